@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make deps     install what building and testing need (Debian 12, root)
+# make          programs in build/bin, libraries in build/lib
+# make demo     start evlogd, publish a real history, replay it to a point in time
+# make quick    what every commit passes; make check: what CI runs; make check-all: the long run
+#
+# BUILD=release|asan|tsan|cov   kind of build (release); each has its own output folder
+# CC=gcc|clang                  compiler
+# V=1                           show commands
+
+BUILD ?= release
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+OUT ?= build$(if $(filter-out release,$(BUILD)),/$(BUILD))
+VERSION := 0.1.0
+Q := $(if $(V),,@)
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
+	-Wvla -Wundef -Wimplicit-fallthrough -Wformat=2 -Wno-unused-parameter
+HARDEN := -fstack-protector-strong -fPIC -fno-strict-overflow $(if $(filter release,$(BUILD)),-D_FORTIFY_SOURCE=2)
+OPT_release := -O2 -g
+OPT_asan := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all -DEL_DEBUG
+OPT_tsan := -O1 -g -fsanitize=thread
+OPT_cov := -O0 -g --coverage -DEL_DEBUG
+CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -DEVLOG_VERSION='"$(VERSION)"' $(OPT_$(BUILD)) $(WARN) $(HARDEN) -MMD -MP -Iinclude $(CFLAGS)
+LDFLAGS_ALL := $(OPT_$(BUILD)) -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
+
+LIBS_core := -llz4 -lzstd -lsnappy -lz -lxxhash -lcbor -lmbedcrypto -ljansson -lm
+LIBS_broker := -l:liburing.a -lmicrohttpd
+
+src = $(sort $(wildcard $(addsuffix /*.c,$(1))))
+obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+
+# Layers, lowest first; each is one archive, and a unit-test program links its own layer and those before it.
+CLIENT_LAYERS := core format wire store
+BROKER_LAYERS := config obs io storage stream group archive auth net api http
+
+.PHONY: all
+all: $(OUT)/bin/evlogd $(OUT)/bin/evlog $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1
+
+$(OUT)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC    $<")
+	$(Q)$(CC) $(CFLAGS_ALL) $(EXTRA_CFLAGS) -c -o $@ $<
+
+define archive_rule
+SRC_$(1) := $(call src,$(2))
+$(OUT)/lib/libel_$(1).a: $$(call obj,$$(SRC_$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(if $$(Q),@echo "  AR    $$@")
+	$$(Q)ar rcs $$@ $$^
+endef
+$(foreach l,$(CLIENT_LAYERS),$(eval $(call archive_rule,$(l),client/$(l))))
+$(foreach l,$(BROKER_LAYERS),$(eval $(call archive_rule,$(l),broker/$(l))))
+$(eval $(call archive_rule,client,client))
+$(eval $(call archive_rule,server,broker))
+$(eval $(call archive_rule,tools,tools/evlog))
+$(eval $(call archive_rule,testlib,tests/lib))
+$(eval $(call archive_rule,sim,tests/sim))
+
+lib = $(addprefix $(OUT)/lib/libel_,$(addsuffix .a,$(1)))
+group_link = -Wl,--start-group $(1) -Wl,--end-group
+
+# --- programs and libraries -------------------------------------------------------------------------------------
+LIBEVLOG_OBJ := $(call obj,$(foreach l,$(CLIENT_LAYERS),$(SRC_$(l))) $(SRC_client))
+
+$(OUT)/lib/libevlog.a: $(LIBEVLOG_OBJ)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(if $(Q),@echo "  AR    $@")
+	$(Q)ar rcs $@ $^
+
+$(OUT)/lib/libevlog.so.1: $(LIBEVLOG_OBJ) client/libevlog.map
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) -shared $(LDFLAGS_ALL) -Wl,-soname,libevlog.so.1 -Wl,--version-script=client/libevlog.map -o $@ $(LIBEVLOG_OBJ) $(LIBS_core)
+	$(Q)ln -sf libevlog.so.1 $(OUT)/lib/libevlog.so
+
+BROKER_LIBS := $(call lib,server $(BROKER_LAYERS) $(CLIENT_LAYERS))
+$(OUT)/bin/evlogd: $(BROKER_LIBS)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call group_link,$(BROKER_LIBS)) $(LIBS_core) $(LIBS_broker)
+
+$(OUT)/bin/evlog: $(call lib,tools) $(OUT)/lib/libevlog.a
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call group_link,$^) $(LIBS_core)
+
+# --- unit tests: tests/unit/<layer>/test_*.c become one program that links that layer and all below it --------------
+ALL_LAYERS := $(CLIENT_LAYERS) $(BROKER_LAYERS)
+upto = $(if $(filter $(1),$(firstword $(2))),$(firstword $(2)),$(firstword $(2)) $(call upto,$(1),$(wordlist 2,99,$(2))))
+UNIT_LAYERS := $(notdir $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/*/test_*.c)))))
+layer_libs = $(if $(filter client,$(1)),client $(CLIENT_LAYERS),$(if $(filter tools,$(1)),tools client $(CLIENT_LAYERS),$(call upto,$(1),$(ALL_LAYERS))))
+
+define unit_rule
+SRC_unit_$(1) := $(call src,tests/unit/$(1))
+$(OUT)/bin/unit_$(1): $$(call obj,$$(SRC_unit_$(1))) $(call lib,testlib $(call layer_libs,$(1)))
+	@mkdir -p $$(@D)
+	$$(if $$(Q),@echo "  LD    $$@")
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$(call group_link,$$^) -lcmocka $$(LIBS_core) $$(LIBS_broker)
+UNIT_BINS += $(OUT)/bin/unit_$(1)
+endef
+$(foreach l,$(UNIT_LAYERS),$(eval $(call unit_rule,$(l))))
+
+.PHONY: unit
+unit: $(UNIT_BINS)
+	$(Q)tests/run-unit $(UNIT_BINS)
+
+# --- simulator ------------------------------------------------------------------------------------------------------
+SEEDS ?= 500
+$(OUT)/bin/evlog-sim: $(call lib,sim storage io obs config format core)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call group_link,$^) $(LIBS_core) $(LIBS_broker)
+
+.PHONY: sim
+sim: $(OUT)/bin/evlog-sim
+	$(Q)$(OUT)/bin/evlog-sim --seeds $(SEEDS)
+
+# Checks, long runs, packaging and developer targets live beside the tests.
+include tests/tests.mk
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+-include $(shell test -d $(OUT)/obj && find $(OUT)/obj -name '*.d')

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+# Targets of the test layers; included by the top Makefile.
