@@ -5,7 +5,7 @@
 # make demo     start evlogd, publish a real history, replay it to a point in time
 # make quick    what every commit passes; make check: what CI runs; make check-all: the long run
 #
-# BUILD=release|asan|tsan|cov   kind of build (release); each has its own output folder
+# BUILD=release|asan|tsan|cov|fuzz   kind of build (release); each has its own output folder
 # CC=gcc|clang                  compiler
 # V=1                           show commands
 
@@ -20,9 +20,10 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 HARDEN := -fstack-protector-strong -fPIC -fno-strict-overflow $(if $(filter release,$(BUILD)),-D_FORTIFY_SOURCE=2)
 OPT_release := -O2 -g
 OPT_asan := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all -DEL_DEBUG
+OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all -DEL_DEBUG
 OPT_tsan := -O1 -g -fsanitize=thread
 OPT_cov := -O0 -g --coverage -DEL_DEBUG
-CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -DEVLOG_VERSION='"$(VERSION)"' $(OPT_$(BUILD)) $(WARN) $(HARDEN) -MMD -MP -Iinclude $(CFLAGS)
+CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -DEVLOG_VERSION='"$(VERSION)"' $(OPT_$(BUILD)) $(WARN) $(HARDEN) -MMD -MP -Iinclude -Ibroker $(CFLAGS)
 LDFLAGS_ALL := $(OPT_$(BUILD)) -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
 
 LIBS_core := -llz4 -lzstd -lsnappy -lz -lxxhash -lcbor -lmbedcrypto -ljansson -lm
@@ -120,6 +121,7 @@ sim: $(OUT)/bin/evlog-sim
 	$(Q)$(OUT)/bin/evlog-sim --seeds $(SEEDS)
 
 # Checks, long runs, packaging and developer targets live beside the tests.
+include bench/bench.mk
 include tests/tests.mk
 
 .PHONY: clean

@@ -1,2 +1,184 @@
 # SPDX-License-Identifier: Apache-2.0
-# Targets of the test layers; included by the top Makefile.
+#
+# Targets around the tests; included by the top Makefile.
+#
+# make deps        packages and the Python environment that building and testing need; quick when all is there
+# make quick       what every commit passes: build, tidy, unit tests, 50 simulator seeds
+# make check       what CI runs: a slice of every layer, a table of seconds, one closing count
+# make check-all   the same layers at full length
+# make tidy        include law and source rules; make tidy-symbols: what the compiled objects refer to and export
+# make format      clang-format on every C file; make lint: clang-tidy on what changed since LINT_BASE
+# make fuzz        libFuzzer on every target, FUZZ_SECONDS each
+# make bench, demo, docs, install, sabotage
+#
+# The layers themselves, with their commands and time limits, are the table in tests/check.
+
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+VENV := build/venv
+LINT_BASE ?= HEAD
+FUZZ_SECONDS ?= 60
+PREFIX ?= /usr/local
+
+# --- what a fresh Debian 12 lacks -----------------------------------------------------------------------------------
+DEPS_APT := make gcc libc6-dev binutils      # the build; nm and readelf for the symbol checks
+DEPS_APT += pkgconf                          # the installed library is found through evlog.pc
+DEPS_APT += clang llvm libclang-rt-14-dev     # second compiler, symbol names in reports, sanitizers and libFuzzer
+DEPS_APT += clang-format clang-tidy          # make format, make lint
+DEPS_APT += liburing-dev                     # the io_uring backend
+DEPS_APT += liblz4-dev libzstd-dev           # codecs of record batches
+DEPS_APT += libsnappy-dev zlib1g-dev         # codecs of record batches
+DEPS_APT += libxxhash-dev                    # checksums of journal groups and chunks
+DEPS_APT += libcbor-dev                      # bodies of evlog requests
+DEPS_APT += libmbedtls-dev                   # SHA-256, HMAC, ECDSA, TLS
+DEPS_APT += libjansson-dev                   # JSON
+DEPS_APT += libmicrohttpd-dev                # HTTP: metrics, health, API
+DEPS_APT += libcmocka-dev                    # unit tests
+DEPS_APT += python3 python3-venv             # test runner, tidy, integration tests
+DEPS_APT += kcat                             # a stock Kafka client of the compatibility tests
+DEPS_APT += git curl                         # tidy lists the tracked files; README examples ask over HTTP
+
+.PHONY: deps deps-apt deps-python
+deps: deps-apt deps-python
+	@if [ -n "$$SUDO_UID" ]; then chown -R "$$SUDO_UID:$$SUDO_GID" build; fi
+	@echo "deps: everything is there"
+
+deps-apt:
+	$(Q)installed=" $$(dpkg-query -W -f='$${Package} $${db:Status-Status}\n' $(DEPS_APT) 2>/dev/null | \
+	        sed -n 's/ installed$$//p' | tr '\n' ' ')"; missing=; \
+	for package in $(DEPS_APT); do \
+	    case "$$installed" in *" $$package "*) ;; *) missing="$$missing $$package" ;; esac; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ]; then \
+	    echo "deps: not installed:$$missing. Installing needs root: run 'sudo make deps'." >&2; exit 1; \
+	fi; \
+	echo "deps: installing$$missing"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -q && apt-get install -q -y --no-install-recommends $$missing </dev/null
+
+# Debian's own interpreter comes first: another one on the path may lack what venv needs.
+deps-python: deps-apt
+	$(Q)mkdir -p build; \
+	if cmp -s tests/compat/requirements.txt $(VENV)/installed.txt && $(VENV)/bin/python -c 'import pytest'; then exit 0; fi; \
+	for python in /usr/bin/python3 python3; do \
+	    rm -rf $(VENV); \
+	    if $$python -m venv $(VENV) && $(VENV)/bin/python -m pip install -q -r tests/compat/requirements.txt; then \
+	        cp tests/compat/requirements.txt $(VENV)/installed.txt; exit 0; \
+	    fi; \
+	done; \
+	echo "deps: no Python environment could be made in $(VENV): see the messages above" >&2; exit 1
+
+# Test programs, and nothing else, see tests/lib/test.h as "test.h".
+$(OUT)/obj/tests/%.o $(OUT)/clang/tests/%.ok: EXTRA_CFLAGS += -Itests/lib
+
+# --- the layers -----------------------------------------------------------------------------------------------------
+.PHONY: quick check check-all
+quick check check-all:
+	$(Q)env -u MAKEFLAGS -u MAKELEVEL OUT=$(OUT) $(PYTHON) tests/check $@
+
+.PHONY: tidy tidy-symbols
+tidy:
+	$(Q)status=0; for check in layers rules selftest selftest_runner; do $(PYTHON) tests/tidy/$$check.py || status=1; done; exit $$status
+
+tidy-symbols: all
+	$(Q)$(PYTHON) tests/tidy/symbols.py $(OUT)
+
+# The second compiler reads every source with the same warnings; an .ok file stands for a clean reading.
+CLANG_SRC := $(call src,$(addprefix client/,$(CLIENT_LAYERS)) client $(addprefix broker/,$(BROKER_LAYERS)) broker \
+	tools/evlog tests/lib tests/sim tests/fuzz $(wildcard tests/unit/*))
+CLANG_OK := $(patsubst %.c,$(OUT)/clang/%.ok,$(CLANG_SRC))
+$(OUT)/clang/%.ok: %.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CLANG $<")
+	$(Q)clang -fsyntax-only $(filter-out $(OPT_$(BUILD)),$(CFLAGS_ALL)) -MT $@ -MF $(@:.ok=.d) $(EXTRA_CFLAGS) $<
+	@touch $@
+
+.PHONY: clang-check
+clang-check: $(CLANG_OK)
+-include $(patsubst %.ok,%.d,$(CLANG_OK))
+
+C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+.PHONY: format lint
+format:
+	$(Q)clang-format -i --style=file $(C_FILES)
+
+lint:
+	$(Q)files=$$( (git diff --name-only --diff-filter=d $(LINT_BASE) -- '*.c'; \
+	        git ls-files -o --exclude-standard '*.c') | sort -u); \
+	if [ -z "$$files" ]; then echo "lint: no C source differs from $(LINT_BASE)"; exit 0; fi; \
+	clang-tidy --quiet $$files -- $(filter-out -MMD -MP,$(CFLAGS_ALL))
+
+.PHONY: unit-bins
+unit-bins: $(UNIT_BINS)
+
+# --- hostile bytes: one program per tests/fuzz/fuzz_<target>.c --------------------------------------------------------
+# BUILD=fuzz CC=clang links libFuzzer; every other build links a main that replays the corpus and fixed mutations of it.
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_MAIN := $(if $(filter fuzz,$(BUILD)),,$(OUT)/obj/tests/fuzz/replay_main.o)
+# The layers a target links; all of them when it has no line here.
+FUZZ_LAYERS_canary := core
+$(foreach t,batch journal segment checkpoint,$(eval FUZZ_LAYERS_$(t) := format core))
+FUZZ_LAYERS_config := config core
+$(foreach l,core format wire store,$(eval FUZZ_LAYERS_$(l) := $(l) core))
+
+define fuzz_rule
+$(OUT)/bin/fuzz_$(1): $(OUT)/obj/tests/fuzz/fuzz_$(1).o $(FUZZ_MAIN) \
+	        $(call lib,$(or $(FUZZ_LAYERS_$(1)),client $(ALL_LAYERS)))
+	@mkdir -p $$(@D)
+	$$(if $$(Q),@echo "  LD    $$@")
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) $(if $(filter fuzz,$(BUILD)),-fsanitize=fuzzer) -o $$@ $$(call group_link,$$^) \
+	        $$(LIBS_core) $$(LIBS_broker)
+FUZZ_BINS += $(OUT)/bin/fuzz_$(1)
+endef
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
+
+.PHONY: fuzz fuzz-run fuzz-replay
+fuzz-replay: $(FUZZ_BINS)
+	$(Q)$(PYTHON) tests/fuzz/run.py replay $^
+
+fuzz-run: $(FUZZ_BINS)
+	$(Q)$(PYTHON) tests/fuzz/run.py fuzz --seconds $(FUZZ_SECONDS) $^
+
+fuzz:
+	$(Q)$(MAKE) --no-print-directory OUT=$(OUT)/fuzz BUILD=fuzz CC=clang fuzz-run
+
+# --- documents, measurements, demonstration -----------------------------------------------------------------------------
+# Each generator takes the folder to write to; docs-check compares with what is committed.
+GENERATORS := $(sort $(wildcard tools/gen/*.py))
+.PHONY: docs docs-check bench demo sabotage
+docs:
+	@mkdir -p docs/generated
+	$(Q)for generator in $(GENERATORS); do $(PYTHON) $$generator docs/generated || exit 1; done
+
+docs-check:
+	$(Q)if [ -z "$(GENERATORS)" ]; then echo "SKIP: no generator in tools/gen"; exit 0; fi; \
+	rm -rf $(OUT)/generated; mkdir -p $(OUT)/generated; \
+	for generator in $(GENERATORS); do $(PYTHON) $$generator $(OUT)/generated || exit 1; done; \
+	diff -r docs/generated $(OUT)/generated || { echo "docs/generated is not what the tables say: run 'make docs'"; exit 1; }
+
+bench: all
+	$(Q)test -x bench/run || { echo "bench: bench/run is not there"; exit 1; }
+	$(Q)bench/run
+
+demo: all
+	$(Q)packaging/demo/demo.sh
+
+sabotage:
+	$(Q)test -x tests/sabotage/run || { echo "sabotage: tests/sabotage/run is not there"; exit 1; }
+	$(Q)tests/sabotage/run
+
+# --- install --------------------------------------------------------------------------------------------------------
+LIBDIR ?= $(PREFIX)/lib
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+.PHONY: install
+install: all
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBDIR)/pkgconfig $(PREFIX)/include/evlog $(UNITDIR) \
+	        $(PREFIX)/share/doc/evlog)
+	install -m 755 $(OUT)/bin/evlogd $(OUT)/bin/evlog $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1 $(DESTDIR)$(LIBDIR)
+	ln -sf libevlog.so.1 $(DESTDIR)$(LIBDIR)/libevlog.so
+	install -m 644 $(wildcard include/evlog/*.h include/evlog/*.def) $(DESTDIR)$(PREFIX)/include/evlog
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LIBS_core)|' \
+	        packaging/pkgconfig/evlog.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/evlog.pc
+	sed -e 's|@PREFIX@|$(PREFIX)|' packaging/systemd/evlogd.service > $(DESTDIR)$(UNITDIR)/evlogd.service
+	install -m 644 LICENSE docs/CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/evlog

@@ -29,6 +29,8 @@ void el_test_register(struct el_test *test);
 bool el_test_failing(void);
 /* A fresh temporary folder, removed at exit; static storage until the next call. */
 const char *el_test_dir(void);
+/* True when body, run in a forked child with stderr closed off, ends by abort(): the way to test an assertion. */
+bool el_test_aborts(void (*body)(void *arg), void *arg);
 /* Leave the running test as skipped, with a reason that is printed. */
 _Noreturn void el_test_skip(const char *reason);
 

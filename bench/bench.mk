@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The benchmarks: one program for each bench/*.c, linked with the shared layers. `make bench` runs them (bench/run).
+
+$(eval $(call archive_rule,bench,bench/lib))
+BENCH_BINS := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
+
+$(OUT)/bench/%: $(OUT)/obj/bench/%.o $(call lib,bench format wire core)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call group_link,$^) $(LIBS_core) -l:liburing.a
+
+.PHONY: bench-bins
+bench-bins: $(BENCH_BINS) $(OUT)/bin/evlogd
+bench: bench-bins
+.PRECIOUS: $(OUT)/obj/bench/%.o

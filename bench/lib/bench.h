@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the benchmarks share: options, a broker of their own in a fresh data directory, requests, a load generator,
+ * the limits of the machine, and lines of a table. One thread unless a function says otherwise; every failure prints
+ * a line and exits with status 1, for a benchmark has nothing to recover.
+ */
+#ifndef EL_BENCH_BENCH_H
+#define EL_BENCH_BENCH_H
+
+#include <core/arena.h>
+#include <core/bytes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <wire/api.h>
+
+#define BENCH_PARTITION_MAX 64
+#define BENCH_CONN_MAX 4096
+#define BENCH_DEPTH_MAX 256 /* requests under way on one connection */
+
+struct bench_options {
+    const char *evlogd;   /* program */
+    const char *data;     /* folder in which data directories are made */
+    const char *commit;   /* evlogd's --io-commit */
+    const char *io;       /* evlogd's --io */
+    const char *only;     /* rows whose name contains it, NULL all */
+    double seconds;       /* of one row, warm-up not included */
+    uint32_t repeats;     /* of each row; the median is printed */
+    uint32_t shards;      /* of evlogd, 0 its default */
+    uint32_t partitions;  /* of the topic; connections are spread over them */
+    bool pin;             /* evlogd on the first processor, the load on the last */
+    bool keep;            /* leave the data directory */
+};
+
+/* Options of the command line; prints usage and exits on others. name: of the program. */
+void bench_options_parse(struct bench_options *options, int argc, char **argv, const char *purpose);
+bool bench_row_wanted(const struct bench_options *options, const char *name);
+void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+void *bench_alloc(size_t len); /* zeroed */
+
+/* --- time and samples --------------------------------------------------------------------------------------------- */
+
+uint64_t bench_now_ns(void);
+
+/* Log-linear: 64 buckets in each power of two, so that a quantile is known to 1.6 %. */
+struct bench_histogram {
+    uint64_t count;
+    uint32_t buckets[64 * 64];
+};
+void bench_histogram_add(struct bench_histogram *h, uint64_t ns);
+double bench_histogram_us(const struct bench_histogram *h, double share);
+double bench_median(double *values, uint32_t count);
+
+/* --- processor time ----------------------------------------------------------------------------------------------- */
+
+struct bench_cpu {
+    uint64_t at_ns;
+    uint64_t broker_ns; /* all threads of evlogd; kernel threads that work for it are not in it */
+    uint64_t self_ns;
+    uint64_t busy_ns;   /* all processors, everybody */
+};
+void bench_cpu_read(struct bench_cpu *cpu, pid_t broker);
+/* Share of the machine's processors that neither evlogd nor the load has used, 0 .. 1: kernel threads and others. */
+double bench_cpu_others(const struct bench_cpu *from, const struct bench_cpu *to);
+void bench_pin_self(const struct bench_options *options);
+/* For a child before exec or work: the broker's processor. */
+void bench_pin_broker(const struct bench_options *options);
+
+/* --- broker ------------------------------------------------------------------------------------------------------- */
+
+struct bench_broker {
+    const struct bench_options *options;
+    pid_t pid;
+    uint16_t port;
+    char data[512];
+    char ready[256]; /* its first line */
+};
+/* Start evlogd on a fresh data directory, or again on the one it had. */
+void bench_broker_start(struct bench_broker *broker, const struct bench_options *options);
+void bench_broker_restart(struct bench_broker *broker);
+void bench_broker_stop(struct bench_broker *broker);
+/* Stop and remove the data directory, unless it is to be kept. */
+void bench_broker_end(struct bench_broker *broker);
+
+/* --- requests ----------------------------------------------------------------------------------------------------- */
+
+int bench_connect(uint16_t port, bool blocking);
+/* Send a request and wait for its answer, on a blocking socket. out: decoded response in arena memory */
+void bench_call(int fd, int key, int version, const void *request, struct el_arena *arena, void *out);
+/* Make a topic; memory: with evlog.durability=memory. */
+void bench_topic_create(int fd, const char *name, uint32_t partitions, bool memory);
+
+/* A Produce request that is sent again and again: the first 12 bytes (length, key, version, correlation id) are each
+ * connection's own. */
+struct bench_produce {
+    struct el_slice frame;
+    size_t error_pos;   /* of the error code in the response frame, prefix included */
+    uint32_t record_count;
+    size_t batch_len;
+};
+/* records of value_len random bytes each, without keys, uncompressed */
+void bench_produce_make(struct bench_produce *produce, const char *topic, int32_t partition, uint32_t records,
+                        size_t value_len, int16_t acks);
+
+/* --- load --------------------------------------------------------------------------------------------------------- */
+
+struct bench_load {
+    uint16_t port;
+    const struct bench_produce *produces; /* [produce_count], connection i sends number i % produce_count */
+    uint32_t produce_count;
+    uint32_t conns;
+    uint32_t depth;          /* requests under way on each connection */
+    double rate;             /* requests a second at fixed times, over all connections; 0: as fast as answers come */
+    double warm_seconds;
+    double seconds;
+    uint64_t request_count;  /* stop after so many, 0: by time */
+    volatile bool *stop;     /* or when this is set; NULL never */
+    pid_t broker;
+};
+
+struct bench_load_result {
+    uint64_t requests;
+    double seconds;
+    double requests_per_second;
+    double p50_us, p99_us, p999_us;
+    double broker_us; /* processor time of evlogd a request */
+    double others;    /* bench_cpu_others() */
+};
+void bench_load_run(const struct bench_load *load, struct bench_load_result *result);
+
+/* --- limits ------------------------------------------------------------------------------------------------------- */
+
+struct bench_limit {
+    double per_second;
+    double p50_us, p99_us;
+    double mb_per_second;
+};
+/* Durable writes of len bytes with O_DIRECT and RWF_DSYNC into zero-filled blocks of a file in folder, one at a time
+ * by blocking calls (depth 1) or depth at a time by io_uring. */
+void bench_limit_flush(const char *folder, size_t len, uint32_t depth, double seconds, struct bench_limit *limit);
+/* The same on blocks that were only allocated. */
+void bench_limit_flush_unwritten(const char *folder, size_t len, double seconds, struct bench_limit *limit);
+/* Reads of len bytes in order, depth at a time, O_DIRECT. */
+void bench_limit_read(const char *folder, size_t len, uint32_t depth, double seconds, struct bench_limit *limit);
+/* Round trips of 300 bytes there and 64 bytes back over loopback TCP, one at a time. */
+void bench_limit_rtt(const struct bench_options *options, double seconds, struct bench_limit *limit);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What this machine can do without a broker: the floor of every latency and the ceiling of every throughput in the
+ * other benchmarks.
+ */
+#include "lib/bench.h"
+
+#include <core/hash.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMORY_LEN (8u << 20)
+
+static void print_limit(const char *name, const struct bench_limit *limit)
+{
+    printf("%-44s %10.0f /s  p50 %7.1f us  p99 %7.1f us  %8.1f MB/s\n", name, limit->per_second, limit->p50_us,
+           limit->p99_us, limit->mb_per_second);
+}
+
+enum memory_work { WORK_COPY, WORK_CRC, WORK_XXH3 };
+
+static double memory_gb(enum memory_work work, double seconds)
+{
+    uint8_t *from = bench_alloc(MEMORY_LEN), *to = bench_alloc(MEMORY_LEN);
+    memset(from, 0x5a, MEMORY_LEN);
+    memset(to, 0x5a, MEMORY_LEN);
+    uint64_t start_ns = bench_now_ns(), now_ns = start_ns, len = 0;
+    uint64_t sum = 0;
+    while ((double)(now_ns - start_ns) < seconds * 1e9) {
+        switch (work) {
+        case WORK_COPY:
+            memcpy(to, from, MEMORY_LEN);
+            sum += to[len % MEMORY_LEN];
+            break;
+        case WORK_CRC:
+            sum += el_crc32c((uint32_t)sum, from, MEMORY_LEN);
+            break;
+        case WORK_XXH3:
+            from[len % MEMORY_LEN]++;
+            sum += el_xxh3(from, MEMORY_LEN);
+            break;
+        }
+        len += MEMORY_LEN;
+        now_ns = bench_now_ns();
+    }
+    free(from);
+    free(to);
+    return sum == 0 ? 0 : (double)len / (double)(now_ns - start_ns);
+}
+
+int main(int argc, char **argv)
+{
+    struct bench_options options;
+    struct bench_limit limit;
+    bench_options_parse(&options, argc, argv, "Limits of the machine, without a broker.");
+    double seconds = options.seconds / 2;
+    bench_limit_flush(options.data, 4096, 1, seconds, &limit);
+    print_limit("durable write 4 KiB, zero-filled blocks", &limit);
+    bench_limit_flush_unwritten(options.data, 4096, seconds, &limit);
+    print_limit("durable write 4 KiB, blocks only allocated", &limit);
+    bench_limit_flush(options.data, 65536, 1, seconds, &limit);
+    print_limit("durable write 64 KiB", &limit);
+    bench_limit_flush(options.data, 65536, 8, seconds, &limit);
+    print_limit("durable write 64 KiB, 8 in flight", &limit);
+    bench_limit_read(options.data, 131072, 8, seconds, &limit);
+    print_limit("read 128 KiB in order, 8 in flight", &limit);
+    bench_limit_rtt(&options, seconds, &limit);
+    print_limit("round trip 300 B / 64 B, loopback TCP", &limit);
+    printf("%-44s %10.1f GB/s\n", "memcpy 8 MiB", memory_gb(WORK_COPY, seconds / 4));
+    printf("%-44s %10.1f GB/s\n", "crc32c 8 MiB", memory_gb(WORK_CRC, seconds / 4));
+    printf("%-44s %10.1f GB/s\n", "xxh3-64 8 MiB", memory_gb(WORK_XXH3, seconds / 4));
+    return 0;
+}

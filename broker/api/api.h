@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The handlers of requests: one file per API key, api_<stem>.c, each with one function of that name. dispatch.c decodes
+ * a request and calls its handler; the handler checks, hands operations to storage, and answers when all of them are
+ * done.
+ *
+ * One struct api per shard; everything here runs on that shard's thread. What a handler keeps while it waits lies in
+ * the arena of its request, which lives until the answer has left.
+ */
+#ifndef EL_API_API_H
+#define EL_API_API_H
+
+#include <config/config.h>
+#include <core/map.h>
+#include <net/request.h>
+#include <obs/metrics.h>
+#include <storage/store.h>
+#include <wire/api.h>
+#include <wire/error_code.h>
+
+#define API_MAGIC OBJ_MAGIC('a', 'p', 'i', 's')
+#define API_SCRATCH_LEN (256u << 10) /* larger decompressions would stall the shard: they go to a worker */
+
+/* What the handlers need to know of the node; the same on every shard, set before the first request. */
+struct api_node {
+    int32_t id;                         /* Kafka's node id */
+    const char *host;                   /* advertised, NUL-terminated */
+    int32_t port;                       /* advertised */
+    int64_t fetch_len_max;              /* most bytes of batches in one answer */
+    bool auto_create;                   /* auto.create.topics.enable */
+    int32_t partition_count;            /* num.partitions */
+    bool replication_refused;           /* more than one replica is an error instead of being taken as 1 */
+    struct topic_config topic_defaults; /* broker-wide defaults of topic settings */
+    const struct config *config;        /* for DescribeConfigs of the broker */
+};
+
+struct api {
+    uint32_t magic;
+    struct store_shard *shard;
+    struct io *io;
+    struct el_buddy *buddy;
+    struct metrics *metrics;
+    const struct api_node *node;
+    uint8_t *scratch;            /* [API_SCRATCH_LEN] for records decompressed on the shard */
+    struct el_list produce_list; /* produce requests whose batches are being checked, in order of arrival */
+    struct el_list poll_list;    /* struct request.link of fetches that wait for more */
+    bool stopping;               /* nobody waits any more */
+};
+
+/* returns 0 | EVLOG_ERR_NO_MEMORY. shard and node are borrowed. */
+int api_init(struct api *api, struct store_shard *shard, const struct api_node *node);
+/* The shard stops: fetches that wait answer with what there is, and later ones do not wait. */
+void api_stop(struct api *api);
+/* After the last request has ended. */
+void api_destroy(struct api *api);
+
+/* Take a request from net: check key and version, decode, call the handler. arg is the struct api; a net_dispatch_fn.
+ * */
+void api_dispatch(void *arg, struct request *request);
+
+/* The handlers: one for each row of wire/api.def, or dispatch.c does not link. message is the decoded request in the
+ * request's arena; strings in it point into the request's body. */
+typedef void (*api_handler_fn)(struct api *api, struct request *request, const void *message);
+#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation)                             \
+    void api_##stem(struct api *api, struct request *request, const void *message);
+#include <wire/api.def>
+#undef X
+
+/* The answer to an ApiVersions whose version is not known here: version 0 layout, UNSUPPORTED_VERSION. */
+void api_versions_fallback(struct api *api, struct request *request);
+/* The rule for client names and versions in ApiVersions. */
+bool api_client_word_valid(struct el_slice word);
+
+/* --- what handlers share ------------------------------------------------------------------------------------------ */
+
+/* Several operations for one answer. The handler holds one place in the count itself until it has submitted the last,
+ * so that operations that end at once do not finish the call too early. */
+struct api_call {
+    struct api *api;
+    struct request *request;
+    uint32_t pending;                      /* operations under way, and 1 for the handler */
+    void (*finish)(struct api_call *call); /* called once, when pending reaches 0; answers */
+};
+
+void api_call_init(struct api_call *call, struct api *api, struct request *request,
+                   void (*finish)(struct api_call *call));
+/* One more operation; its done is api_call_on_op and its arg the call. */
+void api_call_add(struct api_call *call, struct store_op *op);
+void api_call_on_op(struct store_op *op);
+/* Give a place in the count back; the last one calls finish. */
+void api_call_release(struct api_call *call);
+
+/* count structs of len bytes, zeroed, from the request's arena. NULL: the request has been refused, for want of memory;
+ * the handler returns at once. count 0 gives a valid pointer. */
+void *api_alloc(struct api *api, struct request *request, size_t count, size_t len);
+/* The same for messages: every field at its default. */
+void *api_new(struct api *api, struct request *request, const struct el_schema *schema, uint32_t count);
+/* Text in the request's arena: a copy, or "" when that is spent. */
+struct el_slice api_text(struct request *request, const char *text);
+
+/* A partition as a request names it. */
+struct api_target {
+    struct el_uuid topic_id; /* valid when error is 0 */
+    int error;               /* 0 or EVLOG_ERR_UNKNOWN_TOPIC, _UNKNOWN_TOPIC_ID */
+    bool by_id;
+};
+/* Find a topic; NULL when there is none. A zero id means: by name. */
+const struct topic *api_topic(struct api *api, struct el_slice name, const struct el_uuid *id);
+/* Is there such a partition? */
+bool api_partition_exists(const struct topic *topic, int32_t partition);
+/* Names that clients may not write, create or delete: evlog's own topics. */
+bool api_name_reserved(struct el_slice name);
+/* 1 to 249 of [a-zA-Z0-9._-], not "." or ".." */
+bool api_name_valid(struct el_slice name);
+
+/* Names of one request that must differ: the errors of all entries with a name given twice become
+ * EVLOG_ERR_INVALID_REQUEST. Begin with el_map_init(seen, api->buddy), end with el_map_destroy(). */
+void api_name_once(struct el_map *seen, struct el_slice name, int *error);
+
+/* Kafka's code for an EVLOG_ERR_ code; by_id turns "unknown topic" into "unknown topic id". */
+int16_t api_error(int error, bool by_id);
+/* Count a refusal by its reason. error is not 0. */
+void api_count_refusal(struct api *api, int error);
+/* Text of an error for the answer, a NULL slice for 0. */
+struct el_slice api_error_message(int error);
+
+/* All operations a client may do, as the bit sets of Metadata and DescribeCluster. */
+#define API_TOPIC_OPERATIONS 0x00000df8 /* read write create delete alter describe describe_configs alter_configs */
+#define API_CLUSTER_OPERATIONS                                                                                         \
+    0x00001fa0 /* create alter describe cluster_action describe_ and alter_configs idempotent_write */
+
+/* Resource types and sources of values, as on the wire. */
+enum api_resource { API_RESOURCE_TOPIC = 2, API_RESOURCE_BROKER = 4 };
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the handlers share: memory from the request's arena, the count of operations under way, topics by name or id,
+ * and the way from evlog's error codes to Kafka's.
+ */
+#include <api/api.h>
+
+#define RESERVED_PREFIX "__evlog"
+
+int api_init(struct api *api, struct store_shard *shard, const struct api_node *node)
+{
+    *api = (struct api){
+        .magic = API_MAGIC,
+        .shard = shard,
+        .io = store_shard_io(shard),
+        .buddy = store_shard_buddy(shard),
+        .metrics = store_shard_metrics(shard),
+        .node = node,
+    };
+    el_list_init(&api->produce_list);
+    el_list_init(&api->poll_list);
+    api->scratch = el_buddy_alloc(api->buddy, API_SCRATCH_LEN);
+    return api->scratch == NULL ? EVLOG_ERR_NO_MEMORY : 0;
+}
+
+void api_destroy(struct api *api)
+{
+    OBJ_CHECK(api, API);
+    EL_ASSERT(el_list_empty(&api->produce_list));
+    EL_ASSERT(el_list_empty(&api->poll_list));
+    el_buddy_free(api->buddy, api->scratch);
+    api->scratch = NULL;
+    api->magic = 0;
+}
+
+void api_call_init(struct api_call *call, struct api *api, struct request *request,
+                   void (*finish)(struct api_call *call))
+{
+    *call = (struct api_call){.api = api, .request = request, .pending = 1, .finish = finish};
+}
+
+void api_call_add(struct api_call *call, struct store_op *op)
+{
+    EL_ASSERT(call->pending > 0);
+    call->pending++;
+    op->done = api_call_on_op;
+    op->arg = call;
+}
+
+void api_call_on_op(struct store_op *op)
+{
+    api_call_release(op->arg);
+}
+
+void api_call_release(struct api_call *call)
+{
+    EL_ASSERT(call->pending > 0);
+    if (--call->pending == 0) {
+        call->finish(call);
+    }
+}
+
+static void refuse_memory(struct api *api, struct request *request)
+{
+    metrics_add(api->metrics, METRIC_REFUSED_MEMORY, 1);
+    request_close(request, "no memory left to work on it: raise memory.max or send smaller requests");
+}
+
+void *api_alloc(struct api *api, struct request *request, size_t count, size_t len)
+{
+    size_t total;
+    void *memory = NULL;
+    if (!__builtin_mul_overflow(EL_MAX(count, (size_t)1), len, &total)) {
+        memory = el_arena_zalloc(&request->arena, total);
+    }
+    if (memory == NULL) {
+        refuse_memory(api, request);
+    }
+    return memory;
+}
+
+void *api_new(struct api *api, struct request *request, const struct el_schema *schema, uint32_t count)
+{
+    void *memory = el_schema_new(schema, &request->arena, count);
+    if (memory == NULL) {
+        refuse_memory(api, request);
+    }
+    return memory;
+}
+
+struct el_slice api_text(struct request *request, const char *text)
+{
+    const char *copy = el_arena_strndup(&request->arena, text, strlen(text));
+    return el_slice_str(copy == NULL ? "" : copy);
+}
+
+const struct topic *api_topic(struct api *api, struct el_slice name, const struct el_uuid *id)
+{
+    if (id != NULL && !el_uuid_is_zero(id)) {
+        return store_topic_by_id(api->shard, id);
+    }
+    return name.len == 0 ? NULL : store_topic_by_name(api->shard, name);
+}
+
+bool api_partition_exists(const struct topic *topic, int32_t partition)
+{
+    return topic != NULL && partition >= 0 && partition < topic->partition_count;
+}
+
+bool api_name_reserved(struct el_slice name)
+{
+    size_t len = sizeof RESERVED_PREFIX - 1;
+    return name.len >= len && memcmp(name.data, RESERVED_PREFIX, len) == 0;
+}
+
+bool api_name_valid(struct el_slice name)
+{
+    if (name.len == 0 || name.len > EL_TOPIC_NAME_MAX) {
+        return false;
+    }
+    if (el_slice_eq(name, el_slice_str(".")) || el_slice_eq(name, el_slice_str(".."))) {
+        return false;
+    }
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.data[i];
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+                    c == '_' || c == '-';
+        if (!fine) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void api_name_once(struct el_map *seen, struct el_slice name, int *error)
+{
+    const void *key = name.len == 0 ? (const void *)"" : name.data;
+    int rc = el_map_put(seen, key, name.len, error);
+    if (rc == EVLOG_ERR_EXISTS) {
+        int *earlier = el_map_get(seen, key, name.len);
+        *error = *earlier = EVLOG_ERR_INVALID_REQUEST;
+    } else if (rc != 0) {
+        *error = rc;
+    }
+}
+
+int16_t api_error(int error, bool by_id)
+{
+    if (error == 0) {
+        return EL_KAFKA_NONE;
+    }
+    if (error == EVLOG_ERR_UNKNOWN_TOPIC && by_id) {
+        return EL_KAFKA_UNKNOWN_TOPIC_ID;
+    }
+    return (int16_t)evlog_error_kafka(error);
+}
+
+struct el_slice api_error_message(int error)
+{
+    return error == 0 ? (struct el_slice){0} : el_slice_str(evlog_error_text(error));
+}
+
+static enum metric_id refusal_metric(int error)
+{
+    switch (error) {
+    case EVLOG_ERR_CORRUPT:
+        return METRIC_REFUSED_CORRUPT;
+    case EVLOG_ERR_INVALID_RECORD:
+        return METRIC_REFUSED_INVALID_RECORD;
+    case EVLOG_ERR_TOO_LARGE:
+        return METRIC_REFUSED_TOO_LARGE;
+    case EVLOG_ERR_TIMESTAMP:
+        return METRIC_REFUSED_TIMESTAMP;
+    case EVLOG_ERR_SEQUENCE:
+    case EVLOG_ERR_PRODUCER_EPOCH:
+        return METRIC_REFUSED_SEQUENCE;
+    case EVLOG_ERR_UNKNOWN_TOPIC:
+    case EVLOG_ERR_UNKNOWN_TOPIC_ID:
+        return METRIC_REFUSED_UNKNOWN_TOPIC;
+    case EVLOG_ERR_FULL:
+    case EVLOG_ERR_NO_SPACE:
+        return METRIC_REFUSED_FULL;
+    case EVLOG_ERR_STORAGE:
+    case EVLOG_ERR_IO:
+        return METRIC_REFUSED_STORAGE;
+    case EVLOG_ERR_NO_MEMORY:
+        return METRIC_REFUSED_MEMORY;
+    default:
+        return METRIC_REFUSED_OTHER;
+    }
+}
+
+void api_count_refusal(struct api *api, int error)
+{
+    EL_ASSERT(error != 0);
+    metrics_add(api->metrics, refusal_metric(error), 1);
+}

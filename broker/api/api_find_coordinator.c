@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * FindCoordinator: this node, for every key. librdkafka compresses with lz4 only when this API is listed.
+ */
+#include <api/api.h>
+#include <wire/msg_find_coordinator.h>
+
+#define KEY_TYPE_MAX 2 /* 0 group, 1 transactional id, 2 share partition */
+
+static void fill(struct api *api, struct el_msg_find_coordinator_coordinator *out, struct el_slice key, int16_t error)
+{
+    out->key = key;
+    out->error_code = error;
+    out->node_id = error == 0 ? api->node->id : -1;
+    out->host = el_slice_str(error == 0 ? api->node->host : "");
+    out->port = error == 0 ? api->node->port : -1;
+    out->error_message = (struct el_slice){0};
+    if (error != 0) {
+        out->error_message = el_slice_str("key type must be 0 group, 1 transactional id or 2 share partition");
+    }
+}
+
+void api_find_coordinator(struct api *api, struct request *request, const void *message)
+{
+    const struct el_msg_find_coordinator_request *ask = message;
+    struct el_msg_find_coordinator_response response;
+    el_schema_init(&el_schema_find_coordinator_response, &response);
+    int16_t error = ask->key_type < 0 || ask->key_type > KEY_TYPE_MAX ? EL_KAFKA_INVALID_REQUEST : EL_KAFKA_NONE;
+    if (request->api_version < 4) {
+        struct el_msg_find_coordinator_coordinator one = {0};
+        fill(api, &one, ask->key, error);
+        response.error_code = one.error_code;
+        response.error_message = one.error_message;
+        response.node_id = one.node_id;
+        response.host = one.host;
+        response.port = one.port;
+    } else {
+        uint32_t count = ask->coordinator_key_count;
+        response.coordinators = api_new(api, request, &el_schema_find_coordinator_coordinator, count);
+        if (response.coordinators == NULL) {
+            return;
+        }
+        response.coordinator_count = count;
+        for (uint32_t i = 0; i < count; i++) {
+            fill(api, &response.coordinators[i], ask->coordinator_keys[i], error);
+        }
+    }
+    request_reply(request, &el_schema_find_coordinator_response, &response);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a request's bytes to its handler. Runs on the connection's shard.
+ *
+ *   1. the API must be known and its version be one that is answered; an unknown ApiVersions has an answer of its own
+ *   2. the body is decoded into the request's arena, to its last byte
+ *   3. the handler of the row is called
+ *
+ * What fails here has no error layout to answer with: net closes the connection, counts the reason and logs it.
+ * Source: docs/protocol.md, Version negotiation.
+ */
+#include <api/api.h>
+
+/* The table has the rows of api.def, so it cannot lack one; the handler's name is made from the row's stem. */
+#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation) {key, operation, api_##stem},
+static const struct api_row {
+    int16_t key;
+    const char *operation; /* "<operation> <resource>" that the ACL check will ask for */
+    api_handler_fn run;
+} api_rows[] = {
+#include <wire/api.def>
+};
+#undef X
+EL_STATIC_ASSERT(sizeof api_rows / sizeof api_rows[0] == EL_API_COUNT, "a handler for every API that is listed");
+
+static const struct api_row *row_of(const struct el_api *known)
+{
+    for (uint32_t i = 0; i < EL_API_COUNT; i++) {
+        if (api_rows[i].key == known->key) {
+            return &api_rows[i];
+        }
+    }
+    return NULL;
+}
+
+static void refuse_decode(struct api *api, struct request *request, int error)
+{
+    if (error == EVLOG_ERR_NO_MEMORY) {
+        metrics_add(api->metrics, METRIC_REFUSED_MEMORY, 1);
+        request_close(request, "no memory left to decode it: raise memory.max or send smaller requests");
+        return;
+    }
+    request_refuse(request, error == EVLOG_ERR_TRUNCATED ? "its body ends too early" : "its body is malformed");
+}
+
+/* Nothing may be left over behind a body, with one exception: librdkafka 2.16 asks for the metadata of all topics with
+ * the three unused bytes of a placeholder behind it, and brokers that do not look are what it was tested with. */
+static int decode(const struct el_api *known, struct request *request, void *message)
+{
+    struct el_reader reader;
+    el_reader_init(&reader, request->body.data, request->body.len);
+    if (known->key == EL_API_Metadata) {
+        return el_schema_decode(known->schema[EL_SIDE_REQUEST], request->api_version, &reader, &request->arena,
+                                message);
+    }
+    return el_api_decode(known, EL_SIDE_REQUEST, request->api_version, &reader, &request->arena, message);
+}
+
+void api_dispatch(void *arg, struct request *request)
+{
+    struct api *api = arg;
+    OBJ_CHECK(api, API);
+    EL_ASSERT(request->magic == REQUEST_MAGIC);
+    const struct el_api *known = request->api;
+    if (known == NULL || !el_api_accepts(known, request->api_version)) {
+        if (known != NULL && known->key == EL_API_ApiVersions) {
+            api_versions_fallback(api, request);
+            return;
+        }
+        request_refuse(request,
+                       known == NULL ? "evlogd does not know this API" : "evlogd does not answer this version");
+        return;
+    }
+    const struct el_schema *schema = known->schema[EL_SIDE_REQUEST];
+    void *message = el_arena_zalloc(&request->arena, schema->size);
+    if (message == NULL) {
+        refuse_decode(api, request, EVLOG_ERR_NO_MEMORY);
+        return;
+    }
+    int error = decode(known, request, message);
+    if (error != 0) {
+        refuse_decode(api, request, error);
+        return;
+    }
+    const struct api_row *row = row_of(known);
+    EL_ASSERT(row != NULL);
+    row->run(api, request, message);
+}

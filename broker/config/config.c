@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reading evlogd's configuration. Start-up's thread, before any shard runs, and again on SIGHUP.
+ *
+ * 1. Flags are walked once for --config, --help and their like, and for their syntax.
+ * 2. Defaults are parsed from the table by the same code as everything else.
+ * 3. The file, then the environment, then the flags are laid over them; each value remembers where it came from.
+ * 4. Values are checked against each other.
+ *
+ * What can fail: anything a person wrote. The first fault ends it with a text that names flag, variable or
+ * file:line:column; a key that does not exist is answered with the nearest that does.
+ * Invariant: a struct config that was returned with 0 has passed every check.
+ */
+#include <config/config.h>
+#include <config/ini.h>
+#include <config/machine.h>
+#include <config/setting.h>
+#include <config/value.h>
+#include <core/alloc.h>
+#include <core/assert.h>
+#include <core/logger.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+
+#define TOPIC_SECTION "topics"
+#define NAME_TEXT_MAX 96                    /* a flag or variable with its NUL */
+#define MEMORY_AUTO_MAX ((uint64_t)1 << 30) /* memory.max when it is 0 */
+#define MEMORY_MIN ((uint64_t)64 << 20)     /* smallest memory.max */
+#define TARGET_COUNT (CONFIG_SETTING_COUNT + TOPIC_SETTING_COUNT)
+
+/* A target is one thing that can be set: a setting of evlogd, or after those one of topics. */
+static bool is_topic_target(int target)
+{
+    return target >= CONFIG_SETTING_COUNT;
+}
+
+static enum topic_setting_id topic_id_of(int target)
+{
+    return (enum topic_setting_id)(target - CONFIG_SETTING_COUNT);
+}
+
+static const char *target_name(int target)
+{
+    return is_topic_target(target) ? topic_setting(topic_id_of(target))->name
+                                   : setting_at((enum config_setting_id)target)->name;
+}
+
+static const char *target_section(int target)
+{
+    return is_topic_target(target) ? TOPIC_SECTION : setting_at((enum config_setting_id)target)->section;
+}
+
+static const char *target_key(int target)
+{
+    return is_topic_target(target) ? target_name(target) : setting_at((enum config_setting_id)target)->key;
+}
+
+static struct config_origin *target_origin(struct config *cfg, int target)
+{
+    return is_topic_target(target) ? &cfg->topic_origin[topic_id_of(target)] : &cfg->origin[target];
+}
+
+static bool target_is_bool(int target)
+{
+    return is_topic_target(target) ? topic_setting(topic_id_of(target))->type == TOPIC_TYPE_BOOLEAN
+                                   : setting_at((enum config_setting_id)target)->kind == SETTING_BOOL;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+    return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* Settings of topics are plain numbers to Kafka's tools; in evlogd's own configuration they may have units. */
+static int assign_topic(struct config *cfg, enum topic_setting_id id, struct el_slice value, struct el_error *err)
+{
+    const char *name = topic_setting(id)->name;
+    char digits[24];
+    int64_t number = 0;
+    bool has_unit = (ends_with(name, ".ms") && setting_duration(value, &number)) ||
+                    (ends_with(name, ".bytes") && setting_size(value, &number));
+    if (has_unit) {
+        snprintf(digits, sizeof digits, "%" PRId64, number);
+        value = el_slice_str(digits);
+    }
+    return topic_config_set(&cfg->topic_defaults, el_slice_str(name), value, err);
+}
+
+static int assign(struct config *cfg, int target, struct el_slice value, struct config_origin origin,
+                  struct el_error *err)
+{
+    EL_ASSERT(target >= 0 && target < TARGET_COUNT);
+    int result = is_topic_target(target) ? assign_topic(cfg, topic_id_of(target), value, err)
+                                         : setting_parse(cfg, (enum config_setting_id)target, value, err);
+    if (result == 0) {
+        *target_origin(cfg, target) = origin;
+    }
+    return result;
+}
+
+static void load_defaults(struct config *cfg)
+{
+    memset(cfg, 0, sizeof *cfg);
+    topic_config_init(&cfg->topic_defaults);
+    for (int id = 0; id < CONFIG_SETTING_COUNT; id++) {
+        struct el_slice value = el_slice_str(setting_at((enum config_setting_id)id)->default_text);
+        int result = setting_parse(cfg, (enum config_setting_id)id, value, NULL);
+        EL_ASSERT(result == 0);
+    }
+}
+
+/* --- file -------------------------------------------------------------------------------------------------------- */
+
+static bool section_exists(struct el_slice section)
+{
+    for (int target = 0; target < TARGET_COUNT; target++) {
+        if (el_slice_eq(section, el_slice_str(target_section(target)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int refuse_section(const struct config *cfg, const struct ini_entry *entry, struct el_error *err)
+{
+    const char *words[TARGET_COUNT];
+    char hint[96];
+    for (int target = 0; target < TARGET_COUNT; target++) {
+        words[target] = target_section(target);
+    }
+    return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:1: unknown section [%.*s]%s", cfg->path,
+                        entry->section_line, value_shown_len(entry->section), (const char *)entry->section.data,
+                        value_nearest_text(entry->section, words, TARGET_COUNT, hint, sizeof hint));
+}
+
+static int refuse_key(const struct config *cfg, const struct ini_entry *entry, struct el_error *err)
+{
+    const char *words[TARGET_COUNT], *elsewhere = NULL;
+    char hint[96];
+    for (int target = 0; target < TARGET_COUNT; target++) {
+        bool same_section = el_slice_eq(entry->section, el_slice_str(target_section(target)));
+        words[target] = same_section ? target_key(target) : NULL;
+        if (!same_section && el_slice_eq(entry->key, el_slice_str(target_key(target)))) {
+            elsewhere = target_section(target);
+        }
+    }
+    if (elsewhere != NULL) {
+        snprintf(hint, sizeof hint, "; it belongs into [%s]", elsewhere);
+    } else {
+        value_nearest_text(entry->key, words, TARGET_COUNT, hint, sizeof hint);
+    }
+    return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:%u: unknown key '%.*s' in [%.*s]%s", cfg->path,
+                        entry->line, entry->key_column, value_shown_len(entry->key), (const char *)entry->key.data,
+                        value_shown_len(entry->section), (const char *)entry->section.data, hint);
+}
+
+static int on_entry(void *arg, const struct ini_entry *entry, struct el_error *err)
+{
+    struct config *cfg = arg;
+    struct config_origin origin = {.kind = CONFIG_FROM_FILE, .line = entry->line};
+    if (!section_exists(entry->section)) {
+        return refuse_section(cfg, entry, err);
+    }
+    for (int target = 0; target < TARGET_COUNT; target++) {
+        if (!el_slice_eq(entry->section, el_slice_str(target_section(target))) ||
+            !el_slice_eq(entry->key, el_slice_str(target_key(target)))) {
+            continue;
+        }
+        if (target_origin(cfg, target)->kind == CONFIG_FROM_FILE) {
+            return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:%u: '%s' was set already in line %u", cfg->path,
+                                entry->line, entry->key_column, target_key(target), target_origin(cfg, target)->line);
+        }
+        int result = assign(cfg, target, entry->value, origin, err);
+        if (result != 0) {
+            el_error_wrap(err, "%s:%u:%u", cfg->path, entry->line, entry->value_column);
+        }
+        return result;
+    }
+    return refuse_key(cfg, entry, err);
+}
+
+static int read_file(const char *path, uint8_t *data, size_t *len, struct el_error *err)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        int saved = errno;
+        return el_error_set(err, el_error_from_errno(saved), "configuration file %s: %s", path, strerror(saved));
+    }
+    *len = fread(data, 1, CONFIG_FILE_MAX + 1, file);
+    int saved = errno;
+    bool failed = ferror(file) != 0;
+    fclose(file);
+    if (failed) {
+        return el_error_set(err, el_error_from_errno(saved), "configuration file %s: %s", path, strerror(saved));
+    }
+    if (*len > CONFIG_FILE_MAX) {
+        return el_error_set(err, EVLOG_ERR_LIMIT, "configuration file %s is over %u bytes long", path, CONFIG_FILE_MAX);
+    }
+    return 0;
+}
+
+static int load_file(struct config *cfg, struct el_error *err)
+{
+    size_t len = 0;
+    uint8_t *data = NULL;
+    if (cfg->path[0] == 0) {
+        return 0;
+    }
+    data = el_malloc(CONFIG_FILE_MAX + 1);
+    if (data == NULL) {
+        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory to read the configuration file");
+    }
+    int result = read_file(cfg->path, data, &len, err);
+    if (result == 0) {
+        result = ini_parse(cfg->path, data, len, on_entry, cfg, err);
+    }
+    el_free(data);
+    return result;
+}
+
+/* --- environment ------------------------------------------------------------------------------------------------- */
+
+static int refuse_variable(struct el_slice name, struct el_error *err)
+{
+    const char *words[TARGET_COUNT];
+    char hint[96], known[TARGET_COUNT][NAME_TEXT_MAX];
+    for (int target = 0; target < TARGET_COUNT; target++) {
+        words[target] = setting_variable_name(target_section(target), target_key(target), known[target], NAME_TEXT_MAX);
+    }
+    return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "environment: unknown variable %.*s%s", value_shown_len(name),
+                        (const char *)name.data, value_nearest_text(name, words, TARGET_COUNT, hint, sizeof hint));
+}
+
+static int load_variable(struct config *cfg, struct el_slice name, struct el_slice value, struct el_error *err)
+{
+    char known[NAME_TEXT_MAX];
+    struct config_origin origin = {.kind = CONFIG_FROM_ENVIRONMENT};
+    for (int target = 0; target < TARGET_COUNT; target++) {
+        setting_variable_name(target_section(target), target_key(target), known, sizeof known);
+        if (el_slice_eq(name, el_slice_str(known))) {
+            int result = assign(cfg, target, value, origin, err);
+            if (result != 0) {
+                el_error_wrap(err, "environment variable %s", known);
+            }
+            return result;
+        }
+    }
+    return refuse_variable(name, err);
+}
+
+/* Variables of evlogd's settings have two underscores after the section; others with EVLOG_ are not its own. */
+static int load_environment(struct config *cfg, char *const *env, struct el_error *err)
+{
+    for (; env != NULL && *env != NULL; env++) {
+        const char *equals = strchr(*env, '=');
+        const char *twice = strstr(*env, "__");
+        if (strncmp(*env, "EVLOG_", 6) != 0 || equals == NULL || twice == NULL || twice > equals) {
+            continue;
+        }
+        int result = load_variable(cfg, el_slice_of(*env, (size_t)(equals - *env)), el_slice_str(equals + 1), err);
+        if (result != 0) {
+            return result;
+        }
+    }
+    return 0;
+}
+
+/* --- flags ------------------------------------------------------------------------------------------------------- */
+
+/* Flags that are no settings. */
+static const struct {
+    const char *name;
+    enum config_action action;
+} action_flags[] = {
+    {"--check-config", CONFIG_CHECK}, {"--print-config", CONFIG_PRINT}, {"--help", CONFIG_HELP}, {"-h", CONFIG_HELP},
+    {"--version", CONFIG_VERSION},
+};
+#define ACTION_FLAG_COUNT (sizeof action_flags / sizeof action_flags[0])
+
+static int refuse_flag(struct el_slice name, struct el_error *err)
+{
+    const char *words[TARGET_COUNT + ACTION_FLAG_COUNT + 1];
+    char hint[96], known[TARGET_COUNT][NAME_TEXT_MAX];
+    size_t count = 0;
+    if (name.len == 0 || name.data[0] != '-') {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "unexpected argument '%.*s': settings are given as --name=value", value_shown_len(name),
+                            (const char *)name.data);
+    }
+    words[count++] = "--config";
+    for (size_t i = 0; i < ACTION_FLAG_COUNT; i++) {
+        words[count++] = action_flags[i].name;
+    }
+    for (int target = 0; target < TARGET_COUNT; target++) {
+        words[count++] = setting_flag_name(target_name(target), known[target], NAME_TEXT_MAX);
+    }
+    return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "unknown flag %.*s%s (evlogd --help lists all)",
+                        value_shown_len(name), (const char *)name.data,
+                        value_nearest_text(name, words, count, hint, sizeof hint));
+}
+
+static int find_flag(struct el_slice name)
+{
+    char known[NAME_TEXT_MAX];
+    for (int target = 0; target < TARGET_COUNT; target++) {
+        if (el_slice_eq(name, el_slice_str(setting_flag_name(target_name(target), known, sizeof known)))) {
+            return target;
+        }
+    }
+    return -1;
+}
+
+static int set_path(struct config *cfg, struct el_slice value, struct el_error *err)
+{
+    if (value.len == 0 || value.len >= sizeof cfg->path) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "it needs the path of a file, at most %d bytes",
+                            CONFIG_PATH_MAX - 1);
+    }
+    memcpy(cfg->path, value.data, value.len);
+    cfg->path[value.len] = 0;
+    return 0;
+}
+
+/* --help wins over --version, that over --print-config, that over --check-config. */
+static bool take_action(struct config *cfg, struct el_slice name)
+{
+    for (size_t i = 0; i < ACTION_FLAG_COUNT; i++) {
+        if (el_slice_eq(name, el_slice_str(action_flags[i].name))) {
+            bool help_taken = cfg->action == CONFIG_HELP;
+            bool wins = action_flags[i].action == CONFIG_HELP || action_flags[i].action > cfg->action;
+            cfg->action = wins && !help_taken ? action_flags[i].action : cfg->action;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Walk the flags. settings_wanted false: take what is no setting, and check the syntax; true: take the settings. */
+static int walk_flags(struct config *cfg, int argc, char *const *argv, bool settings_wanted, struct el_error *err)
+{
+    struct config_origin origin = {.kind = CONFIG_FROM_FLAG};
+    for (int i = 1; i < argc; i++) {
+        const char *equals = strchr(argv[i], '=');
+        struct el_slice name = el_slice_of(argv[i], equals == NULL ? strlen(argv[i]) : (size_t)(equals - argv[i]));
+        bool is_path = el_slice_eq(name, el_slice_str("--config"));
+        if (equals == NULL && take_action(cfg, name)) {
+            continue;
+        }
+        int target = is_path ? -1 : find_flag(name);
+        if (target < 0 && !is_path) {
+            return refuse_flag(name, err);
+        }
+        bool is_bool = !is_path && target_is_bool(target);
+        if (equals == NULL && !is_bool && i + 1 == argc) {
+            return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s needs a value", argv[i]);
+        }
+        const char *value = equals != NULL ? equals + 1 : is_bool ? "true" : argv[++i];
+        int result = 0;
+        if (is_path) {
+            result = settings_wanted ? 0 : set_path(cfg, el_slice_str(value), err);
+        } else if (settings_wanted) {
+            result = assign(cfg, target, el_slice_str(value), origin, err);
+        }
+        if (result != 0) {
+            el_error_wrap(err, "flag %.*s", (int)name.len, (const char *)name.data);
+            return result;
+        }
+    }
+    return 0;
+}
+
+/* --- values against each other ----------------------------------------------------------------------------------- */
+
+/* 0.0.0.0 and :: in any spelling: listening there is listening on all addresses. */
+static bool is_any_address(const char *host)
+{
+    static const struct in6_addr any6 = IN6ADDR_ANY_INIT;
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_aton(host, &v4) != 0) {
+        return v4.s_addr == 0;
+    }
+    return inet_pton(AF_INET6, host, &v6) == 1 && memcmp(&v6, &any6, sizeof any6) == 0;
+}
+
+static int check_network(const struct config *cfg, struct el_error *err)
+{
+    bool same_host = strcmp(cfg->listen.host, cfg->http.host) == 0;
+    if (is_any_address(cfg->listen.host) && cfg->advertised.host[0] == 0) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "listen is on all addresses (%s), so advertised.address must say at which of them clients "
+                            "reach this machine: --advertised-address=HOST",
+                            cfg->listen.host);
+    }
+    if (is_any_address(cfg->advertised.host)) {
+        return el_error_set(
+            err, EVLOG_ERR_INVALID_CONFIG,
+            "advertised.address cannot be %s: it is where clients connect to, a name or address of this "
+            "machine",
+            cfg->advertised.host);
+    }
+    if (!cfg->http.off && same_host && cfg->http.port == cfg->listen.port && cfg->http.port != 0) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "listen and http are both on port %u", cfg->http.port);
+    }
+    return 0;
+}
+
+static int check_storage(const struct config *cfg, struct el_error *err)
+{
+    int64_t batch_len_max = topic_config_int(NULL, &cfg->topic_defaults, TOPIC_MAX_MESSAGE_BYTES);
+    if (cfg->journal_slot_len % EL_JOURNAL_ALIGN != 0) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "journal.slot.bytes must be a multiple of %u",
+                            EL_JOURNAL_ALIGN);
+    }
+    if (cfg->journal_ring_len / 4 < cfg->journal_slot_len) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "journal.ring.bytes (%" PRId64 ") must be at least four times journal.slot.bytes (%" PRId64
+                            ")",
+                            cfg->journal_ring_len, cfg->journal_slot_len);
+    }
+    if (cfg->memory_max != 0 && (uint64_t)cfg->memory_max < MEMORY_MIN) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "memory.max must be at least 64MiB, or 0 for evlogd's choice");
+    }
+    if (batch_len_max > cfg->request_len_max) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "max.message.bytes (%" PRId64 ") does not fit into socket.request.max.bytes (%" PRId64 ")",
+                            batch_len_max, cfg->request_len_max);
+    }
+    return 0;
+}
+
+static int check(const struct config *cfg, struct el_error *err)
+{
+    char commit[32];
+    bool ring_commit = cfg->io_commit == CONFIG_COMMIT_RING_DSYNC || cfg->io_commit == CONFIG_COMMIT_LINKED;
+    if (cfg->data[0] == 0 && !cfg->ephemeral && cfg->action != CONFIG_PRINT) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "no data directory: give --data=DIR, or --ephemeral to keep everything in memory");
+    }
+    if (cfg->io == CONFIG_IO_POSIX && ring_commit) {
+        setting_text(cfg, CONFIG_io_commit, commit, sizeof commit);
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "io.commit=%s needs io_uring, and io is posix", commit);
+    }
+    int result = check_network(cfg, err);
+    return result != 0 ? result : check_storage(cfg, err);
+}
+
+/* --- load and reload --------------------------------------------------------------------------------------------- */
+
+int config_load(struct config *cfg, int argc, char *const *argv, char *const *env, struct el_error *err)
+{
+    load_defaults(cfg);
+    int result = walk_flags(cfg, argc, argv, false, err);
+    if (result != 0 || cfg->action == CONFIG_HELP || cfg->action == CONFIG_VERSION) {
+        return result;
+    }
+    result = load_file(cfg, err);
+    if (result == 0) {
+        result = load_environment(cfg, env, err);
+    }
+    if (result == 0) {
+        result = walk_flags(cfg, argc, argv, true, err);
+    }
+    return result != 0 ? result : check(cfg, err);
+}
+
+int config_reload(struct config *cfg, int argc, char *const *argv, char *const *env, struct el_error *err)
+{
+    char waiting[EL_ERROR_TEXT_MAX] = "";
+    size_t used = 0;
+    struct config *fresh = el_malloc(sizeof *fresh);
+    if (fresh == NULL) {
+        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory to read the configuration");
+    }
+    int result = config_load(fresh, argc, argv, env, err);
+    for (int i = 0; i < CONFIG_SETTING_COUNT && result == 0; i++) {
+        enum config_setting_id id = (enum config_setting_id)i;
+        if (setting_at(id)->reload) {
+            setting_copy(cfg, fresh, id);
+            cfg->origin[i] = fresh->origin[i];
+        } else if (!setting_equal(cfg, fresh, id) && used < sizeof waiting) {
+            used += (size_t)snprintf(waiting + used, sizeof waiting - used, "%s%s", used == 0 ? "" : ", ",
+                                     setting_at(id)->name);
+        }
+    }
+    if (result == 0) {
+        cfg->topic_defaults = fresh->topic_defaults;
+        memcpy(cfg->topic_origin, fresh->topic_origin, sizeof cfg->topic_origin);
+        if (waiting[0] != 0) {
+            el_log(EL_LOG_WARN, "config", "changed, but in effect only after a restart: %s", waiting);
+        }
+    }
+    el_free(fresh);
+    return result;
+}
+
+uint32_t config_shard_count(const struct config *cfg)
+{
+    uint32_t count = cfg->shards != 0 ? (uint32_t)cfg->shards : machine_cpu_count();
+    return EL_MIN(count, (uint32_t)EL_SHARD_COUNT_MAX);
+}
+
+uint64_t config_memory_max(const struct config *cfg)
+{
+    uint64_t quarter = machine_memory_len() / 4;
+    uint64_t chosen = EL_MAX(EL_MIN(quarter, MEMORY_AUTO_MAX), MEMORY_MIN);
+    return cfg->memory_max != 0 ? (uint64_t)cfg->memory_max : chosen;
+}
+
+void config_advertised(const struct config *cfg, uint16_t listen_port, struct config_address *address)
+{
+    *address = cfg->advertised.host[0] != 0 ? cfg->advertised : cfg->listen;
+    bool own_port = cfg->advertised.host[0] != 0 && cfg->advertised.port != 0;
+    address->port = own_port ? cfg->advertised.port : listen_port;
+}

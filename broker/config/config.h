@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The configuration of evlogd: flag over environment over file over default, with the origin of every value. The
+ * table is settings.def. Read once before any thread runs and again on SIGHUP; afterwards plain data that is only
+ * read.
+ */
+#ifndef EL_CONFIG_CONFIG_H
+#define EL_CONFIG_CONFIG_H
+
+#include <config/topic_config.h>
+#include <core/err.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONFIG_PATH_MAX 4096       /* with the NUL */
+#define CONFIG_HOST_MAX 256        /* with the NUL */
+#define CONFIG_FILE_MAX (1u << 20) /* bytes of a configuration file */
+
+enum config_setting_id {
+#define SETTING(member, name, section, key, kind, default_, min, max, choices, reload, doc) CONFIG_##member,
+#include <config/settings.def>
+#undef SETTING
+    CONFIG_SETTING_COUNT
+};
+
+/* What evlogd was asked to do. */
+enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_PRINT, CONFIG_HELP, CONFIG_VERSION };
+
+/* Choices, in the order of the table. */
+enum config_io { CONFIG_IO_AUTO, CONFIG_IO_URING, CONFIG_IO_POSIX };
+enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
+/* The order of enum io_commit_method. */
+enum config_commit { CONFIG_COMMIT_AUTO, CONFIG_COMMIT_RING_DSYNC, CONFIG_COMMIT_THREAD, CONFIG_COMMIT_LINKED };
+
+struct config_address {
+    char host[CONFIG_HOST_MAX]; /* without brackets; "" when not set */
+    uint16_t port;              /* 0: the kernel's choice, or the listen port for the advertised address */
+    bool off;                   /* the word "off" where the setting allows it */
+};
+
+enum config_origin_kind { CONFIG_FROM_DEFAULT, CONFIG_FROM_FILE, CONFIG_FROM_ENVIRONMENT, CONFIG_FROM_FLAG };
+struct config_origin {
+    enum config_origin_kind kind;
+    uint32_t line; /* of the file */
+};
+
+struct config {
+    enum config_action action;
+    char path[CONFIG_PATH_MAX]; /* of the configuration file, "" for none */
+
+    /* server */
+    char data[CONFIG_PATH_MAX];
+    bool ephemeral;
+    int64_t shards;     /* 0: see config_shard_count() */
+    int64_t memory_max; /* bytes; 0: see config_memory_max() */
+    int io;             /* enum config_io */
+    int io_commit;      /* enum config_commit */
+    bool accept_clock;
+    bool unsafe_filesystem;
+
+    /* network */
+    struct config_address listen;
+    struct config_address advertised;
+    struct config_address http;
+    int64_t connections_max;
+    int64_t connections_per_ip_max;
+    int64_t connections_idle_ms;
+    int64_t request_len_max; /* bytes */
+    int64_t fetch_len_max;   /* bytes */
+
+    /* topics */
+    bool auto_create_topics;
+    int64_t num_partitions;
+    bool replication_factor_strict;
+
+    /* storage */
+    int64_t journal_ring_len; /* bytes */
+    int64_t journal_slot_len; /* bytes */
+    int64_t disk_reserve_len; /* bytes */
+
+    /* log */
+    int log_level;  /* as enum el_log_level */
+    int log_format; /* enum config_log_format */
+
+    struct topic_config topic_defaults; /* topic settings given to evlogd */
+    struct config_origin origin[CONFIG_SETTING_COUNT];
+    struct config_origin topic_origin[TOPIC_SETTING_COUNT];
+};
+
+/* Read everything: defaults, the file of --config, the environment, the flags; then check values against each other.
+ * Settings are not checked against each other when action is CONFIG_HELP or CONFIG_VERSION.
+ *
+ * argv      [argc], argv[0] is skipped
+ * env       NULL-terminated "NAME=value" list, or NULL
+ * returns   0 | EVLOG_ERR_INVALID_CONFIG and other codes with a text that names the flag, the variable or
+ *           file:line:column; *cfg is undefined then
+ */
+int config_load(struct config *cfg, int argc, char *const *argv, char *const *env, struct el_error *err);
+/* Read everything again (SIGHUP). Reloadable values are taken into *cfg; others stay, and one log line names those that
+ * wait for a restart. On failure *cfg stays as it is. Returns as config_load(). */
+int config_reload(struct config *cfg, int argc, char *const *argv, char *const *env, struct el_error *err);
+
+/* The number in effect: 0 is resolved from the machine or the container. */
+uint32_t config_shard_count(const struct config *cfg);
+uint64_t config_memory_max(const struct config *cfg);
+/* Host and port to advertise; listen_port is the one that was bound. */
+void config_advertised(const struct config *cfg, uint16_t listen_port, struct config_address *address);
+
+/* --print-config: a configuration file with all values in effect and where each came from. */
+void config_print(const struct config *cfg, FILE *out);
+/* --help. */
+void config_print_help(FILE *out);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One row of settings.def at run time: where its value lies in struct config, text to value and back. Pure functions.
+ */
+#ifndef EL_CONFIG_SETTING_H
+#define EL_CONFIG_SETTING_H
+
+#include <config/config.h>
+
+enum setting_kind {
+    SETTING_PATH,
+    SETTING_ADDRESS,
+    SETTING_CHOICE,
+    SETTING_BOOL,
+    SETTING_COUNT,
+    SETTING_SIZE,
+    SETTING_DURATION,
+};
+
+struct setting {
+    const char *name;
+    const char *section;
+    const char *key;
+    const char *default_text;
+    const char *choices;
+    const char *doc;
+    int64_t min, max;  /* inclusive, of numbers */
+    size_t member_pos; /* of the value in struct config */
+    size_t member_len; /* bytes of the value */
+    enum setting_kind kind;
+    bool reload; /* takes effect on SIGHUP */
+};
+
+#define SETTING_TEXT_MAX (CONFIG_PATH_MAX + 16) /* a value as text, with its NUL */
+
+const struct setting *setting_at(enum config_setting_id id);
+/* Parse value into cfg. returns 0 | EVLOG_ERR_INVALID_CONFIG, cfg is unchanged then, the text names the setting */
+int setting_parse(struct config *cfg, enum config_setting_id id, struct el_slice value, struct el_error *err);
+/* The value as one would write it, into text[text_max]; returns text. */
+const char *setting_text(const struct config *cfg, enum config_setting_id id, char *text, size_t text_max);
+bool setting_equal(const struct config *a, const struct config *b, enum config_setting_id id);
+void setting_copy(struct config *to, const struct config *from, enum config_setting_id id);
+/* A size or duration with or without a unit: "4096", "64MiB"; "-1", "7d". returns false when it is none */
+bool setting_size(struct el_slice text, int64_t *len);
+bool setting_duration(struct el_slice text, int64_t *ms);
+/* The setting's flag ("--log-level") or variable ("EVLOG_LOG__LEVEL") into text[text_max]; returns text. */
+const char *setting_flag_name(const char *name, char *text, size_t text_max);
+const char *setting_variable_name(const char *section, const char *key, char *text, size_t text_max);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * evlogd: read the configuration, then run the server until a signal ends it.
+ *
+ * Exit codes: 0 clean stop, 2 usage or configuration, 6 data directory locked or another node's, 8 refused for
+ * corruption, 1 anything else.
+ */
+#include <config/config.h>
+#include <core/logger.h>
+#include <server.h>
+
+#include <unistd.h>
+
+enum exit_code { EXIT_CLEAN = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, EXIT_LOCKED = 6, EXIT_CORRUPT = 8 };
+
+static int exit_code_of(int error)
+{
+    switch (error) {
+    case 0:
+        return EXIT_CLEAN;
+    case EVLOG_ERR_LOCKED:
+    case EVLOG_ERR_CONFLICT:
+        return EXIT_LOCKED;
+    case EVLOG_ERR_CORRUPT:
+        return EXIT_CORRUPT;
+    case EVLOG_ERR_INVALID_CONFIG:
+        return EXIT_USAGE;
+    default:
+        return EXIT_OTHER;
+    }
+}
+
+static int run(struct server_args *args)
+{
+    struct el_error err = {0};
+    el_log_setup((enum el_log_level)args->cfg->log_level, args->cfg->log_format == CONFIG_LOG_JSON);
+    int error = server_run(args, &err);
+    if (error != 0) {
+        el_log(EL_LOG_ERROR, "server", "%s", err.text);
+    }
+    return exit_code_of(error);
+}
+
+int main(int argc, char **argv)
+{
+    static struct config cfg;
+    struct el_error err = {0};
+    if (config_load(&cfg, argc, argv, environ, &err) != 0) {
+        fprintf(stderr, "evlogd: %s\n", err.text);
+        return EXIT_USAGE;
+    }
+    switch (cfg.action) {
+    case CONFIG_HELP:
+        config_print_help(stdout);
+        return EXIT_CLEAN;
+    case CONFIG_VERSION:
+        printf("evlogd %s\n", EVLOG_VERSION);
+        return EXIT_CLEAN;
+    case CONFIG_PRINT:
+        config_print(&cfg, stdout);
+        return EXIT_CLEAN;
+    case CONFIG_CHECK:
+        printf("evlogd: the configuration is valid\n");
+        return EXIT_CLEAN;
+    case CONFIG_RUN:
+        break;
+    }
+    struct server_args args = {.cfg = &cfg, .argc = argc, .argv = argv, .environ = environ};
+    return run(&args);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The HTTP listener over libmicrohttpd, which this file alone includes. One thread of the library's own serves all
+ * connections; it shares nothing with the shards but what the two callbacks read.
+ *
+ * 1. http_start() resolves the host, binds, listens; the library starts its thread.
+ * 2. Each request is answered at once from the table of routes; bodies are read and thrown away.
+ * 3. http_stop() closes everything and joins the thread.
+ *
+ * What can fail: the port is taken, a page has no memory (500), a client is slow (closed after a timeout), too many
+ * clients (closed at once). None of it touches the Kafka side.
+ * Source: RFC 9110 (methods, 405 with Allow), RFC 9457 (problem details), Prometheus text format 0.0.4.
+ */
+#include <http/http.h>
+
+#include <core/alloc.h>
+#include <core/assert.h>
+#include <core/json_writer.h>
+#include <core/logger.h>
+#include <core/utf8.h>
+
+#include <microhttpd.h>
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HTTP_MAGIC OBJ_MAGIC('h', 't', 't', 'p')
+#define CONNECTION_COUNT_MAX 128u
+#define CONNECTION_COUNT_PER_IP_MAX 64u
+#define CONNECTION_TIMEOUT_S 15u
+#define CONNECTION_MEMORY_MAX ((size_t)32 << 10) /* request line and headers */
+#define DETAIL_MAX 512
+#define BACKLOG 128
+
+struct http {
+    uint32_t magic;
+    struct MHD_Daemon *daemon;
+    struct http_config cfg; /* host is NULL: only needed at start */
+};
+
+/* One answer on its way out; text is el_malloc()ed. */
+struct answer {
+    unsigned status;
+    const char *content_type;
+    char *text;
+    size_t len;
+};
+
+typedef void (*route_fn)(struct http *http, struct answer *answer);
+
+/* --- answers ----------------------------------------------------------------------------------------------------- */
+
+static void answer_text(struct answer *answer, unsigned status, const char *content_type, const char *text)
+{
+    answer->status = status;
+    answer->content_type = content_type;
+    answer->text = el_strdup(text);
+    answer->len = strlen(text);
+}
+
+static void answer_problem(struct answer *answer, unsigned status, const char *title, const char *detail)
+{
+    struct el_buffer page = {.err = 0};
+    struct el_json_writer json;
+    el_json_writer_init(&json, &page);
+    el_json_begin_object(&json);
+    el_json_add_str(&json, "type", "about:blank");
+    el_json_add_str(&json, "title", title);
+    el_json_add_uint(&json, "status", status);
+    if (el_utf8_valid(detail, strlen(detail))) {
+        el_json_add_str(&json, "detail", detail);
+    }
+    el_json_end_object(&json);
+    if (el_json_writer_end(&json) != 0 || el_buffer_text(&page) == NULL) {
+        el_buffer_free(&page);
+    }
+    answer->status = status;
+    answer->content_type = "application/problem+json";
+    answer->text = (char *)page.data; /* el_buffer has its memory from el_malloc(); NULL when there was none */
+    answer->len = page.len;
+}
+
+static void route_metrics(struct http *http, struct answer *answer)
+{
+    int result = http->cfg.render_metrics(http->cfg.arg, &answer->text, &answer->len);
+    if (result != 0) {
+        answer_problem(answer, 500, "Internal Server Error", evlog_error_text(result));
+        return;
+    }
+    answer->status = 200;
+    answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
+}
+
+static void route_live(struct http *http, struct answer *answer)
+{
+    answer_text(answer, 200, "application/json", "{\"status\":\"live\"}\n");
+}
+
+static void route_ready(struct http *http, struct answer *answer)
+{
+    char reason[DETAIL_MAX] = "";
+    if (http->cfg.ready(http->cfg.arg, reason, sizeof reason)) {
+        answer_text(answer, 200, "application/json", "{\"status\":\"ready\"}\n");
+    } else {
+        answer_problem(answer, 503, "Service Unavailable", reason);
+    }
+}
+
+static void route_version(struct http *http, struct answer *answer)
+{
+    answer_text(answer, 200, "application/json", "{\"name\":\"evlogd\",\"version\":\"" EVLOG_VERSION "\"}\n");
+}
+
+static const struct {
+    const char *path;
+    route_fn run;
+} routes[] = {
+    {"/metrics", route_metrics},
+    {"/health/live", route_live},
+    {"/health/ready", route_ready},
+    {"/version", route_version},
+};
+
+static route_fn find_route(const char *path)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (strcmp(path, routes[i].path) == 0) {
+            return routes[i].run;
+        }
+    }
+    return NULL;
+}
+
+/* --- requests ---------------------------------------------------------------------------------------------------- */
+
+static enum MHD_Result send_answer(struct MHD_Connection *connection, struct answer *answer)
+{
+    if (answer->text == NULL) {
+        return MHD_NO; /* no memory: the connection is closed */
+    }
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(answer->len, answer->text,
+                                                                                       el_free);
+    if (response == NULL) {
+        el_free(answer->text);
+        return MHD_NO;
+    }
+    enum MHD_Result result = MHD_add_response_header(response, "Content-Type", answer->content_type);
+    if (result == MHD_YES) {
+        result = MHD_add_response_header(response, "Cache-Control", "no-store");
+    }
+    if (result == MHD_YES) {
+        result = MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    }
+    if (result == MHD_YES && answer->status == 405) {
+        result = MHD_add_response_header(response, "Allow", "GET, HEAD");
+    }
+    if (result == MHD_YES) {
+        result = MHD_queue_response(connection, answer->status, response);
+    }
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
+                                  const char *version, const char *upload, size_t *upload_len, void **state)
+{
+    static int begun;
+    struct http *http = arg;
+    struct answer answer = {.status = 0};
+    char detail[DETAIL_MAX];
+    OBJ_CHECK(http, HTTP);
+    if (*state == NULL) { /* headers are in, a body may follow */
+        *state = &begun;
+        return MHD_YES;
+    }
+    if (*upload_len != 0) {
+        *upload_len = 0;
+        return MHD_YES;
+    }
+    route_fn run = find_route(path);
+    bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    if (run == NULL) {
+        snprintf(detail, sizeof detail, "there is nothing at %.200s", path);
+        answer_problem(&answer, 404, "Not Found", detail);
+    } else if (!reads) {
+        snprintf(detail, sizeof detail, "%.200s takes GET and HEAD only", path);
+        answer_problem(&answer, 405, "Method Not Allowed", detail);
+    } else {
+        run(http, &answer);
+    }
+    return send_answer(connection, &answer);
+}
+
+static void on_library_log(void *arg, const char *format, va_list args)
+{
+    char text[256];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    vsnprintf(text, sizeof text, format, args);
+#pragma GCC diagnostic pop
+    text[strcspn(text, "\n")] = 0;
+    el_log(EL_LOG_DEBUG, "http", "%s", text);
+}
+
+/* --- start and stop ---------------------------------------------------------------------------------------------- */
+
+static int listen_at(const struct addrinfo *address, int *fd)
+{
+    int one = 1;
+    int sock = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (sock < 0) {
+        return errno;
+    }
+    if (setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        bind(sock, address->ai_addr, address->ai_addrlen) != 0 || listen(sock, BACKLOG) != 0) {
+        int saved = errno;
+        close(sock);
+        return saved;
+    }
+    *fd = sock;
+    return 0;
+}
+
+static const char *shown_host(const struct http_config *cfg)
+{
+    return cfg->host[0] == 0 ? "*" : cfg->host;
+}
+
+/* Listen at the first address of the host that takes it. */
+static int listen_host(const struct http_config *cfg, int *fd, struct el_error *err)
+{
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list = NULL;
+    char port[8];
+    int errno_value = 0;
+    snprintf(port, sizeof port, "%u", cfg->port);
+    int result = getaddrinfo(cfg->host[0] == 0 ? NULL : cfg->host, port, &hints, &list);
+    if (result != 0) {
+        return el_error_set(err, EVLOG_ERR_ARGUMENT, "http address %s: %s", shown_host(cfg), gai_strerror(result));
+    }
+    for (struct addrinfo *address = list; address != NULL; address = address->ai_next) {
+        errno_value = listen_at(address, fd);
+        if (errno_value == 0) {
+            break;
+        }
+    }
+    freeaddrinfo(list);
+    if (errno_value == 0) {
+        return 0;
+    }
+    return el_error_set(err, el_error_from_errno(errno_value), "http address %s port %u: %s%s", shown_host(cfg),
+                        cfg->port, strerror(errno_value),
+                        errno_value == EADDRINUSE ? "; choose another with --http=HOST:PORT, or --http=off" : "");
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage address = {.ss_family = 0};
+    socklen_t len = sizeof address;
+    char port[8] = "0";
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0 ||
+        getnameinfo((struct sockaddr *)&address, len, NULL, 0, port, sizeof port, NI_NUMERICSERV) != 0) {
+        return 0;
+    }
+    unsigned number = 0;
+    return sscanf(port, "%u", &number) == 1 ? (uint16_t)number : 0;
+}
+
+int http_start(const struct http_config *cfg, struct http **http, uint16_t *bound_port, struct el_error *err)
+{
+    int fd = -1;
+    EL_ASSERT(cfg->host != NULL);
+    EL_ASSERT(cfg->render_metrics != NULL);
+    EL_ASSERT(cfg->ready != NULL);
+    int result = listen_host(cfg, &fd, err);
+    if (result != 0) {
+        return result;
+    }
+    uint16_t port = port_of(fd);
+    struct http *h = el_calloc(1, sizeof *h);
+    if (h == NULL) {
+        result = el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for the HTTP listener");
+        goto fail_fd;
+    }
+    h->magic = HTTP_MAGIC;
+    h->cfg = *cfg;
+    h->cfg.host = NULL;
+    /* The logger comes first: options after it may log. The daemon owns fd from here on, also on failure. */
+    h->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+                                 on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
+                                 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTION_COUNT_MAX,
+                                 MHD_OPTION_PER_IP_CONNECTION_LIMIT, CONNECTION_COUNT_PER_IP_MAX,
+                                 MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S,
+                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_MAX, MHD_OPTION_END);
+    if (h->daemon == NULL) {
+        result = el_error_set(err, EVLOG_ERR_FAILED, "the HTTP listener did not start on port %u", port);
+        goto fail_http;
+    }
+    *http = h;
+    *bound_port = port;
+    return 0;
+
+fail_http:
+    h->magic = 0;
+    el_free(h);
+    return result;
+fail_fd:
+    close(fd);
+    return result;
+}
+
+void http_stop(struct http *http)
+{
+    if (http == NULL) {
+        return;
+    }
+    OBJ_CHECK(http, HTTP);
+    MHD_stop_daemon(http->daemon);
+    http->magic = 0;
+    el_free(http);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Connections and the shard's net object, as the files of this folder see them. Private to it.
+ */
+#ifndef EL_NET_CONN_H
+#define EL_NET_CONN_H
+
+#include <core/assert.h>
+#include <core/map.h>
+#include <core/pool.h>
+#include <core/sm.h>
+#include <net/net.h>
+
+#define NET_MAGIC OBJ_MAGIC('n', 'e', 't', '0')
+#define CONN_MAGIC OBJ_MAGIC('c', 'o', 'n', 'n')
+#define BUFFER_MAGIC OBJ_MAGIC('b', 'u', 'f', 'r')
+
+#define CONN_IOV_MAX 32              /* parts of answers in one send */
+#define CONN_SEND_LEN_MAX (1u << 20) /* bytes of one send, so that its deadline measures progress */
+#define CONN_RECV_LEN_MIN 1024u      /* less room than this is not worth a receive */
+#define CONN_BUFFER_LEN_FIRST 8192u  /* block of a fresh connection */
+#define NET_SPARE_MAX 8              /* large receive buffers kept for the next large frame */
+
+/* Bytes received; shared by the connection that fills it and the requests that lie in it. Lives in one buddy block. */
+struct net_buffer {
+    uint32_t magic;
+    uint32_t ref_count;
+    struct net *net;
+    size_t data_len;  /* bytes of data */
+    size_t block_len; /* bytes of the block */
+    _Alignas(16) uint8_t data[];
+};
+
+/* What a connection can be late with; each kind has one time limit, so a list in order of beginning is enough. */
+enum conn_wait_kind { WAIT_FRAME, WAIT_SEND, WAIT_IDLE, WAIT_LINGER, WAIT_KIND_COUNT };
+
+struct conn_wait {
+    struct el_list link; /* in net.waits[kind], oldest first; unlinked: not waiting */
+    uint64_t since_ns;
+};
+
+/* OPEN -> DRAINING (stop) -> LINGERING (all answered) -> CLOSING; OPEN and DRAINING also go to CLOSING at once. */
+enum conn_state {
+    CONN_OPEN,      /* reads and answers */
+    CONN_DRAINING,  /* reads no more, answers what has been read */
+    CONN_LINGERING, /* has sent its end, waits for the client's */
+    CONN_CLOSING,   /* waits for its ops to end, then is freed */
+    CONN_STATE_COUNT
+};
+
+struct conn {
+    uint32_t magic;
+    struct el_sm sm; /* enum conn_state */
+    struct net *net;
+    uint64_t id;
+    int fd;
+    bool receiving;             /* recv_op is submitted */
+    bool sending;               /* send_op is submitted */
+    bool cancelled;             /* CLOSING: ops have been cancelled */
+    bool starved;               /* no memory to read on: in net.starving */
+    bool refusing;              /* a request was refused: what is not dispatched never will be */
+    struct el_list link;        /* in net.conns */
+    struct el_list attend_link; /* in net.attention, or unlinked */
+    struct el_list starve_link; /* in net.starving, or unlinked */
+    struct conn_wait waits[WAIT_KIND_COUNT];
+    struct el_list requests;     /* by request.order, in order of arrival */
+    uint32_t request_count;      /* of those */
+    size_t request_bytes;        /* of their frames */
+    size_t reply_bytes;          /* answered and not yet sent */
+    struct net_buffer *buffer;   /* receives; NULL before the first byte is wanted */
+    size_t parsed;               /* bytes of it that have become requests */
+    size_t filled;               /* bytes of it received */
+    size_t frame_mark;           /* bytes of the frame in progress at which its deadline was last moved */
+    size_t frame_len_seen;       /* longest frame received whole */
+    struct net_address *address; /* of the client, for its limit; NULL when there is none */
+    void *user;
+    struct io_op recv_op;
+    struct io_op send_op;
+    struct iovec iov[CONN_IOV_MAX];
+    char peer[64]; /* "address:port" */
+};
+
+/* Connections of one client address. */
+struct net_address {
+    char name[64]; /* key in net.addresses */
+    uint32_t conn_count;
+};
+
+enum net_state { NET_LISTENING, NET_STOPPING, NET_STOPPED };
+
+struct net {
+    uint32_t magic;
+    enum net_state state;
+    struct io *io;
+    struct el_buddy *buddy;
+    struct metrics *metrics;
+    struct net_config config; /* host is NULL */
+    int listen_fd;
+    uint16_t port;
+    bool accepting; /* accept_op is submitted */
+    struct io_op accept_op;
+    struct io_timer accept_timer; /* pause after EVLOG_ERR_NO_FILES */
+    struct el_list conns;
+    uint32_t conn_count;
+    uint32_t request_count; /* those of closed connections, too */
+    uint64_t conn_id_last;
+    struct el_pool conn_pool;
+    struct el_pool request_pool;
+    struct el_pool address_pool;
+    struct el_map addresses;  /* name to struct net_address */
+    struct el_list attention; /* connections with something to do at the end of the step */
+    struct io_timer attend_timer;
+    struct el_list waits[WAIT_KIND_COUNT];
+    struct io_timer sweep_timer; /* at the earliest deadline or earlier */
+    struct el_list starving;
+    struct io_timer starve_timer;
+    size_t recv_bytes;                        /* blocks of all receive buffers */
+    struct net_buffer *spares[NET_SPARE_MAX]; /* [spare_count] free large ones, counted in recv_bytes */
+    uint32_t spare_count;
+    uint64_t log_second;        /* io->now_ns / 1 s of the last refusal logged */
+    uint32_t log_count;         /* refusals logged in that second */
+    struct io_timer stop_timer; /* at the deadline of the stop, or now to see whether all has ended */
+    uint64_t stop_at_ns;
+    net_stopped_fn stopped;
+    void *stopped_arg;
+};
+
+static inline enum conn_state conn_state(const struct conn *conn)
+{
+    return (enum conn_state)conn->sm.state;
+}
+
+/* conn.c */
+void conn_open(struct net *net, int fd);
+/* Look after the connection at the end of this step: send, read on, close. */
+void conn_attend(struct conn *conn);
+/* Do so. The connection may be freed. */
+void conn_look_after(struct conn *conn);
+/* No memory to go on with: try again soon. */
+void conn_starve(struct conn *conn);
+/* End the connection; what is not sent is lost. error: evlogd's decision, to be counted. */
+void conn_close(struct conn *conn, bool error);
+/* No more reading; close when all is answered. */
+void conn_drain(struct conn *conn);
+/* The client was late. */
+void conn_late(struct conn *conn, enum conn_wait_kind kind);
+void conn_wait_begin(struct conn *conn, enum conn_wait_kind kind);
+void conn_wait_end(struct conn *conn, enum conn_wait_kind kind);
+/* An ended request leaves its connection. */
+void conn_request_gone(struct conn *conn, struct request *request);
+
+/* conn_recv.c */
+/* Make requests of what has been received, then receive on, unless the connection has enough to do. */
+void conn_read(struct conn *conn);
+/* Read and throw away until the client closes. returns false when that is not possible */
+bool conn_discard(struct conn *conn);
+void conn_on_recv(struct io_op *op);
+
+/* conn_send.c */
+/* Send what is answered and whose turn it is. */
+void conn_write(struct conn *conn);
+void conn_on_send(struct io_op *op);
+
+/* recv_buffer.c */
+/* A buffer for at least data_len bytes, one reference; NULL over the budget. */
+struct net_buffer *buffer_get(struct net *net, size_t data_len);
+void buffer_ref(struct net_buffer *buffer);
+void buffer_unref(struct net_buffer *buffer);
+/* Give spare buffers back to the buddy. */
+void buffer_drop_spares(struct net *net);
+
+/* request.c */
+/* Make a request of one frame behind its length prefix, which lies in conn->buffer.
+ *
+ * returns 0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_TRUNCATED, EVLOG_ERR_MALFORMED bad header */
+int request_make(struct conn *conn, struct el_slice frame, struct request **request);
+/* Free a request that nobody works on: its answer has left or is dropped. */
+void request_free(struct request *request);
+/* Its connection is gone: tell the handler. The request may be freed by this. */
+void request_abandon(struct request *request);
+
+/* listener.c */
+/* False when this second has seen enough log lines about refusals. */
+bool net_may_log(struct net *net);
+/* A connection or request has ended: perhaps the stop is complete. */
+void net_check_stopped(struct net *net);
+/* The connection waits from now on: have the sweep come in time. */
+void net_sweep_by(struct net *net, uint64_t at_ns);
+uint64_t net_wait_ns(const struct net *net, enum conn_wait_kind kind);
+/* Count a connection of an address; EVLOG_ERR_LIMIT over its limit. */
+int net_address_add(struct net *net, const char *peer, struct net_address **address);
+void net_address_remove(struct net *net, struct net_address *address);
+
+#endif

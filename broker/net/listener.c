@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The net object of a shard: listening, limits, what is done once per step, deadlines, stopping.
+ *
+ * 1. one accept is always under way; each connection it gives goes to conn.c
+ * 2. what happens to a connection in a step (answers, freed requests) puts it on the attention list; a timer that is
+ *    due at once runs that list after all completions and messages of the step, so that many answers leave in one
+ *    send
+ * 3. connections that wait for their client stand in one list per kind of waiting, oldest first; a sweep looks at
+ *    the fronts
+ *
+ * Out of descriptors: accepting pauses for 100 ms; the clients wait in the kernel's queue. Over a limit: the
+ * connection is accepted and closed, so that its client learns at once. Out of memory: connections wait in starving
+ * and try again.
+ */
+#include <core/limits.h>
+#include <core/logger.h>
+#include <net/conn.h>
+
+#include <string.h>
+
+#define NS_PER_S 1000000000u
+#define NS_PER_MS 1000000u
+#define ACCEPT_PAUSE_NS (100u * NS_PER_MS)
+#define LOG_PER_S_MAX 10u
+
+bool net_may_log(struct net *net)
+{
+    uint64_t second = net->io->now_ns / NS_PER_S;
+    if (second != net->log_second) {
+        net->log_second = second;
+        net->log_count = 0;
+    }
+    return net->log_count++ < LOG_PER_S_MAX;
+}
+
+/* --- accepting -------------------------------------------------------------------------------------------------- */
+
+static void accept_next(struct net *net)
+{
+    EL_ASSERT(net->state == NET_LISTENING);
+    EL_ASSERT(!net->accepting);
+    net->accepting = true;
+    io_accept(net->io, &net->accept_op, net->listen_fd);
+}
+
+static void listener_close(struct net *net)
+{
+    EL_ASSERT(!net->accepting);
+    if (net->listen_fd >= 0) {
+        io_close(net->io, net->listen_fd);
+        net->listen_fd = -1;
+    }
+}
+
+static void net_on_accept(struct io_op *op)
+{
+    struct net *net = op->arg;
+    OBJ_CHECK(net, NET);
+    net->accepting = false;
+    if (net->state != NET_LISTENING) {
+        if (op->result >= 0) {
+            io_close(net->io, (int)op->result);
+        }
+        listener_close(net);
+        net_check_stopped(net);
+        return;
+    }
+    if (op->result >= 0) {
+        conn_open(net, (int)op->result);
+        accept_next(net);
+        return;
+    }
+    if (net_may_log(net)) {
+        el_log(EL_LOG_WARN, "net", "cannot accept a connection: %s; trying again in 100 ms%s",
+               evlog_error_text((int)op->result),
+               op->result == EVLOG_ERR_NO_FILES ? " (raise the limit of open files, LimitNOFILE)" : "");
+    }
+    io_timer_set(net->io, &net->accept_timer, net->io->now_ns + ACCEPT_PAUSE_NS);
+}
+
+static void net_on_accept_timer(struct io_timer *timer)
+{
+    struct net *net = timer->arg;
+    OBJ_CHECK(net, NET);
+    accept_next(net);
+}
+
+/* --- limit per address ------------------------------------------------------------------------------------------ */
+
+int net_address_add(struct net *net, const char *peer, struct net_address **address)
+{
+    const char *colon = strrchr(peer, ':');
+    size_t len = colon == NULL ? strlen(peer) : (size_t)(colon - peer);
+    struct net_address *found = el_map_get(&net->addresses, peer, len);
+    if (found == NULL) {
+        found = el_pool_get(&net->address_pool);
+        if (found == NULL) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        EL_ASSERT(len < sizeof(found->name));
+        memcpy(found->name, peer, len);
+        int rc = el_map_put(&net->addresses, found->name, len, found);
+        if (rc != 0) {
+            el_pool_put(&net->address_pool, found);
+            return rc;
+        }
+    }
+    if (found->conn_count >= net->config.address_conn_count_max) {
+        return EVLOG_ERR_LIMIT;
+    }
+    found->conn_count++;
+    *address = found;
+    return 0;
+}
+
+void net_address_remove(struct net *net, struct net_address *address)
+{
+    EL_ASSERT(address->conn_count > 0);
+    if (--address->conn_count == 0) {
+        void *removed = el_map_remove(&net->addresses, address->name, strlen(address->name));
+        EL_ASSERT(removed == address);
+        el_pool_put(&net->address_pool, address);
+    }
+}
+
+/* --- deadlines -------------------------------------------------------------------------------------------------- */
+
+uint64_t net_wait_ns(const struct net *net, enum conn_wait_kind kind)
+{
+    switch (kind) {
+    case WAIT_FRAME:
+        return net->config.frame_ns_max;
+    case WAIT_SEND:
+        return net->config.send_ns_max;
+    case WAIT_IDLE:
+        return net->config.idle_ns_max;
+    case WAIT_LINGER:
+        return net->config.linger_ns_max;
+    case WAIT_KIND_COUNT:
+        break;
+    }
+    EL_ASSERT(kind != WAIT_KIND_COUNT);
+    return 0;
+}
+
+void net_sweep_by(struct net *net, uint64_t at_ns)
+{
+    if (net->sweep_timer.heap_index == 0 || net->sweep_timer.at_ns > at_ns) {
+        io_timer_set(net->io, &net->sweep_timer, at_ns);
+    }
+}
+
+/* Report who is late in one kind; returns when the next one will be. */
+static uint64_t sweep_kind(struct net *net, enum conn_wait_kind kind)
+{
+    uint64_t limit_ns = net_wait_ns(net, kind);
+    struct el_list *list = &net->waits[kind];
+    while (!el_list_empty(list)) {
+        struct conn_wait *wait = EL_CONTAINER(list->next, struct conn_wait, link);
+        if (wait->since_ns + limit_ns > net->io->now_ns) {
+            return wait->since_ns + limit_ns;
+        }
+        struct conn *conn = EL_CONTAINER(wait - kind, struct conn, waits);
+        OBJ_CHECK(conn, CONN);
+        el_list_remove(&wait->link);
+        conn_late(conn, kind);
+    }
+    return UINT64_MAX;
+}
+
+static void net_on_sweep(struct io_timer *timer)
+{
+    struct net *net = timer->arg;
+    OBJ_CHECK(net, NET);
+    uint64_t next_ns = UINT64_MAX;
+    for (int kind = 0; kind < WAIT_KIND_COUNT; kind++) {
+        next_ns = EL_MIN(next_ns, sweep_kind(net, (enum conn_wait_kind)kind));
+    }
+    if (next_ns != UINT64_MAX) {
+        net_sweep_by(net, next_ns);
+    }
+}
+
+static void net_on_starve_timer(struct io_timer *timer)
+{
+    struct net *net = timer->arg;
+    OBJ_CHECK(net, NET);
+    struct el_list *node = el_list_pop_front(&net->starving);
+    while (node != NULL) {
+        struct conn *conn = EL_CONTAINER(node, struct conn, starve_link);
+        OBJ_CHECK(conn, CONN);
+        conn->starved = false;
+        conn_attend(conn);
+        node = el_list_pop_front(&net->starving);
+    }
+}
+
+/* --- stopping --------------------------------------------------------------------------------------------------- */
+
+static bool all_ended(const struct net *net)
+{
+    return net->conn_count == 0 && net->request_count == 0 && !net->accepting;
+}
+
+/* Seen from a timer and not from here: the caller may be deep inside what net_free() would free. */
+void net_check_stopped(struct net *net)
+{
+    if (net->state == NET_STOPPING && all_ended(net)) {
+        io_timer_set(net->io, &net->stop_timer, net->io->now_ns);
+    }
+}
+
+static void net_on_stop_timer(struct io_timer *timer)
+{
+    struct net *net = timer->arg;
+    OBJ_CHECK(net, NET);
+    EL_ASSERT(net->state == NET_STOPPING);
+    if (all_ended(net)) {
+        net->state = NET_STOPPED;
+        net->stopped(net->stopped_arg);
+        return;
+    }
+    if (net->io->now_ns < net->stop_at_ns) {
+        io_timer_set(net->io, &net->stop_timer, net->stop_at_ns);
+        return;
+    }
+    EL_LIST_EACH_SAFE(node, next, &net->conns) {
+        conn_close(EL_CONTAINER(node, struct conn, link), true);
+    }
+}
+
+void net_stop(struct net *net, uint64_t deadline_ns, net_stopped_fn stopped, void *arg)
+{
+    OBJ_CHECK(net, NET);
+    EL_ASSERT(net->state == NET_LISTENING);
+    EL_ASSERT(stopped != NULL);
+    net->state = NET_STOPPING;
+    net->stopped = stopped;
+    net->stopped_arg = arg;
+    net->stop_at_ns = deadline_ns;
+    io_timer_cancel(net->io, &net->accept_timer);
+    if (net->accepting) {
+        io_cancel(net->io, &net->accept_op);
+    } else {
+        listener_close(net);
+    }
+    EL_LIST_EACH_SAFE(node, next, &net->conns) {
+        conn_drain(EL_CONTAINER(node, struct conn, link));
+    }
+    io_timer_set(net->io, &net->stop_timer, all_ended(net) ? net->io->now_ns : deadline_ns);
+}
+
+bool net_stopping(const struct net *net)
+{
+    OBJ_CHECK(net, NET);
+    return net->state != NET_LISTENING;
+}
+
+void net_free(struct net *net)
+{
+    OBJ_CHECK(net, NET);
+    EL_ASSERT(net->state == NET_STOPPED);
+    EL_ASSERT(el_list_empty(&net->conns));
+    EL_ASSERT(el_list_empty(&net->attention));
+    struct io_timer *timers[] = {&net->accept_timer, &net->attend_timer, &net->sweep_timer, &net->starve_timer,
+                                 &net->stop_timer};
+    for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
+        io_timer_cancel(net->io, timers[i]);
+    }
+    buffer_drop_spares(net);
+    EL_ASSERT(net->recv_bytes == 0);
+    EL_ASSERT(net->addresses.count == 0);
+    el_map_destroy(&net->addresses);
+    el_pool_destroy(&net->address_pool);
+    el_pool_destroy(&net->request_pool);
+    el_pool_destroy(&net->conn_pool);
+    net->magic = 0;
+    el_buddy_free(net->buddy, net);
+}
+
+/* --- starting --------------------------------------------------------------------------------------------------- */
+
+static void net_on_attend(struct io_timer *timer)
+{
+    struct net *net = timer->arg;
+    OBJ_CHECK(net, NET);
+    struct el_list list;
+    el_list_init(&list);
+    el_list_splice_back(&list, &net->attention);
+    struct el_list *node = el_list_pop_front(&list);
+    while (node != NULL) {
+        conn_look_after(EL_CONTAINER(node, struct conn, attend_link));
+        node = el_list_pop_front(&list);
+    }
+}
+
+static void config_fill(struct net_config *config, const struct el_buddy *buddy)
+{
+#define DEFAULT(field, value)                                                                                          \
+    do {                                                                                                               \
+        if (config->field == 0) {                                                                                      \
+            config->field = (value);                                                                                   \
+        }                                                                                                              \
+    } while (0)
+    DEFAULT(conn_count_max, 10000);
+    DEFAULT(pipeline_max, 64);
+    DEFAULT(pipeline_bytes_max, 16u << 20);
+    DEFAULT(backlog_bytes_max, 4u << 20);
+    DEFAULT(frame_len_max, EL_REQUEST_LEN_MAX);
+    DEFAULT(recv_bytes_max, buddy->len / 2);
+    DEFAULT(frame_ns_max, UINT64_C(30) * NS_PER_S);
+    DEFAULT(send_ns_max, UINT64_C(30) * NS_PER_S);
+    DEFAULT(idle_ns_max, UINT64_C(600) * NS_PER_S);
+    DEFAULT(linger_ns_max, UINT64_C(1) * NS_PER_S);
+#undef DEFAULT
+    config->host = NULL;
+}
+
+static void timer_init(struct io_timer *timer, struct net *net, void (*fire)(struct io_timer *timer))
+{
+    timer->fire = fire;
+    timer->arg = net;
+}
+
+static void net_init(struct net *net, const struct net_config *config)
+{
+    net->magic = NET_MAGIC;
+    net->state = NET_LISTENING;
+    net->config = *config;
+    config_fill(&net->config, net->buddy);
+    el_list_init(&net->conns);
+    el_list_init(&net->attention);
+    el_list_init(&net->starving);
+    for (int kind = 0; kind < WAIT_KIND_COUNT; kind++) {
+        el_list_init(&net->waits[kind]);
+    }
+    el_pool_init(&net->conn_pool, net->buddy, sizeof(struct conn));
+    el_pool_init(&net->request_pool, net->buddy, sizeof(struct request));
+    el_pool_init(&net->address_pool, net->buddy, sizeof(struct net_address));
+    el_map_init(&net->addresses, net->buddy);
+    net->accept_op.done = net_on_accept;
+    net->accept_op.arg = net;
+    timer_init(&net->accept_timer, net, net_on_accept_timer);
+    timer_init(&net->attend_timer, net, net_on_attend);
+    timer_init(&net->sweep_timer, net, net_on_sweep);
+    timer_init(&net->starve_timer, net, net_on_starve_timer);
+    timer_init(&net->stop_timer, net, net_on_stop_timer);
+}
+
+int net_start(struct io *io, struct el_buddy *buddy, struct metrics *metrics, const struct net_config *config,
+              struct net **net, struct el_error *err)
+{
+    EL_ASSERT(config->dispatch != NULL);
+    struct net *made = el_buddy_alloc(buddy, sizeof(*made));
+    if (made == NULL) {
+        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "the shard's memory is spent");
+    }
+    memset(made, 0, sizeof(*made));
+    made->io = io;
+    made->buddy = buddy;
+    made->metrics = metrics;
+    net_init(made, config);
+    int rc = io_listen(io, config->host, config->port, &made->listen_fd, &made->port, err);
+    if (rc != 0) {
+        el_buddy_free(buddy, made);
+        return rc;
+    }
+    accept_next(made);
+    *net = made;
+    return 0;
+}
+
+uint16_t net_port(const struct net *net)
+{
+    OBJ_CHECK(net, NET);
+    return net->port;
+}
+
+uint32_t net_conn_count(const struct net *net)
+{
+    OBJ_CHECK(net, NET);
+    return net->conn_count;
+}
+
+uint32_t net_request_count(const struct net *net)
+{
+    OBJ_CHECK(net, NET);
+    return net->request_count;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The Kafka listener of one shard: accepts connections, cuts requests out of their bytes, hands them to a dispatch
+ * function and sends the answers in order. Knows nothing of what requests mean. All of it belongs to the shard's thread
+ * and uses the shard's buddy only.
+ */
+#ifndef EL_NET_NET_H
+#define EL_NET_NET_H
+
+#include <io/io.h>
+#include <net/request.h>
+#include <obs/metrics.h>
+
+struct net_config {
+    const char *host;                                /* to listen on; NULL or "": every address */
+    uint16_t port;                                   /* 0: the kernel's choice */
+    net_dispatch_fn dispatch;                        /* called for each request */
+    void *arg;                                       /* of dispatch and conn_closed */
+    void (*conn_closed)(void *arg, void *conn_user); /* optional: a connection whose user word is set has ended */
+
+    /* Limits of this shard; 0 takes the default. */
+    uint32_t conn_count_max;         /* connections (10,000) */
+    uint32_t address_conn_count_max; /* connections of one client address (no limit) */
+    uint32_t pipeline_max;           /* requests of one connection at work (64); then reading pauses */
+    size_t pipeline_bytes_max;       /* bytes of those, beyond the first (16 MiB) */
+    size_t backlog_bytes_max;        /* answers that wait for a slow reader (4 MiB); then reading pauses */
+    size_t frame_len_max;            /* of a request (EL_REQUEST_LEN_MAX) */
+    size_t recv_bytes_max;           /* receive buffers of all connections (half of the buddy) */
+    uint64_t frame_ns_max;           /* for the next MiB of a frame that has begun (30 s) */
+    uint64_t send_ns_max;            /* for the next MiB of an answer to be taken (30 s) */
+    uint64_t idle_ns_max;            /* without a request (10 min) */
+    uint64_t linger_ns_max;          /* for a client to close its side at a stop (1 s) */
+};
+
+typedef void (*net_stopped_fn)(void *arg);
+
+/* Listen and start to accept.
+ *
+ * io, buddy, metrics  the shard's; outlive net
+ * config              copied; host is used in this call only
+ * net                 out; freed with net_free() after it has stopped
+ * returns             0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_ARGUMENT host | EVLOG_ERR_EXISTS port taken | ...
+ */
+int net_start(struct io *io, struct el_buddy *buddy, struct metrics *metrics, const struct net_config *config,
+              struct net **net, struct el_error *err);
+
+/* The port it listens on. */
+uint16_t net_port(const struct net *net);
+
+/* Stop: accept and read no more, answer what has been read, then close each connection so that its client has read all.
+ * Handlers that wait (net_stopping() is true from now on) should answer with what they have. At deadline_ns (monotonic)
+ * every connection still open is cut and its requests are abandoned. stopped is called from a step, once, when all
+ * connections and all requests have ended. */
+void net_stop(struct net *net, uint64_t deadline_ns, net_stopped_fn stopped, void *arg);
+bool net_stopping(const struct net *net);
+
+/* Free a net that has stopped; may be called from stopped. */
+void net_free(struct net *net);
+
+/* Connections open and requests not yet ended. */
+uint32_t net_conn_count(const struct net *net);
+uint32_t net_request_count(const struct net *net);
+
+#endif

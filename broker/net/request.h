@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One request between its frame and its answer. net makes it, hands it to the dispatch function, and frees it; whoever
+ * works on it in between calls exactly one of request_reply(), request_reply_release(), request_reply_bytes(),
+ * request_end_silent() and request_refuse(), at once or later, from the shard's thread. After that call the request
+ * must not be touched again (a release callback gets it once more).
+ *
+ * Answers leave in the order in which the requests came in, whatever the order of the calls. A request outlives its
+ * connection: when that closes, on_abandon is called if set, and the answer, which is still owed, is dropped.
+ */
+#ifndef EL_NET_REQUEST_H
+#define EL_NET_REQUEST_H
+
+#include <core/arena.h>
+#include <core/assert.h>
+#include <core/bytes.h>
+#include <core/list.h>
+#include <stdbool.h>
+#include <wire/api.h>
+
+struct conn;
+struct net;
+struct net_buffer;
+struct request;
+
+#define REQUEST_MAGIC OBJ_MAGIC('r', 'e', 'q', 'u')
+
+enum request_state {
+    REQUEST_WORKING, /* with its handler */
+    REQUEST_READY,   /* answered: waits for its turn, or is being sent */
+};
+
+typedef void (*request_fn)(struct request *request);
+
+struct request {
+    uint32_t magic;
+    enum request_state state; /* net's */
+    const struct el_api *api; /* NULL for an unknown key */
+    int16_t api_key;
+    int16_t api_version; /* as received, not checked: ask el_api_accepts(). The handler may change it before it
+                               * answers: ApiVersions answers an unknown version in the layout of version 0 */
+    int32_t correlation_id;
+    struct net *net;
+    struct conn *conn;         /* NULL once the connection is gone */
+    struct el_list link;       /* the handler's, unlinked at first and again at the end */
+    struct el_slice client_id; /* data NULL for null; pinned as body is */
+    struct el_slice body;      /* behind the request header; pinned until the request ends */
+    struct el_arena arena;     /* over the shard's buddy; freed when the answer has left */
+    uint64_t received_ns;      /* io->now_ns when the last byte was there */
+    void *user;                /* the handler's */
+    request_fn on_abandon;     /* optional: the connection is gone; may answer at once, which frees the request */
+
+    /* net's */
+    struct el_list order;      /* place among the connection's requests */
+    struct net_buffer *buffer; /* holds client_id and body */
+    struct el_slice *parts;    /* [part_count] the answer, frame length included */
+    uint32_t part_count;
+    uint32_t part_next; /* first part not sent in full */
+    size_t part_sent;   /* bytes of it that are sent */
+    size_t reply_len;   /* bytes not yet sent */
+    size_t frame_len;   /* bytes the request took on the wire */
+    bool refused;       /* in its turn the connection is closed */
+    request_fn release;
+    bool held;  /* by the handler, beyond its answer */
+    bool ended; /* only the hold keeps it */
+};
+
+/* Start the work on a request; called in order of arrival, from io_step(). The body is not yet decoded and the pair of
+ * key and version not yet checked. */
+typedef void (*net_dispatch_fn)(void *arg, struct request *request);
+
+/* Answer: frame length, response header of the API's version, then the response. The response and all it points to are
+ * copied before the return. A response that cannot be encoded, or for which there is no memory, closes the connection;
+ * the reason is logged.
+ *
+ * schema  the API's response schema, to be sure of what response is; layout (Kafka's or CBOR) is that of the API
+ */
+void request_reply(struct request *request, const struct el_schema *schema, const void *response);
+
+/* The same, but long records are sent from where they are.
+ *
+ * release  called once when nothing refers to the response's memory any more: the answer has left or is dropped,
+ *          perhaps inside this call; the request and its arena are freed after it returns. NULL: the arena owns it
+ *          all
+ */
+void request_reply_release(struct request *request, const struct el_schema *schema, const void *response,
+                           request_fn release);
+
+/* Answer with a body that is already encoded (copied before the return). The API must be a known one. */
+void request_reply_bytes(struct request *request, const void *body, size_t len);
+
+/* No answer: acks 0. */
+void request_end_silent(struct request *request);
+
+/* The request cannot be answered at all (unknown API or version, malformed body): count it, log it with peer, key,
+ * version and reason, read no more, and close the connection when the answers before this one have left. Also for a
+ * request without an answer that failed (acks 0). The reason is copied. */
+void request_refuse(struct request *request, const char *reason);
+
+/* Keep the request, its body and its arena beyond the answer, which may leave before the work has ended (a
+ * deadline): to be called before one of the calls above, which do not end the request then. */
+void request_hold(struct request *request);
+/* Give a held request up, once, after it has been answered. */
+void request_unhold(struct request *request);
+
+/* As request_refuse(), for a request that is sound but cannot be worked on or answered: the caller has counted why. */
+void request_close(struct request *request, const char *reason);
+
+/* True when the connection is gone or going: an early end saves work. */
+bool request_abandoned(const struct request *request);
+
+/* "address:port" of the client; valid until the return to io_step(). "gone" when the connection is. */
+const char *request_peer(const struct request *request);
+/* Number of the connection, unique in the process' life on this shard; 0 when the connection is gone. */
+uint64_t request_conn_id(const struct request *request);
+/* The handlers' word on the connection, NULL at first (client software, sessions); NULL when the connection is gone.
+ * net_config.conn_closed gets it at the end. */
+void **request_conn_user(struct request *request);
+
+#endif

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Build, run, take down. Runs on the main thread, which only waits for signals and for shards once all is up.
+ *
+ *   1. data directory, memory, metrics and io of each shard; then the store recovers
+ *   2. shard 0 binds the Kafka port, the others take the port it got; a thread for each; the HTTP thread; the ready
+ *      line
+ *   3. SIGHUP reads the configuration again and hands it to the shards
+ *   4. SIGTERM, SIGINT: all shards answer what they have read and close their connections; only then all write their
+ *      final checkpoint, because a request on one shard may need the store of another; then the threads end
+ *   5. a second signal ends the process at once: recovery finds what was acknowledged
+ *
+ * Failing at any step undoes the steps before it in reverse order (server_free looks at what is there).
+ */
+#include <core/alloc.h>
+#include <core/logger.h>
+#include <data_dir.h>
+#include <http/http.h>
+#include <server.h>
+#include <shard.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NODE_ID 1
+#define DRAIN_NS 20000000000u        /* a stop waits so long for clients to take their answers */
+#define SHARD_MEMORY_MIN (64u << 20) /* less cannot hold a journal group and a large batch */
+
+struct server {
+    const struct server_args *args;
+    struct config *cfg;
+    struct data_dir dir;
+    struct disk *disk;
+    uint32_t shard_count;
+    struct shard *shards;     /* [shard_count] */
+    struct metrics **metrics; /* [shard_count] of each, for rendering */
+    struct store *store;
+    struct http *http;
+    int signal_fd;
+    int done_fd;      /* eventfd: shards that have carried out a command */
+    bool stop_wanted; /* a signal asked for the end */
+};
+
+/* --- shards and signals ------------------------------------------------------------------------------------------- */
+
+/* Any shard's thread. */
+static void server_on_shard_done(struct shard *shard)
+{
+    struct server *server = shard->arg;
+    uint64_t one = 1;
+    ssize_t n = write(server->done_fd, &one, sizeof one);
+    EL_ASSERT(n == sizeof one);
+}
+
+/* Take one signal; 0 when there is none. A second demand to stop ends the process here. */
+static int take_signal(struct server *server)
+{
+    struct signalfd_siginfo info;
+    if (read(server->signal_fd, &info, sizeof info) != sizeof info) {
+        return 0;
+    }
+    if (info.ssi_signo == SIGHUP) {
+        return SIGHUP;
+    }
+    if (server->stop_wanted) {
+        el_log(EL_LOG_WARN, "server", "second signal: ending at once, the next start recovers");
+        data_dir_close(&server->dir);
+        _exit(EXIT_FAILURE);
+    }
+    server->stop_wanted = true;
+    el_log(EL_LOG_INFO, "server", "stopping: %s", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    return (int)info.ssi_signo;
+}
+
+/* Wait until every shard has answered. Signals are heard meanwhile. */
+static void wait_for_shards(struct server *server, uint32_t count)
+{
+    struct pollfd fds[] = {{.fd = server->done_fd, .events = POLLIN}, {.fd = server->signal_fd, .events = POLLIN}};
+    uint64_t answered = 0;
+    while (answered < count) {
+        if (poll(fds, 2, -1) < 0) {
+            EL_ASSERT(errno == EINTR);
+            continue;
+        }
+        if ((fds[1].revents & POLLIN) != 0) {
+            take_signal(server);
+        }
+        uint64_t n;
+        if ((fds[0].revents & POLLIN) != 0 && read(server->done_fd, &n, sizeof n) == sizeof n) {
+            answered += n;
+        }
+    }
+    EL_ASSERT(answered == count);
+}
+
+static void command_all(struct server *server, enum shard_command command)
+{
+    for (uint32_t i = 0; i < server->shard_count; i++) {
+        shard_command(&server->shards[i], command);
+    }
+    wait_for_shards(server, server->shard_count);
+}
+
+static int open_signals(struct server *server, struct el_error *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    server->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    server->done_fd = eventfd(0, EFD_CLOEXEC);
+    if (server->signal_fd < 0 || server->done_fd < 0) {
+        return el_error_set(err, el_error_from_errno(errno), "signalfd or eventfd: %s", strerror(errno));
+    }
+    return 0;
+}
+
+/* --- building ----------------------------------------------------------------------------------------------------- */
+
+static int open_io(struct server *server, const struct io_config *io_cfg, struct io **io, struct el_error *err)
+{
+    int wanted = server->cfg->io;
+    if (wanted != CONFIG_IO_POSIX) {
+        struct el_error refused = {0};
+        int error = io_uring_open(io_cfg, io, &refused);
+        if (error == 0) {
+            return 0;
+        }
+        if (wanted == CONFIG_IO_URING) {
+            return el_error_set(err, error, "io_uring: %s", refused.text);
+        }
+        el_log(EL_LOG_WARN, "server", "io_uring is not available, using the posix backend: %s", refused.text);
+        server->cfg->io = CONFIG_IO_POSIX; /* all shards alike */
+    }
+    return io_posix_open(io_cfg, io, err);
+}
+
+static int build_shards(struct server *server, struct el_error *err)
+{
+    uint64_t memory = config_memory_max(server->cfg) / server->shard_count;
+    if (memory < SHARD_MEMORY_MIN) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "memory.max leaves %" PRIu64 " bytes for each of %" PRIu32
+                            " shards, at least %u are needed: raise memory.max or lower shards",
+                            memory, server->shard_count, SHARD_MEMORY_MIN);
+    }
+    struct io_config io_cfg = {
+        .disk = server->disk,
+        .commit = (enum io_commit_method)server->cfg->io_commit,
+        .shard_count = server->shard_count,
+        .lock_fd = server->dir.lock_fd,
+    };
+    for (uint32_t i = 0; i < server->shard_count; i++) {
+        struct shard *shard = &server->shards[i];
+        shard->magic = SHARD_THREAD_MAGIC;
+        shard->index = i;
+        shard->drain_ns = DRAIN_NS;
+        shard->done = server_on_shard_done;
+        shard->arg = server;
+        int error = el_buddy_init(&shard->buddy, memory, err);
+        if (error != 0) {
+            return error;
+        }
+        error = metrics_create(&shard->metrics);
+        if (error != 0) {
+            return el_error_set(err, error, "metrics: out of memory");
+        }
+        server->metrics[i] = shard->metrics;
+        error = open_io(server, &io_cfg, &shard->io, err);
+        if (error != 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int open_store(struct server *server, struct el_error *err)
+{
+    const struct config *cfg = server->cfg;
+    struct store_config store_cfg;
+    store_config_init(&store_cfg);
+    store_cfg.shard_count = server->shard_count;
+    store_cfg.memory_max = config_memory_max(cfg);
+    store_cfg.journal_ring_len = (uint64_t)cfg->journal_ring_len;
+    store_cfg.journal_slot_len = (uint64_t)cfg->journal_slot_len;
+    store_cfg.disk_reserve_len = (uint64_t)cfg->disk_reserve_len;
+    store_cfg.accept_clock = cfg->accept_clock;
+    store_cfg.topic_defaults = cfg->topic_defaults;
+    struct io *ios[EL_SHARD_COUNT_MAX];
+    struct el_buddy *buddies[EL_SHARD_COUNT_MAX];
+    for (uint32_t i = 0; i < server->shard_count; i++) {
+        ios[i] = server->shards[i].io;
+        buddies[i] = &server->shards[i].buddy;
+    }
+    int error = store_open(&store_cfg, server->disk, ios, buddies, server->metrics, &server->store, err);
+    if (error != 0) {
+        return error;
+    }
+    EL_ASSERT(store_shard_count(server->store) == server->shard_count);
+    return 0;
+}
+
+static int open_listeners(struct server *server, struct el_error *err)
+{
+    const struct config *cfg = server->cfg;
+    uint16_t port = cfg->listen.port;
+    for (uint32_t i = 0; i < server->shard_count; i++) {
+        struct shard *shard = &server->shards[i];
+        shard->store = store_shard_at(server->store, i);
+        shard_take_config(shard, cfg);
+        shard->node.id = NODE_ID;
+        shard->node.host = shard->host;
+        int error = api_init(&shard->api, shard->store, &shard->node);
+        if (error != 0) {
+            return el_error_set(err, error, "scratch memory of shard %" PRIu32, i);
+        }
+        struct net_config net_cfg = {
+            .host = cfg->listen.host,
+            .port = port,
+            .dispatch = api_dispatch,
+            .arg = &shard->api,
+            /* A client's connections fall on the shards by chance: each shard takes as many as all may have. */
+            .conn_count_max = (uint32_t)cfg->connections_max,
+            .address_conn_count_max = (uint32_t)cfg->connections_per_ip_max,
+            .frame_len_max = (size_t)cfg->request_len_max,
+            .idle_ns_max = (uint64_t)cfg->connections_idle_ms * 1000000u,
+        };
+        error = net_start(shard->io, &shard->buddy, shard->metrics, &net_cfg, &shard->net, err);
+        if (error != 0) {
+            return el_error_wrap(err, "listen %s:%u", cfg->listen.host, port);
+        }
+        port = net_port(shard->net);
+        struct config_address address;
+        config_advertised(cfg, port, &address);
+        snprintf(shard->host, sizeof shard->host, "%s", address.host);
+        shard->node.port = address.port;
+    }
+    return 0;
+}
+
+/* --- HTTP --------------------------------------------------------------------------------------------------------- */
+
+static int server_render_metrics(void *arg, char **text, size_t *len)
+{
+    struct server *server = arg;
+    return metrics_render(server->metrics, server->shard_count, text, len);
+}
+
+static bool server_ready(void *arg, char *reason, size_t reason_max)
+{
+    struct server *server = arg;
+    const char *text = store_not_ready_reason(server->store);
+    if (text != NULL) {
+        snprintf(reason, reason_max, "%s", text);
+    }
+    return text == NULL;
+}
+
+static int start_http(struct server *server, uint16_t *port, struct el_error *err)
+{
+    const struct config *cfg = server->cfg;
+    if (cfg->http.off) {
+        return 0;
+    }
+    struct http_config http_cfg = {
+        .host = cfg->http.host,
+        .port = cfg->http.port,
+        .render_metrics = server_render_metrics,
+        .ready = server_ready,
+        .arg = server,
+    };
+    int error = http_start(&http_cfg, &server->http, port, err);
+    return error == 0 ? 0 : el_error_wrap(err, "http %s:%u", cfg->http.host, cfg->http.port);
+}
+
+static const char *address_text(const char *host, uint16_t port, char *text, size_t text_max)
+{
+    bool colon = strchr(host, ':') != NULL;
+    snprintf(text, text_max, "%s%s%s:%u", colon ? "[" : "", host[0] == '\0' ? "0.0.0.0" : host, colon ? "]" : "", port);
+    return text;
+}
+
+static void print_ready(const struct server *server, uint16_t http_port)
+{
+    char kafka[CONFIG_HOST_MAX + 16], http[CONFIG_HOST_MAX + 16] = "off";
+    const struct config *cfg = server->cfg;
+    address_text(cfg->listen.host, net_port(server->shards[0].net), kafka, sizeof kafka);
+    if (!cfg->http.off) {
+        address_text(cfg->http.host, http_port, http, sizeof http);
+    }
+    const struct io *io = server->shards[0].io;
+    el_log(EL_LOG_INFO, "server", "ready on %s, commit method %s, cluster %s, leader epoch %d", kafka, io->commit_name,
+           store_cluster_id(server->store), store_leader_epoch(server->store));
+    printf("evlogd ready kafka=%s http=%s shards=%" PRIu32 " io=%s pid=%d\n", kafka, http, server->shard_count,
+           io->name, (int)getpid());
+    fflush(stdout);
+}
+
+/* --- running ------------------------------------------------------------------------------------------------------ */
+
+static int start_threads(struct server *server, struct el_error *err)
+{
+    uint32_t started = 0;
+    int error = 0;
+    for (; started < server->shard_count && error == 0; started++) {
+        error = shard_start(&server->shards[started], err);
+    }
+    wait_for_shards(server, error == 0 ? started : started - 1);
+    return error;
+}
+
+static void reload(struct server *server)
+{
+    struct el_error err = {0};
+    const struct server_args *args = server->args;
+    if (config_reload(server->cfg, args->argc, args->argv, args->environ, &err) != 0) {
+        el_log(EL_LOG_ERROR, "server", "SIGHUP: %s; the settings stay as they are", err.text);
+        return;
+    }
+    el_log_setup((enum el_log_level)server->cfg->log_level, server->cfg->log_format == CONFIG_LOG_JSON);
+    for (uint32_t i = 0; i < server->shard_count; i++) {
+        server->shards[i].next_cfg = *server->cfg;
+    }
+    command_all(server, SHARD_RELOAD);
+    el_log(EL_LOG_INFO, "server", "SIGHUP: the configuration was read again");
+}
+
+static void wait_for_stop(struct server *server)
+{
+    struct pollfd fd = {.fd = server->signal_fd, .events = POLLIN};
+    while (!server->stop_wanted) {
+        if (poll(&fd, 1, -1) < 0) {
+            EL_ASSERT(errno == EINTR);
+            continue;
+        }
+        if (take_signal(server) == SIGHUP) {
+            reload(server);
+        }
+    }
+}
+
+/* Every shard that runs, as far as it has come. */
+static void stop_shards(struct server *server)
+{
+    uint32_t running = 0;
+    while (running < server->shard_count && server->shards[running].running) {
+        running++;
+    }
+    if (running == server->shard_count) {
+        command_all(server, SHARD_STOP_NET);
+        command_all(server, SHARD_STOP_STORE);
+    }
+    for (uint32_t i = 0; i < running; i++) {
+        shard_command(&server->shards[i], SHARD_EXIT);
+    }
+    for (uint32_t i = 0; i < running; i++) {
+        shard_join(&server->shards[i]);
+    }
+}
+
+static void server_free(struct server *server)
+{
+    if (server->store != NULL) {
+        store_close(server->store);
+    }
+    for (uint32_t i = 0; server->shards != NULL && i < server->shard_count; i++) {
+        struct shard *shard = &server->shards[i];
+        if (shard->io != NULL) {
+            io_destroy(shard->io);
+        }
+        metrics_destroy(shard->metrics);
+        if (shard->buddy.base != NULL) {
+            el_buddy_destroy(&shard->buddy);
+        }
+    }
+    el_free(server->shards);
+    el_free(server->metrics);
+    if (server->disk != NULL) {
+        disk_posix_close(server->disk);
+    }
+    if (server->signal_fd >= 0) {
+        close(server->signal_fd);
+    }
+    if (server->done_fd >= 0) {
+        close(server->done_fd);
+    }
+    data_dir_close(&server->dir);
+}
+
+/* Partitions stay on the shard they were made on, so a directory made with more shards gets them all. */
+static int choose_shard_count(struct server *server, struct el_error *err)
+{
+    uint32_t stored;
+    int error = store_stored_shard_count(server->disk, &stored, err);
+    if (error != 0) {
+        return error;
+    }
+    if (stored > server->shard_count) {
+        el_log(EL_LOG_INFO, "server",
+               "running %" PRIu32 " shards, not %" PRIu32 ": the data directory was made with them", stored,
+               server->shard_count);
+        server->shard_count = stored;
+    }
+    EL_ASSERT(server->shard_count <= EL_SHARD_COUNT_MAX);
+    server->shards = el_calloc(server->shard_count, sizeof *server->shards);
+    server->metrics = el_calloc(server->shard_count, sizeof(struct metrics *));
+    if (server->shards == NULL || server->metrics == NULL) {
+        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "out of memory at start");
+    }
+    return 0;
+}
+
+static int server_start(struct server *server, struct el_error *err)
+{
+    int error = open_signals(server, err);
+    if (error == 0) {
+        error = data_dir_open(server->cfg, &server->dir, err);
+    }
+    if (error == 0) {
+        error = disk_posix_open(server->dir.path, &server->disk);
+        if (error != 0) {
+            el_error_set(err, error, "data directory %s: %s", server->dir.path, evlog_error_text(error));
+        }
+    }
+    if (error == 0) {
+        error = choose_shard_count(server, err);
+    }
+    if (error == 0) {
+        error = build_shards(server, err);
+    }
+    if (error == 0) {
+        error = open_store(server, err);
+    }
+    if (error == 0) {
+        error = open_listeners(server, err);
+    }
+    return error == 0 ? start_threads(server, err) : error;
+}
+
+int server_run(const struct server_args *args, struct el_error *err)
+{
+    struct server server = {
+        .args = args,
+        .cfg = args->cfg,
+        .shard_count = config_shard_count(args->cfg),
+        .signal_fd = -1,
+        .done_fd = -1,
+        .dir = {.lock_fd = -1},
+    };
+    EL_ASSERT(server.shard_count >= 1);
+    EL_ASSERT(server.shard_count <= EL_SHARD_COUNT_MAX);
+    uint16_t http_port = 0;
+    int error = server_start(&server, err);
+    if (error == 0) {
+        error = start_http(&server, &http_port, err);
+    }
+    if (error == 0) {
+        print_ready(&server, http_port);
+        wait_for_stop(&server);
+    }
+    http_stop(server.http);
+    if (server.shards != NULL) {
+        stop_shards(&server);
+    }
+    server_free(&server);
+    if (error == 0) {
+        el_log(EL_LOG_INFO, "server", "stopped");
+    }
+    return error;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The loop of a shard.
+ *
+ *   1. the store's part is started, then the heap is sealed: from here on our own code uses the shard's budget only
+ *   2. io_step() runs what has happened; store_shard_tick() flushes and says when it wants to run again; and so on
+ *   3. commands of the main thread come as messages; each is answered through shard->done when it is carried out
+ */
+#include <core/alloc.h>
+#include <shard.h>
+
+#include <signal.h>
+
+void shard_take_config(struct shard *shard, const struct config *cfg)
+{
+    shard->cfg = *cfg;
+    shard->node.fetch_len_max = cfg->fetch_len_max;
+    shard->node.auto_create = cfg->auto_create_topics;
+    shard->node.partition_count = (int32_t)cfg->num_partitions;
+    shard->node.replication_refused = cfg->replication_factor_strict;
+    shard->node.topic_defaults = cfg->topic_defaults;
+    shard->node.config = &shard->cfg;
+}
+
+static void shard_on_net_stopped(void *arg)
+{
+    struct shard *shard = arg;
+    OBJ_CHECK(shard, SHARD_THREAD);
+    net_free(shard->net);
+    shard->net = NULL;
+    shard->done(shard);
+}
+
+static void shard_on_store_stopped(void *arg)
+{
+    struct shard *shard = arg;
+    OBJ_CHECK(shard, SHARD_THREAD);
+    shard->done(shard);
+}
+
+static void shard_on_command(struct io_message *message)
+{
+    struct shard *shard = EL_CONTAINER(message, struct shard, message);
+    OBJ_CHECK(shard, SHARD_THREAD);
+    switch (shard->command) {
+    case SHARD_RELOAD:
+        shard_take_config(shard, &shard->next_cfg);
+        shard->done(shard);
+        return;
+    case SHARD_STOP_NET:
+        net_stop(shard->net, shard->io->now_ns + shard->drain_ns, shard_on_net_stopped, shard);
+        api_stop(&shard->api);
+        return;
+    case SHARD_STOP_STORE:
+        api_destroy(&shard->api);
+        store_shard_stop(shard->store, shard_on_store_stopped, shard);
+        return;
+    case SHARD_EXIT:
+        shard->exiting = true;
+        return;
+    }
+}
+
+void shard_command(struct shard *shard, enum shard_command command)
+{
+    OBJ_CHECK(shard, SHARD_THREAD);
+    shard->command = command;
+    shard->message.run = shard_on_command;
+    io_post(shard->io, &shard->message);
+}
+
+static void *shard_main(void *arg)
+{
+    struct shard *shard = arg;
+    OBJ_CHECK(shard, SHARD_THREAD);
+    char name[16];
+    snprintf(name, sizeof name, "shard-%u", shard->index);
+    pthread_setname_np(pthread_self(), name);
+    store_shard_start(shard->store);
+    el_alloc_seal(true);
+    metrics_set(shard->metrics, METRIC_MEMORY_MAX_BYTES, (int64_t)shard->buddy.len);
+    shard->done(shard);
+    uint64_t wait_until_ns = 0;
+    while (!shard->exiting) {
+        io_step(shard->io, wait_until_ns);
+        wait_until_ns = store_shard_tick(shard->store);
+        metrics_set(shard->metrics, METRIC_MEMORY_USED_BYTES, (int64_t)shard->buddy.used);
+    }
+    el_alloc_seal(false);
+    return NULL;
+}
+
+int shard_start(struct shard *shard, struct el_error *err)
+{
+    OBJ_CHECK(shard, SHARD_THREAD);
+    EL_ASSERT(!shard->running);
+    /* Signals are the main thread's. */
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(&shard->thread, NULL, shard_main, shard);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc != 0) {
+        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "thread of shard %u: %s", shard->index, strerror(rc));
+    }
+    shard->running = true;
+    return 0;
+}
+
+void shard_join(struct shard *shard)
+{
+    EL_ASSERT(shard->running);
+    pthread_join(shard->thread, NULL);
+    shard->running = false;
+}

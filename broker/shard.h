@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One shard's thread: its memory, its io, its part of the store, its listener and its handlers, and the loop that runs
+ * them. The main thread builds it, starts it, and sends it commands; everything else happens on the shard's thread.
+ */
+#ifndef EL_SHARD_H
+#define EL_SHARD_H
+
+#include <api/api.h>
+#include <net/net.h>
+#include <pthread.h>
+
+#define SHARD_THREAD_MAGIC OBJ_MAGIC('s', 'h', 't', 'h')
+
+/* What the main thread asks of a shard, one after the other; each is answered once by shard.done. */
+enum shard_command {
+    SHARD_RELOAD,     /* take over the settings in next_cfg */
+    SHARD_STOP_NET,   /* answer what has been read, close the connections */
+    SHARD_STOP_STORE, /* final checkpoint */
+    SHARD_EXIT,       /* leave the loop */
+};
+
+struct shard;
+typedef void (*shard_done_fn)(struct shard *shard);
+
+struct shard {
+    uint32_t magic;
+    uint32_t index;
+    struct io *io;
+    struct el_buddy buddy;
+    struct metrics *metrics;
+    struct store_shard *store;
+    struct net *net;
+    struct api api;
+    struct api_node node;
+    struct config cfg;          /* the shard's own copy: SIGHUP changes the main thread's */
+    struct config next_cfg;     /* written by the main thread before SHARD_RELOAD */
+    char host[CONFIG_HOST_MAX]; /* node.host */
+    pthread_t thread;
+    bool running; /* the thread has been started and not joined */
+    struct io_message message;
+    enum shard_command command;
+    bool exiting;
+    uint64_t drain_ns;  /* how long a stop waits for clients */
+    shard_done_fn done; /* called on the shard's thread when a command is carried out, and once at the start */
+    void *arg;          /* of done */
+};
+
+/* Set the node's settings from cfg, for the start and for SHARD_RELOAD. */
+void shard_take_config(struct shard *shard, const struct config *cfg);
+/* Start the thread. returns 0 | EVLOG_ERR_NO_MEMORY */
+int shard_start(struct shard *shard, struct el_error *err);
+/* Send a command; the one before it has been answered. Main thread. */
+void shard_command(struct shard *shard, enum shard_command command);
+/* Wait for the end of the thread, after SHARD_EXIT. */
+void shard_join(struct shard *shard);
+
+#endif

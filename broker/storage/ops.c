@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The short ops: append, watch, trim, epoch, producer id, stat. Each is carried to the partition's owner, done there,
+ * and carried back.
+ *
+ * An append that finds no room in journal or memory is held, in order, until the next checkpoint made room: a client
+ * sees a slow answer and not an error. It is refused at once when the disk is below its reserve or the shard has
+ * stopped.
+ */
+#include <storage/shard_state.h>
+
+#include <core/assert.h>
+
+EL_STATIC_ASSERT(sizeof(struct journal_wait) <= sizeof(((struct append_op *)0)->private_), "a wait fits into an op");
+EL_STATIC_ASSERT(sizeof(struct journal_wait) <= sizeof(((struct trim_op *)0)->private_), "a wait fits into an op");
+EL_STATIC_ASSERT(sizeof(struct journal_wait) <= sizeof(((struct producer_id_op *)0)->private_),
+                 "a wait fits into an op");
+
+#define PRODUCER_ID_BLOCK 4096
+#define PRODUCER_COUNTER_BITS 40
+
+/* Send an op to the owner of its partition, or refuse it here. */
+static void send_to_owner(struct store_shard *shard, struct store_op *op, const struct el_uuid *topic_id,
+                          int32_t partition, void (*run)(struct store_op *op))
+{
+    struct store_shard *owner = shard_owner(shard, topic_id, partition);
+    if (owner == NULL) {
+        op->origin = op->owner = shard;
+        op->returned = NULL;
+        bool known = store_topic_by_id(shard, topic_id) != NULL;
+        store_op_finish(op, known ? EVLOG_ERR_UNKNOWN_TOPIC : EVLOG_ERR_UNKNOWN_TOPIC_ID);
+        return;
+    }
+    store_op_send(shard, owner, op, run);
+}
+
+static int epoch_check(const struct store_shard *shard, int32_t current_leader_epoch)
+{
+    int32_t epoch = store_leader_epoch(shard->store);
+    if (current_leader_epoch < 0 || current_leader_epoch == epoch) {
+        return 0;
+    }
+    return current_leader_epoch < epoch ? EVLOG_ERR_FENCED_EPOCH : EVLOG_ERR_UNKNOWN_EPOCH;
+}
+
+/* --- append ------------------------------------------------------------------------------------------------------- */
+
+static void append_on_durable(struct journal_wait *wait, int error)
+{
+    struct append_op *op = EL_CONTAINER(wait, struct append_op, private_);
+    store_op_finish(&op->base, error);
+}
+
+static bool append_waits(const struct partition *part, const struct append_op *op)
+{
+    if (op->no_wait || op->sequence <= part->shard->journal.durable_sequence) {
+        return false;
+    }
+    return topic_config_int(&part->topic->config, &part->shard->store->cfg.topic_defaults, TOPIC_DURABILITY) !=
+           TOPIC_DURABILITY_MEMORY;
+}
+
+static bool should_hold(const struct store_shard *shard)
+{
+    return journal_crowded(&shard->journal) || shard->tail.bytes > 2 * shard->tail.bytes_max;
+}
+
+/* returns false when there is no room now */
+static bool append_try(struct store_shard *shard, struct append_op *op)
+{
+    struct partition *part = partition_find(shard, &op->topic_id, op->partition);
+    if (part == NULL) {
+        store_op_finish(&op->base, EVLOG_ERR_UNKNOWN_TOPIC);
+        return true;
+    }
+    if (shard->failed || shard->stopping) {
+        store_op_finish(&op->base, shard->failed ? EVLOG_ERR_STORAGE : EVLOG_ERR_CLOSED);
+        return true;
+    }
+    if (shard->disk_full) {
+        store_op_finish(&op->base, EVLOG_ERR_FULL);
+        return true;
+    }
+    int code = should_hold(shard) ? EVLOG_ERR_NO_MEMORY : partition_append(part, op);
+    if (code == EVLOG_ERR_NO_MEMORY) {
+        return false;
+    }
+    op->log_start_offset = part->log_start;
+    if (code != 0 || !append_waits(part, op)) {
+        store_op_finish(&op->base, code);
+        return true;
+    }
+    struct journal_wait *wait = (struct journal_wait *)(void *)op->private_;
+    wait->done = append_on_durable;
+    journal_wait(&shard->journal, wait);
+    return true;
+}
+
+static void append_run(struct store_op *base)
+{
+    struct append_op *op = EL_CONTAINER(base, struct append_op, base);
+    struct store_shard *shard = base->owner;
+    if (!el_list_empty(&shard->held) || !append_try(shard, op)) {
+        el_list_push_back(&shard->held, &base->link);
+    }
+}
+
+void shard_retry_held(struct store_shard *shard)
+{
+    while (!el_list_empty(&shard->held)) {
+        struct store_op *base = EL_CONTAINER(el_list_pop_front(&shard->held), struct store_op, link);
+        if (!append_try(shard, EL_CONTAINER(base, struct append_op, base))) {
+            el_list_push_front(&shard->held, &base->link);
+            return;
+        }
+    }
+}
+
+void store_append(struct store_shard *shard, struct append_op *op)
+{
+    op->base_offset = -1;
+    op->log_start_offset = -1;
+    op->append_time_ms = -1;
+    op->append_time_ns = 0;
+    op->duplicate = false;
+    op->sequence = 0;
+    send_to_owner(shard, &op->base, &op->topic_id, op->partition, append_run);
+}
+
+int shard_append_internal(struct partition *part, const struct el_record_body *body, struct journal_wait *wait)
+{
+    struct store_shard *shard = part->shard;
+    size_t room = EL_BATCH_HEADER_LEN + body->key.len + body->value.len + 64;
+    uint8_t *buf = el_buddy_alloc(shard->buddy, room);
+    if (buf == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    struct el_batch_builder builder;
+    struct el_slice batch;
+    int64_t now_ms = (int64_t)(el_clock_now(store_clock(shard->store)) / 1000000);
+    el_batch_builder_init_fixed(&builder, buf, room);
+    int code = el_batch_builder_add(&builder, now_ms, body);
+    code = code != 0 ? code : el_batch_builder_finish(&builder, EL_CODEC_NONE, NULL, &batch);
+    struct append_op op = {.partition = part->key.partition, .topic_id = part->key.topic_id};
+    if (code == 0) {
+        op.batch = batch.data;
+        op.batch_len = (uint32_t)batch.len;
+        code = el_batch_header(batch.data, batch.len, &op.info);
+        op.info.record_timestamp_max = now_ms;
+    }
+    code = code != 0 ? code : partition_append(part, &op);
+    el_buddy_free(shard->buddy, buf);
+    if (code == 0) {
+        journal_wait(&shard->journal, wait);
+    }
+    return code;
+}
+
+/* --- watch -------------------------------------------------------------------------------------------------------- */
+
+enum watch_state { WATCH_SENT, WATCH_ARMED, WATCH_FIRED };
+
+/* Back on the origin: when a cancel is on its way, done waits for its return, for both use the op's memory. */
+static void watch_returned(struct store_op *base)
+{
+    struct watch_op *op = EL_CONTAINER(base, struct watch_op, base);
+    op->completed = true;
+    if (!op->cancel_sent || op->cancel_back) {
+        base->done(base);
+    }
+}
+
+static void watch_run(struct store_op *base)
+{
+    struct watch_op *op = EL_CONTAINER(base, struct watch_op, base);
+    struct partition *part = partition_find(base->owner, &op->topic_id, op->partition);
+    if (part == NULL || part->high_watermark > op->offset) {
+        op->state = WATCH_FIRED;
+        store_op_finish(base, part == NULL ? EVLOG_ERR_UNKNOWN_TOPIC : 0);
+        return;
+    }
+    op->state = WATCH_ARMED;
+    el_list_push_back(&part->watches, &base->link);
+}
+
+void store_watch(struct store_shard *shard, struct watch_op *op)
+{
+    op->state = WATCH_SENT;
+    op->cancel_sent = op->cancel_back = op->completed = false;
+    struct store_shard *owner = shard_owner(shard, &op->topic_id, op->partition);
+    op->base.origin = shard;
+    op->base.owner = owner == NULL ? shard : owner;
+    op->base.error = 0;
+    op->base.run = watch_run;
+    op->base.returned = watch_returned;
+    el_list_init(&op->base.link);
+    if (owner == NULL) {
+        store_op_finish(&op->base, EVLOG_ERR_UNKNOWN_TOPIC);
+    } else if (owner == shard) {
+        watch_run(&op->base);
+    } else {
+        store_op_carry(&op->base);
+    }
+}
+
+static void cancel_on_return(struct io_message *message)
+{
+    struct watch_op *op = EL_CONTAINER(message, struct watch_op, cancel_message);
+    op->cancel_back = true;
+    if (op->completed) {
+        op->base.done(&op->base);
+    }
+}
+
+static void cancel_at_owner(struct watch_op *op)
+{
+    if (op->state == WATCH_ARMED) {
+        op->state = WATCH_FIRED;
+        el_list_remove(&op->base.link);
+        store_op_finish(&op->base, EVLOG_ERR_CLOSED);
+    }
+}
+
+static void cancel_on_arrive(struct io_message *message)
+{
+    struct watch_op *op = EL_CONTAINER(message, struct watch_op, cancel_message);
+    struct io *origin = op->base.origin->io;
+    cancel_at_owner(op);
+    message->run = cancel_on_return;
+    io_post(origin, message);
+}
+
+void store_watch_cancel(struct watch_op *op)
+{
+    if (op->cancel_sent || op->completed) {
+        return;
+    }
+    if (op->base.owner == op->base.origin) {
+        cancel_at_owner(op);
+        return;
+    }
+    op->cancel_sent = true;
+    op->cancel_message.run = cancel_on_arrive;
+    io_post(op->base.owner->io, &op->cancel_message);
+}
+
+/* --- trim, epoch, stat -------------------------------------------------------------------------------------------- */
+
+static void trim_on_durable(struct journal_wait *wait, int error)
+{
+    struct trim_op *op = EL_CONTAINER(wait, struct trim_op, private_);
+    struct partition *part = partition_find(op->base.owner, &op->topic_id, op->partition);
+    if (error == 0 && part != NULL) {
+        partition_set_log_start(part, op->offset);
+        op->log_start_offset = part->log_start;
+        op->base.owner->checkpoint.wanted = true;
+    }
+    store_op_finish(&op->base, error);
+}
+
+static void trim_run(struct store_op *base)
+{
+    struct trim_op *op = EL_CONTAINER(base, struct trim_op, base);
+    struct store_shard *shard = base->owner;
+    struct partition *part = partition_find(shard, &op->topic_id, op->partition);
+    if (part == NULL || shard->failed || shard->stopping) {
+        store_op_finish(base, part == NULL    ? EVLOG_ERR_UNKNOWN_TOPIC
+                              : shard->failed ? EVLOG_ERR_STORAGE
+                                              : EVLOG_ERR_CLOSED);
+        return;
+    }
+    op->offset = op->offset == -1 ? part->high_watermark : op->offset;
+    op->log_start_offset = part->log_start;
+    if (op->offset < 0 || op->offset > part->high_watermark) {
+        store_op_finish(base, EVLOG_ERR_OFFSET_RANGE);
+        return;
+    }
+    int code = op->offset <= part->log_start ? EVLOG_ERR_EXISTS : partition_trim_frame(part, op->offset);
+    if (code != 0) {
+        store_op_finish(base, code == EVLOG_ERR_EXISTS ? 0 : code);
+        return;
+    }
+    struct journal_wait *wait = (struct journal_wait *)(void *)op->private_;
+    wait->done = trim_on_durable;
+    journal_wait(&shard->journal, wait);
+}
+
+void store_trim(struct store_shard *shard, struct trim_op *op)
+{
+    op->log_start_offset = -1;
+    send_to_owner(shard, &op->base, &op->topic_id, op->partition, trim_run);
+}
+
+static void epoch_run(struct store_op *base)
+{
+    struct epoch_op *op = EL_CONTAINER(base, struct epoch_op, base);
+    struct partition *part = partition_find(base->owner, &op->topic_id, op->partition);
+    int code = part == NULL ? EVLOG_ERR_UNKNOWN_TOPIC : epoch_check(base->owner, op->current_leader_epoch);
+    if (code == 0) {
+        partition_epoch_end(part, op->asked_epoch, &op->epoch, &op->end_offset);
+    }
+    store_op_finish(base, code);
+}
+
+void store_epoch_end(struct store_shard *shard, struct epoch_op *op)
+{
+    op->epoch = -1;
+    op->end_offset = -1;
+    send_to_owner(shard, &op->base, &op->topic_id, op->partition, epoch_run);
+}
+
+static void stat_run(struct store_op *base)
+{
+    struct stat_op *op = EL_CONTAINER(base, struct stat_op, base);
+    struct partition *part = partition_find(base->owner, &op->topic_id, op->partition);
+    if (part != NULL) {
+        op->stored_len = part->segment_bytes + part->pending_bytes;
+        op->high_watermark = part->high_watermark;
+        op->log_start_offset = part->log_start;
+    }
+    store_op_finish(base, part == NULL ? EVLOG_ERR_UNKNOWN_TOPIC : 0);
+}
+
+void store_stat(struct store_shard *shard, struct stat_op *op)
+{
+    op->stored_len = 0;
+    op->high_watermark = op->log_start_offset = -1;
+    send_to_owner(shard, &op->base, &op->topic_id, op->partition, stat_run);
+}
+
+/* --- producer ids ------------------------------------------------------------------------------------------------- */
+
+static void producer_id_on_durable(struct journal_wait *wait, int error)
+{
+    struct producer_id_op *op = EL_CONTAINER(wait, struct producer_id_op, private_);
+    store_op_finish(&op->base, error);
+}
+
+/* 23 random bits of this start, then a counter that never repeats in this data directory: its block is durable before
+ * any id of it is given out. */
+static void producer_id_run(struct store_op *base)
+{
+    struct producer_id_op *op = EL_CONTAINER(base, struct producer_id_op, base);
+    struct store_shard *shard = base->owner;
+    struct checkpoint *c = &shard->checkpoint;
+    if (shard->failed || shard->stopping) {
+        store_op_finish(base, shard->failed ? EVLOG_ERR_STORAGE : EVLOG_ERR_CLOSED);
+        return;
+    }
+    if (shard->producer_random == 0) {
+        io_random(shard->io, &shard->producer_random, sizeof(shard->producer_random));
+        shard->producer_random = (shard->producer_random & 0x7fffff) | 0x800000; /* bit 23: drawn */
+        shard->producer_next = c->producer_counter;
+    }
+    if (shard->producer_next == c->producer_counter) {
+        int code = journal_room(&shard->journal, 0);
+        if (code != 0) {
+            store_op_finish(base, code);
+            return;
+        }
+        struct el_frame frame = {.type = EL_FRAME_PRODUCER_IDS, .base_offset = c->producer_counter + PRODUCER_ID_BLOCK};
+        journal_add(&shard->journal, &frame);
+        c->producer_counter += PRODUCER_ID_BLOCK;
+    }
+    op->producer_id = (int64_t)(shard->producer_random & 0x7fffff) << PRODUCER_COUNTER_BITS | shard->producer_next++;
+    struct journal_wait *wait = (struct journal_wait *)(void *)op->private_;
+    wait->done = producer_id_on_durable;
+    journal_wait(&shard->journal, wait);
+}
+
+void store_producer_id(struct store_shard *shard, struct producer_id_op *op)
+{
+    op->producer_id = -1;
+    store_op_send(shard, &shard->store->shards[0], &op->base, producer_id_run);
+}

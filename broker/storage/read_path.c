@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reading batches.
+ *
+ *   1. on the owner: check epoch and offset; nothing at or above the high watermark is ever given out
+ *   2. recent batches: copied from the tail's memory into one block
+ *   3. older ones: a job reads them from their segment into the block, verifying each; a first batch larger than the
+ *      block makes the job run again with a larger one
+ *   4. the block travels back with the op; store_read_release() returns it to the owner's memory
+ *
+ * A range that does not verify is EVLOG_ERR_CORRUPT for that range alone.
+ */
+#include <storage/shard_state.h>
+
+#include <core/assert.h>
+#include <core/logger.h>
+
+#define READ_LEN_MIN (16u << 10)
+#define READ_LEN_MAX (8u << 20) /* of one answer, unless one batch is longer */
+#define READ_ENTRIES_MAX 4096u
+
+/* The memory of one answer: this header, the data, then the entries. */
+struct read_block {
+    struct io_message message; /* way home */
+    struct store_shard *shard; /* whose buddy it comes from */
+    struct partition *part;    /* while a job runs */
+    struct segment *seg;
+    struct read_op *op;
+    struct io_op io_op;
+    struct segment_read read;
+    _Alignas(16) uint8_t data[];
+};
+
+static struct read_block *block_new(struct store_shard *shard, struct read_op *op, size_t data_len, uint32_t entry_max)
+{
+    size_t entries_pos = EL_ALIGN_UP(data_len, 16);
+    struct read_block *block = el_buddy_alloc(shard->buddy, sizeof(*block) + entries_pos +
+                                                                (size_t)entry_max * sizeof(struct read_entry));
+    if (block == NULL) {
+        return NULL;
+    }
+    memset(block, 0, sizeof(*block));
+    block->shard = shard;
+    block->op = op;
+    op->private_[0] = block;
+    op->data = block->data;
+    op->entries = entry_max == 0 ? NULL : (struct read_entry *)(void *)(block->data + entries_pos);
+    return block;
+}
+
+static void block_free(struct read_op *op)
+{
+    struct read_block *block = op->private_[0];
+    if (block != NULL) {
+        el_buddy_free(block->shard->buddy, block);
+        op->private_[0] = NULL;
+    }
+    op->data = NULL;
+    op->data_len = 0;
+    op->entries = NULL;
+    op->entry_count = 0;
+}
+
+static void read_finish(struct read_op *op, int error)
+{
+    if (error != 0 || op->data_len == 0) {
+        block_free(op);
+    }
+    if (error != 0) {
+        op->high_watermark = -1;
+        op->log_start_offset = -1;
+    } else {
+        metrics_add(op->base.owner->metrics, METRIC_FETCH_BYTES, op->data_len);
+    }
+    store_op_finish(&op->base, error);
+}
+
+static uint32_t entry_room(const struct read_op *op)
+{
+    return op->want_entries ? READ_ENTRIES_MAX : 0;
+}
+
+/* --- from memory -------------------------------------------------------------------------------------------------- */
+
+/* The run of visible, consecutive entries from `first` on that fits. */
+static uint32_t memory_measure(const struct partition *part, const struct read_op *op, const struct batch_entry *first,
+                               size_t *len)
+{
+    uint32_t count = 0;
+    int64_t next = first->base_offset;
+    uint32_t max = EL_MIN(op->max_bytes, READ_LEN_MAX);
+    *len = 0;
+    for (const struct batch_entry *e = first;;) {
+        bool fits = *len + e->len <= max || (count == 0 && op->at_least_one);
+        if (e->base_offset != next || batch_entry_next(e) > part->high_watermark || !fits ||
+            (op->want_entries && count == READ_ENTRIES_MAX)) {
+            break;
+        }
+        next = batch_entry_next(e);
+        *len += e->len;
+        count++;
+        if (e->link.next == &part->entries) {
+            break;
+        }
+        e = EL_CONTAINER(e->link.next, struct batch_entry, link);
+    }
+    return count;
+}
+
+static int read_memory(struct partition *part, struct read_op *op, const struct batch_entry *first)
+{
+    size_t len;
+    uint32_t count = memory_measure(part, op, first, &len);
+    if (count == 0) {
+        return 0;
+    }
+    if (block_new(part->shard, op, len, op->want_entries ? count : 0) == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    const struct batch_entry *e = first;
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(op->data + op->data_len, e->batch, e->len);
+        if (op->want_entries) {
+            struct read_entry *out = &op->entries[op->entry_count++];
+            *out = (struct read_entry){.append_time_ns = e->append_time_ns,
+                                       .leader_epoch = e->leader_epoch,
+                                       .pos = op->data_len,
+                                       .len = e->len};
+            memcpy(out->salt, e->salt, sizeof(out->salt));
+        }
+        op->data_len += e->len;
+        op->next_offset = batch_entry_next(e);
+        e = EL_CONTAINER(e->link.next, struct batch_entry, link);
+    }
+    EL_ASSERT(op->data_len == len);
+    return 0;
+}
+
+/* --- from a segment ----------------------------------------------------------------------------------------------- */
+
+static int64_t segment_job(struct disk *disk, void *arg)
+{
+    struct read_block *block = arg;
+    return segment_read_run(disk, &block->read);
+}
+
+static int segment_start(struct partition *part, struct segment *seg, struct read_op *op, size_t len);
+
+static void segment_on_done(struct io_op *io_op)
+{
+    struct read_block *block = EL_CONTAINER(io_op, struct read_block, io_op);
+    struct read_op *op = block->op;
+    struct partition *part = block->part;
+    struct segment *seg = block->seg;
+    struct store_shard *shard = block->shard;
+    int code = (int)io_op->result;
+    size_t wanted_len = block->read.wanted_len;
+    op->data_len = (uint32_t)block->read.data_len;
+    op->entry_count = block->read.entry_count;
+    op->next_offset = block->read.next_offset;
+    shard->jobs--;
+    part->pins++;
+    segment_read_end(seg, &block->read);
+    if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX && !part->deleted) {
+        block_free(op);
+        code = segment_start(part, seg, op, wanted_len);
+        if (code == 0) {
+            partition_unpin(part);
+            return;
+        }
+    }
+    if (code == EVLOG_ERR_CORRUPT) {
+        el_log(EL_LOG_ERROR, "storage",
+               "segment %llu of partition %d: offset %lld cannot be read: a checksum is wrong; "
+               "other offsets are not affected",
+               (unsigned long long)seg->id, part->key.partition, (long long)op->offset);
+    }
+    partition_unpin(part);
+    read_finish(op, code == EVLOG_ERR_CRASHED || code == EVLOG_ERR_IO ? EVLOG_ERR_STORAGE : code);
+}
+
+static int segment_start(struct partition *part, struct segment *seg, struct read_op *op, size_t len)
+{
+    struct store_shard *shard = part->shard;
+    struct read_block *block = block_new(shard, op, len, entry_room(op));
+    if (block == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    block->part = part;
+    block->seg = seg;
+    segment_read_begin(seg, &block->read);
+    block->read.kind = SEEK_OFFSET;
+    block->read.value = op->offset;
+    block->read.end_offset = part->high_watermark;
+    block->read.buf = block->data;
+    block->read.buf_len = len;
+    block->read.entries = op->entries;
+    block->read.entry_max = entry_room(op);
+    block->read.at_least_one = op->at_least_one;
+    block->io_op.done = segment_on_done;
+    shard->jobs++;
+    io_job(shard->io, &block->io_op, IO_JOB_COMPUTE, segment_job, block);
+    return 0;
+}
+
+/* --- the op ------------------------------------------------------------------------------------------------------- */
+
+static int read_check(struct partition *part, struct read_op *op)
+{
+    int32_t epoch = store_leader_epoch(part->shard->store);
+    if (op->current_leader_epoch >= 0 && op->current_leader_epoch != epoch) {
+        return op->current_leader_epoch < epoch ? EVLOG_ERR_FENCED_EPOCH : EVLOG_ERR_UNKNOWN_EPOCH;
+    }
+    if (op->offset < part->log_start || op->offset > part->next_offset) {
+        return EVLOG_ERR_OFFSET_RANGE;
+    }
+    if (op->last_fetched_epoch >= 0) {
+        int32_t found;
+        int64_t end;
+        partition_epoch_end(part, op->last_fetched_epoch, &found, &end);
+        if (end < op->offset || found < op->last_fetched_epoch) {
+            op->diverging_epoch = found;
+            op->diverging_end_offset = end;
+        }
+    }
+    op->high_watermark = part->high_watermark;
+    op->log_start_offset = part->log_start;
+    return 0;
+}
+
+static void read_run(struct store_op *base)
+{
+    struct read_op *op = EL_CONTAINER(base, struct read_op, base);
+    struct partition *part = partition_find(base->owner, &op->topic_id, op->partition);
+    int code = part == NULL ? EVLOG_ERR_UNKNOWN_TOPIC : read_check(part, op);
+    metrics_add(base->owner->metrics, METRIC_FETCHES, 1);
+    if (code != 0 || op->diverging_epoch >= 0 || op->offset >= part->high_watermark ||
+        (op->max_bytes == 0 && !op->at_least_one)) {
+        read_finish(op, code);
+        return;
+    }
+    const struct batch_entry *entry = partition_entry_at(part, op->offset);
+    if (entry != NULL) {
+        read_finish(op, read_memory(part, op, entry));
+        return;
+    }
+    struct segment *seg = segment_at(part, op->offset);
+    code = seg == NULL ? EVLOG_ERR_CORRUPT
+                       : segment_start(part, seg, op, EL_MAX(EL_MIN(op->max_bytes, READ_LEN_MAX), READ_LEN_MIN));
+    if (code != 0) {
+        read_finish(op, code);
+    }
+}
+
+void store_read(struct store_shard *shard, struct read_op *op)
+{
+    op->data = NULL;
+    op->data_len = 0;
+    op->entries = NULL;
+    op->entry_count = 0;
+    op->high_watermark = op->log_start_offset = -1;
+    op->next_offset = op->offset;
+    op->diverging_epoch = -1;
+    op->diverging_end_offset = -1;
+    op->private_[0] = NULL;
+    struct store_shard *owner = shard_owner(shard, &op->topic_id, op->partition);
+    if (owner == NULL) {
+        op->base.origin = op->base.owner = shard;
+        op->base.returned = NULL;
+        store_op_finish(&op->base, EVLOG_ERR_UNKNOWN_TOPIC);
+        return;
+    }
+    store_op_send(shard, owner, &op->base, read_run);
+}
+
+static void block_home(struct io_message *message)
+{
+    struct read_block *block = EL_CONTAINER(message, struct read_block, message);
+    el_buddy_free(block->shard->buddy, block);
+}
+
+void store_read_release(struct read_op *op)
+{
+    struct read_block *block = op->private_[0];
+    op->private_[0] = NULL;
+    op->data = NULL;
+    if (block == NULL) {
+        return;
+    }
+    if (block->shard == op->base.origin) {
+        el_buddy_free(block->shard->buddy, block);
+        return;
+    }
+    block->message.run = block_home;
+    io_post(block->shard->io, &block->message);
+}

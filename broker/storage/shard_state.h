@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a shard of the store is made of. Private to broker/storage; owner shard only.
+ */
+#ifndef EL_STORAGE_SHARD_STATE_H
+#define EL_STORAGE_SHARD_STATE_H
+
+#include <core/map.h>
+#include <core/pool.h>
+#include <storage/checkpoint.h>
+#include <storage/journal.h>
+#include <storage/partition.h>
+#include <storage/segment.h>
+#include <storage/tail.h>
+
+#define SHARD_MAGIC OBJ_MAGIC('S', 'H', 'R', 'D')
+#define META_PARTITION 0
+
+struct store_shard {
+    uint32_t magic;
+    uint32_t index;
+    struct store *store;
+    struct io *io;
+    struct el_buddy *buddy;
+    struct metrics *metrics;
+    struct journal journal;
+    struct tail tail;
+    struct checkpoint checkpoint;
+    struct el_map partitions;     /* struct part_key -> struct partition, those that it owns */
+    struct el_map topics_by_name; /* its copy of the catalogue */
+    struct el_map topics_by_id;
+    struct el_map tombstones; /* ids of deleted topics, struct el_uuid in pool `ids` */
+    struct el_pool topic_pool;
+    struct el_pool id_pool;
+    struct el_pool partition_pool;
+    struct el_pool segment_pool;
+    struct el_pool epoch_pool;
+    struct el_pool producer_pool;
+    struct el_list dirty;    /* partitions whose state changed since the last checkpoint */
+    struct el_list pending;  /* partitions with batches in no segment */
+    struct el_list behind;   /* partitions with enough of them for a chunk */
+    struct el_list unsynced; /* segments with bytes or names that are not durable */
+    struct el_list open_segments;
+    uint32_t open_count;
+    struct el_list removed_segments; /* files that go after two more checkpoints */
+    struct el_list held;             /* struct append_op.base.link: wait for room in the journal */
+    uint32_t chunk_jobs;             /* under way */
+    uint32_t jobs;                   /* any job under way that a stop waits for */
+    uint8_t random[4096];            /* salts not used yet */
+    size_t random_left;
+    bool failed;              /* fail-stop: appends are refused */
+    _Atomic bool failed_flag; /* the same, for other threads */
+    char failed_reason[192];
+    bool disk_full; /* below the reserve: appends of clients are refused */
+    _Atomic bool full_flag;
+    struct io_op space_op;
+    bool space_busy;
+    uint64_t disk_free_bytes;
+    uint64_t disk_total_bytes;
+    struct io_timer space_timer;
+    struct io_timer retention_timer;
+    bool stopping;
+    bool stop_done;
+    uint64_t stop_by_ns; /* monotonic */
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+    bool draining;            /* the last checkpoint of a stop has begun */
+    uint32_t producer_random; /* shard 0: bits of this start in producer ids, 0 not drawn yet */
+    int64_t producer_next;    /* shard 0: counter of the next id */
+};
+
+struct store {
+    struct store_config cfg;
+    struct disk *disk;
+    uint32_t shard_count;
+    struct store_shard *shards; /* [shard_count] */
+    struct el_clock clock;
+    struct node_state *node;
+    struct meta *meta; /* catalogue changes, shard 0 */
+    char cluster_id[24];
+    _Atomic uint32_t clean_stops; /* shards that stopped well */
+};
+
+extern const struct el_uuid META_TOPIC_ID;
+#define META_TOPIC_NAME "__evlog_meta"
+
+/* 16 fresh random bytes. */
+void shard_salt(struct store_shard *shard, uint8_t salt[16]);
+/* Fail-stop: refuse appends from now on, with a reason for people. */
+void shard_fail(struct store_shard *shard, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The shard that owns a partition, by this shard's catalogue; NULL unknown. */
+struct store_shard *shard_owner(struct store_shard *shard, const struct el_uuid *topic_id, int32_t partition);
+
+/* Carry an op to its owner (run is called there, maybe at once); answer it back to its origin. */
+void store_op_send(struct store_shard *origin, struct store_shard *owner, struct store_op *op,
+                   void (*run)(struct store_op *op));
+void store_op_finish(struct store_op *op, int error);
+/* Post an op whose fields are filled to its owner. */
+void store_op_carry(struct store_op *op);
+
+/* After a change of held, disk or journal state: try the appends that wait. */
+void shard_retry_held(struct store_shard *shard);
+/* Append a record to an internal topic's partition on this shard; wait->done when durable. */
+int shard_append_internal(struct partition *part, const struct el_record_body *body, struct journal_wait *wait);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a shard looks after by timer: free space, retention, segments to roll and seal, gauges. Owner shard only.
+ */
+#ifndef EL_STORAGE_UPKEEP_H
+#define EL_STORAGE_UPKEEP_H
+
+#include <storage/shard_state.h>
+
+void upkeep_init(struct store_shard *shard);
+void upkeep_start(struct store_shard *shard);
+/* No more timers; a job under way still ends. */
+void upkeep_stop(struct store_shard *shard);
+void upkeep_free(struct store_shard *shard);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The settings of a client as numbers, made once from their texts.
+ */
+#ifndef EL_CLIENT_CLIENT_CONFIG_H
+#define EL_CLIENT_CLIENT_CONFIG_H
+
+#include <core/compress.h>
+#include <evlog/settings.h>
+#include <stdint.h>
+
+struct el_client_config {
+    char *bootstrap;                   /* HOST:PORT[,HOST:PORT...], owned */
+    char *client_id;                   /* owned */
+    int64_t request_timeout_ms;
+    int64_t connect_timeout_ms;
+    int64_t reconnect_backoff_ms;
+    int64_t reconnect_backoff_max_ms;
+    int64_t retry_backoff_ms;
+    int64_t retry_backoff_max_ms;
+    int64_t metadata_max_age_ms;
+    bool auto_create;                  /* ask the broker to make unknown topics when publishing */
+    int16_t acks;                      /* -1, 0, 1 */
+    bool idempotence;
+    int64_t delivery_timeout_ms;
+    int64_t linger_ms;
+    size_t batch_len;                  /* bytes of a batch before it is sent */
+    size_t request_len_max;            /* bytes of the largest event, and of the batches in a request */
+    enum el_codec codec;
+    size_t buffer_len_max;             /* bytes of events not yet acknowledged */
+    int64_t block_max_ms;
+    uint32_t in_flight_max;            /* produce requests per connection */
+    int32_t fetch_len_max;
+    int32_t partition_fetch_len_max;
+    int32_t fetch_len_min;
+    int32_t fetch_wait_ms;
+};
+
+/* Numbers out of settings (NULL: the defaults).
+ *
+ * returns  0 | EVLOG_ERR_INVALID_CONFIG settings that contradict each other | EVLOG_ERR_NO_MEMORY
+ */
+int el_client_config_make(const struct evlog_settings *settings, struct el_client_config *cfg,
+                          struct evlog_failure *failure);
+void el_client_config_free(struct el_client_config *cfg);
+
+#endif

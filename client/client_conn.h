@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One connection: a socket, the versions its broker answers, requests going out and answers coming in. Owned by the
+ * internal thread of a client; every function needs the client's lock held.
+ */
+#ifndef EL_CLIENT_CLIENT_CONN_H
+#define EL_CLIENT_CLIENT_CONN_H
+
+#include "client_core.h"
+
+#include <wire/msg_api_versions.h>
+
+#define EL_HOST_LEN_MAX 255
+
+enum el_conn_state {
+    EL_CONN_CLOSED,      /* waits to be wanted, not before retry_at_ns */
+    EL_CONN_CONNECTING,  /* fd connects */
+    EL_CONN_NEGOTIATING, /* ApiVersions is on its way */
+    EL_CONN_READY,
+};
+
+struct addrinfo;
+
+struct el_conn {
+    struct el_list link;           /* client->conns */
+    enum el_conn_state state;
+    int32_t node_id;               /* EL_NODE_ANY: to an address of bootstrap.servers */
+    enum el_lane lane;
+    int fd;                        /* -1 when closed */
+    uint32_t poll_index;           /* in the poll set of this turn, UINT32_MAX none */
+    char peer[EL_HOST_LEN_MAX + 8]; /* host:port, for texts */
+    struct addrinfo *addresses;    /* what the name resolved to; freed when connected */
+    struct addrinfo *address;      /* the one being tried */
+    int64_t connect_deadline_ns;
+    int64_t retry_at_ns;           /* closed: not before */
+    uint32_t failure_count;        /* attempts in a row that failed */
+    struct el_list sending;        /* calls not fully written; the first may be partly */
+    struct el_list flying;         /* calls that wait for their answer, in order */
+    uint32_t flying_count;
+    uint8_t prefix[4];             /* length of the frame being read */
+    size_t prefix_have;
+    uint8_t *frame;                /* [frame_room], grows as bytes come */
+    size_t frame_room;
+    size_t frame_len;              /* announced */
+    size_t frame_have;
+    struct el_msg_api_versions_key *versions; /* [version_count], owned */
+    uint32_t version_count;
+    struct el_call negotiation;    /* ApiVersions */
+    struct el_msg_api_versions_request negotiation_request;
+};
+
+/* --- client_conn.c --- */
+
+/* Close and end every call on it: with failure's code when it was sent or written in part, else it waits again. */
+void el_conn_fail(struct evlog_client *client, struct el_conn *conn, int code, const char *text);
+/* Ask for the broker's versions; version 0 .. 3. */
+void el_conn_negotiate(struct evlog_client *client, struct el_conn *conn, int16_t version);
+/* Encode a call and queue it, on a negotiated connection (or ApiVersions). Ends the call when it cannot be sent. */
+void el_conn_send(struct evlog_client *client, struct el_conn *conn, struct el_call *call, int16_t version);
+/* Write what can be written now. */
+void el_conn_write(struct evlog_client *client, struct el_conn *conn);
+/* Read what is there, ending the calls that are answered. */
+void el_conn_read(struct evlog_client *client, struct el_conn *conn);
+
+/* --- client_connect.c --- */
+
+/* Begin to connect; on failure the connection is closed with a time to try again. */
+void el_conn_connect(struct evlog_client *client, struct el_conn *conn);
+/* The socket has become writable, or failed: go on to the next address or to negotiation. */
+void el_conn_connected(struct evlog_client *client, struct el_conn *conn);
+/* Forget the resolved addresses. */
+void el_conn_addresses_free(struct el_conn *conn);
+
+#endif

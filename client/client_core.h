@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a client: one lock, one thread, connections, calls.
+ *
+ * The lock guards everything below but the fields that say otherwise. The internal thread holds it except while it
+ * polls, resolves names, or packs batches. A call is a request on its way: made by any thread, encoded, sent and
+ * answered by the internal thread, which ends each call exactly once, at its deadline at the latest.
+ */
+#ifndef EL_CLIENT_CLIENT_CORE_H
+#define EL_CLIENT_CLIENT_CORE_H
+
+#include "client_config.h"
+
+#include <core/arena.h>
+#include <core/assert.h>
+#include <core/list.h>
+#include <core/map.h>
+#include <core/rng.h>
+#include <evlog/client.h>
+#include <pthread.h>
+#include <wire/api.h>
+
+#define EL_NODE_ANY (-1)
+#define EL_CLIENT_MAGIC OBJ_MAGIC('E', 'V', 'C', 'L')
+#define EL_NEVER_NS INT64_MAX
+#define EL_NS_PER_MS 1000000ll
+#define EL_ANSWER_ARENA_MAX (256u << 20) /* decoded arrays of one answer, bytes */
+
+/* Fetches wait at the broker and would hold up the answers behind them: they have connections of their own. */
+enum el_lane { EL_LANE_MAIN, EL_LANE_FETCH };
+
+struct el_call;
+typedef void (*el_call_fn)(struct evlog_client *client, struct el_call *call);
+
+struct el_call {
+    struct el_list link;             /* client->calls, conn->sending or conn->flying */
+    const struct el_api *api;
+    const void *request;             /* struct of the api, borrowed until the call has ended */
+    int16_t version_max;             /* highest version wanted */
+    int16_t version;                 /* chosen when it is sent */
+    int32_t node_id;                 /* whom to ask, EL_NODE_ANY for whoever is there */
+    enum el_lane lane;
+    int64_t deadline_ns;             /* monotonic */
+    el_call_fn on_done;              /* on the internal thread with the lock held; NULL: the waiter looks at done */
+    void *arg;                       /* of on_done */
+    uint32_t try_count;              /* addresses that could not be connected to */
+    bool no_answer;                  /* ends when it is written (acks 0) */
+    bool sent;                       /* bytes may have reached the broker */
+    bool done;
+    int32_t correlation_id;
+    struct el_arena arena;           /* request frame, then the decoded answer */
+    struct el_slice out;             /* request frame */
+    size_t out_pos;                  /* bytes of it written */
+    uint8_t *frame;                  /* answer without its length, owned; NULL when it failed */
+    size_t frame_len;
+    size_t body_pos;                 /* where the body begins in frame */
+    struct evlog_failure failure;    /* code 0 on success */
+};
+
+struct el_conn; /* client_conn.c */
+
+struct el_node {
+    int32_t id;
+    int32_t port;
+    char *host; /* owned */
+};
+
+struct el_topic_partition {
+    int32_t leader;       /* node id, -1 unknown */
+    int32_t leader_epoch; /* -1 unknown */
+};
+
+struct el_topic {
+    char *name;                             /* key in the map, owned */
+    struct el_uuid id;                      /* zero: not known */
+    bool internal;
+    int32_t partition_count;
+    struct el_topic_partition *partitions;  /* [partition_count], owned */
+};
+
+/* What the brokers said of themselves; see cluster.c. */
+struct el_cluster {
+    struct el_node *nodes;     /* [node_count], owned */
+    uint32_t node_count;
+    int32_t controller_id;     /* -1 unknown */
+    char cluster_id[64];
+    struct el_map topics;      /* name -> struct el_topic */
+    bool refresh_wanted;       /* somebody saw that a leader has moved */
+    uint32_t refresh_tries;    /* in a row without success */
+    int64_t refresh_at_ns;     /* not before; EL_NEVER_NS while one is on its way */
+    struct el_call *refresh;   /* the one on its way, NULL */
+};
+
+struct evlog_client {
+    uint32_t magic;
+    struct el_client_config cfg;  /* never changes */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;       /* a call ended, the cluster changed, memory became free, events were delivered */
+    pthread_t thread;
+    int wake_fd;                  /* eventfd: the thread shall look at its lists */
+    bool wake_sent;               /* and has been told so */
+    bool stopping;
+    bool is_evlog;                /* a broker listed evlog's own requests */
+    struct el_rng rng;
+    struct el_list calls;         /* not yet on a connection */
+    struct el_list conns;         /* struct el_conn */
+    struct el_list producers;     /* struct evlog_producer */
+    uint32_t bootstrap_next;      /* address to try next */
+    uint32_t bootstrap_count;
+    int32_t correlation_next;
+    struct el_cluster cluster;
+    struct evlog_failure connect_failure; /* why the last attempt to connect failed */
+};
+
+/* --- client.c --- */
+
+int64_t el_now_ns(void);
+int64_t el_unix_ms(void);
+static inline int64_t el_deadline(int64_t timeout_ms)
+{
+    return timeout_ms < 0 || timeout_ms > INT32_MAX ? EL_NEVER_NS : el_now_ns() + timeout_ms * EL_NS_PER_MS;
+}
+void el_client_lock(struct evlog_client *client);
+void el_client_unlock(struct evlog_client *client);
+/* Wait for a change until the deadline; false when it has passed. Lock held. */
+bool el_client_wait(struct evlog_client *client, int64_t deadline_ns);
+/* Tell the thread that there is work; lock held. */
+void el_client_wake(struct evlog_client *client);
+/* Tell everybody who waits; lock held. */
+void el_client_notify(struct evlog_client *client);
+/* Delay before try number tries (1 ...): full jitter under a doubling bound. Lock held. */
+int64_t el_client_backoff_ns(struct evlog_client *client, uint32_t tries, int64_t first_ms, int64_t max_ms);
+
+/* Prepare a call; the request is borrowed until the call has ended. */
+void el_call_init(struct el_call *call, const struct el_api *api, const void *request);
+/* Give it to the internal thread; lock held. */
+void el_call_submit(struct evlog_client *client, struct el_call *call);
+/* End it with the failure in call->failure or with success; internal thread, lock held, not in any list. */
+void el_call_end(struct evlog_client *client, struct el_call *call);
+/* Decode the answer into the schema's struct; after success only.
+ *
+ * returns  0 | EVLOG_ERR_MALFORMED and the like, with the text in failure
+ */
+int el_call_decode(struct el_call *call, void *response, struct evlog_failure *failure);
+/* Free what a call owns; it must have ended. */
+void el_call_free(struct el_call *call);
+
+/* How a blocking request is made. */
+struct el_ask {
+    enum el_api_key api;
+    const void *request;
+    int16_t version_max;   /* 0x7fff: any */
+    int32_t node_id;
+    int64_t deadline_ns;
+    bool once;             /* do not try again: it changes something, or speed matters more than patience */
+};
+/* Ask and wait, trying again (with backoff) after lost connections until the deadline. Lock not held.
+ *
+ * call      filled; el_call_free() after success, when the decoded answer is no longer needed
+ * response  the answer's struct, decoded into call's arena
+ * returns   0 | the failure's code; call is already freed then
+ */
+int el_client_ask(struct evlog_client *client, const struct el_ask *ask, struct el_call *call, void *response,
+                  struct evlog_failure *failure);
+
+/* --- client_conn.c: the internal thread's; lock held --- */
+
+struct pollfd;
+/* Find or open connections for waiting calls and put them there; end those that are too late. */
+void el_conns_dispatch(struct evlog_client *client, int64_t now_ns);
+/* Add the connections to a poll set; returns how many were added, at most max. *until_ns is lowered to the next time
+ * something must be looked at. */
+uint32_t el_conns_poll_set(struct evlog_client *client, struct pollfd *fds, uint32_t max, int64_t *until_ns);
+/* Act on what poll found, in the same order. */
+void el_conns_poll_done(struct evlog_client *client, const struct pollfd *fds, uint32_t count);
+uint32_t el_conns_count(const struct evlog_client *client);
+/* Close all; every call on them ends with EVLOG_ERR_CLOSED. */
+void el_conns_close(struct evlog_client *client);
+/* Requests of the main lane on their way to a node or waiting for its answer. */
+uint32_t el_conns_in_flight(const struct evlog_client *client, int32_t node_id);
+/* Show every list of calls that are on a connection to fn. */
+typedef void (*el_call_list_fn)(struct el_list *calls, const void *arg);
+void el_conns_each_list(struct evlog_client *client, el_call_list_fn fn, const void *arg);
+
+/* --- cluster.c --- */
+
+void el_cluster_destroy(struct el_cluster *cluster);
+/* The topic as known, NULL when it is not; lock held, valid until it is released. */
+struct el_topic *el_cluster_find(struct evlog_client *client, const char *name);
+const struct el_node *el_cluster_node(const struct evlog_client *client, int32_t node_id);
+/* Leader of a partition, -1 unknown; lock held. */
+int32_t el_cluster_leader(struct evlog_client *client, const char *name, int32_t partition);
+/* Make sure that a topic is known, asking for it if need be. Blocks; lock not held.
+ *
+ * create           let the broker make it
+ * deadline_ns      try until then
+ * partition_count  written on success
+ * returns          0 | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_INVALID_TOPIC | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_TIMED_OUT
+ */
+struct el_topic_ask {
+    const char *name;
+    bool create;
+    bool fresh;  /* ask even when it is known */
+    int64_t deadline_ns;
+};
+int el_cluster_topic(struct evlog_client *client, const struct el_topic_ask *ask, int32_t *partition_count,
+                     struct evlog_failure *failure);
+/* Ask for the metadata of one topic (NULL: none, only nodes) once and take the answer in. Lock not held. */
+int el_cluster_refresh(struct evlog_client *client, const char *name, bool create, int64_t deadline_ns,
+                       struct evlog_failure *failure);
+/* Something said that a leader has moved: ask again soon. Lock held. */
+void el_cluster_suspect(struct evlog_client *client);
+/* Internal thread: start a refresh when one is due; lowers *until_ns. Lock held. */
+void el_cluster_tick(struct evlog_client *client, int64_t now_ns, int64_t *until_ns);
+/* Forget a topic that was removed. Lock not held. */
+void el_cluster_forget(struct evlog_client *client, const char *name);
+
+/* --- producer_send.c --- */
+
+struct evlog_producer;
+/* Internal thread: send what is due, expire what is late; lowers *until_ns. Lock held, released while packing. */
+void el_producers_tick(struct evlog_client *client, int64_t now_ns, int64_t *until_ns);
+
+#endif

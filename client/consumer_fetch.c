@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Fetches of a consumer: LogFetch against evlog, Fetch against any other broker.
+ *
+ * 1. el_consumer_fetch() sends at most one fetch per leader, for the partitions whose buffers run low. While some
+ *    partition still has something to read, one that stands at the end of its log is left out: its fetch would wait at
+ *    the broker and hold up the others.
+ * 2. The internal thread only marks a fetch as finished.
+ * 3. el_consumer_take(), on the reading thread, decodes the answer, checks every batch (length, checksum) and copies the
+ *    batches of each partition into a chunk of its own.
+ *
+ * A lost connection or a moved leader is tried again, with backoff, for request.timeout.ms; then, and on anything that
+ * trying again does not mend, reading ends with the failure. Memory: at most two chunks a partition, and all chunks of
+ * one answer together at most fetch.max.bytes (plus one batch).
+ */
+#include "consumer_state.h"
+#include "fail.h"
+
+#include <core/alloc.h>
+#include <core/limits.h>
+#include <stdio.h>
+#include <wire/error_code.h>
+
+#define FETCH_VERSION_MAX 12 /* 13 wants topic ids */
+#define CHUNKS_MAX 2         /* buffered per partition */
+#define PARTITION_LEN_MIN (16 << 10)
+
+static void fetch_free(struct el_fetch *fetch)
+{
+    el_call_free(&fetch->call);
+    el_arena_reset(&fetch->arena);
+    el_free(fetch);
+}
+
+static void fetch_on_done(struct evlog_client *client, struct el_call *call)
+{
+    struct el_fetch *fetch = call->arg;
+    if (fetch->consumer == NULL) {
+        fetch_free(fetch);
+        return;
+    }
+    fetch->finished = true;
+    el_client_notify(client);
+}
+
+/* --- asking ----------------------------------------------------------------------------------------------------- */
+
+static bool wants_more(const struct el_feed *feed)
+{
+    return feed->assigned && !feed->fetching && feed->chunk_count < CHUNKS_MAX && feed->fetch_offset < feed->end_offset;
+}
+
+static bool at_tail(const struct el_feed *feed)
+{
+    return feed->fetch_offset >= feed->high_watermark;
+}
+
+static bool leader_busy(const struct evlog_consumer *consumer, int32_t leader)
+{
+    EL_LIST_EACH(node, &consumer->fetches)
+    {
+        if (EL_CONTAINER(node, struct el_fetch, link)->call.node_id == leader) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Partitions of a leader to ask for, into partitions[partition_count of the topic]; *wait: all of them are at the end of
+ * their logs and nothing else is left to read. */
+static uint32_t choose(struct evlog_consumer *consumer, int32_t leader, int32_t *partitions, bool *wait)
+{
+    uint32_t count = 0;
+    bool busy = false;
+    for (int32_t i = 0; i < consumer->partition_count; i++) {
+        const struct el_feed *feed = &consumer->feeds[i];
+        bool ours = feed->assigned && el_cluster_leader(consumer->client, consumer->topic, i) == leader;
+        bool readable = feed->assigned && feed->head != NULL && !consumer->ordered;
+        busy = busy || readable || (ours && wants_more(feed) && !at_tail(feed));
+    }
+    for (int32_t i = 0; i < consumer->partition_count; i++) {
+        const struct el_feed *feed = &consumer->feeds[i];
+        if (wants_more(feed) && (!busy || consumer->ordered || !at_tail(feed)) &&
+            el_cluster_leader(consumer->client, consumer->topic, i) == leader) {
+            partitions[count++] = i;
+        }
+    }
+    *wait = !busy;
+    return count;
+}
+
+static int32_t partition_len(const struct evlog_consumer *consumer, uint32_t count)
+{
+    const struct el_client_config *cfg = &consumer->client->cfg;
+    int32_t share = cfg->fetch_len_max / (int32_t)count;
+    return EL_MIN(cfg->partition_fetch_len_max, EL_MAX(share, PARTITION_LEN_MIN));
+}
+
+static int build_plain(struct evlog_consumer *consumer, struct el_fetch *fetch, bool wait)
+{
+    const struct el_client_config *cfg = &consumer->client->cfg;
+    struct el_msg_fetch_request *request = &fetch->request.plain;
+    el_schema_init(&el_schema_fetch_request, request);
+    struct el_msg_fetch_topic *topic = el_schema_new(&el_schema_fetch_topic, &fetch->arena, 1);
+    struct el_msg_fetch_partition *p = el_schema_new(&el_schema_fetch_partition, &fetch->arena,
+                                                     fetch->partition_count);
+    if (topic == NULL || p == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    request->replica_id = -1;
+    request->max_wait_ms = wait ? cfg->fetch_wait_ms : 0;
+    request->min_bytes = EL_MAX(cfg->fetch_len_min, 1);
+    request->max_bytes = cfg->fetch_len_max;
+    request->isolation_level = 0;
+    request->session_id = 0;
+    request->session_epoch = -1;
+    request->topics = topic;
+    request->topic_count = 1;
+    topic->topic = el_slice_str(fetch->topic);
+    topic->partitions = p;
+    topic->partition_count = fetch->partition_count;
+    for (uint32_t i = 0; i < fetch->partition_count; i++) {
+        p[i].partition = fetch->partitions[i];
+        p[i].current_leader_epoch = -1;
+        p[i].fetch_offset = consumer->feeds[fetch->partitions[i]].fetch_offset;
+        p[i].partition_max_bytes = partition_len(consumer, fetch->partition_count);
+    }
+    return 0;
+}
+
+static int build_log(struct evlog_consumer *consumer, struct el_fetch *fetch, bool wait)
+{
+    const struct el_client_config *cfg = &consumer->client->cfg;
+    struct el_msg_ext_log_fetch_request *request = &fetch->request.log;
+    el_schema_init(&el_schema_ext_log_fetch_request, request);
+    struct el_msg_ext_log_fetch_topic *topic = el_schema_new(&el_schema_ext_log_fetch_topic, &fetch->arena, 1);
+    struct el_msg_ext_log_fetch_partition *p = el_schema_new(&el_schema_ext_log_fetch_partition, &fetch->arena,
+                                                             fetch->partition_count);
+    if (topic == NULL || p == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    request->max_wait_ms = wait ? cfg->fetch_wait_ms : 0;
+    request->min_bytes = EL_MAX(cfg->fetch_len_min, 1);
+    request->max_bytes = cfg->fetch_len_max;
+    request->topics = topic;
+    request->topic_count = 1;
+    topic->topic = el_slice_str(fetch->topic);
+    topic->partitions = p;
+    topic->partition_count = fetch->partition_count;
+    for (uint32_t i = 0; i < fetch->partition_count; i++) {
+        p[i].partition = fetch->partitions[i];
+        p[i].fetch_offset = consumer->feeds[fetch->partitions[i]].fetch_offset;
+        p[i].max_bytes = partition_len(consumer, fetch->partition_count);
+    }
+    return 0;
+}
+
+static struct el_fetch *fetch_new(struct evlog_consumer *consumer)
+{
+    size_t topic_len = strlen(consumer->topic);
+    struct el_fetch *fetch = el_calloc(1, sizeof *fetch + topic_len + 1);
+    if (fetch == NULL) {
+        return NULL;
+    }
+    memcpy(fetch->topic, consumer->topic, topic_len);
+    fetch->consumer = consumer;
+    fetch->is_log = consumer->has_append_times;
+    el_list_init(&fetch->link);
+    el_arena_init(&fetch->arena, NULL, 0);
+    el_call_init(&fetch->call, el_api_find(fetch->is_log ? EL_API_LogFetch : EL_API_Fetch), &fetch->request);
+    fetch->call.lane = EL_LANE_FETCH;
+    fetch->call.on_done = fetch_on_done;
+    fetch->call.arg = fetch;
+    fetch->call.version_max = FETCH_VERSION_MAX;
+    fetch->partitions = el_arena_alloc(&fetch->arena, (size_t)consumer->partition_count * sizeof *fetch->partitions);
+    if (fetch->partitions == NULL) {
+        fetch_free(fetch);
+        return NULL;
+    }
+    return fetch;
+}
+
+/* One fetch from a leader, when it has something to be asked for. */
+static int fetch_from(struct evlog_consumer *consumer, int32_t leader)
+{
+    struct el_fetch *fetch = fetch_new(consumer);
+    if (fetch == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    bool wait;
+    fetch->partition_count = choose(consumer, leader, fetch->partitions, &wait);
+    if (fetch->partition_count == 0) {
+        fetch_free(fetch);
+        return 0;
+    }
+    int rc = fetch->is_log ? build_log(consumer, fetch, wait) : build_plain(consumer, fetch, wait);
+    if (rc != 0) {
+        fetch_free(fetch);
+        return rc;
+    }
+    for (uint32_t i = 0; i < fetch->partition_count; i++) {
+        consumer->feeds[fetch->partitions[i]].fetching = true;
+    }
+    const struct el_client_config *cfg = &consumer->client->cfg;
+    fetch->call.node_id = leader;
+    fetch->call.deadline_ns = el_now_ns() + (cfg->request_timeout_ms + cfg->fetch_wait_ms) * EL_NS_PER_MS;
+    el_list_push_back(&consumer->fetches, &fetch->link);
+    el_call_submit(consumer->client, &fetch->call);
+    return 0;
+}
+
+int el_consumer_fetch(struct evlog_consumer *consumer)
+{
+    if (consumer->retry_at_ns > el_now_ns()) {
+        return 0;
+    }
+    for (int32_t i = 0; i < consumer->partition_count; i++) {
+        if (!wants_more(&consumer->feeds[i])) {
+            continue;
+        }
+        int32_t leader = el_cluster_leader(consumer->client, consumer->topic, i);
+        if (leader < 0) {
+            el_cluster_suspect(consumer->client);
+            continue;
+        }
+        int rc = leader_busy(consumer, leader) ? 0 : fetch_from(consumer, leader);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* --- checking and copying --------------------------------------------------------------------------------------- */
+
+int el_batches_check(struct el_slice records, uint32_t *batch_count, size_t *len)
+{
+    size_t pos = 0;
+    uint32_t count = 0;
+    while (records.len - pos >= EL_BATCH_LEN_MIN) {
+        const uint8_t *batch = records.data + pos;
+        uint64_t batch_len = el_batch_total_len(batch);
+        if (batch[EL_BATCH_POS_MAGIC] != EL_BATCH_MAGIC) {
+            return EVLOG_ERR_INVALID_RECORD;
+        }
+        if (batch_len > records.len - pos) {
+            break;
+        }
+        if (batch_len < EL_BATCH_LEN_MIN || el_batch_verify(batch, (size_t)batch_len) != 0) {
+            return EVLOG_ERR_CORRUPT;
+        }
+        struct el_batch_info info;
+        int rc = el_batch_header(batch, (size_t)batch_len, &info);
+        if (rc != 0) {
+            return rc;
+        }
+        if (info.base_offset < 0 || info.base_offset > INT64_MAX - info.last_offset_delta - 1) {
+            return EVLOG_ERR_CORRUPT;
+        }
+        pos += (size_t)batch_len;
+        count++;
+    }
+    *batch_count = count;
+    *len = pos;
+    return 0;
+}
+
+static struct el_chunk *chunk_new(uint32_t batch_count, size_t len)
+{
+    size_t table_len = sizeof(struct el_chunk) + batch_count * sizeof(struct el_chunk_batch);
+    struct el_chunk *chunk = el_malloc(table_len + len);
+    if (chunk != NULL) {
+        chunk->next = NULL;
+        chunk->data = (uint8_t *)chunk + table_len;
+        chunk->batch_count = 0;
+        chunk->batch_index = 0;
+    }
+    return chunk;
+}
+
+static void chunk_add(struct el_chunk *chunk, const uint8_t *batch, size_t len, int64_t append_time_ns, int32_t epoch)
+{
+    size_t pos = 0;
+    if (chunk->batch_count > 0) {
+        const struct el_chunk_batch *last = &chunk->batches[chunk->batch_count - 1];
+        pos = last->pos + last->len;
+    }
+    memcpy(chunk->data + pos, batch, len);
+    chunk->batches[chunk->batch_count++] = (struct el_chunk_batch){
+        .pos = pos,
+        .len = len,
+        .append_time_ns = append_time_ns,
+        .last_offset = el_batch_last_offset(batch),
+        .leader_epoch = epoch,
+    };
+}
+
+/* Hand a chunk to its feed; one without anything new is dropped. */
+static void feed_add(struct el_feed *feed, struct el_chunk *chunk)
+{
+    int64_t last_offset = chunk->batch_count == 0 ? -1 : chunk->batches[chunk->batch_count - 1].last_offset;
+    if (last_offset < feed->fetch_offset) {
+        el_free(chunk);
+        return;
+    }
+    if (feed->tail == NULL) {
+        feed->head = chunk;
+    } else {
+        feed->tail->next = chunk;
+    }
+    feed->tail = chunk;
+    feed->chunk_count++;
+    feed->fetch_offset = last_offset + 1;
+}
+
+static int take_plain(struct el_feed *feed, const struct el_msg_fetch_partition_result *result)
+{
+    uint32_t count;
+    size_t len;
+    int rc = el_batches_check(result->records, &count, &len);
+    if (rc != 0) {
+        return rc;
+    }
+    struct el_chunk *chunk = chunk_new(count, len);
+    if (chunk == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    const uint8_t *p = result->records.data;
+    for (uint32_t i = 0; i < count; i++) {
+        bool stamped = (el_batch_attributes(p) & EL_BATCH_ATTR_APPEND_TIME) != 0;
+        int64_t ms = el_batch_max_timestamp(p);
+        bool fits = stamped && ms >= 0 && ms <= INT64_MAX / EL_NS_PER_MS;
+        size_t batch_len = (size_t)el_batch_total_len(p);
+        chunk_add(chunk, p, batch_len, fits ? ms * EL_NS_PER_MS : -1, el_batch_leader_epoch(p));
+        p += batch_len;
+    }
+    feed->high_watermark = result->high_watermark;
+    feed_add(feed, chunk);
+    return 0;
+}
+
+static int take_log(struct el_feed *feed, const struct el_msg_ext_log_fetch_partition_result *result)
+{
+    size_t total_len = 0;
+    for (uint32_t i = 0; i < result->batch_count; i++) {
+        uint32_t count;
+        size_t len;
+        int rc = el_batches_check(result->batches[i].batch, &count, &len);
+        if (rc != 0) {
+            return rc;
+        }
+        if (count != 1 || len != result->batches[i].batch.len || result->batches[i].append_time_ns > INT64_MAX) {
+            return EVLOG_ERR_CORRUPT;
+        }
+        total_len += len;
+    }
+    struct el_chunk *chunk = chunk_new(result->batch_count, total_len);
+    if (chunk == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < result->batch_count; i++) {
+        const struct el_msg_ext_log_fetch_batch *batch = &result->batches[i];
+        chunk_add(chunk, batch->batch.data, batch->batch.len, (int64_t)batch->append_time_ns, batch->leader_epoch);
+    }
+    feed->high_watermark = result->high_watermark;
+    feed_add(feed, chunk);
+    return 0;
+}
+
+/* --- answers ---------------------------------------------------------------------------------------------------- */
+
+/* Something failed that may mend itself: wait and try again, until it has lasted too long. */
+static int trouble(struct evlog_consumer *consumer, const struct evlog_failure *why, struct evlog_failure *failure)
+{
+    struct evlog_client *client = consumer->client;
+    int64_t now_ns = el_now_ns();
+    consumer->trouble_ns = consumer->trouble_ns == 0 ? now_ns : consumer->trouble_ns;
+    consumer->trouble_count++;
+    if (now_ns - consumer->trouble_ns >= client->cfg.request_timeout_ms * EL_NS_PER_MS || client->stopping) {
+        return el_fail_copy(failure, why);
+    }
+    el_client_lock(client);
+    consumer->retry_at_ns = now_ns + el_client_backoff_ns(client, consumer->trouble_count,
+                                                          client->cfg.retry_backoff_ms,
+                                                          client->cfg.retry_backoff_max_ms);
+    el_cluster_suspect(client);
+    el_client_unlock(client);
+    return 0;
+}
+
+static int partition_error(struct evlog_consumer *consumer, const struct el_feed *feed, int kafka_code,
+                           struct evlog_failure *failure)
+{
+    char what[300];
+    (void)snprintf(what, sizeof what, "%s[%d] at offset %lld", consumer->topic, feed->partition,
+                   (long long)feed->fetch_offset);
+    struct evlog_failure why = EVLOG_FAILURE_INIT;
+    (void)el_fail_kafka(&why, kafka_code, el_slice_of(NULL, 0), what);
+    return el_kafka_error_retriable(kafka_code) ? trouble(consumer, &why, failure) : el_fail_copy(failure, &why);
+}
+
+static struct el_feed *feed_of(struct evlog_consumer *consumer, const struct el_fetch *fetch, struct el_slice topic,
+                               int32_t partition)
+{
+    bool ours = el_slice_eq(topic, el_slice_str(fetch->topic)) && partition >= 0 &&
+                partition < consumer->partition_count && consumer->feeds[partition].fetching;
+    return ours ? &consumer->feeds[partition] : NULL;
+}
+
+static int batch_error(const struct evlog_consumer *consumer, const struct el_feed *feed, int code,
+                       struct evlog_failure *failure)
+{
+    return el_fail(failure, code, "%s[%d] at offset %lld: %s", consumer->topic, feed->partition,
+                   (long long)feed->fetch_offset, evlog_error_text(code));
+}
+
+static int take_plain_answer(struct evlog_consumer *consumer, struct el_fetch *fetch, struct evlog_failure *failure)
+{
+    struct el_msg_fetch_response response;
+    int rc = el_call_decode(&fetch->call, &response, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    if (response.error_code != 0) {
+        return el_fail_kafka(failure, response.error_code, el_slice_of(NULL, 0), "fetch");
+    }
+    for (uint32_t i = 0; rc == 0 && i < response.response_count; i++) {
+        const struct el_msg_fetch_topic_result *topic = &response.responses[i];
+        for (uint32_t j = 0; rc == 0 && j < topic->partition_count; j++) {
+            const struct el_msg_fetch_partition_result *result = &topic->partitions[j];
+            struct el_feed *feed = feed_of(consumer, fetch, topic->topic, result->partition_index);
+            if (feed == NULL) {
+                continue;
+            }
+            if (result->error_code != 0) {
+                rc = partition_error(consumer, feed, result->error_code, failure);
+                continue;
+            }
+            consumer->trouble_ns = 0;
+            consumer->trouble_count = 0;
+            rc = take_plain(feed, result);
+            rc = rc == 0 ? 0 : batch_error(consumer, feed, rc, failure);
+        }
+    }
+    return rc;
+}
+
+static int take_log_answer(struct evlog_consumer *consumer, struct el_fetch *fetch, struct evlog_failure *failure)
+{
+    struct el_msg_ext_log_fetch_response response;
+    int rc = el_call_decode(&fetch->call, &response, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    if (response.error != 0) {
+        return el_fail_kafka(failure, response.error, response.message, "fetch");
+    }
+    for (uint32_t i = 0; rc == 0 && i < response.topic_count; i++) {
+        const struct el_msg_ext_log_fetch_topic_result *topic = &response.topics[i];
+        for (uint32_t j = 0; rc == 0 && j < topic->partition_count; j++) {
+            const struct el_msg_ext_log_fetch_partition_result *result = &topic->partitions[j];
+            struct el_feed *feed = feed_of(consumer, fetch, topic->topic, result->partition);
+            if (feed == NULL) {
+                continue;
+            }
+            if (result->error != 0) {
+                rc = partition_error(consumer, feed, result->error, failure);
+                continue;
+            }
+            consumer->trouble_ns = 0;
+            consumer->trouble_count = 0;
+            rc = take_log(feed, result);
+            rc = rc == 0 ? 0 : batch_error(consumer, feed, rc, failure);
+        }
+    }
+    return rc;
+}
+
+static bool may_mend(int code)
+{
+    return code == EVLOG_ERR_CLOSED || code == EVLOG_ERR_UNREACHABLE || code == EVLOG_ERR_TIMED_OUT;
+}
+
+static int take_fetch(struct evlog_consumer *consumer, struct el_fetch *fetch, struct evlog_failure *failure)
+{
+    int rc;
+    if (fetch->call.failure.code == 0) {
+        rc = fetch->is_log ? take_log_answer(consumer, fetch, failure) : take_plain_answer(consumer, fetch, failure);
+    } else if (may_mend(fetch->call.failure.code)) {
+        rc = trouble(consumer, &fetch->call.failure, failure);
+    } else {
+        rc = el_fail_copy(failure, &fetch->call.failure);
+    }
+    for (uint32_t i = 0; i < fetch->partition_count; i++) {
+        consumer->feeds[fetch->partitions[i]].fetching = false;
+    }
+    return rc;
+}
+
+int el_consumer_no_leader(struct evlog_consumer *consumer, struct evlog_failure *failure)
+{
+    int64_t now_ns = el_now_ns();
+    consumer->trouble_ns = consumer->trouble_ns == 0 ? now_ns : consumer->trouble_ns;
+    if (now_ns - consumer->trouble_ns < consumer->client->cfg.request_timeout_ms * EL_NS_PER_MS) {
+        return 0;
+    }
+    return el_fail(failure, EVLOG_ERR_UNKNOWN_TOPIC, "topic %s is gone, or no node leads its partitions",
+                   consumer->topic);
+}
+
+bool el_consumer_has_answer(const struct evlog_consumer *consumer)
+{
+    EL_LIST_EACH(node, &consumer->fetches)
+    {
+        if (EL_CONTAINER(node, struct el_fetch, link)->finished) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int el_consumer_take(struct evlog_consumer *consumer, struct evlog_failure *failure)
+{
+    struct el_list finished;
+    el_list_init(&finished);
+    el_client_lock(consumer->client);
+    EL_LIST_EACH_SAFE(node, next, &consumer->fetches)
+    {
+        if (EL_CONTAINER(node, struct el_fetch, link)->finished) {
+            el_list_remove(node);
+            el_list_push_back(&finished, node);
+        }
+    }
+    el_client_unlock(consumer->client);
+    int rc = 0;
+    for (struct el_list *node = el_list_pop_front(&finished); node != NULL; node = el_list_pop_front(&finished)) {
+        struct el_fetch *fetch = EL_CONTAINER(node, struct el_fetch, link);
+        int its = take_fetch(consumer, fetch, rc == 0 ? failure : NULL);
+        rc = rc == 0 ? its : rc;
+        fetch_free(fetch);
+    }
+    return rc;
+}
+
+void el_consumer_detach(struct evlog_consumer *consumer)
+{
+    el_client_lock(consumer->client);
+    EL_LIST_EACH_SAFE(node, next, &consumer->fetches)
+    {
+        struct el_fetch *fetch = EL_CONTAINER(node, struct el_fetch, link);
+        el_list_remove(node);
+        fetch->consumer = NULL;
+        if (fetch->finished) {
+            fetch_free(fetch);
+        }
+    }
+    el_client_unlock(consumer->client);
+}

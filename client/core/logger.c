@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Log lines to stderr or to a sink; any thread, no lock, no heap.
+ *
+ * 1. the sentence is formatted into a local and cut at LOG_TEXT_MAX
+ * 2. escaped: control characters and bytes that are not UTF-8 never reach a terminal or break a JSON line
+ * 3. one write() per line, so lines of several threads do not mix (a pipe takes up to 4096 bytes at once)
+ *
+ * A failed or short write is not reported: there is nowhere to report it to.
+ */
+#include <core/bytes.h>
+#include <core/logger.h>
+#include <core/timefmt.h>
+#include <core/utf8.h>
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_TEXT_MAX 1536 /* an escaped line, which may be longer, still stays below 4096 in all but hostile cases */
+#define LOG_LINE_MAX 4096
+
+static _Atomic int log_level_max = EL_LOG_INFO;
+static _Atomic bool log_json;
+static _Atomic(el_log_sink_fn) log_sink;
+static _Atomic(void *) log_sink_arg;
+
+struct line {
+    char text[LOG_LINE_MAX];
+    size_t len;
+};
+
+void el_log_setup(enum el_log_level level, bool json)
+{
+    atomic_store(&log_level_max, (int)level);
+    atomic_store(&log_json, json);
+}
+
+void el_log_sink(el_log_sink_fn sink, void *arg)
+{
+    atomic_store(&log_sink_arg, arg);
+    atomic_store(&log_sink, sink);
+}
+
+static const char *level_name(enum el_log_level level)
+{
+    switch (level) {
+    case EL_LOG_ERROR:
+        return "error";
+    case EL_LOG_WARN:
+        return "warn";
+    case EL_LOG_INFO:
+        return "info";
+    case EL_LOG_DEBUG:
+        return "debug";
+    }
+    return "?";
+}
+
+/* Room is kept for the end of the line: a closing quote and brace, and the line feed. */
+static void line_add(struct line *line, const char *text, size_t len)
+{
+    size_t room = sizeof(line->text) - 8 - line->len;
+    if (len > room) {
+        return;
+    }
+    memcpy(line->text + line->len, text, len);
+    line->len += len;
+}
+
+static void line_add_str(struct line *line, const char *text)
+{
+    line_add(line, text, strlen(text));
+}
+
+/* One character of source text, escaped for the shape; returns its bytes. */
+static size_t line_add_escaped(struct line *line, const char *text, size_t len, bool json)
+{
+    char escaped[8];
+    uint32_t point = 0;
+    size_t char_len = el_utf8_next(text, len, &point);
+    if (char_len == 0) {
+        (void)snprintf(escaped, sizeof(escaped), "\\x%02x", (unsigned char)text[0]);
+        line_add_str(line, json ? "\\ufffd" : escaped);
+        return 1;
+    }
+    if (json && (point == '"' || point == '\\')) {
+        line_add_str(line, "\\");
+        line_add(line, text, 1);
+    } else if (point < 0x20 || (point >= 0x7f && point < 0xa0)) {
+        (void)snprintf(escaped, sizeof(escaped), json ? "\\u%04x" : "\\x%02x", (unsigned)point);
+        line_add_str(line, point == '\n' ? "\\n" : point == '\t' ? "\\t" : escaped);
+    } else {
+        line_add(line, text, char_len);
+    }
+    return char_len;
+}
+
+static void line_add_text(struct line *line, const char *text, bool json)
+{
+    size_t len = strlen(text);
+    for (size_t i = 0; i < len;) {
+        i += line_add_escaped(line, text + i, len - i, json);
+    }
+}
+
+static void line_make(struct line *line, enum el_log_level level, const char *area, const char *text)
+{
+    struct timespec now;
+    char time_text[40];
+    char head[64];
+    bool json = atomic_load_explicit(&log_json, memory_order_relaxed);
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    el_time_format(time_text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, 3);
+    line->len = 0;
+    line_add_str(line, json ? "{\"time\":\"" : "");
+    line_add_str(line, time_text);
+    if (json) {
+        line_add_str(line, "\",\"level\":\"");
+        line_add_str(line, level_name(level));
+        line_add_str(line, "\",\"area\":\"");
+        line_add_text(line, area, true);
+        line_add_str(line, "\",\"text\":\"");
+    } else {
+        (void)snprintf(head, sizeof(head), " %-5s %-8s ", level_name(level), area);
+        line_add_str(line, head);
+    }
+    line_add_text(line, text, json);
+    memcpy(line->text + line->len, json ? "\"}\n" : "\n", json ? 3 : 1);
+    line->len += json ? 3 : 1;
+}
+
+void el_log(enum el_log_level level, const char *area, const char *format, ...)
+{
+    if ((int)level > atomic_load_explicit(&log_level_max, memory_order_relaxed)) {
+        return;
+    }
+    char text[LOG_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (len < 0) {
+        return;
+    }
+    el_log_sink_fn sink = atomic_load(&log_sink);
+    if (sink != NULL) {
+        sink(atomic_load(&log_sink_arg), level, area, text);
+        return;
+    }
+    struct line line;
+    line_make(&line, level, area, text);
+    ssize_t done = write(STDERR_FILENO, line.text, line.len);
+    (void)done;
+}

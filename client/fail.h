@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Filling a struct evlog_failure: the one place that turns codes, errno values and Kafka's codes into what a person and
+ * a program are told. Pure functions; any thread.
+ */
+#ifndef EL_CLIENT_FAIL_H
+#define EL_CLIENT_FAIL_H
+
+#include <core/bytes.h>
+#include <core/err.h>
+#include <evlog/failure.h>
+
+/* Write a failure; failure may be NULL. The hint is the code's usual one. returns code */
+int el_fail(struct evlog_failure *failure, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Replace the hint. returns failure's code, 0 when it is NULL */
+int el_fail_hint(struct evlog_failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Put "prefix: " before the text. */
+void el_fail_wrap(struct evlog_failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A failure out of one of core's. returns its code */
+int el_fail_from(struct evlog_failure *failure, const struct el_error *err);
+/* A failure that the broker answered with.
+ *
+ * kafka_code  not 0
+ * message     the broker's own words, or data NULL
+ * what        what was asked, such as "create topic orders"
+ * returns     the EVLOG_ERR_ code that stands for it
+ */
+int el_fail_kafka(struct evlog_failure *failure, int kafka_code, struct el_slice message, const char *what);
+/* The EVLOG_ERR_ code for one of Kafka's; EVLOG_ERR_KAFKA when there is none. */
+int el_code_from_kafka(int kafka_code);
+/* Mark as in doubt. */
+void el_fail_doubt(struct evlog_failure *failure);
+/* Give a failure that was kept elsewhere to the caller. returns its code */
+int el_fail_copy(struct evlog_failure *failure, const struct evlog_failure *source);
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Settings of a client: one table of names, defaults, kinds and bounds; texts in, numbers out.
+ *
+ * 1. evlog_settings_set() checks name and value at once, so that a mistake is told where it was made.
+ * 2. el_client_config_make() turns all texts into numbers and checks what no single value shows.
+ *
+ * Fails with EVLOG_ERR_INVALID_CONFIG and a hint, or for want of memory; a failed change leaves the old value.
+ */
+#include "client_config.h"
+#include "fail.h"
+
+#include <core/alloc.h>
+#include <core/assert.h>
+#include <core/buffer.h>
+#include <core/nearest.h>
+#include <core/timefmt.h>
+#include <errno.h>
+#include <stdio.h>
+
+#define MS_MAX 2147483647ll
+#define LEN_MAX (1ll << 40)
+#define REQUEST_MAX (100ll << 20)
+#define FILE_LEN_MAX (1u << 20)
+
+enum kind { KIND_TEXT, KIND_MS, KIND_LEN, KIND_COUNT, KIND_BOOL, KIND_CODEC, KIND_ACKS };
+
+enum setting {
+    SETTING_BOOTSTRAP,
+    SETTING_CLIENT_ID,
+    SETTING_REQUEST_TIMEOUT,
+    SETTING_CONNECT_TIMEOUT,
+    SETTING_RECONNECT_BACKOFF,
+    SETTING_RECONNECT_BACKOFF_MAX,
+    SETTING_RETRY_BACKOFF,
+    SETTING_RETRY_BACKOFF_MAX,
+    SETTING_METADATA_MAX_AGE,
+    SETTING_AUTO_CREATE,
+    SETTING_ACKS,
+    SETTING_IDEMPOTENCE,
+    SETTING_DELIVERY_TIMEOUT,
+    SETTING_LINGER,
+    SETTING_BATCH_LEN,
+    SETTING_REQUEST_LEN_MAX,
+    SETTING_CODEC,
+    SETTING_BUFFER_LEN_MAX,
+    SETTING_BLOCK_MAX,
+    SETTING_IN_FLIGHT_MAX,
+    SETTING_FETCH_LEN_MAX,
+    SETTING_PARTITION_FETCH_LEN_MAX,
+    SETTING_FETCH_LEN_MIN,
+    SETTING_FETCH_WAIT,
+    SETTING_COUNT,
+};
+
+static const struct row {
+    const char *key;
+    const char *initial;
+    enum kind kind;
+    int64_t min;
+    int64_t max;
+} rows[SETTING_COUNT] = {
+    [SETTING_BOOTSTRAP] = {"bootstrap.servers", "127.0.0.1:9092", KIND_TEXT, 1, 4096},
+    [SETTING_CLIENT_ID] = {"client.id", "evlog", KIND_TEXT, 0, 249},
+    [SETTING_REQUEST_TIMEOUT] = {"request.timeout.ms", "30000", KIND_MS, 1, MS_MAX},
+    [SETTING_CONNECT_TIMEOUT] = {"socket.connection.setup.timeout.ms", "10000", KIND_MS, 1, MS_MAX},
+    [SETTING_RECONNECT_BACKOFF] = {"reconnect.backoff.ms", "50", KIND_MS, 0, MS_MAX},
+    [SETTING_RECONNECT_BACKOFF_MAX] = {"reconnect.backoff.max.ms", "1000", KIND_MS, 0, MS_MAX},
+    [SETTING_RETRY_BACKOFF] = {"retry.backoff.ms", "100", KIND_MS, 0, MS_MAX},
+    [SETTING_RETRY_BACKOFF_MAX] = {"retry.backoff.max.ms", "1000", KIND_MS, 0, MS_MAX},
+    [SETTING_METADATA_MAX_AGE] = {"metadata.max.age.ms", "300000", KIND_MS, 1, MS_MAX},
+    [SETTING_AUTO_CREATE] = {"allow.auto.create.topics", "true", KIND_BOOL, 0, 1},
+    [SETTING_ACKS] = {"acks", "all", KIND_ACKS, -1, 1},
+    [SETTING_IDEMPOTENCE] = {"enable.idempotence", "true", KIND_BOOL, 0, 1},
+    [SETTING_DELIVERY_TIMEOUT] = {"delivery.timeout.ms", "120000", KIND_MS, 1, MS_MAX},
+    [SETTING_LINGER] = {"linger.ms", "5", KIND_MS, 0, MS_MAX},
+    [SETTING_BATCH_LEN] = {"batch.size", "16384", KIND_LEN, 0, REQUEST_MAX},
+    [SETTING_REQUEST_LEN_MAX] = {"max.request.size", "1048576", KIND_LEN, 1, REQUEST_MAX / 2},
+    [SETTING_CODEC] = {"compression.type", "lz4", KIND_CODEC, 0, 4},
+    [SETTING_BUFFER_LEN_MAX] = {"buffer.memory", "33554432", KIND_LEN, 1, LEN_MAX},
+    [SETTING_BLOCK_MAX] = {"max.block.ms", "60000", KIND_MS, 0, MS_MAX},
+    [SETTING_IN_FLIGHT_MAX] = {"max.in.flight.requests.per.connection", "5", KIND_COUNT, 1, 1000},
+    [SETTING_FETCH_LEN_MAX] = {"fetch.max.bytes", "8388608", KIND_LEN, 1, REQUEST_MAX / 2},
+    [SETTING_PARTITION_FETCH_LEN_MAX] = {"max.partition.fetch.bytes", "1048576", KIND_LEN, 1, REQUEST_MAX / 2},
+    [SETTING_FETCH_LEN_MIN] = {"fetch.min.bytes", "1", KIND_LEN, 0, REQUEST_MAX / 2},
+    [SETTING_FETCH_WAIT] = {"fetch.max.wait.ms", "500", KIND_MS, 0, MS_MAX},
+};
+
+struct evlog_settings {
+    char *text[SETTING_COUNT]; /* NULL: the default */
+};
+
+static bool parse_number(const struct row *row, const char *text, int64_t *value)
+{
+    uint64_t len;
+    switch (row->kind) {
+    case KIND_MS:
+        return el_duration_parse(text, value, NULL) == 0;
+    case KIND_LEN:
+    case KIND_COUNT:
+        if (el_size_parse(text, &len, NULL) != 0 || len > INT64_MAX) {
+            return false;
+        }
+        *value = (int64_t)len;
+        return true;
+    case KIND_BOOL:
+        *value = strcmp(text, "true") == 0;
+        return *value == 1 || strcmp(text, "false") == 0;
+    case KIND_CODEC:
+        *value = el_codec_by_name(text);
+        return *value >= 0;
+    case KIND_ACKS:
+        *value = strcmp(text, "1") == 0 ? 1 : strcmp(text, "0") == 0 ? 0 : -1;
+        return *value >= 0 || strcmp(text, "all") == 0 || strcmp(text, "-1") == 0;
+    case KIND_TEXT:
+        *value = (int64_t)strlen(text);
+        return true;
+    }
+    return false;
+}
+
+static const char *kind_help(enum kind kind)
+{
+    switch (kind) {
+    case KIND_MS:
+        return "a duration such as 500, 500ms or 5s";
+    case KIND_LEN:
+        return "a size such as 16384 or 16KiB";
+    case KIND_COUNT:
+        return "a number";
+    case KIND_BOOL:
+        return "true or false";
+    case KIND_CODEC:
+        return "none, gzip, snappy, lz4 or zstd";
+    case KIND_ACKS:
+        return "all, 1 or 0";
+    case KIND_TEXT:
+        return "a text of allowed length";
+    }
+    return "";
+}
+
+static bool value_ok(const struct row *row, const char *text, int64_t *value)
+{
+    return parse_number(row, text, value) && *value >= row->min && *value <= row->max;
+}
+
+int evlog_settings_new(struct evlog_settings **settings)
+{
+    struct evlog_settings *fresh = el_calloc(1, sizeof *fresh);
+    if (fresh == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    *settings = fresh;
+    return 0;
+}
+
+void evlog_settings_free(struct evlog_settings *settings)
+{
+    if (settings != NULL) {
+        for (int i = 0; i < SETTING_COUNT; i++) {
+            el_free(settings->text[i]);
+        }
+        el_free(settings);
+    }
+}
+
+static int find(const char *key)
+{
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        if (strcmp(rows[i].key, key) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static int unknown_key(const char *key, struct evlog_failure *failure)
+{
+    const char *keys[SETTING_COUNT];
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        keys[i] = rows[i].key;
+    }
+    const char *near = el_nearest(key, keys, SETTING_COUNT);
+    int code = el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "unknown client setting \"%.100s\"", key);
+    if (near != NULL) {
+        (void)el_fail_hint(failure, "did you mean %s?", near);
+    }
+    return code;
+}
+
+int evlog_settings_set(struct evlog_settings *settings, const char *key, const char *value,
+                       struct evlog_failure *failure)
+{
+    int index = find(key);
+    if (index < 0) {
+        return unknown_key(key, failure);
+    }
+    int64_t number;
+    if (!value_ok(&rows[index], value, &number)) {
+        (void)el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "%s: \"%.100s\" is not allowed", key, value);
+        (void)el_fail_hint(failure, "%s takes %s", key, kind_help(rows[index].kind));
+        return EVLOG_ERR_INVALID_CONFIG;
+    }
+    char *copy = el_strdup(value);
+    if (copy == NULL) {
+        return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for setting %s", key);
+    }
+    el_free(settings->text[index]);
+    settings->text[index] = copy;
+    return 0;
+}
+
+static const char *text_of(const struct evlog_settings *settings, int index)
+{
+    return settings == NULL || settings->text[index] == NULL ? rows[index].initial : settings->text[index];
+}
+
+const char *evlog_settings_get(const struct evlog_settings *settings, const char *key)
+{
+    int index = find(key);
+    return index < 0 ? NULL : text_of(settings, index);
+}
+
+/* --- files ------------------------------------------------------------------------------------------------------ */
+
+static char *trim(char *text)
+{
+    while (*text == ' ' || *text == '\t') {
+        text++;
+    }
+    size_t len = strlen(text);
+    while (len > 0 && strchr(" \t\r", text[len - 1]) != NULL) {
+        text[--len] = '\0';
+    }
+    return text;
+}
+
+static int load_line(struct evlog_settings *settings, char *line, struct evlog_failure *failure)
+{
+    char *key = trim(line);
+    if (*key == '\0' || *key == '#') {
+        return 0;
+    }
+    char *equals = strchr(key, '=');
+    if (equals == NULL) {
+        return el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "expected \"key = value\", found \"%.60s\"", key);
+    }
+    *equals = '\0';
+    return evlog_settings_set(settings, trim(key), trim(equals + 1), failure);
+}
+
+static int read_file(const char *path, struct el_buffer *text, struct evlog_failure *failure)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        int code = el_error_from_errno(errno);
+        return el_fail(failure, code, "%s: cannot be read: %s", path, evlog_error_text(code));
+    }
+    char chunk[4096];
+    size_t len;
+    while (text->err == 0 && text->len < FILE_LEN_MAX && (len = fread(chunk, 1, sizeof chunk, file)) > 0) {
+        el_buffer_append(text, chunk, len);
+    }
+    bool failed = ferror(file) != 0;
+    (void)fclose(file);
+    if (failed) {
+        return el_fail(failure, EVLOG_ERR_IO, "%s: cannot be read", path);
+    }
+    return text->err == 0 ? 0 : el_fail(failure, EVLOG_ERR_NO_MEMORY, "%s: no memory to read it", path);
+}
+
+int evlog_settings_load(struct evlog_settings *settings, const char *path, struct evlog_failure *failure)
+{
+    struct el_buffer text = {0};
+    int rc = read_file(path, &text, failure);
+    char *line = rc == 0 ? (char *)(uintptr_t)el_buffer_text(&text) : NULL;
+    if (rc == 0 && line == NULL) {
+        rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "%s: no memory to read it", path);
+    }
+    for (int number = 1; rc == 0 && line != NULL; number++) {
+        char *end = strchr(line, '\n');
+        if (end != NULL) {
+            *end = '\0';
+        }
+        rc = load_line(settings, line, failure);
+        if (rc != 0) {
+            el_fail_wrap(failure, "%s:%d", path, number);
+        }
+        line = end == NULL ? NULL : end + 1;
+    }
+    el_buffer_free(&text);
+    return rc;
+}
+
+/* --- numbers ---------------------------------------------------------------------------------------------------- */
+
+static int64_t number_of(const struct evlog_settings *settings, int index)
+{
+    int64_t value = 0;
+    bool ok = value_ok(&rows[index], text_of(settings, index), &value);
+    EL_ASSERT(ok);
+    return value;
+}
+
+static int check_together(const struct evlog_settings *settings, struct el_client_config *cfg,
+                          struct evlog_failure *failure)
+{
+    bool asked = settings != NULL && settings->text[SETTING_IDEMPOTENCE] != NULL;
+    if (cfg->idempotence && (cfg->acks != -1 || cfg->in_flight_max > 5)) {
+        if (asked) {
+            return el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "enable.idempotence needs acks=all and at most 5 "
+                           "max.in.flight.requests.per.connection");
+        }
+        cfg->idempotence = false;
+    }
+    if (cfg->delivery_timeout_ms < cfg->linger_ms) {
+        return el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "delivery.timeout.ms is shorter than linger.ms");
+    }
+    return 0;
+}
+
+int el_client_config_make(const struct evlog_settings *settings, struct el_client_config *cfg,
+                          struct evlog_failure *failure)
+{
+    memset(cfg, 0, sizeof *cfg);
+    cfg->request_timeout_ms = number_of(settings, SETTING_REQUEST_TIMEOUT);
+    cfg->connect_timeout_ms = number_of(settings, SETTING_CONNECT_TIMEOUT);
+    cfg->reconnect_backoff_ms = number_of(settings, SETTING_RECONNECT_BACKOFF);
+    cfg->reconnect_backoff_max_ms = number_of(settings, SETTING_RECONNECT_BACKOFF_MAX);
+    cfg->retry_backoff_ms = number_of(settings, SETTING_RETRY_BACKOFF);
+    cfg->retry_backoff_max_ms = number_of(settings, SETTING_RETRY_BACKOFF_MAX);
+    cfg->metadata_max_age_ms = number_of(settings, SETTING_METADATA_MAX_AGE);
+    cfg->auto_create = number_of(settings, SETTING_AUTO_CREATE) != 0;
+    cfg->acks = (int16_t)number_of(settings, SETTING_ACKS);
+    cfg->idempotence = number_of(settings, SETTING_IDEMPOTENCE) != 0;
+    cfg->delivery_timeout_ms = number_of(settings, SETTING_DELIVERY_TIMEOUT);
+    cfg->linger_ms = number_of(settings, SETTING_LINGER);
+    cfg->batch_len = (size_t)number_of(settings, SETTING_BATCH_LEN);
+    cfg->request_len_max = (size_t)number_of(settings, SETTING_REQUEST_LEN_MAX);
+    cfg->codec = (enum el_codec)number_of(settings, SETTING_CODEC);
+    cfg->buffer_len_max = (size_t)number_of(settings, SETTING_BUFFER_LEN_MAX);
+    cfg->block_max_ms = number_of(settings, SETTING_BLOCK_MAX);
+    cfg->in_flight_max = (uint32_t)number_of(settings, SETTING_IN_FLIGHT_MAX);
+    cfg->fetch_len_max = (int32_t)number_of(settings, SETTING_FETCH_LEN_MAX);
+    cfg->partition_fetch_len_max = (int32_t)number_of(settings, SETTING_PARTITION_FETCH_LEN_MAX);
+    cfg->fetch_len_min = (int32_t)number_of(settings, SETTING_FETCH_LEN_MIN);
+    cfg->fetch_wait_ms = (int32_t)number_of(settings, SETTING_FETCH_WAIT);
+    int rc = check_together(settings, cfg, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    cfg->bootstrap = el_strdup(text_of(settings, SETTING_BOOTSTRAP));
+    cfg->client_id = el_strdup(text_of(settings, SETTING_CLIENT_ID));
+    if (cfg->bootstrap == NULL || cfg->client_id == NULL) {
+        el_client_config_free(cfg);
+        return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a client");
+    }
+    return 0;
+}
+
+void el_client_config_free(struct el_client_config *cfg)
+{
+    el_free(cfg->bootstrap);
+    el_free(cfg->client_id);
+    cfg->bootstrap = cfg->client_id = NULL;
+}

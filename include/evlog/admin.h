@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Topics: list, create, describe, change, remove.
+ *
+ * Every function blocks for at most request.timeout.ms and may be called from any thread. A request that changes
+ * something and whose answer is lost fails with in_doubt set. Since 1.0.
+ */
+#ifndef EVLOG_ADMIN_H
+#define EVLOG_ADMIN_H
+
+#include <evlog/client.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct evlog_setting {
+    const char *key;
+    const char *value; /* NULL: back to the default (when changing), hidden or unset (when reading) */
+};
+
+struct evlog_topic_name {
+    const char *name;
+    uint8_t id[16];          /* zero where the broker has none */
+    int32_t partition_count;
+    bool internal;
+};
+struct evlog_topic_list {
+    const struct evlog_topic_name *topics; /* [topic_count], by name */
+    size_t topic_count;
+};
+
+/* All topics that this client may see.
+ *
+ * list     written on success; free with evlog_topic_list_free()
+ * returns  0 | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_NO_MEMORY
+ */
+int evlog_topic_list(struct evlog_client *client, struct evlog_topic_list **list, struct evlog_failure *failure);
+void evlog_topic_list_free(struct evlog_topic_list *list);
+
+struct evlog_topic_create_options {
+    size_t size;                          /* sizeof(struct evlog_topic_create_options) */
+    const char *name;
+    int32_t partition_count;              /* -1: the broker's default */
+    int16_t replication_factor;           /* -1: the broker's default */
+    const struct evlog_setting *settings; /* [setting_count] */
+    size_t setting_count;
+    bool validate_only;                   /* check, change nothing */
+};
+#define EVLOG_TOPIC_CREATE_OPTIONS_INIT                                                                                \
+    { .size = sizeof(struct evlog_topic_create_options), .partition_count = -1, .replication_factor = -1 }
+
+/* Make a topic and wait until its partitions can be used.
+ *
+ * returns  0 | EVLOG_ERR_TOPIC_EXISTS | EVLOG_ERR_INVALID_TOPIC, EVLOG_ERR_INVALID_PARTITIONS,
+ *          EVLOG_ERR_INVALID_CONFIG, EVLOG_ERR_REPLICATION | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_IN_DOUBT
+ */
+int evlog_topic_create(struct evlog_client *client, const struct evlog_topic_create_options *options,
+                       struct evlog_failure *failure);
+
+struct evlog_partition_info {
+    int32_t index;
+    int32_t leader;        /* node id, -1 none */
+    int32_t leader_epoch;  /* -1 unknown */
+    int64_t start_offset;  /* first event that is still there */
+    int64_t end_offset;    /* behind the last readable event */
+};
+struct evlog_topic_info {
+    const char *name;
+    uint8_t id[16];
+    bool internal;
+    const struct evlog_partition_info *partitions; /* [partition_count], by index */
+    size_t partition_count;
+    const struct evlog_setting *settings;          /* [setting_count], by key; those that differ from the default */
+    size_t setting_count;
+    const struct evlog_setting *defaults;          /* [default_count], by key; those at their default */
+    size_t default_count;
+};
+
+/* Everything about a topic.
+ *
+ * info     written on success; free with evlog_topic_info_free()
+ * returns  0 | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_NO_MEMORY
+ */
+int evlog_topic_describe(struct evlog_client *client, const char *name, struct evlog_topic_info **info,
+                         struct evlog_failure *failure);
+void evlog_topic_info_free(struct evlog_topic_info *info);
+
+/* Number of partitions of a topic. Never creates it.
+ *
+ * returns  0 | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNREACHABLE
+ */
+int evlog_topic_partition_count(struct evlog_client *client, const char *name, int32_t *partition_count,
+                                struct evlog_failure *failure);
+
+/* Change settings of a topic; those not named stay.
+ *
+ * changes        [change_count]; value NULL resets
+ * validate_only  check, change nothing
+ * returns        0 | EVLOG_ERR_INVALID_CONFIG | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNSUPPORTED the broker is too old
+ */
+int evlog_topic_alter(struct evlog_client *client, const char *name, const struct evlog_setting *changes,
+                      size_t change_count, bool validate_only, struct evlog_failure *failure);
+
+/* Raise the number of partitions.
+ *
+ * returns  0 | EVLOG_ERR_INVALID_PARTITIONS not more than now | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_POLICY
+ */
+int evlog_topic_grow(struct evlog_client *client, const char *name, int32_t partition_count,
+                     struct evlog_failure *failure);
+
+/* Remove a topic and everything in it.
+ *
+ * returns  0 | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_IN_DOUBT
+ */
+int evlog_topic_delete(struct evlog_client *client, const char *name, struct evlog_failure *failure);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A client: the connections to one cluster, what is known of its topics, and the one internal thread that does all
+ * input and output. Works with evlog and with Apache Kafka.
+ *
+ * Thread safety: every function may be called from any thread; closing must be the last call. Producers and consumers
+ * made from a client are closed before it. After fork() the child must not use the parent's client. Since 1.0.
+ */
+#ifndef EVLOG_CLIENT_H
+#define EVLOG_CLIENT_H
+
+#include <evlog/settings.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct evlog_client;
+
+/* Offsets with a meaning, wherever an offset or a time is asked for. */
+#define EVLOG_OFFSET_LATEST (-1)   /* behind the last readable event */
+#define EVLOG_OFFSET_EARLIEST (-2) /* the first event that is still there */
+
+/* Start a client. Does not wait for the broker: the first call that needs it does.
+ *
+ * settings  NULL for the defaults; copied
+ * client    written on success; close with evlog_client_close()
+ * returns   0 | EVLOG_ERR_INVALID_CONFIG settings that contradict each other | EVLOG_ERR_NO_MEMORY |
+ *           EVLOG_ERR_NO_FILES, EVLOG_ERR_IO no descriptor or thread to be had
+ */
+int evlog_client_open(const struct evlog_settings *settings, struct evlog_client **client,
+                      struct evlog_failure *failure);
+
+/* Stop the thread and close the connections. No other thread may be inside a call with this client any more. NULL is
+ * allowed. Blocks for the thread's current turn (a name being resolved, at worst), not for answers. */
+void evlog_client_close(struct evlog_client *client);
+
+/* Ask whether the cluster answers. Blocks.
+ *
+ * timeout_ms  -1: request.timeout.ms
+ * returns     0 | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_TIMED_OUT
+ */
+int evlog_client_ping(struct evlog_client *client, int timeout_ms, struct evlog_failure *failure);
+
+/* What the broker is, after evlog_client_ping() or any other call has reached it. */
+struct evlog_broker_info {
+    size_t size;         /* sizeof(struct evlog_broker_info), set by the caller */
+    bool is_evlog;       /* answers evlog's own requests */
+    int32_t node_count;
+    char cluster_id[64]; /* cut when longer */
+};
+int evlog_client_info(struct evlog_client *client, struct evlog_broker_info *info, struct evlog_failure *failure);
+
+/* The version of the library, such as "0.1.0". Static storage. */
+const char *evlog_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

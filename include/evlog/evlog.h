@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The C client of evlog, in one include. See the headers for what each part does; docs/examples holds programs.
+ */
+#ifndef EVLOG_EVLOG_H
+#define EVLOG_EVLOG_H
+
+#include <evlog/admin.h>
+#include <evlog/client.h>
+#include <evlog/consumer.h>
+#include <evlog/error.h>
+#include <evlog/event.h>
+#include <evlog/failure.h>
+#include <evlog/producer.h>
+#include <evlog/replay.h>
+#include <evlog/settings.h>
+
+#endif

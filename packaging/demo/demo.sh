@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# make demo: start evlogd, publish a real event history, replay it to points in time, compare each state with the truth.
+#
+# usage: demo.sh        BIN names the folder of the programs (build/bin), DEMO the folder to work in (build/demo)
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+bin=${BIN:-build/bin}
+demo=${DEMO:-build/demo}
+data=$demo/data
+topic=zstd
+
+say() { printf '\n== %s\n' "$*"; }
+run() { printf '$ evlog'; printf ' %s' "$@"; printf '\n'; "$bin/evlog" "$@"; }
+
+mkdir -p "$demo"
+"$bin/evlog" down -q --data "$data" >/dev/null 2>&1 || true
+rm -rf "$data"
+stop() { "$bin/evlog" down -q --data "$data" >/dev/null 2>&1 || true; }
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+say "start a server on $data"
+kafka=$(run up -q --data "$data" --listen 127.0.0.1:0 --http off | tail -n 1)
+echo "listening on $kafka"
+EVLOG_BOOTSTRAP__SERVERS=$kafka
+export EVLOG_BOOTSTRAP__SERVERS
+
+say "publish the beginning of a public project's history: every change to every file, as CloudEvents"
+run produce "$topic" --create -p 6 --cloudevents "$here/history.ndjson.gz"
+
+# Events, time, files and hash of each state, one state a line.
+states=$(sed -n 's/^ *"\(events\|time\|files\|sha256\)": "\{0,1\}\([^",]*\)"\{0,1\},\{0,1\}$/\1 \2/p' "$here/truth.json" |
+    awk '$1 == "events" { e = $2 } $1 == "time" { t = $2 } $1 == "files" { f = $2 }
+         $1 == "sha256" && t != "" { print e, t, f, $2; t = "" }')
+tab=$(printf '\t')
+
+say "replay to points in time, and compare the file tree of each with the truth"
+failed=0
+while read -r events time files sha256; do
+    "$bin/evlog" replay "$topic" --event-time --until "$time" --fold latest --drop-type file.removed \
+        >"$demo/state.ndjson" 2>"$demo/digest"
+    hash=$(sed -n "s/^{\"key\":\"\([^\"]*\)\".*\"blob\":\"\([0-9a-f]*\)\".*/\1$tab\2/p" "$demo/state.ndjson" |
+        LC_ALL=C sort | sha256sum | cut -d ' ' -f 1)
+    count=$(wc -l <"$demo/state.ndjson")
+    verdict="as it was"
+    if [ "$hash" != "$sha256" ] || [ "$count" != "$files" ]; then
+        verdict="NOT as it was: expected $files files, $sha256"
+        failed=1
+    fi
+    printf '%s  %4d events  %3d files  %.16s...  %s\n' "$time" "$events" "$count" "$hash" "$verdict"
+done <<STATES
+$states
+STATES
+cat "$demo/digest"
+[ "$failed" = 0 ]
+
+say "one file's story: a stream, by append time"
+run replay "$topic" lib/zstd.h -q
+run consume "$topic" -n 3 -f '%d  %k\n'
+
+say "what to try next"
+cat <<NEXT
+  $bin/evlog up --demo                     a server of your own with this history, on 127.0.0.1:9092
+  $bin/evlog tail demo                     watch events come
+  $bin/evlog produce demo hello            publish one; every Kafka client can, too: kcat -b 127.0.0.1:9092 -t demo -P
+  $bin/evlog replay demo --until -1m --fold latest --drop-type file.removed
+  $bin/evlog down
+NEXT

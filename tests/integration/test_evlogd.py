@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program itself: flags, exit codes, the lock, signals, the ready line, what a start finds."""
+import os
+import signal
+import socket
+import subprocess
+import threading
+import urllib.error
+
+import pytest
+
+from conftest import BIN, Broker, start_or_skip, wait_for
+from kafka_wire import batch, batches_in
+
+EVLOGD = str(BIN / "evlogd")
+
+
+def run(*args, **keywords):
+    return subprocess.run([EVLOGD, *args], capture_output=True, text=True, timeout=90, **keywords)
+
+
+def test_version_and_help():
+    assert run("--version").stdout.startswith("evlogd ")
+    helped = run("--help")
+    assert helped.returncode == 0 and "--listen" in helped.stdout and "memory.max" in helped.stdout.replace("-", ".")
+
+
+def test_usage_errors_exit_2(tmp_path):
+    for args in (["--no-such-flag"], ["--listen", "nonsense"], [], ["--data", str(tmp_path), "--shards", "x"],
+                 ["--data", str(tmp_path), "--listen", "0.0.0.0:0"],
+                 ["--data", str(tmp_path), "--config", str(tmp_path / "absent")]):
+        done = run(*args)
+        assert done.returncode == 2, args
+        assert done.stderr.startswith("evlogd: ") and done.stdout == ""
+
+
+def test_check_and_print_config(tmp_path):
+    file = tmp_path / "evlogd.conf"
+    file.write_text("[server]\ndata = %s\n[topics]\nnum.partitions = 4\n" % (tmp_path / "data"))
+    assert run("--config", str(file), "--check-config").returncode == 0
+    printed = run("--config", str(file), "--print-config")
+    assert printed.returncode == 0 and "num.partitions = 4" in printed.stdout
+    assert not (tmp_path / "data").exists()
+    file.write_text("[topics]\nnum.partitionz = 4\n")
+    broken = run("--config", str(file), "--check-config")
+    assert broken.returncode == 2 and f"{file}:2" in broken.stderr
+
+
+def test_a_locked_directory_exits_6(fresh_broker):
+    with fresh_broker.connect() as conn:
+        assert conn.create_topic("mine")[0] == 0
+    done = run("--data", str(fresh_broker.data), "--listen", "127.0.0.1:0", "--http", "off")
+    assert done.returncode == 6, done.stderr
+    assert str(fresh_broker.data) in done.stderr and str(fresh_broker.process.pid) in done.stderr
+    with fresh_broker.connect() as conn:
+        assert conn.produce("mine", batch([b"still mine"]))[:2] == (0, 0)
+
+
+def test_a_port_in_use_exits_1(fresh_broker, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("--data", str(tmp_path / "other"), "--listen", f"127.0.0.1:{port}", "--http", "off")
+        assert done.returncode == 1 and str(port) in done.stderr
+        done = run("--data", str(tmp_path / "other"), "--listen", "127.0.0.1:0", "--http", f"127.0.0.1:{port}")
+        assert done.returncode == 1 and str(port) in done.stderr
+
+
+def test_a_directory_that_cannot_be_made_exits_1(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("--data", str(tmp_path / "file" / "data"), "--listen", "127.0.0.1:0", "--http", "off")
+    assert done.returncode == 1 and "file" in done.stderr
+
+
+def test_ready_line_names_what_is_open(fresh_broker):
+    ready = fresh_broker.ready
+    assert ready["shards"] == "2" and ready["io"] == fresh_broker.io
+    assert int(ready["pid"]) == fresh_broker.process.pid
+    assert fresh_broker.get("/health/live") and fresh_broker.get("/health/ready")
+    assert "evlog_requests_total" in fresh_broker.get("/metrics")
+
+
+def test_advertised_address_reaches_clients(tmp_path):
+    broker = Broker(tmp_path / "data", args=["--advertised-address", "broker.example:4711"]).start()
+    try:
+        listing = subprocess.run(["kcat", "-b", broker.bootstrap, "-L", "-m", "10"], capture_output=True, text=True,
+                                 timeout=30)
+        assert "broker.example:4711" in listing.stdout
+    finally:
+        assert broker.stop() == 0
+
+
+def test_http_can_be_off(tmp_path):
+    process = subprocess.Popen([EVLOGD, "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--http", "off"],
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert " http=off " in process.stdout.readline()
+    process.terminate()
+    assert process.wait(60) == 0
+
+
+def test_ephemeral_leaves_nothing_behind():
+    process = subprocess.Popen([EVLOGD, "--ephemeral", "--listen", "127.0.0.1:0", "--http", "off"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith("evlogd ready ")
+    folders = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{process.pid}/fd")]
+    data = {path.split("/journal/")[0] for path in folders if "/journal/" in path}
+    assert len(data) == 1 and os.path.isdir(*data)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert not os.path.exists(*data)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_is_clean_and_quick_with_waiting_clients(fresh_broker, sig):
+    with fresh_broker.connect() as waiting, fresh_broker.connect() as conn:
+        conn.create_topic("t", partitions=4)
+        epoch = conn.list_offset("t", -1)[3]
+        sent = [waiting.send_fetch("t", partition=p, max_wait=60000) for p in range(4)]
+        assert conn.produce("t", batch([b"kept"]), partition=3)[:2] == (0, 0)
+        stopper = []
+        thread = threading.Thread(target=lambda: stopper.append(fresh_broker.stop(sig)))
+        thread.start()
+        # Requests that were read are answered, with what is there; then the connection ends.
+        for correlation in sent:
+            assert waiting.read_fetch(correlation)["error"] == 0
+        assert waiting.closed_by_peer()
+        thread.join(15)
+        assert stopper == [0], "".join(fresh_broker.log[-20:])
+    fresh_broker.start()
+    with fresh_broker.connect() as conn:
+        assert conn.list_offset("t", -1)[3] == epoch, "a clean stop raises no leader epoch"
+        assert batches_in(conn.fetch("t", partition=3)["records"]) == [(0, 0, 1)]
+
+
+def test_a_restart_with_fewer_shards_serves_everything(tmp_path):
+    broker = Broker(tmp_path / "data", shards=3).start()
+    with broker.connect() as conn:
+        conn.create_topic("t", partitions=9)
+        for partition in range(9):
+            assert conn.produce("t", batch([b"x"]), partition=partition)[0] == 0
+    assert broker.stop() == 0
+    for shards in (1, 4):
+        broker.shards = shards
+        broker.start()
+        with broker.connect() as conn:
+            for partition in range(9):
+                assert conn.fetch("t", partition=partition)["high"] == 1
+            assert conn.create_topic(f"after-{shards}", partitions=8)[0] == 0
+            for partition in range(8):
+                assert conn.produce(f"after-{shards}", batch([b"y"]), partition=partition)[:2] == (0, 0)
+        assert broker.stop() == 0
+
+
+def test_sighup_reloads_what_can_change(tmp_path):
+    file = tmp_path / "evlogd.conf"
+    file.write_text("[topics]\nauto.create.topics.enable = true\n")
+    broker = Broker(tmp_path / "data", args=["--config", str(file)]).start()
+    try:
+        with broker.connect() as conn:
+            assert conn.metadata(["a"], auto_create=True)["a"][0] == 0
+            file.write_text("[topics]\nauto.create.topics.enable = false\n")
+            broker.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: broker.log_lines("was read again"), "the reload")
+            assert conn.metadata(["b"], auto_create=True)["b"][0] == 3
+            file.write_text("[topics]\nnonsense = 1\n")
+            broker.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: broker.log_lines("stay as they are"), "the refusal")
+            assert conn.metadata(["a"])["a"][0] == 0
+    finally:
+        assert broker.stop() == 0
+
+
+def test_readiness_is_asked_over_http(fresh_broker):
+    with pytest.raises(urllib.error.HTTPError) as error:
+        fresh_broker.get("/no/such/page")
+    assert error.value.code == 404
+
+
+@pytest.mark.parametrize("io", ["uring", "posix"])
+def test_killed_while_writing_loses_nothing_acknowledged(tmp_path, io):
+    """Kill -9 under load, three times over: every acknowledged batch is there, at its offset."""
+    broker = start_or_skip(Broker(tmp_path / "data", io=io))
+    with broker.connect() as conn:
+        assert conn.create_topic("t", partitions=4)[0] == 0
+    acknowledged = {partition: [] for partition in range(4)}
+
+    def write(partition, round_):
+        try:
+            with broker.connect() as conn:
+                while True:
+                    text = b"%d-%d-%d" % (partition, round_, len(acknowledged[partition]))
+                    error, base = conn.produce("t", batch([text]), partition=partition)[:2]
+                    assert error == 0
+                    acknowledged[partition].append((base, text))
+        except (EOFError, OSError):
+            pass
+
+    for round_ in range(3):
+        threads = [threading.Thread(target=write, args=(partition, round_)) for partition in range(4)]
+        before = sum(map(len, acknowledged.values()))
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: sum(map(len, acknowledged.values())) > before + 200, "some writes")
+        broker.process.kill()
+        broker.process.wait()
+        for thread in threads:
+            thread.join()
+        broker.start()
+        with broker.connect() as conn:
+            for partition in range(4):
+                at = {}
+                offset = 0
+                while True:
+                    got = conn.fetch("t", partition=partition, offset=offset)
+                    assert got["error"] == 0
+                    if not got["records"]:
+                        break
+                    data = got["records"]
+                    for base, last, _ in batches_in(data):
+                        length = int.from_bytes(data[8:12], "big") + 12
+                        at[base] = data[:length]
+                        data = data[length:]
+                        assert base == offset, "offsets have no holes"
+                        offset = last + 1
+                for base, text in acknowledged[partition]:
+                    assert text in at[base]
+    assert broker.stop() == 0

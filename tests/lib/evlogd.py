@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real evlogd of the tests' own: started, stopped and killed at will, on a data directory that stays.
+
+EVLOG_BIN names the folder of the programs (build/bin by default), EVLOG_IO one io backend instead of all.
+"""
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+import urllib.request
+
+import pytest
+
+from kafka_wire import Connection
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("EVLOG_BIN", ROOT / "build" / "bin")).resolve()
+READY_SECONDS = 60
+STOP_SECONDS = 60
+
+
+def wait_for(condition, what, seconds=20):
+    """Poll until condition() is true; its value is returned."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.01)
+
+
+class Broker:
+    """One evlogd. start() and stop() may be called in turn; the data directory stays."""
+
+    def __init__(self, data, io="auto", shards=2, args=(), listen="127.0.0.1:0"):
+        self.data = data
+        self.listen = listen
+        self.io = io
+        self.shards = shards
+        self.args = list(args)
+        self.process = None
+        self.collector = None
+        self.log = []
+        self.port = None
+        self.http = None
+        self.ready = {}
+
+    def command(self):
+        return [str(BIN / "evlogd"), "--data", str(self.data), "--listen", self.listen, "--http", "127.0.0.1:0",
+                "--io", self.io, "--shards", str(self.shards), *self.args]
+
+    def start(self):
+        self.launch()
+        return self.await_ready()
+
+    def launch(self):
+        """Start the process and do not wait for it."""
+        self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.collector = threading.Thread(target=self._collect, args=(self.process.stderr,), daemon=True)
+        self.collector.start()
+
+    def await_ready(self):
+        watchdog = threading.Timer(READY_SECONDS, self.process.kill)
+        watchdog.start()
+        line = self.process.stdout.readline()
+        watchdog.cancel()
+        if not line.startswith("evlogd ready "):
+            code = self.process.wait()
+            self.collector.join(5)
+            self.process.stdout.close()
+            raise AssertionError(f"evlogd did not get ready (exit {code}): {line!r}\n" + "".join(self.log))
+        self.ready = dict(word.split("=", 1) for word in line.split()[2:])
+        self.port = int(self.ready["kafka"].rpartition(":")[2])
+        self.http = "http://" + self.ready["http"]
+        return self
+
+    def _collect(self, stream):
+        for line in stream:
+            self.log.append(line)
+
+    def stop(self, sig=signal.SIGTERM):
+        """Returns the exit code."""
+        if self.process is None:
+            return None
+        self.process.send_signal(sig)
+        try:
+            code = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("evlogd did not stop\n" + "".join(self.log[-50:]))
+        self.process.stdout.close()
+        self.process = None
+        return code
+
+    def kill(self):
+        """As a crash does it: no warning, no answer, no flush."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process = None
+
+    @property
+    def bootstrap(self):
+        return f"127.0.0.1:{self.port}"
+
+    def connect(self, timeout=20):
+        return Connection("127.0.0.1", self.port, timeout)
+
+    def get(self, path):
+        with urllib.request.urlopen(self.http + path, timeout=20) as answer:
+            return answer.read().decode()
+
+    def metric(self, name, **labels):
+        """Value of one sample of /metrics; 0 when it is not there."""
+        wanted = "".join(f'{key}="{value}"' for key, value in labels.items())
+        for line in self.get("/metrics").splitlines():
+            sample, _, value = line.rpartition(" ")
+            if sample == (f"{name}{{{wanted}}}" if wanted else name):
+                return float(value)
+        return 0.0
+
+    def refused(self, reason):
+        return self.metric("evlog_refused_total", reason=reason)
+
+    def log_lines(self, *words):
+        return [line for line in list(self.log) if all(word in line for word in words)]
+
+
+def backends():
+    chosen = os.environ.get("EVLOG_IO")
+    return [chosen] if chosen else ["uring", "posix"]
+
+
+def start_or_skip(broker):
+    try:
+        return broker.start()
+    except AssertionError as error:
+        if broker.io == "uring" and "io_uring" in str(error):
+            pytest.skip(f"io_uring is refused here: {str(error)[-200:]}")
+        raise

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Checkers: acknowledged is readable, offsets are dense, order is kept, nothing is doubled, cuts repeat.
+ */
+#include "model.h"
+
+#include <core/assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void model_init(struct model *m, struct world *w)
+{
+    memset(m, 0, sizeof(*m));
+    m->w = w;
+}
+
+void model_free(struct model *m)
+{
+    free(m->sent);
+}
+
+uint32_t model_send(struct model *m, uint32_t topic, int32_t partition, uint32_t producer, uint32_t record_count,
+                    int32_t first_sequence)
+{
+    if (m->sent_count == m->sent_room) {
+        m->sent_room = m->sent_room == 0 ? 256 : m->sent_room * 2;
+        m->sent = realloc(m->sent, m->sent_room * sizeof(*m->sent));
+        EL_ASSERT(m->sent != NULL);
+    }
+    m->sent[m->sent_count] = (struct sent){
+        .id = m->sent_count + 1,
+        .topic = topic,
+        .partition = partition,
+        .producer = producer,
+        .record_count = record_count,
+        .first_sequence = first_sequence,
+        .offset = -1,
+    };
+    return m->sent_count++;
+}
+
+/* The value's bytes follow from id and index, so that a reader can tell whether they are right. */
+static void value_fill(uint8_t *p, size_t len, uint64_t id, uint32_t index)
+{
+    struct el_rng rng;
+    el_put_le64(p, id);
+    el_put_le32(p + 8, index);
+    el_rng_seed(&rng, id * 1000003 + index);
+    for (size_t i = 12; i < len; i++) {
+        p[i] = (uint8_t)el_rng_next(&rng);
+    }
+}
+
+size_t model_batch(struct model *m, const struct sent *s, int64_t pid, uint32_t value_len, uint8_t *out, size_t out_len)
+{
+    struct el_batch_builder builder;
+    struct el_slice batch;
+    uint8_t *value = malloc(value_len);
+    EL_ASSERT(value != NULL);
+    EL_ASSERT(value_len >= 12);
+    el_batch_builder_init_fixed(&builder, out, out_len);
+    for (uint32_t i = 0; i < s->record_count; i++) {
+        value_fill(value, value_len, s->id, i);
+        struct el_record_body body = {.value = el_slice_of(value, value_len)};
+        int code = el_batch_builder_add(&builder, 1000 + (int64_t)s->id, &body);
+        EL_ASSERT(code == 0);
+    }
+    struct el_batch_origin origin = {.producer_id = pid, .producer_epoch = 0, .base_sequence = s->first_sequence};
+    int code = el_batch_builder_finish(&builder, EL_CODEC_NONE, pid < 0 ? NULL : &origin, &batch);
+    EL_ASSERT(code == 0);
+    free(value);
+    (void)m;
+    return batch.len;
+}
+
+/* --- catalogue ---------------------------------------------------------------------------------------------------- */
+
+void model_check_catalogue(struct model *m)
+{
+    struct world *w = m->w;
+    for (uint32_t s = 0; s < w->shard_count; s++) {
+        struct store_shard *shard = store_shard_at(w->store, s);
+        for (uint32_t i = 0; i < m->topic_count; i++) {
+            struct model_topic *t = &m->topics[i];
+            const struct topic *found = store_topic_by_name(shard, el_slice_str(t->name));
+            if (t->state == TOPIC_THERE && found == NULL) {
+                world_violation(w, "topic %s was acknowledged and is gone", t->name);
+            } else if (t->state == TOPIC_GONE && found != NULL) {
+                world_violation(w, "topic %s was deleted and is back", t->name);
+            } else if (found != NULL && (found->partition_count < t->partition_count ||
+                                         found->partition_count > EL_MAX(t->partition_asked, t->partition_count))) {
+                world_violation(w, "topic %s has %d partitions", t->name, found->partition_count);
+            }
+            if (s + 1 == w->shard_count && w->violation[0] == 0) {
+                if (found != NULL) {
+                    t->state = TOPIC_THERE;
+                    t->id = found->id;
+                    t->partition_count = t->partition_asked = found->partition_count;
+                } else {
+                    t->state = t->state == TOPIC_ABSENT ? TOPIC_ABSENT : TOPIC_GONE;
+                }
+            }
+        }
+    }
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+/* done of an op whose arg points to a flag. */
+static void on_flag(struct store_op *op)
+{
+    bool *flag = op->arg;
+    *flag = true;
+}
+
+struct scan {
+    struct model *m;
+    uint32_t topic;
+    int32_t partition;
+    int64_t next; /* expected offset */
+    uint64_t last_append_ns;
+    int32_t last_epoch;
+    uint64_t *last_id; /* by producer index: order */
+    bool moved;        /* the log start moved meanwhile */
+};
+
+static void scan_record(struct scan *s, const struct el_batch_record *record, const struct sent *sent, uint32_t index)
+{
+    const struct el_slice *v = &record->record.value;
+    uint8_t expected[12];
+    value_fill(expected, 12, sent->id, index);
+    if (v->len < 12 || memcmp(v->data, expected, 12) != 0) {
+        world_violation(s->m->w, "offset %lld holds other bytes than were sent", (long long)record->offset);
+        return;
+    }
+    uint8_t *whole = malloc(v->len);
+    EL_ASSERT(whole != NULL);
+    value_fill(whole, v->len, sent->id, index);
+    if (memcmp(whole, v->data, v->len) != 0) {
+        world_violation(s->m->w, "offset %lld holds damaged bytes", (long long)record->offset);
+    }
+    free(whole);
+}
+
+static struct sent *scan_identify(struct scan *s, const struct el_batch_record *record)
+{
+    struct model *m = s->m;
+    uint64_t id = record->record.value.len >= 12 ? el_get_le64(record->record.value.data) : 0;
+    if (id == 0 || id > m->sent_count) {
+        world_violation(m->w, "offset %lld holds a batch that nobody sent", (long long)record->offset);
+        return NULL;
+    }
+    struct sent *sent = &m->sent[id - 1];
+    if (sent->topic != s->topic || sent->partition != s->partition) {
+        world_violation(m->w, "offset %lld holds a batch of another partition", (long long)record->offset);
+        return NULL;
+    }
+    return sent;
+}
+
+static void scan_batch(struct scan *s, const uint8_t *batch, const struct read_entry *e)
+{
+    struct model *m = s->m;
+    struct world *w = m->w;
+    struct el_batch_iter iter;
+    struct el_batch_record record;
+    struct sent *sent = NULL;
+    uint32_t index = 0;
+    if (el_batch_verify(batch, e->len) != 0 || el_batch_open(&iter, batch, e->len, NULL, 0) != 0) {
+        world_violation(w, "batch at offset %lld does not verify", (long long)s->next);
+        return;
+    }
+    int64_t base = el_batch_base_offset(batch);
+    while (el_batch_next(&iter, &record) == 1) {
+        sent = index == 0 ? scan_identify(s, &record) : sent;
+        if (sent == NULL) {
+            return;
+        }
+        scan_record(s, &record, sent, index++);
+    }
+    bool inside = s->last_append_ns == 0 && base <= s->next && base + index > s->next; /* a trim may cut a batch */
+    if (sent == NULL || (base != s->next && !inside) || index != sent->record_count) {
+        world_violation(w, "topic %u partition %d: batch at %lld, expected %lld", s->topic, s->partition,
+                        (long long)base, (long long)s->next);
+        return;
+    }
+    s->next = base + index;
+    if (sent->seen) {
+        world_violation(w, "batch %llu is in the log twice", (unsigned long long)sent->id);
+    }
+    if (sent->state == SENT_REFUSED || (sent->state == SENT_STORED && sent->offset != base)) {
+        world_violation(w, "batch %llu stands at %lld, was %s %lld", (unsigned long long)sent->id, (long long)base,
+                        sent->state == SENT_REFUSED ? "refused" : "at", (long long)sent->offset);
+    }
+    if (e->append_time_ns < s->last_append_ns || e->leader_epoch < s->last_epoch) {
+        world_violation(w, "append time or epoch goes back at offset %lld", (long long)base);
+    }
+    if (s->last_id[sent->producer] >= sent->id && !w->lying) {
+        world_violation(w, "order of producer %u is broken at offset %lld", sent->producer, (long long)base);
+    }
+    s->last_id[sent->producer] = sent->id;
+    s->last_append_ns = e->append_time_ns;
+    s->last_epoch = e->leader_epoch;
+    m->events_stored += sent->state != SENT_STORED;
+    sent->seen = true;
+    sent->state = SENT_STORED;
+    sent->offset = base;
+    sent->append_ns = e->append_time_ns;
+    if (!m->topics[s->topic].retention) {
+        m->digest = m->digest * 1099511628211ull + sent->id + (uint64_t)base * 31 + e->append_time_ns;
+    }
+}
+
+/* One read; false when the machine crashed, a promise is broken or the end is reached. */
+static bool scan_read(struct scan *s, struct store_shard *shard, int64_t *end)
+{
+    struct world *w = s->m->w;
+    bool done = false;
+    struct read_op op = {.base = {.done = on_flag, .arg = &done}};
+    op.topic_id = s->m->topics[s->topic].id;
+    op.partition = s->partition;
+    op.offset = s->next;
+    op.max_bytes = 100 + (uint32_t)world_below(w, 60000);
+    op.at_least_one = true;
+    op.want_entries = true;
+    op.current_leader_epoch = op.last_fetched_epoch = -1;
+    store_read(shard, &op);
+    if (!world_wait(w, &done)) {
+        return false;
+    }
+    if (op.base.error != 0) {
+        if (op.base.error == EVLOG_ERR_OFFSET_RANGE && s->m->topics[s->topic].retention) {
+            s->moved = true; /* retention went by: look again from the new start */
+        } else if (!w->lying) {
+            world_violation(w, "topic %u partition %d: read at %lld failed: %s", s->topic, s->partition,
+                            (long long)s->next, evlog_error_text(op.base.error));
+        }
+        return false;
+    }
+    *end = op.high_watermark;
+    for (uint32_t i = 0; i < op.entry_count && w->violation[0] == 0; i++) {
+        scan_batch(s, op.data + op.entries[i].pos, &op.entries[i]);
+    }
+    uint32_t count = op.entry_count;
+    store_read_release(&op);
+    if (count == 0 && s->next < *end) {
+        world_violation(w, "topic %u partition %d: nothing to read at %lld, end %lld", s->topic, s->partition,
+                        (long long)s->next, (long long)*end);
+    }
+    return w->violation[0] == 0 && s->next < *end;
+}
+
+/* Log start and end as ListOffsets tells them. */
+static bool partition_bounds(struct model *m, uint32_t topic, int32_t partition, struct store_shard *shard,
+                             int64_t *start, int64_t *end)
+{
+    int64_t found[2] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        bool done = false;
+        struct lookup_op op = {.base = {.done = on_flag, .arg = &done},
+                               .topic_id = m->topics[topic].id,
+                               .partition = partition,
+                               .timestamp = i == 0 ? -2 : -1,
+                               .current_leader_epoch = -1};
+        store_lookup(shard, &op);
+        if (!world_wait(m->w, &done)) {
+            return false;
+        }
+        if (op.base.error != 0) {
+            world_violation(m->w, "bounds of topic %u partition %d: %s", topic, partition,
+                            evlog_error_text(op.base.error));
+            return false;
+        }
+        found[i] = op.offset;
+    }
+    *start = found[0];
+    *end = found[1];
+    return true;
+}
+
+static void check_missing(struct model *m, uint32_t topic, int32_t partition, int64_t start, int64_t end)
+{
+    struct model_partition *p = &m->topics[topic].partitions[partition];
+    if (!m->topics[topic].retention && start > p->log_start_max) {
+        world_violation(m->w, "topic %u partition %d: log start %lld was never asked for", topic, partition,
+                        (long long)start);
+    }
+    if (start < p->log_start_min) {
+        world_violation(m->w, "topic %u partition %d: log start went back to %lld", topic, partition, (long long)start);
+    }
+    p->log_start_min = EL_MAX(p->log_start_min, start);
+    p->log_start_max = EL_MAX(p->log_start_max, start);
+    for (uint32_t i = 0; i < m->sent_count; i++) {
+        struct sent *s = &m->sent[i];
+        bool here = s->topic == topic && s->partition == partition && s->state == SENT_STORED && s->offset >= start;
+        if (here && s->offset + s->record_count > start && !s->seen && !m->w->lying) {
+            world_violation(m->w,
+                            "topic %u partition %d: batch %llu at offset %lld was acknowledged and is lost (end %lld)",
+                            topic, partition, (unsigned long long)s->id, (long long)s->offset, (long long)end);
+        }
+        if (here && !s->seen) {
+            s->state = SENT_UNKNOWN; /* a lying device */
+        }
+        s->seen = false;
+    }
+}
+
+/* Every cut that was made must still divide the partition at the same place. */
+static void check_cuts(struct model *m, uint32_t topic, int32_t partition)
+{
+    for (uint32_t i = 0; i < m->sent_count; i++) {
+        const struct sent *s = &m->sent[i];
+        if (s->topic != topic || s->partition != partition || s->state != SENT_STORED || s->append_ns == 0) {
+            continue;
+        }
+        for (uint32_t c = 0; c < m->cut_count; c++) {
+            for (uint32_t k = 0; k < m->cuts[c].count; k++) {
+                const struct cut_result *r = &m->cuts[c].results[k];
+                if (!el_uuid_eq(&r->topic_id, &m->topics[topic].id) || r->partition != partition || r->error != 0) {
+                    continue;
+                }
+                if (s->offset >= r->log_start_offset &&
+                    (s->append_ns <= m->cuts[c].time_ns) != (s->offset < r->end_offset)) {
+                    world_violation(m->w, "cut at %llu ended partition %d at %lld, but offset %lld has time %llu",
+                                    (unsigned long long)m->cuts[c].time_ns, partition, (long long)r->end_offset,
+                                    (long long)s->offset, (unsigned long long)s->append_ns);
+                }
+            }
+        }
+    }
+}
+
+static bool check_partition(struct model *m, uint32_t topic, int32_t partition, uint64_t *last_id)
+{
+    struct world *w = m->w;
+    struct store_shard *shard = store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count));
+    int64_t start, end;
+    if (!partition_bounds(m, topic, partition, shard, &start, &end)) {
+        return false;
+    }
+    struct scan s = {.m = m, .topic = topic, .partition = partition, .next = start, .last_id = last_id};
+    memset(last_id, 0, (m->sent_count + 64) * sizeof(*last_id));
+    for (uint32_t i = 0; i < m->sent_count; i++) {
+        m->sent[i].seen = false; /* the last scan may not have come to its end */
+    }
+    while (s.next < end && scan_read(&s, shard, &end)) {
+    }
+    if (w->violation[0] != 0 || sim_disk_crashed(w->disk)) {
+        return false;
+    }
+    if (s.moved) {
+        return check_partition(m, topic, partition, last_id);
+    }
+    if (!m->topics[topic].retention) {
+        m->digest = m->digest * 31 + (uint64_t)start * 7 + (uint64_t)end;
+    }
+    check_missing(m, topic, partition, start, end);
+    check_cuts(m, topic, partition);
+    return w->violation[0] == 0;
+}
+
+bool model_check_log(struct model *m)
+{
+    uint64_t *last_id = calloc(m->sent_count + 64, sizeof(*last_id));
+    EL_ASSERT(last_id != NULL);
+    bool good = true;
+    m->digest = 0;
+    for (uint32_t t = 0; t < m->topic_count && good; t++) {
+        for (int32_t p = 0; m->topics[t].state == TOPIC_THERE && p < m->topics[t].partition_count && good; p++) {
+            good = check_partition(m, t, p, last_id);
+        }
+    }
+    free(last_id);
+    return good;
+}
+
+/* --- cuts and ids ------------------------------------------------------------------------------------------------- */
+
+static const struct cut_result *cut_find(const struct model_cut *cut, const struct cut_result *like)
+{
+    for (uint32_t i = 0; i < cut->count; i++) {
+        if (el_uuid_eq(&cut->results[i].topic_id, &like->topic_id) && cut->results[i].partition == like->partition) {
+            return &cut->results[i];
+        }
+    }
+    return NULL;
+}
+
+static void cut_compare(struct model *m, const struct model_cut *now)
+{
+    for (uint32_t c = 0; c < m->cut_count; c++) {
+        if (m->cuts[c].time_ns != now->time_ns) {
+            continue;
+        }
+        for (uint32_t i = 0; i < now->count; i++) {
+            const struct cut_result *a = &now->results[i], *b = cut_find(&m->cuts[c], a);
+            if (b != NULL && a->error == 0 && b->error == 0 &&
+                a->end_offset != EL_MAX(b->end_offset, a->log_start_offset)) {
+                world_violation(m->w, "cut at %llu gave %lld for partition %d, now %lld",
+                                (unsigned long long)now->time_ns, (long long)b->end_offset, a->partition,
+                                (long long)a->end_offset);
+            }
+        }
+    }
+}
+
+bool model_cut_now(struct model *m, uint64_t time_ns)
+{
+    struct world *w = m->w;
+    struct model_cut *cut = calloc(1, sizeof(*cut));
+    EL_ASSERT(cut != NULL);
+    bool done = false;
+    for (uint32_t t = 0; t < m->topic_count; t++) {
+        for (int32_t p = 0; m->topics[t].state == TOPIC_THERE && p < m->topics[t].partition_count; p++) {
+            cut->results[cut->count].topic_id = m->topics[t].id;
+            cut->results[cut->count++].partition = p;
+        }
+    }
+    struct cut_op op = {.base = {.done = on_flag, .arg = &done},
+                        .time_ns = time_ns,
+                        .results = cut->results,
+                        .result_count = cut->count};
+    store_cut(store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count)), &op);
+    bool good = world_wait(w, &done);
+    if (good && op.base.error == 0) {
+        cut->time_ns = op.time_ns;
+        cut_compare(m, cut);
+        m->cuts[m->cut_count < MODEL_CUTS_MAX ? m->cut_count++ : world_below(w, MODEL_CUTS_MAX)] = *cut;
+    }
+    free(cut);
+    return good;
+}
+
+bool model_producer_id(struct model *m, int64_t *pid)
+{
+    struct world *w = m->w;
+    bool done = false;
+    struct producer_id_op op = {.base = {.done = on_flag, .arg = &done}};
+    store_producer_id(store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count)), &op);
+    bool good = world_wait(w, &done);
+    *pid = good && op.base.error == 0 ? op.producer_id : -1;
+    return good;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The simulated backend of the io seam: virtual time, completions after random delays, one thread for all shards. Jobs
+ * run whole at their completion; between the steps of a job the disk may crash, but no shard runs.
+ */
+#ifndef EL_SIM_IO_H
+#define EL_SIM_IO_H
+
+#include "sim_disk.h"
+#include <io/io.h>
+
+struct sim_clock {
+    uint64_t now_ns;     /* monotonic, virtual */
+    int64_t wall_offset; /* real time = now + offset; jumps move it */
+};
+
+struct io *sim_io_create(struct sim_clock *clock, struct sim_disk *disk, struct el_rng *rng);
+/* Virtual time of its next event: completion, message or timer; UINT64_MAX none. */
+uint64_t sim_io_next(struct io *io);
+/* Drop everything that is under way, without completions, and free. */
+void sim_io_abandon(struct io *io);
+/* Mix of everything that happened, to compare two runs of a seed. */
+uint64_t sim_io_trace(struct io *io);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The simulated machine: opening, stepping, crashing.
+ */
+#include "world.h"
+
+#include <core/alloc.h>
+#include <core/assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define MEMORY_PER_SHARD (24u << 20)
+#define WAIT_STEPS_MAX 100000u
+#define START_WALL_NS 1767225600000000000ll /* 2026-01-01 */
+
+void world_violation(struct world *w, const char *format, ...)
+{
+    if (w->violation[0] != 0) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    vsnprintf(w->violation, sizeof(w->violation), format, args);
+    va_end(args);
+}
+
+void world_init(struct world *w, uint64_t seed, bool verbose)
+{
+    memset(w, 0, sizeof(*w));
+    w->seed = seed;
+    w->verbose = verbose;
+    el_rng_seed(&w->rng, seed);
+    w->disk = sim_disk_create(&w->rng);
+    w->clock.now_ns = 1000000000;
+    w->clock.wall_offset = START_WALL_NS;
+    w->shard_count = 1 + (uint32_t)world_below(w, 3);
+    store_config_init(&w->cfg);
+    w->cfg.shard_count = w->shard_count;
+    w->cfg.journal_slot_len = (64u << 10) << world_below(w, 3);
+    w->cfg.journal_first_slot_len = 64u << 10;
+    w->cfg.journal_ring_len = w->cfg.journal_slot_len * (5 + world_below(w, 4));
+    w->cfg.disk_reserve_len = 0;
+    w->cfg.adaptive_commit = world_chance(w, 800000);
+    w->cfg.retention_interval_ms = 1000;
+    w->cfg.open_segments_max = (uint32_t)world_below(w, 6);
+    w->cfg.accept_clock = true;
+}
+
+void world_free(struct world *w)
+{
+    if (w->store != NULL) {
+        world_abandon(w);
+    }
+    sim_disk_free(w->disk);
+}
+
+static void machine_up(struct world *w)
+{
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        int code = el_buddy_init(&w->buddies[i], MEMORY_PER_SHARD, NULL);
+        EL_ASSERT(code == 0);
+        code = metrics_create(&w->metrics[i]);
+        EL_ASSERT(code == 0);
+        w->ios[i] = sim_io_create(&w->clock, w->disk, &w->rng);
+        w->wish_ns[i] = 0;
+    }
+}
+
+static void machine_down(struct world *w)
+{
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        w->trace = w->trace * 31 + sim_io_trace(w->ios[i]);
+        sim_io_abandon(w->ios[i]);
+        metrics_destroy(w->metrics[i]);
+        el_buddy_destroy(&w->buddies[i]);
+    }
+}
+
+int world_open(struct world *w, struct el_error *err)
+{
+    struct el_buddy *buddies[WORLD_SHARDS_MAX];
+    EL_ASSERT(w->store == NULL);
+    machine_up(w);
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        buddies[i] = &w->buddies[i];
+    }
+    err->code = 0;
+    int code = store_open(&w->cfg, sim_disk_as_disk(w->disk), w->ios, buddies, w->metrics, &w->store, err);
+    if (code != 0) {
+        w->store = NULL;
+        machine_down(w);
+        return code;
+    }
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        store_shard_start(store_shard_at(w->store, i));
+    }
+    w->stopped_count = 0;
+    return 0;
+}
+
+void world_abandon(struct world *w)
+{
+    store_close(w->store);
+    w->store = NULL;
+    machine_down(w);
+}
+
+bool world_step(struct world *w)
+{
+    uint64_t next = UINT64_MAX;
+    w->steps++;
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        uint32_t k = (uint32_t)((i + w->steps) % w->shard_count);
+        if (world_chance(w, 150000)) {
+            continue; /* a shard that was not scheduled */
+        }
+        io_step(w->ios[k], 0);
+        if (sim_disk_crashed(w->disk)) {
+            return false;
+        }
+        w->wish_ns[k] = store_shard_tick(store_shard_at(w->store, k));
+        if (sim_disk_crashed(w->disk)) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        next = EL_MIN(next, EL_MIN(sim_io_next(w->ios[i]), w->wish_ns[i]));
+    }
+    uint64_t step = 1000 + world_below(w, 100000);
+    w->clock.now_ns = EL_MIN(EL_MAX(w->clock.now_ns + step, next == UINT64_MAX ? 0 : next),
+                             w->clock.now_ns + 1000000000);
+    if (world_chance(w, 200)) {
+        w->clock.wall_offset += ((int64_t)world_below(w, 7200) - 3600) * 1000000000; /* the clock is set */
+    }
+    return true;
+}
+
+bool world_wait(struct world *w, const bool *flag)
+{
+    for (uint32_t i = 0; i < WAIT_STEPS_MAX && !*flag; i++) {
+        if (!world_step(w)) {
+            return false;
+        }
+    }
+    if (!*flag && w->disk_bounded) {
+        w->disk_bounded = false; /* space returns: what waited must go on by itself */
+        sim_disk_faults(w->disk, &(struct sim_faults){0});
+        return world_wait(w, flag);
+    }
+    if (!*flag) {
+        world_violation(w, "stuck: something that was asked for never ended");
+    }
+    return *flag;
+}
+
+static void on_stopped(void *arg)
+{
+    struct world *w = arg;
+    w->stopped_count++;
+}
+
+bool world_stop(struct world *w)
+{
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        store_shard_stop(store_shard_at(w->store, i), on_stopped, w);
+    }
+    for (uint32_t i = 0; i < WAIT_STEPS_MAX && w->stopped_count < w->shard_count; i++) {
+        if (!world_step(w)) {
+            return false;
+        }
+    }
+    if (w->stopped_count < w->shard_count) {
+        world_violation(w, "stuck: a clean stop did not end");
+        return false;
+    }
+    world_abandon(w);
+    return true;
+}
+
+bool world_failed_shard(struct world *w)
+{
+    const char *reason = store_not_ready_reason(w->store);
+    return reason != NULL && strstr(reason, "disk is full") == NULL;
+}

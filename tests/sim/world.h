@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One simulated machine with one store: its clock, disk and shards, and the loop that moves them. Everything is decided
+ * by one seed.
+ */
+#ifndef EL_SIM_WORLD_H
+#define EL_SIM_WORLD_H
+
+#include "sim_io.h"
+#include <storage/store.h>
+
+#define WORLD_SHARDS_MAX 4
+
+struct world {
+    uint64_t seed;
+    struct el_rng rng;
+    struct sim_clock clock;
+    struct sim_disk *disk;
+    uint32_t shard_count;
+    struct io *ios[WORLD_SHARDS_MAX];
+    struct el_buddy buddies[WORLD_SHARDS_MAX];
+    struct metrics *metrics[WORLD_SHARDS_MAX];
+    struct store *store; /* NULL while down */
+    struct store_config cfg;
+    uint64_t wish_ns[WORLD_SHARDS_MAX];
+    uint64_t steps;
+    uint64_t trace;
+    uint32_t stopped_count;
+    char violation[512]; /* first one found, "" none */
+    bool verbose;
+    bool disk_bounded; /* the disk may fill up */
+    bool lying;        /* the device may lose or misdirect writes that it confirmed */
+};
+
+void world_init(struct world *w, uint64_t seed, bool verbose);
+void world_free(struct world *w);
+/* Open the store on what the disk holds. returns 0 | EVLOG_ERR_... with a text */
+int world_open(struct world *w, struct el_error *err);
+/* End the process without a word: nothing that was under way is told. */
+void world_abandon(struct world *w);
+/* A clean stop. returns false when the machine crashed meanwhile */
+bool world_stop(struct world *w);
+/* Let every shard run once and the time move on. returns false when the machine has crashed */
+bool world_step(struct world *w);
+/* Step until *flag, at most so many steps. returns false when the machine crashed or the flag did not come (a
+ * violation) */
+bool world_wait(struct world *w, const bool *flag);
+/* Note a broken promise; the first one counts. */
+void world_violation(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool world_failed_shard(struct world *w);
+
+static inline uint64_t world_below(struct world *w, uint64_t bound)
+{
+    return el_rng_below(&w->rng, bound);
+}
+static inline bool world_chance(struct world *w, uint32_t ppm)
+{
+    return el_rng_chance(&w->rng, ppm);
+}
+
+#endif

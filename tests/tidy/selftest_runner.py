@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shows that the runners report what they should: tests/check, tests/fuzz/run.py, tests/docs/blocks.py.
+
+Goal: a failing, hanging, dying or silent layer never counts as passed. Method: feed each runner small outcomes.
+"""
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import tempfile
+import time
+
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def load(name, path):
+    loader = importlib.machinery.SourceFileLoader(name, os.path.join(TESTS, path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
+
+
+CHECK = load("check", "check")
+FUZZ = load("fuzz_run", "fuzz/run.py")
+BLOCKS = load("blocks", "docs/blocks.py")
+
+# (exit code, output, limit or None) -> passed, failed, skipped
+VERDICTS = [
+    ((0, "3 passed, 0 failed\n", None), (3, 0, 0)),
+    ((0, "unit: 3 passed, 0 failed, 2 skipped\n", None), (3, 0, 2)),
+    ((0, "a: 3 passed, 0 failed\nb: 4 passed, 0 failed\n", None), (7, 0, 0)),
+    ((1, "3 passed, 2 failed\n", None), (3, 2, 0)),
+    ((0, "3 passed, 2 failed\n", None), (3, 2, 0)),
+    ((1, "3 passed, 0 failed\n", None), (3, 1, 0)),
+    ((0, "0 passed, 0 failed\n", None), (0, 1, 0)),
+    ((0, "compiled\n", None), (1, 0, 0)),
+    ((2, "error\n", None), (0, 1, 0)),
+    ((-11, "3 passed, 0 failed\n", None), (3, 1, 0)),
+    ((0, "3 passed, 0 failed\n", 60), (3, 1, 0)),
+    ((77, "SKIP: no such device\n", None), (0, 0, 1)),
+    ((0, "SKIP: no such device\n", None), (0, 0, 1)),
+    ((77, "", None), (0, 1, 0)),
+    ((0, "5 passed, 1 skipped in 0.32s\n", None), (5, 0, 1)),
+    ((1, "=== 1 failed, 5 passed, 1 error in 61.32s (0:01:01) ===\n", None), (5, 2, 0)),
+    ((5, "no tests ran in 0.01s\n", None), (0, 1, 0)),
+    ((0, "    3 passed, 0 failed\n", None), (1, 0, 0)),
+]
+
+DOCUMENT = """
+<!-- block: expect: hello -->
+```sh
+echo hello
+```
+
+```sh
+exit 1
+```
+
+<!-- block: skip: needs a moon -->
+```sh
+exit 1
+```
+
+<!-- block: expect: absent -->
+```console
+$ echo shown
+shown
+```
+[here](other.md) [there](#anchor) [away](absent.md)
+"""
+
+
+def verdict_cases():
+    for arguments, wanted in VERDICTS:
+        found = tuple(CHECK.verdict_of(*arguments))[:3]
+        yield f"verdict of {arguments}", None if found == wanted else f"{found}, expected {wanted}"
+
+
+def layer_cases():
+    """A layer that hangs is ended at its limit together with what it started, and counts as failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = os.path.join(folder, "log")
+        layer = CHECK.Layer("hang", "", 1, set())
+        began = time.monotonic()
+        verdict, _ = CHECK.run_layer(layer, "sleep 60 & echo '2 passed, 0 failed'; wait", log)
+        good = (verdict.passed, verdict.failed) == (2, 1) and time.monotonic() - began < 50
+        yield "a hanging layer fails", None if good else str(verdict)
+        verdict, _ = CHECK.run_layer(layer, "exit 3", log)
+        yield "a failing layer fails", None if (verdict.passed, verdict.failed) == (0, 1) else str(verdict)
+
+
+def fuzz_cases():
+    found = (1, "ERROR: AddressSanitizer: heap-buffer-overflow")
+    for name, program, outcome, wanted in [
+            ("a canary that is caught passes", "fuzz_canary", found, True),
+            ("a canary that lives fails", "fuzz_canary", (0, "ok"), False),
+            ("a canary that only exits fails", "fuzz_canary", (2, "no such file"), False),
+            ("a finding fails", "fuzz_batch", found, False),
+            ("a hang fails", "fuzz_batch", (None, ""), False),
+            ("a clean target passes", "fuzz_batch", (0, "9 inputs"), True)]:
+        yield name, None if FUZZ.judged(program, outcome)[0] is wanted else "judged the other way"
+
+
+def block_cases():
+    with tempfile.TemporaryDirectory() as folder:
+        open(os.path.join(folder, "other.md"), "w", encoding="utf-8").close()
+        blocks = list(BLOCKS.blocks_of("x.md", DOCUMENT))
+        languages = [block.language for block in blocks]
+        yield "blocks are found", None if languages == ["sh", "sh", "sh", "console"] else str(languages)
+        dead = list(BLOCKS.broken_links(os.path.join(folder, "x.md"), DOCUMENT))
+        yield "a dead link is found", None if dead == ["absent.md"] else str(dead)
+        session = BLOCKS.Session(folder, dict(os.environ), folder)
+        results = [session.run(block) is None for block in blocks]
+        session.close()
+        yield "blocks fail and pass", None if results == [True, False, False, False] else str(results)
+
+
+def main():
+    passed = failed = 0
+    for cases in (verdict_cases, layer_cases, fuzz_cases, block_cases):
+        for name, wrong in cases():
+            passed, failed = passed + (wrong is None), failed + (wrong is not None)
+            if wrong is not None:
+                print(f"runner selftest: {name}: {wrong}")
+    print(f"runners: {passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See fake.h. store_* and request_* are defined here, so that the archives' own are never linked in.
+ */
+#include "fake.h"
+
+#include <format/batch.h>
+#include <stdlib.h>
+
+struct fake *fake;
+
+#define CLUSTER_ID "AAAAAAAAAAAAAAAAAAAAAA"
+#define LEADER_EPOCH 7
+
+/* --- io ----------------------------------------------------------------------------------------------------------- */
+
+static void io_submit_fake(struct io *io, struct io_op *op)
+{
+    assert_int_equal(op->code, IO_JOB_COMPUTE);
+    assert_true(fake->job_count < FAKE_OP_MAX);
+    fake->jobs[fake->job_count++] = op;
+}
+
+static uint64_t io_wall_fake(struct io *io)
+{
+    return fake->wall_ns;
+}
+
+static const struct io_ops io_ops_fake = {.submit = io_submit_fake, .wall = io_wall_fake};
+
+void fake_run_job(struct fake *f, uint32_t index)
+{
+    assert_true(index < f->job_count);
+    struct io_op *op = f->jobs[index];
+    memmove(&f->jobs[index], &f->jobs[index + 1], (f->job_count - index - 1) * sizeof f->jobs[0]);
+    f->job_count--;
+    op->result = op->job(NULL, op->job_arg);
+    op->code = IO_NONE;
+    op->done(op);
+}
+
+void fake_advance_ms(struct fake *f, uint64_t ms)
+{
+    f->io.now_ns += ms * 1000000u;
+    f->wall_ns += ms * 1000000u;
+    io_timer_run(&f->io);
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+void fake_begin(struct fake *f)
+{
+    memset(f, 0, sizeof *f);
+    fake = f;
+    f->io.ops = &io_ops_fake;
+    f->io.now_ns = 1000000000u;
+    f->wall_ns = 1700000000000000000u;
+    assert_int_equal(el_buddy_init(&f->buddy, 256u << 20, NULL), 0);
+    assert_int_equal(metrics_create(&f->metrics), 0);
+    f->node.id = 1;
+    f->node.host = "broker.example";
+    f->node.port = 9092;
+    f->node.fetch_len_max = EL_FETCH_LEN_MAX;
+    f->node.auto_create = true;
+    f->node.partition_count = 3;
+    topic_config_init(&f->node.topic_defaults);
+    f->node.config = &f->cfg;
+    assert_int_equal(api_init(&f->api, (struct store_shard *)f, &f->node), 0);
+}
+
+void fake_end(struct fake *f)
+{
+    assert_int_equal(f->watch_count, 0);
+    assert_int_equal(f->read_release_count, f->read_count);
+    assert_int_equal(f->job_count, 0);
+    assert_int_equal(f->io.timer_count, 0);
+    api_destroy(&f->api);
+    assert_int_equal(f->buddy.used, 0);
+    io_timer_free(&f->io);
+    metrics_destroy(f->metrics);
+    el_buddy_destroy(&f->buddy);
+    for (uint32_t i = 0; i < f->topic_count; i++) {
+        free(f->topics[i].shard_of);
+    }
+}
+
+struct topic *fake_add_topic(struct fake *f, const char *name, int32_t partitions)
+{
+    struct topic *topic = &f->topics[f->topic_count++];
+    memset(topic, 0, sizeof *topic);
+    memset(topic->id.bytes, (int)f->topic_count, sizeof topic->id.bytes);
+    snprintf(topic->name, sizeof topic->name, "%s", name);
+    topic->name_len = (uint16_t)strlen(name);
+    topic->partition_count = partitions;
+    topic->internal = strncmp(name, "__", 2) == 0;
+    topic->shard_of = calloc((size_t)partitions, sizeof *topic->shard_of);
+    topic_config_init(&topic->config);
+    return topic;
+}
+
+int64_t fake_metric(struct fake *f, enum metric_id id)
+{
+    return metrics_get(f->metrics, id);
+}
+
+/* --- requests ----------------------------------------------------------------------------------------------------- */
+
+struct fake_request *fake_request_bytes(struct fake *f, int api_key, int version, const void *body, size_t len)
+{
+    struct fake_request *r = calloc(1, sizeof *r);
+    r->frame = malloc(len + 1);
+    memcpy(r->frame, body, len);
+    r->conn_id = 1;
+    r->request = (struct request){
+        .magic = REQUEST_MAGIC,
+        .api = el_api_find(api_key),
+        .api_key = (int16_t)api_key,
+        .api_version = (int16_t)version,
+        .body = {r->frame, len},
+        .received_ns = f->io.now_ns,
+    };
+    el_list_init(&r->request.link);
+    el_arena_init(&r->request.arena, &f->buddy, 0);
+    el_arena_init(&r->reply_arena, NULL, 0);
+    return r;
+}
+
+struct fake_request *fake_request(struct fake *f, int api_key, int version, const void *message)
+{
+    const struct el_api *row = el_api_find(api_key);
+    assert_non_null(row);
+    struct el_schema_size size;
+    el_api_measure(row, EL_SIDE_REQUEST, version, message, SIZE_MAX, &size);
+    uint8_t *body = malloc(size.len + 1);
+    struct el_writer writer;
+    el_writer_init(&writer, body, size.len);
+    assert_int_equal(el_api_encode(row, EL_SIDE_REQUEST, version, message, &writer, NULL), 0);
+    struct fake_request *r = fake_request_bytes(f, api_key, version, body, size.len);
+    free(body);
+    return r;
+}
+
+void fake_dispatch(struct fake *f, struct fake_request *r)
+{
+    api_dispatch(&f->api, &r->request);
+}
+
+void fake_response(struct fake_request *r, void *out)
+{
+    if (r->outcome != FAKE_REPLIED) {
+        fail_msg("no answer: outcome %d, %s", r->outcome, r->reason);
+    }
+    struct el_reader reader;
+    el_reader_init(&reader, r->reply, r->reply_len);
+    assert_int_equal(el_api_decode(el_api_find(r->request.api_key), EL_SIDE_RESPONSE, r->request.api_version, &reader,
+                                   &r->reply_arena, out),
+                     0);
+}
+
+void fake_free(struct fake_request *r)
+{
+    assert_int_not_equal(r->outcome, FAKE_OPEN);
+    if (r->held) {
+        assert_true(r->unheld);
+    }
+    assert_true(el_list_empty(&r->request.link));
+    el_arena_reset(&r->request.arena);
+    el_arena_reset(&r->reply_arena);
+    free(r->frame);
+    free(r->reply);
+    free(r);
+}
+
+static struct fake_request *of(struct request *request)
+{
+    return EL_CONTAINER(request, struct fake_request, request);
+}
+
+static void end(struct request *request, enum fake_outcome outcome)
+{
+    assert_int_equal(of(request)->outcome, FAKE_OPEN);
+    of(request)->outcome = outcome;
+}
+
+void request_reply(struct request *request, const struct el_schema *schema, const void *response)
+{
+    request_reply_release(request, schema, response, NULL);
+}
+
+void request_reply_release(struct request *request, const struct el_schema *schema, const void *response,
+                           request_fn release)
+{
+    end(request, FAKE_REPLIED);
+    const struct el_api *row = el_api_find(request->api_key);
+    assert_ptr_equal(row->schema[EL_SIDE_RESPONSE], schema);
+    fake->replies++;
+    struct el_schema_size size;
+    el_api_measure(row, EL_SIDE_RESPONSE, request->api_version, response, SIZE_MAX, &size);
+    struct fake_request *r = of(request);
+    r->reply = malloc(size.len + 1);
+    r->reply_len = size.len;
+    struct el_writer writer;
+    el_writer_init(&writer, r->reply, size.len);
+    assert_int_equal(el_api_encode(row, EL_SIDE_RESPONSE, request->api_version, response, &writer, NULL), 0);
+    if (release != NULL && !r->held) {
+        release(request);
+    } else {
+        r->release = release;
+    }
+}
+
+void request_end_silent(struct request *request)
+{
+    end(request, FAKE_SILENT);
+}
+
+void request_refuse(struct request *request, const char *reason)
+{
+    fake->refusals++;
+    request_close(request, reason);
+}
+
+void request_close(struct request *request, const char *reason)
+{
+    end(request, FAKE_REFUSED);
+    snprintf(of(request)->reason, sizeof of(request)->reason, "%s", reason);
+}
+
+void request_hold(struct request *request)
+{
+    assert_int_equal(of(request)->outcome, FAKE_OPEN);
+    of(request)->held = true;
+}
+
+void request_unhold(struct request *request)
+{
+    assert_true(of(request)->held);
+    assert_false(of(request)->unheld);
+    assert_int_not_equal(of(request)->outcome, FAKE_OPEN);
+    of(request)->unheld = true;
+    if (of(request)->release != NULL) {
+        of(request)->release(request);
+    }
+}
+
+uint64_t request_conn_id(const struct request *request)
+{
+    return EL_CONTAINER(request, struct fake_request, request)->conn_id;
+}
+
+const char *request_peer(const struct request *request)
+{
+    return "127.0.0.1:1";
+}
+
+/* --- storage ------------------------------------------------------------------------------------------------------ */
+
+const char *store_cluster_id(const struct store *store)
+{
+    return CLUSTER_ID;
+}
+
+int32_t store_leader_epoch(const struct store *store)
+{
+    return LEADER_EPOCH;
+}
+
+struct io *store_shard_io(struct store_shard *shard)
+{
+    return &fake->io;
+}
+
+struct el_buddy *store_shard_buddy(struct store_shard *shard)
+{
+    return &fake->buddy;
+}
+
+struct metrics *store_shard_metrics(struct store_shard *shard)
+{
+    return fake->metrics;
+}
+
+struct store *store_shard_store(struct store_shard *shard)
+{
+    return NULL;
+}
+
+const struct topic *store_topic_by_name(struct store_shard *shard, struct el_slice name)
+{
+    for (uint32_t i = 0; i < fake->topic_count; i++) {
+        if (el_slice_eq(name, el_slice_str(fake->topics[i].name))) {
+            return &fake->topics[i];
+        }
+    }
+    return NULL;
+}
+
+const struct topic *store_topic_by_id(struct store_shard *shard, const struct el_uuid *id)
+{
+    for (uint32_t i = 0; i < fake->topic_count; i++) {
+        if (el_uuid_eq(id, &fake->topics[i].id)) {
+            return &fake->topics[i];
+        }
+    }
+    return NULL;
+}
+
+uint32_t store_topic_count(struct store_shard *shard)
+{
+    return fake->topic_count;
+}
+
+const struct topic *store_topic_at(struct store_shard *shard, uint32_t index)
+{
+    return &fake->topics[index];
+}
+
+static void finish(struct store_op *op)
+{
+    if (fake->defer) {
+        assert_true(fake->op_count < FAKE_OP_MAX);
+        fake->ops[fake->op_count++] = op;
+    } else {
+        op->done(op);
+    }
+}
+
+void fake_run_op(struct fake *f)
+{
+    assert_true(f->op_count > 0);
+    struct store_op *op = f->ops[0];
+    memmove(&f->ops[0], &f->ops[1], --f->op_count * sizeof f->ops[0]);
+    op->done(op);
+}
+
+void store_append(struct store_shard *shard, struct append_op *op)
+{
+    assert_true(fake->append_count < FAKE_OP_MAX);
+    op->base_offset = (int64_t)fake->append_count * 100;
+    op->log_start_offset = 0;
+    op->append_time_ms = -1;
+    op->base.error = fake->append_error;
+    fake->appends[fake->append_count++] = op;
+    finish(&op->base);
+}
+
+/* The batches from the one that holds the offset on, as many as fit. */
+static void read_data(struct read_op *op)
+{
+    const struct fake_partition *p = &fake->partition;
+    struct el_batch_info info;
+    uint32_t start = UINT32_MAX, end_pos = 0;
+    for (uint32_t pos = 0; pos < p->data_len; pos += info.len) {
+        assert_int_equal(el_batch_header(p->data + pos, p->data_len - pos, &info), 0);
+        int64_t last = info.base_offset + info.last_offset_delta;
+        if (last < op->offset || last >= p->high_watermark) {
+            continue;
+        }
+        uint32_t len_with = start == UINT32_MAX ? info.len : pos + info.len - start;
+        if (len_with > op->max_bytes && !(start == UINT32_MAX && op->at_least_one)) {
+            break;
+        }
+        start = start == UINT32_MAX ? pos : start;
+        end_pos = pos + info.len;
+        op->next_offset = last + 1;
+    }
+    if (start != UINT32_MAX) {
+        op->data_len = end_pos - start;
+        op->data = el_buddy_alloc(&fake->buddy, op->data_len);
+        memcpy(op->data, p->data + start, op->data_len);
+    }
+}
+
+void store_read(struct store_shard *shard, struct read_op *op)
+{
+    fake->read_count++;
+    op->base.error = 0;
+    op->diverging_epoch = -1;
+    op->next_offset = op->offset;
+    const struct topic *topic = store_topic_by_id(shard, &op->topic_id);
+    if (topic == NULL) {
+        op->base.error = EVLOG_ERR_UNKNOWN_TOPIC;
+    } else if (op->current_leader_epoch >= 0 && op->current_leader_epoch != LEADER_EPOCH) {
+        op->base.error = op->current_leader_epoch < LEADER_EPOCH ? EVLOG_ERR_FENCED_EPOCH : EVLOG_ERR_UNKNOWN_EPOCH;
+    } else if (op->offset < 0 || op->offset > fake->partition.high_watermark) {
+        op->base.error = EVLOG_ERR_OFFSET_RANGE;
+    } else {
+        op->high_watermark = op->partition == 0 ? fake->partition.high_watermark : 0;
+        op->log_start_offset = 0;
+        if (op->partition == 0) {
+            read_data(op);
+        }
+    }
+    finish(&op->base);
+}
+
+void store_read_release(struct read_op *op)
+{
+    fake->read_release_count++;
+    el_buddy_free(&fake->buddy, op->data);
+    op->data = NULL;
+}
+
+void store_watch(struct store_shard *shard, struct watch_op *op)
+{
+    assert_true(fake->watch_count < FAKE_OP_MAX);
+    fake->watches[fake->watch_count++] = op;
+}
+
+void fake_fire(struct fake *f, uint32_t index, int error)
+{
+    assert_true(index < f->watch_count);
+    struct watch_op *op = f->watches[index];
+    memmove(&f->watches[index], &f->watches[index + 1], (f->watch_count - index - 1) * sizeof f->watches[0]);
+    f->watch_count--;
+    op->base.error = error;
+    op->base.done(&op->base);
+}
+
+void store_watch_cancel(struct watch_op *op)
+{
+    fake->cancel_count++;
+    if (fake->defer_cancel) {
+        return;
+    }
+    for (uint32_t i = 0; i < fake->watch_count; i++) {
+        if (fake->watches[i] == op) {
+            fake_fire(fake, i, EVLOG_ERR_CLOSED);
+            return;
+        }
+    }
+    fail_msg("a watch is cancelled that is not under way");
+}
+
+void store_lookup(struct store_shard *shard, struct lookup_op *op)
+{
+    op->offset = op->timestamp == -2 ? 0 : fake->partition.high_watermark;
+    op->found_timestamp = -1;
+    op->leader_epoch = LEADER_EPOCH;
+    finish(&op->base);
+}
+
+void store_epoch_end(struct store_shard *shard, struct epoch_op *op)
+{
+    op->epoch = op->asked_epoch;
+    op->end_offset = fake->partition.high_watermark;
+    finish(&op->base);
+}
+
+void store_trim(struct store_shard *shard, struct trim_op *op)
+{
+    op->log_start_offset = op->offset == -1 ? fake->partition.high_watermark : op->offset;
+    finish(&op->base);
+}
+
+void store_cut(struct store_shard *shard, struct cut_op *op)
+{
+    op->time_ns = op->time_ns == 0 ? fake->wall_ns : op->time_ns;
+    op->base.error = op->time_ns > fake->wall_ns ? EVLOG_ERR_ARGUMENT : 0;
+    for (uint32_t i = 0; i < op->result_count; i++) {
+        op->results[i].end_offset = fake->partition.high_watermark;
+    }
+    finish(&op->base);
+}
+
+void store_producer_id(struct store_shard *shard, struct producer_id_op *op)
+{
+    op->producer_id = 4000;
+    finish(&op->base);
+}
+
+void store_topic_change(struct store_shard *shard, struct topic_op *op)
+{
+    assert_true(fake->change_count < FAKE_OP_MAX);
+    fake->changes[fake->change_count++] = op;
+    op->base.error = fake->change_error;
+    if (op->base.error == 0 && op->verb == TOPIC_CREATE && !op->validate_only) {
+        char name[EL_TOPIC_NAME_MAX + 1];
+        snprintf(name, sizeof name, "%.*s", (int)op->name.len, (const char *)op->name.data);
+        op->id = fake_add_topic(fake, name, op->partition_count)->id;
+    }
+    finish(&op->base);
+}

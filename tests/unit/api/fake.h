@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The handlers without disk and network: a storage engine of a few arrays and a net that keeps the last answer. Both
+ * stand in for the symbols of store.h and request.h, so that a test sees every call and decides when an operation ends.
+ */
+#ifndef EL_TEST_API_FAKE_H
+#define EL_TEST_API_FAKE_H
+
+#include <api/api.h>
+#include <core/alloc.h>
+#include <core/hash.h>
+#include <format/batch.h>
+#include <test.h>
+
+#define FAKE_TOPIC_MAX 8
+#define FAKE_OP_MAX 64
+
+/* How a request ended. */
+enum fake_outcome { FAKE_OPEN, FAKE_REPLIED, FAKE_SILENT, FAKE_REFUSED };
+
+struct fake_partition {
+    uint8_t *data; /* what reads return from offset 0 on; owned by the test */
+    uint32_t data_len;
+    int64_t high_watermark; /* of whole partition */
+};
+
+struct fake_request {
+    struct request request;
+    uint64_t conn_id;
+    enum fake_outcome outcome;
+    bool held;
+    bool unheld;
+    uint8_t *frame; /* request body, heap */
+    uint8_t *reply; /* answer body, heap */
+    size_t reply_len;
+    char reason[256];
+    struct el_arena reply_arena;
+    request_fn release;     /* waits for the end of the hold */
+};
+
+struct fake {
+    struct api api;
+    struct api_node node;
+    struct config cfg;
+    struct io io;
+    struct io_timer *timer_room[FAKE_OP_MAX];
+    struct el_buddy buddy;
+    struct metrics *metrics;
+    struct topic topics[FAKE_TOPIC_MAX];
+    uint32_t topic_count;
+    struct fake_partition partition; /* partition 0 of every topic reads from it */
+    uint64_t wall_ns;
+    bool defer; /* operations wait in ops until fake_run_op() */
+    struct store_op *ops[FAKE_OP_MAX];
+    uint32_t op_count;
+    struct append_op *appends[FAKE_OP_MAX]; /* in order of submission */
+    uint32_t append_count;
+    int append_error;                      /* what appends end with */
+    struct watch_op *watches[FAKE_OP_MAX]; /* under way */
+    uint32_t watch_count;
+    bool defer_cancel;                     /* cancelled watches end by fake_fire() only */
+    uint32_t cancel_count;
+    uint32_t read_count;
+    uint32_t read_release_count;
+    struct io_op *jobs[FAKE_OP_MAX]; /* compute jobs waiting for fake_run_job() */
+    uint32_t job_count;
+    struct topic_op *changes[FAKE_OP_MAX];
+    uint32_t change_count;
+    int change_error;
+    uint32_t refusals; /* request_refuse() */
+    uint32_t replies;
+};
+
+extern struct fake *fake; /* the one in use */
+
+void fake_begin(struct fake *f);
+void fake_end(struct fake *f);
+struct topic *fake_add_topic(struct fake *f, const char *name, int32_t partitions);
+
+/* A request of an API with this message, encoded as a client would. */
+struct fake_request *fake_request(struct fake *f, int api_key, int version, const void *message);
+/* The same from raw body bytes. */
+struct fake_request *fake_request_bytes(struct fake *f, int api_key, int version, const void *body, size_t len);
+void fake_dispatch(struct fake *f, struct fake_request *r);
+/* Decode the answer into out; asserts that there is one. Valid until fake_free(). */
+void fake_response(struct fake_request *r, void *out);
+void fake_free(struct fake_request *r);
+
+/* End the oldest deferred operation. */
+void fake_run_op(struct fake *f);
+/* Run the compute job at index. */
+void fake_run_job(struct fake *f, uint32_t index);
+/* A watch fires, with 0 or an error. */
+void fake_fire(struct fake *f, uint32_t index, int error);
+/* Move the clock and run the timers that are due. */
+void fake_advance_ms(struct fake *f, uint64_t ms);
+int64_t fake_metric(struct fake *f, enum metric_id id);
+
+#endif

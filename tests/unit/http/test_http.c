@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Goal: the HTTP port answers its four pages, refuses everything else in a form that programs read, and survives
+ * clients that misbehave. Method: a listener on a port of the kernel's choice, spoken to through a raw socket.
+ */
+#include <http/http.h>
+
+#include "../../lib/test.h"
+
+#include <core/alloc.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DEADLINE_S 20
+
+/* What the callbacks say; set before the request that asks for it. */
+static struct {
+    _Atomic int render_result;
+    const char *_Atomic not_ready;
+} says;
+
+static int on_render(void *arg, char **text, size_t *len)
+{
+    assert_ptr_equal(arg, &says);
+    int result = says.render_result;
+    if (result != 0) {
+        return result;
+    }
+    *text = el_strdup("evlog_test 1\n");
+    *len = 13;
+    return 0;
+}
+
+static bool on_ready(void *arg, char *reason, size_t reason_max)
+{
+    assert_ptr_equal(arg, &says);
+    const char *not_ready = says.not_ready;
+    if (not_ready != NULL) {
+        snprintf(reason, reason_max, "%s", not_ready);
+    }
+    return not_ready == NULL;
+}
+
+static struct http *start(uint16_t *port)
+{
+    const struct http_config cfg = {.host = "127.0.0.1", .render_metrics = on_render, .ready = on_ready, .arg = &says};
+    struct http *http = NULL;
+    struct el_error err = {.code = 0};
+    says.render_result = 0;
+    says.not_ready = NULL;
+    *port = 0;
+    if (http_start(&cfg, &http, port, &err) != 0) {
+        fail_msg("%s", err.text);
+    }
+    assert_true(*port != 0);
+    return http;
+}
+
+static int connect_to(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct timeval deadline = {.tv_sec = DEADLINE_S};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+/* Send a request and read until the other side closes. Static storage. */
+static const char *ask(uint16_t port, const void *request, size_t request_len)
+{
+    static char answer[65536];
+    size_t used = 0;
+    int fd = connect_to(port);
+    assert_int_equal(send(fd, request, request_len, MSG_NOSIGNAL), (ssize_t)request_len);
+    for (;;) {
+        ssize_t n = recv(fd, answer + used, sizeof answer - 1 - used, 0);
+        if (n <= 0) {
+            break;
+        }
+        used += (size_t)n;
+    }
+    answer[used] = 0;
+    close(fd);
+    return answer;
+}
+
+/* Send what the listener may not want to hear to its end, and hang up. */
+static void send_and_leave(uint16_t port, const void *bytes, size_t len)
+{
+    int fd = connect_to(port);
+    ssize_t sent = send(fd, bytes, len, MSG_NOSIGNAL);
+    assert_true(sent > 0 || sent == -1);
+    close(fd);
+}
+
+static const char *ask_line(uint16_t port, const char *line)
+{
+    char request[1024];
+    int len = snprintf(request, sizeof request, "%s HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n", line);
+    return ask(port, request, (size_t)len);
+}
+
+static void assert_holds(const char *answer, const char *text)
+{
+    if (strstr(answer, text) == NULL) {
+        fail_msg("no \"%s\" in:\n%s", text, answer);
+    }
+}
+
+TEST(http, unknown_paths_are_problems)
+{
+    uint16_t port;
+    struct http *http = start(&port);
+    const char *answer = ask_line(port, "GET /nothing");
+    assert_holds(answer, "HTTP/1.1 404 ");
+    assert_holds(answer, "Content-Type: application/problem+json\r\n");
+    assert_holds(answer, "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
+                         "\"detail\":\"there is nothing at /nothing\"}");
+    assert_holds(ask_line(port, "GET /metrics/"), " 404 ");
+    assert_holds(ask_line(port, "GET /METRICS"), " 404 ");
+    assert_holds(ask_line(port, "GET /"), " 404 ");
+    assert_holds(ask_line(port, "POST /nothing"), " 404 ");
+    http_stop(http);
+}
+
+TEST(http, hostile_paths_cannot_leave_their_string)
+{
+    uint16_t port;
+    struct http *http = start(&port);
+    const char *answer = ask_line(port, "GET /%22%2C%22x%22%3A%22%0d%0aSet-Cookie:a");
+    assert_holds(answer, " 404 ");
+    assert_holds(answer, "/\\\",\\\"x\\\":\\\"");
+    assert_null(strstr(answer, "\nSet-Cookie"));
+    assert_holds(ask_line(port, "GET /%ff%fe"), "\"status\":404}");
+    http_stop(http);
+}
+
+TEST(http, other_methods_are_refused_with_what_is_allowed)
+{
+    static const char *const lines[] = {"POST /metrics",        "PUT /health/ready", "DELETE /version",
+                                        "OPTIONS /health/live", "get /metrics",      "BREW /metrics"};
+    uint16_t port;
+    struct http *http = start(&port);
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        const char *answer = ask_line(port, lines[i]);
+        assert_holds(answer, "HTTP/1.1 405 ");
+        assert_holds(answer, "Allow: GET, HEAD\r\n");
+        assert_holds(answer, "\"status\":405");
+    }
+    http_stop(http);
+}
+
+TEST(http, a_body_is_read_and_refused)
+{
+    static const char request[] =
+        "POST /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
+    uint16_t port;
+    struct http *http = start(&port);
+    assert_holds(ask(port, request, sizeof request - 1), " 405 ");
+    http_stop(http);
+}
+
+TEST(http, garbage_and_huge_headers_do_no_harm)
+{
+    uint16_t port;
+    struct http *http = start(&port);
+    size_t len = 200000;
+    char *huge = malloc(len);
+    assert_non_null(huge);
+    memset(huge, 'a', len);
+    memcpy(huge, "GET /metrics HTTP/1.1\r\nX: ", 26);
+    send_and_leave(port, huge, len);
+    free(huge);
+    send_and_leave(port, "\0\1\2\3\r\n\r\n", 8);
+    send_and_leave(port, "GET\r\n\r\n", 7);
+    send_and_leave(port, "GET /metrics HTTP/1.1\r\nHost: te", 32);
+    assert_holds(ask_line(port, "GET /health/live"), " 200 ");
+    http_stop(http);
+}
+
+TEST(http, a_port_in_use_is_refused_with_a_way_out)
+{
+    uint16_t port, second_port = 0;
+    struct http *http = start(&port), *second = NULL;
+    struct el_error err = {.code = 0};
+    const struct http_config cfg = {
+        .host = "127.0.0.1", .port = port, .render_metrics = on_render, .ready = on_ready, .arg = &says};
+    assert_true(http_start(&cfg, &second, &second_port, &err) < 0);
+    assert_holds(err.text, "--http=off");
+    assert_null(second);
+    http_stop(http);
+    assert_int_equal(http_start(&cfg, &second, &second_port, &err), 0);
+    assert_int_equal(second_port, port);
+    http_stop(second);
+    http_stop(NULL);
+}
+
+TEST(http, an_unknown_host_is_refused)
+{
+    const struct http_config cfg = {
+        .host = "256.256.256.256", .render_metrics = on_render, .ready = on_ready, .arg = &says};
+    struct http *http = NULL;
+    struct el_error err = {.code = 0};
+    uint16_t port = 0;
+    assert_int_equal(http_start(&cfg, &http, &port, &err), EVLOG_ERR_ARGUMENT);
+    assert_holds(err.text, "http address 256.256.256.256");
+}
+
+TEST(http, not_ready_is_503_with_the_reason)
+{
+    uint16_t port;
+    struct http *http = start(&port);
+    says.not_ready = "shard 1 is read-only: \"disk\" failed";
+    const char *answer = ask_line(port, "GET /health/ready");
+    assert_holds(answer, "HTTP/1.1 503 ");
+    assert_holds(answer, "\"detail\":\"shard 1 is read-only: \\\"disk\\\" failed\"");
+    assert_holds(ask_line(port, "GET /health/live"), " 200 ");
+    says.not_ready = NULL;
+    assert_holds(ask_line(port, "GET /health/ready"), "{\"status\":\"ready\"}");
+    http_stop(http);
+}
+
+TEST(http, a_page_that_fails_is_500)
+{
+    uint16_t port;
+    struct http *http = start(&port);
+    says.render_result = EVLOG_ERR_NO_MEMORY;
+    const char *answer = ask_line(port, "GET /metrics");
+    assert_holds(answer, "HTTP/1.1 500 ");
+    assert_holds(answer, "out of memory budget");
+    http_stop(http);
+}
+
+TEST(http, pages_are_served)
+{
+    uint16_t port;
+    struct http *http = start(&port);
+    const char *answer = ask_line(port, "GET /metrics");
+    assert_holds(answer, "HTTP/1.1 200 ");
+    assert_holds(answer, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n");
+    assert_holds(answer, "Cache-Control: no-store\r\n");
+    assert_holds(answer, "\r\n\r\nevlog_test 1\n");
+    assert_holds(ask_line(port, "GET /metrics?x=1"), " 200 ");
+    assert_holds(ask_line(port, "GET /version"), "{\"name\":\"evlogd\",\"version\":\"" EVLOG_VERSION "\"}");
+    answer = ask_line(port, "HEAD /metrics");
+    assert_holds(answer, "Content-Length: 13\r\n");
+    assert_null(strstr(answer, "evlog_test"));
+    http_stop(http);
+}
+
+TEST(http, stop_does_not_wait_for_idle_clients)
+{
+    uint16_t port;
+    char byte;
+    struct http *http = start(&port);
+    int fd = connect_to(port);
+    http_stop(http);
+    assert_true(recv(fd, &byte, 1, 0) <= 0);
+    close(fd);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What every command of evlog shares: options, errors with codes and remedies, the client, output.
+ *
+ * Data goes to stdout, talk to stderr. A command returns an exit code (enum cli_exit), never a library code.
+ */
+#ifndef EVLOG_TOOLS_CLI_H
+#define EVLOG_TOOLS_CLI_H
+
+#include <core/json_writer.h>
+#include <evlog/evlog.h>
+#include <stdio.h>
+
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_UNREACHABLE = 3,
+    CLI_DENIED = 4,
+    CLI_NOT_FOUND = 5,
+    CLI_CONFLICT = 6,
+    CLI_PARTIAL = 7,
+    CLI_INTEGRITY = 8,
+    CLI_INTERRUPTED = 130,
+};
+
+/* The tool's own error numbers; those of the library are 1000 - code (EVL-1036 is EVLOG_ERR_UNREACHABLE). */
+enum cli_error_number {
+#define CLI_ERROR(name, number, exit_code, text, remedy) CLI_ERR_##name = (number),
+#include "cli_error.def"
+#undef CLI_ERROR
+};
+
+struct cli_list {
+    const char **items;
+    size_t count;
+};
+
+enum cli_kind {
+    CLI_FLAG,     /* bool */
+    CLI_TEXT,     /* const char * */
+    CLI_INT,      /* int64_t */
+    CLI_TIME,     /* int64_t, ns since 1970 */
+    CLI_DURATION, /* int64_t, ms */
+    CLI_LIST,     /* struct cli_list; may be given again */
+};
+
+struct cli_option {
+    const char *name;       /* without the dashes */
+    char letter;            /* 0: none */
+    enum cli_kind kind;
+    void *target;
+    const char *value_name; /* in the help, NULL for flags */
+    const char *help;
+};
+
+struct cli;
+
+struct cli_command {
+    const char *name;        /* "produce", or "topics create" */
+    const char *arguments;   /* "TOPIC [VALUE...]" */
+    const char *summary;     /* one line */
+    const char *detail;      /* more of it, or NULL */
+    int (*run)(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+};
+
+/* Everything given for all commands. */
+struct cli {
+    const char *program;            /* argv[0] */
+    const char *bootstrap;
+    const char *context;
+    const char *config;
+    struct cli_list settings;       /* KEY=VALUE */
+    int64_t timeout_ms;             /* -1: the default */
+    bool json;
+    bool plain;
+    bool quiet;
+    bool verbose;
+    bool no_color;
+    bool no_input;
+    int64_t now_ns;                 /* since 1970, read once at the start */
+    struct evlog_client *client;    /* once cli_connect() has succeeded */
+};
+
+/* What cli_parse() leaves over. */
+struct cli_words {
+    char **items;
+    int count;
+};
+
+#define CLI_PARSED (-1) /* of cli_parse(): go on */
+
+/* --- cli_args.c --- */
+
+/* Read options, those of all commands and the command's own, wherever they stand among the words.
+ *
+ * options   [option_count]; targets hold their defaults
+ * word_min, word_max  words that must and may be left over; -1: any number
+ * returns   CLI_PARSED | CLI_OK help was printed | CLI_USAGE a mistake was told
+ */
+struct cli_grammar {
+    const struct cli_option *options;
+    size_t option_count;
+    int word_min;
+    int word_max;
+};
+int cli_parse(struct cli *cli, const struct cli_command *command, const struct cli_grammar *grammar, int argc,
+              char **argv, struct cli_words *words);
+/* Forget what lists hold. */
+void cli_list_free(struct cli_list *list);
+
+/* --- cli_error.c --- */
+
+/* Tell an error of the tool: EVL-<number>, the sentence, the usual remedy. returns its exit code */
+int cli_error(const struct cli *cli, enum cli_error_number number, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same with a remedy of its own. */
+struct cli_remedy {
+    enum cli_error_number number;
+    const char *remedy;
+};
+int cli_error_remedy(const struct cli *cli, struct cli_remedy remedy, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Tell a failure of the library. returns its exit code */
+int cli_failure(const struct cli *cli, const struct evlog_failure *failure);
+int cli_exit_of(const struct evlog_failure *failure);
+/* Talk: to stderr unless -q. */
+void cli_say(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What is known about "EVL-1036" or "1036"; false when nothing is. */
+bool cli_explain(const char *code, FILE *out, bool json);
+
+/* --- cli_client.c --- */
+
+/* Open the client from flags, environment, files, and ask the broker for a sign of life. returns CLI_OK | exit code */
+int cli_connect(struct cli *cli);
+/* Settings by precedence: flag over environment over file over context over default. */
+int cli_settings(const struct cli *cli, struct evlog_settings **settings);
+void cli_close(struct cli *cli);
+
+/* --- cli_output.c --- */
+
+extern volatile int cli_interrupted; /* a signal has asked to stop */
+/* Write a line that stands in buffer to stdout and empty it. returns CLI_OK | CLI_FAILED told */
+int cli_put(const struct cli *cli, struct el_buffer *line);
+/* Members of an event as replay and consume print them: bytes as text where they are, else NAME_base64. */
+void cli_json_bytes(struct el_json_writer *w, const char *name, struct evlog_bytes bytes);
+/* "data" when it is JSON (line breaks outside strings become blanks), else "data_base64"; null when it is null. */
+void cli_json_data(struct el_json_writer *w, struct evlog_bytes data);
+/* A time as RFC 3339, null when it is unknown (below 0). digits: of the fraction */
+void cli_json_time(struct el_json_writer *w, const char *name, int64_t ns, int digits);
+int64_t cli_event_ns(int64_t timestamp_ms);
+/* A bar on a terminal, nothing elsewhere; total 0: only a count. */
+void cli_progress(const struct cli *cli, const char *what, uint64_t done, uint64_t total);
+void cli_progress_end(const struct cli *cli);
+
+/* --- cli_demo.c --- */
+
+/* The history that "up --demo" publishes: gzip-compressed lines. */
+extern const unsigned char cli_demo_history[];
+extern const unsigned char cli_demo_history_end[];
+
+/* --- commands.c --- */
+
+/* All commands, NULL-terminated by name. */
+extern const struct cli_command cli_commands[];
+int cli_run(struct cli *cli, int argc, char **argv);
+
+int cmd_up(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_down(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_produce(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_consume(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_tail(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_topics_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_topics_create(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_topics_describe(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_topics_alter(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_topics_rm(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_replay(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_config_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_config_print(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_inspect(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_version(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_explain(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_help(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+void cli_help_command(const struct cli_command *command, const struct cli_grammar *grammar, FILE *out);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The client of a command: settings by precedence, and a first sign of life, so that an absent server is told at once and
+ * not after the patience of a long-running service.
+ *
+ * Flag over environment (EVLOG_BOOTSTRAP__SERVERS) over --config FILE over --context NAME over default.
+ */
+#include "cli.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SETTING_NAME_MAX 128
+#define PATH_LEN_MAX 4096
+
+static int told(const struct cli *cli, const struct evlog_failure *failure)
+{
+    return cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_SETTING, failure->hint}, "%s", failure->text);
+}
+
+static int load_context(const struct cli *cli, struct evlog_settings *settings)
+{
+    char path[PATH_LEN_MAX];
+    const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    if (strchr(cli->context, '/') != NULL) {
+        return cli_error(cli, CLI_ERR_SETTING, "a context is a name without slashes: %s", cli->context);
+    }
+    if (base != NULL && base[0] == '/') {
+        (void)snprintf(path, sizeof path, "%s/evlog/%s.conf", base, cli->context);
+    } else {
+        (void)snprintf(path, sizeof path, "%s/.config/evlog/%s.conf", home == NULL ? "" : home, cli->context);
+    }
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    return evlog_settings_load(settings, path, &failure) == 0 ? CLI_OK : told(cli, &failure);
+}
+
+/* "EVLOG_BOOTSTRAP__SERVERS" to "bootstrap.servers"; false for a variable that is not shaped like a setting. */
+static bool setting_of_variable(const char *variable, size_t len, char *key)
+{
+    static const char prefix[] = "EVLOG_";
+    size_t out = 0;
+    if (len <= sizeof prefix - 1 || len >= SETTING_NAME_MAX || strncmp(variable, prefix, sizeof prefix - 1) != 0) {
+        return false;
+    }
+    for (size_t i = sizeof prefix - 1; i < len; i++) {
+        bool twice = variable[i] == '_' && i + 1 < len && variable[i + 1] == '_';
+        key[out++] = variable[i] == '_' ? '.' : (char)tolower((unsigned char)variable[i]);
+        i += twice;
+    }
+    key[out] = '\0';
+    return true;
+}
+
+static int load_environment(const struct cli *cli, struct evlog_settings *settings)
+{
+    for (char **entry = environ; *entry != NULL; entry++) {
+        const char *equals = strchr(*entry, '=');
+        char key[SETTING_NAME_MAX];
+        if (equals == NULL || !setting_of_variable(*entry, (size_t)(equals - *entry), key) ||
+            evlog_settings_get(settings, key) == NULL) {
+            continue; /* not a client's setting: it may be the server's */
+        }
+        struct evlog_failure failure = EVLOG_FAILURE_INIT;
+        if (evlog_settings_set(settings, key, equals + 1, &failure) != 0) {
+            return told(cli, &failure);
+        }
+    }
+    return CLI_OK;
+}
+
+static int set_one(const struct cli *cli, struct evlog_settings *settings, const char *pair)
+{
+    char key[SETTING_NAME_MAX];
+    const char *equals = strchr(pair, '=');
+    if (equals == NULL || (size_t)(equals - pair) >= sizeof key) {
+        return cli_error(cli, CLI_ERR_SETTING, "-X takes KEY=VALUE, not %s", pair);
+    }
+    memcpy(key, pair, (size_t)(equals - pair));
+    key[equals - pair] = '\0';
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    return evlog_settings_set(settings, key, equals + 1, &failure) == 0 ? CLI_OK : told(cli, &failure);
+}
+
+static int load_flags(const struct cli *cli, struct evlog_settings *settings)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    char number[32];
+    int rc = 0;
+    if (cli->bootstrap != NULL) {
+        rc = evlog_settings_set(settings, "bootstrap.servers", cli->bootstrap, &failure);
+    }
+    if (rc == 0 && cli->timeout_ms >= 0) {
+        (void)snprintf(number, sizeof number, "%lld", (long long)cli->timeout_ms);
+        rc = evlog_settings_set(settings, "request.timeout.ms", number, &failure);
+        if (rc == 0) {
+            rc = evlog_settings_set(settings, "socket.connection.setup.timeout.ms", number, &failure);
+        }
+    }
+    if (rc != 0) {
+        return told(cli, &failure);
+    }
+    for (size_t i = 0; i < cli->settings.count; i++) {
+        rc = set_one(cli, settings, cli->settings.items[i]);
+        if (rc != CLI_OK) {
+            return rc;
+        }
+    }
+    return CLI_OK;
+}
+
+static int load_all(const struct cli *cli, struct evlog_settings *settings)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    (void)evlog_settings_set(settings, "client.id", "evlog-cli", NULL);
+    (void)evlog_settings_set(settings, "allow.auto.create.topics", "false", NULL);
+    int rc = cli->context == NULL ? CLI_OK : load_context(cli, settings);
+    if (rc == CLI_OK && cli->config != NULL && evlog_settings_load(settings, cli->config, &failure) != 0) {
+        rc = told(cli, &failure);
+    }
+    if (rc == CLI_OK) {
+        rc = load_environment(cli, settings);
+    }
+    return rc == CLI_OK ? load_flags(cli, settings) : rc;
+}
+
+int cli_settings(const struct cli *cli, struct evlog_settings **settings)
+{
+    struct evlog_settings *fresh;
+    if (evlog_settings_new(&fresh) != 0) {
+        return cli_error(cli, CLI_ERR_SETTING, "no memory");
+    }
+    int rc = load_all(cli, fresh);
+    if (rc != CLI_OK) {
+        evlog_settings_free(fresh);
+        return rc;
+    }
+    *settings = fresh;
+    return CLI_OK;
+}
+
+int cli_connect(struct cli *cli)
+{
+    struct evlog_settings *settings;
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    int rc = cli_settings(cli, &settings);
+    if (rc != CLI_OK) {
+        return rc;
+    }
+    rc = evlog_client_open(settings, &cli->client, &failure);
+    evlog_settings_free(settings);
+    if (rc != 0) {
+        return failure.code == EVLOG_ERR_INVALID_CONFIG ? told(cli, &failure) : cli_failure(cli, &failure);
+    }
+    rc = evlog_client_ping(cli->client, -1, &failure);
+    if (rc != 0) {
+        failure.code = failure.code == EVLOG_ERR_TIMED_OUT || failure.code == EVLOG_ERR_CLOSED ? EVLOG_ERR_UNREACHABLE
+                                                                                              : failure.code;
+        return cli_failure(cli, &failure);
+    }
+    return CLI_OK;
+}
+
+void cli_close(struct cli *cli)
+{
+    evlog_client_close(cli->client);
+    cli->client = NULL;
+    cli_list_free(&cli->settings);
+}

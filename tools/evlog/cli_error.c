@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Errors as people meet them: code, sentence, remedy. Two ranges of codes: EVL-1nnn is the library's EVLOG_ERR_ code
+ * -nnn, EVL-2nnn is in cli_error.def. With --json an error is one JSON object on stderr.
+ */
+#include "cli.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <wire/error_code.h>
+
+static const struct row {
+    const char *name;
+    int number;
+    int exit_code;
+    const char *text;
+    const char *remedy;
+} rows[] = {
+#define CLI_ERROR(name, number, exit_code, text, remedy) {#name, number, exit_code, text, remedy},
+#include "cli_error.def"
+#undef CLI_ERROR
+};
+
+static const struct row *row_of(int number)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].number == number) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_json(int number, const char *text, const char *remedy, bool in_doubt)
+{
+    char code[16];
+    struct el_buffer line = {0};
+    struct el_json_writer w;
+    (void)snprintf(code, sizeof code, "EVL-%04d", number);
+    el_json_writer_init(&w, &line);
+    el_json_begin_object(&w);
+    el_json_add_str(&w, "error", code);
+    el_json_add_str(&w, "text", text);
+    el_json_add_str(&w, "remedy", remedy);
+    if (in_doubt) {
+        el_json_add_bool(&w, "in_doubt", true);
+    }
+    el_json_end_object(&w);
+    if (el_json_writer_end(&w) == 0) {
+        (void)fprintf(stderr, "%.*s\n", (int)line.len, (const char *)line.data);
+    } else {
+        (void)fprintf(stderr, "{\"error\":\"%s\"}\n", code);
+    }
+    el_buffer_free(&line);
+}
+
+static void print_error(const struct cli *cli, int number, const char *text, const char *remedy, bool in_doubt)
+{
+    (void)fflush(stdout);
+    if (cli->json) {
+        print_json(number, text, remedy, in_doubt);
+        return;
+    }
+    (void)fprintf(stderr, "evlog: EVL-%04d: %s\n", number, text);
+    if (remedy != NULL && remedy[0] != '\0') {
+        (void)fprintf(stderr, "  remedy: %s\n", remedy);
+    }
+}
+
+static int error_v(const struct cli *cli, struct cli_remedy what, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
+static int error_v(const struct cli *cli, struct cli_remedy what, const char *format, va_list args)
+{
+    char text[1024];
+    const struct row *row = row_of(what.number);
+    (void)vsnprintf(text, sizeof text, format, args);
+    print_error(cli, what.number, text, what.remedy == NULL ? row->remedy : what.remedy, false);
+    return row->exit_code;
+}
+
+int cli_error(const struct cli *cli, enum cli_error_number number, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int rc = error_v(cli, (struct cli_remedy){number, NULL}, format, args);
+    va_end(args);
+    return rc;
+}
+
+int cli_error_remedy(const struct cli *cli, struct cli_remedy remedy, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int rc = error_v(cli, remedy, format, args);
+    va_end(args);
+    return rc;
+}
+
+static bool is_denied(int kafka_code)
+{
+    return kafka_code == EL_KAFKA_TOPIC_AUTHORIZATION_FAILED || kafka_code == EL_KAFKA_GROUP_AUTHORIZATION_FAILED ||
+           kafka_code == EL_KAFKA_CLUSTER_AUTHORIZATION_FAILED || kafka_code == EL_KAFKA_SASL_AUTHENTICATION_FAILED;
+}
+
+int cli_exit_of(const struct evlog_failure *failure)
+{
+    if (is_denied(failure->kafka_code)) {
+        return CLI_DENIED;
+    }
+    switch (failure->code) {
+    case EVLOG_OK:
+        return CLI_OK;
+    case EVLOG_ERR_UNREACHABLE:
+        return CLI_UNREACHABLE;
+    case EVLOG_ERR_UNKNOWN_TOPIC:
+    case EVLOG_ERR_UNKNOWN_TOPIC_ID:
+    case EVLOG_ERR_NOT_FOUND:
+        return CLI_NOT_FOUND;
+    case EVLOG_ERR_TOPIC_EXISTS:
+    case EVLOG_ERR_EXISTS:
+    case EVLOG_ERR_CONFLICT:
+        return CLI_CONFLICT;
+    case EVLOG_ERR_CORRUPT:
+        return CLI_INTEGRITY;
+    default:
+        return CLI_FAILED;
+    }
+}
+
+int cli_failure(const struct cli *cli, const struct evlog_failure *failure)
+{
+    print_error(cli, 1000 - failure->code, failure->text, failure->hint, failure->in_doubt);
+    return cli_exit_of(failure);
+}
+
+void cli_say(const struct cli *cli, const char *format, ...)
+{
+    if (cli->quiet) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+}
+
+/* --- explain ---------------------------------------------------------------------------------------------------- */
+
+struct explanation {
+    int number;
+    const char *name;
+    const char *text;
+    const char *what_to_do;
+    int exit_code;
+    int kafka_code;
+};
+
+static const char *class_advice(enum evlog_error_class error_class)
+{
+    switch (error_class) {
+    case EVLOG_CLASS_NONE:
+        return "nothing";
+    case EVLOG_CLASS_RETRY:
+        return "try again later: the same call may succeed then";
+    case EVLOG_CLASS_FATAL:
+        return "trying again does not help: the partition, the connection or the program needs attention";
+    case EVLOG_CLASS_CALLER:
+        return "change the call: trying the same again does not help";
+    }
+    return "";
+}
+
+static bool find_explanation(int number, struct explanation *out)
+{
+    const struct row *row = row_of(number);
+    if (row != NULL) {
+        *out = (struct explanation){number, row->name, row->text, row->remedy, row->exit_code, 0};
+        return true;
+    }
+    static const int codes[] = {
+#define EVLOG_ERROR(name, number, class_, kafka_code, text) number,
+#include <evlog/error.def>
+#undef EVLOG_ERROR
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (1000 - codes[i] == number) {
+            struct evlog_failure failure = {.code = codes[i]};
+            *out = (struct explanation){
+                number,
+                evlog_error_name(codes[i]),
+                evlog_error_text(codes[i]),
+                class_advice(evlog_error_class_of(codes[i])),
+                cli_exit_of(&failure),
+                evlog_error_kafka(codes[i]),
+            };
+            return true;
+        }
+    }
+    return false;
+}
+
+bool cli_explain(const char *code, FILE *out, bool json)
+{
+    const char *digits = strncasecmp(code, "EVL-", 4) == 0 ? code + 4 : code;
+    char *end;
+    long number = strtol(digits, &end, 10);
+    struct explanation e;
+    if (!isdigit((unsigned char)*digits) || *end != '\0' || number > 99999 || !find_explanation((int)number, &e)) {
+        return false;
+    }
+    if (!json) {
+        (void)fprintf(out, "EVL-%04d %s\n  %s\n  what to do: %s\n  exit code %d", e.number, e.name, e.text, e.what_to_do,
+                      e.exit_code);
+        if (e.kafka_code > 0) {
+            (void)fprintf(out, ", on the wire %d %s", e.kafka_code, el_kafka_error_name(e.kafka_code));
+        }
+        (void)fputc('\n', out);
+        return true;
+    }
+    struct el_buffer line = {0};
+    struct el_json_writer w;
+    char name[16];
+    (void)snprintf(name, sizeof name, "EVL-%04d", e.number);
+    el_json_writer_init(&w, &line);
+    el_json_begin_object(&w);
+    el_json_add_str(&w, "code", name);
+    el_json_add_str(&w, "name", e.name);
+    el_json_add_str(&w, "text", e.text);
+    el_json_add_str(&w, "remedy", e.what_to_do);
+    el_json_add_int(&w, "exit_code", e.exit_code);
+    el_json_end_object(&w);
+    if (el_json_writer_end(&w) == 0) {
+        (void)fprintf(out, "%.*s\n", (int)line.len, (const char *)line.data);
+    }
+    el_buffer_free(&line);
+    return true;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which word starts which command. Options for all commands may stand before the command too: they are moved behind it.
+ */
+#include "cli.h"
+
+#include <core/alloc.h>
+#include <core/nearest.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMMAND_MAX 40
+#define ARGUMENT_MAX 100000
+
+const struct cli_command cli_commands[] = {
+    {"up", "[--demo]", "Start a local server in the background",
+     "Its data lies in $XDG_DATA_HOME/evlog (~/.local/share/evlog) unless --data says otherwise.", cmd_up},
+    {"down", "", "Stop the server that 'evlog up' started, and wait until it has stopped", NULL, cmd_down},
+    {"produce", "TOPIC [VALUE...]", "Publish events: the values given, the lines of a file, or of stdin",
+     "--cloudevents FILE publishes CloudEvents, one JSON object a line; FILE may be gzip-compressed or - for stdin.\n"
+     "-f reads lines by a format such as '%k %v'; -K: takes what stands before the first ':' as key.",
+     cmd_produce},
+    {"consume", "TOPIC...", "Print events up to the end of the log; --follow goes on",
+     "-o says where to begin: start, end, 100 (offset), -10 (before the end), +10 (behind the start), @TIME.\n"
+     "-f prints by a format: %t topic, %p partition, %o offset, %k key, %v value, %h headers, %d time, %T its\n"
+     "milliseconds, %a append time, %K and %V lengths, %% a percent sign, \\n \\t \\xHH.",
+     cmd_consume},
+    {"tail", "TOPIC...", "Follow topics: the last ten events of each partition, then what comes", NULL, cmd_tail},
+    {"topics ls", "", "List topics", NULL, cmd_topics_ls},
+    {"topics create", "TOPIC...", "Make topics", NULL, cmd_topics_create},
+    {"topics describe", "TOPIC...", "Show partitions, offsets and settings", NULL, cmd_topics_describe},
+    {"topics alter", "TOPIC", "Change settings, or raise the number of partitions", NULL, cmd_topics_alter},
+    {"topics rm", "TOPIC", "Remove a topic and everything in it", NULL, cmd_topics_rm},
+    {"replay", "TOPIC [KEY]", "Print the events, or the state they add up to, as they stood at a point in time",
+     "--until is an append time (when the server took an event) and exact over all partitions; with --event-time\n"
+     "the publishers' times count. Times: 2026-03-01T12:00Z, -1h, @1772366400000, 'yesterday 14:00'.\n"
+     "The digest on stderr is equal exactly when the history is.",
+     cmd_replay},
+    {"config check", "[FILE]", "Check a server's configuration", NULL, cmd_config_check},
+    {"config print", "[FILE]", "Print a server's configuration as it would be in force", NULL, cmd_config_print},
+    {"inspect", "FILE...", "Print what a journal slot or a segment file holds, checking every checksum", NULL,
+     cmd_inspect},
+    {"version", "", "Print the version", NULL, cmd_version},
+    {"explain", "CODE...", "Explain an error code such as EVL-1036", NULL, cmd_explain},
+    {"help", "[COMMAND]", "List the commands, or explain one", NULL, cmd_help},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+/* The command that the words begin with, and how many words it took. */
+static const struct cli_command *find(char **words, int count, int *used)
+{
+    for (const struct cli_command *command = cli_commands; command->name != NULL; command++) {
+        const char *space = strchr(command->name, ' ');
+        size_t len = space == NULL ? strlen(command->name) : (size_t)(space - command->name);
+        if (count < 1 || strlen(words[0]) != len || strncmp(words[0], command->name, len) != 0) {
+            continue;
+        }
+        if (space == NULL || (count > 1 && strcmp(words[1], space + 1) == 0)) {
+            *used = space == NULL ? 1 : 2;
+            return command;
+        }
+    }
+    return NULL;
+}
+
+static int unknown(const struct cli *cli, char **words, int count)
+{
+    const char *names[COMMAND_MAX];
+    char text[128], remedy[160];
+    size_t name_count = 0;
+    bool is_noun = false;
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        names[name_count++] = c->name;
+        const char *space = strchr(c->name, ' ');
+        is_noun = is_noun || (space != NULL && strncmp(c->name, words[0], (size_t)(space - c->name)) == 0 &&
+                              strlen(words[0]) == (size_t)(space - c->name));
+    }
+    (void)snprintf(text, sizeof text, "%.60s%s%.60s", words[0], is_noun && count > 1 ? " " : "",
+                   is_noun && count > 1 ? words[1] : "");
+    const char *near = el_nearest(text, names, name_count);
+    if (near == NULL) {
+        return cli_error(cli, CLI_ERR_COMMAND, "there is no command \"%s\"", text);
+    }
+    (void)snprintf(remedy, sizeof remedy, "did you mean evlog %s?", near);
+    return cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_COMMAND, remedy}, "there is no command \"%s\"", text);
+}
+
+/* Options before the command that take a value in the next word. */
+static bool takes_value(const char *word)
+{
+    static const char *const names[] = {"-b", "--bootstrap", "--context", "--config", "-X", "--set", "--timeout"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(word, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Words up to the command that are options. */
+static int leading_options(int argc, char **argv)
+{
+    int count = 0;
+    while (count < argc && argv[count][0] == '-' && argv[count][1] != '\0') {
+        count += takes_value(argv[count]) && count + 1 < argc ? 2 : 1;
+    }
+    return count;
+}
+
+static int run_command(struct cli *cli, int argc, char **argv, char **moved)
+{
+    int before = leading_options(argc, argv), used = 0;
+    if (before == argc) {
+        for (int i = 0; i < argc; i++) {
+            cli->json = cli->json || strcmp(argv[i], "--json") == 0;
+            if (strcmp(argv[i], "--version") == 0) {
+                return cmd_version(cli, NULL, 0, NULL);
+            }
+        }
+        return cmd_help(cli, NULL, 0, NULL);
+    }
+    const struct cli_command *command = find(argv + before, argc - before, &used);
+    if (command == NULL) {
+        return unknown(cli, argv + before, argc - before);
+    }
+    int count = 0;
+    for (int i = before + used; i < argc; i++) {
+        moved[count++] = argv[i];
+    }
+    /* Leading options go first, so that a "--" among the words does not turn them into words. */
+    memmove(moved + before, moved, (size_t)count * sizeof *moved);
+    memcpy(moved, argv, (size_t)before * sizeof *moved);
+    return command->run(cli, command, count + before, moved);
+}
+
+int cli_run(struct cli *cli, int argc, char **argv)
+{
+    if (argc < 0 || argc > ARGUMENT_MAX) {
+        return cli_error(cli, CLI_ERR_WORDS, "too many words");
+    }
+    char **moved = el_malloc(((size_t)argc + 1) * sizeof *moved);
+    if (moved == NULL) {
+        return cli_error(cli, CLI_ERR_WORDS, "no memory");
+    }
+    int rc = run_command(cli, argc, argv, moved);
+    el_free(moved);
+    return rc;
+}
+
+/* --- help, version, explain ------------------------------------------------------------------------------------- */
+
+int cmd_help(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_grammar none = {NULL, 0, 0, 2};
+    struct cli_words words = {NULL, 0};
+    int used;
+    int rc = command == NULL ? CLI_PARSED : cli_parse(cli, command, &none, argc, argv, &words);
+    if (rc != CLI_PARSED) {
+        return rc;
+    }
+    if (words.count > 0) {
+        const struct cli_command *about = find(words.items, words.count, &used);
+        char *help[] = {(char[]){"-h"}, NULL};
+        return about == NULL ? unknown(cli, words.items, words.count) : about->run(cli, about, 1, help);
+    }
+    (void)printf("evlog %s, the event store that speaks Kafka\n\nusage: evlog COMMAND ...\n\n", evlog_version());
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        (void)printf("  %-18s %s\n", c->name, c->summary);
+    }
+    (void)printf("\n'evlog help COMMAND' explains a command, 'evlog explain EVL-nnnn' an error.\n"
+                 "Exit codes: 0 ok, 1 failed, 2 usage, 3 not reachable, 4 denied, 5 not found, 6 conflict, 7 partial,\n"
+                 "8 integrity failure, 130 interrupted.\n");
+    return CLI_OK;
+}
+
+int cmd_version(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_grammar none = {NULL, 0, 0, 0};
+    struct cli_words words;
+    int rc = command == NULL ? CLI_PARSED : cli_parse(cli, command, &none, argc, argv, &words);
+    if (rc != CLI_PARSED) {
+        return rc;
+    }
+    (void)printf(cli->json ? "{\"evlog\":\"%s\"}\n" : "evlog %s\n", evlog_version());
+    return CLI_OK;
+}
+
+int cmd_explain(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_grammar grammar = {NULL, 0, 1, -1};
+    struct cli_words words;
+    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
+    if (rc != CLI_PARSED) {
+        return rc;
+    }
+    rc = CLI_OK;
+    for (int i = 0; i < words.count; i++) {
+        if (!cli_explain(words.items[i], stdout, cli->json)) {
+            rc = cli_error(cli, CLI_ERR_EXPLAIN, "nothing is known under %.40s", words.items[i]);
+        }
+    }
+    return rc;
+}
