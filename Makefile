@@ -17,14 +17,14 @@ Q := $(if $(V),,@)
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
 	-Wvla -Wundef -Wimplicit-fallthrough -Wformat=2 -Wno-unused-parameter
-HARDEN := -fstack-protector-strong -fPIC -fno-strict-overflow $(if $(filter release,$(BUILD)),-D_FORTIFY_SOURCE=2)
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fPIC -fno-strict-overflow $(if $(filter release,$(BUILD)),-D_FORTIFY_SOURCE=2)
 OPT_release := -O2 -g
 OPT_asan := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all -DEL_DEBUG
 OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all -DEL_DEBUG
 OPT_tsan := -O1 -g -fsanitize=thread
 OPT_cov := -O0 -g --coverage -DEL_DEBUG
 CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -DEVLOG_VERSION='"$(VERSION)"' $(OPT_$(BUILD)) $(WARN) $(HARDEN) -MMD -MP -Iinclude -Ibroker $(CFLAGS)
-LDFLAGS_ALL := $(OPT_$(BUILD)) -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
+LDFLAGS_ALL := $(OPT_$(BUILD)) -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -pthread $(LDFLAGS)
 
 LIBS_core := -llz4 -lzstd -lsnappy -lz -lxxhash -lcbor -lmbedcrypto -ljansson -lm
 LIBS_broker := -l:liburing.a -lmicrohttpd
@@ -95,9 +95,12 @@ upto = $(if $(filter $(1),$(firstword $(2))),$(firstword $(2)),$(firstword $(2))
 UNIT_LAYERS := $(notdir $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/*/test_*.c)))))
 layer_libs = $(if $(filter client,$(1)),client $(CLIENT_LAYERS),$(if $(filter tools,$(1)),tools client $(CLIENT_LAYERS),$(call upto,$(1),$(ALL_LAYERS))))
 
+# The tests of the storage layer run it on the simulated machine.
+unit_extra_storage := sim
+
 define unit_rule
 SRC_unit_$(1) := $(call src,tests/unit/$(1))
-$(OUT)/bin/unit_$(1): $$(call obj,$$(SRC_unit_$(1))) $(call lib,testlib $(call layer_libs,$(1)))
+$(OUT)/bin/unit_$(1): $$(call obj,$$(SRC_unit_$(1))) $(call lib,testlib $(unit_extra_$(1)) $(call layer_libs,$(1)))
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LD    $$@")
 	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$(call group_link,$$^) -lcmocka $$(LIBS_core) $$(LIBS_broker)

@@ -13,4 +13,4 @@ $(OUT)/bench/%: $(OUT)/obj/bench/%.o $(call lib,bench format wire core)
 .PHONY: bench-bins
 bench-bins: $(BENCH_BINS) $(OUT)/bin/evlogd
 bench: bench-bins
-.PRECIOUS: $(OUT)/obj/bench/%.o
+.SECONDARY: $(patsubst bench/%.c,$(OUT)/obj/bench/%.o,$(wildcard bench/*.c))

@@ -28,7 +28,7 @@ struct reader {
     int fd;
     const char *topic;
     int32_t partition;
-    int64_t offset;   /* next wanted */
+    int64_t offset; /* next wanted */
     int32_t wait_ms;
     uint64_t bytes;
     uint64_t events;
@@ -97,8 +97,8 @@ static bool reader_recv(struct reader *r, struct el_arena *arena)
     int32_t id;
     el_reader_init(&in, r->buf + 4, r->filled - 4);
     if (el_response_header_decode(&in, api, FETCH_VERSION, &id) != 0 ||
-        el_api_decode(api, EL_SIDE_RESPONSE, FETCH_VERSION, &in, arena, &response) != 0 ||
-        response.error_code != 0 || response.response_count != 1 || response.responses[0].partition_count != 1 ||
+        el_api_decode(api, EL_SIDE_RESPONSE, FETCH_VERSION, &in, arena, &response) != 0 || response.error_code != 0 ||
+        response.response_count != 1 || response.responses[0].partition_count != 1 ||
         response.responses[0].partitions[0].error_code != 0) {
         bench_die("fetch at offset %lld was refused", (long long)r->offset);
     }
@@ -114,9 +114,9 @@ struct fetch_run {
     struct bench_broker broker;
     const char *topic;
     uint32_t readers;
-    int64_t end;          /* stop there; 0: when time is over */
+    int64_t end; /* stop there; 0: when time is over */
     int32_t wait_ms;
-    volatile bool *stop;  /* set at the end, for the producer */
+    volatile bool *stop; /* set at the end, for the producer */
 };
 
 static void reader_open(struct reader *r, const struct fetch_run *run, int epoll_fd, uint32_t index)
@@ -154,6 +154,7 @@ static void run_readers(const struct fetch_run *run, const char *name, const cha
     for (uint32_t i = 0; i < run->readers; i++) {
         reader_open(&readers[i], run, epoll_fd, i);
     }
+    bench_wait_quiet(run->end > 0 ? run->options->quiet_seconds : 0);
     bench_cpu_read(&from, run->broker.pid);
     uint64_t until_ns = from.at_ns + (uint64_t)(run->options->seconds * 1e9);
     uint32_t active = run->readers;
@@ -199,8 +200,13 @@ static int64_t fill(struct fetch_run *run, const char *topic, uint32_t records, 
     }
     uint64_t batches = bytes / produces[0].batch_len;
     for (uint32_t p = 0; p < partitions; p++) {
-        struct bench_load load = {.port = run->broker.port, .produces = &produces[p], .produce_count = 1, .conns = 2,
-                                  .depth = 4, .request_count = batches, .broker = run->broker.pid};
+        struct bench_load load = {.port = run->broker.port,
+                                  .produces = &produces[p],
+                                  .produce_count = 1,
+                                  .conns = 8,
+                                  .depth = 8,
+                                  .request_count = batches,
+                                  .broker = run->broker.pid};
         struct bench_load_result result;
         bench_load_run(&load, &result);
     }
@@ -244,8 +250,14 @@ static void run_tail(struct fetch_run *run, uint32_t readers)
     bench_topic_create(fd, topic, run->options->partitions, false);
     close(fd);
     bench_produce_make(&produce, topic, 0, 64, 1010, -1);
-    struct bench_load load = {.port = run->broker.port, .produces = &produce, .produce_count = 1, .conns = 1, .depth = 4,
-                              .seconds = run->options->seconds + 1, .stop = &stop, .broker = run->broker.pid};
+    struct bench_load load = {.port = run->broker.port,
+                              .produces = &produce,
+                              .produce_count = 1,
+                              .conns = 1,
+                              .depth = 4,
+                              .seconds = run->options->seconds + 1,
+                              .stop = &stop,
+                              .broker = run->broker.pid};
     if (pthread_create(&thread, NULL, produce_main, &load) != 0) {
         bench_die("thread");
     }
@@ -271,29 +283,36 @@ int main(int argc, char **argv)
     bench_broker_start(&run.broker, &options);
     printf("%s\nlimit: disk reads of 128 KiB, 8 in flight: %.0f MB/s\n", run.broker.ready, disk.mb_per_second);
     printf("%-34s %9s %12s %9s %9s %7s\n", "consume", "MB/s", "events/s", "KiB/fetch", "cpu s/GB", "others");
+    if (bench_row_wanted(&options, "tail")) {
+        run_tail(&run, 1);
+        run_tail(&run, 4);
+    }
     run.readers = options.partitions;
-    static const struct { const char *name; const char *topic; uint32_t records; size_t value_len; uint64_t bytes; } logs[] = {
+    static const struct {
+        const char *name;
+        const char *topic;
+        uint32_t records;
+        size_t value_len;
+        uint64_t bytes;
+    } logs[] = {
         {"from start, in memory, 100 B", "small", 1000, 100, 96u << 20},
         {"from start, in memory, 1 KiB", "large", 64, 1010, 96u << 20},
+        {"from start, in memory, 256 B alone", "alone", 1, 256, 32u << 20},
         {"from start, cold, 1 KiB", "cold", 64, 1010, 512u << 20},
     };
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         if (!bench_row_wanted(&options, logs[i].name)) {
             continue;
         }
         run.topic = logs[i].topic;
         run.end = fill(&run, logs[i].topic, logs[i].records, logs[i].value_len, logs[i].bytes);
-        if (i == 2) {
+        if (i == 3) {
             restart_cold(&run);
             run_readers(&run, logs[i].name, "restarted, caches dropped");
             run_readers(&run, "from start, again, 1 KiB", "in the kernel's page cache");
         } else {
             run_readers(&run, logs[i].name, "");
         }
-    }
-    if (bench_row_wanted(&options, "tail")) {
-        run_tail(&run, 1);
-        run_tail(&run, 4);
     }
     bench_broker_end(&run.broker);
     return 0;

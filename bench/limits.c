@@ -55,6 +55,7 @@ int main(int argc, char **argv)
     struct bench_limit limit;
     bench_options_parse(&options, argc, argv, "Limits of the machine, without a broker.");
     double seconds = options.seconds / 2;
+    bench_wait_quiet(options.quiet_seconds);
     bench_limit_flush(options.data, 4096, 1, seconds, &limit);
     print_limit("durable write 4 KiB, zero-filled blocks", &limit);
     bench_limit_flush_unwritten(options.data, 4096, seconds, &limit);

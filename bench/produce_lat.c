@@ -9,7 +9,6 @@
 #include "lib/bench.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define VALUE_LEN 256
 #define WARM_SECONDS 0.3
@@ -35,21 +34,10 @@ static void measure(struct lat_run *run, bool memory, uint32_t conns, double rat
         .rate = rate,
         .warm_seconds = WARM_SECONDS,
         .seconds = o->seconds,
+        .quiet_seconds = o->quiet_seconds,
         .broker = run->broker.pid,
     };
-    struct bench_load_result all[99];
-    double *rates = bench_alloc(o->repeats * sizeof *rates);
-    for (uint32_t i = 0; i < o->repeats; i++) {
-        bench_load_run(&load, &all[i]);
-        rates[i] = rate > 0 ? all[i].p50_us : all[i].requests_per_second;
-    }
-    double median = bench_median(rates, o->repeats);
-    for (uint32_t i = 0; i < o->repeats; i++) {
-        if (median == (rate > 0 ? all[i].p50_us : all[i].requests_per_second)) {
-            *result = all[i];
-        }
-    }
-    free(rates);
+    bench_load_run_quiet(&load, o->repeats, result);
 }
 
 static void print_row(const char *name, const struct bench_load_result *r, const char *note)
@@ -91,6 +79,7 @@ int main(int argc, char **argv)
         bench_produce_make(&run.durable[p], "durable", (int32_t)p, 1, VALUE_LEN, -1);
         bench_produce_make(&run.memory[p], "memory", (int32_t)p, 1, VALUE_LEN, -1);
     }
+    bench_wait_quiet(options.quiet_seconds);
     bench_limit_flush(options.data, 4096, 1, 0.5, &flush);
     bench_limit_rtt(&options, 0.5, &rtt);
     run.floor_us = flush.p50_us + rtt.p50_us;

@@ -17,7 +17,7 @@ struct tput_row {
 };
 
 static const struct tput_row rows[] = {
-    {"100 x 100 B", 100, 100, 4, 8},       {"1000 x 100 B", 1000, 100, 4, 5},   {"64 KiB of 1 KiB", 64, 1010, 4, 5},
+    {"100 x 100 B", 100, 100, 4, 8},       {"1000 x 100 B", 1000, 100, 4, 5},    {"64 KiB of 1 KiB", 64, 1010, 4, 5},
     {"256 KiB of 1 KiB", 256, 1010, 4, 5}, {"1 MiB of 1 KiB", 1000, 1010, 4, 3},
 };
 
@@ -25,7 +25,7 @@ static void run_row(const struct bench_options *options, struct bench_broker *br
                     bool memory, double limit_mb)
 {
     struct bench_produce produces[BENCH_PARTITION_MAX];
-    struct bench_load_result best = {0};
+    struct bench_load_result best;
     for (uint32_t p = 0; p < options->partitions; p++) {
         bench_produce_make(&produces[p], memory ? "memory" : "durable", (int32_t)p, row->records, row->value_len, -1);
     }
@@ -37,15 +37,10 @@ static void run_row(const struct bench_options *options, struct bench_broker *br
         .depth = row->depth,
         .warm_seconds = WARM_SECONDS,
         .seconds = options->seconds,
+        .quiet_seconds = options->quiet_seconds,
         .broker = broker->pid,
     };
-    for (uint32_t i = 0; i < options->repeats; i++) {
-        struct bench_load_result result;
-        bench_load_run(&load, &result);
-        if (result.requests_per_second > best.requests_per_second) {
-            best = result;
-        }
-    }
+    bench_load_run_quiet(&load, options->repeats, &best);
     double mb = best.requests_per_second * (double)produces[0].batch_len / 1e6;
     printf("%-18s %-8s %9.1f %12.0f %9.0f %9.0f %9.2f %6.0f%%", row->name, memory ? "memory" : "durable", mb,
            best.requests_per_second * row->records, best.p50_us, best.p99_us,
@@ -68,10 +63,11 @@ int main(int argc, char **argv)
     int fd = bench_connect(broker.port, true);
     bench_topic_create(fd, "durable", options.partitions, false);
     bench_topic_create(fd, "memory", options.partitions, true);
+    bench_wait_quiet(options.quiet_seconds);
     bench_limit_flush(options.data, 65536, 8, 1, &limit);
     printf("%s\nlimit: durable 64 KiB writes, 8 in flight: %.0f MB/s\n", broker.ready, limit.mb_per_second);
-    printf("%-18s %-8s %9s %12s %9s %9s %9s %7s\n", "batch", "topic", "MB/s", "events/s", "p50 us", "p99 us", "cpu s/GB",
-           "others");
+    printf("%-18s %-8s %9s %12s %9s %9s %9s %7s\n", "batch", "topic", "MB/s", "events/s", "p50 us", "p99 us",
+           "cpu s/GB", "others");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (bench_row_wanted(&options, rows[i].name)) {
             run_row(&options, &broker, &rows[i], false, limit.mb_per_second);

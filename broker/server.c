@@ -8,7 +8,8 @@
  *   3. SIGHUP reads the configuration again and hands it to the shards
  *   4. SIGTERM, SIGINT: all shards answer what they have read and close their connections; only then all write their
  *      final checkpoint, because a request on one shard may need the store of another; then the threads end
- *   5. a second signal ends the process at once: recovery finds what was acknowledged
+ *   5. a second signal, a second or more after the first, ends the process at once: recovery finds what was
+ *      acknowledged
  *
  * Failing at any step undoes the steps before it in reverse order (server_free looks at what is there).
  */
@@ -30,8 +31,10 @@
 #include <unistd.h>
 
 #define NODE_ID 1
-#define DRAIN_NS 20000000000u        /* a stop waits so long for clients to take their answers */
-#define SHARD_MEMORY_MIN (64u << 20) /* less cannot hold a journal group and a large batch */
+#define DRAIN_NS 20000000000u         /* a stop waits so long for clients to take their answers */
+#define SECOND_SIGNAL_NS 1000000000u  /* sooner it is the same demand: timeout(1) and Ctrl-C reach a process twice */
+#define SHARD_MEMORY_MIN (16u << 20)  /* less cannot take a batch of the default max.message.bytes */
+#define SHARD_MEMORY_GOOD (32u << 20) /* evlogd's own choice of shards leaves each at least this much */
 
 struct server {
     const struct server_args *args;
@@ -46,7 +49,16 @@ struct server {
     int signal_fd;
     int done_fd;      /* eventfd: shards that have carried out a command */
     bool stop_wanted; /* a signal asked for the end */
+    uint64_t stop_wanted_ns;
+    _Atomic uint32_t conn_total; /* Kafka connections of all shards */
 };
+
+static uint64_t mono_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 /* --- shards and signals ------------------------------------------------------------------------------------------- */
 
@@ -69,12 +81,16 @@ static int take_signal(struct server *server)
     if (info.ssi_signo == SIGHUP) {
         return SIGHUP;
     }
+    if (server->stop_wanted && mono_ns() - server->stop_wanted_ns < SECOND_SIGNAL_NS) {
+        return 0;
+    }
     if (server->stop_wanted) {
         el_log(EL_LOG_WARN, "server", "second signal: ending at once, the next start recovers");
         data_dir_close(&server->dir);
         _exit(EXIT_FAILURE);
     }
     server->stop_wanted = true;
+    server->stop_wanted_ns = mono_ns();
     el_log(EL_LOG_INFO, "server", "stopping: %s", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
     return (int)info.ssi_signo;
 }
@@ -194,6 +210,7 @@ static int open_store(struct server *server, struct el_error *err)
     store_cfg.journal_ring_len = (uint64_t)cfg->journal_ring_len;
     store_cfg.journal_slot_len = (uint64_t)cfg->journal_slot_len;
     store_cfg.disk_reserve_len = (uint64_t)cfg->disk_reserve_len;
+    store_cfg.retention_interval_ms = (uint32_t)cfg->retention_check_ms;
     store_cfg.accept_clock = cfg->accept_clock;
     store_cfg.topic_defaults = cfg->topic_defaults;
     struct io *ios[EL_SHARD_COUNT_MAX];
@@ -224,17 +241,13 @@ static int open_listeners(struct server *server, struct el_error *err)
         if (error != 0) {
             return el_error_set(err, error, "scratch memory of shard %" PRIu32, i);
         }
-        struct net_config net_cfg = {
-            .host = cfg->listen.host,
-            .port = port,
-            .dispatch = api_dispatch,
-            .arg = &shard->api,
-            /* A client's connections fall on the shards by chance: each shard takes as many as all may have. */
-            .conn_count_max = (uint32_t)cfg->connections_max,
-            .address_conn_count_max = (uint32_t)cfg->connections_per_ip_max,
-            .frame_len_max = (size_t)cfg->request_len_max,
-            .idle_ns_max = (uint64_t)cfg->connections_idle_ms * 1000000u,
-        };
+        struct net_config net_cfg = shard_net_limits(cfg);
+        net_cfg.host = cfg->listen.host;
+        net_cfg.port = port;
+        net_cfg.join = i > 0;
+        net_cfg.conn_total = &server->conn_total;
+        net_cfg.dispatch = api_dispatch;
+        net_cfg.arg = &shard->api;
         error = net_start(shard->io, &shard->buddy, shard->metrics, &net_cfg, &shard->net, err);
         if (error != 0) {
             return el_error_wrap(err, "listen %s:%u", cfg->listen.host, port);
@@ -368,11 +381,10 @@ static void stop_shards(struct server *server)
     }
 }
 
-static void server_free(struct server *server)
+/* returns true when the store was open and has its clean mark */
+static bool server_free(struct server *server)
 {
-    if (server->store != NULL) {
-        store_close(server->store);
-    }
+    bool clean = server->store != NULL && store_close(server->store);
     for (uint32_t i = 0; server->shards != NULL && i < server->shard_count; i++) {
         struct shard *shard = &server->shards[i];
         if (shard->io != NULL) {
@@ -395,12 +407,18 @@ static void server_free(struct server *server)
         close(server->done_fd);
     }
     data_dir_close(&server->dir);
+    return clean;
 }
 
-/* Partitions stay on the shard they were made on, so a directory made with more shards gets them all. */
+/* As configured, or as many as there are processors and memory for. Partitions stay on the shard they were made on, so
+ * a directory made with more shards gets them all. */
 static int choose_shard_count(struct server *server, struct el_error *err)
 {
     uint32_t stored;
+    if (server->cfg->shards == 0) {
+        uint64_t fitting = EL_MAX(config_memory_max(server->cfg) / SHARD_MEMORY_GOOD, (uint64_t)1);
+        server->shard_count = (uint32_t)EL_MIN((uint64_t)server->shard_count, fitting);
+    }
     int error = store_stored_shard_count(server->disk, &stored, err);
     if (error != 0) {
         return error;
@@ -472,7 +490,11 @@ int server_run(const struct server_args *args, struct el_error *err)
     if (server.shards != NULL) {
         stop_shards(&server);
     }
-    server_free(&server);
+    bool clean = server_free(&server);
+    if (error == 0 && !clean) {
+        return el_error_set(err, EVLOG_ERR_STORAGE,
+                            "stopped, but not cleanly: the reason is in the log; the next start recovers");
+    }
     if (error == 0) {
         el_log(EL_LOG_INFO, "server", "stopped");
     }

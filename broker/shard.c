@@ -11,6 +11,17 @@
 
 #include <signal.h>
 
+struct net_config shard_net_limits(const struct config *cfg)
+{
+    /* Connections are counted over all shards; those of one address by each shard, where they fall by chance. */
+    return (struct net_config){
+        .conn_count_max = (uint32_t)cfg->connections_max,
+        .address_conn_count_max = (uint32_t)cfg->connections_per_ip_max,
+        .frame_len_max = (size_t)cfg->request_len_max,
+        .idle_ns_max = (uint64_t)cfg->connections_idle_ms * 1000000u,
+    };
+}
+
 void shard_take_config(struct shard *shard, const struct config *cfg)
 {
     shard->cfg = *cfg;
@@ -43,10 +54,14 @@ static void shard_on_command(struct io_message *message)
     struct shard *shard = EL_CONTAINER(message, struct shard, message);
     OBJ_CHECK(shard, SHARD_THREAD);
     switch (shard->command) {
-    case SHARD_RELOAD:
+    case SHARD_RELOAD: {
+        struct net_config limits = shard_net_limits(&shard->next_cfg);
         shard_take_config(shard, &shard->next_cfg);
+        net_set_limits(shard->net, &limits);
+        store_shard_reload(shard->store, &shard->next_cfg.topic_defaults, (uint64_t)shard->next_cfg.disk_reserve_len);
         shard->done(shard);
         return;
+    }
     case SHARD_STOP_NET:
         net_stop(shard->net, shard->io->now_ns + shard->drain_ns, shard_on_net_stopped, shard);
         api_stop(&shard->api);

@@ -46,6 +46,8 @@ struct shard {
     void *arg;          /* of done */
 };
 
+/* The listener's limits as cfg has them; everything else is zero. */
+struct net_config shard_net_limits(const struct config *cfg);
 /* Set the node's settings from cfg, for the start and for SHARD_RELOAD. */
 void shard_take_config(struct shard *shard, const struct config *cfg);
 /* Start the thread. returns 0 | EVLOG_ERR_NO_MEMORY */

@@ -18,6 +18,7 @@
 #include <wire/msg_incremental_alter_configs.h>
 
 #define CONTROLLER_TRIES 5
+#define SETTING_COUNT_MAX 1000
 #define RESOURCE_TOPIC 2
 #define CONFIG_SET 0
 #define CONFIG_DELETE 1
@@ -159,10 +160,12 @@ static int create(struct evlog_client *client, const struct evlog_topic_create_o
     return make_change(&change, failure);
 }
 
-int evlog_topic_create(struct evlog_client *client, const struct evlog_topic_create_options *options,
+int evlog_topic_create(struct evlog_client *client, const struct evlog_topic_create_options *given,
                        struct evlog_failure *failure)
 {
-    if (options->size < sizeof *options || options->setting_count > 1000) {
+    struct evlog_topic_create_options full = EVLOG_TOPIC_CREATE_OPTIONS_INIT;
+    const struct evlog_topic_create_options *options = &full;
+    if (!EL_OPTIONS_TAKE(&full, given) || options->setting_count > SETTING_COUNT_MAX) {
         return el_fail(failure, EVLOG_ERR_ARGUMENT, "the options were not initialised");
     }
     int rc = check_name(options->name, failure);
@@ -203,8 +206,9 @@ int evlog_topic_alter(struct evlog_client *client, const char *name, const struc
                       size_t change_count, bool validate_only, struct evlog_failure *failure)
 {
     int rc = check_name(name, failure);
-    if (rc != 0 || change_count == 0 || change_count > 1000) {
-        return rc != 0 ? rc : el_fail(failure, EVLOG_ERR_ARGUMENT, "nothing to change, or more than 1000 settings");
+    if (rc != 0 || change_count == 0 || change_count > SETTING_COUNT_MAX) {
+        return rc != 0 ? rc : el_fail(failure, EVLOG_ERR_ARGUMENT, "nothing to change, or more than %d settings",
+                                            SETTING_COUNT_MAX);
     }
     struct el_msg_incremental_alter_configs_request request;
     struct el_msg_incremental_alter_configs_response response;

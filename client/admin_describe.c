@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading about topics: list and describe. Blocking, any thread; nothing is changed, so a lost answer is asked for again.
+ * Reading about topics: list and describe. Blocking, any thread; nothing is changed, so a lost answer is asked for
+ * again.
  *
  * What is returned lies in one arena with the object itself, so that one free gives all of it back.
  */

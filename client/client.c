@@ -25,8 +25,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define POLL_SET_MAX 1024 /* connections of one client */
-
 int64_t el_now_ns(void)
 {
     struct timespec now;
@@ -219,7 +217,7 @@ static int poll_timeout_ms(int64_t until_ns)
 static void *run(void *arg)
 {
     struct evlog_client *client = arg;
-    static _Thread_local struct pollfd fds[POLL_SET_MAX + 1];
+    struct pollfd *fds = client->poll_set;
     el_client_lock(client);
     while (!client->stopping) {
         int64_t until_ns = EL_NEVER_NS;
@@ -227,7 +225,7 @@ static void *run(void *arg)
         el_cluster_tick(client, el_now_ns(), &until_ns);
         el_conns_dispatch(client, el_now_ns());
         fds[0] = (struct pollfd){.fd = client->wake_fd, .events = POLLIN};
-        uint32_t count = el_conns_poll_set(client, fds + 1, POLL_SET_MAX, &until_ns);
+        uint32_t count = el_conns_poll_set(client, fds + 1, EL_CLIENT_POLL_MAX, &until_ns);
         el_client_unlock(client);
         (void)poll(fds, count + 1, poll_timeout_ms(until_ns));
         el_client_lock(client);
@@ -260,6 +258,8 @@ static void client_free(struct evlog_client *client)
     }
     el_cluster_destroy(&client->cluster);
     el_client_config_free(&client->cfg);
+    el_free(client->chunk);
+    el_free(client->poll_set);
     client->magic = 0;
     el_free(client);
 }
@@ -301,6 +301,12 @@ int evlog_client_open(const struct evlog_settings *settings, struct evlog_client
         return rc;
     }
     client_init(fresh);
+    fresh->chunk = el_malloc(EL_CLIENT_CHUNK_LEN);
+    fresh->poll_set = el_calloc(EL_CLIENT_POLL_MAX + 1, sizeof *fresh->poll_set);
+    if (fresh->chunk == NULL || fresh->poll_set == NULL) {
+        client_free(fresh);
+        return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a client");
+    }
     if (fresh->wake_fd < 0 || start_thread(fresh) != 0) {
         rc = el_error_from_errno(errno);
         client_free(fresh);

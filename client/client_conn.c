@@ -87,6 +87,7 @@ static void fail_list(struct evlog_client *client, struct el_list *list, struct 
 void el_conn_fail(struct evlog_client *client, struct el_conn *conn, int code, const char *text)
 {
     bool was_ready = conn->state == EL_CONN_READY;
+    bool idle = was_ready && el_list_empty(&conn->flying) && el_list_empty(&conn->sending);
     if (conn->fd >= 0) {
         (void)close(conn->fd);
         conn->fd = -1;
@@ -118,7 +119,7 @@ void el_conn_fail(struct evlog_client *client, struct el_conn *conn, int code, c
         (void)el_fail(&client->connect_failure, code, "%s: %s", conn->peer, text);
         fail_waiting(client, conn, code, text);
     }
-    if (conn->node_id != EL_NODE_ANY) {
+    if (conn->node_id != EL_NODE_ANY && !idle) { /* a broker closes connections that rest: nothing has moved */
         el_cluster_suspect(client);
     }
 }
@@ -323,7 +324,8 @@ static bool read_prefix(struct evlog_client *client, struct el_conn *conn, const
         return true;
     }
     if (el_frame_len(conn->prefix, EL_SIDE_RESPONSE, EL_REQUEST_LEN_MAX, &conn->frame_len) != 0) {
-        const char *guess = el_frame_guess(conn->prefix);
+        bool http = memcmp(conn->prefix, "HTTP", sizeof conn->prefix) == 0;
+        const char *guess = http ? "an HTTP answer" : el_frame_guess(conn->prefix);
         char text[128];
         (void)snprintf(text, sizeof text, "the answer is no Kafka frame%s%s", guess == NULL ? "" : " but looks like ",
                        guess == NULL ? "" : guess);
@@ -382,9 +384,9 @@ static bool take_bytes(struct evlog_client *client, struct el_conn *conn, const 
 
 void el_conn_read(struct evlog_client *client, struct el_conn *conn)
 {
-    static _Thread_local uint8_t chunk[256 << 10];
+    uint8_t *chunk = client->chunk;
     for (int i = 0; i < READS_PER_TURN; i++) {
-        ssize_t n = recv(conn->fd, chunk, sizeof chunk, 0);
+        ssize_t n = recv(conn->fd, chunk, EL_CLIENT_CHUNK_LEN, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
             return;
         }
@@ -394,7 +396,7 @@ void el_conn_read(struct evlog_client *client, struct el_conn *conn)
                          n == 0 ? "the broker closed the connection" : strerror_r(errno, reason, sizeof reason));
             return;
         }
-        if (!take_bytes(client, conn, chunk, (size_t)n) || (size_t)n < sizeof chunk) {
+        if (!take_bytes(client, conn, chunk, (size_t)n) || (size_t)n < EL_CLIENT_CHUNK_LEN) {
             return;
         }
     }

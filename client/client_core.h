@@ -24,6 +24,8 @@
 #define EL_CLIENT_MAGIC OBJ_MAGIC('E', 'V', 'C', 'L')
 #define EL_NEVER_NS INT64_MAX
 #define EL_NS_PER_MS 1000000ll
+#define EL_CLIENT_CHUNK_LEN (256u << 10)
+#define EL_CLIENT_POLL_MAX 1024 /* connections of one client */
 #define EL_ANSWER_ARENA_MAX (256u << 20) /* decoded arrays of one answer, bytes */
 
 /* Fetches wait at the broker and would hold up the answers behind them: they have connections of their own. */
@@ -58,6 +60,7 @@ struct el_call {
 };
 
 struct el_conn; /* client_conn.c */
+struct pollfd;
 
 struct el_node {
     int32_t id;
@@ -110,6 +113,8 @@ struct evlog_client {
     int32_t correlation_next;
     struct el_cluster cluster;
     struct evlog_failure connect_failure; /* why the last attempt to connect failed */
+    uint8_t *chunk;               /* [EL_CLIENT_CHUNK_LEN], what one read brings */
+    struct pollfd *poll_set;      /* [EL_CLIENT_POLL_MAX + 1] */
 };
 
 /* --- client.c --- */
@@ -165,7 +170,6 @@ int el_client_ask(struct evlog_client *client, const struct el_ask *ask, struct 
 
 /* --- client_conn.c: the internal thread's; lock held --- */
 
-struct pollfd;
 /* Find or open connections for waiting calls and put them there; end those that are too late. */
 void el_conns_dispatch(struct evlog_client *client, int64_t now_ns);
 /* Add the connections to a poll set; returns how many were added, at most max. *until_ns is lowered to the next time

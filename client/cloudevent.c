@@ -7,8 +7,8 @@
  * 2. Attributes become ce_<name> headers in the order of the line; datacontenttype becomes content-type.
  * 3. The value is chosen by data, data_base64 and datacontenttype; key and timestamp come from subject and time.
  *
- * An event owns the parsed tree and an arena; its slices point into both. A bad line gives EVLOG_ERR_MALFORMED and a text
- * that names the attribute. Source: CloudEvents 1.0, its JSON format and its Kafka binding.
+ * An event owns the parsed tree and an arena; its slices point into both. A bad line gives EVLOG_ERR_MALFORMED and a
+ * text that names the attribute. Source: CloudEvents 1.0, its JSON format and its Kafka binding.
  */
 #include "fail.h"
 

@@ -7,8 +7,8 @@
  *    time, which needs a batch (or the end) of every partition.
  * 3. When there is none it sends fetches and waits for an answer.
  *
- * The next fetch is sent when a chunk begins to be read, so that broker and reader work at the same time. A failure ends
- * the call, not the consumer: calling again tries again from the same offset.
+ * The next fetch is sent when a chunk begins to be read, so that broker and reader work at the same time. A failure
+ * ends the call, not the consumer: calling again tries again from the same offset.
  */
 #include "consumer_state.h"
 #include "fail.h"
@@ -19,10 +19,12 @@
 
 #define LEADER_WAIT_NS (20 * EL_NS_PER_MS) /* between looks for a leader that nobody knows */
 
-int evlog_consumer_open(struct evlog_client *client, const struct evlog_consumer_options *options,
+int evlog_consumer_open(struct evlog_client *client, const struct evlog_consumer_options *given,
                         struct evlog_consumer **consumer, struct evlog_failure *failure)
 {
-    if (options->size < sizeof *options || options->topic == NULL) {
+    struct evlog_consumer_options full = EVLOG_CONSUMER_OPTIONS_INIT;
+    const struct evlog_consumer_options *options = &full;
+    if (!EL_OPTIONS_TAKE(&full, given) || options->topic == NULL) {
         return el_fail(failure, EVLOG_ERR_ARGUMENT, "the options name no topic or were not initialised");
     }
     int32_t partition_count;

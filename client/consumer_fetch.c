@@ -6,8 +6,8 @@
  *    partition still has something to read, one that stands at the end of its log is left out: its fetch would wait at
  *    the broker and hold up the others.
  * 2. The internal thread only marks a fetch as finished.
- * 3. el_consumer_take(), on the reading thread, decodes the answer, checks every batch (length, checksum) and copies the
- *    batches of each partition into a chunk of its own.
+ * 3. el_consumer_take(), on the reading thread, decodes the answer, checks every batch (length, checksum) and copies
+ *    the batches of each partition into a chunk of its own.
  *
  * A lost connection or a moved leader is tried again, with backoff, for request.timeout.ms; then, and on anything that
  * trying again does not mend, reading ends with the failure. Memory: at most two chunks a partition, and all chunks of
@@ -66,8 +66,8 @@ static bool leader_busy(const struct evlog_consumer *consumer, int32_t leader)
     return false;
 }
 
-/* Partitions of a leader to ask for, into partitions[partition_count of the topic]; *wait: all of them are at the end of
- * their logs and nothing else is left to read. */
+/* Partitions of a leader to ask for, into partitions[partition_count of the topic]; *wait: all of them are at the end
+ * of their logs and nothing else is left to read. */
 static uint32_t choose(struct evlog_consumer *consumer, int32_t leader, int32_t *partitions, bool *wait)
 {
     uint32_t count = 0;

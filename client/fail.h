@@ -33,4 +33,12 @@ void el_fail_doubt(struct evlog_failure *failure);
 /* Give a failure that was kept elsewhere to the caller. returns its code */
 int el_fail_copy(struct evlog_failure *failure, const struct evlog_failure *source);
 
+/* Take an options struct that may come from a program built against older or newer headers: full holds the defaults,
+ * what given has of it replaces them. False when given->size is no size at all. */
+#define EL_OPTIONS_LEN_MAX 4096
+#define EL_OPTIONS_TAKE(full, given)                                                                                   \
+    ((given)->size > sizeof((given)->size) && (given)->size <= EL_OPTIONS_LEN_MAX                                      \
+         ? (memcpy((full), (given), EL_MIN((given)->size, sizeof *(full))), true)                                      \
+         : false)
+
 #endif

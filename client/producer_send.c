@@ -2,16 +2,18 @@
  *
  * From batches to Produce requests and back. Internal thread of the client; lock held, but for packing.
  *
- * 1. el_producers_tick() walks the partitions with batches: what is too late fails, what is due is collected per leader.
+ * 1. el_producers_tick() walks the partitions with batches: what is too late fails, what is due is collected per
+ *    leader.
  * 2. With idempotence a partition takes a producer id first (InitProducerId), and a batch its sequence when it is sent
  *    for the first time; every later try repeats both, so that the broker can tell a retry from a new batch.
  * 3. Batches are packed (compressed) without the lock, and leave in one request per node.
  * 4. produce_on_done() gives each batch its outcome, or leaves it in its queue for another try.
  *
- * Order: a queue keeps its batches in order, those in flight included. After a failed try a partition sends only its
- * oldest batch, and only when nothing of it is in flight, until one got through.
- * A batch that fails for good leaves a gap in its partition's sequence. Then, once nothing is in flight, the partition
- * takes a new producer id; a batch of it that may have been stored is not sent again under the new id but fails in doubt.
+ * Order: a queue keeps its batches in order, those in flight included. The first batch under a producer id goes
+ * alone. After a failed try a partition sends only its oldest batch, and only when nothing of it is in flight, until
+ * one got through. A batch that fails for good leaves a gap in its partition's sequence. Then, once nothing is in
+ * flight, the partition takes a new producer id; a batch of it that may have been stored is not sent again under the
+ * new id but fails in doubt.
  */
 #include "fail.h"
 #include "producer_state.h"
@@ -23,6 +25,7 @@
 
 #define PRODUCE_VERSION_MAX 11 /* 12 begins transactions on its own, 13 wants topic ids */
 #define REQUEST_BATCH_MAX 512  /* partitions in one request */
+#define FORGET_NS (3600ll * 1000000000) /* brokers keep a silent producer's sequence for a day, or as they are set */
 
 /* A produce request on its way. */
 struct produce {
@@ -47,6 +50,7 @@ static void stored(struct evlog_producer *producer, struct el_producer_batch *ba
                    int64_t log_append_time_ms)
 {
     batch->partition->failure_count = 0;
+    batch->partition->acked_ns = batch->producer_id == batch->partition->producer_id ? el_now_ns() : 0;
     batch->base_offset = base_offset;
     batch->log_append_time_ms = log_append_time_ms;
     el_producer_batch_end(producer, batch);
@@ -283,6 +287,7 @@ static bool has_id(struct evlog_producer *producer, struct el_producer_partition
     partition->producer_id = producer->producer_id;
     partition->producer_epoch = producer->producer_epoch;
     partition->sequence_next = 0;
+    partition->acked_ns = 0;
     return true;
 }
 
@@ -320,6 +325,16 @@ static bool is_due(const struct evlog_producer *producer, const struct el_produc
     return false;
 }
 
+/* A broker that knows nothing of a producer id takes any sequence. If the first batch failed there (no leader yet, say)
+ * and the second one came through, the order would be lost: so nothing follows the first batch before its answer, and
+ * the same after a pause in which the broker may have forgotten the producer. */
+static bool broker_knows_us(const struct evlog_producer *producer, const struct el_producer_partition *partition,
+                            int64_t now_ns)
+{
+    return !producer->client->cfg.idempotence ||
+           (partition->acked_ns != 0 && now_ns - partition->acked_ns < FORGET_NS);
+}
+
 /* The next batch of a partition to send, or NULL. */
 static struct el_producer_batch *next_batch(const struct evlog_producer *producer,
                                             const struct el_producer_partition *partition, int64_t now_ns,
@@ -333,6 +348,9 @@ static struct el_producer_batch *next_batch(const struct evlog_producer *produce
             look_again(until_ns, partition->retry_at_ns);
             return NULL;
         }
+    }
+    if (partition->in_flight_count > 0 && !broker_knows_us(producer, partition, now_ns)) {
+        return NULL;
     }
     EL_LIST_EACH(node, &partition->queue)
     {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inside of a producer: batches waiting per partition, and their way to the broker and back. Guarded by the client's
- * lock. Publishing threads touch only the open batch at a queue's tail; everything else belongs to the internal thread.
+ * The inside of a producer: batches waiting per partition, and their way to the broker and back. Guarded by the
+ * client's lock. Publishing threads touch only the open batch at a queue's tail; everything else belongs to the
+ * internal thread.
  */
 #ifndef EL_CLIENT_PRODUCER_STATE_H
 #define EL_CLIENT_PRODUCER_STATE_H
@@ -69,6 +70,7 @@ struct el_producer_partition {
     uint32_t in_flight_count;
     uint32_t failure_count;           /* tries in a row that failed: only the oldest batch is sent then */
     int64_t retry_at_ns;
+    int64_t acked_ns;                 /* last acknowledgement under producer_id, 0: none yet */
     int64_t producer_id;              /* -1: none yet */
     int32_t sequence_next;
     int16_t producer_epoch;

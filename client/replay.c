@@ -2,10 +2,10 @@
  *
  * Replay: fetches the events and drives the fold (replay_fold.c), which knows nothing of brokers.
  *
- * 1. plan() decides how far each partition is read: by a cut at the time asked for (append time, evlog), or up to the end
- *    of the log with times compared event by event (event time, or an append-time topic of another broker).
- * 2. All partitions are read in the order of append times, so that a key that lies in two partitions folds in log order.
- *    Without append times: one partition behind the other.
+ * 1. plan() decides how far each partition is read: by a cut at the time asked for (append time, evlog), or up to the
+ *    end of the log with times compared event by event (event time, or an append-time topic of another broker).
+ * 2. All partitions are read in the order of append times, so that a key that lies in two partitions folds in log
+ *    order. Without append times: one partition behind the other.
  * 3. Every event inside the times goes into the fold; one outside of them only raises its stream's version.
  * 4. With fold_latest the live keys are told at the end, by key; else every event when it is read.
  *
@@ -278,8 +278,8 @@ static int finish(struct replay *replay, struct evlog_replay_summary *summary, s
 static int prepare(struct replay *replay, struct evlog_failure *failure)
 {
     const struct evlog_replay_options *options = replay->options;
-    if (options->size < sizeof *options || options->topic == NULL) {
-        return el_fail(failure, EVLOG_ERR_ARGUMENT, "the options name no topic or were not initialised");
+    if (options->topic == NULL) {
+        return el_fail(failure, EVLOG_ERR_ARGUMENT, "the options name no topic");
     }
     struct evlog_consumer_options reading = EVLOG_CONSUMER_OPTIONS_INIT;
     reading.topic = options->topic;
@@ -297,9 +297,14 @@ static int prepare(struct replay *replay, struct evlog_failure *failure)
     return plan(replay, failure);
 }
 
-int evlog_replay_run(struct evlog_client *client, const struct evlog_replay_options *options,
+int evlog_replay_run(struct evlog_client *client, const struct evlog_replay_options *given,
                      struct evlog_replay_summary *summary, struct evlog_failure *failure)
 {
+    struct evlog_replay_options full = EVLOG_REPLAY_OPTIONS_INIT;
+    const struct evlog_replay_options *options = &full;
+    if (!EL_OPTIONS_TAKE(&full, given)) {
+        return el_fail(failure, EVLOG_ERR_ARGUMENT, "the options were not initialised");
+    }
     struct replay replay = {.client = client, .options = options};
     struct el_fold_options fold = {
         .keep_latest = options->fold_latest,

@@ -39,12 +39,12 @@ struct el_fold_stream; /* one key; see replay_fold.c */
 
 struct el_fold {
     struct el_fold_options options;
-    struct el_map keyed;             /* key -> stream */
-    struct el_map keyless;           /* partition, be32 -> stream */
-    struct el_fold_stream **sorted;  /* [keyed.count] by key, after el_fold_finish() */
-    uint64_t event_count;            /* events added */
-    uint64_t keyless_count;          /* of those, without a key */
-    uint64_t key_count;              /* streams with events added, after el_fold_finish() */
+    struct el_map keyed;            /* key -> stream */
+    struct el_map keyless;          /* partition, be32 -> stream */
+    struct el_fold_stream **sorted; /* [keyed.count] by key, after el_fold_finish() */
+    uint64_t event_count;           /* events added */
+    uint64_t keyless_count;         /* of those, without a key */
+    uint64_t key_count;             /* streams with events added, after el_fold_finish() */
 };
 
 void el_fold_init(struct el_fold *fold, const struct el_fold_options *options);
@@ -75,7 +75,8 @@ int el_fold_finish(struct el_fold *fold, uint8_t digest[32]);
  */
 bool el_fold_live(const struct el_fold *fold, size_t *cursor, struct el_fold_event *event, int64_t *version);
 
-/* Glob over bytes: * any run, ? one byte, [a-z] and [!a-z] one byte of a set, backslash takes the next byte as it is. */
+/* Glob over bytes: * any run, ? one byte, [a-z] and [!a-z] one byte of a set; a backslash takes the next byte as it
+ * is. */
 bool el_glob_match(const char *pattern, struct el_slice text);
 
 #endif

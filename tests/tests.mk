@@ -9,7 +9,7 @@
 # make tidy        include law and source rules; make tidy-symbols: what the compiled objects refer to and export
 # make format      clang-format on every C file; make lint: clang-tidy on what changed since LINT_BASE
 # make fuzz        libFuzzer on every target, FUZZ_SECONDS each
-# make bench, demo, docs, install, sabotage
+# make bench, demo, docs, examples, install, sabotage
 #
 # The layers themselves, with their commands and time limits, are the table in tests/check.
 
@@ -156,6 +156,20 @@ docs-check:
 	for generator in $(GENERATORS); do $(PYTHON) $$generator $(OUT)/generated || exit 1; done; \
 	diff -r docs/generated $(OUT)/generated || { echo "docs/generated is not what the tables say: run 'make docs'"; exit 1; }
 
+# The programs of docs/examples, built as a user builds them; the README shows publish.c behind its head comment.
+EXAMPLES := $(patsubst docs/examples/%.c,$(OUT)/examples/%,$(sort $(wildcard docs/examples/*.c)))
+$(OUT)/examples/%: docs/examples/%.c $(OUT)/lib/libevlog.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 $(OPT_$(BUILD)) -Wall -Wextra -Werror -Iinclude -o $@ $< $(OUT)/lib/libevlog.a $(LIBS_core) -pthread
+
+.PHONY: examples
+examples: $(EXAMPLES)
+	$(Q)mkdir -p $(OUT)/examples; sed '1,/^ \*\/$$/d' docs/examples/publish.c >$(OUT)/examples/publish.shown; \
+	sed -n '/^```c$$/,/^```$$/{/^```/!p}' README.md | diff $(OUT)/examples/publish.shown - || \
+	    { echo "README.md shows another docs/examples/publish.c"; exit 1; }
+
+docs-check: examples
+
 bench: all
 	$(Q)test -x bench/run || { echo "bench: bench/run is not there"; exit 1; }
 	$(Q)bench/run
@@ -164,8 +178,7 @@ demo: all
 	$(Q)packaging/demo/demo.sh
 
 sabotage:
-	$(Q)test -x tests/sabotage/run || { echo "sabotage: tests/sabotage/run is not there"; exit 1; }
-	$(Q)tests/sabotage/run
+	$(Q)env -u MAKEFLAGS -u MAKELEVEL $(PYTHON) tests/sabotage/run.py $(SABOTAGE)
 
 # --- install --------------------------------------------------------------------------------------------------------
 LIBDIR ?= $(PREFIX)/lib

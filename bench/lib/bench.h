@@ -26,9 +26,10 @@ struct bench_options {
     const char *io;       /* evlogd's --io */
     const char *only;     /* rows whose name contains it, NULL all */
     double seconds;       /* of one row, warm-up not included */
-    uint32_t repeats;     /* of each row; the median is printed */
+    uint32_t repeats;     /* most measurements of a row; the quietest is printed */
     uint32_t shards;      /* of evlogd, 0 its default */
     uint32_t partitions;  /* of the topic; connections are spread over them */
+    double quiet_seconds; /* wait so long at most for an idle machine before each measurement */
     bool pin;             /* evlogd on the first processor, the load on the last */
     bool keep;            /* leave the data directory */
 };
@@ -50,7 +51,6 @@ struct bench_histogram {
 };
 void bench_histogram_add(struct bench_histogram *h, uint64_t ns);
 double bench_histogram_us(const struct bench_histogram *h, double share);
-double bench_median(double *values, uint32_t count);
 
 /* --- processor time ----------------------------------------------------------------------------------------------- */
 
@@ -58,11 +58,14 @@ struct bench_cpu {
     uint64_t at_ns;
     uint64_t broker_ns; /* all threads of evlogd; kernel threads that work for it are not in it */
     uint64_t self_ns;
-    uint64_t busy_ns;   /* all processors, everybody */
+    uint64_t busy_ns; /* all processors, everybody; what the hypervisor gave to others as well */
 };
 void bench_cpu_read(struct bench_cpu *cpu, pid_t broker);
 /* Share of the machine's processors that neither evlogd nor the load has used, 0 .. 1: kernel threads and others. */
 double bench_cpu_others(const struct bench_cpu *from, const struct bench_cpu *to);
+/* Wait until nobody else uses the processors, quiet_seconds at most: a compiler beside a benchmark turns 90 us into
+ * 4 ms. */
+void bench_wait_quiet(double quiet_seconds);
 void bench_pin_self(const struct bench_options *options);
 /* For a child before exec or work: the broker's processor. */
 void bench_pin_broker(const struct bench_options *options);
@@ -95,7 +98,7 @@ void bench_topic_create(int fd, const char *name, uint32_t partitions, bool memo
  * connection's own. */
 struct bench_produce {
     struct el_slice frame;
-    size_t error_pos;   /* of the error code in the response frame, prefix included */
+    size_t error_pos; /* of the error code in the response frame, prefix included */
     uint32_t record_count;
     size_t batch_len;
 };
@@ -110,13 +113,14 @@ struct bench_load {
     const struct bench_produce *produces; /* [produce_count], connection i sends number i % produce_count */
     uint32_t produce_count;
     uint32_t conns;
-    uint32_t depth;          /* requests under way on each connection */
-    double rate;             /* requests a second at fixed times, over all connections; 0: as fast as answers come */
+    uint32_t depth; /* requests under way on each connection */
+    double rate;    /* requests a second at fixed times, over all connections; 0: as fast as answers come */
     double warm_seconds;
     double seconds;
-    uint64_t request_count;  /* stop after so many, 0: by time */
-    volatile bool *stop;     /* or when this is set; NULL never */
+    uint64_t request_count; /* stop after so many, 0: by time */
+    volatile bool *stop;    /* or when this is set; NULL never */
     pid_t broker;
+    double quiet_seconds; /* see bench_wait_quiet(); 0: begin at once */
 };
 
 struct bench_load_result {
@@ -128,6 +132,8 @@ struct bench_load_result {
     double others;    /* bench_cpu_others() */
 };
 void bench_load_run(const struct bench_load *load, struct bench_load_result *result);
+/* Up to repeats times, until nobody else was in the way; result: the quietest run, whatever its figures. */
+void bench_load_run_quiet(const struct bench_load *load, uint32_t repeats, struct bench_load_result *result);
 
 /* --- limits ------------------------------------------------------------------------------------------------------- */
 

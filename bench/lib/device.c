@@ -198,7 +198,8 @@ void bench_limit_rtt(const struct bench_options *options, double seconds, struct
     uint8_t buf[REQUEST_LEN] = {0};
     uint64_t from_ns = bench_now_ns(), now_ns = from_ns, until_ns = from_ns + (uint64_t)(seconds * 1e9);
     while (now_ns < until_ns) {
-        if (send(fd, buf, REQUEST_LEN, MSG_NOSIGNAL) != REQUEST_LEN || recv(fd, buf, REPLY_LEN, MSG_WAITALL) != REPLY_LEN) {
+        if (send(fd, buf, REQUEST_LEN, MSG_NOSIGNAL) != REQUEST_LEN ||
+            recv(fd, buf, REPLY_LEN, MSG_WAITALL) != REPLY_LEN) {
             bench_die("round trip: %s", strerror(errno));
         }
         uint64_t end_ns = bench_now_ns();

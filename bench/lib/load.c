@@ -22,13 +22,14 @@
 
 #define HEAD_LEN 12u /* length, key, version, correlation id */
 #define IN_LEN 16384u
+#define OTHERS_FINE 0.12 /* kernel threads that finish the broker's own writes take up to a tenth */
 
 struct load_conn {
     int fd;
     const struct bench_produce *produce;
-    uint32_t sent;        /* requests whose sending has begun */
+    uint32_t sent; /* requests whose sending has begun */
     uint32_t answered;
-    size_t out_pos;       /* bytes sent of the request being sent, 0: none is */
+    size_t out_pos; /* bytes sent of the request being sent, 0: none is */
     uint8_t head[HEAD_LEN];
     uint64_t due_ns[BENCH_DEPTH_MAX]; /* [sent % BENCH_DEPTH_MAX] */
     size_t in_len;
@@ -41,9 +42,9 @@ struct load {
     int epoll_fd;
     uint64_t sent;
     uint64_t answered;
-    uint64_t due_ns;      /* open loop: of the next request */
-    uint64_t step_ns;     /* open loop: between two requests; 0: closed loop */
-    uint32_t next_conn;   /* open loop */
+    uint64_t due_ns;    /* open loop: of the next request */
+    uint64_t step_ns;   /* open loop: between two requests; 0: closed loop */
+    uint32_t next_conn; /* open loop */
     bool ending;
     struct bench_histogram histogram;
 };
@@ -244,6 +245,7 @@ void bench_load_run(const struct bench_load *ask, struct bench_load_result *resu
     struct load *load = bench_alloc(sizeof *load);
     struct bench_cpu from, to;
     load->ask = ask;
+    bench_wait_quiet(ask->quiet_seconds);
     load_open(load);
     if (ask->warm_seconds > 0) {
         load_for(load, ask->warm_seconds);
@@ -266,4 +268,16 @@ void bench_load_run(const struct bench_load *ask, struct bench_load_result *resu
     result->requests_per_second = requests / result->seconds;
     load_close(load);
     free(load);
+}
+
+void bench_load_run_quiet(const struct bench_load *ask, uint32_t repeats, struct bench_load_result *result)
+{
+    bench_load_run(ask, result);
+    for (uint32_t i = 1; i < repeats && result->others > OTHERS_FINE; i++) {
+        struct bench_load_result again;
+        bench_load_run(ask, &again);
+        if (again.others < result->others) {
+            *result = again;
+        }
+    }
 }

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define QUIET_SHARE 0.06
+
 void bench_die(const char *format, ...)
 {
     va_list args;
@@ -41,7 +43,8 @@ static void usage(const char *program, const char *purpose)
            "  --evlogd=FILE       the broker (beside the folder of this program: ../bin/evlogd)\n"
            "  --data=DIR          where data directories are made (the folder of this program)\n"
            "  --seconds=N         of each row (2)\n"
-           "  --repeats=N         of each row; the median is printed (1)\n"
+           "  --repeats=N         most measurements of a row; the one with the quietest machine is printed (3)\n"
+           "  --quiet=N           seconds to wait for an idle machine before each measurement (3)\n"
            "  --shards=N          of evlogd (its default: one for each processor)\n"
            "  --partitions=N      of the topic (1)\n"
            "  --pin               evlogd on the first processor, the load on the last\n"
@@ -81,24 +84,54 @@ void bench_options_parse(struct bench_options *o, int argc, char **argv, const c
         {"evlogd", 1, NULL, 'e'}, {"data", 1, NULL, 'd'},       {"seconds", 1, NULL, 's'}, {"repeats", 1, NULL, 'r'},
         {"shards", 1, NULL, 'n'}, {"partitions", 1, NULL, 'p'}, {"pin", 0, NULL, 'P'},     {"commit", 1, NULL, 'c'},
         {"io", 1, NULL, 'i'},     {"only", 1, NULL, 'o'},       {"keep", 0, NULL, 'k'},    {"help", 0, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"quiet", 1, NULL, 'q'},  {NULL, 0, NULL, 0},
     };
-    *o = (struct bench_options){.seconds = 2, .repeats = 1, .partitions = 1, .commit = "auto", .io = "auto"};
+    *o = (struct bench_options){
+        .seconds = 2, .repeats = 3, .partitions = 1, .quiet_seconds = 3, .commit = "auto", .io = "auto"};
     for (int c = getopt_long(argc, argv, "", longs, NULL); c != -1; c = getopt_long(argc, argv, "", longs, NULL)) {
         switch (c) {
-        case 'e': o->evlogd = optarg; break;
-        case 'd': o->data = optarg; break;
-        case 's': o->seconds = strtod(optarg, NULL); break;
-        case 'r': o->repeats = number(optarg, 99); break;
-        case 'n': o->shards = number(optarg, 256); break;
-        case 'p': o->partitions = number(optarg, BENCH_PARTITION_MAX); break;
-        case 'P': o->pin = true; break;
-        case 'c': o->commit = optarg; break;
-        case 'i': o->io = optarg; break;
-        case 'o': o->only = optarg; break;
-        case 'k': o->keep = true; break;
-        case 'h': usage(argv[0], purpose); exit(0);
-        default: usage(argv[0], purpose); exit(2);
+        case 'e':
+            o->evlogd = optarg;
+            break;
+        case 'd':
+            o->data = optarg;
+            break;
+        case 's':
+            o->seconds = strtod(optarg, NULL);
+            break;
+        case 'q':
+            o->quiet_seconds = strtod(optarg, NULL);
+            break;
+        case 'r':
+            o->repeats = number(optarg, 99);
+            break;
+        case 'n':
+            o->shards = number(optarg, 256);
+            break;
+        case 'p':
+            o->partitions = number(optarg, BENCH_PARTITION_MAX);
+            break;
+        case 'P':
+            o->pin = true;
+            break;
+        case 'c':
+            o->commit = optarg;
+            break;
+        case 'i':
+            o->io = optarg;
+            break;
+        case 'o':
+            o->only = optarg;
+            break;
+        case 'k':
+            o->keep = true;
+            break;
+        case 'h':
+            usage(argv[0], purpose);
+            exit(0);
+        default:
+            usage(argv[0], purpose);
+            exit(2);
         }
     }
     if (optind != argc || !(o->seconds > 0) || o->repeats == 0 || o->partitions == 0) {
@@ -146,18 +179,6 @@ double bench_histogram_us(const struct bench_histogram *h, double share)
     return 0;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-double bench_median(double *values, uint32_t count)
-{
-    qsort(values, count, sizeof *values, compare_doubles);
-    return values[count / 2];
-}
-
 /* --- processor time ----------------------------------------------------------------------------------------------- */
 
 static uint64_t task_cpu_ns(pid_t pid)
@@ -184,17 +205,17 @@ static uint64_t task_cpu_ns(pid_t pid)
 
 static uint64_t machine_busy_ns(void)
 {
-    unsigned long long user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, soft = 0;
+    unsigned long long user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, soft = 0, steal = 0;
     FILE *file = fopen("/proc/stat", "r");
     if (file != NULL) {
-        int n = fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &iowait, &irq,
-                       &soft);
+        int n = fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &iowait, &irq,
+                       &soft, &steal);
         fclose(file);
-        if (n != 7) {
+        if (n != 8) {
             return 0;
         }
     }
-    return (user + nice + system + irq + soft) * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
+    return (user + nice + system + irq + soft + steal) * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
 void bench_cpu_read(struct bench_cpu *cpu, pid_t broker)
@@ -213,6 +234,20 @@ double bench_cpu_others(const struct bench_cpu *from, const struct bench_cpu *to
     double known = (double)(to->broker_ns - from->broker_ns) + (double)(to->self_ns - from->self_ns);
     double others = ((double)(to->busy_ns - from->busy_ns) - known) / all;
     return others < 0 ? 0 : others;
+}
+
+void bench_wait_quiet(double quiet_seconds)
+{
+    uint64_t until_ns = bench_now_ns() + (uint64_t)(quiet_seconds * 1e9);
+    while (bench_now_ns() < until_ns) {
+        struct bench_cpu from, to;
+        bench_cpu_read(&from, 0);
+        usleep(100000);
+        bench_cpu_read(&to, 0);
+        if (bench_cpu_others(&from, &to) < QUIET_SHARE) {
+            return;
+        }
+    }
 }
 
 static void pin_to(long processor)

@@ -114,7 +114,8 @@ void bench_topic_create(int fd, const char *name, uint32_t partitions, bool memo
     request.timeout_ms = 10000;
     bench_call(fd, EL_API_CreateTopics, 7, &request, &arena, &response);
     if (response.topic_count != 1 || response.topics[0].error_code != 0) {
-        bench_die("topic %s was not made: error %d", name, response.topic_count == 1 ? response.topics[0].error_code : -1);
+        bench_die("topic %s was not made: error %d", name,
+                  response.topic_count == 1 ? response.topics[0].error_code : -1);
     }
     el_arena_reset(&arena);
 }

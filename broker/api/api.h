@@ -117,7 +117,7 @@ bool api_name_valid(struct el_slice name);
  * EVLOG_ERR_INVALID_REQUEST. Begin with el_map_init(seen, api->buddy), end with el_map_destroy(). */
 void api_name_once(struct el_map *seen, struct el_slice name, int *error);
 
-/* Kafka's code for an EVLOG_ERR_ code; by_id turns "unknown topic" into "unknown topic id". */
+/* Kafka's code for an EVLOG_ERR_ code; an unknown topic is told by name or by id, as the client asked. */
 int16_t api_error(int error, bool by_id);
 /* Count a refusal by its reason. error is not 0. */
 void api_count_refusal(struct api *api, int error);

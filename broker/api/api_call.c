@@ -149,8 +149,8 @@ int16_t api_error(int error, bool by_id)
     if (error == 0) {
         return EL_KAFKA_NONE;
     }
-    if (error == EVLOG_ERR_UNKNOWN_TOPIC && by_id) {
-        return EL_KAFKA_UNKNOWN_TOPIC_ID;
+    if (error == EVLOG_ERR_UNKNOWN_TOPIC || error == EVLOG_ERR_UNKNOWN_TOPIC_ID) {
+        return by_id ? EL_KAFKA_UNKNOWN_TOPIC_ID : EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
     }
     return (int16_t)evlog_error_kafka(error);
 }

@@ -11,7 +11,6 @@
 #include <core/logger.h>
 #include <wire/msg_create_topics.h>
 
-#define VERSION_DEFAULTS 4 /* from here on -1 is the default count */
 #define VERSION_CONFIGS 5  /* from here on the answer has settings */
 
 struct create_entry {
@@ -104,43 +103,45 @@ static int entry_refuse(struct create_entry *entry, int error, const char *messa
 }
 
 /* Partitions assigned by hand: 0, 1, 2 ... in any order, each with one replica, this node. */
-static int check_assignments(const struct api *api, const struct el_msg_create_topics_topic *ask,
+static int check_assignments(struct create_call *call, const struct el_msg_create_topics_topic *ask,
                              struct create_entry *entry)
 {
+    int32_t self = call->base.api->node->id;
+    bool *seen = el_arena_zalloc(&call->base.request->arena, ask->assignment_count * sizeof *seen);
+    if (seen == NULL) {
+        return entry_refuse(entry, EVLOG_ERR_NO_MEMORY, "");
+    }
     if (ask->num_partitions != -1 || ask->replication_factor != -1) {
         return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST,
                             "with assignments, partition count and replication factor are -1");
     }
-    uint64_t sum = 0;
     for (uint32_t i = 0; i < ask->assignment_count; i++) {
         const struct el_msg_create_topics_assignment *assignment = &ask->assignments[i];
-        if (assignment->partition_index < 0 || (uint32_t)assignment->partition_index >= ask->assignment_count) {
+        int32_t index = assignment->partition_index;
+        if (index < 0 || (uint32_t)index >= ask->assignment_count || seen[index]) {
             return entry_refuse(entry, EVLOG_ERR_ASSIGNMENT, "assigned partitions are numbered from 0 without holes");
         }
-        sum += (uint64_t)assignment->partition_index;
-        if (assignment->broker_id_count != 1 || assignment->broker_ids[0] != api->node->id) {
+        seen[index] = true;
+        if (assignment->broker_id_count != 1 || assignment->broker_ids[0] != self) {
             return entry_refuse(entry, EVLOG_ERR_ASSIGNMENT, "each partition has one replica, on this node");
         }
-    }
-    if (sum != (uint64_t)ask->assignment_count * (ask->assignment_count - 1) / 2) {
-        return entry_refuse(entry, EVLOG_ERR_ASSIGNMENT, "assigned partitions are numbered from 0 without holes");
     }
     entry->op.partition_count = (int32_t)ask->assignment_count;
     return 0;
 }
 
-static int check_counts(const struct create_call *call, const struct el_msg_create_topics_topic *ask,
+static int check_counts(struct create_call *call, const struct el_msg_create_topics_topic *ask,
                         struct create_entry *entry)
 {
     const struct api *api = call->base.api;
-    bool defaults = call->base.request->api_version >= VERSION_DEFAULTS;
     if (ask->assignment_count > 0) {
-        return check_assignments(api, ask, entry);
+        return check_assignments(call, ask, entry);
     }
-    if (ask->num_partitions < 1 && !(defaults && ask->num_partitions == -1)) {
+    /* -1 is the default. The protocol has that from version 4 on, kafkajs sends it in 2 and 3. */
+    if (ask->num_partitions < 1 && ask->num_partitions != -1) {
         return entry_refuse(entry, EVLOG_ERR_INVALID_PARTITIONS, "the number of partitions is at least 1");
     }
-    if (ask->replication_factor < 1 && !(defaults && ask->replication_factor == -1)) {
+    if (ask->replication_factor < 1 && ask->replication_factor != -1) {
         return entry_refuse(entry, EVLOG_ERR_REPLICATION, "the replication factor is at least 1");
     }
     if (ask->replication_factor > 1) {

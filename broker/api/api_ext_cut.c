@@ -92,7 +92,9 @@ static int add_topic(struct cut_call *call, const struct topic *topic)
     out->id = topic->id;
     out->first = call->op.result_count;
     out->count = (uint32_t)topic->partition_count;
-    call->op.result_count += out->count;
+    if (__builtin_add_overflow(call->op.result_count, out->count, &call->op.result_count)) {
+        return EVLOG_ERR_NO_MEMORY; /* a topic named again and again */
+    }
     return name == NULL ? EVLOG_ERR_NO_MEMORY : 0;
 }
 

@@ -2,9 +2,10 @@
  *
  * Fetch: stored batches from given offsets on, byte for byte, waiting for more when there are too few (long_poll.c).
  *
- * Sessions are not kept: every answer has session id 0, which clients accept, and a request that names a session is
- * told that there is none. There are no transactions, so that the last stable offset is the high watermark and the list
- * of aborted transactions is empty; at isolation level 0 it is null. Source: docs/protocol.md, Fetch.
+ * Sessions are not kept: every answer has session id 0, which clients accept. A request that closes a session or
+ * begins another is whole in itself and answered as such; one that goes on with a session is told that there is none.
+ * There are no transactions, so that the last stable offset is the high watermark and the list of aborted
+ * transactions is empty; at isolation level 0 it is null. Source: docs/protocol.md, Fetch.
  */
 #include <api/long_poll.h>
 #include <wire/msg_fetch.h>
@@ -106,13 +107,10 @@ static void fetch_finish(struct long_poll *poll)
 /* Errors of the request as a whole; returns Kafka's code. */
 static int16_t check_session(const struct el_msg_fetch_request *ask, int version)
 {
-    if (version < VERSION_SESSIONS) {
+    if (version < VERSION_SESSIONS || ask->session_epoch == 0 || ask->session_epoch == -1) {
         return EL_KAFKA_NONE;
     }
-    if (ask->session_id != 0) {
-        return EL_KAFKA_FETCH_SESSION_ID_NOT_FOUND;
-    }
-    return ask->session_epoch > 0 ? EL_KAFKA_INVALID_FETCH_SESSION_EPOCH : EL_KAFKA_NONE;
+    return ask->session_id != 0 ? EL_KAFKA_FETCH_SESSION_ID_NOT_FOUND : EL_KAFKA_INVALID_FETCH_SESSION_EPOCH;
 }
 
 static void part_init(struct fetch_call *call, struct long_poll_part *part, const struct topic *topic,

@@ -2,15 +2,24 @@
  *
  * IncrementalAlterConfigs: change single settings of topics. The settings of a resource are changed together or not at
  * all. Settings of the broker come from its configuration file and are not changed here.
+ *
+ * Storage takes a whole set of overrides. So the new set is made from the one this shard knows, and storage refuses it
+ * with EVLOG_ERR_AGAIN when another change came first; by then this shard has that change, and the set is made anew.
+ * Each such round is another's success, so that the rounds end when the others' changes do.
  */
 #include <api/api.h>
 #include <wire/msg_incremental_alter_configs.h>
+
+#define ROUND_MAX 1000 /* against somebody who changes the topic all the time */
 
 enum alter_operation { ALTER_SET = 0, ALTER_DELETE = 1, ALTER_APPEND = 2, ALTER_SUBTRACT = 3 };
 
 struct alter_entry {
     struct topic_op op;
+    struct alter_call *call;
+    struct topic_config known;  /* the overrides that config was made from */
     struct topic_config config; /* the whole new set of overrides */
+    uint32_t round;             /* sets made */
     int error;                  /* EVLOG_ERR_ of what was not even tried, else 0 */
     const char *message;        /* for error; static or in the request's arena */
 };
@@ -95,7 +104,7 @@ static int entry_check_topic(struct alter_call *call, const struct el_msg_increm
     if (topic->internal) {
         return entry_refuse(entry, EVLOG_ERR_POLICY, "topics of evlog itself cannot be changed");
     }
-    entry->config = topic->config;
+    entry->config = entry->known = topic->config;
     struct el_map seen;
     el_map_init(&seen, api->buddy);
     int error = 0;
@@ -115,6 +124,7 @@ static int entry_check_topic(struct alter_call *call, const struct el_msg_increm
     entry->op.verb = TOPIC_ALTER;
     entry->op.id = topic->id;
     entry->op.config = &entry->config;
+    entry->op.expected = &entry->known;
     entry->op.validate_only = call->ask->validate_only;
     return error;
 }
@@ -136,6 +146,22 @@ static int entry_check(struct alter_call *call, uint32_t index)
     default:
         return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST, "only topics (2) have settings to change");
     }
+}
+
+static void alter_on_op(struct store_op *op)
+{
+    struct alter_entry *entry = op->arg;
+    struct alter_call *call = entry->call;
+    if (op->error == EVLOG_ERR_AGAIN) {
+        const struct el_msg_incremental_alter_configs_resource *ask = &call->ask->resources[entry - call->entries];
+        if (++entry->round == ROUND_MAX) {
+            entry_refuse(entry, EVLOG_ERR_TIMED_OUT, "others change the topic all the time: try again");
+        } else if (entry_check_topic(call, ask, entry) == 0) {
+            store_topic_change(call->base.api->shard, &entry->op);
+            return;
+        }
+    }
+    api_call_release(&call->base);
 }
 
 void api_incremental_alter_configs(struct api *api, struct request *request, const void *message)
@@ -162,6 +188,9 @@ void api_incremental_alter_configs(struct api *api, struct request *request, con
     for (uint32_t i = 0; i < ask->resource_count; i++) {
         if (entry_check(call, i) == 0) {
             api_call_add(&call->base, &call->entries[i].op.base);
+            call->entries[i].call = call;
+            call->entries[i].op.base.done = alter_on_op;
+            call->entries[i].op.base.arg = &call->entries[i];
             store_topic_change(api->shard, &call->entries[i].op);
         }
     }

@@ -82,7 +82,8 @@ static int fill_entry(struct metadata_call *call, uint32_t index, struct el_msg_
         return fill_topic(call, topic, out);
     }
     api_count_refusal(api, error);
-    out->error_code = api_error(error, entry->by_id);
+    /* Made by somebody else and not known on this shard yet: clients ask again. */
+    out->error_code = error == EVLOG_ERR_TOPIC_EXISTS ? EL_KAFKA_LEADER_NOT_AVAILABLE : api_error(error, entry->by_id);
     out->topic_id = ask->topic_id;
     out->name = entry->by_id ? (struct el_slice){0} : ask->name;
     return 0;

@@ -20,6 +20,7 @@
 
 #define TIMEOUT_MS_DEFAULT 30000 /* for a timeout that is not positive: it would refuse what is about to be stored */
 #define VERSION_ZSTD 7           /* first version whose readers know zstd */
+#define VERSION_TOPIC_IDS 13     /* first version that names topics by id */
 #define VERSION_ABORTABLE 11     /* first version that knows TRANSACTION_ABORTABLE */
 #define VERSION_RECORD_ERRORS 8  /* first version that names the record */
 
@@ -72,7 +73,7 @@ static int16_t part_result(struct produce_part *part, int *error)
     if (*error == 0 && part->submitted) {
         *error = part->done ? part->op.base.error : EVLOG_ERR_TIMED_OUT;
     }
-    return api_error(*error, !el_uuid_is_zero(&part->op.topic_id) && part->call->request->api_version >= 13);
+    return api_error(*error, part->call->request->api_version >= VERSION_TOPIC_IDS);
 }
 
 /* What the error text says; a slice that lasts. */
@@ -392,7 +393,7 @@ static void part_init(struct produce_part *part, struct produce_call *call,
                       const struct el_msg_produce_topic *topic_ask, const struct topic *topic)
 {
     const struct el_msg_produce_request *ask = call->ask;
-    bool by_id = call->request->api_version >= 13;
+    bool by_id = call->request->api_version >= VERSION_TOPIC_IDS;
     part->op.partition = part->ask->index;
     part->op.topic_id = topic == NULL ? topic_ask->topic_id : topic->id;
     part->records = part->ask->records;
@@ -432,7 +433,7 @@ static bool make_parts(struct produce_call *call)
     if (call->parts == NULL) {
         return false;
     }
-    bool by_id = call->request->api_version >= 13;
+    bool by_id = call->request->api_version >= VERSION_TOPIC_IDS;
     uint32_t n = 0;
     for (uint32_t t = 0; t < ask->topic_data_count; t++) {
         const struct el_msg_produce_topic *topic_ask = &ask->topic_data[t];

@@ -20,6 +20,7 @@
 /* When more than one byte is waited for, small appends would each make the whole range be read again: wait a little and
  * read what several have brought. */
 #define RECHECK_NS 5000000u
+#define ROOM_MIN (64u << 10) /* a read of so little that finds no memory is given up */
 
 static void poll_pump(struct long_poll *poll);
 
@@ -203,6 +204,20 @@ static bool poll_force_first(struct long_poll *poll)
     return false;
 }
 
+/* The budget has no block of that size now: ask for less, down to what a small batch needs. */
+static void part_without_memory(struct long_poll_part *part)
+{
+    struct long_poll *poll = part->poll;
+    if (part->reserved > ROOM_MIN) {
+        part->bytes_max = part->reserved / 2;
+        part->wanted = true;
+        part->error = 0;
+        poll->cursor = 0;
+    } else if (poll->bytes > 0) {
+        part->error = 0; /* the others' data goes out; this partition comes next time */
+    }
+}
+
 static void poll_on_read(struct store_op *op)
 {
     struct long_poll_part *part = op->arg;
@@ -216,8 +231,8 @@ static void poll_on_read(struct store_op *op)
     poll->reserved -= part->reserved;
     poll->bytes += part->read.data_len;
     part->error = op->error;
-    if (op->error == EVLOG_ERR_NO_MEMORY && poll->bytes > 0) {
-        part->error = 0; /* the others' data goes out; this partition comes next time */
+    if (op->error == EVLOG_ERR_NO_MEMORY) {
+        part_without_memory(part);
     }
     if (!poll->pumping) {
         poll_pump(poll);
@@ -253,9 +268,10 @@ static void part_read(struct long_poll_part *part, uint32_t room)
 /* Submit wanted reads as far as the limit allows. returns false when some have to wait for those under way */
 static bool poll_read_wanted(struct long_poll *poll)
 {
-    for (; poll->cursor < poll->part_count; poll->cursor++) {
+    while (poll->cursor < poll->part_count) {
         struct long_poll_part *part = &poll->parts[poll->cursor];
         if (!part->wanted || part->watching) {
+            poll->cursor++;
             continue;
         }
         uint64_t own = part->holding ? part->read.data_len : 0; /* given back before it is read again */
@@ -264,6 +280,7 @@ static bool poll_read_wanted(struct long_poll *poll)
         if (room == 0 && part->bytes_max > 0 && poll->reading_count > 0) {
             return false;
         }
+        poll->cursor++; /* before the read, which may end inside and move it back */
         part_read(part, (uint32_t)room);
     }
     return true;

@@ -16,7 +16,7 @@ struct long_poll_part {
     struct api_target target;
     int32_t partition;
     int64_t offset;
-    uint32_t bytes_max; /* most bytes of this partition */
+    uint32_t bytes_max; /* most bytes of this partition; lowered when memory is short */
     int32_t current_leader_epoch;
     int32_t last_fetched_epoch;
     bool want_entries;

@@ -437,7 +437,8 @@ static int check(const struct config *cfg, struct el_error *err)
 {
     char commit[32];
     bool ring_commit = cfg->io_commit == CONFIG_COMMIT_RING_DSYNC || cfg->io_commit == CONFIG_COMMIT_LINKED;
-    if (cfg->data[0] == 0 && !cfg->ephemeral && cfg->action != CONFIG_PRINT) {
+    /* A file may leave it to the command line, as the service does. */
+    if (cfg->data[0] == 0 && !cfg->ephemeral && cfg->action == CONFIG_RUN) {
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
                             "no data directory: give --data=DIR, or --ephemeral to keep everything in memory");
     }

@@ -51,6 +51,7 @@ struct io_op {
     uint64_t pos;         /* file position */
     struct iovec *iov;    /* IO_SEND, IO_WRITE_DURABLE; pinned */
     int iov_count;        /* 1 .. IO_IOV_MAX */
+    bool more;            /* IO_RECV: the backend's hint to itself: bytes were left when the last one ended */
     io_job_fn job;
     void *job_arg;
     struct iovec one;     /* room for a single-buffer iov */
@@ -90,7 +91,8 @@ struct io_ops {
     uint64_t (*boot)(struct io *io);
     uint64_t (*wall)(struct io *io);
     void (*random)(struct io *io, void *buf, size_t len);
-    int (*listen)(struct io *io, const char *host, uint16_t port, int *fd, uint16_t *bound_port, struct el_error *err);
+    int (*listen)(struct io *io, const char *host, uint16_t port, bool join, int *fd, uint16_t *bound_port,
+                  struct el_error *err);
     int (*peer_name)(struct io *io, int fd, char *text, size_t text_len);
     void (*shutdown)(struct io *io, int fd);
     void (*close)(struct io *io, int fd);
@@ -126,11 +128,15 @@ static inline uint64_t io_boot(struct io *io) { return io->ops->boot(io); }
 /* Monotonic now, ns, for measuring; deadlines use io->now_ns. */
 static inline uint64_t io_mono(struct io *io) { return io->ops->mono(io); }
 static inline void io_random(struct io *io, void *buf, size_t len) { io->ops->random(io, buf, len); }
-/* Listen on host:port (port 0: kernel's choice). SO_REUSEPORT, so that every shard listens on the same port. */
-static inline int io_listen(struct io *io, const char *host, uint16_t port, int *fd, uint16_t *bound_port,
+/* Listen on host:port (port 0: kernel's choice).
+ *
+ * join     another listener of this process has the port: share it (SO_REUSEPORT, for every shard listens). Otherwise
+ *          nobody may listen there
+ * returns  0 | EVLOG_ERR_EXISTS port taken | EVLOG_ERR_ARGUMENT host | ... with a text */
+static inline int io_listen(struct io *io, const char *host, uint16_t port, bool join, int *fd, uint16_t *bound_port,
                             struct el_error *err)
 {
-    return io->ops->listen(io, host, port, fd, bound_port, err);
+    return io->ops->listen(io, host, port, join, fd, bound_port, err);
 }
 /* "address:port" of the other side. */
 static inline int io_peer_name(struct io *io, int fd, char *text, size_t text_len)

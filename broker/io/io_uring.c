@@ -51,6 +51,7 @@ struct uring {
     enum io_commit_method commit; /* RING_DSYNC, LINKED or THREAD */
     bool enabled;                 /* a thread owns the ring */
     bool wake_armed;
+    bool poll_first;              /* the kernel knows IORING_RECVSEND_POLL_FIRST */
 };
 
 static struct uring *uring_of(struct io *io)
@@ -130,6 +131,9 @@ static void prep_simple(struct uring *u, struct io_op *op)
         io_uring_prep_read(sqe, op->fd, (uint8_t *)op->buf + done, len, op->pos + done);
     } else if (op->code == IO_RECV) {
         io_uring_prep_recv(sqe, op->fd, op->buf, EL_MIN(op->len, RING_LEN_MAX), 0);
+        if (u->poll_first && !op->more) {
+            sqe->ioprio |= IORING_RECVSEND_POLL_FIRST; /* the socket is empty: do not try before it has bytes */
+        }
     } else {
         EL_ASSERT(op->code == IO_ACCEPT);
         io_uring_prep_accept(sqe, op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -375,7 +379,9 @@ static void uring_reap(struct uring *u)
             if (tag == TAG_WAKE) {
                 u->wake_armed = (list[i].flags & IORING_CQE_F_MORE) != 0;
             } else if (tag != TAG_IGNORE) {
-                on_cqe(u, (struct io_op *)(uintptr_t)(list[i].data & ~(uint64_t)TAG_MASK), tag, list[i].res);
+                struct io_op *op = (struct io_op *)(uintptr_t)(list[i].data & ~(uint64_t)TAG_MASK);
+                op->more = (list[i].flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
+                on_cqe(u, op, tag, list[i].res);
             }
         }
         left -= EL_MIN(left, count);
@@ -393,6 +399,8 @@ static void uring_enable(struct uring *u)
         return;
     }
     u->enabled = true;
+    /* Rings with DEFER_TASKRUN came one version after the flag. */
+    u->poll_first = (u->ring.flags & IORING_SETUP_DEFER_TASKRUN) != 0;
     if ((u->ring.flags & IORING_SETUP_R_DISABLED) != 0) {
         int rc = io_uring_enable_rings(&u->ring);
         EL_ASSERT(rc == 0);

@@ -2,6 +2,10 @@
  *
  * Listening sockets and the few calls on sockets that are not worth an op. Accepted sockets inherit TCP_NODELAY and
  * SO_KEEPALIVE from the listening one.
+ *
+ * All shards listen on one port by SO_REUSEPORT. With that option set before the bind, a second server on the port
+ * would start, too, and take half of the clients: so the first listener of a process binds without it, which fails when
+ * anybody listens there, and only then lets its siblings join.
  */
 #include <io/backend.h>
 
@@ -20,18 +24,19 @@ static int set_option(int fd, int level, int option, int value)
 }
 
 /* A socket that listens on one address; returns it or -errno. */
-static int listen_on(const struct addrinfo *address)
+static int listen_on(const struct addrinfo *address, bool join)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0) {
         return -errno;
     }
-    bool ok = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) == 0 &&
+    bool ok = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 && set_option(fd, SOL_SOCKET, SO_REUSEPORT, join) == 0 &&
               set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == 0 && set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == 0;
     if (ok && address->ai_family == AF_INET6) {
         ok = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) == 0;
     }
-    if (ok && bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, LISTEN_BACKLOG) == 0) {
+    if (ok && bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
+        set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) == 0 && listen(fd, LISTEN_BACKLOG) == 0) {
         return fd;
     }
     int failed = errno;
@@ -47,7 +52,8 @@ static uint16_t port_of(const struct sockaddr_storage *address)
     return ntohs(((const struct sockaddr_in *)address)->sin_port);
 }
 
-int socket_listen(struct io *io, const char *host, uint16_t port, int *fd, uint16_t *bound_port, struct el_error *err)
+int socket_listen(struct io *io, const char *host, uint16_t port, bool join, int *fd, uint16_t *bound_port,
+                  struct el_error *err)
 {
     char service[8];
     snprintf(service, sizeof(service), "%u", (unsigned)port);
@@ -62,7 +68,7 @@ int socket_listen(struct io *io, const char *host, uint16_t port, int *fd, uint1
     }
     int found = -EADDRNOTAVAIL;
     for (const struct addrinfo *address = list; address != NULL && found < 0; address = address->ai_next) {
-        found = listen_on(address);
+        found = listen_on(address, join);
     }
     freeaddrinfo(list);
     if (found < 0) {

@@ -12,6 +12,8 @@
 #include <core/logger.h>
 #include <net/conn.h>
 
+#include <stdatomic.h>
+
 #define STARVE_RETRY_NS 20000000u
 
 void conn_wait_end(struct conn *conn, enum conn_wait_kind kind)
@@ -67,6 +69,16 @@ static void conn_init(struct conn *conn, struct net *net, int fd)
     conn->send_op.arg = conn;
     el_list_push_back(&net->conns, &conn->link);
     net->conn_count++;
+    if (net->config.conn_total != NULL) {
+        atomic_fetch_add(net->config.conn_total, 1);
+    }
+}
+
+/* Two shards that accept at the same moment may both take the last place: one too many does no harm. */
+static bool net_is_full(const struct net *net)
+{
+    uint32_t count = net->config.conn_total == NULL ? net->conn_count : atomic_load(net->config.conn_total);
+    return count >= net->config.conn_count_max;
 }
 
 static void refuse_socket(struct net *net, int fd, const char *peer, const char *reason)
@@ -86,7 +98,7 @@ void conn_open(struct net *net, int fd)
         io_close(net->io, fd); /* gone already */
         return;
     }
-    if (net->conn_count >= net->config.conn_count_max) {
+    if (net_is_full(net)) {
         refuse_socket(net, fd, peer, "too many connections");
         return;
     }
@@ -260,6 +272,9 @@ static void conn_free(struct conn *conn)
     el_pool_put(&net->conn_pool, conn);
     EL_ASSERT(net->conn_count > 0);
     net->conn_count--;
+    if (net->config.conn_total != NULL) {
+        atomic_fetch_sub(net->config.conn_total, 1);
+    }
     metrics_add(net->metrics, METRIC_CONNECTIONS, -1);
     net_check_stopped(net);
 }

@@ -309,6 +309,7 @@ static void config_fill(struct net_config *config, const struct el_buddy *buddy)
     DEFAULT(backlog_bytes_max, 4u << 20);
     DEFAULT(frame_len_max, EL_REQUEST_LEN_MAX);
     DEFAULT(recv_bytes_max, buddy->len / 2);
+    DEFAULT(request_bytes_max, buddy->len / 2);
     DEFAULT(frame_ns_max, UINT64_C(30) * NS_PER_S);
     DEFAULT(send_ns_max, UINT64_C(30) * NS_PER_S);
     DEFAULT(idle_ns_max, UINT64_C(600) * NS_PER_S);
@@ -361,7 +362,7 @@ int net_start(struct io *io, struct el_buddy *buddy, struct metrics *metrics, co
     made->buddy = buddy;
     made->metrics = metrics;
     net_init(made, config);
-    int rc = io_listen(io, config->host, config->port, &made->listen_fd, &made->port, err);
+    int rc = io_listen(io, config->host, config->port, config->join, &made->listen_fd, &made->port, err);
     if (rc != 0) {
         el_buddy_free(buddy, made);
         return rc;
@@ -369,6 +370,20 @@ int net_start(struct io *io, struct el_buddy *buddy, struct metrics *metrics, co
     accept_next(made);
     *net = made;
     return 0;
+}
+
+void net_set_limits(struct net *net, const struct net_config *config)
+{
+    OBJ_CHECK(net, NET);
+    struct net_config *own = &net->config;
+    own->conn_count_max = config->conn_count_max == 0 ? own->conn_count_max : config->conn_count_max;
+    own->frame_len_max = config->frame_len_max == 0 ? own->frame_len_max : config->frame_len_max;
+    own->idle_ns_max = config->idle_ns_max == 0 ? own->idle_ns_max : config->idle_ns_max;
+    /* Connections that were not counted by address from the start cannot be later. */
+    if (own->address_conn_count_max > 0 && config->address_conn_count_max > 0) {
+        own->address_conn_count_max = config->address_conn_count_max;
+    }
+    net_sweep_by(net, net->io->now_ns); /* an idle time that is shorter now */
 }
 
 uint16_t net_port(const struct net *net)

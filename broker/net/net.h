@@ -14,18 +14,21 @@
 struct net_config {
     const char *host;                                /* to listen on; NULL or "": every address */
     uint16_t port;                                   /* 0: the kernel's choice */
+    bool join;                                       /* another net of this process listens on the port */
     net_dispatch_fn dispatch;                        /* called for each request */
     void *arg;                                       /* of dispatch and conn_closed */
     void (*conn_closed)(void *arg, void *conn_user); /* optional: a connection whose user word is set has ended */
+    _Atomic(uint32_t) *conn_total;                   /* connections of all nets that share it; NULL: of this one */
 
     /* Limits of this shard; 0 takes the default. */
-    uint32_t conn_count_max;         /* connections (10,000) */
+    uint32_t conn_count_max;         /* connections, of all nets that share conn_total (10,000) */
     uint32_t address_conn_count_max; /* connections of one client address (no limit) */
     uint32_t pipeline_max;           /* requests of one connection at work (64); then reading pauses */
     size_t pipeline_bytes_max;       /* bytes of those, beyond the first (16 MiB) */
     size_t backlog_bytes_max;        /* answers that wait for a slow reader (4 MiB); then reading pauses */
     size_t frame_len_max;            /* of a request (EL_REQUEST_LEN_MAX) */
     size_t recv_bytes_max;           /* receive buffers of all connections (half of the buddy) */
+    size_t request_bytes_max;        /* arena of one request: its message, its work, its answer (half of the buddy) */
     uint64_t frame_ns_max;           /* for the next MiB of a frame that has begun (30 s) */
     uint64_t send_ns_max;            /* for the next MiB of an answer to be taken (30 s) */
     uint64_t idle_ns_max;            /* without a request (10 min) */
@@ -43,6 +46,10 @@ typedef void (*net_stopped_fn)(void *arg);
  */
 int net_start(struct io *io, struct el_buddy *buddy, struct metrics *metrics, const struct net_config *config,
               struct net **net, struct el_error *err);
+
+/* Take over the limits on connections, frames and idle time from config, where they are not 0. Connections over a
+ * lowered limit stay. */
+void net_set_limits(struct net *net, const struct net_config *config);
 
 /* The port it listens on. */
 uint16_t net_port(const struct net *net);

@@ -41,7 +41,7 @@ int request_make(struct conn *conn, struct el_slice frame, struct request **requ
     made->buffer = conn->buffer;
     buffer_ref(made->buffer);
     el_list_init(&made->link);
-    el_arena_init(&made->arena, net->buddy, 0);
+    el_arena_init(&made->arena, net->buddy, net->config.request_bytes_max);
     el_list_push_back(&conn->requests, &made->order);
     conn->request_count++;
     conn->request_bytes += made->frame_len;

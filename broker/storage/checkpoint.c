@@ -12,8 +12,8 @@
 #include <core/logger.h>
 #include <stdio.h>
 #include <storage/shard_state.h>
+#include <storage/upkeep.h>
 
-#define CARRY_LEN_MAX (16u << 10) /* a smaller remainder goes back to the journal */
 #define SYNC_ONE_BY_ONE_MAX 64u   /* above, one syncfs is cheaper than a sync per file */
 #define BASE_LEN_MIN (1u << 20)   /* deltas may grow to this before a new base, or to the base's own length */
 #define DELTA_COUNT_MAX 64u
@@ -95,17 +95,19 @@ static uint64_t durable_pending(const struct partition *part, uint64_t cut)
     return len;
 }
 
-/* Remainders below this are carried: halved until all of them fit into an eighth of the ring. */
+/* Remainders below this are carried: halved until all of them fit into an eighth of the ring, and into half of what can
+ * be written before this checkpoint frees anything. */
 static uint64_t carry_threshold(const struct store_shard *shard, uint64_t cut)
 {
-    uint64_t threshold = CARRY_LEN_MAX;
+    uint64_t total_max = EL_MIN(shard->journal.cfg.ring_len / 8, journal_left(&shard->journal) / 2);
+    uint64_t threshold = shard->store->cfg.carry_len;
     for (;; threshold /= 2) {
         uint64_t total = 0;
         EL_LIST_EACH(n, &shard->pending) {
             uint64_t len = durable_pending(EL_CONTAINER(n, struct partition, pending_link), cut);
             total += len < threshold ? len : 0;
         }
-        if (total <= shard->journal.cfg.ring_len / 8) {
+        if (total <= total_max) {
             return threshold;
         }
     }
@@ -130,6 +132,7 @@ static int carry_entry(struct partition *part, struct batch_entry *old)
     entry->block = block;
     entry->len = len;
     entry->group_next = NULL;
+    entry->bookmark = NULL;
     entry->sequence = journal_group(&shard->journal)->sequence;
     el_list_insert_between(&entry->link, &old->link, old->link.next);
     el_list_remove(&old->link);
@@ -194,10 +197,10 @@ static void drop_trimmed(struct store_shard *shard, struct partition *part, uint
 {
     EL_LIST_EACH_SAFE(n, tmp, &part->segments) {
         struct segment *seg = EL_CONTAINER(n, struct segment, link);
-        if (seg->end_offset > part->log_start || seg->written_len != seg->len) {
-            break;
+        if (seg->end_offset > part->log_start || seg->written_len != seg->len || seg->pins > 0 || seg->sealing) {
+            break; /* in order of their ids, so that files that a crash leaves behind have the highest of those gone */
         }
-        if (seg->pins > 0 || seg->sealing || seg->removed) {
+        if (seg->removed) {
             continue;
         }
         seg->removed = true;
@@ -427,7 +430,6 @@ static void plan(struct store_shard *shard)
     c->wanted = false;
     c->started_ns = io_mono(shard->io);
     c->job = job_new(shard);
-    c->plan++;
     int code = c->job == NULL ? EVLOG_ERR_NO_MEMORY : plan_batches(shard, c->job->cut);
     if (code == 0) {
         code = plan_state(shard, c->job);
@@ -439,6 +441,7 @@ static void plan(struct store_shard *shard)
         return;
     }
     c->retry_base = false;
+    c->plan++; /* chunks that are planned from here on are not waited for, whatever the order in which they end */
     c->chunks_left = shard->chunk_jobs;
     c->waited = false;
     c->wait_busy = true;
@@ -449,6 +452,13 @@ static void plan(struct store_shard *shard)
 }
 
 /* --- sync --------------------------------------------------------------------------------------------------------- */
+
+/* A sync that failed for want of space has lost bytes like any other: the kernel has marked the pages clean, so it must
+ * not look like a call that can be made again. */
+static int sync_outcome(int code)
+{
+    return code == EVLOG_ERR_NO_SPACE ? EVLOG_ERR_IO : code;
+}
 
 static int sync_files(struct disk *disk, const struct checkpoint_job *job)
 {
@@ -473,7 +483,7 @@ static int sync_files(struct disk *disk, const struct checkpoint_job *job)
 static int64_t sync_run(struct disk *disk, void *arg)
 {
     struct checkpoint_job *job = arg;
-    int code = sync_files(disk, job);
+    int code = sync_outcome(sync_files(disk, job));
     int fd = -1;
     if (code == 0) {
         code = disk_open(disk, job->tmp_path, DISK_WRITE | DISK_CREATE, &fd);
@@ -557,7 +567,7 @@ static int64_t rename_run(struct disk *disk, void *arg)
     struct checkpoint_job *job = arg;
     int code = disk_rename(disk, job->tmp_path, job->path);
     if (code == 0) {
-        code = disk_sync_dir(disk, job->dir);
+        code = sync_outcome(disk_sync_dir(disk, job->dir));
     }
     for (uint64_t s = job->unlink_from; s < job->unlink_to && code == 0; s++) {
         char path[64];
@@ -631,6 +641,10 @@ static void rename_on_done(struct io_op *op)
     struct checkpoint *c = &shard->checkpoint;
     struct checkpoint_job *job = c->job;
     shard->jobs--;
+    if (op->result == EVLOG_ERR_NO_SPACE) { /* of the rename itself: nothing has changed */
+        plan_retry(shard, (int)op->result);
+        return;
+    }
     if (op->result != 0) {
         shard_fail(shard, "naming a checkpoint failed (%s)", evlog_error_text((int)op->result));
         return;
@@ -648,6 +662,7 @@ static void rename_on_done(struct io_op *op)
     job_free(shard);
     journal_free_through(&shard->journal, c->previous_cut);
     unlink_removed(shard);
+    upkeep_sweep(shard);
     metrics_add(shard->metrics, METRIC_CHECKPOINTS, 1);
     metrics_observe_ns(shard->metrics, METRIC_CHECKPOINT_SECONDS, io_mono(shard->io) - c->started_ns);
 }
@@ -673,7 +688,8 @@ static void rename_start(struct store_shard *shard)
 static bool is_due(const struct store_shard *shard)
 {
     const struct journal *j = &shard->journal;
-    return shard->checkpoint.wanted || j->bytes_since_cut >= j->cfg.ring_len / 4 || journal_crowded(j) ||
+    return shard->checkpoint.wanted || journal_stale_slots(j, shard->checkpoint.cut) > j->slot_max / 2 ||
+           j->bytes_since_cut >= j->cfg.ring_len / 4 || journal_crowded(j) ||
            !el_list_empty(&shard->held);
 }
 
@@ -683,8 +699,8 @@ void checkpoint_tick(struct store_shard *shard, bool force)
     if (shard->failed) {
         return;
     }
-    if (c->state == CHECKPOINT_IDLE && (force || is_due(shard))) {
-        plan(shard);
+    if (c->state == CHECKPOINT_IDLE && !c->wait_busy && (force || is_due(shard))) {
+        plan(shard); /* one that was put off may have left its wait in the journal */
     }
     if (c->state == CHECKPOINT_CHUNKS && c->chunks_left == 0 && !shard->failed) {
         sync_start(shard);

@@ -41,7 +41,7 @@ struct checkpoint {
     uint64_t previous_cut;  /* of the one before */
     uint64_t started_ns;
     struct checkpoint_job *job; /* of the one under way */
-    uint64_t plan;              /* counts plans; chunk jobs remember the one they belong to */
+    uint64_t plan;              /* counts plans; chunk jobs remember how many there were when they were made */
     uint32_t chunks_left;       /* of the plan under way */
     struct journal_wait wait;
     bool wait_busy;

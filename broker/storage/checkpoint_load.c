@@ -126,7 +126,8 @@ int checkpoint_chain_load(struct disk *disk, uint32_t shard, struct checkpoint_c
     snprintf(dir, sizeof(dir), "checkpoint/%04u", shard);
     int code = disk_list(disk, dir, list_add, &list);
     if (code == EVLOG_ERR_NOT_FOUND) {
-        code = 0;
+        return el_error_set(err, EVLOG_ERR_CORRUPT, "folder %s is missing: restore the data directory from a copy",
+                            dir);
     }
     code = code != 0 ? code : list.error;
     for (uint32_t tries = 0; code == 0 && list.count > 0 && tries < 2; tries++) {

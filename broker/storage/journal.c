@@ -4,7 +4,7 @@
  *
  *   1. journal_room() opens a group: a buffer and an append time; journal_add() copies frames into it
  *   2. journal_tick() closes and submits it: at once when the last flush has ended and as many frames wait as in the
- *      larger of the last two flushes, else after half of an average flush (ARCHITECTURE 1.4). A lone writer never
+ *      larger of the last two flushes, else after half of an average flush (docs/architecture.md). A lone writer never
  *      waits
  *   3. the write completes; groups are acknowledged in order of sequence, never past one that is still in flight
  *   4. ten quiet milliseconds later the durable-end mark closes the window for the last group
@@ -143,6 +143,10 @@ static bool slot_place(struct journal *j, uint64_t len)
     if (j->pos + len <= active->len) {
         return true;
     }
+    if (active->last_sequence <= j->freed_through && len <= active->len) {
+        j->pos = 0; /* all of it may be overwritten: once round on the spot, for want of another */
+        return true;
+    }
     for (uint32_t i = 0; i < j->slot_count; i++) {
         if (j->slots[i].state == JSLOT_FREE && j->slots[i].len >= len) {
             active->state = active->last_sequence > j->freed_through ? JSLOT_USED : JSLOT_FREE;
@@ -177,6 +181,11 @@ static int slots_open(struct journal *j, const uint64_t *last_sequence, uint32_t
             return el_error_set(err, code, "%s: %s", path, evlog_error_text(code));
         }
         bool is_free = last_sequence[i] <= j->freed_through;
+        if (is_free && i + 1 == slot_count && len < (i == 0 ? j->cfg.first_slot_len : j->cfg.slot_len)) {
+            disk_close(disk, fd); /* a crash came while it was filled: make it again, whole */
+            code = disk_unlink(disk, path);
+            return code == 0 ? 0 : el_error_set(err, code, "%s: %s", path, evlog_error_text(code));
+        }
         j->slots[i] = (struct jslot){is_free ? JSLOT_FREE : JSLOT_USED, fd, len / EL_JOURNAL_ALIGN * EL_JOURNAL_ALIGN,
                                      last_sequence[i]};
         j->slot_count++;
@@ -313,6 +322,7 @@ uint64_t journal_close_group(struct journal *j)
     struct jgroup *group = j->filling;
     if (group != NULL) {
         el_list_push_back(&j->ready, &group->link);
+        j->closed_len = group->len;
         j->filling = NULL;
     }
     return j->next_sequence - 1;
@@ -337,7 +347,12 @@ static int group_open(struct journal *j, size_t len)
     if (group == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
-    group->buf = el_buddy_alloc(j->buddy, EL_MAX(len, (size_t)GROUP_CAP_MIN));
+    /* As long as the last one that was closed, so that groups of a busy shard are not copied while they grow. */
+    len = EL_MAX(len, (size_t)GROUP_CAP_MIN);
+    group->buf = el_buddy_alloc(j->buddy, EL_MAX(len, EL_MIN((size_t)j->closed_len, (size_t)JOURNAL_GROUP_TARGET_LEN)));
+    if (group->buf == NULL) {
+        group->buf = el_buddy_alloc(j->buddy, len);
+    }
     if (group->buf == NULL) {
         el_pool_put(&j->groups, group);
         return EVLOG_ERR_NO_MEMORY;
@@ -397,7 +412,7 @@ uint8_t *journal_add(struct journal *j, struct el_frame *frame)
 
 void journal_wait(struct journal *j, struct journal_wait *wait)
 {
-    struct jgroup *last = j->filling;
+    struct jgroup *last = journal_is_filling(j) ? j->filling : NULL;
     if (last == NULL && !el_list_empty(&j->ready)) {
         last = EL_CONTAINER(j->ready.prev, struct jgroup, link);
     }
@@ -583,6 +598,8 @@ static void mark_on_written(struct io_op *op)
     j->mark_busy = false;
     if (op->result != EL_JOURNAL_ALIGN) {
         journal_stop(j, "writing the durable-end mark", op->result < 0 ? (int)op->result : EVLOG_ERR_IO);
+    } else if (j->marked_sequence != j->durable_sequence && j->mark_timer.heap_index == 0) {
+        io_timer_set(j->io, &j->mark_timer, j->io->now_ns + MARK_DELAY_NS); /* it ran out while this was written */
     }
 }
 
@@ -600,6 +617,13 @@ static void mark_on_timer(struct io_timer *timer)
     j->mark_op.arg = j;
     io_write_durable(j->io, &j->mark_op, j->mark_fd, j->mark_buf, EL_JOURNAL_ALIGN,
                      (uint64_t)(j->mark_turn++ % 2) * EL_JOURNAL_ALIGN);
+}
+
+void journal_rest(struct journal *j)
+{
+    EL_ASSERT(journal_quiet(j));
+    io_timer_cancel(j->io, &j->mark_timer);
+    io_timer_cancel(j->io, &j->prepare_timer);
 }
 
 /* --- room --------------------------------------------------------------------------------------------------------- */
@@ -624,10 +648,39 @@ uint64_t journal_used(const struct journal *j)
     return used;
 }
 
-bool journal_crowded(const struct journal *j)
+/* Another slot may be made: the ring is below its bound, and the disk was not full a moment ago. */
+static bool can_grow(const struct journal *j)
 {
-    if (j->queued_bytes > EL_MIN((uint64_t)QUEUED_BYTES_MAX, j->cfg.slot_len / 2)) {
-        return true;
+    return j->slot_count < j->slot_max && j->prepare_timer.heap_index == 0;
+}
+
+uint64_t journal_left(const struct journal *j)
+{
+    uint64_t left = j->slots[j->active].len - j->pos;
+    for (uint32_t i = 0; i < j->slot_count; i++) {
+        left += j->slots[i].state == JSLOT_FREE ? j->slots[i].len : 0;
     }
-    return j->slot_count >= j->slot_max && free_slot_count(j) <= 1 && j->pos > j->slots[j->active].len / 4 * 3;
+    return left + (can_grow(j) ? (j->slot_max - j->slot_count) * j->cfg.slot_len : 0);
+}
+
+uint32_t journal_stale_slots(const struct journal *j, uint64_t cut)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < j->slot_count; i++) {
+        count += j->slots[i].state == JSLOT_USED && j->slots[i].last_sequence <= cut;
+    }
+    return count;
+}
+
+bool journal_behind(const struct journal *j)
+{
+    return j->queued_bytes > EL_MIN((uint64_t)QUEUED_BYTES_MAX, j->cfg.slot_len / 2);
+}
+
+bool journal_tight(const struct journal *j)
+{
+    if (j->slot_count < j->slot_max) { /* on a full disk it must do with what it has */
+        return !can_grow(j) && journal_left(j) < j->queued_bytes + j->cfg.slot_len / 2;
+    }
+    return free_slot_count(j) <= 1 && j->pos > j->slots[j->active].len / 4 * 3;
 }

@@ -107,6 +107,7 @@ struct journal {
     struct el_list ready;   /* closed, not submitted */
     struct el_list flight;  /* submitted */
     uint32_t flight_count;
+    uint32_t closed_len;           /* of the group closed last: the length of the next buffer */
     uint64_t queued_bytes;      /* of filling, ready and in-flight groups */
     uint64_t bytes_since_cut;   /* written since journal_cut() */
     uint32_t flushed_events[2]; /* events in the last two flushes */
@@ -165,16 +166,30 @@ uint64_t journal_close_group(struct journal *journal);
 uint64_t journal_tick(struct journal *journal);
 /* Stop for a reason outside the journal: waiters are told EVLOG_ERR_STORAGE, nothing more is written. */
 void journal_abort(struct journal *journal);
+/* No more marks and slots: called when it is quiet, before it is closed. */
+void journal_rest(struct journal *journal);
 /* Everything at or below sequence may be overwritten from now on. */
 void journal_free_through(struct journal *journal, uint64_t sequence);
 /* Bytes of slots that cannot be overwritten yet / of the whole ring as it may grow. */
 uint64_t journal_used(const struct journal *journal);
-/* True when appends of clients should wait: the ring is nearly full or too much waits to be written. */
-bool journal_crowded(const struct journal *journal);
+/* Bytes that can be written before a slot must be freed. */
+uint64_t journal_left(const struct journal *journal);
+/* Slots in use that the next checkpoint would free: their groups are at or below the newest cut. */
+uint32_t journal_stale_slots(const struct journal *journal, uint64_t cut);
+/* Appends of clients should wait: too much waits to be written. A checkpoint does not help. */
+bool journal_behind(const struct journal *journal);
+/* Appends of clients should wait: the ring is nearly full, and a checkpoint is due. */
+bool journal_tight(const struct journal *journal);
+/* True when frames wait in the group being filled. It may be open without any, when what it was opened for found no
+ * memory: nothing ever writes it then but the next frame. */
+static inline bool journal_is_filling(const struct journal *j)
+{
+    return j->filling != NULL && j->filling->frame_count > 0;
+}
 /* True when nothing waits and nothing is in flight. */
 static inline bool journal_idle(const struct journal *j)
 {
-    return j->filling == NULL && el_list_empty(&j->ready) && el_list_empty(&j->flight) && !j->mark_busy &&
+    return !journal_is_filling(j) && el_list_empty(&j->ready) && el_list_empty(&j->flight) && !j->mark_busy &&
            !j->prepare_busy;
 }
 /* True when the kernel has none of its buffers: memory may go. */

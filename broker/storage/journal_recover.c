@@ -10,6 +10,10 @@
  *   4. at the first missing sequence X: when anything proves that X was durable (a later group's durable_through, the
  *      durable-end mark, or a later start that continued beyond it), the disk has lost acknowledged data: refuse.
  *      Else X and all behind it was never acknowledged: a torn tail, discarded
+ *
+ * Where old groups were overwritten in part, step 2 looks at blocks that clients have filled. What looks like a group
+ * there may have been made by one of them, so only groups of starts that are linked to the checkpoint, to the node file
+ * or to a mark may prove anything: incarnations are random numbers that no client ever sees.
  */
 #include <storage/journal_recover.h>
 
@@ -20,8 +24,23 @@
 
 #define WINDOW_LEN (1u << 20)
 
+/* One start as its groups name it. */
+struct lineage {
+    uint64_t incarnation;
+    uint64_t parent;
+    bool linked; /* known to be a start of this directory */
+};
+
+struct mark {
+    uint64_t incarnation;
+    uint64_t sequence; /* 0: no mark */
+};
+
 struct scanner {
     struct disk *disk;
+    struct lineage *starts; /* ascending by incarnation, el_malloc */
+    uint32_t start_count;
+    struct mark marks[2];
     uint32_t shard;
     struct scan_group *all; /* every valid group, el_malloc */
     uint32_t count;
@@ -60,7 +79,7 @@ static int scanner_read(struct scanner *s, int fd, uint64_t pos, size_t len, siz
 
 static bool group_fits_place(const struct el_group_header *h, const struct scanner *s, uint32_t slot, uint64_t pos)
 {
-    return h->shard == s->shard && h->slot == slot && h->pos == pos;
+    return h->shard == s->shard && h->slot == slot && h->pos == pos && h->incarnation != 0;
 }
 
 /* Note every valid group of one slot. */
@@ -84,8 +103,8 @@ static int scan_slot(struct scanner *s, int fd, uint32_t slot, uint64_t slot_len
                 code = scanner_read(s, fd, pos, (size_t)EL_ALIGN_UP(h.len, EL_JOURNAL_ALIGN), &done);
                 code = code != 0 ? code : el_group_open(s->buf, done, true, &h);
             }
-            if (code == EVLOG_ERR_FORMAT || code == EVLOG_ERR_NO_MEMORY || code == EVLOG_ERR_IO ||
-                code == EVLOG_ERR_CRASHED) {
+            bool newer = code == EVLOG_ERR_FORMAT && pos + at == 0; /* every start begins at the front of a slot */
+            if (newer || code == EVLOG_ERR_NO_MEMORY || code == EVLOG_ERR_IO || code == EVLOG_ERR_CRASHED) {
                 return code;
             }
             bool good = code == 0 && group_fits_place(&h, s, slot, pos + at);
@@ -134,6 +153,10 @@ static int scan_all(struct scanner *s, const struct journal_start *start, struct
     }
     journal_dir_path(path, sizeof(path), s->shard);
     int code = disk_sync_dir(s->disk, path);
+    if (code == EVLOG_ERR_NOT_FOUND) {
+        return el_error_set(err, EVLOG_ERR_CORRUPT, "folder %s is missing: restore the data directory from a copy",
+                            path);
+    }
     return code == 0 ? 0 : el_error_set(err, code, "%s: %s", path, evlog_error_text(code));
 }
 
@@ -193,32 +216,126 @@ static int chain_walk(const struct scanner *s, const struct journal_start *start
     return 0;
 }
 
-/* The highest sequence that is proven to have been durable. Any valid group and any mark may testify, of whatever run:
- * each later start has accepted what was durable before it, so nothing that was durable is ever void. */
-static uint64_t durable_end(struct scanner *s)
+/* --- proofs ------------------------------------------------------------------------------------------------------- */
+
+static int by_incarnation(const void *a, const void *b)
 {
-    uint64_t end = 0;
+    const struct lineage *x = a, *y = b;
+    return x->incarnation < y->incarnation ? -1 : x->incarnation > y->incarnation;
+}
+
+static struct lineage *lineage_of(const struct scanner *s, uint64_t incarnation)
+{
+    struct lineage key = {.incarnation = incarnation};
+    return s->start_count == 0 ? NULL : bsearch(&key, s->starts, s->start_count, sizeof(key), by_incarnation);
+}
+
+static void link_one(const struct scanner *s, uint64_t incarnation)
+{
+    struct lineage *start = lineage_of(s, incarnation);
+    if (start != NULL) {
+        start->linked = true;
+    }
+}
+
+/* Link what names a linked start as its parent, and the parents of what is linked, until nothing changes. */
+static void links_spread(struct scanner *s, const struct journal_start *start)
+{
+    for (bool again = true; again;) {
+        again = false;
+        for (uint32_t i = 0; i < s->start_count; i++) {
+            struct lineage *child = &s->starts[i];
+            struct lineage *parent = lineage_of(s, child->parent);
+            bool known = child->parent == start->incarnation || (parent != NULL && parent->linked);
+            if (!child->linked && known) {
+                child->linked = again = true;
+            } else if (child->linked && parent != NULL && !parent->linked) {
+                parent->linked = again = true;
+            }
+        }
+    }
+}
+
+static int links_find(struct scanner *s, const struct journal_start *start)
+{
+    s->starts = el_malloc((size_t)s->count * sizeof(*s->starts) + 1);
+    if (s->starts == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
     for (uint32_t i = 0; i < s->count; i++) {
         const struct el_group_header *h = &s->all[i].header;
-        end = EL_MAX(end, EL_MAX(h->durable_through, h->parent_sequence));
+        s->starts[i] = (struct lineage){h->incarnation, h->parent_incarnation, false};
     }
+    if (s->count > 0) {
+        qsort(s->starts, s->count, sizeof(*s->starts), by_incarnation);
+    }
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (s->start_count == 0 || s->starts[s->start_count - 1].incarnation != s->starts[i].incarnation) {
+            s->starts[s->start_count++] = s->starts[i];
+        }
+    }
+    link_one(s, start->incarnation);
+    link_one(s, start->node_incarnation);
+    for (size_t i = 0; i < 2; i++) {
+        link_one(s, s->marks[i].incarnation);
+    }
+    links_spread(s, start);
+    return 0;
+}
+
+static int marks_read(struct scanner *s, struct el_error *err)
+{
     char path[48];
     int fd = -1;
     journal_mark_path(path, sizeof(path), s->shard);
-    if (disk_open(s->disk, path, DISK_READ, &fd) != 0) {
-        return end;
+    int code = disk_open(s->disk, path, DISK_READ, &fd);
+    if (code == EVLOG_ERR_NOT_FOUND) {
+        return 0;
     }
-    for (uint64_t block = 0; block < 2; block++) {
+    for (uint64_t block = 0; block < 2 && code == 0; block++) {
         uint8_t p[EL_MARK_LEN];
         size_t done = 0;
-        uint64_t incarnation, sequence;
-        if (disk_pread(s->disk, fd, p, sizeof(p), block * EL_JOURNAL_ALIGN, &done) == 0 && done == sizeof(p) &&
-            el_mark_get(p, s->shard, &incarnation, &sequence) == 0) {
-            end = EL_MAX(end, sequence);
+        struct mark mark;
+        code = disk_pread(s->disk, fd, p, sizeof(p), block * EL_JOURNAL_ALIGN, &done);
+        if (code == 0 && done == sizeof(p) && el_mark_get(p, s->shard, &mark.incarnation, &mark.sequence) == 0) {
+            s->marks[block] = mark;
         }
     }
-    disk_close(s->disk, fd);
+    if (fd >= 0) {
+        disk_close(s->disk, fd);
+    }
+    return code == 0 ? 0 : el_error_set(err, code, "%s: %s", path, evlog_error_text(code));
+}
+
+/* The highest sequence that is proven to have been durable. Any run may testify: each later start has accepted what was
+ * durable before it, so nothing that was durable is ever void. */
+static uint64_t durable_end(const struct scanner *s)
+{
+    uint64_t end = EL_MAX(s->marks[0].sequence, s->marks[1].sequence);
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct el_group_header *h = &s->all[i].header;
+        if (lineage_of(s, h->incarnation)->linked) {
+            end = EL_MAX(end, EL_MAX(h->durable_through, h->parent_sequence));
+        }
+    }
     return end;
+}
+
+/* A node file of another directory, or an old copy of this one's, would let boot counters repeat. */
+static int owner_check(const struct scanner *s, const struct journal_start *start, struct el_error *err)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct el_group_header *h = &s->all[i].header;
+        bool other = h->boot == start->node_boot && h->incarnation != start->node_incarnation;
+        if ((h->boot > start->node_boot || other) && lineage_of(s, h->incarnation)->linked) {
+            return el_error_set(err, EVLOG_ERR_CONFLICT,
+                                "journal of shard %u was written by start %llu of another node or of a newer node file "
+                                "(this one counts %llu starts): put back the node file and the journal that belong "
+                                "together",
+                                start->shard, (unsigned long long)h->boot, (unsigned long long)start->node_boot);
+        }
+    }
+    return 0;
 }
 
 static void slots_account(const struct scanner *s, struct journal_scan *scan)
@@ -238,13 +355,16 @@ int journal_scan(struct disk *disk, const struct journal_start *start, struct jo
     struct scanner s = {.disk = disk, .shard = start->shard};
     *scan = (struct journal_scan){0};
     int code = scan_all(&s, start, scan, err);
+    code = code != 0 ? code : marks_read(&s, err);
     if (code == 0) {
         if (s.count > 0) {
             qsort(s.all, s.count, sizeof(*s.all), by_sequence);
         }
-        code = chain_walk(&s, start, scan);
+        code = links_find(&s, start);
+        code = code != 0 ? code : chain_walk(&s, start, scan);
         code = code == 0 ? 0 : el_error_set(err, code, "no memory to read the journal of shard %u", start->shard);
     }
+    code = code != 0 ? code : owner_check(&s, start, err);
     if (code == 0) {
         uint64_t end = durable_end(&s);
         if (end > scan->sequence) {
@@ -256,6 +376,7 @@ int journal_scan(struct disk *disk, const struct journal_start *start, struct jo
         slots_account(&s, scan);
     }
     el_free(s.all);
+    el_free(s.starts);
     el_free(s.buf);
     if (code != 0) {
         journal_scan_free(scan);

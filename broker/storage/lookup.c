@@ -27,7 +27,7 @@ static void lookup_on_found(struct seek *seek, int error)
     struct lookup_op *op = seek->arg;
     struct store_shard *shard = seek->part->shard;
     if (error == 0 && seek->found_offset >= 0 && seek->found_offset < seek->part->high_watermark) {
-        op->offset = seek->found_offset;
+        op->offset = EL_MAX(seek->found_offset, seek->part->log_start); /* it may lie inside the batch */
         op->found_timestamp = seek->found_timestamp_ms;
         op->leader_epoch = seek->found_epoch;
     }

@@ -35,6 +35,10 @@ struct meta {
     size_t value_len;
 };
 
+#define CATALOGUE_MEMORY_SHARE 4     /* of a shard's memory, at most a quarter */
+#define PARTITION_MEMORY_LEN 2048u   /* of a partition with its segments and map entries, or of a topic; rounded up */
+EL_STATIC_ASSERT(sizeof(struct partition) + 4 * sizeof(struct segment) <= PARTITION_MEMORY_LEN, "what is charged");
+
 static void meta_next(struct meta *meta);
 
 int meta_create(struct store *store, struct el_error *err)
@@ -145,12 +149,32 @@ static int refuse(struct topic_op *op, int code, const char *text)
     return code;
 }
 
+/* May the catalogue take `added` more partitions? What it takes of a shard's memory stays taken, and a start needs as
+ * much again, so it must be refused before it is durable. */
+static int check_memory(struct store_shard *shard, struct topic_op *op, int32_t added)
+{
+    const struct store *store = shard->store;
+    uint64_t memory = UINT64_MAX;
+    for (uint32_t i = 0; i < store->shard_count; i++) {
+        memory = EL_MIN(memory, (uint64_t)store->shards[i].buddy->len);
+    }
+    uint64_t partitions = (partition_total(shard) + (uint64_t)added) / store->shard_count + 1;
+    uint64_t topics = store_topic_count(shard) + shard->tombstones.count / 8 + 1;
+    uint64_t room = memory / CATALOGUE_MEMORY_SHARE / PARTITION_MEMORY_LEN;
+    if (partitions + topics <= room) {
+        return 0;
+    }
+    snprintf(op->message, sizeof(op->message),
+             "memory.max is too small for so many: a shard has room for %llu topics and partitions together",
+             (unsigned long long)room);
+    return EVLOG_ERR_POLICY;
+}
+
 static int check_create(struct meta *meta, struct store_shard *shard, struct topic_op *op)
 {
     struct el_error err = {0};
-    int code = topic_name_check(op->name, &err);
-    if (code != 0) {
-        return refuse(op, code, err.text);
+    if (topic_name_check(op->name, &err) != 0) {
+        return refuse(op, err.code, err.text);
     }
     const struct topic *there = catalogue_collision(shard, op->name);
     if (there != NULL && there->name_len == op->name.len && memcmp(there->name, op->name.data, op->name.len) == 0) {
@@ -162,6 +186,10 @@ static int check_create(struct meta *meta, struct store_shard *shard, struct top
     }
     if (op->partition_count < 1 || op->partition_count > EL_PARTITION_COUNT_MAX) {
         return refuse(op, EVLOG_ERR_INVALID_PARTITIONS, "a topic has 1 to 10000 partitions");
+    }
+    int code = check_memory(shard, op, op->partition_count);
+    if (code != 0) {
+        return code;
     }
     do {
         io_random(shard->io, op->id.bytes, sizeof(op->id.bytes));
@@ -202,9 +230,15 @@ static int check_existing(struct meta *meta, struct store_shard *shard, struct t
                      topic->partition_count, EL_PARTITION_COUNT_MAX);
             return EVLOG_ERR_INVALID_PARTITIONS;
         }
+        if (check_memory(shard, op, op->partition_count - topic->partition_count) != 0) {
+            return EVLOG_ERR_POLICY;
+        }
         meta->change.partition_count = op->partition_count;
         break;
     case TOPIC_ALTER:
+        if (op->expected != NULL && !topic_config_equal(op->expected, &topic->config)) {
+            return refuse(op, EVLOG_ERR_AGAIN, "the topic's settings were changed meanwhile");
+        }
         if (op->config != NULL) {
             meta->change.config = *op->config;
         }

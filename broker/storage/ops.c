@@ -56,13 +56,13 @@ static bool append_waits(const struct partition *part, const struct append_op *o
     if (op->no_wait || op->sequence <= part->shard->journal.durable_sequence) {
         return false;
     }
-    return topic_config_int(&part->topic->config, &part->shard->store->cfg.topic_defaults, TOPIC_DURABILITY) !=
+    return topic_config_int(&part->topic->config, &part->shard->topic_defaults, TOPIC_DURABILITY) !=
            TOPIC_DURABILITY_MEMORY;
 }
 
 static bool should_hold(const struct store_shard *shard)
 {
-    return journal_crowded(&shard->journal) || shard->tail.bytes > 2 * shard->tail.bytes_max;
+    return journal_behind(&shard->journal) || journal_tight(&shard->journal) || shard->tail.bytes > 2 * shard->tail.bytes_max;
 }
 
 /* returns false when there is no room now */
@@ -81,8 +81,12 @@ static bool append_try(struct store_shard *shard, struct append_op *op)
         store_op_finish(&op->base, EVLOG_ERR_FULL);
         return true;
     }
-    int code = should_hold(shard) ? EVLOG_ERR_NO_MEMORY : partition_append(part, op);
+    if (should_hold(shard)) {
+        return false;
+    }
+    int code = partition_append(part, op);
     if (code == EVLOG_ERR_NO_MEMORY) {
+        tail_evict(&shard->tail, 0); /* what is only a cache goes first */
         return false;
     }
     op->log_start_offset = part->log_start;
@@ -157,8 +161,6 @@ int shard_append_internal(struct partition *part, const struct el_record_body *b
 }
 
 /* --- watch -------------------------------------------------------------------------------------------------------- */
-
-enum watch_state { WATCH_SENT, WATCH_ARMED, WATCH_FIRED };
 
 /* Back on the origin: when a cancel is on its way, done waits for its return, for both use the op's memory. */
 static void watch_returned(struct store_op *base)

@@ -161,7 +161,7 @@ static void partition_bury(struct partition *part)
 {
     EL_ASSERT(part->deleted);
     EL_ASSERT(part->pins == 0);
-    if (!el_list_empty(&part->segments)) {
+    if (part->next_segment_id > 1) { /* it had files; some may wait for checkpoints to be removed */
         remove_start(part);
     }
     partition_destroy(part);
@@ -177,15 +177,21 @@ void partition_unpin(struct partition *part)
     }
 }
 
+/* All that fire leave the list before the first is told, for who is told may cancel others of them. */
 static void watches_fire(struct partition *part, int error)
 {
+    struct el_list fired;
+    el_list_init(&fired);
     EL_LIST_EACH_SAFE(n, tmp, &part->watches) {
         struct watch_op *watch = EL_CONTAINER(n, struct watch_op, base.link);
         if (error != 0 || part->high_watermark > watch->offset) {
             el_list_remove(&watch->base.link);
-            watch->state = 2;
-            store_op_finish(&watch->base, error);
+            el_list_push_back(&fired, &watch->base.link);
+            watch->state = WATCH_FIRED;
         }
+    }
+    for (struct el_list *n; (n = el_list_pop_front(&fired)) != NULL;) {
+        store_op_finish(&EL_CONTAINER(n, struct watch_op, base.link)->base, error);
     }
 }
 
@@ -289,7 +295,7 @@ static void append_note_producer(struct partition *part, const struct append_op 
 /* Does the topic replace the producer's times by its own? */
 static bool stamps_append_time(const struct partition *part)
 {
-    const struct topic_config *defaults = &part->shard->store->cfg.topic_defaults;
+    const struct topic_config *defaults = &part->shard->topic_defaults;
     return topic_config_int(&part->topic->config, defaults, TOPIC_TIMESTAMP_TYPE) == TOPIC_LOG_APPEND_TIME;
 }
 
@@ -343,7 +349,7 @@ static void append_journal(struct partition *part, struct batch_entry *entry, st
 
 static bool is_memory_topic(const struct partition *part)
 {
-    return topic_config_int(&part->topic->config, &part->shard->store->cfg.topic_defaults, TOPIC_DURABILITY) ==
+    return topic_config_int(&part->topic->config, &part->shard->topic_defaults, TOPIC_DURABILITY) ==
            TOPIC_DURABILITY_MEMORY;
 }
 
@@ -407,7 +413,8 @@ void partition_on_durable(struct partition *part, struct batch_entry *entry)
         part->high_watermark = batch_entry_next(entry);
         watches_fire(part, 0);
     }
-    if (!part->deleted && part->pending_bytes >= SEGMENT_CHUNK_TARGET_LEN && el_list_empty(&part->behind_link)) {
+    if (!part->deleted && part->pending_bytes >= part->shard->store->cfg.chunk_len &&
+        el_list_empty(&part->behind_link)) {
         el_list_push_back(&part->shard->behind, &part->behind_link);
     }
 }
@@ -429,6 +436,37 @@ void partition_planned(struct partition *part, int64_t end)
     }
 }
 
+void partition_bookmark(struct partition *part, struct batch_entry *entry)
+{
+    EL_ASSERT(entry->part == part);
+    if (entry->bookmark != NULL || entry->link.next == &part->entries) {
+        return; /* the end is found without one */
+    }
+    struct batch_entry **place = &part->bookmarks[part->bookmark_turn++ % PARTITION_BOOKMARKS];
+    if (*place != NULL) {
+        (*place)->bookmark = NULL;
+    }
+    *place = entry;
+    entry->bookmark = place;
+}
+
+/* The bookmark closest below an offset, NULL when both ends of the list are closer. */
+static struct batch_entry *bookmark_below(const struct partition *part, int64_t offset, int64_t distance_max)
+{
+    struct batch_entry *best = NULL;
+    for (uint32_t i = 0; i < PARTITION_BOOKMARKS; i++) {
+        struct batch_entry *entry = part->bookmarks[i];
+        if (entry != NULL && entry->base_offset <= offset && offset - entry->base_offset < distance_max) {
+            EL_ASSERT(entry->part == part);
+            distance_max = offset - entry->base_offset;
+            best = entry;
+        }
+    }
+    return best;
+}
+
+/* The entry that holds an offset: a walk from whichever end of the list or bookmark is closest. Without bookmarks each
+ * fetch of a reader far behind would walk half of everything in memory. */
 struct batch_entry *partition_entry_at(struct partition *part, int64_t offset)
 {
     if (el_list_empty(&part->entries)) {
@@ -439,8 +477,11 @@ struct batch_entry *partition_entry_at(struct partition *part, int64_t offset)
     if (offset < first->base_offset || offset >= batch_entry_next(last)) {
         return NULL;
     }
-    if (offset - first->base_offset < last->base_offset - offset) {
-        EL_LIST_EACH(n, &part->entries) {
+    int64_t from_first = offset - first->base_offset, from_last = last->base_offset - offset;
+    struct batch_entry *bookmark = bookmark_below(part, offset, EL_MIN(from_first, EL_MAX(from_last, (int64_t)0)));
+    if (bookmark != NULL || from_first < from_last) {
+        struct el_list *begin = bookmark == NULL ? part->entries.next : &bookmark->link;
+        for (struct el_list *n = begin; n != &part->entries; n = n->next) {
             struct batch_entry *e = EL_CONTAINER(n, struct batch_entry, link);
             if (offset < batch_entry_next(e)) {
                 return offset >= e->base_offset ? e : NULL;
@@ -633,6 +674,9 @@ int partition_load_end(struct partition *part, struct el_error *err)
     }
     part->next_offset = next;
     part->high_watermark = next;
+    epochs_prune(part);
+    part->sweep_below = el_list_empty(&part->segments) ? part->next_segment_id
+                                                       : EL_CONTAINER(part->segments.next, struct segment, link)->id;
     if (part->pending != NULL) {
         partition_mark_dirty(part);
     }

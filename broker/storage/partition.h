@@ -19,6 +19,7 @@
 
 #define PARTITION_MAGIC OBJ_MAGIC('P', 'A', 'R', 'T')
 #define PRODUCER_BATCHES_KEPT 5
+#define PARTITION_BOOKMARKS 8 /* readers in the middle of the entries that are found without a walk */
 
 /* Map key of a partition. */
 struct part_key {
@@ -56,15 +57,18 @@ struct partition {
     struct topic *topic; /* catalogue entry of this shard; NULL once deleted */
     struct part_key key;
     int64_t log_start;
-    int64_t next_offset;           /* log end: next to be given */
-    int64_t high_watermark;        /* first offset not yet visible */
-    int64_t segment_end;           /* first offset not planned into a segment */
-    struct el_list entries;        /* struct batch_entry, by offset */
-    struct batch_entry *pending;   /* first entry at or above segment_end, NULL none */
-    uint64_t pending_bytes;        /* of the batches from it on */
-    struct el_list segments;       /* struct segment, by base offset; the last one is active */
-    uint64_t segment_bytes;        /* planned bytes of all segments */
-    uint64_t next_segment_id;      /* counts from 1 */
+    int64_t next_offset;                                /* log end: next to be given */
+    int64_t high_watermark;                             /* first offset not yet visible */
+    int64_t segment_end;                                /* first offset not planned into a segment */
+    struct el_list entries;                             /* struct batch_entry, by offset */
+    struct batch_entry *bookmarks[PARTITION_BOOKMARKS]; /* where reads ended, starting points of the next; or NULL */
+    uint32_t bookmark_turn;                             /* the one to be replaced next */
+    struct batch_entry *pending;                        /* first entry at or above segment_end, NULL none */
+    uint64_t pending_bytes;                             /* of the batches from it on */
+    struct el_list segments;                            /* struct segment, by base offset; the last one is active */
+    uint64_t segment_bytes;                             /* planned bytes of all segments */
+    uint64_t next_segment_id;                           /* counts from 1 */
+    uint64_t sweep_below;          /* first segment id that recovery found listed; files below it may be left over */
     struct el_list epochs;         /* struct epoch_start, ascending */
     struct el_map producers;       /* by id */
     struct el_list watches;        /* struct watch_op.base.link */
@@ -79,6 +83,9 @@ struct partition {
     bool deleted;
     bool directory_known; /* its folder exists and is durable */
 };
+
+/* struct watch_op.state */
+enum watch_state { WATCH_SENT, WATCH_ARMED, WATCH_FIRED };
 
 static inline bool partition_is_dirty(const struct partition *p)
 {
@@ -111,6 +118,8 @@ void partition_on_durable(struct partition *part, struct batch_entry *entry);
 void partition_planned(struct partition *part, int64_t end);
 /* The entry that contains or follows offset, or NULL when it is not in memory (or at the end). */
 struct batch_entry *partition_entry_at(struct partition *part, int64_t offset);
+/* A read has ended with this entry: the next one will begin behind it. */
+void partition_bookmark(struct partition *part, struct batch_entry *entry);
 /* Move the log start (already durable); segments wholly below it leave at the next checkpoint. */
 void partition_set_log_start(struct partition *part, int64_t log_start);
 /* Retention: write the new log start to the journal; it shows once it is durable. returns 0 | EVLOG_ERR_... */

@@ -16,7 +16,8 @@
 #include <core/logger.h>
 
 #define READ_LEN_MIN (16u << 10)
-#define READ_LEN_MAX (8u << 20) /* of one answer, unless one batch is longer */
+/* Of one answer, unless one batch is longer; with the block's header and entries just below a power of two. */
+#define READ_LEN_MAX ((8u << 20) - (256u << 10))
 #define READ_ENTRIES_MAX 4096u
 
 /* The memory of one answer: this header, the data, then the entries. */
@@ -84,11 +85,10 @@ static uint32_t entry_room(const struct read_op *op)
 
 /* The run of visible, consecutive entries from `first` on that fits. */
 static uint32_t memory_measure(const struct partition *part, const struct read_op *op, const struct batch_entry *first,
-                               size_t *len)
+                               uint32_t max, size_t *len)
 {
     uint32_t count = 0;
     int64_t next = first->base_offset;
-    uint32_t max = EL_MIN(op->max_bytes, READ_LEN_MAX);
     *len = 0;
     for (const struct batch_entry *e = first;;) {
         bool fits = *len + e->len <= max || (count == 0 && op->at_least_one);
@@ -107,18 +107,27 @@ static uint32_t memory_measure(const struct partition *part, const struct read_o
     return count;
 }
 
-static int read_memory(struct partition *part, struct read_op *op, const struct batch_entry *first)
+static int read_memory(struct partition *part, struct read_op *op, struct batch_entry *first)
 {
     size_t len;
-    uint32_t count = memory_measure(part, op, first, &len);
+    uint32_t max = EL_MIN(op->max_bytes, READ_LEN_MAX);
+    uint32_t count = memory_measure(part, op, first, max, &len);
     if (count == 0) {
         return 0;
     }
-    if (block_new(part->shard, op, len, op->want_entries ? count : 0) == NULL) {
-        return EVLOG_ERR_NO_MEMORY;
+    while (block_new(part->shard, op, len, op->want_entries ? count : 0) == NULL) {
+        if (count == 1 || max < READ_LEN_MIN) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        max = EL_MIN(max, (uint32_t)len) / 2; /* memory is tight: a smaller answer */
+        count = memory_measure(part, op, first, max, &len);
+        if (count == 0) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
     }
-    const struct batch_entry *e = first;
+    struct batch_entry *e = first, *last = first;
     for (uint32_t i = 0; i < count; i++) {
+        last = e;
         memcpy(op->data + op->data_len, e->batch, e->len);
         if (op->want_entries) {
             struct read_entry *out = &op->entries[op->entry_count++];
@@ -133,6 +142,7 @@ static int read_memory(struct partition *part, struct read_op *op, const struct 
         e = EL_CONTAINER(e->link.next, struct batch_entry, link);
     }
     EL_ASSERT(op->data_len == len);
+    partition_bookmark(part, last);
     return 0;
 }
 
@@ -144,7 +154,7 @@ static int64_t segment_job(struct disk *disk, void *arg)
     return segment_read_run(disk, &block->read);
 }
 
-static int segment_start(struct partition *part, struct segment *seg, struct read_op *op, size_t len);
+static int segment_start(struct partition *part, struct segment *seg, struct read_op *op, size_t len, size_t least);
 
 static void segment_on_done(struct io_op *io_op)
 {
@@ -163,7 +173,7 @@ static void segment_on_done(struct io_op *io_op)
     segment_read_end(seg, &block->read);
     if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX && !part->deleted) {
         block_free(op);
-        code = segment_start(part, seg, op, wanted_len);
+        code = segment_start(part, seg, op, wanted_len, wanted_len);
         if (code == 0) {
             partition_unpin(part);
             return;
@@ -171,7 +181,7 @@ static void segment_on_done(struct io_op *io_op)
     }
     if (code == EVLOG_ERR_CORRUPT) {
         el_log(EL_LOG_ERROR, "storage",
-               "segment %llu of partition %d: offset %lld cannot be read: a checksum is wrong; "
+               "segment %llu of partition %d: offset %lld cannot be read: a checksum is wrong or the file is gone; "
                "other offsets are not affected",
                (unsigned long long)seg->id, part->key.partition, (long long)op->offset);
     }
@@ -179,12 +189,15 @@ static void segment_on_done(struct io_op *io_op)
     read_finish(op, code == EVLOG_ERR_CRASHED || code == EVLOG_ERR_IO ? EVLOG_ERR_STORAGE : code);
 }
 
-static int segment_start(struct partition *part, struct segment *seg, struct read_op *op, size_t len)
+static int segment_start(struct partition *part, struct segment *seg, struct read_op *op, size_t len, size_t least)
 {
     struct store_shard *shard = part->shard;
-    struct read_block *block = block_new(shard, op, len, entry_room(op));
-    if (block == NULL) {
-        return EVLOG_ERR_NO_MEMORY;
+    struct read_block *block;
+    while ((block = block_new(shard, op, len, entry_room(op))) == NULL) {
+        if (len <= READ_LEN_MIN || len <= least) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        len = EL_MAX(len / 2, least); /* memory is tight: a smaller answer */
     }
     block->part = part;
     block->seg = seg;
@@ -194,6 +207,7 @@ static int segment_start(struct partition *part, struct segment *seg, struct rea
     block->read.end_offset = part->high_watermark;
     block->read.buf = block->data;
     block->read.buf_len = len;
+    block->read.data_max = EL_MIN(op->max_bytes, READ_LEN_MAX);
     block->read.entries = op->entries;
     block->read.entry_max = entry_room(op);
     block->read.at_least_one = op->at_least_one;
@@ -239,14 +253,14 @@ static void read_run(struct store_op *base)
         read_finish(op, code);
         return;
     }
-    const struct batch_entry *entry = partition_entry_at(part, op->offset);
+    struct batch_entry *entry = partition_entry_at(part, op->offset);
     if (entry != NULL) {
         read_finish(op, read_memory(part, op, entry));
         return;
     }
     struct segment *seg = segment_at(part, op->offset);
     code = seg == NULL ? EVLOG_ERR_CORRUPT
-                       : segment_start(part, seg, op, EL_MAX(EL_MIN(op->max_bytes, READ_LEN_MAX), READ_LEN_MIN));
+                       : segment_start(part, seg, op, EL_MAX(EL_MIN(op->max_bytes, READ_LEN_MAX), READ_LEN_MIN), 0);
     if (code != 0) {
         read_finish(op, code);
     }

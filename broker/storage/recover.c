@@ -61,7 +61,9 @@ static int recovery_read(struct shard_recovery *r, struct el_error *err)
     if (code != 0) {
         return code;
     }
-    struct journal_start start = {.shard = shard->index, .clean = shard->store->node->clean};
+    const struct node_state *node = shard->store->node;
+    struct journal_start start = {
+        .shard = shard->index, .clean = node->clean, .node_boot = node->boot, .node_incarnation = node->incarnation};
     if (r->chain.count > 0) {
         const struct el_checkpoint_header *h = &r->chain.files[r->chain.count - 1].header;
         start.incarnation = h->incarnation;
@@ -198,6 +200,7 @@ static int catalogue_segment(struct store *store, struct segment *seg, struct el
                                     .end_offset = INT64_MAX,
                                     .buf = buf,
                                     .buf_len = buf_len,
+                                    .data_max = buf_len,
                                     .at_least_one = true};
         segment_read_begin(seg, &read);
         code = segment_read_run(store->disk, &read);
@@ -241,6 +244,13 @@ static int journals_open(struct store *store, struct shard_recovery *list, struc
         struct journal_state state = {scan->incarnation, scan->sequence, store->node->incarnation, store->node->boot};
         code = journal_open(&shard->journal, &cfg, &state, scan->last_sequence, scan->slot_count,
                             shard->checkpoint.previous_cut, store->disk, err);
+        for (uint32_t g = 0; g < scan->group_count; g++) {
+            shard->journal.bytes_since_cut += EL_ALIGN_UP(scan->groups[g].header.len, EL_JOURNAL_ALIGN);
+        }
+        /* What was replayed is checkpointed soon: however often a node is killed, its journal and what a start must
+         * hold
+         * in memory stay bounded. */
+        shard->checkpoint.wanted = scan->group_count > 0;
         if (scan->discarded > 0) {
             el_log(EL_LOG_INFO, "storage",
                    "shard %u: %llu journal groups behind a torn one were never acknowledged and "

@@ -17,6 +17,7 @@ static void seek_finish(struct seek *seek, int error)
     struct partition *part = seek->part;
     el_buddy_free(part->shard->buddy, seek->buf);
     seek->buf = NULL;
+    error = error == EVLOG_ERR_IO || error == EVLOG_ERR_CRASHED ? EVLOG_ERR_STORAGE : error;
     seek->done(seek, error); /* may free the seek */
     partition_unpin(part);
 }
@@ -67,7 +68,7 @@ static int segment_look(struct disk *disk, struct seek *seek)
         if (read->new_index == NULL) {
             read->new_index = kept;
         } else if (read->new_index != kept) {
-            segment_index_free(kept);
+            segment_index_release(kept);
         }
         if (code == EVLOG_ERR_LIMIT) {
             uint8_t *larger = el_realloc(buf, read->wanted_len);
@@ -126,8 +127,8 @@ static void segment_on_done(struct io_op *op)
 
 static bool segment_may_match(const struct seek *seek, const struct segment *seg)
 {
-    if (seg->written_end <= seek->from_offset || seg->removed) {
-        return false;
+    if (seg->written_end <= EL_MAX(seek->from_offset, seg->base_offset) || seg->removed) {
+        return false; /* it may have no file yet */
     }
     return seek->kind == SEEK_TIMESTAMP ? seg->max_timestamp_ms >= seek->value
                                         : seg->last_append_ns >= (uint64_t)seek->value;

@@ -20,12 +20,16 @@
 #include <core/logger.h>
 #include <stdio.h>
 #include <storage/shard_state.h>
+#include <storage/upkeep.h>
 
-#define CHUNK_LEN_MAX (1u << 20) /* bytes of batches in one chunk, unless one batch is longer */
+#define CHUNK_LEN_FACTOR                                                                                               \
+    4u /* a chunk has at most so often the bytes at which one is written, unless a batch is longer */
 #define CHUNK_BATCHES_MAX 4096u
 #define ALLOCATE_STEP_MIN (64u << 10)
 #define ALLOCATE_STEP_MAX (64u << 20)
 #define RETRY_NS 1000000000u
+#define MKDIR_TRIES 16
+#define CLOSE_LOOKS_MAX 16u /* descriptors looked at in one tick */
 #define SEAL_BUF_LEN (256u << 10)
 
 void segment_topic_path(char *path, size_t len, const struct el_uuid *topic_id)
@@ -81,7 +85,7 @@ static void segment_close_fd(struct store_shard *shard, struct segment *seg)
         el_list_remove(&seg->open_link);
         shard->open_count--;
     }
-    segment_index_free(seg->index);
+    segment_index_release(seg->index);
     seg->index = NULL;
 }
 
@@ -113,13 +117,13 @@ static void segment_opened(struct store_shard *shard, struct segment *seg, int f
 
 void segment_close_idle(struct store_shard *shard, uint32_t open_max)
 {
-    EL_LIST_EACH_SAFE(n, tmp, &shard->open_segments) {
-        if (shard->open_count <= open_max) {
-            return;
-        }
-        struct segment *seg = EL_CONTAINER(n, struct segment, open_link);
+    for (uint32_t i = 0; i < CLOSE_LOOKS_MAX && shard->open_count > open_max; i++) {
+        struct segment *seg = EL_CONTAINER(shard->open_segments.next, struct segment, open_link);
         if (seg->pins == 0 && el_list_empty(&seg->unsynced_link) && !seg->sealing) {
             segment_close_fd(shard, seg);
+        } else { /* in use: out of the way, for thousands may wait for the next checkpoint */
+            el_list_remove(&seg->open_link);
+            el_list_push_back(&shard->open_segments, &seg->open_link);
         }
     }
 }
@@ -145,7 +149,7 @@ void segment_read_begin(struct segment *seg, struct segment_read *read)
     read->fd = seg->fd;
     read->written_len = seg->written_len;
     read->sealed = seg->sealed;
-    read->index = seg->index;
+    read->index = read->held = segment_index_hold(seg->index);
     seg->pins++;
     seg->part->pins++;
 }
@@ -159,15 +163,14 @@ void segment_read_end(struct segment *seg, struct segment_read *read)
         segment_opened(part->shard, seg, read->fd);
     }
     seg->pins--;
-    if (read->new_index != NULL) {
-        if (seg->pins == 0 && segment_index_count(read->new_index) > segment_index_count(seg->index)) {
-            segment_index_free(seg->index);
-            seg->index = read->new_index;
-        } else {
-            segment_index_free(read->new_index);
-        }
-        read->new_index = NULL;
+    if (read->new_index != NULL && segment_index_count(read->new_index) > segment_index_count(seg->index)) {
+        segment_index_release(seg->index);
+        seg->index = read->new_index;
+    } else {
+        segment_index_release(read->new_index);
     }
+    segment_index_release(read->held);
+    read->index = read->held = read->new_index = NULL;
     partition_unpin(part);
 }
 
@@ -178,7 +181,7 @@ struct chunk_job {
     struct io_op op;
     struct io_timer retry_timer;
     struct segment *seg;
-    uint64_t plan; /* checkpoint plan it was made in or before */
+    uint64_t plan; /* checkpoints planned before it was made */
     uint64_t pos;  /* where it writes */
     uint64_t len;
     int64_t end_offset;
@@ -186,6 +189,7 @@ struct chunk_job {
     uint32_t count;
     int fd;    /* in: open or -1; out */
     bool trim; /* cut the file to pos first */
+    bool waits; /* for space; counted in shard->chunks_waiting */
     bool make_dirs;
     uint64_t allocate_from; /* reserve [from, to) first, when to > from */
     uint64_t allocate_to;
@@ -205,8 +209,11 @@ static int chunk_open(struct disk *disk, struct chunk_job *job)
     }
     int code = 0;
     if (job->make_dirs) {
+        code = EVLOG_ERR_NOT_FOUND;
+    }
+    for (int tries = 0; tries < MKDIR_TRIES && code == EVLOG_ERR_NOT_FOUND; tries++) {
         code = disk_mkdir(disk, job->topic_dir);
-        code = code != 0 ? code : disk_mkdir(disk, job->dir);
+        code = code != 0 ? code : disk_mkdir(disk, job->dir); /* another shard may just remove the deleted topic's */
     }
     return code != 0 ? code : disk_open(disk, job->path, DISK_WRITE | DISK_CREATE, &job->fd);
 }
@@ -258,41 +265,60 @@ static void chunk_written(struct chunk_job *job)
     metrics_add(shard->metrics, METRIC_CHUNKS_WRITTEN, 1);
 }
 
+/* The job is over, written or not. */
+static void chunk_end(struct chunk_job *job)
+{
+    struct partition *part = job->seg->part;
+    struct store_shard *shard = part->shard;
+    struct checkpoint *c = &shard->checkpoint;
+    el_list_remove(&job->link);
+    EL_ASSERT(shard->chunk_jobs > 0);
+    shard->chunk_jobs--;
+    shard->jobs--;
+    shard->chunks_waiting -= job->waits;
+    job->seg->pins--;
+    if (job->plan < c->plan && c->chunks_left > 0) {
+        c->chunks_left--;
+    }
+    el_buddy_free(shard->buddy, job);
+    partition_unpin(part);
+}
+
 static void chunk_on_done(struct io_op *op)
 {
     struct chunk_job *job = EL_CONTAINER(op, struct chunk_job, op);
     struct segment *seg = job->seg;
     struct partition *part = seg->part;
     struct store_shard *shard = part->shard;
+    bool full = op->result == EVLOG_ERR_NO_SPACE || op->result == EVLOG_ERR_NO_FILES;
     if (job->fd >= 0) {
         segment_opened(shard, seg, job->fd);
     }
-    if ((op->result == EVLOG_ERR_NO_SPACE || op->result == EVLOG_ERR_NO_FILES) && !shard->failed) {
-        el_log(EL_LOG_WARN, "storage", "%s: %s; trying again", job->path, evlog_error_text((int)op->result));
-        shard->disk_full = true;
+    if (full && !shard->failed && !part->deleted) {
+        if (shard->chunks_waiting == 0) {
+            el_log(EL_LOG_WARN, "storage", "%s: %s; trying again every second", job->path,
+                   evlog_error_text((int)op->result));
+        }
+        shard->chunks_waiting += !job->waits;
+        job->waits = true;
+        upkeep_set_full(shard, true);
         job->retry_timer.fire = chunk_retry;
         job->retry_timer.arg = job;
         io_timer_set(shard->io, &job->retry_timer, shard->io->now_ns + RETRY_NS);
         return;
     }
-    el_list_remove(&job->link);
-    EL_ASSERT(shard->chunk_jobs > 0);
-    shard->chunk_jobs--;
-    shard->jobs--;
-    seg->pins--;
-    if (op->result < 0) {
-        shard_fail(shard, "writing %s failed (%s)", job->path, evlog_error_text((int)op->result));
-    } else {
+    if (op->result >= 0) {
         chunk_written(job);
-        if (job->plan <= shard->checkpoint.plan && shard->checkpoint.chunks_left > 0) {
-            shard->checkpoint.chunks_left--;
-        }
+    } else if (!part->deleted) { /* else nobody needs the bytes, and the file's removal waits for this job */
+        shard_fail(shard, "writing %s failed (%s)", job->path, evlog_error_text((int)op->result));
     }
-    if (!el_list_empty(&part->chunk_jobs)) {
-        chunk_start(EL_CONTAINER(part->chunk_jobs.next, struct chunk_job, link));
+    while (job->link.next != &part->chunk_jobs && (shard->failed || part->deleted)) {
+        chunk_end(EL_CONTAINER(job->link.next, struct chunk_job, link)); /* never behind a hole */
     }
-    el_buddy_free(shard->buddy, job);
-    partition_unpin(part);
+    if (job->link.next != &part->chunk_jobs) {
+        chunk_start(EL_CONTAINER(job->link.next, struct chunk_job, link));
+    }
+    chunk_end(job);
 }
 
 static void chunk_start(struct chunk_job *job)
@@ -335,7 +361,7 @@ static struct segment *segment_active(struct partition *part)
 void segment_roll_old(struct partition *part, uint64_t now_ns)
 {
     struct segment *seg = segment_active(part);
-    int64_t ms = topic_config_int(&part->topic->config, &part->shard->store->cfg.topic_defaults, TOPIC_SEGMENT_MS);
+    int64_t ms = topic_config_int(&part->topic->config, &part->shard->topic_defaults, TOPIC_SEGMENT_MS);
     if (seg != NULL && now_ns > seg->created_ns && (now_ns - seg->created_ns) / 1000000 >= (uint64_t)ms) {
         segment_roll(seg);
     }
@@ -344,8 +370,7 @@ void segment_roll_old(struct partition *part, uint64_t now_ns)
 /* The segment that takes a chunk of chunk_len bytes. */
 static struct segment *segment_for(struct partition *part, uint64_t chunk_len)
 {
-    int64_t bytes = topic_config_int(&part->topic->config, &part->shard->store->cfg.topic_defaults,
-                                     TOPIC_SEGMENT_BYTES);
+    int64_t bytes = topic_config_int(&part->topic->config, &part->shard->topic_defaults, TOPIC_SEGMENT_BYTES);
     struct segment *seg = segment_active(part);
     if (seg != NULL && seg->len > 0 && seg->len + chunk_len > (uint64_t)bytes) {
         segment_roll(seg);
@@ -371,10 +396,11 @@ struct chunk_plan {
 static void chunk_collect(struct partition *part, uint64_t through, struct chunk_plan *plan)
 {
     uint64_t durable = part->shard->journal.durable_sequence;
+    uint64_t len_max = (uint64_t)part->shard->store->cfg.chunk_len * CHUNK_LEN_FACTOR;
     *plan = (struct chunk_plan){.first = part->pending};
     struct batch_entry *entry = part->pending;
     while (entry != NULL && entry->sequence <= through && entry->sequence <= durable &&
-           plan->count < CHUNK_BATCHES_MAX && (plan->count == 0 || plan->data_len + entry->len <= CHUNK_LEN_MAX)) {
+           plan->count < CHUNK_BATCHES_MAX && (plan->count == 0 || plan->data_len + entry->len <= len_max)) {
         plan->count++;
         plan->data_len += entry->len;
         plan->end_offset = batch_entry_next(entry);
@@ -578,6 +604,7 @@ static void seal_on_done(struct io_op *op)
     } else if (op->result == EVLOG_ERR_IO) {
         shard_fail(shard, "sealing %s failed (%s)", job->read.path, evlog_error_text((int)op->result));
     } else {
+        seg->damaged = op->result == EVLOG_ERR_CORRUPT;
         el_log(EL_LOG_WARN, "storage", "%s: not sealed now: %s", job->read.path, evlog_error_text((int)op->result));
     }
     segment_read_end(seg, &job->read);
@@ -606,8 +633,8 @@ void segment_seal_rolled(struct partition *part)
 {
     EL_LIST_EACH(n, &part->segments) {
         struct segment *seg = EL_CONTAINER(n, struct segment, link);
-        if (seg->rolled && !seg->sealed && !seg->sealing && !seg->removed && seg->written_len == seg->len &&
-            !part->shard->failed) {
+        if (seg->rolled && !seg->sealed && !seg->sealing && !seg->damaged && !seg->removed &&
+            seg->written_len == seg->len && !part->shard->failed) {
             segment_seal(seg);
         }
     }

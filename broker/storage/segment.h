@@ -10,7 +10,6 @@
 #include <format/segment_layout.h>
 #include <storage/partition.h>
 
-#define SEGMENT_CHUNK_TARGET_LEN (256u << 10) /* pending bytes at which a chunk is written */
 #define SEGMENT_MAGIC OBJ_MAGIC('S', 'E', 'G', 'M')
 
 struct segment_index; /* chunk index, shared by readers; heap of the worker that built it */
@@ -39,6 +38,7 @@ struct segment {
     bool exists;         /* the file was created (durably once it is not unsynced) */
     bool sealed;         /* its footer is written */
     bool sealing;
+    bool damaged;                /* its chunks do not verify: this start does not try to seal it again */
     bool rolled;                 /* no more chunks */
     bool dirty;                  /* state changed since the last checkpoint */
     bool name_durable;           /* its folder entry is synced */
@@ -93,12 +93,14 @@ struct segment_read {
     int fd;                      /* open descriptor, or -1: the job opens one */
     uint64_t written_len;        /* readable bytes */
     struct segment_index *index; /* may be NULL */
+    struct segment_index *held;  /* the one that segment_read_begin() took */
     enum seek_kind kind;
     int64_t value;
     int64_t from_offset; /* batches wholly below are passed over; 0 for SEEK_OFFSET */
     int64_t end_offset;  /* batches at or above are not returned */
     uint8_t *buf;        /* [buf_len] for batches; may be NULL for a mere seek */
     size_t buf_len;
+    size_t data_max; /* batches beyond it are not taken, but for the first one when at_least_one is set */
     struct read_entry *entries; /* [entry_max], or NULL */
     uint32_t entry_max;
     bool at_least_one;
@@ -113,7 +115,9 @@ struct segment_read {
 };
 /* returns 0 (data_len 0 and first_offset -1: nothing there) | EVLOG_ERR_LIMIT | _CORRUPT | _IO ... */
 int segment_read_run(struct disk *disk, struct segment_read *read);
-void segment_index_free(struct segment_index *index);
+/* An index is shared by the segment and the reads that began with it. NULL is passed through. */
+struct segment_index *segment_index_hold(struct segment_index *index);
+void segment_index_release(struct segment_index *index);
 uint32_t segment_index_count(const struct segment_index *index);
 const struct el_index_entry *segment_index_entries(const struct segment_index *index);
 

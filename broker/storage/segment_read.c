@@ -18,6 +18,7 @@
 
 struct segment_index {
     uint32_t count;
+    uint32_t holders; /* the segment and reads under way; changed on the shard only, once it is shared */
     uint64_t covered_len; /* file bytes that it describes */
     struct el_index_entry entries[];
 };
@@ -30,9 +31,18 @@ const struct el_index_entry *segment_index_entries(const struct segment_index *i
 {
     return index == NULL ? NULL : index->entries;
 }
-void segment_index_free(struct segment_index *index)
+struct segment_index *segment_index_hold(struct segment_index *index)
 {
-    el_free(index);
+    if (index != NULL) {
+        index->holders++;
+    }
+    return index;
+}
+void segment_index_release(struct segment_index *index)
+{
+    if (index != NULL && --index->holders == 0) {
+        el_free(index);
+    }
 }
 
 static int read_exact(struct disk *disk, int fd, void *buf, size_t len, uint64_t pos)
@@ -103,7 +113,11 @@ static void chunk_view_entry(const struct chunk_view *view, uint32_t i, struct e
 
 static struct segment_index *index_grow(struct segment_index *index, uint32_t room)
 {
-    return el_realloc(index, sizeof(*index) + (size_t)room * sizeof(index->entries[0]));
+    struct segment_index *grown = el_realloc(index, sizeof(*index) + (size_t)room * sizeof(index->entries[0]));
+    if (grown != NULL) {
+        grown->holders = 1;
+    }
+    return grown;
 }
 
 static int index_from_footer(struct disk *disk, struct segment_read *read)
@@ -174,6 +188,7 @@ static int index_walk(struct disk *disk, struct segment_read *read)
     index->covered_len = EL_SEGMENT_HEADER_LEN;
     if (read->index != NULL) {
         memcpy(index, read->index, sizeof(*index) + read->index->count * sizeof(index->entries[0]));
+        index->holders = 1;
     }
     int code = 0;
     while (index->covered_len < read->written_len && code == 0) {
@@ -239,7 +254,8 @@ static bool take_entry(struct segment_read *read, const struct el_chunk_entry *e
         read->first_offset = e->base_offset;
         read->found = *e;
     }
-    bool fits = read->data_len + e->len <= read->buf_len &&
+    bool wanted = read->data_len + e->len <= read->data_max || (read->data_len == 0 && read->at_least_one);
+    bool fits = wanted && read->data_len + e->len <= read->buf_len &&
                 (read->entries == NULL || read->entry_count < read->entry_max);
     if (read->buf == NULL || e->base_offset >= read->end_offset || !fits) {
         return false;
@@ -372,6 +388,11 @@ int segment_read_run(struct disk *disk, struct segment_read *read)
     bool more = true;
     for (; code == 0 && index != NULL && i < index->count && more; i++) {
         code = read_chunk(disk, read, index->entries[i].pos, &more);
+    }
+    while (read->entry_count > 0 &&
+           (uint64_t)read->entries[read->entry_count - 1].pos + read->entries[read->entry_count - 1].len >
+               read->data_len) {
+        read->entry_count--; /* planned, but not read */
     }
     if (code == EVLOG_ERR_CORRUPT && read->data_len > 0) {
         code = 0; /* give what lies before the damage; the next read meets it */

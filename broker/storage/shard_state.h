@@ -23,6 +23,8 @@ struct store_shard {
     struct io *io;
     struct el_buddy *buddy;
     struct metrics *metrics;
+    struct topic_config topic_defaults; /* in force on this shard; a reload changes them */
+    uint64_t disk_reserve_len;
     struct journal journal;
     struct tail tail;
     struct checkpoint checkpoint;
@@ -45,9 +47,11 @@ struct store_shard {
     struct el_list removed_segments; /* files that go after two more checkpoints */
     struct el_list held;             /* struct append_op.base.link: wait for room in the journal */
     uint32_t chunk_jobs;             /* under way */
+    uint32_t chunks_waiting;         /* of them: tried again every second, for the disk was full */
     uint32_t jobs;                   /* any job under way that a stop waits for */
     uint8_t random[4096];            /* salts not used yet */
     size_t random_left;
+    bool swept;               /* files that the last run left behind are gone, or a job removes them */
     bool failed;              /* fail-stop: appends are refused */
     _Atomic bool failed_flag; /* the same, for other threads */
     char failed_reason[192];

@@ -32,6 +32,8 @@ void store_config_init(struct store_config *cfg)
         .adaptive_commit = true,
         .retention_interval_ms = 10000,
         .open_segments_max = 512,
+        .chunk_len = 256u << 10,
+        .carry_len = 16u << 10,
     };
     topic_config_init(&cfg->topic_defaults);
 }
@@ -203,10 +205,19 @@ static int shard_init(struct store *store, uint32_t index, struct io *io, struct
     el_pool_init(&shard->segment_pool, buddy, sizeof(struct segment));
     el_pool_init(&shard->epoch_pool, buddy, sizeof(struct epoch_start));
     el_pool_init(&shard->producer_pool, buddy, sizeof(struct producer));
+    shard->topic_defaults = store->cfg.topic_defaults;
+    shard->disk_reserve_len = store->cfg.disk_reserve_len;
     tail_init(&shard->tail, buddy, buddy->len / MEMORY_TAIL_SHARE);
     journal_config(shard, &store->cfg);
     checkpoint_init(shard);
     upkeep_init(shard);
+    if (shard->journal.cfg.ring_len < store->cfg.journal_ring_len && index == 0) {
+        el_log(EL_LOG_INFO, "storage",
+               "the journal of a shard is %llu MiB in slots of %llu KiB, less than journal.ring.bytes: "
+               "what is in no segment yet must fit into a third of the shard's memory",
+               (unsigned long long)(shard->journal.cfg.ring_len >> 20),
+               (unsigned long long)(shard->journal.cfg.slot_len >> 10));
+    }
     metrics_set(metrics, METRIC_JOURNAL_RING_BYTES, (int64_t)shard->journal.cfg.ring_len);
     return catalogue_bootstrap(shard);
 }
@@ -299,6 +310,9 @@ int store_open(const struct store_config *cfg, struct disk *disk, struct io **io
     }
     if (code == 0) {
         code = store_recover(store, err);
+        if (code == EVLOG_ERR_NO_MEMORY) {
+            el_error_wrap(err, "what the journal holds does not fit into memory.max: raise it for this start");
+        }
     }
     if (code != 0) {
         store_free(store);
@@ -309,7 +323,7 @@ int store_open(const struct store_config *cfg, struct disk *disk, struct io **io
     return 0;
 }
 
-void store_close(struct store *store)
+bool store_close(struct store *store)
 {
     bool clean = atomic_load(&store->clean_stops) == store->shard_count;
     if (clean) {
@@ -318,9 +332,11 @@ void store_close(struct store *store)
         store->node->clock_ns = el_clock_last(&store->clock);
         if (node_store(store->disk, store->node, &err) != 0) {
             el_log(EL_LOG_WARN, "storage", "the clean mark was not left: %s", err.text);
+            clean = false;
         }
     }
     store_free(store);
+    return clean;
 }
 
 /* --- accessors ---------------------------------------------------------------------------------------------------- */
@@ -388,7 +404,7 @@ void store_shard_start(struct store_shard *shard)
     upkeep_start(shard);
     EL_LIST_EACH(n, &shard->pending) {
         struct partition *part = EL_CONTAINER(n, struct partition, pending_link);
-        if (part->pending_bytes >= SEGMENT_CHUNK_TARGET_LEN) {
+        if (part->pending_bytes >= shard->store->cfg.chunk_len) {
             el_list_push_back(&shard->behind, &part->behind_link);
         }
     }
@@ -400,7 +416,7 @@ static void write_behind(struct store_shard *shard)
     while (!el_list_empty(&shard->behind) && shard->chunk_jobs < CHUNK_JOBS_MAX && !shard->failed) {
         struct partition *part = EL_CONTAINER(el_list_pop_front(&shard->behind), struct partition, behind_link);
         int count = 1;
-        while (part->pending_bytes >= SEGMENT_CHUNK_TARGET_LEN && count > 0) {
+        while (part->pending_bytes >= shard->store->cfg.chunk_len && count > 0) {
             count = segment_write_chunk(part, UINT64_MAX);
         }
     }
@@ -419,6 +435,7 @@ static void memory_relief(struct store_shard *shard)
 static void stop_finish(struct store_shard *shard, bool clean)
 {
     shard->stop_done = true;
+    journal_rest(&shard->journal);
     if (clean) {
         atomic_fetch_add(&shard->store->clean_stops, 1);
     }
@@ -453,6 +470,9 @@ static void stop_tick(struct store_shard *shard)
 uint64_t store_shard_tick(struct store_shard *shard)
 {
     OBJ_CHECK(shard, SHARD);
+    if (shard->stop_done) {
+        return UINT64_MAX; /* reads may still be answered, nothing is written any more */
+    }
     el_clock_tick(&shard->store->clock, io_wall(shard->io), io_boot(shard->io));
     write_behind(shard);
     memory_relief(shard);
@@ -462,6 +482,12 @@ uint64_t store_shard_tick(struct store_shard *shard)
         stop_tick(shard);
     }
     return journal_tick(&shard->journal);
+}
+
+void store_shard_reload(struct store_shard *shard, const struct topic_config *topic_defaults, uint64_t disk_reserve_len)
+{
+    shard->topic_defaults = *topic_defaults;
+    shard->disk_reserve_len = disk_reserve_len;
 }
 
 void store_shard_stop(struct store_shard *shard, void (*stopped)(void *arg), void *arg)

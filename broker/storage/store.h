@@ -40,6 +40,8 @@ struct store_config {
     bool adaptive_commit;               /* wait a fraction of a flush to gather events */
     uint32_t retention_interval_ms;     /* how often retention is looked at */
     uint32_t open_segments_max;         /* segment files of a shard kept open */
+    uint32_t chunk_len;                 /* pending bytes of a partition at which a chunk is written */
+    uint32_t carry_len;                 /* a smaller remainder goes back to the journal at a checkpoint */
     struct topic_config topic_defaults; /* broker-wide defaults of topic settings */
 };
 
@@ -69,11 +71,14 @@ void store_shard_start(struct store_shard *shard);
 /* To be called after every io_step(): flushes, checkpoints, retention. returns the monotonic time of its next wish to
  * run */
 uint64_t store_shard_tick(struct store_shard *shard);
+/* Settings that change without a restart; on the shard's thread. */
+void store_shard_reload(struct store_shard *shard, const struct topic_config *topic_defaults,
+                        uint64_t disk_reserve_len);
 /* Begin a clean stop of the shard: no new appends, final checkpoint; `stopped` is called on the shard's thread. */
 void store_shard_stop(struct store_shard *shard, void (*stopped)(void *arg), void *arg);
 /* After every shard has stopped or its thread has ended: leave the clean mark when all stopped well, close files, free.
- * Blocking. */
-void store_close(struct store *store);
+ * Blocking. returns true when the mark was left */
+bool store_close(struct store *store);
 
 /* Which node and cluster this is (22-character base64 of the data directory's id), the leader epoch of all partitions.
  * */
@@ -260,17 +265,18 @@ void store_producer_id(struct store_shard *shard, struct producer_id_op *op);
 struct topic_op {
     struct store_op base;
     enum { TOPIC_CREATE, TOPIC_DELETE, TOPIC_GROW, TOPIC_ALTER } verb;
-    struct el_slice name;              /* CREATE; for others may be empty when id is set */
-    struct el_uuid id;                 /* DELETE, GROW, ALTER; out for CREATE */
-    int32_t partition_count;           /* CREATE, GROW: the new total */
-    bool internal;                     /* CREATE */
-    bool validate_only;                /* check, change nothing */
-    const struct topic_config *config; /* CREATE, ALTER: the whole new set of overrides; borrowed */
-    char message[256];                 /* out: text for the caller when error is set */
+    struct el_slice name;                /* CREATE; for others may be empty when id is set */
+    struct el_uuid id;                   /* DELETE, GROW, ALTER; out for CREATE */
+    int32_t partition_count;             /* CREATE, GROW: the new total */
+    bool internal;                       /* CREATE */
+    bool validate_only;                  /* check, change nothing */
+    const struct topic_config *config;   /* CREATE, ALTER: the whole new set of overrides; borrowed */
+    const struct topic_config *expected; /* ALTER: NULL, or the overrides that config was made from; borrowed */
+    char message[256];                   /* out: text for the caller when error is set */
     void *private_[2];
 };
-/* errors: TOPIC_EXISTS, INVALID_TOPIC (name, or collides by . and _), INVALID_PARTITIONS, UNKNOWN_TOPIC, STORAGE, FULL
- * */
+/* errors: TOPIC_EXISTS, INVALID_TOPIC (name, or collides by . and _), INVALID_PARTITIONS, UNKNOWN_TOPIC, STORAGE, FULL,
+ * AGAIN (the overrides are not the expected ones any more; the caller's shard has the newer ones) */
 void store_topic_change(struct store_shard *shard, struct topic_op *op);
 
 /* Bytes that a partition holds in segments and journal, for DescribeLogDirs and metrics. */

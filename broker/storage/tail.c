@@ -80,11 +80,22 @@ struct batch_entry *tail_add(struct tail *tail, uint32_t batch_len)
     return entry;
 }
 
+/* The entry leaves: nothing may find it any more. */
+static void bookmark_clear(struct batch_entry *entry)
+{
+    if (entry->bookmark != NULL) {
+        EL_ASSERT(*entry->bookmark == entry);
+        *entry->bookmark = NULL;
+        entry->bookmark = NULL;
+    }
+}
+
 void tail_drop(struct tail *tail, struct batch_entry *entry)
 {
     struct tail_block *block = entry->block;
     EL_ASSERT(block->live > 0);
     EL_ASSERT(el_list_empty(&entry->link));
+    bookmark_clear(entry);
     entry->part = NULL;
     entry->group_next = NULL;
     block->live--;
@@ -106,6 +117,7 @@ static bool block_evict(struct tail *tail, struct tail_block *block)
     for (uint32_t pos = 0; pos < block->used;) {
         struct batch_entry *entry = (struct batch_entry *)(void *)(block->data + pos);
         if (entry->part != NULL) {
+            bookmark_clear(entry);
             el_list_remove(&entry->link);
         }
         pos += (uint32_t)entry_len(entry->len);

@@ -19,6 +19,7 @@ struct batch_entry {
     struct batch_entry *group_next; /* entries of one journal group, until it is durable */
     struct partition *part;         /* NULL once the entry is dead */
     struct tail_block *block;       /* memory it lies in */
+    struct batch_entry **bookmark;  /* the partition's bookmark that refers to it; NULL: none does */
     int64_t base_offset;
     int64_t max_timestamp_ms; /* of its records */
     uint64_t append_time_ns;

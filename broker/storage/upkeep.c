@@ -6,6 +6,8 @@
  *              that they retry; reads, deletions and internal records go on; service resumes by itself
  *   retention  by append time and by bytes, on the guarded clock: one jump of the machine's clock deletes nothing. The
  *              new log start is durable before it shows; segments wholly below it leave at the next checkpoint
+ *   sweep      once, after the first checkpoint of a start: segment files that were to be removed when the last run
+ *              ended. They are those with the highest ids below the first segment that is listed
  */
 #include <storage/upkeep.h>
 
@@ -22,16 +24,8 @@ static int64_t space_run(struct disk *disk, void *arg)
     return disk_space(disk, &shard->disk_free_bytes, &shard->disk_total_bytes);
 }
 
-static void space_on_done(struct io_op *op)
+void upkeep_set_full(struct store_shard *shard, bool full)
 {
-    struct store_shard *shard = op->arg;
-    shard->space_busy = false;
-    shard->jobs--;
-    if (op->result != 0) {
-        return;
-    }
-    uint64_t wanted = shard->store->cfg.disk_reserve_len + shard->journal.bytes_since_cut;
-    bool full = shard->disk_free_bytes < wanted;
     if (full != shard->disk_full) {
         el_log(full ? EL_LOG_WARN : EL_LOG_INFO, "storage",
                full ? "shard %u: %llu MiB of disk are left, below the reserve: appends are refused until space returns"
@@ -40,6 +34,18 @@ static void space_on_done(struct io_op *op)
     }
     shard->disk_full = full;
     atomic_store(&shard->full_flag, full);
+}
+
+static void space_on_done(struct io_op *op)
+{
+    struct store_shard *shard = op->arg;
+    shard->space_busy = false;
+    shard->jobs--;
+    if (op->result != 0) {
+        return;
+    }
+    uint64_t wanted = shard->disk_reserve_len + shard->journal.bytes_since_cut;
+    upkeep_set_full(shard, shard->disk_free_bytes < wanted || shard->chunks_waiting > 0);
     metrics_set(shard->metrics, METRIC_MEMORY_USED_BYTES, (int64_t)shard->buddy->used);
     metrics_set(shard->metrics, METRIC_JOURNAL_USED_BYTES, (int64_t)journal_used(&shard->journal));
 }
@@ -63,20 +69,27 @@ static void space_on_timer(struct io_timer *timer)
 /* First offset to be kept. */
 static int64_t retention_start(const struct partition *part, uint64_t now_ns)
 {
-    const struct topic_config *defaults = &part->shard->store->cfg.topic_defaults;
+    const struct topic_config *defaults = &part->shard->topic_defaults;
     int64_t ms = topic_config_int(&part->topic->config, defaults, TOPIC_RETENTION_MS);
     int64_t bytes = topic_config_int(&part->topic->config, defaults, TOPIC_RETENTION_BYTES);
     uint64_t left = part->segment_bytes + part->pending_bytes;
     int64_t start = part->log_start;
+    bool whole = true; /* every segment goes */
     EL_LIST_EACH(n, &part->segments) {
         const struct segment *seg = EL_CONTAINER(n, struct segment, link);
         bool old = ms >= 0 && now_ns > seg->last_append_ns && (now_ns - seg->last_append_ns) / 1000000 > (uint64_t)ms;
         bool over = bytes >= 0 && left >= seg->len && left - seg->len >= (uint64_t)bytes;
         if (!old && !over) {
+            whole = false;
             break;
         }
         left -= EL_MIN(left, seg->len);
         start = EL_MAX(start, seg->end_offset);
+    }
+    const struct batch_entry *e = whole && ms >= 0 ? part->pending : NULL;
+    while (e != NULL && now_ns > e->append_time_ns && (now_ns - e->append_time_ns) / 1000000 > (uint64_t)ms) {
+        start = EL_MAX(start, batch_entry_next(e)); /* a quiet partition may have no segment */
+        e = e->link.next == &part->entries ? NULL : EL_CONTAINER(e->link.next, struct batch_entry, link);
     }
     return EL_MIN(start, part->high_watermark);
 }
@@ -95,6 +108,82 @@ static void retention_on_timer(struct io_timer *timer)
             shard->checkpoint.wanted = true;
         }
     }
+}
+
+/* --- sweep -------------------------------------------------------------------------------------------------------- */
+
+#define SWEEP_MAX 64u
+
+struct sweep_job {
+    struct io_op op;
+    struct store_shard *shard;
+    size_t next; /* index of the next partition to look at */
+    uint32_t count;
+    struct {
+        struct part_key key;
+        uint64_t below; /* first segment id that stays */
+    } items[SWEEP_MAX];
+};
+EL_STATIC_ASSERT(sizeof(struct sweep_job) <= EL_BUDDY_BLOCK_MIN, "one block of the buddy");
+
+static int64_t sweep_run(struct disk *disk, void *arg)
+{
+    struct sweep_job *job = arg;
+    int code = 0;
+    for (uint32_t i = 0; i < job->count && (code == 0 || code == EVLOG_ERR_NOT_FOUND); i++) {
+        code = 0;
+        for (uint64_t id = job->items[i].below - 1; id > 0 && code == 0; id--) {
+            char path[SEGMENT_PATH_MAX];
+            segment_path(path, sizeof(path), &job->items[i].key.topic_id, job->items[i].key.partition, id);
+            code = disk_unlink(disk, path);
+        }
+    }
+    return code == EVLOG_ERR_NOT_FOUND ? 0 : code;
+}
+
+static void sweep_on_done(struct io_op *op);
+
+static void sweep_go(struct sweep_job *job)
+{
+    struct store_shard *shard = job->shard;
+    job->count = 0;
+    while (job->next < shard->partitions.count && job->count < SWEEP_MAX) {
+        const struct partition *part = shard->partitions.entries[job->next++].value;
+        if (part->sweep_below > 1) {
+            job->items[job->count].key = part->key;
+            job->items[job->count++].below = part->sweep_below;
+        }
+    }
+    if (job->count == 0) {
+        el_buddy_free(shard->buddy, job);
+        return;
+    }
+    shard->jobs++;
+    io_job(shard->io, &job->op, IO_JOB_DISK, sweep_run, job);
+}
+
+static void sweep_on_done(struct io_op *op)
+{
+    struct sweep_job *job = EL_CONTAINER(op, struct sweep_job, op);
+    job->shard->jobs--;
+    if (op->result != 0) {
+        el_log(EL_LOG_WARN, "storage", "segment files that are no longer needed stay behind: %s",
+               evlog_error_text((int)op->result));
+    }
+    sweep_go(job);
+}
+
+void upkeep_sweep(struct store_shard *shard)
+{
+    struct sweep_job *job = shard->swept ? NULL : el_buddy_alloc(shard->buddy, sizeof(*job));
+    if (job == NULL) {
+        return; /* done, or no memory now: the next checkpoint comes here again */
+    }
+    shard->swept = true;
+    memset(job, 0, sizeof(*job));
+    job->shard = shard;
+    job->op.done = sweep_on_done;
+    sweep_go(job);
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------- */

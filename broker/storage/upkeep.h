@@ -13,4 +13,9 @@ void upkeep_start(struct store_shard *shard);
 void upkeep_stop(struct store_shard *shard);
 void upkeep_free(struct store_shard *shard);
 
+/* Appends are refused from now on, or taken again. */
+void upkeep_set_full(struct store_shard *shard, bool full);
+/* After a checkpoint: remove segment files that the last run left behind. Once in a start. */
+void upkeep_sweep(struct store_shard *shard);
+
 #endif

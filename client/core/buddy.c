@@ -10,9 +10,9 @@
  * directions cost at most EL_BUDDY_ORDERS steps. Free lists are taken from the front, the block freed last first: its
  * pages are the warm ones. Order depends only on the calls made, never on addresses.
  *
- * The pages of a freed block of 1 MiB or more go back to the kernel, so one burst does not stay resident for ever. Up to
- * a 32nd of the range (at most 16 MiB) is kept all the same: large groups and fetch answers come one after the other,
- * and faulting the same pages in again cost as much as everything else that was done with them.
+ * The pages of a freed block of 1 MiB or more go back to the kernel, so one burst does not stay resident for ever. Up
+ * to a 32nd of the range (at most 16 MiB) is kept all the same: large groups and fetch answers come one after the
+ * other, and faulting the same pages in again cost as much as everything else that was done with them.
  */
 #include <core/assert.h>
 #include <core/buddy.h>

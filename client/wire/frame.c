@@ -3,13 +3,18 @@
  * Frames: the length check before a byte is allocated, and whole frames built in an arena. Runs on any thread.
  *
  * Building: measure the body; take one block for prefix, header and body without the records that stay in place; write;
- * the written length must be the measured one (asserted), because the prefix was written first.
+ * the written length must be the measured one (asserted). Measuring costs half of writing, so a response is first tried
+ * in a short block.
  */
 #include <wire/frame.h>
 
 #include <core/assert.h>
 #include <core/limits.h>
 #include <evlog/error.h>
+
+/* A response of at most so many bytes beside its records is encoded at once; a longer one is measured first. */
+#define SHORT_LEN_MAX 256u
+#define SHORT_PART_MAX 5u
 
 int el_frame_len(const uint8_t prefix[EL_FRAME_PREFIX_LEN], enum el_side side, size_t len_max, size_t *len)
 {
@@ -71,6 +76,50 @@ int el_frame_build_request(struct el_arena *arena, const struct el_request_heade
     return 0;
 }
 
+/* Parts of a response in `room` bytes, prefix included; its length is written last. returns 0 | EVLOG_ERR_LIMIT when
+ * it does not fit, or what the encoder refuses */
+static int build_parts(const struct el_request_header *request, const void *body, struct el_writer *w,
+                       struct el_gather *gather)
+{
+    el_write_be32(w, 0);
+    el_response_header_encode(w, request->api, request->version, request->correlation_id);
+    int err = el_api_encode(request->api, EL_SIDE_RESPONSE, request->version, body, w, gather);
+    if (err != 0) {
+        return err;
+    }
+    uint64_t len = 0;
+    for (uint32_t i = 0; i < gather->part_count; i++) {
+        len += gather->parts[i].len;
+    }
+    EL_ASSERT(len > EL_FRAME_PREFIX_LEN);
+    if (len - EL_FRAME_PREFIX_LEN > INT32_MAX) {
+        return EVLOG_ERR_LIMIT;
+    }
+    el_put_be32(w->base, (uint32_t)(len - EL_FRAME_PREFIX_LEN));
+    return 0;
+}
+
+/* The common case, a short answer: no measuring first. returns false when it has to be measured */
+static bool build_short(struct el_arena *arena, const struct el_request_header *request, const void *body,
+                        size_t copy_len_max, struct el_slice **parts, uint32_t *part_count)
+{
+    struct el_slice *list = el_arena_alloc(arena, SHORT_PART_MAX * sizeof *list);
+    uint8_t *data = el_arena_alloc(arena, SHORT_LEN_MAX);
+    if (list == NULL || data == NULL) {
+        return false;
+    }
+    struct el_writer w;
+    struct el_gather gather;
+    el_writer_init(&w, data, SHORT_LEN_MAX);
+    el_gather_init(&gather, list, SHORT_PART_MAX, copy_len_max, &w);
+    if (build_parts(request, body, &w, &gather) != 0) {
+        return false;
+    }
+    *parts = list;
+    *part_count = gather.part_count;
+    return true;
+}
+
 int el_frame_build_response(struct el_arena *arena, const struct el_request_header *request, const void *body,
                             size_t copy_len_max, struct el_slice **parts, uint32_t *part_count)
 {
@@ -78,6 +127,9 @@ int el_frame_build_response(struct el_arena *arena, const struct el_request_head
     EL_ASSERT(api != NULL);
     if (!el_api_accepts(api, request->version)) {
         return EVLOG_ERR_UNSUPPORTED;
+    }
+    if (build_short(arena, request, body, copy_len_max, parts, part_count)) {
+        return 0;
     }
     struct el_schema_size size;
     el_api_measure(api, EL_SIDE_RESPONSE, request->version, body, copy_len_max, &size);
@@ -96,9 +148,7 @@ int el_frame_build_response(struct el_arena *arena, const struct el_request_head
     struct el_gather gather;
     el_writer_init(&w, data, room);
     el_gather_init(&gather, list, part_max, copy_len_max, &w);
-    el_write_be32(&w, (uint32_t)len);
-    el_response_header_encode(&w, api, request->version, request->correlation_id);
-    int err = el_api_encode(api, EL_SIDE_RESPONSE, request->version, body, &w, &gather);
+    int err = build_parts(request, body, &w, &gather);
     if (err != 0) {
         return err;
     }

@@ -164,7 +164,8 @@ static void decode_array(struct decode_ctx *ctx, const struct el_field *field, v
     uint32_t count = decode_count(ctx, false, (field->nullable & ctx->bit) != 0);
     void *array = count == NULL_COUNT ? NULL : EL_EMPTY;
     if (count != NULL_COUNT && count > 0) {
-        size_t len_min = EL_MAX(value_len_min(ctx, field), (size_t)1);
+        /* One element costs little even when it is not there; for more the shortest encoding is worked out. */
+        size_t len_min = count == 1 ? 1 : EL_MAX(value_len_min(ctx, field), (size_t)1);
         if (count > el_reader_left(ctx->r) / len_min) {
             el_reader_fail(ctx->r, EVLOG_ERR_TRUNCATED);
             return;

@@ -13,7 +13,7 @@ data=$demo/data
 topic=zstd
 
 say() { printf '\n== %s\n' "$*"; }
-run() { printf '$ evlog'; printf ' %s' "$@"; printf '\n'; "$bin/evlog" "$@"; }
+run() { printf '$ evlog' >&2; printf ' %s' "$@" >&2; printf '\n' >&2; "$bin/evlog" "$@"; }
 
 mkdir -p "$demo"
 "$bin/evlog" down -q --data "$data" >/dev/null 2>&1 || true
@@ -32,7 +32,8 @@ say "publish the beginning of a public project's history: every change to every 
 run produce "$topic" --create -p 6 --cloudevents "$here/history.ndjson.gz"
 
 # Events, time, files and hash of each state, one state a line.
-states=$(sed -n 's/^ *"\(events\|time\|files\|sha256\)": "\{0,1\}\([^",]*\)"\{0,1\},\{0,1\}$/\1 \2/p' "$here/truth.json" |
+member='"\(events\|time\|files\|sha256\)": "\{0,1\}\([^",]*\)"\{0,1\},\{0,1\}'
+states=$(sed -n "s/^ *$member\$/\1 \2/p" "$here/truth.json" |
     awk '$1 == "events" { e = $2 } $1 == "time" { t = $2 } $1 == "files" { f = $2 }
          $1 == "sha256" && t != "" { print e, t, f, $2; t = "" }')
 tab=$(printf '\t')
@@ -58,7 +59,7 @@ cat "$demo/digest"
 [ "$failed" = 0 ]
 
 say "one file's story: a stream, by append time"
-run replay "$topic" lib/zstd.h -q
+run replay "$topic" lib/zstd.h | tail -n 2
 run consume "$topic" -n 3 -f '%d  %k\n'
 
 say "what to try next"
@@ -66,6 +67,6 @@ cat <<NEXT
   $bin/evlog up --demo                     a server of your own with this history, on 127.0.0.1:9092
   $bin/evlog tail demo                     watch events come
   $bin/evlog produce demo hello            publish one; every Kafka client can, too: kcat -b 127.0.0.1:9092 -t demo -P
-  $bin/evlog replay demo --until -1m --fold latest --drop-type file.removed
+  $bin/evlog replay demo --until 2015-12-31T00:00Z --event-time --fold latest --drop-type file.removed
   $bin/evlog down
 NEXT

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: kill -9 loses nothing that was acknowledged or shown, doubles nothing of idempotent producers, and leaves no hole.
+"""Goal: kill -9 loses nothing that was acknowledged or shown, doubles nothing of idempotent producers, and leaves no
+hole.
 
 Method: eight producers, an administrator and a reader work on one evlogd, with so little memory for the journal that
-checkpoints, slot recycling and segment rolls never cease. It is killed again and again: after a random number of
-acknowledgements, while a checkpoint is written, when a segment is begun, during recovery, in the middle of a clean stop,
+checkpoints, slot recycling, segment rolls, seals and deletions never cease. It is killed again and again: after a
+random number of
+acknowledgements, while a checkpoint is written, when a segment is begun, during recovery, in the middle of a clean
+stop,
 while it is stopped by SIGSTOP. After each start all that is new in the log is read and compared with the ledger.
 
 KILLS is the number of kills for each backend, SEED repeats the kill points of a run.
@@ -11,162 +14,19 @@ KILLS is the number of kills for each backend, SEED repeats the kill points of a
 import os
 import pathlib
 import random
-import signal
-import socket
-import subprocess
-import threading
-import time
 
 import pytest
 
-from evlogd import BIN, Broker, backends, start_or_skip, wait_for
-from verdict import Verdict
-from workload import PARTITIONS, TOPIC, Ledger, all_clients, stop_all
+from campaign import Run
+from evlogd import Broker, backends, start_or_skip
+from kafka_wire import batch
+from workload import TOPIC
 
 KILLS = int(os.environ.get("KILLS", "20"))
 SEED = int(os.environ.get("SEED", random.randrange(1 << 30)))
-PATIENCE_SECONDS = 60
+CRASH_LOOP = 16
 KINDS = {"acknowledgements": 6, "checkpoint": 5, "checkpoint done": 3, "segment": 3, "recovery": 4, "stop": 2,
          "stopped": 2, "continued": 2}
-
-
-def quiet_port():
-    """A port that the kernel gives to no outgoing connection: a client must find the server there after each start."""
-    low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
-    for _ in range(100):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", random.randrange(max(1024, low - 20000), low)))
-            except OSError:
-                continue
-            return probe.getsockname()[1]
-    raise AssertionError("no port is free")
-
-
-class Run:
-    """One broker, its clients, and the ways to end it."""
-
-    def __init__(self, folder, io, seed):
-        self.random = random.Random(f"{seed}-{io}")
-        self.broker = Broker(folder / "data", io=io, listen=f"127.0.0.1:{quiet_port()}",
-                             args=["--memory-max", "128MiB", "--disk-reserve-bytes", "64MiB"])
-        self.ledger = Ledger()
-        self.clients = []
-        self.verdict = None
-        self.starts = 0
-        self.epoch = None
-
-    def begin(self, seed):
-        start_or_skip(self.broker)
-        with self.broker.connect() as conn:
-            assert conn.create_topic(TOPIC, PARTITIONS, [("segment.bytes", "65536")])[0] == 0
-            self.epoch = conn.list_offset(TOPIC, -1)[3]
-        self.clients = all_clients(self.broker, self.ledger, seed)
-        self.verdict = Verdict(self.ledger, self.clients)
-        for client in self.clients:
-            client.start()
-
-    # --- waiting for the moment ---------------------------------------------------------------------------------------
-
-    def until(self, condition):
-        """Wait closely for a moment; when it does not come in a while, any other moment is as good."""
-        deadline = time.monotonic() + 5
-        while not condition() and time.monotonic() < deadline and self.broker.process.poll() is None:
-            time.sleep(0.0003)
-
-    def until_acks(self, count):
-        target = self.ledger.ack_count + count
-        wait_for(lambda: self.ledger.ack_count >= target or self.ledger.problems or self.dead(),
-                 f"{count} acknowledgements", PATIENCE_SECONDS)
-
-    def dead(self):
-        return self.broker.process is None or self.broker.process.poll() is not None
-
-    def files(self, pattern):
-        return {str(path) for path in pathlib.Path(self.broker.data).glob(pattern)}
-
-    def moment(self, kind):
-        self.until_acks(self.random.randrange(1, 1500))
-        if kind in ("checkpoint", "checkpoint done"):
-            self.until(lambda: self.files("checkpoint/*/tmp"))
-        if kind == "checkpoint done":
-            self.until(lambda: not self.files("checkpoint/*/tmp"))
-        if kind == "segment":
-            before = self.files("topics/*/*/*.seg")
-            self.until(lambda: self.files("topics/*/*/*.seg") - before)
-
-    # --- ending it ----------------------------------------------------------------------------------------------------
-
-    def end(self, kind):
-        process = self.broker.process
-        assert process.poll() is None, "evlogd ended by itself:\n" + "".join(self.broker.log[-50:])
-        if kind == "stop":
-            process.send_signal(signal.SIGTERM)
-            threading.Event().wait(self.random.random() * 0.05)
-        if kind in ("stopped", "continued"):
-            process.send_signal(signal.SIGSTOP)
-            wait_for(lambda: pathlib.Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").split()[2] == "T",
-                     "the server stands still")
-        if kind == "continued":
-            self.second_server_is_refused()
-            process.send_signal(signal.SIGCONT)
-            self.until_acks(200)
-        self.ledger.changes_allowed.clear()
-        self.broker.kill()
-
-    def second_server_is_refused(self):
-        """A process that only stands still keeps its directory."""
-        done = subprocess.run([str(BIN / "evlogd"), "--data", str(self.broker.data), "--listen", "127.0.0.1:0", "--http",
-                               "off"], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
-        assert done.returncode == 6, done.stderr
-        assert str(self.broker.process.pid) in done.stderr, done.stderr
-
-    def interrupted_starts(self):
-        """Start and kill at once, in whatever recovery is doing then."""
-        for _ in range(self.random.randint(1, 3)):
-            self.broker.launch()
-            self.starts += 1
-            threading.Event().wait(self.random.random() ** 2 * 0.2)
-            self.broker.kill()
-
-    # --- what must hold -----------------------------------------------------------------------------------------------
-
-    def check_start(self):
-        with self.broker.connect() as conn:
-            self.verdict.compare(conn)
-            self.verdict.compare_topics(conn)
-            epoch = conn.list_offset(TOPIC, -1)[3]
-            assert self.epoch < epoch <= self.epoch + self.starts, f"leader epoch {epoch} after {self.epoch}"
-        self.epoch = epoch
-        self.starts = 0
-        self.ledger.changes_allowed.set()
-        assert not self.ledger.problems, "\n".join(self.ledger.problems)
-
-    def one_kill(self, kind):
-        self.moment(kind)
-        self.end(kind)
-        if kind == "recovery":
-            self.interrupted_starts()
-        self.broker.start()
-        self.starts += 1
-        self.check_start()
-
-    def finish(self):
-        """A clean stop keeps everything, raises no epoch and needs no recovery."""
-        assert stop_all(self.clients) == [], "clients that do not come to an end"
-        assert not self.ledger.problems, "\n".join(self.ledger.problems)
-        with self.broker.connect() as conn:
-            self.verdict.compare_all(conn, self.clients)
-        checkpoints = self.broker.metric("evlog_checkpoints_total")
-        assert self.broker.stop() == 0, "".join(self.broker.log[-50:])
-        self.broker.start()
-        whole = Verdict(self.ledger, self.clients)
-        with self.broker.connect() as conn:
-            whole.compare(conn)
-            assert whole.content == self.verdict.content, "a clean stop has changed what the log holds"
-            assert conn.list_offset(TOPIC, -1)[3] == self.epoch, "a clean stop raises no leader epoch"
-        assert self.broker.stop() == 0, "".join(self.broker.log[-50:])
-        return checkpoints
 
 
 @pytest.mark.parametrize("io", backends())
@@ -181,11 +41,33 @@ def test_kill(folder, io):
             run.one_kill(kind)
         run.finish()
     except AssertionError as error:
-        log = "".join(run.broker.log[-40:])
-        raise AssertionError(f"SEED={SEED}, after {len(done)} kills, last {done[-1:]}: {error}\n{log}") from error
+        raise run.explained(error, f"SEED={SEED}, after {len(done)} kills, last {done[-1:]}") from error
     finally:
-        for client in run.clients:
-            client.stop()
-        if run.broker.process is not None:
-            run.broker.kill()
+        run.abandon()
     print(f"{io}: {len(done)} kills, {sum(map(len, run.verdict.content))} events")
+
+
+@pytest.mark.parametrize("io", backends())
+def test_a_crash_loop_costs_nothing(folder, io):
+    """Runs that end before any checkpoint is due, one after the other: neither what recovery has to hold in memory
+    nor the
+    journal may grow with their number."""
+    broker = Broker(folder / "data", io=io, args=["--memory-max", "128MiB", "--disk-reserve-bytes", "64MiB"])
+    large, small = batch([os.urandom(900_000)]), batch([b"small"])
+    for round_ in range(CRASH_LOOP):
+        start_or_skip(broker)
+        with broker.connect() as conn:
+            if round_ == 0:
+                assert conn.create_topic(TOPIC, 2)[0] == 0    # one partition for each shard
+            for _ in range(4):
+                assert conn.produce(TOPIC, large, partition=0)[0] == 0
+            assert conn.produce(TOPIC, small, partition=1)[:2] == (0, round_)
+        broker.kill()
+    broker.start()
+    with broker.connect() as conn:
+        assert conn.list_offset(TOPIC, -1)[2] == 4 * CRASH_LOOP
+        assert conn.list_offset(TOPIC, -1, partition=1)[2] == CRASH_LOOP
+    ring = broker.metric("evlog_journal_ring_bytes")
+    used = sum(path.stat().st_size for path in pathlib.Path(broker.data).glob("journal/*/0*"))
+    assert used <= 2 * ring, f"the journals have {used} bytes, their rings are {ring} together"
+    assert broker.stop() == 0, "".join(broker.log[-40:])

@@ -24,6 +24,8 @@ from kafka_wire import batch, record
 
 EXACT, REPEATED, AT_MOST = "exact", "repeated", "at most once"
 TOPIC = "events"
+SHORT = "short"
+SLEEPY = "sleepy"
 PARTITIONS = 6
 DRAIN_SECONDS = 60
 FILLER = os.urandom(1 << 16)
@@ -54,7 +56,11 @@ class Ledger:
         self.high = {}      # partition -> highest high watermark that a reader saw
         self.topics = {}    # name -> [values] of topics that an administrator made; None when deleted
         self.doubtful = set()    # names of such topics whose last change was not answered
+        self.kept = {}      # offset -> number, acknowledged in the topic that forgets
+        self.log_start = 0  # of that topic, as it was answered
         self.problems = []
+        self.tolerated = ()    # errors of appends that the test provokes
+        self.budget = float("inf")    # acknowledgements up to which producers go on, so that reading keeps up
         self.changes_allowed = threading.Event()    # cleared while topics are compared with the ledger
         self.changes_allowed.set()
 
@@ -62,6 +68,9 @@ class Ledger:
         with self.lock:
             self.acks.append((partition, offset, producer, number))
             self.ack_count += 1
+
+    def spent(self):
+        return self.ack_count >= self.budget
 
     def take_acks(self):
         with self.lock:
@@ -123,7 +132,7 @@ class Librdkafka(Client):
 
     def work(self):
         while not self.stopping.is_set():
-            if self.waiting >= self.waiting_max:
+            if self.waiting >= self.waiting_max or self.ledger.spent():
                 self.producer.poll(0.05)
                 continue
             partition = self.random.randrange(PARTITIONS)
@@ -168,16 +177,21 @@ class RawIdempotent(Client):
                         assert error == 0
                     sent = deque(conn.send_produce(TOPIC, data, partition) for partition, _, _, data in unanswered)
                     while unanswered or not self.stopping.is_set():
-                        while len(unanswered) < self.IN_FLIGHT and not self.stopping.is_set():
+                        while len(unanswered) < self.IN_FLIGHT and self.may_send():
                             partition = self.random.randrange(PARTITIONS)
                             item = self.next_batch(identity, sequences, partition)
                             unanswered.append((partition, *item))
                             sent.append(conn.send_produce(TOPIC, item[2], partition))
                         if unanswered:
                             self.answered(conn, sent, unanswered)
+                        else:
+                            self.stopping.wait(0.005)
                     return
             except (OSError, EOFError):
-                pass
+                self.stopping.wait(0.01)
+
+    def may_send(self):
+        return not self.stopping.is_set() and not self.ledger.spent()
 
     def next_batch(self, identity, sequences, partition):
         count = self.random.randint(1, 4)
@@ -191,6 +205,8 @@ class RawIdempotent(Client):
     def answered(self, conn, sent, unanswered):
         error, base, *_ = conn.read_produce(sent[0])
         partition, first, count, _ = unanswered[0]
+        if error in self.ledger.tolerated:
+            raise EOFError    # as after a disconnect: all of them again, in order
         assert error == 0, f"numbers {first} to {first + count - 1} of partition {partition}: error {error}"
         sent.popleft()
         unanswered.popleft()
@@ -210,6 +226,9 @@ class RawOnce(Client):
             try:
                 with conn:
                     while not self.stopping.is_set():
+                        if self.ledger.spent():
+                            self.stopping.wait(0.005)
+                            continue
                         self.send_one(conn)
             except (OSError, EOFError):
                 pass
@@ -221,9 +240,48 @@ class RawOnce(Client):
         self.sent[partition] += len(values)
         records = b"".join(record(v, key=b"k", offset_delta=i, headers=[(b"h", v[:5])]) for i, v in enumerate(values))
         error, base, *_ = conn.produce(TOPIC, batch(values, records=records), partition, acks=1)
+        if error in self.ledger.tolerated:
+            self.stopping.wait(0.01)
+            return
         assert error == 0, f"numbers from {first} of partition {partition}: error {error}"
         for i in range(len(values)):
             self.ledger.acknowledged(partition, base + i, self.name, first + i)
+
+
+class Sleeper:
+    """An idempotent producer that seldom writes: its state must outlive checkpoints that know nothing new of it. Not a
+    thread; used between crashes."""
+    KEPT = 5
+
+    def __init__(self):
+        self.identity = None
+        self.sent = []    # (first sequence, batch, offset)
+        self.sequence = 0
+
+    def write(self, conn, count):
+        if self.identity is None:
+            assert conn.create_topic(SLEEPY)[0] == 0
+            error, self.identity, _ = conn.init_producer_id()
+            assert error == 0
+        for _ in range(count):
+            data = batch([b"once"] * 3, producer_id=self.identity, producer_epoch=0, base_sequence=self.sequence)
+            error, base, *_ = conn.produce(SLEEPY, data)
+            assert (error, base) == (0, self.sequence), f"sleeper: error {error}, offset {base}, not {self.sequence}"
+            self.sent.append((self.sequence, data, base))
+            self.sequence += 3
+
+    def repeat(self, conn):
+        """The last five are known for what they are; what is older, or in the future, is refused."""
+        for first, data, base in self.sent[-self.KEPT:]:
+            error, again, *_ = conn.produce(SLEEPY, data)
+            message = f"sleeper: sequence {first} again: error {error}, offset {again}, not {base}"
+            assert (error, again) == (0, base), message
+        for data in [item[1] for item in self.sent[-self.KEPT - 1:-self.KEPT]] + [
+                batch([b"gap"], producer_id=self.identity, producer_epoch=0, base_sequence=self.sequence + 1)]:
+            error = conn.produce(SLEEPY, data)[0]
+            assert error == wire.OUT_OF_ORDER_SEQUENCE_NUMBER, f"sleeper: error {error}"
+        end = conn.list_offset(SLEEPY, -1)[2]
+        assert end == self.sequence, f"DOUBLED: {end} events, {self.sequence} were sent"
 
 
 class Administrator(Client):
@@ -233,16 +291,15 @@ class Administrator(Client):
     def work(self):
         self.count = 0
         while not self.stopping.is_set():
-            if not self.ledger.changes_allowed.wait(0.05):
-                continue
             conn = self.connected()
             if conn is None:
                 return
             try:
                 with conn:
                     while not self.stopping.is_set():
-                        self.count += 1
-                        self.change(conn)
+                        if self.ledger.changes_allowed.wait(0.05):
+                            self.count += 1
+                            self.change(conn)
             except (OSError, EOFError):
                 pass
 
@@ -253,6 +310,8 @@ class Administrator(Client):
             name = self.random.choice(kept)
             doubtful.add(name)
             error = conn.delete_topic(name)
+            if error in self.ledger.tolerated:
+                return
             assert error == 0, f"deleting {name}: error {error}"
             topics[name] = None
             doubtful.discard(name)
@@ -261,14 +320,55 @@ class Administrator(Client):
         name = self.random.choice(gone) if gone and self.random.random() < 0.3 else f"made-{self.count}"
         doubtful.add(name)
         error, text = conn.create_topic(name, partitions=2, configs=[("segment.bytes", "65536")])
+        if error in self.ledger.tolerated:
+            return
         assert error == 0, f"making {name}: error {error} {text}"
         topics[name] = []
         doubtful.discard(name)
         for number in range(self.random.randrange(4)):
             value = b"%s %d" % (name.encode(), number)
             error, base, *_ = conn.produce(name, batch([value]), partition=1)
+            if error in self.ledger.tolerated:
+                return
             assert (error, base) == (0, number), f"writing to {name}: error {error}, offset {base}"
             topics[name].append(value)
+
+
+class Forgetful(Client):
+    """Writes to a topic that keeps little and moves its log start itself now and then."""
+
+    def work(self):
+        while not self.stopping.is_set():
+            conn = self.connected()
+            if conn is None:
+                return
+            try:
+                with conn:
+                    while not self.stopping.is_set():
+                        if self.ledger.spent():
+                            self.stopping.wait(0.005)
+                            continue
+                        self.write(conn)
+            except (OSError, EOFError):
+                pass
+
+    def write(self, conn):
+        number = self.sent[0]
+        self.sent[0] += 1
+        error, base, *_ = conn.produce(SHORT, batch([value_of(self.name, 0, number, 9000)]))
+        if error in self.ledger.tolerated:
+            self.stopping.wait(0.01)
+            return
+        assert error == 0, f"number {number}: error {error}"
+        self.ledger.kept[base] = number
+        if number % 50 == 49:
+            error, low = conn.delete_records(SHORT, base - 10)
+            if error in self.ledger.tolerated:
+                return
+            # Retention may have been there before: then the offset asked is below the log start.
+            assert error == 0 or error == wire.OFFSET_OUT_OF_RANGE, f"deleting to {base - 10}: error {error}"
+            assert error != 0 or low >= base - 10
+            self.ledger.log_start = max(self.ledger.log_start, low)
 
 
 class Reader(Client):
@@ -307,7 +407,7 @@ def all_clients(broker, ledger, seed):
             Librdkafka("rd-idem-c", *common, True), Librdkafka("rd-plain-a", *common, False),
             Librdkafka("rd-plain-b", *common, False, "gzip"), RawIdempotent("raw-idem-a", *common),
             RawIdempotent("raw-idem-b", *common), RawOnce("raw-once", *common), Administrator("admin", *common),
-            Reader("reader", *common)]
+            Forgetful("short", *common), Reader("reader", *common)]
 
 
 def stop_all(clients):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a client does with a broker's answers, whatever they say. The first byte chooses the part, the second the version:
+ * What a client does with a broker's answers, whatever they say. The first byte chooses the part, the second the
+ * version:
  *
  *   0 Fetch  1 LogFetch   an answer to a consumer that reads two partitions; its events are read
  *   2 Metadata            an answer to a refresh
@@ -43,6 +44,8 @@ static void client_begin(struct evlog_client *client)
     el_list_init(&client->conns);
     el_list_init(&client->producers);
     el_map_init(&client->cluster.topics, NULL);
+    client->chunk = el_malloc(EL_CLIENT_CHUNK_LEN);
+    EL_ASSERT(client->chunk != NULL);
 }
 
 /* A topic "t" with two partitions led by node 1. */
@@ -82,6 +85,7 @@ static void client_end(struct evlog_client *client)
     el_client_unlock(client);
     el_cluster_destroy(&client->cluster);
     el_client_config_free(&client->cfg);
+    el_free(client->chunk);
 }
 
 static void fuzz_fetch(bool log, uint8_t version, const uint8_t *body, size_t len)

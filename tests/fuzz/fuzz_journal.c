@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Journal groups, their frames and the durable-end mark, read from a damaged or hostile disk. An input is tried as it is
- * and with its checksum put right, since a mutation hardly ever keeps one.
+ * Journal groups, their frames and the durable-end mark, read from a damaged or hostile disk. An input is tried as it
+ * is and with its checksum put right, since a mutation hardly ever keeps one.
  *
  *   1. the two strengths of el_group_open() agree: what passes whole passes by its header;
  *   2. frames lie inside the group, move on by at least a frame header each, and end exactly at its end or are refused;

@@ -77,14 +77,27 @@ def groups_of_slot(data, shard, slot):
         if data[pos:pos + 8] == b"EVLOGGRP":
             try:
                 header = layout.group(data, pos)
-                if (header.shard, header.slot, header.pos) == (shard, slot, pos):
+                if (header.shard, header.slot, header.pos) == (shard, slot, pos) and header.incarnation != 0:
                     yield Found(slot, header, data)
                     step = (header.length + BLOCK - 1) // BLOCK * BLOCK
             except layout.NewerFormat:
-                raise
+                if pos == 0:
+                    raise
             except Refused:
                 pass
         pos += step
+
+
+def linked(groups, start, known):
+    """The incarnations whose groups may prove what was durable; start is that of the checkpoint."""
+    parents = {g.header.incarnation: g.header.parent_incarnation for g in groups}
+    found = {inc for inc in [start, *known] if inc != 0}
+    size = -1
+    while size != len(found):
+        size = len(found)
+        found |= {inc for inc, parent in parents.items() if parent == start or parent in found}
+        found |= {parents[inc] for inc in found if parents.get(inc, 0) != 0}
+    return found
 
 
 def walk(groups, inc, sequence):
@@ -107,7 +120,7 @@ def walk(groups, inc, sequence):
 class Journal:
     """The journal of one shard: what is accepted, and up to where that was acknowledged."""
 
-    def __init__(self, path, shard, chain):
+    def __init__(self, path, shard, chain, node_incarnation):
         folder = f"{path}/journal/{shard:04d}"
         self.groups = []
         for slot in range(SLOT_MAX):
@@ -122,8 +135,11 @@ class Journal:
         self.cut = chain[-1].cut if chain else 0
         self.accepted = list(walk(self.groups, chain[-1].incarnation if chain else 0, self.cut))
         self.end = self.accepted[-1].header.sequence if self.accepted else self.cut
-        self.durable = max([g.header.durable_through for g in self.groups] +
-                           [g.header.parent_sequence for g in self.groups] + [m[1] for m in self.marks] + [0])
+        last = chain[-1].incarnation if chain else 0
+        known = linked(self.groups, last, [node_incarnation] + [m[0] for m in self.marks])
+        proofs = [g.header for g in self.groups if g.header.incarnation in known]
+        self.durable = max([h.durable_through for h in proofs] + [h.parent_sequence for h in proofs] +
+                           [m[1] for m in self.marks] + [0])
         need(self.end >= self.durable, f"shard {shard}: group {self.end + 1} is missing or damaged, but groups through "
                                        f"{self.durable} were acknowledged")
         self.void = sum(1 for g in self.groups if g.header.sequence > self.cut) - len(self.accepted)
@@ -216,10 +232,10 @@ class Partition:
 # --- the directory --------------------------------------------------------------------------------------------------
 
 class Shard:
-    def __init__(self, path, number, notes):
+    def __init__(self, path, number, notes, node_incarnation):
         self.number = number
         self.chain = checkpoint_chain(path, number, notes)
-        self.journal = Journal(path, number, self.chain)
+        self.journal = Journal(path, number, self.chain, node_incarnation)
 
     def entries(self):
         for found in self.chain:
@@ -240,7 +256,8 @@ class Directory:
             used = os.path.exists(first) and file_bytes(first)[:8] == b"EVLOGGRP"
             raise Refused("node file is missing, though there is a journal" if used else "no data directory")
         self.node = layout.node(file_bytes(f"{self.path}/node"))
-        self.shards = [Shard(self.path, number, self.notes) for number in range(self.node["shards"])]
+        last = int(self.node["incarnation"], 16)
+        self.shards = [Shard(self.path, number, self.notes, last) for number in range(self.node["shards"])]
         meta = self.partitions[META_ID, 0] = Partition(META_ID, 0, 0)
         self.apply(self.shards[0], lambda topic: topic == META_ID)
         meta.finish()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the integration tests: a real evlogd on a temporary data directory.
 
-Every test that takes `broker` runs once per io backend; a backend that the kernel refuses is a skip with the reason that
-evlogd logged.
+Every test that takes `broker` runs once per io backend; a backend that the kernel refuses is a skip with the reason
+that evlogd logged.
 """
 import pathlib
 import sys

@@ -9,7 +9,8 @@ import threading
 import pytest
 
 import kafka_wire as wire
-from conftest import wait_for
+from conftest import Broker, wait_for
+from kafka_layouts import MESSAGES, encode
 from kafka_wire import batch, crc32c, frame, header, record, string
 
 
@@ -283,3 +284,22 @@ def test_random_bytes_in_every_request(broker, neighbour):
 
 def test_checksum_helper_agrees_with_the_standard():
     assert crc32c(b"123456789") == 0xE3069283
+
+
+def test_an_answer_a_thousand_times_the_question_is_refused(tmp_path):
+    """One request gets half of a shard's memory at most: its neighbours go on, and it all comes back."""
+    broker = Broker(tmp_path / "data", shards=1, args=["--memory-max", "64MiB"]).start()
+    try:
+        with broker.connect() as conn, broker.connect() as other:
+            assert conn.create_topic("t", partitions=100)[0] == 0
+            many = ([{"ResourceType": 2, "ResourceName": "t"}] * 50_000, [{"Name": "t"}] * 200_000)
+            for key, version, body in ((32, 1, {"Resources": many[0]}), (3, 7, {"Topics": many[1]})):
+                message = MESSAGES[key, "request"]
+                with broker.connect() as greedy:
+                    greedy.send(key, version, encode(message.fields, body, version, False))
+                    assert greedy.closed_by_peer()
+                assert other.metadata(["t"])["t"][1] == 100
+                assert conn.produce("t", batch([b"x"]))[0] == 0
+            assert broker.refused("memory") == 2
+    finally:
+        assert broker.stop() == 0

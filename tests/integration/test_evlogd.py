@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program itself: flags, exit codes, the lock, signals, the ready line, what a start finds."""
+import ctypes
 import os
+import platform
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import urllib.error
@@ -40,6 +44,8 @@ def test_check_and_print_config(tmp_path):
     assert run("--config", str(file), "--check-config").returncode == 0
     printed = run("--config", str(file), "--print-config")
     assert printed.returncode == 0 and "num.partitions = 4" in printed.stdout
+    file.write_text("[topics]\nnum.partitions = 4\n")
+    assert run("--config", str(file), "--check-config").returncode == 0, "the command line may name the directory"
     assert not (tmp_path / "data").exists()
     file.write_text("[topics]\nnum.partitionz = 4\n")
     broken = run("--config", str(file), "--check-config")
@@ -63,6 +69,61 @@ def test_a_port_in_use_exits_1(fresh_broker, tmp_path):
         assert done.returncode == 1 and str(port) in done.stderr
         done = run("--data", str(tmp_path / "other"), "--listen", "127.0.0.1:0", "--http", f"127.0.0.1:{port}")
         assert done.returncode == 1 and str(port) in done.stderr
+
+
+@pytest.mark.parametrize("io", ["uring", "posix"])
+def test_a_second_server_on_the_port_exits_1(fresh_broker, tmp_path, io):
+    """All shards of a server share its port; another server must not get a share."""
+    done = run("--data", str(tmp_path / "other"), "--listen", f"127.0.0.1:{fresh_broker.port}", "--http", "off",
+               "--io", io)
+    assert done.returncode == 1 and str(fresh_broker.port) in done.stderr and done.stdout == ""
+    for _ in range(8):
+        with fresh_broker.connect() as conn:
+            assert conn.metadata([]) == {}
+
+
+def test_connections_max_is_that_of_the_server_and_not_of_a_shard(tmp_path):
+    broker = Broker(tmp_path / "data", shards=2, args=["--connections-max", "6"]).start()
+    try:
+        for _ in range(3):
+            open_ones = [broker.connect() for _ in range(20)]
+            answered = 0
+            for conn in open_ones:
+                try:
+                    conn.metadata([])
+                    answered += 1
+                except (EOFError, ConnectionError):
+                    pass
+            for conn in open_ones:
+                conn.close()
+            assert answered in (6, 7), "two shards may take the last place at once"
+            wait_for(lambda: broker.metric("evlog_connections") == 0, "connections gone")
+        assert broker.refused("connections") >= 39
+    finally:
+        assert broker.stop() == 0
+
+
+def test_signals_that_come_together_are_one_demand(fresh_broker):
+    """timeout(1) and Ctrl-C under make reach a process twice."""
+    with fresh_broker.connect() as conn:
+        conn.create_topic("t")
+        assert conn.produce("t", batch([b"kept"]))[:2] == (0, 0)
+    for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        fresh_broker.process.send_signal(sig)
+    assert fresh_broker.stop() == 0, "".join(fresh_broker.log[-20:])
+    assert not fresh_broker.log_lines("ending at once")
+
+
+def test_a_stop_that_is_not_clean_has_another_exit_code(tmp_path):
+    broker = Broker(tmp_path / "data").start()
+    with broker.connect() as conn:
+        conn.create_topic("t")
+        assert conn.produce("t", batch([b"kept"]))[:2] == (0, 0)
+    shutil.rmtree(broker.data / "checkpoint")
+    (broker.data / "checkpoint").write_text("no folder any more")
+    assert broker.stop() == 1
+    assert broker.log_lines("not cleanly")
+    (broker.data / "checkpoint").unlink()
 
 
 def test_a_directory_that_cannot_be_made_exits_1(tmp_path):
@@ -153,21 +214,77 @@ def test_a_restart_with_fewer_shards_serves_everything(tmp_path):
 
 def test_sighup_reloads_what_can_change(tmp_path):
     file = tmp_path / "evlogd.conf"
-    file.write_text("[topics]\nauto.create.topics.enable = true\n")
+    file.write_text("[topics]\nauto.create.topics.enable = true\n[network]\nsocket.request.max.bytes = 2MiB\n")
     broker = Broker(tmp_path / "data", args=["--config", str(file)]).start()
     try:
         with broker.connect() as conn:
             assert conn.metadata(["a"], auto_create=True)["a"][0] == 0
+            with broker.connect() as other:
+                other.send_raw(struct.pack(">i", (2 << 20) + 1))
+                assert other.closed_by_peer()
             file.write_text("[topics]\nauto.create.topics.enable = false\n")
             broker.process.send_signal(signal.SIGHUP)
             wait_for(lambda: broker.log_lines("was read again"), "the reload")
             assert conn.metadata(["b"], auto_create=True)["b"][0] == 3
+            # The file no longer limits requests to 2 MiB: the default is back, also for connections that are open.
+            names = [f"{i:0249}" for i in range(10_000)]
+            assert len(conn.metadata(names)) == len(names)
             file.write_text("[topics]\nnonsense = 1\n")
             broker.process.send_signal(signal.SIGHUP)
             wait_for(lambda: broker.log_lines("stay as they are"), "the refusal")
             assert conn.metadata(["a"])["a"][0] == 0
     finally:
         assert broker.stop() == 0
+
+
+def test_a_full_disk_refuses_appends_and_serves_reads(tmp_path):
+    broker = Broker(tmp_path / "data").start()
+    with broker.connect() as conn:
+        assert conn.create_topic("t")[0] == 0
+        assert conn.produce("t", batch([b"before"]))[:2] == (0, 0)
+    assert broker.stop() == 0
+    broker.args = ["--disk-reserve-bytes", str(1 << 60)]
+    broker.start()
+    try:
+        with broker.connect() as conn:
+            before = broker.refused("full")
+            assert conn.produce("t", batch([b"after"]))[:2] == (56, -1)
+            assert broker.refused("full") == before + 1
+            assert batches_in(conn.fetch("t")["records"]) == [(0, 0, 1)]
+        with pytest.raises(urllib.error.HTTPError) as error:
+            broker.get("/health/ready")
+        assert error.value.code == 503
+        assert broker.get("/health/live")
+    finally:
+        assert broker.stop() == 0
+
+
+def refuse_io_uring():
+    """In the child: a filter that answers io_uring_setup with EPERM, as containers do."""
+    class Filter(ctypes.Structure):
+        _fields_ = [("len", ctypes.c_ushort), ("code", ctypes.c_char_p)]
+    setup = {"x86_64": 425, "aarch64": 425}[platform.machine()]
+    code = b"".join(struct.pack("=HBBI", *line) for line in (
+        (0x20, 0, 0, 0),              # load the number of the system call
+        (0x15, 0, 1, setup),          # is it io_uring_setup?
+        (0x06, 0, 0, 0x00050000 | 1),  # yes: EPERM
+        (0x06, 0, 0, 0x7FFF0000)))    # no: allow
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0  # no new privileges
+    assert libc.prctl(22, 2, ctypes.byref(Filter(4, code)), 0, 0) == 0  # seccomp filter
+
+
+def test_falls_back_where_io_uring_is_refused(tmp_path):
+    command = [EVLOGD, "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--http", "off", "--io"]
+    process = subprocess.Popen([*command, "auto"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=refuse_io_uring)
+    assert " io=posix " in process.stdout.readline()
+    process.terminate()
+    log = process.communicate(timeout=60)[1]
+    assert process.returncode == 0
+    assert log.count("io_uring is not available") == 1
+    done = subprocess.run([*command, "uring"], capture_output=True, text=True, timeout=60, preexec_fn=refuse_io_uring)
+    assert done.returncode == 1 and "io_uring" in done.stderr
 
 
 def test_readiness_is_asked_over_http(fresh_broker):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stock clients write and read; what was acknowledged is there, in order, byte for byte, also after a restart."""
+import os
+import random
 import struct
 import threading
 import time
@@ -10,6 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka import TopicPartition as PyTopicPartition
 
 import kafka_wire as wire
+from kafka_layouts import MESSAGES, ask, decode, encode
 from kafka_wire import batch, batches_in, record
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -242,6 +245,21 @@ def test_pipelined_requests_are_answered_in_order(broker, topic):
             expected += 2 if is_large else 1
 
 
+def test_the_deadline_of_a_slow_append(broker, topic):
+    """A flush of megabytes takes longer than a millisecond: the answer says so, and the append goes on."""
+    with broker.connect() as conn:
+        conn.create_topic(topic, configs=[("max.message.bytes", str(8 << 20))])
+        data = batch([os.urandom(4 << 20)])
+        answers = []
+        while wire.REQUEST_TIMED_OUT not in answers and len(answers) < 50:
+            answers.append(conn.produce(topic, data, timeout_ms=1)[0])
+        assert answers[-1] == wire.REQUEST_TIMED_OUT and set(answers[:-1]) <= {0}
+        count = len(answers)
+        assert conn.produce(topic, batch([b"next"]))[:2] == (0, count)
+        assert batches_in(conn.fetch(topic, offset=count - 1, partition_bytes=8 << 20)["records"])[0] == (
+            count - 1, count - 1, 1)
+
+
 def test_acks_0_has_no_answer(broker, topic):
     with broker.connect() as conn:
         conn.create_topic(topic)
@@ -281,3 +299,34 @@ def test_acknowledged_events_survive_a_restart(fresh_broker, kill):
             assert conn.produce(topic, following, partition=partition)[:2] == (0, 25)
         assert conn.list_offset(topic, -1)[3] == (epoch + 1 if kill else epoch)
         assert conn.init_producer_id()[1] != identity
+
+
+def test_a_fetch_of_ten_thousand_partitions(broker, topic):
+    """Answered in the order asked, from both shards; and waiting ones end when one of the partitions grows."""
+    order = list(range(10_000))
+    random.Random(7).shuffle(order)
+
+    def question(wait_ms, min_bytes=1):
+        return {"ReplicaId": -1, "MaxWaitMs": wait_ms, "MinBytes": min_bytes, "MaxBytes": 1 << 25, "SessionEpoch": -1,
+                "Topics": [{"Topic": topic, "Partitions": [
+                    {"Partition": index, "CurrentLeaderEpoch": -1, "FetchOffset": 0, "PartitionMaxBytes": 1 << 20}
+                    for index in order]}]}
+
+    with broker.connect() as conn, broker.connect() as writer:
+        assert conn.create_topic(topic, partitions=len(order))[0] == 0
+        for index in range(0, len(order), 2500):
+            assert writer.produce(topic, batch([b"%d" % index]), partition=index)[0] == 0
+        for body in (question(0), question(60_000)):
+            answer = ask(conn, wire.FETCH, 11, body)["Responses"][0]["Partitions"]
+            assert [part["PartitionIndex"] for part in answer] == order
+            assert {part["ErrorCode"] for part in answer} == {0}
+            assert {part["PartitionIndex"] for part in answer if part["Records"]} == {0, 2500, 5000, 7500}
+        body = question(60_000)
+        for part in body["Topics"][0]["Partitions"]:
+            part["FetchOffset"] = int(part["Partition"] % 2500 == 0)
+        message = MESSAGES[wire.FETCH, "request"]
+        correlation = conn.send(wire.FETCH, 11, encode(message.fields, body, 11, False))
+        assert writer.produce(topic, batch([b"woken"]), partition=9999)[0] == 0
+        answer = decode(MESSAGES[wire.FETCH, "response"].fields, conn.receive(correlation), 11, False)
+        woken = [part["PartitionIndex"] for part in answer["Responses"][0]["Partitions"] if part["Records"]]
+        assert woken == [9999]

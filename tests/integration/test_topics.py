@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Topics by the admin clients of two families and by hand."""
-import subprocess
 import json
+import subprocess
+import threading
 
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
@@ -9,6 +10,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.admin import NewTopic as PyNewTopic
 
 import kafka_wire as wire
+from kafka_layouts import ask
 from kafka_wire import batch
 
 
@@ -46,6 +48,31 @@ def test_auto_creation(broker, topic):
         assert conn.metadata([topic])[topic][0] == wire.UNKNOWN_TOPIC_OR_PARTITION
         assert conn.metadata([topic], auto_create=True)[topic] == (0, 1, False)
         assert conn.metadata([topic])[topic] == (0, 1, False)
+
+
+def test_many_clients_make_and_delete_the_same_topics(broker, topic):
+    """Of all that create one name at once, one makes it; asking for it by metadata always ends with the topic."""
+    created, deleted, asked = [], [], []
+
+    def work():
+        with broker.connect() as conn:
+            for i in range(10):
+                name = f"{topic}-{i}"
+                asked.append(conn.metadata([name + "-auto"], auto_create=True)[name + "-auto"])
+                created.append(conn.create_topic(name)[0])
+            barrier.wait()
+            for i in range(10):
+                deleted.append(conn.delete_topic(f"{topic}-{i}"))
+
+    barrier = threading.Barrier(8)
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert asked == [(0, 1, False)] * 80
+    assert sorted(created) == [0] * 10 + [wire.TOPIC_ALREADY_EXISTS] * 70
+    assert sorted(deleted) == [0] * 10 + [wire.UNKNOWN_TOPIC_OR_PARTITION] * 70
 
 
 def test_internal_topics_are_hidden_and_closed(broker):
@@ -159,3 +186,35 @@ def test_kcat(broker, topic):
                           capture_output=True, text=True, timeout=30)
     assert read.returncode == 0, read.stderr
     assert read.stdout == lines * 5
+
+
+def test_settings_changed_at_the_same_time_are_all_kept(broker, topic):
+    """Each client changes a setting of its own, again and again, over connections that fall on different shards."""
+    names = ["retention.ms", "retention.bytes", "segment.bytes", "segment.ms", "max.message.bytes",
+             "message.timestamp.before.max.ms"]
+    with broker.connect() as conn:
+        assert conn.create_topic(topic)[0] == 0
+    barrier = threading.Barrier(len(names))
+    failures = []
+
+    def change(name):
+        with broker.connect() as conn:
+            for value in range(2_000_000, 2_000_040):
+                barrier.wait(30)
+                answer = ask(conn, 44, 1, {"Resources": [{"ResourceType": 2, "ResourceName": topic, "Configs": [
+                    {"Name": name, "Value": str(value), "ConfigOperation": 0}]}]})
+                shown = ask(conn, 32, 4, {"Resources": [{"ResourceType": 2, "ResourceName": topic}]})
+                configs = {entry["Name"]: entry["Value"] for entry in shown["Results"][0]["Configs"]}
+                if answer["Responses"][0]["ErrorCode"] != 0 or configs[name] != str(value):
+                    failures.append((name, value, answer, configs[name]))
+
+    threads = [threading.Thread(target=change, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    with broker.connect() as conn:
+        shown = ask(conn, 32, 4, {"Resources": [{"ResourceType": 2, "ResourceName": topic}]})
+        configs = {entry["Name"]: entry["Value"] for entry in shown["Results"][0]["Configs"]}
+    assert {name: configs[name] for name in names} == dict.fromkeys(names, "2000039")

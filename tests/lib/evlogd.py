@@ -98,11 +98,12 @@ class Broker:
         return code
 
     def kill(self):
-        """As a crash does it: no warning, no answer, no flush."""
+        """As a crash does it: no warning, no answer, no flush. returns the exit code, for it may have ended before"""
         self.process.kill()
-        self.process.wait()
+        code = self.process.wait()
         self.process.stdout.close()
         self.process = None
+        return code
 
     @property
     def bootstrap(self):

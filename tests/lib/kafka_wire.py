@@ -8,7 +8,7 @@ import socket
 import struct
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
-API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, INIT_PRODUCER_ID = 18, 19, 20, 22
+API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, INIT_PRODUCER_ID = 18, 19, 20, 21, 22
 
 NONE = 0
 OFFSET_OUT_OF_RANGE = 1
@@ -310,6 +310,17 @@ class Connection:
         reader.unpack("ii")
         assert reader.string() == name
         return reader.unpack("h")
+
+    def delete_records(self, name, offset, partition=0):
+        """DeleteRecords 1. returns (error, new log start)"""
+        body = struct.pack(">i", 1) + string(name) + struct.pack(">iiqi", 1, partition, offset, 30000)
+        reader = self.ask(DELETE_RECORDS, 1, body)
+        reader.unpack("ii")
+        assert reader.string() == name
+        assert reader.unpack("i") == 1
+        _, low, error = reader.unpack("iqh")
+        reader.end()
+        return error, low
 
     def metadata(self, names, auto_create=False):
         """Metadata 4. names None: all. returns {name: (error, partition count, internal)}"""

@@ -46,8 +46,10 @@ static void value_fill(uint8_t *p, size_t len, uint64_t id, uint32_t index)
     el_put_le64(p, id);
     el_put_le32(p + 8, index);
     el_rng_seed(&rng, id * 1000003 + index);
-    for (size_t i = 12; i < len; i++) {
-        p[i] = (uint8_t)el_rng_next(&rng);
+    for (size_t i = 12; i < len; i += 8) {
+        uint8_t random[8];
+        el_put_le64(random, el_rng_next(&rng));
+        memcpy(p + i, random, EL_MIN((size_t)8, len - i));
     }
 }
 
@@ -113,102 +115,179 @@ static void on_flag(struct store_op *op)
     *flag = true;
 }
 
+#define SCAN_DAMAGE_MAX 64u
+
 struct scan {
     struct model *m;
     uint32_t topic;
     int32_t partition;
-    int64_t next; /* expected offset */
+    int64_t start_before; /* log start that was known when the scan began */
+    int64_t next;         /* expected offset */
     uint64_t last_append_ns;
     int32_t last_epoch;
     uint64_t *last_id; /* by producer index: order */
     bool moved;        /* the log start moved meanwhile */
+    bool stopped;      /* a read failed for a fault that was made: no verdict */
+    uint32_t damage_count;
+    struct {
+        int64_t start, end;
+    } damage[SCAN_DAMAGE_MAX];
 };
 
-static void scan_record(struct scan *s, const struct el_batch_record *record, const struct sent *sent, uint32_t index)
+static void see_record(struct model *m, const struct el_batch_record *record, const struct sent *sent, uint32_t index)
 {
     const struct el_slice *v = &record->record.value;
-    uint8_t expected[12];
-    value_fill(expected, 12, sent->id, index);
-    if (v->len < 12 || memcmp(v->data, expected, 12) != 0) {
-        world_violation(s->m->w, "offset %lld holds other bytes than were sent", (long long)record->offset);
-        return;
-    }
-    uint8_t *whole = malloc(v->len);
+    uint8_t *whole = malloc(v->len + 12);
     EL_ASSERT(whole != NULL);
-    value_fill(whole, v->len, sent->id, index);
-    if (memcmp(whole, v->data, v->len) != 0) {
-        world_violation(s->m->w, "offset %lld holds damaged bytes", (long long)record->offset);
+    if (v->len >= 12) {
+        value_fill(whole, v->len, sent->id, index);
+    }
+    if (v->len < 12 || memcmp(whole, v->data, v->len) != 0) {
+        world_violation(m->w, "offset %lld holds other bytes than were sent", (long long)record->offset);
     }
     free(whole);
 }
 
-static struct sent *scan_identify(struct scan *s, const struct el_batch_record *record)
+static struct sent *see_identify(struct model *m, uint32_t topic, int32_t partition,
+                                 const struct el_batch_record *record)
 {
-    struct model *m = s->m;
     uint64_t id = record->record.value.len >= 12 ? el_get_le64(record->record.value.data) : 0;
     if (id == 0 || id > m->sent_count) {
         world_violation(m->w, "offset %lld holds a batch that nobody sent", (long long)record->offset);
         return NULL;
     }
     struct sent *sent = &m->sent[id - 1];
-    if (sent->topic != s->topic || sent->partition != s->partition) {
+    if (sent->topic != topic || sent->partition != partition) {
         world_violation(m->w, "offset %lld holds a batch of another partition", (long long)record->offset);
         return NULL;
     }
     return sent;
 }
 
-static void scan_batch(struct scan *s, const uint8_t *batch, const struct read_entry *e)
+/* The batch's records are those of one sent batch; NULL after a violation. */
+static struct sent *see_records(struct model *m, uint32_t topic, int32_t partition, const uint8_t *batch,
+                                const struct read_entry *e)
 {
-    struct model *m = s->m;
-    struct world *w = m->w;
     struct el_batch_iter iter;
     struct el_batch_record record;
     struct sent *sent = NULL;
     uint32_t index = 0;
     if (el_batch_verify(batch, e->len) != 0 || el_batch_open(&iter, batch, e->len, NULL, 0) != 0) {
-        world_violation(w, "batch at offset %lld does not verify", (long long)s->next);
-        return;
+        world_violation(m->w, "batch at offset %lld does not verify", (long long)el_batch_base_offset(batch));
+        return NULL;
+    }
+    while (el_batch_next(&iter, &record) == 1) {
+        sent = index == 0 ? see_identify(m, topic, partition, &record) : sent;
+        if (sent == NULL) {
+            return NULL;
+        }
+        see_record(m, &record, sent, index++);
+        int64_t time_ms = m->topics[topic].stamped ? (int64_t)(e->append_time_ns / 1000000) : 1000 + (int64_t)sent->id;
+        if (record.timestamp_ms != time_ms) {
+            world_violation(m->w, "offset %lld has time %lld and not %lld", (long long)record.offset,
+                            (long long)record.timestamp_ms, (long long)time_ms);
+        }
+    }
+    if (sent == NULL || index != sent->record_count) {
+        world_violation(m->w, "batch at offset %lld has %u records", (long long)el_batch_base_offset(batch), index);
+        return NULL;
+    }
+    return sent;
+}
+
+struct sent *model_see(struct model *m, uint32_t topic, int32_t partition, int64_t next, bool inside,
+                       const uint8_t *batch, const struct read_entry *e)
+{
+    struct world *w = m->w;
+    struct sent *sent = see_records(m, topic, partition, batch, e);
+    if (sent == NULL) {
+        return NULL;
     }
     int64_t base = el_batch_base_offset(batch);
-    while (el_batch_next(&iter, &record) == 1) {
-        sent = index == 0 ? scan_identify(s, &record) : sent;
-        if (sent == NULL) {
-            return;
-        }
-        scan_record(s, &record, sent, index++);
-    }
-    bool inside = s->last_append_ns == 0 && base <= s->next && base + index > s->next; /* a trim may cut a batch */
-    if (sent == NULL || (base != s->next && !inside) || index != sent->record_count) {
-        world_violation(w, "topic %u partition %d: batch at %lld, expected %lld", s->topic, s->partition,
-                        (long long)base, (long long)s->next);
-        return;
-    }
-    s->next = base + index;
-    if (sent->seen) {
-        world_violation(w, "batch %llu is in the log twice", (unsigned long long)sent->id);
+    inside = inside && base <= next && base + sent->record_count > next;
+    if (base != next && !inside) {
+        world_violation(w, "topic %u partition %d: batch at %lld, expected %lld", topic, partition, (long long)base,
+                        (long long)next);
+        return NULL;
     }
     if (sent->state == SENT_REFUSED || (sent->state == SENT_STORED && sent->offset != base)) {
         world_violation(w, "batch %llu stands at %lld, was %s %lld", (unsigned long long)sent->id, (long long)base,
                         sent->state == SENT_REFUSED ? "refused" : "at", (long long)sent->offset);
     }
-    if (e->append_time_ns < s->last_append_ns || e->leader_epoch < s->last_epoch) {
-        world_violation(w, "append time or epoch goes back at offset %lld", (long long)base);
+    if (sent->append_ns != 0 && sent->append_ns != e->append_time_ns) {
+        world_violation(w, "batch %llu has another append time than before", (unsigned long long)sent->id);
     }
-    if (s->last_id[sent->producer] >= sent->id && !w->lying) {
-        world_violation(w, "order of producer %u is broken at offset %lld", sent->producer, (long long)base);
-    }
-    s->last_id[sent->producer] = sent->id;
-    s->last_append_ns = e->append_time_ns;
-    s->last_epoch = e->leader_epoch;
     m->events_stored += sent->state != SENT_STORED;
-    sent->seen = true;
     sent->state = SENT_STORED;
     sent->offset = base;
     sent->append_ns = e->append_time_ns;
-    if (!m->topics[s->topic].retention) {
-        m->digest = m->digest * 1099511628211ull + sent->id + (uint64_t)base * 31 + e->append_time_ns;
+    return sent;
+}
+
+void model_see_end(struct model *m, uint32_t topic, int32_t partition, int64_t before, int64_t end)
+{
+    struct model_partition *p = &m->topics[topic].partitions[partition];
+    if (end < before && !m->w->lying) {
+        world_violation(m->w, "topic %u partition %d: the end was told to be %lld, now %lld", topic, partition,
+                        (long long)before, (long long)end);
     }
+    p->end_shown = EL_MAX(p->end_shown, end);
+}
+
+void model_see_start(struct model *m, uint32_t topic, int32_t partition, int64_t start)
+{
+    struct model_partition *p = &m->topics[topic].partitions[partition];
+    if (!m->topics[topic].retention && start > p->log_start_max) {
+        world_violation(m->w, "topic %u partition %d: log start %lld was never asked for", topic, partition,
+                        (long long)start);
+    }
+    p->log_start_min = EL_MAX(p->log_start_min, start); /* check_missing() looks whether it stays so */
+    p->log_start_max = EL_MAX(p->log_start_max, start);
+}
+
+static void scan_batch(struct scan *s, const uint8_t *batch, const struct read_entry *e)
+{
+    struct model *m = s->m;
+    struct world *w = m->w;
+    bool first = s->last_append_ns == 0; /* a trim may cut a batch */
+    struct sent *sent = model_see(m, s->topic, s->partition, s->next, first, batch, e);
+    if (sent == NULL) {
+        return;
+    }
+    if (sent->seen) {
+        world_violation(w, "batch %llu is in the log twice", (unsigned long long)sent->id);
+    }
+    if (e->append_time_ns < s->last_append_ns || e->leader_epoch < s->last_epoch) {
+        world_violation(w, "append time or epoch goes back at offset %lld", (long long)sent->offset);
+    }
+    if (s->last_id[sent->producer] >= sent->id && !w->lying) {
+        world_violation(w, "order of producer %u is broken at offset %lld", sent->producer, (long long)sent->offset);
+    }
+    s->next = sent->offset + sent->record_count;
+    s->last_id[sent->producer] = sent->id;
+    s->last_append_ns = e->append_time_ns;
+    s->last_epoch = e->leader_epoch;
+    sent->seen = true;
+    if (!m->topics[s->topic].retention) {
+        m->digest = m->digest * 1099511628211ull + sent->id + (uint64_t)sent->offset * 31 + e->append_time_ns;
+    }
+}
+
+/* An offset that cannot be read. Each rotten byte may hide one range. */
+static bool scan_damage(struct scan *s)
+{
+    if (s->damage_count > 0 && s->damage[s->damage_count - 1].end == s->next) {
+        s->damage[s->damage_count - 1].end++;
+    } else if (s->damage_count < SCAN_DAMAGE_MAX) {
+        s->damage[s->damage_count].start = s->next;
+        s->damage[s->damage_count++].end = s->next + 1;
+    }
+    if (s->damage_count > s->m->w->rotten) {
+        world_violation(s->m->w, "topic %u partition %d: %u ranges cannot be read after damage to %u bytes", s->topic,
+                        s->partition, s->damage_count, s->m->w->rotten);
+    }
+    s->next++;
+    return s->m->w->violation[0] == 0;
 }
 
 /* One read; false when the machine crashed, a promise is broken or the end is reached. */
@@ -224,6 +303,7 @@ static bool scan_read(struct scan *s, struct store_shard *shard, int64_t *end)
     op.at_least_one = true;
     op.want_entries = true;
     op.current_leader_epoch = op.last_fetched_epoch = -1;
+    int64_t before = model_end(s->m, s->topic, s->partition);
     store_read(shard, &op);
     if (!world_wait(w, &done)) {
         return false;
@@ -231,6 +311,10 @@ static bool scan_read(struct scan *s, struct store_shard *shard, int64_t *end)
     if (op.base.error != 0) {
         if (op.base.error == EVLOG_ERR_OFFSET_RANGE && s->m->topics[s->topic].retention) {
             s->moved = true; /* retention went by: look again from the new start */
+        } else if (op.base.error == EVLOG_ERR_CORRUPT && w->rotten > 0) {
+            return scan_damage(s) && s->next < *end;
+        } else if (op.base.error == EVLOG_ERR_STORAGE && w->read_errors) {
+            s->stopped = true;
         } else if (!w->lying) {
             world_violation(w, "topic %u partition %d: read at %lld failed: %s", s->topic, s->partition,
                             (long long)s->next, evlog_error_text(op.base.error));
@@ -238,6 +322,8 @@ static bool scan_read(struct scan *s, struct store_shard *shard, int64_t *end)
         return false;
     }
     *end = op.high_watermark;
+    model_see_end(s->m, s->topic, s->partition, before, *end);
+    model_see_start(s->m, s->topic, s->partition, op.log_start_offset);
     for (uint32_t i = 0; i < op.entry_count && w->violation[0] == 0; i++) {
         scan_batch(s, op.data + op.entries[i].pos, &op.entries[i]);
     }
@@ -278,28 +364,36 @@ static bool partition_bounds(struct model *m, uint32_t topic, int32_t partition,
     return true;
 }
 
-static void check_missing(struct model *m, uint32_t topic, int32_t partition, int64_t start, int64_t end)
+static bool is_damaged(const struct scan *s, const struct sent *sent)
 {
-    struct model_partition *p = &m->topics[topic].partitions[partition];
-    if (!m->topics[topic].retention && start > p->log_start_max) {
-        world_violation(m->w, "topic %u partition %d: log start %lld was never asked for", topic, partition,
-                        (long long)start);
+    for (uint32_t i = 0; i < s->damage_count; i++) {
+        if (sent->offset < s->damage[i].end && sent->offset + sent->record_count > s->damage[i].start) {
+            return true;
+        }
     }
-    if (start < p->log_start_min) {
-        world_violation(m->w, "topic %u partition %d: log start went back to %lld", topic, partition, (long long)start);
+    return false;
+}
+
+static void check_missing(const struct scan *scan, int64_t start, int64_t end)
+{
+    struct model *m = scan->m;
+    uint32_t topic = scan->topic;
+    int32_t partition = scan->partition;
+    if (start < scan->start_before && !m->w->lying) {
+        world_violation(m->w, "topic %u partition %d: log start went back from %lld to %lld", topic, partition,
+                        (long long)scan->start_before, (long long)start);
     }
-    p->log_start_min = EL_MAX(p->log_start_min, start);
-    p->log_start_max = EL_MAX(p->log_start_max, start);
+    model_see_start(m, topic, partition, start);
     for (uint32_t i = 0; i < m->sent_count; i++) {
         struct sent *s = &m->sent[i];
-        bool here = s->topic == topic && s->partition == partition && s->state == SENT_STORED && s->offset >= start;
-        if (here && s->offset + s->record_count > start && !s->seen && !m->w->lying) {
+        bool here = s->topic == topic && s->partition == partition && s->due && s->offset >= start;
+        if (here && s->offset + s->record_count > start && !s->seen && !m->w->lying && !is_damaged(scan, s)) {
             world_violation(m->w,
                             "topic %u partition %d: batch %llu at offset %lld was acknowledged and is lost (end %lld)",
                             topic, partition, (unsigned long long)s->id, (long long)s->offset, (long long)end);
         }
-        if (here && !s->seen) {
-            s->state = SENT_UNKNOWN; /* a lying device */
+        if (here && !s->seen && m->w->lying) {
+            s->state = SENT_UNKNOWN;
         }
         s->seen = false;
     }
@@ -310,7 +404,8 @@ static void check_cuts(struct model *m, uint32_t topic, int32_t partition)
 {
     for (uint32_t i = 0; i < m->sent_count; i++) {
         const struct sent *s = &m->sent[i];
-        if (s->topic != topic || s->partition != partition || s->state != SENT_STORED || s->append_ns == 0) {
+        if (s->topic != topic || s->partition != partition || s->state != SENT_STORED || s->append_ns == 0 ||
+            m->topics[topic].memory) {
             continue;
         }
         for (uint32_t c = 0; c < m->cut_count; c++) {
@@ -334,19 +429,24 @@ static bool check_partition(struct model *m, uint32_t topic, int32_t partition, 
 {
     struct world *w = m->w;
     struct store_shard *shard = store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count));
-    int64_t start, end;
+    int64_t start, end, start_before = m->topics[topic].partitions[partition].log_start_min;
     if (!partition_bounds(m, topic, partition, shard, &start, &end)) {
         return false;
     }
     struct scan s = {.m = m, .topic = topic, .partition = partition, .next = start, .last_id = last_id};
-    memset(last_id, 0, (m->sent_count + 64) * sizeof(*last_id));
+    s.start_before = start_before;
+    memset(last_id, 0, MODEL_PRODUCERS_MAX * sizeof(*last_id));
     for (uint32_t i = 0; i < m->sent_count; i++) {
         m->sent[i].seen = false; /* the last scan may not have come to its end */
+        m->sent[i].due = m->sent[i].state == SENT_STORED;
     }
     while (s.next < end && scan_read(&s, shard, &end)) {
     }
     if (w->violation[0] != 0 || sim_disk_crashed(w->disk)) {
         return false;
+    }
+    if (s.stopped) {
+        return true;
     }
     if (s.moved) {
         return check_partition(m, topic, partition, last_id);
@@ -354,15 +454,14 @@ static bool check_partition(struct model *m, uint32_t topic, int32_t partition, 
     if (!m->topics[topic].retention) {
         m->digest = m->digest * 31 + (uint64_t)start * 7 + (uint64_t)end;
     }
-    check_missing(m, topic, partition, start, end);
+    check_missing(&s, start, end);
     check_cuts(m, topic, partition);
     return w->violation[0] == 0;
 }
 
 bool model_check_log(struct model *m)
 {
-    uint64_t *last_id = calloc(m->sent_count + 64, sizeof(*last_id));
-    EL_ASSERT(last_id != NULL);
+    uint64_t last_id[MODEL_PRODUCERS_MAX];
     bool good = true;
     m->digest = 0;
     for (uint32_t t = 0; t < m->topic_count && good; t++) {
@@ -370,7 +469,6 @@ bool model_check_log(struct model *m)
             good = check_partition(m, t, p, last_id);
         }
     }
-    free(last_id);
     return good;
 }
 
@@ -411,7 +509,8 @@ bool model_cut_now(struct model *m, uint64_t time_ns)
     EL_ASSERT(cut != NULL);
     bool done = false;
     for (uint32_t t = 0; t < m->topic_count; t++) {
-        for (int32_t p = 0; m->topics[t].state == TOPIC_THERE && p < m->topics[t].partition_count; p++) {
+        bool asked = m->topics[t].state == TOPIC_THERE && !m->topics[t].memory;
+        for (int32_t p = 0; asked && p < m->topics[t].partition_count; p++) {
             cut->results[cut->count].topic_id = m->topics[t].id;
             cut->results[cut->count++].partition = p;
         }
@@ -429,6 +528,93 @@ bool model_cut_now(struct model *m, uint64_t time_ns)
     }
     free(cut);
     return good;
+}
+
+/* --- times -------------------------------------------------------------------------------------------------------- */
+
+int64_t model_timestamp_ms(const struct model *m, const struct sent *s)
+{
+    return m->topics[s->topic].stamped ? (int64_t)(s->append_ns / 1000000) : 1000 + (int64_t)s->id;
+}
+
+void model_forget(struct model *m)
+{
+    for (uint32_t i = 0; i < m->sent_count; i++) {
+        struct sent *s = &m->sent[i];
+        if (m->topics[s->topic].memory) {
+            s->state = s->state == SENT_STORED ? SENT_UNKNOWN : s->state;
+            s->append_ns = 0;
+        }
+    }
+    for (uint32_t t = 0; t < m->topic_count; t++) {
+        for (int32_t p = 0; m->topics[t].memory && p < MODEL_PARTITIONS_MAX; p++) {
+            m->topics[t].partitions[p].end_shown = 0;
+        }
+    }
+}
+
+enum time_kind { TIME_OF_EVENT, TIME_OF_APPEND };
+
+static int64_t sent_time(const struct model *m, const struct sent *s, enum time_kind kind)
+{
+    return kind == TIME_OF_EVENT ? model_timestamp_ms(m, s) : (int64_t)s->append_ns;
+}
+
+/* A stored batch whose place and time are known and that no trim can reach. */
+static bool is_certain(const struct model *m, const struct sent *s, uint32_t topic, int32_t partition)
+{
+    return s->topic == topic && s->partition == partition && s->state == SENT_STORED && s->append_ns != 0 &&
+           s->offset >= m->topics[topic].partitions[partition].log_start_max;
+}
+
+bool model_check_lookup(struct model *m, uint32_t topic, int32_t partition)
+{
+    struct world *w = m->w;
+    bool done = false;
+    enum time_kind kind = world_chance(w, 500000) ? TIME_OF_EVENT : TIME_OF_APPEND;
+    if (m->sent_count == 0 || m->topics[topic].retention || w->lying) {
+        return true;
+    }
+    const struct sent *about = &m->sent[world_below(w, m->sent_count)];
+    int64_t time = sent_time(m, about, kind) + (int64_t)world_below(w, 3) - 1;
+    int64_t at_most = INT64_MAX;
+    for (uint32_t i = 0; i < m->sent_count; i++) {
+        const struct sent *s = &m->sent[i];
+        if (is_certain(m, s, topic, partition) && sent_time(m, s, kind) >= time) {
+            at_most = EL_MIN(at_most, s->offset);
+        }
+    }
+    struct lookup_op op = {.base = {.done = on_flag, .arg = &done},
+                           .topic_id = m->topics[topic].id,
+                           .partition = partition,
+                           .timestamp = EL_MAX(time, 0),
+                           .by_append_time = kind == TIME_OF_APPEND,
+                           .current_leader_epoch = -1};
+    store_lookup(store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count)), &op);
+    if (!world_wait(w, &done)) {
+        return false;
+    }
+    bool fault = (op.base.error == EVLOG_ERR_CORRUPT && w->rotten > 0) ||
+                 (op.base.error == EVLOG_ERR_STORAGE && w->read_errors);
+    if (op.base.error != 0) {
+        if (!fault) {
+            world_violation(w, "a lookup failed: %s", evlog_error_text(op.base.error));
+        }
+        return true;
+    }
+    if (at_most != INT64_MAX && (op.offset < 0 || op.offset > at_most)) {
+        world_violation(w, "topic %u partition %d: time %lld is at %lld, a lookup says %lld", topic, partition,
+                        (long long)time, (long long)at_most, (long long)op.offset);
+    }
+    for (uint32_t i = 0; i < m->sent_count && op.offset >= 0; i++) {
+        const struct sent *s = &m->sent[i];
+        if (is_certain(m, s, topic, partition) && s->offset <= op.offset && s->offset + s->record_count > op.offset &&
+            sent_time(m, s, kind) < time) {
+            world_violation(w, "topic %u partition %d: a lookup of %lld found %lld with time %lld", topic, partition,
+                            (long long)time, (long long)op.offset, (long long)sent_time(m, s, kind));
+        }
+    }
+    return true;
 }
 
 bool model_producer_id(struct model *m, int64_t *pid)

@@ -11,6 +11,7 @@
 #define MODEL_TOPICS_MAX 24
 #define MODEL_PARTITIONS_MAX 8
 #define MODEL_CUTS_MAX 16
+#define MODEL_PRODUCERS_MAX 64
 
 enum sent_state {
     SENT_UNKNOWN, /* may be in the log or not */
@@ -28,13 +29,13 @@ struct sent {
     enum sent_state state;
     int64_t offset;     /* when stored */
     uint64_t append_ns; /* when seen */
-    bool seen;          /* in the scan under way */
+    bool due, seen;     /* in the scan under way: it must be found, it was found */
 };
 
 struct model_partition {
     int64_t log_start_min; /* trims that were acknowledged */
     int64_t log_start_max; /* trims that were asked for */
-    int64_t stored_end;    /* end of what is known to be stored */
+    int64_t end_shown;     /* greatest high watermark that anybody was told */
 };
 
 enum topic_state { TOPIC_ABSENT, TOPIC_MAYBE, TOPIC_THERE, TOPIC_MAYBE_GONE, TOPIC_GONE };
@@ -46,6 +47,8 @@ struct model_topic {
     int32_t partition_count; /* acknowledged */
     int32_t partition_asked;
     bool retention; /* old events may leave by themselves */
+    bool memory;    /* evlog.durability=memory: only a clean stop keeps the tail */
+    bool stamped;   /* message.timestamp.type=LogAppendTime */
     struct model_partition partitions[MODEL_PARTITIONS_MAX];
 };
 
@@ -75,6 +78,24 @@ uint32_t model_send(struct model *m, uint32_t topic, int32_t partition, uint32_t
 /* Fill out[] with the batch of a sent entry: pid -1 for none. returns its length */
 size_t model_batch(struct model *m, const struct sent *s, int64_t pid, uint32_t value_len, uint8_t *out,
                    size_t out_len);
+/* Time that the records of a stored batch have, in ms. */
+int64_t model_timestamp_ms(const struct model *m, const struct sent *s);
+/* A reader was given a batch at `next`: are they the bytes that were sent, at the place where they were acknowledged?
+ * From now on it must stay there. `inside`: it may begin below next. returns NULL after a violation */
+struct sent *model_see(struct model *m, uint32_t topic, int32_t partition, int64_t next, bool inside,
+                       const uint8_t *batch, const struct read_entry *e);
+/* The end of a partition was told: it is never below what had been told when the question was asked (model_end()). */
+void model_see_end(struct model *m, uint32_t topic, int32_t partition, int64_t before, int64_t end);
+/* Likewise its beginning, which is never above what a trim asked for. */
+void model_see_start(struct model *m, uint32_t topic, int32_t partition, int64_t start);
+static inline int64_t model_end(const struct model *m, uint32_t topic, int32_t partition)
+{
+    return m->topics[topic].partitions[partition].end_shown;
+}
+/* A run ended other than by a clean stop: what is promised to nobody is forgotten. */
+void model_forget(struct model *m);
+/* Look a time up and compare with what is known to be stored. returns false when the machine crashed */
+bool model_check_lookup(struct model *m, uint32_t topic, int32_t partition);
 /* After a start: what the catalogue must hold. */
 void model_check_catalogue(struct model *m);
 /* Read everything and compare. returns false when the machine crashed or a promise is broken */

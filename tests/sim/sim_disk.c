@@ -9,73 +9,15 @@
  *   power cycle       of each inode's list some operations, or some of their sectors, have happened; of each folder's
  *                     list a prefix has; a name whose folder is gone is gone
  */
-#include "sim_disk.h"
+#include "sim_disk_priv.h"
 
+#include "fiber.h"
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/bytes.h>
 #include <evlog/error.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define SECTOR 512u
-#define NAME_MAX_LEN 112
-#define FD_MAX 4096
-
-struct sim_op {
-    bool truncate;
-    uint64_t pos; /* new length of a truncate */
-    size_t len;
-    uint8_t *data;
-};
-
-struct sim_inode {
-    uint8_t *now, *durable;
-    uint64_t now_len, durable_len;
-    uint64_t now_room, durable_room;
-    struct sim_op *ops;
-    uint32_t op_count, op_room;
-};
-
-struct sim_name {
-    char path[NAME_MAX_LEN];
-    struct sim_inode *inode; /* NULL: a folder */
-};
-
-struct sim_names {
-    struct sim_name *list;
-    uint32_t count, room;
-};
-
-struct sim_dir_op {
-    char dir[NAME_MAX_LEN];
-    char remove[NAME_MAX_LEN]; /* "" none */
-    char add[NAME_MAX_LEN];    /* "" none */
-    struct sim_inode *inode;   /* of add */
-};
-
-struct sim_write {
-    struct sim_write *next;
-    struct sim_inode *inode;
-    uint64_t pos;
-    size_t len;
-    uint8_t *data;
-};
-
-struct sim_disk {
-    struct disk disk;
-    struct el_rng *rng;
-    struct sim_faults faults;
-    struct sim_names now, durable;
-    struct sim_dir_op *dir_ops;
-    uint32_t dir_op_count, dir_op_room;
-    struct sim_inode **inodes; /* all that were ever made */
-    uint32_t inode_count, inode_room;
-    struct sim_inode *fds[FD_MAX];
-    struct sim_write *flight;
-    uint64_t calls, crash_at;
-    bool crashed;
-};
 
 static void *grow(void *list, uint32_t *room, uint32_t count, size_t item)
 {
@@ -88,7 +30,7 @@ static void *grow(void *list, uint32_t *room, uint32_t count, size_t item)
     return grown;
 }
 
-static void content_resize(uint8_t **data, uint64_t *len, uint64_t *room, uint64_t want)
+void content_resize(uint8_t **data, uint64_t *len, uint64_t *room, uint64_t want)
 {
     if (want > *room) {
         *room = EL_MAX(want, *room * 2);
@@ -101,7 +43,7 @@ static void content_resize(uint8_t **data, uint64_t *len, uint64_t *room, uint64
     *len = want;
 }
 
-static void durable_write(struct sim_inode *inode, uint64_t pos, const uint8_t *data, size_t len)
+void durable_write(struct sim_inode *inode, uint64_t pos, const uint8_t *data, size_t len)
 {
     if (pos + len > inode->durable_len) {
         content_resize(&inode->durable, &inode->durable_len, &inode->durable_room, pos + len);
@@ -109,7 +51,7 @@ static void durable_write(struct sim_inode *inode, uint64_t pos, const uint8_t *
     memcpy(inode->durable + pos, data, len);
 }
 
-static void now_write(struct sim_inode *inode, uint64_t pos, const uint8_t *data, size_t len)
+void now_write(struct sim_inode *inode, uint64_t pos, const uint8_t *data, size_t len)
 {
     if (pos + len > inode->now_len) {
         content_resize(&inode->now, &inode->now_len, &inode->now_room, pos + len);
@@ -119,7 +61,7 @@ static void now_write(struct sim_inode *inode, uint64_t pos, const uint8_t *data
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
 
-static int name_find(const struct sim_names *names, const char *path)
+int name_find(const struct sim_names *names, const char *path)
 {
     for (uint32_t i = 0; i < names->count; i++) {
         if (strcmp(names->list[i].path, path) == 0) {
@@ -129,7 +71,7 @@ static int name_find(const struct sim_names *names, const char *path)
     return -1;
 }
 
-static void name_set(struct sim_names *names, const char *path, struct sim_inode *inode)
+void name_set(struct sim_names *names, const char *path, struct sim_inode *inode)
 {
     int i = name_find(names, path);
     if (i < 0) {
@@ -140,7 +82,7 @@ static void name_set(struct sim_names *names, const char *path, struct sim_inode
     names->list[i].inode = inode;
 }
 
-static void name_drop(struct sim_names *names, const char *path)
+void name_drop(struct sim_names *names, const char *path)
 {
     int i = name_find(names, path);
     if (i >= 0) {
@@ -148,13 +90,13 @@ static void name_drop(struct sim_names *names, const char *path)
     }
 }
 
-static void parent_of(char *out, const char *path)
+void parent_of(char *out, const char *path)
 {
     const char *slash = strrchr(path, '/');
     snprintf(out, NAME_MAX_LEN, "%.*s", slash == NULL ? 0 : (int)(slash - path), path);
 }
 
-static bool dir_exists(const struct sim_names *names, const char *dir)
+bool dir_exists(const struct sim_names *names, const char *dir)
 {
     int i = name_find(names, dir);
     return dir[0] == 0 || (i >= 0 && names->list[i].inode == NULL);
@@ -181,7 +123,7 @@ static void dir_op_apply(struct sim_names *names, const struct sim_dir_op *op)
     }
 }
 
-static void dir_sync(struct sim_disk *d, const char *dir, uint32_t at_most)
+void dir_sync(struct sim_disk *d, const char *dir, uint32_t at_most)
 {
     uint32_t kept = 0, applied = 0;
     for (uint32_t i = 0; i < d->dir_op_count; i++) {
@@ -206,7 +148,7 @@ static struct sim_inode *inode_new(struct sim_disk *d)
     return inode;
 }
 
-static void ops_clear(struct sim_inode *inode)
+void ops_clear(struct sim_inode *inode)
 {
     for (uint32_t i = 0; i < inode->op_count; i++) {
         free(inode->ops[i].data);
@@ -214,7 +156,7 @@ static void ops_clear(struct sim_inode *inode)
     inode->op_count = 0;
 }
 
-static void op_durable(struct sim_inode *inode, const struct sim_op *op)
+void op_durable(struct sim_inode *inode, const struct sim_op *op)
 {
     if (op->truncate) {
         content_resize(&inode->durable, &inode->durable_len, &inode->durable_room, op->pos);
@@ -239,15 +181,32 @@ static void op_add(struct sim_inode *inode, const struct sim_op *op)
 
 /* --- calls -------------------------------------------------------------------------------------------------------- */
 
-static struct sim_disk *enter(struct disk *disk, int *code)
+struct sim_disk *enter(struct disk *disk, int *code)
 {
     struct sim_disk *d = EL_CONTAINER(disk, struct sim_disk, disk);
+    if (!d->crashed && el_rng_chance(d->rng, d->pause_ppm)) {
+        fiber_pause();
+    }
     d->calls++;
     if (d->crash_at != 0 && d->calls >= d->crash_at) {
         d->crashed = true;
     }
     *code = d->crashed ? EVLOG_ERR_CRASHED : 0;
     return d;
+}
+
+/* A fault that a test has ordered for one call. */
+static int ordered(struct sim_disk *d, enum sim_call call)
+{
+    int code = d->fail_call == call ? d->fail_code : 0;
+    d->fail_code = code != 0 ? 0 : d->fail_code;
+    return code;
+}
+
+void sim_disk_fail_next(struct sim_disk *d, enum sim_call call, int code)
+{
+    d->fail_call = call;
+    d->fail_code = code;
 }
 
 uint64_t sim_disk_used(const struct sim_disk *d)
@@ -259,7 +218,7 @@ uint64_t sim_disk_used(const struct sim_disk *d)
     return used;
 }
 
-static struct sim_inode *fd_inode(struct sim_disk *d, int fd)
+struct sim_inode *fd_inode(struct sim_disk *d, int fd)
 {
     EL_ASSERT(fd >= 0);
     EL_ASSERT(fd < FD_MAX);
@@ -341,7 +300,7 @@ static bool no_room(const struct sim_disk *d, const struct sim_inode *inode, uin
            sim_disk_used(d) + (end - inode->now_len) > d->faults.capacity;
 }
 
-static uint8_t *gather(const struct iovec *iov, int iov_count, size_t *len)
+uint8_t *gather(const struct iovec *iov, int iov_count, size_t *len)
 {
     *len = 0;
     for (int i = 0; i < iov_count; i++) {
@@ -365,6 +324,10 @@ static int sim_pwritev(struct disk *disk, int fd, const struct iovec *iov, int i
         return code;
     }
     struct sim_inode *inode = fd_inode(d, fd);
+    code = ordered(d, SIM_PWRITEV);
+    if (code != 0) {
+        return code;
+    }
     size_t len;
     uint8_t *data = gather(iov, iov_count, &len);
     if (no_room(d, inode, pos + len)) {
@@ -388,9 +351,15 @@ static int sim_sync(struct disk *disk, int fd)
         return code;
     }
     struct sim_inode *inode = fd_inode(d, fd);
-    if (el_rng_chance(d->rng, d->faults.sync_error)) {
+    code = ordered(d, SIM_SYNC);
+    if (code != 0) {
+        ops_clear(inode);
+        return code;
+    }
+    bool full = d->faults.capacity > 0 && el_rng_chance(d->rng, d->faults.late_full);
+    if (full || el_rng_chance(d->rng, d->faults.sync_error)) {
         ops_clear(inode); /* marked clean: a second sync succeeds, the disk keeps the old bytes */
-        return EVLOG_ERR_IO;
+        return full ? EVLOG_ERR_NO_SPACE : EVLOG_ERR_IO;
     }
     inode_sync(inode);
     return 0;
@@ -422,6 +391,10 @@ static int sim_sync_dir(struct disk *disk, const char *path)
     }
     if (!dir_exists(&d->now, path)) {
         return EVLOG_ERR_NOT_FOUND;
+    }
+    code = ordered(d, SIM_SYNC_DIR);
+    if (code != 0) {
+        return code;
     }
     if (el_rng_chance(d->rng, d->faults.sync_error)) {
         return EVLOG_ERR_IO;
@@ -463,6 +436,13 @@ static int sim_rename(struct disk *disk, const char *from, const char *to)
     int i = name_find(&d->now, from);
     if (i < 0) {
         return EVLOG_ERR_NOT_FOUND;
+    }
+    code = ordered(d, SIM_RENAME);
+    if (code != 0) {
+        return code;
+    }
+    if (d->faults.capacity > 0 && el_rng_chance(d->rng, d->faults.late_full)) {
+        return EVLOG_ERR_NO_SPACE; /* the folder would have to grow */
     }
     struct sim_inode *inode = d->now.list[i].inode;
     name_drop(&d->now, from);
@@ -534,7 +514,7 @@ static int sim_rmdir(struct disk *disk, const char *path)
     return 0;
 }
 
-static int by_path(const void *a, const void *b)
+int by_path(const void *a, const void *b)
 {
     return strcmp(((const struct sim_name *)a)->path, ((const struct sim_name *)b)->path);
 }
@@ -591,170 +571,6 @@ static const struct disk_ops sim_disk_ops = {
     sim_truncate, sim_rename, sim_unlink, sim_mkdir,   sim_rmdir, sim_list,     sim_len,      sim_space,
 };
 
-/* --- durable writes under way ------------------------------------------------------------------------------------- */
-
-struct sim_write *sim_disk_write_begin(struct sim_disk *d, int fd, const struct iovec *iov, int iov_count, uint64_t pos)
-{
-    struct sim_write *w = calloc(1, sizeof(*w));
-    EL_ASSERT(w != NULL);
-    w->inode = d->crashed ? NULL : fd_inode(d, fd);
-    w->pos = pos;
-    w->data = gather(iov, iov_count, &w->len);
-    w->next = d->flight;
-    d->flight = w;
-    return w;
-}
-
-/* Some sectors of a write reach the disk. */
-static void write_torn(struct sim_disk *d, struct sim_inode *inode, uint64_t pos, const uint8_t *data, size_t len)
-{
-    uint32_t keep = (uint32_t)el_rng_below(d->rng, 4) * 333333; /* none, a third, two thirds, nearly all */
-    for (size_t at = 0; at < len; at += SECTOR) {
-        if (el_rng_chance(d->rng, keep)) {
-            durable_write(inode, pos + at, data + at, EL_MIN(SECTOR, len - at));
-            now_write(inode, pos + at, data + at, EL_MIN(SECTOR, len - at));
-        }
-    }
-}
-
-static void write_drop(struct sim_disk *d, struct sim_write *w)
-{
-    struct sim_write **link = &d->flight;
-    while (*link != w) {
-        link = &(*link)->next;
-    }
-    *link = w->next;
-    free(w->data);
-    free(w);
-}
-
-int64_t sim_disk_write_end(struct sim_disk *d, struct sim_write *w)
-{
-    int code;
-    enter(&d->disk, &code);
-    if (code != 0) {
-        return code; /* the power cycle tears it */
-    }
-    int64_t result = (int64_t)w->len;
-    uint64_t pos = w->pos;
-    size_t len = w->len;
-    if (el_rng_chance(d->rng, d->faults.write_error)) {
-        write_torn(d, w->inode, pos, w->data, len);
-        result = EVLOG_ERR_IO;
-        len = 0;
-    } else if (el_rng_chance(d->rng, d->faults.short_write)) {
-        len = (size_t)el_rng_below(d->rng, len / SECTOR) * SECTOR;
-        result = (int64_t)len;
-    } else if (el_rng_chance(d->rng, d->faults.lost_write)) {
-        len = 0;
-    } else if (el_rng_chance(d->rng, d->faults.misdirected) && w->inode->now_len > len) {
-        pos = el_rng_below(d->rng, (w->inode->now_len - len) / 4096 + 1) * 4096;
-    }
-    if (len > 0) {
-        now_write(w->inode, pos, w->data, len);
-        durable_write(w->inode, pos, w->data, len);
-    }
-    write_drop(d, w);
-    return result;
-}
-
-/* --- power -------------------------------------------------------------------------------------------------------- */
-
-static void fds_clear(struct sim_disk *d)
-{
-    memset(d->fds, 0, sizeof(d->fds));
-}
-
-void sim_disk_process_exit(struct sim_disk *d)
-{
-    while (d->flight != NULL) { /* what the kernel had accepted still happens */
-        struct sim_write *w = d->flight;
-        if (w->inode != NULL) {
-            now_write(w->inode, w->pos, w->data, w->len);
-            durable_write(w->inode, w->pos, w->data, w->len);
-        }
-        write_drop(d, w);
-    }
-    fds_clear(d);
-    d->crashed = false;
-    d->crash_at = 0;
-}
-
-static void inode_power_cycle(struct sim_disk *d, struct sim_inode *inode)
-{
-    uint64_t mode = el_rng_below(d->rng, 4);
-    uint64_t prefix = el_rng_below(d->rng, inode->op_count + 1);
-    for (uint32_t i = 0; i < inode->op_count; i++) {
-        const struct sim_op *op = &inode->ops[i];
-        bool keep = mode == 1 || (mode == 2 && i < prefix) || (mode == 3 && el_rng_chance(d->rng, 500000));
-        if (keep) {
-            op_durable(inode, op);
-        } else if (mode == 3 && !op->truncate) {
-            write_torn(d, inode, op->pos, op->data, op->len);
-        }
-    }
-    ops_clear(inode);
-    inode->now_len = 0;
-    content_resize(&inode->now, &inode->now_len, &inode->now_room, inode->durable_len);
-    if (inode->durable_len > 0) {
-        memcpy(inode->now, inode->durable, inode->durable_len);
-    }
-}
-
-static void names_power_cycle(struct sim_disk *d)
-{
-    while (d->dir_op_count > 0) { /* of each folder, a prefix of its changes */
-        char dir[NAME_MAX_LEN];
-        snprintf(dir, sizeof(dir), "%s", d->dir_ops[0].dir);
-        uint32_t count = 0;
-        for (uint32_t i = 0; i < d->dir_op_count; i++) {
-            count += strcmp(d->dir_ops[i].dir, dir) == 0;
-        }
-        dir_sync(d, dir, (uint32_t)el_rng_below(d->rng, count + 1));
-        uint32_t kept = 0;
-        for (uint32_t i = 0; i < d->dir_op_count; i++) {
-            if (strcmp(d->dir_ops[i].dir, dir) != 0) {
-                d->dir_ops[kept++] = d->dir_ops[i];
-            }
-        }
-        d->dir_op_count = kept;
-    }
-    for (bool again = true; again;) { /* names in a folder that is gone are gone */
-        again = false;
-        for (uint32_t i = 0; i < d->durable.count; i++) {
-            char dir[NAME_MAX_LEN];
-            parent_of(dir, d->durable.list[i].path);
-            if (!dir_exists(&d->durable, dir)) {
-                name_drop(&d->durable, d->durable.list[i].path);
-                again = true;
-                break;
-            }
-        }
-    }
-    d->now.count = 0;
-    for (uint32_t i = 0; i < d->durable.count; i++) {
-        name_set(&d->now, d->durable.list[i].path, d->durable.list[i].inode);
-    }
-}
-
-void sim_disk_power_cycle(struct sim_disk *d)
-{
-    while (d->flight != NULL) {
-        struct sim_write *w = d->flight;
-        if (w->inode != NULL) {
-            write_torn(d, w->inode, w->pos, w->data, w->len);
-        }
-        write_drop(d, w);
-    }
-    for (uint32_t i = 0; i < d->inode_count; i++) {
-        inode_power_cycle(d, d->inodes[i]);
-    }
-    names_power_cycle(d);
-    fds_clear(d);
-    d->crashed = false;
-    d->crash_at = 0;
-}
-
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
 struct sim_disk *sim_disk_create(struct el_rng *rng)
@@ -792,6 +608,14 @@ struct disk *sim_disk_as_disk(struct sim_disk *d)
 void sim_disk_faults(struct sim_disk *d, const struct sim_faults *faults)
 {
     d->faults = *faults;
+}
+void sim_disk_pauses(struct sim_disk *d, uint32_t ppm)
+{
+    d->pause_ppm = ppm;
+}
+void sim_disk_off(struct sim_disk *d, bool off)
+{
+    d->crashed = off;
 }
 void sim_disk_crash_at(struct sim_disk *d, uint64_t n)
 {

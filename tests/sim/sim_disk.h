@@ -19,7 +19,11 @@ struct sim_faults {
     uint32_t lost_write;  /* a durable write succeeds and writes nothing (a lying device) */
     uint32_t misdirected; /* a durable write goes to another block of the file (a lying device) */
     uint64_t capacity;    /* bytes of all files, 0 for no bound */
+    uint32_t late_full;   /* with a capacity: a sync or a rename finds no space */
 };
+
+/* Calls that a test can let fail. */
+enum sim_call { SIM_PWRITEV, SIM_SYNC, SIM_SYNC_DIR, SIM_RENAME };
 
 struct sim_disk;
 
@@ -27,14 +31,27 @@ struct sim_disk *sim_disk_create(struct el_rng *rng);
 void sim_disk_free(struct sim_disk *disk);
 struct disk *sim_disk_as_disk(struct sim_disk *disk);
 void sim_disk_faults(struct sim_disk *disk, const struct sim_faults *faults);
+/* The next call of a kind fails and has no effect; of a sync, what was to be synced counts as clean from then on. */
+void sim_disk_fail_next(struct sim_disk *disk, enum sim_call call, int code);
 /* Crash at the n-th call from now (1: the next); 0 never. From then on every call returns EVLOG_ERR_CRASHED. */
 void sim_disk_crash_at(struct sim_disk *disk, uint64_t n);
 bool sim_disk_crashed(const struct sim_disk *disk);
+/* Chance, in parts per million, that a job pauses before a call. */
+void sim_disk_pauses(struct sim_disk *disk, uint32_t ppm);
+/* Let every call fail as after a crash, or no longer. */
+void sim_disk_off(struct sim_disk *disk, bool off);
 uint64_t sim_disk_calls(const struct sim_disk *disk);
 /* Power comes back: unsynced operations are kept, lost or torn by chance; all descriptors are gone. */
 void sim_disk_power_cycle(struct sim_disk *disk);
 /* The process ended but the machine did not: descriptors are gone, the page cache stays. */
 void sim_disk_process_exit(struct sim_disk *disk);
+/* Call fn for every file, in byte order of the paths: those that would survive a power cut, or those that are seen. */
+void sim_disk_each(struct sim_disk *disk, bool durable, void (*fn)(void *arg, const char *path, uint64_t len),
+                   void *arg);
+/* Rot: turn bits of one byte, in what is durable and in what a read sees. */
+void sim_disk_flip(struct sim_disk *disk, const char *path, uint64_t pos, uint8_t bits);
+/* Descriptors that are open. */
+uint32_t sim_disk_open_count(const struct sim_disk *disk);
 /* Bytes of all files as a read sees them. */
 uint64_t sim_disk_used(const struct sim_disk *disk);
 /* A durable write that the backend has under way: begin, then end it once. Between them a crash tears it. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The simulated backend of the io seam: virtual time, completions after random delays, one thread for all shards. Jobs
- * run whole at their completion; between the steps of a job the disk may crash, but no shard runs.
+ * The simulated backend of the io seam: virtual time, completions after random delays, one thread for all shards. A job
+ * begins at a random time; before any of its disk calls it may pause, and shards and other jobs run meanwhile, or the
+ * machine crashes.
  */
 #ifndef EL_SIM_IO_H
 #define EL_SIM_IO_H
@@ -17,6 +18,9 @@ struct sim_clock {
 struct io *sim_io_create(struct sim_clock *clock, struct sim_disk *disk, struct el_rng *rng);
 /* Virtual time of its next event: completion, message or timer; UINT64_MAX none. */
 uint64_t sim_io_next(struct io *io);
+/* Jobs that are in the middle of something: whether there are any, and their end with a disk that is off. */
+bool sim_io_has_jobs(struct io *io);
+void sim_io_kill_jobs(struct io *io);
 /* Drop everything that is under way, without completions, and free. */
 void sim_io_abandon(struct io *io);
 /* Mix of everything that happened, to compare two runs of a seed. */

@@ -43,7 +43,10 @@ void world_init(struct world *w, uint64_t seed, bool verbose)
     w->cfg.adaptive_commit = world_chance(w, 800000);
     w->cfg.retention_interval_ms = 1000;
     w->cfg.open_segments_max = (uint32_t)world_below(w, 6);
+    w->cfg.chunk_len = (4u << 10) << 2 * world_below(w, 4);
+    w->cfg.carry_len = world_chance(w, 500000) ? 16u << 10 : 512u << world_below(w, 5);
     w->cfg.accept_clock = true;
+    sim_disk_pauses(w->disk, world_chance(w, 300000) ? 0 : 50000 + (uint32_t)world_below(w, 400000));
 }
 
 void world_free(struct world *w)
@@ -76,11 +79,20 @@ static void machine_down(struct world *w)
     }
 }
 
+static void heap_check(struct world *w, const char *after)
+{
+    if (el_alloc_live() != w->heap_blocks) {
+        world_violation(w, "after %s %lld blocks of the heap are left", after,
+                        (long long)(el_alloc_live() - w->heap_blocks));
+    }
+}
+
 int world_open(struct world *w, struct el_error *err)
 {
     struct el_buddy *buddies[WORLD_SHARDS_MAX];
     EL_ASSERT(w->store == NULL);
     machine_up(w);
+    w->heap_blocks = el_alloc_live();
     for (uint32_t i = 0; i < w->shard_count; i++) {
         buddies[i] = &w->buddies[i];
     }
@@ -88,6 +100,7 @@ int world_open(struct world *w, struct el_error *err)
     int code = store_open(&w->cfg, sim_disk_as_disk(w->disk), w->ios, buddies, w->metrics, &w->store, err);
     if (code != 0) {
         w->store = NULL;
+        heap_check(w, "a start that failed");
         machine_down(w);
         return code;
     }
@@ -100,6 +113,19 @@ int world_open(struct world *w, struct el_error *err)
 
 void world_abandon(struct world *w)
 {
+    bool off = sim_disk_crashed(w->disk);
+    bool jobs = false;
+    EL_ASSERT(w->store != NULL);
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        jobs = jobs || sim_io_has_jobs(w->ios[i]);
+    }
+    if (jobs) { /* while all that they use is still there */
+        sim_disk_off(w->disk, true);
+        for (uint32_t i = 0; i < w->shard_count; i++) {
+            sim_io_kill_jobs(w->ios[i]);
+        }
+        sim_disk_off(w->disk, off);
+    }
     store_close(w->store);
     w->store = NULL;
     machine_down(w);
@@ -173,7 +199,30 @@ bool world_stop(struct world *w)
         world_violation(w, "stuck: a clean stop did not end");
         return false;
     }
-    world_abandon(w);
+    for (uint32_t i = 0; i < 100; i++) { /* answers that are on their way to another shard */
+        if (!world_step(w)) {
+            return false;
+        }
+    }
+    w->stopped_well = store_not_ready_reason(w->store) == NULL ||
+                      strstr(store_not_ready_reason(w->store), "disk is full");
+    if (!w->stopped_well) {
+        world_abandon(w);
+        return true;
+    }
+    store_close(w->store);
+    w->store = NULL;
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        if (w->buddies[i].used != 0) {
+            world_violation(w, "after a clean stop shard %u has %zu bytes that nobody gave back", i,
+                            w->buddies[i].used);
+        }
+    }
+    if (sim_disk_open_count(w->disk) != 0) {
+        world_violation(w, "after a clean stop %u files are open", sim_disk_open_count(w->disk));
+    }
+    heap_check(w, "a clean stop");
+    machine_down(w);
     return true;
 }
 

@@ -26,10 +26,14 @@ struct world {
     uint64_t steps;
     uint64_t trace;
     uint32_t stopped_count;
+    uint64_t heap_blocks; /* before the store was opened */
     char violation[512]; /* first one found, "" none */
     bool verbose;
+    bool stopped_well; /* the last stop left a clean mark */
     bool disk_bounded; /* the disk may fill up */
     bool lying;        /* the device may lose or misdirect writes that it confirmed */
+    bool read_errors;  /* reads fail now and then */
+    uint32_t rotten;   /* bytes of files that were changed behind the store's back */
 };
 
 void world_init(struct world *w, uint64_t seed, bool verbose);

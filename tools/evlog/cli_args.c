@@ -35,7 +35,7 @@ static void fill_globals(struct parser *p)
         {"bootstrap", 'b', CLI_TEXT, &cli->bootstrap, "HOST:PORT", "where the server is (127.0.0.1:9092)"},
         {"context", 0, CLI_TEXT, &cli->context, "NAME", "settings from ~/.config/evlog/NAME.conf"},
         {"config", 0, CLI_TEXT, &cli->config, "FILE", "settings from a file of key = value lines"},
-        {"set", 'X', CLI_LIST, &cli->settings, "KEY=VALUE", "one client setting, such as linger.ms=0"},
+        {"client-set", 'X', CLI_LIST, &cli->settings, "KEY=VALUE", "one client setting, such as linger.ms=0"},
         {"timeout", 0, CLI_DURATION, &cli->timeout_ms, "TIME", "longest wait for one answer (30s)"},
         {"json", 0, CLI_FLAG, &cli->json, NULL, "one JSON object a line"},
         {"plain", 0, CLI_FLAG, &cli->plain, NULL, "tab-separated, no headings"},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The client of a command: settings by precedence, and a first sign of life, so that an absent server is told at once and
- * not after the patience of a long-running service.
+ * The client of a command: settings by precedence, and a first sign of life, so that an absent server is told at once
+ * and not after the patience of a long-running service.
  *
  * Flag over environment (EVLOG_BOOTSTRAP__SERVERS) over --config FILE over --context NAME over default.
  */

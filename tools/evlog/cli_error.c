@@ -213,8 +213,8 @@ bool cli_explain(const char *code, FILE *out, bool json)
         return false;
     }
     if (!json) {
-        (void)fprintf(out, "EVL-%04d %s\n  %s\n  what to do: %s\n  exit code %d", e.number, e.name, e.text, e.what_to_do,
-                      e.exit_code);
+        (void)fprintf(out, "EVL-%04d %s\n  %s\n  what to do: %s\n  exit code %d", e.number, e.name, e.text,
+                      e.what_to_do, e.exit_code);
         if (e.kafka_code > 0) {
             (void)fprintf(out, ", on the wire %d %s", e.kafka_code, el_kafka_error_name(e.kafka_code));
         }

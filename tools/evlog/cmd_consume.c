@@ -313,7 +313,8 @@ static int run(struct consume *c, const struct cli_words *words)
     struct el_error err = {0};
     if (c->group != NULL) {
         return cli_error(c->cli, CLI_ERR_NOT_BUILT,
-                         "-g %s: this version of the command line has no consumer groups yet; without -g it reads on its own",
+                         "-g %s: this version of the command line has no consumer groups yet; without -g it reads "
+                         "on its own",
                          c->group);
     }
     if (words->count > TOPIC_MAX || c->count_max < -1) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * evlog inspect: what a journal slot or a segment file holds, one line for each group, frame, chunk and batch, with every
- * checksum computed again. Needs no server; a server may be running, but then the end of a file may be half written.
+ * evlog inspect: what a journal slot or a segment file holds, one line for each group, frame, chunk and batch, with
+ * every checksum computed again. Needs no server; a server may be running, but then the end of a file may be half
+ * written.
  *
  * 1. The file is mapped; its first bytes say what it is.
  * 2. A journal slot is looked at block by block: a group, a durable-end mark, or zeros.
@@ -175,6 +176,10 @@ static void print_mark(const struct inspect *in, uint64_t pos)
 static void inspect_journal(struct inspect *in)
 {
     uint64_t pos = 0;
+    if (all_zero(in->data, in->len)) {
+        (void)printf(in->cli->json ? "{\"free_slot\":%zu}\n" : "free slot, %zu bytes of zeros\n", in->len);
+        return;
+    }
     while (pos + EL_JOURNAL_ALIGN <= in->len) {
         struct el_group_header h;
         int rc = el_group_open(in->data + pos, in->len - pos, true, &h);
@@ -225,7 +230,8 @@ static uint64_t inspect_chunk(struct inspect *in, uint64_t pos)
         problem(in, pos, "the chunk's table does not pass its checks");
         return 0;
     }
-    (void)printf(in->cli->json ? "{\"chunk\":%llu,\"batches\":%u,\"bytes\":%u}\n" : "chunk at %llu: batches %u bytes %u\n",
+    (void)printf(in->cli->json ? "{\"chunk\":%llu,\"batches\":%u,\"bytes\":%u}\n"
+                               : "chunk at %llu: batches %u bytes %u\n",
                  (unsigned long long)pos, h.count, h.data_len);
     uint64_t batch_pos = pos + EL_CHUNK_HEADER_LEN + (uint64_t)h.count * EL_CHUNK_ENTRY_LEN;
     for (uint32_t i = 0; i < h.count; i++) {

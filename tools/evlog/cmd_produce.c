@@ -113,8 +113,9 @@ static int publish_all(struct publishing *p, const struct produce *produce, stru
         return cli_failure(p->cli, &failure);
     }
     const char *name = produce->cloudevents != NULL ? produce->cloudevents : produce->file;
+    bool is_stdin = name == NULL || strcmp(name, "-") == 0;
     int rc = input == NULL ? publish_values(p, produce, values, value_count)
-                           : publishing_lines(p, input, name == NULL ? "stdin" : name);
+                           : publishing_lines(p, input, is_stdin ? "stdin" : name);
     evlog_producer_close(p->producer);
     return rc;
 }

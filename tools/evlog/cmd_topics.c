@@ -160,7 +160,7 @@ int cmd_topics_create(struct cli *cli, const struct cli_command *command, int ar
     const struct cli_option options[] = {
         {"partitions", 'p', CLI_INT, &create.partitions, "N", "partitions (the server's default)"},
         {"replicas", 'r', CLI_INT, &create.replicas, "N", "copies, where the server keeps more than one"},
-        {"setting", 'c', CLI_LIST, &create.settings, "KEY=VALUE", "a setting of the topic; may be repeated"},
+        {"set", 'c', CLI_LIST, &create.settings, "KEY=VALUE", "a setting of the topic; may be repeated"},
         {"if-not-exists", 0, CLI_FLAG, &create.if_not_exists, NULL, "a topic that is there already is fine"},
         {"dry-run", 0, CLI_FLAG, &create.dry_run, NULL, "check, change nothing"},
     };
@@ -238,7 +238,8 @@ static void describe_text(const struct evlog_topic_info *info, bool all)
                      (long long)(p->end_offset - p->start_offset));
     }
     for (size_t i = 0; i < info->setting_count; i++) {
-        (void)printf("%s = %s\n", info->settings[i].key, info->settings[i].value == NULL ? "" : info->settings[i].value);
+        (void)printf("%s = %s\n", info->settings[i].key,
+                     info->settings[i].value == NULL ? "" : info->settings[i].value);
     }
     for (size_t i = 0; all && i < info->default_count; i++) {
         (void)printf("%s = %s  (default)\n", info->defaults[i].key,
@@ -312,7 +313,7 @@ int cmd_topics_alter(struct cli *cli, const struct cli_command *command, int arg
     struct evlog_setting changes[2 * SETTING_MAX];
     char *texts[SETTING_MAX] = {NULL};
     const struct cli_option options[] = {
-        {"setting", 'c', CLI_LIST, &alter.settings, "KEY=VALUE", "set; may be repeated"},
+        {"set", 'c', CLI_LIST, &alter.settings, "KEY=VALUE", "set; may be repeated"},
         {"reset", 0, CLI_LIST, &alter.resets, "KEY", "back to the default; may be repeated"},
         {"partitions", 'p', CLI_INT, &alter.partitions, "N", "raise the number of partitions"},
         {"dry-run", 0, CLI_FLAG, &alter.dry_run, NULL, "check settings, change nothing"},

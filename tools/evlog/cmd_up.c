@@ -144,7 +144,7 @@ static int start_server(struct cli *cli, struct up *up, struct server_note *note
     }
     char http[256];
     cli_say(cli, "evlogd runs: process %ld, data %s", note->pid, up->dir);
-    if (ready_word(line, "http", http)) {
+    if (ready_word(line, "http", http) && strcmp(http, "off") != 0) {
         cli_say(cli, "metrics and health: http://%s", http);
     }
     return CLI_OK;
@@ -197,8 +197,8 @@ static void show_next_steps(const struct cli *cli, const struct up *up, const ch
         cli_say(cli, "try:\n  evlog tail " DEMO_TOPIC "%s\n  evlog replay " DEMO_TOPIC
                 "%s --until 2015-12-31T00:00Z --event-time --fold latest --drop-type file.removed", at, at);
     } else {
-        cli_say(cli, "try:\n  evlog topics create orders%s\n  evlog produce orders hello%s\n  evlog consume orders%s", at,
-                at, at);
+        cli_say(cli, "try:\n  evlog topics create orders%s\n  evlog produce orders hello%s\n  evlog consume orders%s",
+                at, at, at);
     }
     cli_say(cli, "  evlog down%s%s", up->data == NULL ? "" : " --data ", up->data == NULL ? "" : up->data);
 }
@@ -222,6 +222,7 @@ static int up_all(struct cli *cli, struct up *up)
     }
     if (rc == CLI_OK && up->demo) {
         cli->bootstrap = note.kafka;
+        cli->config = NULL; /* the server's, not the client's */
         rc = publish_demo(cli);
     }
     if (rc == CLI_OK) {

@@ -65,13 +65,18 @@ static const struct cli_command *find(char **words, int count, int *used)
 
 static int unknown(const struct cli *cli, char **words, int count)
 {
-    const char *names[COMMAND_MAX];
+    const char *names[2 * COMMAND_MAX];
+    char nouns[COMMAND_MAX][32];
     char text[128], remedy[160];
     size_t name_count = 0;
     bool is_noun = false;
     for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
         names[name_count++] = c->name;
         const char *space = strchr(c->name, ' ');
+        if (space != NULL && count == 1) {
+            (void)snprintf(nouns[c - cli_commands], sizeof nouns[0], "%.*s", (int)(space - c->name), c->name);
+            names[name_count++] = nouns[c - cli_commands];
+        }
         is_noun = is_noun || (space != NULL && strncmp(c->name, words[0], (size_t)(space - c->name)) == 0 &&
                               strlen(words[0]) == (size_t)(space - c->name));
     }
@@ -88,7 +93,8 @@ static int unknown(const struct cli *cli, char **words, int count)
 /* Options before the command that take a value in the next word. */
 static bool takes_value(const char *word)
 {
-    static const char *const names[] = {"-b", "--bootstrap", "--context", "--config", "-X", "--set", "--timeout"};
+    static const char *const names[] = {"-b", "--bootstrap",  "--context", "--config",
+                                        "-X", "--client-set", "--timeout"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(word, names[i]) == 0) {
             return true;

@@ -43,8 +43,8 @@ struct event_format_line {
 };
 /* Take a line apart: every verb reaches to the next literal text, the last one to the end.
  *
- * returns  0 | EVLOG_ERR_MALFORMED the line does not have the literal text | EVLOG_ERR_UNSUPPORTED a verb that cannot be
- *          read, or two verbs with nothing between them
+ * returns  0 | EVLOG_ERR_MALFORMED the line does not have the literal text | EVLOG_ERR_UNSUPPORTED a verb that cannot
+ *          be read, or two verbs with nothing between them
  */
 int event_format_read(const struct event_format *format, struct el_slice line, struct event_format_line *out);
 

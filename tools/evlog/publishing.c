@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Publishing from lines. Events are published asynchronously; what counts is what the broker acknowledged, so every end,
- * good or bad, begins with a flush.
+ * Publishing from lines. Events are published asynchronously; what counts is what the broker acknowledged, so every
+ * end, good or bad, begins with a flush.
  *
- * A bad line: what came before it is flushed, the line is named, the number of published events is told; exit code 7, or
+ * A bad line: what came before it is flushed, the line is named, the number of published events is told; exit code 7,
+ * or
  * 1 when nothing was published. The same holds when reading or the broker fails half-way.
  */
 #include "publishing.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Starting and finding evlogd. The note "evlogd.pid" in the data directory holds the process id and the address; since a
- * process id may belong to another program by now, /proc is asked whether it still is an evlogd.
+ * Starting and finding evlogd. The note "evlogd.pid" in the data directory holds the process id and the address;
+ * since a process id may belong to another program by now, /proc is asked whether it still is an evlogd.
  */
 #include "server_process.h"
 
@@ -135,15 +135,15 @@ int server_start(const struct cli *cli, struct server_start *start)
 
 bool server_alive(long pid)
 {
-    char path[64], name[64] = "";
-    (void)snprintf(path, sizeof path, "/proc/%ld/comm", pid);
+    char path[64], name[64] = "", state = 'X';
+    (void)snprintf(path, sizeof path, "/proc/%ld/stat", pid);
     FILE *file = pid > 1 ? fopen(path, "re") : NULL;
     if (file == NULL) {
         return false;
     }
-    bool ok = fgets(name, sizeof name, file) != NULL && strncmp(name, "evlogd", 6) == 0;
+    bool ok = fscanf(file, "%*d (%63[^)]) %c", name, &state) == 2 && strncmp(name, "evlogd", 6) == 0;
     (void)fclose(file);
-    return ok;
+    return ok && state != 'Z' && state != 'X'; /* a killed one stays as a zombie until its parent asks for it */
 }
 
 static void note_path(const char *dir, char *path)

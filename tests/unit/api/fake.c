@@ -382,6 +382,8 @@ void store_read(struct store_shard *shard, struct read_op *op)
         op->base.error = EVLOG_ERR_UNKNOWN_TOPIC;
     } else if (op->current_leader_epoch >= 0 && op->current_leader_epoch != LEADER_EPOCH) {
         op->base.error = op->current_leader_epoch < LEADER_EPOCH ? EVLOG_ERR_FENCED_EPOCH : EVLOG_ERR_UNKNOWN_EPOCH;
+    } else if (fake->read_len_max > 0 && op->max_bytes > fake->read_len_max) {
+        op->base.error = EVLOG_ERR_NO_MEMORY;
     } else if (op->offset < 0 || op->offset > fake->partition.high_watermark) {
         op->base.error = EVLOG_ERR_OFFSET_RANGE;
     } else {
@@ -474,6 +476,21 @@ void store_topic_change(struct store_shard *shard, struct topic_op *op)
     assert_true(fake->change_count < FAKE_OP_MAX);
     fake->changes[fake->change_count++] = op;
     op->base.error = fake->change_error;
+    if (op->config != NULL) {
+        fake->change_config = *op->config;
+    }
+    if (fake->rival_count > 0 && op->verb == TOPIC_ALTER) {
+        /* Somebody else was faster. */
+        struct topic *topic = (struct topic *)(uintptr_t)store_topic_by_id(shard, &op->id);
+        struct el_error err;
+        assert_int_equal(topic_config_set(&topic->config, el_slice_str("segment.bytes"), el_slice_str("1048576"), &err),
+                         0);
+        fake->rival_count--;
+    }
+    if (op->expected != NULL) {
+        const struct topic *topic = store_topic_by_id(shard, &op->id);
+        op->base.error = topic_config_equal(op->expected, &topic->config) ? op->base.error : EVLOG_ERR_AGAIN;
+    }
     if (op->base.error == 0 && op->verb == TOPIC_CREATE && !op->validate_only) {
         char name[EL_TOPIC_NAME_MAX + 1];
         snprintf(name, sizeof name, "%.*s", (int)op->name.len, (const char *)op->name.data);

@@ -35,7 +35,7 @@ struct fake_request {
     size_t reply_len;
     char reason[256];
     struct el_arena reply_arena;
-    request_fn release;     /* waits for the end of the hold */
+    request_fn release; /* waits for the end of the hold */
 };
 
 struct fake {
@@ -58,8 +58,9 @@ struct fake {
     int append_error;                      /* what appends end with */
     struct watch_op *watches[FAKE_OP_MAX]; /* under way */
     uint32_t watch_count;
-    bool defer_cancel;                     /* cancelled watches end by fake_fire() only */
+    bool defer_cancel; /* cancelled watches end by fake_fire() only */
     uint32_t cancel_count;
+    uint32_t read_len_max; /* reads of more find no memory; 0: no limit */
     uint32_t read_count;
     uint32_t read_release_count;
     struct io_op *jobs[FAKE_OP_MAX]; /* compute jobs waiting for fake_run_job() */
@@ -67,6 +68,8 @@ struct fake {
     struct topic_op *changes[FAKE_OP_MAX];
     uint32_t change_count;
     int change_error;
+    struct topic_config change_config; /* of the last change that had one */
+    uint32_t rival_count; /* before so many changes of settings somebody else sets segment.bytes */
     uint32_t refusals; /* request_refuse() */
     uint32_t replies;
 };

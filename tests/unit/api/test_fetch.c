@@ -113,6 +113,7 @@ TEST(fetch, refuses_sessions)
     begin();
     struct ask a = defaults;
     a.session_id = 5;
+    a.session_epoch = 1;
     struct fake_request *r = send_fetch(&a, 11);
     struct el_msg_fetch_response answer;
     fake_response(r, &answer);
@@ -259,6 +260,23 @@ TEST(fetch, first_partition_with_data_gets_one_batch_whatever_its_size)
     a.max_bytes = 0;
     r = send_fetch(&a, 11);
     assert_int_equal(result_at(r, 1).records.len, one);
+    fake_free(r);
+    fake_end(&f);
+}
+
+TEST(fetch, asks_for_less_when_memory_is_short)
+{
+    begin();
+    append(1000, EL_CODEC_NONE);
+    struct ask a = defaults;
+    f.read_len_max = 100000;
+    struct fake_request *r = send_fetch(&a, 11);
+    assert_int_equal(result_at(r, 0).error_code, 0);
+    assert_int_equal(result_at(r, 0).records.len, f.partition.data_len);
+    fake_free(r);
+    f.read_len_max = 1;
+    r = send_fetch(&a, 11);
+    assert_int_equal(result_at(r, 0).error_code, EL_KAFKA_KAFKA_STORAGE_ERROR);
     fake_free(r);
     fake_end(&f);
 }

@@ -253,6 +253,21 @@ TEST(cut, covers_every_topic_but_evlogs_own)
     assert_non_null(answer.message.data);
     fake_free(r);
 
+    /* One topic so often that its partitions are more than can be counted. */
+    static struct el_slice often[1 << 13];
+    f.topics[0].partition_count = 1 << 20;
+    for (size_t i = 0; i < sizeof often / sizeof often[0]; i++) {
+        often[i] = el_slice_str("events");
+    }
+    ask.topics = often;
+    ask.topic_count = sizeof often / sizeof often[0];
+    r = fake_request(&f, EL_API_Cut, 0, &ask);
+    fake_dispatch(&f, r);
+    fake_response(r, &answer);
+    assert_int_equal(answer.error, EL_KAFKA_KAFKA_STORAGE_ERROR);
+    fake_free(r);
+    f.topics[0].partition_count = 2;
+
     ask.topics = NULL;
     ask.topic_count = 0;
     ask.time_ns = f.wall_ns + 1;

@@ -169,9 +169,9 @@ TEST(create_topics, refuses_with_the_right_code)
     assert_int_equal(create_error(7, new_topic("__evlog_mine", 1, 1)), EL_KAFKA_INVALID_TOPIC_EXCEPTION);
     assert_int_equal(create_error(7, new_topic("t", 0, 1)), EL_KAFKA_INVALID_PARTITIONS);
     assert_int_equal(create_error(7, new_topic("t", -2, 1)), EL_KAFKA_INVALID_PARTITIONS);
-    assert_int_equal(create_error(3, new_topic("t", -1, 1)), EL_KAFKA_INVALID_PARTITIONS);
+    assert_int_equal(create_error(3, new_topic("t", -2, 1)), EL_KAFKA_INVALID_PARTITIONS);
     assert_int_equal(create_error(7, new_topic("t", 1, 0)), EL_KAFKA_INVALID_REPLICATION_FACTOR);
-    assert_int_equal(create_error(3, new_topic("t", 1, -1)), EL_KAFKA_INVALID_REPLICATION_FACTOR);
+    assert_int_equal(create_error(3, new_topic("t", 1, -2)), EL_KAFKA_INVALID_REPLICATION_FACTOR);
     struct el_msg_create_topics_config config = {el_slice_str("no.such.key"), el_slice_str("1")};
     struct el_msg_create_topics_topic topic = new_topic("t", 1, 1);
     topic.configs = &config;
@@ -183,6 +183,16 @@ TEST(create_topics, refuses_with_the_right_code)
     assert_int_equal(f.change_count, 0);
     f.change_error = EVLOG_ERR_TOPIC_EXISTS;
     assert_int_equal(create_error(7, new_topic("events", 1, 1)), EL_KAFKA_TOPIC_ALREADY_EXISTS);
+    fake_end(&f);
+}
+
+/* The protocol knows -1 from version 4 on; kafkajs sends it in 2 and 3. */
+TEST(create_topics, minus_one_is_the_default_in_every_version)
+{
+    begin();
+    for (int version = 2; version <= 7; version++) {
+        assert_int_equal(create_error(version, new_topic("t", -1, -1)), 0);
+    }
     fake_end(&f);
 }
 
@@ -220,6 +230,16 @@ TEST(create_topics, checks_assignments_by_hand)
     assert_int_equal(create_error(7, topic), EL_KAFKA_INVALID_REPLICA_ASSIGNMENT);
     list[0].partition_index = 0;
     assert_int_equal(create_error(7, topic), EL_KAFKA_INVALID_REPLICA_ASSIGNMENT);
+    struct el_msg_create_topics_assignment four[4]; /* 0 0 3 3 have the sum of 0 1 2 3 */
+    for (int i = 0; i < 4; i++) {
+        four[i] = (struct el_msg_create_topics_assignment){
+            .partition_index = i / 2 * 3, .broker_ids = &self, .broker_id_count = 1};
+    }
+    topic.assignments = four;
+    topic.assignment_count = 4;
+    assert_int_equal(create_error(7, topic), EL_KAFKA_INVALID_REPLICA_ASSIGNMENT);
+    topic.assignments = list;
+    topic.assignment_count = 2;
     list[0].partition_index = 1;
     assert_int_equal(create_error(7, topic), 0);
     assert_int_equal(f.changes[0]->partition_count, 2);
@@ -369,6 +389,19 @@ TEST(alter_configs, changes_topics_and_nothing_else)
     assert_int_equal(alter_error(2, "events", 0, "retention.ms", "5"), 0);
     assert_int_equal(f.change_count, 2);
     assert_int_equal(f.changes[1]->verb, TOPIC_ALTER);
+    fake_end(&f);
+}
+
+TEST(alter_configs, keeps_what_somebody_else_changed_at_the_same_time)
+{
+    begin();
+    f.rival_count = 1;
+    assert_int_equal(alter_error(2, "events", 0, "retention.ms", "5"), 0);
+    assert_int_equal(f.change_count, 2);
+    struct topic_config defaults;
+    topic_config_init(&defaults);
+    assert_int_equal(topic_config_int(&f.change_config, &defaults, TOPIC_RETENTION_MS), 5);
+    assert_int_equal(topic_config_int(&f.change_config, &defaults, TOPIC_SEGMENT_BYTES), 1048576);
     fake_end(&f);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a fetch answer's records must look like. Goal: nothing of a broken answer is read, a last batch that was cut short
- * is left for the next fetch. Method: a built batch, cut at every byte, with every byte of its checked part changed.
+ * What a fetch answer's records must look like. Goal: nothing of a broken answer is read, a last batch that was cut
+ * short is left for the next fetch. Method: a built batch, cut at every byte, with every byte of its checked part
+ * changed.
  */
 #include "../../../client/consumer_state.h"
 #include "../../lib/test.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * CloudEvents in JSON to a record and back to what the event says of itself. Goal: every byte of data survives, every
- * rule of the binding holds, and no bad line passes. Method: lines by hand, refusals first, every allocation failing once.
+ * rule of the binding holds, and no bad line passes. Method: lines by hand, refusals first, every allocation failing
+ * once.
  */
 #include "../../lib/test.h"
 
@@ -121,7 +122,8 @@ TEST(cloudevent, value_is_the_very_bytes_of_data)
 
 TEST(cloudevent, string_of_another_type_is_its_text)
 {
-    value_is(",\"datacontenttype\":\"text/plain\",\"data\":\"a\\n\\u00e4\\ud83d\\ude00\\\"\"", "a\n\xc3\xa4\xf0\x9f\x98\x80\"");
+    value_is(",\"datacontenttype\":\"text/plain\",\"data\":\"a\\n\\u00e4\\ud83d\\ude00\\\"\"",
+             "a\n\xc3\xa4\xf0\x9f\x98\x80\"");
     value_is(",\"datacontenttype\":\"text/plain\",\"data\":\"\"", "");
     value_is(",\"data\":\"x\",\"datacontenttype\":\"text/xml\"", "x");
     value_is(",\"datacontenttype\":\"text/xml\",\"data\":{\"a\":1}", "{\"a\":1}");
@@ -141,9 +143,9 @@ TEST(cloudevent, base64_is_decoded)
 TEST(cloudevent, attributes_become_headers_in_their_order)
 {
     struct evlog_cloudevent *event = parse(
-        " {\"specversion\":\"1.0\",\"id\":\"a\\u0062\",\"source\":\"/s\",\"type\":\"t\",\"subject\":\"orders/7\",\"data\":1,"
-        "\"time\":\"2020-01-01T01:00:00.5+01:00\",\"datacontenttype\":\"application/json\",\"n\":-12,\"flag\":true,"
-        "\"gone\":null,\"traceparent\":\"00-x\"} ");
+        " {\"specversion\":\"1.0\",\"id\":\"a\\u0062\",\"source\":\"/s\",\"type\":\"t\",\"subject\":\"orders/7\","
+        "\"data\":1,\"time\":\"2020-01-01T01:00:00.5+01:00\",\"datacontenttype\":\"application/json\",\"n\":-12,"
+        "\"flag\":true,\"gone\":null,\"traceparent\":\"00-x\"} ");
     const struct evlog_message *m = evlog_cloudevent_message(event);
     static const char *const expected[][2] = {
         {"ce_specversion", "1.0"}, {"ce_id", "ab"},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The fold and the digest of a replay. Goal: state, versions and digest are exactly what docs/semantics.md says, whatever
- * the number of partitions. Method: small histories by hand, digests computed by an independent program (given here as
- * numbers), the same history dealt out in two ways, and every allocation failing once.
+ * The fold and the digest of a replay. Goal: state, versions and digest are exactly what docs/semantics.md says,
+ * whatever the number of partitions. Method: small histories by hand, digests computed by an independent program
+ * (given here as numbers), the same history dealt out in two ways, and every allocation failing once.
  */
 #include "../../../client/replay_fold.h"
 #include "../../lib/test.h"

@@ -194,6 +194,39 @@ TEST(buddy, pages_of_a_large_freed_block_go_back)
     el_buddy_destroy(&buddy);
 }
 
+static size_t resident_pages(const uint8_t *from, size_t len)
+{
+    unsigned char resident[8 * MIB / 4096];
+    size_t count = 0;
+    assert_true(len <= 8 * MIB);
+    assert_int_equal(mincore((void *)(uintptr_t)from, len, resident), 0);
+    for (size_t i = 0; i < len / 4096; i++) {
+        count += resident[i] & 1;
+    }
+    return count;
+}
+
+/* A range of 64 MiB keeps the pages of 2 MiB, and gives the rest back; what it kept is used again. */
+TEST(buddy, a_little_of_what_was_freed_stays_warm)
+{
+    struct el_buddy buddy;
+    uint8_t *blocks[6];
+    assert_int_equal(el_buddy_init(&buddy, 64 * MIB, NULL), 0);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 6; i++) {
+            blocks[i] = el_buddy_alloc(&buddy, MIB);
+            assert_non_null(blocks[i]);
+            memset(blocks[i], 1, MIB);
+        }
+        for (int i = 0; i < 6; i++) {
+            el_buddy_free(&buddy, blocks[i]);
+        }
+        size_t pages = resident_pages(buddy.base, 8 * MIB);
+        assert_in_range(pages, 2 * MIB / 4096, 2 * MIB / 4096 + 16);
+    }
+    el_buddy_destroy(&buddy);
+}
+
 TEST(buddy, reserving_much_touches_little)
 {
     struct el_buddy buddy;

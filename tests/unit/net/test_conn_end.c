@@ -245,7 +245,7 @@ EACH_BACKEND_WITH(connection_over_the_limit_of_its_address_is_closed, three_of_o
 static void little_memory(struct net_config *config)
 {
     config->recv_bytes_max = 256u << 10;
-    config->frame_ns_max = 300000000;
+    config->frame_ns_max = 3000000000u;
 }
 
 EACH_BACKEND_WITH(frame_without_memory_waits_then_is_refused, little_memory)

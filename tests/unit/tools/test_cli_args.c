@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Options and words of the command line. Goal: every way to write an option means the same, and every mistake is refused
- * with exit code 2. Method: one command with an option of each kind; messages on stderr are not looked at here.
+ * Options and words of the command line. Goal: every way to write an option means the same, and every mistake is
+ * refused with exit code 2. Method: one command with an option of each kind; messages on stderr are not looked at here.
  */
 #include "../../../tools/evlog/cli.h"
 #include "../../lib/test.h"
@@ -56,7 +56,8 @@ static void done(struct given *g)
 TEST(cli_args, mistakes_are_usage_errors)
 {
     static const char *const lines[] = {
-        "--flagg", "--fla=", "--flag=yes", "-x", "-fx", "--number", "--number x", "--number 1x", "-n 99999999999999999999",
+        "--flagg", "--fla=", "--flag=yes", "-x", "-fx", "--number", "--number x", "--number 1x",
+        "-n 99999999999999999999",
         "--until someday", "--wait long", "-t", "a b c", "--",
     };
     struct given g;
@@ -71,7 +72,8 @@ TEST(cli_args, mistakes_are_usage_errors)
 TEST(cli_args, every_way_to_write_an_option)
 {
     static const char *const lines[] = {
-        "-f -t x -n 5 word", "word -ft x -n5", "--flag --text=x --number=5 word", "-fn 5 --text x word", "-n5 word -f -tx",
+        "-f -t x -n 5 word", "word -ft x -n5", "--flag --text=x --number=5 word", "-fn 5 --text x word",
+        "-n5 word -f -tx",
         "--text x --number 5 --flag -- word",
     };
     struct given g;

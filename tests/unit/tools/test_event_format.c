@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The language of -f. Goal: what one side prints the other reads, and a mistake in a format is told. Method: formats and
- * lines by hand.
+ * The language of -f. Goal: what one side prints the other reads, and a mistake in a format is told. Method: formats
+ * and lines by hand.
  */
 #include "../../../tools/evlog/event_format.h"
 #include "../../lib/test.h"

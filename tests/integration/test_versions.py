@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every version of every request that evlogd lists is answered, in the layout of that version, to the last byte."""
+import pytest
+
+import kafka_wire as wire
+from kafka_layouts import MESSAGES, ask
+from kafka_wire import batch
+
+FIRST_ANSWERED = {0: 3}  # Produce is listed from 0 for old clients' sake
+BY_ID = {0: 13, 1: 13, 3: 12, 20: 6}
+
+
+def listed(broker):
+    """[(key, version)] of Kafka's requests."""
+    with broker.connect() as conn:
+        answer = ask(conn, wire.API_VERSIONS, 3, {"ClientSoftwareName": "test", "ClientSoftwareVersion": "1"})
+    return [(api["ApiKey"], version) for api in answer["ApiKeys"] if api["ApiKey"] < 0x4000
+            for version in range(max(api["MinVersion"], FIRST_ANSWERED.get(api["ApiKey"], 0)), api["MaxVersion"] + 1)]
+
+
+def question(key, version, topic, topic_id, fresh):
+    """A sound request. fresh: the name of a topic that is made for this one."""
+    by_id = version >= BY_ID.get(key, 1 << 15)
+    named = {"Name": topic, "Topic": topic, "TopicName": topic, **({"TopicId": topic_id} if by_id else {})}
+    configs = [{"Name": "retention.ms", "Value": "60000", "ConfigOperation": 0}]
+    return {
+        0: {"Acks": -1, "TimeoutMs": 30000,
+            "TopicData": [{**named, "PartitionData": [{"Index": 0, "Records": batch([b"x"])}]}]},
+        1: {"ReplicaId": -1, "MaxBytes": 1 << 20, "SessionEpoch": -1, "IsolationLevel": 1, "RackId": "",
+            "Topics": [{**named, "Partitions": [{"CurrentLeaderEpoch": -1, "LastFetchedEpoch": -1,
+                                                 "PartitionMaxBytes": 1 << 20}]}]},
+        2: {"ReplicaId": -1, "TimeoutMs": 1000,
+            "Topics": [{**named, "Partitions": [{"CurrentLeaderEpoch": -1, "Timestamp": -1}]}]},
+        3: {"Topics": [{"Name": None, "TopicId": topic_id} if by_id else {"Name": topic}],
+            "IncludeTopicAuthorizedOperations": 1, "IncludeClusterAuthorizedOperations": 1},
+        10: {"Key": "group", "KeyType": 0, "CoordinatorKeys": ["group", "other"]},
+        18: {"ClientSoftwareName": "test", "ClientSoftwareVersion": "1", "NodeId": -1},
+        19: {"Topics": [{"Name": fresh, "NumPartitions": 1, "ReplicationFactor": 1, "Configs": configs}],
+             "timeoutMs": 1000},
+        20: {"Topics": [{"Name": fresh}], "TopicNames": [fresh], "TimeoutMs": 1000},
+        21: {"Topics": [{**named, "Partitions": [{"PartitionIndex": 0, "Offset": 0}]}], "TimeoutMs": 1000},
+        22: {"TransactionTimeoutMs": 60000, "ProducerId": -1, "ProducerEpoch": -1},
+        23: {"ReplicaId": -1, "Topics": [{**named, "Partitions": [{"CurrentLeaderEpoch": -1, "LeaderEpoch": 0}]}]},
+        32: {"Resources": [{"ResourceType": 2, "ResourceName": topic}, {"ResourceType": 4, "ResourceName": "1"}],
+             "IncludeSynonyms": 1, "IncludeDocumentation": 1},
+        37: {"Topics": [{"Name": fresh, "Count": 2}], "TimeoutMs": 1000},
+        44: {"Resources": [{"ResourceType": 2, "ResourceName": topic, "Configs": configs}]},
+        60: {"IncludeClusterAuthorizedOperations": 1, "EndpointType": 1},
+    }[key]
+
+
+def errors_in(value):
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name == "ErrorCode":
+                yield item
+            yield from errors_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from errors_in(item)
+
+
+def test_the_list_is_that_of_the_layouts(broker):
+    assert {key for key, _ in listed(broker)} == {key for key, _ in MESSAGES}
+
+
+def test_every_listed_version_is_answered(broker, topic):
+    with broker.connect() as conn:
+        assert conn.create_topic(topic)[0] == 0
+        topic_id = conn.topic_id(topic)
+        for key, version in listed(broker):
+            fresh = f"fresh-{key}-{version}"
+            if key in (20, 37):
+                assert conn.create_topic(fresh)[0] == 0
+            answer = ask(conn, key, version, question(key, version, topic, topic_id, fresh))
+            assert set(errors_in(answer)) <= {0}, (MESSAGES[key, "request"].name, version, answer)
+
+
+def test_every_listed_version_tells_unknown_topics(broker):
+    """Errors fit into the layout of each version, too."""
+    with broker.connect() as conn:
+        for key, version in listed(broker):
+            body = question(key, version, "no.such-topic", b"\7" * 16, "no.such-topic")
+            if key in (10, 18, 19, 22, 60) or (key == 3 and version < 4):
+                continue
+            answer = ask(conn, key, version, body)
+            wanted = wire.UNKNOWN_TOPIC_ID if version >= BY_ID.get(key, 1 << 15) and key != 20 \
+                else wire.UNKNOWN_TOPIC_OR_PARTITION
+            assert wanted in set(errors_in(answer)), (MESSAGES[key, "request"].name, version, answer)
+
+
+@pytest.mark.parametrize("session", [(0, -1), (0, 0), (9, 0), (9, -1)])
+def test_fetches_that_begin_or_end_a_session_are_answered_in_full(broker, topic, session):
+    with broker.connect() as conn:
+        assert conn.create_topic(topic)[0] == 0
+        assert conn.produce(topic, batch([b"x"]))[0] == 0
+        assert conn.fetch(topic, session=session)["records"]
+        assert conn.fetch(topic, session=(9, 1)) == {"error": wire.FETCH_SESSION_ID_NOT_FOUND}

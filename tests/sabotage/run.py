@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Proves the tests: each patch here breaks one promise of the store, and the layer that it names must notice.
+
+usage: run.py [--seeds N] [--out DIR] [--keep] [NAME...]
+
+A patch is a unified diff below two header lines, "Layer:" (one or more of LAYERS; every one must fail) and "Breaks:".
+The tree is copied, built once, and then for each patch: patched, built as far as needed, tested, patched back. A
+patch that does not apply or does not compile has failed: it proves nothing any more. Closes with "N passed, N failed";
+caught is passed.
+"""
+import argparse
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+FOLDERS = ["Makefile", "bench/bench.mk", "include", "client", "broker", "tests"]
+SEEDS_STEP = 20
+UNIT_TIME_MAX_S = 300
+SIM_TIME_MAX_S = 120    # of one step; a broken store may run in circles
+
+
+def run(command, cwd, timeout_s):
+    """(exit code, output); a command that does not end counts as failed."""
+    try:
+        done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        return 124, "did not end"
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+def why(output):
+    """The line that tells most of a failure."""
+    for pattern in (r"^  (?!again:)(\S.*)$", r"^\[  FAILED  \] (\S+)$", r"^(.*[Aa]ssert.*)$", r"^(in seed \d+)$"):
+        found = re.search(pattern, output, re.MULTILINE)
+        if found:
+            return found.group(1)[:110]
+    return (output.strip().splitlines() or ["no output"])[-1][:110]
+
+
+def layer_unit(tree, layer, args):
+    """Unit tests of a layer."""
+    code, output = run([f"{args.out}/bin/{layer}"], tree, UNIT_TIME_MAX_S)
+    return (why(output) if code != 124 else output) if code != 0 else None
+
+
+def layer_sim(tree, _, args):
+    """Seeds of the simulator, until one fails."""
+    for first in range(1, args.seeds + 1, SEEDS_STEP):
+        code, output = run([f"{args.out}/bin/evlog-sim", "--from", str(first), "--seeds", str(SEEDS_STEP)], tree,
+                           SIM_TIME_MAX_S)
+        if code != 0:
+            return f"by seed {first + SEEDS_STEP - 1}: {why(output)}"
+    return None
+
+
+LAYERS = {"unit_storage": layer_unit, "sim": layer_sim}
+PROGRAMS = {"unit_storage": "unit_storage", "sim": "evlog-sim"}
+
+
+def copy_tree(target):
+    for name in FOLDERS:
+        source = os.path.join(ROOT, name)
+        if os.path.isdir(source):
+            shutil.copytree(source, os.path.join(target, name), ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            os.makedirs(os.path.dirname(os.path.join(target, name)), exist_ok=True)
+            shutil.copy2(source, os.path.join(target, name))
+
+
+def build(tree, args, layers):
+    programs = [f"{args.out}/bin/{PROGRAMS[layer]}" for layer in layers]
+    return run(["make", "-j2", f"OUT={args.out}", *programs], tree, 1800)
+
+
+def apply(tree, patch, back=False):
+    command = ["patch", "-p1", "-s", "-f", "-i", patch] + (["-R"] if back else ["-F3"])
+    return run(command, tree, 60)
+
+
+def try_patch(tree, patch, args):
+    """(caught, text)"""
+    with open(patch, encoding="utf-8") as file:
+        text = file.read()
+    head = dict(re.findall(r"^(Layer|Breaks): (.+)$", text, re.MULTILINE))
+    layers = head.get("Layer", "").split()
+    if not layers or any(layer not in LAYERS for layer in layers) or "Breaks" not in head:
+        return False, "its header lines are not Layer: and Breaks:"
+    code, output = apply(tree, patch)
+    if code != 0:
+        return False, f"does not apply: {why(output)}"
+    try:
+        code, output = build(tree, args, layers)
+        if code != 0:
+            return False, f"does not compile: {why(output)}"
+        found = []
+        for layer in layers:
+            reason = LAYERS[layer](tree, layer, args)
+            if reason is None:
+                return False, f"SURVIVED {layer}: {head['Breaks']}"
+            found.append(f"{layer}: {reason}")
+        return True, "; ".join(found)
+    finally:
+        apply(tree, patch, back=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--seeds", type=int, default=400, help="simulator seeds that a patch may survive at most")
+    parser.add_argument("--out", help="build folder to use and keep; else a temporary one")
+    parser.add_argument("--keep", action="store_true", help="keep the copy of the tree")
+    parser.add_argument("names", nargs="*", help="patches, without .patch; all")
+    args = parser.parse_args()
+    patches = sorted(glob.glob(f"{HERE}/*.patch"))
+    if args.names:
+        patches = [p for p in patches if os.path.basename(p)[:-len(".patch")] in args.names]
+    if not patches:
+        sys.exit("sabotage: no such patch")
+    tree = tempfile.mkdtemp(prefix="evlog-sabotage-")
+    args.out = args.out or f"{tree}/build"
+    try:
+        copy_tree(tree)
+        code, output = build(tree, args, list(LAYERS))
+        if code != 0:
+            sys.exit(f"sabotage: the tree does not build:\n{output[-2000:]}")
+        failed = 0
+        for patch in patches:
+            began = time.monotonic()
+            caught, text = try_patch(tree, patch, args)
+            failed += not caught
+            name = os.path.basename(patch)[:-len(".patch")]
+            print(f"{'caught' if caught else 'FAILED'}  {name:28} {time.monotonic() - began:5.0f} s  {text}",
+                  flush=True)
+        print(f"{len(patches) - failed} passed, {failed} failed")
+        return 1 if failed else 0
+    finally:
+        if not args.keep:
+            shutil.rmtree(tree, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

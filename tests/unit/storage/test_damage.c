@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Goal: damaged bytes are refused or reported for their own range, and the older checkpoint serves when the newest does
+ * not. Method: a store that ran and stopped, one byte changed, and a start.
+ */
+#include "kit.h"
+#include <core/hash.h>
+#include <storage/node.h>
+
+#define BATCH_LEN 3000u
+
+/* One topic, 60 batches in sealed segments, then a tail; stopped well. */
+static void prepare(struct kit *k, uint64_t seed)
+{
+    kit_init(k, seed);
+    assert_int_equal(kit_open(k), 0);
+    kit_topic(k, 1, "segment.bytes=65536");
+    for (int i = 0; i < 6; i++) {
+        kit_append_many(k, 0, BATCH_LEN, 10);
+        assert_true(kit_checkpoint(k));
+    }
+    for (int i = 0; i < 100 && kit_shard(k)->jobs == 0; i++) {
+        kit_steps(k, 20); /* segments are sealed by a timer */
+    }
+    assert_true(kit_checkpoint(k));
+}
+
+/* How many of the offsets 0 .. 59 cannot be read; they must be one range, and the others right. */
+static uint32_t damaged_offsets(struct kit *k, int64_t *first)
+{
+    uint32_t damaged = 0;
+    *first = -1;
+    for (int64_t offset = 0; offset < 60; offset++) {
+        int64_t next = kit_read(k, 0, offset);
+        if (next == EVLOG_ERR_CORRUPT) {
+            *first = *first < 0 ? offset : *first;
+            assert_int_equal(offset, *first + damaged);
+            damaged++;
+        } else {
+            assert_int_equal(next, offset + 1);
+        }
+    }
+    return damaged;
+}
+
+static uint64_t chunk_pos(struct kit *k, const struct segment *seg)
+{
+    struct segment_read read = {.kind = SEEK_OFFSET, .value = seg->base_offset, .end_offset = INT64_MAX};
+    struct segment *s = (struct segment *)(uintptr_t)seg;
+    segment_read_begin(s, &read);
+    assert_int_equal(segment_read_run(kit_shard(k)->io->disk, &read), 0);
+    const struct segment_index *index = read.new_index != NULL ? read.new_index : read.index;
+    assert_true(segment_index_count(index) > 1);
+    uint64_t pos = segment_index_entries(index)[1].pos;
+    segment_read_end(s, &read);
+    return pos;
+}
+
+/* returns the position of the second chunk of the first segment, with the store stopped */
+static uint64_t prepare_sealed(struct kit *k)
+{
+    prepare(k, 21);
+    const struct partition *part = partition_find(kit_shard(k), &k->topic, 0);
+    const struct segment *seg = EL_CONTAINER(part->segments.next, struct segment, link);
+    assert_true(seg->sealed);
+    uint64_t pos = chunk_pos(k, seg);
+    kit_stop(k);
+    return pos;
+}
+
+TEST(damage, a_byte_of_a_batch_hides_that_batch_only)
+{
+    struct kit k;
+    int64_t first;
+    uint64_t pos = prepare_sealed(&k);
+    kit_flip(&k, "/00000001.seg", 0, pos + 2000);
+    assert_int_equal(kit_open(&k), 0);
+    assert_int_equal(damaged_offsets(&k, &first), 1);
+    assert_int_equal(kit_append(&k, 0, 10), 60); /* appends go on */
+    kit_stop(&k);
+    kit_free(&k);
+}
+
+TEST(damage, a_byte_of_a_chunk_header_hides_that_chunk_only)
+{
+    struct kit k;
+    int64_t first;
+    uint64_t pos = prepare_sealed(&k);
+    kit_flip(&k, "/00000001.seg", 0, pos + 50);
+    assert_int_equal(kit_open(&k), 0);
+    assert_in_range(damaged_offsets(&k, &first), 1, 6);
+    assert_true(first > 0);
+    kit_free(&k);
+}
+
+TEST(damage, a_byte_of_a_footer_hides_nothing)
+{
+    struct kit k;
+    int64_t first;
+    prepare(&k, 21);
+    const struct partition *part = partition_find(kit_shard(&k), &k.topic, 0);
+    uint64_t len = EL_CONTAINER(part->segments.next, struct segment, link)->len;
+    kit_stop(&k);
+    kit_flip(&k, "/00000001.seg", 0, len + 20);
+    assert_int_equal(kit_open(&k), 0);
+    assert_int_equal(damaged_offsets(&k, &first), 0);
+    kit_free(&k);
+}
+
+TEST(damage, a_segment_with_a_wrong_header_is_reported)
+{
+    struct kit k;
+    int64_t first;
+    prepare_sealed(&k);
+    kit_flip(&k, "/00000001.seg", 0, 33);
+    assert_int_equal(kit_open(&k), 0);
+    assert_in_range(damaged_offsets(&k, &first), 1, 59);
+    assert_int_equal(first, 0);
+    kit_free(&k);
+}
+
+TEST(damage, the_checkpoint_before_serves_when_the_newest_is_damaged)
+{
+    for (uint64_t pos = 16; pos < 400; pos += 61) {
+        struct kit k;
+        int64_t first;
+        prepare(&k, 22);
+        kit_append_many(&k, 0, 100, 1);
+        kit_stop(&k);
+        uint32_t count = kit_files(&k, "checkpoint/0000/");
+        assert_true(count > 1);
+        kit_flip(&k, "checkpoint/0000/", count - 1, pos % 200);
+        assert_int_equal(kit_open(&k), 0);
+        assert_int_equal(damaged_offsets(&k, &first), 0);
+        assert_int_equal(kit_read(&k, 0, 60), 61);
+        assert_int_equal(kit_append(&k, 0, 10), 61);
+        assert_true(kit_checkpoint(&k));
+        kit_crash(&k);
+        assert_int_equal(kit_open(&k), 0);
+        assert_int_equal(kit_read(&k, 0, 61), 62);
+        kit_free(&k);
+    }
+}
+
+/* Meanwhile the journal went on, into slots that were free. */
+TEST(damage, the_checkpoint_before_still_has_its_journal)
+{
+    struct kit k;
+    kit_init(&k, 27);
+    k.w.cfg.journal_slot_len = 64u << 10;
+    k.w.cfg.journal_ring_len = 20u * (64u << 10);
+    assert_int_equal(kit_open(&k), 0);
+    kit_topic(&k, 1, "");
+    for (int i = 0; i < 3; i++) {
+        kit_append_many(&k, 0, BATCH_LEN, 60);
+        assert_true(kit_checkpoint(&k));
+    }
+    uint64_t newest = kit_shard(&k)->checkpoint.sequence;
+    kit_append_many(&k, 0, BATCH_LEN, 80);
+    kit_steps(&k, 500);
+    assert_int_equal(kit_shard(&k)->checkpoint.sequence, newest);
+    kit_crash(&k);
+    kit_flip(&k, "checkpoint/0000/", kit_files(&k, "checkpoint/0000/") - 1, 60);
+    assert_int_equal(kit_open(&k), 0);
+    kit_read_all(&k, 0, 0, 260);
+    kit_free(&k);
+}
+
+TEST(damage, with_two_damaged_checkpoints_the_start_is_refused_and_changes_nothing)
+{
+    struct kit k;
+    prepare(&k, 23);
+    kit_stop(&k);
+    uint32_t count = kit_files(&k, "checkpoint/0000/");
+    kit_flip(&k, "checkpoint/0000/", count - 1, 60);
+    kit_flip(&k, "checkpoint/0000/", count - 2, 60);
+    assert_int_equal(kit_open(&k), EVLOG_ERR_CORRUPT);
+    sim_disk_process_exit(k.w.disk);
+    kit_flip(&k, "checkpoint/0000/", count - 1, 60);
+    kit_flip(&k, "checkpoint/0000/", count - 2, 60);
+    assert_int_equal(kit_open(&k), 0);
+    kit_read_all(&k, 0, 0, 60);
+    kit_free(&k);
+}
+
+static void node_refused(uint64_t pos, int code)
+{
+    struct kit k;
+    prepare(&k, 24);
+    kit_stop(&k);
+    kit_flip(&k, "node", 0, pos);
+    assert_int_equal(kit_open(&k), code);
+    sim_disk_process_exit(k.w.disk);
+    kit_flip(&k, "node", 0, pos);
+    assert_int_equal(kit_open(&k), 0);
+    kit_free(&k);
+}
+
+TEST(damage, a_damaged_node_file_is_refused)
+{
+    node_refused(3, EVLOG_ERR_CORRUPT);
+    node_refused(20, EVLOG_ERR_CORRUPT);
+    node_refused(125, EVLOG_ERR_CORRUPT);
+}
+
+static void node_rewrite(struct kit *k, uint32_t pos, uint32_t value, size_t len)
+{
+    struct disk *disk = sim_disk_as_disk(k->w.disk);
+    uint8_t p[NODE_FILE_LEN];
+    size_t done = 0;
+    int fd = -1;
+    assert_int_equal(disk_open(disk, "node", DISK_WRITE, &fd), 0);
+    assert_int_equal(disk_pread(disk, fd, p, sizeof(p), 0, &done), 0);
+    assert_int_equal(done, sizeof(p));
+    el_put_le32(p + pos, value);
+    el_put_le64(p + 120, el_xxh3(p, 120));
+    assert_int_equal(disk_truncate(disk, fd, 0), 0);
+    assert_int_equal(disk_pwrite(disk, fd, p, len, 0), 0);
+    assert_int_equal(disk_close(disk, fd), 0);
+}
+
+TEST(damage, a_node_file_of_a_newer_program_or_with_more_shards_or_cut_short_is_refused)
+{
+    struct kit k;
+    prepare(&k, 25);
+    kit_stop(&k);
+    node_rewrite(&k, 8, 2, NODE_FILE_LEN);
+    assert_int_equal(kit_open(&k), EVLOG_ERR_FORMAT);
+    sim_disk_process_exit(k.w.disk);
+    node_rewrite(&k, 8, 1, NODE_FILE_LEN);
+    node_rewrite(&k, 12, 3, NODE_FILE_LEN);
+    assert_int_equal(kit_open(&k), EVLOG_ERR_ARGUMENT);
+    sim_disk_process_exit(k.w.disk);
+    node_rewrite(&k, 12, 1, NODE_FILE_LEN - 1);
+    assert_int_equal(kit_open(&k), EVLOG_ERR_CORRUPT);
+    sim_disk_process_exit(k.w.disk);
+    kit_free(&k);
+}
+
+TEST(damage, a_journal_without_its_node_file_is_refused)
+{
+    struct kit k;
+    prepare(&k, 26);
+    kit_stop(&k);
+    assert_int_equal(disk_unlink(sim_disk_as_disk(k.w.disk), "node"), 0);
+    assert_int_equal(kit_open(&k), EVLOG_ERR_CORRUPT);
+    sim_disk_process_exit(k.w.disk);
+    kit_free(&k);
+}
