@@ -44,7 +44,7 @@ static void refuse_decode(struct api *api, struct request *request, int error)
 }
 
 /* Nothing may be left over behind a body, with one exception: librdkafka 2.16 asks for the metadata of all topics with
- * the three unused bytes of a placeholder behind it, and brokers that do not look are what it was tested with. */
+ * the three unused bytes of a null entry behind it, and brokers that do not look are what it was tested with. */
 static int decode(const struct el_api *known, struct request *request, void *message)
 {
     struct el_reader reader;

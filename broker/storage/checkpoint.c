@@ -689,8 +689,8 @@ static bool is_due(const struct store_shard *shard)
 {
     const struct journal *j = &shard->journal;
     return shard->checkpoint.wanted || journal_stale_slots(j, shard->checkpoint.cut) > j->slot_max / 2 ||
-           j->bytes_since_cut >= j->cfg.ring_len / 4 || journal_crowded(j) ||
-           !el_list_empty(&shard->held);
+           j->bytes_since_cut >= j->cfg.ring_len / 4 || journal_tight(j) ||
+           (!el_list_empty(&shard->held) && !journal_behind(j));
 }
 
 void checkpoint_tick(struct store_shard *shard, bool force)

@@ -62,7 +62,8 @@ static bool append_waits(const struct partition *part, const struct append_op *o
 
 static bool should_hold(const struct store_shard *shard)
 {
-    return journal_behind(&shard->journal) || journal_tight(&shard->journal) || shard->tail.bytes > 2 * shard->tail.bytes_max;
+    return journal_behind(&shard->journal) || journal_tight(&shard->journal) ||
+           shard->tail.bytes > 2 * shard->tail.bytes_max;
 }
 
 /* returns false when there is no room now */

@@ -7,12 +7,10 @@ Method: a small ext4 in a file is mounted; a ballast file takes the space away a
 reserve
 of evlogd is reached, and, with a reserve of 0, the kernel itself says that there is no space.
 """
-import contextlib
 import errno
 import os
 import random
 import shutil
-import subprocess
 
 import pytest
 
@@ -20,6 +18,7 @@ import kafka_wire as wire
 from campaign import Run
 from evlogd import Broker, backends, start_or_skip, wait_for
 from kafka_wire import batch
+from mount import MIB, mounted
 
 KILLS = int(os.environ.get("KILLS", "20"))
 SEED = int(os.environ.get("SEED", random.randrange(1 << 30)))
@@ -28,25 +27,6 @@ LARGE_IMAGE_MIB = 1024
 FILLING_ROUNDS = 3000
 STORAGE_ERROR = 56    # retriable: clients ask again
 TOPIC = "kept"
-MIB = 1 << 20
-
-
-@contextlib.contextmanager
-def mounted(folder, size_mib):
-    image, mount = folder / "image", folder / "mount"
-    mount.mkdir()
-    with open(image, "wb") as file:
-        file.truncate(size_mib * MIB)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True)
-    done = subprocess.run(["mount", "-o", "loop", str(image), str(mount)], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"mounting is not permitted here: {done.stderr.strip()}")
-    try:
-        yield mount
-    finally:
-        # What a process had asked of the kernel may keep files open for a moment after its end.
-        wait_for(lambda: subprocess.run(["umount", str(mount)], capture_output=True, check=False).returncode == 0,
-                 "umount")
 
 
 @pytest.fixture

@@ -91,7 +91,8 @@ class Verdict:
             if values is None:
                 assert name not in listed, f"topic {name} was deleted and is back"
                 continue
-            assert listed.get(name) == (0, 2, False), f"topic {name} was made and is now {listed.get(name)}"
+            wanted = (0, self.ledger.counts[name], False)
+            assert listed.get(name) == wanted, f"topic {name} was made as {wanted} and is now {listed.get(name)}"
             got = conn.fetch(name, partition=1)
             assert got["error"] == 0, f"topic {name}: error {got['error']}"
             found = [r[3] for data in wire.split(got["records"]) for r in wire.records_in(data)]

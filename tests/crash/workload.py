@@ -55,11 +55,12 @@ class Ledger:
         self.shown = {}     # (partition, base offset) -> crc of the batch that a reader got
         self.high = {}      # partition -> highest high watermark that a reader saw
         self.topics = {}    # name -> [values] of topics that an administrator made; None when deleted
+        self.counts = {}    # name -> partitions of them
         self.doubtful = set()    # names of such topics whose last change was not answered
         self.kept = {}      # offset -> number, acknowledged in the topic that forgets
         self.log_start = 0  # of that topic, as it was answered
         self.problems = []
-        self.tolerated = ()    # errors of appends that the test provokes
+        self.tolerated = ()    # errors that the test provokes
         self.budget = float("inf")    # acknowledgements up to which producers go on, so that reading keeps up
         self.changes_allowed = threading.Event()    # cleared while topics are compared with the ledger
         self.changes_allowed.set()
@@ -316,6 +317,9 @@ class Administrator(Client):
             topics[name] = None
             doubtful.discard(name)
             return
+        if kept and self.random.random() < 0.2:
+            self.grow(conn, self.random.choice(kept))
+            return
         gone = [name for name, values in topics.items() if values is None and name not in doubtful]
         name = self.random.choice(gone) if gone and self.random.random() < 0.3 else f"made-{self.count}"
         doubtful.add(name)
@@ -324,6 +328,7 @@ class Administrator(Client):
             return
         assert error == 0, f"making {name}: error {error} {text}"
         topics[name] = []
+        self.ledger.counts[name] = 2
         doubtful.discard(name)
         for number in range(self.random.randrange(4)):
             value = b"%s %d" % (name.encode(), number)
@@ -332,6 +337,19 @@ class Administrator(Client):
                 return
             assert (error, base) == (0, number), f"writing to {name}: error {error}, offset {base}"
             topics[name].append(value)
+
+
+    def grow(self, conn, name):
+        count = self.ledger.counts[name] + 1
+        self.ledger.doubtful.add(name)
+        error = conn.create_partitions(name, count)
+        if error in self.ledger.tolerated:
+            return
+        assert error == 0, f"growing {name} to {count}: error {error}"
+        self.ledger.counts[name] = count
+        self.ledger.doubtful.discard(name)
+        error, base, *_ = conn.produce(name, batch([b"grown"]), partition=count - 1)
+        assert (error, base) == (0, 0) or error in self.ledger.tolerated, f"writing to {name}: error {error}, offset {base}"
 
 
 class Forgetful(Client):
@@ -390,6 +408,9 @@ class Reader(Client):
 
     def read(self, conn, partition, position):
         got = conn.fetch(TOPIC, partition=partition, offset=position[partition], max_wait=2)
+        if got["error"] in self.ledger.tolerated:
+            self.stopping.wait(0.01)
+            return
         assert got["error"] == 0, f"partition {partition} offset {position[partition]}: error {got['error']}"
         before = self.ledger.high.get(partition, 0)
         assert got["high"] >= before, f"partition {partition}: high watermark {got['high']} after {before}"

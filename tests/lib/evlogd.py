@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -115,6 +116,13 @@ class Broker:
     def get(self, path):
         with urllib.request.urlopen(self.http + path, timeout=20) as answer:
             return answer.read().decode()
+
+    def health(self):
+        """(status, text) of /health/ready"""
+        try:
+            return 200, self.get("/health/ready")
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
 
     def metric(self, name, **labels):
         """Value of one sample of /metrics; 0 when it is not there."""

@@ -9,6 +9,7 @@ import struct
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
 API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, INIT_PRODUCER_ID = 18, 19, 20, 21, 22
+CREATE_PARTITIONS = 37
 
 NONE = 0
 OFFSET_OUT_OF_RANGE = 1
@@ -310,6 +311,17 @@ class Connection:
         reader.unpack("ii")
         assert reader.string() == name
         return reader.unpack("h")
+
+    def create_partitions(self, name, count):
+        """CreatePartitions 1. returns the error"""
+        body = struct.pack(">i", 1) + string(name) + struct.pack(">iiib", count, -1, 30000, 0)
+        reader = self.ask(CREATE_PARTITIONS, 1, body)
+        reader.unpack("ii")
+        assert reader.string() == name
+        error = reader.unpack("h")
+        reader.string()
+        reader.end()
+        return error
 
     def delete_records(self, name, offset, partition=0):
         """DeleteRecords 1. returns (error, new log start)"""

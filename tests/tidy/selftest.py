@@ -86,7 +86,7 @@ OBJECT_CASES = {
         ("lib/libel_client.a", "#include <stdlib.h>\nvoid *f(void) { return malloc(3); }\n", [],
          "void *el_malloc(int);\nvoid *f(void) { return el_malloc(3); }\n", []),
     ],
-    symbols.library_exports_only_evlog: [
+    symbols.exports_only_evlog: [
         ("lib/libevlog.so.1", "int el_hidden(void) { return 0; }\n", SHARED,
          "int evlog_open(void) { return 0; }\n", SHARED),
     ],
@@ -97,7 +97,7 @@ OBJECT_CASES = {
         ("bin/evlog", MAIN, ["-fPIE", "-pie", "-Wl,-z,relro,-z,now,-z,execstack"], MAIN, PIE),
         ("bin/evlog", MAIN, [*PIE, "-Wl,-rpath,/opt"], MAIN, PIE),
     ],
-    symbols.library_is_hardened: [
+    symbols.shared_object_is_hardened: [
         ("lib/libevlog.so.1", MAIN, ["-fPIC", "-shared", "-Wl,-z,execstack"], MAIN, SHARED),
     ],
 }

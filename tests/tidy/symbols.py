@@ -97,7 +97,7 @@ def everything_was_built(out):
             yield f"{out}/{name}: not built"
 
 
-def library_exports_only_evlog(out):
+def exports_only_evlog(out):
     path = os.path.join(out, "lib", "libevlog.so.1")
     if os.path.isfile(path):
         names = [line.split()[-1].split("@")[0] for line in tool("nm", "-D", "--defined-only", path).splitlines()]
@@ -133,14 +133,14 @@ def programs_are_hardened(out):
             yield from hardening_of(path, program=True)
 
 
-def library_is_hardened(out):
+def shared_object_is_hardened(out):
     path = os.path.join(out, "lib", "libevlog.so.1")
     if os.path.isfile(path):
         yield from hardening_of(path, program=False)
 
 
-CHECKS = (everything_was_built, kernel_only_through_io, heap_only_through_alloc, library_exports_only_evlog,
-          programs_are_hardened, library_is_hardened)
+CHECKS = (everything_was_built, kernel_only_through_io, heap_only_through_alloc, exports_only_evlog,
+          programs_are_hardened, shared_object_is_hardened)
 
 if __name__ == "__main__":
     run("symbols", CHECKS, sys.argv[1] if len(sys.argv) > 1 else "build")

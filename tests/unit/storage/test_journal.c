@@ -382,7 +382,7 @@ TEST(journal, with_one_slot_and_a_full_disk_it_goes_round_on_the_spot)
         finish_jobs(&f);
         complete(&f, 0, 0);
     }
-    assert_true(journal_crowded(&f.journal));
+    assert_true(journal_tight(&f.journal));
     add(&f, 1, 100000);
     journal_tick(&f.journal);
     assert_int_equal(under_way(&f, IO_WRITE_DURABLE), 0); /* no room, and none can be made */

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small ext4 of the test's own, in a file."""
+import contextlib
+import fcntl
+import os
+import struct
+import subprocess
+
+import pytest
+
+from evlogd import wait_for
+
+MIB = 1 << 20
+EXT4_IOC_SHUTDOWN = 0x8004587D
+SHUTDOWN_WITHOUT_LOG_FLUSH = 2
+
+
+def mount(image, point):
+    return subprocess.run(["mount", "-o", "loop", str(image), str(point)], capture_output=True, text=True, check=False)
+
+
+def unmount(point):
+    """What a process had asked of the kernel may keep files open for a moment after its end."""
+    wait_for(lambda: subprocess.run(["umount", str(point)], capture_output=True, check=False).returncode == 0, "umount")
+
+
+@contextlib.contextmanager
+def mounted(folder, size_mib):
+    """The mount point. Skips the test where mounting is not permitted."""
+    image, point = folder / "image", folder / "mount"
+    point.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(size_mib * MIB)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True)
+    done = mount(image, point)
+    if done.returncode != 0:
+        pytest.skip(f"mounting is not permitted here: {done.stderr.strip()}")
+    try:
+        yield point
+    finally:
+        if os.path.ismount(point):
+            unmount(point)
+
+
+def cut_power(point):
+    """From here on nothing reaches the device; what was not synced is lost with the next unmount."""
+    fd = os.open(point, os.O_RDONLY)
+    try:
+        fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", SHUTDOWN_WITHOUT_LOG_FLUSH))
+    finally:
+        os.close(fd)
+
+
+def power_on(folder):
+    done = mount(folder / "image", folder / "mount")
+    assert done.returncode == 0, done.stderr
