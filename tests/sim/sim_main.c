@@ -172,6 +172,29 @@ static void topic_grow(struct life *l, uint32_t index)
     }
 }
 
+/* Somebody asks for the beginning while it is being moved: what he is told stays true, even when the power goes now.
+ * returns false when it went */
+static bool trim_look(struct life *l, uint32_t index, int32_t partition)
+{
+    bool done = false;
+    struct lookup_op op = {.base = {.done = on_flag, .arg = &done},
+                           .topic_id = l->m.topics[index].id,
+                           .partition = partition,
+                           .timestamp = -2,
+                           .current_leader_epoch = -1};
+    store_lookup(store_shard_at(l->w.store, (uint32_t)world_below(&l->w, l->w.shard_count)), &op);
+    if (!world_wait(&l->w, &done)) {
+        return false;
+    }
+    if (op.base.error == 0) {
+        model_see_start(&l->m, index, partition, op.offset);
+    }
+    if (world_chance(&l->w, 50000)) {
+        sim_disk_crash_at(l->w.disk, 1 + world_below(&l->w, 3));
+    }
+    return true;
+}
+
 static void trim(struct life *l, uint32_t index)
 {
     struct model_topic *t = &l->m.topics[index];
@@ -190,6 +213,9 @@ static void trim(struct life *l, uint32_t index)
         .base = {.done = on_flag, .arg = &done}, .topic_id = t->id, .partition = partition, .offset = offset};
     p->log_start_max = EL_MAX(p->log_start_max, offset);
     store_trim(store_shard_at(l->w.store, (uint32_t)world_below(&l->w, l->w.shard_count)), &op);
+    if (!trim_look(l, index, partition)) {
+        return;
+    }
     if (world_wait(&l->w, &done) && op.base.error == 0) {
         p->log_start_min = EL_MAX(p->log_start_min, offset);
         if (op.log_start_offset < offset) {
