@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * struct disk over the real file system: every path is opened relative to a descriptor of the data directory, which is
- * opened first and so sees every later write-back error in syncfs(). No state but that descriptor: any thread.
+ * opened first and so sees every later write-back error in syncfs(). No state but that descriptor and whether its
+ * syncfs() has failed: any thread.
  *
  * Folders are made 0750, files 0640. Interrupted calls are repeated, short writes continued. A failed sync is never
  * repeated here or by callers: the kernel has marked the pages clean.
@@ -17,6 +18,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +36,8 @@ struct disk_posix {
     int root_fd;               /* the data directory */
     bool btrfs;                /* journal files are taken out of copy on write */
     atomic_flag told_buffered; /* the log line about O_DIRECT has been written */
+    pthread_mutex_t sync_all_lock;
+    int sync_all_code; /* of the first syncfs that failed, 0 none; under the lock */
 };
 
 static struct disk_posix *posix_of(struct disk *disk)
@@ -183,9 +187,16 @@ static int posix_sync(struct disk *disk, int fd)
     return outcome(fdatasync(fd));
 }
 
+/* The kernel tells an error of write-back once per descriptor, and all shards share this one: after the first error the
+ * answer stays the same, or the second shard would take lost bytes for durable ones. */
 static int posix_sync_all(struct disk *disk)
 {
-    return outcome(syncfs(posix_of(disk)->root_fd));
+    struct disk_posix *p = posix_of(disk);
+    pthread_mutex_lock(&p->sync_all_lock);
+    p->sync_all_code = p->sync_all_code != 0 ? p->sync_all_code : outcome(syncfs(p->root_fd));
+    int code = p->sync_all_code;
+    pthread_mutex_unlock(&p->sync_all_lock);
+    return code;
 }
 
 static int open_dir(struct disk *disk, const char *path)
@@ -402,6 +413,7 @@ int disk_posix_open(const char *root, struct disk **disk)
     }
     struct statfs st;
     p->btrfs = fstatfs(p->root_fd, &st) == 0 && st.f_type == BTRFS_SUPER_MAGIC;
+    pthread_mutex_init(&p->sync_all_lock, NULL);
     p->disk.ops = &posix_ops;
     *disk = &p->disk;
     return 0;
@@ -414,5 +426,6 @@ void disk_posix_close(struct disk *disk)
     }
     struct disk_posix *p = posix_of(disk);
     close(p->root_fd);
+    pthread_mutex_destroy(&p->sync_all_lock);
     el_free(p);
 }

@@ -415,7 +415,10 @@ static struct checkpoint_job *job_new(struct store_shard *shard)
 static void plan_retry(struct store_shard *shard, int code)
 {
     struct checkpoint *c = &shard->checkpoint;
-    el_log(EL_LOG_WARN, "storage", "shard %u: checkpoint put off: %s", shard->index, evlog_error_text(code));
+    if (c->put_off++ == 0) {
+        el_log(EL_LOG_WARN, "storage", "shard %u: checkpoint put off, tried again every second: %s", shard->index,
+               evlog_error_text(code));
+    }
     job_free(shard);
     c->state = CHECKPOINT_RETRY;
     c->retry_base = true;
@@ -538,7 +541,7 @@ static void sync_start(struct store_shard *shard)
     EL_LIST_EACH(n, &shard->unsynced) {
         struct segment *seg = EL_CONTAINER(n, struct segment, unsynced_link);
         seg->synced_since = true;
-        if (job->segment_count == SYNC_ONE_BY_ONE_MAX) {
+        if (job->segment_count == EL_MIN(shard->store->cfg.sync_files_max, SYNC_ONE_BY_ONE_MAX)) {
             job->sync_all = true;
             continue;
         }
@@ -649,6 +652,7 @@ static void rename_on_done(struct io_op *op)
         shard_fail(shard, "naming a checkpoint failed (%s)", evlog_error_text((int)op->result));
         return;
     }
+    c->put_off = 0;
     c->sequence = job->sequence;
     if (job->base) {
         c->previous_base = c->base_sequence;

@@ -47,6 +47,7 @@ struct checkpoint {
     bool wait_busy;
     bool waited;              /* the journal is durable up to the plan */
     bool wanted;              /* start as soon as possible */
+    uint32_t put_off;         /* so often since the last complete one */
     bool retry_base;          /* the next one must be a base */
     int64_t producer_counter; /* shard 0: ids up to here may have been handed out */
     struct io_op op;

@@ -96,10 +96,13 @@ static void prepare_on_done(struct io_op *op)
     struct journal *j = op->arg;
     j->prepare_busy = false;
     if (op->result == 0) {
+        j->prepare_tries = 0;
         slot_add(j);
     } else if (op->result == EVLOG_ERR_NO_SPACE || op->result == EVLOG_ERR_NO_FILES) {
-        el_log(EL_LOG_WARN, "storage", "shard %u: no room for another journal slot (%s); trying again", j->cfg.shard,
-               evlog_error_text((int)op->result));
+        if (j->prepare_tries++ == 0) {
+            el_log(EL_LOG_WARN, "storage", "shard %u: no room for another journal slot (%s); trying again every second",
+                   j->cfg.shard, evlog_error_text((int)op->result));
+        }
         io_timer_set(j->io, &j->prepare_timer, j->io->now_ns + PREPARE_RETRY_NS);
     } else {
         journal_stop(j, "preparing a journal slot", (int)op->result);

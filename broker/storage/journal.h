@@ -123,6 +123,7 @@ struct journal {
     bool prepare_busy;
     struct journal_prepare prepare;
     struct io_timer prepare_timer; /* retry after a full disk */
+    uint32_t prepare_tries;        /* that found no space, since one did */
     struct el_pool groups;         /* struct jgroup */
     uint64_t flush_ended_ns;       /* monotonic end of the last flush */
     uint32_t slot_max;             /* slots that cfg.ring_len allows */

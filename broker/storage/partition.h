@@ -134,7 +134,7 @@ int partition_note_epoch(struct partition *part, int32_t epoch, int64_t start_of
 /* Producer rules of docs/protocol.md on a batch that is about to be appended.
  * returns 0 new | EVLOG_ERR_EXISTS duplicate, *found set | EVLOG_ERR_PRODUCER_EPOCH | EVLOG_ERR_SEQUENCE */
 int producer_check(struct partition *part, const struct el_batch_info *info, const struct producer_batch **found);
-/* Make sure producer_note() cannot fail. returns 0 | EVLOG_ERR_NO_MEMORY */
+/* Make sure producer_note() cannot fail. returns 0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_FULL too many producers */
 int producer_reserve(struct partition *part, const struct el_batch_info *info);
 /* Remember a batch that was appended. Batches at or below what is remembered are left out (recovery reads twice). */
 void producer_note(struct partition *part, const struct el_batch_info *info, const struct producer_batch *batch);

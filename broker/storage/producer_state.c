@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Idempotent producers of a partition: docs/protocol.md, "Idempotent producers". State is kept with the partition,
- * saved in checkpoints as deltas and brought up to date by the journal behind them.
+ * saved in checkpoints as deltas and brought up to date by the journal behind them. It is forgotten a day after the
+ * producer's last batch, or earlier when more producers come than memory is meant for.
  */
 #include <storage/shard_state.h>
 
 #include <core/assert.h>
+
+#define MEMORY_SHARE 8u /* of a shard's memory at most an eighth, whatever the number of producers */
+#define PRODUCER_MEMORY_LEN (sizeof(struct producer) + 2 * sizeof(struct el_map_entry))
+#define EVICT_LOOKS 16u
 
 int producer_check(struct partition *part, const struct el_batch_info *info, const struct producer_batch **found)
 {
@@ -33,10 +38,39 @@ int producer_check(struct partition *part, const struct el_batch_info *info, con
     return info->base_sequence == expected ? 0 : EVLOG_ERR_SEQUENCE;
 }
 
+static void producer_remove(struct partition *part, struct producer *p)
+{
+    el_map_remove(&part->producers, &p->id, sizeof(p->id));
+    el_pool_put(&part->shard->producer_pool, p);
+}
+
+/* Forget about the longest silent producer of the partition: of a few, for there may be very many. */
+static bool producer_evict(struct partition *part)
+{
+    struct store_shard *shard = part->shard;
+    struct producer *oldest = NULL;
+    for (size_t i = 0; i < EVICT_LOOKS && i < part->producers.count; i++) {
+        struct producer *p = part->producers.entries[shard->evict_cursor++ % part->producers.count].value;
+        bool durable = p->batch_count == 0 ||
+                       p->batches[p->batch_count - 1].group_sequence <= shard->journal.durable_sequence;
+        if (durable && (oldest == NULL || p->last_append_ns < oldest->last_append_ns)) {
+            oldest = p;
+        }
+    }
+    if (oldest != NULL) {
+        producer_remove(part, oldest);
+    }
+    return oldest != NULL;
+}
+
 int producer_reserve(struct partition *part, const struct el_batch_info *info)
 {
     if (el_map_get(&part->producers, &info->producer_id, sizeof(info->producer_id)) != NULL) {
         return 0;
+    }
+    uint64_t memory_max = part->shard->buddy->len / MEMORY_SHARE;
+    if (part->shard->producer_pool.count >= memory_max / PRODUCER_MEMORY_LEN && !producer_evict(part)) {
+        return EVLOG_ERR_FULL; /* those of other partitions take it all; they expire */
     }
     struct producer *p = el_pool_get(&part->shard->producer_pool);
     if (p == NULL) {
@@ -70,12 +104,6 @@ void producer_note(struct partition *part, const struct el_batch_info *info, con
     p->batches[p->batch_count++] = *batch;
     p->last_append_ns = batch->append_time_ns;
     p->dirty = true;
-}
-
-static void producer_remove(struct partition *part, struct producer *p)
-{
-    el_map_remove(&part->producers, &p->id, sizeof(p->id));
-    el_pool_put(&part->shard->producer_pool, p);
 }
 
 void producer_expire(struct partition *part, uint64_t before_ns)

@@ -171,7 +171,10 @@ static void segment_on_done(struct io_op *io_op)
     shard->jobs--;
     part->pins++;
     segment_read_end(seg, &block->read);
-    if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX && !part->deleted) {
+    if (code == EVLOG_ERR_LIMIT && part->deleted) {
+        code = EVLOG_ERR_UNKNOWN_TOPIC; /* meanwhile */
+    }
+    if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX) {
         block_free(op);
         code = segment_start(part, seg, op, wanted_len, wanted_len);
         if (code == 0) {

@@ -38,6 +38,7 @@ struct store_shard {
     struct el_pool segment_pool;
     struct el_pool epoch_pool;
     struct el_pool producer_pool;
+    size_t evict_cursor; /* where the next producer to be forgotten is looked for */
     struct el_list dirty;    /* partitions whose state changed since the last checkpoint */
     struct el_list pending;  /* partitions with batches in no segment */
     struct el_list behind;   /* partitions with enough of them for a chunk */

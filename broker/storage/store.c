@@ -34,6 +34,7 @@ void store_config_init(struct store_config *cfg)
         .open_segments_max = 512,
         .chunk_len = 256u << 10,
         .carry_len = 16u << 10,
+        .sync_files_max = 64,
     };
     topic_config_init(&cfg->topic_defaults);
 }
@@ -389,6 +390,8 @@ const char *store_not_ready_reason(struct store *store)
         if (atomic_load(&store->shards[i].failed_flag)) {
             return store->shards[i].failed_reason;
         }
+    }
+    for (uint32_t i = 0; i < store->shard_count; i++) { /* a full disk on one shard must not hide another's failure */
         if (atomic_load(&store->shards[i].full_flag)) {
             return "the disk is full: appends are refused until space returns";
         }

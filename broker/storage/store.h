@@ -41,6 +41,7 @@ struct store_config {
     uint32_t retention_interval_ms;     /* how often retention is looked at */
     uint32_t open_segments_max;         /* segment files of a shard kept open */
     uint32_t chunk_len;                 /* pending bytes of a partition at which a chunk is written */
+    uint32_t sync_files_max;            /* segment files synced one by one at a checkpoint; more are synced by syncfs */
     uint32_t carry_len;                 /* a smaller remainder goes back to the journal at a checkpoint */
     struct topic_config topic_defaults; /* broker-wide defaults of topic settings */
 };

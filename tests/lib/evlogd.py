@@ -99,12 +99,11 @@ class Broker:
         return code
 
     def kill(self):
-        """As a crash does it: no warning, no answer, no flush. returns the exit code, for it may have ended before"""
+        """As a crash does it: no warning, no answer, no flush."""
         self.process.kill()
-        code = self.process.wait()
+        self.process.wait()
         self.process.stdout.close()
         self.process = None
-        return code
 
     @property
     def bootstrap(self):

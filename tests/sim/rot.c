@@ -46,7 +46,7 @@ struct rot rot_make(struct world *w, bool clean)
 {
     struct choice c = {.w = w, .clean = clean, .shard = (uint32_t)world_below(w, w->shard_count)};
     bool newest = world_chance(w, 300000);
-    sim_disk_each(w->disk, true, newest ? choose_checkpoint : choose_any, &c);
+    sim_disk_each(w->disk, false, newest ? choose_checkpoint : choose_any, &c);
     struct rot rot = {.bits = (uint8_t)(1u << world_below(w, 8))};
     if (c.path[0] == 0) {
         return rot;
@@ -57,7 +57,10 @@ struct rot rot_make(struct world *w, bool clean)
         rot.pos = rot.pos >= 8 && rot.pos < 12 ? 0 : rot.pos; /* not the format number: that is refused as too new */
         rot.harmless = c.checkpoints > 1 && w->rotten == 0;
     }
-    sim_disk_flip(w->disk, rot.path, rot.pos, rot.bits);
+    if (!sim_disk_flip(w->disk, rot.path, rot.pos, rot.bits)) {
+        rot.path[0] = 0;
+        return rot;
+    }
     w->rotten += !rot.harmless;
     return rot;
 }

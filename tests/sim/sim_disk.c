@@ -356,6 +356,10 @@ static int sim_sync(struct disk *disk, int fd)
         ops_clear(inode);
         return code;
     }
+    if (inode->write_error) {
+        inode->write_error = false;
+        return EVLOG_ERR_IO;
+    }
     bool full = d->faults.capacity > 0 && el_rng_chance(d->rng, d->faults.late_full);
     if (full || el_rng_chance(d->rng, d->faults.sync_error)) {
         ops_clear(inode); /* marked clean: a second sync succeeds, the disk keeps the old bytes */
@@ -372,8 +376,19 @@ static int sim_sync_all(struct disk *disk)
     if (code != 0) {
         return code;
     }
+    bool fail = el_rng_chance(d->rng, d->faults.sync_error);
     for (uint32_t i = 0; i < d->inode_count; i++) {
-        inode_sync(d->inodes[i]);
+        struct sim_inode *inode = d->inodes[i];
+        if (fail && inode->op_count > 0 && el_rng_chance(d->rng, 300000)) {
+            ops_clear(inode); /* marked clean; whoever has the file open is told at his next sync */
+            inode->write_error = true;
+        } else {
+            inode_sync(inode);
+        }
+    }
+    d->sync_all_failed = d->sync_all_failed || fail;
+    if (d->sync_all_failed) { /* the same for all shards, as disk_posix does it */
+        return EVLOG_ERR_IO;
     }
     for (uint32_t i = 0; i < d->dir_op_count; i++) {
         dir_op_apply(&d->durable, &d->dir_ops[i]);

@@ -48,8 +48,8 @@ void sim_disk_process_exit(struct sim_disk *disk);
 /* Call fn for every file, in byte order of the paths: those that would survive a power cut, or those that are seen. */
 void sim_disk_each(struct sim_disk *disk, bool durable, void (*fn)(void *arg, const char *path, uint64_t len),
                    void *arg);
-/* Rot: turn bits of one byte, in what is durable and in what a read sees. */
-void sim_disk_flip(struct sim_disk *disk, const char *path, uint64_t pos, uint8_t bits);
+/* Rot: turn bits of one byte, in what is durable and in what a read sees. returns false when it is not durable yet */
+bool sim_disk_flip(struct sim_disk *disk, const char *path, uint64_t pos, uint8_t bits);
 /* Descriptors that are open. */
 uint32_t sim_disk_open_count(const struct sim_disk *disk);
 /* Bytes of all files as a read sees them. */

@@ -27,6 +27,7 @@ struct sim_inode {
     uint64_t now_room, durable_room;
     struct sim_op *ops;
     uint32_t op_count, op_room;
+    bool write_error; /* a syncfs lost what was to be written: for the next sync to tell */
 };
 
 struct sim_name {
@@ -67,6 +68,7 @@ struct sim_disk {
     struct sim_write *flight;
     uint64_t calls, crash_at;
     uint32_t pause_ppm;
+    bool sync_all_failed;
     enum sim_call fail_call; /* the next one of this kind fails ... */
     int fail_code;           /* ... with this; 0 none */
     bool crashed;

@@ -81,6 +81,10 @@ int64_t sim_disk_write_end(struct sim_disk *d, struct sim_write *w)
 static void fds_clear(struct sim_disk *d)
 {
     memset(d->fds, 0, sizeof(d->fds));
+    d->sync_all_failed = false;
+    for (uint32_t i = 0; i < d->inode_count; i++) {
+        d->inodes[i]->write_error = false; /* who opens a file later is told nothing */
+    }
 }
 
 void sim_disk_process_exit(struct sim_disk *d)
@@ -189,16 +193,18 @@ void sim_disk_each(struct sim_disk *d, bool durable, void (*fn)(void *arg, const
     }
 }
 
-void sim_disk_flip(struct sim_disk *d, const char *path, uint64_t pos, uint8_t bits)
+bool sim_disk_flip(struct sim_disk *d, const char *path, uint64_t pos, uint8_t bits)
 {
     int i = name_find(&d->durable, path);
-    EL_ASSERT(i >= 0);
-    struct sim_inode *inode = d->durable.list[i].inode;
-    EL_ASSERT(pos < inode->durable_len);
+    struct sim_inode *inode = i < 0 ? NULL : d->durable.list[i].inode;
+    if (inode == NULL || pos >= inode->durable_len) {
+        return false;
+    }
     inode->durable[pos] ^= bits;
     if (pos < inode->now_len) {
         inode->now[pos] = inode->durable[pos];
     }
+    return true;
 }
 
 uint32_t sim_disk_open_count(const struct sim_disk *d)

@@ -45,6 +45,7 @@ void world_init(struct world *w, uint64_t seed, bool verbose)
     w->cfg.open_segments_max = (uint32_t)world_below(w, 6);
     w->cfg.chunk_len = (4u << 10) << 2 * world_below(w, 4);
     w->cfg.carry_len = world_chance(w, 500000) ? 16u << 10 : 512u << world_below(w, 5);
+    w->cfg.sync_files_max = world_chance(w, 700000) ? 64 : (uint32_t)world_below(w, 4);
     w->cfg.accept_clock = true;
     sim_disk_pauses(w->disk, world_chance(w, 300000) ? 0 : 50000 + (uint32_t)world_below(w, 400000));
 }

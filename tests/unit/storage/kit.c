@@ -32,6 +32,7 @@ void kit_init(struct kit *k, uint64_t seed)
     k->w.cfg.chunk_len = 4u << 10;
     k->w.cfg.carry_len = 512;
     k->w.cfg.open_segments_max = 4;
+    k->w.cfg.sync_files_max = 64;
 }
 
 int kit_open(struct kit *k)
@@ -132,7 +133,8 @@ static uint8_t value_byte(uint32_t n, uint32_t i)
     return (uint8_t)(n * 31 + i * 7 + (i >> 8));
 }
 
-static void batch_make(struct kit *k, struct append_op *op, int32_t partition, uint32_t value_len)
+static void batch_make_as(struct kit *k, struct append_op *op, int32_t partition, uint32_t value_len, int64_t producer,
+                          int32_t sequence)
 {
     struct el_batch_builder builder;
     struct el_slice batch;
@@ -146,7 +148,8 @@ static void batch_make(struct kit *k, struct append_op *op, int32_t partition, u
     el_batch_builder_init_fixed(&builder, out, value_len + 256);
     struct el_record_body body = {.value = el_slice_of(value, value_len)};
     assert_int_equal(el_batch_builder_add(&builder, 1000 + k->sent, &body), 0);
-    assert_int_equal(el_batch_builder_finish(&builder, EL_CODEC_NONE, NULL, &batch), 0);
+    struct el_batch_origin origin = {.producer_id = producer, .base_sequence = sequence};
+    assert_int_equal(el_batch_builder_finish(&builder, EL_CODEC_NONE, producer < 0 ? NULL : &origin, &batch), 0);
     free(value);
     op->topic_id = k->topic;
     op->partition = partition;
@@ -155,14 +158,25 @@ static void batch_make(struct kit *k, struct append_op *op, int32_t partition, u
     assert_int_equal(el_batch_check(out, batch.len, op->batch_len, NULL, 0, &op->info), 0);
 }
 
+static void batch_make(struct kit *k, struct append_op *op, int32_t partition, uint32_t value_len)
+{
+    batch_make_as(k, op, partition, value_len, -1, -1);
+}
+
 int64_t kit_append(struct kit *k, int32_t partition, uint32_t value_len)
+{
+    return kit_append_as(k, partition, value_len, -1, -1);
+}
+
+int64_t kit_append_as(struct kit *k, int32_t partition, uint32_t value_len, int64_t producer, int32_t sequence)
 {
     bool done = false;
     struct append_op op = {.base = {.done = on_flag, .arg = &done}};
-    batch_make(k, &op, partition, value_len);
+    batch_make_as(k, &op, partition, value_len, producer, sequence);
     store_append(kit_shard(k), &op);
     kit_wait(k, &done);
     free((void *)(uintptr_t)op.batch);
+    k->append_time_ns = op.append_time_ns;
     return op.base.error != 0 ? op.base.error : op.base_offset;
 }
 
@@ -275,5 +289,5 @@ void kit_flip(struct kit *k, const char *text, uint32_t n, uint64_t pos)
     struct find f = {.text = text, .n = n};
     sim_disk_each(k->w.disk, true, find_file, &f);
     assert_true(f.path[0] != 0);
-    sim_disk_flip(k->w.disk, f.path, pos, 1);
+    assert_true(sim_disk_flip(k->w.disk, f.path, pos, 1));
 }

@@ -13,7 +13,8 @@
 struct kit {
     struct world w;
     struct el_uuid topic;
-    uint32_t sent; /* batches so far: each has its number in it */
+    uint32_t sent;           /* batches so far: each has its number in it */
+    uint64_t append_time_ns; /* of the last kit_append() */
 };
 
 /* A machine that is off, with an empty disk and limits that a few batches reach. */
@@ -38,11 +39,12 @@ int kit_topic_change(struct kit *k, struct topic_op *op);
 int kit_topic_delete(struct kit *k);
 /* Append one batch with one record of value_len bytes. returns its offset | EVLOG_ERR_... */
 int64_t kit_append(struct kit *k, int32_t partition, uint32_t value_len);
+/* The same of an idempotent producer with epoch 0. */
+int64_t kit_append_as(struct kit *k, int32_t partition, uint32_t value_len, int64_t producer, int32_t sequence);
 /* So many batches at once, all answered with 0. */
 void kit_append_many(struct kit *k, int32_t partition, uint32_t value_len, uint32_t count);
 /* Read on from offset and check every byte. returns the offset at which reading ended | EVLOG_ERR_... when nothing
- * could
- * be read at offset */
+ * could be read at offset */
 int64_t kit_read(struct kit *k, int32_t partition, int64_t offset);
 /* Every offset from `from` to the end can be read and is right. */
 void kit_read_all(struct kit *k, int32_t partition, int64_t from, int64_t end);

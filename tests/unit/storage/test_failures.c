@@ -5,6 +5,7 @@
  */
 #include "kit.h"
 #include <stdio.h>
+#include <storage/upkeep.h>
 
 static bool is_stopped(struct kit *k)
 {
@@ -301,5 +302,53 @@ TEST(failures, a_catalogue_that_memory_cannot_hold_is_refused)
     assert_false(is_stopped(&k));
     kit_crash(&k);
     assert_int_equal(kit_open(&k), 0); /* what was taken fits again */
+    kit_free(&k);
+}
+
+static void on_end(struct store_op *op)
+{
+    bool *ended = op->arg;
+    *ended = true;
+}
+
+/* Its batch is longer than the first block that is read, so that it would be read once more. */
+TEST(failures, a_read_of_a_topic_that_is_deleted_meanwhile_says_so)
+{
+    struct kit k;
+    bool ended = false;
+    kit_init(&k, 60);
+    assert_int_equal(kit_open(&k), 0);
+    kit_topic(&k, 1, "");
+    assert_int_equal(kit_append(&k, 0, 50000), 0);
+    kit_stop(&k);
+    assert_int_equal(kit_open(&k), 0); /* with nothing of it in memory */
+    struct read_op op = {.base = {.done = on_end, .arg = &ended},
+                         .topic_id = k.topic,
+                         .max_bytes = 1,
+                         .at_least_one = true,
+                         .current_leader_epoch = -1,
+                         .last_fetched_epoch = -1};
+    store_read(kit_shard(&k), &op);
+    assert_false(ended); /* a job reads the segment */
+    partition_delete(partition_find(kit_shard(&k), &k.topic, 0));
+    for (int i = 0; i < 10000 && !ended; i++) {
+        kit_steps(&k, 1);
+    }
+    assert_true(ended);
+    assert_int_equal(op.base.error, EVLOG_ERR_UNKNOWN_TOPIC);
+    store_read_release(&op);
+    kit_free(&k);
+}
+
+TEST(failures, a_full_disk_on_one_shard_does_not_hide_another_that_stopped)
+{
+    struct kit k;
+    kit_init(&k, 12);
+    k.w.shard_count = k.w.cfg.shard_count = 2;
+    assert_int_equal(kit_open(&k), 0);
+    upkeep_set_full(kit_shard(&k), true);
+    assert_non_null(strstr(store_not_ready_reason(k.w.store), "full"));
+    shard_fail(store_shard_at(k.w.store, 1), "made to fail");
+    assert_string_equal(store_not_ready_reason(k.w.store), "made to fail");
     kit_free(&k);
 }

@@ -5,8 +5,8 @@
  */
 #include "../../sim/sim_disk.h"
 #include <core/rng.h>
-#include <storage/journal_recover.h>
 #include <stdio.h>
+#include <storage/journal_recover.h>
 #include <test.h>
 
 #define BLOCK EL_JOURNAL_ALIGN
@@ -184,8 +184,7 @@ TEST(journal_recover, bytes_of_a_client_prove_nothing)
     struct fixture f;
     set_up(&f);
     put(&f, 0, 0, own(11, 10));
-    struct el_group_header forged = {
-        .incarnation = FORGED, .sequence = 1000, .durable_through = 999, .boot = 1u << 30};
+    struct el_group_header forged = {.incarnation = FORGED, .sequence = 1000, .durable_through = 999, .boot = 1u << 30};
     put(&f, 0, 3, forged);
     forged.parent_incarnation = FORGED + 1;
     forged.parent_sequence = 500;
