@@ -62,7 +62,8 @@ static struct http *start(uint16_t *port)
     return http;
 }
 
-static int connect_to(uint16_t port)
+/* returns a socket, or -1 when nobody listens */
+static int try_connect(uint16_t port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct timeval deadline = {.tv_sec = DEADLINE_S};
@@ -70,7 +71,17 @@ static int connect_to(uint16_t port)
     assert_true(fd >= 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int connect_to(uint16_t port)
+{
+    int fd = try_connect(port);
+    assert_true(fd >= 0);
     return fd;
 }
 
@@ -169,25 +180,57 @@ TEST(http, a_body_is_read_and_refused)
     http_stop(http);
 }
 
+/* Begin a request whose headers are longer than the listener takes, and hang up. returns false when nobody listens */
+static bool ask_too_much(uint16_t port)
+{
+    enum { LONG_LEN = 200000 };
+    int fd = try_connect(port);
+    if (fd < 0) {
+        return false;
+    }
+    char *huge = malloc(LONG_LEN);
+    assert_non_null(huge);
+    memset(huge, 'a', LONG_LEN);
+    memcpy(huge, "GET /metrics HTTP/1.1\r\nX: ", 26);
+    (void)send(fd, huge, LONG_LEN, MSG_NOSIGNAL | MSG_DONTWAIT);
+    free(huge);
+    close(fd);
+    return true;
+}
+
 TEST(http, garbage_and_huge_headers_do_no_harm)
 {
-    if (getenv("EVLOG_TEST_HTTP_GARBAGE") == NULL) {
-        el_test_skip("libmicrohttpd 0.9.75 crashes in its own thread about once in sixty runs of this under load: "
-                     "keep --http on loopback; EVLOG_TEST_HTTP_GARBAGE=1 runs it");
-    }
     uint16_t port;
     struct http *http = start(&port);
-    size_t len = 200000;
-    char *huge = malloc(len);
-    assert_non_null(huge);
-    memset(huge, 'a', len);
-    memcpy(huge, "GET /metrics HTTP/1.1\r\nX: ", 26);
-    send_and_leave(port, huge, len);
-    free(huge);
+    assert_true(ask_too_much(port));
     send_and_leave(port, "\0\1\2\3\r\n\r\n", 8);
     send_and_leave(port, "GET\r\n\r\n", 7);
     send_and_leave(port, "GET /metrics HTTP/1.1\r\nHost: te", 32);
     assert_holds(ask_line(port, "GET /health/live"), " 200 ");
+    http_stop(http);
+}
+
+/* Ask until there is an answer: who comes while the listener is at its limit of connections is hung up on. */
+static void ask_until_answered(uint16_t port)
+{
+    for (int i = 0; i < 10000; i++) {
+        if (strstr(ask_line(port, "GET /health/live"), " 200 ") != NULL) {
+            return;
+        }
+    }
+    fail_msg("no answer");
+}
+
+/* libmicrohttpd 0.9.75 with epoll sleeps for ever once it is at its limit of connections, and follows a null pointer
+ * when it refuses a request while another thread stops it: half of the runs of this ended so. */
+TEST(http, a_stop_amid_more_clients_than_it_takes_does_no_harm)
+{
+    uint16_t port;
+    struct http *http = start(&port);
+    for (int i = 0; i < 500; i++) {
+        assert_true(ask_too_much(port));
+    }
+    ask_until_answered(port);
     http_stop(http);
 }
 
