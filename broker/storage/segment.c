@@ -30,7 +30,6 @@
 #define RETRY_NS 1000000000u
 #define MKDIR_TRIES 16
 #define CLOSE_LOOKS_MAX 16u /* descriptors looked at in one tick */
-#define SEAL_BUF_LEN (256u << 10)
 
 void segment_topic_path(char *path, size_t len, const struct el_uuid *topic_id)
 {
@@ -187,8 +186,8 @@ struct chunk_job {
     int64_t end_offset;
     struct batch_entry *first; /* entries of the chunk are consecutive from here */
     uint32_t count;
-    int fd;    /* in: open or -1; out */
-    bool trim; /* cut the file to pos first */
+    int fd;     /* in: open or -1; out */
+    bool trim;  /* cut the file to pos first */
     bool waits; /* for space; counted in shard->chunks_waiting */
     bool make_dirs;
     uint64_t allocate_from; /* reserve [from, to) first, when to > from */
@@ -533,49 +532,21 @@ struct seal_job {
     struct segment_read read;
 };
 
-/* SHA-256 of the file below its footer. */
-static int seal_hash(struct disk *disk, int fd, uint64_t len, uint8_t digest[32])
-{
-    uint8_t *buf = el_malloc(SEAL_BUF_LEN);
-    if (buf == NULL) {
-        return EVLOG_ERR_NO_MEMORY;
-    }
-    struct el_sha256 sha;
-    el_sha256_begin(&sha);
-    int code = 0;
-    for (uint64_t pos = 0; pos < len && code == 0;) {
-        size_t done = 0;
-        code = disk_pread(disk, fd, buf, (size_t)EL_MIN((uint64_t)SEAL_BUF_LEN, len - pos), pos, &done);
-        if (code == 0 && done == 0) {
-            code = EVLOG_ERR_CORRUPT;
-        }
-        el_sha256_add(&sha, buf, done);
-        pos += done;
-    }
-    el_sha256_end(&sha, digest);
-    el_free(buf);
-    return code;
-}
-
 static int64_t seal_run(struct disk *disk, void *arg)
 {
     struct seal_job *job = arg;
     struct segment_read *read = &job->read;
-    uint8_t digest[32];
     int code = segment_read_run(disk, read); /* builds the whole index */
-    if (code == 0) {
-        code = seal_hash(disk, read->fd, read->written_len, digest);
-    }
     if (code != 0) {
         return code;
     }
     const struct segment_index *index = read->new_index != NULL ? read->new_index : read->index;
-    size_t footer_len = el_footer_len(segment_index_count(index));
+    size_t footer_len = el_footer_len(segment_index_count(index), false);
     uint8_t *footer = el_malloc(footer_len);
     if (footer == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
-    el_footer_put(footer, read->written_len, segment_index_entries(index), segment_index_count(index), digest);
+    el_footer_put(footer, read->written_len, segment_index_entries(index), segment_index_count(index), NULL);
     code = disk_pwrite(disk, read->fd, footer, footer_len, read->written_len);
     if (code == 0) {
         code = disk_truncate(disk, read->fd, read->written_len + footer_len);

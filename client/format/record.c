@@ -18,7 +18,7 @@
  *   2. the fields are read; the headers are walked once and must end exactly where the record does;
  *   3. the section's reader moves behind the record.
  * Every refusal is EVLOG_ERR_INVALID_RECORD. The decoder is the broker's cost per record on produce, so it has its own
- * varints: nearly all of them are one byte long.
+ * varints: nearly all of them are one or two bytes long.
  */
 #include <format/record.h>
 
@@ -29,15 +29,10 @@
 
 EL_STATIC_ASSERT(EL_RECORD_LEN_MIN == 7, "seven fields of at least one byte");
 
-/* Zig-zag varint of at most 5 bytes and 32 bits. */
-static inline bool get_varint(const uint8_t **pos, const uint8_t *end, int32_t *value)
+/* Zig-zag varint of at most 5 bytes and 32 bits: longer than two. */
+static bool get_long_varint(const uint8_t **pos, const uint8_t *end, int32_t *value)
 {
     const uint8_t *p = *pos;
-    if (p != end && *p < 0x80) {
-        *value = (*p >> 1) ^ -(*p & 1);
-        *pos = p + 1;
-        return true;
-    }
     uint32_t raw = 0;
     for (unsigned shift = 0; shift < 35; shift += 7) {
         if (p == end) {
@@ -55,6 +50,23 @@ static inline bool get_varint(const uint8_t **pos, const uint8_t *end, int32_t *
         }
     }
     return false;
+}
+
+static inline bool get_varint(const uint8_t **pos, const uint8_t *end, int32_t *value)
+{
+    const uint8_t *p = *pos;
+    if (p != end && p[0] < 0x80) {
+        *value = (p[0] >> 1) ^ -(p[0] & 1);
+        *pos = p + 1;
+        return true;
+    }
+    if (end - p >= 2 && p[1] < 0x80) {
+        int32_t raw = (p[0] & 0x7f) | p[1] << 7;
+        *value = (raw >> 1) ^ -(raw & 1);
+        *pos = p + 2;
+        return true;
+    }
+    return get_long_varint(pos, end, value);
 }
 
 /* Zig-zag varint of at most 10 bytes and 64 bits. */

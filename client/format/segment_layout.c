@@ -13,6 +13,7 @@
 #define TRAILER_MAGIC "EVLOGEND"
 #define FOOTER_HEAD_LEN 16u
 #define SECTION_HEAD_LEN 16u
+#define SHA256_LEN 32u
 
 EL_STATIC_ASSERT(EL_CHUNK_DATA_MAX >= EL_BATCH_LEN_MAX, "the largest batch fits into a chunk");
 
@@ -139,10 +140,10 @@ int el_chunk_check(const uint8_t *p, const struct el_chunk_header *h)
     return data_len == h->data_len ? 0 : EVLOG_ERR_CORRUPT;
 }
 
-size_t el_footer_len(size_t index_count)
+size_t el_footer_len(size_t index_count, bool with_sha256)
 {
-    return FOOTER_HEAD_LEN + SECTION_HEAD_LEN + index_count * EL_INDEX_ENTRY_LEN + SECTION_HEAD_LEN + 32 +
-           EL_SEGMENT_TRAILER_LEN;
+    return FOOTER_HEAD_LEN + SECTION_HEAD_LEN + index_count * EL_INDEX_ENTRY_LEN +
+           (with_sha256 ? SECTION_HEAD_LEN + SHA256_LEN : 0) + EL_SEGMENT_TRAILER_LEN;
 }
 
 static uint8_t *section_head_put(uint8_t *p, uint32_t tag, uint64_t len)
@@ -154,11 +155,11 @@ static uint8_t *section_head_put(uint8_t *p, uint32_t tag, uint64_t len)
 }
 
 void el_footer_put(uint8_t *p, uint64_t pos, const struct el_index_entry *index, size_t index_count,
-                   const uint8_t sha256[32])
+                   const uint8_t *sha256)
 {
     uint8_t *start = p;
     memcpy(p, FOOTER_MAGIC, 8);
-    el_put_le32(p + 8, 2);
+    el_put_le32(p + 8, sha256 == NULL ? 1 : 2);
     el_put_le32(p + 12, 0);
     p = section_head_put(p + FOOTER_HEAD_LEN, EL_FOOTER_INDEX_TAG, index_count * EL_INDEX_ENTRY_LEN);
     for (size_t i = 0; i < index_count; i++, p += EL_INDEX_ENTRY_LEN) {
@@ -168,15 +169,17 @@ void el_footer_put(uint8_t *p, uint64_t pos, const struct el_index_entry *index,
         el_put_le64(p + 24, index[i].append_time_ns);
         el_put_le64(p + 32, index[i].len);
     }
-    p = section_head_put(p, EL_FOOTER_SHA256_TAG, 32);
-    memcpy(p, sha256, 32);
-    p += 32;
+    if (sha256 != NULL) {
+        p = section_head_put(p, EL_FOOTER_SHA256_TAG, SHA256_LEN);
+        memcpy(p, sha256, SHA256_LEN);
+        p += SHA256_LEN;
+    }
     size_t len = (size_t)(p - start);
     el_put_le64(p, pos);
     el_put_le64(p + 8, len);
     el_put_le64(p + 16, el_xxh3(start, len));
     memcpy(p + 24, TRAILER_MAGIC, 8);
-    EL_ASSERT(len + EL_SEGMENT_TRAILER_LEN == el_footer_len(index_count));
+    EL_ASSERT(len + EL_SEGMENT_TRAILER_LEN == el_footer_len(index_count, sha256 != NULL));
 }
 
 int el_trailer_get(const uint8_t *p, uint64_t file_len, uint64_t *footer_pos, uint64_t *footer_len, uint64_t *checksum)

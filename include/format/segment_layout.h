@@ -28,6 +28,7 @@
 
 #include <core/bytes.h>
 #include <core/limits.h>
+#include <stdbool.h>
 
 #define EL_SEGMENT_FORMAT 1
 #define EL_SEGMENT_HEADER_LEN 128u
@@ -53,10 +54,10 @@ struct el_segment_header {
 struct el_chunk_header {
     struct el_uuid topic_id;
     int32_t partition;
-    uint32_t count;      /* batches */
+    uint32_t count; /* batches */
     uint64_t segment_id;
-    uint64_t pos;        /* of this header in the file */
-    uint32_t data_len;   /* bytes of all batches */
+    uint64_t pos;      /* of this header in the file */
+    uint32_t data_len; /* bytes of all batches */
 };
 
 struct el_chunk_entry {
@@ -65,18 +66,18 @@ struct el_chunk_entry {
     int32_t leader_epoch;
     uint32_t len;
     uint8_t salt[16];
-    uint64_t checksum;         /* XXH3-64 of the stored batch */
-    int64_t max_timestamp_ms;  /* of the batch's records */
+    uint64_t checksum;        /* XXH3-64 of the stored batch */
+    int64_t max_timestamp_ms; /* of the batch's records */
     uint32_t last_offset_delta;
 };
 
 /* One per chunk, in memory and in the footer (40 bytes: the five fields in order, 8 bytes each). */
 struct el_index_entry {
-    int64_t base_offset;       /* first offset of the chunk */
-    uint64_t pos;              /* of the chunk header */
-    int64_t max_timestamp_ms;  /* greatest event time from the segment's start through this chunk */
-    uint64_t append_time_ns;   /* of the chunk's first batch */
-    uint64_t len;              /* bytes of the chunk */
+    int64_t base_offset;      /* first offset of the chunk */
+    uint64_t pos;             /* of the chunk header */
+    int64_t max_timestamp_ms; /* greatest event time from the segment's start through this chunk */
+    uint64_t append_time_ns;  /* of the chunk's first batch */
+    uint64_t len;             /* bytes of the chunk */
 };
 
 /* Bytes of a chunk. */
@@ -98,10 +99,11 @@ int el_chunk_header_get(const uint8_t *p, struct el_chunk_header *h);
 int el_chunk_check(const uint8_t *p, const struct el_chunk_header *h);
 
 /* Bytes that the footer (with trailer) takes for count index entries. */
-size_t el_footer_len(size_t index_count);
-/* Write footer and trailer at file position pos; p[el_footer_len(index_count)]. */
+size_t el_footer_len(size_t index_count, bool with_sha256);
+/* Write footer and trailer at file position pos; p[el_footer_len()]. sha256[32] of the bytes before pos, or NULL: no
+ * such section. */
 void el_footer_put(uint8_t *p, uint64_t pos, const struct el_index_entry *index, size_t index_count,
-                   const uint8_t sha256[32]);
+                   const uint8_t *sha256);
 /* Position and length of the footer from the last EL_SEGMENT_TRAILER_LEN bytes of a file of file_len bytes.
  * returns 0 | EVLOG_ERR_CORRUPT */
 int el_trailer_get(const uint8_t *p, uint64_t file_len, uint64_t *footer_pos, uint64_t *footer_len, uint64_t *checksum);

@@ -438,7 +438,7 @@ static size_t segment_seal(struct segment_file *s)
     el_sha256_add(&sha, s->bytes, s->len);
     el_sha256_end(&sha, digest);
     el_footer_put(s->bytes + s->len, s->len, s->index, s->index_count, digest);
-    return s->len + el_footer_len(s->index_count);
+    return s->len + el_footer_len(s->index_count, true);
 }
 
 static void segments_make(struct segment_file *sealed, struct segment_file *active)

@@ -301,7 +301,7 @@ static size_t footer_make(uint8_t *buf)
 {
     memset(buf, 0xee, 512);
     el_footer_put(buf, FOOTER_POS, chunk_index, INDEX_COUNT, digest);
-    return el_footer_len(INDEX_COUNT);
+    return el_footer_len(INDEX_COUNT, true);
 }
 
 /* Find a section as a reader of a file does, from the file's last bytes on. */
