@@ -68,8 +68,8 @@ static int open_retry(int root_fd, const char *path, int flags)
 static void log_buffered(struct disk_posix *p, const char *path)
 {
     if (!atomic_flag_test_and_set(&p->told_buffered)) {
-        el_log(EL_LOG_WARN, "io",
-               "the file system refuses O_DIRECT for %s: the journal is written through the page cache", path);
+        el_log(EL_LOG_WARN, "io", "the file system refuses O_DIRECT for %s: it is written through the page cache",
+               path);
     }
 }
 

@@ -5,7 +5,8 @@
  *   1. segment_write_chunk() takes durable pending batches, gives them a place in the active segment (rolling it when
  *      it is full) and queues a job; positions are final from here on
  *   2. the job, on the disk thread, creates folders and file when needed, cuts the file to its known length on its
- *      first write after a start, reserves blocks in growing steps, and writes header, table and batches
+ *      first write after a start, reserves blocks in growing steps, gathers header, table and batches in an aligned
+ *      buffer and writes them past the page cache (decision 0008)
  *   3. its completion makes the bytes readable and the entries evictable; durable they become at the next checkpoint
  *   4. a rolled segment gets its footer from a job on the compute pool
  *
@@ -25,6 +26,7 @@
 #define CHUNK_LEN_FACTOR                                                                                               \
     4u /* a chunk has at most so often the bytes at which one is written, unless a batch is longer */
 #define CHUNK_BATCHES_MAX 4096u
+#define CHUNK_BUF_LEN_MIN (64u << 10)
 #define ALLOCATE_STEP_MIN (64u << 10)
 #define ALLOCATE_STEP_MAX (64u << 20)
 #define RETRY_NS 1000000000u
@@ -53,6 +55,13 @@ void segment_path(char *path, size_t len, const struct el_uuid *topic_id, int32_
 }
 
 /* --- objects ------------------------------------------------------------------------------------------------------ */
+
+int segment_writer_init(struct store_shard *shard)
+{
+    shard->chunk_buf_len = EL_MAX((size_t)shard->store->cfg.chunk_len * CHUNK_LEN_FACTOR, (size_t)CHUNK_BUF_LEN_MIN);
+    shard->chunk_buf = el_buddy_alloc(shard->buddy, shard->chunk_buf_len);
+    return shard->chunk_buf == NULL ? EVLOG_ERR_NO_MEMORY : 0;
+}
 
 struct segment *segment_create(struct partition *part, uint64_t id, int64_t base_offset)
 {
@@ -199,6 +208,8 @@ struct chunk_job {
     int iov_count;
     struct iovec *iov; /* behind the struct */
     uint8_t *table;    /* chunk header and table, behind iov */
+    uint8_t *buf;      /* the shard's: jobs on its disk thread run one after the other */
+    size_t buf_len;
 };
 
 static int chunk_open(struct disk *disk, struct chunk_job *job)
@@ -217,6 +228,51 @@ static int chunk_open(struct disk *disk, struct chunk_job *job)
     return code != 0 ? code : disk_open(disk, job->path, DISK_WRITE | DISK_CREATE, &job->fd);
 }
 
+/* Gather the chunk and write it in pieces as long as the shard's buffer, the last one padded with zeros. */
+static int chunk_write(struct disk *disk, const struct chunk_job *job, int fd)
+{
+    uint64_t pos = job->pos;
+    size_t filled = 0;
+    int code = 0;
+    for (int i = 0; i < job->iov_count; i++) {
+        const uint8_t *data = job->iov[i].iov_base;
+        size_t left = job->iov[i].iov_len;
+        while (left > 0 && code == 0) {
+            size_t part = EL_MIN(left, job->buf_len - filled);
+            memcpy(job->buf + filled, data, part);
+            filled += part;
+            data += part;
+            left -= part;
+            if (filled == job->buf_len) {
+                code = disk_pwrite(disk, fd, job->buf, filled, pos);
+                pos += filled;
+                filled = 0;
+            }
+        }
+    }
+    if (filled > 0 && code == 0) {
+        size_t padded = EL_ALIGN_UP(filled, (size_t)EL_SEGMENT_ALIGN);
+        memset(job->buf + filled, 0, padded - filled);
+        code = disk_pwrite(disk, fd, job->buf, padded, pos);
+        pos += padded;
+    }
+    EL_ASSERT(code != 0 || pos == job->pos + job->len);
+    return code;
+}
+
+/* Through a descriptor of its own, for readers and the seal go through the page cache. Nothing that it could be told of
+ * later is lost when it is closed: what it wrote is with the device, and the sync goes through job->fd. */
+static int chunk_write_direct(struct disk *disk, const struct chunk_job *job)
+{
+    int fd = -1;
+    int code = disk_open(disk, job->path, DISK_WRITE | DISK_DIRECT, &fd);
+    if (code == 0) {
+        code = chunk_write(disk, job, fd);
+        disk_close(disk, fd);
+    }
+    return code;
+}
+
 static int64_t chunk_run(struct disk *disk, void *arg)
 {
     struct chunk_job *job = arg;
@@ -227,7 +283,7 @@ static int64_t chunk_run(struct disk *disk, void *arg)
     if (code == 0 && job->allocate_to > job->allocate_from) {
         code = disk_allocate(disk, job->fd, job->allocate_from, job->allocate_to - job->allocate_from);
     }
-    return code != 0 ? code : disk_pwritev(disk, job->fd, job->iov, job->iov_count, job->pos);
+    return code != 0 ? code : chunk_write_direct(disk, job);
 }
 
 static void chunk_start(struct chunk_job *job);
@@ -335,6 +391,8 @@ static void chunk_start(struct chunk_job *job)
                                (uint64_t)ALLOCATE_STEP_MAX);
         job->allocate_to = EL_ALIGN_UP(EL_MAX(job->allocate_to, seg->allocated_len + step), EL_JOURNAL_ALIGN);
     }
+    job->buf = shard->chunk_buf;
+    job->buf_len = shard->chunk_buf_len;
     job->op.done = chunk_on_done;
     io_job(shard->io, &job->op, IO_JOB_DISK, chunk_run, job);
 }
@@ -488,9 +546,8 @@ int segment_write_chunk(struct partition *part, uint64_t through)
     if (plan.count == 0 || shard->failed) {
         return 0;
     }
-    uint64_t len = el_chunk_len(plan.count, plan.data_len);
     struct chunk_job *job = chunk_job_new(shard, plan.count);
-    struct segment *seg = job == NULL ? NULL : segment_for(part, len);
+    struct segment *seg = job == NULL ? NULL : segment_for(part, el_chunk_len(plan.count, plan.data_len));
     if (seg == NULL) {
         el_buddy_free(shard->buddy, job);
         return EVLOG_ERR_NO_MEMORY;
@@ -500,7 +557,7 @@ int segment_write_chunk(struct partition *part, uint64_t through)
     job->seg = seg;
     job->plan = shard->checkpoint.plan;
     job->pos = seg->len;
-    job->len = len + (new_file ? EL_SEGMENT_HEADER_LEN : 0);
+    job->len = el_chunk_end(seg->len + (new_file ? EL_SEGMENT_HEADER_LEN : 0), plan.count, plan.data_len) - seg->len;
     job->end_offset = plan.end_offset;
     job->first = plan.first;
     job->count = plan.count;

@@ -57,6 +57,8 @@ void segment_dir_path(char *path, size_t len, const struct el_uuid *topic_id, in
 void segment_topic_path(char *path, size_t len, const struct el_uuid *topic_id);
 
 /* Make a segment object at the end of the partition's list. NULL: no memory */
+/* The buffer that chunks are written from; freed with the shard. returns 0 | EVLOG_ERR_NO_MEMORY */
+int segment_writer_init(struct store_shard *shard);
 struct segment *segment_create(struct partition *part, uint64_t id, int64_t base_offset);
 void segment_destroy(struct store_shard *shard, struct segment *seg);
 /* The segment that contains offset among readable ones; NULL none. */

@@ -82,7 +82,7 @@ static int chunk_view_read(struct disk *disk, const struct segment_read *read, u
         return code;
     }
     const struct el_chunk_header *h = &view->header;
-    view->len = el_chunk_len(h->count, h->data_len);
+    view->len = el_chunk_end(pos, h->count, h->data_len) - pos;
     if (h->pos != pos || h->segment_id != read->segment_id || h->partition != read->partition ||
         !el_uuid_eq(&h->topic_id, &read->topic_id) || view->len > read->written_len - pos) {
         return EVLOG_ERR_CORRUPT;

@@ -48,6 +48,8 @@ struct store_shard {
     struct el_list removed_segments; /* files that go after two more checkpoints */
     struct el_list held;             /* struct append_op.base.link: wait for room in the journal */
     uint32_t chunk_jobs;             /* under way */
+    uint8_t *chunk_buf;              /* aligned; of the chunk job that runs */
+    size_t chunk_buf_len;
     uint32_t chunks_waiting;         /* of them: tried again every second, for the disk was full */
     uint32_t jobs;                   /* any job under way that a stop waits for */
     uint8_t random[4096];            /* salts not used yet */

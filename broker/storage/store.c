@@ -220,7 +220,8 @@ static int shard_init(struct store *store, uint32_t index, struct io *io, struct
                (unsigned long long)(shard->journal.cfg.slot_len >> 10));
     }
     metrics_set(metrics, METRIC_JOURNAL_RING_BYTES, (int64_t)shard->journal.cfg.ring_len);
-    return catalogue_bootstrap(shard);
+    int code = segment_writer_init(shard);
+    return code != 0 ? code : catalogue_bootstrap(shard);
 }
 
 static void shard_free(struct store_shard *shard)
@@ -239,6 +240,7 @@ static void shard_free(struct store_shard *shard)
         segment_destroy(shard, seg);
     }
     tail_destroy(&shard->tail);
+    el_buddy_free(shard->buddy, shard->chunk_buf);
     el_pool_destroy(&shard->partition_pool);
     el_pool_destroy(&shard->segment_pool);
     el_pool_destroy(&shard->epoch_pool);

@@ -38,6 +38,7 @@
 #define EL_CHUNK_DATA_MAX (64u << 20) /* a chunk holds at least one batch, so at least EL_BATCH_LEN_MAX */
 #define EL_CHUNK_COUNT_MAX 65536u
 #define EL_FOOTER_INDEX_TAG 1u
+#define EL_SEGMENT_ALIGN 4096u /* chunks are written with O_DIRECT; the first is written with the file header */
 #define EL_FOOTER_SHA256_TAG 2u
 #define EL_INDEX_ENTRY_LEN 40u
 
@@ -77,13 +78,19 @@ struct el_index_entry {
     uint64_t pos;             /* of the chunk header */
     int64_t max_timestamp_ms; /* greatest event time from the segment's start through this chunk */
     uint64_t append_time_ns;  /* of the chunk's first batch */
-    uint64_t len;             /* bytes of the chunk */
+    uint64_t len;             /* bytes of the chunk, padding included */
 };
 
-/* Bytes of a chunk. */
+/* Bytes of a chunk, without what pads it. */
 static inline uint64_t el_chunk_len(uint32_t count, uint64_t data_len)
 {
     return EL_CHUNK_HEADER_LEN + (uint64_t)count * EL_CHUNK_ENTRY_LEN + data_len;
+}
+
+/* Where a chunk at pos ends, and the next one begins. */
+static inline uint64_t el_chunk_end(uint64_t pos, uint32_t count, uint64_t data_len)
+{
+    return EL_ALIGN_UP(pos + el_chunk_len(count, data_len), (uint64_t)EL_SEGMENT_ALIGN);
 }
 
 void el_segment_header_put(uint8_t *p, const struct el_segment_header *h);

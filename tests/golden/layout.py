@@ -130,6 +130,11 @@ def segment_header(data):
             "previous_generation": incarnation(previous_generation)}
 
 
+def chunk_end(end):
+    """Where the next chunk begins after one whose last batch ends at end."""
+    return (end + BLOCK - 1) // BLOCK * BLOCK
+
+
 def chunk(read, pos, limit, owner):
     """The table of the chunk at pos, checked, and the position of its first batch.
 

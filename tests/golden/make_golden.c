@@ -385,7 +385,7 @@ static void journal_make(void)
 
 struct segment_file {
     struct el_segment_header header;
-    uint8_t bytes[8192];
+    uint8_t bytes[32768];
     size_t len;
     struct el_index_entry index[8];
     size_t index_count;
@@ -424,7 +424,8 @@ static void chunk_add(struct segment_file *s, enum batch_name first, uint32_t co
         s->max_timestamp_ms = EL_MAX(s->max_timestamp_ms, b->info.max_timestamp);
     }
     el_chunk_seal(table, &h);
-    uint64_t len = el_chunk_len(count, h.data_len);
+    uint64_t len = el_chunk_end(s->len, count, h.data_len) - s->len;
+    memset(data + h.data_len, 0, (size_t)(len - el_chunk_len(count, h.data_len)));
     s->index[s->index_count++] = (struct el_index_entry){batches[first].info.base_offset, s->len, s->max_timestamp_ms,
                                                          batches[first].append_time_ns, len};
     s->len += len;
@@ -465,7 +466,7 @@ static void segments_make(struct segment_file *sealed, struct segment_file *acti
     snprintf(path, sizeof(path), "%s/0/00000001.seg", dir);
     file_write(path, sealed->bytes, segment_seal(sealed));
     snprintf(path, sizeof(path), "%s/0/00000002.seg", dir);
-    file_write(path, longer.bytes, longer.len - 40);
+    file_write(path, longer.bytes, active->len + 200);
 }
 
 /* --- checkpoints ------------------------------------------------------------------------------------------------- */

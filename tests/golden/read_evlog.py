@@ -152,7 +152,7 @@ def segment_parts(data):
         except Refused:
             break    # behind the length that counts anything may lie
         chunks.append((pos, entries, at))
-        pos = at + sum(e.length for e in entries)
+        pos = layout.chunk_end(at + sum(e.length for e in entries))
     return header, chunks, pos
 
 

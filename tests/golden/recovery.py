@@ -390,7 +390,7 @@ class Directory:
                 entries, data_pos = layout.chunk(read, pos, segment["length"], owner)
             except Refused:
                 return
-            pos = data_pos + sum(e.length for e in entries)
+            pos = layout.chunk_end(data_pos + sum(e.length for e in entries))
 
 
 def check_batch(data, entry):

@@ -165,7 +165,12 @@ def parts_that_count():
     for name, data in files_of(GOLDEN).items():
         if name.startswith("checkpoint/"):
             yield name, 0, len(data)
-    yield f"{ORDERS}/00000001.seg", 0, os.path.getsize(f"{GOLDEN}/{ORDERS}/00000001.seg")
+    sealed = files_of(GOLDEN)[f"{ORDERS}/00000001.seg"]
+    yield f"{ORDERS}/00000001.seg", 0, 128
+    for pos in (128, 4096, 8192):    # chunks, without what pads them
+        count, length = (int.from_bytes(sealed[pos + at:pos + at + 4], "little") for at in (28, 48))
+        yield f"{ORDERS}/00000001.seg", pos, pos + 64 + 64 * count + length
+    yield f"{ORDERS}/00000001.seg", 12288, len(sealed)
     yield f"{ORDERS}/00000002.seg", 0, 128 + 64 + 64 + 95
     for name, positions in (("0000/0000", range(7 * 4096, 10 * 4096, 4096)), ("0000/0001", range(0, 3 * 4096, 4096)),
                             ("0001/0000", range(0, 2 * 4096, 4096))):

@@ -238,7 +238,7 @@ static uint64_t inspect_chunk(struct inspect *in, uint64_t pos)
         print_entry(in, batch_pos, &e);
         batch_pos += e.len;
     }
-    return el_chunk_len(h.count, h.data_len);
+    return el_chunk_end(pos, h.count, h.data_len) - pos;
 }
 
 static void inspect_footer(struct inspect *in, uint64_t pos, uint64_t len, uint64_t checksum)
