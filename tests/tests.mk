@@ -36,6 +36,7 @@ DEPS_APT += libcmocka-dev                    # unit tests
 DEPS_APT += python3 python3-venv             # test runner, tidy, integration tests
 DEPS_APT += kcat                             # a stock Kafka client of the compatibility tests
 DEPS_APT += e2fsprogs mount                  # file systems of the full-disk and power-cut tests
+DEPS_APT += valgrind strace                  # instructions, allocations and system calls of an event
 DEPS_APT += git curl                         # tidy lists the tracked files; README examples ask over HTTP
 
 .PHONY: deps deps-apt deps-python

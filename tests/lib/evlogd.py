@@ -35,14 +35,15 @@ def wait_for(condition, what, seconds=20):
 
 
 class Broker:
-    """One evlogd. start() and stop() may be called in turn; the data directory stays."""
+    """One evlogd. start() and stop() may be called in turn; the data directory stays. wrapper: a command it runs in."""
 
-    def __init__(self, data, io="auto", shards=2, args=(), listen="127.0.0.1:0"):
+    def __init__(self, data, io="auto", shards=2, args=(), listen="127.0.0.1:0", wrapper=()):
         self.data = data
         self.listen = listen
         self.io = io
         self.shards = shards
         self.args = list(args)
+        self.wrapper = list(wrapper)
         self.process = None
         self.collector = None
         self.log = []
@@ -51,8 +52,8 @@ class Broker:
         self.ready = {}
 
     def command(self):
-        return [str(BIN / "evlogd"), "--data", str(self.data), "--listen", self.listen, "--http", "127.0.0.1:0",
-                "--io", self.io, "--shards", str(self.shards), *self.args]
+        return [*self.wrapper, str(BIN / "evlogd"), "--data", str(self.data), "--listen", self.listen,
+                "--http", "127.0.0.1:0", "--io", self.io, "--shards", str(self.shards), *self.args]
 
     def start(self):
         self.launch()
