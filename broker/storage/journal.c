@@ -260,6 +260,7 @@ int journal_open(struct journal *j, const struct journal_config *cfg, const stru
     j->parent_incarnation = state->parent_incarnation;
     j->parent_sequence = state->parent_sequence;
     j->boot = state->boot;
+    j->node_tag = state->node_tag;
     j->next_sequence = state->parent_sequence + 1;
     j->durable_sequence = state->parent_sequence;
     j->marked_sequence = state->parent_sequence;
@@ -534,6 +535,7 @@ static bool group_submit(struct journal *j, struct jgroup *group)
         .incarnation = j->incarnation,
         .sequence = group->sequence,
         .len = group->len,
+        .node_tag = j->node_tag,
         .durable_through = j->durable_sequence,
         .append_time_ns = group->append_time_ns,
         .previous_checksum = j->previous_checksum,

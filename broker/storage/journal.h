@@ -99,6 +99,7 @@ struct journal {
     uint64_t parent_incarnation;
     uint64_t parent_sequence;
     uint64_t boot;
+    uint32_t node_tag;
     uint64_t next_sequence; /* of the next group to be opened */
     uint64_t durable_sequence;
     uint64_t previous_checksum;
@@ -137,6 +138,7 @@ struct journal_state {
     uint64_t parent_sequence;
     uint64_t incarnation; /* of this start */
     uint64_t boot;
+    uint32_t node_tag;
 };
 
 /* Open the slots and the mark in journal/<shard>/, choose a fresh slot. Blocking, before the shard runs.

@@ -321,13 +321,17 @@ static uint64_t durable_end(const struct scanner *s)
     return end;
 }
 
-/* A node file of another directory, or an old copy of this one's, would let boot counters repeat. */
+/* A node file of another directory, or an old copy of this one's, would let boot counters repeat; a journal of another
+ * directory would give this one its events. At the front of a slot lies a group that a broker wrote; anywhere else it
+ * may be part of a record that a client made to look so, unless it is linked. */
 static int owner_check(const struct scanner *s, const struct journal_start *start, struct el_error *err)
 {
     for (uint32_t i = 0; i < s->count; i++) {
         const struct el_group_header *h = &s->all[i].header;
-        bool other = h->boot == start->node_boot && h->incarnation != start->node_incarnation;
-        if ((h->boot > start->node_boot || other) && lineage_of(s, h->incarnation)->linked) {
+        bool later = h->boot > start->node_boot ||
+                     (h->boot == start->node_boot && h->incarnation != start->node_incarnation);
+        bool linked = lineage_of(s, h->incarnation)->linked;
+        if ((linked && later) || ((linked || h->pos == 0) && h->node_tag != start->node_tag)) {
             return el_error_set(err, EVLOG_ERR_CONFLICT,
                                 "journal of shard %u was written by start %llu of another node or of a newer node file "
                                 "(this one counts %llu starts): put back the node file and the journal that belong "

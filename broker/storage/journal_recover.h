@@ -16,7 +16,8 @@ struct journal_start {
     uint64_t incarnation; /* that wrote the cut; 0 for an empty journal */
     uint64_t sequence;    /* the cut */
     uint64_t node_boot;        /* of the node file: no group may come from a later start ... */
-    uint64_t node_incarnation; /* ... nor from another start with the same number */
+    uint64_t node_incarnation; /* ... nor from another start with the same number ... */
+    uint32_t node_tag;         /* ... nor from another node */
     bool clean;           /* the last run stopped well: nothing behind the first bad block of a slot can matter */
 };
 

@@ -63,7 +63,8 @@ static int recovery_read(struct shard_recovery *r, struct el_error *err)
     }
     const struct node_state *node = shard->store->node;
     struct journal_start start = {
-        .shard = shard->index, .clean = node->clean, .node_boot = node->boot, .node_incarnation = node->incarnation};
+        .shard = shard->index, .clean = node->clean, .node_boot = node->boot,
+        .node_incarnation = node->incarnation, .node_tag = el_node_tag(&node->id)};
     if (r->chain.count > 0) {
         const struct el_checkpoint_header *h = &r->chain.files[r->chain.count - 1].header;
         start.incarnation = h->incarnation;
@@ -241,7 +242,8 @@ static int journals_open(struct store *store, struct shard_recovery *list, struc
         struct store_shard *shard = &store->shards[i];
         const struct journal_scan *scan = &list[i].scan;
         struct journal_config cfg = shard->journal.cfg;
-        struct journal_state state = {scan->incarnation, scan->sequence, store->node->incarnation, store->node->boot};
+        struct journal_state state = {scan->incarnation, scan->sequence, store->node->incarnation, store->node->boot,
+                                      el_node_tag(&store->node->id)};
         code = journal_open(&shard->journal, &cfg, &state, scan->last_sequence, scan->slot_count,
                             shard->checkpoint.previous_cut, store->disk, err);
         for (uint32_t g = 0; g < scan->group_count; g++) {

@@ -36,7 +36,7 @@ void el_group_seal(uint8_t *group, struct el_group_header *h)
     el_put_le64(group + 32, h->incarnation);
     el_put_le64(group + 40, h->sequence);
     el_put_le32(group + 48, h->len);
-    el_put_le32(group + 52, 0);
+    el_put_le32(group + 52, h->node_tag);
     el_put_le64(group + 56, h->durable_through);
     el_put_le64(group + 64, h->append_time_ns);
     el_put_le64(group + 72, h->previous_checksum);
@@ -63,6 +63,7 @@ int el_group_open(const uint8_t *data, size_t len, bool whole, struct el_group_h
         .incarnation = el_get_le64(data + 32),
         .sequence = el_get_le64(data + 40),
         .len = el_get_le32(data + 48),
+        .node_tag = el_get_le32(data + 52),
         .durable_through = el_get_le64(data + 56),
         .append_time_ns = el_get_le64(data + 64),
         .previous_checksum = el_get_le64(data + 72),

@@ -43,6 +43,7 @@ struct el_group_header {
     uint64_t incarnation;        /* random, one per start of the node */
     uint64_t sequence;           /* rises by one from group to group, across incarnations */
     uint32_t len;                /* bytes of header and frames, before padding to the alignment */
+    uint32_t node_tag;           /* el_node_tag() of the directory that it belongs to */
     uint64_t durable_through;    /* highest sequence known durable when this group was submitted */
     uint64_t append_time_ns;
     uint64_t previous_checksum;  /* of the group before; 0 in the first of a slot chain that is unknown */
@@ -73,6 +74,8 @@ static inline size_t el_frame_len(size_t payload_len)
 /* Write the header into the first EL_GROUP_HEADER_LEN bytes of a group whose frames follow already, and its checksum.
  * group[h->len]; sets h->checksum. */
 void el_group_seal(uint8_t *group, struct el_group_header *h);
+/* The first four bytes of a node id: enough to tell journals of two nodes apart, which only an accident can swap. */
+static inline uint32_t el_node_tag(const struct el_uuid *node_id) { return el_get_le32(node_id->bytes); }
 /* Read and verify a group.
  *
  * data      at a multiple of the alignment; len bytes may be looked at

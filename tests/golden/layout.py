@@ -66,8 +66,8 @@ def node(data):
 
 # --- section 3 ------------------------------------------------------------------------------------------------------
 
-Group = namedtuple("Group", "shard slot frame_count pos incarnation sequence length durable_through append_time_ns "
-                            "previous_sum parent_incarnation parent_sequence boot sum")
+Group = namedtuple("Group", "shard slot frame_count pos incarnation sequence length node_tag durable_through "
+                            "append_time_ns previous_sum parent_incarnation parent_sequence boot sum")
 Frame = namedtuple("Frame", "kind topic_id partition leader_epoch base_offset append_time_ns salt payload")
 
 
@@ -76,15 +76,13 @@ def group(data, pos):
     need(len(data) - pos >= GROUP_HEADER and data[pos:pos + 8] == b"EVLOGGRP", "no group")
     number, align = struct.unpack_from("<HH", data, pos + 8)
     check_format(number, "group")
-    shard, slot, count, at, inc, sequence, length, _, durable, append, previous, parent, parent_sequence, boot, end = \
-        struct.unpack_from("<IIIQQQIIQQQQQQQ", data, pos + 12)
+    found = Group(*struct.unpack_from("<IIIQQQIIQQQQQQQ", data, pos + 12))
     need(align == 12, "group: alignment")
-    need(GROUP_HEADER <= length <= min(GROUP_MAX, len(data) - pos), "group: length")
-    need(durable < sequence, "group: durable through is not below the sequence")
-    frames = data[pos + GROUP_HEADER:pos + length]
-    check_sum(data[pos:pos + 104] + bytes(8) + u64_bytes(xxh3(frames)), end, "group")
-    return Group(shard, slot, count, at, inc, sequence, length, durable, append, previous, parent, parent_sequence,
-                 boot, end)
+    need(GROUP_HEADER <= found.length <= min(GROUP_MAX, len(data) - pos), "group: length")
+    need(found.durable_through < found.sequence, "group: durable through is not below the sequence")
+    frames = data[pos + GROUP_HEADER:pos + found.length]
+    check_sum(data[pos:pos + 104] + bytes(8) + u64_bytes(xxh3(frames)), found.sum, "group")
+    return found
 
 
 def frames(data, pos, header):

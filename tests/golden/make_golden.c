@@ -271,6 +271,7 @@ static void group_end(struct run *run, uint64_t durable_through, uint64_t append
         .incarnation = run->incarnation,
         .sequence = ++run->sequence,
         .len = run->len,
+        .node_tag = el_node_tag(&node_id),
         .durable_through = durable_through,
         .append_time_ns = TIME_NS + append * SECOND_NS,
         .previous_checksum = run->previous_checksum,

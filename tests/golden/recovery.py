@@ -120,7 +120,7 @@ def walk(groups, inc, sequence):
 class Journal:
     """The journal of one shard: what is accepted, and up to where that was acknowledged."""
 
-    def __init__(self, path, shard, chain, node_incarnation):
+    def __init__(self, path, shard, chain, node):
         folder = f"{path}/journal/{shard:04d}"
         self.groups = []
         for slot in range(SLOT_MAX):
@@ -136,7 +136,10 @@ class Journal:
         self.accepted = list(walk(self.groups, chain[-1].incarnation if chain else 0, self.cut))
         self.end = self.accepted[-1].header.sequence if self.accepted else self.cut
         last = chain[-1].incarnation if chain else 0
-        known = linked(self.groups, last, [node_incarnation] + [m[0] for m in self.marks])
+        known = linked(self.groups, last, [int(node["incarnation"], 16)] + [m[0] for m in self.marks])
+        tag = int.from_bytes(bytes.fromhex(node["id"])[:4], "little")
+        need(all(g.header.node_tag == tag for g in self.groups if g.header.pos == 0 or g.header.incarnation in known),
+             f"shard {shard}: the journal is another node's")
         proofs = [g.header for g in self.groups if g.header.incarnation in known]
         self.durable = max([h.durable_through for h in proofs] + [h.parent_sequence for h in proofs] +
                            [m[1] for m in self.marks] + [0])
@@ -232,10 +235,10 @@ class Partition:
 # --- the directory --------------------------------------------------------------------------------------------------
 
 class Shard:
-    def __init__(self, path, number, notes, node_incarnation):
+    def __init__(self, path, number, notes, node):
         self.number = number
         self.chain = checkpoint_chain(path, number, notes)
-        self.journal = Journal(path, number, self.chain, node_incarnation)
+        self.journal = Journal(path, number, self.chain, node)
 
     def entries(self):
         for found in self.chain:
@@ -256,8 +259,7 @@ class Directory:
             used = os.path.exists(first) and file_bytes(first)[:8] == b"EVLOGGRP"
             raise Refused("node file is missing, though there is a journal" if used else "no data directory")
         self.node = layout.node(file_bytes(f"{self.path}/node"))
-        last = int(self.node["incarnation"], 16)
-        self.shards = [Shard(self.path, number, self.notes, last) for number in range(self.node["shards"])]
+        self.shards = [Shard(self.path, number, self.notes, self.node) for number in range(self.node["shards"])]
         meta = self.partitions[META_ID, 0] = Partition(META_ID, 0, 0)
         self.apply(self.shards[0], lambda topic: topic == META_ID)
         meta.finish()

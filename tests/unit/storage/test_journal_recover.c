@@ -232,3 +232,19 @@ TEST(journal_recover, a_group_in_the_wrong_place_does_not_count)
     assert_int_equal(scan(&f, 5, OWN), 11);
     tear_down(&f);
 }
+
+/* Whether it links to what was there or not: neither its events nor ours would be right. Behind the front of a slot a
+ * client may have made it up. */
+TEST(journal_recover, a_journal_of_another_node_is_refused)
+{
+    struct fixture f;
+    set_up(&f);
+    struct el_group_header stranger = {.incarnation = 77, .sequence = 1, .boot = 1, .node_tag = 4711};
+    put(&f, 0, 0, own(11, 10));
+    put(&f, 1, 3, stranger);
+    assert_int_equal(scan(&f, 5, OWN), 11);
+    put(&f, 1, 0, stranger);
+    assert_int_equal(scan(&f, 5, OWN), EVLOG_ERR_CONFLICT);
+    assert_non_null(strstr(f.err.text, "another node"));
+    tear_down(&f);
+}
