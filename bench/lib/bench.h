@@ -70,6 +70,12 @@ void bench_pin_self(const struct bench_options *options);
 /* For a child before exec or work: the broker's processor. */
 void bench_pin_broker(const struct bench_options *options);
 
+uint64_t bench_resident_bytes(pid_t pid);
+uint32_t bench_open_files(pid_t pid);
+/* Processes that do nothing but keep a processor busy each. */
+void bench_hogs_start(pid_t *hogs, uint32_t count);
+void bench_hogs_stop(const pid_t *hogs, uint32_t count);
+
 /* --- broker ------------------------------------------------------------------------------------------------------- */
 
 struct bench_broker {
@@ -83,6 +89,8 @@ struct bench_broker {
 void bench_broker_start(struct bench_broker *broker, const struct bench_options *options);
 void bench_broker_restart(struct bench_broker *broker);
 void bench_broker_stop(struct bench_broker *broker);
+/* kill -9; bench_broker_restart() may follow. */
+void bench_broker_kill(struct bench_broker *broker);
 /* Stop and remove the data directory, unless it is to be kept. */
 void bench_broker_end(struct bench_broker *broker);
 
