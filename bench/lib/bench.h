@@ -99,7 +99,13 @@ void bench_broker_end(struct bench_broker *broker);
 int bench_connect(uint16_t port, bool blocking);
 /* Send a request and wait for its answer, on a blocking socket. out: decoded response in arena memory */
 void bench_call(int fd, int key, int version, const void *request, struct el_arena *arena, void *out);
-/* Make a topic; memory: with evlog.durability=memory. */
+struct bench_topic_ask {
+    const char *name;
+    uint32_t partitions;
+    bool memory; /* with evlog.durability=memory */
+};
+/* Make a topic. returns the error code of the answer */
+int bench_topic_try(int fd, const struct bench_topic_ask *ask);
 void bench_topic_create(int fd, const char *name, uint32_t partitions, bool memory);
 
 /* A Produce request that is sent again and again: the first 12 bytes (length, key, version, correlation id) are each

@@ -140,7 +140,7 @@ static void conn_recv(struct load *load, struct load_conn *conn)
             return;
         }
         if (n <= 0) {
-            bench_die("evlogd closed a connection");
+            bench_die("the broker closed a connection");
         }
         conn->in_len += (size_t)n;
         take_answers(load, conn, bench_now_ns());

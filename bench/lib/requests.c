@@ -60,7 +60,7 @@ static void read_all(int fd, uint8_t *to, size_t len)
     while (len > 0) {
         ssize_t n = recv(fd, to, len, 0);
         if (n <= 0) {
-            bench_die("evlogd closed the connection");
+            bench_die("the broker closed the connection");
         }
         to += n;
         len -= (size_t)n;
@@ -94,7 +94,7 @@ void bench_call(int fd, int key, int version, const void *request, struct el_are
     }
 }
 
-void bench_topic_create(int fd, const char *name, uint32_t partitions, bool memory)
+int bench_topic_try(int fd, const struct bench_topic_ask *ask)
 {
     struct el_arena arena;
     el_arena_init(&arena, NULL, 0);
@@ -104,20 +104,27 @@ void bench_topic_create(int fd, const char *name, uint32_t partitions, bool memo
     struct el_msg_create_topics_config config = {el_slice_str("evlog.durability"), el_slice_str("memory")};
     el_schema_init(&el_schema_create_topics_request, &request);
     el_schema_init(&el_schema_create_topics_topic, &topic);
-    topic.name = el_slice_str(name);
-    topic.num_partitions = (int32_t)partitions;
+    topic.name = el_slice_str(ask->name);
+    topic.num_partitions = (int32_t)ask->partitions;
     topic.replication_factor = 1;
     topic.configs = &config;
-    topic.config_count = memory ? 1 : 0;
+    topic.config_count = ask->memory ? 1 : 0;
     request.topics = &topic;
     request.topic_count = 1;
     request.timeout_ms = 10000;
     bench_call(fd, EL_API_CreateTopics, 7, &request, &arena, &response);
-    if (response.topic_count != 1 || response.topics[0].error_code != 0) {
-        bench_die("topic %s was not made: error %d", name,
-                  response.topic_count == 1 ? response.topics[0].error_code : -1);
-    }
+    int error = response.topic_count == 1 ? response.topics[0].error_code : -1;
     el_arena_reset(&arena);
+    return error;
+}
+
+void bench_topic_create(int fd, const char *name, uint32_t partitions, bool memory)
+{
+    struct bench_topic_ask ask = {name, partitions, memory};
+    int error = bench_topic_try(fd, &ask);
+    if (error != 0) {
+        bench_die("topic %s was not made: error %d", name, error);
+    }
 }
 
 static void make_batch(struct bench_produce *produce, uint32_t records, size_t value_len, struct el_slice *batch)
