@@ -125,6 +125,7 @@ sim: $(OUT)/bin/evlog-sim
 
 # Checks, long runs, packaging and developer targets live beside the tests.
 include bench/bench.mk
+include bench/peers/peers.mk
 include tests/tests.mk
 
 .PHONY: clean
