@@ -126,6 +126,7 @@ struct bench_load {
     uint16_t port;
     const struct bench_produce *produces; /* [produce_count], connection i sends number i % produce_count */
     uint32_t produce_count;
+    bool in_turn; /* each request of a connection sends the next one, so that all are sent equally often */
     uint32_t conns;
     uint32_t depth; /* requests under way on each connection */
     double rate;    /* requests a second at fixed times, over all connections; 0: as fast as answers come */

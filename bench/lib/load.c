@@ -76,6 +76,9 @@ static bool push(struct load_conn *conn)
 
 static bool begin(struct load *load, struct load_conn *conn, uint64_t due_ns)
 {
+    if (load->ask->in_turn) { /* all requests have the same error_pos: they differ in the partition only */
+        conn->produce = &load->ask->produces[load->sent % load->ask->produce_count];
+    }
     memcpy(conn->head, conn->produce->frame.data, HEAD_LEN);
     el_put_be32(conn->head + 8, conn->sent);
     conn->due_ns[conn->sent % BENCH_DEPTH_MAX] = due_ns;
