@@ -32,6 +32,7 @@ static void reply_error(struct api *api, struct request *request, int error, con
 
 static int fill_topic(const struct cut_call *call, const struct cut_topic *topic, struct el_msg_ext_cut_topic *out)
 {
+    el_schema_init(&el_schema_ext_cut_topic, out); /* it may hold a topic that was deleted half-way */
     out->topic = topic->name;
     out->topic_id = topic->id;
     out->partitions = el_schema_new(&el_schema_ext_cut_partition, &call->base.request->arena, topic->count);

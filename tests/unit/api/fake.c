@@ -461,6 +461,7 @@ void store_cut(struct store_shard *shard, struct cut_op *op)
     op->base.error = op->time_ns > fake->wall_ns ? EVLOG_ERR_ARGUMENT : 0;
     for (uint32_t i = 0; i < op->result_count; i++) {
         op->results[i].end_offset = fake->partition.high_watermark;
+        op->results[i].error = i + 1 == fake->cut_gone ? EVLOG_ERR_UNKNOWN_TOPIC : 0;
     }
     finish(&op->base);
 }

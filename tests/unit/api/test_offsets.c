@@ -278,3 +278,25 @@ TEST(cut, covers_every_topic_but_evlogs_own)
     fake_free(r);
     fake_end(&f);
 }
+
+/* The shards answer at different times: a topic may go when one of its partitions has been looked at. */
+TEST(cut, leaves_out_a_topic_deleted_half_way)
+{
+    begin();
+    fake_add_topic(&f, "stays", 1);
+    f.cut_gone = 2; /* partition 1 of the first topic */
+    struct el_msg_ext_cut_request ask;
+    el_schema_init(&el_schema_ext_cut_request, &ask);
+    ask.topics = NULL;
+    struct fake_request *r = fake_request(&f, EL_API_Cut, 0, &ask);
+    fake_dispatch(&f, r);
+    struct el_msg_ext_cut_response answer;
+    fake_response(r, &answer);
+    assert_int_equal(answer.error, 0);
+    assert_int_equal(answer.topic_count, 1);
+    assert_true(el_slice_eq(answer.topics[0].topic, el_slice_str("stays")));
+    assert_int_equal(answer.topics[0].partition_count, 1);
+    assert_int_equal(answer.topics[0].partitions[0].end_offset, 42);
+    fake_free(r);
+    fake_end(&f);
+}
