@@ -253,7 +253,10 @@ static void trim_on_durable(struct journal_wait *wait, int error)
 {
     struct trim_op *op = EL_CONTAINER(wait, struct trim_op, private_);
     struct partition *part = partition_find(op->base.owner, &op->topic_id, op->partition);
-    if (error == 0 && part != NULL) {
+    if (error == 0 && part == NULL) {
+        error = EVLOG_ERR_UNKNOWN_TOPIC; /* deleted meanwhile */
+    }
+    if (error == 0) {
         partition_set_log_start(part, op->offset);
         op->log_start_offset = part->log_start;
         op->base.owner->checkpoint.wanted = true;

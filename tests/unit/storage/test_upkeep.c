@@ -152,3 +152,30 @@ TEST(upkeep, every_offset_can_be_read_while_chunks_are_written_and_memory_is_fre
         kit_free(&k);
     }
 }
+
+static void on_end(struct store_op *op)
+{
+    bool *ended = op->arg;
+    *ended = true;
+}
+
+/* The deletion is durable first: there is no new start that could be told. */
+TEST(upkeep, a_trim_of_a_topic_that_goes_is_refused)
+{
+    struct kit k;
+    kit_init(&k, 37);
+    assert_int_equal(kit_open(&k), 0);
+    kit_topic(&k, 1, "");
+    kit_append_many(&k, 0, 100, 10);
+    bool deleted = false, trimmed = false;
+    struct topic_op gone = {.base = {.done = on_end, .arg = &deleted}, .verb = TOPIC_DELETE, .id = k.topic};
+    struct trim_op trim = {.base = {.done = on_end, .arg = &trimmed}, .topic_id = k.topic, .offset = 7};
+    store_topic_change(kit_shard(&k), &gone);
+    store_trim(kit_shard(&k), &trim);
+    while (!deleted || !trimmed) {
+        kit_steps(&k, 1);
+    }
+    assert_int_equal(gone.base.error, 0);
+    assert_int_equal(trim.base.error, EVLOG_ERR_UNKNOWN_TOPIC);
+    kit_free(&k);
+}
