@@ -30,7 +30,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NODE_ID 1
 #define DRAIN_NS 20000000000u         /* a stop waits so long for clients to take their answers */
 #define SECOND_SIGNAL_NS 1000000000u  /* sooner it is the same demand: timeout(1) and Ctrl-C reach a process twice */
 #define SHARD_MEMORY_MIN (16u << 20)  /* less cannot take a batch of the default max.message.bytes */
@@ -234,29 +233,16 @@ static int open_listeners(struct server *server, struct el_error *err)
     for (uint32_t i = 0; i < server->shard_count; i++) {
         struct shard *shard = &server->shards[i];
         shard->store = store_shard_at(server->store, i);
-        shard_take_config(shard, cfg);
-        shard->node.id = NODE_ID;
-        shard->node.host = shard->host;
-        int error = api_init(&shard->api, shard->store, &shard->node);
-        if (error != 0) {
-            return el_error_set(err, error, "scratch memory of shard %" PRIu32, i);
-        }
         struct net_config net_cfg = shard_net_limits(cfg);
         net_cfg.host = cfg->listen.host;
         net_cfg.port = port;
         net_cfg.join = i > 0;
         net_cfg.conn_total = &server->conn_total;
-        net_cfg.dispatch = api_dispatch;
-        net_cfg.arg = &shard->api;
-        error = net_start(shard->io, &shard->buddy, shard->metrics, &net_cfg, &shard->net, err);
+        int error = shard_listen(shard, cfg, &net_cfg, err);
         if (error != 0) {
-            return el_error_wrap(err, "listen %s:%u", cfg->listen.host, port);
+            return error;
         }
         port = net_port(shard->net);
-        struct config_address address;
-        config_advertised(cfg, port, &address);
-        snprintf(shard->host, sizeof shard->host, "%s", address.host);
-        shard->node.port = address.port;
     }
     return 0;
 }

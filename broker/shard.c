@@ -9,7 +9,10 @@
 #include <core/alloc.h>
 #include <shard.h>
 
+#include <inttypes.h>
 #include <signal.h>
+
+#define NODE_ID 1
 
 struct net_config shard_net_limits(const struct config *cfg)
 {
@@ -84,6 +87,47 @@ void shard_command(struct shard *shard, enum shard_command command)
     io_post(shard->io, &shard->message);
 }
 
+int shard_listen(struct shard *shard, const struct config *cfg, const struct net_config *net_cfg, struct el_error *err)
+{
+    OBJ_CHECK(shard, SHARD_THREAD);
+    shard_take_config(shard, cfg);
+    shard->node.id = NODE_ID;
+    shard->node.host = shard->host;
+    int error = api_init(&shard->api, shard->store, &shard->node);
+    if (error != 0) {
+        return el_error_set(err, error, "scratch memory of shard %" PRIu32, shard->index);
+    }
+    struct net_config own = *net_cfg;
+    own.dispatch = api_dispatch;
+    own.arg = &shard->api;
+    error = net_start(shard->io, store_shard_buddy(shard->store), shard->metrics, &own, &shard->net, err);
+    if (error != 0) {
+        return el_error_wrap(err, "listen %s:%u", own.host, own.port);
+    }
+    struct config_address address;
+    config_advertised(cfg, net_port(shard->net), &address);
+    snprintf(shard->host, sizeof shard->host, "%s", address.host);
+    shard->node.port = address.port;
+    return 0;
+}
+
+void shard_begin(struct shard *shard)
+{
+    OBJ_CHECK(shard, SHARD_THREAD);
+    store_shard_start(shard->store);
+    el_alloc_seal(true);
+    metrics_set(shard->metrics, METRIC_MEMORY_MAX_BYTES, (int64_t)store_shard_buddy(shard->store)->len);
+    shard->done(shard);
+}
+
+uint64_t shard_turn(struct shard *shard, uint64_t wait_until_ns)
+{
+    io_step(shard->io, wait_until_ns);
+    wait_until_ns = store_shard_tick(shard->store);
+    metrics_set(shard->metrics, METRIC_MEMORY_USED_BYTES, (int64_t)store_shard_buddy(shard->store)->used);
+    return wait_until_ns;
+}
+
 static void *shard_main(void *arg)
 {
     struct shard *shard = arg;
@@ -91,15 +135,10 @@ static void *shard_main(void *arg)
     char name[16];
     snprintf(name, sizeof name, "shard-%u", shard->index);
     pthread_setname_np(pthread_self(), name);
-    store_shard_start(shard->store);
-    el_alloc_seal(true);
-    metrics_set(shard->metrics, METRIC_MEMORY_MAX_BYTES, (int64_t)shard->buddy.len);
-    shard->done(shard);
+    shard_begin(shard);
     uint64_t wait_until_ns = 0;
     while (!shard->exiting) {
-        io_step(shard->io, wait_until_ns);
-        wait_until_ns = store_shard_tick(shard->store);
-        metrics_set(shard->metrics, METRIC_MEMORY_USED_BYTES, (int64_t)shard->buddy.used);
+        wait_until_ns = shard_turn(shard, wait_until_ns);
     }
     el_alloc_seal(false);
     return NULL;

@@ -50,6 +50,16 @@ struct shard {
 struct net_config shard_net_limits(const struct config *cfg);
 /* Set the node's settings from cfg, for the start and for SHARD_RELOAD. */
 void shard_take_config(struct shard *shard, const struct config *cfg);
+/* Set up the handlers and listen; io, metrics and store are set. Before shard_begin().
+ *
+ * net_cfg  where to listen, conn_total and limits; dispatch is set here
+ * returns  0 | EVLOG_ERR_NO_MEMORY | what net_start() returns, with a text
+ */
+int shard_listen(struct shard *shard, const struct config *cfg, const struct net_config *net_cfg, struct el_error *err);
+/* What the thread does: begin once, then one turn after the other, each with the time that the one before gave (0 at
+ * first), until exiting is set. For a caller that runs shards in a thread of its own. */
+void shard_begin(struct shard *shard);
+uint64_t shard_turn(struct shard *shard, uint64_t wait_until_ns);
 /* Start the thread. returns 0 | EVLOG_ERR_NO_MEMORY */
 int shard_start(struct shard *shard, struct el_error *err);
 /* Send a command; the one before it has been answered. Main thread. */

@@ -79,9 +79,11 @@ void *el_memdup(const void *data, size_t len)
     return copy;
 }
 
-void el_alloc_seal(bool sealed)
+bool el_alloc_seal(bool sealed)
 {
+    bool before = alloc_sealed;
     alloc_sealed = sealed;
+    return before;
 }
 
 void el_alloc_fail_at(uint64_t n)

@@ -18,8 +18,9 @@ void el_free(void *ptr);
 char *el_strdup(const char *text);
 void *el_memdup(const void *data, size_t len);
 
-/* From now on an allocation on the calling thread is an assertion failure. Per thread; false lifts it. */
-void el_alloc_seal(bool sealed);
+/* From now on an allocation on the calling thread is an assertion failure. Per thread; false lifts it.
+ * returns what was so before */
+bool el_alloc_seal(bool sealed);
 
 /* Torture: make the n-th allocation from now (1 = the next) fail once; 0 switches it off. Process-wide, tests only. */
 void el_alloc_fail_at(uint64_t n);
