@@ -114,14 +114,17 @@ unit: $(UNIT_BINS)
 
 # --- simulator ------------------------------------------------------------------------------------------------------
 SEEDS ?= 500
-$(OUT)/bin/evlog-sim: $(call lib,sim storage io obs config format core)
+$(OUT)/bin/evlog-sim: $(call lib,sim server $(BROKER_LAYERS) $(CLIENT_LAYERS))
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call group_link,$^) $(LIBS_core) $(LIBS_broker)
 
-.PHONY: sim
+.PHONY: sim sim-broker
 sim: $(OUT)/bin/evlog-sim
 	$(Q)$(OUT)/bin/evlog-sim --seeds $(SEEDS)
+
+sim-broker: $(OUT)/bin/evlog-sim
+	$(Q)$(OUT)/bin/evlog-sim --mode broker --seeds $(SEEDS)
 
 # Checks, long runs, packaging and developer targets live beside the tests.
 include bench/bench.mk

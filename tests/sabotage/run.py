@@ -52,18 +52,19 @@ def layer_unit(tree, layer, args):
     return (why(output) if code != 124 else output) if code != 0 else None
 
 
-def layer_sim(tree, _, args):
+def layer_sim(tree, layer, args):
     """Seeds of the simulator, until one fails."""
+    mode = "broker" if layer == "sim-broker" else "store"
     for first in range(1, args.seeds + 1, SEEDS_STEP):
-        code, output = run([f"{args.out}/bin/evlog-sim", "--from", str(first), "--seeds", str(SEEDS_STEP)], tree,
-                           SIM_TIME_MAX_S)
+        code, output = run([f"{args.out}/bin/evlog-sim", "--mode", mode, "--from", str(first),
+                            "--seeds", str(SEEDS_STEP)], tree, SIM_TIME_MAX_S)
         if code != 0:
             return f"by seed {first + SEEDS_STEP - 1}: {why(output)}"
     return None
 
 
-LAYERS = {"unit_storage": layer_unit, "sim": layer_sim}
-PROGRAMS = {"unit_storage": "unit_storage", "sim": "evlog-sim"}
+LAYERS = {"unit_storage": layer_unit, "sim": layer_sim, "sim-broker": layer_sim}
+PROGRAMS = {"unit_storage": "unit_storage", "sim": "evlog-sim", "sim-broker": "evlog-sim"}
 
 
 def copy_tree(target):

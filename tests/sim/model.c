@@ -182,8 +182,10 @@ static struct sent *see_records(struct model *m, uint32_t topic, int32_t partiti
             return NULL;
         }
         see_record(m, &record, sent, index++);
-        int64_t time_ms = m->topics[topic].stamped ? (int64_t)(e->append_time_ns / 1000000) : 1000 + (int64_t)sent->id;
-        if (record.timestamp_ms != time_ms) {
+        uint64_t append_ns = e->append_time_ns != 0 ? e->append_time_ns : sent->append_ns;
+        bool stamped = m->topics[topic].stamped;
+        int64_t time_ms = stamped ? (int64_t)(append_ns / 1000000) : 1000 + (int64_t)sent->id;
+        if (record.timestamp_ms != time_ms && !(stamped && append_ns == 0)) {
             world_violation(m->w, "offset %lld has time %lld and not %lld", (long long)record.offset,
                             (long long)record.timestamp_ms, (long long)time_ms);
         }
@@ -214,14 +216,25 @@ struct sent *model_see(struct model *m, uint32_t topic, int32_t partition, int64
         world_violation(w, "batch %llu stands at %lld, was %s %lld", (unsigned long long)sent->id, (long long)base,
                         sent->state == SENT_REFUSED ? "refused" : "at", (long long)sent->offset);
     }
-    if (sent->append_ns != 0 && sent->append_ns != e->append_time_ns) {
+    if (sent->append_ns != 0 && e->append_time_ns != 0 && sent->append_ns != e->append_time_ns) {
         world_violation(w, "batch %llu has another append time than before", (unsigned long long)sent->id);
     }
     m->events_stored += sent->state != SENT_STORED;
     sent->state = SENT_STORED;
     sent->offset = base;
-    sent->append_ns = e->append_time_ns;
+    sent->append_ns = e->append_time_ns != 0 ? e->append_time_ns : sent->append_ns;
     return sent;
+}
+
+void model_acked(struct model *m, struct sent *s, int64_t offset)
+{
+    if (s->state == SENT_STORED && s->offset != offset) {
+        world_violation(m->w, "batch %llu was acknowledged at %lld and is at %lld", (unsigned long long)s->id,
+                        (long long)offset, (long long)s->offset);
+    }
+    m->events_stored += s->state != SENT_STORED;
+    s->state = SENT_STORED;
+    s->offset = offset;
 }
 
 void model_see_end(struct model *m, uint32_t topic, int32_t partition, int64_t before, int64_t end)
@@ -416,8 +429,8 @@ static void check_cuts(struct model *m, uint32_t topic, int32_t partition)
                 }
                 if (s->offset >= r->log_start_offset &&
                     (s->append_ns <= m->cuts[c].time_ns) != (s->offset < r->end_offset)) {
-                    world_violation(m->w, "cut at %llu ended partition %d at %lld, but offset %lld has time %llu",
-                                    (unsigned long long)m->cuts[c].time_ns, partition, (long long)r->end_offset,
+                    world_violation(m->w, "topic %u partition %d: cut at %llu ended at %lld, but %lld has time %llu",
+                                    topic, partition, (unsigned long long)m->cuts[c].time_ns, (long long)r->end_offset,
                                     (long long)s->offset, (unsigned long long)s->append_ns);
                 }
             }
@@ -502,6 +515,12 @@ static void cut_compare(struct model *m, const struct model_cut *now)
     }
 }
 
+void model_see_cut(struct model *m, const struct model_cut *cut)
+{
+    cut_compare(m, cut);
+    m->cuts[m->cut_count < MODEL_CUTS_MAX ? m->cut_count++ : world_below(m->w, MODEL_CUTS_MAX)] = *cut;
+}
+
 bool model_cut_now(struct model *m, uint64_t time_ns)
 {
     struct world *w = m->w;
@@ -523,8 +542,7 @@ bool model_cut_now(struct model *m, uint64_t time_ns)
     bool good = world_wait(w, &done);
     if (good && op.base.error == 0) {
         cut->time_ns = op.time_ns;
-        cut_compare(m, cut);
-        m->cuts[m->cut_count < MODEL_CUTS_MAX ? m->cut_count++ : world_below(w, MODEL_CUTS_MAX)] = *cut;
+        model_see_cut(m, cut);
     }
     free(cut);
     return good;

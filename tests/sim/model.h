@@ -11,7 +11,7 @@
 #define MODEL_TOPICS_MAX 24
 #define MODEL_PARTITIONS_MAX 8
 #define MODEL_CUTS_MAX 16
-#define MODEL_PRODUCERS_MAX 64
+#define MODEL_PRODUCERS_MAX 512
 
 enum sent_state {
     SENT_UNKNOWN, /* may be in the log or not */
@@ -80,8 +80,11 @@ size_t model_batch(struct model *m, const struct sent *s, int64_t pid, uint32_t 
                    size_t out_len);
 /* Time that the records of a stored batch have, in ms. */
 int64_t model_timestamp_ms(const struct model *m, const struct sent *s);
+/* A producer was told that a batch is stored. */
+void model_acked(struct model *m, struct sent *s, int64_t offset);
 /* A reader was given a batch at `next`: are they the bytes that were sent, at the place where they were acknowledged?
- * From now on it must stay there. `inside`: it may begin below next. returns NULL after a violation */
+ * From now on it must stay there. `inside`: it may begin below next. An append time of 0 was not told. returns NULL
+ * after a violation */
 struct sent *model_see(struct model *m, uint32_t topic, int32_t partition, int64_t next, bool inside,
                        const uint8_t *batch, const struct read_entry *e);
 /* The end of a partition was told: it is never below what had been told when the question was asked (model_end()). */
@@ -100,6 +103,8 @@ bool model_check_lookup(struct model *m, uint32_t topic, int32_t partition);
 void model_check_catalogue(struct model *m);
 /* Read everything and compare. returns false when the machine crashed or a promise is broken */
 bool model_check_log(struct model *m);
+/* A cut was told: compare with earlier ones of the same time, and keep it. */
+void model_see_cut(struct model *m, const struct model_cut *cut);
 /* Cut at a time (0: now) and compare with earlier cuts of the same time. */
 bool model_cut_now(struct model *m, uint64_t time_ns);
 /* Producer ids that were given out are all different. */

@@ -2,11 +2,12 @@
  *
  * Simulated completions. Order: durable writes and compute jobs end in any order, disk jobs run one after the other in
  * that of submission. A job is a fiber: the disk pauses it before some of its calls, and whatever is due runs before it
- * goes on.
+ * goes on. What sockets do is in sim_net.c.
  */
 #include "sim_io.h"
 
 #include "fiber.h"
+#include <core/alloc.h>
 #include <core/assert.h>
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@ struct sim_io {
     struct io io;
     struct sim_clock *clock;
     struct sim_disk *disk;
+    struct sim_net *net; /* NULL: no sockets */
     struct el_rng *rng;
     struct el_list ops; /* under way, in order of submission */
     uint64_t trace;
@@ -22,6 +24,8 @@ struct sim_io {
 #define DUE(op) ((op)->private_[0])
 #define WRITE(op) ((op)->private_[1])
 #define JOB(op) ((op)->private_[2])
+#define SENT(op) ((op)->private_[1])      /* bytes of an IO_SEND that have left */
+#define CANCELLED(op) ((op)->private_[3]) /* the owner wants it ended */
 
 /* A job that has begun. */
 struct sim_job {
@@ -36,9 +40,9 @@ static struct sim_io *self(struct io *io)
     return EL_CONTAINER(io, struct sim_io, io);
 }
 
-static void trace(struct sim_io *s, uint64_t v)
+static bool is_socket(const struct io_op *op)
 {
-    s->trace = (s->trace ^ v) * 0x9e3779b97f4a7c15ull + (s->trace >> 29);
+    return op->code == IO_ACCEPT || op->code == IO_RECV || op->code == IO_SEND;
 }
 
 static void sim_submit(struct io *io, struct io_op *op)
@@ -51,6 +55,7 @@ static void sim_submit(struct io *io, struct io_op *op)
     }
     DUE(op) = s->clock->now_ns + delay;
     JOB(op) = 0;
+    CANCELLED(op) = 0;
     switch (op->code) {
     case IO_WRITE_DURABLE:
         WRITE(op) = (uint64_t)(uintptr_t)sim_disk_write_begin(s->disk, op->fd, op->iov, op->iov_count, op->pos);
@@ -59,11 +64,15 @@ static void sim_submit(struct io *io, struct io_op *op)
     case IO_JOB_DISK:
     case IO_JOB_COMPUTE:
         break;
-    case IO_NONE:
     case IO_ACCEPT:
     case IO_RECV:
     case IO_SEND:
-        EL_ASSERT(op->code == IO_READ); /* storage has no sockets */
+        EL_ASSERT(s->net != NULL);
+        SENT(op) = 0;
+        DUE(op) = s->clock->now_ns + el_rng_below(s->rng, 50000);
+        break;
+    case IO_NONE:
+        break;
     }
     el_list_push_back(&s->ops, &op->link);
     io->op_count++;
@@ -87,14 +96,46 @@ static bool job_run(struct sim_io *s, struct io_op *op, int64_t *result)
         job->fiber = fiber_create(job_main, job);
         JOB(op) = (uint64_t)(uintptr_t)job;
     }
-    if (!fiber_run(job->fiber)) {
-        DUE(op) = s->clock->now_ns + (el_rng_chance(s->rng, 100000) ? el_rng_below(s->rng, 3000000)
-                                                                    : el_rng_below(s->rng, 60000));
+    bool sealed = el_alloc_seal(false); /* workers may use the heap */
+    bool ended = fiber_run(job->fiber);
+    el_alloc_seal(sealed);
+    if (!ended) {
+        DUE(op) = s->clock->now_ns +
+                  (el_rng_chance(s->rng, 100000) ? el_rng_below(s->rng, 3000000) : el_rng_below(s->rng, 60000));
         return false;
     }
     *result = job->result;
     free(job);
     return true;
+}
+
+/* A cancelled one may still find what it waited for. */
+static bool socket_go(struct sim_io *s, struct io_op *op, int64_t *result)
+{
+    bool ready = sim_net_ready(s->net, op) <= s->clock->now_ns;
+    bool ended = false;
+    if (CANCELLED(op) == 0 || (ready && el_rng_chance(s->rng, 500000))) {
+        ended = sim_net_go(s->net, op, &SENT(op), result);
+    }
+    if (!ended && CANCELLED(op) != 0) {
+        *result = EVLOG_ERR_CLOSED;
+        return true;
+    }
+    if (!ended) {
+        DUE(op) = s->clock->now_ns + 1000 + el_rng_below(s->rng, 100000);
+    } else if (op->code == IO_SEND) {
+        memset(op->iov, 0xa5, sizeof(*op->iov) * (size_t)op->iov_count); /* backends may change it */
+    }
+    return ended;
+}
+
+/* When an op can go on. */
+static uint64_t op_due_ns(struct sim_io *s, const struct io_op *op)
+{
+    if (!is_socket(op) || CANCELLED(op) != 0) {
+        return DUE(op);
+    }
+    return EL_MAX(DUE(op), sim_net_ready(s->net, op));
 }
 
 /* Do what an op is for, or a part of it; false when it is not done yet. */
@@ -113,10 +154,11 @@ static bool op_execute(struct sim_io *s, struct io_op *op, int64_t *result)
     case IO_JOB_DISK:
     case IO_JOB_COMPUTE:
         return job_run(s, op, result);
-    case IO_NONE:
     case IO_ACCEPT:
     case IO_RECV:
     case IO_SEND:
+        return socket_go(s, op, result);
+    case IO_NONE:
         break;
     }
     *result = EVLOG_ERR_UNSUPPORTED;
@@ -126,13 +168,16 @@ static bool op_execute(struct sim_io *s, struct io_op *op, int64_t *result)
 static struct io_op *op_due(struct sim_io *s)
 {
     struct io_op *best = NULL;
+    uint64_t best_ns = s->clock->now_ns + 1;
     bool disk_job = false;
     EL_LIST_EACH(n, &s->ops) {
         struct io_op *op = EL_CONTAINER(n, struct io_op, link);
         bool waits = op->code == IO_JOB_DISK && disk_job;
         disk_job = disk_job || op->code == IO_JOB_DISK;
-        if (!waits && DUE(op) <= s->clock->now_ns && (best == NULL || DUE(op) < DUE(best))) {
+        uint64_t due_ns = waits ? UINT64_MAX : op_due_ns(s, op);
+        if (due_ns < best_ns) {
             best = op;
+            best_ns = due_ns;
         }
     }
     return best;
@@ -150,7 +195,7 @@ static void sim_step(struct io *io, uint64_t wait_until_ns)
             continue;
         }
         el_list_remove(&op->link);
-        trace(s, (uint64_t)op->code << 56 ^ (uint64_t)result ^ s->clock->now_ns);
+        sim_mix(&s->trace, (uint64_t)op->code << 56 ^ (uint64_t)result ^ s->clock->now_ns);
         if (sim_disk_crashed(s->disk)) {
             return; /* the machine is off: nobody is told */
         }
@@ -167,7 +212,10 @@ static void sim_step(struct io *io, uint64_t wait_until_ns)
 
 static void sim_cancel(struct io *io, struct io_op *op)
 {
-    (void)io, (void)op;
+    EL_ASSERT(is_socket(op));
+    CANCELLED(op) = 1;
+    uint64_t soon_ns = self(io)->clock->now_ns + el_rng_below(self(io)->rng, 50000);
+    DUE(op) = EL_MIN(DUE(op), soon_ns);
 }
 static void sim_wake(struct io *io)
 {
@@ -188,6 +236,28 @@ static void sim_random(struct io *io, void *buf, size_t len)
         p[i] = (uint8_t)el_rng_next(self(io)->rng);
     }
 }
+static int sim_listen(struct io *io, const char *host, uint16_t port, bool join, int *fd, uint16_t *bound_port,
+                      struct el_error *err)
+{
+    int code = sim_net_listen(self(io)->net, port, join, fd, bound_port);
+    return code == 0 ? 0 : el_error_set(err, code, "cannot listen");
+}
+static int sim_peer_name(struct io *io, int fd, char *text, size_t text_len)
+{
+    return sim_net_peer_name(self(io)->net, fd, text, text_len);
+}
+static void sim_shutdown(struct io *io, int fd)
+{
+    sim_net_shutdown(self(io)->net, fd);
+}
+static void sim_close(struct io *io, int fd)
+{
+    EL_LIST_EACH(n, &self(io)->ops) {
+        const struct io_op *op = EL_CONTAINER(n, struct io_op, link);
+        EL_ASSERT(!is_socket(op) || op->fd != fd);
+    }
+    sim_net_close(self(io)->net, fd);
+}
 static void sim_destroy(struct io *io)
 {
     io_timer_free(io);
@@ -203,6 +273,10 @@ static const struct io_ops sim_ops = {
     .boot = sim_mono,
     .wall = sim_wall,
     .random = sim_random,
+    .listen = sim_listen,
+    .peer_name = sim_peer_name,
+    .shutdown = sim_shutdown,
+    .close = sim_close,
     .destroy = sim_destroy,
 };
 
@@ -222,12 +296,17 @@ struct io *sim_io_create(struct sim_clock *clock, struct sim_disk *disk, struct 
     return &s->io;
 }
 
+void sim_io_network(struct io *io, struct sim_net *net)
+{
+    self(io)->net = net;
+}
+
 uint64_t sim_io_next(struct io *io)
 {
     struct sim_io *s = self(io);
     uint64_t next = io_timer_next(io);
     EL_LIST_EACH(n, &s->ops) {
-        next = EL_MIN(next, DUE(EL_CONTAINER(n, struct io_op, link)));
+        next = EL_MIN(next, op_due_ns(s, EL_CONTAINER(n, struct io_op, link)));
     }
     return el_queue_empty(&io->inbox) ? next : EL_MIN(next, s->clock->now_ns);
 }

@@ -8,6 +8,7 @@
 #define EL_SIM_IO_H
 
 #include "sim_disk.h"
+#include "sim_net.h"
 #include <io/io.h>
 
 struct sim_clock {
@@ -15,7 +16,15 @@ struct sim_clock {
     int64_t wall_offset; /* real time = now + offset; jumps move it */
 };
 
+/* One more event of a run, into the sum that two runs of a seed must share. */
+static inline void sim_mix(uint64_t *trace, uint64_t event)
+{
+    *trace = (*trace ^ event) * 0x9e3779b97f4a7c15ull + (*trace >> 29);
+}
+
 struct io *sim_io_create(struct sim_clock *clock, struct sim_disk *disk, struct el_rng *rng);
+/* Give it sockets; without a network it has none. */
+void sim_io_network(struct io *io, struct sim_net *net);
 /* Virtual time of its next event: completion, message or timer; UINT64_MAX none. */
 uint64_t sim_io_next(struct io *io);
 /* Jobs that are in the middle of something: whether there are any, and their end with a disk that is off. */

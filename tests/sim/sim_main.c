@@ -4,6 +4,7 @@
  *
  *   evlog-sim --seeds N [--from S]   N seeds from S (1) on; exit 1 when one breaks a promise
  *   evlog-sim --seed S [-v]          one seed, with its story
+ *   evlog-sim --mode broker ...      the whole broker with network and clients: broker_main.c
  *
  * A seed: a store with 1 to 3 shards and small limits, so that slots are recycled, segments rolled and checkpoints
  * taken all the time; producers (idempotent and not) with retries, consumers that read and wait, trims, cuts, lookups
@@ -13,6 +14,7 @@
  * give the same. Of 20 seeds one has a device that lies (its data may go, but nothing may be made up), one has bytes of
  * its files changed between two lives (rot.c: refused, or an error for that range, and nothing else).
  */
+#include "broker_main.h"
 #include "readers.h"
 #include "rot.h"
 
@@ -703,11 +705,15 @@ const char *__asan_default_options(void)
 int main(int argc, char **argv)
 {
     uint64_t seeds = 50, from = 1, one = 0;
-    bool verbose = false;
+    bool verbose = false, hash = false, broker = false;
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
         if (strcmp(argv[i], "-v") == 0) {
             verbose = true;
+        } else if (strcmp(argv[i], "--hash") == 0) {
+            hash = true;
+        } else if (more && strcmp(argv[i], "--mode") == 0) {
+            broker = strcmp(argv[++i], "broker") == 0;
         } else if (more && strcmp(argv[i], "--seeds") == 0) {
             seeds = strtoull(argv[++i], NULL, 10);
         } else if (more && strcmp(argv[i], "--from") == 0) {
@@ -715,7 +721,7 @@ int main(int argc, char **argv)
         } else if (more && strcmp(argv[i], "--seed") == 0) {
             one = strtoull(argv[++i], NULL, 10);
         } else {
-            fprintf(stderr, "usage: evlog-sim [--seeds N] [--from S] [--seed S] [-v]\n");
+            fprintf(stderr, "usage: evlog-sim [--mode store|broker] [--seeds N] [--from S] [--seed S] [--hash] [-v]\n");
             return 2;
         }
     }
@@ -724,11 +730,14 @@ int main(int argc, char **argv)
         el_log_sink(log_drop, NULL);
     }
     signal(SIGABRT, on_abort);
+    from = one != 0 ? one : from;
+    seeds = one != 0 ? 1 : seeds;
+    if (broker) {
+        return broker_main(&(struct broker_run){from, seeds, verbose, hash, &running_seed});
+    }
     uint64_t passed = 0, failed = 0, steps = 0, batches = 0, crashes = 0, refused = 0;
     struct life *l = malloc(sizeof(*l));
     EL_ASSERT(l != NULL);
-    from = one != 0 ? one : from;
-    seeds = one != 0 ? 1 : seeds;
     for (uint64_t seed = from; seed < from + seeds; seed++) {
         running_seed = seed;
         bool good = run_seed(seed, verbose, l);

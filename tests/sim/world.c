@@ -66,6 +66,7 @@ static void machine_up(struct world *w)
         code = metrics_create(&w->metrics[i]);
         EL_ASSERT(code == 0);
         w->ios[i] = sim_io_create(&w->clock, w->disk, &w->rng);
+        sim_io_network(w->ios[i], w->net);
         w->wish_ns[i] = 0;
     }
 }
@@ -105,10 +106,14 @@ int world_open(struct world *w, struct el_error *err)
         machine_down(w);
         return code;
     }
+    w->stopped_count = 0;
+    if (w->upper != NULL) {
+        w->upper->up(w);
+        return 0;
+    }
     for (uint32_t i = 0; i < w->shard_count; i++) {
         store_shard_start(store_shard_at(w->store, i));
     }
-    w->stopped_count = 0;
     return 0;
 }
 
@@ -127,25 +132,34 @@ void world_abandon(struct world *w)
         }
         sim_disk_off(w->disk, off);
     }
+    if (w->upper != NULL) {
+        w->upper->down(w);
+    }
     store_close(w->store);
     w->store = NULL;
     machine_down(w);
+}
+
+static uint64_t turn(struct world *w, uint32_t shard)
+{
+    io_step(w->ios[shard], 0);
+    return sim_disk_crashed(w->disk) ? 0 : store_shard_tick(store_shard_at(w->store, shard));
 }
 
 bool world_step(struct world *w)
 {
     uint64_t next = UINT64_MAX;
     w->steps++;
+    if (w->upper != NULL) {
+        w->upper->step(w);
+        next = w->upper->next(w);
+    }
     for (uint32_t i = 0; i < w->shard_count; i++) {
         uint32_t k = (uint32_t)((i + w->steps) % w->shard_count);
         if (world_chance(w, 150000)) {
             continue; /* a shard that was not scheduled */
         }
-        io_step(w->ios[k], 0);
-        if (sim_disk_crashed(w->disk)) {
-            return false;
-        }
-        w->wish_ns[k] = store_shard_tick(store_shard_at(w->store, k));
+        w->wish_ns[k] = w->upper != NULL ? w->upper->turn(w, k) : turn(w, k);
         if (sim_disk_crashed(w->disk)) {
             return false;
         }
@@ -188,7 +202,10 @@ static void on_stopped(void *arg)
 
 bool world_stop(struct world *w)
 {
-    for (uint32_t i = 0; i < w->shard_count; i++) {
+    if (w->upper != NULL && !w->upper->stop(w)) {
+        return false;
+    }
+    for (uint32_t i = 0; w->upper == NULL && i < w->shard_count; i++) {
         store_shard_stop(store_shard_at(w->store, i), on_stopped, w);
     }
     for (uint32_t i = 0; i < WAIT_STEPS_MAX && w->stopped_count < w->shard_count; i++) {
@@ -210,6 +227,9 @@ bool world_stop(struct world *w)
     if (!w->stopped_well) {
         world_abandon(w);
         return true;
+    }
+    if (w->upper != NULL) {
+        w->upper->down(w);
     }
     store_close(w->store);
     w->store = NULL;

@@ -11,6 +11,25 @@
 
 #define WORLD_SHARDS_MAX 4
 
+struct world;
+
+/* What stands on the store, where there is more than the store. */
+struct world_upper {
+    void (*up)(struct world *w);                       /* the store is open, no shard has run: start them */
+    bool (*stop)(struct world *w);                     /* a clean stop, to where the stores stop; false: crashed */
+    void (*down)(struct world *w);                     /* the process has ended */
+    uint64_t (*turn)(struct world *w, uint32_t shard); /* one turn of a shard; returns when it wants the next */
+    void (*step)(struct world *w);                     /* others than shards that do something in each step */
+    uint64_t (*next)(const struct world *w);           /* when those have something to do */
+};
+
+/* Probabilities in parts per million of each step of a client. */
+struct peer_faults {
+    uint32_t lose;       /* it gives its connection up */
+    uint32_t half_close; /* it closes its side and reads on */
+    uint32_t pause;      /* it reads nothing for up to 200 ms */
+};
+
 struct world {
     uint64_t seed;
     struct el_rng rng;
@@ -27,13 +46,17 @@ struct world {
     uint64_t trace;
     uint32_t stopped_count;
     uint64_t heap_blocks; /* before the store was opened */
-    char violation[512]; /* first one found, "" none */
+    char violation[512];  /* first one found, "" none */
     bool verbose;
-    bool stopped_well; /* the last stop left a clean mark */
-    bool disk_bounded; /* the disk may fill up */
-    bool lying;        /* the device may lose or misdirect writes that it confirmed */
-    bool read_errors;  /* reads fail now and then */
-    uint32_t rotten;   /* bytes of files that were changed behind the store's back */
+    bool stopped_well;               /* the last stop left a clean mark */
+    bool disk_bounded;               /* the disk may fill up */
+    bool lying;                      /* the device may lose or misdirect writes that it confirmed */
+    bool read_errors;                /* reads fail now and then */
+    const struct world_upper *upper; /* NULL: there is the store only */
+    void *upper_arg;
+    struct sim_net *net; /* NULL: no network */
+    struct peer_faults peer_faults;
+    uint32_t rotten; /* bytes of files that were changed behind the store's back */
 };
 
 void world_init(struct world *w, uint64_t seed, bool verbose);

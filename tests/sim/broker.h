@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The real broker on a simulated machine: the shards of broker/shard.c with their listeners and handlers, in one
+ * thread, on simulated sockets.
+ */
+#ifndef EL_SIM_BROKER_H
+#define EL_SIM_BROKER_H
+
+#include "clients.h"
+#include <shard.h>
+
+struct broker {
+    struct world *w;
+    struct clients *clients;
+    struct config config;
+    struct net_config limits; /* of every listener */
+    _Atomic(uint32_t) conn_total;
+    struct shard shards[WORLD_SHARDS_MAX];
+    uint64_t drain_ns;
+    uint32_t done_count; /* commands that were carried out */
+    bool stopping_store;
+};
+
+/* Put a broker on the machine. Before its first start. */
+void broker_init(struct broker *b, struct world *w, struct clients *clients);
+
+#endif

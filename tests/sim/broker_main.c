@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * evlog-sim --mode broker: the whole broker, network and Kafka clients included.
+ *
+ * A seed: a broker with 1 to 3 shards and small limits; clients (clients.c) over a network that splits, delays and
+ * breaks (sim_net.c), that repeat what they have no answer for; several lives, each ended by a crash at a random disk
+ * call, a process that just ends, or a clean stop in the middle of everything, and crashes in recovery. After each
+ * start the log is compared with what the clients were told (model.c). Now and then all faults cease: then every
+ * question must be answered.
+ */
+#include "broker_main.h"
+
+#include "broker.h"
+#include <core/assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define QUIET_STEPS_MAX 100000u
+
+struct life {
+    struct world w;
+    struct model m;
+    struct clients clients;
+    struct broker broker;
+    int32_t epoch; /* leader epoch of the last run */
+    bool served;   /* a start succeeded */
+    bool stopped;  /* the last run ended with a clean stop */
+    uint32_t crashes;
+};
+
+static void say(struct life *l, const char *text)
+{
+    if (l->w.verbose) {
+        printf("  %12llu ns  step %8llu  %s\n", (unsigned long long)l->w.clock.now_ns, (unsigned long long)l->w.steps,
+               text);
+    }
+}
+
+/* Start on what the disk holds; crash in recovery now and then. */
+static void start(struct life *l)
+{
+    struct world *w = &l->w;
+    struct el_error err = {0};
+    for (int tries = 0;; tries++) {
+        if (tries < 3 && world_chance(w, 150000)) {
+            sim_disk_crash_at(w->disk, 1 + world_below(w, 60));
+        }
+        int code = world_open(w, &err);
+        if (code == 0) {
+            int32_t epoch = store_leader_epoch(w->store);
+            if (epoch < l->epoch || (epoch == l->epoch && l->served && !l->stopped)) {
+                world_violation(w, "the leader epoch is %d after %d", epoch, l->epoch);
+            }
+            l->epoch = epoch;
+            l->served = true;
+            sim_disk_crash_at(w->disk, 0);
+            return;
+        }
+        if (!sim_disk_crashed(w->disk)) {
+            world_violation(w, "a start was refused: %s", err.text);
+            return;
+        }
+        say(l, "crash in recovery");
+        sim_disk_power_cycle(w->disk);
+    }
+}
+
+/* Start and compare; clients may connect meanwhile, and ask nothing. returns false after a violation */
+static bool verify(struct life *l)
+{
+    start(l);
+    l->clients.idle = true;
+    if (l->w.violation[0] == 0) {
+        model_check_catalogue(&l->m);
+    }
+    if (l->w.violation[0] == 0) {
+        model_check_log(&l->m);
+    }
+    l->clients.idle = false;
+    return l->w.violation[0] == 0;
+}
+
+static void choose_faults(struct life *l)
+{
+    struct world *w = &l->w;
+    struct sim_faults faults = {0};
+    if (world_chance(w, 150000)) {
+        faults.write_error = 200;
+        faults.sync_error = 2000;
+        faults.short_write = 100;
+    }
+    w->read_errors = world_chance(w, 50000);
+    faults.read_error = w->read_errors ? 5000 : 0;
+    sim_disk_faults(w->disk, &faults);
+    struct sim_net_faults net = {.small = 50000, .slow = 20000};
+    bool calm = world_chance(w, 200000);
+    if (!calm) {
+        net.reset = (uint32_t)world_below(w, 5000);
+        net.accept_error = world_chance(w, 300000) ? 50000 : 0;
+        net.slow = (uint32_t)world_below(w, 300000);
+        net.small = (uint32_t)world_below(w, 500000);
+    }
+    sim_net_faults(w->net, &net);
+    w->peer_faults = (struct peer_faults){0};
+    if (!calm) {
+        w->peer_faults.lose = (uint32_t)world_below(w, 2000);
+        w->peer_faults.half_close = (uint32_t)world_below(w, 500);
+        w->peer_faults.pause = (uint32_t)world_below(w, 2000);
+    }
+    if (world_chance(w, 600000)) {
+        sim_disk_crash_at(w->disk, 1 + world_below(w, 3000));
+    }
+}
+
+static void end_faults(struct life *l)
+{
+    sim_disk_faults(l->w.disk, &(struct sim_faults){0});
+    sim_net_faults(l->w.net, &(struct sim_net_faults){0});
+    l->w.peer_faults = (struct peer_faults){0};
+    l->w.read_errors = false;
+}
+
+/* With no faults left and nothing more asked, everything is answered. returns false when the machine crashed */
+static bool quiet(struct life *l)
+{
+    end_faults(l);
+    l->clients.idle = true;
+    for (uint32_t i = 0; i < QUIET_STEPS_MAX && clients_waiting(&l->clients) != NULL; i++) {
+        if (!world_step(&l->w)) {
+            return false;
+        }
+    }
+    const struct peer *waiting = clients_waiting(&l->clients);
+    if (waiting != NULL) {
+        world_violation(&l->w, "stuck: client %u has no answer to %s", waiting->client, waiting->asked[0].api->name);
+    }
+    l->clients.idle = false;
+    return true;
+}
+
+/* Work until the crash, or for so many steps. returns false when the machine crashed */
+static bool work(struct life *l, uint64_t steps)
+{
+    for (uint64_t i = 0; i < steps && l->w.violation[0] == 0; i++) {
+        if (!world_step(&l->w)) {
+            return false;
+        }
+    }
+    return l->w.violation[0] != 0 || !world_chance(&l->w, 300000) || quiet(l);
+}
+
+static void end_life(struct life *l, bool crashed)
+{
+    struct world *w = &l->w;
+    l->stopped = false;
+    if (!crashed && world_chance(w, 400000)) {
+        bool failed = world_failed_shard(w);
+        say(l, "stop");
+        if (world_stop(w)) {
+            l->stopped = !failed && w->stopped_well;
+            if (!l->stopped) {
+                model_forget(&l->m);
+            }
+            sim_disk_process_exit(w->disk);
+            return;
+        }
+        if (w->violation[0] != 0) {
+            return;
+        }
+        crashed = sim_disk_crashed(w->disk);
+    }
+    world_abandon(w);
+    model_forget(&l->m);
+    l->crashes++;
+    if (!crashed && world_chance(w, 400000)) {
+        say(l, "process ended");
+        sim_disk_process_exit(w->disk);
+    } else {
+        say(l, "power cut");
+        sim_disk_power_cycle(w->disk);
+    }
+}
+
+static void run_seed(uint64_t seed, bool verbose, struct life *l)
+{
+    memset(l, 0, sizeof(*l));
+    world_init(&l->w, seed, verbose);
+    l->w.net = sim_net_create(&l->w.clock, &l->w.rng);
+    model_init(&l->m, &l->w);
+    clients_init(&l->clients, &l->m);
+    broker_init(&l->broker, &l->w, &l->clients);
+    uint32_t lives = 1 + (uint32_t)world_below(&l->w, 4);
+    for (uint32_t i = 0; i < lives && verify(l); i++) {
+        choose_faults(l);
+        bool whole = work(l, 500 + world_below(&l->w, 4000));
+        if (l->w.violation[0] != 0) {
+            return;
+        }
+        end_life(l, !whole);
+        end_faults(l);
+    }
+    if (l->w.violation[0] == 0 && verify(l)) {
+        quiet(l);
+    }
+}
+
+static void end_seed(struct life *l)
+{
+    clients_free(&l->clients);
+    world_free(&l->w);
+    sim_net_free(l->w.net);
+    model_free(&l->m);
+}
+
+int broker_main(const struct broker_run *run)
+{
+    uint64_t passed = 0, failed = 0, steps = 0, answers = 0, repeats = 0, batches = 0, crashes = 0, lost = 0;
+    struct life *l = malloc(sizeof(*l));
+    EL_ASSERT(l != NULL);
+    for (uint64_t seed = run->from; seed < run->from + run->count; seed++) {
+        *run->running = seed;
+        run_seed(seed, run->verbose, l);
+        bool good = l->w.violation[0] == 0;
+        passed += good;
+        failed += !good;
+        steps += l->w.steps;
+        answers += l->clients.answers;
+        repeats += l->clients.repeats;
+        batches += l->m.events_stored;
+        crashes += l->crashes;
+        lost += clients_lost(&l->clients);
+        if (!good) {
+            printf("seed %llu: FAILED: %s\n  again: evlog-sim --mode broker --seed %llu -v\n", (unsigned long long)seed,
+                   l->w.violation, (unsigned long long)seed);
+        }
+        uint64_t trace = sim_net_trace(l->w.net);
+        end_seed(l);
+        if (run->hash) {
+            sim_mix(&trace, l->w.trace);
+            printf("seed %llu: hash %016llx\n", (unsigned long long)seed, (unsigned long long)trace);
+        }
+    }
+    free(l);
+    printf("%llu steps, %llu answers, %llu batches stored, %llu sent again, %llu connections lost, %llu crashes\n",
+           (unsigned long long)steps, (unsigned long long)answers, (unsigned long long)batches,
+           (unsigned long long)repeats, (unsigned long long)lost, (unsigned long long)crashes);
+    printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
+    return failed == 0 ? 0 : 1;
+}

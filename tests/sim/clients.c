@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * All clients of the simulated broker, and what they do next.
+ */
+#include "clients.h"
+
+#include <core/assert.h>
+#include <stdlib.h>
+
+#define PEER_COUNT (CLIENT_PRODUCERS + CLIENT_CONSUMERS + CLIENT_ADMINS)
+
+static struct peer *peer_at(struct clients *c, uint32_t i)
+{
+    if (i < CLIENT_PRODUCERS) {
+        return &c->producers[i].peer;
+    }
+    i -= CLIENT_PRODUCERS;
+    return i < CLIENT_CONSUMERS ? &c->consumers[i].peer : &c->admins[i - CLIENT_CONSUMERS].peer;
+}
+
+static const struct peer *peer_look(const struct clients *c, uint32_t i)
+{
+    return peer_at((struct clients *)(uintptr_t)c, i);
+}
+
+void clients_init(struct clients *c, struct model *m)
+{
+    memset(c, 0, sizeof(*c));
+    c->w = m->w;
+    c->m = m;
+    for (uint32_t i = 0; i < PEER_COUNT; i++) {
+        peer_init(peer_at(c, i), m->w, i);
+    }
+    for (uint32_t i = 0; i < CLIENT_PRODUCERS; i++) {
+        c->producers[i].c = c;
+        c->producers[i].id = -1;
+        for (uint32_t k = 0; k < CLIENT_WINDOW; k++) {
+            c->producers[i].flights[k].owner = &c->producers[i];
+        }
+    }
+    for (uint32_t i = 0; i < CLIENT_CONSUMERS; i++) {
+        c->consumers[i].c = c;
+    }
+    for (uint32_t i = 0; i < CLIENT_ADMINS; i++) {
+        c->admins[i].c = c;
+        c->admins[i].makes_topics = i == 0;
+    }
+}
+
+void clients_free(struct clients *c)
+{
+    for (uint32_t i = 0; i < PEER_COUNT; i++) {
+        peer_free(peer_at(c, i));
+    }
+}
+
+uint32_t clients_topic(struct clients *c)
+{
+    for (int i = 0; i < 20; i++) {
+        uint32_t t = (uint32_t)world_below(c->w, c->m->topic_count + 1);
+        if (t < c->m->topic_count && c->m->topics[t].state == TOPIC_THERE) {
+            return t;
+        }
+    }
+    return UINT32_MAX;
+}
+
+static void act(struct clients *c)
+{
+    uint64_t what = world_below(c->w, 1000);
+    if (what < 600) {
+        producer_act(&c->producers[world_below(c->w, CLIENT_PRODUCERS)]);
+    } else if (what < 950) {
+        consumer_act(&c->consumers[world_below(c->w, CLIENT_CONSUMERS)]);
+    } else {
+        admin_act(&c->admins[world_below(c->w, CLIENT_ADMINS)]);
+    }
+}
+
+void clients_step(struct clients *c)
+{
+    for (uint32_t i = 0; i < PEER_COUNT && c->w->violation[0] == 0; i++) {
+        if (world_chance(c->w, 600000)) {
+            peer_step(peer_at(c, i));
+        }
+    }
+    for (uint32_t i = 0; i < 2 && !c->idle && c->w->violation[0] == 0; i++) {
+        act(c);
+    }
+}
+
+uint64_t clients_next(const struct clients *c)
+{
+    uint64_t next = UINT64_MAX;
+    for (uint32_t i = 0; i < PEER_COUNT; i++) {
+        next = EL_MIN(next, peer_next(peer_look(c, i)));
+    }
+    return next;
+}
+
+void clients_lose(struct clients *c)
+{
+    for (uint32_t i = 0; i < PEER_COUNT; i++) {
+        peer_lose(peer_at(c, i), true);
+    }
+}
+
+const struct peer *clients_waiting(const struct clients *c)
+{
+    for (uint32_t i = 0; i < PEER_COUNT; i++) {
+        const struct peer *p = peer_look(c, i);
+        if (p->asked_count > 0) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+uint64_t clients_lost(const struct clients *c)
+{
+    uint64_t lost = 0;
+    for (uint32_t i = 0; i < PEER_COUNT; i++) {
+        lost += peer_look(c, i)->lost_count;
+    }
+    return lost;
+}

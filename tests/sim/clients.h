@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Kafka clients of the simulated broker: producers, consumers and administrators, each with a connection of its own
+ * (peer.c), that know what they were told (model.c) and look whether it stays true.
+ */
+#ifndef EL_SIM_CLIENTS_H
+#define EL_SIM_CLIENTS_H
+
+#include "model.h"
+#include "peer.h"
+
+#define CLIENT_PRODUCERS 5u
+#define CLIENT_CONSUMERS 3u
+#define CLIENT_ADMINS 2u
+#define CLIENT_WINDOW 5u /* batches of a producer under way, as Kafka's own clients have it */
+#define CLIENT_PLACES 3u
+
+struct clients;
+struct producer_client;
+
+struct produce_flight {
+    struct producer_client *owner;
+    uint32_t sent; /* index in the model */
+    int version;
+    bool busy;
+};
+
+enum producer_state {
+    PRODUCER_NEW,     /* looks for a topic */
+    PRODUCER_ASKS_ID, /* its producer id is under way */
+    PRODUCER_READY,
+};
+
+struct producer_client {
+    struct clients *c;
+    struct peer peer;
+    enum producer_state state;
+    uint32_t index; /* of the producer in the model: never used again */
+    int64_t id;     /* -1: not idempotent */
+    int16_t acks;
+    uint32_t topic;
+    int32_t partition;
+    int32_t next_sequence;
+    uint32_t queue[CLIENT_WINDOW]; /* sent batches without an answer, oldest first */
+    uint32_t queue_len;
+    uint32_t asked;       /* of the queue, how many are under way or answered */
+    bool failed;          /* one came back with an error: the rest must come back, then all are sent again */
+    uint32_t lost_before; /* connections lost when it began: acks 0 goes on as another producer after one more */
+    bool proved;          /* one was acknowledged: from then on the broker knows the sequence */
+    struct produce_flight flights[CLIENT_WINDOW];
+};
+
+/* Where a consumer reads. */
+struct consumer_place {
+    uint32_t topic;
+    int32_t partition;
+    int64_t next;
+    int64_t end_before; /* end that was known when it asked */
+    bool fresh;         /* it was just placed: next may lie inside a batch */
+};
+
+struct consumer_client {
+    struct clients *c;
+    struct peer peer;
+    bool busy;
+    bool log_fetch; /* of the request under way */
+    int version;
+    int32_t bytes_max;
+    struct consumer_place places[CLIENT_PLACES]; /* [place_count] all different */
+    uint32_t place_count;
+};
+
+struct admin_client {
+    struct clients *c;
+    struct peer peer;
+    bool busy;
+    bool makes_topics; /* one client does, so that it knows what comes from itself */
+    /* the question under way */
+    int version;
+    uint32_t topic;
+    int32_t partition;
+    int64_t value;      /* offset of a trim, timestamp of a lookup */
+    int64_t end_before; /* end that was known */
+    uint32_t there;     /* bit n: topic n was there, ... */
+    uint32_t gone;      /* ... was gone */
+    uint32_t maybe;     /* ... was asked for */
+    int32_t counts[MODEL_TOPICS_MAX];
+};
+
+struct clients {
+    struct world *w;
+    struct model *m;
+    bool idle; /* ask nothing more */
+    struct producer_client producers[CLIENT_PRODUCERS];
+    struct consumer_client consumers[CLIENT_CONSUMERS];
+    struct admin_client admins[CLIENT_ADMINS];
+    uint32_t producer_count;          /* of the model: indexes that were used */
+    int64_t ids[MODEL_PRODUCERS_MAX]; /* [id_count] producer ids that were given out */
+    uint32_t id_count;
+    uint64_t answers;
+    uint64_t repeats; /* batches that were sent again */
+};
+
+void clients_init(struct clients *c, struct model *m);
+void clients_free(struct clients *c);
+/* Let each client move its bytes, and some ask something. */
+void clients_step(struct clients *c);
+uint64_t clients_next(const struct clients *c);
+/* Every connection is lost. */
+void clients_lose(struct clients *c);
+/* A client that waits for an answer; NULL none. */
+const struct peer *clients_waiting(const struct clients *c);
+/* Connections that were lost so far. */
+uint64_t clients_lost(const struct clients *c);
+
+/* Called by clients.c: one client asks something, if it can. */
+void producer_act(struct producer_client *p);
+void consumer_act(struct consumer_client *consumer);
+void admin_act(struct admin_client *a);
+/* A topic that is there; UINT32_MAX none. */
+uint32_t clients_topic(struct clients *c);
+
+#endif
