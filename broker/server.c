@@ -6,8 +6,9 @@
  *   2. shard 0 binds the Kafka port, the others take the port it got; a thread for each; the HTTP thread; the ready
  *      line
  *   3. SIGHUP reads the configuration again and hands it to the shards
- *   4. SIGTERM, SIGINT: all shards answer what they have read and close their connections; only then all write their
- *      final checkpoint, because a request on one shard may need the store of another; then the threads end
+ *   4. SIGTERM, SIGINT: all shards answer what they have read and close their connections, in DRAIN_NS at the latest;
+ *      only then all write their final checkpoint, because a request on one shard may need the store of another; then
+ *      the threads end
  *   5. a second signal, a second or more after the first, ends the process at once: recovery finds what was
  *      acknowledged
  *

@@ -5,6 +5,9 @@
  *   1. the store's part is started, then the heap is sealed: from here on our own code uses the shard's budget only
  *   2. io_step() runs what has happened; store_shard_tick() flushes and says when it wants to run again; and so on
  *   3. commands of the main thread come as messages; each is answered through shard->done when it is carried out
+ *
+ * Requests that wait for the store, for room on a full disk perhaps, do not hold up a stop for ever: after drain_ns
+ * their connections are cut and the stores stop, which answers them. Only then is the net freed, for they are its.
  */
 #include <core/alloc.h>
 #include <shard.h>
@@ -36,13 +39,31 @@ void shard_take_config(struct shard *shard, const struct config *cfg)
     shard->node.config = &shard->cfg;
 }
 
+/* SHARD_STOP_NET is carried out, once. */
+static void shard_drained(struct shard *shard)
+{
+    if (!shard->drained) {
+        shard->drained = true;
+        io_timer_cancel(shard->io, &shard->drain_timer);
+        shard->done(shard);
+    }
+}
+
 static void shard_on_net_stopped(void *arg)
 {
     struct shard *shard = arg;
     OBJ_CHECK(shard, SHARD_THREAD);
     net_free(shard->net);
     shard->net = NULL;
-    shard->done(shard);
+    api_destroy(&shard->api);
+    shard_drained(shard);
+}
+
+static void shard_on_drain_timer(struct io_timer *timer)
+{
+    struct shard *shard = timer->arg;
+    OBJ_CHECK(shard, SHARD_THREAD);
+    shard_drained(shard);
 }
 
 static void shard_on_store_stopped(void *arg)
@@ -65,12 +86,16 @@ static void shard_on_command(struct io_message *message)
         shard->done(shard);
         return;
     }
-    case SHARD_STOP_NET:
-        net_stop(shard->net, shard->io->now_ns + shard->drain_ns, shard_on_net_stopped, shard);
+    case SHARD_STOP_NET: {
+        uint64_t deadline_ns = shard->io->now_ns + shard->drain_ns;
+        shard->drain_timer.fire = shard_on_drain_timer;
+        shard->drain_timer.arg = shard;
+        io_timer_set(shard->io, &shard->drain_timer, deadline_ns);
+        net_stop(shard->net, deadline_ns, shard_on_net_stopped, shard);
         api_stop(&shard->api);
         return;
+    }
     case SHARD_STOP_STORE:
-        api_destroy(&shard->api);
         store_shard_stop(shard->store, shard_on_store_stopped, shard);
         return;
     case SHARD_EXIT:

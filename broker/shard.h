@@ -15,7 +15,7 @@
 /* What the main thread asks of a shard, one after the other; each is answered once by shard.done. */
 enum shard_command {
     SHARD_RELOAD,     /* take over the settings in next_cfg */
-    SHARD_STOP_NET,   /* answer what has been read, close the connections */
+    SHARD_STOP_NET,   /* answer what has been read, close the connections; at the latest after drain_ns */
     SHARD_STOP_STORE, /* final checkpoint */
     SHARD_EXIT,       /* leave the loop */
 };
@@ -30,7 +30,7 @@ struct shard {
     struct el_buddy buddy;
     struct metrics *metrics;
     struct store_shard *store;
-    struct net *net;
+    struct net *net; /* NULL once all its connections and requests have ended */
     struct api api;
     struct api_node node;
     struct config cfg;          /* the shard's own copy: SIGHUP changes the main thread's */
@@ -41,7 +41,9 @@ struct shard {
     struct io_message message;
     enum shard_command command;
     bool exiting;
-    uint64_t drain_ns;  /* how long a stop waits for clients */
+    uint64_t drain_ns; /* how long a stop waits for clients */
+    struct io_timer drain_timer;
+    bool drained;       /* SHARD_STOP_NET was carried out */
     shard_done_fn done; /* called on the shard's thread when a command is carried out, and once at the start */
     void *arg;          /* of done */
 };

@@ -74,9 +74,6 @@ static bool stop(struct world *w)
         world_violation(w, "stuck: the listeners did not stop");
         return false;
     }
-    if (sim_net_open_count(w->net) != 0) {
-        world_violation(w, "after the listeners have stopped %u sockets are open", sim_net_open_count(w->net));
-    }
     b->stopping_store = true;
     command_all(b, SHARD_STOP_STORE);
     return true;
@@ -85,6 +82,9 @@ static bool stop(struct world *w)
 static void down(struct world *w)
 {
     struct broker *b = w->upper_arg;
+    if (b->stopping_store && w->stopped_count == w->shard_count && sim_net_open_count(w->net) != 0) {
+        world_violation(w, "after a clean stop %u sockets are open", sim_net_open_count(w->net));
+    }
     sim_net_off(w->net);
     clients_lose(b->clients);
 }
