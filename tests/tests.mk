@@ -3,7 +3,7 @@
 # Targets around the tests; included by the top Makefile.
 #
 # make deps        packages and the Python environment that building and testing need; quick when all is there
-# make quick       what every commit passes: build, tidy, unit tests, 50 simulator seeds
+# make quick       what every commit passes: build, tidy, unit tests, 70 simulator seeds
 # make check       what CI runs: a slice of every layer, a table of seconds, one closing count
 # make check-all   the same layers at full length
 # make tidy        include law and source rules; make tidy-symbols: what the compiled objects refer to and export

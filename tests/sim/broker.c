@@ -101,13 +101,15 @@ static uint64_t turn(struct world *w, uint32_t shard)
 static void step(struct world *w)
 {
     struct broker *b = w->upper_arg;
-    clients_step(b->clients);
+    if (!b->stopping_store) { /* nobody listens any more */
+        clients_step(b->clients);
+    }
 }
 
 static uint64_t next(const struct world *w)
 {
     const struct broker *b = w->upper_arg;
-    return clients_next(b->clients);
+    return b->stopping_store ? UINT64_MAX : clients_next(b->clients);
 }
 
 static const struct world_upper broker_upper =
@@ -138,6 +140,10 @@ static void choose_limits(struct broker *b)
     if (world_chance(w, 200000)) {
         b->limits.recv_bytes_max = 400000 + world_below(w, 400000);
     }
+    if (world_chance(w, 100000)) {
+        w->memory_tight = true;
+        w->memory_len = (size_t)(4 + world_below(w, 6)) << 20;
+    }
     b->drain_ns = world_chance(w, 300000) ? world_below(w, 100000000) : 20000000000u;
 }
 
@@ -154,4 +160,13 @@ void broker_init(struct broker *b, struct world *w, struct clients *clients)
     choose_limits(b);
     w->upper = &broker_upper;
     w->upper_arg = b;
+}
+
+uint32_t broker_requests(const struct broker *b)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < b->w->shard_count; i++) {
+        count += b->shards[i].net == NULL ? 0 : net_request_count(b->shards[i].net);
+    }
+    return count;
 }

@@ -23,5 +23,7 @@ struct broker {
 
 /* Put a broker on the machine. Before its first start. */
 void broker_init(struct broker *b, struct world *w, struct clients *clients);
+/* Requests that have not ended. */
+uint32_t broker_requests(const struct broker *b);
 
 #endif

@@ -5,8 +5,8 @@
  * A seed: a broker with 1 to 3 shards and small limits; clients (clients.c) over a network that splits, delays and
  * breaks (sim_net.c), that repeat what they have no answer for; several lives, each ended by a crash at a random disk
  * call, a process that just ends, or a clean stop in the middle of everything, and crashes in recovery. After each
- * start the log is compared with what the clients were told (model.c). Now and then all faults cease: then every
- * question must be answered.
+ * start the log is compared with what the clients were told (model.c). Now and then they ask nothing more: then every
+ * question must be answered, and every request end.
  */
 #include "broker_main.h"
 
@@ -89,6 +89,12 @@ static void choose_faults(struct life *l)
         faults.sync_error = 2000;
         faults.short_write = 100;
     }
+    if (world_chance(w, 150000)) {
+        faults.capacity = sim_disk_used(w->disk) + (1u << 20) +
+                          world_below(w, world_chance(w, 500000) ? 2u << 20 : 256u << 10);
+        faults.late_full = world_chance(w, 500000) ? 3000 : 0;
+    }
+    w->disk_bounded = faults.capacity > 0;
     w->read_errors = world_chance(w, 50000);
     faults.read_error = w->read_errors ? 5000 : 0;
     sim_disk_faults(w->disk, &faults);
@@ -107,7 +113,7 @@ static void choose_faults(struct life *l)
         w->peer_faults.half_close = (uint32_t)world_below(w, 500);
         w->peer_faults.pause = (uint32_t)world_below(w, 2000);
     }
-    if (world_chance(w, 600000)) {
+    if (world_chance(w, w->disk_bounded ? 200000 : 600000)) { /* a full disk is to stay for a stop */
         sim_disk_crash_at(w->disk, 1 + world_below(w, 3000));
     }
 }
@@ -117,13 +123,12 @@ static void end_faults(struct life *l)
     sim_disk_faults(l->w.disk, &(struct sim_faults){0});
     sim_net_faults(l->w.net, &(struct sim_net_faults){0});
     l->w.peer_faults = (struct peer_faults){0};
-    l->w.read_errors = false;
+    l->w.read_errors = l->w.disk_bounded = false;
 }
 
-/* With no faults left and nothing more asked, everything is answered. returns false when the machine crashed */
-static bool quiet(struct life *l)
+/* With nothing more asked, everything is answered and every request ends. returns false when the machine crashed */
+static bool settle(struct life *l)
 {
-    end_faults(l);
     l->clients.idle = true;
     for (uint32_t i = 0; i < QUIET_STEPS_MAX && clients_waiting(&l->clients) != NULL; i++) {
         if (!world_step(&l->w)) {
@@ -134,26 +139,65 @@ static bool quiet(struct life *l)
     if (waiting != NULL) {
         world_violation(&l->w, "stuck: client %u has no answer to %s", waiting->client, waiting->asked[0].api->name);
     }
+    for (uint32_t i = 0; i < QUIET_STEPS_MAX && broker_requests(&l->broker) > 0; i++) {
+        if (!world_step(&l->w)) {
+            return false;
+        }
+    }
+    if (l->w.violation[0] == 0 && broker_requests(&l->broker) > 0) {
+        world_violation(&l->w, "%u requests are left, and nobody waits for them", broker_requests(&l->broker));
+    }
     l->clients.idle = false;
     return true;
+}
+
+/* The same when all faults have ceased. */
+static bool quiet(struct life *l)
+{
+    end_faults(l);
+    return settle(l);
 }
 
 /* Work until the crash, or for so many steps. returns false when the machine crashed */
 static bool work(struct life *l, uint64_t steps)
 {
     for (uint64_t i = 0; i < steps && l->w.violation[0] == 0; i++) {
-        if (!world_step(&l->w)) {
+        bool lull = world_chance(&l->w, 1500) && !l->w.disk_bounded; /* a full disk may answer nothing */
+        if (lull ? !settle(l) : !world_step(&l->w)) {
             return false;
         }
     }
     return l->w.violation[0] != 0 || !world_chance(&l->w, 300000) || quiet(l);
 }
 
+/* The last bytes of the disk go, and clients go on, so that a stop finds appends that wait for room. returns false when
+ * the machine crashed */
+static bool fill_disk(struct life *l)
+{
+    struct world *w = &l->w;
+    struct sim_faults faults = {.capacity = sim_disk_used(w->disk)};
+    say(l, "disk full");
+    w->disk_bounded = true;
+    sim_disk_faults(w->disk, &faults);
+    for (uint64_t i = 200 + world_below(w, 1500); i > 0 && w->violation[0] == 0; i--) {
+        if (!world_step(w)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void end_life(struct life *l, bool crashed)
 {
     struct world *w = &l->w;
     l->stopped = false;
-    if (!crashed && world_chance(w, 400000)) {
+    if (!crashed && world_chance(w, 100000)) {
+        crashed = !fill_disk(l);
+    }
+    if (w->violation[0] != 0) {
+        return;
+    }
+    if (!crashed && world_chance(w, w->disk_bounded ? 800000 : 400000)) {
         bool failed = world_failed_shard(w);
         say(l, "stop");
         if (world_stop(w)) {
@@ -190,7 +234,7 @@ static void run_seed(uint64_t seed, bool verbose, struct life *l)
     clients_init(&l->clients, &l->m);
     broker_init(&l->broker, &l->w, &l->clients);
     uint32_t lives = 1 + (uint32_t)world_below(&l->w, 4);
-    for (uint32_t i = 0; i < lives && verify(l); i++) {
+    for (uint32_t i = 0; i < lives && l->w.violation[0] == 0 && verify(l); i++) {
         choose_faults(l);
         bool whole = work(l, 500 + world_below(&l->w, 4000));
         if (l->w.violation[0] != 0) {
@@ -206,8 +250,8 @@ static void run_seed(uint64_t seed, bool verbose, struct life *l)
 
 static void end_seed(struct life *l)
 {
+    world_free(&l->w); /* which tells the clients that all is lost */
     clients_free(&l->clients);
-    world_free(&l->w);
     sim_net_free(l->w.net);
     model_free(&l->m);
 }
@@ -230,8 +274,8 @@ int broker_main(const struct broker_run *run)
         crashes += l->crashes;
         lost += clients_lost(&l->clients);
         if (!good) {
-            printf("seed %llu: FAILED: %s\n  again: evlog-sim --mode broker --seed %llu -v\n", (unsigned long long)seed,
-                   l->w.violation, (unsigned long long)seed);
+            printf("seed %llu: FAILED:\n  %s\n  again: evlog-sim --mode broker --seed %llu -v\n",
+                   (unsigned long long)seed, l->w.violation, (unsigned long long)seed);
         }
         uint64_t trace = sim_net_trace(l->w.net);
         end_seed(l);

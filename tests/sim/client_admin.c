@@ -317,6 +317,11 @@ static void on_offsets(void *arg, const void *response)
         topic_refused(a, "ListOffsets", r->error_code);
     } else if (a->value == -1) {
         model_see_end(a->c->m, a->topic, a->partition, a->end_before, r->offset);
+    } else if (a->value >= 0) {
+        model_see_lookup(a->c->m, &a->lookup, r->offset);
+        if (r->offset >= 0 && r->timestamp < a->value) {
+            world_violation(a->c->w, "a lookup of %lld found time %lld", (long long)a->value, (long long)r->timestamp);
+        }
     } else {
         model_see_start(a->c->m, a->topic, a->partition, r->offset);
     }
@@ -331,6 +336,10 @@ static void list_offsets(struct admin_client *a)
     el_schema_init(&el_schema_list_offsets_topic, &topic);
     el_schema_init(&el_schema_list_offsets_partition, &partition);
     a->value = world_chance(a->c->w, 500000) ? -1 : -2;
+    if (world_chance(a->c->w, 400000) &&
+        model_lookup_choose(a->c->m, a->topic, a->partition, TIME_OF_EVENT, &a->lookup)) {
+        a->value = EL_MAX(a->lookup.time, (int64_t)0);
+    }
     a->end_before = model_end(a->c->m, a->topic, a->partition);
     partition.partition_index = a->partition;
     partition.timestamp = a->value;

@@ -9,6 +9,8 @@
 #include <wire/msg_ext_log_fetch.h>
 #include <wire/msg_fetch.h>
 
+#define FETCH_ZSTD 10 /* first version whose readers know zstd */
+
 /* --- what came ---------------------------------------------------------------------------------------------------- */
 
 /* What an answer says of one partition. */
@@ -28,9 +30,11 @@ static bool see_place(struct consumer_client *consumer, struct consumer_place *p
         return false;
     }
     bool gone = f->error == EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION || f->error == EL_KAFKA_UNKNOWN_TOPIC_ID;
-    bool allowed = f->error == EL_KAFKA_NONE || gone || f->error == EL_KAFKA_OFFSET_OUT_OF_RANGE ||
+    bool zstd = f->error == EL_KAFKA_UNSUPPORTED_COMPRESSION_TYPE && !consumer->log_fetch &&
+                consumer->version < FETCH_ZSTD;
+    bool allowed = zstd || f->error == EL_KAFKA_NONE || gone || f->error == EL_KAFKA_OFFSET_OUT_OF_RANGE ||
                    f->error == EL_KAFKA_NOT_LEADER_OR_FOLLOWER ||
-                   (f->error == EL_KAFKA_KAFKA_STORAGE_ERROR && w->read_errors);
+                   (f->error == EL_KAFKA_KAFKA_STORAGE_ERROR && (w->read_errors || w->memory_tight));
     if (!allowed || (gone && c->m->topics[place->topic].state == TOPIC_THERE)) {
         world_violation(w, "topic %u partition %d: a fetch at %lld failed: %s", place->topic, place->partition,
                         (long long)place->next, el_kafka_error_name(f->error));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Producers: each writes one partition, up to five batches under way. An idempotent one sends what has no answer again,
- * with the same sequence numbers and in order, after an error or a lost connection. Another one cannot know whether a
- * batch is stored and does not send it again; after a lost connection what was under way may still come, in between
- * what it sends then, so it goes on as another producer.
+ * Producers: each writes one or two partitions, up to five requests under way. An idempotent one sends what has no
+ * answer again, with the same sequence numbers and in order, after an error or a lost connection. Another one cannot
+ * know whether a batch is stored and does not send it again; after a lost connection what was under way may still come,
+ * in between what it sends then, so it goes on as another producer.
  */
 #include "clients.h"
 
@@ -15,21 +15,33 @@
 
 #define BATCH_ROOM (160u << 10)
 #define RECORDS_MAX 5u
+#define PRODUCE_ZSTD 7 /* first version that takes zstd */
 
-static uint32_t flights_busy(const struct producer_client *p)
+static struct produce_flight *flight_free(struct producer_client *p)
 {
-    uint32_t busy = 0;
     for (uint32_t k = 0; k < CLIENT_WINDOW; k++) {
-        busy += p->flights[k].busy;
+        if (p->flights[k].count == 0) {
+            return &p->flights[k];
+        }
     }
-    return busy;
+    return NULL;
 }
 
+static bool is_busy(const struct producer_client *p)
+{
+    for (uint32_t k = 0; k < CLIENT_WINDOW; k++) {
+        if (p->flights[k].count > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Answers to what is under way are not waited for. */
 static void retire(struct producer_client *p)
 {
     p->state = PRODUCER_NEW;
-    p->queue_len = p->asked = 0;
-    p->failed = false;
+    p->lane_count = 0;
 }
 
 /* --- a producer begins -------------------------------------------------------------------------------------------- */
@@ -64,23 +76,41 @@ static void on_id(void *arg, const void *response)
     p->state = PRODUCER_READY;
 }
 
-static void begin(struct producer_client *p)
+/* A partition more that the producer does not write yet; none where its topic keeps nothing and that matters. */
+static void lane_add(struct producer_client *p)
 {
     struct clients *c = p->c;
     uint32_t topic = clients_topic(c);
-    if (topic == UINT32_MAX || c->producer_count == MODEL_PRODUCERS_MAX || flights_busy(p) > 0) {
+    if (topic == UINT32_MAX || (p->lane_count > 0 && c->m->topics[topic].memory)) {
         return;
     }
+    int32_t partition = (int32_t)world_below(c->w, (uint64_t)c->m->topics[topic].partition_count);
+    if (p->lane_count > 0 && p->lanes[0].topic == topic && p->lanes[0].partition == partition) {
+        return;
+    }
+    p->lanes[p->lane_count++] = (struct produce_lane){.topic = topic, .partition = partition};
+}
+
+static void begin(struct producer_client *p)
+{
+    struct clients *c = p->c;
+    p->lane_count = 0;
+    if (c->producer_count == MODEL_PRODUCERS_MAX || is_busy(p)) {
+        return;
+    }
+    lane_add(p);
+    if (p->lane_count == 0) {
+        return;
+    }
+    if (world_chance(c->w, 400000)) {
+        lane_add(p);
+    }
     p->index = c->producer_count++;
-    p->topic = topic;
-    p->partition = (int32_t)world_below(c->w, (uint64_t)c->m->topics[topic].partition_count);
     p->id = -1;
-    p->next_sequence = 0;
-    p->proved = false;
     p->lost_before = p->peer.lost_count;
     p->acks = world_chance(c->w, 100000) ? 0 : world_chance(c->w, 500000) ? 1 : -1;
     p->state = PRODUCER_READY;
-    if (p->acks != 0 && !c->m->topics[topic].memory && world_chance(c->w, 700000)) {
+    if (p->acks != 0 && !c->m->topics[p->lanes[0].topic].memory && world_chance(c->w, 700000)) {
         struct el_msg_init_producer_id_request ask;
         el_schema_init(&el_schema_init_producer_id_request, &ask);
         ask.transactional_id = (struct el_slice){0};
@@ -91,13 +121,13 @@ static void begin(struct producer_client *p)
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
 
-static void queue_drop(struct producer_client *p, uint32_t sent)
+static void queue_drop(struct produce_lane *lane, uint32_t sent)
 {
-    for (uint32_t i = 0; i < p->queue_len; i++) {
-        if (p->queue[i] == sent) {
-            memmove(&p->queue[i], &p->queue[i + 1], sizeof(p->queue[0]) * (p->queue_len - i - 1));
-            p->queue_len--;
-            p->asked--;
+    for (uint32_t i = 0; i < lane->queue_len; i++) {
+        if (lane->queue[i] == sent) {
+            memmove(&lane->queue[i], &lane->queue[i + 1], sizeof(lane->queue[0]) * (lane->queue_len - i - 1));
+            lane->queue_len--;
+            lane->asked--;
             return;
         }
     }
@@ -120,17 +150,18 @@ static void stored(struct producer_client *p, struct sent *s, const struct el_ms
     }
 }
 
-static void refused(struct producer_client *p, struct sent *s, uint32_t sent, int16_t code)
+static void refused(struct producer_client *p, struct produce_lane *lane, uint32_t sent, int16_t code)
 {
     struct world *w = p->c->w;
+    struct sent *s = &p->c->m->sent[sent];
     bool gone = code == EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION || code == EL_KAFKA_UNKNOWN_TOPIC_ID;
-    bool first = p->queue_len > 0 && p->queue[0] == sent;
+    bool first = lane->queue_len > 0 && lane->queue[0] == sent;
     if (code == EL_KAFKA_MESSAGE_TOO_LARGE) { /* for the journal's slots */
         s->state = s->state == SENT_UNKNOWN ? SENT_REFUSED : s->state;
         retire(p);
         return;
     }
-    if (code == EL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER && p->id >= 0 && p->proved && first) {
+    if (code == EL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER && p->id >= 0 && lane->proved && first) {
         world_violation(w, "producer %u: batch %llu follows the last one and was refused as out of order", p->index,
                         (unsigned long long)s->id);
     } else if (!gone && code != EL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER && code != EL_KAFKA_KAFKA_STORAGE_ERROR &&
@@ -138,41 +169,59 @@ static void refused(struct producer_client *p, struct sent *s, uint32_t sent, in
         world_violation(w, "producer %u: batch %llu was refused: %s", p->index, (unsigned long long)s->id,
                         el_kafka_error_name(code));
     }
-    if (gone && p->c->m->topics[p->topic].state == TOPIC_THERE) {
-        world_violation(w, "producer %u: topic %u is not known", p->index, p->topic);
+    if (gone && p->c->m->topics[lane->topic].state == TOPIC_THERE) {
+        world_violation(w, "producer %u: topic %u is not known", p->index, lane->topic);
     }
     if (gone) {
         retire(p);
     } else if (p->id >= 0) {
-        p->failed = true;
+        lane->failed = true;
     } else {
-        queue_drop(p, sent);
+        queue_drop(lane, sent);
     }
 }
 
-static void answered(struct producer_client *p, const struct produce_flight *f,
-                     const struct el_msg_produce_response *answer)
+static void answered(struct producer_client *p, struct produce_lane *lane, uint32_t sent,
+                     const struct el_msg_produce_partition_result *r)
 {
     struct world *w = p->c->w;
-    struct sent *s = &p->c->m->sent[f->sent];
-    p->c->answers++;
-    if (answer->response_count != 1 || answer->responses[0].partition_response_count != 1 ||
-        answer->responses[0].partition_responses[0].index != s->partition) {
-        world_violation(w, "an answer to Produce is for other partitions");
+    struct sent *s = &p->c->m->sent[sent];
+    if (r->index != s->partition) {
+        world_violation(w, "an answer to Produce is for another partition");
         return;
     }
-    const struct el_msg_produce_partition_result *r = &answer->responses[0].partition_responses[0];
     if (r->error_code != EL_KAFKA_NONE) {
-        refused(p, s, f->sent, r->error_code);
+        refused(p, lane, sent, r->error_code);
         return;
     }
     stored(p, s, r);
-    if (p->queue_len > 0 && p->queue[0] == f->sent) {
-        queue_drop(p, f->sent);
-        p->proved = true;
-    } else if (p->state == PRODUCER_READY && !p->failed) {
+    if (lane->queue_len > 0 && lane->queue[0] == sent) {
+        queue_drop(lane, sent);
+        lane->proved = true;
+    } else if (!lane->failed) {
         world_violation(w, "producer %u: batch %llu was answered before an earlier one", p->index,
                         (unsigned long long)s->id);
+    }
+}
+
+/* The result of the n-th batch: those of one topic are together. NULL when there is none */
+static const struct el_msg_produce_partition_result *result_at(const struct el_msg_produce_response *answer,
+                                                               const struct produce_flight *f, uint32_t n)
+{
+    bool together = f->count > 1 && f->lanes[0]->topic == f->lanes[1]->topic;
+    uint32_t topic = together ? 0 : n, partition = together ? n : 0;
+    if (topic >= answer->response_count || partition >= answer->responses[topic].partition_response_count) {
+        return NULL;
+    }
+    return &answer->responses[topic].partition_responses[partition];
+}
+
+static void lane_back(struct producer_client *p, struct produce_lane *lane)
+{
+    lane->busy--;
+    if (lane->failed && lane->busy == 0) {
+        lane->failed = false;
+        lane->asked = 0;
     }
 }
 
@@ -180,106 +229,182 @@ static void on_produced(void *arg, const void *response)
 {
     struct produce_flight *f = arg;
     struct producer_client *p = f->owner;
-    f->busy = false;
-    if (p->state == PRODUCER_READY && response != NULL) {
-        answered(p, f, response);
-    } else if (p->state == PRODUCER_READY && p->id < 0) {
-        retire(p); /* lost with the connection */
-    } else if (p->state == PRODUCER_READY) {
-        p->failed = true;
+    struct clients *c = p->c;
+    c->answers += response != NULL;
+    for (uint32_t i = 0; i < f->count && p->state == PRODUCER_READY; i++) {
+        struct produce_lane *lane = f->lanes[i];
+        const struct el_msg_produce_partition_result *r = response == NULL ? NULL : result_at(response, f, i);
+        if (r != NULL) {
+            answered(p, lane, f->sent[i], r);
+        } else if (response != NULL) {
+            world_violation(c->w, "an answer to Produce has too few partitions");
+        } else if (p->id < 0) {
+            retire(p); /* lost with the connection */
+        } else {
+            lane->failed = true;
+        }
     }
-    if (p->failed && flights_busy(p) == 0) {
-        p->failed = false;
-        p->asked = 0;
+    for (uint32_t i = 0; i < f->count && p->state == PRODUCER_READY; i++) {
+        lane_back(p, f->lanes[i]);
     }
+    f->count = 0;
 }
 
 /* --- requests ----------------------------------------------------------------------------------------------------- */
 
-/* The size follows from the id, so that a retry sends the same bytes. */
-static uint32_t value_len_of(const struct sent *s)
+struct batch_shape {
+    uint32_t value_len;
+    enum el_codec codec;
+};
+
+/* It follows from the id, so that a retry sends the same bytes. The largest are decompressed by a worker. */
+static struct batch_shape shape_of(const struct sent *s)
 {
     struct el_rng rng;
+    struct batch_shape shape = {12, EL_CODEC_NONE};
     el_rng_seed(&rng, s->id * 77);
-    if (el_rng_chance(&rng, 3000)) {
-        return 12 + (uint32_t)el_rng_below(&rng, 28000);
+    if (el_rng_chance(&rng, 150000)) {
+        shape.codec = (enum el_codec)(1 + el_rng_below(&rng, EL_CODEC_ZSTD));
     }
-    return 12 + (uint32_t)(el_rng_chance(&rng, 100000) ? el_rng_below(&rng, 5000) : el_rng_below(&rng, 200));
+    if (el_rng_chance(&rng, 3000)) {
+        shape.value_len += (uint32_t)el_rng_below(&rng, 28000);
+    } else if (shape.codec != EL_CODEC_NONE && el_rng_chance(&rng, 70000)) {
+        shape.value_len += MODEL_PLAIN_LEN + (uint32_t)el_rng_below(&rng, 150000);
+    } else {
+        shape.value_len += (uint32_t)el_rng_below(&rng, el_rng_chance(&rng, 100000) ? 5000 : 200);
+    }
+    return shape;
 }
 
-static void ask(struct producer_client *p, uint32_t sent)
+static size_t batch_make(struct producer_client *p, const struct sent *s, const struct batch_shape *shape, uint8_t *out)
+{
+    if (shape->codec == EL_CODEC_NONE) {
+        return model_batch(p->c->m, s, p->id, shape->value_len, out, BATCH_ROOM);
+    }
+    return model_batch_packed(s, p->id, shape->value_len, shape->codec, out, BATCH_ROOM);
+}
+
+/* The message of a flight: batches of one topic go together, as the protocol has it. */
+struct produce_message {
+    struct el_msg_produce_request request;
+    struct el_msg_produce_topic topics[CLIENT_LANES];
+    struct el_msg_produce_partition partitions[CLIENT_LANES];
+    bool zstd;
+};
+
+static void message_add(struct produce_message *message, struct producer_client *p, uint32_t n,
+                        const struct produce_flight *f, uint8_t *room)
+{
+    const struct model *m = p->c->m;
+    const struct sent *s = &m->sent[f->sent[n]];
+    struct batch_shape shape = shape_of(s);
+    struct el_msg_produce_partition *partition = &message->partitions[n];
+    el_schema_init(&el_schema_produce_partition, partition);
+    partition->index = s->partition;
+    partition->records = el_slice_of(room, batch_make(p, s, &shape, room));
+    message->zstd = message->zstd || shape.codec == EL_CODEC_ZSTD;
+    if (n > 0 && f->lanes[0]->topic == f->lanes[n]->topic) {
+        message->topics[0].partition_data_count++;
+        return;
+    }
+    struct el_msg_produce_topic *topic = &message->topics[message->request.topic_data_count++];
+    el_schema_init(&el_schema_produce_topic, topic);
+    topic->name = el_slice_str(m->topics[s->topic].name);
+    topic->topic_id = m->topics[s->topic].id;
+    topic->partition_data = partition;
+    topic->partition_data_count = 1;
+}
+
+static void flight_send(struct producer_client *p, struct produce_flight *f)
+{
+    struct world *w = p->c->w;
+    struct produce_message message = {.zstd = false};
+    uint8_t *room = malloc(BATCH_ROOM * (size_t)CLIENT_LANES);
+    EL_ASSERT(room != NULL);
+    el_schema_init(&el_schema_produce_request, &message.request);
+    message.request.transactional_id = (struct el_slice){0};
+    message.request.acks = p->acks;
+    message.request.timeout_ms = world_chance(w, 900000) ? 30000 : (int32_t)world_below(w, 50);
+    message.request.topic_data = message.topics;
+    message.request.topic_data_count = 0;
+    for (uint32_t i = 0; i < f->count; i++) {
+        message_add(&message, p, i, f, room + i * (size_t)BATCH_ROOM);
+    }
+    int version = peer_version(&p->peer, EL_API_Produce);
+    version = message.zstd ? EL_MAX(version, PRODUCE_ZSTD) : version;
+    peer_send(&p->peer, EL_API_Produce, version, &message.request, p->acks != 0 ? on_produced : NULL, f);
+    free(room);
+    f->count = p->acks != 0 ? f->count : 0;
+}
+
+/* The next batch of a lane: one that is to be sent again, or a new one. returns false when there is none now */
+static bool lane_next(struct producer_client *p, struct produce_lane *lane, uint32_t *sent)
 {
     struct clients *c = p->c;
-    struct sent *s = &c->m->sent[sent];
-    struct produce_flight *f = NULL;
-    for (uint32_t k = 0; k < CLIENT_WINDOW && f == NULL; k++) {
-        f = p->flights[k].busy ? NULL : &p->flights[k];
+    if (lane->failed || c->m->topics[lane->topic].state != TOPIC_THERE) {
+        return false;
     }
-    EL_ASSERT(f != NULL);
-    uint8_t *batch = malloc(BATCH_ROOM);
-    EL_ASSERT(batch != NULL);
-    struct el_msg_produce_request request;
-    struct el_msg_produce_topic topic;
-    struct el_msg_produce_partition partition;
-    el_schema_init(&el_schema_produce_request, &request);
-    el_schema_init(&el_schema_produce_topic, &topic);
-    el_schema_init(&el_schema_produce_partition, &partition);
-    partition.index = s->partition;
-    partition.records = el_slice_of(batch, model_batch(c->m, s, p->id, value_len_of(s), batch, BATCH_ROOM));
-    topic.name = el_slice_str(c->m->topics[s->topic].name);
-    topic.topic_id = c->m->topics[s->topic].id;
-    topic.partition_data = &partition;
-    topic.partition_data_count = 1;
-    request.transactional_id = (struct el_slice){0};
-    request.acks = p->acks;
-    request.timeout_ms = world_chance(c->w, 900000) ? 30000 : (int32_t)world_below(c->w, 50);
-    request.topic_data = &topic;
-    request.topic_data_count = 1;
-    f->sent = sent;
-    f->version = peer_version(&p->peer, EL_API_Produce);
-    f->busy = p->acks != 0;
-    peer_send(&p->peer, EL_API_Produce, f->version, &request, p->acks != 0 ? on_produced : NULL, f);
-    free(batch);
+    if (lane->asked < lane->queue_len) { /* again, in order */
+        c->repeats++;
+        *sent = lane->queue[lane->asked++];
+        return true;
+    }
+    if (lane->queue_len == CLIENT_WINDOW) {
+        return false;
+    }
+    uint32_t records = 1 + (uint32_t)world_below(c->w, RECORDS_MAX);
+    int32_t sequence = p->id < 0 ? -1 : lane->next_sequence;
+    *sent = model_send(c->m, lane->topic, lane->partition, p->index, records, sequence);
+    lane->next_sequence = el_sequence_add(lane->next_sequence, (int32_t)records);
+    if (p->acks != 0) {
+        lane->queue[lane->queue_len++] = *sent;
+        lane->asked++;
+    }
+    return true;
+}
+
+/* True when it goes on as another producer. */
+static bool is_over(struct producer_client *p)
+{
+    struct clients *c = p->c;
+    bool unanswered = false;
+    for (uint32_t i = 0; i < p->lane_count; i++) {
+        unanswered = unanswered || p->lanes[i].queue_len > 0;
+        if (c->m->topics[p->lanes[i].topic].state != TOPIC_THERE) {
+            return true;
+        }
+    }
+    if (p->acks == 0 && p->lost_before != p->peer.lost_count) {
+        return true; /* nobody tells what of it has arrived, or will */
+    }
+    return !unanswered && world_chance(c->w, 3000);
 }
 
 void producer_act(struct producer_client *p)
 {
-    struct clients *c = p->c;
-    if (!peer_can_ask(&p->peer)) {
+    struct produce_flight *f = flight_free(p);
+    if (!peer_can_ask(&p->peer) || f == NULL) {
         return;
-    }
-    if (p->state == PRODUCER_READY && p->acks == 0 && p->lost_before != p->peer.lost_count) {
-        retire(p); /* nobody tells what of it has arrived, or will */
     }
     if (p->state == PRODUCER_NEW) {
         begin(p);
         return;
     }
-    if (p->state != PRODUCER_READY || p->failed || flights_busy(p) == CLIENT_WINDOW) {
+    if (p->state != PRODUCER_READY) {
         return;
     }
-    if (c->m->topics[p->topic].state != TOPIC_THERE) {
+    if (is_over(p)) {
         retire(p);
         return;
     }
-    if (p->asked < p->queue_len) { /* again, in order */
-        c->repeats++;
-        ask(p, p->queue[p->asked++]);
-        return;
+    for (uint32_t i = 0; i < p->lane_count; i++) {
+        bool skipped = world_chance(p->c->w, 300000);
+        if (!skipped && lane_next(p, &p->lanes[i], &f->sent[f->count])) {
+            p->lanes[i].busy += p->acks != 0;
+            f->lanes[f->count++] = &p->lanes[i];
+        }
     }
-    if (p->queue_len == CLIENT_WINDOW) {
-        return;
+    if (f->count > 0) {
+        flight_send(p, f);
     }
-    if (world_chance(c->w, 3000) && p->queue_len == 0) {
-        retire(p);
-        return;
-    }
-    uint32_t records = 1 + (uint32_t)world_below(c->w, RECORDS_MAX);
-    uint32_t sent = model_send(c->m, p->topic, p->partition, p->index, records, p->id < 0 ? -1 : p->next_sequence);
-    p->next_sequence = el_sequence_add(p->next_sequence, (int32_t)records);
-    if (p->acks != 0) {
-        p->queue[p->queue_len++] = sent;
-        p->asked++;
-    }
-    ask(p, sent);
 }

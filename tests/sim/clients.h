@@ -14,15 +14,30 @@
 #define CLIENT_ADMINS 2u
 #define CLIENT_WINDOW 5u /* batches of a producer under way, as Kafka's own clients have it */
 #define CLIENT_PLACES 3u
+#define CLIENT_LANES 2u /* partitions of a producer */
 
 struct clients;
 struct producer_client;
 
+/* A partition that a producer writes. */
+struct produce_lane {
+    uint32_t topic;
+    int32_t partition;
+    int32_t next_sequence;
+    uint32_t queue[CLIENT_WINDOW]; /* sent batches without an answer, oldest first */
+    uint32_t queue_len;
+    uint32_t asked; /* of the queue, how many are under way or answered */
+    uint32_t busy;  /* batches under way */
+    bool failed;    /* one came back with an error: the rest must come back, then all are sent again */
+    bool proved;    /* one was acknowledged: from then on the broker knows the sequence */
+};
+
+/* One request: at most one batch of each lane. */
 struct produce_flight {
     struct producer_client *owner;
-    uint32_t sent; /* index in the model */
-    int version;
-    bool busy;
+    struct produce_lane *lanes[CLIENT_LANES]; /* [count] */
+    uint32_t sent[CLIENT_LANES];              /* indexes in the model */
+    uint32_t count;                           /* 0: not under way */
 };
 
 enum producer_state {
@@ -38,15 +53,9 @@ struct producer_client {
     uint32_t index; /* of the producer in the model: never used again */
     int64_t id;     /* -1: not idempotent */
     int16_t acks;
-    uint32_t topic;
-    int32_t partition;
-    int32_t next_sequence;
-    uint32_t queue[CLIENT_WINDOW]; /* sent batches without an answer, oldest first */
-    uint32_t queue_len;
-    uint32_t asked;       /* of the queue, how many are under way or answered */
-    bool failed;          /* one came back with an error: the rest must come back, then all are sent again */
     uint32_t lost_before; /* connections lost when it began: acks 0 goes on as another producer after one more */
-    bool proved;          /* one was acknowledged: from then on the broker knows the sequence */
+    struct produce_lane lanes[CLIENT_LANES]; /* [lane_count] all different */
+    uint32_t lane_count;
     struct produce_flight flights[CLIENT_WINDOW];
 };
 
@@ -81,6 +90,7 @@ struct admin_client {
     int32_t partition;
     int64_t value;      /* offset of a trim, timestamp of a lookup */
     int64_t end_before; /* end that was known */
+    struct model_lookup lookup;
     uint32_t there;     /* bit n: topic n was there, ... */
     uint32_t gone;      /* ... was gone */
     uint32_t maybe;     /* ... was asked for */

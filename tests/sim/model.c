@@ -46,32 +46,58 @@ static void value_fill(uint8_t *p, size_t len, uint64_t id, uint32_t index)
     el_put_le64(p, id);
     el_put_le32(p + 8, index);
     el_rng_seed(&rng, id * 1000003 + index);
+    uint64_t word = el_rng_next(&rng);
     for (size_t i = 12; i < len; i += 8) {
         uint8_t random[8];
-        el_put_le64(random, el_rng_next(&rng));
+        el_put_le64(random, word);
+        word = len >= MODEL_PLAIN_LEN ? word : el_rng_next(&rng);
         memcpy(p + i, random, EL_MIN((size_t)8, len - i));
     }
+}
+
+static void batch_fill(struct el_batch_builder *builder, const struct sent *s, uint32_t value_len)
+{
+    uint8_t *value = malloc(value_len);
+    EL_ASSERT(value != NULL);
+    EL_ASSERT(value_len >= 12);
+    for (uint32_t i = 0; i < s->record_count; i++) {
+        value_fill(value, value_len, s->id, i);
+        struct el_record_body body = {.value = el_slice_of(value, value_len)};
+        int code = el_batch_builder_add(builder, 1000 + (int64_t)s->id, &body);
+        EL_ASSERT(code == 0);
+    }
+    free(value);
+}
+
+static struct el_slice batch_finish(struct el_batch_builder *builder, const struct sent *s, int64_t pid,
+                                    enum el_codec codec)
+{
+    struct el_slice batch;
+    struct el_batch_origin origin = {.producer_id = pid, .producer_epoch = 0, .base_sequence = s->first_sequence};
+    int code = el_batch_builder_finish(builder, codec, pid < 0 ? NULL : &origin, &batch);
+    EL_ASSERT(code == 0);
+    return batch;
 }
 
 size_t model_batch(struct model *m, const struct sent *s, int64_t pid, uint32_t value_len, uint8_t *out, size_t out_len)
 {
     struct el_batch_builder builder;
-    struct el_slice batch;
-    uint8_t *value = malloc(value_len);
-    EL_ASSERT(value != NULL);
-    EL_ASSERT(value_len >= 12);
     el_batch_builder_init_fixed(&builder, out, out_len);
-    for (uint32_t i = 0; i < s->record_count; i++) {
-        value_fill(value, value_len, s->id, i);
-        struct el_record_body body = {.value = el_slice_of(value, value_len)};
-        int code = el_batch_builder_add(&builder, 1000 + (int64_t)s->id, &body);
-        EL_ASSERT(code == 0);
-    }
-    struct el_batch_origin origin = {.producer_id = pid, .producer_epoch = 0, .base_sequence = s->first_sequence};
-    int code = el_batch_builder_finish(&builder, EL_CODEC_NONE, pid < 0 ? NULL : &origin, &batch);
-    EL_ASSERT(code == 0);
-    free(value);
+    batch_fill(&builder, s, value_len);
     (void)m;
+    return batch_finish(&builder, s, pid, EL_CODEC_NONE).len;
+}
+
+size_t model_batch_packed(const struct sent *s, int64_t pid, uint32_t value_len, enum el_codec codec, uint8_t *out,
+                          size_t out_len)
+{
+    struct el_batch_builder builder;
+    el_batch_builder_init(&builder, EL_BATCH_OUTPUT_MAX);
+    batch_fill(&builder, s, value_len);
+    struct el_slice batch = batch_finish(&builder, s, pid, codec);
+    EL_ASSERT(batch.len <= out_len);
+    memcpy(out, batch.data, batch.len);
+    el_batch_builder_destroy(&builder);
     return batch.len;
 }
 
@@ -164,19 +190,13 @@ static struct sent *see_identify(struct model *m, uint32_t topic, int32_t partit
     return sent;
 }
 
-/* The batch's records are those of one sent batch; NULL after a violation. */
-static struct sent *see_records(struct model *m, uint32_t topic, int32_t partition, const uint8_t *batch,
-                                const struct read_entry *e)
+static struct sent *walk_records(struct model *m, uint32_t topic, int32_t partition, struct el_batch_iter *iter,
+                                 const struct read_entry *e)
 {
-    struct el_batch_iter iter;
     struct el_batch_record record;
     struct sent *sent = NULL;
     uint32_t index = 0;
-    if (el_batch_verify(batch, e->len) != 0 || el_batch_open(&iter, batch, e->len, NULL, 0) != 0) {
-        world_violation(m->w, "batch at offset %lld does not verify", (long long)el_batch_base_offset(batch));
-        return NULL;
-    }
-    while (el_batch_next(&iter, &record) == 1) {
+    while (el_batch_next(iter, &record) == 1) {
         sent = index == 0 ? see_identify(m, topic, partition, &record) : sent;
         if (sent == NULL) {
             return NULL;
@@ -191,9 +211,33 @@ static struct sent *see_records(struct model *m, uint32_t topic, int32_t partiti
         }
     }
     if (sent == NULL || index != sent->record_count) {
-        world_violation(m->w, "batch at offset %lld has %u records", (long long)el_batch_base_offset(batch), index);
+        world_violation(m->w, "a batch at offset %lld has %u records", (long long)iter->info.base_offset, index);
         return NULL;
     }
+    return sent;
+}
+
+/* The batch's records are those of one sent batch; NULL after a violation. */
+static struct sent *see_records(struct model *m, uint32_t topic, int32_t partition, const uint8_t *batch,
+                                const struct read_entry *e)
+{
+    struct el_batch_iter iter;
+    struct sent *sent = NULL;
+    uint8_t *scratch = NULL;
+    int code = el_batch_verify(batch, e->len);
+    code = code != 0 ? code : el_batch_open(&iter, batch, e->len, NULL, 0);
+    while (code == EVLOG_ERR_NO_MEMORY) { /* not every codec says at once how much it is */
+        size_t scratch_len = iter.info.scratch_len_wanted;
+        scratch = realloc(scratch, scratch_len);
+        EL_ASSERT(scratch != NULL);
+        code = el_batch_open(&iter, batch, e->len, scratch, scratch_len);
+    }
+    if (code != 0) {
+        world_violation(m->w, "batch at offset %lld does not verify", (long long)el_batch_base_offset(batch));
+    } else {
+        sent = walk_records(m, topic, partition, &iter, e);
+    }
+    free(scratch);
     return sent;
 }
 
@@ -571,8 +615,6 @@ void model_forget(struct model *m)
     }
 }
 
-enum time_kind { TIME_OF_EVENT, TIME_OF_APPEND };
-
 static int64_t sent_time(const struct model *m, const struct sent *s, enum time_kind kind)
 {
     return kind == TIME_OF_EVENT ? model_timestamp_ms(m, s) : (int64_t)s->append_ns;
@@ -585,27 +627,56 @@ static bool is_certain(const struct model *m, const struct sent *s, uint32_t top
            s->offset >= m->topics[topic].partitions[partition].log_start_max;
 }
 
+bool model_lookup_choose(struct model *m, uint32_t topic, int32_t partition, enum time_kind kind,
+                         struct model_lookup *lookup)
+{
+    struct world *w = m->w;
+    if (m->sent_count == 0 || m->topics[topic].retention || w->lying) {
+        return false;
+    }
+    const struct sent *about = &m->sent[world_below(w, m->sent_count)];
+    *lookup = (struct model_lookup){.topic = topic, .partition = partition, .kind = kind, .at_most = INT64_MAX};
+    lookup->time = sent_time(m, about, kind) + (int64_t)world_below(w, 3) - 1;
+    for (uint32_t i = 0; i < m->sent_count; i++) {
+        const struct sent *s = &m->sent[i];
+        if (is_certain(m, s, topic, partition) && sent_time(m, s, kind) >= lookup->time) {
+            lookup->at_most = EL_MIN(lookup->at_most, s->offset);
+        }
+    }
+    return true;
+}
+
+void model_see_lookup(struct model *m, const struct model_lookup *lookup, int64_t offset)
+{
+    struct world *w = m->w;
+    if (lookup->at_most != INT64_MAX && (offset < 0 || offset > lookup->at_most)) {
+        world_violation(w, "topic %u partition %d: time %lld is at %lld, a lookup says %lld", lookup->topic,
+                        lookup->partition, (long long)lookup->time, (long long)lookup->at_most, (long long)offset);
+    }
+    for (uint32_t i = 0; i < m->sent_count && offset >= 0; i++) {
+        const struct sent *s = &m->sent[i];
+        if (is_certain(m, s, lookup->topic, lookup->partition) && s->offset <= offset &&
+            s->offset + s->record_count > offset && sent_time(m, s, lookup->kind) < lookup->time) {
+            world_violation(w, "topic %u partition %d: a lookup of %lld found %lld with time %lld", lookup->topic,
+                            lookup->partition, (long long)lookup->time, (long long)offset,
+                            (long long)sent_time(m, s, lookup->kind));
+        }
+    }
+}
+
 bool model_check_lookup(struct model *m, uint32_t topic, int32_t partition)
 {
     struct world *w = m->w;
     bool done = false;
+    struct model_lookup lookup;
     enum time_kind kind = world_chance(w, 500000) ? TIME_OF_EVENT : TIME_OF_APPEND;
-    if (m->sent_count == 0 || m->topics[topic].retention || w->lying) {
+    if (!model_lookup_choose(m, topic, partition, kind, &lookup)) {
         return true;
-    }
-    const struct sent *about = &m->sent[world_below(w, m->sent_count)];
-    int64_t time = sent_time(m, about, kind) + (int64_t)world_below(w, 3) - 1;
-    int64_t at_most = INT64_MAX;
-    for (uint32_t i = 0; i < m->sent_count; i++) {
-        const struct sent *s = &m->sent[i];
-        if (is_certain(m, s, topic, partition) && sent_time(m, s, kind) >= time) {
-            at_most = EL_MIN(at_most, s->offset);
-        }
     }
     struct lookup_op op = {.base = {.done = on_flag, .arg = &done},
                            .topic_id = m->topics[topic].id,
                            .partition = partition,
-                           .timestamp = EL_MAX(time, 0),
+                           .timestamp = EL_MAX(lookup.time, 0),
                            .by_append_time = kind == TIME_OF_APPEND,
                            .current_leader_epoch = -1};
     store_lookup(store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count)), &op);
@@ -614,23 +685,10 @@ bool model_check_lookup(struct model *m, uint32_t topic, int32_t partition)
     }
     bool fault = (op.base.error == EVLOG_ERR_CORRUPT && w->rotten > 0) ||
                  (op.base.error == EVLOG_ERR_STORAGE && w->read_errors);
-    if (op.base.error != 0) {
-        if (!fault) {
-            world_violation(w, "a lookup failed: %s", evlog_error_text(op.base.error));
-        }
-        return true;
-    }
-    if (at_most != INT64_MAX && (op.offset < 0 || op.offset > at_most)) {
-        world_violation(w, "topic %u partition %d: time %lld is at %lld, a lookup says %lld", topic, partition,
-                        (long long)time, (long long)at_most, (long long)op.offset);
-    }
-    for (uint32_t i = 0; i < m->sent_count && op.offset >= 0; i++) {
-        const struct sent *s = &m->sent[i];
-        if (is_certain(m, s, topic, partition) && s->offset <= op.offset && s->offset + s->record_count > op.offset &&
-            sent_time(m, s, kind) < time) {
-            world_violation(w, "topic %u partition %d: a lookup of %lld found %lld with time %lld", topic, partition,
-                            (long long)time, (long long)op.offset, (long long)sent_time(m, s, kind));
-        }
+    if (op.base.error == 0) {
+        model_see_lookup(m, &lookup, op.offset);
+    } else if (!fault) {
+        world_violation(w, "a lookup failed: %s", evlog_error_text(op.base.error));
     }
     return true;
 }

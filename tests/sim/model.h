@@ -12,6 +12,7 @@
 #define MODEL_PARTITIONS_MAX 8
 #define MODEL_CUTS_MAX 16
 #define MODEL_PRODUCERS_MAX 512
+#define MODEL_PLAIN_LEN 30000u /* shorter values are random bytes */
 
 enum sent_state {
     SENT_UNKNOWN, /* may be in the log or not */
@@ -52,6 +53,17 @@ struct model_topic {
     struct model_partition partitions[MODEL_PARTITIONS_MAX];
 };
 
+enum time_kind { TIME_OF_EVENT, TIME_OF_APPEND };
+
+/* A question for the first offset at or after a time. */
+struct model_lookup {
+    uint32_t topic;
+    int32_t partition;
+    enum time_kind kind;
+    int64_t time;    /* ms of event time, ns of append time */
+    int64_t at_most; /* the answer is not above it: something known stands there. INT64_MAX: nothing does */
+};
+
 struct model_cut {
     uint64_t time_ns;
     uint32_t count;
@@ -78,6 +90,9 @@ uint32_t model_send(struct model *m, uint32_t topic, int32_t partition, uint32_t
 /* Fill out[] with the batch of a sent entry: pid -1 for none. returns its length */
 size_t model_batch(struct model *m, const struct sent *s, int64_t pid, uint32_t value_len, uint8_t *out,
                    size_t out_len);
+/* The same with a codec; values of MODEL_PLAIN_LEN and more shrink to almost nothing. */
+size_t model_batch_packed(const struct sent *s, int64_t pid, uint32_t value_len, enum el_codec codec, uint8_t *out,
+                          size_t out_len);
 /* Time that the records of a stored batch have, in ms. */
 int64_t model_timestamp_ms(const struct model *m, const struct sent *s);
 /* A producer was told that a batch is stored. */
@@ -97,6 +112,11 @@ static inline int64_t model_end(const struct model *m, uint32_t topic, int32_t p
 }
 /* A run ended other than by a clean stop: what is promised to nobody is forgotten. */
 void model_forget(struct model *m);
+/* Choose a time that tells something. returns false when there is none */
+bool model_lookup_choose(struct model *m, uint32_t topic, int32_t partition, enum time_kind kind,
+                         struct model_lookup *lookup);
+/* Its answer, -1 for none: compare with what is known to be stored. */
+void model_see_lookup(struct model *m, const struct model_lookup *lookup, int64_t offset);
 /* Look a time up and compare with what is known to be stored. returns false when the machine crashed */
 bool model_check_lookup(struct model *m, uint32_t topic, int32_t partition);
 /* After a start: what the catalogue must hold. */

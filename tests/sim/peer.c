@@ -170,7 +170,7 @@ void peer_step(struct peer *p)
     if (p->conn < 0) {
         if (p->connect_ns <= w->clock.now_ns) {
             p->conn = sim_net_connect(w->net, p->client);
-            p->connect_ns = w->clock.now_ns + 1000000 + world_below(w, 3000000);
+            p->connect_ns = w->clock.now_ns + 10000000 + world_below(w, 100000000); /* when nobody listens */
         }
         return;
     }

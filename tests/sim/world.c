@@ -33,6 +33,7 @@ void world_init(struct world *w, uint64_t seed, bool verbose)
     w->disk = sim_disk_create(&w->rng);
     w->clock.now_ns = 1000000000;
     w->clock.wall_offset = START_WALL_NS;
+    w->memory_len = MEMORY_PER_SHARD;
     w->shard_count = 1 + (uint32_t)world_below(w, 3);
     store_config_init(&w->cfg);
     w->cfg.shard_count = w->shard_count;
@@ -61,7 +62,7 @@ void world_free(struct world *w)
 static void machine_up(struct world *w)
 {
     for (uint32_t i = 0; i < w->shard_count; i++) {
-        int code = el_buddy_init(&w->buddies[i], MEMORY_PER_SHARD, NULL);
+        int code = el_buddy_init(&w->buddies[i], w->memory_len, NULL);
         EL_ASSERT(code == 0);
         code = metrics_create(&w->metrics[i]);
         EL_ASSERT(code == 0);

@@ -45,6 +45,8 @@ struct world {
     uint64_t steps;
     uint64_t trace;
     uint32_t stopped_count;
+    size_t memory_len;    /* of a shard */
+    bool memory_tight;    /* so little that requests are refused for it */
     uint64_t heap_blocks; /* before the store was opened */
     char violation[512];  /* first one found, "" none */
     bool verbose;
