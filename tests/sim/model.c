@@ -330,6 +330,12 @@ static void scan_batch(struct scan *s, const uint8_t *batch, const struct read_e
     }
 }
 
+/* What a read says of damaged bytes; those of a format number look like a newer file. */
+static bool is_damage(const struct world *w, int error)
+{
+    return w->rotten > 0 && (error == EVLOG_ERR_CORRUPT || error == EVLOG_ERR_FORMAT);
+}
+
 /* An offset that cannot be read. Each rotten byte may hide one range. */
 static bool scan_damage(struct scan *s)
 {
@@ -343,8 +349,13 @@ static bool scan_damage(struct scan *s)
         world_violation(s->m->w, "topic %u partition %d: %u ranges cannot be read after damage to %u bytes", s->topic,
                         s->partition, s->damage_count, s->m->w->rotten);
     }
+    if (s->m->w->violation[0] != 0) {
+        return false;
+    }
+    s->m->damage = (struct model_damage){s->topic, s->partition, s->damage[s->damage_count - 1].start,
+                                         s->damage[s->damage_count - 1].end};
     s->next++;
-    return s->m->w->violation[0] == 0;
+    return true;
 }
 
 /* One read; false when the machine crashed, a promise is broken or the end is reached. */
@@ -368,7 +379,7 @@ static bool scan_read(struct scan *s, struct store_shard *shard, int64_t *end)
     if (op.base.error != 0) {
         if (op.base.error == EVLOG_ERR_OFFSET_RANGE && s->m->topics[s->topic].retention) {
             s->moved = true; /* retention went by: look again from the new start */
-        } else if (op.base.error == EVLOG_ERR_CORRUPT && w->rotten > 0) {
+        } else if (is_damage(w, op.base.error)) {
             return scan_damage(s) && s->next < *end;
         } else if (op.base.error == EVLOG_ERR_STORAGE && w->read_errors) {
             s->stopped = true;
@@ -521,6 +532,7 @@ bool model_check_log(struct model *m)
     uint64_t last_id[MODEL_PRODUCERS_MAX];
     bool good = true;
     m->digest = 0;
+    m->damage = (struct model_damage){0};
     for (uint32_t t = 0; t < m->topic_count && good; t++) {
         for (int32_t p = 0; m->topics[t].state == TOPIC_THERE && p < m->topics[t].partition_count && good; p++) {
             good = check_partition(m, t, p, last_id);
@@ -683,8 +695,7 @@ bool model_check_lookup(struct model *m, uint32_t topic, int32_t partition)
     if (!world_wait(w, &done)) {
         return false;
     }
-    bool fault = (op.base.error == EVLOG_ERR_CORRUPT && w->rotten > 0) ||
-                 (op.base.error == EVLOG_ERR_STORAGE && w->read_errors);
+    bool fault = is_damage(w, op.base.error) || (op.base.error == EVLOG_ERR_STORAGE && w->read_errors);
     if (op.base.error == 0) {
         model_see_lookup(m, &lookup, op.offset);
     } else if (!fault) {

@@ -78,7 +78,12 @@ struct model {
     uint32_t sent_count, sent_room;
     struct model_cut cuts[MODEL_CUTS_MAX];
     uint32_t cut_count;
-    uint64_t digest;        /* of the last scan */
+    uint64_t digest; /* of the last scan */
+    struct model_damage {
+        uint32_t topic;
+        int32_t partition;
+        int64_t start, end; /* end 0: none */
+    } damage;               /* the last range that the last scan could not read */
     uint64_t events_stored; /* batches known to be stored, for the report */
 };
 

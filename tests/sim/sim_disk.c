@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void *grow(void *list, uint32_t *room, uint32_t count, size_t item)
+void *grow(void *list, uint32_t *room, uint32_t count, size_t item)
 {
     if (count < *room) {
         return list;
@@ -111,9 +111,11 @@ static void dir_op(struct sim_disk *d, const char *remove, const char *add, stru
     snprintf(op->remove, NAME_MAX_LEN, "%s", remove);
     snprintf(op->add, NAME_MAX_LEN, "%s", add);
     op->inode = inode;
+    op->order = d->order++;
+    d->changed = true;
 }
 
-static void dir_op_apply(struct sim_names *names, const struct sim_dir_op *op)
+void dir_op_apply(struct sim_names *names, const struct sim_dir_op *op)
 {
     if (op->remove[0] != 0) {
         name_drop(names, op->remove);
@@ -135,11 +137,12 @@ void dir_sync(struct sim_disk *d, const char *dir, uint32_t at_most)
         }
     }
     d->dir_op_count = kept;
+    d->changed = d->changed || applied > 0;
 }
 
 /* --- inodes ------------------------------------------------------------------------------------------------------- */
 
-static struct sim_inode *inode_new(struct sim_disk *d)
+struct sim_inode *inode_new(struct sim_disk *d)
 {
     d->inodes = grow(d->inodes, &d->inode_room, d->inode_count, sizeof(*d->inodes));
     struct sim_inode *inode = calloc(1, sizeof(*inode));
@@ -173,10 +176,12 @@ static void inode_sync(struct sim_inode *inode)
     ops_clear(inode);
 }
 
-static void op_add(struct sim_inode *inode, const struct sim_op *op)
+static void op_add(struct sim_disk *d, struct sim_inode *inode, struct sim_op op)
 {
+    op.order = d->order++;
+    d->changed = true;
     inode->ops = grow(inode->ops, &inode->op_room, inode->op_count, sizeof(*inode->ops));
-    inode->ops[inode->op_count++] = *op;
+    inode->ops[inode->op_count++] = op;
 }
 
 /* --- calls -------------------------------------------------------------------------------------------------------- */
@@ -186,6 +191,10 @@ struct sim_disk *enter(struct disk *disk, int *code)
     struct sim_disk *d = EL_CONTAINER(disk, struct sim_disk, disk);
     if (!d->crashed && el_rng_chance(d->rng, d->pause_ppm)) {
         fiber_pause();
+    }
+    if (d->watch != NULL && d->changed && !d->crashed) {
+        d->changed = false;
+        d->watch(d->watch_arg);
     }
     d->calls++;
     if (d->crash_at != 0 && d->calls >= d->crash_at) {
@@ -339,7 +348,7 @@ static int sim_pwritev(struct disk *disk, int fd, const struct iovec *iov, int i
         len = (size_t)el_rng_below(d->rng, len + 1);
     }
     now_write(inode, pos, data, len);
-    op_add(inode, &(struct sim_op){false, pos, len, data});
+    op_add(d, inode, (struct sim_op){.pos = pos, .len = len, .data = data});
     return fail ? EVLOG_ERR_IO : 0;
 }
 
@@ -351,6 +360,7 @@ static int sim_sync(struct disk *disk, int fd)
         return code;
     }
     struct sim_inode *inode = fd_inode(d, fd);
+    d->changed = d->changed || inode->op_count > 0;
     code = ordered(d, SIM_SYNC);
     if (code != 0) {
         ops_clear(inode);
@@ -377,6 +387,7 @@ static int sim_sync_all(struct disk *disk)
         return code;
     }
     bool fail = el_rng_chance(d->rng, d->faults.sync_error);
+    d->changed = true;
     for (uint32_t i = 0; i < d->inode_count; i++) {
         struct sim_inode *inode = d->inodes[i];
         if (fail && inode->op_count > 0 && el_rng_chance(d->rng, 300000)) {
@@ -437,7 +448,7 @@ static int sim_truncate(struct disk *disk, int fd, uint64_t len)
     }
     struct sim_inode *inode = fd_inode(d, fd);
     content_resize(&inode->now, &inode->now_len, &inode->now_room, len);
-    op_add(inode, &(struct sim_op){true, len, 0, NULL});
+    op_add(d, inode, (struct sim_op){.truncate = true, .pos = len});
     return 0;
 }
 
@@ -631,6 +642,12 @@ void sim_disk_pauses(struct sim_disk *d, uint32_t ppm)
 void sim_disk_off(struct sim_disk *d, bool off)
 {
     d->crashed = off;
+}
+void sim_disk_watch(struct sim_disk *d, void (*fn)(void *arg), void *arg)
+{
+    d->watch = fn;
+    d->watch_arg = arg;
+    d->changed = true;
 }
 void sim_disk_crash_at(struct sim_disk *d, uint64_t n)
 {

@@ -45,6 +45,38 @@ uint64_t sim_disk_calls(const struct sim_disk *disk);
 void sim_disk_power_cycle(struct sim_disk *disk);
 /* The process ended but the machine did not: descriptors are gone, the page cache stays. */
 void sim_disk_process_exit(struct sim_disk *disk);
+
+/* --- choosing what a crash leaves --------------------------------------------------------------------------------- */
+
+/* Call fn whenever a call begins and the disk has changed since fn was called last: a crash now leaves what a crash
+ * anywhere since the change would leave. NULL: no more. */
+void sim_disk_watch(struct sim_disk *disk, void (*fn)(void *arg), void *arg);
+/* A copy with all that is not durable yet, without descriptors and faults. */
+struct sim_disk *sim_disk_copy(const struct sim_disk *disk, struct el_rng *rng);
+
+/* Something that is not durable yet. */
+struct sim_pending {
+    bool name;             /* a change of a folder, or a write or a truncate of a file */
+    uint32_t sector_count; /* of a write; 1 for everything else, which happens whole or not at all */
+};
+/* Sectors [from, to) of it survive. */
+struct sim_keep {
+    uint32_t from, to;
+};
+#define SIM_KEEP_NONE ((struct sim_keep){0, 0})
+#define SIM_KEEP_ALL ((struct sim_keep){0, UINT32_MAX})
+/* What is not durable, writes before names, each in the order of the calls. Of one folder a prefix can survive.
+ * returns how many there are; at most list_max are filled in */
+uint32_t sim_disk_pending(const struct sim_disk *disk, struct sim_pending *list, uint32_t list_max);
+/* The disk as it is found after a power cut that leaves keep[i] of the i-th pending thing. */
+struct sim_disk *sim_disk_after_cut(const struct sim_disk *disk, const struct sim_keep *keep, struct el_rng *rng);
+/* Mix of all names and bytes that are durable. */
+uint64_t sim_disk_digest(struct sim_disk *disk);
+/* Cut a file short, in what is durable and in what a read sees. returns false when it is shorter */
+bool sim_disk_cut(struct sim_disk *disk, const char *path, uint64_t len);
+
+/* --- looks from outside ------------------------------------------------------------------------------------------- */
+
 /* Call fn for every file, in byte order of the paths: those that would survive a power cut, or those that are seen. */
 void sim_disk_each(struct sim_disk *disk, bool durable, void (*fn)(void *arg, const char *path, uint64_t len),
                    void *arg);

@@ -15,6 +15,7 @@
 #define FD_MAX 4096
 
 struct sim_op {
+    uint64_t order; /* counts all that is asked of the disk */
     bool truncate;
     uint64_t pos; /* new length of a truncate */
     size_t len;
@@ -41,6 +42,7 @@ struct sim_names {
 };
 
 struct sim_dir_op {
+    uint64_t order;
     char dir[NAME_MAX_LEN];
     char remove[NAME_MAX_LEN]; /* "" none */
     char add[NAME_MAX_LEN];    /* "" none */
@@ -50,6 +52,7 @@ struct sim_dir_op {
 struct sim_write {
     struct sim_write *next;
     struct sim_inode *inode;
+    uint64_t order;
     uint64_t pos;
     size_t len;
     uint8_t *data;
@@ -72,6 +75,10 @@ struct sim_disk {
     enum sim_call fail_call; /* the next one of this kind fails ... */
     int fail_code;           /* ... with this; 0 none */
     bool crashed;
+    uint64_t order;           /* of the next operation that is not durable at once */
+    bool changed;             /* since the watcher was called last */
+    void (*watch)(void *arg); /* NULL: nobody watches */
+    void *watch_arg;
 };
 
 void content_resize(uint8_t **data, uint64_t *len, uint64_t *room, uint64_t want);
@@ -83,6 +90,9 @@ void name_drop(struct sim_names *names, const char *path);
 void parent_of(char *out, const char *path);
 bool dir_exists(const struct sim_names *names, const char *dir);
 void dir_sync(struct sim_disk *d, const char *dir, uint32_t at_most);
+void *grow(void *list, uint32_t *room, uint32_t count, size_t item);
+struct sim_inode *inode_new(struct sim_disk *d);
+void dir_op_apply(struct sim_names *names, const struct sim_dir_op *op);
 void ops_clear(struct sim_inode *inode);
 void op_durable(struct sim_inode *inode, const struct sim_op *op);
 int by_path(const void *a, const void *b);
