@@ -594,10 +594,13 @@ static int64_t seal_run(struct disk *disk, void *arg)
     struct seal_job *job = arg;
     struct segment_read *read = &job->read;
     int code = segment_read_run(disk, read); /* builds the whole index */
+    const struct segment_index *index = read->new_index != NULL ? read->new_index : read->index;
+    if (code == 0 && segment_index_damaged(index)) {
+        code = EVLOG_ERR_CORRUPT; /* a footer would vouch for it */
+    }
     if (code != 0) {
         return code;
     }
-    const struct segment_index *index = read->new_index != NULL ? read->new_index : read->index;
     size_t footer_len = el_footer_len(segment_index_count(index), false);
     uint8_t *footer = el_malloc(footer_len);
     if (footer == NULL) {

@@ -122,6 +122,8 @@ struct segment_index *segment_index_hold(struct segment_index *index);
 void segment_index_release(struct segment_index *index);
 uint32_t segment_index_count(const struct segment_index *index);
 const struct el_index_entry *segment_index_entries(const struct segment_index *index);
+/* A chunk was found that does not verify. */
+bool segment_index_damaged(const struct segment_index *index);
 
 /* Fill the caller's fields that describe a segment, and pin it; segment_read_end() unpins and keeps fd and index. */
 void segment_read_begin(struct segment *seg, struct segment_read *read);

@@ -8,7 +8,8 @@
  *   4. read batches from there on, whole ones, as many as fit; verify each against its table entry
  *
  * Everything read is checked: a chunk that does not verify is EVLOG_ERR_CORRUPT for the range asked, and for nothing
- * else: neighbouring chunks stay readable.
+ * else: neighbouring chunks stay readable. Walking leads past a damaged chunk when its length can be told; else what
+ * lies behind it is damaged as well, and what lies before it is read as ever.
  */
 #include <storage/segment.h>
 
@@ -18,14 +19,21 @@
 
 struct segment_index {
     uint32_t count;
-    uint32_t holders; /* the segment and reads under way; changed on the shard only, once it is shared */
-    uint64_t covered_len; /* file bytes that it describes */
+    uint32_t holders;        /* the segment and reads under way; changed on the shard only, once it is shared */
+    uint64_t covered_len;    /* file bytes that it describes */
+    bool damaged;            /* by walking: something does not verify; entries of it have length 0 */
+    int64_t next_offset;     /* by walking: behind the last good chunk */
+    uint64_t last_append_ns; /* by walking: of the last good chunk's last batch */
     struct el_index_entry entries[];
 };
 
 uint32_t segment_index_count(const struct segment_index *index)
 {
     return index == NULL ? 0 : index->count;
+}
+bool segment_index_damaged(const struct segment_index *index)
+{
+    return index != NULL && index->damaged;
 }
 const struct el_index_entry *segment_index_entries(const struct segment_index *index)
 {
@@ -104,6 +112,36 @@ static int chunk_view_read(struct disk *disk, const struct segment_read *read, u
     return code;
 }
 
+/* Where the chunk behind a damaged one begins: where one is valid, else at the end of what is written. */
+static int chunk_skip(struct disk *disk, const struct segment_read *read, uint64_t pos, uint64_t *next)
+{
+    uint64_t rest = read->written_len - pos, guesses[EL_CHUNK_GUESSES] = {0};
+    size_t len = (size_t)EL_MIN(rest, EL_CHUNK_HEADER_LEN + (uint64_t)EL_CHUNK_COUNT_MAX * EL_CHUNK_ENTRY_LEN);
+    size_t done = 0;
+    uint8_t *head = el_malloc(len);
+    if (head == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    int code = disk_pread(disk, read->fd, head, len, pos, &done);
+    if (code == 0 && done >= EL_CHUNK_HEADER_LEN) {
+        el_chunk_guess(head, done, guesses);
+    }
+    el_free(head);
+    *next = read->written_len;
+    for (int i = 0; i < EL_CHUNK_GUESSES && code == 0; i++) {
+        struct chunk_view view = {0};
+        uint64_t behind = EL_ALIGN_UP(pos + guesses[i], (uint64_t)EL_SEGMENT_ALIGN);
+        if (guesses[i] == 0 || behind >= *next) {
+            continue; /* a wrong length may lead to a chunk farther behind */
+        }
+        code = chunk_view_read(disk, read, behind, &view);
+        *next = code == 0 ? behind : *next;
+        code = code == EVLOG_ERR_CORRUPT ? 0 : code;
+        chunk_view_free(&view);
+    }
+    return code;
+}
+
 static void chunk_view_entry(const struct chunk_view *view, uint32_t i, struct el_chunk_entry *e)
 {
     el_chunk_entry_get(view->table + EL_CHUNK_HEADER_LEN + (size_t)i * EL_CHUNK_ENTRY_LEN, e);
@@ -151,6 +189,7 @@ static int index_from_footer(struct disk *disk, struct segment_read *read)
             code = EVLOG_ERR_NO_MEMORY;
         } else {
             index->count = count;
+            index->damaged = false;
             index->covered_len = read->written_len;
             for (uint32_t i = 0; i < count; i++) {
                 el_index_entry_get(section.data + (size_t)i * EL_INDEX_ENTRY_LEN, &index->entries[i]);
@@ -165,19 +204,33 @@ static int index_from_footer(struct disk *disk, struct segment_read *read)
 /* Describe one more chunk. */
 static void index_add(struct segment_index *index, const struct chunk_view *view)
 {
-    struct el_chunk_entry e;
+    struct el_chunk_entry e = {0}; /* a chunk has one at least */
     int64_t max = index->count == 0 ? INT64_MIN : index->entries[index->count - 1].max_timestamp_ms;
     for (uint32_t i = 0; i < view->header.count; i++) {
         chunk_view_entry(view, i, &e);
         max = EL_MAX(max, e.max_timestamp_ms);
     }
+    index->next_offset = e.base_offset + (int64_t)e.last_offset_delta + 1;
+    index->last_append_ns = e.append_time_ns;
     chunk_view_entry(view, 0, &e);
     index->entries[index->count++] = (struct el_index_entry){e.base_offset, view->header.pos, max, e.append_time_ns,
                                                              view->len};
     index->covered_len = view->header.pos + view->len;
 }
 
-static int index_walk(struct disk *disk, struct segment_read *read)
+/* Describe a damaged range up to file position `next`: it begins where the good chunk before it ended, and may hold any
+ * event time. */
+static void index_add_damage(struct segment_index *index, uint64_t next)
+{
+    if (index->count == 0 || index->entries[index->count - 1].len > 0) { /* else the range goes on */
+        index->entries[index->count++] = (struct el_index_entry){index->next_offset, index->covered_len, INT64_MAX,
+                                                                 index->last_append_ns, 0};
+    }
+    index->damaged = true;
+    index->covered_len = next;
+}
+
+static int index_walk(struct disk *disk, struct segment_read *read, int64_t base_offset)
 {
     uint32_t room = segment_index_count(read->index) + 16;
     struct segment_index *index = index_grow(NULL, room);
@@ -186,6 +239,9 @@ static int index_walk(struct disk *disk, struct segment_read *read)
     }
     index->count = 0;
     index->covered_len = EL_SEGMENT_HEADER_LEN;
+    index->damaged = false;
+    index->next_offset = base_offset;
+    index->last_append_ns = 0;
     if (read->index != NULL) {
         memcpy(index, read->index, sizeof(*index) + read->index->count * sizeof(index->entries[0]));
         index->holders = 1;
@@ -193,14 +249,21 @@ static int index_walk(struct disk *disk, struct segment_read *read)
     int code = 0;
     while (index->covered_len < read->written_len && code == 0) {
         struct chunk_view view;
+        uint64_t next = 0;
         code = chunk_view_read(disk, read, index->covered_len, &view);
+        bool damaged = code == EVLOG_ERR_CORRUPT;
+        if (damaged) {
+            code = chunk_skip(disk, read, index->covered_len, &next);
+        }
         if (code == 0 && index->count == room) {
             struct segment_index *larger = index_grow(index, room * 2);
             code = larger == NULL ? EVLOG_ERR_NO_MEMORY : 0;
             index = larger == NULL ? index : larger;
             room *= 2;
         }
-        if (code == 0) {
+        if (code == 0 && damaged) {
+            index_add_damage(index, next);
+        } else if (code == 0) {
             index_add(index, &view);
         }
         chunk_view_free(&view);
@@ -280,17 +343,19 @@ static int read_batches(struct disk *disk, struct segment_read *read, const stru
         len += e.len;
     }
     uint8_t *out = read->buf + read->data_len;
+    size_t left = 0; /* the file may end too early: what is there is served */
     EL_ASSERT(len <= read->buf_len - read->data_len);
-    int code = read_exact(disk, read->fd, out, (size_t)len, view->data_pos + skip);
+    int code = disk_pread(disk, read->fd, out, (size_t)len, view->data_pos + skip, &left);
     for (uint32_t i = from; i < to && code == 0; i++) {
         chunk_view_entry(view, i, &e);
-        if (el_xxh3(out, e.len) != e.checksum) {
+        if (e.len > left || el_xxh3(out, e.len) != e.checksum) {
             code = EVLOG_ERR_CORRUPT;
         } else {
             read->data_len += e.len;
             read->next_offset = e.base_offset + (int64_t)e.last_offset_delta + 1;
+            out += e.len;
+            left -= e.len;
         }
-        out += e.len;
     }
     return code;
 }
@@ -336,7 +401,7 @@ static int read_chunk(struct disk *disk, struct segment_read *read, uint64_t pos
     return code;
 }
 
-static int file_check(struct disk *disk, struct segment_read *read)
+static int file_check(struct disk *disk, struct segment_read *read, int64_t *base_offset)
 {
     uint8_t head[EL_SEGMENT_HEADER_LEN];
     struct el_segment_header h;
@@ -349,19 +414,22 @@ static int file_check(struct disk *disk, struct segment_read *read)
     }
     bool same = h.segment_id == read->segment_id && h.partition == read->partition &&
                 el_uuid_eq(&h.topic_id, &read->topic_id);
+    *base_offset = h.base_offset;
     return same ? 0 : EVLOG_ERR_CORRUPT;
 }
 
 static int index_update(struct disk *disk, struct segment_read *read)
 {
+    int64_t base_offset = 0;
     if (read->index != NULL && read->index->covered_len >= read->written_len) {
         return 0;
     }
-    int code = file_check(disk, read);
+    int code = read->index != NULL ? 0 : file_check(disk, read, &base_offset);
     if (code == 0 && read->sealed && index_from_footer(disk, read) == 0) {
         return 0;
     }
-    return code != 0 ? code : index_walk(disk, read); /* an index is a cache: without it the chunks are walked */
+    /* An index is a cache: without it the chunks are walked. */
+    return code != 0 ? code : index_walk(disk, read, base_offset);
 }
 
 int segment_read_run(struct disk *disk, struct segment_read *read)
@@ -382,12 +450,10 @@ int segment_read_run(struct disk *disk, struct segment_read *read)
     }
     const struct segment_index *index = read->new_index != NULL ? read->new_index : read->index;
     uint32_t i = index == NULL ? 0 : index_search(index, read->kind, read->value);
-    if (code == EVLOG_ERR_CORRUPT && index != NULL && read->kind == SEEK_OFFSET && i + 1 < index->count) {
-        code = 0; /* the damage lies behind the chunk that is asked for */
-    }
     bool more = true;
     for (; code == 0 && index != NULL && i < index->count && more; i++) {
-        code = read_chunk(disk, read, index->entries[i].pos, &more);
+        const struct el_index_entry *e = &index->entries[i];
+        code = e->len == 0 ? EVLOG_ERR_CORRUPT : read_chunk(disk, read, e->pos, &more);
     }
     while (read->entry_count > 0 &&
            (uint64_t)read->entries[read->entry_count - 1].pos + read->entries[read->entry_count - 1].len >

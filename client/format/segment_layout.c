@@ -140,6 +140,24 @@ int el_chunk_check(const uint8_t *p, const struct el_chunk_header *h)
     return data_len == h->data_len ? 0 : EVLOG_ERR_CORRUPT;
 }
 
+void el_chunk_guess(const uint8_t *p, size_t len, uint64_t guesses[EL_CHUNK_GUESSES])
+{
+    uint32_t count = el_get_le32(p + 28), data_len = el_get_le32(p + 48);
+    size_t entry_count = EL_MIN((len - EL_CHUNK_HEADER_LEN) / EL_CHUNK_ENTRY_LEN, (size_t)EL_CHUNK_COUNT_MAX);
+    uint64_t sum = 0;
+    guesses[0] = el_chunk_len(count, data_len);
+    guesses[1] = guesses[2] = 0;
+    for (uint32_t i = 0; i < entry_count; i++) {
+        sum += el_get_le32(p + EL_CHUNK_HEADER_LEN + (size_t)i * EL_CHUNK_ENTRY_LEN + 20);
+        if (i + 1 == count) {
+            guesses[1] = el_chunk_len(count, sum);
+        }
+        if (sum == data_len && guesses[2] == 0) {
+            guesses[2] = el_chunk_len(i + 1, data_len);
+        }
+    }
+}
+
 size_t el_footer_len(size_t index_count, bool with_sha256)
 {
     return FOOTER_HEAD_LEN + SECTION_HEAD_LEN + index_count * EL_INDEX_ENTRY_LEN +

@@ -105,6 +105,14 @@ int el_chunk_header_get(const uint8_t *p, struct el_chunk_header *h);
 /* Checksum of header and table, order of offsets, lengths adding up to data_len. returns 0 | EVLOG_ERR_CORRUPT */
 int el_chunk_check(const uint8_t *p, const struct el_chunk_header *h);
 
+/* Lengths, without padding, that a chunk may have which is not valid, if only one of count, data length and the lengths
+ * in its table is wrong: as count and data length say, as count and table say, as table and data length say. 0: none.
+ *
+ * p         [len] what there is of the file from its header on, EL_CHUNK_HEADER_LEN at least
+ */
+#define EL_CHUNK_GUESSES 3
+void el_chunk_guess(const uint8_t *p, size_t len, uint64_t guesses[EL_CHUNK_GUESSES]);
+
 /* Bytes that the footer (with trailer) takes for count index entries. */
 size_t el_footer_len(size_t index_count, bool with_sha256);
 /* Write footer and trailer at file position pos; p[el_footer_len()]. sha256[32] of the bytes before pos, or NULL: no

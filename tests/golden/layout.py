@@ -4,6 +4,7 @@
 Part of the second reader: written from that page, sharing no code with evlogd. Bytes in, dictionaries out; whatever the
 page calls invalid raises Refused. Which of the things found count is decided by recovery.py.
 """
+import itertools
 import struct
 import zlib
 from collections import namedtuple
@@ -157,6 +158,30 @@ def chunk(read, pos, limit, owner):
         expected = e.base_offset + e.last_delta + 1
         need(expected < 1 << 63, "chunk: offsets")
     return entries, pos + CHUNK_HEADER + table_len
+
+
+def chunk_behind(read, pos, limit, owner):
+    """Where the chunk behind a damaged one begins, if only one of its lengths is wrong; limit when none is found."""
+    data = read(pos, min(limit - pos, CHUNK_HEADER + CHUNK_BATCHES_MAX * CHUNK_ENTRY))
+    if len(data) < CHUNK_HEADER:
+        return limit
+    count, data_len = struct.unpack_from("<I", data, 28)[0], struct.unpack_from("<I", data, 48)[0]
+    lengths = [struct.unpack_from("<I", data, at + 20)[0]
+               for at in range(CHUNK_HEADER, len(data) - CHUNK_ENTRY + 1, CHUNK_ENTRY)]
+    sums = list(itertools.accumulate(lengths))
+    guesses = [CHUNK_HEADER + count * CHUNK_ENTRY + data_len]
+    if 1 <= count <= len(sums):
+        guesses.append(CHUNK_HEADER + count * CHUNK_ENTRY + sums[count - 1])
+    if data_len in sums:
+        guesses.append(CHUNK_HEADER + (sums.index(data_len) + 1) * CHUNK_ENTRY + data_len)
+    for behind in sorted(chunk_end(pos + guess) for guess in guesses):
+        try:
+            if behind < limit:
+                chunk(read, behind, limit, owner)
+                return behind
+        except Refused:
+            pass
+    return limit
 
 
 def footer(read, end, file_len):

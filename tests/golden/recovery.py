@@ -377,7 +377,7 @@ class Directory:
                 tell(expected, end, "cannot be read")
 
     def chunk_positions(self, read, segment, owner, file_len):
-        """Where the chunks of a segment begin: from its footer, else by walking as far as chunks are valid."""
+        """Where the chunks of a segment begin: from its footer, else by walking, past damaged ones if it can be."""
         if segment["flags"] & 1:
             try:
                 index = layout.chunk_index(layout.footer(read, segment["length"], file_len)[1])
@@ -390,9 +390,9 @@ class Directory:
             yield pos
             try:
                 entries, data_pos = layout.chunk(read, pos, segment["length"], owner)
+                pos = layout.chunk_end(data_pos + sum(e.length for e in entries))
             except Refused:
-                return
-            pos = layout.chunk_end(data_pos + sum(e.length for e in entries))
+                pos = layout.chunk_behind(read, pos, segment["length"], owner)
 
 
 def check_batch(data, entry):

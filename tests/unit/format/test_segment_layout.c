@@ -142,6 +142,26 @@ static int chunk_read(const uint8_t *table, size_t len)
     return err;
 }
 
+/* Whatever byte is wrong, one guess is right. */
+TEST(segment_layout, length_of_a_damaged_chunk_can_be_guessed)
+{
+    uint8_t table[TABLE_LEN];
+    struct el_chunk_header h;
+    chunk_make(table, &h);
+    uint64_t right = el_chunk_len(h.count, h.data_len);
+    for (size_t bit = 0; bit < TABLE_LEN * 8; bit++) {
+        uint64_t guesses[EL_CHUNK_GUESSES];
+        table[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        el_chunk_guess(table, TABLE_LEN, guesses);
+        assert_true(guesses[0] == right || guesses[1] == right || guesses[2] == right);
+        table[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    uint64_t guesses[EL_CHUNK_GUESSES];
+    el_chunk_guess(table, EL_CHUNK_HEADER_LEN, guesses); /* nothing of the table is there */
+    assert_int_equal(guesses[0], right);
+    assert_int_equal(guesses[1] + guesses[2], 0);
+}
+
 TEST(segment_layout, chunk_detects_a_flip_of_every_bit)
 {
     uint8_t table[TABLE_LEN];

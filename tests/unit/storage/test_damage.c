@@ -107,6 +107,70 @@ TEST(damage, a_byte_of_a_footer_hides_nothing)
     kit_free(&k);
 }
 
+/* One open segment with 60 batches. returns the position of its second chunk, with the store stopped */
+static uint64_t prepare_open(struct kit *k)
+{
+    kit_init(k, 28);
+    assert_int_equal(kit_open(k), 0);
+    kit_topic(k, 1, "");
+    for (int i = 0; i < 6; i++) {
+        kit_append_many(k, 0, BATCH_LEN, 10);
+        assert_true(kit_checkpoint(k));
+    }
+    const struct partition *part = partition_find(kit_shard(k), &k->topic, 0);
+    const struct segment *seg = EL_CONTAINER(part->segments.next, struct segment, link);
+    assert_true(!seg->sealed);
+    assert_int_equal(seg->written_end, 60);
+    uint64_t pos = chunk_pos(k, seg);
+    kit_stop(k);
+    return pos;
+}
+
+/* Nothing but the chunk itself says how long it is: every field of header and table in turn. */
+TEST(damage, a_byte_of_a_chunk_header_of_an_open_segment_hides_that_chunk_only)
+{
+    for (uint64_t at = 0; at < EL_CHUNK_HEADER_LEN + EL_CHUNK_ENTRY_LEN; at++) {
+        struct kit k;
+        int64_t first;
+        uint64_t pos = prepare_open(&k);
+        kit_flip(&k, "/00000001.seg", 0, pos + at);
+        assert_int_equal(kit_open(&k), 0);
+        assert_in_range(damaged_offsets(&k, &first), 1, 6);
+        assert_true(first > 0);
+        assert_int_equal(kit_append(&k, 0, 10), 60);
+        kit_stop(&k);
+        kit_free(&k);
+    }
+}
+
+static void cut_first_segment(struct kit *k, uint64_t len)
+{
+    char path[SEGMENT_PATH_MAX];
+    segment_path(path, sizeof(path), &k->topic, 0, 1);
+    assert_true(sim_disk_cut(k->w.disk, path, len));
+}
+
+TEST(damage, a_segment_cut_short_hides_nothing_before_the_cut)
+{
+    struct kit k;
+    int64_t first;
+    uint64_t pos = prepare_open(&k);
+    cut_first_segment(&k, pos - EL_SEGMENT_ALIGN); /* in one of the last batches of the first chunk */
+    assert_int_equal(kit_open(&k), 0);
+    uint32_t damaged = damaged_offsets(&k, &first);
+    assert_int_equal(first + damaged, 60);
+    assert_true(first > 0);
+    kit_free(&k);
+    assert_int_equal(prepare_open(&k), pos);
+    cut_first_segment(&k, pos + 10); /* in the second chunk: the first is whole */
+    int64_t first_whole;
+    assert_int_equal(kit_open(&k), 0);
+    damaged = damaged_offsets(&k, &first_whole);
+    assert_int_equal(first_whole + damaged, 60);
+    assert_true(first_whole > first);
+    kit_free(&k);
+}
+
 TEST(damage, a_segment_with_a_wrong_header_is_reported)
 {
     struct kit k;
