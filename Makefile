@@ -59,6 +59,7 @@ $(eval $(call archive_rule,server,broker))
 $(eval $(call archive_rule,tools,tools/evlog))
 $(eval $(call archive_rule,testlib,tests/lib))
 $(eval $(call archive_rule,sim,tests/sim))
+$(eval $(call archive_rule,exhaustive,tests/exhaustive))
 
 lib = $(addprefix $(OUT)/lib/libel_,$(addsuffix .a,$(1)))
 group_link = -Wl,--start-group $(1) -Wl,--end-group
@@ -125,6 +126,20 @@ sim: $(OUT)/bin/evlog-sim
 
 sim-broker: $(OUT)/bin/evlog-sim
 	$(Q)$(OUT)/bin/evlog-sim --mode broker --seeds $(SEEDS)
+
+# Every crash of every small workload, every byte of a data directory changed.
+$(OUT)/bin/evlog-exhaustive: $(call lib,exhaustive sim storage io obs config format core)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call group_link,$^) $(LIBS_core) $(LIBS_broker)
+
+CRASH_SLICE ?= 17
+ROT_SLICE ?= 15
+.PHONY: exhaustive
+exhaustive: $(OUT)/bin/evlog-exhaustive
+	$(Q)status=0; for space in "crash --slice $(CRASH_SLICE)" "rot --slice $(ROT_SLICE)"; do \
+	    $< $$space --part 1/2 & first=$$!; $< $$space --part 2/2 || status=1; wait $$first || status=1; \
+	done; exit $$status
 
 # Checks, long runs, packaging and developer targets live beside the tests.
 include bench/bench.mk

@@ -87,7 +87,7 @@ tidy-symbols: all
 
 # The second compiler reads every source with the same warnings; an .ok file stands for a clean reading.
 CLANG_SRC := $(call src,$(addprefix client/,$(CLIENT_LAYERS)) client $(addprefix broker/,$(BROKER_LAYERS)) broker \
-	tools/evlog tests/lib tests/sim tests/fuzz $(wildcard tests/unit/*))
+	tools/evlog tests/lib tests/sim tests/exhaustive tests/fuzz $(wildcard tests/unit/*))
 CLANG_OK := $(patsubst %.c,$(OUT)/clang/%.ok,$(CLANG_SRC))
 $(OUT)/clang/%.ok: %.c
 	@mkdir -p $(@D)

@@ -24,6 +24,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 FOLDERS = ["Makefile", "bench/bench.mk", "include", "client", "broker", "tests"]
 SEEDS_STEP = 20
 UNIT_TIME_MAX_S = 60     # an endless loop is a way to fail
+EXHAUSTIVE_TIME_MAX_S = 600
 SIM_TIME_MAX_S = 120    # of one step; a broken store may run in circles
 
 
@@ -63,8 +64,18 @@ def layer_sim(tree, layer, args):
     return None
 
 
-LAYERS = {"unit_storage": layer_unit, "sim": layer_sim, "sim-broker": layer_sim}
-PROGRAMS = {"unit_storage": "unit_storage", "sim": "evlog-sim", "sim-broker": "evlog-sim"}
+def layer_exhaustive(tree, _, args):
+    """Crashes of workloads of one operation, then every 61st byte."""
+    for space in (["crash", "--depth", "1"], ["rot", "--slice", "61"]):
+        code, output = run([f"{args.out}/bin/evlog-exhaustive", *space], tree, EXHAUSTIVE_TIME_MAX_S)
+        if code != 0:
+            return f"{space[0]}: {why(output)}"
+    return None
+
+
+LAYERS = {"unit_storage": layer_unit, "sim": layer_sim, "sim-broker": layer_sim, "exhaustive": layer_exhaustive}
+PROGRAMS = {"unit_storage": "unit_storage", "sim": "evlog-sim", "sim-broker": "evlog-sim",
+            "exhaustive": "evlog-exhaustive"}
 
 
 def copy_tree(target):
