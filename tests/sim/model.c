@@ -39,6 +39,17 @@ uint32_t model_send(struct model *m, uint32_t topic, int32_t partition, uint32_t
     return m->sent_count++;
 }
 
+uint32_t model_topic_any(const struct model *m)
+{
+    for (int i = 0; i < 20; i++) {
+        uint32_t t = (uint32_t)world_below(m->w, m->topic_count + 1);
+        if (t < m->topic_count && m->topics[t].state == TOPIC_THERE) {
+            return t;
+        }
+    }
+    return UINT32_MAX;
+}
+
 /* The value's bytes follow from id and index, so that a reader can tell whether they are right. */
 static void value_fill(uint8_t *p, size_t len, uint64_t id, uint32_t index)
 {

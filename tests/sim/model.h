@@ -89,6 +89,8 @@ struct model {
 
 void model_init(struct model *m, struct world *w);
 void model_free(struct model *m);
+/* Index of a topic that is there, UINT32_MAX when none is found. */
+uint32_t model_topic_any(const struct model *m);
 /* Index of a new batch. */
 uint32_t model_send(struct model *m, uint32_t topic, int32_t partition, uint32_t producer, uint32_t record_count,
                     int32_t first_sequence);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One seed: a store that lives several times, with its clients and what they know. life.c starts and ends the lives,
+ * script.c is what happens in one.
+ */
+#ifndef EL_SIM_LIFE_H
+#define EL_SIM_LIFE_H
+
+#include "producers.h"
+#include "readers.h"
+#include "rot.h"
+
+struct life {
+    struct world w;
+    struct model m;
+    struct producers producers;
+    struct readers readers;
+    struct rot rot;
+    bool rots;     /* bytes of files change between lives */
+    bool stopped;  /* the last life ended with a clean stop */
+    bool begun;    /* the store was started once */
+    bool served;   /* a start succeeded */
+    int32_t epoch; /* leader epoch of the last run */
+    uint32_t crashes;
+    uint32_t refused_starts;
+};
+
+/* Run one seed from its beginning; life_free() ends it. returns true when every promise held */
+bool life_run(struct life *l, uint64_t seed, bool verbose);
+void life_free(struct life *l);
+/* A line of the story, with -v. */
+void life_say(struct life *l, const char *text, long long a, long long b);
+
+/* Work until the crash, or for so many steps. returns false when the machine crashed */
+bool script_work(struct life *l, uint64_t steps);
+/* Something that was asked for has no answer yet. */
+bool script_waits(const struct life *l);
+
+#endif
