@@ -270,7 +270,9 @@ static int clock_begin(struct store *store, const struct shard_recovery *list, s
         floor = EL_MAX(floor, list[i].clock_ns);
     }
     struct io *io = store->shards[0].io;
-    return el_clock_start(&store->clock, floor, io_wall(io), io_boot(io), store->cfg.accept_clock, err);
+    uint64_t wall_ns = io_wall(io); /* in this order whatever the compiler */
+    uint64_t boot_ns = io_boot(io);
+    return el_clock_start(&store->clock, floor, wall_ns, boot_ns, store->cfg.accept_clock, err);
 }
 
 static int node_begin(struct store *store, struct el_error *err)

@@ -478,7 +478,9 @@ uint64_t store_shard_tick(struct store_shard *shard)
     if (shard->stop_done) {
         return UINT64_MAX; /* reads may still be answered, nothing is written any more */
     }
-    el_clock_tick(&shard->store->clock, io_wall(shard->io), io_boot(shard->io));
+    uint64_t wall_ns = io_wall(shard->io); /* in this order whatever the compiler */
+    uint64_t boot_ns = io_boot(shard->io);
+    el_clock_tick(&shard->store->clock, wall_ns, boot_ns);
     write_behind(shard);
     memory_relief(shard);
     shard_retry_held(shard);
