@@ -141,6 +141,15 @@ exhaustive: $(OUT)/bin/evlog-exhaustive
 	    $< $$space --part 1/2 & first=$$!; $< $$space --part 2/2 || status=1; wait $$first || status=1; \
 	done; exit $$status
 
+# Trace hashes of the same seeds, built by both compilers.
+HASH_SEEDS ?= 20
+.PHONY: sim-hash
+sim-hash: $(OUT)/bin/evlog-sim
+	$(Q)$(MAKE) --no-print-directory CC=clang OUT=$(OUT)/clang-full $(OUT)/clang-full/bin/evlog-sim
+	$(Q)for mode in store broker; do \
+	    $(PYTHON) tests/sim/hashes.py --mode $$mode --seeds $(HASH_SEEDS) $(OUT)/bin/evlog-sim \
+	        $(OUT)/clang-full/bin/evlog-sim || exit 1; done
+
 # Checks, long runs, packaging and developer targets live beside the tests.
 include bench/bench.mk
 include bench/peers/peers.mk

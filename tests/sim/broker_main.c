@@ -225,11 +225,12 @@ static void end_life(struct life *l, bool crashed)
     }
 }
 
-static void run_seed(uint64_t seed, bool verbose, struct life *l)
+static void run_seed(uint64_t seed, bool verbose, bool trace, struct life *l)
 {
     memset(l, 0, sizeof(*l));
     world_init(&l->w, seed, verbose);
-    l->w.net = sim_net_create(&l->w.clock, &l->w.rng);
+    l->w.trace->print = trace;
+    l->w.net = sim_net_create(&l->w.clock, &l->w.rng, l->w.trace);
     model_init(&l->m, &l->w);
     clients_init(&l->clients, &l->m);
     broker_init(&l->broker, &l->w, &l->clients);
@@ -263,7 +264,7 @@ int broker_main(const struct broker_run *run)
     EL_ASSERT(l != NULL);
     for (uint64_t seed = run->from; seed < run->from + run->count; seed++) {
         *run->running = seed;
-        run_seed(seed, run->verbose, l);
+        run_seed(seed, run->verbose, run->trace, l);
         bool good = l->w.violation[0] == 0;
         passed += good;
         failed += !good;
@@ -277,12 +278,11 @@ int broker_main(const struct broker_run *run)
             printf("seed %llu: FAILED:\n  %s\n  again: evlog-sim --mode broker --seed %llu -v\n",
                    (unsigned long long)seed, l->w.violation, (unsigned long long)seed);
         }
-        uint64_t trace = sim_net_trace(l->w.net);
-        end_seed(l);
         if (run->hash) {
-            sim_mix(&trace, l->w.trace);
-            printf("seed %llu: hash %016llx\n", (unsigned long long)seed, (unsigned long long)trace);
+            printf("%llu %016llx %llu\n", (unsigned long long)seed, (unsigned long long)l->w.trace->hash,
+                   (unsigned long long)l->w.trace->event_count);
         }
+        end_seed(l);
     }
     free(l);
     printf("%llu steps, %llu answers, %llu batches stored, %llu sent again, %llu connections lost, %llu crashes\n",

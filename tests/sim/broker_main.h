@@ -11,7 +11,8 @@
 struct broker_run {
     uint64_t from, count;
     bool verbose;
-    bool hash;         /* print the sum of all events of each seed */
+    bool hash;         /* print the hash of all events of each seed */
+    bool trace;        /* print the events */
     uint64_t *running; /* out: the seed that runs, for a crash of the program itself */
 };
 

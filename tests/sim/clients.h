@@ -91,9 +91,9 @@ struct admin_client {
     int64_t value;      /* offset of a trim, timestamp of a lookup */
     int64_t end_before; /* end that was known */
     struct model_lookup lookup;
-    uint32_t there;     /* bit n: topic n was there, ... */
-    uint32_t gone;      /* ... was gone */
-    uint32_t maybe;     /* ... was asked for */
+    uint32_t there; /* bit n: topic n was there, ... */
+    uint32_t gone;  /* ... was gone */
+    uint32_t maybe; /* ... was asked for */
     int32_t counts[MODEL_TOPICS_MAX];
 };
 

@@ -29,6 +29,7 @@ static bool start(struct life *l)
             sim_disk_crash_at(w->disk, 1 + world_below(w, 60));
         }
         int code = world_open(w, &err);
+        SIM_TRACE(w->trace, "open", (uint64_t)code);
         if (code == 0) {
             int32_t epoch = store_leader_epoch(w->store);
             if (epoch < l->epoch || (epoch == l->epoch && l->served && !l->stopped)) {
@@ -157,10 +158,11 @@ static void choose_faults(struct life *l)
     }
 }
 
-bool life_run(struct life *l, uint64_t seed, bool verbose)
+bool life_run(struct life *l, const struct plan *plan)
 {
     memset(l, 0, sizeof(*l));
-    world_init(&l->w, seed, verbose);
+    world_init(&l->w, plan->seed, plan->verbose);
+    l->w.trace->print = plan->trace;
     l->w.lying = world_chance(&l->w, 50000);
     l->rots = !l->w.lying && world_chance(&l->w, 50000);
     model_init(&l->m, &l->w);

@@ -10,6 +10,13 @@
 #include "readers.h"
 #include "rot.h"
 
+/* What to run. */
+struct plan {
+    uint64_t seed;
+    bool verbose; /* tell the story */
+    bool trace;   /* print every event */
+};
+
 struct life {
     struct world w;
     struct model m;
@@ -26,7 +33,7 @@ struct life {
 };
 
 /* Run one seed from its beginning; life_free() ends it. returns true when every promise held */
-bool life_run(struct life *l, uint64_t seed, bool verbose);
+bool life_run(struct life *l, const struct plan *plan);
 void life_free(struct life *l);
 /* A line of the story, with -v. */
 void life_say(struct life *l, const char *text, long long a, long long b);

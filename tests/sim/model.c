@@ -5,6 +5,7 @@
 #include "model.h"
 
 #include <core/assert.h>
+#include <core/hash.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -313,6 +314,13 @@ void model_see_start(struct model *m, uint32_t topic, int32_t partition, int64_t
     p->log_start_max = EL_MAX(p->log_start_max, start);
 }
 
+void model_trace_read(struct model *m, const struct read_op *op)
+{
+    bool data = op->base.error == 0 && op->data_len > 0;
+    SIM_TRACE(m->w->trace, "read", (uint64_t)op->base.error, (uint64_t)op->high_watermark,
+              (uint64_t)op->log_start_offset, op->entry_count, data ? el_xxh3(op->data, op->data_len) : 0);
+}
+
 static void scan_batch(struct scan *s, const uint8_t *batch, const struct read_entry *e)
 {
     struct model *m = s->m;
@@ -387,6 +395,7 @@ static bool scan_read(struct scan *s, struct store_shard *shard, int64_t *end)
     if (!world_wait(w, &done)) {
         return false;
     }
+    model_trace_read(s->m, &op);
     if (op.base.error != 0) {
         if (op.base.error == EVLOG_ERR_OFFSET_RANGE && s->m->topics[s->topic].retention) {
             s->moved = true; /* retention went by: look again from the new start */
@@ -431,6 +440,7 @@ static bool partition_bounds(struct model *m, uint32_t topic, int32_t partition,
         if (!world_wait(m->w, &done)) {
             return false;
         }
+        SIM_TRACE(m->w->trace, "bound", (uint64_t)op.base.error, (uint64_t)op.offset);
         if (op.base.error != 0) {
             world_violation(m->w, "bounds of topic %u partition %d: %s", topic, partition,
                             evlog_error_text(op.base.error));
@@ -582,8 +592,18 @@ static void cut_compare(struct model *m, const struct model_cut *now)
     }
 }
 
+static void cut_trace(struct model *m, const struct model_cut *cut)
+{
+    SIM_TRACE(m->w->trace, "cut", cut->time_ns, cut->count);
+    for (uint32_t i = 0; i < cut->count; i++) {
+        const struct cut_result *r = &cut->results[i];
+        SIM_TRACE(m->w->trace, "cut of", (uint64_t)r->error, (uint64_t)r->end_offset, (uint64_t)r->log_start_offset);
+    }
+}
+
 void model_see_cut(struct model *m, const struct model_cut *cut)
 {
+    cut_trace(m, cut);
     cut_compare(m, cut);
     m->cuts[m->cut_count < MODEL_CUTS_MAX ? m->cut_count++ : world_below(m->w, MODEL_CUTS_MAX)] = *cut;
 }
@@ -706,6 +726,7 @@ bool model_check_lookup(struct model *m, uint32_t topic, int32_t partition)
     if (!world_wait(w, &done)) {
         return false;
     }
+    SIM_TRACE(w->trace, "lookup", (uint64_t)op.base.error, (uint64_t)op.offset, (uint64_t)op.found_timestamp);
     bool fault = is_damage(w, op.base.error) || (op.base.error == EVLOG_ERR_STORAGE && w->read_errors);
     if (op.base.error == 0) {
         model_see_lookup(m, &lookup, op.offset);
@@ -722,6 +743,7 @@ bool model_producer_id(struct model *m, int64_t *pid)
     struct producer_id_op op = {.base = {.done = on_flag, .arg = &done}};
     store_producer_id(store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count)), &op);
     bool good = world_wait(w, &done);
+    SIM_TRACE(w->trace, "producer id", good, (uint64_t)op.base.error, (uint64_t)op.producer_id);
     *pid = good && op.base.error == 0 ? op.producer_id : -1;
     return good;
 }

@@ -109,6 +109,8 @@ void model_acked(struct model *m, struct sent *s, int64_t offset);
  * after a violation */
 struct sent *model_see(struct model *m, uint32_t topic, int32_t partition, int64_t next, bool inside,
                        const uint8_t *batch, const struct read_entry *e);
+/* A read was answered. */
+void model_trace_read(struct model *m, const struct read_op *op);
 /* The end of a partition was told: it is never below what had been told when the question was asked (model_end()). */
 void model_see_end(struct model *m, uint32_t topic, int32_t partition, int64_t before, int64_t end);
 /* Likewise its beginning, which is never above what a trim asked for. */

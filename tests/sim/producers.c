@@ -96,6 +96,8 @@ static void on_append(struct store_op *base)
     struct sent *s = &ps->m->sent[f->sent];
     struct producer *p = &ps->list[s->producer];
     f->busy = false;
+    SIM_TRACE(ps->m->w->trace, "append", s->id, (uint64_t)base->error, (uint64_t)f->op.base_offset,
+              f->op.append_time_ns, f->op.duplicate);
     if (ps->m->w->verbose && base->error != 0) {
         printf("  producer %u: batch %u: %s\n", s->producer, f->sent, evlog_error_text(base->error));
     }

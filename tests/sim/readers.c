@@ -65,6 +65,7 @@ static void on_read(struct store_op *base)
     struct reader *r = base->arg;
     struct world *w = r->m->w;
     r->state = READER_IDLE;
+    model_trace_read(r->m, &r->read);
     if (base->error != 0) {
         r->placed = false;
         if (!is_fault(r, base->error) && !w->lying) {
@@ -96,12 +97,14 @@ static void read_begin(struct reader *r)
     struct world *w = r->m->w;
     r->state = READER_READING;
     r->end_before = model_end(r->m, r->topic, r->partition);
+    uint32_t max_bytes = (uint32_t)world_below(w, 30000); /* an initializer may draw in any order */
+    bool at_least_one = world_chance(w, 900000);
     r->read = (struct read_op){.base = {.done = on_read, .arg = r},
                                .topic_id = r->m->topics[r->topic].id,
                                .partition = r->partition,
                                .offset = r->next,
-                               .max_bytes = (uint32_t)world_below(w, 30000),
-                               .at_least_one = world_chance(w, 900000),
+                               .max_bytes = max_bytes,
+                               .at_least_one = at_least_one,
                                .want_entries = true,
                                .current_leader_epoch = -1,
                                .last_fetched_epoch = -1};
@@ -112,6 +115,7 @@ static void on_watch(struct store_op *base)
 {
     struct reader *r = base->arg;
     r->state = READER_IDLE;
+    SIM_TRACE(r->m->w->trace, "watch", r->topic, (uint64_t)r->partition, (uint64_t)base->error);
     if (base->error == EVLOG_ERR_CLOSED && r->cancelled) {
         return;
     }

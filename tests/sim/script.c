@@ -6,6 +6,7 @@
 #include "life.h"
 
 #include <core/assert.h>
+#include <core/hash.h>
 #include <stdio.h>
 
 /* --- topics ------------------------------------------------------------------------------------------------------- */
@@ -22,7 +23,10 @@ static bool topic_change(struct life *l, struct topic_op *op, bool *done)
     op->base.done = on_flag;
     op->base.arg = done;
     store_topic_change(store_shard_at(l->w.store, (uint32_t)world_below(&l->w, l->w.shard_count)), op);
-    return world_wait(&l->w, done);
+    bool told = world_wait(&l->w, done);
+    SIM_TRACE(l->w.trace, "topic", (uint64_t)op->verb, told, (uint64_t)op->base.error,
+              el_xxh3(&op->id, sizeof(op->id)));
+    return told;
 }
 
 static void topic_create(struct life *l)
@@ -106,6 +110,7 @@ static bool trim_look(struct life *l, uint32_t index, int32_t partition)
     if (!world_wait(&l->w, &done)) {
         return false;
     }
+    SIM_TRACE(l->w.trace, "start", (uint64_t)op.base.error, (uint64_t)op.offset);
     if (op.base.error == 0) {
         model_see_start(&l->m, index, partition, op.offset);
     }
@@ -136,7 +141,9 @@ static void trim(struct life *l, uint32_t index)
     if (!trim_look(l, index, partition)) {
         return;
     }
-    if (world_wait(&l->w, &done) && op.base.error == 0) {
+    bool told = world_wait(&l->w, &done);
+    SIM_TRACE(l->w.trace, "trim", told, (uint64_t)op.base.error, (uint64_t)op.log_start_offset);
+    if (told && op.base.error == 0) {
         p->log_start_min = EL_MAX(p->log_start_min, offset);
         if (op.log_start_offset < offset) {
             world_violation(&l->w, "a trim to %lld answered %lld", (long long)offset, (long long)op.log_start_offset);

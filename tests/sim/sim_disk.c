@@ -592,7 +592,7 @@ static int sim_space(struct disk *disk, uint64_t *free_bytes, uint64_t *total_by
     return code;
 }
 
-static const struct disk_ops sim_disk_ops = {
+const struct disk_ops sim_disk_calls_plain = {
     sim_open,     sim_close,  sim_pread,  sim_pwritev, sim_sync,  sim_sync_all, sim_sync_dir, sim_allocate,
     sim_truncate, sim_rename, sim_unlink, sim_mkdir,   sim_rmdir, sim_list,     sim_len,      sim_space,
 };
@@ -603,7 +603,7 @@ struct sim_disk *sim_disk_create(struct el_rng *rng)
 {
     struct sim_disk *d = calloc(1, sizeof(*d));
     EL_ASSERT(d != NULL);
-    d->disk.ops = &sim_disk_ops;
+    d->disk.ops = &sim_trace_calls;
     d->rng = rng;
     return d;
 }
@@ -630,6 +630,10 @@ void sim_disk_free(struct sim_disk *d)
 struct disk *sim_disk_as_disk(struct sim_disk *d)
 {
     return &d->disk;
+}
+struct sim_trace *sim_disk_trace(struct sim_disk *d)
+{
+    return &d->trace;
 }
 void sim_disk_faults(struct sim_disk *d, const struct sim_faults *faults)
 {

@@ -7,6 +7,8 @@
 #ifndef EL_SIM_DISK_H
 #define EL_SIM_DISK_H
 
+#include "sim_trace.h"
+
 #include <core/rng.h>
 #include <io/disk.h>
 
@@ -30,6 +32,7 @@ struct sim_disk;
 struct sim_disk *sim_disk_create(struct el_rng *rng);
 void sim_disk_free(struct sim_disk *disk);
 struct disk *sim_disk_as_disk(struct sim_disk *disk);
+struct sim_trace *sim_disk_trace(struct sim_disk *disk);
 void sim_disk_faults(struct sim_disk *disk, const struct sim_faults *faults);
 /* The next call of a kind fails and has no effect; of a sync, what was to be synced counts as clean from then on. */
 void sim_disk_fail_next(struct sim_disk *disk, enum sim_call call, int code);

@@ -60,6 +60,7 @@ struct sim_write {
 
 struct sim_disk {
     struct disk disk;
+    struct sim_trace trace;
     struct el_rng *rng;
     struct sim_faults faults;
     struct sim_names now, durable;
@@ -80,6 +81,9 @@ struct sim_disk {
     void (*watch)(void *arg); /* NULL: nobody watches */
     void *watch_arg;
 };
+
+/* The calls themselves, without the trace. */
+extern const struct disk_ops sim_disk_calls_plain;
 
 void content_resize(uint8_t **data, uint64_t *len, uint64_t *room, uint64_t want);
 void durable_write(struct sim_inode *inode, uint64_t pos, const uint8_t *data, size_t len);

@@ -9,6 +9,7 @@
 #include "fiber.h"
 #include <core/alloc.h>
 #include <core/assert.h>
+#include <core/hash.h>
 #include <stdlib.h>
 
 struct sim_io {
@@ -18,7 +19,8 @@ struct sim_io {
     struct sim_net *net; /* NULL: no sockets */
     struct el_rng *rng;
     struct el_list ops; /* under way, in order of submission */
-    uint64_t trace;
+    struct sim_trace *trace;
+    uint32_t index; /* which shard's, for the trace */
 };
 
 #define DUE(op) ((op)->private_[0])
@@ -195,7 +197,7 @@ static void sim_step(struct io *io, uint64_t wait_until_ns)
             continue;
         }
         el_list_remove(&op->link);
-        sim_mix(&s->trace, (uint64_t)op->code << 56 ^ (uint64_t)result ^ s->clock->now_ns);
+        SIM_TRACE(s->trace, "done", s->index, (uint64_t)op->code, (uint64_t)result, s->clock->now_ns);
         if (sim_disk_crashed(s->disk)) {
             return; /* the machine is off: nobody is told */
         }
@@ -223,18 +225,31 @@ static void sim_wake(struct io *io)
 }
 static uint64_t sim_mono(struct io *io)
 {
-    return self(io)->clock->now_ns;
+    struct sim_io *s = self(io);
+    SIM_TRACE(s->trace, "mono", s->index, s->clock->now_ns);
+    return s->clock->now_ns;
+}
+static uint64_t sim_boot(struct io *io)
+{
+    struct sim_io *s = self(io);
+    SIM_TRACE(s->trace, "boot", s->index, s->clock->now_ns);
+    return s->clock->now_ns;
 }
 static uint64_t sim_wall(struct io *io)
 {
-    return (uint64_t)((int64_t)self(io)->clock->now_ns + self(io)->clock->wall_offset);
+    struct sim_io *s = self(io);
+    uint64_t wall_ns = (uint64_t)((int64_t)s->clock->now_ns + s->clock->wall_offset);
+    SIM_TRACE(s->trace, "wall", s->index, wall_ns);
+    return wall_ns;
 }
 static void sim_random(struct io *io, void *buf, size_t len)
 {
+    struct sim_io *s = self(io);
     uint8_t *p = buf;
     for (size_t i = 0; i < len; i++) {
-        p[i] = (uint8_t)el_rng_next(self(io)->rng);
+        p[i] = (uint8_t)el_rng_next(s->rng);
     }
+    SIM_TRACE(s->trace, "random", s->index, el_xxh3(buf, len));
 }
 static int sim_listen(struct io *io, const char *host, uint16_t port, bool join, int *fd, uint16_t *bound_port,
                       struct el_error *err)
@@ -270,7 +285,7 @@ static const struct io_ops sim_ops = {
     .step = sim_step,
     .wake = sim_wake,
     .mono = sim_mono,
-    .boot = sim_mono,
+    .boot = sim_boot,
     .wall = sim_wall,
     .random = sim_random,
     .listen = sim_listen,
@@ -280,7 +295,7 @@ static const struct io_ops sim_ops = {
     .destroy = sim_destroy,
 };
 
-struct io *sim_io_create(struct sim_clock *clock, struct sim_disk *disk, struct el_rng *rng)
+struct io *sim_io_create(struct sim_clock *clock, struct sim_disk *disk, struct el_rng *rng, uint32_t index)
 {
     struct sim_io *s = calloc(1, sizeof(*s));
     EL_ASSERT(s != NULL);
@@ -292,6 +307,8 @@ struct io *sim_io_create(struct sim_clock *clock, struct sim_disk *disk, struct 
     s->clock = clock;
     s->disk = disk;
     s->rng = rng;
+    s->index = index;
+    s->trace = sim_disk_trace(disk);
     el_list_init(&s->ops);
     return &s->io;
 }
@@ -340,8 +357,4 @@ bool sim_io_has_jobs(struct io *io)
 void sim_io_abandon(struct io *io)
 {
     sim_destroy(io);
-}
-uint64_t sim_io_trace(struct io *io)
-{
-    return self(io)->trace;
 }

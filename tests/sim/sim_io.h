@@ -16,13 +16,8 @@ struct sim_clock {
     int64_t wall_offset; /* real time = now + offset; jumps move it */
 };
 
-/* One more event of a run, into the sum that two runs of a seed must share. */
-static inline void sim_mix(uint64_t *trace, uint64_t event)
-{
-    *trace = (*trace ^ event) * 0x9e3779b97f4a7c15ull + (*trace >> 29);
-}
-
-struct io *sim_io_create(struct sim_clock *clock, struct sim_disk *disk, struct el_rng *rng);
+/* index: which shard it is for. */
+struct io *sim_io_create(struct sim_clock *clock, struct sim_disk *disk, struct el_rng *rng, uint32_t index);
 /* Give it sockets; without a network it has none. */
 void sim_io_network(struct io *io, struct sim_net *net);
 /* Virtual time of its next event: completion, message or timer; UINT64_MAX none. */
@@ -32,7 +27,4 @@ bool sim_io_has_jobs(struct io *io);
 void sim_io_kill_jobs(struct io *io);
 /* Drop everything that is under way, without completions, and free. */
 void sim_io_abandon(struct io *io);
-/* Mix of everything that happened, to compare two runs of a seed. */
-uint64_t sim_io_trace(struct io *io);
-
 #endif

@@ -5,6 +5,7 @@
  *   evlog-sim --seeds N [--from S]   N seeds from S (1) on; exit 1 when one breaks a promise
  *   evlog-sim --seed S [-v]          one seed, with its story
  *   evlog-sim --mode broker ...      the whole broker with network and clients: broker_main.c
+ *   --hash                           print a hash of everything that happened in each seed; --trace: print it all
  *
  * A seed: a store with 1 to 3 shards and small limits, so that slots are recycled, segments rolled and checkpoints
  * taken all the time; producers (idempotent and not) with retries, consumers that read and wait, trims, cuts, lookups
@@ -29,7 +30,7 @@ static void report(uint64_t seed, struct life *l)
 {
     printf("seed %llu: %s: %llu steps, %u batches sent, %llu answers, %u crashes, trace %016llx\n",
            (unsigned long long)seed, l->w.violation[0] == 0 ? "ok" : "FAILED", (unsigned long long)l->w.steps,
-           l->m.sent_count, (unsigned long long)l->producers.appends, l->crashes, (unsigned long long)l->w.trace);
+           l->m.sent_count, (unsigned long long)l->producers.appends, l->crashes, (unsigned long long)l->w.trace->hash);
     if (l->w.violation[0] != 0) {
         printf("  %s\n  again: evlog-sim --seed %llu -v\n", l->w.violation, (unsigned long long)seed);
     }
@@ -61,7 +62,7 @@ const char *__asan_default_options(void)
 int main(int argc, char **argv)
 {
     uint64_t seeds = 50, from = 1, one = 0;
-    bool verbose = false, hash = false, broker = false;
+    bool verbose = false, hash = false, trace = false, broker = false;
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
         if (strcmp(argv[i], "-v") == 0) {
@@ -70,6 +71,8 @@ int main(int argc, char **argv)
             hash = true;
         } else if (more && strcmp(argv[i], "--mode") == 0) {
             broker = strcmp(argv[++i], "broker") == 0;
+        } else if (strcmp(argv[i], "--trace") == 0) {
+            trace = true;
         } else if (more && strcmp(argv[i], "--seeds") == 0) {
             seeds = strtoull(argv[++i], NULL, 10);
         } else if (more && strcmp(argv[i], "--from") == 0) {
@@ -77,7 +80,9 @@ int main(int argc, char **argv)
         } else if (more && strcmp(argv[i], "--seed") == 0) {
             one = strtoull(argv[++i], NULL, 10);
         } else {
-            fprintf(stderr, "usage: evlog-sim [--mode store|broker] [--seeds N] [--from S] [--seed S] [--hash] [-v]\n");
+            fprintf(
+                stderr,
+                "usage: evlog-sim [--mode store|broker] [--seeds N] [--from S] [--seed S] [-v] [--hash] [--trace]\n");
             return 2;
         }
     }
@@ -89,21 +94,24 @@ int main(int argc, char **argv)
     from = one != 0 ? one : from;
     seeds = one != 0 ? 1 : seeds;
     if (broker) {
-        return broker_main(&(struct broker_run){from, seeds, verbose, hash, &running_seed});
+        return broker_main(&(struct broker_run){from, seeds, verbose, hash, trace, &running_seed});
     }
     uint64_t passed = 0, failed = 0, steps = 0, batches = 0, crashes = 0, refused = 0;
     struct life *l = malloc(sizeof(*l));
     EL_ASSERT(l != NULL);
     for (uint64_t seed = from; seed < from + seeds; seed++) {
         running_seed = seed;
-        bool good = life_run(l, seed, verbose);
+        bool good = life_run(l, &(struct plan){.seed = seed, .verbose = verbose, .trace = trace});
         passed += good;
         failed += !good;
         steps += l->w.steps;
         batches += l->m.events_stored + l->producers.appends;
         crashes += l->crashes;
         refused += l->refused_starts;
-        if (!good || one != 0) {
+        if (hash) {
+            printf("%llu %016llx %llu\n", (unsigned long long)seed, (unsigned long long)l->w.trace->hash,
+                   (unsigned long long)l->w.trace->event_count);
+        } else if (!good || one != 0) {
             report(seed, l);
         }
         life_free(l);

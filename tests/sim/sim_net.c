@@ -7,6 +7,7 @@
 
 #include "sim_io.h"
 #include <core/assert.h>
+#include <core/hash.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,7 +51,7 @@ struct sim_net {
     struct conn conns[CONNS_MAX];
     bool listeners[LISTENERS_MAX];
     uint64_t conn_count; /* ever */
-    uint64_t trace;
+    struct sim_trace *trace;
 };
 
 /* --- pipes -------------------------------------------------------------------------------------------------------- */
@@ -184,12 +185,13 @@ static void conn_release(struct conn *c)
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
-struct sim_net *sim_net_create(struct sim_clock *clock, struct el_rng *rng)
+struct sim_net *sim_net_create(struct sim_clock *clock, struct el_rng *rng, struct sim_trace *trace)
 {
     struct sim_net *net = calloc(1, sizeof(*net));
     EL_ASSERT(net != NULL);
     net->clock = clock;
     net->rng = rng;
+    net->trace = trace;
     return net;
 }
 
@@ -218,11 +220,6 @@ void sim_net_off(struct sim_net *net)
             conn_release(c);
         }
     }
-}
-
-uint64_t sim_net_trace(const struct sim_net *net)
-{
-    return net->trace;
 }
 
 uint32_t sim_net_open_count(const struct sim_net *net)
@@ -365,9 +362,7 @@ static int64_t go_recv(struct sim_net *net, const struct io_op *op)
         return c->up.reset ? EVLOG_ERR_CLOSED : 0;
     }
     size_t n = pipe_read(net, &c->up, op->buf, op->len);
-    for (size_t i = 0; i < n; i++) {
-        sim_mix(&net->trace, ((const uint8_t *)op->buf)[i]);
-    }
+    SIM_TRACE(net->trace, "recv", (uint64_t)op->fd, n, el_xxh3(op->buf, n));
     return (int64_t)n;
 }
 
@@ -467,9 +462,7 @@ int64_t sim_net_read(struct sim_net *net, int conn, uint8_t *buf, size_t len)
         return c->down.reset ? EVLOG_ERR_CLOSED : EVLOG_ERR_NOT_FOUND;
     }
     size_t n = pipe_read(net, &c->down, buf, len);
-    for (size_t i = 0; i < n; i++) {
-        sim_mix(&net->trace, buf[i]);
-    }
+    SIM_TRACE(net->trace, "answer", (uint64_t)conn, n, el_xxh3(buf, n));
     return (int64_t)n;
 }
 

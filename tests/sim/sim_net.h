@@ -9,6 +9,8 @@
 #ifndef EL_SIM_NET_H
 #define EL_SIM_NET_H
 
+#include "sim_trace.h"
+
 #include <core/rng.h>
 #include <io/io.h>
 
@@ -23,13 +25,12 @@ struct sim_net_faults {
     uint32_t small;        /* of each read and piece: it is 1 to 16 bytes long */
 };
 
-struct sim_net *sim_net_create(struct sim_clock *clock, struct el_rng *rng);
+/* trace: the machine's; every read on either side is noted. */
+struct sim_net *sim_net_create(struct sim_clock *clock, struct el_rng *rng, struct sim_trace *trace);
 void sim_net_free(struct sim_net *net);
 void sim_net_faults(struct sim_net *net, const struct sim_net_faults *faults);
 /* The broker's process has ended: listeners are gone, connections break. */
 void sim_net_off(struct sim_net *net);
-/* Mix of everything that was read on either side. */
-uint64_t sim_net_trace(const struct sim_net *net);
 /* Sockets that the broker holds: listeners and accepted connections. */
 uint32_t sim_net_open_count(const struct sim_net *net);
 

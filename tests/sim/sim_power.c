@@ -49,7 +49,7 @@ void write_drop(struct sim_disk *d, struct sim_write *w)
     free(w);
 }
 
-int64_t sim_disk_write_end(struct sim_disk *d, struct sim_write *w)
+static int64_t write_end(struct sim_disk *d, struct sim_write *w)
 {
     int code;
     enter(&d->disk, &code);
@@ -80,6 +80,14 @@ int64_t sim_disk_write_end(struct sim_disk *d, struct sim_write *w)
     return result;
 }
 
+int64_t sim_disk_write_end(struct sim_disk *d, struct sim_write *w)
+{
+    uint64_t pos = w->pos, sum = el_xxh3(w->data, w->len);
+    int64_t result = write_end(d, w);
+    SIM_TRACE(&d->trace, "write", pos, sum, (uint64_t)result);
+    return result;
+}
+
 /* --- power -------------------------------------------------------------------------------------------------------- */
 
 static void fds_clear(struct sim_disk *d)
@@ -102,6 +110,7 @@ void sim_disk_process_exit(struct sim_disk *d)
         write_drop(d, w);
     }
     fds_clear(d);
+    SIM_TRACE(&d->trace, "process exit", d->calls);
     d->crashed = false;
     d->crash_at = 0;
 }
@@ -120,6 +129,7 @@ static void inode_power_cycle(struct sim_disk *d, struct sim_inode *inode)
         }
     }
     ops_clear(inode);
+    SIM_TRACE(&d->trace, "kept", mode, inode->durable_len);
     inode->now_len = 0;
     content_resize(&inode->now, &inode->now_len, &inode->now_room, inode->durable_len);
     if (inode->durable_len > 0) {
@@ -176,6 +186,7 @@ void sim_disk_power_cycle(struct sim_disk *d)
         inode_power_cycle(d, d->inodes[i]);
     }
     names_power_cycle(d);
+    SIM_TRACE(&d->trace, "power cycle", d->calls, d->durable.count);
     fds_clear(d);
     d->crashed = false;
     d->crash_at = 0;

@@ -31,6 +31,7 @@ void world_init(struct world *w, uint64_t seed, bool verbose)
     w->verbose = verbose;
     el_rng_seed(&w->rng, seed);
     w->disk = sim_disk_create(&w->rng);
+    w->trace = sim_disk_trace(w->disk);
     w->clock.now_ns = 1000000000;
     w->clock.wall_offset = START_WALL_NS;
     w->memory_len = MEMORY_PER_SHARD;
@@ -66,7 +67,7 @@ static void machine_up(struct world *w)
         EL_ASSERT(code == 0);
         code = metrics_create(&w->metrics[i]);
         EL_ASSERT(code == 0);
-        w->ios[i] = sim_io_create(&w->clock, w->disk, &w->rng);
+        w->ios[i] = sim_io_create(&w->clock, w->disk, &w->rng, i);
         sim_io_network(w->ios[i], w->net);
         w->wish_ns[i] = 0;
     }
@@ -75,7 +76,6 @@ static void machine_up(struct world *w)
 static void machine_down(struct world *w)
 {
     for (uint32_t i = 0; i < w->shard_count; i++) {
-        w->trace = w->trace * 31 + sim_io_trace(w->ios[i]);
         sim_io_abandon(w->ios[i]);
         metrics_destroy(w->metrics[i]);
         el_buddy_destroy(&w->buddies[i]);
@@ -171,6 +171,7 @@ bool world_step(struct world *w)
     uint64_t step = 1000 + world_below(w, 100000);
     w->clock.now_ns = EL_MIN(EL_MAX(w->clock.now_ns + step, next == UINT64_MAX ? 0 : next),
                              w->clock.now_ns + 1000000000);
+    SIM_TRACE(w->trace, "step", w->clock.now_ns);
     if (world_chance(w, 200)) {
         w->clock.wall_offset += ((int64_t)world_below(w, 7200) - 3600) * 1000000000; /* the clock is set */
     }

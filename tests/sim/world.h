@@ -43,7 +43,7 @@ struct world {
     struct store_config cfg;
     uint64_t wish_ns[WORLD_SHARDS_MAX];
     uint64_t steps;
-    uint64_t trace;
+    struct sim_trace *trace; /* the disk's */
     uint32_t stopped_count;
     size_t memory_len;    /* of a shard */
     bool memory_tight;    /* so little that requests are refused for it */
