@@ -344,7 +344,7 @@ static void workload_run(struct crash_run *r)
         points_begin(&r->points, m);
     }
     bool good = machine_prepare(m, w->used);
-    sim_disk_pauses(m->w.disk, w->together ? PAUSES_PPM : 0);
+    sim_disk_fault_set(m->w.disk, FAULT_JOB_PAUSE, w->together ? PAUSES_PPM : 0);
     if (good && w->count > 0) {
         good = machine_work(m, w->verbs, w->count, w->together, before_action, r);
     }

@@ -98,7 +98,7 @@ static void machine_power(struct machine *m, struct sim_disk *take_disk)
         sim_disk_free(m->w.disk);
         m->w.disk = take_disk;
     }
-    sim_disk_pauses(m->w.disk, 0);
+    sim_disk_fault_set(m->w.disk, FAULT_JOB_PAUSE, 0);
     m->w.clock.now_ns = (1 + m->c.life) * LIFE_NS;
     struct store_config *cfg = &m->w.cfg;
     m->w.shard_count = cfg->shard_count = 1;

@@ -58,7 +58,7 @@ def layer_sim(tree, layer, args):
     mode = "broker" if layer == "sim-broker" else "store"
     for first in range(1, args.seeds + 1, SEEDS_STEP):
         code, output = run([f"{args.out}/bin/evlog-sim", "--mode", mode, "--from", str(first),
-                            "--seeds", str(SEEDS_STEP)], tree, SIM_TIME_MAX_S)
+                            "--seeds", str(SEEDS_STEP), "--shrink-seconds", "0"], tree, SIM_TIME_MAX_S)
         if code != 0:
             return f"by seed {first + SEEDS_STEP - 1}: {why(output)}"
     return None

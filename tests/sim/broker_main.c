@@ -18,6 +18,7 @@
 #define QUIET_STEPS_MAX 100000u
 
 struct life {
+    struct plan plan;
     struct world w;
     struct model m;
     struct clients clients;
@@ -25,6 +26,7 @@ struct life {
     int32_t epoch; /* leader epoch of the last run */
     bool served;   /* a start succeeded */
     bool stopped;  /* the last run ended with a clean stop */
+    uint64_t lives, steps_longest;
     uint32_t crashes;
 };
 
@@ -61,6 +63,7 @@ static void start(struct life *l)
             return;
         }
         say(l, "crash in recovery");
+        sim_disk_fault_count(w->disk, FAULT_CRASH_IN_RECOVERY);
         sim_disk_power_cycle(w->disk);
     }
 }
@@ -80,24 +83,37 @@ static bool verify(struct life *l)
     return l->w.violation[0] == 0;
 }
 
+static void fault_set(struct life *l, enum sim_fault fault, uint32_t ppm)
+{
+    sim_disk_fault_set(l->w.disk, fault, (l->plan.faults_off >> fault & 1) == 0 ? ppm : 0);
+}
+
+static void choose_disk_faults(struct life *l)
+{
+    struct world *w = &l->w;
+    if (world_chance(w, 150000)) {
+        fault_set(l, FAULT_WRITE_ERROR, 200);
+        fault_set(l, FAULT_SYNC_ERROR, 2000);
+        fault_set(l, FAULT_SYNC_ALL_ERROR, 2000);
+        fault_set(l, FAULT_SYNC_DIR_ERROR, 2000);
+        fault_set(l, FAULT_SHORT_WRITE, 100);
+    }
+    if (world_chance(w, (l->plan.faults_off >> FAULT_DISK_FULL & 1) == 0 ? 150000 : 0)) {
+        uint64_t room = world_below(w, world_chance(w, 500000) ? 2u << 20 : 256u << 10);
+        sim_disk_capacity(w->disk, sim_disk_used(w->disk) + (1u << 20) + room);
+        fault_set(l, FAULT_FULL_LATE, world_chance(w, 500000) ? 3000 : 0);
+        w->disk_bounded = true;
+    }
+    w->read_errors = world_chance(w, 50000);
+    fault_set(l, FAULT_READ_ERROR, w->read_errors ? 5000 : 0);
+}
+
 static void choose_faults(struct life *l)
 {
     struct world *w = &l->w;
-    struct sim_faults faults = {0};
-    if (world_chance(w, 150000)) {
-        faults.write_error = 200;
-        faults.sync_error = 2000;
-        faults.short_write = 100;
-    }
-    if (world_chance(w, 150000)) {
-        faults.capacity = sim_disk_used(w->disk) + (1u << 20) +
-                          world_below(w, world_chance(w, 500000) ? 2u << 20 : 256u << 10);
-        faults.late_full = world_chance(w, 500000) ? 3000 : 0;
-    }
-    w->disk_bounded = faults.capacity > 0;
-    w->read_errors = world_chance(w, 50000);
-    faults.read_error = w->read_errors ? 5000 : 0;
-    sim_disk_faults(w->disk, &faults);
+    choose_disk_faults(l);
+    fault_set(l, FAULT_CLOCK_FORWARD, 100);
+    fault_set(l, FAULT_CLOCK_BACK, 100);
     struct sim_net_faults net = {.small = 50000, .slow = 20000};
     bool calm = world_chance(w, 200000);
     if (!calm) {
@@ -120,7 +136,12 @@ static void choose_faults(struct life *l)
 
 static void end_faults(struct life *l)
 {
-    sim_disk_faults(l->w.disk, &(struct sim_faults){0});
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        if (sim_fault_table[i].scope != SCOPE_SEED) {
+            fault_set(l, (enum sim_fault)i, 0);
+        }
+    }
+    sim_disk_capacity(l->w.disk, 0);
     sim_net_faults(l->w.net, &(struct sim_net_faults){0});
     l->w.peer_faults = (struct peer_faults){0};
     l->w.read_errors = l->w.disk_bounded = false;
@@ -175,10 +196,9 @@ static bool work(struct life *l, uint64_t steps)
 static bool fill_disk(struct life *l)
 {
     struct world *w = &l->w;
-    struct sim_faults faults = {.capacity = sim_disk_used(w->disk)};
     say(l, "disk full");
     w->disk_bounded = true;
-    sim_disk_faults(w->disk, &faults);
+    sim_disk_capacity(w->disk, sim_disk_used(w->disk));
     for (uint64_t i = 200 + world_below(w, 1500); i > 0 && w->violation[0] == 0; i--) {
         if (!world_step(w)) {
             return false;
@@ -216,8 +236,12 @@ static void end_life(struct life *l, bool crashed)
     world_abandon(w);
     model_forget(&l->m);
     l->crashes++;
+    if (crashed) {
+        sim_disk_fault_count(w->disk, FAULT_CRASH);
+    }
     if (!crashed && world_chance(w, 400000)) {
         say(l, "process ended");
+        sim_disk_fault_count(w->disk, FAULT_PROCESS_EXIT);
         sim_disk_process_exit(w->disk);
     } else {
         say(l, "power cut");
@@ -225,19 +249,27 @@ static void end_life(struct life *l, bool crashed)
     }
 }
 
-static void run_seed(uint64_t seed, bool verbose, bool trace, struct life *l)
+static void run_seed(const struct plan *plan, struct life *l)
 {
     memset(l, 0, sizeof(*l));
-    world_init(&l->w, seed, verbose);
-    l->w.trace->print = trace;
+    l->plan = *plan;
+    world_init(&l->w, plan->seed, (uint32_t)EL_MIN(plan->limits[LIMIT_SHARDS], WORLD_SHARDS_MAX), plan->verbose);
+    l->w.trace->print = plan->trace;
+    l->w.jump_kinds = 2; /* clients do not know that the store may have forgotten them after a day */
+    fault_set(l, FAULT_JOB_PAUSE, world_chance(&l->w, 300000) ? 0 : 50000 + (uint32_t)world_below(&l->w, 400000));
+    fault_set(l, FAULT_SLOW_IO, 20000);
+    fault_set(l, FAULT_REORDER, SIM_PPM);
     l->w.net = sim_net_create(&l->w.clock, &l->w.rng, l->w.trace);
     model_init(&l->m, &l->w);
     clients_init(&l->clients, &l->m);
     broker_init(&l->broker, &l->w, &l->clients);
-    uint32_t lives = 1 + (uint32_t)world_below(&l->w, 4);
-    for (uint32_t i = 0; i < lives && l->w.violation[0] == 0 && verify(l); i++) {
+    uint64_t lives = EL_MIN(1 + world_below(&l->w, 4), plan->limits[LIMIT_LIVES]);
+    for (uint64_t i = 0; i < lives && l->w.violation[0] == 0 && verify(l); i++) {
         choose_faults(l);
-        bool whole = work(l, 500 + world_below(&l->w, 4000));
+        uint64_t steps = EL_MIN(500 + world_below(&l->w, 4000), plan->limits[LIMIT_STEPS]);
+        l->lives++;
+        l->steps_longest = EL_MAX(l->steps_longest, steps);
+        bool whole = work(l, steps);
         if (l->w.violation[0] != 0) {
             return;
         }
@@ -257,37 +289,29 @@ static void end_seed(struct life *l)
     model_free(&l->m);
 }
 
-int broker_main(const struct broker_run *run)
+void broker_trial(const struct plan *plan, struct verdict *v)
 {
-    uint64_t passed = 0, failed = 0, steps = 0, answers = 0, repeats = 0, batches = 0, crashes = 0, lost = 0;
     struct life *l = malloc(sizeof(*l));
     EL_ASSERT(l != NULL);
-    for (uint64_t seed = run->from; seed < run->from + run->count; seed++) {
-        *run->running = seed;
-        run_seed(seed, run->verbose, run->trace, l);
-        bool good = l->w.violation[0] == 0;
-        passed += good;
-        failed += !good;
-        steps += l->w.steps;
-        answers += l->clients.answers;
-        repeats += l->clients.repeats;
-        batches += l->m.events_stored;
-        crashes += l->crashes;
-        lost += clients_lost(&l->clients);
-        if (!good) {
-            printf("seed %llu: FAILED:\n  %s\n  again: evlog-sim --mode broker --seed %llu -v\n",
-                   (unsigned long long)seed, l->w.violation, (unsigned long long)seed);
-        }
-        if (run->hash) {
-            printf("%llu %016llx %llu\n", (unsigned long long)seed, (unsigned long long)l->w.trace->hash,
-                   (unsigned long long)l->w.trace->event_count);
-        }
-        end_seed(l);
-    }
+    run_seed(plan, l);
+    *v = (struct verdict){
+        .seed = plan->seed,
+        .good = l->w.violation[0] == 0,
+        .hash = l->w.trace->hash,
+        .event_count = l->w.trace->event_count,
+        .steps = l->w.steps,
+        .batches = l->m.events_stored,
+        .crashes = l->crashes,
+        .virtual_ns = l->w.clock.now_ns,
+        .answers = l->clients.answers,
+        .repeats = l->clients.repeats,
+        .lost = clients_lost(&l->clients),
+        .lives = l->lives,
+        .steps_longest = l->steps_longest,
+        .shards = l->w.shard_count,
+    };
+    memcpy(v->faults, sim_disk_fault_counts(l->w.disk), sizeof(v->faults));
+    snprintf(v->text, sizeof(v->text), "%s", l->w.violation);
+    end_seed(l);
     free(l);
-    printf("%llu steps, %llu answers, %llu batches stored, %llu sent again, %llu connections lost, %llu crashes\n",
-           (unsigned long long)steps, (unsigned long long)answers, (unsigned long long)batches,
-           (unsigned long long)repeats, (unsigned long long)lost, (unsigned long long)crashes);
-    printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
-    return failed == 0 ? 0 : 1;
 }

@@ -126,13 +126,14 @@ bool fiber_run(struct fiber *fiber)
     return true;
 }
 
-void fiber_pause(void)
+bool fiber_pause(void)
 {
     struct fiber *fiber = running;
     if (fiber == NULL) {
-        return;
+        return false;
     }
     leave(&fiber->fake_stack, fiber->caller_stack, fiber->caller_stack_len);
     swapcontext(&fiber->own, &fiber->caller);
     arrive(fiber->fake_stack, &fiber->caller_stack, &fiber->caller_stack_len);
+    return true;
 }

@@ -14,7 +14,7 @@ struct fiber;
 struct fiber *fiber_create(void (*fn)(void *arg), void *arg);
 /* Run it until it pauses (false) or fn has returned (true; the fiber is freed). */
 bool fiber_run(struct fiber *fiber);
-/* Inside a fiber: go back to fiber_run(). Outside of any: no effect. */
-void fiber_pause(void);
+/* Inside a fiber: go back to fiber_run(). returns false outside of any, without effect */
+bool fiber_pause(void);
 
 #endif

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#define DAY_NS (86400ull * 1000000000)
+
 void life_say(struct life *l, const char *text, long long a, long long b)
 {
     if (l->w.verbose) {
@@ -14,52 +16,107 @@ void life_say(struct life *l, const char *text, long long a, long long b)
     }
 }
 
-/* Start on what the disk holds; crash in recovery now and then. returns false when the start was refused */
+/* The clock of a machine that was off, or whose store was, need not be where it was. */
+static void clock_while_down(struct life *l)
+{
+    struct world *w = &l->w;
+    if (sim_disk_fault(w->disk, FAULT_CLOCK_RESTART_FORWARD)) {
+        world_clock_jump(w, true);
+    }
+    if (sim_disk_fault(w->disk, FAULT_CLOCK_RESTART_BACK)) {
+        world_clock_jump(w, false);
+    }
+    uint64_t stored_ns = model_last_append_ns(&l->m);
+    if (stored_ns > 0 && sim_disk_fault(w->disk, FAULT_CLOCK_BELOW_STORED)) {
+        w->clock.wall_offset = (int64_t)(stored_ns - 1 - world_below(w, 2 * DAY_NS)) - (int64_t)w->clock.now_ns;
+        w->clock_jumped = true;
+    }
+}
+
+/* A start was refused. returns true when there was a reason that has been taken away: it must succeed now */
+static bool refusal_mended(struct life *l, int code, bool errors)
+{
+    struct world *w = &l->w;
+    l->refused_starts++;
+    bool rotten = l->rot.path[0] != 0 && !l->rot.harmless && (code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT);
+    if (rotten) {
+        life_say(l, "refused what has rotted", (long long)l->rot.pos, 0);
+        rot_undo(w, &l->rot); /* nothing else was changed: with the right byte all is well */
+        l->rot.path[0] = 0;
+        sim_disk_process_exit(w->disk);
+        return true;
+    }
+    if (code == EVLOG_ERR_POLICY && w->clock_jumped && !w->cfg.accept_clock) {
+        life_say(l, "refused the clock", 0, 0);
+        w->cfg.accept_clock = true; /* for this start */
+        sim_disk_process_exit(w->disk);
+        return true;
+    }
+    if (errors) {
+        life_say(l, "refused for errors of the disk", code, 0);
+        if (world_chance(w, 500000)) {
+            sim_disk_process_exit(w->disk);
+        } else {
+            sim_disk_power_cycle(w->disk);
+        }
+        return true;
+    }
+    return false;
+}
+
+static void started(struct life *l)
+{
+    struct world *w = &l->w;
+    int32_t epoch = store_leader_epoch(w->store);
+    bool repeated = epoch < l->epoch || (epoch == l->epoch && l->served && !l->stopped);
+    if (repeated && !w->lying) {
+        world_violation(w, "the leader epoch is %d after %d", epoch, l->epoch);
+    }
+    l->epoch = epoch;
+    l->served = true;
+    sim_disk_crash_at(w->disk, 0);
+    l->rot.path[0] = 0;
+    producers_forget_silent(&l->producers);
+}
+
+/* Start on what the disk holds; crash in recovery now and then, or have the disk fail. returns false when the start was
+ * refused */
 static bool start(struct life *l)
 {
     struct world *w = &l->w;
-    struct el_error err = {0};
-    if (l->begun && w->shard_count < WORLD_SHARDS_MAX && world_chance(w, 60000)) {
+    if (l->begun && w->shard_count < EL_MIN(l->plan.limits[LIMIT_SHARDS], WORLD_SHARDS_MAX) && world_chance(w, 60000)) {
         w->cfg.shard_count = ++w->shard_count;
         life_say(l, "one shard more", w->shard_count, 0);
     }
+    if (l->begun) {
+        clock_while_down(l);
+    }
     l->begun = true;
+    w->cfg.accept_clock = world_chance(w, 300000);
     for (int tries = 0;; tries++) {
-        if (tries < 3 && l->rot.path[0] == 0 && world_chance(w, 200000)) {
+        struct el_error err = {0};
+        bool disturbed = tries < 3 && l->rot.path[0] == 0;
+        if (disturbed && sim_disk_fault(w->disk, FAULT_CRASH_IN_RECOVERY)) {
             sim_disk_crash_at(w->disk, 1 + world_below(w, 60));
         }
+        bool errors = disturbed && sim_disk_fault(w->disk, FAULT_ERRORS_IN_RECOVERY);
+        world_faults(w, errors);
         int code = world_open(w, &err);
+        world_faults(w, false);
         SIM_TRACE(w->trace, "open", (uint64_t)code);
         if (code == 0) {
-            int32_t epoch = store_leader_epoch(w->store);
-            if (epoch < l->epoch || (epoch == l->epoch && l->served && !l->stopped)) {
-                world_violation(w, "the leader epoch is %d after %d", epoch, l->epoch);
-            }
-            l->epoch = epoch;
-            l->served = true;
-            sim_disk_crash_at(w->disk, 0);
-            l->rot.path[0] = 0;
+            started(l);
             return true;
         }
-        if (!sim_disk_crashed(w->disk)) {
-            bool rotten = l->rot.path[0] != 0 && !l->rot.harmless &&
-                          (code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT);
-            if (rotten) {
-                life_say(l, "refused what has rotted", (long long)l->rot.pos, 0);
-                l->refused_starts++;
-                rot_undo(w, &l->rot); /* nothing else was changed: with the right byte all is well */
-                l->rot.path[0] = 0;
-                sim_disk_process_exit(w->disk);
-                continue;
-            }
+        if (sim_disk_crashed(w->disk)) {
+            life_say(l, "crash in recovery", tries, 0);
+            sim_disk_power_cycle(w->disk);
+        } else if (!refusal_mended(l, code, errors)) {
             if (!w->lying) {
                 world_violation(w, "a start was refused: %s", err.text);
             }
-            l->refused_starts++;
             return false;
         }
-        life_say(l, "crash in recovery", tries, 0);
-        sim_disk_power_cycle(w->disk);
     }
 }
 
@@ -123,7 +180,10 @@ static void end_life(struct life *l, bool crashed)
     world_abandon(w);
     model_forget(&l->m);
     l->crashes++;
-    if (!crashed && world_chance(w, 400000)) {
+    if (crashed) {
+        sim_disk_fault_count(w->disk, FAULT_CRASH);
+    }
+    if (!crashed && sim_disk_fault(w->disk, FAULT_PROCESS_EXIT)) {
         life_say(l, "process ended", 0, 0);
         sim_disk_process_exit(w->disk);
     } else {
@@ -132,53 +192,35 @@ static void end_life(struct life *l, bool crashed)
     }
 }
 
-static void choose_faults(struct life *l)
-{
-    struct world *w = &l->w;
-    struct sim_faults faults = {0};
-    if (world_chance(w, 200000)) {
-        faults.write_error = 200;
-        faults.sync_error = 2000;
-        faults.short_write = 100;
-    }
-    if (world_chance(w, 100000)) {
-        faults.capacity = sim_disk_used(w->disk) + (1u << 20) + world_below(w, 2u << 20);
-        faults.late_full = world_chance(w, 500000) ? 3000 : 0;
-    }
-    w->read_errors = world_chance(w, 50000);
-    faults.read_error = w->read_errors ? 5000 : 0;
-    w->disk_bounded = faults.capacity > 0;
-    if (w->lying) {
-        faults.lost_write = 500;
-        faults.misdirected = 500;
-    }
-    sim_disk_faults(w->disk, &faults);
-    if (world_chance(w, 700000)) {
-        sim_disk_crash_at(w->disk, 1 + world_below(w, 3000));
-    }
-}
-
 bool life_run(struct life *l, const struct plan *plan)
 {
+    struct el_rng knobs;
     memset(l, 0, sizeof(*l));
-    world_init(&l->w, plan->seed, plan->verbose);
+    l->plan = *plan;
+    world_init(&l->w, plan->seed, (uint32_t)EL_MIN(plan->limits[LIMIT_SHARDS], WORLD_SHARDS_MAX), plan->verbose);
     l->w.trace->print = plan->trace;
-    l->w.lying = world_chance(&l->w, 50000);
-    l->rots = !l->w.lying && world_chance(&l->w, 50000);
+    el_rng_seed(&knobs, ~plan->seed);
+    sim_knobs_draw(&l->w.knobs, &knobs, plan->faults_off);
+    l->w.lying = l->w.knobs.lying;
+    world_faults(&l->w, false);
     model_init(&l->m, &l->w);
-    producers_init(&l->producers, &l->m);
-    readers_init(&l->readers, &l->m);
+    producers_init(&l->producers, &l->m, plan->limits[LIMIT_PRODUCERS]);
+    readers_init(&l->readers, &l->m, plan->limits[LIMIT_READERS]);
     uint32_t lives = 1 + (uint32_t)world_below(&l->w, 5);
+    lives = (uint32_t)EL_MIN(lives, plan->limits[LIMIT_LIVES]);
     bool up = true;
     for (uint32_t i = 0; i < lives && up && l->w.violation[0] == 0; i++) {
+        l->lives++;
         up = verify(l);
         if (up) {
-            choose_faults(l);
+            world_faults(&l->w, true);
+            if (world_chance(&l->w, l->w.knobs.ppm[FAULT_CRASH])) {
+                sim_disk_crash_at(l->w.disk, 1 + world_below(&l->w, 3000));
+            }
             bool whole = script_work(l, 500 + world_below(&l->w, 4000));
             end_life(l, !whole);
-            sim_disk_faults(l->w.disk, &(struct sim_faults){0});
-            l->w.read_errors = false;
-            if (l->rots && world_chance(&l->w, 600000)) {
+            world_faults(&l->w, false);
+            if (world_chance(&l->w, l->w.knobs.ppm[FAULT_BIT_FLIP])) {
                 l->rot = rot_make(&l->w, l->stopped);
                 life_say(l, l->rot.path, (long long)l->rot.pos, l->rot.harmless);
             }

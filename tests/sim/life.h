@@ -6,28 +6,24 @@
 #ifndef EL_SIM_LIFE_H
 #define EL_SIM_LIFE_H
 
+#include "plan.h"
 #include "producers.h"
 #include "readers.h"
 #include "rot.h"
 
-/* What to run. */
-struct plan {
-    uint64_t seed;
-    bool verbose; /* tell the story */
-    bool trace;   /* print every event */
-};
-
 struct life {
+    struct plan plan;
     struct world w;
     struct model m;
     struct producers producers;
     struct readers readers;
     struct rot rot;
-    bool rots;     /* bytes of files change between lives */
-    bool stopped;  /* the last life ended with a clean stop */
-    bool begun;    /* the store was started once */
-    bool served;   /* a start succeeded */
-    int32_t epoch; /* leader epoch of the last run */
+    bool stopped;           /* the last life ended with a clean stop */
+    bool begun;             /* the store was started once */
+    bool served;            /* a start succeeded */
+    int32_t epoch;          /* leader epoch of the last run */
+    uint32_t lives;         /* that were lived */
+    uint64_t steps_longest; /* of the script in one of them */
     uint32_t crashes;
     uint32_t refused_starts;
 };

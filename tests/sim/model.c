@@ -115,6 +115,20 @@ size_t model_batch_packed(const struct sent *s, int64_t pid, uint32_t value_len,
 
 /* --- catalogue ---------------------------------------------------------------------------------------------------- */
 
+/* A device that lies may lose the catalogue's last changes as well, but nothing may be made up. */
+static void check_topic(struct world *w, const struct model_topic *t, const struct topic *found)
+{
+    int32_t most = EL_MAX(t->partition_asked, t->partition_count);
+    if (t->state == TOPIC_THERE && found == NULL && !w->lying) {
+        world_violation(w, "topic %s was acknowledged and is gone", t->name);
+    } else if (t->state == TOPIC_GONE && found != NULL && !w->lying) {
+        world_violation(w, "topic %s was deleted and is back", t->name);
+    } else if (found != NULL &&
+               (found->partition_count > most || (found->partition_count < t->partition_count && !w->lying))) {
+        world_violation(w, "topic %s has %d partitions", t->name, found->partition_count);
+    }
+}
+
 void model_check_catalogue(struct model *m)
 {
     struct world *w = m->w;
@@ -123,14 +137,7 @@ void model_check_catalogue(struct model *m)
         for (uint32_t i = 0; i < m->topic_count; i++) {
             struct model_topic *t = &m->topics[i];
             const struct topic *found = store_topic_by_name(shard, el_slice_str(t->name));
-            if (t->state == TOPIC_THERE && found == NULL) {
-                world_violation(w, "topic %s was acknowledged and is gone", t->name);
-            } else if (t->state == TOPIC_GONE && found != NULL) {
-                world_violation(w, "topic %s was deleted and is back", t->name);
-            } else if (found != NULL && (found->partition_count < t->partition_count ||
-                                         found->partition_count > EL_MAX(t->partition_asked, t->partition_count))) {
-                world_violation(w, "topic %s has %d partitions", t->name, found->partition_count);
-            }
+            check_topic(w, t, found);
             if (s + 1 == w->shard_count && w->violation[0] == 0) {
                 if (found != NULL) {
                     t->state = TOPIC_THERE;
@@ -401,7 +408,7 @@ static bool scan_read(struct scan *s, struct store_shard *shard, int64_t *end)
             s->moved = true; /* retention went by: look again from the new start */
         } else if (is_damage(w, op.base.error)) {
             return scan_damage(s) && s->next < *end;
-        } else if (op.base.error == EVLOG_ERR_STORAGE && w->read_errors) {
+        } else if (world_read_may_fail(w, op.base.error)) {
             s->stopped = true;
         } else if (!w->lying) {
             world_violation(w, "topic %u partition %d: read at %lld failed: %s", s->topic, s->partition,
@@ -642,6 +649,15 @@ int64_t model_timestamp_ms(const struct model *m, const struct sent *s)
     return m->topics[s->topic].stamped ? (int64_t)(s->append_ns / 1000000) : 1000 + (int64_t)s->id;
 }
 
+uint64_t model_last_append_ns(const struct model *m)
+{
+    uint64_t last_ns = 0;
+    for (uint32_t i = 0; i < m->sent_count; i++) {
+        last_ns = EL_MAX(last_ns, m->sent[i].append_ns);
+    }
+    return last_ns;
+}
+
 void model_forget(struct model *m)
 {
     for (uint32_t i = 0; i < m->sent_count; i++) {
@@ -727,7 +743,7 @@ bool model_check_lookup(struct model *m, uint32_t topic, int32_t partition)
         return false;
     }
     SIM_TRACE(w->trace, "lookup", (uint64_t)op.base.error, (uint64_t)op.offset, (uint64_t)op.found_timestamp);
-    bool fault = is_damage(w, op.base.error) || (op.base.error == EVLOG_ERR_STORAGE && w->read_errors);
+    bool fault = is_damage(w, op.base.error) || world_read_may_fail(w, op.base.error);
     if (op.base.error == 0) {
         model_see_lookup(m, &lookup, op.offset);
     } else if (!fault) {

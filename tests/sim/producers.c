@@ -8,28 +8,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SILENCE_NS_MAX (23 * 3600 * 1000000000ull)
 #define BATCH_ROOM (160u << 10)
 
-void producers_init(struct producers *ps, struct model *m)
+void producers_init(struct producers *ps, struct model *m, uint64_t max)
 {
     memset(ps, 0, sizeof(*ps));
     ps->m = m;
+    ps->max = max;
 }
 
 void producers_make(struct producers *ps)
 {
     uint32_t topic = model_topic_any(ps->m);
-    if (topic == UINT32_MAX) {
+    uint64_t alive = 0;
+    for (uint32_t i = 0; i < ps->count; i++) {
+        alive += !ps->list[i].dead;
+    }
+    if (topic == UINT32_MAX || alive >= ps->max) {
         return;
     }
-    struct producer p = {.id = -1, .topic = topic};
+    struct producer p = {.id = -1, .topic = topic, .last_ns = el_clock_now(store_clock(ps->m->w->store))};
     p.partition = (int32_t)world_below(ps->m->w, (uint64_t)ps->m->topics[topic].partition_count);
     bool idempotent = world_chance(ps->m->w, 700000) && !ps->m->topics[topic].memory;
     if (idempotent && (!model_producer_id(ps->m, &p.id) || p.id < 0)) {
         return;
     }
     for (uint32_t i = 0; i < ps->count; i++) {
-        if (p.id >= 0 && ps->list[i].id == p.id) {
+        if (p.id >= 0 && ps->list[i].id == p.id && !ps->m->w->lying) {
             world_violation(ps->m->w, "producer id %lld was given out twice", (long long)p.id);
         }
     }
@@ -78,6 +84,7 @@ static void stored(struct producers *ps, struct sent *s, const struct append_op 
     s->offset = op->base_offset;
     s->append_ns = op->append_time_ns;
     ps->appends++;
+    ps->list[s->producer].last_ns = EL_MAX(ps->list[s->producer].last_ns, op->append_time_ns);
 }
 
 static uint32_t flights_busy(const struct producers *ps, uint32_t producer)
@@ -159,6 +166,17 @@ static void producer_ask(struct producers *ps, uint32_t index, uint32_t sent, bo
     store_append(store_shard_at(ps->m->w->store, (uint32_t)(s->producer % ps->m->w->shard_count)), &f->op);
 }
 
+void producers_forget_silent(struct producers *ps)
+{
+    const struct world *w = ps->m->w;
+    uint64_t wall_ns = (uint64_t)((int64_t)w->clock.now_ns + w->clock.wall_offset);
+    uint64_t now_ns = EL_MAX(wall_ns, el_clock_now(store_clock(w->store)));
+    for (uint32_t i = 0; i < ps->count; i++) {
+        struct producer *p = &ps->list[i];
+        p->dead = p->dead || (p->id >= 0 && now_ns > p->last_ns + SILENCE_NS_MAX);
+    }
+}
+
 static void producer_go(struct producers *ps, uint32_t index)
 {
     struct producer *p = &ps->list[index];
@@ -203,6 +221,7 @@ void producers_restart(struct producers *ps)
 
 void producers_act(struct producers *ps)
 {
+    producers_forget_silent(ps);
     if (ps->count > 0) {
         producer_go(ps, (uint32_t)world_below(ps->m->w, ps->count));
     }

@@ -32,21 +32,26 @@ struct producer {
     uint32_t asked; /* of the queue, how many are under way or answered */
     bool failed;    /* one came back with an error: the rest must come back, then all are sent again */
     bool dead;
+    uint64_t last_ns; /* append time of the last batch that was acknowledged, or when it began */
 };
 
 struct producers {
     struct model *m;
     struct producer list[PRODUCERS_MAX];
     uint32_t count;
+    uint64_t max; /* alive at the same time */
     struct in_flight flights[PRODUCERS_MAX][WINDOW];
     uint64_t appends; /* batches that were acknowledged */
 };
 
-void producers_init(struct producers *ps, struct model *m);
+void producers_init(struct producers *ps, struct model *m, uint64_t max);
 /* One producer more, for some topic. */
 void producers_make(struct producers *ps);
 /* One of them sends something. */
 void producers_act(struct producers *ps);
+/* The store forgets a producer after a day of silence by its clock, which may have jumped: a retry is not recognized
+ * then, and a client that knows it begins anew. To be called after each start, for the clock may jump back again. */
+void producers_forget_silent(struct producers *ps);
 /* True when one waits for an answer. */
 bool producers_busy(const struct producers *ps);
 /* A topic is being deleted: nobody sends to it any more. */

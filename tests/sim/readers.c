@@ -6,9 +6,10 @@
 
 #include <core/assert.h>
 
-void readers_init(struct readers *r, struct model *m)
+void readers_init(struct readers *r, struct model *m, uint64_t max)
 {
     memset(r, 0, sizeof(*r));
+    r->max = max;
     for (uint32_t i = 0; i < READERS_MAX; i++) {
         r->list[i].m = m;
     }
@@ -56,7 +57,7 @@ static void place(struct reader *r)
 static bool is_fault(const struct reader *r, int error)
 {
     const struct world *w = r->m->w;
-    return (error == EVLOG_ERR_CORRUPT && w->rotten > 0) || (error == EVLOG_ERR_STORAGE && w->read_errors) ||
+    return (error == EVLOG_ERR_CORRUPT && w->rotten > 0) || world_read_may_fail(w, error) ||
            error == EVLOG_ERR_UNKNOWN_TOPIC || error == EVLOG_ERR_OFFSET_RANGE || error == EVLOG_ERR_NO_MEMORY;
 }
 
@@ -138,7 +139,11 @@ static void watch_begin(struct reader *r)
 
 void readers_act(struct readers *readers)
 {
-    struct reader *r = &readers->list[world_below(readers->list[0].m->w, READERS_MAX)];
+    uint64_t index = world_below(readers->list[0].m->w, READERS_MAX);
+    if (index >= readers->max) {
+        return;
+    }
+    struct reader *r = &readers->list[index];
     struct world *w = r->m->w;
     switch (r->state) {
     case READER_READING:

@@ -28,9 +28,10 @@ struct reader {
 
 struct readers {
     struct reader list[READERS_MAX];
+    uint64_t max; /* how many of them do anything */
 };
 
-void readers_init(struct readers *r, struct model *m);
+void readers_init(struct readers *r, struct model *m, uint64_t max);
 /* One of them does something. */
 void readers_act(struct readers *r);
 /* True when one waits for an answer to a read. */

@@ -61,6 +61,7 @@ struct rot rot_make(struct world *w, bool clean)
         rot.path[0] = 0;
         return rot;
     }
+    sim_disk_fault_count(w->disk, FAULT_BIT_FLIP);
     w->rotten += !rot.harmless;
     return rot;
 }

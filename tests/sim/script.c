@@ -32,7 +32,7 @@ static bool topic_change(struct life *l, struct topic_op *op, bool *done)
 static void topic_create(struct life *l)
 {
     struct model *m = &l->m;
-    if (m->topic_count == MODEL_TOPICS_MAX) {
+    if (m->topic_count >= EL_MIN(MODEL_TOPICS_MAX, l->plan.limits[LIMIT_TOPICS])) {
         return;
     }
     struct model_topic *t = &m->topics[m->topic_count++];
@@ -199,7 +199,8 @@ static bool work_failed(struct life *l)
             return false;
         }
     }
-    for (uint64_t i = 0; i < 20000 && script_waits(l); i++) {
+    uint64_t until_ns = l->w.clock.now_ns + WORLD_WAIT_NS_MIN;
+    for (uint64_t i = 0; (i < 20000 || l->w.clock.now_ns < until_ns) && script_waits(l); i++) {
         if (!world_step(&l->w)) {
             return false;
         }
@@ -212,7 +213,9 @@ static bool work_failed(struct life *l)
 
 bool script_work(struct life *l, uint64_t steps)
 {
+    steps = EL_MIN(steps, l->plan.limits[LIMIT_STEPS]);
     for (uint64_t i = 0; i < steps && l->w.violation[0] == 0; i++) {
+        l->steps_longest = EL_MAX(l->steps_longest, i + 1);
         act(l);
         if (sim_disk_crashed(l->w.disk) || !world_step(&l->w)) {
             return false;

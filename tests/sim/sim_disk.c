@@ -176,7 +176,7 @@ static void inode_sync(struct sim_inode *inode)
     ops_clear(inode);
 }
 
-static void op_add(struct sim_disk *d, struct sim_inode *inode, struct sim_op op)
+void op_add(struct sim_disk *d, struct sim_inode *inode, struct sim_op op)
 {
     op.order = d->order++;
     d->changed = true;
@@ -189,8 +189,8 @@ static void op_add(struct sim_disk *d, struct sim_inode *inode, struct sim_op op
 struct sim_disk *enter(struct disk *disk, int *code)
 {
     struct sim_disk *d = EL_CONTAINER(disk, struct sim_disk, disk);
-    if (!d->crashed && el_rng_chance(d->rng, d->pause_ppm)) {
-        fiber_pause();
+    if (!d->crashed && el_rng_chance(d->rng, d->fault_ppm[FAULT_JOB_PAUSE]) && fiber_pause()) {
+        sim_disk_fault_count(d, FAULT_JOB_PAUSE);
     }
     if (d->watch != NULL && d->changed && !d->crashed) {
         d->changed = false;
@@ -253,6 +253,9 @@ static int sim_open(struct disk *disk, const char *path, int flags, int *fd)
     if (code != 0) {
         return code;
     }
+    if (sim_disk_fault(d, FAULT_NO_FILES)) {
+        return EVLOG_ERR_NO_FILES; /* before anything is created */
+    }
     char dir[NAME_MAX_LEN];
     parent_of(dir, path);
     int i = name_find(&d->now, path);
@@ -292,7 +295,7 @@ static int sim_pread(struct disk *disk, int fd, void *buf, size_t len, uint64_t 
     if (code != 0) {
         return code;
     }
-    if (el_rng_chance(d->rng, d->faults.read_error)) {
+    if (sim_disk_fault(d, FAULT_READ_ERROR)) {
         return EVLOG_ERR_IO;
     }
     const struct sim_inode *inode = fd_inode(d, fd);
@@ -303,10 +306,13 @@ static int sim_pread(struct disk *disk, int fd, void *buf, size_t len, uint64_t 
     return 0;
 }
 
-static bool no_room(const struct sim_disk *d, const struct sim_inode *inode, uint64_t end)
+static bool no_room(struct sim_disk *d, const struct sim_inode *inode, uint64_t end)
 {
-    return d->faults.capacity > 0 && end > inode->now_len &&
-           sim_disk_used(d) + (end - inode->now_len) > d->faults.capacity;
+    bool full = d->capacity > 0 && end > inode->now_len && sim_disk_used(d) + (end - inode->now_len) > d->capacity;
+    if (full) {
+        sim_disk_fault_count(d, FAULT_DISK_FULL);
+    }
+    return full;
 }
 
 uint8_t *gather(const struct iovec *iov, int iov_count, size_t *len)
@@ -343,7 +349,7 @@ static int sim_pwritev(struct disk *disk, int fd, const struct iovec *iov, int i
         free(data);
         return EVLOG_ERR_NO_SPACE;
     }
-    bool fail = el_rng_chance(d->rng, d->faults.write_error);
+    bool fail = sim_disk_fault(d, FAULT_WRITE_ERROR);
     if (fail) {
         len = (size_t)el_rng_below(d->rng, len + 1);
     }
@@ -370,12 +376,14 @@ static int sim_sync(struct disk *disk, int fd)
         inode->write_error = false;
         return EVLOG_ERR_IO;
     }
-    bool full = d->faults.capacity > 0 && el_rng_chance(d->rng, d->faults.late_full);
-    if (full || el_rng_chance(d->rng, d->faults.sync_error)) {
+    bool full = sim_disk_fault(d, FAULT_FULL_LATE);
+    if (full || sim_disk_fault(d, FAULT_SYNC_ERROR)) {
         ops_clear(inode); /* marked clean: a second sync succeeds, the disk keeps the old bytes */
         return full ? EVLOG_ERR_NO_SPACE : EVLOG_ERR_IO;
     }
-    inode_sync(inode);
+    if (!sim_disk_fault(d, FAULT_LYING_FLUSH)) {
+        inode_sync(inode);
+    }
     return 0;
 }
 
@@ -386,14 +394,15 @@ static int sim_sync_all(struct disk *disk)
     if (code != 0) {
         return code;
     }
-    bool fail = el_rng_chance(d->rng, d->faults.sync_error);
+    bool fail = sim_disk_fault(d, FAULT_SYNC_ALL_ERROR);
+    bool lie = sim_disk_fault(d, FAULT_LYING_FLUSH);
     d->changed = true;
     for (uint32_t i = 0; i < d->inode_count; i++) {
         struct sim_inode *inode = d->inodes[i];
         if (fail && inode->op_count > 0 && el_rng_chance(d->rng, 300000)) {
             ops_clear(inode); /* marked clean; whoever has the file open is told at his next sync */
             inode->write_error = true;
-        } else {
+        } else if (!lie) {
             inode_sync(inode);
         }
     }
@@ -422,7 +431,7 @@ static int sim_sync_dir(struct disk *disk, const char *path)
     if (code != 0) {
         return code;
     }
-    if (el_rng_chance(d->rng, d->faults.sync_error)) {
+    if (sim_disk_fault(d, FAULT_SYNC_DIR_ERROR)) {
         return EVLOG_ERR_IO;
     }
     dir_sync(d, path, UINT32_MAX);
@@ -435,6 +444,9 @@ static int sim_allocate(struct disk *disk, int fd, uint64_t pos, uint64_t len)
     struct sim_disk *d = enter(disk, &code);
     if (code != 0) {
         return code;
+    }
+    if (sim_disk_fault(d, FAULT_FULL_ALLOCATE)) {
+        return EVLOG_ERR_NO_SPACE;
     }
     return no_room(d, fd_inode(d, fd), pos + len) ? EVLOG_ERR_NO_SPACE : 0;
 }
@@ -467,7 +479,7 @@ static int sim_rename(struct disk *disk, const char *from, const char *to)
     if (code != 0) {
         return code;
     }
-    if (d->faults.capacity > 0 && el_rng_chance(d->rng, d->faults.late_full)) {
+    if (sim_disk_fault(d, FAULT_FULL_LATE)) {
         return EVLOG_ERR_NO_SPACE; /* the folder would have to grow */
     }
     struct sim_inode *inode = d->now.list[i].inode;
@@ -586,7 +598,7 @@ static int sim_space(struct disk *disk, uint64_t *free_bytes, uint64_t *total_by
     struct sim_disk *d = enter(disk, &code);
     if (code == 0) {
         uint64_t used = sim_disk_used(d);
-        *total_bytes = d->faults.capacity == 0 ? 1ull << 40 : d->faults.capacity;
+        *total_bytes = d->capacity == 0 ? 1ull << 40 : d->capacity;
         *free_bytes = *total_bytes > used ? *total_bytes - used : 0;
     }
     return code;
@@ -605,6 +617,9 @@ struct sim_disk *sim_disk_create(struct el_rng *rng)
     EL_ASSERT(d != NULL);
     d->disk.ops = &sim_trace_calls;
     d->rng = rng;
+    d->fault_ppm[FAULT_TORN_WRITE] = 250000;
+    d->fault_ppm[FAULT_UNSYNCED_LOST] = 666667;
+    d->fault_ppm[FAULT_NAMES_LOST] = SIM_PPM;
     return d;
 }
 
@@ -635,13 +650,27 @@ struct sim_trace *sim_disk_trace(struct sim_disk *d)
 {
     return &d->trace;
 }
-void sim_disk_faults(struct sim_disk *d, const struct sim_faults *faults)
+void sim_disk_fault_set(struct sim_disk *d, enum sim_fault fault, uint32_t ppm)
 {
-    d->faults = *faults;
+    d->fault_ppm[fault] = ppm;
 }
-void sim_disk_pauses(struct sim_disk *d, uint32_t ppm)
+bool sim_disk_fault(struct sim_disk *d, enum sim_fault fault)
 {
-    d->pause_ppm = ppm;
+    bool happens = el_rng_chance(d->rng, d->fault_ppm[fault]);
+    d->fault_counts[fault] += happens;
+    return happens;
+}
+void sim_disk_fault_count(struct sim_disk *d, enum sim_fault fault)
+{
+    d->fault_counts[fault]++;
+}
+const uint64_t *sim_disk_fault_counts(const struct sim_disk *d)
+{
+    return d->fault_counts;
+}
+void sim_disk_capacity(struct sim_disk *d, uint64_t bytes)
+{
+    d->capacity = bytes;
 }
 void sim_disk_off(struct sim_disk *d, bool off)
 {

@@ -1,28 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A simulated disk. What a file holds is kept three times over: what a read sees, what would survive a power cut, and
- * the list of operations between the two. docs/fault-model.md names the faults; struct sim_faults has their
- * probabilities.
+ * the list of operations between the two. Its faults are those of faults.h; the machine's other parts draw theirs here
+ * as well.
  */
 #ifndef EL_SIM_DISK_H
 #define EL_SIM_DISK_H
 
+#include "faults.h"
 #include "sim_trace.h"
 
 #include <core/rng.h>
 #include <io/disk.h>
-
-/* Probabilities in parts per million of each call. */
-struct sim_faults {
-    uint32_t write_error; /* EIO, an unknown part is written */
-    uint32_t sync_error;  /* EIO; the pages count as clean from then on, as Linux does it */
-    uint32_t read_error;
-    uint32_t short_write; /* a durable write ends early with success */
-    uint32_t lost_write;  /* a durable write succeeds and writes nothing (a lying device) */
-    uint32_t misdirected; /* a durable write goes to another block of the file (a lying device) */
-    uint64_t capacity;    /* bytes of all files, 0 for no bound */
-    uint32_t late_full;   /* with a capacity: a sync or a rename finds no space */
-};
 
 /* Calls that a test can let fail. */
 enum sim_call { SIM_PWRITEV, SIM_SYNC, SIM_SYNC_DIR, SIM_RENAME };
@@ -33,14 +22,20 @@ struct sim_disk *sim_disk_create(struct el_rng *rng);
 void sim_disk_free(struct sim_disk *disk);
 struct disk *sim_disk_as_disk(struct sim_disk *disk);
 struct sim_trace *sim_disk_trace(struct sim_disk *disk);
-void sim_disk_faults(struct sim_disk *disk, const struct sim_faults *faults);
+/* Set the probability of a fault; a new disk has those of power cuts alone. */
+void sim_disk_fault_set(struct sim_disk *disk, enum sim_fault fault, uint32_t ppm);
+/* Draw whether a fault happens now; counted when it does. */
+bool sim_disk_fault(struct sim_disk *disk, enum sim_fault fault);
+void sim_disk_fault_count(struct sim_disk *disk, enum sim_fault fault);
+/* [FAULT_COUNT] how often each has happened. */
+const uint64_t *sim_disk_fault_counts(const struct sim_disk *disk);
+/* Bytes that all files may have together, 0 for no bound. */
+void sim_disk_capacity(struct sim_disk *disk, uint64_t bytes);
 /* The next call of a kind fails and has no effect; of a sync, what was to be synced counts as clean from then on. */
 void sim_disk_fail_next(struct sim_disk *disk, enum sim_call call, int code);
 /* Crash at the n-th call from now (1: the next); 0 never. From then on every call returns EVLOG_ERR_CRASHED. */
 void sim_disk_crash_at(struct sim_disk *disk, uint64_t n);
 bool sim_disk_crashed(const struct sim_disk *disk);
-/* Chance, in parts per million, that a job pauses before a call. */
-void sim_disk_pauses(struct sim_disk *disk, uint32_t ppm);
 /* Let every call fail as after a crash, or no longer. */
 void sim_disk_off(struct sim_disk *disk, bool off);
 uint64_t sim_disk_calls(const struct sim_disk *disk);

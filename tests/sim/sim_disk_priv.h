@@ -62,7 +62,9 @@ struct sim_disk {
     struct disk disk;
     struct sim_trace trace;
     struct el_rng *rng;
-    struct sim_faults faults;
+    uint32_t fault_ppm[FAULT_COUNT];
+    uint64_t fault_counts[FAULT_COUNT];
+    uint64_t capacity; /* bytes of all files, 0 for no bound */
     struct sim_names now, durable;
     struct sim_dir_op *dir_ops;
     uint32_t dir_op_count, dir_op_room;
@@ -71,7 +73,6 @@ struct sim_disk {
     struct sim_inode *fds[FD_MAX];
     struct sim_write *flight;
     uint64_t calls, crash_at;
-    uint32_t pause_ppm;
     bool sync_all_failed;
     enum sim_call fail_call; /* the next one of this kind fails ... */
     int fail_code;           /* ... with this; 0 none */
@@ -98,6 +99,7 @@ void *grow(void *list, uint32_t *room, uint32_t count, size_t item);
 struct sim_inode *inode_new(struct sim_disk *d);
 void dir_op_apply(struct sim_names *names, const struct sim_dir_op *op);
 void ops_clear(struct sim_inode *inode);
+void op_add(struct sim_disk *d, struct sim_inode *inode, struct sim_op op);
 void op_durable(struct sim_inode *inode, const struct sim_op *op);
 int by_path(const void *a, const void *b);
 uint8_t *gather(const struct iovec *iov, int iov_count, size_t *len);

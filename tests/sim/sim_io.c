@@ -20,7 +20,8 @@ struct sim_io {
     struct el_rng *rng;
     struct el_list ops; /* under way, in order of submission */
     struct sim_trace *trace;
-    uint32_t index; /* which shard's, for the trace */
+    uint64_t last_due_ns; /* of the reads and writes so far */
+    uint32_t index;       /* which shard's, for the trace */
 };
 
 #define DUE(op) ((op)->private_[0])
@@ -47,15 +48,34 @@ static bool is_socket(const struct io_op *op)
     return op->code == IO_ACCEPT || op->code == IO_RECV || op->code == IO_SEND;
 }
 
+/* When an op is to end. Jobs have orders of their own, and the network has its delays. */
+static uint64_t due_ns(struct sim_io *s, const struct io_op *op)
+{
+    uint64_t due = s->clock->now_ns + 20000 + el_rng_below(s->rng, 200000);
+    if (sim_disk_fault(s->disk, FAULT_SLOW_IO)) {
+        due += el_rng_below(s->rng, 50000000);
+    }
+    if (is_socket(op)) {
+        return due;
+    }
+    if (sim_disk_fault(s->disk, FAULT_STUCK_IO)) {
+        due += 1000000000 + el_rng_below(s->rng, 39000000000);
+    }
+    if (op->code == IO_JOB_DISK || op->code == IO_JOB_COMPUTE) {
+        return due;
+    }
+    if (due < s->last_due_ns && !sim_disk_fault(s->disk, FAULT_REORDER)) {
+        due = s->last_due_ns;
+    }
+    s->last_due_ns = EL_MAX(s->last_due_ns, due);
+    return due;
+}
+
 static void sim_submit(struct io *io, struct io_op *op)
 {
     struct sim_io *s = self(io);
-    uint64_t delay = 20000 + el_rng_below(s->rng, 200000);
     EL_ASSERT(op->code != IO_NONE);
-    if (el_rng_chance(s->rng, 20000)) {
-        delay += el_rng_below(s->rng, 50000000); /* a slow one */
-    }
-    DUE(op) = s->clock->now_ns + delay;
+    DUE(op) = due_ns(s, op);
     JOB(op) = 0;
     CANCELLED(op) = 0;
     switch (op->code) {

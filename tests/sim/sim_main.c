@@ -3,49 +3,38 @@
  * evlog-sim: runs the storage engine on simulated machines.
  *
  *   evlog-sim --seeds N [--from S]   N seeds from S (1) on; exit 1 when one breaks a promise
- *   evlog-sim --seed S [-v]          one seed, with its story
+ *   evlog-sim --seed S [-v]          one seed; with its story
  *   evlog-sim --mode broker ...      the whole broker with network and clients: broker_main.c
- *   --hash                           print a hash of everything that happened in each seed; --trace: print it all
+ *   evlog-sim --faults               the table of faults
+ *
+ *   --jobs N           seeds at the same time; the number of processors
+ *   --hash, --trace    a hash of everything that happened in each seed; all of it, of one seed
+ *   --every-fault      fail when a fault of the table never happened
+ *   --shrink-seconds N time to make a failing run smaller (30); 0: leave it as it is
+ *   --lives=N --steps=N --topics=N --producers=N --readers=N --shards=N --no-fault=NAME,...
+ *                      leave a part of the seed out
  *
  * A seed: a store with 1 to 3 shards and small limits, so that slots are recycled, segments rolled and checkpoints
  * taken all the time; producers (idempotent and not) with retries, consumers that read and wait, trims, cuts, lookups
  * by time, topics made, grown and deleted; several lives, each ended by a crash at a random disk call, a crash in
  * recovery, a process that just ends, a failed sync or a clean stop, some with a shard more than before. After each
  * start the whole log is compared with what the clients know (model.c), and a second recovery of the same disk must
- * give the same. Of 20 seeds one has a device that lies (its data may go, but nothing may be made up), one has bytes of
- * its files changed between two lives (rot.c: refused, or an error for that range, and nothing else).
+ * give the same. What fails on the way is in the table of faults.c: of 20 seeds one has a device that lies (its data
+ * may go, but nothing may be made up), one has bits of its files changed between two lives (rot.c: refused, or an error
+ * for that range, and nothing else).
  */
-#include "broker_main.h"
-#include "life.h"
+#include "campaign.h"
 
-#include <core/alloc.h>
-#include <core/assert.h>
 #include <core/logger.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-static void report(uint64_t seed, struct life *l)
-{
-    printf("seed %llu: %s: %llu steps, %u batches sent, %llu answers, %u crashes, trace %016llx\n",
-           (unsigned long long)seed, l->w.violation[0] == 0 ? "ok" : "FAILED", (unsigned long long)l->w.steps,
-           l->m.sent_count, (unsigned long long)l->producers.appends, l->crashes, (unsigned long long)l->w.trace->hash);
-    if (l->w.violation[0] != 0) {
-        printf("  %s\n  again: evlog-sim --seed %llu -v\n", l->w.violation, (unsigned long long)seed);
-    }
-}
-
-static uint64_t running_seed;
-
-/* An assertion of the engine failed: say in which seed. */
-static void on_abort(int signal_number)
-{
-    char text[64];
-    int len = snprintf(text, sizeof(text), "in seed %llu\n", (unsigned long long)running_seed);
-    (void)signal_number;
-    (void)!write(2, text, (size_t)len);
-}
+#define USAGE                                                                                                          \
+    "usage: evlog-sim [--mode store|broker] [--seeds N] [--from S] [--seed S] [-v] [--jobs N] [--hash] [--trace]\n"    \
+    "                 [--every-fault] [--shrink-seconds N] [--lives=N] [--steps=N] [--topics=N] [--producers=N]\n"     \
+    "                 [--readers=N] [--shards=N] [--no-fault=NAME,...] | --faults\n"
 
 static void log_drop(void *arg, enum el_log_level level, const char *area, const char *text)
 {
@@ -59,67 +48,89 @@ const char *__asan_default_options(void)
     return "detect_leaks=0";
 }
 
-int main(int argc, char **argv)
+/* The value of an option `name`: behind "=" or the next argument; NULL when this is another option. */
+static const char *value_of(char **argv, int *i, const char *name)
 {
-    uint64_t seeds = 50, from = 1, one = 0;
-    bool verbose = false, hash = false, trace = false, broker = false;
+    size_t len = strlen(name);
+    if (strncmp(argv[*i], name, len) != 0 || (argv[*i][len] != '=' && argv[*i][len] != 0)) {
+        return NULL;
+    }
+    if (argv[*i][len] == '=') {
+        return argv[*i] + len + 1;
+    }
+    return argv[*i + 1] == NULL ? "" : argv[++*i];
+}
+
+/* returns 0 | 2 the command line is wrong */
+static int parse(int argc, char **argv, struct campaign *c)
+{
     for (int i = 1; i < argc; i++) {
-        bool more = i + 1 < argc;
-        if (strcmp(argv[i], "-v") == 0) {
-            verbose = true;
-        } else if (strcmp(argv[i], "--hash") == 0) {
-            hash = true;
-        } else if (more && strcmp(argv[i], "--mode") == 0) {
-            broker = strcmp(argv[++i], "broker") == 0;
+        const char *value;
+        int taken = plan_option(&c->plan, argv[i]);
+        if (taken > 0) {
+            continue;
+        }
+        if (taken == 0 && (value = value_of(argv, &i, "--mode")) != NULL) {
+            c->plan.broker = strcmp(value, "broker") == 0;
+        } else if (taken == 0 && (value = value_of(argv, &i, "--seeds")) != NULL) {
+            c->count = strtoull(value, NULL, 10);
+        } else if (taken == 0 && (value = value_of(argv, &i, "--from")) != NULL) {
+            c->from = strtoull(value, NULL, 10);
+        } else if (taken == 0 && (value = value_of(argv, &i, "--seed")) != NULL) {
+            c->from = strtoull(value, NULL, 10);
+            c->count = 1;
+        } else if (taken == 0 && (value = value_of(argv, &i, "--jobs")) != NULL) {
+            c->jobs = (uint32_t)strtoul(value, NULL, 10);
+        } else if (taken == 0 && (value = value_of(argv, &i, "--shrink-seconds")) != NULL) {
+            c->shrink_ms = strtoull(value, NULL, 10) * 1000;
+        } else if (strcmp(argv[i], "-v") == 0) {
+            c->plan.verbose = true;
         } else if (strcmp(argv[i], "--trace") == 0) {
-            trace = true;
-        } else if (more && strcmp(argv[i], "--seeds") == 0) {
-            seeds = strtoull(argv[++i], NULL, 10);
-        } else if (more && strcmp(argv[i], "--from") == 0) {
-            from = strtoull(argv[++i], NULL, 10);
-        } else if (more && strcmp(argv[i], "--seed") == 0) {
-            one = strtoull(argv[++i], NULL, 10);
+            c->plan.trace = true;
+        } else if (strcmp(argv[i], "--hash") == 0) {
+            c->hash = true;
+        } else if (strcmp(argv[i], "--every-fault") == 0) {
+            c->every_fault = true;
         } else {
-            fprintf(
-                stderr,
-                "usage: evlog-sim [--mode store|broker] [--seeds N] [--from S] [--seed S] [-v] [--hash] [--trace]\n");
             return 2;
         }
     }
-    el_log_setup(verbose ? EL_LOG_DEBUG : EL_LOG_ERROR, false);
-    if (!verbose) {
+    return c->count > 0 && c->jobs > 0 ? 0 : 2;
+}
+
+static bool run_here(const struct campaign *c)
+{
+    struct plan plan = c->plan;
+    struct verdict v;
+    plan.seed = c->from;
+    trial_here(&plan, &v);
+    printf("seed %llu: %s: %llu steps, %llu batches, %llu crashes, trace %016llx\n", (unsigned long long)v.seed,
+           v.good ? "ok" : "FAILED", (unsigned long long)v.steps, (unsigned long long)v.batches,
+           (unsigned long long)v.crashes, (unsigned long long)v.hash);
+    if (!v.good) {
+        printf("  %s\n", v.text);
+    }
+    return v.good;
+}
+
+int main(int argc, char **argv)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    struct campaign c = {.from = 1, .count = 50, .jobs = processors > 0 ? (uint32_t)processors : 1, .shrink_ms = 30000};
+    if (argc == 2 && strcmp(argv[1], "--faults") == 0) {
+        sim_fault_list();
+        return 0;
+    }
+    plan_init(&c.plan, 0);
+    if (parse(argc, argv, &c) != 0) {
+        fprintf(stderr, USAGE);
+        return 2;
+    }
+    el_log_setup(c.plan.verbose ? EL_LOG_DEBUG : EL_LOG_ERROR, false);
+    if (!c.plan.verbose) {
         el_log_sink(log_drop, NULL);
     }
-    signal(SIGABRT, on_abort);
-    from = one != 0 ? one : from;
-    seeds = one != 0 ? 1 : seeds;
-    if (broker) {
-        return broker_main(&(struct broker_run){from, seeds, verbose, hash, trace, &running_seed});
-    }
-    uint64_t passed = 0, failed = 0, steps = 0, batches = 0, crashes = 0, refused = 0;
-    struct life *l = malloc(sizeof(*l));
-    EL_ASSERT(l != NULL);
-    for (uint64_t seed = from; seed < from + seeds; seed++) {
-        running_seed = seed;
-        bool good = life_run(l, &(struct plan){.seed = seed, .verbose = verbose, .trace = trace});
-        passed += good;
-        failed += !good;
-        steps += l->w.steps;
-        batches += l->m.events_stored + l->producers.appends;
-        crashes += l->crashes;
-        refused += l->refused_starts;
-        if (hash) {
-            printf("%llu %016llx %llu\n", (unsigned long long)seed, (unsigned long long)l->w.trace->hash,
-                   (unsigned long long)l->w.trace->event_count);
-        } else if (!good || one != 0) {
-            report(seed, l);
-        }
-        life_free(l);
-    }
-    free(l);
-    printf("%llu steps, %llu batches stored, %llu crashes, %llu starts refused on lying devices\n",
-           (unsigned long long)steps, (unsigned long long)batches, (unsigned long long)crashes,
-           (unsigned long long)refused);
-    printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
-    return failed == 0 ? 0 : 1;
+    bool here = c.plan.verbose || c.plan.trace; /* without a process of its own, for a debugger */
+    bool good = here ? run_here(&c) : campaign_run(&c);
+    return good ? 0 : 1;
 }

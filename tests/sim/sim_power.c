@@ -60,21 +60,26 @@ static int64_t write_end(struct sim_disk *d, struct sim_write *w)
     int64_t result = (int64_t)w->len;
     uint64_t pos = w->pos;
     size_t len = w->len;
-    if (el_rng_chance(d->rng, d->faults.write_error)) {
+    if (sim_disk_fault(d, FAULT_WRITE_ERROR)) {
         write_torn(d, w->inode, pos, w->data, len);
         result = EVLOG_ERR_IO;
         len = 0;
-    } else if (el_rng_chance(d->rng, d->faults.short_write)) {
+    } else if (sim_disk_fault(d, FAULT_SHORT_WRITE)) {
         len = (size_t)el_rng_below(d->rng, len / SECTOR) * SECTOR;
         result = (int64_t)len;
-    } else if (el_rng_chance(d->rng, d->faults.lost_write)) {
+    } else if (sim_disk_fault(d, FAULT_LOST_WRITE)) {
         len = 0;
-    } else if (el_rng_chance(d->rng, d->faults.misdirected) && w->inode->now_len > len) {
+    } else if (w->inode->now_len > len && sim_disk_fault(d, FAULT_MISDIRECTED_WRITE)) {
         pos = el_rng_below(d->rng, (w->inode->now_len - len) / 4096 + 1) * 4096;
     }
     if (len > 0) {
         now_write(w->inode, pos, w->data, len);
-        durable_write(w->inode, pos, w->data, len);
+        if (result > 0 && sim_disk_fault(d, FAULT_LYING_FLUSH)) {
+            op_add(d, w->inode, (struct sim_op){.pos = pos, .len = len, .data = w->data});
+            w->data = NULL;
+        } else {
+            durable_write(w->inode, pos, w->data, len);
+        }
     }
     write_drop(d, w);
     return result;
@@ -115,21 +120,29 @@ void sim_disk_process_exit(struct sim_disk *d)
     d->crash_at = 0;
 }
 
+/* How many of so many operations are kept when the last ones are lost: none, or some. */
+static uint64_t lost_from(struct sim_disk *d, uint32_t op_count)
+{
+    return el_rng_chance(d->rng, 500000) ? 0 : el_rng_below(d->rng, op_count);
+}
+
 static void inode_power_cycle(struct sim_disk *d, struct sim_inode *inode)
 {
-    uint64_t mode = el_rng_below(d->rng, 4);
-    uint64_t prefix = el_rng_below(d->rng, inode->op_count + 1);
-    for (uint32_t i = 0; i < inode->op_count; i++) {
-        const struct sim_op *op = &inode->ops[i];
-        bool keep = mode == 1 || (mode == 2 && i < prefix) || (mode == 3 && el_rng_chance(d->rng, 500000));
-        if (keep) {
-            op_durable(inode, op);
-        } else if (mode == 3 && !op->truncate) {
-            write_torn(d, inode, op->pos, op->data, op->len);
+    if (inode->op_count > 0) {
+        bool torn = sim_disk_fault(d, FAULT_TORN_WRITE);
+        bool lost = !torn && sim_disk_fault(d, FAULT_UNSYNCED_LOST);
+        uint64_t kept = lost ? lost_from(d, inode->op_count) : inode->op_count;
+        for (uint32_t i = 0; i < kept; i++) {
+            const struct sim_op *op = &inode->ops[i];
+            if (!torn || el_rng_chance(d->rng, 500000)) {
+                op_durable(inode, op);
+            } else if (!op->truncate) {
+                write_torn(d, inode, op->pos, op->data, op->len);
+            }
         }
+        SIM_TRACE(&d->trace, "kept", torn, kept, inode->durable_len);
+        ops_clear(inode);
     }
-    ops_clear(inode);
-    SIM_TRACE(&d->trace, "kept", mode, inode->durable_len);
     inode->now_len = 0;
     content_resize(&inode->now, &inode->now_len, &inode->now_room, inode->durable_len);
     if (inode->durable_len > 0) {
@@ -146,7 +159,7 @@ static void names_power_cycle(struct sim_disk *d)
         for (uint32_t i = 0; i < d->dir_op_count; i++) {
             count += strcmp(d->dir_ops[i].dir, dir) == 0;
         }
-        dir_sync(d, dir, (uint32_t)el_rng_below(d->rng, count + 1));
+        dir_sync(d, dir, sim_disk_fault(d, FAULT_NAMES_LOST) ? (uint32_t)el_rng_below(d->rng, count) : count);
         uint32_t kept = 0;
         for (uint32_t i = 0; i < d->dir_op_count; i++) {
             if (strcmp(d->dir_ops[i].dir, dir) != 0) {
@@ -177,8 +190,10 @@ void sim_disk_power_cycle(struct sim_disk *d)
 {
     while (d->flight != NULL) {
         struct sim_write *w = d->flight;
-        if (w->inode != NULL) {
+        if (w->inode != NULL && sim_disk_fault(d, FAULT_TORN_WRITE)) {
             write_torn(d, w->inode, w->pos, w->data, w->len);
+        } else if (w->inode != NULL && !sim_disk_fault(d, FAULT_UNSYNCED_LOST)) {
+            durable_write(w->inode, w->pos, w->data, w->len);
         }
         write_drop(d, w);
     }

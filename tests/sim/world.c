@@ -11,7 +11,11 @@
 
 #define MEMORY_PER_SHARD (24u << 20)
 #define WAIT_STEPS_MAX 100000u
+#define STALL_NS_MAX 20000000u
+#define SECOND_NS 1000000000ll
 #define START_WALL_NS 1767225600000000000ll /* 2026-01-01 */
+#define WALL_NS_MIN 946684800000000000ll    /* 2000-01-01 */
+#define WALL_NS_MAX 4102444800000000000ll   /* 2100-01-01 */
 
 void world_violation(struct world *w, const char *format, ...)
 {
@@ -24,7 +28,7 @@ void world_violation(struct world *w, const char *format, ...)
     va_end(args);
 }
 
-void world_init(struct world *w, uint64_t seed, bool verbose)
+void world_init(struct world *w, uint64_t seed, uint32_t shards_max, bool verbose)
 {
     memset(w, 0, sizeof(*w));
     w->seed = seed;
@@ -35,7 +39,9 @@ void world_init(struct world *w, uint64_t seed, bool verbose)
     w->clock.now_ns = 1000000000;
     w->clock.wall_offset = START_WALL_NS;
     w->memory_len = MEMORY_PER_SHARD;
+    w->jump_kinds = 4;
     w->shard_count = 1 + (uint32_t)world_below(w, 3);
+    w->shard_count = EL_MIN(w->shard_count, shards_max);
     store_config_init(&w->cfg);
     w->cfg.shard_count = w->shard_count;
     w->cfg.journal_slot_len = (64u << 10) << world_below(w, 3);
@@ -49,7 +55,6 @@ void world_init(struct world *w, uint64_t seed, bool verbose)
     w->cfg.carry_len = world_chance(w, 500000) ? 16u << 10 : 512u << world_below(w, 5);
     w->cfg.sync_files_max = world_chance(w, 700000) ? 64 : (uint32_t)world_below(w, 4);
     w->cfg.accept_clock = true;
-    sim_disk_pauses(w->disk, world_chance(w, 300000) ? 0 : 50000 + (uint32_t)world_below(w, 400000));
 }
 
 void world_free(struct world *w)
@@ -58,6 +63,30 @@ void world_free(struct world *w)
         world_abandon(w);
     }
     sim_disk_free(w->disk);
+}
+
+void world_faults(struct world *w, bool work)
+{
+    bool on[FAULT_COUNT];
+    for (uint32_t i = 0; i < FAULT_COUNT; i++) {
+        on[i] = sim_fault_table[i].scope == SCOPE_SEED || (work && world_chance(w, 600000));
+        sim_disk_fault_set(w->disk, (enum sim_fault)i, on[i] ? w->knobs.ppm[i] : 0);
+    }
+    bool bounded = work && world_chance(w, on[FAULT_DISK_FULL] ? w->knobs.ppm[FAULT_DISK_FULL] : 0);
+    sim_disk_capacity(w->disk, bounded ? sim_disk_used(w->disk) + (1u << 20) + world_below(w, 2u << 20) : 0);
+    w->disk_bounded = bounded || (on[FAULT_FULL_LATE] && w->knobs.ppm[FAULT_FULL_LATE] > 0) ||
+                      (on[FAULT_FULL_ALLOCATE] && w->knobs.ppm[FAULT_FULL_ALLOCATE] > 0);
+    w->read_errors = on[FAULT_READ_ERROR] && w->knobs.ppm[FAULT_READ_ERROR] > 0;
+    w->no_files = on[FAULT_NO_FILES] && w->knobs.ppm[FAULT_NO_FILES] > 0;
+}
+
+void world_clock_jump(struct world *w, bool forward)
+{
+    static const int64_t most_s[] = {60, 3600, 86400, 2 * 365 * 86400};
+    int64_t by_ns = (1 + (int64_t)world_below(w, (uint64_t)most_s[world_below(w, w->jump_kinds)])) * SECOND_NS;
+    int64_t wall_ns = (int64_t)w->clock.now_ns + w->clock.wall_offset + (forward ? by_ns : -by_ns);
+    w->clock.wall_offset = EL_MAX(WALL_NS_MIN, EL_MIN(WALL_NS_MAX, wall_ns)) - (int64_t)w->clock.now_ns;
+    w->clock_jumped = true;
 }
 
 static void machine_up(struct world *w)
@@ -157,7 +186,10 @@ bool world_step(struct world *w)
     }
     for (uint32_t i = 0; i < w->shard_count; i++) {
         uint32_t k = (uint32_t)((i + w->steps) % w->shard_count);
-        if (world_chance(w, 150000)) {
+        if (sim_disk_fault(w->disk, FAULT_SHARD_STALL)) {
+            w->stalled_until_ns[k] = w->clock.now_ns + world_below(w, STALL_NS_MAX);
+        }
+        if (world_chance(w, 150000) || w->stalled_until_ns[k] > w->clock.now_ns) {
             continue; /* a shard that was not scheduled */
         }
         w->wish_ns[k] = w->upper != NULL ? w->upper->turn(w, k) : turn(w, k);
@@ -172,22 +204,33 @@ bool world_step(struct world *w)
     w->clock.now_ns = EL_MIN(EL_MAX(w->clock.now_ns + step, next == UINT64_MAX ? 0 : next),
                              w->clock.now_ns + 1000000000);
     SIM_TRACE(w->trace, "step", w->clock.now_ns);
-    if (world_chance(w, 200)) {
-        w->clock.wall_offset += ((int64_t)world_below(w, 7200) - 3600) * 1000000000; /* the clock is set */
+    if (sim_disk_fault(w->disk, FAULT_CLOCK_FORWARD)) {
+        world_clock_jump(w, true);
+    }
+    if (sim_disk_fault(w->disk, FAULT_CLOCK_BACK)) {
+        world_clock_jump(w, false);
     }
     return true;
 }
 
+static void space_returns(struct world *w)
+{
+    w->disk_bounded = false;
+    sim_disk_capacity(w->disk, 0);
+    sim_disk_fault_set(w->disk, FAULT_FULL_LATE, 0);
+    sim_disk_fault_set(w->disk, FAULT_FULL_ALLOCATE, 0);
+}
+
 bool world_wait(struct world *w, const bool *flag)
 {
-    for (uint32_t i = 0; i < WAIT_STEPS_MAX && !*flag; i++) {
+    uint64_t until_ns = w->clock.now_ns + WORLD_WAIT_NS_MIN;
+    for (uint32_t i = 0; (i < WAIT_STEPS_MAX || w->clock.now_ns < until_ns) && !*flag; i++) {
         if (!world_step(w)) {
             return false;
         }
     }
     if (!*flag && w->disk_bounded) {
-        w->disk_bounded = false; /* space returns: what waited must go on by itself */
-        sim_disk_faults(w->disk, &(struct sim_faults){0});
+        space_returns(w); /* what waited must go on by itself */
         return world_wait(w, flag);
     }
     if (!*flag) {
@@ -210,7 +253,8 @@ bool world_stop(struct world *w)
     for (uint32_t i = 0; w->upper == NULL && i < w->shard_count; i++) {
         store_shard_stop(store_shard_at(w->store, i), on_stopped, w);
     }
-    for (uint32_t i = 0; i < WAIT_STEPS_MAX && w->stopped_count < w->shard_count; i++) {
+    uint64_t until_ns = w->clock.now_ns + WORLD_WAIT_NS_MIN;
+    for (uint32_t i = 0; (i < WAIT_STEPS_MAX || w->clock.now_ns < until_ns) && w->stopped_count < w->shard_count; i++) {
         if (!world_step(w)) {
             return false;
         }
@@ -253,4 +297,9 @@ bool world_failed_shard(struct world *w)
 {
     const char *reason = store_not_ready_reason(w->store);
     return reason != NULL && strstr(reason, "disk is full") == NULL;
+}
+
+bool world_read_may_fail(const struct world *w, int error)
+{
+    return (error == EVLOG_ERR_STORAGE && w->read_errors) || (error == EVLOG_ERR_NO_FILES && w->no_files);
 }

@@ -10,6 +10,8 @@
 #include <storage/store.h>
 
 #define WORLD_SHARDS_MAX 4
+/* Virtual time that anything may take at least: a few operations may be stuck one after the other. */
+#define WORLD_WAIT_NS_MIN 180000000000ull
 
 struct world;
 
@@ -50,10 +52,15 @@ struct world {
     uint64_t heap_blocks; /* before the store was opened */
     char violation[512];  /* first one found, "" none */
     bool verbose;
-    bool stopped_well;               /* the last stop left a clean mark */
-    bool disk_bounded;               /* the disk may fill up */
-    bool lying;                      /* the device may lose or misdirect writes that it confirmed */
-    bool read_errors;                /* reads fail now and then */
+    bool stopped_well; /* the last stop left a clean mark */
+    struct sim_knobs knobs;
+    bool disk_bounded;   /* the disk may fill up */
+    bool lying;          /* the device may lose or misdirect writes that it confirmed */
+    bool read_errors;    /* reads fail now and then */
+    bool no_files;       /* files cannot be opened now and then */
+    bool clock_jumped;   /* the clock was set, in this life or before */
+    uint32_t jump_kinds; /* how far the clock may be set: 1 a minute, 2 an hour, 3 a day, 4 two years */
+    uint64_t stalled_until_ns[WORLD_SHARDS_MAX];
     const struct world_upper *upper; /* NULL: there is the store only */
     void *upper_arg;
     struct sim_net *net; /* NULL: no network */
@@ -61,7 +68,8 @@ struct world {
     uint32_t rotten; /* bytes of files that were changed behind the store's back */
 };
 
-void world_init(struct world *w, uint64_t seed, bool verbose);
+/* shards_max: at most so many, whatever the seed says. */
+void world_init(struct world *w, uint64_t seed, uint32_t shards_max, bool verbose);
 void world_free(struct world *w);
 /* Open the store on what the disk holds. returns 0 | EVLOG_ERR_... with a text */
 int world_open(struct world *w, struct el_error *err);
@@ -69,6 +77,10 @@ int world_open(struct world *w, struct el_error *err);
 void world_abandon(struct world *w);
 /* A clean stop. returns false when the machine crashed meanwhile */
 bool world_stop(struct world *w);
+/* Faults of the seed's knobs: those that come at work are on, by chance, or off. */
+void world_faults(struct world *w, bool work);
+/* Somebody sets the clock: forward or back, by little or by much. */
+void world_clock_jump(struct world *w, bool forward);
 /* Let every shard run once and the time move on. returns false when the machine has crashed */
 bool world_step(struct world *w);
 /* Step until *flag, at most so many steps. returns false when the machine crashed or the flag did not come (a
@@ -76,6 +88,8 @@ bool world_step(struct world *w);
 bool world_wait(struct world *w, const bool *flag);
 /* Note a broken promise; the first one counts. */
 void world_violation(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A read may fail with this because of a fault that is on: nothing is said about what it would have read. */
+bool world_read_may_fail(const struct world *w, int error);
 bool world_failed_shard(struct world *w);
 
 static inline uint64_t world_below(struct world *w, uint64_t bound)

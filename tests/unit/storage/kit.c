@@ -23,8 +23,7 @@ static void kit_wait(struct kit *k, const bool *flag)
 void kit_init(struct kit *k, uint64_t seed)
 {
     memset(k, 0, sizeof(*k));
-    world_init(&k->w, seed, false);
-    sim_disk_pauses(k->w.disk, 0);
+    world_init(&k->w, seed, WORLD_SHARDS_MAX, false);
     k->w.shard_count = k->w.cfg.shard_count = 1;
     k->w.cfg.journal_slot_len = 256u << 10;
     k->w.cfg.journal_first_slot_len = 64u << 10;

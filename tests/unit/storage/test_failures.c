@@ -111,12 +111,12 @@ TEST(failures, chunks_behind_a_failed_one_are_given_up)
 
 static void fill_disk(struct kit *k)
 {
-    sim_disk_faults(k->w.disk, &(struct sim_faults){.capacity = 1});
+    sim_disk_capacity(k->w.disk, 1);
 }
 
 static void free_disk(struct kit *k)
 {
-    sim_disk_faults(k->w.disk, &(struct sim_faults){0});
+    sim_disk_capacity(k->w.disk, 0);
 }
 
 TEST(failures, a_full_disk_delays_and_service_resumes)

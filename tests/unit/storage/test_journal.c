@@ -375,7 +375,7 @@ TEST(journal, with_one_slot_and_a_full_disk_it_goes_round_on_the_spot)
 {
     struct fixture f;
     set_up(&f);
-    sim_disk_faults(f.disk, &(struct sim_faults){.capacity = 1});
+    sim_disk_capacity(f.disk, 1);
     for (int i = 0; i < 3; i++) {
         add(&f, 1, 60000);
         journal_tick(&f.journal);

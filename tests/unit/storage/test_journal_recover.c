@@ -148,7 +148,7 @@ TEST(journal_recover, refuses_a_lost_last_group_that_the_mark_knows)
     assert_int_equal(scan(&f, 5, OWN), 12);
     damage(&f, 0, 1);
     assert_int_equal(scan(&f, 5, OWN), EVLOG_ERR_CORRUPT);
-    sim_disk_faults(f.sim, &(struct sim_faults){.read_error = 1000000});
+    sim_disk_fault_set(f.sim, FAULT_READ_ERROR, SIM_PPM);
     assert_int_equal(scan(&f, 5, OWN), EVLOG_ERR_IO); /* a mark that cannot be read is not a missing one */
     tear_down(&f);
 }

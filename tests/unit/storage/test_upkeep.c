@@ -136,7 +136,7 @@ TEST(upkeep, every_offset_can_be_read_while_chunks_are_written_and_memory_is_fre
     for (uint64_t seed = 40; seed < 44; seed++) {
         struct kit k;
         kit_init(&k, seed);
-        sim_disk_pauses(k.w.disk, 300000);
+        sim_disk_fault_set(k.w.disk, FAULT_JOB_PAUSE, 300000);
         assert_int_equal(kit_open(&k), 0);
         kit_topic(&k, 1, "segment.bytes=65536");
         int64_t end = 0;

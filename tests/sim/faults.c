@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of faults, and what a seed draws from it.
+ */
+#include "faults.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LIAR_PPM 50000u
+#define ROT_PPM 50000u
+
+/* clang-format off */
+const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
+    [FAULT_TORN_WRITE] = {"torn-write", SCOPE_SEED, 800000, 100000, 500000,
+        "of an unflushed write a power cut keeps any of the sectors; drawn for each file and each write under way"},
+    [FAULT_UNSYNCED_LOST] = {"unsynced-lost", SCOPE_SEED, 900000, 300000, 1000000,
+        "a power cut loses all unflushed writes and truncations of a file, or those after some point"},
+    [FAULT_NAMES_LOST] = {"names-lost", SCOPE_SEED, 900000, 300000, 1000000,
+        "a power cut loses the latest creations, renames and removals in a folder that was not synced"},
+    [FAULT_LOST_WRITE] = {"lost-write", SCOPE_LIAR, 500000, 100, 1000,
+        "the device confirms a durable write and does not write"},
+    [FAULT_MISDIRECTED_WRITE] = {"misdirected-write", SCOPE_LIAR, 500000, 100, 1000,
+        "a durable write goes to another block of the file"},
+    [FAULT_LYING_FLUSH] = {"lying-flush", SCOPE_LIAR, 500000, 1000, 1000000,
+        "the device confirms a flush and keeps the bytes in its cache, to be lost at a power cut"},
+    [FAULT_SHORT_WRITE] = {"short-write", SCOPE_WORK, 200000, 20, 500,
+        "a durable write ends early and says so"},
+    [FAULT_WRITE_ERROR] = {"write-error", SCOPE_WORK, 300000, 20, 500,
+        "EIO of a write; an unknown part of it was made"},
+    [FAULT_SYNC_ERROR] = {"sync-error", SCOPE_WORK, 300000, 200, 5000,
+        "EIO of the sync of a file; what it was to sync counts as clean from then on and never reaches the disk"},
+    [FAULT_SYNC_ALL_ERROR] = {"sync-all-error", SCOPE_WORK, 200000, 1000, 100000,
+        "EIO of syncfs, likewise for some of the files"},
+    [FAULT_SYNC_DIR_ERROR] = {"sync-dir-error", SCOPE_WORK, 200000, 200, 5000,
+        "EIO of the sync of a folder"},
+    [FAULT_READ_ERROR] = {"read-error", SCOPE_WORK, 100000, 500, 20000,
+        "EIO of a read"},
+    [FAULT_DISK_FULL] = {"disk-full", SCOPE_WORK, 200000, 200000, 1000000,
+        "in a life the disk has room for 1 to 3 MiB more, and no more"},
+    [FAULT_FULL_LATE] = {"full-late", SCOPE_WORK, 100000, 500, 5000,
+        "a sync or a rename finds no space for what was accepted before"},
+    [FAULT_FULL_ALLOCATE] = {"full-allocate", SCOPE_WORK, 200000, 5000, 200000,
+        "an allocation finds no space"},
+    [FAULT_NO_FILES] = {"no-files", SCOPE_WORK, 200000, 1000, 100000,
+        "a file cannot be opened: too many are open"},
+    [FAULT_SLOW_IO] = {"slow-io", SCOPE_SEED, 700000, 1000, 50000,
+        "a read, a write or a job takes up to 50 ms longer"},
+    [FAULT_STUCK_IO] = {"stuck-io", SCOPE_WORK, 200000, 50, 1000,
+        "a read, a write or a job takes 1 to 40 s"},
+    [FAULT_REORDER] = {"reorder", SCOPE_SEED, 700000, 100000, 1000000,
+        "a read or a write ends before one that was asked for earlier"},
+    [FAULT_JOB_PAUSE] = {"job-pause", SCOPE_SEED, 700000, 50000, 450000,
+        "between two disk calls of a job the shards and other jobs run, or the machine crashes"},
+    [FAULT_SHARD_STALL] = {"shard-stall", SCOPE_WORK, 300000, 20, 2000,
+        "a shard's thread does not run for up to 20 ms"},
+    [FAULT_BIT_FLIP] = {"bit-flip", SCOPE_ROT, 1000000, 300000, 900000,
+        "between two lives a bit of a file changes"},
+    [FAULT_CRASH] = {"crash", SCOPE_WORK, 900000, 300000, 1000000,
+        "a life ends by a power cut at one of its first 3,000 disk calls"},
+    [FAULT_CRASH_IN_RECOVERY] = {"crash-in-recovery", SCOPE_SEED, 600000, 100000, 500000,
+        "the power is cut at one of the first 60 disk calls of a start"},
+    [FAULT_ERRORS_IN_RECOVERY] = {"errors-in-recovery", SCOPE_SEED, 300000, 100000, 500000,
+        "the errors of this life's disk come while the store starts"},
+    [FAULT_PROCESS_EXIT] = {"process-exit", SCOPE_SEED, 700000, 200000, 800000,
+        "a process ends without a word, the machine goes on; otherwise the power is cut"},
+    [FAULT_CLOCK_FORWARD] = {"clock-forward", SCOPE_WORK, 400000, 20, 500,
+        "the clock is set forward by up to a minute, an hour, a day or two years"},
+    [FAULT_CLOCK_BACK] = {"clock-back", SCOPE_WORK, 400000, 20, 500,
+        "the clock is set back by up to a minute, an hour, a day or two years"},
+    [FAULT_CLOCK_RESTART_FORWARD] = {"clock-restart-forward", SCOPE_SEED, 200000, 100000, 500000,
+        "the clock is set forward, likewise, while the store is down"},
+    [FAULT_CLOCK_RESTART_BACK] = {"clock-restart-back", SCOPE_SEED, 200000, 100000, 500000,
+        "the clock is set back, likewise, while the store is down"},
+    [FAULT_CLOCK_BELOW_STORED] = {"clock-below-stored", SCOPE_SEED, 200000, 100000, 500000,
+        "a store starts with a clock up to two days below the last time it has stored"},
+};
+/* clang-format on */
+
+void sim_knobs_draw(struct sim_knobs *knobs, struct el_rng *rng, uint64_t off)
+{
+    memset(knobs, 0, sizeof(*knobs));
+    knobs->lying = el_rng_chance(rng, LIAR_PPM);
+    knobs->rots = el_rng_chance(rng, ROT_PPM) && !knobs->lying;
+    for (uint32_t i = 0; i < FAULT_COUNT; i++) {
+        const struct sim_fault_info *info = &sim_fault_table[i];
+        bool here = el_rng_chance(rng, info->seeds_ppm);
+        uint32_t ppm = info->low_ppm + (uint32_t)el_rng_below(rng, info->high_ppm - info->low_ppm + 1);
+        here = here && (info->scope != SCOPE_LIAR || knobs->lying) && (info->scope != SCOPE_ROT || knobs->rots);
+        knobs->ppm[i] = here && (off >> i & 1) == 0 ? ppm : 0;
+    }
+}
+
+int sim_fault_find(const char *name, size_t name_len)
+{
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        if (strlen(sim_fault_table[i].name) == name_len && memcmp(sim_fault_table[i].name, name, name_len) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+void sim_fault_list(void)
+{
+    static const char *const scopes[] = {
+        [SCOPE_SEED] = "always", [SCOPE_WORK] = "at work", [SCOPE_LIAR] = "liars", [SCOPE_ROT] = "rotting"};
+    printf("%-22s %-8s %7s  %-19s  %s\n", "fault", "when", "seeds", "probability", "what it does");
+    for (uint32_t i = 0; i < FAULT_COUNT; i++) {
+        const struct sim_fault_info *info = &sim_fault_table[i];
+        printf("%-22s %-8s %5u %%  %.6f-%.6f    %s\n", info->name, scopes[info->scope], info->seeds_ppm / 10000,
+               (double)info->low_ppm / SIM_PPM, (double)info->high_ppm / SIM_PPM, info->what);
+    }
+}
