@@ -677,9 +677,28 @@ uint32_t journal_stale_slots(const struct journal *j, uint64_t cut)
     return count;
 }
 
+/* Bytes of groups that may wait before appends do. */
+static uint64_t queued_max(const struct journal *j)
+{
+    return EL_MIN((uint64_t)QUEUED_BYTES_MAX, j->cfg.slot_len / 2);
+}
+
 bool journal_behind(const struct journal *j)
 {
-    return j->queued_bytes > EL_MIN((uint64_t)QUEUED_BYTES_MAX, j->cfg.slot_len / 2);
+    return j->queued_bytes > queued_max(j);
+}
+
+/* The ring has its full number of slots, and what may be queued could need another one. */
+static bool is_full(const struct journal *j)
+{
+    const struct jslot *active = &j->slots[j->active];
+    uint32_t used = 0, room = 0; /* a small free slot (the first one is) is no room for a large group */
+    for (uint32_t i = 0; i < j->slot_count; i++) {
+        used += j->slots[i].state == JSLOT_USED;
+        room += j->slots[i].state == JSLOT_FREE && j->slots[i].len >= EL_MIN(j->cfg.slot_len, active->len);
+    }
+    return used > 0 &&
+           ((room == 0 && j->pos + queued_max(j) > active->len) || (room <= 1 && j->pos > active->len / 4 * 3));
 }
 
 bool journal_tight(const struct journal *j)
@@ -687,5 +706,5 @@ bool journal_tight(const struct journal *j)
     if (j->slot_count < j->slot_max) { /* on a full disk it must do with what it has */
         return !can_grow(j) && journal_left(j) < j->queued_bytes + j->cfg.slot_len / 2;
     }
-    return free_slot_count(j) <= 1 && j->pos > j->slots[j->active].len / 4 * 3;
+    return is_full(j);
 }

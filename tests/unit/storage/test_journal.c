@@ -81,10 +81,10 @@ static void on_failed(void *arg, const char *reason)
     f->failures++;
 }
 
-static void open_journal(struct fixture *f, uint32_t slot_count)
+static void open_journal(struct fixture *f, uint32_t slot_count, uint64_t first_slot_len)
 {
     struct journal_config cfg = {
-        .ring_len = 4 * SLOT_LEN, .slot_len = SLOT_LEN, .first_slot_len = SLOT_LEN, .adaptive = true};
+        .ring_len = 4 * SLOT_LEN, .slot_len = SLOT_LEN, .first_slot_len = first_slot_len, .adaptive = true};
     struct journal_state state = {.incarnation = 77, .boot = 1};
     uint64_t last_sequence[JOURNAL_SLOT_COUNT_MAX] = {0};
     struct el_error err = {0};
@@ -98,7 +98,7 @@ static void open_journal(struct fixture *f, uint32_t slot_count)
         journal_open(&f->journal, &cfg, &state, last_sequence, slot_count, 0, sim_disk_as_disk(f->disk), &err), 0);
 }
 
-static void set_up(struct fixture *f)
+static void set_up_with(struct fixture *f, uint64_t first_slot_len)
 {
     memset(f, 0, sizeof(*f));
     f->io.ops = &fake_ops;
@@ -112,7 +112,12 @@ static void set_up(struct fixture *f)
     assert_int_equal(el_clock_start(&f->clock, 0, 1, 1, true, NULL), 0);
     assert_int_equal(disk_mkdir(f->io.disk, "journal"), 0);
     assert_int_equal(disk_mkdir(f->io.disk, "journal/0000"), 0);
-    open_journal(f, 0);
+    open_journal(f, 0, first_slot_len);
+}
+
+static void set_up(struct fixture *f)
+{
+    set_up_with(f, SLOT_LEN);
 }
 
 static void tear_down(struct fixture *f)
@@ -360,7 +365,7 @@ TEST(journal, a_slot_that_was_filled_in_part_is_made_again)
     uint8_t zeros[8192] = {0};
     assert_int_equal(disk_pwrite(f.io.disk, fd, zeros, sizeof(zeros), 0), 0);
     assert_int_equal(disk_close(f.io.disk, fd), 0);
-    open_journal(&f, 2);
+    open_journal(&f, 2, SLOT_LEN);
     assert_int_equal(f.journal.slot_count, 1);
     add(&f, 1, 100);
     journal_tick(&f.journal);
@@ -395,5 +400,45 @@ TEST(journal, with_one_slot_and_a_full_disk_it_goes_round_on_the_spot)
     assert_int_equal(f.ops[0]->pos, 0);
     complete(&f, 0, 0);
     assert_int_equal(f.durable_count, 4);
+    tear_down(&f);
+}
+
+/* Append groups of one size, as long as appends are taken. */
+static void fill_ring(struct fixture *f, uint32_t payload_len)
+{
+    for (int i = 0; i < 100 && !journal_tight(&f->journal); i++) {
+        add(f, 1, payload_len);
+        journal_tick(&f->journal);
+        while (f->op_count > 0) {
+            complete(f, 0, 0);
+            journal_tick(&f->journal);
+        }
+    }
+    assert_true(journal_tight(&f->journal)); /* appends wait, and a checkpoint is due */
+    assert_true(f->journal.slot_count <= f->journal.slot_max);
+}
+
+/* Groups of nearly half a slot never fill three quarters of it: two fit, the next one begins another slot. */
+TEST(journal, large_groups_do_not_outgrow_the_ring)
+{
+    struct fixture f;
+    set_up(&f);
+    fill_ring(&f, SLOT_LEN / 20 * 7);
+    tear_down(&f);
+}
+
+/* The first slot is free, but too small for what comes: it does not count. */
+TEST(journal, a_small_free_slot_is_no_room_for_large_groups)
+{
+    struct fixture f;
+    set_up_with(&f, SLOT_LEN / 8);
+    add(&f, 1, 100);
+    journal_tick(&f.journal);
+    finish_jobs(&f);
+    complete(&f, 0, 0);
+    journal_free_through(&f.journal, f.durable[0]);
+    fill_ring(&f, SLOT_LEN / 20 * 7);
+    journal_free_through(&f.journal, f.durable[f.durable_count - 1]);
+    assert_false(journal_tight(&f.journal)); /* nothing that a checkpoint could free */
     tear_down(&f);
 }
