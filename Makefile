@@ -114,7 +114,7 @@ unit: $(UNIT_BINS)
 	$(Q)tests/run-unit $(UNIT_BINS)
 
 # --- simulator ------------------------------------------------------------------------------------------------------
-SEEDS ?= 500
+SEEDS ?= 2000
 $(OUT)/bin/evlog-sim: $(call lib,sim server $(BROKER_LAYERS) $(CLIENT_LAYERS))
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
@@ -122,7 +122,7 @@ $(OUT)/bin/evlog-sim: $(call lib,sim server $(BROKER_LAYERS) $(CLIENT_LAYERS))
 
 .PHONY: sim sim-broker
 sim: $(OUT)/bin/evlog-sim
-	$(Q)$(OUT)/bin/evlog-sim --seeds $(SEEDS)
+	$(Q)$(OUT)/bin/evlog-sim --seeds $(SEEDS) $(SIM_FLAGS)
 
 sim-broker: $(OUT)/bin/evlog-sim
 	$(Q)$(OUT)/bin/evlog-sim --mode broker --seeds $(SEEDS)

@@ -93,7 +93,7 @@ uint64_t client_digest(const struct client *c)
 
 static void machine_power(struct machine *m, struct sim_disk *take_disk)
 {
-    world_init(&m->w, 1000 + m->c.life, false);
+    world_init(&m->w, 1000 + m->c.life, 1, false);
     if (take_disk != NULL) {
         sim_disk_free(m->w.disk);
         m->w.disk = take_disk;

@@ -137,7 +137,7 @@ static void stored(struct producer_client *p, struct sent *s, const struct el_ms
 {
     struct world *w = p->c->w;
     const struct model_topic *t = &p->c->m->topics[s->topic];
-    model_acked(p->c->m, s, r->base_offset);
+    model_acked(p->c->m, s, r->base_offset, 0);
     if (t->stamped != (r->log_append_time_ms >= 0)) {
         world_violation(w, "batch %llu was answered with time %lld", (unsigned long long)s->id,
                         (long long)r->log_append_time_ms);

@@ -9,6 +9,7 @@
 
 #define LIAR_PPM 50000u
 #define ROT_PPM 50000u
+#define LIVE_PPM 250000u
 
 /* clang-format off */
 const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
@@ -82,6 +83,7 @@ void sim_knobs_draw(struct sim_knobs *knobs, struct el_rng *rng, uint64_t off)
     memset(knobs, 0, sizeof(*knobs));
     knobs->lying = el_rng_chance(rng, LIAR_PPM);
     knobs->rots = el_rng_chance(rng, ROT_PPM) && !knobs->lying;
+    knobs->live = el_rng_chance(rng, LIVE_PPM) && !knobs->lying && !knobs->rots;
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         const struct sim_fault_info *info = &sim_fault_table[i];
         bool here = el_rng_chance(rng, info->seeds_ppm);

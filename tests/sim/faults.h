@@ -71,6 +71,7 @@ extern const struct sim_fault_info sim_fault_table[FAULT_COUNT];
 struct sim_knobs {
     uint32_t ppm[FAULT_COUNT];
     bool lying, rots;
+    bool live; /* the faults stop at the end, and the store must work again */
 };
 
 /* off: a bit for each fault that is left out. The draws are the same whatever is left out. */

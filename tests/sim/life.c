@@ -145,10 +145,20 @@ static bool verify(struct life *l)
         return false;
     }
     model_check_catalogue(&l->m);
-    if (w->violation[0] == 0 && model_check_log(&l->m) && digest != l->m.digest) {
+    if (w->violation[0] == 0 && model_check_log(&l->m) && digest != l->m.digest &&
+        w->knobs.ppm[FAULT_LYING_FLUSH] == 0) {
         world_violation(w, "a second recovery gave another log");
     }
     return w->violation[0] == 0;
+}
+
+bool life_again(struct life *l)
+{
+    l->stopped = false;
+    world_abandon(&l->w);
+    model_forget(&l->m);
+    sim_disk_process_exit(l->w.disk);
+    return verify(l);
 }
 
 static void end_life(struct life *l, bool crashed)
@@ -192,6 +202,27 @@ static void end_life(struct life *l, bool crashed)
     }
 }
 
+/* Work with faults, and the end of that. */
+static void live(struct life *l, bool liveness)
+{
+    struct world *w = &l->w;
+    world_faults(w, true);
+    if (world_chance(w, liveness ? 0 : w->knobs.ppm[FAULT_CRASH])) {
+        sim_disk_crash_at(w->disk, 1 + world_below(w, 3000));
+    }
+    bool whole = script_work(l, 500 + world_below(w, 4000));
+    if (liveness && whole && w->violation[0] == 0) {
+        life_liveness(l);
+        return;
+    }
+    end_life(l, !whole);
+    world_faults(w, false);
+    if (world_chance(w, w->knobs.ppm[FAULT_BIT_FLIP])) {
+        l->rot = rot_make(w, l->stopped);
+        life_say(l, l->rot.path, (long long)l->rot.pos, l->rot.harmless);
+    }
+}
+
 bool life_run(struct life *l, const struct plan *plan)
 {
     struct el_rng knobs;
@@ -213,17 +244,7 @@ bool life_run(struct life *l, const struct plan *plan)
         l->lives++;
         up = verify(l);
         if (up) {
-            world_faults(&l->w, true);
-            if (world_chance(&l->w, l->w.knobs.ppm[FAULT_CRASH])) {
-                sim_disk_crash_at(l->w.disk, 1 + world_below(&l->w, 3000));
-            }
-            bool whole = script_work(l, 500 + world_below(&l->w, 4000));
-            end_life(l, !whole);
-            world_faults(&l->w, false);
-            if (world_chance(&l->w, l->w.knobs.ppm[FAULT_BIT_FLIP])) {
-                l->rot = rot_make(&l->w, l->stopped);
-                life_say(l, l->rot.path, (long long)l->rot.pos, l->rot.harmless);
-            }
+            live(l, l->w.knobs.live && i + 1 == lives);
         }
     }
     if (up && l->w.violation[0] == 0) {
@@ -236,5 +257,6 @@ void life_free(struct life *l)
 {
     producers_restart(&l->producers); /* frees what is in flight */
     world_free(&l->w);
+    life_liveness_free(l);
     model_free(&l->m);
 }

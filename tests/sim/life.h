@@ -11,6 +11,8 @@
 #include "readers.h"
 #include "rot.h"
 
+struct live;
+
 struct life {
     struct plan plan;
     struct world w;
@@ -24,6 +26,7 @@ struct life {
     int32_t epoch;          /* leader epoch of the last run */
     uint32_t lives;         /* that were lived */
     uint64_t steps_longest; /* of the script in one of them */
+    struct live *live;      /* of the liveness mode */
     uint32_t crashes;
     uint32_t refused_starts;
 };
@@ -33,6 +36,12 @@ bool life_run(struct life *l, const struct plan *plan);
 void life_free(struct life *l);
 /* A line of the story, with -v. */
 void life_say(struct life *l, const char *text, long long a, long long b);
+
+/* End the process and start again. returns false when it was refused or a promise is broken */
+bool life_again(struct life *l);
+/* The faults have stopped: see that the store does its work again, and end it. returns true when it does */
+bool life_liveness(struct life *l);
+void life_liveness_free(struct life *l);
 
 /* Work until the crash, or for so many steps. returns false when the machine crashed */
 bool script_work(struct life *l, uint64_t steps);

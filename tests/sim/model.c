@@ -289,15 +289,19 @@ struct sent *model_see(struct model *m, uint32_t topic, int32_t partition, int64
     return sent;
 }
 
-void model_acked(struct model *m, struct sent *s, int64_t offset)
+void model_acked(struct model *m, struct sent *s, int64_t offset, uint64_t append_ns)
 {
     if (s->state == SENT_STORED && s->offset != offset) {
         world_violation(m->w, "batch %llu was acknowledged at %lld and is at %lld", (unsigned long long)s->id,
                         (long long)offset, (long long)s->offset);
     }
+    if (s->append_ns != 0 && append_ns != 0 && s->append_ns != append_ns) {
+        world_violation(m->w, "batch %llu was appended at two times", (unsigned long long)s->id);
+    }
     m->events_stored += s->state != SENT_STORED;
     s->state = SENT_STORED;
     s->offset = offset;
+    s->append_ns = append_ns != 0 ? append_ns : s->append_ns;
 }
 
 void model_see_end(struct model *m, uint32_t topic, int32_t partition, int64_t before, int64_t end)

@@ -102,8 +102,8 @@ size_t model_batch_packed(const struct sent *s, int64_t pid, uint32_t value_len,
                           size_t out_len);
 /* Time that the records of a stored batch have, in ms. */
 int64_t model_timestamp_ms(const struct model *m, const struct sent *s);
-/* A producer was told that a batch is stored. */
-void model_acked(struct model *m, struct sent *s, int64_t offset);
+/* A producer was told that a batch is stored; append_ns 0: not when. */
+void model_acked(struct model *m, struct sent *s, int64_t offset, uint64_t append_ns);
 /* Greatest append time that anybody was told. */
 uint64_t model_last_append_ns(const struct model *m);
 /* A reader was given a batch at `next`: are they the bytes that were sent, at the place where they were acknowledged?

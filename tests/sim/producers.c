@@ -73,17 +73,7 @@ static bool is_definite(int error)
 
 static void stored(struct producers *ps, struct sent *s, const struct append_op *op)
 {
-    if (s->state == SENT_STORED && s->offset != op->base_offset) {
-        world_violation(ps->m->w, "batch %llu was acknowledged at %lld and at %lld", (unsigned long long)s->id,
-                        (long long)s->offset, (long long)op->base_offset);
-    }
-    if (s->append_ns != 0 && s->append_ns != op->append_time_ns) {
-        world_violation(ps->m->w, "batch %llu was appended at two times", (unsigned long long)s->id);
-    }
-    s->state = SENT_STORED;
-    s->offset = op->base_offset;
-    s->append_ns = op->append_time_ns;
-    ps->appends++;
+    model_acked(ps->m, s, op->base_offset, op->append_time_ns);
     ps->list[s->producer].last_ns = EL_MAX(ps->list[s->producer].last_ns, op->append_time_ns);
 }
 

@@ -41,7 +41,6 @@ struct producers {
     uint32_t count;
     uint64_t max; /* alive at the same time */
     struct in_flight flights[PRODUCERS_MAX][WINDOW];
-    uint64_t appends; /* batches that were acknowledged */
 };
 
 void producers_init(struct producers *ps, struct model *m, uint64_t max);

@@ -33,6 +33,17 @@ bool readers_busy(const struct readers *r)
     return false;
 }
 
+bool readers_watch(const struct readers *r)
+{
+    for (uint32_t i = 0; i < READERS_MAX; i++) {
+        const struct reader *reader = &r->list[i];
+        if (reader->state == READER_WATCHING && reader->m->topics[reader->topic].state == TOPIC_THERE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct store_shard *any_shard(struct world *w)
 {
     return store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count));

@@ -36,6 +36,8 @@ void readers_init(struct readers *r, struct model *m, uint64_t max);
 void readers_act(struct readers *r);
 /* True when one waits for an answer to a read. */
 bool readers_busy(const struct readers *r);
+/* True when one waits for events of a topic that is there. */
+bool readers_watch(const struct readers *r);
 /* The process is gone: they begin anew. */
 void readers_reset(struct readers *r);
 

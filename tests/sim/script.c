@@ -114,7 +114,7 @@ static bool trim_look(struct life *l, uint32_t index, int32_t partition)
     if (op.base.error == 0) {
         model_see_start(&l->m, index, partition, op.offset);
     }
-    if (world_chance(&l->w, 50000)) {
+    if (world_chance(&l->w, l->w.knobs.ppm[FAULT_CRASH] > 0 ? 50000 : 0)) {
         sim_disk_crash_at(l->w.disk, 1 + world_below(&l->w, 3));
     }
     return true;

@@ -159,6 +159,12 @@ void ops_clear(struct sim_inode *inode)
     inode->op_count = 0;
 }
 
+void ops_forget(struct sim_inode *inode)
+{
+    inode->differs = inode->differs || inode->op_count > 0;
+    ops_clear(inode);
+}
+
 void op_durable(struct sim_inode *inode, const struct sim_op *op)
 {
     if (op->truncate) {
@@ -369,7 +375,7 @@ static int sim_sync(struct disk *disk, int fd)
     d->changed = d->changed || inode->op_count > 0;
     code = ordered(d, SIM_SYNC);
     if (code != 0) {
-        ops_clear(inode);
+        ops_forget(inode);
         return code;
     }
     if (inode->write_error) {
@@ -378,7 +384,7 @@ static int sim_sync(struct disk *disk, int fd)
     }
     bool full = sim_disk_fault(d, FAULT_FULL_LATE);
     if (full || sim_disk_fault(d, FAULT_SYNC_ERROR)) {
-        ops_clear(inode); /* marked clean: a second sync succeeds, the disk keeps the old bytes */
+        ops_forget(inode); /* marked clean: a second sync succeeds, the disk keeps the old bytes */
         return full ? EVLOG_ERR_NO_SPACE : EVLOG_ERR_IO;
     }
     if (!sim_disk_fault(d, FAULT_LYING_FLUSH)) {
@@ -400,7 +406,7 @@ static int sim_sync_all(struct disk *disk)
     for (uint32_t i = 0; i < d->inode_count; i++) {
         struct sim_inode *inode = d->inodes[i];
         if (fail && inode->op_count > 0 && el_rng_chance(d->rng, 300000)) {
-            ops_clear(inode); /* marked clean; whoever has the file open is told at his next sync */
+            ops_forget(inode); /* marked clean; whoever has the file open is told at his next sync */
             inode->write_error = true;
         } else if (!lie) {
             inode_sync(inode);

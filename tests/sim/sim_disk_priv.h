@@ -28,6 +28,7 @@ struct sim_inode {
     uint64_t now_room, durable_room;
     struct sim_op *ops;
     uint32_t op_count, op_room;
+    bool differs;     /* what a read sees was never to be synced, or is no more */
     bool write_error; /* a syncfs lost what was to be written: for the next sync to tell */
 };
 
@@ -98,6 +99,8 @@ void dir_sync(struct sim_disk *d, const char *dir, uint32_t at_most);
 void *grow(void *list, uint32_t *room, uint32_t count, size_t item);
 struct sim_inode *inode_new(struct sim_disk *d);
 void dir_op_apply(struct sim_names *names, const struct sim_dir_op *op);
+/* A sync that failed: what it was for counts as clean and never reaches the disk. */
+void ops_forget(struct sim_inode *inode);
 void ops_clear(struct sim_inode *inode);
 void op_add(struct sim_disk *d, struct sim_inode *inode, struct sim_op op);
 void op_durable(struct sim_inode *inode, const struct sim_op *op);

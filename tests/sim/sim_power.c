@@ -141,8 +141,12 @@ static void inode_power_cycle(struct sim_disk *d, struct sim_inode *inode)
             }
         }
         SIM_TRACE(&d->trace, "kept", torn, kept, inode->durable_len);
-        ops_clear(inode);
+        ops_forget(inode);
     }
+    if (!inode->differs) {
+        return;
+    }
+    inode->differs = false;
     inode->now_len = 0;
     content_resize(&inode->now, &inode->now_len, &inode->now_room, inode->durable_len);
     if (inode->durable_len > 0) {
@@ -193,6 +197,7 @@ void sim_disk_power_cycle(struct sim_disk *d)
         if (w->inode != NULL && sim_disk_fault(d, FAULT_TORN_WRITE)) {
             write_torn(d, w->inode, w->pos, w->data, w->len);
         } else if (w->inode != NULL && !sim_disk_fault(d, FAULT_UNSYNCED_LOST)) {
+            now_write(w->inode, w->pos, w->data, w->len);
             durable_write(w->inode, w->pos, w->data, w->len);
         }
         write_drop(d, w);

@@ -9,6 +9,7 @@
 #include <core/assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,7 +40,7 @@ void trial_here(const struct plan *plan, struct verdict *v)
     v->hash = l->w.trace->hash;
     v->event_count = l->w.trace->event_count;
     v->steps = l->w.steps;
-    v->batches = l->m.events_stored + l->producers.appends;
+    v->batches = l->m.events_stored;
     v->crashes = l->crashes;
     v->refused_starts = l->refused_starts;
     v->virtual_ns = l->w.clock.now_ns;
@@ -66,6 +67,9 @@ void trial_begin(struct trial *trial, const struct plan *plan, uint64_t most_ms)
     EL_ASSERT(trial->pid >= 0);
     if (trial->pid == 0) {
         struct verdict verdict;
+        mallopt(M_MMAP_THRESHOLD, 32 << 20); /* files grow and shrink all the time: keep their pages */
+        mallopt(M_TRIM_THRESHOLD, 512 << 20);
+        mallopt(M_TOP_PAD, 16 << 20);
         signal(SIGABRT, SIG_DFL);
         dup2(trial->log, 2);
         trial_here(plan, &verdict);

@@ -239,6 +239,17 @@ bool world_wait(struct world *w, const bool *flag)
     return *flag;
 }
 
+/* Operations are under way, or a shard does not run. */
+static bool is_busy(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        if (w->ios[i]->op_count > 0 || w->stalled_until_ns[i] > w->clock.now_ns) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_stopped(void *arg)
 {
     struct world *w = arg;
@@ -263,7 +274,9 @@ bool world_stop(struct world *w)
         world_violation(w, "stuck: a clean stop did not end");
         return false;
     }
-    for (uint32_t i = 0; i < 100; i++) { /* answers that are on their way to another shard */
+    uint32_t quiet = 0; /* steps without slow reads and stalled shards: answers find their way to other shards */
+    for (uint32_t i = 0; i < WAIT_STEPS_MAX && quiet < 100; i++) {
+        quiet = is_busy(w) ? 0 : quiet + 1;
         if (!world_step(w)) {
             return false;
         }
