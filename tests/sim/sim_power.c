@@ -258,6 +258,7 @@ static struct sim_disk *durable_copy(const struct sim_disk *d, struct el_rng *rn
         const struct sim_inode *from = d->inodes[i];
         struct sim_inode *to = inode_new(copy);
         bytes_copy(&to->durable, &to->durable_len, &to->durable_room, from->durable, from->durable_len);
+        to->differs = true; /* what a read sees is empty so far */
     }
     names_copy(d, &d->durable, copy, &copy->durable);
     return copy;
@@ -270,6 +271,7 @@ struct sim_disk *sim_disk_copy(const struct sim_disk *d, struct el_rng *rng)
         const struct sim_inode *from = d->inodes[i];
         struct sim_inode *to = copy->inodes[i];
         bytes_copy(&to->now, &to->now_len, &to->now_room, from->now, from->now_len);
+        to->differs = from->differs;
         for (uint32_t k = 0; k < from->op_count; k++) {
             to->ops = grow(to->ops, &to->op_room, to->op_count, sizeof(*to->ops));
             to->ops[to->op_count] = from->ops[k];
