@@ -97,6 +97,7 @@ static void machine_power(struct machine *m, struct sim_disk *take_disk)
     if (take_disk != NULL) {
         sim_disk_free(m->w.disk);
         m->w.disk = take_disk;
+        m->w.trace = sim_disk_trace(take_disk);
     }
     sim_disk_fault_set(m->w.disk, FAULT_JOB_PAUSE, 0);
     m->w.clock.now_ns = (1 + m->c.life) * LIFE_NS;
