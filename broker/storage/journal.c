@@ -697,8 +697,9 @@ static bool is_full(const struct journal *j)
         used += j->slots[i].state == JSLOT_USED;
         room += j->slots[i].state == JSLOT_FREE && j->slots[i].len >= EL_MIN(j->cfg.slot_len, active->len);
     }
-    return used > 0 &&
-           ((room == 0 && j->pos + queued_max(j) > active->len) || (room <= 1 && j->pos > active->len / 4 * 3));
+    bool over = j->slot_count > j->slot_max; /* what had been taken needed one more: that one is not for appends */
+    return used > 0 && ((room == 0 && (over || j->pos + queued_max(j) > active->len)) ||
+                        (room <= 1 && j->pos > active->len / 4 * 3));
 }
 
 bool journal_tight(const struct journal *j)

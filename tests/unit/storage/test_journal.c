@@ -427,6 +427,24 @@ TEST(journal, large_groups_do_not_outgrow_the_ring)
     tear_down(&f);
 }
 
+/* What was taken before it was full may need a slot beyond the bound, once. */
+TEST(journal, a_slot_beyond_the_bound_is_not_filled)
+{
+    struct fixture f;
+    set_up(&f);
+    for (int i = 0; f.journal.slot_count <= f.journal.slot_max; i++) {
+        assert_true(i < 100);
+        add(&f, 1, SLOT_LEN / 20 * 7);
+        journal_tick(&f.journal);
+        while (f.op_count > 0) {
+            complete(&f, 0, 0);
+            journal_tick(&f.journal);
+        }
+    }
+    assert_true(journal_tight(&f.journal));
+    tear_down(&f);
+}
+
 /* The first slot is free, but too small for what comes: it does not count. */
 TEST(journal, a_small_free_slot_is_no_room_for_large_groups)
 {
