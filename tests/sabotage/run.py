@@ -126,7 +126,7 @@ def try_patch(tree, patch, args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--seeds", type=int, default=400, help="simulator seeds that a patch may survive at most")
+    parser.add_argument("--seeds", type=int, default=1600, help="simulator seeds that a patch may survive at most")
     parser.add_argument("--out", help="build folder to use and keep; else a temporary one")
     parser.add_argument("--keep", action="store_true", help="keep the copy of the tree")
     parser.add_argument("names", nargs="*", help="patches, without .patch; all")

@@ -158,7 +158,9 @@ static void probes_begin(struct live *live)
     }
     for (uint32_t i = 0; i < live->probe_count; i++) {
         struct probe *p = &live->probes[i];
-        p->quota_len = m->w->cfg.journal_ring_len * 5 / 4 / of_shard[p->shard];
+        uint64_t ring_len = m->w->cfg.journal_ring_len * 3 / 2 +
+                            2 * m->w->cfg.journal_slot_len; /* with what it may grow by */
+        p->quota_len = ring_len / of_shard[p->shard];
     }
 }
 
@@ -202,8 +204,12 @@ bool life_liveness(struct life *l)
     if (w->violation[0] == 0 && w->store != NULL) {
         bool ended = world_stop(w);
         l->stopped = ended && w->stopped_well;
-        if (w->violation[0] == 0 && !l->stopped) {
+        bool slow = w->knobs.ppm[FAULT_STUCK_IO] > 0; /* what is stuck from before may outlast the time of a stop */
+        if (w->violation[0] == 0 && !l->stopped && !slow) {
             world_violation(w, "no faults any more, but a clean stop left no mark");
+        }
+        if (!l->stopped) {
+            model_forget(&l->m);
         }
         if (w->store == NULL) {
             sim_disk_process_exit(w->disk);
