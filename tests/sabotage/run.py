@@ -14,6 +14,7 @@ import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,13 +30,16 @@ SIM_TIME_MAX_S = 120    # of one step; a broken store may run in circles
 
 
 def run(command, cwd, timeout_s):
-    """(exit code, output); a command that does not end counts as failed."""
+    """(exit code, output); a command that does not end counts as failed, and ends with the processes that it began."""
+    process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=timeout_s, check=False)
+        output, _ = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
         return 124, "did not end"
-    return done.returncode, done.stdout.decode(errors="replace")
+    return process.returncode, output.decode(errors="replace")
 
 
 def why(output):
