@@ -8,6 +8,7 @@
  * stopped.
  */
 #include <storage/shard_state.h>
+#include <storage/upkeep.h>
 
 #include <core/assert.h>
 
@@ -91,6 +92,9 @@ static bool append_try(struct store_shard *shard, struct append_op *op)
         return false;
     }
     op->log_start_offset = part->log_start;
+    if (code == 0) {
+        upkeep_appended(shard, op->batch_len);
+    }
     if (code != 0 || !append_waits(part, op)) {
         store_op_finish(&op->base, code);
         return true;

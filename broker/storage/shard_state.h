@@ -62,6 +62,7 @@ struct store_shard {
     _Atomic bool full_flag;
     struct io_op space_op;
     bool space_busy;
+    uint64_t appended_since_look; /* bytes of batches since the free space was looked at */
     uint64_t disk_free_bytes;
     uint64_t disk_total_bytes;
     struct io_timer space_timer;

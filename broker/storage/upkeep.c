@@ -15,6 +15,8 @@
 #include <core/logger.h>
 
 #define SPACE_INTERVAL_NS 1000000000u
+#define SPACE_LOOKS 16u          /* at least so often while as much as the reserve is appended: a fast disk fills ... */
+#define SPACE_LEN_MIN (1u << 20) /* ... within the interval; but not for less than this */
 
 /* --- space -------------------------------------------------------------------------------------------------------- */
 
@@ -50,18 +52,32 @@ static void space_on_done(struct io_op *op)
     metrics_set(shard->metrics, METRIC_JOURNAL_USED_BYTES, (int64_t)journal_used(&shard->journal));
 }
 
-static void space_on_timer(struct io_timer *timer)
+static void space_look(struct store_shard *shard)
 {
-    struct store_shard *shard = timer->arg;
-    io_timer_set(shard->io, timer, shard->io->now_ns + SPACE_INTERVAL_NS);
     if (shard->space_busy) {
         return;
     }
     shard->space_busy = true;
+    shard->appended_since_look = 0;
     shard->jobs++;
     shard->space_op.done = space_on_done;
     shard->space_op.arg = shard;
     io_job(shard->io, &shard->space_op, IO_JOB_COMPUTE, space_run, shard);
+}
+
+static void space_on_timer(struct io_timer *timer)
+{
+    struct store_shard *shard = timer->arg;
+    io_timer_set(shard->io, timer, shard->io->now_ns + SPACE_INTERVAL_NS);
+    space_look(shard);
+}
+
+void upkeep_appended(struct store_shard *shard, uint64_t len)
+{
+    shard->appended_since_look += len;
+    if (shard->appended_since_look >= EL_MAX(shard->disk_reserve_len / SPACE_LOOKS, (uint64_t)SPACE_LEN_MIN)) {
+        space_look(shard);
+    }
 }
 
 /* --- retention ---------------------------------------------------------------------------------------------------- */
