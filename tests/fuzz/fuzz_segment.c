@@ -51,6 +51,10 @@ static void look_at_chunk(const uint8_t *p, const struct el_chunk_header *h)
 static void try_chunk(uint8_t *p, size_t len)
 {
     struct el_chunk_header h;
+    uint64_t guesses[EL_CHUNK_GUESSES];
+    if (len >= EL_CHUNK_HEADER_LEN) { /* made for bytes that do not verify */
+        el_chunk_guess(p, len, guesses);
+    }
     if (len < EL_CHUNK_HEADER_LEN || el_chunk_header_get(p, &h) != 0 || el_chunk_len(h.count, 0) > len) {
         return;
     }
