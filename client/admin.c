@@ -8,8 +8,8 @@
 #include "client_core.h"
 #include "fail.h"
 
-#include <evlog/admin.h>
 #include <core/limits.h>
+#include <evlog/admin.h>
 #include <stdio.h>
 #include <wire/error_code.h>
 #include <wire/msg_create_partitions.h>
@@ -33,7 +33,7 @@ struct change {
     const void *request;
     void *response;
     outcome_fn outcome;
-    const char *what;     /* "create topic orders" */
+    const char *what; /* "create topic orders" */
 };
 
 static int32_t controller(struct evlog_client *client)
@@ -45,8 +45,7 @@ static int32_t controller(struct evlog_client *client)
     return known ? id : EL_NODE_ANY;
 }
 
-static int change_once(const struct change *change, int64_t deadline_ns, int *kafka_code,
-                       struct evlog_failure *failure)
+static int change_once(const struct change *change, int64_t deadline_ns, int *kafka_code, struct evlog_failure *failure)
 {
     struct el_call call;
     struct el_ask ask = {
@@ -130,8 +129,8 @@ static int create_outcome(const void *response_, struct el_slice *message)
     return response->topics[0].error_code;
 }
 
-static int create(struct evlog_client *client, const struct evlog_topic_create_options *options,
-                  struct el_arena *arena, struct evlog_failure *failure)
+static int create(struct evlog_client *client, const struct evlog_topic_create_options *options, struct el_arena *arena,
+                  struct evlog_failure *failure)
 {
     struct el_msg_create_topics_request request;
     struct el_msg_create_topics_response response;
@@ -207,8 +206,9 @@ int evlog_topic_alter(struct evlog_client *client, const char *name, const struc
 {
     int rc = check_name(name, failure);
     if (rc != 0 || change_count == 0 || change_count > SETTING_COUNT_MAX) {
-        return rc != 0 ? rc : el_fail(failure, EVLOG_ERR_ARGUMENT, "nothing to change, or more than %d settings",
-                                            SETTING_COUNT_MAX);
+        return rc != 0 ? rc
+                       : el_fail(failure, EVLOG_ERR_ARGUMENT, "nothing to change, or more than %d settings",
+                                 SETTING_COUNT_MAX);
     }
     struct el_msg_incremental_alter_configs_request request;
     struct el_msg_incremental_alter_configs_response response;

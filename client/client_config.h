@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 struct el_client_config {
-    char *bootstrap;                   /* HOST:PORT[,HOST:PORT...], owned */
-    char *client_id;                   /* owned */
+    char *bootstrap; /* HOST:PORT[,HOST:PORT...], owned */
+    char *client_id; /* owned */
     int64_t request_timeout_ms;
     int64_t connect_timeout_ms;
     int64_t reconnect_backoff_ms;
@@ -19,17 +19,17 @@ struct el_client_config {
     int64_t retry_backoff_ms;
     int64_t retry_backoff_max_ms;
     int64_t metadata_max_age_ms;
-    bool auto_create;                  /* ask the broker to make unknown topics when publishing */
-    int16_t acks;                      /* -1, 0, 1 */
+    bool auto_create; /* ask the broker to make unknown topics when publishing */
+    int16_t acks;     /* -1, 0, 1 */
     bool idempotence;
     int64_t delivery_timeout_ms;
     int64_t linger_ms;
-    size_t batch_len;                  /* bytes of a batch before it is sent */
-    size_t request_len_max;            /* bytes of the largest event, and of the batches in a request */
+    size_t batch_len;       /* bytes of a batch before it is sent */
+    size_t request_len_max; /* bytes of the largest event, and of the batches in a request */
     enum el_codec codec;
-    size_t buffer_len_max;             /* bytes of events not yet acknowledged */
+    size_t buffer_len_max; /* bytes of events not yet acknowledged */
     int64_t block_max_ms;
-    uint32_t in_flight_max;            /* produce requests per connection */
+    uint32_t in_flight_max; /* produce requests per connection */
     int32_t fetch_len_max;
     int32_t partition_fetch_len_max;
     int32_t fetch_len_min;

@@ -54,8 +54,7 @@ static void fail_waiting(struct evlog_client *client, struct el_conn *conn, int 
 {
     struct el_list failed;
     el_list_init(&failed);
-    EL_LIST_EACH_SAFE(node, next, &client->calls)
-    {
+    EL_LIST_EACH_SAFE(node, next, &client->calls) {
         struct el_call *call = EL_CONTAINER(node, struct el_call, link);
         if (targets(conn, call) && (call->node_id != EL_NODE_ANY || ++call->try_count >= client->bootstrap_count)) {
             el_list_remove(node);
@@ -424,8 +423,7 @@ static struct el_conn *conn_new(struct evlog_client *client, int32_t node_id, en
 static struct el_conn *conn_for(struct evlog_client *client, const struct el_call *call)
 {
     struct el_conn *found = NULL;
-    EL_LIST_EACH(node, &client->conns)
-    {
+    EL_LIST_EACH(node, &client->conns) {
         struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
         if (targets(conn, call) && (found == NULL || conn->state == EL_CONN_READY)) {
             found = conn;
@@ -465,12 +463,10 @@ static void dispatch_call(struct evlog_client *client, struct el_call *call, int
 /* Open the connections that calls wait for. */
 static void open_wanted(struct evlog_client *client, int64_t now_ns)
 {
-    EL_LIST_EACH_SAFE(node, next, &client->conns)
-    {
+    EL_LIST_EACH_SAFE(node, next, &client->conns) {
         struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
         bool wanted = false;
-        EL_LIST_EACH(waiting, &client->calls)
-        {
+        EL_LIST_EACH(waiting, &client->calls) {
             wanted = wanted || targets(conn, EL_CONTAINER(waiting, struct el_call, link));
         }
         if (wanted && conn->state == EL_CONN_CLOSED && conn->retry_at_ns <= now_ns) {
@@ -481,8 +477,7 @@ static void open_wanted(struct evlog_client *client, int64_t now_ns)
 
 static bool has_late_call(const struct el_list *list, int64_t now_ns)
 {
-    EL_LIST_EACH(node, list)
-    {
+    EL_LIST_EACH(node, list) {
         if (EL_CONTAINER(node, struct el_call, link)->deadline_ns <= now_ns) {
             return true;
         }
@@ -492,8 +487,7 @@ static bool has_late_call(const struct el_list *list, int64_t now_ns)
 
 static void close_late(struct evlog_client *client, int64_t now_ns)
 {
-    EL_LIST_EACH_SAFE(node, next, &client->conns)
-    {
+    EL_LIST_EACH_SAFE(node, next, &client->conns) {
         struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
         if (conn->state == EL_CONN_CONNECTING && conn->connect_deadline_ns <= now_ns) {
             el_conn_fail(client, conn, EVLOG_ERR_UNREACHABLE, "no connection within the time allowed");
@@ -506,8 +500,7 @@ static void close_late(struct evlog_client *client, int64_t now_ns)
 void el_conns_dispatch(struct evlog_client *client, int64_t now_ns)
 {
     close_late(client, now_ns);
-    EL_LIST_EACH_SAFE(node, next, &client->calls)
-    {
+    EL_LIST_EACH_SAFE(node, next, &client->calls) {
         dispatch_call(client, EL_CONTAINER(node, struct el_call, link), now_ns);
     }
     open_wanted(client, now_ns);
@@ -515,8 +508,7 @@ void el_conns_dispatch(struct evlog_client *client, int64_t now_ns)
 
 static int64_t earliest(const struct el_list *list, int64_t until_ns)
 {
-    EL_LIST_EACH(node, list)
-    {
+    EL_LIST_EACH(node, list) {
         until_ns = EL_MIN(until_ns, EL_CONTAINER(node, struct el_call, link)->deadline_ns);
     }
     return until_ns;
@@ -527,8 +519,7 @@ uint32_t el_conns_poll_set(struct evlog_client *client, struct pollfd *fds, uint
     uint32_t count = 0;
     int64_t until = earliest(&client->calls, *until_ns);
     bool waiting = !el_list_empty(&client->calls);
-    EL_LIST_EACH(node, &client->conns)
-    {
+    EL_LIST_EACH(node, &client->conns) {
         struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
         conn->poll_index = UINT32_MAX;
         if (conn->state == EL_CONN_CLOSED) {
@@ -551,8 +542,7 @@ uint32_t el_conns_poll_set(struct evlog_client *client, struct pollfd *fds, uint
 
 void el_conns_poll_done(struct evlog_client *client, const struct pollfd *fds, uint32_t count)
 {
-    EL_LIST_EACH_SAFE(node, next, &client->conns)
-    {
+    EL_LIST_EACH_SAFE(node, next, &client->conns) {
         struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
         short events = conn->poll_index < count ? fds[conn->poll_index].revents : 0;
         conn->poll_index = UINT32_MAX;
@@ -575,8 +565,7 @@ void el_conns_poll_done(struct evlog_client *client, const struct pollfd *fds, u
 uint32_t el_conns_count(const struct evlog_client *client)
 {
     uint32_t count = 0;
-    EL_LIST_EACH(node, &client->conns)
-    {
+    EL_LIST_EACH(node, &client->conns) {
         count++;
     }
     return count;
@@ -585,18 +574,15 @@ uint32_t el_conns_count(const struct evlog_client *client)
 uint32_t el_conns_in_flight(const struct evlog_client *client, int32_t node_id)
 {
     uint32_t count = 0;
-    EL_LIST_EACH(waiting, &client->calls)
-    {
+    EL_LIST_EACH(waiting, &client->calls) {
         const struct el_call *call = EL_CONTAINER(waiting, struct el_call, link);
         count += call->node_id == node_id && call->lane == EL_LANE_MAIN;
     }
-    EL_LIST_EACH(node, &client->conns)
-    {
+    EL_LIST_EACH(node, &client->conns) {
         const struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
         if (conn->node_id == node_id && conn->lane == EL_LANE_MAIN) {
             count += conn->flying_count;
-            EL_LIST_EACH(sending, &conn->sending)
-            {
+            EL_LIST_EACH(sending, &conn->sending) {
                 count++;
             }
         }
@@ -606,8 +592,7 @@ uint32_t el_conns_in_flight(const struct evlog_client *client, int32_t node_id)
 
 void el_conns_each_list(struct evlog_client *client, el_call_list_fn fn, const void *arg)
 {
-    EL_LIST_EACH(node, &client->conns)
-    {
+    EL_LIST_EACH(node, &client->conns) {
         struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
         fn(&conn->sending, arg);
         fn(&conn->flying, arg);
@@ -616,8 +601,7 @@ void el_conns_each_list(struct evlog_client *client, el_call_list_fn fn, const v
 
 void el_conns_close(struct evlog_client *client)
 {
-    EL_LIST_EACH_SAFE(node, next, &client->conns)
-    {
+    EL_LIST_EACH_SAFE(node, next, &client->conns) {
         struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
         el_conn_fail(client, conn, EVLOG_ERR_CLOSED, "the client is closed");
         el_list_remove(node);

@@ -22,30 +22,30 @@ enum el_conn_state {
 struct addrinfo;
 
 struct el_conn {
-    struct el_list link;           /* client->conns */
+    struct el_list link; /* client->conns */
     enum el_conn_state state;
-    int32_t node_id;               /* EL_NODE_ANY: to an address of bootstrap.servers */
+    int32_t node_id; /* EL_NODE_ANY: to an address of bootstrap.servers */
     enum el_lane lane;
-    int fd;                        /* -1 when closed */
-    uint32_t poll_index;           /* in the poll set of this turn, UINT32_MAX none */
+    int fd;                         /* -1 when closed */
+    uint32_t poll_index;            /* in the poll set of this turn, UINT32_MAX none */
     char peer[EL_HOST_LEN_MAX + 8]; /* host:port, for texts */
-    struct addrinfo *addresses;    /* what the name resolved to; freed when connected */
-    struct addrinfo *address;      /* the one being tried */
+    struct addrinfo *addresses;     /* what the name resolved to; freed when connected */
+    struct addrinfo *address;       /* the one being tried */
     int64_t connect_deadline_ns;
-    int64_t retry_at_ns;           /* closed: not before */
-    uint32_t failure_count;        /* attempts in a row that failed */
-    struct el_list sending;        /* calls not fully written; the first may be partly */
-    struct el_list flying;         /* calls that wait for their answer, in order */
+    int64_t retry_at_ns;    /* closed: not before */
+    uint32_t failure_count; /* attempts in a row that failed */
+    struct el_list sending; /* calls not fully written; the first may be partly */
+    struct el_list flying;  /* calls that wait for their answer, in order */
     uint32_t flying_count;
-    uint8_t prefix[4];             /* length of the frame being read */
+    uint8_t prefix[4]; /* length of the frame being read */
     size_t prefix_have;
-    uint8_t *frame;                /* [frame_room], grows as bytes come */
+    uint8_t *frame; /* [frame_room], grows as bytes come */
     size_t frame_room;
-    size_t frame_len;              /* announced */
+    size_t frame_len; /* announced */
     size_t frame_have;
     struct el_msg_api_versions_key *versions; /* [version_count], owned */
     uint32_t version_count;
-    struct el_call negotiation;    /* ApiVersions */
+    struct el_call negotiation; /* ApiVersions */
     struct el_msg_api_versions_request negotiation_request;
 };
 

@@ -25,7 +25,7 @@
 #define EL_NEVER_NS INT64_MAX
 #define EL_NS_PER_MS 1000000ll
 #define EL_CLIENT_CHUNK_LEN (256u << 10)
-#define EL_CLIENT_POLL_MAX 1024 /* connections of one client */
+#define EL_CLIENT_POLL_MAX 1024          /* connections of one client */
 #define EL_ANSWER_ARENA_MAX (256u << 20) /* decoded arrays of one answer, bytes */
 
 /* Fetches wait at the broker and would hold up the answers behind them: they have connections of their own. */
@@ -35,28 +35,28 @@ struct el_call;
 typedef void (*el_call_fn)(struct evlog_client *client, struct el_call *call);
 
 struct el_call {
-    struct el_list link;             /* client->calls, conn->sending or conn->flying */
+    struct el_list link; /* client->calls, conn->sending or conn->flying */
     const struct el_api *api;
-    const void *request;             /* struct of the api, borrowed until the call has ended */
-    int16_t version_max;             /* highest version wanted */
-    int16_t version;                 /* chosen when it is sent */
-    int32_t node_id;                 /* whom to ask, EL_NODE_ANY for whoever is there */
+    const void *request; /* struct of the api, borrowed until the call has ended */
+    int16_t version_max; /* highest version wanted */
+    int16_t version;     /* chosen when it is sent */
+    int32_t node_id;     /* whom to ask, EL_NODE_ANY for whoever is there */
     enum el_lane lane;
-    int64_t deadline_ns;             /* monotonic */
-    el_call_fn on_done;              /* on the internal thread with the lock held; NULL: the waiter looks at done */
-    void *arg;                       /* of on_done */
-    uint32_t try_count;              /* addresses that could not be connected to */
-    bool no_answer;                  /* ends when it is written (acks 0) */
-    bool sent;                       /* bytes may have reached the broker */
+    int64_t deadline_ns; /* monotonic */
+    el_call_fn on_done;  /* on the internal thread with the lock held; NULL: the waiter looks at done */
+    void *arg;           /* of on_done */
+    uint32_t try_count;  /* addresses that could not be connected to */
+    bool no_answer;      /* ends when it is written (acks 0) */
+    bool sent;           /* bytes may have reached the broker */
     bool done;
     int32_t correlation_id;
-    struct el_arena arena;           /* request frame, then the decoded answer */
-    struct el_slice out;             /* request frame */
-    size_t out_pos;                  /* bytes of it written */
-    uint8_t *frame;                  /* answer without its length, owned; NULL when it failed */
+    struct el_arena arena; /* request frame, then the decoded answer */
+    struct el_slice out;   /* request frame */
+    size_t out_pos;        /* bytes of it written */
+    uint8_t *frame;        /* answer without its length, owned; NULL when it failed */
     size_t frame_len;
-    size_t body_pos;                 /* where the body begins in frame */
-    struct evlog_failure failure;    /* code 0 on success */
+    size_t body_pos;              /* where the body begins in frame */
+    struct evlog_failure failure; /* code 0 on success */
 };
 
 struct el_conn; /* client_conn.c */
@@ -74,47 +74,47 @@ struct el_topic_partition {
 };
 
 struct el_topic {
-    char *name;                             /* key in the map, owned */
-    struct el_uuid id;                      /* zero: not known */
+    char *name;        /* key in the map, owned */
+    struct el_uuid id; /* zero: not known */
     bool internal;
     int32_t partition_count;
-    struct el_topic_partition *partitions;  /* [partition_count], owned */
+    struct el_topic_partition *partitions; /* [partition_count], owned */
 };
 
 /* What the brokers said of themselves; see cluster.c. */
 struct el_cluster {
-    struct el_node *nodes;     /* [node_count], owned */
+    struct el_node *nodes; /* [node_count], owned */
     uint32_t node_count;
-    int32_t controller_id;     /* -1 unknown */
+    int32_t controller_id; /* -1 unknown */
     char cluster_id[64];
-    struct el_map topics;      /* name -> struct el_topic */
-    bool refresh_wanted;       /* somebody saw that a leader has moved */
-    uint32_t refresh_tries;    /* in a row without success */
-    int64_t refresh_at_ns;     /* not before; EL_NEVER_NS while one is on its way */
-    struct el_call *refresh;   /* the one on its way, NULL */
+    struct el_map topics;    /* name -> struct el_topic */
+    bool refresh_wanted;     /* somebody saw that a leader has moved */
+    uint32_t refresh_tries;  /* in a row without success */
+    int64_t refresh_at_ns;   /* not before; EL_NEVER_NS while one is on its way */
+    struct el_call *refresh; /* the one on its way, NULL */
 };
 
 struct evlog_client {
     uint32_t magic;
-    struct el_client_config cfg;  /* never changes */
+    struct el_client_config cfg; /* never changes */
     pthread_mutex_t lock;
-    pthread_cond_t changed;       /* a call ended, the cluster changed, memory became free, events were delivered */
+    pthread_cond_t changed; /* a call ended, the cluster changed, memory became free, events were delivered */
     pthread_t thread;
-    int wake_fd;                  /* eventfd: the thread shall look at its lists */
-    bool wake_sent;               /* and has been told so */
+    int wake_fd;    /* eventfd: the thread shall look at its lists */
+    bool wake_sent; /* and has been told so */
     bool stopping;
-    bool is_evlog;                /* a broker listed evlog's own requests */
+    bool is_evlog; /* a broker listed evlog's own requests */
     struct el_rng rng;
-    struct el_list calls;         /* not yet on a connection */
-    struct el_list conns;         /* struct el_conn */
-    struct el_list producers;     /* struct evlog_producer */
-    uint32_t bootstrap_next;      /* address to try next */
+    struct el_list calls;     /* not yet on a connection */
+    struct el_list conns;     /* struct el_conn */
+    struct el_list producers; /* struct evlog_producer */
+    uint32_t bootstrap_next;  /* address to try next */
     uint32_t bootstrap_count;
     int32_t correlation_next;
     struct el_cluster cluster;
     struct evlog_failure connect_failure; /* why the last attempt to connect failed */
-    uint8_t *chunk;               /* [EL_CLIENT_CHUNK_LEN], what one read brings */
-    struct pollfd *poll_set;      /* [EL_CLIENT_POLL_MAX + 1] */
+    uint8_t *chunk;                       /* [EL_CLIENT_CHUNK_LEN], what one read brings */
+    struct pollfd *poll_set;              /* [EL_CLIENT_POLL_MAX + 1] */
 };
 
 /* --- client.c --- */
@@ -154,10 +154,10 @@ void el_call_free(struct el_call *call);
 struct el_ask {
     enum el_api_key api;
     const void *request;
-    int16_t version_max;   /* 0x7fff: any */
+    int16_t version_max; /* 0x7fff: any */
     int32_t node_id;
     int64_t deadline_ns;
-    bool once;             /* do not try again: it changes something, or speed matters more than patience */
+    bool once; /* do not try again: it changes something, or speed matters more than patience */
 };
 /* Ask and wait, trying again (with backoff) after lost connections until the deadline. Lock not held.
  *
@@ -204,7 +204,7 @@ int32_t el_cluster_leader(struct evlog_client *client, const char *name, int32_t
 struct el_topic_ask {
     const char *name;
     bool create;
-    bool fresh;  /* ask even when it is known */
+    bool fresh; /* ask even when it is known */
     int64_t deadline_ns;
 };
 int el_cluster_topic(struct evlog_client *client, const struct el_topic_ask *ask, int32_t *partition_count,

@@ -79,9 +79,12 @@ static int note(struct scan *scan, struct el_slice name, enum el_json_type type,
         const char *name;
         struct el_slice *slot;
     } known[] = {
-        {"specversion", &scan->specversion}, {"id", &scan->id},
-        {"source", &scan->source},           {"type", &scan->type},
-        {"subject", &scan->subject},         {"time", &scan->time},
+        {"specversion", &scan->specversion},
+        {"id", &scan->id},
+        {"source", &scan->source},
+        {"type", &scan->type},
+        {"subject", &scan->subject},
+        {"time", &scan->time},
         {"datacontenttype", &scan->content_type},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
@@ -168,8 +171,7 @@ static int add_members(struct scan *scan)
 static int check_required(struct scan *scan)
 {
     if (!is(scan->specversion, "1.0")) {
-        return bad(scan, scan->specversion.data == NULL ? "\"specversion\" is missing"
-                                                        : "\"specversion\" is not 1.0");
+        return bad(scan, scan->specversion.data == NULL ? "\"specversion\" is missing" : "\"specversion\" is not 1.0");
     }
     if (scan->id.data == NULL) {
         return bad(scan, "\"id\" is missing");
@@ -301,8 +303,7 @@ static int parse(struct scan *scan, const void *text, size_t len)
     return rc;
 }
 
-int evlog_cloudevent_parse(const void *text, size_t len, struct evlog_cloudevent **event,
-                           struct evlog_failure *failure)
+int evlog_cloudevent_parse(const void *text, size_t len, struct evlog_cloudevent **event, struct evlog_failure *failure)
 {
     struct evlog_cloudevent *fresh = el_calloc(1, sizeof *fresh);
     if (fresh == NULL) {

@@ -184,8 +184,7 @@ static int take(struct evlog_client *client, const struct el_msg_metadata_respon
 
 /* --- blocking --------------------------------------------------------------------------------------------------- */
 
-static int topic_error(const struct el_msg_metadata_response *response, const char *name,
-                       struct evlog_failure *failure)
+static int topic_error(const struct el_msg_metadata_response *response, const char *name, struct evlog_failure *failure)
 {
     for (uint32_t i = 0; i < response->topic_count; i++) {
         const struct el_msg_metadata_topic *topic = &response->topics[i];
@@ -289,8 +288,9 @@ int el_cluster_topic(struct evlog_client *client, const struct el_topic_ask *ask
         }
         el_client_unlock(client);
         if (late) {
-            return rc != 0 ? rc : el_fail(failure, EVLOG_ERR_TIMED_OUT, "topic %s has partitions without a leader",
-                                          ask->name);
+            return rc != 0
+                       ? rc
+                       : el_fail(failure, EVLOG_ERR_TIMED_OUT, "topic %s has partitions without a leader", ask->name);
         }
     }
 }

@@ -63,12 +63,12 @@ int32_t evlog_consumer_partition_count(const struct evlog_consumer *consumer)
     return consumer->partition_count;
 }
 
-int evlog_consumer_assign(struct evlog_consumer *consumer, int32_t partition, int64_t start_offset,
-                          int64_t end_offset, struct evlog_failure *failure)
+int evlog_consumer_assign(struct evlog_consumer *consumer, int32_t partition, int64_t start_offset, int64_t end_offset,
+                          struct evlog_failure *failure)
 {
     if (consumer->started || start_offset < EVLOG_OFFSET_EARLIEST || end_offset < -1) {
-        return el_fail(failure, EVLOG_ERR_ARGUMENT, "%s", consumer->started ? "reading has begun already"
-                                                                            : "an offset is out of range");
+        return el_fail(failure, EVLOG_ERR_ARGUMENT, "%s",
+                       consumer->started ? "reading has begun already" : "an offset is out of range");
     }
     if (partition < 0 || partition >= consumer->partition_count) {
         return el_fail(failure, EVLOG_ERR_UNKNOWN_TOPIC, "topic %s has partitions 0 to %d, not %d", consumer->topic,
@@ -163,8 +163,8 @@ static int open_batch(struct evlog_consumer *consumer, struct el_feed *feed, str
         rc = el_batch_open(&consumer->iter, data, batch->len, consumer->scratch, consumer->scratch_len);
     }
     if (rc != 0) {
-        return el_fail(failure, rc, "%s[%d]: batch at offset %lld cannot be read: %s", consumer->topic,
-                       feed->partition, (long long)el_batch_base_offset(data), evlog_error_text(rc));
+        return el_fail(failure, rc, "%s[%d]: batch at offset %lld cannot be read: %s", consumer->topic, feed->partition,
+                       (long long)el_batch_base_offset(data), evlog_error_text(rc));
     }
     consumer->open = feed;
     consumer->batch = batch;

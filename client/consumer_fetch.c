@@ -57,8 +57,7 @@ static bool at_tail(const struct el_feed *feed)
 
 static bool leader_busy(const struct evlog_consumer *consumer, int32_t leader)
 {
-    EL_LIST_EACH(node, &consumer->fetches)
-    {
+    EL_LIST_EACH(node, &consumer->fetches) {
         if (EL_CONTAINER(node, struct el_fetch, link)->call.node_id == leader) {
             return true;
         }
@@ -102,8 +101,7 @@ static int build_plain(struct evlog_consumer *consumer, struct el_fetch *fetch, 
     struct el_msg_fetch_request *request = &fetch->request.plain;
     el_schema_init(&el_schema_fetch_request, request);
     struct el_msg_fetch_topic *topic = el_schema_new(&el_schema_fetch_topic, &fetch->arena, 1);
-    struct el_msg_fetch_partition *p = el_schema_new(&el_schema_fetch_partition, &fetch->arena,
-                                                     fetch->partition_count);
+    struct el_msg_fetch_partition *p = el_schema_new(&el_schema_fetch_partition, &fetch->arena, fetch->partition_count);
     if (topic == NULL || p == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
@@ -380,8 +378,7 @@ static int trouble(struct evlog_consumer *consumer, const struct evlog_failure *
         return el_fail_copy(failure, why);
     }
     el_client_lock(client);
-    consumer->retry_at_ns = now_ns + el_client_backoff_ns(client, consumer->trouble_count,
-                                                          client->cfg.retry_backoff_ms,
+    consumer->retry_at_ns = now_ns + el_client_backoff_ns(client, consumer->trouble_count, client->cfg.retry_backoff_ms,
                                                           client->cfg.retry_backoff_max_ms);
     el_cluster_suspect(client);
     el_client_unlock(client);
@@ -510,8 +507,7 @@ int el_consumer_no_leader(struct evlog_consumer *consumer, struct evlog_failure 
 
 bool el_consumer_has_answer(const struct evlog_consumer *consumer)
 {
-    EL_LIST_EACH(node, &consumer->fetches)
-    {
+    EL_LIST_EACH(node, &consumer->fetches) {
         if (EL_CONTAINER(node, struct el_fetch, link)->finished) {
             return true;
         }
@@ -524,8 +520,7 @@ int el_consumer_take(struct evlog_consumer *consumer, struct evlog_failure *fail
     struct el_list finished;
     el_list_init(&finished);
     el_client_lock(consumer->client);
-    EL_LIST_EACH_SAFE(node, next, &consumer->fetches)
-    {
+    EL_LIST_EACH_SAFE(node, next, &consumer->fetches) {
         if (EL_CONTAINER(node, struct el_fetch, link)->finished) {
             el_list_remove(node);
             el_list_push_back(&finished, node);
@@ -545,8 +540,7 @@ int el_consumer_take(struct evlog_consumer *consumer, struct evlog_failure *fail
 void el_consumer_detach(struct evlog_consumer *consumer)
 {
     el_client_lock(consumer->client);
-    EL_LIST_EACH_SAFE(node, next, &consumer->fetches)
-    {
+    EL_LIST_EACH_SAFE(node, next, &consumer->fetches) {
         struct el_fetch *fetch = EL_CONTAINER(node, struct el_fetch, link);
         el_list_remove(node);
         fetch->consumer = NULL;

@@ -15,7 +15,7 @@
 
 /* One fetched batch inside a chunk. */
 struct el_chunk_batch {
-    size_t pos;             /* in chunk->data */
+    size_t pos; /* in chunk->data */
     size_t len;
     int64_t append_time_ns; /* -1 unknown */
     int64_t last_offset;
@@ -25,28 +25,28 @@ struct el_chunk_batch {
 /* What one answer gave for one partition: batches, checked, in one block. */
 struct el_chunk {
     struct el_chunk *next;
-    uint8_t *data;                    /* behind batches, in the same block */
+    uint8_t *data; /* behind batches, in the same block */
     uint32_t batch_count;
-    uint32_t batch_index;             /* next to be read */
-    struct el_chunk_batch batches[];  /* [batch_count] */
+    uint32_t batch_index;            /* next to be read */
+    struct el_chunk_batch batches[]; /* [batch_count] */
 };
 
 /* One partition being read. */
 struct el_feed {
-    struct el_chunk *head;       /* oldest chunk, NULL none */
+    struct el_chunk *head; /* oldest chunk, NULL none */
     struct el_chunk *tail;
     uint32_t chunk_count;
     int32_t partition;
-    int64_t position;            /* offset of the next event given to the caller */
-    int64_t fetch_offset;        /* next offset to ask for */
-    int64_t end_offset;          /* first offset not wanted, INT64_MAX for none */
-    int64_t high_watermark;      /* of the last answer; INT64_MAX before the first */
+    int64_t position;       /* offset of the next event given to the caller */
+    int64_t fetch_offset;   /* next offset to ask for */
+    int64_t end_offset;     /* first offset not wanted, INT64_MAX for none */
+    int64_t high_watermark; /* of the last answer; INT64_MAX before the first */
     bool assigned;
     bool fetching;
 };
 
 struct el_fetch {
-    struct el_list link;             /* consumer->fetches */
+    struct el_list link; /* consumer->fetches */
     struct el_call call;
     struct evlog_consumer *consumer; /* NULL: closed meanwhile */
     bool finished;                   /* under the client's lock */
@@ -55,34 +55,34 @@ struct el_fetch {
         struct el_msg_fetch_request plain;
         struct el_msg_ext_log_fetch_request log;
     } request;
-    struct el_arena arena;           /* of the request's arrays */
-    int32_t *partitions;             /* [partition_count], in the arena */
+    struct el_arena arena; /* of the request's arrays */
+    int32_t *partitions;   /* [partition_count], in the arena */
     uint32_t partition_count;
-    char topic[];                    /* NUL-terminated */
+    char topic[]; /* NUL-terminated */
 };
 
 struct evlog_consumer {
     struct evlog_client *client;
-    char *topic;                     /* owned */
+    char *topic; /* owned */
     bool ordered;
-    bool has_append_times;           /* the broker is evlog */
+    bool has_append_times; /* the broker is evlog */
     bool started;
-    struct el_feed *feeds;           /* [partition_count], by partition */
+    struct el_feed *feeds; /* [partition_count], by partition */
     int32_t partition_count;
-    int32_t turn;                    /* partition to look at first when unordered */
-    struct el_list fetches;          /* struct el_fetch on their way or finished */
-    int64_t trouble_ns;              /* since when nothing works, 0: all is well */
+    int32_t turn;           /* partition to look at first when unordered */
+    struct el_list fetches; /* struct el_fetch on their way or finished */
+    int64_t trouble_ns;     /* since when nothing works, 0: all is well */
     int64_t retry_at_ns;
     uint32_t trouble_count;
-    struct evlog_failure trouble;    /* what does not work */
+    struct evlog_failure trouble; /* what does not work */
     /* the batch being read */
-    struct el_feed *open;            /* NULL: none */
+    struct el_feed *open; /* NULL: none */
     const struct el_chunk_batch *batch;
     struct el_batch_iter iter;
-    uint8_t *scratch;                /* [scratch_len] decompressed records */
+    uint8_t *scratch; /* [scratch_len] decompressed records */
     size_t scratch_len;
     struct evlog_event event;
-    struct evlog_header *headers;    /* [header_room] of event */
+    struct evlog_header *headers; /* [header_room] of event */
     size_t header_room;
 };
 

@@ -159,8 +159,9 @@ int el_fail_kafka(struct evlog_failure *failure, int kafka_code, struct el_slice
     full.retriable = el_kafka_error_retriable(kafka_code);
     bool own_words = message.data != NULL && message.len > 0;
     const char *plain = code == EVLOG_ERR_KAFKA ? "the broker refused" : evlog_error_text(code);
-    (void)snprintf(full.text, sizeof full.text, "%s: %.*s (%s)", what, own_words ? (int)EL_MIN(message.len, 300) :
-                   (int)strlen(plain), own_words ? (const char *)message.data : plain, el_kafka_error_name(kafka_code));
+    (void)snprintf(full.text, sizeof full.text, "%s: %.*s (%s)", what,
+                   own_words ? (int)EL_MIN(message.len, 300) : (int)strlen(plain),
+                   own_words ? (const char *)message.data : plain, el_kafka_error_name(kafka_code));
     give(failure, &full);
     return code;
 }

@@ -52,8 +52,7 @@ static int32_t build(const struct question *q, struct el_msg_list_offsets_reques
 }
 
 /* Take the answers in; a retriable refusal stays unanswered. */
-static int take(struct question *q, const struct el_msg_list_offsets_response *response,
-                struct evlog_failure *failure)
+static int take(struct question *q, const struct el_msg_list_offsets_response *response, struct evlog_failure *failure)
 {
     if (response->topic_count != 1 || !el_slice_eq(response->topics[0].name, el_slice_str(q->topic))) {
         return el_fail(failure, EVLOG_ERR_MALFORMED, "the broker answered for other topics than %s", q->topic);
@@ -186,8 +185,8 @@ static int topic_size(struct evlog_client *client, const char *topic, int32_t *c
     return el_cluster_topic(client, &ask, count, failure);
 }
 
-int evlog_offset_at(struct evlog_client *client, const char *topic, int32_t partition, int64_t time_ms,
-                    int64_t *offset, struct evlog_failure *failure)
+int evlog_offset_at(struct evlog_client *client, const char *topic, int32_t partition, int64_t time_ms, int64_t *offset,
+                    struct evlog_failure *failure)
 {
     int32_t count;
     int rc = topic_size(client, topic, &count, failure);
@@ -247,8 +246,8 @@ static int take_cut(const struct el_msg_ext_cut_response *response, const char *
         return el_fail(failure, EVLOG_ERR_UNKNOWN_TOPIC, "topic %s is not there", name);
     }
     if (topic->partition_count != (uint32_t)cut->partition_count) {
-        return el_fail(failure, EVLOG_ERR_ARGUMENT, "topic %s has %u partitions, not %d", name,
-                       topic->partition_count, cut->partition_count);
+        return el_fail(failure, EVLOG_ERR_ARGUMENT, "topic %s has %u partitions, not %d", name, topic->partition_count,
+                       cut->partition_count);
     }
     for (int32_t i = 0; i < cut->partition_count; i++) {
         cut->end_offsets[i] = -1;
@@ -295,7 +294,7 @@ int el_cut_ask(struct evlog_client *client, const char *topic, struct el_cut *cu
     if (rc == EVLOG_ERR_UNSUPPORTED) {
         (void)el_fail(failure, rc, "this broker has no append times to cut by");
         return el_fail_hint(failure, "use event times (--event-time), or a topic with "
-                            "message.timestamp.type=LogAppendTime");
+                                     "message.timestamp.type=LogAppendTime");
     }
     if (rc != 0) {
         return rc;

@@ -90,9 +90,9 @@ static int wait_for_room(struct evlog_producer *producer, int64_t deadline_ns, s
     return rc;
 }
 
-static int append_locked(struct evlog_producer *producer, const struct evlog_message *message,
-                         int32_t partition_count, const struct el_record_body *body,
-                         const struct el_delivery *delivery, struct evlog_failure *failure)
+static int append_locked(struct evlog_producer *producer, const struct evlog_message *message, int32_t partition_count,
+                         const struct el_record_body *body, const struct el_delivery *delivery,
+                         struct evlog_failure *failure)
 {
     if (producer->closing || producer->client->stopping) {
         return el_fail(failure, EVLOG_ERR_CLOSED, "the producer is closed");
@@ -108,8 +108,7 @@ static int append_locked(struct evlog_producer *producer, const struct evlog_mes
     }
     int rc = el_producer_append(producer, topic, partition, body, delivery);
     if (rc != 0) {
-        return el_fail(failure, rc, "an event for topic %s cannot be taken: %s", message->topic,
-                       evlog_error_text(rc));
+        return el_fail(failure, rc, "an event for topic %s cannot be taken: %s", message->topic, evlog_error_text(rc));
     }
     return 0;
 }
@@ -208,8 +207,7 @@ int evlog_publish(struct evlog_producer *producer, const struct evlog_message *m
 /* Close the open batches, and say whether a batch older than the limit is still on its way. Lock held. */
 static bool has_older(struct evlog_producer *producer, uint64_t ordinal_limit)
 {
-    EL_LIST_EACH(node, &producer->active)
-    {
+    EL_LIST_EACH(node, &producer->active) {
         struct el_producer_partition *partition = EL_CONTAINER(node, struct el_producer_partition, active);
         struct el_producer_batch *oldest = EL_CONTAINER(partition->queue.next, struct el_producer_batch, link);
         if (oldest->ordinal < ordinal_limit) {
@@ -221,8 +219,7 @@ static bool has_older(struct evlog_producer *producer, uint64_t ordinal_limit)
 
 static void close_open_batches(struct evlog_producer *producer)
 {
-    EL_LIST_EACH(node, &producer->active)
-    {
+    EL_LIST_EACH(node, &producer->active) {
         struct el_producer_partition *partition = EL_CONTAINER(node, struct el_producer_partition, active);
         EL_CONTAINER(partition->queue.prev, struct el_producer_batch, link)->closed = true;
     }

@@ -9,8 +9,8 @@
  *
  * Fails for want of memory before anything is added. Source of the partitioner: Kafka's Java client.
  */
-#include "producer_state.h"
 #include "fail.h"
+#include "producer_state.h"
 
 #include <core/alloc.h>
 #include <core/hash.h>

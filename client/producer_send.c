@@ -23,8 +23,8 @@
 #include <wire/error_code.h>
 #include <wire/msg_produce.h>
 
-#define PRODUCE_VERSION_MAX 11 /* 12 begins transactions on its own, 13 wants topic ids */
-#define REQUEST_BATCH_MAX 512  /* partitions in one request */
+#define PRODUCE_VERSION_MAX 11          /* 12 begins transactions on its own, 13 wants topic ids */
+#define REQUEST_BATCH_MAX 512           /* partitions in one request */
 #define FORGET_NS (3600ll * 1000000000) /* brokers keep a silent producer's sequence for a day, or as they are set */
 
 /* A produce request on its way. */
@@ -32,11 +32,11 @@ struct produce {
     struct el_call call;
     struct evlog_producer *producer; /* NULL: closed meanwhile */
     struct el_msg_produce_request request;
-    struct el_arena arena;           /* of the request's arrays and names */
+    struct el_arena arena; /* of the request's arrays and names */
     struct el_producer_batch *batches[REQUEST_BATCH_MAX];
     uint32_t batch_count;
-    size_t len;                      /* of the batches */
-    struct el_list link;             /* requests being filled in this turn */
+    size_t len;          /* of the batches */
+    struct el_list link; /* requests being filled in this turn */
 };
 
 static void look_again(int64_t *until_ns, int64_t when_ns)
@@ -261,8 +261,7 @@ static void reset_partition(struct evlog_producer *producer, struct el_producer_
     }
     partition->producer_id = -1;
     partition->reset = false;
-    EL_LIST_EACH_SAFE(node, next, &partition->queue)
-    {
+    EL_LIST_EACH_SAFE(node, next, &partition->queue) {
         struct el_producer_batch *batch = EL_CONTAINER(node, struct el_producer_batch, link);
         if (batch->producer_id >= 0 && batch->in_doubt) {
             el_producer_batch_refuse(producer, batch, EVLOG_ERR_IN_DOUBT, NULL);
@@ -296,8 +295,7 @@ static bool has_id(struct evlog_producer *producer, struct el_producer_partition
 static void expire(struct evlog_producer *producer, struct el_producer_partition *partition, int64_t now_ns,
                    int64_t *until_ns)
 {
-    EL_LIST_EACH_SAFE(node, next, &partition->queue)
-    {
+    EL_LIST_EACH_SAFE(node, next, &partition->queue) {
         struct el_producer_batch *batch = EL_CONTAINER(node, struct el_producer_batch, link);
         if (batch->in_flight) {
             continue;
@@ -331,8 +329,7 @@ static bool is_due(const struct evlog_producer *producer, const struct el_produc
 static bool broker_knows_us(const struct evlog_producer *producer, const struct el_producer_partition *partition,
                             int64_t now_ns)
 {
-    return !producer->client->cfg.idempotence ||
-           (partition->acked_ns != 0 && now_ns - partition->acked_ns < FORGET_NS);
+    return !producer->client->cfg.idempotence || (partition->acked_ns != 0 && now_ns - partition->acked_ns < FORGET_NS);
 }
 
 /* The next batch of a partition to send, or NULL. */
@@ -352,8 +349,7 @@ static struct el_producer_batch *next_batch(const struct evlog_producer *produce
     if (partition->in_flight_count > 0 && !broker_knows_us(producer, partition, now_ns)) {
         return NULL;
     }
-    EL_LIST_EACH(node, &partition->queue)
-    {
+    EL_LIST_EACH(node, &partition->queue) {
         struct el_producer_batch *batch = EL_CONTAINER(node, struct el_producer_batch, link);
         if (!batch->in_flight) {
             return is_due(producer, batch, now_ns, until_ns) ? batch : NULL;
@@ -376,8 +372,7 @@ static void assign_sequence(struct evlog_producer *producer, struct el_producer_
 /* The request being filled for a node, begun when there is none; NULL: no memory, or the node has enough to do. */
 static struct produce *request_for(struct evlog_producer *producer, struct el_list *requests, int32_t node_id)
 {
-    EL_LIST_EACH(node, requests)
-    {
+    EL_LIST_EACH(node, requests) {
         struct produce *produce = EL_CONTAINER(node, struct produce, link);
         if (produce->call.node_id == node_id) {
             return produce;
@@ -397,8 +392,8 @@ static struct produce *request_for(struct evlog_producer *producer, struct el_li
     return produce;
 }
 
-static void collect(struct evlog_producer *producer, struct el_producer_partition *partition,
-                    struct el_list *requests, int64_t now_ns, int64_t *until_ns)
+static void collect(struct evlog_producer *producer, struct el_producer_partition *partition, struct el_list *requests,
+                    int64_t now_ns, int64_t *until_ns)
 {
     if (partition->reset && partition->in_flight_count == 0) {
         reset_partition(producer, partition);
@@ -518,8 +513,7 @@ static void send_request(struct evlog_producer *producer, struct produce *produc
 /* Detach requests on their way from a producer that goes; their answers are read and dropped. */
 static void detach(struct el_list *calls, const void *producer)
 {
-    EL_LIST_EACH(node, calls)
-    {
+    EL_LIST_EACH(node, calls) {
         struct el_call *call = EL_CONTAINER(node, struct el_call, link);
         if (call->on_done == produce_on_done && ((struct produce *)call->arg)->producer == producer) {
             ((struct produce *)call->arg)->producer = NULL;
@@ -532,8 +526,7 @@ static void detach(struct el_list *calls, const void *producer)
 static void let_go(struct evlog_client *client, struct evlog_producer *producer)
 {
     /* A request that waits for a connection still points into the batches: it ends here. */
-    EL_LIST_EACH_SAFE(node, next, &client->calls)
-    {
+    EL_LIST_EACH_SAFE(node, next, &client->calls) {
         struct el_call *call = EL_CONTAINER(node, struct el_call, link);
         if (call->on_done == produce_on_done && ((struct produce *)call->arg)->producer == producer) {
             el_list_remove(node);
@@ -543,11 +536,9 @@ static void let_go(struct evlog_client *client, struct evlog_producer *producer)
     }
     detach(&client->calls, producer);
     el_conns_each_list(client, detach, producer);
-    EL_LIST_EACH_SAFE(node, next, &producer->active)
-    {
+    EL_LIST_EACH_SAFE(node, next, &producer->active) {
         struct el_producer_partition *partition = EL_CONTAINER(node, struct el_producer_partition, active);
-        EL_LIST_EACH_SAFE(inner, inner_next, &partition->queue)
-        {
+        EL_LIST_EACH_SAFE(inner, inner_next, &partition->queue) {
             struct el_producer_batch *batch = EL_CONTAINER(inner, struct el_producer_batch, link);
             batch->in_doubt = batch->in_doubt || batch->in_flight;
             batch->in_flight = false;
@@ -565,8 +556,7 @@ static void producer_tick(struct evlog_producer *producer, int64_t now_ns, int64
 {
     struct el_list requests;
     el_list_init(&requests);
-    EL_LIST_EACH_SAFE(node, next, &producer->active)
-    {
+    EL_LIST_EACH_SAFE(node, next, &producer->active) {
         struct el_producer_partition *partition = EL_CONTAINER(node, struct el_producer_partition, active);
         expire(producer, partition, now_ns, until_ns);
         if (!el_list_empty(&partition->queue)) {
@@ -591,8 +581,7 @@ static void producer_tick(struct evlog_producer *producer, int64_t now_ns, int64
 
 void el_producers_tick(struct evlog_client *client, int64_t now_ns, int64_t *until_ns)
 {
-    EL_LIST_EACH_SAFE(node, next, &client->producers)
-    {
+    EL_LIST_EACH_SAFE(node, next, &client->producers) {
         struct evlog_producer *producer = EL_CONTAINER(node, struct evlog_producer, link);
         if (producer->closing) {
             let_go(client, producer);

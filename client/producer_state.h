@@ -24,9 +24,9 @@ struct el_waiter {
 
 /* One record that somebody wants to hear of. */
 struct el_delivery {
-    uint32_t index;           /* of the record in its batch */
+    uint32_t index; /* of the record in its batch */
     int64_t timestamp_ms;
-    evlog_delivery_fn fn;     /* or */
+    evlog_delivery_fn fn; /* or */
     void *arg;
     struct el_waiter *waiter; /* one of the two */
 };
@@ -34,75 +34,75 @@ struct el_delivery {
 struct el_producer_partition;
 
 struct el_producer_batch {
-    struct el_list link;                     /* partition->queue, then producer->done */
+    struct el_list link; /* partition->queue, then producer->done */
     struct el_producer_partition *partition;
     struct el_batch_builder builder;
-    struct el_slice encoded;                 /* in the builder, once packed */
-    struct el_delivery *deliveries;          /* [delivery_count], owned, by index */
+    struct el_slice encoded;        /* in the builder, once packed */
+    struct el_delivery *deliveries; /* [delivery_count], owned, by index */
     uint32_t delivery_count;
     uint32_t delivery_room;
     uint32_t record_count;
     uint32_t try_count;
-    uint64_t ordinal;                        /* rises with every batch of the producer */
-    size_t charged_len;                      /* of buffer.memory */
+    uint64_t ordinal;   /* rises with every batch of the producer */
+    size_t charged_len; /* of buffer.memory */
     int64_t created_ns;
     int64_t deadline_ns;
-    int64_t producer_id;                     /* -1: no sequence yet */
+    int64_t producer_id; /* -1: no sequence yet */
     int32_t base_sequence;
     int16_t producer_epoch;
-    bool closed;                             /* takes no more records */
-    bool urgent;                             /* somebody waits: no linger */
+    bool closed; /* takes no more records */
+    bool urgent; /* somebody waits: no linger */
     bool in_flight;
-    bool in_doubt;                           /* was sent, and the outcome of that try is not known */
-    int64_t base_offset;                     /* outcome: -1 unknown */
-    int64_t log_append_time_ms;              /* outcome: -1 none */
-    struct evlog_failure *failure;           /* outcome; NULL: stored, or no memory for it */
-    int code;                                /* outcome: 0 stored */
+    bool in_doubt;                 /* was sent, and the outcome of that try is not known */
+    int64_t base_offset;           /* outcome: -1 unknown */
+    int64_t log_append_time_ms;    /* outcome: -1 none */
+    struct evlog_failure *failure; /* outcome; NULL: stored, or no memory for it */
+    int code;                      /* outcome: 0 stored */
 };
 
 struct el_producer_topic;
 
 struct el_producer_partition {
-    struct el_list active;            /* producer->active, while there are batches */
+    struct el_list active; /* producer->active, while there are batches */
     struct el_producer_topic *topic;
-    struct el_list queue;             /* struct el_producer_batch, oldest first, those in flight included */
+    struct el_list queue; /* struct el_producer_batch, oldest first, those in flight included */
     int32_t index;
     uint32_t in_flight_count;
-    uint32_t failure_count;           /* tries in a row that failed: only the oldest batch is sent then */
+    uint32_t failure_count; /* tries in a row that failed: only the oldest batch is sent then */
     int64_t retry_at_ns;
-    int64_t acked_ns;                 /* last acknowledgement under producer_id, 0: none yet */
-    int64_t producer_id;              /* -1: none yet */
+    int64_t acked_ns;    /* last acknowledgement under producer_id, 0: none yet */
+    int64_t producer_id; /* -1: none yet */
     int32_t sequence_next;
     int16_t producer_epoch;
-    bool reset;                       /* the sequence is broken: take a new producer id once nothing is in flight */
+    bool reset; /* the sequence is broken: take a new producer id once nothing is in flight */
 };
 
 struct el_producer_topic {
     char *name;                                /* key in the map, owned */
     struct el_producer_partition **partitions; /* [partition_count], each NULL until used; owned */
     int32_t partition_count;
-    int32_t sticky;                            /* where records without a key go, -1: choose */
+    int32_t sticky; /* where records without a key go, -1: choose */
 };
 
 struct evlog_producer {
-    struct el_list link;             /* client->producers */
+    struct el_list link; /* client->producers */
     struct evlog_client *client;
-    struct el_map topics;            /* name -> struct el_producer_topic */
-    struct el_list active;           /* partitions with batches */
-    struct el_list done;             /* batches whose callbacks are due */
+    struct el_map topics;  /* name -> struct el_producer_topic */
+    struct el_list active; /* partitions with batches */
+    struct el_list done;   /* batches whose callbacks are due */
     size_t buffered_len;
-    uint64_t pending_count;          /* records neither stored nor failed */
+    uint64_t pending_count; /* records neither stored nor failed */
     uint64_t ordinal_next;
     uint32_t memory_waiters;
     uint32_t flush_waiters;
-    uint32_t call_count;             /* produce requests on their way */
-    int64_t producer_id;             /* for partitions that start; -1: ask for one */
+    uint32_t call_count; /* produce requests on their way */
+    int64_t producer_id; /* for partitions that start; -1: ask for one */
     int16_t producer_epoch;
-    struct el_call *id_call;         /* InitProducerId on its way, NULL */
+    struct el_call *id_call; /* InitProducerId on its way, NULL */
     int64_t id_retry_at_ns;
     uint32_t id_failure_count;
-    bool closing;                    /* the internal thread shall let go */
-    bool closed;                     /* and has */
+    bool closing; /* the internal thread shall let go */
+    bool closed;  /* and has */
     struct evlog_producer_stats stats;
     struct evlog_failure first_failure; /* of a record nobody is told of, since the last flush */
 };
@@ -112,8 +112,7 @@ struct evlog_producer {
 /* Partition of a key as the Java client chooses it; pure. partition_count > 0 */
 int32_t el_partition_of_key(const void *key, size_t key_len, int32_t partition_count);
 /* The topic's place in the producer, made or grown to partition_count; NULL: no memory. Lock held. */
-struct el_producer_topic *el_producer_topic(struct evlog_producer *producer, const char *name,
-                                            int32_t partition_count);
+struct el_producer_topic *el_producer_topic(struct evlog_producer *producer, const char *name, int32_t partition_count);
 /* Where a message goes. Lock held. */
 int32_t el_producer_choose(struct evlog_producer *producer, struct el_producer_topic *topic,
                            const struct evlog_message *message);

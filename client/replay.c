@@ -20,18 +20,18 @@
 #include <evlog/admin.h>
 #include <evlog/replay.h>
 
-#define PROGRESS_EVENTS 512   /* between two calls of on_progress */
-#define PROGRESS_WAIT_MS 200  /* and so often while nothing comes */
+#define PROGRESS_EVENTS 512  /* between two calls of on_progress */
+#define PROGRESS_WAIT_MS 200 /* and so often while nothing comes */
 
 struct replay {
     struct evlog_client *client;
     const struct evlog_replay_options *options;
     struct evlog_consumer *consumer;
     struct el_fold fold;
-    int64_t *start_offsets;  /* [partition_count] */
-    int64_t *end_offsets;    /* [partition_count], behind start_offsets */
+    int64_t *start_offsets; /* [partition_count] */
+    int64_t *end_offsets;   /* [partition_count], behind start_offsets */
     int32_t partition_count;
-    bool compare_until;      /* until is compared event by event, not by a cut */
+    bool compare_until; /* until is compared event by event, not by a cut */
     bool partial;
     uint64_t read_count;
     uint64_t total_count;
@@ -81,7 +81,7 @@ static int check_append_times(struct replay *replay, struct evlog_failure *failu
                   "this broker keeps no append times for topic %s, so there is no state as of an append time",
                   replay->options->topic);
     return el_fail_hint(failure, "use --event-time for the publishers' times, or a topic with "
-                        "message.timestamp.type=LogAppendTime");
+                                 "message.timestamp.type=LogAppendTime");
 }
 
 static int plan_by_end(struct replay *replay, struct evlog_failure *failure)
@@ -90,8 +90,8 @@ static int plan_by_end(struct replay *replay, struct evlog_failure *failure)
     int rc = evlog_offsets_at(replay->client, topic, EVLOG_OFFSET_EARLIEST, replay->start_offsets,
                               replay->partition_count, failure);
     if (rc == 0) {
-        rc = evlog_offsets_at(replay->client, topic, EVLOG_OFFSET_LATEST, replay->end_offsets,
-                              replay->partition_count, failure);
+        rc = evlog_offsets_at(replay->client, topic, EVLOG_OFFSET_LATEST, replay->end_offsets, replay->partition_count,
+                              failure);
     }
     replay->compare_until = replay->options->until_ns != EVLOG_TIME_NONE;
     return rc;

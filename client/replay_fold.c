@@ -23,7 +23,7 @@
 
 /* The last event of a live key; its bytes stand behind it: type, id, value, and data where it is not the value. */
 struct live {
-    size_t room;            /* bytes allocated behind this struct */
+    size_t room; /* bytes allocated behind this struct */
     int64_t version;
     int64_t offset;
     int64_t timestamp_ms;
@@ -46,7 +46,7 @@ struct el_fold_stream {
     bool is_live;          /* live holds the state; else only memory to use again */
     uint8_t chain[32];
     uint32_t key_len;
-    uint8_t key[];         /* keyless: partition, be32 */
+    uint8_t key[]; /* keyless: partition, be32 */
 };
 
 void el_fold_init(struct el_fold *fold, const struct el_fold_options *options)
@@ -358,7 +358,7 @@ static bool item_match(const char **pattern, uint8_t c)
 
 bool el_glob_match(const char *pattern, struct el_slice text)
 {
-    const char *star = NULL;   /* behind the last *, to try again from there */
+    const char *star = NULL; /* behind the last *, to try again from there */
     size_t pos = 0, star_pos = 0;
     while (pos < text.len) {
         if (*pattern == '*') {

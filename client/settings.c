@@ -309,7 +309,8 @@ static int check_together(const struct evlog_settings *settings, struct el_clien
     bool asked = settings != NULL && settings->text[SETTING_IDEMPOTENCE] != NULL;
     if (cfg->idempotence && (cfg->acks != -1 || cfg->in_flight_max > 5)) {
         if (asked) {
-            return el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "enable.idempotence needs acks=all and at most 5 "
+            return el_fail(failure, EVLOG_ERR_INVALID_CONFIG,
+                           "enable.idempotence needs acks=all and at most 5 "
                            "max.in.flight.requests.per.connection");
         }
         cfg->idempotence = false;

@@ -11,7 +11,7 @@
 #include <core/logger.h>
 #include <wire/msg_create_topics.h>
 
-#define VERSION_CONFIGS 5  /* from here on the answer has settings */
+#define VERSION_CONFIGS 5 /* from here on the answer has settings */
 
 struct create_entry {
     struct topic_op op;

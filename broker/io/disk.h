@@ -55,7 +55,10 @@ static inline int disk_open(struct disk *d, const char *path, int flags, int *fd
     return d->ops->open(d, path, flags, fd);
 }
 /* Never close a descriptor with unsynced bytes: a write-back error would be lost with it. */
-static inline int disk_close(struct disk *d, int fd) { return d->ops->close(d, fd); }
+static inline int disk_close(struct disk *d, int fd)
+{
+    return d->ops->close(d, fd);
+}
 /* Reads until len bytes or the end of the file; *done tells how many. */
 static inline int disk_pread(struct disk *d, int fd, void *buf, size_t len, uint64_t pos, size_t *done)
 {
@@ -72,29 +75,56 @@ static inline int disk_pwrite(struct disk *d, int fd, const void *buf, size_t le
     return d->ops->pwritev(d, fd, &iov, 1, pos);
 }
 /* fdatasync. After an error never call it again on the same data: the kernel has marked the pages clean. */
-static inline int disk_sync(struct disk *d, int fd) { return d->ops->sync(d, fd); }
+static inline int disk_sync(struct disk *d, int fd)
+{
+    return d->ops->sync(d, fd);
+}
 /* syncfs of the data directory's file system; reports errors of writes since the process opened it. */
-static inline int disk_sync_all(struct disk *d) { return d->ops->sync_all(d); }
+static inline int disk_sync_all(struct disk *d)
+{
+    return d->ops->sync_all(d);
+}
 /* fsync of a folder: makes creations, renames and removals in it durable. "" is the data directory. */
-static inline int disk_sync_dir(struct disk *d, const char *path) { return d->ops->sync_dir(d, path); }
+static inline int disk_sync_dir(struct disk *d, const char *path)
+{
+    return d->ops->sync_dir(d, path);
+}
 /* Reserve blocks without changing the file's length (fallocate KEEP_SIZE). */
 static inline int disk_allocate(struct disk *d, int fd, uint64_t pos, uint64_t len)
 {
     return d->ops->allocate(d, fd, pos, len);
 }
-static inline int disk_truncate(struct disk *d, int fd, uint64_t len) { return d->ops->truncate(d, fd, len); }
-static inline int disk_rename(struct disk *d, const char *from, const char *to) { return d->ops->rename(d, from, to); }
-static inline int disk_unlink(struct disk *d, const char *path) { return d->ops->unlink(d, path); }
+static inline int disk_truncate(struct disk *d, int fd, uint64_t len)
+{
+    return d->ops->truncate(d, fd, len);
+}
+static inline int disk_rename(struct disk *d, const char *from, const char *to)
+{
+    return d->ops->rename(d, from, to);
+}
+static inline int disk_unlink(struct disk *d, const char *path)
+{
+    return d->ops->unlink(d, path);
+}
 /* returns 0 also when the folder exists */
-static inline int disk_mkdir(struct disk *d, const char *path) { return d->ops->mkdir(d, path); }
-static inline int disk_rmdir(struct disk *d, const char *path) { return d->ops->rmdir(d, path); }
+static inline int disk_mkdir(struct disk *d, const char *path)
+{
+    return d->ops->mkdir(d, path);
+}
+static inline int disk_rmdir(struct disk *d, const char *path)
+{
+    return d->ops->rmdir(d, path);
+}
 /* Calls fn for every entry but . and .. in byte order of the names. EVLOG_ERR_NOT_FOUND when there is no such
  * folder. */
 static inline int disk_list(struct disk *d, const char *path, disk_list_fn fn, void *arg)
 {
     return d->ops->list(d, path, fn, arg);
 }
-static inline int disk_len(struct disk *d, int fd, uint64_t *len) { return d->ops->len(d, fd, len); }
+static inline int disk_len(struct disk *d, int fd, uint64_t *len)
+{
+    return d->ops->len(d, fd, len);
+}
 /* Bytes an ordinary process may still allocate, and the size of the file system. */
 static inline int disk_space(struct disk *d, uint64_t *free_bytes, uint64_t *total_bytes)
 {

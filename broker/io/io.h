@@ -46,12 +46,12 @@ struct io_op {
     int64_t result;       /* >= 0, or a negative EVLOG_ERR_ code */
     enum io_code code;    /* IO_NONE while not submitted */
     int fd;
-    void *buf;            /* IO_READ, IO_RECV; pinned */
-    size_t len;           /* bytes of buf */
-    uint64_t pos;         /* file position */
-    struct iovec *iov;    /* IO_SEND, IO_WRITE_DURABLE; pinned */
-    int iov_count;        /* 1 .. IO_IOV_MAX */
-    bool more;            /* IO_RECV: the backend's hint to itself: bytes were left when the last one ended */
+    void *buf;         /* IO_READ, IO_RECV; pinned */
+    size_t len;        /* bytes of buf */
+    uint64_t pos;      /* file position */
+    struct iovec *iov; /* IO_SEND, IO_WRITE_DURABLE; pinned */
+    int iov_count;     /* 1 .. IO_IOV_MAX */
+    bool more;         /* IO_RECV: the backend's hint to itself: bytes were left when the last one ended */
     io_job_fn job;
     void *job_arg;
     struct iovec one;     /* room for a single-buffer iov */
@@ -101,33 +101,57 @@ struct io_ops {
 
 struct io {
     const struct io_ops *ops;
-    struct disk *disk;          /* blocking calls, for start-up; jobs are handed theirs */
-    const char *name;           /* "uring", "posix", "sim" */
-    const char *commit_name;    /* "ring-dsync", "thread", "linked", "sim" */
-    uint64_t now_ns;            /* monotonic, read once per step: deadlines, leases */
-    struct el_queue inbox;      /* messages from other shards */
-    struct io_timer **timers;   /* binary heap, [1 .. timer_count] */
+    struct disk *disk;        /* blocking calls, for start-up; jobs are handed theirs */
+    const char *name;         /* "uring", "posix", "sim" */
+    const char *commit_name;  /* "ring-dsync", "thread", "linked", "sim" */
+    uint64_t now_ns;          /* monotonic, read once per step: deadlines, leases */
+    struct el_queue inbox;    /* messages from other shards */
+    struct io_timer **timers; /* binary heap, [1 .. timer_count] */
     uint32_t timer_count;
     uint32_t timer_max;
-    uint32_t op_count;          /* submitted and not yet done */
+    uint32_t op_count; /* submitted and not yet done */
 };
 
 /* Hand an op to the backend. Asserts that it is not submitted already. */
-static inline void io_submit(struct io *io, struct io_op *op) { io->ops->submit(io, op); }
+static inline void io_submit(struct io *io, struct io_op *op)
+{
+    io->ops->submit(io, op);
+}
 /* Ask for an early end of a submitted IO_ACCEPT, IO_RECV or IO_SEND; done still comes, with EVLOG_ERR_CLOSED unless
  * it had ended already. Disk operations cannot be cancelled. */
-static inline void io_cancel(struct io *io, struct io_op *op) { io->ops->cancel(io, op); }
+static inline void io_cancel(struct io *io, struct io_op *op)
+{
+    io->ops->cancel(io, op);
+}
 /* Submit what is pending, wait for at least one completion, message, due timer or wait_until_ns (monotonic; 0: do not
  * wait, UINT64_MAX: no limit of its own), then run completions, messages and due timers. */
-static inline void io_step(struct io *io, uint64_t wait_until_ns) { io->ops->step(io, wait_until_ns); }
+static inline void io_step(struct io *io, uint64_t wait_until_ns)
+{
+    io->ops->step(io, wait_until_ns);
+}
 /* Make a sleeping io_step() return. Any thread. */
-static inline void io_wake(struct io *io) { io->ops->wake(io); }
+static inline void io_wake(struct io *io)
+{
+    io->ops->wake(io);
+}
 /* Real time and CLOCK_BOOTTIME now, ns. */
-static inline uint64_t io_wall(struct io *io) { return io->ops->wall(io); }
-static inline uint64_t io_boot(struct io *io) { return io->ops->boot(io); }
+static inline uint64_t io_wall(struct io *io)
+{
+    return io->ops->wall(io);
+}
+static inline uint64_t io_boot(struct io *io)
+{
+    return io->ops->boot(io);
+}
 /* Monotonic now, ns, for measuring; deadlines use io->now_ns. */
-static inline uint64_t io_mono(struct io *io) { return io->ops->mono(io); }
-static inline void io_random(struct io *io, void *buf, size_t len) { io->ops->random(io, buf, len); }
+static inline uint64_t io_mono(struct io *io)
+{
+    return io->ops->mono(io);
+}
+static inline void io_random(struct io *io, void *buf, size_t len)
+{
+    io->ops->random(io, buf, len);
+}
 /* Listen on host:port (port 0: kernel's choice).
  *
  * join     another listener of this process has the port: share it (SO_REUSEPORT, for every shard listens). Otherwise
@@ -144,10 +168,19 @@ static inline int io_peer_name(struct io *io, int fd, char *text, size_t text_le
     return io->ops->peer_name(io, fd, text, text_len);
 }
 /* Half-close for sending, so that the peer reads to the end. */
-static inline void io_shutdown(struct io *io, int fd) { io->ops->shutdown(io, fd); }
+static inline void io_shutdown(struct io *io, int fd)
+{
+    io->ops->shutdown(io, fd);
+}
 /* Close a socket. No op on it may be under way. */
-static inline void io_close(struct io *io, int fd) { io->ops->close(io, fd); }
-static inline void io_destroy(struct io *io) { io->ops->destroy(io); }
+static inline void io_close(struct io *io, int fd)
+{
+    io->ops->close(io, fd);
+}
+static inline void io_destroy(struct io *io)
+{
+    io->ops->destroy(io);
+}
 
 /* Post a message to a shard; any thread. The receiver sleeps seldom: it is woken only when its inbox was empty. */
 static inline void io_post(struct io *target, struct io_message *message)
@@ -203,7 +236,10 @@ static inline void io_send(struct io *io, struct io_op *op, int fd, struct iovec
     op->iov_count = iov_count;
     io_start(io, op, IO_SEND, fd);
 }
-static inline void io_accept(struct io *io, struct io_op *op, int fd) { io_start(io, op, IO_ACCEPT, fd); }
+static inline void io_accept(struct io *io, struct io_op *op, int fd)
+{
+    io_start(io, op, IO_ACCEPT, fd);
+}
 static inline void io_job(struct io *io, struct io_op *op, enum io_code queue, io_job_fn job, void *arg)
 {
     op->job = job;
@@ -212,10 +248,10 @@ static inline void io_job(struct io *io, struct io_op *op, enum io_code queue, i
 }
 
 struct io_config {
-    struct disk *disk;                 /* shared by all shards; borrowed */
-    enum io_commit_method commit;      /* IO_COMMIT_AUTO: ring-dsync, or thread when shard_count >= cores */
+    struct disk *disk;            /* shared by all shards; borrowed */
+    enum io_commit_method commit; /* IO_COMMIT_AUTO: ring-dsync, or thread when shard_count >= cores */
     uint32_t shard_count;
-    int lock_fd;                       /* descriptor that holds the data directory's lock, kept by the ring as a
+    int lock_fd; /* descriptor that holds the data directory's lock, kept by the ring as a
                                         * registered file until its last request has ended; -1: none */
 };
 

@@ -51,7 +51,7 @@ struct uring {
     enum io_commit_method commit; /* RING_DSYNC, LINKED or THREAD */
     bool enabled;                 /* a thread owns the ring */
     bool wake_armed;
-    bool poll_first;              /* the kernel knows IORING_RECVSEND_POLL_FIRST */
+    bool poll_first; /* the kernel knows IORING_RECVSEND_POLL_FIRST */
 };
 
 static struct uring *uring_of(struct io *io)

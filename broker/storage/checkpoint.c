@@ -14,8 +14,8 @@
 #include <storage/shard_state.h>
 #include <storage/upkeep.h>
 
-#define SYNC_ONE_BY_ONE_MAX 64u   /* above, one syncfs is cheaper than a sync per file */
-#define BASE_LEN_MIN (1u << 20)   /* deltas may grow to this before a new base, or to the base's own length */
+#define SYNC_ONE_BY_ONE_MAX 64u /* above, one syncfs is cheaper than a sync per file */
+#define BASE_LEN_MIN (1u << 20) /* deltas may grow to this before a new base, or to the base's own length */
 #define DELTA_COUNT_MAX 64u
 #define RETRY_NS 1000000000u
 #define UNLINK_MAX 64u

@@ -108,7 +108,7 @@ struct journal {
     struct el_list ready;   /* closed, not submitted */
     struct el_list flight;  /* submitted */
     uint32_t flight_count;
-    uint32_t closed_len;           /* of the group closed last: the length of the next buffer */
+    uint32_t closed_len;        /* of the group closed last: the length of the next buffer */
     uint64_t queued_bytes;      /* of filling, ready and in-flight groups */
     uint64_t bytes_since_cut;   /* written since journal_cut() */
     uint32_t flushed_events[2]; /* events in the last two flushes */

@@ -13,12 +13,12 @@
 /* Where the chain begins: the checkpoint's cut. */
 struct journal_start {
     uint32_t shard;
-    uint64_t incarnation; /* that wrote the cut; 0 for an empty journal */
-    uint64_t sequence;    /* the cut */
+    uint64_t incarnation;      /* that wrote the cut; 0 for an empty journal */
+    uint64_t sequence;         /* the cut */
     uint64_t node_boot;        /* of the node file: no group may come from a later start ... */
     uint64_t node_incarnation; /* ... nor from another start with the same number ... */
     uint32_t node_tag;         /* ... nor from another node */
-    bool clean;           /* the last run stopped well: nothing behind the first bad block of a slot can matter */
+    bool clean;                /* the last run stopped well: nothing behind the first bad block of a slot can matter */
 };
 
 struct scan_group {

@@ -35,8 +35,8 @@ struct meta {
     size_t value_len;
 };
 
-#define CATALOGUE_MEMORY_SHARE 4     /* of a shard's memory, at most a quarter */
-#define PARTITION_MEMORY_LEN 2048u   /* of a partition with its segments and map entries, or of a topic; rounded up */
+#define CATALOGUE_MEMORY_SHARE 4   /* of a shard's memory, at most a quarter */
+#define PARTITION_MEMORY_LEN 2048u /* of a partition with its segments and map entries, or of a topic; rounded up */
 EL_STATIC_ASSERT(sizeof(struct partition) + 4 * sizeof(struct segment) <= PARTITION_MEMORY_LEN, "what is charged");
 
 static void meta_next(struct meta *meta);

@@ -62,9 +62,11 @@ static int recovery_read(struct shard_recovery *r, struct el_error *err)
         return code;
     }
     const struct node_state *node = shard->store->node;
-    struct journal_start start = {
-        .shard = shard->index, .clean = node->clean, .node_boot = node->boot,
-        .node_incarnation = node->incarnation, .node_tag = el_node_tag(&node->id)};
+    struct journal_start start = {.shard = shard->index,
+                                  .clean = node->clean,
+                                  .node_boot = node->boot,
+                                  .node_incarnation = node->incarnation,
+                                  .node_tag = el_node_tag(&node->id)};
     if (r->chain.count > 0) {
         const struct el_checkpoint_header *h = &r->chain.files[r->chain.count - 1].header;
         start.incarnation = h->incarnation;

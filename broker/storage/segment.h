@@ -102,7 +102,7 @@ struct segment_read {
     int64_t end_offset;  /* batches at or above are not returned */
     uint8_t *buf;        /* [buf_len] for batches; may be NULL for a mere seek */
     size_t buf_len;
-    size_t data_max; /* batches beyond it are not taken, but for the first one when at_least_one is set */
+    size_t data_max;            /* batches beyond it are not taken, but for the first one when at_least_one is set */
     struct read_entry *entries; /* [entry_max], or NULL */
     uint32_t entry_max;
     bool at_least_one;

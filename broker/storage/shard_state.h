@@ -38,7 +38,7 @@ struct store_shard {
     struct el_pool segment_pool;
     struct el_pool epoch_pool;
     struct el_pool producer_pool;
-    size_t evict_cursor; /* where the next producer to be forgotten is looked for */
+    size_t evict_cursor;     /* where the next producer to be forgotten is looked for */
     struct el_list dirty;    /* partitions whose state changed since the last checkpoint */
     struct el_list pending;  /* partitions with batches in no segment */
     struct el_list behind;   /* partitions with enough of them for a chunk */
@@ -50,9 +50,9 @@ struct store_shard {
     uint32_t chunk_jobs;             /* under way */
     uint8_t *chunk_buf;              /* aligned; of the chunk job that runs */
     size_t chunk_buf_len;
-    uint32_t chunks_waiting;         /* of them: tried again every second, for the disk was full */
-    uint32_t jobs;                   /* any job under way that a stop waits for */
-    uint8_t random[4096];            /* salts not used yet */
+    uint32_t chunks_waiting; /* of them: tried again every second, for the disk was full */
+    uint32_t jobs;           /* any job under way that a stop waits for */
+    uint8_t random[4096];    /* salts not used yet */
     size_t random_left;
     bool swept;               /* files that the last run left behind are gone, or a job removes them */
     bool failed;              /* fail-stop: appends are refused */

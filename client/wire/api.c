@@ -10,7 +10,7 @@
 #include <evlog/error.h>
 #include <wire/schema_cbor.h>
 
-#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation)                         \
+#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation)                             \
     extern const struct el_schema el_schema_##stem##_request, el_schema_##stem##_response;
 #include <wire/api.def>
 #undef X

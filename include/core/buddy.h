@@ -15,12 +15,12 @@
 #define EL_BUDDY_ORDERS 28 /* 4 KiB << 27 = 512 GiB */
 
 struct el_buddy {
-    uint8_t *base;                       /* start of the range, aligned to EL_BUDDY_BLOCK_MIN */
-    size_t len;                          /* bytes of the range, a multiple of EL_BUDDY_BLOCK_MIN */
-    size_t used;                         /* bytes in handed-out blocks */
-    size_t used_max;                     /* the most that used has been */
-    size_t warm_len;                     /* of large blocks freed whose pages were kept, about */
-    uint8_t *order_of;                   /* [len / block] order + 1 of the block that starts there; bit 7: free */
+    uint8_t *base;                             /* start of the range, aligned to EL_BUDDY_BLOCK_MIN */
+    size_t len;                                /* bytes of the range, a multiple of EL_BUDDY_BLOCK_MIN */
+    size_t used;                               /* bytes in handed-out blocks */
+    size_t used_max;                           /* the most that used has been */
+    size_t warm_len;                           /* of large blocks freed whose pages were kept, about */
+    uint8_t *order_of;                         /* [len / block] order + 1 of the block that starts there; bit 7: free */
     struct el_list free_list[EL_BUDDY_ORDERS]; /* free blocks by order; the node lies in the block */
 };
 

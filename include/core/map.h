@@ -18,12 +18,12 @@ struct el_map_entry {
 };
 
 struct el_map {
-    struct el_buddy *buddy;        /* memory source, NULL for el_malloc */
-    struct el_map_entry *entries;  /* [count], dense */
-    uint32_t *slots;               /* [slot_count] index + 1 into entries, 0 empty */
+    struct el_buddy *buddy;       /* memory source, NULL for el_malloc */
+    struct el_map_entry *entries; /* [count], dense */
+    uint32_t *slots;              /* [slot_count] index + 1 into entries, 0 empty */
     size_t count;
-    size_t entry_max;              /* room in entries */
-    size_t slot_count;             /* power of two */
+    size_t entry_max;  /* room in entries */
+    size_t slot_count; /* power of two */
 };
 
 void el_map_init(struct el_map *map, struct el_buddy *buddy);

@@ -21,7 +21,7 @@ struct evlog_setting {
 
 struct evlog_topic_name {
     const char *name;
-    uint8_t id[16];          /* zero where the broker has none */
+    uint8_t id[16]; /* zero where the broker has none */
     int32_t partition_count;
     bool internal;
 };
@@ -39,16 +39,18 @@ int evlog_topic_list(struct evlog_client *client, struct evlog_topic_list **list
 void evlog_topic_list_free(struct evlog_topic_list *list);
 
 struct evlog_topic_create_options {
-    size_t size;                          /* sizeof(struct evlog_topic_create_options) */
+    size_t size; /* sizeof(struct evlog_topic_create_options) */
     const char *name;
     int32_t partition_count;              /* -1: the broker's default */
     int16_t replication_factor;           /* -1: the broker's default */
     const struct evlog_setting *settings; /* [setting_count] */
     size_t setting_count;
-    bool validate_only;                   /* check, change nothing */
+    bool validate_only; /* check, change nothing */
 };
 #define EVLOG_TOPIC_CREATE_OPTIONS_INIT                                                                                \
-    { .size = sizeof(struct evlog_topic_create_options), .partition_count = -1, .replication_factor = -1 }
+    {                                                                                                                  \
+        .size = sizeof(struct evlog_topic_create_options), .partition_count = -1, .replication_factor = -1             \
+    }
 
 /* Make a topic and wait until its partitions can be used.
  *
@@ -60,10 +62,10 @@ int evlog_topic_create(struct evlog_client *client, const struct evlog_topic_cre
 
 struct evlog_partition_info {
     int32_t index;
-    int32_t leader;        /* node id, -1 none */
-    int32_t leader_epoch;  /* -1 unknown */
-    int64_t start_offset;  /* first event that is still there */
-    int64_t end_offset;    /* behind the last readable event */
+    int32_t leader;       /* node id, -1 none */
+    int32_t leader_epoch; /* -1 unknown */
+    int64_t start_offset; /* first event that is still there */
+    int64_t end_offset;   /* behind the last readable event */
 };
 struct evlog_topic_info {
     const char *name;
@@ -71,9 +73,9 @@ struct evlog_topic_info {
     bool internal;
     const struct evlog_partition_info *partitions; /* [partition_count], by index */
     size_t partition_count;
-    const struct evlog_setting *settings;          /* [setting_count], by key; those that differ from the default */
+    const struct evlog_setting *settings; /* [setting_count], by key; those that differ from the default */
     size_t setting_count;
-    const struct evlog_setting *defaults;          /* [default_count], by key; those at their default */
+    const struct evlog_setting *defaults; /* [default_count], by key; those at their default */
     size_t default_count;
 };
 

@@ -45,8 +45,8 @@ int evlog_client_ping(struct evlog_client *client, int timeout_ms, struct evlog_
 
 /* What the broker is, after evlog_client_ping() or any other call has reached it. */
 struct evlog_broker_info {
-    size_t size;         /* sizeof(struct evlog_broker_info), set by the caller */
-    bool is_evlog;       /* answers evlog's own requests */
+    size_t size;   /* sizeof(struct evlog_broker_info), set by the caller */
+    bool is_evlog; /* answers evlog's own requests */
     int32_t node_count;
     char cluster_id[64]; /* cut when longer */
 };

@@ -25,7 +25,10 @@ struct evlog_consumer_options {
                         * append times: one partition behind the other. Partitions need an end, or next() waits for
                         * the slowest */
 };
-#define EVLOG_CONSUMER_OPTIONS_INIT { .size = sizeof(struct evlog_consumer_options) }
+#define EVLOG_CONSUMER_OPTIONS_INIT                                                                                    \
+    {                                                                                                                  \
+        .size = sizeof(struct evlog_consumer_options)                                                                  \
+    }
 
 /* Make a consumer without partitions. Blocks until the topic is known.
  *
@@ -44,8 +47,8 @@ int32_t evlog_consumer_partition_count(const struct evlog_consumer *consumer);
  * end_offset    first offset that is not read any more; -1: no end
  * returns       0 | EVLOG_ERR_ARGUMENT | EVLOG_ERR_NO_MEMORY | what asking for the offset returns
  */
-int evlog_consumer_assign(struct evlog_consumer *consumer, int32_t partition, int64_t start_offset,
-                          int64_t end_offset, struct evlog_failure *failure);
+int evlog_consumer_assign(struct evlog_consumer *consumer, int32_t partition, int64_t start_offset, int64_t end_offset,
+                          struct evlog_failure *failure);
 
 /* The next event. Blocks.
  *
@@ -73,8 +76,8 @@ void evlog_consumer_close(struct evlog_consumer *consumer);
  * offset   written on success; -1 when no event is that late
  * returns  0 | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_KAFKA
  */
-int evlog_offset_at(struct evlog_client *client, const char *topic, int32_t partition, int64_t time_ms,
-                    int64_t *offset, struct evlog_failure *failure);
+int evlog_offset_at(struct evlog_client *client, const char *topic, int32_t partition, int64_t time_ms, int64_t *offset,
+                    struct evlog_failure *failure);
 
 /* The same for all partitions of a topic in few requests.
  *

@@ -37,16 +37,19 @@ struct evlog_message {
     const struct evlog_header *headers; /* [header_count] */
     size_t header_count;
 };
-#define EVLOG_MESSAGE_INIT { .size = sizeof(struct evlog_message), .partition = -1, .timestamp_ms = -1 }
+#define EVLOG_MESSAGE_INIT                                                                                             \
+    {                                                                                                                  \
+        .size = sizeof(struct evlog_message), .partition = -1, .timestamp_ms = -1                                      \
+    }
 
 /* One event as read. The library makes it; fields are only ever added at the end. */
 struct evlog_event {
     const char *topic;
     int32_t partition;
-    int32_t leader_epoch;               /* of its batch, -1 unknown */
+    int32_t leader_epoch; /* of its batch, -1 unknown */
     int64_t offset;
-    int64_t timestamp_ms;               /* event time since 1970; on an append-time topic the broker's */
-    int64_t append_time_ns;             /* when the broker took it, ns since 1970; -1 where the broker does not tell */
+    int64_t timestamp_ms;   /* event time since 1970; on an append-time topic the broker's */
+    int64_t append_time_ns; /* when the broker took it, ns since 1970; -1 where the broker does not tell */
     struct evlog_bytes key;
     struct evlog_bytes value;
     const struct evlog_header *headers; /* [header_count] */
@@ -77,11 +80,11 @@ void evlog_cloudevent_free(struct evlog_cloudevent *event);
  * envelope in the value), or neither. Slices point into the event, or into the view where an escape had to be undone.
  * */
 struct evlog_event_view {
-    size_t size;                  /* sizeof(struct evlog_event_view), set by the caller */
-    struct evlog_bytes type;      /* null when absent */
-    struct evlog_bytes id;        /* null when absent */
-    struct evlog_bytes data;      /* the event's data: the value, or the envelope's data; null for a tombstone */
-    void *owned;                  /* freed by evlog_event_view_free() */
+    size_t size;             /* sizeof(struct evlog_event_view), set by the caller */
+    struct evlog_bytes type; /* null when absent */
+    struct evlog_bytes id;   /* null when absent */
+    struct evlog_bytes data; /* the event's data: the value, or the envelope's data; null for a tombstone */
+    void *owned;             /* freed by evlog_event_view_free() */
 };
 
 /* Look at an event.

@@ -27,17 +27,20 @@ extern "C" {
 #define EVLOG_FAILURE_HINT_MAX 256
 
 struct evlog_failure {
-    size_t size;                       /* sizeof(struct evlog_failure), set by EVLOG_FAILURE_INIT */
-    int code;                          /* EVLOG_ERR_, 0 when nothing failed */
-    int kafka_code;                    /* code that the broker sent, 0 when it sent none */
+    size_t size;                        /* sizeof(struct evlog_failure), set by EVLOG_FAILURE_INIT */
+    int code;                           /* EVLOG_ERR_, 0 when nothing failed */
+    int kafka_code;                     /* code that the broker sent, 0 when it sent none */
     enum evlog_error_class error_class; /* what to do about it */
-    bool retriable;                    /* the same call may succeed later */
-    bool in_doubt;                     /* the broker may or may not have done it */
-    char text[EVLOG_FAILURE_TEXT_MAX]; /* one sentence with names and numbers; may be cut */
-    char hint[EVLOG_FAILURE_HINT_MAX]; /* what to try, empty when nothing helps */
+    bool retriable;                     /* the same call may succeed later */
+    bool in_doubt;                      /* the broker may or may not have done it */
+    char text[EVLOG_FAILURE_TEXT_MAX];  /* one sentence with names and numbers; may be cut */
+    char hint[EVLOG_FAILURE_HINT_MAX];  /* what to try, empty when nothing helps */
 };
 
-#define EVLOG_FAILURE_INIT { .size = sizeof(struct evlog_failure) }
+#define EVLOG_FAILURE_INIT                                                                                             \
+    {                                                                                                                  \
+        .size = sizeof(struct evlog_failure)                                                                           \
+    }
 
 #ifdef __cplusplus
 }

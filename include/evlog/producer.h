@@ -23,12 +23,15 @@ struct evlog_producer;
 
 /* Where an event was stored. */
 struct evlog_receipt {
-    size_t size;          /* sizeof(struct evlog_receipt), set by the caller where the caller owns it */
+    size_t size; /* sizeof(struct evlog_receipt), set by the caller where the caller owns it */
     int32_t partition;
     int64_t offset;       /* -1 with acks 0 */
     int64_t timestamp_ms; /* the event's time as stored */
 };
-#define EVLOG_RECEIPT_INIT { .size = sizeof(struct evlog_receipt) }
+#define EVLOG_RECEIPT_INIT                                                                                             \
+    {                                                                                                                  \
+        .size = sizeof(struct evlog_receipt)                                                                           \
+    }
 
 /* The end of an asynchronous publish.
  *

@@ -34,33 +34,38 @@ typedef int (*evlog_replay_fn)(void *arg, const struct evlog_replay_event *event
 typedef int (*evlog_replay_progress_fn)(void *arg, uint64_t read_count, uint64_t total_count);
 
 struct evlog_replay_options {
-    size_t size;                    /* sizeof(struct evlog_replay_options) */
+    size_t size; /* sizeof(struct evlog_replay_options) */
     const char *topic;
-    struct evlog_bytes key;         /* this stream only; null: all */
-    int64_t until_ns;               /* last point in time, inclusive; EVLOG_TIME_NONE: the end of the log */
-    int64_t from_ns;                /* first point in time, inclusive; EVLOG_TIME_NONE: the start */
-    bool event_time;                /* times are the publishers', compared in ms; else append times, exact by a cut */
-    bool fold_latest;               /* one event per live key, by key in byte order, at the end; else every event */
-    const char *const *drop_types;  /* [drop_type_count] globs (* ? [a-z]): with fold_latest such an event removes its
+    struct evlog_bytes key;        /* this stream only; null: all */
+    int64_t until_ns;              /* last point in time, inclusive; EVLOG_TIME_NONE: the end of the log */
+    int64_t from_ns;               /* first point in time, inclusive; EVLOG_TIME_NONE: the start */
+    bool event_time;               /* times are the publishers', compared in ms; else append times, exact by a cut */
+    bool fold_latest;              /* one event per live key, by key in byte order, at the end; else every event */
+    const char *const *drop_types; /* [drop_type_count] globs (* ? [a-z]): with fold_latest such an event removes its
                                      * key, as a null value does */
     size_t drop_type_count;
-    evlog_replay_fn on_event;       /* NULL: only the digest is wanted */
+    evlog_replay_fn on_event; /* NULL: only the digest is wanted */
     evlog_replay_progress_fn on_progress;
-    void *arg;                      /* of both callbacks */
+    void *arg; /* of both callbacks */
 };
 #define EVLOG_REPLAY_OPTIONS_INIT                                                                                      \
-    { .size = sizeof(struct evlog_replay_options), .until_ns = EVLOG_TIME_NONE, .from_ns = EVLOG_TIME_NONE }
+    {                                                                                                                  \
+        .size = sizeof(struct evlog_replay_options), .until_ns = EVLOG_TIME_NONE, .from_ns = EVLOG_TIME_NONE           \
+    }
 
 struct evlog_replay_summary {
-    size_t size;               /* sizeof(struct evlog_replay_summary), set by the caller */
-    uint8_t digest[32];        /* SHA-256 over all streams; see docs/semantics.md */
-    uint64_t event_count;      /* events in the digest */
-    uint64_t key_count;        /* streams in the digest, dropped ones included */
-    uint64_t live_count;       /* keys that the fold gave, 0 without fold_latest */
-    uint64_t keyless_count;    /* events without a key: in the digest, never in the fold */
-    bool partial;              /* the log starts above 0 in some partition: history is missing */
+    size_t size;            /* sizeof(struct evlog_replay_summary), set by the caller */
+    uint8_t digest[32];     /* SHA-256 over all streams; see docs/semantics.md */
+    uint64_t event_count;   /* events in the digest */
+    uint64_t key_count;     /* streams in the digest, dropped ones included */
+    uint64_t live_count;    /* keys that the fold gave, 0 without fold_latest */
+    uint64_t keyless_count; /* events without a key: in the digest, never in the fold */
+    bool partial;           /* the log starts above 0 in some partition: history is missing */
 };
-#define EVLOG_REPLAY_SUMMARY_INIT { .size = sizeof(struct evlog_replay_summary) }
+#define EVLOG_REPLAY_SUMMARY_INIT                                                                                      \
+    {                                                                                                                  \
+        .size = sizeof(struct evlog_replay_summary)                                                                    \
+    }
 
 /* Replay. Blocks.
  *

@@ -35,11 +35,11 @@ struct el_checkpoint_header {
     uint32_t entry_count;
     uint64_t base_sequence;
     uint64_t incarnation;
-    uint64_t cut;           /* journal groups at or below are not needed for this state */
+    uint64_t cut; /* journal groups at or below are not needed for this state */
     uint64_t clock_ns;
     int64_t producer_counter;
     uint64_t body_len;
-    uint64_t delta_len;     /* body bytes of all deltas since the base, this one included */
+    uint64_t delta_len; /* body bytes of all deltas since the base, this one included */
     uint64_t previous_cut;
 };
 
@@ -47,7 +47,7 @@ struct el_checkpoint_entry {
     struct el_uuid topic_id;
     int32_t partition;
     int64_t log_start;
-    int64_t next_offset;     /* durable log end when it was planned: recovery must reach it */
+    int64_t next_offset; /* durable log end when it was planned: recovery must reach it */
     int64_t segment_end;
     uint64_t next_segment_id;
     uint16_t epoch_count;

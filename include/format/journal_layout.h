@@ -39,12 +39,12 @@ struct el_group_header {
     uint32_t shard;
     uint32_t slot;
     uint32_t frame_count;
-    uint64_t pos;                /* in the slot file */
-    uint64_t incarnation;        /* random, one per start of the node */
-    uint64_t sequence;           /* rises by one from group to group, across incarnations */
-    uint32_t len;                /* bytes of header and frames, before padding to the alignment */
-    uint32_t node_tag;           /* el_node_tag() of the directory that it belongs to */
-    uint64_t durable_through;    /* highest sequence known durable when this group was submitted */
+    uint64_t pos;             /* in the slot file */
+    uint64_t incarnation;     /* random, one per start of the node */
+    uint64_t sequence;        /* rises by one from group to group, across incarnations */
+    uint32_t len;             /* bytes of header and frames, before padding to the alignment */
+    uint32_t node_tag;        /* el_node_tag() of the directory that it belongs to */
+    uint64_t durable_through; /* highest sequence known durable when this group was submitted */
     uint64_t append_time_ns;
     uint64_t previous_checksum;  /* of the group before; 0 in the first of a slot chain that is unknown */
     uint64_t parent_incarnation; /* in every group of an incarnation: the one it continues; 0 for the very first */

@@ -142,8 +142,20 @@ static size_t open_hole(uint8_t *data, size_t len, size_t pos, size_t hole_len)
 /* Numbers at which length fields break: limits of each width, small ones, negatives. */
 static void set_number(uint8_t *data, size_t len)
 {
-    static const uint64_t numbers[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-                                       0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff};
+    static const uint64_t numbers[] = {0,
+                                       1,
+                                       0x7f,
+                                       0x80,
+                                       0xff,
+                                       0x7fff,
+                                       0x8000,
+                                       0xffff,
+                                       0x7fffffff,
+                                       0x80000000,
+                                       0xffffffff,
+                                       0x7fffffffffffffff,
+                                       0x8000000000000000,
+                                       0xffffffffffffffff};
     uint64_t number = numbers[draw(sizeof numbers / sizeof numbers[0])];
     size_t width = (size_t)1 << draw(4);
     if (width > len) {

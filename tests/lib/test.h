@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 struct el_test {
-    const char *name;     /* "suite.claim" */
+    const char *name; /* "suite.claim" */
     void (*body)(void);
     bool torture;
     struct el_test *next;

@@ -46,8 +46,8 @@ enum cli_kind {
 };
 
 struct cli_option {
-    const char *name;       /* without the dashes */
-    char letter;            /* 0: none */
+    const char *name; /* without the dashes */
+    char letter;      /* 0: none */
     enum cli_kind kind;
     void *target;
     const char *value_name; /* in the help, NULL for flags */
@@ -57,29 +57,29 @@ struct cli_option {
 struct cli;
 
 struct cli_command {
-    const char *name;        /* "produce", or "topics create" */
-    const char *arguments;   /* "TOPIC [VALUE...]" */
-    const char *summary;     /* one line */
-    const char *detail;      /* more of it, or NULL */
+    const char *name;      /* "produce", or "topics create" */
+    const char *arguments; /* "TOPIC [VALUE...]" */
+    const char *summary;   /* one line */
+    const char *detail;    /* more of it, or NULL */
     int (*run)(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 };
 
 /* Everything given for all commands. */
 struct cli {
-    const char *program;            /* argv[0] */
+    const char *program; /* argv[0] */
     const char *bootstrap;
     const char *context;
     const char *config;
-    struct cli_list settings;       /* KEY=VALUE */
-    int64_t timeout_ms;             /* -1: the default */
+    struct cli_list settings; /* KEY=VALUE */
+    int64_t timeout_ms;       /* -1: the default */
     bool json;
     bool plain;
     bool quiet;
     bool verbose;
     bool no_color;
     bool no_input;
-    int64_t now_ns;                 /* since 1970, read once at the start */
-    struct evlog_client *client;    /* once cli_connect() has succeeded */
+    int64_t now_ns;              /* since 1970, read once at the start */
+    struct evlog_client *client; /* once cli_connect() has succeeded */
 };
 
 /* What cli_parse() leaves over. */

@@ -52,7 +52,7 @@ static const struct cli_option *find(const struct parser *p, const char *name, s
 {
     for (size_t i = 0; i < p->grammar->option_count + GLOBAL_COUNT; i++) {
         const struct cli_option *o = i < p->grammar->option_count ? &p->grammar->options[i]
-                                                                 : &p->globals[i - p->grammar->option_count];
+                                                                  : &p->globals[i - p->grammar->option_count];
         bool same = name == NULL ? o->letter == letter : strlen(o->name) == len && memcmp(o->name, name, len) == 0;
         if (same) {
             return o;

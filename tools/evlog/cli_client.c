@@ -156,7 +156,7 @@ int cli_connect(struct cli *cli)
     rc = evlog_client_ping(cli->client, -1, &failure);
     if (rc != 0) {
         failure.code = failure.code == EVLOG_ERR_TIMED_OUT || failure.code == EVLOG_ERR_CLOSED ? EVLOG_ERR_UNREACHABLE
-                                                                                              : failure.code;
+                                                                                               : failure.code;
         return cli_failure(cli, &failure);
     }
     return CLI_OK;

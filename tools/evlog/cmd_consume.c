@@ -18,8 +18,8 @@
 
 #define NS_PER_MS 1000000
 #define TOPIC_MAX 64
-#define WAIT_MS 200        /* between looks at whether to stop */
-#define WAIT_SHORT_MS 20   /* when several topics are read in turn */
+#define WAIT_MS 200      /* between looks at whether to stop */
+#define WAIT_SHORT_MS 20 /* when several topics are read in turn */
 #define TAIL_EVENTS "-10"
 
 enum from_kind { FROM_START, FROM_END, FROM_OFFSET, FROM_BEFORE_END, FROM_BEHIND_START, FROM_TIME };
@@ -31,11 +31,11 @@ struct consume {
     const char *group;
     struct cli_list partitions;
     int64_t until_ns;
-    int64_t count_max;       /* -1: no limit */
+    int64_t count_max; /* -1: no limit */
     bool follow;
-    bool readable;           /* tail */
+    bool readable; /* tail */
     enum from_kind from;
-    int64_t from_number;     /* offset, events, or ms */
+    int64_t from_number; /* offset, events, or ms */
     struct event_format format;
     struct evlog_consumer *consumers[TOPIC_MAX];
     int consumer_count;
@@ -152,8 +152,8 @@ static int assign(const struct consume *c, struct evlog_consumer *consumer, cons
         if (c->until_ns != EVLOG_TIME_NONE && b->until[i] >= 0) {
             end = c->follow ? b->until[i] : EL_MIN(b->until[i], b->end[i]);
         }
-        int rc = is_chosen(c, i) ? evlog_consumer_assign(consumer, i, first_offset(c, b->start[i], b->end[i],
-                                                         b->from[i]), end, failure)
+        int rc = is_chosen(c, i) ? evlog_consumer_assign(
+                                       consumer, i, first_offset(c, b->start[i], b->end[i], b->from[i]), end, failure)
                                  : 0;
         if (rc != 0) {
             return rc;

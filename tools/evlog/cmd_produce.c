@@ -21,8 +21,8 @@ struct produce {
     const char *file;
     const char *cloudevents;
     struct cli_list headers;
-    int64_t partitions;   /* of a topic to be made */
-    int64_t partition;    /* to publish to */
+    int64_t partitions; /* of a topic to be made */
+    int64_t partition;  /* to publish to */
     int64_t time_ns;
     int64_t count;
     bool create;
@@ -57,9 +57,9 @@ static int check(const struct cli *cli, struct produce *produce, int value_count
     if (from_lines && value_count > 0) {
         return cli_error(cli, CLI_ERR_WORDS, "values and a file cannot be given together");
     }
-    if (produce->cloudevents != NULL && (produce->file != NULL || shapes || produce->key != NULL ||
-                                         produce->headers.count > 0 || produce->time_ns != EVLOG_TIME_NONE ||
-                                         produce->null_value)) {
+    if (produce->cloudevents != NULL &&
+        (produce->file != NULL || shapes || produce->key != NULL || produce->headers.count > 0 ||
+         produce->time_ns != EVLOG_TIME_NONE || produce->null_value)) {
         return cli_error(cli, CLI_ERR_VALUE, "CloudEvents bring key, headers, time and value with them");
     }
     if (produce->format_text != NULL && produce->key_delimiter != NULL) {

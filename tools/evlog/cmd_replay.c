@@ -17,8 +17,8 @@ struct replay {
     struct cli_list drop_types;
     struct evlog_replay_options options;
     struct el_buffer line;
-    int64_t last_ns;         /* time of the event printed last, -1 none */
-    int exit_code;           /* of a callback that failed */
+    int64_t last_ns; /* time of the event printed last, -1 none */
+    int exit_code;   /* of a callback that failed */
 };
 
 /* Key, version, type, id, partition, offset, time, append_time, data: the order of docs/semantics.md. */
@@ -112,9 +112,8 @@ static int run(struct replay *replay, const struct cli_words *words)
     for (int i = 0; i < 32; i++) {
         (void)snprintf(digest + 2 * i, 3, "%02x", summary.digest[i]);
     }
-    (void)fprintf(stderr, "digest sha256:%s events %llu keys %llu%s\n", digest,
-                  (unsigned long long)summary.event_count, (unsigned long long)summary.key_count,
-                  summary.partial ? " partial" : "");
+    (void)fprintf(stderr, "digest sha256:%s events %llu keys %llu%s\n", digest, (unsigned long long)summary.event_count,
+                  (unsigned long long)summary.key_count, summary.partial ? " partial" : "");
     return CLI_OK;
 }
 

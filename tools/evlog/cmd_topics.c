@@ -368,8 +368,8 @@ static int remove_topic(struct cli *cli, const char *name, const char *confirm)
     for (size_t i = 0; i < info->partition_count; i++) {
         count += info->partitions[i].end_offset - info->partitions[i].start_offset;
     }
-    cli_say(cli, "topic %s with %zu partitions and %lld events will be removed for ever", name,
-            info->partition_count, (long long)count);
+    cli_say(cli, "topic %s with %zu partitions and %lld events will be removed for ever", name, info->partition_count,
+            (long long)count);
     evlog_topic_info_free(info);
     bool may_ask = confirm == NULL && !cli->no_input && isatty(STDIN_FILENO) != 0;
     if (confirm != NULL ? strcmp(confirm, name) != 0 : !may_ask || !asked_for_name(name)) {

@@ -124,8 +124,9 @@ static int start_server(struct cli *cli, struct up *up, struct server_note *note
     char program[SERVER_PATH_MAX], line[SERVER_READY_MAX];
     server_program(program);
     const char *argv[] = {
-        program, "--data", up->dir, "--listen", up->listen, "--http", up->http,
-        cli->config == NULL ? NULL : "--config", cli->config, NULL,
+        program,     "--data", up->dir,  "--listen",
+        up->listen,  "--http", up->http, cli->config == NULL ? NULL : "--config",
+        cli->config, NULL,
     };
     struct server_start start = {.argv = argv, .log_path = up->log_path};
     int rc = server_start(cli, &start);
@@ -194,8 +195,10 @@ static void show_next_steps(const struct cli *cli, const struct up *up, const ch
         (void)snprintf(at, sizeof at, " -b %s", kafka);
     }
     if (up->demo) {
-        cli_say(cli, "try:\n  evlog tail " DEMO_TOPIC "%s\n  evlog replay " DEMO_TOPIC
-                "%s --until 2015-12-31T00:00Z --event-time --fold latest --drop-type file.removed", at, at);
+        cli_say(cli,
+                "try:\n  evlog tail " DEMO_TOPIC "%s\n  evlog replay " DEMO_TOPIC
+                "%s --until 2015-12-31T00:00Z --event-time --fold latest --drop-type file.removed",
+                at, at);
     } else {
         cli_say(cli, "try:\n  evlog topics create orders%s\n  evlog produce orders hello%s\n  evlog consume orders%s",
                 at, at, at);

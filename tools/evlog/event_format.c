@@ -154,8 +154,10 @@ static void print_verb(char verb, const struct evlog_event *event, struct el_buf
         el_buffer_printf(out, "%lld", event->value.data == NULL ? -1ll : (long long)event->value.len);
         break;
     case 'd':
-        print_time(out, event->timestamp_ms < 0 || event->timestamp_ms > INT64_MAX / 1000000
-                            ? -1 : event->timestamp_ms * 1000000, 3);
+        print_time(out,
+                   event->timestamp_ms < 0 || event->timestamp_ms > INT64_MAX / 1000000 ? -1
+                                                                                        : event->timestamp_ms * 1000000,
+                   3);
         break;
     case 'T':
         el_buffer_printf(out, "%lld", (long long)event->timestamp_ms);

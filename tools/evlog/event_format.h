@@ -16,15 +16,15 @@
 #define EVENT_FORMAT_ITEM_MAX 128
 
 struct event_format_item {
-    char verb;        /* 0: the bytes of text */
-    size_t text_pos;  /* in format->text */
+    char verb;       /* 0: the bytes of text */
+    size_t text_pos; /* in format->text */
     size_t text_len;
 };
 
 struct event_format {
     struct event_format_item items[EVENT_FORMAT_ITEM_MAX];
     size_t item_count;
-    char text[1024];  /* literal bytes, escapes undone */
+    char text[1024]; /* literal bytes, escapes undone */
     size_t text_len;
 };
 
@@ -35,9 +35,9 @@ void event_format_print(const struct event_format *format, const struct evlog_ev
 
 /* What a line gave; slices point into the line. */
 struct event_format_line {
-    struct el_slice key;    /* data NULL: the format has no %k */
-    struct el_slice value;  /* data NULL: the format has no %v */
-    struct el_slice time;   /* %d or %T, data NULL: none */
+    struct el_slice key;   /* data NULL: the format has no %k */
+    struct el_slice value; /* data NULL: the format has no %v */
+    struct el_slice time;  /* %d or %T, data NULL: none */
     bool time_is_ms;
     struct el_slice partition;
 };

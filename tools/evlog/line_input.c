@@ -26,21 +26,21 @@
 
 struct line_input {
     const char *name;
-    int fd;                  /* -1: memory */
+    int fd; /* -1: memory */
     const uint8_t *memory;
     size_t memory_left;
     bool started;
-    bool packed;             /* gzip */
-    bool in_member;          /* a gzip member has begun and not ended */
+    bool packed;    /* gzip */
+    bool in_member; /* a gzip member has begun and not ended */
     bool raw_end;
     z_stream z;
     uint8_t raw[RAW_LEN];
     size_t raw_pos, raw_len;
-    uint8_t *text;           /* [text_room] */
+    uint8_t *text; /* [text_room] */
     size_t text_room;
-    size_t text_pos;         /* start of the next line */
+    size_t text_pos; /* start of the next line */
     size_t text_len;
-    size_t scan_pos;         /* no line feed before here */
+    size_t scan_pos; /* no line feed before here */
     uint64_t number;
 };
 
@@ -69,8 +69,7 @@ int line_input_open(const char *path, struct line_input **input, struct el_error
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         char reason[64];
-        return el_error_set(err, el_error_from_errno(errno), "%s: %s", path,
-                            strerror_r(errno, reason, sizeof reason));
+        return el_error_set(err, el_error_from_errno(errno), "%s: %s", path, strerror_r(errno, reason, sizeof reason));
     }
     int rc = input_new(path, fd, input, err);
     if (rc != 0) {
@@ -128,8 +127,9 @@ static int fill_raw(struct line_input *input, struct el_error *err)
     ssize_t n = read(input->fd, input->raw + input->raw_len, room);
     if (n < 0) {
         char reason[64];
-        return errno == EINTR ? 0 : el_error_set(err, EVLOG_ERR_IO, "%s: %s", input->name,
-                                                 strerror_r(errno, reason, sizeof reason));
+        return errno == EINTR
+                   ? 0
+                   : el_error_set(err, EVLOG_ERR_IO, "%s: %s", input->name, strerror_r(errno, reason, sizeof reason));
     }
     input->raw_len += (size_t)n;
     input->raw_end = n == 0;
@@ -215,9 +215,10 @@ static int fill_text(struct line_input *input, struct el_error *err)
             continue;
         }
         if (input->raw_pos == input->raw_len) {
-            return !input->in_member ? 0 : el_error_set(err, EVLOG_ERR_CORRUPT,
-                                                        "%s: the gzip data ends too early, behind line %llu",
-                                                        input->name, (unsigned long long)input->number);
+            return !input->in_member
+                       ? 0
+                       : el_error_set(err, EVLOG_ERR_CORRUPT, "%s: the gzip data ends too early, behind line %llu",
+                                      input->name, (unsigned long long)input->number);
         }
         if (input->packed) {
             size_t raw_before = input->raw_pos;

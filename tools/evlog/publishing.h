@@ -13,12 +13,12 @@ struct publishing {
     struct cli *cli;
     const char *topic;
     struct evlog_producer *producer;
-    struct evlog_message base;           /* what every event has: partition, time, headers, key */
-    const struct event_format *format;   /* of lines, NULL: the whole line is the value */
-    const char *key_delimiter;           /* NULL: none; before its first occurrence stands the key */
-    bool cloudevents;                    /* lines are CloudEvents */
-    bool empty_is_null;                  /* an empty value is a tombstone */
-    uint64_t sent_count;                 /* handed to the producer */
+    struct evlog_message base;         /* what every event has: partition, time, headers, key */
+    const struct event_format *format; /* of lines, NULL: the whole line is the value */
+    const char *key_delimiter;         /* NULL: none; before its first occurrence stands the key */
+    bool cloudevents;                  /* lines are CloudEvents */
+    bool empty_is_null;                /* an empty value is a tombstone */
+    uint64_t sent_count;               /* handed to the producer */
 };
 
 /* Make sure the topic is there, making it when create is set.

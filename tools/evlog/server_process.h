@@ -28,7 +28,7 @@ int server_run(const struct cli *cli, const char *const *argv);
 struct server_start {
     const char *const *argv;
     const char *log_path;
-    int ready_fd;     /* its stdout */
+    int ready_fd; /* its stdout */
     long pid;
 };
 int server_start(const struct cli *cli, struct server_start *start);

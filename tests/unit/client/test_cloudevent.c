@@ -110,7 +110,7 @@ static void value_is(const char *members, const char *value)
 TEST(cloudevent, value_is_the_very_bytes_of_data)
 {
     value_is(",\"data\":{ \"b\" : 1.0, \"a\":[1,2 , {}],\"a\":\"\\u0041\" }",
-                 "{ \"b\" : 1.0, \"a\":[1,2 , {}],\"a\":\"\\u0041\" }");
+             "{ \"b\" : 1.0, \"a\":[1,2 , {}],\"a\":\"\\u0041\" }");
     value_is(",\"data\": 1e400 ", "1e400");
     value_is(",\"data\":123456789012345678901234567890", "123456789012345678901234567890");
     value_is(",\"data\":null", "null");
@@ -148,11 +148,16 @@ TEST(cloudevent, attributes_become_headers_in_their_order)
         "\"flag\":true,\"gone\":null,\"traceparent\":\"00-x\"} ");
     const struct evlog_message *m = evlog_cloudevent_message(event);
     static const char *const expected[][2] = {
-        {"ce_specversion", "1.0"}, {"ce_id", "ab"},
-        {"ce_source", "/s"},       {"ce_type", "t"},
-        {"ce_subject", "orders/7"}, {"ce_time", "2020-01-01T01:00:00.5+01:00"},
-        {"content-type", "application/json"}, {"ce_n", "-12"},
-        {"ce_flag", "true"},       {"ce_traceparent", "00-x"},
+        {"ce_specversion", "1.0"},
+        {"ce_id", "ab"},
+        {"ce_source", "/s"},
+        {"ce_type", "t"},
+        {"ce_subject", "orders/7"},
+        {"ce_time", "2020-01-01T01:00:00.5+01:00"},
+        {"content-type", "application/json"},
+        {"ce_n", "-12"},
+        {"ce_flag", "true"},
+        {"ce_traceparent", "00-x"},
     };
     assert_int_equal(m->header_count, sizeof expected / sizeof expected[0]);
     for (size_t i = 0; i < m->header_count; i++) {
@@ -182,7 +187,13 @@ static struct evlog_event as_read(const struct evlog_header *headers, size_t cou
     };
 }
 
-#define H(k, v) {{k, sizeof(k) - 1}, {v, sizeof(v) - 1}}
+#define H(k, v)                                                                                                        \
+    {                                                                                                                  \
+        {k, sizeof(k) - 1},                                                                                            \
+        {                                                                                                              \
+            v, sizeof(v) - 1                                                                                           \
+        }                                                                                                              \
+    }
 
 TEST(event_view, binary_structured_and_neither)
 {

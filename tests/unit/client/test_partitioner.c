@@ -19,8 +19,11 @@ TEST(partitioner, hashes_as_the_java_client)
         const char *key;
         int32_t hash;
     } known[] = {
-        {"21", -973932308}, {"foobar", -790332482}, {"a-little-bit-long-string", -985981536},
-        {"a-little-bit-longer-string", -1486304829}, {"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971},
+        {"21", -973932308},
+        {"foobar", -790332482},
+        {"a-little-bit-long-string", -985981536},
+        {"a-little-bit-longer-string", -1486304829},
+        {"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971},
         {"abc", 479470107},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
@@ -82,8 +85,7 @@ static int append(struct fixture *f, struct el_producer_topic *topic, int32_t pa
 static uint32_t queue_length(const struct el_producer_topic *topic, int32_t partition)
 {
     uint32_t count = 0;
-    EL_LIST_EACH(node, &topic->partitions[partition]->queue)
-    {
+    EL_LIST_EACH(node, &topic->partitions[partition]->queue) {
         count++;
     }
     return count;

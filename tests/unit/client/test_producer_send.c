@@ -19,8 +19,8 @@
 struct fixture {
     struct evlog_client client;
     struct evlog_producer *producer;
-    uint32_t told_count;     /* callbacks */
-    int told_code;           /* of the last failure */
+    uint32_t told_count; /* callbacks */
+    int told_code;       /* of the last failure */
     bool told_doubt;
     int64_t told_offset;
 };

@@ -32,9 +32,17 @@ TEST(settings, refuse_unknown_keys_and_name_the_nearest)
 TEST(settings, refuse_values_out_of_range_and_keep_the_old_one)
 {
     static const char *const bad[][2] = {
-        {"linger.ms", "-1"}, {"linger.ms", ""}, {"linger.ms", "soon"}, {"acks", "2"}, {"compression.type", "rar"},
-        {"enable.idempotence", "yes"}, {"max.in.flight.requests.per.connection", "0"}, {"batch.size", "1TB"},
-        {"bootstrap.servers", ""}, {"request.timeout.ms", "0"}, {"fetch.max.bytes", "0"},
+        {"linger.ms", "-1"},
+        {"linger.ms", ""},
+        {"linger.ms", "soon"},
+        {"acks", "2"},
+        {"compression.type", "rar"},
+        {"enable.idempotence", "yes"},
+        {"max.in.flight.requests.per.connection", "0"},
+        {"batch.size", "1TB"},
+        {"bootstrap.servers", ""},
+        {"request.timeout.ms", "0"},
+        {"fetch.max.bytes", "0"},
     };
     struct evlog_settings *settings = settings_new();
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

@@ -36,12 +36,9 @@ static int parse(struct given *g, const char *line)
         argv[argc++] = word;
     }
     const struct cli_option options[] = {
-        {"flag", 'f', CLI_FLAG, &g->flag, NULL, "a flag"},
-        {"text", 't', CLI_TEXT, &g->text, "TEXT", "a text"},
-        {"number", 'n', CLI_INT, &g->number, "N", "a number"},
-        {"until", 0, CLI_TIME, &g->time_ns, "TIME", "a time"},
-        {"wait", 0, CLI_DURATION, &g->ms, "TIME", "a duration"},
-        {"list", 'l', CLI_LIST, &g->list, "ITEM", "a list"},
+        {"flag", 'f', CLI_FLAG, &g->flag, NULL, "a flag"},       {"text", 't', CLI_TEXT, &g->text, "TEXT", "a text"},
+        {"number", 'n', CLI_INT, &g->number, "N", "a number"},   {"until", 0, CLI_TIME, &g->time_ns, "TIME", "a time"},
+        {"wait", 0, CLI_DURATION, &g->ms, "TIME", "a duration"}, {"list", 'l', CLI_LIST, &g->list, "ITEM", "a list"},
     };
     struct cli_grammar grammar = {options, 6, 0, 2};
     return cli_parse(&g->cli, &command, &grammar, argc, argv, &g->words);
@@ -56,9 +53,20 @@ static void done(struct given *g)
 TEST(cli_args, mistakes_are_usage_errors)
 {
     static const char *const lines[] = {
-        "--flagg", "--fla=", "--flag=yes", "-x", "-fx", "--number", "--number x", "--number 1x",
+        "--flagg",
+        "--fla=",
+        "--flag=yes",
+        "-x",
+        "-fx",
+        "--number",
+        "--number x",
+        "--number 1x",
         "-n 99999999999999999999",
-        "--until someday", "--wait long", "-t", "a b c", "--",
+        "--until someday",
+        "--wait long",
+        "-t",
+        "a b c",
+        "--",
     };
     struct given g;
     for (size_t i = 0; i + 1 < sizeof lines / sizeof lines[0]; i++) {
@@ -72,9 +80,8 @@ TEST(cli_args, mistakes_are_usage_errors)
 TEST(cli_args, every_way_to_write_an_option)
 {
     static const char *const lines[] = {
-        "-f -t x -n 5 word", "word -ft x -n5", "--flag --text=x --number=5 word", "-fn 5 --text x word",
-        "-n5 word -f -tx",
-        "--text x --number 5 --flag -- word",
+        "-f -t x -n 5 word",   "word -ft x -n5",  "--flag --text=x --number=5 word",
+        "-fn 5 --text x word", "-n5 word -f -tx", "--text x --number 5 --flag -- word",
     };
     struct given g;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -131,9 +138,12 @@ TEST(cli_error, failures_become_exit_codes)
         int kafka_code;
         int exit_code;
     } known[] = {
-        {EVLOG_ERR_UNREACHABLE, 0, CLI_UNREACHABLE}, {EVLOG_ERR_UNKNOWN_TOPIC, 3, CLI_NOT_FOUND},
-        {EVLOG_ERR_TOPIC_EXISTS, 36, CLI_CONFLICT},  {EVLOG_ERR_CORRUPT, 0, CLI_INTEGRITY},
-        {EVLOG_ERR_KAFKA, 29, CLI_DENIED},           {EVLOG_ERR_IN_DOUBT, 0, CLI_FAILED},
+        {EVLOG_ERR_UNREACHABLE, 0, CLI_UNREACHABLE},
+        {EVLOG_ERR_UNKNOWN_TOPIC, 3, CLI_NOT_FOUND},
+        {EVLOG_ERR_TOPIC_EXISTS, 36, CLI_CONFLICT},
+        {EVLOG_ERR_CORRUPT, 0, CLI_INTEGRITY},
+        {EVLOG_ERR_KAFKA, 29, CLI_DENIED},
+        {EVLOG_ERR_IN_DOUBT, 0, CLI_FAILED},
         {EVLOG_ERR_INVALID_PARTITIONS, 37, CLI_FAILED},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
