@@ -244,7 +244,7 @@ EACH_BACKEND_WITH(connection_over_the_limit_of_its_address_is_closed, three_of_o
 
 static void little_memory(struct net_config *config)
 {
-    config->recv_bytes_max = 256u << 10;
+    config->recv_bytes_max = 96u << 10;
     config->frame_ns_max = 3000000000u;
 }
 
