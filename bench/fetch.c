@@ -276,12 +276,18 @@ int main(int argc, char **argv)
     static struct fetch_run run;
     struct bench_options options;
     struct bench_limit disk;
+    struct bench_stream_limit stream, copied;
     bench_options_parse(&options, argc, argv, "Consuming from the start, cold and at the tail.");
     run.options = &options;
     bench_pin_self(&options);
     bench_limit_read(options.data, 131072, 8, 1, &disk);
     bench_broker_start(&run.broker, &options);
+    bench_limit_stream(&options, BENCH_STREAM_MEMORY, 1, &stream);
+    bench_limit_stream(&options, BENCH_STREAM_COPIED, 1, &copied);
     printf("%s\nlimit: disk reads of 128 KiB, 8 in flight: %.0f MB/s\n", run.broker.ready, disk.mb_per_second);
+    printf("limit: a stream over loopback TCP: %.0f MB/s and %.2f cpu s/GB of its sender, %.0f and %.2f when the bytes "
+           "are copied once before\n",
+           stream.mb_per_second, stream.cpu_per_gb, copied.mb_per_second, copied.cpu_per_gb);
     printf("%-34s %9s %12s %9s %9s %7s\n", "consume", "MB/s", "events/s", "KiB/fetch", "cpu s/GB", "others");
     if (bench_row_wanted(&options, "tail")) {
         run_tail(&run, 1);

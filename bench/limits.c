@@ -18,6 +18,13 @@ static void print_limit(const char *name, const struct bench_limit *limit)
            limit->p99_us, limit->mb_per_second);
 }
 
+static void print_stream(const char *name, enum bench_stream how, const struct bench_options *options)
+{
+    struct bench_stream_limit limit;
+    bench_limit_stream(options, how, options->seconds / 2, &limit);
+    printf("%-44s %10.0f MB/s  %.2f s of the sender a GB\n", name, limit.mb_per_second, limit.cpu_per_gb);
+}
+
 enum memory_work { WORK_COPY, WORK_CRC, WORK_XXH3 };
 
 static double memory_gb(enum memory_work work, double seconds)
@@ -68,6 +75,9 @@ int main(int argc, char **argv)
     print_limit("read 128 KiB in order, 8 in flight", &limit);
     bench_limit_rtt(&options, seconds, &limit);
     print_limit("round trip 300 B / 64 B, loopback TCP", &limit);
+    print_stream("stream from memory, loopback TCP", BENCH_STREAM_MEMORY, &options);
+    print_stream("the same, copied once before", BENCH_STREAM_COPIED, &options);
+    print_stream("the same, sendfile() from the page cache", BENCH_STREAM_FILE, &options);
     printf("%-44s %10.1f GB/s\n", "memcpy 8 MiB", memory_gb(WORK_COPY, seconds / 4));
     printf("%-44s %10.1f GB/s\n", "crc32c 8 MiB", memory_gb(WORK_CRC, seconds / 4));
     printf("%-44s %10.1f GB/s\n", "xxh3-64 8 MiB", memory_gb(WORK_XXH3, seconds / 4));

@@ -97,6 +97,8 @@ void bench_broker_end(struct bench_broker *broker);
 /* --- requests ----------------------------------------------------------------------------------------------------- */
 
 int bench_connect(uint16_t port, bool blocking);
+/* Listen on a free port of the loopback address. */
+int bench_listen(uint16_t *port);
 /* Send a request and wait for its answer, on a blocking socket. out: decoded response in arena memory */
 void bench_call(int fd, int key, int version, const void *request, struct el_arena *arena, void *out);
 struct bench_topic_ask {
@@ -166,5 +168,19 @@ void bench_limit_flush_unwritten(const char *folder, size_t len, double seconds,
 void bench_limit_read(const char *folder, size_t len, uint32_t depth, double seconds, struct bench_limit *limit);
 /* Round trips of 300 bytes there and 64 bytes back over loopback TCP, one at a time. */
 void bench_limit_rtt(const struct bench_options *options, double seconds, struct bench_limit *limit);
+
+/* How the bytes of a stream reach the socket. */
+enum bench_stream {
+    BENCH_STREAM_MEMORY, /* sent from where they are */
+    BENCH_STREAM_COPIED, /* copied once before */
+    BENCH_STREAM_FILE,   /* sendfile() from the page cache */
+};
+struct bench_stream_limit {
+    double mb_per_second;
+    double cpu_per_gb; /* seconds of the sender for 10^9 bytes */
+};
+/* A stream in pieces of 1 MiB over one connection of loopback TCP. */
+void bench_limit_stream(const struct bench_options *options, enum bench_stream how, double seconds,
+                        struct bench_stream_limit *limit);
 
 #endif

@@ -182,18 +182,13 @@ static void echo_child(const struct bench_options *options, int listen_fd)
 
 void bench_limit_rtt(const struct bench_options *options, double seconds, struct bench_limit *limit)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t address_len = sizeof address;
-    int listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(listen_fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(listen_fd, 1) != 0 ||
-        getsockname(listen_fd, (struct sockaddr *)&address, &address_len) != 0) {
-        bench_die("listen: %s", strerror(errno));
-    }
+    uint16_t port;
+    int listen_fd = bench_listen(&port);
     pid_t pid = fork();
     if (pid == 0) {
         echo_child(options, listen_fd);
     }
-    int fd = bench_connect(ntohs(address.sin_port), true);
+    int fd = bench_connect(port, true);
     struct bench_histogram *h = bench_alloc(sizeof *h);
     uint8_t buf[REQUEST_LEN] = {0};
     uint64_t from_ns = bench_now_ns(), now_ns = from_ns, until_ns = from_ns + (uint64_t)(seconds * 1e9);

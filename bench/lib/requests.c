@@ -40,6 +40,19 @@ int bench_connect(uint16_t port, bool blocking)
     return fd;
 }
 
+int bench_listen(uint16_t *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 || listen(fd, 1) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
+        bench_die("listen: %s", strerror(errno));
+    }
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
 static struct el_slice build(int key, int version, const void *request, struct el_arena *arena)
 {
     struct el_request_header header = {.api = el_api_find(key),
