@@ -6,8 +6,8 @@ usage: run.py [--seeds N] [--out DIR] [--keep] [NAME...]
 
 A patch is a unified diff below two header lines, "Layer:" (one or more of LAYERS; every one must fail) and "Breaks:".
 The tree is copied, built once, and then for each patch: patched, built as far as needed, tested, patched back. A
-patch that does not apply or does not compile has failed: it proves nothing any more. Closes with "N passed, N failed";
-caught is passed.
+patch that does not apply or does not compile has failed: it proves nothing any more. What the simulator shrinks a
+failing seed to must fail as well when it is run alone. Closes with "N passed, N failed"; caught is passed.
 """
 import argparse
 import glob
@@ -26,7 +26,8 @@ FOLDERS = ["Makefile", "bench/bench.mk", "bench/peers/peers.mk", "include", "cli
 SEEDS_STEP = 20
 UNIT_TIME_MAX_S = 60     # an endless loop is a way to fail
 EXHAUSTIVE_TIME_MAX_S = 600
-SIM_TIME_MAX_S = 120    # of one step; a broken store may run in circles
+SIM_TIME_MAX_S = 120     # of one step; a broken store may run in circles
+SHRINK_S = "4"           # for each of at most three failing seeds of a step
 
 
 def run(command, cwd, timeout_s):
@@ -61,11 +62,19 @@ def layer_sim(tree, layer, args):
     """Seeds of the simulator, until one fails."""
     mode = "broker" if layer == "sim-broker" else "store"
     for first in range(1, args.seeds + 1, SEEDS_STEP):
-        code, output = run([f"{args.out}/bin/evlog-sim", "--mode", mode, "--from", str(first),
-                            "--seeds", str(SEEDS_STEP), "--shrink-seconds", "0"], tree, SIM_TIME_MAX_S)
+        command = [f"{args.out}/bin/evlog-sim", "--mode", mode, "--from", str(first), "--seeds", str(SEEDS_STEP)]
+        code, output = run([*command, "--shrink-seconds", SHRINK_S], tree, SIM_TIME_MAX_S)
         if code != 0:
-            return f"by seed {first + SEEDS_STEP - 1}: {why(output)}"
+            return f"by seed {first + SEEDS_STEP - 1}: {why(output)}" if repeated(tree, args, code, output) else ""
     return None
+
+
+def repeated(tree, args, code, output):
+    """Does the smaller run that the simulator names fail as well?"""
+    again = re.search(r"^  again: \S*evlog-sim (.+) -v$", output, re.MULTILINE)
+    if again is None:
+        return code == 124    # it never came to shrink anything
+    return run([f"{args.out}/bin/evlog-sim", *again.group(1).split()], tree, SIM_TIME_MAX_S)[0] != 0
 
 
 def layer_exhaustive(tree, _, args):
@@ -122,6 +131,8 @@ def try_patch(tree, patch, args):
             reason = LAYERS[layer](tree, layer, args)
             if reason is None:
                 return False, f"SURVIVED {layer}: {head['Breaks']}"
+            if not reason:
+                return False, f"{layer}: what the failing seed was shrunk to passes"
             found.append(f"{layer}: {reason}")
         return True, "; ".join(found)
     finally:
