@@ -11,6 +11,7 @@
  * file:line:column; a key that does not exist is answered with the nearest that does.
  * Invariant: a struct config that was returned with 0 has passed every check.
  */
+#include <config/broker_name.h>
 #include <config/config.h>
 #include <config/ini.h>
 #include <config/machine.h>
@@ -55,6 +56,18 @@ static const char *target_section(int target)
 static const char *target_key(int target)
 {
     return is_topic_target(target) ? target_name(target) : setting_at((enum config_setting_id)target)->key;
+}
+
+/* The other name of a topic setting's default, as Kafka's brokers have it; the same name where there is no other. */
+static const char *target_other_name(int target)
+{
+    return is_topic_target(target) ? broker_name(topic_id_of(target)) : target_name(target);
+}
+
+static bool target_has_key(int target, struct el_slice key)
+{
+    return el_slice_eq(key, el_slice_str(target_key(target))) ||
+           (is_topic_target(target) && el_slice_eq(key, el_slice_str(target_other_name(target))));
 }
 
 static struct config_origin *target_origin(struct config *cfg, int target)
@@ -165,8 +178,7 @@ static int on_entry(void *arg, const struct ini_entry *entry, struct el_error *e
         return refuse_section(cfg, entry, err);
     }
     for (int target = 0; target < TARGET_COUNT; target++) {
-        if (!el_slice_eq(entry->section, el_slice_str(target_section(target))) ||
-            !el_slice_eq(entry->key, el_slice_str(target_key(target)))) {
+        if (!el_slice_eq(entry->section, el_slice_str(target_section(target))) || !target_has_key(target, entry->key)) {
             continue;
         }
         if (target_origin(cfg, target)->kind == CONFIG_FROM_FILE) {
@@ -234,16 +246,25 @@ static int refuse_variable(struct el_slice name, struct el_error *err)
                         (const char *)name.data, value_nearest_text(name, words, TARGET_COUNT, hint, sizeof hint));
 }
 
-static int load_variable(struct config *cfg, struct el_slice name, struct el_slice value, struct el_error *err)
+static bool is_variable(int target, struct el_slice name)
 {
     char known[NAME_TEXT_MAX];
+    setting_variable_name(target_section(target), target_key(target), known, sizeof known);
+    if (el_slice_eq(name, el_slice_str(known))) {
+        return true;
+    }
+    setting_variable_name(target_section(target), target_other_name(target), known, sizeof known);
+    return is_topic_target(target) && el_slice_eq(name, el_slice_str(known));
+}
+
+static int load_variable(struct config *cfg, struct el_slice name, struct el_slice value, struct el_error *err)
+{
     struct config_origin origin = {.kind = CONFIG_FROM_ENVIRONMENT};
     for (int target = 0; target < TARGET_COUNT; target++) {
-        setting_variable_name(target_section(target), target_key(target), known, sizeof known);
-        if (el_slice_eq(name, el_slice_str(known))) {
+        if (is_variable(target, name)) {
             int result = assign(cfg, target, value, origin, err);
             if (result != 0) {
-                el_error_wrap(err, "environment variable %s", known);
+                el_error_wrap(err, "environment variable %.*s", (int)name.len, (const char *)name.data);
             }
             return result;
         }
@@ -306,7 +327,8 @@ static int find_flag(struct el_slice name)
 {
     char known[NAME_TEXT_MAX];
     for (int target = 0; target < TARGET_COUNT; target++) {
-        if (el_slice_eq(name, el_slice_str(setting_flag_name(target_name(target), known, sizeof known)))) {
+        if (el_slice_eq(name, el_slice_str(setting_flag_name(target_name(target), known, sizeof known))) ||
+            el_slice_eq(name, el_slice_str(setting_flag_name(target_other_name(target), known, sizeof known)))) {
             return target;
         }
     }

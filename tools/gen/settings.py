@@ -162,10 +162,11 @@ def topic_page(names):
     yield ("Set with any Kafka admin tool, or for all topics in the section `[topics]` of [evlogd's "
            "configuration](evlogd-settings.md). A value outside what is allowed, and a name that does not exist, is "
            "refused with `INVALID_CONFIG`.")
+    other = {row["id"]: row["name"] for row in rows("broker/config/broker_names.def", "BROKER_NAME", ("id", "name"))}
     parts = (("HONOURED", "evlogd does what these say", None),
              ("FIXED", "Only one value is taken", None),
              ("SHOWN", "Kept and shown, without effect", "Kafka's tools set or ask for these, so every legal value is "
-              "kept and shown. The meaning says why nothing follows from it."))
+              "kept and shown, and evlogd says in its log that it has no effect. The meaning says why."))
     for behaviour, title, text in parts:
         yield ""
         yield f"## {title}"
@@ -176,6 +177,14 @@ def topic_page(names):
         yield from table(("setting", "default", "allowed", "meaning"),
                          ((f"`{row['name']}`", f"`{topic_default(row, names)}`", topic_range(row, names), row["doc"])
                           for row in settings if row["behaviour"] == behaviour))
+    yield ""
+    yield "## Names of the defaults"
+    yield ""
+    yield ("In evlogd's configuration each of these may also be called what Kafka calls the default of all topics; "
+           "DescribeConfigs of the broker shows it under that name. All others have one name.")
+    yield ""
+    yield from table(("setting", "default of all topics"),
+                     ((f"`{row['name']}`", f"`{other[row['id']]}`") for row in settings if row["id"] in other))
 
 
 def metrics_page():

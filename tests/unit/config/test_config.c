@@ -207,6 +207,24 @@ TEST(config, flag_wins_over_environment_over_file)
     assert_int_equal(config_memory_max(&cfg), 128 << 20);
 }
 
+/* Kafka's brokers call the default of all topics otherwise than the topic's own setting. */
+TEST(config, the_brokers_names_of_topic_defaults_are_taken_everywhere)
+{
+    assert_file_refused("[topics]\nlog.retention.ms=1\nretention.ms=2\n",
+                        "3:1: 'retention.ms' was set already in line 2");
+    assert_file_refused("[topics]\nlog.retention.ms=x\n", "2:18: retention.ms cannot be 'x'");
+    assert_file_refused("[storage]\nlog.retention.ms=1\n", "2:1: unknown key 'log.retention.ms'");
+    assert_int_equal(load_all("[topics]\nlog.retention.ms=7d\nmessage.max.bytes = 2MiB\n",
+                              ENV("EVLOG_TOPICS__LOG_ROLL_MS=5s"),
+                              FLAGS("--data=d", "--log-message-timestamp-type=LogAppendTime")),
+                     0);
+    assert_int_equal(topic_config_int(NULL, &cfg.topic_defaults, TOPIC_RETENTION_MS), 604800000);
+    assert_int_equal(topic_config_int(NULL, &cfg.topic_defaults, TOPIC_MAX_MESSAGE_BYTES), 2097152);
+    assert_int_equal(topic_config_int(NULL, &cfg.topic_defaults, TOPIC_SEGMENT_MS), 5000);
+    assert_int_equal(topic_config_int(NULL, &cfg.topic_defaults, TOPIC_TIMESTAMP_TYPE), TOPIC_LOG_APPEND_TIME);
+    assert_int_equal(cfg.topic_origin[TOPIC_SEGMENT_MS].kind, CONFIG_FROM_ENVIRONMENT);
+}
+
 TEST(config, variables_that_are_not_settings_are_left_alone)
 {
     assert_int_equal(load_all(NULL, ENV("EVLOG_BOOTSTRAP=x", "EVLOG_URL=a__b", "OTHER__EVLOG_=1"), FLAGS("--data=d")),

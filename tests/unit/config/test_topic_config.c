@@ -75,7 +75,7 @@ TEST(topic_config, what_evlogd_cannot_do_is_refused_with_the_reason)
     assert_refused("cleanup.policy", "compact,delete", "not compacted");
     assert_refused("cleanup.policy", "", "'delete'");
     assert_refused("cleanup.policy", "delete,", "'delete'");
-    assert_refused("compression.type", "zstd", "'producer'");
+    assert_refused("compression.type", "brotli", "'zstd'");
     assert_refused("min.insync.replicas", "2", "one replica");
     assert_refused("evlog.durability", "store", "no archive yet");
     assert_refused("evlog.durability", "both", "no archive yet");
