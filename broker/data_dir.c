@@ -23,6 +23,8 @@
 
 #define SHARED_MEMORY "/dev/shm"
 #define REMOVE_FD_MAX 16
+EL_STATIC_ASSERT(CONFIG_PATH_MAX >= PATH_MAX, "room for realpath()");
+
 #define LOCK_NAME "lock"        /* holds the owner's process id, for people and for the next start */
 #define LOCK_WAIT_DEAD_MS 60000 /* for what a killed process has asked the kernel for */
 #define LOCK_WAIT_ALIVE_MS 2000 /* for one that is just ending */
@@ -211,6 +213,9 @@ int data_dir_open(const struct config *cfg, struct data_dir *dir, struct el_erro
         if (error == 0) {
             error = check_filesystem(cfg, dir->path, err);
         }
+    }
+    if (error == 0 && realpath(dir->path, dir->real_path) == NULL) {
+        error = el_error_set(err, el_error_from_errno(errno), "data directory %s: %s", dir->path, strerror(errno));
     }
     return error != 0 ? error : lock(dir, err);
 }

@@ -10,8 +10,9 @@
 
 struct data_dir {
     char path[CONFIG_PATH_MAX];
-    bool temporary; /* removed by data_dir_close() */
-    int lock_fd;    /* holds the directory's lock; the rings keep it, too, until their last request has ended */
+    char real_path[CONFIG_PATH_MAX]; /* the same, absolute and without links: what clients are told */
+    bool temporary;                  /* removed by data_dir_close() */
+    int lock_fd; /* holds the directory's lock; the rings keep it, too, until their last request has ended */
 };
 
 /* Make and lock it. A lock whose owner has died is waited for: the kernel may still be writing what it asked for.

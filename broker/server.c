@@ -234,6 +234,7 @@ static int open_listeners(struct server *server, struct el_error *err)
     for (uint32_t i = 0; i < server->shard_count; i++) {
         struct shard *shard = &server->shards[i];
         shard->store = store_shard_at(server->store, i);
+        shard->data_path = server->dir.real_path;
         struct net_config net_cfg = shard_net_limits(cfg);
         net_cfg.host = cfg->listen.host;
         net_cfg.port = port;

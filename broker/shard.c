@@ -118,6 +118,7 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     shard_take_config(shard, cfg);
     shard->node.id = NODE_ID;
     shard->node.host = shard->host;
+    shard->node.data_path = shard->data_path == NULL ? "" : shard->data_path;
     int error = api_init(&shard->api, shard->store, &shard->node);
     if (error != 0) {
         return el_error_set(err, error, "scratch memory of shard %" PRIu32, shard->index);

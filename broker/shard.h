@@ -36,6 +36,7 @@ struct shard {
     struct config cfg;          /* the shard's own copy: SIGHUP changes the main thread's */
     struct config next_cfg;     /* written by the main thread before SHARD_RELOAD */
     char host[CONFIG_HOST_MAX]; /* node.host */
+    const char *data_path;      /* of the data directory, absolute; NULL for none */
     pthread_t thread;
     bool running; /* the thread has been started and not joined */
     struct io_message message;

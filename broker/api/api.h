@@ -26,6 +26,7 @@ struct api_node {
     int32_t id;                         /* Kafka's node id */
     const char *host;                   /* advertised, NUL-terminated */
     int32_t port;                       /* advertised */
+    const char *data_path;              /* of the data directory, absolute, NUL-terminated; for DescribeLogDirs */
     int64_t fetch_len_max;              /* most bytes of batches in one answer */
     bool auto_create;                   /* auto.create.topics.enable */
     int32_t partition_count;            /* num.partitions */
@@ -113,6 +114,15 @@ bool api_name_reserved(struct el_slice name);
 /* 1 to 249 of [a-zA-Z0-9._-], not "." or ".." */
 bool api_name_valid(struct el_slice name);
 
+/* Is this the number of this node, as a resource's name? */
+bool api_is_self(const struct api *api, struct el_slice name);
+
+/* Say in the log which of a topic's settings are kept but change nothing in evlogd, one line for all.
+ *
+ * before, after  overrides; what was there before has been said
+ */
+void api_log_without_effect(struct el_slice topic, const struct topic_config *before, const struct topic_config *after);
+
 /* Names of one request that must differ: the errors of all entries with a name given twice become
  * EVLOG_ERR_INVALID_REQUEST. Begin with el_map_init(seen, api->buddy), end with el_map_destroy(). */
 void api_name_once(struct el_map *seen, struct el_slice name, int *error);
@@ -130,6 +140,12 @@ struct el_slice api_error_message(int error);
     0x00001fa0 /* create alter describe cluster_action describe_ and alter_configs idempotent_write */
 
 /* Resource types and sources of values, as on the wire. */
-enum api_resource { API_RESOURCE_TOPIC = 2, API_RESOURCE_BROKER = 4 };
+enum api_resource {
+    API_RESOURCE_TOPIC = 2,
+    API_RESOURCE_BROKER = 4,
+    API_RESOURCE_BROKER_LOGGER = 8,
+    API_RESOURCE_CLIENT_METRICS = 16,
+    API_RESOURCE_GROUP = 32,
+};
 
 #endif

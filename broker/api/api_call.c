@@ -4,6 +4,7 @@
  * and the way from evlog's error codes to Kafka's.
  */
 #include <api/api.h>
+#include <core/logger.h>
 
 #define RESERVED_PREFIX "__evlog"
 
@@ -130,6 +131,32 @@ bool api_name_valid(struct el_slice name)
         }
     }
     return true;
+}
+
+bool api_is_self(const struct api *api, struct el_slice name)
+{
+    char own[16];
+    snprintf(own, sizeof own, "%d", api->node->id);
+    return el_slice_eq(name, el_slice_str(own));
+}
+
+void api_log_without_effect(struct el_slice topic, const struct topic_config *before, const struct topic_config *after)
+{
+    char names[512];
+    size_t used = 0;
+    for (int i = 0; i < TOPIC_SETTING_COUNT; i++) {
+        enum topic_setting_id id = (enum topic_setting_id)i;
+        const struct topic_setting *row = topic_setting(id);
+        int64_t value = topic_config_int(after, NULL, id);
+        bool told = before != NULL && topic_config_int(before, NULL, id) == value;
+        if (row->behaviour == TOPIC_SHOWN && value != row->default_value && !told && used < sizeof names) {
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used == 0 ? "" : ", ", row->name);
+        }
+    }
+    if (used > 0) {
+        el_log(EL_LOG_WARN, "api", "topic %.*s: kept and shown, but without effect in evlogd: %s", (int)topic.len,
+               (const char *)topic.data, names);
+    }
 }
 
 void api_name_once(struct el_map *seen, struct el_slice name, int *error)

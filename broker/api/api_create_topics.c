@@ -63,6 +63,7 @@ static int fill_entry(struct create_call *call, uint32_t index, struct el_msg_cr
     }
     if (!call->ask->validate_only) {
         out->topic_id = entry->op.id;
+        api_log_without_effect(out->name, NULL, &entry->config);
     }
     if (call->base.request->api_version < VERSION_CONFIGS) {
         return 0;

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * DescribeConfigs: settings of topics and of the broker, with where each value comes from.
+ * DescribeConfigs: settings of topics and of the broker, with where each value comes from. Groups and client metrics
+ * have none.
  *
  * Tools show an error when a setting they know is missing, so topics list every setting of Kafka that tools ask for,
  * also those without effect here; documentation says so. Source: docs/protocol.md, Admin.
  */
 #include <api/api.h>
+#include <config/broker_name.h>
 #include <config/setting.h>
 #include <wire/msg_describe_configs.h>
+
+#define VERSION_TYPES 3 /* from here on the answer has types and documentation */
 
 struct describe_call {
     struct api *api;
@@ -29,38 +33,71 @@ static bool wanted(const struct el_msg_describe_configs_resource *ask, const cha
     return false;
 }
 
-static int add_synonym(struct describe_call *call, struct el_msg_describe_configs_config *config)
+/* One more level that the value could come from; the strongest is added first. */
+static void add_synonym(struct el_msg_describe_configs_config *config, const char *name, struct el_slice value,
+                        int8_t source)
 {
+    struct el_msg_describe_configs_synonym *synonym = &config->synonyms[config->synonym_count++];
+    synonym->name = el_slice_str(name);
+    synonym->value = value;
+    synonym->source = source;
+}
+
+static int new_synonyms(struct describe_call *call, struct el_msg_describe_configs_config *config, uint32_t count_max)
+{
+    config->synonyms = el_schema_new(&el_schema_describe_configs_synonym, &call->request->arena, count_max);
+    return config->synonyms == NULL ? EVLOG_ERR_NO_MEMORY : 0;
+}
+
+/* A setting of a topic may come from the topic, from evlogd's configuration, or from the table; below the topic it has
+ * the broker's name. overrides NULL: the topic is no level. */
+static int add_topic_synonyms(struct describe_call *call, const struct topic_config *overrides,
+                              enum topic_setting_id id, struct el_msg_describe_configs_config *out)
+{
+    const struct topic_config *defaults = &call->api->node->topic_defaults;
+    struct topic_config_entry shown;
     if (!call->ask->include_synonyms) {
         return 0;
     }
-    config->synonyms = el_schema_new(&el_schema_describe_configs_synonym, &call->request->arena, 1);
-    if (config->synonyms == NULL) {
+    if (new_synonyms(call, out, 3) != 0) {
         return EVLOG_ERR_NO_MEMORY;
     }
-    config->synonym_count = 1;
-    config->synonyms[0].name = config->name;
-    config->synonyms[0].value = config->value;
-    config->synonyms[0].source = config->config_source;
+    if (topic_config_is_overridden(overrides, id)) {
+        add_synonym(out, topic_setting(id)->name, out->value, TOPIC_SOURCE_TOPIC);
+    }
+    if (topic_config_is_overridden(defaults, id)) {
+        topic_config_describe(NULL, defaults, id, &shown);
+        add_synonym(out, broker_name(id), api_text(call->request, shown.value), TOPIC_SOURCE_BROKER);
+    }
+    topic_config_describe(NULL, NULL, id, &shown);
+    add_synonym(out, broker_name(id), api_text(call->request, shown.value), TOPIC_SOURCE_DEFAULT);
     return 0;
 }
 
+static void set_documentation(struct describe_call *call, struct el_msg_describe_configs_config *out, int8_t type,
+                              const char *doc)
+{
+    out->documentation = (struct el_slice){0};
+    if (call->request->api_version >= VERSION_TYPES) {
+        out->config_type = type;
+        if (call->ask->include_documentation) {
+            out->documentation = el_slice_str(doc);
+        }
+    }
+}
+
+/* overrides NULL: the default for all topics, under the broker's name. */
 static int fill_setting(struct describe_call *call, const struct topic_config *overrides, enum topic_setting_id id,
                         struct el_msg_describe_configs_config *out)
 {
     struct topic_config_entry shown;
     topic_config_describe(overrides, &call->api->node->topic_defaults, id, &shown);
-    out->name = el_slice_str(shown.setting->name);
-    out->documentation = (struct el_slice){0};
+    out->name = el_slice_str(overrides == NULL ? broker_name(id) : shown.setting->name);
     out->value = api_text(call->request, shown.value);
     out->config_source = (int8_t)shown.source;
-    if (call->request->api_version >= 3) {
-        out->config_type = (int8_t)shown.setting->type;
-        if (call->ask->include_documentation) {
-            out->documentation = el_slice_str(shown.setting->doc);
-        }
-    }
-    return add_synonym(call, out);
+    out->read_only = overrides == NULL;
+    set_documentation(call, out, (int8_t)shown.setting->type, shown.setting->doc);
+    return add_topic_synonyms(call, overrides, id, out);
 }
 
 static int describe_topic(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
@@ -116,47 +153,61 @@ static int fill_broker_setting(struct describe_call *call, enum config_setting_i
     const struct setting *setting = setting_at(id);
     char text[SETTING_TEXT_MAX];
     out->name = el_slice_str(setting->name);
-    out->documentation = (struct el_slice){0};
     out->value = api_text(call->request, setting_text(cfg, id, text, sizeof text));
     out->read_only = true;
     out->config_source = cfg->origin[id].kind == CONFIG_FROM_DEFAULT ? (int8_t)TOPIC_SOURCE_DEFAULT
                                                                      : (int8_t)TOPIC_SOURCE_BROKER;
-    if (call->request->api_version >= 3) {
-        out->config_type = broker_type(setting->kind);
-        if (call->ask->include_documentation) {
-            out->documentation = el_slice_str(setting->doc);
-        }
-    }
-    return add_synonym(call, out);
-}
-
-static int describe_broker(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
-                           struct el_msg_describe_configs_result *out)
-{
-    char own[16];
-    snprintf(own, sizeof own, "%d", call->api->node->id);
-    bool cluster_default = ask->resource_name.len == 0;
-    if (!cluster_default && !el_slice_eq(ask->resource_name, el_slice_str(own))) {
-        out->error_code = EL_KAFKA_INVALID_REQUEST;
-        out->error_message = el_slice_str("there is no such broker");
-        api_count_refusal(call->api, EVLOG_ERR_INVALID_REQUEST);
+    set_documentation(call, out, broker_type(setting->kind), setting->doc);
+    if (!call->ask->include_synonyms) {
         return 0;
     }
-    out->configs = el_schema_new(&el_schema_describe_configs_config, &call->request->arena, CONFIG_SETTING_COUNT);
+    if (new_synonyms(call, out, 1) != 0) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    add_synonym(out, setting->name, out->value, out->config_source);
+    return 0;
+}
+
+/* Settings of evlogd, then the defaults of topics under the names that Kafka has for those. */
+static int fill_broker(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
+                       struct el_msg_describe_configs_result *out)
+{
+    uint32_t count_max = (uint32_t)CONFIG_SETTING_COUNT + (uint32_t)TOPIC_SETTING_COUNT;
+    out->configs = el_schema_new(&el_schema_describe_configs_config, &call->request->arena, count_max);
     if (out->configs == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
-    /* The cluster-wide dynamic defaults are a layer evlogd does not have: an empty list. */
-    for (int id = 0; !cluster_default && id < CONFIG_SETTING_COUNT; id++) {
-        if (!wanted(ask, setting_at((enum config_setting_id)id)->name)) {
-            continue;
-        }
-        int error = fill_broker_setting(call, (enum config_setting_id)id, &out->configs[out->config_count++]);
-        if (error != 0) {
-            return error;
+    int error = 0;
+    for (int id = 0; id < CONFIG_SETTING_COUNT && error == 0; id++) {
+        if (wanted(ask, setting_at((enum config_setting_id)id)->name)) {
+            error = fill_broker_setting(call, (enum config_setting_id)id, &out->configs[out->config_count++]);
         }
     }
+    for (int id = 0; id < TOPIC_SETTING_COUNT && error == 0; id++) {
+        if (wanted(ask, broker_name((enum topic_setting_id)id))) {
+            error = fill_setting(call, NULL, (enum topic_setting_id)id, &out->configs[out->config_count++]);
+        }
+    }
+    return error;
+}
+
+static int refuse_resource(struct describe_call *call, struct el_msg_describe_configs_result *out, const char *message)
+{
+    out->error_code = EL_KAFKA_INVALID_REQUEST;
+    out->error_message = el_slice_str(message);
+    api_count_refusal(call->api, EVLOG_ERR_INVALID_REQUEST);
     return 0;
+}
+
+/* The cluster-wide dynamic defaults, the broker without a name, are a layer evlogd does not have: an empty list. */
+static int describe_broker(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
+                           struct el_msg_describe_configs_result *out)
+{
+    if (ask->resource_name.len == 0) {
+        return 0;
+    }
+    return api_is_self(call->api, ask->resource_name) ? fill_broker(call, ask, out)
+                                                      : refuse_resource(call, out, "there is no such broker");
 }
 
 static int describe(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
@@ -170,11 +221,13 @@ static int describe(struct describe_call *call, const struct el_msg_describe_con
         return describe_topic(call, ask, out);
     case API_RESOURCE_BROKER:
         return describe_broker(call, ask, out);
+    case API_RESOURCE_GROUP:
+    case API_RESOURCE_CLIENT_METRICS:
+        return ask->resource_name.len > 0 ? 0 : refuse_resource(call, out, "the name is missing");
+    case API_RESOURCE_BROKER_LOGGER:
+        return refuse_resource(call, out, "evlogd has one logger, its level is the broker's setting log.level");
     default:
-        out->error_code = EL_KAFKA_INVALID_REQUEST;
-        out->error_message = el_slice_str("settings are those of topics (2) and brokers (4)");
-        api_count_refusal(call->api, EVLOG_ERR_INVALID_REQUEST);
-        return 0;
+        return refuse_resource(call, out, "settings are those of topics (2) and brokers (4)");
     }
 }
 

@@ -63,8 +63,9 @@ struct store_shard {
     struct io_op space_op;
     bool space_busy;
     uint64_t appended_since_look; /* bytes of batches since the free space was looked at */
-    uint64_t disk_free_bytes;
+    uint64_t disk_free_bytes;     /* when the space was last looked at */
     uint64_t disk_total_bytes;
+    uint64_t space_found[2]; /* free, total: the job's until it has ended */
     struct io_timer space_timer;
     struct io_timer retention_timer;
     bool stopping;

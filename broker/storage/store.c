@@ -377,6 +377,16 @@ struct metrics *store_shard_metrics(struct store_shard *shard)
 {
     return shard->metrics;
 }
+bool store_shard_space(const struct store_shard *shard, uint64_t *free_bytes, uint64_t *total_bytes)
+{
+    if (shard->disk_total_bytes == 0) {
+        return false;
+    }
+    *free_bytes = shard->disk_free_bytes;
+    *total_bytes = shard->disk_total_bytes;
+    return true;
+}
+
 uint32_t store_shard_index(const struct store_shard *shard)
 {
     return shard->index;

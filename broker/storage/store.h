@@ -94,6 +94,9 @@ struct io *store_shard_io(struct store_shard *shard);
 struct el_buddy *store_shard_buddy(struct store_shard *shard);
 struct metrics *store_shard_metrics(struct store_shard *shard);
 uint32_t store_shard_index(const struct store_shard *shard);
+/* Free and total bytes of the data directory's file system, at most a second old; on the shard's thread. returns false
+ * when nobody has looked yet */
+bool store_shard_space(const struct store_shard *shard, uint64_t *free_bytes, uint64_t *total_bytes);
 struct store *store_shard_store(struct store_shard *shard);
 
 /* --- catalogue: every shard has its own copy, read on its thread -------------------------------------------------- */

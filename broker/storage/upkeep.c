@@ -23,7 +23,7 @@
 static int64_t space_run(struct disk *disk, void *arg)
 {
     struct store_shard *shard = arg;
-    return disk_space(disk, &shard->disk_free_bytes, &shard->disk_total_bytes);
+    return disk_space(disk, &shard->space_found[0], &shard->space_found[1]);
 }
 
 void upkeep_set_full(struct store_shard *shard, bool full)
@@ -46,6 +46,8 @@ static void space_on_done(struct io_op *op)
     if (op->result != 0) {
         return;
     }
+    shard->disk_free_bytes = shard->space_found[0];
+    shard->disk_total_bytes = shard->space_found[1];
     uint64_t wanted = shard->disk_reserve_len + shard->journal.bytes_since_cut;
     upkeep_set_full(shard, shard->disk_free_bytes < wanted || shard->chunks_waiting > 0);
     metrics_set(shard->metrics, METRIC_MEMORY_USED_BYTES, (int64_t)shard->buddy->used);

@@ -71,14 +71,15 @@ def encode_field(field, value, version, flexible):
     if value is None and version in field.nullable:
         if field.type == "string" and not field.array:
             return (compact if flexible else string)(None)
-        return count_of(-1, flexible)
+        return b"\xff" if field.fields and not field.array else count_of(-1, flexible)
     if field.array:
         value = value or []
         parts = [encode(field.fields, item, version, flexible) if field.fields else encode_one(field, item, flexible)
                  for item in value]
         return count_of(len(value), flexible) + b"".join(parts)
     if field.fields:
-        return encode(field.fields, value or {}, version, flexible)
+        present = b"\1" if version in field.nullable else b""
+        return present + encode(field.fields, value or {}, version, flexible)
     return encode_one(field, value, flexible)
 
 
@@ -119,6 +120,8 @@ def decode_field(field, reader, version, flexible):
         return [decode(field.fields, reader, version, flexible) if field.fields
                 else decode_one(field, reader, version, flexible) for _ in range(count)]
     if field.fields:
+        if version in field.nullable and reader.unpack("b") < 0:
+            return None
         return decode(field.fields, reader, version, flexible)
     return decode_one(field, reader, version, flexible)
 

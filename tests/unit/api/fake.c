@@ -60,6 +60,7 @@ void fake_begin(struct fake *f)
     f->node.id = 1;
     f->node.host = "broker.example";
     f->node.port = 9092;
+    f->node.data_path = "/data";
     f->node.fetch_len_max = EL_FETCH_LEN_MAX;
     f->node.auto_create = true;
     f->node.partition_count = 3;
@@ -470,6 +471,22 @@ void store_producer_id(struct store_shard *shard, struct producer_id_op *op)
 {
     op->producer_id = 4000;
     finish(&op->base);
+}
+
+void store_stat(struct store_shard *shard, struct stat_op *op)
+{
+    const struct topic *topic = store_topic_by_id(shard, &op->topic_id);
+    op->base.error = topic == NULL ? EVLOG_ERR_UNKNOWN_TOPIC : 0;
+    op->stored_len = 1000 + (uint64_t)op->partition;
+    op->high_watermark = fake->partition.high_watermark;
+    finish(&op->base);
+}
+
+bool store_shard_space(const struct store_shard *shard, uint64_t *free_bytes, uint64_t *total_bytes)
+{
+    *free_bytes = fake->disk_total / 4;
+    *total_bytes = fake->disk_total;
+    return fake->disk_total > 0;
 }
 
 void store_topic_change(struct store_shard *shard, struct topic_op *op)

@@ -68,7 +68,8 @@ struct fake {
     struct topic_op *changes[FAKE_OP_MAX];
     uint32_t change_count;
     int change_error;
-    uint32_t cut_gone; /* this result of a cut, counted from 1, is of a topic deleted meanwhile; 0: none */
+    uint64_t disk_total; /* bytes, a quarter of them free; 0: nobody has looked yet */
+    uint32_t cut_gone;   /* this result of a cut, counted from 1, is of a topic deleted meanwhile; 0: none */
     struct topic_config change_config; /* of the last change that had one */
     uint32_t rival_count;              /* before so many changes of settings somebody else sets segment.bytes */
     uint32_t refusals;                 /* request_refuse() */

@@ -376,7 +376,15 @@ TEST(alter_configs, changes_topics_and_nothing_else)
 {
     begin();
     assert_int_equal(alter_error(4, "1", 0, "retention.ms", "5"), EL_KAFKA_POLICY_VIOLATION);
+    assert_int_equal(alter_error(4, "1", 0, "log.retention.ms", "5"), EL_KAFKA_POLICY_VIOLATION);
+    assert_int_equal(alter_error(4, "1", 0, "num.partitions", "5"), EL_KAFKA_POLICY_VIOLATION);
+    assert_int_equal(alter_error(4, "", 0, "num.partitions", "5"), EL_KAFKA_POLICY_VIOLATION);
+    assert_int_equal(alter_error(4, "9", 0, "num.partitions", "5"), EL_KAFKA_INVALID_REQUEST);
+    assert_int_equal(alter_error(4, "1", 0, "no.such", "5"), EL_KAFKA_INVALID_CONFIG);
     assert_int_equal(alter_error(8, "1", 0, "retention.ms", "5"), EL_KAFKA_INVALID_REQUEST);
+    assert_int_equal(alter_error(16, "m", 0, "interval.ms", "5"), EL_KAFKA_POLICY_VIOLATION);
+    assert_int_equal(alter_error(32, "g", 0, "consumer.session.timeout.ms", "5"), EL_KAFKA_INVALID_CONFIG);
+    assert_int_equal(alter_error(99, "g", 0, "retention.ms", "5"), EL_KAFKA_INVALID_REQUEST);
     assert_int_equal(alter_error(2, "nothing", 0, "retention.ms", "5"), EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     assert_int_equal(alter_error(2, "__evlog_meta", 0, "retention.ms", "5"), EL_KAFKA_POLICY_VIOLATION);
     assert_int_equal(alter_error(2, "events", 0, "no.such", "5"), EL_KAFKA_INVALID_CONFIG);
@@ -438,12 +446,15 @@ TEST(describe_configs, lists_what_tools_need)
         struct el_msg_describe_configs_resource targets[] = {
             {2, el_slice_str("events"), NULL, 0},  {2, el_slice_str("events"), &one, 1},
             {2, el_slice_str("nothing"), NULL, 0}, {4, el_slice_str("1"), NULL, 0},
-            {4, el_slice_str("9"), NULL, 0},       {32, el_slice_str("x"), NULL, 0},
+            {4, el_slice_str("9"), NULL, 0},       {99, el_slice_str("x"), NULL, 0},
+            {32, el_slice_str("g"), NULL, 0},      {16, el_slice_str("m"), NULL, 0},
+            {16, el_slice_str(""), NULL, 0},       {8, el_slice_str("1"), NULL, 0},
+            {4, el_slice_str(""), NULL, 0},
         };
         struct el_msg_describe_configs_request ask;
         el_schema_init(&el_schema_describe_configs_request, &ask);
         ask.resources = targets;
-        ask.resource_count = 6;
+        ask.resource_count = 11;
         ask.include_synonyms = true;
         ask.include_documentation = version >= 3;
         struct fake_request *r = fake_request(&f, EL_API_DescribeConfigs, version, &ask);
@@ -466,6 +477,10 @@ TEST(describe_configs, lists_what_tools_need)
         assert_true(answer.results[3].config_count > 10);
         assert_int_equal(answer.results[4].error_code, EL_KAFKA_INVALID_REQUEST);
         assert_int_equal(answer.results[5].error_code, EL_KAFKA_INVALID_REQUEST);
+        for (int i = 6; i <= 10; i++) {
+            assert_int_equal(answer.results[i].config_count, 0);
+            assert_int_equal(answer.results[i].error_code, i == 8 || i == 9 ? EL_KAFKA_INVALID_REQUEST : 0);
+        }
         fake_free(r);
     }
     fake_end(&f);

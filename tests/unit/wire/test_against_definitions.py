@@ -95,8 +95,8 @@ def parse_row(kind, arguments):
     if kind == "STRUCTS":
         row["sub"], row["name"], row["type"] = parts[0], parts[1], "struct"
         rest = parts[3:]
-    elif kind == "STRUCT":
-        row["sub"], row["name"] = parts[0], parts[1]
+    elif kind in ("STRUCT", "STRUCT_PTR"):
+        row["sub"], row["name"], row["type"] = parts[0], parts[1], "struct"
         rest = parts[2:]
     elif kind == "ARRAY":
         row["type"], row["name"] = parts[0].lower(), parts[2]

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Changes of settings. The settings of a resource are changed together or not at all.
+ *
+ * Only topics have settings that a request can change. Those of the broker come from its configuration: a change of a
+ * running evlogd that its file does not have would be gone after the next start.
+ *
+ * Storage takes a whole set of overrides. So for single settings the new set is made from the one this shard knows, and
+ * storage refuses it with EVLOG_ERR_AGAIN when another change came first; by then this shard has that change, and the
+ * set is made anew. Each such round is another's success, so that the rounds end when the others' changes do.
+ */
+#include <api/alter_configs.h>
+#include <config/broker_name.h>
+#include <config/setting.h>
+#include <config/value.h>
+#include <core/logger.h>
+
+#define ROUND_MAX 1000 /* against somebody who changes the topic all the time */
+
+struct alter_entry {
+    struct topic_op op;
+    struct alter_call *call;
+    struct topic_config known;  /* the overrides that config was made from */
+    struct topic_config config; /* the whole new set of overrides */
+    uint32_t round;             /* sets made */
+    int error;                  /* EVLOG_ERR_ of what was not even tried, else 0 */
+    const char *message;        /* for error; static or in the request's arena */
+};
+
+struct alter_call {
+    struct api_call base;
+    const struct el_msg_incremental_alter_configs_request *ask;
+    bool whole;
+    alter_reply_fn reply;
+    struct alter_entry *entries; /* [ask->resource_count] */
+};
+
+/* --- the answer --------------------------------------------------------------------------------------------------- */
+
+static void alter_finish(struct api_call *base)
+{
+    struct alter_call *call = EL_CONTAINER(base, struct alter_call, base);
+    uint32_t count = call->ask->resource_count;
+    struct el_msg_incremental_alter_configs_resource_result *results = api_new(
+        base->api, base->request, &el_schema_incremental_alter_configs_resource_result, count);
+    if (results == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct alter_entry *entry = &call->entries[i];
+        struct el_msg_incremental_alter_configs_resource_result *out = &results[i];
+        int error = entry->error != 0 ? entry->error : entry->op.base.error;
+        out->resource_type = call->ask->resources[i].resource_type;
+        out->resource_name = call->ask->resources[i].resource_name;
+        out->error_code = api_error(error, false);
+        out->error_message = (struct el_slice){0};
+        if (error != 0) {
+            const char *text = entry->error != 0 ? entry->message : entry->op.message;
+            out->error_message = text[0] == '\0' ? api_error_message(error) : el_slice_str(text);
+            api_count_refusal(base->api, error);
+        } else if (out->resource_type == API_RESOURCE_TOPIC && !call->ask->validate_only) {
+            api_log_without_effect(out->resource_name, &entry->known, &entry->config);
+        }
+    }
+    call->reply(base->api, base->request, results, count);
+}
+
+static int entry_refuse(struct alter_entry *entry, int error, const char *message)
+{
+    entry->error = error;
+    entry->message = message;
+    return error;
+}
+
+/* --- topics ------------------------------------------------------------------------------------------------------- */
+
+/* The only lists that topics have hold one value that cannot change, so that adding it changes nothing and taking it
+ * away is refused by the check of the empty value. */
+static int change(struct topic_config *config, const struct el_msg_incremental_alter_configs_config *ask,
+                  struct el_error *err)
+{
+    int id = topic_setting_find(ask->name);
+    bool list = id >= 0 && topic_setting((enum topic_setting_id)id)->type == TOPIC_TYPE_LIST;
+    switch (ask->config_operation) {
+    case ALTER_SET:
+        return topic_config_set(config, ask->name, ask->value, err);
+    case ALTER_DELETE:
+        return topic_config_unset(config, ask->name, err);
+    case ALTER_APPEND:
+        if (list || id < 0) {
+            return topic_config_set(config, ask->name, ask->value, err);
+        }
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "append and subtract are for lists only");
+    case ALTER_SUBTRACT:
+        if (list || id < 0) {
+            return topic_config_set(config, ask->name, el_slice_str(""), err);
+        }
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "append and subtract are for lists only");
+    default:
+        return el_error_set(err, EVLOG_ERR_INVALID_REQUEST, "operation %d: 0 set, 1 delete, 2 append, 3 subtract",
+                            ask->config_operation);
+    }
+}
+
+/* Make the new set of settings, from the known one or from none. */
+static int entry_change(struct alter_call *call, const struct el_msg_incremental_alter_configs_resource *ask,
+                        struct alter_entry *entry)
+{
+    struct el_map seen;
+    el_map_init(&seen, call->base.api->buddy);
+    int error = 0;
+    for (uint32_t i = 0; i < ask->config_count && error == 0; i++) {
+        struct el_error err;
+        api_name_once(&seen, ask->configs[i].name, &error);
+        if (error != 0) {
+            entry_refuse(entry, error, error == EVLOG_ERR_INVALID_REQUEST ? "a setting is named twice" : "");
+            break;
+        }
+        error = change(&entry->config, &ask->configs[i], &err);
+        if (error != 0) {
+            entry_refuse(entry, error, (const char *)api_text(call->base.request, err.text).data);
+        }
+    }
+    el_map_destroy(&seen);
+    return error;
+}
+
+static int entry_check_topic(struct alter_call *call, const struct el_msg_incremental_alter_configs_resource *ask,
+                             struct alter_entry *entry)
+{
+    const struct topic *topic = api_topic(call->base.api, ask->resource_name, NULL);
+    if (topic == NULL) {
+        return entry_refuse(entry, EVLOG_ERR_UNKNOWN_TOPIC, "");
+    }
+    if (topic->internal) {
+        return entry_refuse(entry, EVLOG_ERR_POLICY, "topics of evlog itself cannot be changed");
+    }
+    entry->known = topic->config;
+    if (call->whole) {
+        topic_config_init(&entry->config);
+    } else {
+        entry->config = topic->config;
+    }
+    entry->op.verb = TOPIC_ALTER;
+    entry->op.id = topic->id;
+    entry->op.config = &entry->config;
+    entry->op.expected = call->whole ? NULL : &entry->known;
+    entry->op.validate_only = call->ask->validate_only;
+    return entry_change(call, ask, entry);
+}
+
+/* --- the broker and others ---------------------------------------------------------------------------------------- */
+
+/* Why the first setting that is named cannot be changed, and what to do instead. */
+static int refuse_broker_setting(struct alter_call *call, struct el_slice name, struct alter_entry *entry)
+{
+    const char *section = "topics", *key = NULL;
+    bool reload = true;
+    for (int id = 0; id < CONFIG_SETTING_COUNT && key == NULL; id++) {
+        const struct setting *row = setting_at((enum config_setting_id)id);
+        if (el_slice_eq(name, el_slice_str(row->name))) {
+            section = row->section;
+            key = row->key;
+            reload = row->reload;
+        }
+    }
+    int topic_id = broker_name_find(name) >= 0 ? broker_name_find(name) : topic_setting_find(name);
+    if (key == NULL && topic_id >= 0) {
+        key = topic_setting((enum topic_setting_id)topic_id)->name;
+    }
+    char text[256];
+    if (key == NULL) {
+        snprintf(text, sizeof text, "evlogd has no setting '%.*s'", value_shown_len(name), (const char *)name.data);
+    } else {
+        snprintf(text, sizeof text,
+                 "'%.*s' cannot be changed by a request: set %s in [%s] of evlogd's configuration, %s",
+                 value_shown_len(name), (const char *)name.data, key, section,
+                 reload ? "then send it SIGHUP" : "then start it again");
+    }
+    return entry_refuse(entry, key == NULL ? EVLOG_ERR_INVALID_CONFIG : EVLOG_ERR_POLICY,
+                        (const char *)api_text(call->base.request, text).data);
+}
+
+/* Nothing to change is no change of the broker. */
+static int entry_check_broker(struct alter_call *call, const struct el_msg_incremental_alter_configs_resource *ask,
+                              struct alter_entry *entry)
+{
+    if (ask->resource_name.len > 0 && !api_is_self(call->base.api, ask->resource_name)) {
+        return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST, "there is no such broker");
+    }
+    return ask->config_count == 0 ? 0 : refuse_broker_setting(call, ask->configs[0].name, entry);
+}
+
+static int entry_check(struct alter_call *call, uint32_t index)
+{
+    const struct el_msg_incremental_alter_configs_resource *ask = &call->ask->resources[index];
+    struct alter_entry *entry = &call->entries[index];
+    if (entry->error != 0) {
+        bool twice = entry->error == EVLOG_ERR_INVALID_REQUEST;
+        return entry_refuse(entry, entry->error, twice ? "the resource is named twice in the request" : "");
+    }
+    switch (ask->resource_type) {
+    case API_RESOURCE_TOPIC:
+        return entry_check_topic(call, ask, entry);
+    case API_RESOURCE_BROKER:
+        return entry_check_broker(call, ask, entry);
+    case API_RESOURCE_BROKER_LOGGER:
+        return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST,
+                            "evlogd has one logger: set log.level in its configuration, then send it SIGHUP");
+    case API_RESOURCE_CLIENT_METRICS:
+        return entry_refuse(entry, EVLOG_ERR_POLICY, "evlogd does not collect metrics of clients");
+    case API_RESOURCE_GROUP:
+        return entry_refuse(entry, EVLOG_ERR_INVALID_CONFIG, "groups have no settings in evlogd");
+    default:
+        return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST, "only topics (2) have settings to change");
+    }
+}
+
+/* --- the question ------------------------------------------------------------------------------------------------- */
+
+static void alter_on_op(struct store_op *op)
+{
+    struct alter_entry *entry = op->arg;
+    struct alter_call *call = entry->call;
+    if (op->error == EVLOG_ERR_AGAIN) {
+        const struct el_msg_incremental_alter_configs_resource *ask = &call->ask->resources[entry - call->entries];
+        if (++entry->round == ROUND_MAX) {
+            entry_refuse(entry, EVLOG_ERR_TIMED_OUT, "others change the topic all the time: try again");
+        } else if (entry_check_topic(call, ask, entry) == 0) {
+            store_topic_change(call->base.api->shard, &entry->op);
+            return;
+        }
+    }
+    api_call_release(&call->base);
+}
+
+/* A resource is its type and its name: the name twice is an error only for topics, the others are few. */
+static void find_twice(struct alter_call *call)
+{
+    struct el_map seen;
+    el_map_init(&seen, call->base.api->buddy);
+    for (uint32_t i = 0; i < call->ask->resource_count; i++) {
+        if (call->ask->resources[i].resource_type == API_RESOURCE_TOPIC) {
+            api_name_once(&seen, call->ask->resources[i].resource_name, &call->entries[i].error);
+        }
+    }
+    el_map_destroy(&seen);
+}
+
+void alter_configs(struct api *api, struct request *request, const struct el_msg_incremental_alter_configs_request *ask,
+                   bool whole, alter_reply_fn reply)
+{
+    struct alter_call *call = api_alloc(api, request, 1, sizeof *call);
+    if (call == NULL) {
+        return;
+    }
+    api_call_init(&call->base, api, request, alter_finish);
+    call->ask = ask;
+    call->whole = whole;
+    call->reply = reply;
+    call->entries = api_alloc(api, request, ask->resource_count, sizeof *call->entries);
+    if (call->entries == NULL) {
+        return;
+    }
+    find_twice(call);
+    for (uint32_t i = 0; i < ask->resource_count; i++) {
+        if (entry_check(call, i) == 0 && ask->resources[i].resource_type == API_RESOURCE_TOPIC) {
+            api_call_add(&call->base, &call->entries[i].op.base);
+            call->entries[i].call = call;
+            call->entries[i].op.base.done = alter_on_op;
+            call->entries[i].op.base.arg = &call->entries[i];
+            store_topic_change(api->shard, &call->entries[i].op);
+        }
+    }
+    api_call_release(&call->base);
+}
