@@ -3,7 +3,8 @@
  * Changes of settings. The settings of a resource are changed together or not at all.
  *
  * Only topics have settings that a request can change. Those of the broker come from its configuration: a change of a
- * running evlogd that its file does not have would be gone after the next start.
+ * running evlogd that its file does not have would be gone after the next start. Taking away what was never set by a
+ * request is done as soon as it is asked for; tools that end a reassignment ask for it.
  *
  * Storage takes a whole set of overrides. So for single settings the new set is made from the one this shard knows, and
  * storage refuses it with EVLOG_ERR_AGAIN when another change came first; by then this shard has that change, and the
@@ -74,6 +75,14 @@ static int entry_refuse(struct alter_entry *entry, int error, const char *messag
 
 /* --- topics ------------------------------------------------------------------------------------------------------- */
 
+/* How fast replicas are copied: tools take these away when they look after a reassignment, and set them on demand. */
+static bool is_throttle(struct el_slice name)
+{
+    static const char *const names[] = {"leader.replication.throttled.replicas",
+                                        "follower.replication.throttled.replicas"};
+    return el_slice_eq(name, el_slice_str(names[0])) || el_slice_eq(name, el_slice_str(names[1]));
+}
+
 /* The only lists that topics have hold one value that cannot change, so that adding it changes nothing and taking it
  * away is refused by the check of the empty value. */
 static int change(struct topic_config *config, const struct el_msg_incremental_alter_configs_config *ask,
@@ -81,6 +90,12 @@ static int change(struct topic_config *config, const struct el_msg_incremental_a
 {
     int id = topic_setting_find(ask->name);
     bool list = id >= 0 && topic_setting((enum topic_setting_id)id)->type == TOPIC_TYPE_LIST;
+    if (is_throttle(ask->name)) {
+        return ask->config_operation == ALTER_DELETE
+                   ? 0
+                   : el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                  "there is one node: no copying of replicas to slow down");
+    }
     switch (ask->config_operation) {
     case ALTER_SET:
         return topic_config_set(config, ask->name, ask->value, err);
@@ -151,7 +166,7 @@ static int entry_check_topic(struct alter_call *call, const struct el_msg_increm
 
 /* --- the broker and others ---------------------------------------------------------------------------------------- */
 
-/* Why the first setting that is named cannot be changed, and what to do instead. */
+/* Why a setting cannot be changed, and what to do instead. */
 static int refuse_broker_setting(struct alter_call *call, struct el_slice name, struct alter_entry *entry)
 {
     const char *section = "topics", *key = NULL;
@@ -181,14 +196,18 @@ static int refuse_broker_setting(struct alter_call *call, struct el_slice name, 
                         (const char *)api_text(call->base.request, text).data);
 }
 
-/* Nothing to change is no change of the broker. */
 static int entry_check_broker(struct alter_call *call, const struct el_msg_incremental_alter_configs_resource *ask,
                               struct alter_entry *entry)
 {
     if (ask->resource_name.len > 0 && !api_is_self(call->base.api, ask->resource_name)) {
         return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST, "there is no such broker");
     }
-    return ask->config_count == 0 ? 0 : refuse_broker_setting(call, ask->configs[0].name, entry);
+    for (uint32_t i = 0; i < ask->config_count; i++) {
+        if (ask->configs[i].config_operation != ALTER_DELETE) {
+            return refuse_broker_setting(call, ask->configs[i].name, entry);
+        }
+    }
+    return 0;
 }
 
 static int entry_check(struct alter_call *call, uint32_t index)

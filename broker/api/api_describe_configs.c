@@ -9,8 +9,10 @@
 #include <api/api.h>
 #include <config/broker_name.h>
 #include <config/setting.h>
+#include <core/logger.h>
 #include <wire/msg_describe_configs.h>
 
+#define SOURCE_BROKER_LOGGER 6
 #define VERSION_TYPES 3 /* from here on the answer has types and documentation */
 
 struct describe_call {
@@ -153,7 +155,7 @@ static int fill_broker_setting(struct describe_call *call, enum config_setting_i
     const struct setting *setting = setting_at(id);
     char text[SETTING_TEXT_MAX];
     out->name = el_slice_str(setting->name);
-    out->value = api_text(call->request, setting_text(cfg, id, text, sizeof text));
+    out->value = api_text(call->request, setting_plain_text(cfg, id, text, sizeof text));
     out->read_only = true;
     out->config_source = cfg->origin[id].kind == CONFIG_FROM_DEFAULT ? (int8_t)TOPIC_SOURCE_DEFAULT
                                                                      : (int8_t)TOPIC_SOURCE_BROKER;
@@ -210,6 +212,31 @@ static int describe_broker(struct describe_call *call, const struct el_msg_descr
                                                       : refuse_resource(call, out, "there is no such broker");
 }
 
+/* evlogd has one logger. Kafka's tools show loggers by name with one of Java's levels; "root" is the one above all. */
+static int describe_logger(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
+                           struct el_msg_describe_configs_result *out)
+{
+    static const char *const levels[] = {
+        [EL_LOG_ERROR] = "ERROR", [EL_LOG_WARN] = "WARN", [EL_LOG_INFO] = "INFO", [EL_LOG_DEBUG] = "DEBUG"};
+    if (!api_is_self(call->api, ask->resource_name)) {
+        return refuse_resource(call, out, "there is no such broker");
+    }
+    if (!wanted(ask, "root")) {
+        return 0;
+    }
+    out->configs = el_schema_new(&el_schema_describe_configs_config, &call->request->arena, 1);
+    if (out->configs == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    out->config_count = 1;
+    out->configs[0].name = el_slice_str("root");
+    out->configs[0].value = el_slice_str(levels[call->api->node->config->log_level]);
+    out->configs[0].config_source = SOURCE_BROKER_LOGGER;
+    out->configs[0].read_only = true;
+    set_documentation(call, &out->configs[0], TOPIC_TYPE_STRING, setting_at(CONFIG_log_level)->doc);
+    return 0;
+}
+
 static int describe(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
                     struct el_msg_describe_configs_result *out)
 {
@@ -225,7 +252,7 @@ static int describe(struct describe_call *call, const struct el_msg_describe_con
     case API_RESOURCE_CLIENT_METRICS:
         return ask->resource_name.len > 0 ? 0 : refuse_resource(call, out, "the name is missing");
     case API_RESOURCE_BROKER_LOGGER:
-        return refuse_resource(call, out, "evlogd has one logger, its level is the broker's setting log.level");
+        return describe_logger(call, ask, out);
     default:
         return refuse_resource(call, out, "settings are those of topics (2) and brokers (4)");
     }

@@ -68,7 +68,8 @@ static void quorum_finish(struct api_call *base)
     response.error_message = (struct el_slice){0};
     voter.replica_id = node->id;
     voter.log_end_offset = call->op.high_watermark;
-    voter.last_caught_up_timestamp = (int64_t)(io_wall(base->api->io) / 1000000u);
+    voter.last_fetch_timestamp = (int64_t)(io_wall(base->api->io) / 1000000u); /* Kafka's leader says now, too */
+    voter.last_caught_up_timestamp = voter.last_fetch_timestamp;
     response.topics = api_new(base->api, base->request, &el_schema_describe_quorum_topic, call->ask->topic_count);
     if (response.topics == NULL) {
         return;

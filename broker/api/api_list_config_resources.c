@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ListConfigResources: what has settings. That is topics and this broker. Groups, loggers and client metrics may be
+ * ListConfigResources: what has settings. That is topics, this broker, and its logger. Groups and client metrics may be
  * asked for and have none; version 0 asks for client metrics only.
  */
 #include <api/api.h>
@@ -50,7 +50,7 @@ void api_list_config_resources(struct api *api, struct request *request, const v
         return;
     }
     uint32_t count = store_topic_count(api->shard);
-    response.config_resources = api_new(api, request, &el_schema_list_config_resources_resource, count + 1);
+    response.config_resources = api_new(api, request, &el_schema_list_config_resources_resource, count + 2);
     if (response.config_resources == NULL) {
         return;
     }
@@ -60,9 +60,12 @@ void api_list_config_resources(struct api *api, struct request *request, const v
             add(&response, el_slice_of(topic->name, topic->name_len), API_RESOURCE_TOPIC);
         }
     }
+    snprintf(self, sizeof self, "%d", api->node->id);
     if (wanted(request, ask, API_RESOURCE_BROKER)) {
-        snprintf(self, sizeof self, "%d", api->node->id);
         add(&response, el_slice_str(self), API_RESOURCE_BROKER);
+    }
+    if (wanted(request, ask, API_RESOURCE_BROKER_LOGGER)) {
+        add(&response, el_slice_str(self), API_RESOURCE_BROKER_LOGGER);
     }
     request_reply(request, &el_schema_list_config_resources_response, &response);
 }

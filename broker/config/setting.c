@@ -309,6 +309,16 @@ const char *setting_text(const struct config *cfg, enum config_setting_id id, ch
     return text;
 }
 
+const char *setting_plain_text(const struct config *cfg, enum config_setting_id id, char *text, size_t text_max)
+{
+    const struct setting *row = setting_at(id);
+    if (row->kind == SETTING_SIZE || row->kind == SETTING_DURATION) {
+        snprintf(text, text_max, "%" PRId64, *(const int64_t *)member_of_const(cfg, row));
+        return text;
+    }
+    return setting_text(cfg, id, text, text_max);
+}
+
 const char *setting_flag_name(const char *name, char *text, size_t text_max)
 {
     snprintf(text, text_max, "--%s", name);

@@ -38,6 +38,8 @@ const struct setting *setting_at(enum config_setting_id id);
 int setting_parse(struct config *cfg, enum config_setting_id id, struct el_slice value, struct el_error *err);
 /* The value as one would write it, into text[text_max]; returns text. */
 const char *setting_text(const struct config *cfg, enum config_setting_id id, char *text, size_t text_max);
+/* The same without units: sizes in bytes, durations in ms. */
+const char *setting_plain_text(const struct config *cfg, enum config_setting_id id, char *text, size_t text_max);
 bool setting_equal(const struct config *a, const struct config *b, enum config_setting_id id);
 void setting_copy(struct config *to, const struct config *from, enum config_setting_id id);
 /* A size or duration with or without a unit: "4096", "64MiB"; "-1", "7d". returns false when it is none */

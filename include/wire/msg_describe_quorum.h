@@ -32,7 +32,7 @@ struct el_msg_describe_quorum_replica {
     int32_t replica_id;                  /* node */
     struct el_uuid replica_directory_id; /* of its data directory */
     int64_t log_end_offset;              /* -1 unknown */
-    int64_t last_fetch_timestamp;        /* ms since 1970, -1 for the leader */
+    int64_t last_fetch_timestamp;        /* ms since 1970, -1 unknown */
     int64_t last_caught_up_timestamp;    /* ms since 1970, -1 unknown */
 };
 

@@ -5,6 +5,7 @@
  */
 #include "fake.h"
 
+#include <core/logger.h>
 #include <wire/msg_alter_configs.h>
 #include <wire/msg_describe_configs.h>
 #include <wire/msg_list_config_resources.h>
@@ -164,6 +165,35 @@ TEST(describe_configs, the_broker_has_the_defaults_of_topics_by_kafkas_names)
     fake_end(&f);
 }
 
+TEST(describe_configs, numbers_of_the_broker_have_no_units)
+{
+    begin();
+    f.cfg.connections_idle_ms = 600000;
+    f.cfg.request_len_max = 100 << 20;
+    struct fake_request *r;
+    struct el_msg_describe_configs_config config = describe(4, "1", "connections.max.idle.ms", &r);
+    assert_true(el_slice_eq(config.value, el_slice_str("600000")));
+    assert_int_equal(config.config_type, 5);
+    fake_free(r);
+    config = describe(4, "1", "socket.request.max.bytes", &r);
+    assert_true(el_slice_eq(config.value, el_slice_str("104857600")));
+    fake_free(r);
+    fake_end(&f);
+}
+
+TEST(describe_configs, the_logger_has_one_of_javas_levels)
+{
+    begin();
+    f.cfg.log_level = EL_LOG_WARN;
+    struct fake_request *r;
+    struct el_msg_describe_configs_config config = describe(8, "1", "root", &r);
+    assert_true(el_slice_eq(config.value, el_slice_str("WARN")));
+    assert_int_equal(config.config_source, 6);
+    assert_true(config.read_only);
+    fake_free(r);
+    fake_end(&f);
+}
+
 /* --- list --------------------------------------------------------------------------------------------------------- */
 
 static uint32_t list(int version, int8_t *types, uint32_t count, int16_t error)
@@ -192,9 +222,9 @@ TEST(list_config_resources, names_topics_and_the_broker_and_hides_evlogs_own)
     int8_t unknown = 3, topic = 2, broker = 4, others[] = {8, 16, 32};
     assert_int_equal(list(1, &unknown, 1, EL_KAFKA_UNSUPPORTED_VERSION), 0);
     assert_int_equal(list(0, NULL, 0, 0), 0);
-    assert_int_equal(list(1, NULL, 0, 0), 2);
+    assert_int_equal(list(1, NULL, 0, 0), 3);
     assert_int_equal(list(1, &topic, 1, 0), 1);
     assert_int_equal(list(1, &broker, 1, 0), 1);
-    assert_int_equal(list(1, others, 3, 0), 0);
+    assert_int_equal(list(1, others, 3, 0), 1);
     fake_end(&f);
 }

@@ -357,7 +357,8 @@ TEST(create_partitions, only_grows)
 
 static int16_t alter_error(int8_t type, const char *resource, int8_t operation, const char *name, const char *value)
 {
-    struct el_msg_incremental_alter_configs_config config = {el_slice_str(name), operation, el_slice_str(value)};
+    struct el_msg_incremental_alter_configs_config config = {
+        el_slice_str(name), operation, value == NULL ? (struct el_slice){0} : el_slice_str(value)};
     struct el_msg_incremental_alter_configs_resource target = {type, el_slice_str(resource), &config, 1};
     struct el_msg_incremental_alter_configs_request ask;
     el_schema_init(&el_schema_incremental_alter_configs_request, &ask);
@@ -382,6 +383,10 @@ TEST(alter_configs, changes_topics_and_nothing_else)
     assert_int_equal(alter_error(4, "9", 0, "num.partitions", "5"), EL_KAFKA_INVALID_REQUEST);
     assert_int_equal(alter_error(4, "1", 0, "no.such", "5"), EL_KAFKA_INVALID_CONFIG);
     assert_int_equal(alter_error(8, "1", 0, "retention.ms", "5"), EL_KAFKA_INVALID_REQUEST);
+    assert_int_equal(alter_error(4, "9", 1, "num.partitions", NULL), EL_KAFKA_INVALID_REQUEST);
+    assert_int_equal(alter_error(2, "events", 0, "leader.replication.throttled.replicas", "*"),
+                     EL_KAFKA_INVALID_CONFIG);
+    assert_int_equal(alter_error(2, "events", 1, "no.such", NULL), EL_KAFKA_INVALID_CONFIG);
     assert_int_equal(alter_error(16, "m", 0, "interval.ms", "5"), EL_KAFKA_POLICY_VIOLATION);
     assert_int_equal(alter_error(32, "g", 0, "consumer.session.timeout.ms", "5"), EL_KAFKA_INVALID_CONFIG);
     assert_int_equal(alter_error(99, "g", 0, "retention.ms", "5"), EL_KAFKA_INVALID_REQUEST);
@@ -392,6 +397,8 @@ TEST(alter_configs, changes_topics_and_nothing_else)
     assert_int_equal(alter_error(2, "events", 9, "retention.ms", "5"), EL_KAFKA_INVALID_REQUEST);
     assert_int_equal(alter_error(2, "events", 2, "retention.ms", "5"), EL_KAFKA_INVALID_CONFIG);
     assert_int_equal(alter_error(2, "events", 3, "cleanup.policy", "delete"), EL_KAFKA_INVALID_CONFIG);
+    assert_int_equal(f.change_count, 0);
+    assert_int_equal(alter_error(4, "1", 1, "leader.replication.throttled.rate", NULL), 0);
     assert_int_equal(f.change_count, 0);
     assert_int_equal(alter_error(2, "events", 2, "cleanup.policy", "delete"), 0);
     assert_int_equal(alter_error(2, "events", 0, "retention.ms", "5"), 0);
@@ -448,7 +455,7 @@ TEST(describe_configs, lists_what_tools_need)
             {2, el_slice_str("nothing"), NULL, 0}, {4, el_slice_str("1"), NULL, 0},
             {4, el_slice_str("9"), NULL, 0},       {99, el_slice_str("x"), NULL, 0},
             {32, el_slice_str("g"), NULL, 0},      {16, el_slice_str("m"), NULL, 0},
-            {16, el_slice_str(""), NULL, 0},       {8, el_slice_str("1"), NULL, 0},
+            {16, el_slice_str(""), NULL, 0},       {8, el_slice_str("9"), NULL, 0},
             {4, el_slice_str(""), NULL, 0},
         };
         struct el_msg_describe_configs_request ask;
