@@ -65,7 +65,7 @@ def test_requests_give_their_memory_back(broker, topic):
         assert conn.create_topic(topic, partitions=2)[0] == 0
         topic_id = conn.topic_id(topic)
         assert conn.produce(topic, batch([b"x"]))[0] == 0
-    reading = {key: version for key, version in highest(broker).items() if key not in (0, 19, 20, 37, 44)}
+    reading = {key: version for key, version in highest(broker).items() if key not in (0, 19, 20, 33, 37, 44)}
     for goal in (topic, "no.such-topic"):
         identity = topic_id if goal == topic else b"\7" * 16
         for key, version in reading.items():
@@ -134,6 +134,8 @@ def test_refused_writes_give_their_memory_back(broker, topic):
             (0, 9, {"Acks": -1, "TimeoutMs": 30000, "TopicData": [{"Name": topic, "PartitionData": broken}]}),
             (19, 5, question(19, 5, topic, None, topic)), (37, 1, {"Topics": [{"Name": topic, "Count": 1}]}),
             (44, 1, {"Resources": [{"ResourceType": 2, "ResourceName": topic, "Configs": [
+                {"Name": "no.such", "Value": "1"}]}]}),
+            (33, 1, {"Resources": [{"ResourceType": 2, "ResourceName": topic, "Configs": [
                 {"Name": "no.such", "Value": "1"}]}]}),
             (20, 4, {"TopicNames": ["no.such-topic"]})):
         data = frames_of(key, version, body, CHUNK)
