@@ -320,6 +320,15 @@ static int start_threads(struct server *server, struct el_error *err)
     return error;
 }
 
+/* Defaults of topics that are taken, because configurations written for Kafka have them, but change nothing. */
+static void say_without_effect(const struct config *cfg)
+{
+    char names[TOPIC_NAMES_TEXT_MAX];
+    if (topic_config_without_effect(&cfg->topic_defaults, NULL, names, sizeof names)[0] != '\0') {
+        el_log(EL_LOG_WARN, "server", "defaults of topics: kept and shown, but without effect in evlogd: %s", names);
+    }
+}
+
 static void reload(struct server *server)
 {
     struct el_error err = {0};
@@ -329,6 +338,7 @@ static void reload(struct server *server)
         return;
     }
     el_log_setup((enum el_log_level)server->cfg->log_level, server->cfg->log_format == CONFIG_LOG_JSON);
+    say_without_effect(server->cfg);
     for (uint32_t i = 0; i < server->shard_count; i++) {
         server->shards[i].next_cfg = *server->cfg;
     }
@@ -466,6 +476,7 @@ int server_run(const struct server_args *args, struct el_error *err)
     EL_ASSERT(server.shard_count >= 1);
     EL_ASSERT(server.shard_count <= EL_SHARD_COUNT_MAX);
     uint16_t http_port = 0;
+    say_without_effect(args->cfg);
     int error = server_start(&server, err);
     if (error == 0) {
         error = start_http(&server, &http_port, err);

@@ -16,6 +16,7 @@
 #include <config/value.h>
 #include <core/logger.h>
 
+#define NO_THROTTLE "there is one node: no copying of replicas to slow down"
 #define ROUND_MAX 1000 /* against somebody who changes the topic all the time */
 
 struct alter_entry {
@@ -75,12 +76,22 @@ static int entry_refuse(struct alter_entry *entry, int error, const char *messag
 
 /* --- topics ------------------------------------------------------------------------------------------------------- */
 
-/* How fast replicas are copied: tools take these away when they look after a reassignment, and set them on demand. */
+/* How fast replicas are copied: tools set these when they move partitions and take them away afterwards. */
 static bool is_throttle(struct el_slice name)
 {
-    static const char *const names[] = {"leader.replication.throttled.replicas",
-                                        "follower.replication.throttled.replicas"};
-    return el_slice_eq(name, el_slice_str(names[0])) || el_slice_eq(name, el_slice_str(names[1]));
+    static const char *const names[] = {
+        "leader.replication.throttled.replicas",
+        "follower.replication.throttled.replicas",
+        "leader.replication.throttled.rate",
+        "follower.replication.throttled.rate",
+        "replica.alter.log.dirs.io.max.bytes.per.second",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (el_slice_eq(name, el_slice_str(names[i]))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The only lists that topics have hold one value that cannot change, so that adding it changes nothing and taking it
@@ -91,10 +102,7 @@ static int change(struct topic_config *config, const struct el_msg_incremental_a
     int id = topic_setting_find(ask->name);
     bool list = id >= 0 && topic_setting((enum topic_setting_id)id)->type == TOPIC_TYPE_LIST;
     if (is_throttle(ask->name)) {
-        return ask->config_operation == ALTER_DELETE
-                   ? 0
-                   : el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                                  "there is one node: no copying of replicas to slow down");
+        return ask->config_operation == ALTER_DELETE ? 0 : el_error_set(err, EVLOG_ERR_INVALID_CONFIG, NO_THROTTLE);
     }
     switch (ask->config_operation) {
     case ALTER_SET:
@@ -170,6 +178,9 @@ static int entry_check_topic(struct alter_call *call, const struct el_msg_increm
 static int refuse_broker_setting(struct alter_call *call, struct el_slice name, struct alter_entry *entry)
 {
     const char *section = "topics", *key = NULL;
+    if (is_throttle(name)) {
+        return entry_refuse(entry, EVLOG_ERR_INVALID_CONFIG, NO_THROTTLE);
+    }
     bool reload = true;
     for (int id = 0; id < CONFIG_SETTING_COUNT && key == NULL; id++) {
         const struct setting *row = setting_at((enum config_setting_id)id);

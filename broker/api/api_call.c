@@ -142,18 +142,8 @@ bool api_is_self(const struct api *api, struct el_slice name)
 
 void api_log_without_effect(struct el_slice topic, const struct topic_config *before, const struct topic_config *after)
 {
-    char names[512];
-    size_t used = 0;
-    for (int i = 0; i < TOPIC_SETTING_COUNT; i++) {
-        enum topic_setting_id id = (enum topic_setting_id)i;
-        const struct topic_setting *row = topic_setting(id);
-        int64_t value = topic_config_int(after, NULL, id);
-        bool told = before != NULL && topic_config_int(before, NULL, id) == value;
-        if (row->behaviour == TOPIC_SHOWN && value != row->default_value && !told && used < sizeof names) {
-            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used == 0 ? "" : ", ", row->name);
-        }
-    }
-    if (used > 0) {
+    char names[TOPIC_NAMES_TEXT_MAX];
+    if (topic_config_without_effect(after, before, names, sizeof names)[0] != '\0') {
         el_log(EL_LOG_WARN, "api", "topic %.*s: kept and shown, but without effect in evlogd: %s", (int)topic.len,
                (const char *)topic.data, names);
     }

@@ -268,6 +268,22 @@ bool topic_config_equal(const struct topic_config *a, const struct topic_config 
     return memcmp(a, b, sizeof *a) == 0;
 }
 
+const char *topic_config_without_effect(const struct topic_config *cfg, const struct topic_config *before, char *text,
+                                        size_t text_max)
+{
+    size_t used = 0;
+    text[0] = 0;
+    for (int i = 0; i < TOPIC_SETTING_COUNT && used < text_max; i++) {
+        enum topic_setting_id id = (enum topic_setting_id)i;
+        int64_t value = topic_config_int(cfg, NULL, id);
+        bool said = before != NULL && topic_config_int(before, NULL, id) == value;
+        if (settings[id].behaviour == TOPIC_SHOWN && value != settings[id].default_value && !said) {
+            used += (size_t)snprintf(text + used, text_max - used, "%s%s", used == 0 ? "" : ", ", settings[id].name);
+        }
+    }
+    return text;
+}
+
 /* --- bytes for the catalogue ------------------------------------------------------------------------------------- */
 
 int topic_config_encode(const struct topic_config *cfg, uint8_t *out, size_t out_max, size_t *len)

@@ -47,6 +47,7 @@ enum topic_timestamp_type { TOPIC_CREATE_TIME = 0, TOPIC_LOG_APPEND_TIME = 1 };
 enum topic_durability { TOPIC_DURABILITY_FLUSH = 0, TOPIC_DURABILITY_MEMORY = 1 };
 
 #define TOPIC_VALUE_TEXT_MAX 32     /* an effective value as text, with its NUL */
+#define TOPIC_NAMES_TEXT_MAX 512    /* names of settings for a line of the log, with its NUL */
 #define TOPIC_CONFIG_BYTES_MAX 2048 /* more than topic_config_encode() ever writes */
 
 struct topic_setting {
@@ -100,6 +101,14 @@ struct topic_config_entry {
 /* Iterate with id from 0 to TOPIC_SETTING_COUNT - 1. */
 void topic_config_describe(const struct topic_config *cfg, const struct topic_config *defaults,
                            enum topic_setting_id id, struct topic_config_entry *entry);
+
+/* Names of the settings that have a value other than their default and change nothing in evlogd, separated by commas.
+ *
+ * before   what has been said already is left out; NULL for nothing
+ * returns  text[text_max], "" when there is none; cut at its end
+ */
+const char *topic_config_without_effect(const struct topic_config *cfg, const struct topic_config *before, char *text,
+                                        size_t text_max);
 
 /* Overrides as bytes, for the catalogue: u32 little-endian count, then count times name NUL value NUL.
  *

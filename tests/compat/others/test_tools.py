@@ -96,6 +96,14 @@ def test_topics_are_described_grown_and_deleted(both, made):
     assert both.same(f"^{made}$", "kafka-topics", "--list") == []
 
 
+def test_topics_are_placed_by_hand(both, topic):
+    both.same(r"Created topic .*", "kafka-topics", "--create", "--topic", topic, "--replica-assignment", "1,1")
+    assert len(both.same(r"^\tTopic: .*$", "kafka-topics", "--describe", "--topic", topic)) == 2
+    both.same(SAME_EVERYWHERE, "kafka-topics", "--create", "--topic", topic, "--if-not-exists")
+    assert both.same(r"errors\.\w+Exception", "kafka-topics", "--create", "--topic", topic + "2",
+                     "--replica-assignment", "1,7", code=1)
+
+
 def test_topics_are_refused(both, made):
     name = r"errors\.\w+Exception|Topic '\S+' does not exist as expected"
     assert both.same(name, "kafka-topics", "--create", "--topic", made, code=1)

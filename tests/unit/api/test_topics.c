@@ -386,6 +386,7 @@ TEST(alter_configs, changes_topics_and_nothing_else)
     assert_int_equal(alter_error(4, "9", 1, "num.partitions", NULL), EL_KAFKA_INVALID_REQUEST);
     assert_int_equal(alter_error(2, "events", 0, "leader.replication.throttled.replicas", "*"),
                      EL_KAFKA_INVALID_CONFIG);
+    assert_int_equal(alter_error(4, "1", 0, "leader.replication.throttled.rate", "9"), EL_KAFKA_INVALID_CONFIG);
     assert_int_equal(alter_error(2, "events", 1, "no.such", NULL), EL_KAFKA_INVALID_CONFIG);
     assert_int_equal(alter_error(16, "m", 0, "interval.ms", "5"), EL_KAFKA_POLICY_VIOLATION);
     assert_int_equal(alter_error(32, "g", 0, "consumer.session.timeout.ms", "5"), EL_KAFKA_INVALID_CONFIG);

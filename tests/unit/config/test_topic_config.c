@@ -84,6 +84,24 @@ TEST(topic_config, what_evlogd_cannot_do_is_refused_with_the_reason)
     assert_refused("unclean.leader.election.enable", "true", "allowed is false");
 }
 
+TEST(topic_config, settings_without_effect_are_named_once)
+{
+    struct topic_config before, after;
+    struct el_error err;
+    char text[TOPIC_NAMES_TEXT_MAX], small[8];
+    topic_config_init(&before);
+    topic_config_init(&after);
+    assert_int_equal(topic_config_set(&after, el_slice_str("flush.ms"), el_slice_str("9"), &err), 0);
+    assert_int_equal(topic_config_set(&after, el_slice_str("preallocate"), el_slice_str("false"), &err), 0);
+    assert_int_equal(topic_config_set(&after, el_slice_str("compression.type"), el_slice_str("lz4"), &err), 0);
+    assert_int_equal(topic_config_set(&after, el_slice_str("retention.ms"), el_slice_str("9"), &err), 0);
+    assert_string_equal(topic_config_without_effect(&after, NULL, text, sizeof text), "compression.type, flush.ms");
+    assert_int_equal(topic_config_set(&before, el_slice_str("flush.ms"), el_slice_str("9"), &err), 0);
+    assert_string_equal(topic_config_without_effect(&after, &before, text, sizeof text), "compression.type");
+    assert_string_equal(topic_config_without_effect(&after, &after, text, sizeof text), "");
+    assert_string_equal(topic_config_without_effect(&after, NULL, small, sizeof small), "compres");
+}
+
 TEST(topic_config, hostile_text_is_cut_in_messages)
 {
     struct topic_config cfg;
