@@ -77,6 +77,7 @@ void el_checkpoint_entry_put(struct el_writer *w, const struct el_checkpoint_ent
     el_write_le64(w, (uint64_t)e->next_offset);
     el_write_le64(w, (uint64_t)e->segment_end);
     el_write_le64(w, e->next_segment_id);
+    el_write_le64(w, (uint64_t)e->clean_end);
     el_write_le16(w, e->epoch_count);
     el_write_le16(w, 0);
     el_write_le32(w, 0);
@@ -96,6 +97,7 @@ void el_checkpoint_entry_get(struct el_reader *r, struct el_checkpoint_entry *e)
     e->next_offset = (int64_t)el_read_le64(r);
     e->segment_end = (int64_t)el_read_le64(r);
     e->next_segment_id = el_read_le64(r);
+    e->clean_end = (int64_t)el_read_le64(r);
     e->epoch_count = el_read_le16(r);
     el_read_le16(r);
     el_read_le32(r);
@@ -129,7 +131,7 @@ void el_checkpoint_segment_put(struct el_writer *w, const struct el_checkpoint_s
     el_write_le64(w, s->generation);
     el_write_le64(w, s->created_ns);
     el_write_le32(w, s->flags);
-    el_write_le32(w, 0);
+    el_write_le32(w, s->tombstones_s);
 }
 
 void el_checkpoint_segment_get(struct el_reader *r, struct el_checkpoint_segment *s)
@@ -144,7 +146,7 @@ void el_checkpoint_segment_get(struct el_reader *r, struct el_checkpoint_segment
     s->generation = el_read_le64(r);
     s->created_ns = el_read_le64(r);
     s->flags = el_read_le32(r);
-    el_read_le32(r);
+    s->tombstones_s = el_read_le32(r);
 }
 
 void el_checkpoint_producer_put(struct el_writer *w, const struct el_checkpoint_producer *p)

@@ -63,7 +63,7 @@ void el_chunk_entry_put(uint8_t *p, const struct el_chunk_entry *e)
     el_put_le64(p + 40, e->checksum);
     el_put_le64(p + 48, (uint64_t)e->max_timestamp_ms);
     el_put_le32(p + 56, e->last_offset_delta);
-    el_put_le32(p + 60, 0);
+    el_put_le32(p + 60, e->cleaned_s);
 }
 
 void el_chunk_entry_get(const uint8_t *p, struct el_chunk_entry *e)
@@ -76,6 +76,7 @@ void el_chunk_entry_get(const uint8_t *p, struct el_chunk_entry *e)
     e->checksum = el_get_le64(p + 40);
     e->max_timestamp_ms = (int64_t)el_get_le64(p + 48);
     e->last_offset_delta = el_get_le32(p + 56);
+    e->cleaned_s = el_get_le32(p + 60);
 }
 
 /* Header bytes before the checksum, then the hash of the table, hashed together. */

@@ -8,9 +8,9 @@
  *  32 8 sequence of the base  40 8 incarnation  48 8 journal sequence of the cut  56 8 clock  64 8 producer-id counter
  *  72 8 body length  80 8 XXH3-64 of the body  88 8 body bytes of all deltas since the base  96 8 cut of the checkpoint
  *  before  104 16 zero  120 8 XXH3-64 of 0..120
- * Entry: 72 bytes, then its epochs (16 each), segments (80 each), producers (24 and 24 for each kept batch):
+ * Entry: 80 bytes, then its epochs (16 each), segments (80 each), producers (24 and 24 for each kept batch):
  *   0 16 topic id  16 4 partition  20 4 zero  24 8 log start  32 8 next offset  40 8 segment end
- *  48 8 next segment id  56 2 epochs  58 6 zero  64 4 segments  68 4 producers
+ *  48 8 next segment id  56 8 clean end  64 2 epochs  66 6 zero  72 4 segments  76 4 producers
  */
 #ifndef EL_FORMAT_CHECKPOINT_LAYOUT_H
 #define EL_FORMAT_CHECKPOINT_LAYOUT_H
@@ -19,14 +19,18 @@
 
 #define EL_CHECKPOINT_FORMAT 1
 #define EL_CHECKPOINT_HEADER_LEN 128u
-#define EL_CHECKPOINT_ENTRY_LEN 72u
+#define EL_CHECKPOINT_ENTRY_LEN 80u
 #define EL_CHECKPOINT_EPOCH_LEN 16u
 #define EL_CHECKPOINT_SEGMENT_LEN 80u
 #define EL_CHECKPOINT_PRODUCER_LEN 24u
 #define EL_CHECKPOINT_BATCH_LEN 24u
 
 enum { EL_CHECKPOINT_BASE = 0, EL_CHECKPOINT_DELTA = 1 };
-enum { EL_CHECKPOINT_SEGMENT_SEALED = 1, EL_CHECKPOINT_SEGMENT_REMOVED = 2 };
+enum {
+    EL_CHECKPOINT_SEGMENT_SEALED = 1,
+    EL_CHECKPOINT_SEGMENT_REMOVED = 2,
+    EL_CHECKPOINT_SEGMENT_COMPACTED = 4, /* offsets inside may be missing */
+};
 
 struct el_checkpoint_header {
     uint32_t shard;
@@ -50,6 +54,7 @@ struct el_checkpoint_entry {
     int64_t next_offset; /* durable log end when it was planned: recovery must reach it */
     int64_t segment_end;
     uint64_t next_segment_id;
+    int64_t clean_end; /* compaction has covered what lies below */
     uint16_t epoch_count;
     uint32_t segment_count;
     uint32_t producer_count;
@@ -71,6 +76,8 @@ struct el_checkpoint_segment {
     uint64_t generation;
     uint64_t created_ns;
     uint32_t flags;
+    uint32_t
+        tombstones_s; /* the last of the times at which compaction first covered a tombstone that is in it; 0 none */
 };
 
 struct el_checkpoint_batch {

@@ -14,7 +14,7 @@
  *  48 4 data length  52 4 zero  56 8 XXH3-64 of header bytes 0..56 and the table
  *   table, 64 bytes an entry:
  *   0 8 append time  8 8 base offset  16 4 leader epoch  20 4 length  24 16 salt  40 8 XXH3-64 of the stored batch
- *  48 8 max timestamp  56 4 last offset delta  60 4 zero
+ *  48 8 max timestamp  56 4 last offset delta  60 4 first compaction that covered it, seconds since 1970, 0 none
  *   then the batches back to back.
  *
  * Footer, behind the last chunk of a sealed segment:
@@ -70,6 +70,7 @@ struct el_chunk_entry {
     uint64_t checksum;        /* XXH3-64 of the stored batch */
     int64_t max_timestamp_ms; /* of the batch's records */
     uint32_t last_offset_delta;
+    uint32_t cleaned_s; /* when a compaction first covered the whole batch, seconds since 1970; 0: none has */
 };
 
 /* One per chunk, in memory and in the footer (40 bytes: the five fields in order, 8 bytes each). */

@@ -39,6 +39,7 @@ static const struct el_checkpoint_entry entries[2] = {
      .next_offset = 1000,
      .segment_end = 900,
      .next_segment_id = 8,
+     .clean_end = 78,
      .epoch_count = EPOCH_COUNT,
      .segment_count = SEGMENT_COUNT,
      .producer_count = PRODUCER_COUNT},
@@ -47,7 +48,8 @@ static const struct el_checkpoint_entry entries[2] = {
      .log_start = INT64_MAX - 1,
      .next_offset = INT64_MAX,
      .segment_end = INT64_MAX,
-     .next_segment_id = UINT64_MAX},
+     .next_segment_id = UINT64_MAX,
+     .clean_end = INT64_MAX},
 };
 static const struct el_checkpoint_epoch epochs[EPOCH_COUNT] = {{1, 0}, {65537, 500}};
 static const struct el_checkpoint_segment segments[SEGMENT_COUNT] = {
@@ -60,7 +62,8 @@ static const struct el_checkpoint_segment segments[SEGMENT_COUNT] = {
      .last_append_ns = 200,
      .generation = 0xaabb,
      .created_ns = 99,
-     .flags = EL_CHECKPOINT_SEGMENT_SEALED},
+     .flags = EL_CHECKPOINT_SEGMENT_SEALED | EL_CHECKPOINT_SEGMENT_COMPACTED,
+     .tombstones_s = 77},
     {.id = 7,
      .base_offset = 600,
      .end_offset = 900,
@@ -235,6 +238,7 @@ static void assert_segment(const struct el_checkpoint_segment *found, const stru
     assert_true(found->generation == wanted->generation);
     assert_true(found->created_ns == wanted->created_ns);
     assert_int_equal(found->flags, wanted->flags);
+    assert_int_equal(found->tombstones_s, wanted->tombstones_s);
 }
 
 static void assert_entry(const struct el_checkpoint_entry *found, const struct el_checkpoint_entry *wanted)
@@ -245,6 +249,7 @@ static void assert_entry(const struct el_checkpoint_entry *found, const struct e
     assert_true(found->next_offset == wanted->next_offset);
     assert_true(found->segment_end == wanted->segment_end);
     assert_true(found->next_segment_id == wanted->next_segment_id);
+    assert_true(found->clean_end == wanted->clean_end);
     assert_int_equal(found->epoch_count, wanted->epoch_count);
     assert_int_equal(found->segment_count, wanted->segment_count);
     assert_int_equal(found->producer_count, wanted->producer_count);
@@ -325,15 +330,15 @@ TEST(checkpoint_layout, entry_is_laid_out_as_specified)
         1,    2, 3, 4, 5, 6, 7, 8, 9,    10, 11, 12, 13, 14, 15, 16, /* topic id */
         5,    0, 0, 0, 0, 0, 0, 0, 10,   0,  0,  0,  0,  0,  0,  0,  /* partition, log start */
         0xe8, 3, 0, 0, 0, 0, 0, 0, 0x84, 3,  0,  0,  0,  0,  0,  0,  /* next offset, segment end */
-        8,    0, 0, 0, 0, 0, 0, 0, 2,    0,  0,  0,  0,  0,  0,  0,  /* next segment id, epochs */
-        2,    0, 0, 0, 2, 0, 0, 0,                                   /* segments, producers */
+        8,    0, 0, 0, 0, 0, 0, 0, 0x4e, 0,  0,  0,  0,  0,  0,  0,  /* next segment id, clean end */
+        2,    0, 0, 0, 0, 0, 0, 0, 2,    0,  0,  0,  2,  0,  0,  0,  /* epochs, segments, producers */
         1,    0, 0, 0, 0, 0, 0, 0, 0,    0,  0,  0,  0,  0,  0,  0,  /* first epoch */
     };
     uint8_t file[FILE_ROOM];
     file_make(file);
     assert_memory_equal(file + EL_CHECKPOINT_HEADER_LEN, wanted, sizeof(wanted));
     const uint8_t *segment = file + EL_CHECKPOINT_HEADER_LEN + EL_CHECKPOINT_ENTRY_LEN + 2 * EL_CHECKPOINT_EPOCH_LEN;
-    static const uint64_t wanted_segment[] = {6, 10, 600, 123456, (uint64_t)-5, 100, 200, 0xaabb, 99, 1};
+    static const uint64_t wanted_segment[] = {6, 10, 600, 123456, (uint64_t)-5, 100, 200, 0xaabb, 99, 5 | 77ull << 32};
     for (size_t i = 0; i < sizeof(wanted_segment) / sizeof(wanted_segment[0]); i++) {
         assert_true(el_get_le64(segment + i * 8) == wanted_segment[i]);
     }
@@ -395,7 +400,7 @@ TEST(checkpoint_layout, counts_beyond_the_bytes_are_told)
     assert_int_equal(body_walk(body, body_len, UINT32_MAX), EVLOG_ERR_TRUNCATED);
     static const struct {
         size_t pos, len;
-    } counts[] = {{56, 2}, {64, 4}, {68, 4}};
+    } counts[] = {{64, 2}, {72, 4}, {76, 4}};
     for (size_t i = 0; i < 3; i++) {
         file_make(file);
         memset(body + counts[i].pos, 0xff, counts[i].len);

@@ -114,6 +114,7 @@ static void entry_make(struct el_chunk_entry *e, int index)
         .checksum = 0x1111111111111111u * (uint64_t)(index + 1),
         .max_timestamp_ms = index == 1 ? -1 : 1700000000000 + index,
         .last_offset_delta = deltas[index],
+        .cleaned_s = index == 1 ? 0x01020304 : 0,
     };
 }
 
@@ -276,6 +277,7 @@ TEST(segment_layout, chunk_reads_back_every_field)
         assert_true(e.checksum == wanted.checksum);
         assert_true(e.max_timestamp_ms == wanted.max_timestamp_ms);
         assert_int_equal(e.last_offset_delta, wanted.last_offset_delta);
+        assert_int_equal(e.cleaned_s, wanted.cleaned_s);
     }
 }
 
@@ -291,7 +293,7 @@ TEST(segment_layout, chunk_is_laid_out_as_specified)
         0xe9, 3,    0,    0,    0,    0,    0,    0,    13,   0,    0,    0,    0,    0,    0,    0,    /* 0 */
         8,    0,    0,    0,    100,  0,    0,    0,    0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, /* 16 */
         0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae, 1,    0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, /* 32 */
-        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,    0,    0,    0,    0,    0,    0,    0,    /* 48 */
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,    0,    0,    0,    4,    3,    2,    1,    /* 48 */
     };
     uint8_t table[TABLE_LEN];
     struct el_chunk_header h;
