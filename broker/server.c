@@ -211,6 +211,7 @@ static int open_store(struct server *server, struct el_error *err)
     store_cfg.journal_slot_len = (uint64_t)cfg->journal_slot_len;
     store_cfg.disk_reserve_len = (uint64_t)cfg->disk_reserve_len;
     store_cfg.retention_interval_ms = (uint32_t)cfg->retention_check_ms;
+    store_cfg.compact_map_len = (uint64_t)cfg->compact_map_len / server->shard_count;
     store_cfg.accept_clock = cfg->accept_clock;
     store_cfg.topic_defaults = cfg->topic_defaults;
     struct io *ios[EL_SHARD_COUNT_MAX];

@@ -94,10 +94,8 @@ static bool is_throttle(struct el_slice name)
     return false;
 }
 
-/* The only lists that topics have hold one value that cannot change, so that adding it changes nothing and taking it
- * away is refused by the check of the empty value. */
-static int change(struct topic_config *config, const struct el_msg_incremental_alter_configs_config *ask,
-                  struct el_error *err)
+static int change(struct topic_config *config, const struct topic_config *defaults,
+                  const struct el_msg_incremental_alter_configs_config *ask, struct el_error *err)
 {
     int id = topic_setting_find(ask->name);
     bool list = id >= 0 && topic_setting((enum topic_setting_id)id)->type == TOPIC_TYPE_LIST;
@@ -111,12 +109,12 @@ static int change(struct topic_config *config, const struct el_msg_incremental_a
         return topic_config_unset(config, ask->name, err);
     case ALTER_APPEND:
         if (list || id < 0) {
-            return topic_config_set(config, ask->name, ask->value, err);
+            return topic_config_list(config, defaults, ask->name, ask->value, true, err);
         }
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "append and subtract are for lists only");
     case ALTER_SUBTRACT:
         if (list || id < 0) {
-            return topic_config_set(config, ask->name, el_slice_str(""), err);
+            return topic_config_list(config, defaults, ask->name, ask->value, false, err);
         }
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "append and subtract are for lists only");
     default:
@@ -139,7 +137,7 @@ static int entry_change(struct alter_call *call, const struct el_msg_incremental
             entry_refuse(entry, error, error == EVLOG_ERR_INVALID_REQUEST ? "a setting is named twice" : "");
             break;
         }
-        error = change(&entry->config, &ask->configs[i], &err);
+        error = change(&entry->config, &call->base.api->node->topic_defaults, &ask->configs[i], &err);
         if (error != 0) {
             entry_refuse(entry, error, (const char *)api_text(call->base.request, err.text).data);
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * DeleteRecords: move the log start of partitions up. It never moves down and never passes the high watermark.
+ * DeleteRecords: move the log start of partitions up. It never moves down and never passes the high watermark. What is
+ * only compacted keeps the last event of each key, and is not for deletion.
  */
 #include <api/api.h>
 #include <wire/msg_delete_records.h>
@@ -56,7 +57,9 @@ static void trim_ask(struct trim_call *call, const struct topic *topic,
         call->errors[n] = EVLOG_ERR_UNKNOWN_TOPIC;
         return;
     }
-    if (topic->internal) {
+    const struct topic_config *defaults = &call->base.api->node->topic_defaults;
+    bool deletes = topic_config_int(&topic->config, defaults, TOPIC_CLEANUP_POLICY) != TOPIC_CLEANUP_COMPACT;
+    if (topic->internal || !deletes) {
         call->errors[n] = EVLOG_ERR_POLICY;
         return;
     }

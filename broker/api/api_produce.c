@@ -39,6 +39,7 @@ struct produce_part {
     const struct el_msg_produce_partition *ask;
     uint32_t batch_len_max;      /* the topic's max.message.bytes */
     int64_t before_ms, after_ms; /* how old and how far ahead records may be; -1: not checked */
+    bool keys;                   /* every record must have a key: the topic is compacted */
     int error;                   /* EVLOG_ERR_ of what was refused before the append, else 0 */
     int16_t kafka_error;         /* what the client is told when evlog has no code of its own, else 0 */
     int32_t record_index;        /* record at fault, -1 for the batch as a whole */
@@ -84,6 +85,10 @@ static struct el_slice part_message(const struct produce_part *part, int error)
     }
     if (part->kafka_error == EL_KAFKA_INVALID_TOPIC_EXCEPTION) {
         return el_slice_str("topics of evlog itself cannot be written by clients");
+    }
+    if (error == EVLOG_ERR_INVALID_RECORD && part->keys && part->record_index >= 0 &&
+        part->record_index == part->op.info.keyless_index) {
+        return el_slice_str("the topic is compacted: every record needs a key");
     }
     return api_error_message(error);
 }
@@ -273,6 +278,9 @@ static void part_check_rules(struct produce_part *part)
                now_ms - info->record_timestamp_min > part->before_ms) {
         part->record_index = info->record_timestamp_min_index;
         part_refuse(part, EVLOG_ERR_TIMESTAMP, 0);
+    } else if (part->keys && info->keyless_index >= 0) {
+        part->record_index = info->keyless_index;
+        part_refuse(part, EVLOG_ERR_INVALID_RECORD, 0);
     }
 }
 
@@ -418,6 +426,7 @@ static void part_init(struct produce_part *part, struct produce_call *call,
     const struct topic_config *defaults = &call->api->node->topic_defaults;
     part->batch_len_max = (uint32_t)topic_config_int(&topic->config, defaults, TOPIC_MAX_MESSAGE_BYTES);
     bool stamped = topic_config_int(&topic->config, defaults, TOPIC_TIMESTAMP_TYPE) == TOPIC_LOG_APPEND_TIME;
+    part->keys = topic_config_int(&topic->config, defaults, TOPIC_CLEANUP_POLICY) != TOPIC_CLEANUP_DELETE;
     part->before_ms = stamped ? -1 : topic_config_int(&topic->config, defaults, TOPIC_TIMESTAMP_BEFORE_MAX_MS);
     part->after_ms = stamped ? -1 : topic_config_int(&topic->config, defaults, TOPIC_TIMESTAMP_AFTER_MAX_MS);
 }

@@ -78,6 +78,7 @@ struct config {
     int64_t journal_ring_len; /* bytes */
     int64_t journal_slot_len; /* bytes */
     int64_t disk_reserve_len; /* bytes */
+    int64_t compact_map_len;  /* bytes; 0: see store_config */
     int64_t retention_check_ms;
 
     /* log */

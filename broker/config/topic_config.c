@@ -42,9 +42,6 @@ static const struct {
 } known_refusals[] = {
     {TOPIC_DURABILITY, "store", "there is no archive yet whose copy could be waited for"},
     {TOPIC_DURABILITY, "both", "there is no archive yet whose copy could be waited for"},
-    {TOPIC_CLEANUP_POLICY, "compact", "topics are not compacted: every event is kept until retention deletes it"},
-    {TOPIC_CLEANUP_POLICY, "compact,delete", "topics are not compacted"},
-    {TOPIC_CLEANUP_POLICY, "delete,compact", "topics are not compacted"},
 };
 
 const struct topic_setting *topic_setting(enum topic_setting_id id)
@@ -133,25 +130,54 @@ static int refuse_value(enum topic_setting_id id, struct el_slice value, struct 
                         why == NULL ? "" : why);
 }
 
-/* Every element of a comma-separated list must be the same choice: no setting has more than one yet. */
-static bool parse_list(const char *choices, struct el_slice value, int64_t *number)
+/* The next element of a comma-separated list, without the blanks around it; false at the end. An empty list has one
+ * empty element. */
+static bool list_next(struct el_slice *rest, struct el_slice *element)
 {
-    const uint8_t *p = value.data, *end = value.data + value.len;
-    int first = -1;
-    for (;;) {
-        const uint8_t *comma = p == end ? NULL : memchr(p, ',', (size_t)(end - p));
-        size_t len = (size_t)((comma == NULL ? end : comma) - p);
-        int choice = value_choice(choices, value_trim(el_slice_of(p, len)));
-        if (choice < 0 || (first >= 0 && choice != first)) {
-            return false;
-        }
-        first = choice;
-        if (comma == NULL) {
-            *number = first;
+    if (rest->data == NULL) {
+        return false;
+    }
+    const uint8_t *comma = rest->len == 0 ? NULL : memchr(rest->data, ',', rest->len);
+    size_t len = comma == NULL ? rest->len : (size_t)(comma - rest->data);
+    *element = value_trim(el_slice_of(rest->data, len));
+    *rest = comma == NULL ? el_slice_of(NULL, 0) : el_slice_of(comma + 1, rest->len - len - 1);
+    return true;
+}
+
+static bool list_has(struct el_slice list, struct el_slice wanted)
+{
+    struct el_slice element;
+    while (list_next(&list, &element)) {
+        if (el_slice_eq(element, wanted)) {
             return true;
         }
-        p = comma + 1;
     }
+    return false;
+}
+
+static bool list_within(struct el_slice list, struct el_slice other)
+{
+    struct el_slice element;
+    while (list_next(&list, &element)) {
+        if (!list_has(other, element)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A choice of a list is a list: the one with the same elements, in whatever order. */
+static bool parse_list(const struct topic_setting *row, struct el_slice value, int64_t *number)
+{
+    char text[TOPIC_VALUE_TEXT_MAX];
+    for (int64_t i = row->min; i <= row->max; i++) {
+        struct el_slice choice = el_slice_str(value_choice_name(row->choices, i, text, sizeof text));
+        if (list_within(value, choice) && list_within(choice, value)) {
+            *number = i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool parse_value(const struct topic_setting *row, struct el_slice value, int64_t *number)
@@ -175,7 +201,7 @@ static bool parse_value(const struct topic_setting *row, struct el_slice value, 
         *number = choice;
         return choice >= 0;
     case TOPIC_TYPE_LIST:
-        return parse_list(row->choices, value, number);
+        return parse_list(row, value, number);
     }
     return false;
 }
@@ -198,6 +224,44 @@ int topic_config_set(struct topic_config *cfg, struct el_slice name, struct el_s
     cfg->overridden |= (uint64_t)1 << id;
     cfg->value[id] = number;
     return 0;
+}
+
+/* The elements of the list that are not in the other, after what text[used] holds. returns bytes used */
+static size_t list_add_without(struct el_slice list, struct el_slice other, char *text, size_t text_max, size_t used)
+{
+    struct el_slice element;
+    while (list_next(&list, &element) && used < text_max) {
+        if (!list_has(other, element)) {
+            used += (size_t)snprintf(text + used, text_max - used, "%s%.*s", used == 0 ? "" : ",", (int)element.len,
+                                     (const char *)element.data);
+        }
+    }
+    return used;
+}
+
+int topic_config_list(struct topic_config *cfg, const struct topic_config *defaults, struct el_slice name,
+                      struct el_slice value, bool add, struct el_error *err)
+{
+    int id = topic_setting_find(name);
+    struct topic_config checked = *cfg;
+    if (id < 0) {
+        return refuse_name(name, err);
+    }
+    EL_ASSERT(settings[id].type == TOPIC_TYPE_LIST);
+    if (value.data == NULL || (add && topic_config_set(&checked, name, value, err) != 0)) {
+        return refuse_value((enum topic_setting_id)id, value, err);
+    }
+    struct topic_config_entry now, added;
+    char text[2 * TOPIC_VALUE_TEXT_MAX];
+    topic_config_describe(cfg, defaults, (enum topic_setting_id)id, &now);
+    topic_config_describe(&checked, defaults, (enum topic_setting_id)id, &added);
+    struct el_slice have = el_slice_str(now.value), none = el_slice_of(NULL, 0);
+    text[0] = 0;
+    size_t used = list_add_without(have, add ? none : value, text, sizeof text, 0);
+    if (add) {
+        list_add_without(el_slice_str(added.value), have, text, sizeof text, used);
+    }
+    return topic_config_set(cfg, name, el_slice_str(text), err);
 }
 
 int topic_config_unset(struct topic_config *cfg, struct el_slice name, struct el_error *err)

@@ -43,6 +43,7 @@ enum topic_setting_source {
 };
 
 /* Values of the settings with choices: the index of the choice. */
+enum topic_cleanup { TOPIC_CLEANUP_DELETE = 0, TOPIC_CLEANUP_COMPACT = 1, TOPIC_CLEANUP_BOTH = 2 };
 enum topic_timestamp_type { TOPIC_CREATE_TIME = 0, TOPIC_LOG_APPEND_TIME = 1 };
 enum topic_durability { TOPIC_DURABILITY_FLUSH = 0, TOPIC_DURABILITY_MEMORY = 1 };
 
@@ -81,6 +82,10 @@ void topic_config_init(struct topic_config *cfg);
  * returns   0 | EVLOG_ERR_INVALID_CONFIG with a text that says what is allowed, or which name was perhaps meant
  */
 int topic_config_set(struct topic_config *cfg, struct el_slice name, struct el_slice value, struct el_error *err);
+/* Add elements to a list, or take them away, starting from its effective value. returns 0 | EVLOG_ERR_INVALID_CONFIG,
+ * nothing changes, as when the result or what is to be added is none of the choices */
+int topic_config_list(struct topic_config *cfg, const struct topic_config *defaults, struct el_slice name,
+                      struct el_slice value, bool add, struct el_error *err);
 /* Take an override back; no override is no error. returns 0 | EVLOG_ERR_INVALID_CONFIG unknown name */
 int topic_config_unset(struct topic_config *cfg, struct el_slice name, struct el_error *err);
 

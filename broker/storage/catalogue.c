@@ -272,6 +272,7 @@ int catalogue_bootstrap(struct store_shard *shard)
     static const char *const settings[][2] = {{"retention.ms", "-1"},
                                               {"retention.bytes", "-1"},
                                               {"message.timestamp.type", "CreateTime"},
+                                              {"cleanup.policy", "delete"},
                                               {"evlog.durability", "flush"}};
     el_pool_init(&shard->topic_pool, shard->buddy, sizeof(struct topic_slot));
     struct catalogue_change change = {

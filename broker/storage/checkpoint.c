@@ -198,7 +198,7 @@ static void drop_trimmed(struct store_shard *shard, struct partition *part, uint
     EL_LIST_EACH_SAFE(n, tmp, &part->segments) {
         struct segment *seg = EL_CONTAINER(n, struct segment, link);
         if (seg->end_offset > part->log_start || seg->written_len != seg->len || seg->pins > 0 || seg->sealing) {
-            break; /* in order of their ids, so that files that a crash leaves behind have the highest of those gone */
+            break;
         }
         if (seg->removed) {
             continue;
@@ -208,6 +208,11 @@ static void drop_trimmed(struct store_shard *shard, struct partition *part, uint
         seg->removed_at = sequence;
         EL_ASSERT(part->segment_bytes >= seg->len);
         part->segment_bytes -= seg->len;
+    }
+    EL_LIST_EACH(n, &part->replaced) {
+        struct segment *seg = EL_CONTAINER(n, struct segment, link);
+        EL_ASSERT(seg->removed);
+        seg->removed_at = sequence;
     }
 }
 
@@ -220,32 +225,44 @@ static size_t state_len(const struct partition *part)
     EL_LIST_EACH(n, &part->segments) {
         len += EL_CHECKPOINT_SEGMENT_LEN;
     }
+    EL_LIST_EACH(n, &part->replaced) {
+        len += EL_CHECKPOINT_SEGMENT_LEN;
+    }
     return len + part->producers.count * (EL_CHECKPOINT_PRODUCER_LEN + PRODUCER_BATCHES_KEPT * EL_CHECKPOINT_BATCH_LEN);
 }
 
+static void segment_put(struct el_writer *w, struct segment *seg, uint32_t *count)
+{
+    struct el_checkpoint_segment s = {
+        .id = seg->id,
+        .base_offset = seg->base_offset,
+        .end_offset = seg->end_offset,
+        .len = seg->len,
+        .max_timestamp_ms = seg->max_timestamp_ms,
+        .first_append_ns = seg->first_append_ns,
+        .last_append_ns = seg->last_append_ns,
+        .generation = seg->generation,
+        .created_ns = seg->created_ns,
+        .flags = (seg->sealed ? EL_CHECKPOINT_SEGMENT_SEALED : 0) | (seg->removed ? EL_CHECKPOINT_SEGMENT_REMOVED : 0) |
+                 (seg->compacted ? EL_CHECKPOINT_SEGMENT_COMPACTED : 0),
+        .tombstones_s = seg->tombstones_s,
+    };
+    el_checkpoint_segment_put(w, &s);
+    seg->dirty = false;
+    (*count)++;
+}
+
+/* Those that leave first, so that what takes their offsets finds the place free. */
 static void segments_put(struct el_writer *w, struct partition *part, bool all, uint32_t *count)
 {
+    EL_LIST_EACH(n, &part->replaced) {
+        segment_put(w, EL_CONTAINER(n, struct segment, link), count);
+    }
     EL_LIST_EACH(n, &part->segments) {
         struct segment *seg = EL_CONTAINER(n, struct segment, link);
-        if (!(seg->dirty || (all && !seg->removed))) {
-            continue;
+        if (seg->dirty || (all && !seg->removed)) {
+            segment_put(w, seg, count);
         }
-        struct el_checkpoint_segment s = {
-            .id = seg->id,
-            .base_offset = seg->base_offset,
-            .end_offset = seg->end_offset,
-            .len = seg->len,
-            .max_timestamp_ms = seg->max_timestamp_ms,
-            .first_append_ns = seg->first_append_ns,
-            .last_append_ns = seg->last_append_ns,
-            .generation = seg->generation,
-            .created_ns = seg->created_ns,
-            .flags = (seg->sealed ? EL_CHECKPOINT_SEGMENT_SEALED : 0) |
-                     (seg->removed ? EL_CHECKPOINT_SEGMENT_REMOVED : 0),
-        };
-        el_checkpoint_segment_put(w, &s);
-        seg->dirty = false;
-        (*count)++;
     }
 }
 
@@ -277,6 +294,7 @@ static void state_put(struct el_writer *w, struct partition *part, bool all)
         .next_offset = part->high_watermark,
         .segment_end = part->segment_end,
         .next_segment_id = part->next_segment_id,
+        .clean_end = part->clean_end,
     };
     uint8_t *place = w->p;
     el_checkpoint_entry_put(w, &e);
@@ -293,17 +311,20 @@ static void state_put(struct el_writer *w, struct partition *part, bool all)
     el_checkpoint_entry_put(&head, &e);
 }
 
+/* From here on nothing but reads under way uses them, and those pin the partition as well. */
 static void removed_leave(struct store_shard *shard, struct partition *part)
 {
     EL_LIST_EACH_SAFE(n, tmp, &part->segments) {
         struct segment *seg = EL_CONTAINER(n, struct segment, link);
         if (seg->removed) {
             el_list_remove(&seg->link);
-            el_list_remove(&seg->unsynced_link);
-            seg->part = NULL;
-            el_list_push_back(&shard->removed_segments, &seg->link);
+            el_list_push_back(&part->replaced, &seg->link);
         }
     }
+    EL_LIST_EACH(n, &part->replaced) {
+        el_list_remove(&EL_CONTAINER(n, struct segment, link)->unsynced_link);
+    }
+    el_list_splice_back(&shard->removed_segments, &part->replaced);
 }
 
 /* Producers that were silent for a day are forgotten here, so that bases shrink again. */

@@ -167,6 +167,23 @@ static struct segment *segment_by_id(struct partition *part, uint64_t id)
     return NULL;
 }
 
+/* Does it fit between its neighbours? Only the last segment takes more chunks. */
+static bool apply_neighbours(const struct partition *part, struct segment *seg, int64_t end_offset)
+{
+    if (seg->link.prev != &part->segments) {
+        struct segment *before = EL_CONTAINER(seg->link.prev, struct segment, link);
+        if (before->end_offset > seg->base_offset) {
+            return false;
+        }
+        before->rolled = true;
+    }
+    if (seg->link.next != &part->segments) {
+        seg->rolled = true;
+        return EL_CONTAINER(seg->link.next, struct segment, link)->base_offset >= end_offset;
+    }
+    return true;
+}
+
 static int apply_segment(struct partition *part, const struct el_checkpoint_segment *s)
 {
     struct segment *seg = segment_by_id(part, s->id);
@@ -182,17 +199,13 @@ static int apply_segment(struct partition *part, const struct el_checkpoint_segm
         return EVLOG_ERR_CORRUPT;
     }
     if (seg == NULL) {
-        if (!el_list_empty(&part->segments)) {
-            struct segment *before = EL_CONTAINER(part->segments.prev, struct segment, link);
-            if (before->end_offset > s->base_offset) {
-                return EVLOG_ERR_CORRUPT;
-            }
-            before->rolled = true;
-        }
         seg = segment_create(part, s->id, s->base_offset);
         if (seg == NULL) {
             return EVLOG_ERR_NO_MEMORY;
         }
+    }
+    if (s->base_offset != seg->base_offset || !apply_neighbours(part, seg, s->end_offset)) {
+        return EVLOG_ERR_CORRUPT;
     }
     part->segment_bytes += s->len - seg->len;
     seg->end_offset = seg->written_end = s->end_offset;
@@ -203,6 +216,8 @@ static int apply_segment(struct partition *part, const struct el_checkpoint_segm
     seg->generation = s->generation;
     seg->created_ns = s->created_ns;
     seg->sealed = (s->flags & EL_CHECKPOINT_SEGMENT_SEALED) != 0;
+    seg->compacted = (s->flags & EL_CHECKPOINT_SEGMENT_COMPACTED) != 0;
+    seg->tombstones_s = s->tombstones_s;
     seg->rolled = seg->rolled || seg->sealed;
     seg->exists = seg->name_durable = true;
     part->directory_known = true;
@@ -236,6 +251,8 @@ static int apply_entry(struct partition *part, const struct el_checkpoint_entry 
         part->segment_end = e->segment_end;
         part->high_watermark = e->next_offset;
         part->next_segment_id = e->next_segment_id;
+        part->clean_end = e->clean_end;
+        code = e->clean_end < 0 || e->clean_end > e->segment_end ? EVLOG_ERR_CORRUPT : 0;
     }
     for (uint32_t i = 0; i < e->epoch_count && code == 0 && r->err == 0; i++) {
         struct el_checkpoint_epoch s;

@@ -26,6 +26,7 @@ static void partition_init(struct partition *part, struct store_shard *shard)
     part->next_segment_id = 1;
     el_list_init(&part->entries);
     el_list_init(&part->segments);
+    el_list_init(&part->replaced);
     el_list_init(&part->epochs);
     el_list_init(&part->watches);
     el_list_init(&part->dirty_link);
@@ -66,6 +67,7 @@ void partition_destroy(struct partition *part)
     for (struct el_list *n; (n = el_list_pop_front(&part->entries)) != NULL;) {
         tail_drop(&shard->tail, EL_CONTAINER(n, struct batch_entry, link));
     }
+    el_list_splice_back(&part->segments, &part->replaced);
     for (struct el_list *n; (n = el_list_pop_front(&part->segments)) != NULL;) {
         struct segment *seg = EL_CONTAINER(n, struct segment, link);
         seg->pins = 0; /* at close, jobs of a dead shard no longer report */
@@ -675,8 +677,7 @@ int partition_load_end(struct partition *part, struct el_error *err)
     part->next_offset = next;
     part->high_watermark = next;
     epochs_prune(part);
-    part->sweep_below = el_list_empty(&part->segments) ? part->next_segment_id
-                                                       : EL_CONTAINER(part->segments.next, struct segment, link)->id;
+    part->recovered_id = part->next_segment_id;
     if (part->pending != NULL) {
         partition_mark_dirty(part);
     }

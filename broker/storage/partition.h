@@ -68,7 +68,10 @@ struct partition {
     struct el_list segments;                            /* struct segment, by base offset; the last one is active */
     uint64_t segment_bytes;                             /* planned bytes of all segments */
     uint64_t next_segment_id;                           /* counts from 1 */
-    uint64_t sweep_below;          /* first segment id that recovery found listed; files below it may be left over */
+    uint64_t recovered_id;         /* next_segment_id when this start began: files that nobody lists may be left over */
+    int64_t clean_end;             /* compaction has covered what lies below */
+    struct el_list replaced;       /* struct segment, by compaction: the next checkpoint says that they are removed */
+    bool unclean;                  /* compaction met what it cannot read: not tried again by this start */
     struct el_list epochs;         /* struct epoch_start, ascending */
     struct el_map producers;       /* by id */
     struct el_list watches;        /* struct watch_op.base.link */

@@ -6,7 +6,8 @@
  *   2. recent batches: copied from the tail's memory into one block
  *   3. older ones: a job reads them from their segment into the block, verifying each; a first batch larger than the
  *      block makes the job run again with a larger one
- *   4. the block travels back with the op; store_read_release() returns it to the owner's memory
+ *   4. a compacted segment may have nothing from the offset on: then the read goes on behind it
+ *   5. the block travels back with the op; store_read_release() returns it to the owner's memory
  *
  * A range that does not verify is EVLOG_ERR_CORRUPT for that range alone.
  */
@@ -29,6 +30,7 @@ struct read_block {
     struct read_op *op;
     struct io_op io_op;
     struct segment_read read;
+    int64_t from; /* batches that end at or below it are not wanted */
     _Alignas(16) uint8_t data[];
 };
 
@@ -154,7 +156,16 @@ static int64_t segment_job(struct disk *disk, void *arg)
     return segment_read_run(disk, &block->read);
 }
 
-static int segment_start(struct partition *part, struct segment *seg, struct read_op *op, size_t len, size_t least);
+/* What a read of a segment needs to be told. */
+struct segment_ask {
+    struct segment *seg;
+    int64_t from;
+    size_t len;   /* of the block */
+    size_t least; /* a block below it is of no use */
+};
+
+static int segment_start(struct partition *part, struct read_op *op, const struct segment_ask *ask);
+static bool read_from(struct partition *part, struct read_op *op, int64_t from, int *error);
 
 static void segment_on_done(struct io_op *io_op)
 {
@@ -165,6 +176,7 @@ static void segment_on_done(struct io_op *io_op)
     struct store_shard *shard = block->shard;
     int code = (int)io_op->result;
     size_t wanted_len = block->read.wanted_len;
+    int64_t from = block->from, behind = block->read.first_offset < 0 ? seg->end_offset : -1;
     op->data_len = (uint32_t)block->read.data_len;
     op->entry_count = block->read.entry_count;
     op->next_offset = block->read.next_offset;
@@ -176,8 +188,18 @@ static void segment_on_done(struct io_op *io_op)
     }
     if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX) {
         block_free(op);
-        code = segment_start(part, seg, op, wanted_len, wanted_len);
+        code = segment_start(part, op, &(struct segment_ask){seg, from, wanted_len, wanted_len});
         if (code == 0) {
+            partition_unpin(part);
+            return;
+        }
+    }
+    if (code == 0 && behind >= 0 && !seg->compacted) {
+        code = EVLOG_ERR_CORRUPT; /* all others have a batch for each offset */
+    } else if (code == 0 && behind >= 0 && !part->deleted) {
+        block_free(op);
+        op->next_offset = op->offset;
+        if (read_from(part, op, behind, &code)) {
             partition_unpin(part);
             return;
         }
@@ -192,10 +214,11 @@ static void segment_on_done(struct io_op *io_op)
     read_finish(op, code == EVLOG_ERR_CRASHED || code == EVLOG_ERR_IO ? EVLOG_ERR_STORAGE : code);
 }
 
-static int segment_start(struct partition *part, struct segment *seg, struct read_op *op, size_t len, size_t least)
+static int segment_start(struct partition *part, struct read_op *op, const struct segment_ask *ask)
 {
     struct store_shard *shard = part->shard;
     struct read_block *block;
+    size_t len = ask->len, least = ask->least;
     while ((block = block_new(shard, op, len, entry_room(op))) == NULL) {
         if (len <= READ_LEN_MIN || len <= least) {
             return EVLOG_ERR_NO_MEMORY;
@@ -203,10 +226,11 @@ static int segment_start(struct partition *part, struct segment *seg, struct rea
         len = EL_MAX(len / 2, least); /* memory is tight: a smaller answer */
     }
     block->part = part;
-    block->seg = seg;
-    segment_read_begin(seg, &block->read);
+    block->seg = ask->seg;
+    block->from = ask->from;
+    segment_read_begin(ask->seg, &block->read);
     block->read.kind = SEEK_OFFSET;
-    block->read.value = op->offset;
+    block->read.value = ask->from;
     block->read.end_offset = part->high_watermark;
     block->read.buf = block->data;
     block->read.buf_len = len;
@@ -245,6 +269,28 @@ static int read_check(struct partition *part, struct read_op *op)
     return 0;
 }
 
+/* Batches from the one that contains `from`, or is the next behind it. returns true when a job reads them; else *error
+ * or what memory held is the answer */
+static bool read_from(struct partition *part, struct read_op *op, int64_t from, int *error)
+{
+    *error = 0;
+    op->high_watermark = part->high_watermark; /* what is shown now lies below it */
+    op->log_start_offset = part->log_start;
+    if (from >= part->high_watermark) {
+        return false;
+    }
+    from = EL_MAX(from, part->log_start); /* it may have moved, with the segments below */
+    struct batch_entry *entry = partition_entry_at(part, from);
+    if (entry != NULL) {
+        *error = read_memory(part, op, entry);
+        return false;
+    }
+    struct segment_ask ask = {
+        .seg = segment_at(part, from), .from = from, .len = EL_MAX(EL_MIN(op->max_bytes, READ_LEN_MAX), READ_LEN_MIN)};
+    *error = ask.seg == NULL ? EVLOG_ERR_CORRUPT : segment_start(part, op, &ask);
+    return *error == 0;
+}
+
 static void read_run(struct store_op *base)
 {
     struct read_op *op = EL_CONTAINER(base, struct read_op, base);
@@ -256,15 +302,7 @@ static void read_run(struct store_op *base)
         read_finish(op, code);
         return;
     }
-    struct batch_entry *entry = partition_entry_at(part, op->offset);
-    if (entry != NULL) {
-        read_finish(op, read_memory(part, op, entry));
-        return;
-    }
-    struct segment *seg = segment_at(part, op->offset);
-    code = seg == NULL ? EVLOG_ERR_CORRUPT
-                       : segment_start(part, seg, op, EL_MAX(EL_MIN(op->max_bytes, READ_LEN_MAX), READ_LEN_MIN), 0);
-    if (code != 0) {
+    if (!read_from(part, op, op->offset, &code)) {
         read_finish(op, code);
     }
 }

@@ -208,6 +208,9 @@ static int catalogue_segment(struct store *store, struct segment *seg, struct el
         segment_read_begin(seg, &read);
         code = segment_read_run(store->disk, &read);
         segment_read_end(seg, &read);
+        if (code == 0 && read.data_len == 0 && seg->compacted) {
+            break; /* what was behind is gone */
+        }
         code = code == 0 && read.data_len == 0 ? EVLOG_ERR_CORRUPT : code;
         if (code == 0) {
             code = catalogue_batches(store, buf, read.data_len, err);

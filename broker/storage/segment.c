@@ -63,7 +63,7 @@ int segment_writer_init(struct store_shard *shard)
     return shard->chunk_buf == NULL ? EVLOG_ERR_NO_MEMORY : 0;
 }
 
-struct segment *segment_create(struct partition *part, uint64_t id, int64_t base_offset)
+struct segment *segment_new(struct partition *part, uint64_t id, int64_t base_offset)
 {
     struct store_shard *shard = part->shard;
     struct segment *seg = el_pool_get(&shard->segment_pool);
@@ -81,7 +81,26 @@ struct segment *segment_create(struct partition *part, uint64_t id, int64_t base
     seg->fd = -1;
     el_list_init(&seg->unsynced_link);
     el_list_init(&seg->open_link);
-    el_list_push_back(&part->segments, &seg->link);
+    el_list_init(&seg->link);
+    return seg;
+}
+
+void segment_insert(struct partition *part, struct segment *seg)
+{
+    struct el_list *before = part->segments.prev;
+    EL_ASSERT(el_list_empty(&seg->link));
+    while (before != &part->segments && EL_CONTAINER(before, struct segment, link)->base_offset > seg->base_offset) {
+        before = before->prev;
+    }
+    el_list_insert_between(&seg->link, before, before->next);
+}
+
+struct segment *segment_create(struct partition *part, uint64_t id, int64_t base_offset)
+{
+    struct segment *seg = segment_new(part, id, base_offset);
+    if (seg != NULL) {
+        segment_insert(part, seg);
+    }
     return seg;
 }
 
@@ -228,23 +247,24 @@ static int chunk_open(struct disk *disk, struct chunk_job *job)
     return code != 0 ? code : disk_open(disk, job->path, DISK_WRITE | DISK_CREATE, &job->fd);
 }
 
-/* Gather the chunk and write it in pieces as long as the shard's buffer, the last one padded with zeros. */
-static int chunk_write(struct disk *disk, const struct chunk_job *job, int fd)
+int segment_write_direct(struct disk *disk, int fd, const struct iovec *iov, int iov_count, uint8_t *buf,
+                         size_t buf_len, uint64_t pos)
 {
-    uint64_t pos = job->pos;
     size_t filled = 0;
     int code = 0;
-    for (int i = 0; i < job->iov_count; i++) {
-        const uint8_t *data = job->iov[i].iov_base;
-        size_t left = job->iov[i].iov_len;
+    EL_ASSERT(pos % EL_SEGMENT_ALIGN == 0);
+    EL_ASSERT(buf_len % EL_SEGMENT_ALIGN == 0);
+    for (int i = 0; i < iov_count; i++) {
+        const uint8_t *data = iov[i].iov_base;
+        size_t left = iov[i].iov_len;
         while (left > 0 && code == 0) {
-            size_t part = EL_MIN(left, job->buf_len - filled);
-            memcpy(job->buf + filled, data, part);
+            size_t part = EL_MIN(left, buf_len - filled);
+            memcpy(buf + filled, data, part);
             filled += part;
             data += part;
             left -= part;
-            if (filled == job->buf_len) {
-                code = disk_pwrite(disk, fd, job->buf, filled, pos);
+            if (filled == buf_len) {
+                code = disk_pwrite(disk, fd, buf, filled, pos);
                 pos += filled;
                 filled = 0;
             }
@@ -252,11 +272,9 @@ static int chunk_write(struct disk *disk, const struct chunk_job *job, int fd)
     }
     if (filled > 0 && code == 0) {
         size_t padded = EL_ALIGN_UP(filled, (size_t)EL_SEGMENT_ALIGN);
-        memset(job->buf + filled, 0, padded - filled);
-        code = disk_pwrite(disk, fd, job->buf, padded, pos);
-        pos += padded;
+        memset(buf + filled, 0, padded - filled);
+        code = disk_pwrite(disk, fd, buf, padded, pos);
     }
-    EL_ASSERT(code != 0 || pos == job->pos + job->len);
     return code;
 }
 
@@ -267,7 +285,7 @@ static int chunk_write_direct(struct disk *disk, const struct chunk_job *job)
     int fd = -1;
     int code = disk_open(disk, job->path, DISK_WRITE | DISK_DIRECT, &fd);
     if (code == 0) {
-        code = chunk_write(disk, job, fd);
+        code = segment_write_direct(disk, fd, job->iov, job->iov_count, job->buf, job->buf_len, job->pos);
         disk_close(disk, fd);
     }
     return code;
@@ -413,6 +431,15 @@ static struct segment *segment_active(struct partition *part)
     }
     struct segment *seg = EL_CONTAINER(part->segments.prev, struct segment, link);
     return seg->rolled || seg->sealed ? NULL : seg;
+}
+
+void segment_roll_older(struct partition *part, uint64_t now_ns, uint64_t ms)
+{
+    struct segment *seg = segment_active(part);
+    uint64_t since_ns = seg == NULL ? 0 : EL_MIN(seg->created_ns, seg->first_append_ns);
+    if (seg != NULL && now_ns > since_ns && (now_ns - since_ns) / 1000000 >= ms) {
+        segment_roll(seg);
+    }
 }
 
 void segment_roll_old(struct partition *part, uint64_t now_ns)

@@ -31,12 +31,14 @@ struct segment {
     int64_t max_timestamp_ms;
     uint64_t first_append_ns;
     uint64_t last_append_ns;
-    uint64_t generation; /* incarnation that created it */
-    uint64_t created_ns; /* append clock when made, for segment.ms */
-    int fd;              /* -1 while closed */
-    bool trimmed;        /* this start has cut the file to its known length */
-    bool exists;         /* the file was created (durably once it is not unsynced) */
-    bool sealed;         /* its footer is written */
+    uint64_t generation;   /* incarnation that created it */
+    uint64_t created_ns;   /* append clock when made, for segment.ms */
+    uint32_t tombstones_s; /* when compaction first covered the last of its tombstones, in seconds; 0 none */
+    bool compacted;        /* offsets may be missing in it */
+    int fd;                /* -1 while closed */
+    bool trimmed;          /* this start has cut the file to its known length */
+    bool exists;           /* the file was created (durably once it is not unsynced) */
+    bool sealed;           /* its footer is written */
     bool sealing;
     bool damaged;                /* its chunks do not verify: this start does not try to seal it again */
     bool rolled;                 /* no more chunks */
@@ -56,9 +58,12 @@ void segment_path(char *path, size_t len, const struct el_uuid *topic_id, int32_
 void segment_dir_path(char *path, size_t len, const struct el_uuid *topic_id, int32_t partition);
 void segment_topic_path(char *path, size_t len, const struct el_uuid *topic_id);
 
-/* Make a segment object at the end of the partition's list. NULL: no memory */
 /* The buffer that chunks are written from; freed with the shard. returns 0 | EVLOG_ERR_NO_MEMORY */
 int segment_writer_init(struct store_shard *shard);
+/* Make a segment object; put it at its place in the partition's list, which is by base offset. NULL: no memory */
+struct segment *segment_new(struct partition *part, uint64_t id, int64_t base_offset);
+void segment_insert(struct partition *part, struct segment *seg);
+/* Both. */
 struct segment *segment_create(struct partition *part, uint64_t id, int64_t base_offset);
 void segment_destroy(struct store_shard *shard, struct segment *seg);
 /* The segment that contains offset among readable ones; NULL none. */
@@ -74,8 +79,14 @@ void segment_close_idle(struct store_shard *shard, uint32_t open_max);
 int segment_write_chunk(struct partition *part, uint64_t through);
 /* Begin to write the footers of the partition's rolled segments whose chunks are all written. */
 void segment_seal_rolled(struct partition *part);
-/* No more chunks into the active segment when it is older than segment.ms. */
+/* No more chunks into the active segment when it is older than segment.ms; or than ms. */
 void segment_roll_old(struct partition *part, uint64_t now_ns);
+void segment_roll_older(struct partition *part, uint64_t now_ns, uint64_t ms);
+
+/* Gather buffers and write them past the page cache in pieces of buf_len, the last one padded with zeros to a multiple
+ * of EL_SEGMENT_ALIGN. Blocking; fd is open with DISK_DIRECT, buf aligned, pos a multiple of EL_SEGMENT_ALIGN. */
+int segment_write_direct(struct disk *disk, int fd, const struct iovec *iov, int iov_count, uint8_t *buf,
+                         size_t buf_len, uint64_t pos);
 
 /* Where to look in a segment. */
 enum seek_kind {
@@ -102,8 +113,9 @@ struct segment_read {
     int64_t end_offset;  /* batches at or above are not returned */
     uint8_t *buf;        /* [buf_len] for batches; may be NULL for a mere seek */
     size_t buf_len;
-    size_t data_max;            /* batches beyond it are not taken, but for the first one when at_least_one is set */
-    struct read_entry *entries; /* [entry_max], or NULL */
+    size_t data_max;              /* batches beyond it are not taken, but for the first one when at_least_one is set */
+    struct read_entry *entries;   /* [entry_max], or NULL */
+    struct el_chunk_entry *table; /* [entry_max] the same entries as stored, or NULL */
     uint32_t entry_max;
     bool at_least_one;
     /* --- results ------------------------------------------------------------------------------------------------ */

@@ -328,6 +328,9 @@ static bool take_entry(struct segment_read *read, const struct el_chunk_entry *e
         *out = (struct read_entry){
             .append_time_ns = e->append_time_ns, .leader_epoch = e->leader_epoch, .pos = (uint32_t)pos, .len = e->len};
         memcpy(out->salt, e->salt, sizeof(out->salt));
+        if (read->table != NULL) {
+            read->table[read->entry_count - 1] = *e;
+        }
     }
     return true;
 }

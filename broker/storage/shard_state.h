@@ -16,6 +16,8 @@
 #define SHARD_MAGIC OBJ_MAGIC('S', 'H', 'R', 'D')
 #define META_PARTITION 0
 
+struct compaction;
+
 struct store_shard {
     uint32_t magic;
     uint32_t index;
@@ -55,6 +57,7 @@ struct store_shard {
     uint8_t random[4096];    /* salts not used yet */
     size_t random_left;
     bool swept;               /* files that the last run left behind are gone, or a job removes them */
+    bool sweeping;            /* a job does: nothing but chunk jobs makes segment files meanwhile */
     bool failed;              /* fail-stop: appends are refused */
     _Atomic bool failed_flag; /* the same, for other threads */
     char failed_reason[192];
@@ -68,6 +71,7 @@ struct store_shard {
     uint64_t space_found[2]; /* free, total: the job's until it has ended */
     struct io_timer space_timer;
     struct io_timer retention_timer;
+    struct compaction *compaction; /* the pass under way, NULL none */
     bool stopping;
     bool stop_done;
     uint64_t stop_by_ns; /* monotonic */

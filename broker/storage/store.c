@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <storage/catalogue.h>
+#include <storage/compact.h>
 #include <storage/upkeep.h>
 
 #define SLOT_LEN_MIN (256u << 10)
@@ -231,6 +232,7 @@ static void shard_free(struct store_shard *shard)
         return;
     }
     upkeep_free(shard);
+    compact_free(shard);
     checkpoint_free(shard);
     journal_close(&shard->journal, disk);
     catalogue_free(shard);

@@ -30,19 +30,20 @@ struct topic;
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
 struct store_config {
-    uint32_t shard_count;               /* 1 .. EL_SHARD_COUNT_MAX */
-    uint64_t memory_max;                /* bytes for all shards together */
-    uint64_t journal_ring_len;          /* bytes of all slots of a shard */
-    uint64_t journal_slot_len;          /* bytes of a slot after the first */
-    uint64_t journal_first_slot_len;    /* bytes of the first slot: small, so that an empty directory starts at once */
-    uint64_t disk_reserve_len;          /* produce is refused below this much free space */
-    bool accept_clock;                  /* start although the clock is far from the last stored time */
-    bool adaptive_commit;               /* wait a fraction of a flush to gather events */
-    uint32_t retention_interval_ms;     /* how often retention is looked at */
-    uint32_t open_segments_max;         /* segment files of a shard kept open */
-    uint32_t chunk_len;                 /* pending bytes of a partition at which a chunk is written */
-    uint32_t sync_files_max;            /* segment files synced one by one at a checkpoint; more are synced by syncfs */
-    uint32_t carry_len;                 /* a smaller remainder goes back to the journal at a checkpoint */
+    uint32_t shard_count;            /* 1 .. EL_SHARD_COUNT_MAX */
+    uint64_t memory_max;             /* bytes for all shards together */
+    uint64_t journal_ring_len;       /* bytes of all slots of a shard */
+    uint64_t journal_slot_len;       /* bytes of a slot after the first */
+    uint64_t journal_first_slot_len; /* bytes of the first slot: small, so that an empty directory starts at once */
+    uint64_t disk_reserve_len;       /* produce is refused below this much free space */
+    bool accept_clock;               /* start although the clock is far from the last stored time */
+    bool adaptive_commit;            /* wait a fraction of a flush to gather events */
+    uint32_t retention_interval_ms;  /* how often retention is looked at */
+    uint32_t open_segments_max;      /* segment files of a shard kept open */
+    uint32_t chunk_len;              /* pending bytes of a partition at which a chunk is written */
+    uint32_t sync_files_max;         /* segment files synced one by one at a checkpoint; more are synced by syncfs */
+    uint32_t carry_len;              /* a smaller remainder goes back to the journal at a checkpoint */
+    uint64_t compact_map_len;        /* of a shard, for keys while a partition is compacted; 0: a share of its memory */
     struct topic_config topic_defaults; /* broker-wide defaults of topic settings */
 };
 

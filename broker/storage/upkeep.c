@@ -5,14 +5,17 @@
  *   space      every second: how much the disk has left. Below the reserve appends of clients are refused with a code
  *              that they retry; reads, deletions and internal records go on; service resumes by itself
  *   retention  by append time and by bytes, on the guarded clock: one jump of the machine's clock deletes nothing. The
- *              new log start is durable before it shows; segments wholly below it leave at the next checkpoint
+ *              new log start is durable before it shows; segments wholly below it leave at the next checkpoint. Then
+ *              compaction looks for work
  *   sweep      once, after the first checkpoint of a start: segment files that were to be removed when the last run
- *              ended. They are those with the highest ids below the first segment that is listed
+ *              ended, or that a compaction had begun. They are those that neither this run made nor a list names
  */
+#include <storage/compact.h>
 #include <storage/upkeep.h>
 
 #include <core/assert.h>
 #include <core/logger.h>
+#include <stdlib.h>
 
 #define SPACE_INTERVAL_NS 1000000000u
 #define SPACE_LOOKS 16u          /* at least so often while as much as the reserve is appended: a fast disk fills ... */
@@ -120,75 +123,139 @@ static void retention_on_timer(struct io_timer *timer)
     for (size_t i = 0; i < shard->partitions.count && !shard->failed; i++) {
         struct partition *part = shard->partitions.entries[i].value;
         segment_roll_old(part, now);
+        compact_roll(part, now);
         segment_seal_rolled(part);
-        int64_t start = retention_start(part, now);
+        int64_t start = compact_deletes(part) ? retention_start(part, now) : 0;
         if (start > part->log_start && partition_trim(part, start) == 0) {
             shard->checkpoint.wanted = true;
         }
     }
+    if (!el_list_empty(&shard->removed_segments)) {
+        shard->checkpoint.wanted = true; /* their files wait for it */
+    }
+    compact_look(shard);
 }
 
 /* --- sweep -------------------------------------------------------------------------------------------------------- */
 
-#define SWEEP_MAX 64u
+#define SWEEP_IDS_MAX 448u
 
+/* One partition after the other: its folder is listed, the shard says which files nobody needs, those go. */
 struct sweep_job {
     struct io_op op;
     struct store_shard *shard;
     size_t next; /* index of the next partition to look at */
+    struct part_key key;
+    bool unlinks;  /* ids[] are to be removed; else they are being found */
+    uint64_t last; /* ids up to it were looked at */
     uint32_t count;
-    struct {
-        struct part_key key;
-        uint64_t below; /* first segment id that stays */
-    } items[SWEEP_MAX];
+    uint64_t ids[SWEEP_IDS_MAX]; /* ascending */
 };
 EL_STATIC_ASSERT(sizeof(struct sweep_job) <= EL_BUDDY_BLOCK_MIN, "one block of the buddy");
+
+static void sweep_find(void *arg, const char *name, bool is_dir)
+{
+    struct sweep_job *job = arg;
+    char *end = NULL;
+    uint64_t id = strtoull(name, &end, 10);
+    if (!is_dir && end - name >= 8 && strcmp(end, ".seg") == 0 && id > job->last && job->count < SWEEP_IDS_MAX) {
+        job->ids[job->count++] = id;
+    }
+}
 
 static int64_t sweep_run(struct disk *disk, void *arg)
 {
     struct sweep_job *job = arg;
+    char path[SEGMENT_PATH_MAX];
     int code = 0;
-    for (uint32_t i = 0; i < job->count && (code == 0 || code == EVLOG_ERR_NOT_FOUND); i++) {
-        code = 0;
-        for (uint64_t id = job->items[i].below - 1; id > 0 && code == 0; id--) {
-            char path[SEGMENT_PATH_MAX];
-            segment_path(path, sizeof(path), &job->items[i].key.topic_id, job->items[i].key.partition, id);
-            code = disk_unlink(disk, path);
-        }
+    if (!job->unlinks) {
+        segment_dir_path(path, sizeof(path), &job->key.topic_id, job->key.partition);
+        code = disk_list(disk, path, sweep_find, job); /* in byte order: that of ids */
+        return code == EVLOG_ERR_NOT_FOUND ? 0 : code;
     }
-    return code == EVLOG_ERR_NOT_FOUND ? 0 : code;
+    for (uint32_t i = 0; i < job->count && code == 0; i++) {
+        segment_path(path, sizeof(path), &job->key.topic_id, job->key.partition, job->ids[i]);
+        code = disk_unlink(disk, path);
+        code = code == EVLOG_ERR_NOT_FOUND ? 0 : code;
+    }
+    return code;
 }
 
-static void sweep_on_done(struct io_op *op);
+static bool is_in_list(const struct el_list *list, const struct part_key *key, uint64_t id)
+{
+    EL_LIST_EACH(n, list) {
+        const struct segment *seg = EL_CONTAINER(n, struct segment, link);
+        if (seg->id == id && seg->partition == key->partition && el_uuid_eq(&seg->topic_id, &key->topic_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A file of the runs before that no checkpoint lists any more, or none ever has. What this run makes has an id from
+ * recovered_id on; one from next_segment_id on is made behind the removal, by the same thread. */
+static bool is_left_over(const struct store_shard *shard, const struct partition *part, uint64_t id)
+{
+    bool of_this_run = id >= part->recovered_id && id < part->next_segment_id;
+    return !of_this_run && !is_in_list(&part->segments, &part->key, id) &&
+           !is_in_list(&part->replaced, &part->key, id) && !is_in_list(&shard->removed_segments, &part->key, id);
+}
 
 static void sweep_go(struct sweep_job *job)
 {
     struct store_shard *shard = job->shard;
-    job->count = 0;
-    while (job->next < shard->partitions.count && job->count < SWEEP_MAX) {
-        const struct partition *part = shard->partitions.entries[job->next++].value;
-        if (part->sweep_below > 1) {
-            job->items[job->count].key = part->key;
-            job->items[job->count++].below = part->sweep_below;
-        }
+    const struct partition *part = NULL;
+    while (part == NULL && job->next < shard->partitions.count) {
+        part = shard->partitions.entries[job->next++].value;
+        part = part->recovered_id > 1 ? part : NULL; /* else it had no files */
     }
-    if (job->count == 0) {
+    if (part == NULL || shard->failed || shard->stopping) {
+        shard->sweeping = false;
         el_buddy_free(shard->buddy, job);
         return;
     }
+    job->key = part->key;
+    job->last = 0;
+    job->count = 0;
+    job->unlinks = false;
     shard->jobs++;
     io_job(shard->io, &job->op, IO_JOB_DISK, sweep_run, job);
 }
 
+/* Names were found, or files removed: go on in the same folder when there may be more. */
 static void sweep_on_done(struct io_op *op)
 {
     struct sweep_job *job = EL_CONTAINER(op, struct sweep_job, op);
-    job->shard->jobs--;
+    struct store_shard *shard = job->shard;
+    const struct partition *part = partition_find(shard, &job->key.topic_id, job->key.partition);
+    shard->jobs--;
     if (op->result != 0) {
         el_log(EL_LOG_WARN, "storage", "segment files that are no longer needed stay behind: %s",
                evlog_error_text((int)op->result));
     }
-    sweep_go(job);
+    if (op->result != 0 || part == NULL || shard->failed || (job->unlinks && job->last == 0)) {
+        sweep_go(job);
+        return;
+    }
+    if (!job->unlinks) {
+        uint32_t found = job->count;
+        job->last = found == SWEEP_IDS_MAX ? job->ids[found - 1] : 0;
+        job->count = 0;
+        for (uint32_t i = 0; i < found; i++) {
+            if (is_left_over(shard, part, job->ids[i])) {
+                job->ids[job->count++] = job->ids[i];
+            }
+        }
+        if (job->count == 0 && job->last == 0) {
+            sweep_go(job);
+            return;
+        }
+    } else {
+        job->count = 0;
+    }
+    job->unlinks = !job->unlinks;
+    shard->jobs++;
+    io_job(shard->io, &job->op, IO_JOB_DISK, sweep_run, job);
 }
 
 void upkeep_sweep(struct store_shard *shard)
@@ -197,7 +264,7 @@ void upkeep_sweep(struct store_shard *shard)
     if (job == NULL) {
         return; /* done, or no memory now: the next checkpoint comes here again */
     }
-    shard->swept = true;
+    shard->swept = shard->sweeping = true;
     memset(job, 0, sizeof(*job));
     job->shard = shard;
     job->op.done = sweep_on_done;

@@ -15,6 +15,7 @@
  * polynomial using CRC32 instruction", Intel 2011 (three runs); A. Appleby (murmur2); Apache Kafka, Utils.murmur2
  * (seed).
  */
+#include <core/assert.h>
 #include <core/bytes.h>
 #include <core/hash.h>
 
@@ -28,11 +29,19 @@
 #define CRC32C_POLY 0x82f63b78u
 #define MURMUR2_SEED 0x9747b28cu
 
+EL_STATIC_ASSERT(EL_XXH3_SECRET_LEN >= XXH3_SECRET_SIZE_MIN, "as long as the specification asks for");
+
 /* xxh_x86dispatch.h turns this into the library's choice of the widest vectors that the processor has; without it the
  * Debian package's SSE2 code runs, at half the speed. */
 uint64_t el_xxh3(const void *data, size_t len)
 {
     return XXH3_64bits(data, len);
+}
+
+struct el_hash128 el_xxh3_128(const void *data, size_t len, const uint8_t secret[EL_XXH3_SECRET_LEN])
+{
+    XXH128_hash_t hash = XXH3_128bits_withSecret(data, len, secret, EL_XXH3_SECRET_LEN);
+    return (struct el_hash128){hash.low64, hash.high64};
 }
 
 /* crc_table[k][b]: crc of byte b followed by k zero bytes. */

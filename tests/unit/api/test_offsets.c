@@ -125,6 +125,11 @@ TEST(delete_records, refuses_and_answers_the_new_start)
     assert_int_equal(low, 5);
     assert_int_equal(trim_error("events", 0, -1, &low), 0);
     assert_int_equal(low, 42);
+    struct topic_config *config = &f.topics[0].config;
+    assert_int_equal(topic_config_set(config, el_slice_str("cleanup.policy"), el_slice_str("compact"), NULL), 0);
+    assert_int_equal(trim_error("events", 0, 5, &low), EL_KAFKA_POLICY_VIOLATION);
+    assert_int_equal(topic_config_set(config, el_slice_str("cleanup.policy"), el_slice_str("compact,delete"), NULL), 0);
+    assert_int_equal(trim_error("events", 0, 5, &low), 0);
     fake_end(&f);
 }
 

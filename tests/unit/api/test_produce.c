@@ -237,6 +237,38 @@ TEST(produce, names_the_record_whose_time_is_out_of_range)
     end();
 }
 
+TEST(produce, compacted_topics_take_no_record_without_a_key)
+{
+    begin();
+    static const char *const policies[] = {"compact", "compact,delete"};
+    struct el_record_body keyed = {.key = el_slice_str("k"), .value = el_slice_str("v")};
+    struct el_record_body empty = {.key = el_slice_str(""), .value = el_slice_of(NULL, 0)};
+    struct el_record_body keyless = {.value = el_slice_str("v")};
+    for (int i = 0; i < 2; i++) {
+        struct topic_config *config = &f.topics[0].config;
+        assert_int_equal(topic_config_set(config, el_slice_str("cleanup.policy"), el_slice_str(policies[i]), NULL), 0);
+        struct el_slice batch;
+        el_batch_builder_reset(&builder);
+        assert_int_equal(el_batch_builder_add(&builder, NOW_MS, &keyed), 0);
+        assert_int_equal(el_batch_builder_add(&builder, NOW_MS, &empty), 0);
+        assert_int_equal(el_batch_builder_finish(&builder, EL_CODEC_LZ4, NULL, &batch), 0);
+        assert_int_equal(error_of("events", batch, -1, 8), 0);
+        assert_int_equal(el_batch_builder_add(&builder, NOW_MS, &keyless), 0);
+        assert_int_equal(el_batch_builder_finish(&builder, EL_CODEC_LZ4, NULL, &batch), 0);
+        struct fake_request *r = ask("events", NULL, batch, -1, 8, 1);
+        fake_dispatch(&f, r);
+        struct el_msg_produce_partition_result out = result(r);
+        assert_int_equal(out.error_code, EL_KAFKA_INVALID_RECORD);
+        assert_int_equal(out.record_error_count, 1);
+        assert_int_equal(out.record_errors[0].batch_index, 2);
+        assert_non_null(memmem(out.error_message.data, out.error_message.len, "needs a key", 11));
+        fake_free(r);
+        assert_int_equal(error_of("events", batch, -1, 7), EL_KAFKA_INVALID_RECORD);
+    }
+    assert_int_equal(f.append_count, 2);
+    end();
+}
+
 TEST(produce, a_bad_partition_fails_alone)
 {
     begin();

@@ -405,6 +405,8 @@ TEST(alter_configs, changes_topics_and_nothing_else)
     assert_int_equal(alter_error(2, "events", 0, "retention.ms", "5"), 0);
     assert_int_equal(f.change_count, 2);
     assert_int_equal(f.changes[1]->verb, TOPIC_ALTER);
+    assert_int_equal(alter_error(2, "events", 2, "cleanup.policy", "compact"), 0);
+    assert_int_equal(topic_config_int(&f.change_config, NULL, TOPIC_CLEANUP_POLICY), TOPIC_CLEANUP_BOTH);
     fake_end(&f);
 }
 

@@ -71,10 +71,10 @@ TEST(topic_config, number_outside_its_range_is_refused)
 
 TEST(topic_config, what_evlogd_cannot_do_is_refused_with_the_reason)
 {
-    assert_refused("cleanup.policy", "compact", "not compacted");
-    assert_refused("cleanup.policy", "compact,delete", "not compacted");
-    assert_refused("cleanup.policy", "", "'delete'");
+    assert_refused("cleanup.policy", "", "'delete', 'compact' or 'compact,delete'");
     assert_refused("cleanup.policy", "delete,", "'delete'");
+    assert_refused("cleanup.policy", "compact,keep", "'delete'");
+    assert_refused("cleanup.policy", ",", "'delete'");
     assert_refused("compression.type", "brotli", "'zstd'");
     assert_refused("min.insync.replicas", "2", "one replica");
     assert_refused("evlog.durability", "store", "no archive yet");
@@ -100,6 +100,48 @@ TEST(topic_config, settings_without_effect_are_named_once)
     assert_string_equal(topic_config_without_effect(&after, &before, text, sizeof text), "compression.type");
     assert_string_equal(topic_config_without_effect(&after, &after, text, sizeof text), "");
     assert_string_equal(topic_config_without_effect(&after, NULL, small, sizeof small), "compres");
+}
+
+static void assert_policy(const char *value, int64_t wanted)
+{
+    struct topic_config cfg;
+    topic_config_init(&cfg);
+    assert_int_equal(topic_config_set(&cfg, el_slice_str("cleanup.policy"), el_slice_str(value), NULL), 0);
+    assert_int_equal(topic_config_int(&cfg, NULL, TOPIC_CLEANUP_POLICY), wanted);
+}
+
+TEST(topic_config, a_list_is_the_choice_with_its_elements)
+{
+    assert_policy("delete", TOPIC_CLEANUP_DELETE);
+    assert_policy("compact", TOPIC_CLEANUP_COMPACT);
+    assert_policy("compact,delete", TOPIC_CLEANUP_BOTH);
+    assert_policy(" delete , compact ", TOPIC_CLEANUP_BOTH);
+    assert_policy("delete,delete", TOPIC_CLEANUP_DELETE);
+}
+
+static int policy_change(struct topic_config *cfg, const char *value, bool add)
+{
+    struct el_error err;
+    return topic_config_list(cfg, NULL, el_slice_str("cleanup.policy"), el_slice_str(value), add, &err);
+}
+
+TEST(topic_config, elements_are_added_to_a_list_and_taken_away)
+{
+    struct topic_config cfg;
+    topic_config_init(&cfg);
+    assert_int_equal(policy_change(&cfg, "delete", false), EVLOG_ERR_INVALID_CONFIG); /* nothing would be left */
+    assert_int_equal(policy_change(&cfg, "keep", true), EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(policy_change(&cfg, "", true), EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(cfg.overridden, 0);
+    assert_int_equal(policy_change(&cfg, "compact", true), 0);
+    assert_int_equal(topic_config_int(&cfg, NULL, TOPIC_CLEANUP_POLICY), TOPIC_CLEANUP_BOTH);
+    assert_int_equal(policy_change(&cfg, "compact", true), 0); /* is there already */
+    assert_int_equal(topic_config_int(&cfg, NULL, TOPIC_CLEANUP_POLICY), TOPIC_CLEANUP_BOTH);
+    assert_int_equal(policy_change(&cfg, "delete", false), 0);
+    assert_int_equal(topic_config_int(&cfg, NULL, TOPIC_CLEANUP_POLICY), TOPIC_CLEANUP_COMPACT);
+    assert_int_equal(policy_change(&cfg, "delete,compact", false), EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(policy_change(&cfg, "delete,compact", true), 0);
+    assert_int_equal(topic_config_int(&cfg, NULL, TOPIC_CLEANUP_POLICY), TOPIC_CLEANUP_BOTH);
 }
 
 TEST(topic_config, hostile_text_is_cut_in_messages)
