@@ -18,6 +18,7 @@
 
 struct sums {
     uint64_t passed, failed;
+    uint64_t compactions;
     uint64_t steps, batches, crashes, refused_starts, virtual_ns;
     uint64_t answers, repeats, lost;
     uint64_t faults[FAULT_COUNT], seeds[FAULT_COUNT]; /* how often each happened, and in how many seeds */
@@ -45,6 +46,7 @@ static void add(struct sums *s, const struct verdict *v)
     s->failed += !v->good;
     s->steps += v->steps;
     s->batches += v->batches;
+    s->compactions += v->compactions;
     s->crashes += v->crashes;
     s->refused_starts += v->refused_starts;
     s->virtual_ns += v->virtual_ns;
@@ -134,9 +136,9 @@ bool campaign_run(const struct campaign *c)
     }
     uint32_t never = c->hash ? 0 : print_faults(&s, c->every_fault);
     uint64_t took_ms = EL_MAX(trial_now_ms() - began_ms, 1);
-    printf("%llu steps, %llu batches stored, %llu crashes, %llu starts refused for a fault\n",
+    printf("%llu steps, %llu batches stored, %llu crashes, %llu starts refused for a fault, %llu compactions\n",
            (unsigned long long)s.steps, (unsigned long long)s.batches, (unsigned long long)s.crashes,
-           (unsigned long long)s.refused_starts);
+           (unsigned long long)s.refused_starts, (unsigned long long)s.compactions);
     if (c->plan.broker) {
         printf("%llu answers, %llu sent again, %llu connections lost\n", (unsigned long long)s.answers,
                (unsigned long long)s.repeats, (unsigned long long)s.lost);

@@ -2,7 +2,7 @@
  *
  * Checkers: acknowledged is readable, offsets are dense, order is kept, nothing is doubled, cuts repeat.
  */
-#include "model.h"
+#include "keyed.h"
 
 #include <core/assert.h>
 #include <core/hash.h>
@@ -36,6 +36,8 @@ uint32_t model_send(struct model *m, uint32_t topic, int32_t partition, uint32_t
         .record_count = record_count,
         .first_sequence = first_sequence,
         .offset = -1,
+        .sent_ns = m->w->clock_max_ns,
+        .key_count = m->topics[topic].key_count,
     };
     return m->sent_count++;
 }
@@ -75,6 +77,16 @@ static void batch_fill(struct el_batch_builder *builder, const struct sent *s, u
     for (uint32_t i = 0; i < s->record_count; i++) {
         value_fill(value, value_len, s->id, i);
         struct el_record_body body = {.value = el_slice_of(value, value_len)};
+        struct el_header header = {.key = el_slice_str("id"), .value = el_slice_of(value, 12)};
+        char key[12];
+        if (s->key_count > 0) {
+            EL_ASSERT(i < KEYED_RECORDS_MAX);
+            keyed_key(s, i, key);
+            body.key = el_slice_str(key);
+            if (keyed_tombstone(s, i)) {
+                body = (struct el_record_body){.key = body.key, .headers = &header, .header_count = 1};
+            }
+        }
         int code = el_batch_builder_add(builder, 1000 + (int64_t)s->id, &body);
         EL_ASSERT(code == 0);
     }
@@ -167,6 +179,7 @@ struct scan {
     uint32_t topic;
     int32_t partition;
     int64_t start_before; /* log start that was known when the scan began */
+    uint64_t begun_ns;    /* by the store's clock */
     int64_t next;         /* expected offset */
     uint64_t last_append_ns;
     int32_t last_epoch;
@@ -182,6 +195,12 @@ struct scan {
 static void see_record(struct model *m, const struct el_batch_record *record, const struct sent *sent, uint32_t index)
 {
     const struct el_slice *v = &record->record.value;
+    if (sent->key_count > 0 && !keyed_right(sent, index, record)) {
+        world_violation(m->w, "offset %lld has another key than was sent", (long long)record->offset);
+    }
+    if (sent->key_count > 0 && keyed_tombstone(sent, index)) {
+        return;
+    }
     uint8_t *whole = malloc(v->len + 12);
     EL_ASSERT(whole != NULL);
     if (v->len >= 12) {
@@ -196,8 +215,9 @@ static void see_record(struct model *m, const struct el_batch_record *record, co
 static struct sent *see_identify(struct model *m, uint32_t topic, int32_t partition,
                                  const struct el_batch_record *record)
 {
-    uint64_t id = record->record.value.len >= 12 ? el_get_le64(record->record.value.data) : 0;
-    if (id == 0 || id > m->sent_count) {
+    uint64_t id = 0;
+    uint32_t index;
+    if (!keyed_identify(record, &id, &index) || id == 0 || id > m->sent_count) {
         world_violation(m->w, "offset %lld holds a batch that nobody sent", (long long)record->offset);
         return NULL;
     }
@@ -216,9 +236,16 @@ static struct sent *walk_records(struct model *m, uint32_t topic, int32_t partit
     struct sent *sent = NULL;
     uint32_t index = 0;
     while (el_batch_next(iter, &record) == 1) {
-        sent = index == 0 ? see_identify(m, topic, partition, &record) : sent;
-        if (sent == NULL) {
-            return NULL;
+        if (index == 0) {
+            sent = see_identify(m, topic, partition, &record);
+            if (sent == NULL) {
+                return NULL;
+            }
+            sent->read_records = 0;
+        }
+        if (sent->key_count > 0) {
+            index = (uint32_t)(record.offset - iter->info.base_offset);
+            sent->read_records |= 1u << index % KEYED_RECORDS_MAX;
         }
         see_record(m, &record, sent, index++);
         uint64_t append_ns = e->append_time_ns != 0 ? e->append_time_ns : sent->append_ns;
@@ -229,7 +256,7 @@ static struct sent *walk_records(struct model *m, uint32_t topic, int32_t partit
                             (long long)record.timestamp_ms, (long long)time_ms);
         }
     }
-    if (sent == NULL || index != sent->record_count) {
+    if (sent == NULL || (sent->key_count == 0 && index != sent->record_count) || index > sent->record_count) {
         world_violation(m->w, "a batch at offset %lld has %u records", (long long)iter->info.base_offset, index);
         return NULL;
     }
@@ -270,7 +297,7 @@ struct sent *model_see(struct model *m, uint32_t topic, int32_t partition, int64
     }
     int64_t base = el_batch_base_offset(batch);
     inside = inside && base <= next && base + sent->record_count > next;
-    if (base != next && !inside) {
+    if (base != next && !inside && !(m->topics[topic].compacted && base > next)) {
         world_violation(w, "topic %u partition %d: batch at %lld, expected %lld", topic, partition, (long long)base,
                         (long long)next);
         return NULL;
@@ -355,7 +382,8 @@ static void scan_batch(struct scan *s, const uint8_t *batch, const struct read_e
     s->last_append_ns = e->append_time_ns;
     s->last_epoch = e->leader_epoch;
     sent->seen = true;
-    if (!m->topics[s->topic].retention) {
+    sent->seen_records = sent->read_records;
+    if (!m->topics[s->topic].retention && !m->topics[s->topic].compacted) {
         m->digest = m->digest * 1099511628211ull + sent->id + (uint64_t)sent->offset * 31 + e->append_time_ns;
     }
 }
@@ -487,6 +515,20 @@ static void check_missing(const struct scan *scan, int64_t start, int64_t end)
     for (uint32_t i = 0; i < m->sent_count; i++) {
         struct sent *s = &m->sent[i];
         bool here = s->topic == topic && s->partition == partition && s->due && s->offset >= start;
+        if (here && s->key_count > 0 && !m->w->lying && !is_damaged(scan, s)) {
+            int64_t missing = keyed_missing(m, s, start, scan->damage_count > 0);
+            bool quick = m->w->clock_max_ns - scan->begun_ns < m->topics[topic].tombstone_ns;
+            int64_t revived = quick && scan->damage_count == 0 ? keyed_revived(m, s, start) : -1;
+            if (revived >= 0) {
+                world_violation(m->w, "topic %u partition %d: the tombstone of an event at %lld went before it", topic,
+                                partition, (long long)revived);
+            }
+            if (missing >= 0) {
+                world_violation(m->w, "topic %u partition %d: offset %lld is the last of its key and is lost", topic,
+                                partition, (long long)missing);
+            }
+            s->seen = true;
+        }
         if (here && s->offset + s->record_count > start && !s->seen && !m->w->lying && !is_damaged(scan, s)) {
             world_violation(m->w,
                             "topic %u partition %d: batch %llu at offset %lld was acknowledged and is lost (end %lld)",
@@ -499,7 +541,8 @@ static void check_missing(const struct scan *scan, int64_t start, int64_t end)
     }
 }
 
-/* Every cut that was made must still divide the partition at the same place. */
+/* Every cut that was made must still divide the partition at the same place. In a compacted topic what is later than a
+ * cut may have been gone when it was made, and so lie below its end. */
 static void check_cuts(struct model *m, uint32_t topic, int32_t partition)
 {
     for (uint32_t i = 0; i < m->sent_count; i++) {
@@ -514,8 +557,9 @@ static void check_cuts(struct model *m, uint32_t topic, int32_t partition)
                 if (!el_uuid_eq(&r->topic_id, &m->topics[topic].id) || r->partition != partition || r->error != 0) {
                     continue;
                 }
-                if (s->offset >= r->log_start_offset &&
-                    (s->append_ns <= m->cuts[c].time_ns) != (s->offset < r->end_offset)) {
+                bool early = s->append_ns <= m->cuts[c].time_ns, below = s->offset < r->end_offset;
+                bool was_gone = !early && s->key_count > 0; /* when it was cut, and is back since a crash */
+                if (s->offset >= r->log_start_offset && early != below && !was_gone) {
                     world_violation(m->w, "topic %u partition %d: cut at %llu ended at %lld, but %lld has time %llu",
                                     topic, partition, (unsigned long long)m->cuts[c].time_ns, (long long)r->end_offset,
                                     (long long)s->offset, (unsigned long long)s->append_ns);
@@ -535,9 +579,11 @@ static bool check_partition(struct model *m, uint32_t topic, int32_t partition, 
     }
     struct scan s = {.m = m, .topic = topic, .partition = partition, .next = start, .last_id = last_id};
     s.start_before = start_before;
+    s.begun_ns = w->clock_max_ns;
     memset(last_id, 0, MODEL_PRODUCERS_MAX * sizeof(*last_id));
     for (uint32_t i = 0; i < m->sent_count; i++) {
         m->sent[i].seen = false; /* the last scan may not have come to its end */
+        m->sent[i].seen_records = 0;
         m->sent[i].due = m->sent[i].state == SENT_STORED;
     }
     while (s.next < end && scan_read(&s, shard, &end)) {
@@ -548,10 +594,14 @@ static bool check_partition(struct model *m, uint32_t topic, int32_t partition, 
     if (s.stopped) {
         return true;
     }
-    if (s.moved) {
+    int64_t start_after = start;
+    if (m->topics[topic].compacted && !partition_bounds(m, topic, partition, shard, &start_after, &end)) {
+        return false;
+    }
+    if (s.moved || start_after > start) { /* a read that comes to a hole goes on behind the new start */
         return check_partition(m, topic, partition, last_id);
     }
-    if (!m->topics[topic].retention) {
+    if (!m->topics[topic].retention && !m->topics[topic].compacted) {
         m->digest = m->digest * 31 + (uint64_t)start * 7 + (uint64_t)end;
     }
     check_missing(&s, start, end);
@@ -570,79 +620,6 @@ bool model_check_log(struct model *m)
             good = check_partition(m, t, p, last_id);
         }
     }
-    return good;
-}
-
-/* --- cuts and ids ------------------------------------------------------------------------------------------------- */
-
-static const struct cut_result *cut_find(const struct model_cut *cut, const struct cut_result *like)
-{
-    for (uint32_t i = 0; i < cut->count; i++) {
-        if (el_uuid_eq(&cut->results[i].topic_id, &like->topic_id) && cut->results[i].partition == like->partition) {
-            return &cut->results[i];
-        }
-    }
-    return NULL;
-}
-
-static void cut_compare(struct model *m, const struct model_cut *now)
-{
-    for (uint32_t c = 0; c < m->cut_count; c++) {
-        if (m->cuts[c].time_ns != now->time_ns) {
-            continue;
-        }
-        for (uint32_t i = 0; i < now->count; i++) {
-            const struct cut_result *a = &now->results[i], *b = cut_find(&m->cuts[c], a);
-            if (b != NULL && a->error == 0 && b->error == 0 &&
-                a->end_offset != EL_MAX(b->end_offset, a->log_start_offset)) {
-                world_violation(m->w, "cut at %llu gave %lld for partition %d, now %lld",
-                                (unsigned long long)now->time_ns, (long long)b->end_offset, a->partition,
-                                (long long)a->end_offset);
-            }
-        }
-    }
-}
-
-static void cut_trace(struct model *m, const struct model_cut *cut)
-{
-    SIM_TRACE(m->w->trace, "cut", cut->time_ns, cut->count);
-    for (uint32_t i = 0; i < cut->count; i++) {
-        const struct cut_result *r = &cut->results[i];
-        SIM_TRACE(m->w->trace, "cut of", (uint64_t)r->error, (uint64_t)r->end_offset, (uint64_t)r->log_start_offset);
-    }
-}
-
-void model_see_cut(struct model *m, const struct model_cut *cut)
-{
-    cut_trace(m, cut);
-    cut_compare(m, cut);
-    m->cuts[m->cut_count < MODEL_CUTS_MAX ? m->cut_count++ : world_below(m->w, MODEL_CUTS_MAX)] = *cut;
-}
-
-bool model_cut_now(struct model *m, uint64_t time_ns)
-{
-    struct world *w = m->w;
-    struct model_cut *cut = calloc(1, sizeof(*cut));
-    EL_ASSERT(cut != NULL);
-    bool done = false;
-    for (uint32_t t = 0; t < m->topic_count; t++) {
-        bool asked = m->topics[t].state == TOPIC_THERE && !m->topics[t].memory;
-        for (int32_t p = 0; asked && p < m->topics[t].partition_count; p++) {
-            cut->results[cut->count].topic_id = m->topics[t].id;
-            cut->results[cut->count++].partition = p;
-        }
-    }
-    struct cut_op op = {.base = {.done = on_flag, .arg = &done},
-                        .time_ns = time_ns,
-                        .results = cut->results,
-                        .result_count = cut->count};
-    store_cut(store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count)), &op);
-    bool good = world_wait(w, &done);
-    if (good && op.base.error == 0) {
-        cut->time_ns = op.time_ns;
-        model_see_cut(m, cut);
-    }
-    free(cut);
     return good;
 }
 
@@ -700,7 +677,7 @@ bool model_lookup_choose(struct model *m, uint32_t topic, int32_t partition, enu
     const struct sent *about = &m->sent[world_below(w, m->sent_count)];
     *lookup = (struct model_lookup){.topic = topic, .partition = partition, .kind = kind, .at_most = INT64_MAX};
     lookup->time = sent_time(m, about, kind) + (int64_t)world_below(w, 3) - 1;
-    for (uint32_t i = 0; i < m->sent_count; i++) {
+    for (uint32_t i = 0; i < m->sent_count && !m->topics[topic].compacted; i++) {
         const struct sent *s = &m->sent[i];
         if (is_certain(m, s, topic, partition) && sent_time(m, s, kind) >= lookup->time) {
             lookup->at_most = EL_MIN(lookup->at_most, s->offset);

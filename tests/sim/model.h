@@ -28,9 +28,13 @@ struct sent {
     uint32_t record_count;
     int32_t first_sequence;
     enum sent_state state;
-    int64_t offset;     /* when stored */
-    uint64_t append_ns; /* when seen */
-    bool due, seen;     /* in the scan under way: it must be found, it was found */
+    int64_t offset;        /* when stored */
+    uint64_t append_ns;    /* when seen */
+    uint64_t sent_ns;      /* by the store's clock, when it was made */
+    uint32_t key_count;    /* of a compacted topic: its records have keys; else 0 */
+    uint32_t read_records; /* of a compacted topic, those that the last read gave; a bit each */
+    uint32_t seen_records; /* those that the last scan has seen */
+    bool due, seen;        /* in the scan under way: it must be found, it was found */
 };
 
 struct model_partition {
@@ -50,6 +54,10 @@ struct model_topic {
     bool retention; /* old events may leave by themselves */
     bool memory;    /* evlog.durability=memory: only a clean stop keeps the tail */
     bool stamped;   /* message.timestamp.type=LogAppendTime */
+    bool compacted; /* events may leave as keyed.h says */
+    uint32_t key_count;
+    uint64_t tombstone_ns; /* delete.retention.ms */
+    uint64_t lag_ns;       /* min.compaction.lag.ms */
     struct model_partition partitions[MODEL_PARTITIONS_MAX];
 };
 

@@ -3,6 +3,7 @@
  * What the clients of a life do, step by step: topics come, grow and go, logs are trimmed, cut and looked up, producers
  * and readers work.
  */
+#include "keyed.h"
 #include "life.h"
 
 #include <core/assert.h>
@@ -57,6 +58,9 @@ static void topic_create(struct life *l)
     if (world_chance(&l->w, 250000)) {
         t->stamped = true;
         topic_config_set(&config, el_slice_str("message.timestamp.type"), el_slice_str("LogAppendTime"), NULL);
+    }
+    if (world_chance(&l->w, 350000)) {
+        keyed_configure(m, t, &config);
     }
     bool done;
     struct topic_op op = {

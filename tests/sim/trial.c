@@ -41,6 +41,7 @@ void trial_here(const struct plan *plan, struct verdict *v)
     v->event_count = l->w.trace->event_count;
     v->steps = l->w.steps;
     v->batches = l->m.events_stored;
+    v->compactions = l->w.compactions;
     v->crashes = l->crashes;
     v->refused_starts = l->refused_starts;
     v->virtual_ns = l->w.clock.now_ns;

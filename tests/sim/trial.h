@@ -13,6 +13,7 @@ struct verdict {
     bool good;
     uint64_t hash, event_count;
     uint64_t steps, batches, crashes, refused_starts, virtual_ns;
+    uint64_t compactions;            /* passes */
     uint64_t answers, repeats, lost; /* of the broker: answers to clients, requests sent again, connections lost */
     uint64_t lives, steps_longest, topics, producers, shards; /* what there was, as shrinking begins with it */
     uint64_t faults[FAULT_COUNT];                             /* how often each happened */

@@ -55,6 +55,7 @@ void world_init(struct world *w, uint64_t seed, uint32_t shards_max, bool verbos
     w->cfg.carry_len = world_chance(w, 500000) ? 16u << 10 : 512u << world_below(w, 5);
     w->cfg.sync_files_max = world_chance(w, 700000) ? 64 : (uint32_t)world_below(w, 4);
     w->cfg.accept_clock = true;
+    w->cfg.compact_map_len = world_chance(w, 500000) ? 4096 : 0; /* of 170 places */
 }
 
 void world_free(struct world *w)
@@ -105,6 +106,7 @@ static void machine_up(struct world *w)
 static void machine_down(struct world *w)
 {
     for (uint32_t i = 0; i < w->shard_count; i++) {
+        w->compactions += (uint64_t)metrics_get(w->metrics[i], METRIC_COMPACTIONS);
         sim_io_abandon(w->ios[i]);
         metrics_destroy(w->metrics[i]);
         el_buddy_destroy(&w->buddies[i]);
@@ -193,6 +195,7 @@ bool world_step(struct world *w)
             continue; /* a shard that was not scheduled */
         }
         w->wish_ns[k] = w->upper != NULL ? w->upper->turn(w, k) : turn(w, k);
+        w->clock_max_ns = EL_MAX(w->clock_max_ns, el_clock_now(store_clock(w->store)));
         if (sim_disk_crashed(w->disk)) {
             return false;
         }

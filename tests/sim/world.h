@@ -45,6 +45,8 @@ struct world {
     struct store_config cfg;
     uint64_t wish_ns[WORLD_SHARDS_MAX];
     uint64_t steps;
+    uint64_t clock_max_ns;   /* latest time that any store's own clock has had */
+    uint64_t compactions;    /* passes of all lives */
     struct sim_trace *trace; /* the disk's */
     uint32_t stopped_count;
     size_t memory_len;    /* of a shard */
