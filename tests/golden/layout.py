@@ -115,7 +115,8 @@ def mark(data, shard):
 
 # --- section 4 ------------------------------------------------------------------------------------------------------
 
-Entry = namedtuple("Entry", "append_time_ns base_offset leader_epoch length salt sum max_timestamp last_delta")
+Entry = namedtuple("Entry", "append_time_ns base_offset leader_epoch length salt sum max_timestamp last_delta "
+                            "cleaned_s")
 
 
 def segment_header(data):
@@ -150,7 +151,7 @@ def chunk(read, pos, limit, owner):
     table = read(pos + CHUNK_HEADER, table_len)
     need(len(table) == table_len, "chunk: table cut off")
     check_sum(header[:56] + u64_bytes(xxh3(table)), total, "chunk")
-    entries = [Entry(*struct.unpack_from("<QqiI16sQqI", table, CHUNK_ENTRY * i)) for i in range(count)]
+    entries = [Entry(*struct.unpack_from("<QqiI16sQqII", table, CHUNK_ENTRY * i)) for i in range(count)]
     need(sum(e.length for e in entries) == data_len, "chunk: lengths do not add up")
     expected = 0
     for e in entries:
@@ -229,15 +230,17 @@ class Cursor:
 
 
 def checkpoint_entry(body):
-    topic, partition, _, start, next_offset, end, next_id, epochs, _, _, segments, producers = \
-        body.take("<16siIqqqQHHIII")
+    topic, partition, _, start, next_offset, end, next_id, clean_end, epochs, _, _, segments, producers = \
+        body.take("<16siIqqqQqHHIII")
+    need(0 <= clean_end <= end, "checkpoint: clean end")
     entry = {"topic_id": topic, "partition": partition, "log_start": start, "next_offset": next_offset,
-             "segment_end": end, "next_segment_id": next_id, "epochs": [], "segments": [], "producers": []}
+             "segment_end": end, "next_segment_id": next_id, "clean_end": clean_end, "epochs": [],
+             "segments": [], "producers": []}
     for _ in range(epochs):
         epoch, _, first = body.take("<iIq")
         entry["epochs"].append((epoch, first))
     names = ("segment", "base_offset", "end_offset", "length", "max_timestamp", "first_append_ns", "last_append_ns",
-             "generation", "created_ns", "flags")
+             "generation", "created_ns", "flags", "tombstones_s")
     for _ in range(segments):
         segment = dict(zip(names, body.take("<QqqQqQQQQII")))
         need(segment["end_offset"] >= segment["base_offset"] and segment["length"] >= SEGMENT_HEADER or

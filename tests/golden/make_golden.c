@@ -14,9 +14,12 @@
  *            checkpoint 1 base, cut 5; checkpoint 2 delta, cut 7
  *   shard 1, slot 0   first start: groups 1 and 2; never a checkpoint
  *   topic orders      partition 0 in two segments: one sealed, one with a chunk behind its length that was cut off;
- *                     partition 1 in the journal of shard 1
+ *                     partition 1 in the journal of shard 1; partition 2 compacted: in checkpoint 1 two segments, one
+ *                     without a batch, with ids against the order of offsets, in checkpoint 2 one in their place,
+ *                     and a batch behind the hole in the journal
  *   topic gone-topic  made, written to, and deleted by the second start
  */
+#include <core/assert.h>
 #include <core/crypto.h>
 #include <core/hash.h>
 #include <evlog/error.h>
@@ -26,6 +29,7 @@
 #include <format/segment_layout.h>
 #include <io/disk.h>
 #include <storage/catalogue.h>
+#include <storage/compact_batch.h>
 #include <storage/node.h>
 
 #include <stdio.h>
@@ -35,6 +39,7 @@
 #define TIME_NS 1760000000000000000ull /* of group 0; each group a second later */
 #define TIME_MS 1760000000000ll
 #define SECOND_NS 1000000000ull
+#define CLEANED_S 1760000004u /* when partition 2 was compacted */
 #define PRODUCER_ID ((5ll << 40) | 7)
 #define BATCH_ROOM 512
 
@@ -84,6 +89,9 @@ enum batch_name {
     GONE_0,        /* gone-topic/0: 0 */
     ORDERS_1_0,    /* orders/1: 0 and 1, append time */
     ORDERS_1_2,    /* orders/1: 2 */
+    ORDERS_2_0,    /* orders/2: 0 to 2, of which 0 and 2 are left out */
+    ORDERS_2_3,    /* orders/2: 3, a tombstone */
+    ORDERS_2_6,    /* orders/2: 6, behind a hole */
     BATCH_COUNT,
 };
 
@@ -95,6 +103,7 @@ struct batch {
     uint8_t salt[16];
     uint8_t bytes[BATCH_ROOM];
     uint32_t len;
+    uint32_t cleaned_s;
     struct el_batch_info info;
 };
 
@@ -151,7 +160,7 @@ static void batch_make(enum batch_name name, const struct batch_plan *plan)
             body.headers = headers;
             body.header_count = 2;
         }
-        if (name == ORDERS_7 && i == 1) {
+        if ((name == ORDERS_7 && i == 1) || name == ORDERS_2_3) {
             body.value = el_slice_of(NULL, 0);
         }
         if (name == ORDERS_3) {
@@ -177,8 +186,8 @@ static void meta_make(enum batch_name name, const struct batch_plan *plan, const
 
 static void meta_make_all(void)
 {
-    static const uint8_t owners[] = {0, 0, 1, 0};
-    struct catalogue_change change = {CATALOGUE_PUT, orders, false, el_slice_str("orders"), 2, owners, {0}};
+    static const uint8_t owners[] = {0, 0, 1, 0, 0, 0};
+    struct catalogue_change change = {CATALOGUE_PUT, orders, false, el_slice_str("orders"), 3, owners, {0}};
     topic_config_init(&change.config);
     int err = topic_config_set(&change.config, el_slice_str("retention.ms"), el_slice_str("-1"), NULL);
     must(err == 0, "retention.ms");
@@ -189,6 +198,29 @@ static void meta_make_all(void)
     change.verb = CATALOGUE_DELETE;
     change.partition_count = 0;
     meta_make(META_DELETE, &(struct batch_plan){&META_TOPIC_ID, 0, 2, 1, -1, 1, 21}, &change);
+}
+
+/* The first and the third record have later ones of their keys. */
+static void batch_compact(enum batch_name name)
+{
+    static struct compact_rules rules = {
+        .map_end = 6, .keep_offset = 6, .now_ns = CLEANED_S * SECOND_NS - 1, .tombstone_ns = UINT64_MAX};
+    static _Alignas(16) uint8_t memory[COMPACT_MAP_LEN_MIN];
+    struct batch *b = &batches[name];
+    struct compact_scratch scratch = {0};
+    struct compact_kept kept;
+    struct el_chunk_entry e = {
+        .base_offset = b->info.base_offset, .len = b->len, .last_offset_delta = (uint32_t)b->info.last_offset_delta};
+    compact_map_init(&rules.map, memory, sizeof(memory));
+    compact_map_clear(&rules.map);
+    compact_map_put(&rules.map, el_xxh3_128("order-0", 7, rules.secret), 4);
+    compact_map_put(&rules.map, el_xxh3_128("order-2", 7, rules.secret), 5);
+    must(compact_batch_filter(&rules, b->bytes, &e, &kept, &scratch) == 0, "compacting a batch");
+    b->len = (uint32_t)kept.batch.len;
+    b->cleaned_s = kept.entry.cleaned_s;
+    memmove(b->bytes, kept.batch.data, b->len);
+    must(el_batch_header(b->bytes, b->len, &b->info) == 0, "a batch that was compacted");
+    compact_scratch_free(&scratch);
 }
 
 static void batches_make(void)
@@ -207,6 +239,11 @@ static void batches_make(void)
     batch_make(ORDERS_BEHIND, &(struct batch_plan){&orders, 0, 11, 1, -1, 1, 25});
     batch_make(ORDERS_1_0, &(struct batch_plan){&orders, 1, 0, 2, -1, 0, 3});
     batch_make(ORDERS_1_2, &(struct batch_plan){&orders, 1, 2, 1, -1, 0, 5});
+    batch_make(ORDERS_2_0, &(struct batch_plan){&orders, 2, 0, 3, -1, 0, 2});
+    batch_make(ORDERS_2_3, &(struct batch_plan){&orders, 2, 3, 1, -1, 0, 2});
+    batch_make(ORDERS_2_6, &(struct batch_plan){&orders, 2, 6, 1, -1, 0, 10});
+    batch_compact(ORDERS_2_0);
+    batch_compact(ORDERS_2_3);
 }
 
 /* --- journal ----------------------------------------------------------------------------------------------------- */
@@ -328,6 +365,7 @@ static void first_run(struct slot *slot)
     batch_add(&run, EL_FRAME_CARRY, META_ORDERS); /* the order of offsets is not that of frames */
     group_end(&run, 8, 9);
     batch_add(&run, EL_FRAME_BATCH, ORDERS_7);
+    batch_add(&run, EL_FRAME_BATCH, ORDERS_2_6);
     group_end(&run, 9, 10);
     slot->pos += EL_JOURNAL_ALIGN; /* group 11 never reached the disk */
     run.sequence++;
@@ -417,6 +455,7 @@ static void chunk_add(struct segment_file *s, enum batch_name first, uint32_t co
             .checksum = el_xxh3(b->bytes, b->len),
             .max_timestamp_ms = b->info.max_timestamp,
             .last_offset_delta = (uint32_t)b->info.last_offset_delta,
+            .cleaned_s = b->cleaned_s,
         };
         memcpy(e.salt, b->salt, sizeof(e.salt));
         el_chunk_entry_put(table + EL_CHUNK_HEADER_LEN + (size_t)i * EL_CHUNK_ENTRY_LEN, &e);
@@ -434,6 +473,7 @@ static void chunk_add(struct segment_file *s, enum batch_name first, uint32_t co
 
 static size_t segment_seal(struct segment_file *s)
 {
+    EL_ASSERT(s->len + 1024 <= sizeof(s->bytes));
     uint8_t digest[32];
     struct el_sha256 sha;
     el_sha256_begin(&sha);
@@ -468,6 +508,38 @@ static void segments_make(struct segment_file *sealed, struct segment_file *acti
     file_write(path, sealed->bytes, segment_seal(sealed));
     snprintf(path, sizeof(path), "%s/0/00000002.seg", dir);
     file_write(path, longer.bytes, active->len + 200);
+}
+
+static struct segment_file compacted[3];
+
+static void compacted_begin(struct segment_file *s, uint64_t id, int64_t base_offset)
+{
+    segment_begin(s, &(struct el_segment_header){.topic_id = orders,
+                                                 .partition = 2,
+                                                 .segment_id = id,
+                                                 .base_offset = base_offset,
+                                                 .generation = first_start});
+}
+
+/* Segments 4 and 3 of partition 2, and 5 that covers what both do; 1 and 2 are gone. */
+static void compacted_make(void)
+{
+    static const char dir[] = "topics/101112131415161718191a1b1c1d1e1f/2";
+    compacted_begin(&compacted[0], 4, 0);
+    chunk_add(&compacted[0], ORDERS_2_0, 2);
+    compacted_begin(&compacted[1], 3, 4);
+    compacted_begin(&compacted[2], 5, 0);
+    chunk_add(&compacted[2], ORDERS_2_0, 1);
+    chunk_add(&compacted[2], ORDERS_2_3, 1);
+    must(disk_mkdir(disk, dir) == 0, dir);
+    for (int i = 0; i < 3; i++) {
+        char path[96];
+        snprintf(path, sizeof(path), "%s/%08llu.seg", dir, (unsigned long long)compacted[i].header.segment_id);
+        size_t len = compacted[i].len + el_footer_len(compacted[i].index_count, false);
+        el_footer_put(compacted[i].bytes + compacted[i].len, compacted[i].len, compacted[i].index,
+                      compacted[i].index_count, NULL);
+        file_write(path, compacted[i].bytes, len);
+    }
 }
 
 /* --- checkpoints ------------------------------------------------------------------------------------------------- */
@@ -506,6 +578,26 @@ static void segment_entry_add(struct golden_checkpoint *c, const struct segment_
                                          .created_ns = batches[first].append_time_ns + 1,
                                          .flags = flags,
                                      });
+}
+
+static void compacted_entry_add(struct golden_checkpoint *c, const struct segment_file *s, int64_t end_offset,
+                                uint32_t flags)
+{
+    bool empty = s->index_count == 0;
+    el_checkpoint_segment_put(&c->w,
+                              &(struct el_checkpoint_segment){
+                                  .id = s->header.segment_id,
+                                  .base_offset = s->header.base_offset,
+                                  .end_offset = end_offset,
+                                  .len = s->len,
+                                  .max_timestamp_ms = s->max_timestamp_ms,
+                                  .first_append_ns = batches[ORDERS_2_0].append_time_ns,
+                                  .last_append_ns = batches[ORDERS_2_3].append_time_ns,
+                                  .generation = s->header.generation,
+                                  .created_ns = CLEANED_S * SECOND_NS,
+                                  .flags = EL_CHECKPOINT_SEGMENT_SEALED | EL_CHECKPOINT_SEGMENT_COMPACTED | flags,
+                                  .tombstones_s = empty ? 0 : CLEANED_S,
+                              });
 }
 
 static void producer_add(struct golden_checkpoint *c, const enum batch_name *names, uint16_t count)
@@ -553,6 +645,16 @@ static void checkpoints_make(const struct segment_file *sealed, const struct seg
                                                    .producer_count = 1});
     segment_entry_add(&base, sealed, ORDERS_0, ORDERS_5, 0);
     producer_add(&base, of_producer, 2);
+    entry_add(&base, &(struct el_checkpoint_entry){.topic_id = orders,
+                                                   .partition = 2,
+                                                   .next_offset = 6,
+                                                   .segment_end = 6,
+                                                   .next_segment_id = 5,
+                                                   .clean_end = 6,
+                                                   .epoch_count = 1,
+                                                   .segment_count = 2});
+    compacted_entry_add(&base, &compacted[0], 4, 0);
+    compacted_entry_add(&base, &compacted[1], 6, 0);
     checkpoint_end(&base);
 
     checkpoint_begin(&delta, &(struct el_checkpoint_header){.sequence = 2,
@@ -573,6 +675,17 @@ static void checkpoints_make(const struct segment_file *sealed, const struct seg
     segment_entry_add(&delta, sealed, ORDERS_0, ORDERS_5, EL_CHECKPOINT_SEGMENT_SEALED);
     segment_entry_add(&delta, active, ORDERS_6, ORDERS_6, 0);
     producer_add(&delta, of_producer, 3);
+    entry_add(&delta, &(struct el_checkpoint_entry){.topic_id = orders,
+                                                    .partition = 2,
+                                                    .next_offset = 6,
+                                                    .segment_end = 6,
+                                                    .next_segment_id = 6,
+                                                    .clean_end = 6,
+                                                    .epoch_count = 1,
+                                                    .segment_count = 3});
+    compacted_entry_add(&delta, &compacted[0], 4, EL_CHECKPOINT_SEGMENT_REMOVED);
+    compacted_entry_add(&delta, &compacted[1], 6, EL_CHECKPOINT_SEGMENT_REMOVED);
+    compacted_entry_add(&delta, &compacted[2], 6, 0);
     entry_add(&delta, &(struct el_checkpoint_entry){
                           .topic_id = gone, .next_offset = 1, .next_segment_id = 1, .epoch_count = 1});
     checkpoint_end(&delta);
@@ -609,6 +722,7 @@ int main(int argc, char **argv)
     batches_make();
     journal_make();
     segments_make(&sealed, &active);
+    compacted_make();
     checkpoints_make(&sealed, &active);
     struct node_state node = {
         .shard_count = 2, .id = node_id, .boot = 2, .leader_epoch = 1, .incarnation = second_start};

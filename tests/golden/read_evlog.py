@@ -76,6 +76,7 @@ def show_partition(directory, name, partition, with_records):
         show(topic=name, partition=partition.number, damaged=[first, end - 1], why=why)
     show(topic=name, topic_id=partition.topic_id.hex(), partition=partition.number, shard=partition.shard,
          log_start=partition.log_start, next_offset=partition.next_offset, segment_end=partition.segment_end,
+         clean_end=partition.clean_end,
          epochs=partition.epochs, segments=[s["segment"] for s in partition.segments])
     for producer in sorted(partition.producers.values(), key=lambda p: p["id"]):
         show(topic=name, partition=partition.number, producer=producer)
@@ -166,7 +167,7 @@ def show_segment(data, args):
             check_batch(part, entry)
             at += entry.length
             show(**batch_fields(part, args.records), leader_epoch=entry.leader_epoch,
-                 append_time_ns=entry.append_time_ns, salt=entry.salt.hex())
+                 append_time_ns=entry.append_time_ns, salt=entry.salt.hex(), cleaned_s=entry.cleaned_s)
     if data[end:end + 8] != b"EVLOGFTR":
         show(end=end, behind=len(data) - end)
         return
@@ -223,12 +224,17 @@ def verify_segments(directory, tell):
 def verify_segment(data, segment, before):
     header, chunks, _ = segment_parts(data[:segment["length"]])
     need(header["generation"] == incarnation(segment["generation"]), "segment: generation")
-    if before:
+    compacted = segment["flags"] & 4 != 0
+    if before and not compacted and not before["flags"] & 4:
         need(header["previous"] == before["segment"], "segment: the one before it")
     entries = [e for _, of_chunk, _ in chunks for e in of_chunk]
-    need(entries and max(e.max_timestamp for e in entries) == segment["max_timestamp"], "segment: greatest event time")
-    need([entries[0].append_time_ns, entries[-1].append_time_ns] ==
-         [segment["first_append_ns"], segment["last_append_ns"]], "segment: append times")
+    need(entries or compacted, "segment: no batch")
+    need(max([e.max_timestamp for e in entries], default=INT64_MIN) == segment["max_timestamp"],
+         "segment: greatest event time")
+    if entries:
+        need([entries[0].append_time_ns, entries[-1].append_time_ns] ==
+             [segment["first_append_ns"], segment["last_append_ns"]], "segment: append times")
+    need(compacted or all(e.cleaned_s == 0 for e in entries), "segment: a batch that was compacted")
     if not segment["flags"] & 1:
         return
     sections = layout.footer(lambda p, n: data[p:p + n], segment["length"], len(data))

@@ -161,7 +161,7 @@ class Partition:
     def __init__(self, topic_id, number, shard):
         self.topic_id, self.number, self.shard = topic_id, number, shard
         self.log_start = self.next_offset = self.segment_end = 0
-        self.next_segment_id = 1
+        self.next_segment_id, self.clean_end = 1, 0
         self.epochs, self.segments, self.producers, self.taken = [], [], {}, {}
 
     def note_epoch(self, epoch, first):
@@ -171,6 +171,7 @@ class Partition:
     def apply_entry(self, entry):
         self.log_start, self.next_offset = entry["log_start"], entry["next_offset"]
         self.segment_end, self.next_segment_id = entry["segment_end"], entry["next_segment_id"]
+        self.clean_end = entry["clean_end"]
         for epoch, first in entry["epochs"]:
             self.note_epoch(epoch, first)
         for segment in entry["segments"]:
@@ -184,12 +185,15 @@ class Partition:
         if segment["flags"] & 2:
             if place is not None:
                 del self.segments[place]
-        elif place is not None:
+            return
+        if place is not None:
+            need(self.segments[place]["base_offset"] == segment["base_offset"], "checkpoint: base offset of a segment")
             self.segments[place] = segment
         else:
-            need(not self.segments or self.segments[-1]["end_offset"] <= segment["base_offset"],
-                 "checkpoint: segments overlap")
-            self.segments.append(segment)
+            place = sum(s["base_offset"] <= segment["base_offset"] for s in self.segments)
+            self.segments.insert(place, segment)
+        for before, behind in zip(self.segments[max(place - 1, 0):], self.segments[max(place, 1):place + 2]):
+            need(before["end_offset"] <= behind["base_offset"], "checkpoint: segments overlap")
 
     def note_producer(self, batch, frame):
         known = self.producers.get(batch.producer_id)
@@ -338,6 +342,7 @@ class Directory:
         name = f"{self.path}/{partition.folder()}/{segment['segment']:08d}.seg"
         owner = (partition.topic_id, partition.number, segment["segment"])
         expected, end = segment["base_offset"], segment["end_offset"]
+        compacted, seen_damage = segment["flags"] & 4 != 0, False
         try:
             file = open(name, "rb")
         except FileNotFoundError:
@@ -360,11 +365,12 @@ class Directory:
                     entries, at = layout.chunk(read, pos, segment["length"], owner)
                 except Refused as why:
                     self.notes.append(f"{name}: chunk at {pos}: {why}")
+                    seen_damage = True
                     continue
                 for entry in entries:
-                    if entry.base_offset != expected:
+                    if entry.base_offset != expected and (seen_damage or not compacted):
                         tell(expected, entry.base_offset, "cannot be read")
-                    expected = entry.base_offset + entry.last_delta + 1
+                    expected, seen_damage = entry.base_offset + entry.last_delta + 1, False
                     data = read(at, entry.length)
                     at += entry.length
                     try:
@@ -373,7 +379,7 @@ class Directory:
                         tell(entry.base_offset, expected, str(why))
                         continue
                     yield entry, data, f"segment {segment['segment']}"
-            if expected != end:
+            if expected != end and (seen_damage or not compacted):
                 tell(expected, end, "cannot be read")
 
     def chunk_positions(self, read, segment, owner, file_len):

@@ -34,6 +34,8 @@ BIN = os.environ.get("EVLOG_BIN") or os.path.join(ROOT, OUT, "bin")
 GOLDEN = os.path.join(HERE, "v1")
 READER = [sys.executable, "-B", os.path.join(HERE, "read_evlog.py")]
 ORDERS = "topics/101112131415161718191a1b1c1d1e1f/0"
+COMPACTED = "topics/101112131415161718191a1b1c1d1e1f/2"
+PARTITIONS = (0, 1, 2)
 READY_SECONDS = 60
 
 
@@ -153,7 +155,7 @@ def test_second_reader_reads_each_golden_file():
 
 def test_second_reader_verifies_every_sum():
     code, text = read("--verify", ".")
-    assert (code, text) == (0, '{"verified": {"checkpoints": 2, "segments": 2, "groups": 8, "batches": 12}, '
+    assert (code, text) == (0, '{"verified": {"checkpoints": 2, "segments": 3, "groups": 8, "batches": 15}, '
                                '"problems": 0}\n')
 
 
@@ -172,6 +174,10 @@ def parts_that_count():
         yield f"{ORDERS}/00000001.seg", pos, pos + 64 + 64 * count + length
     yield f"{ORDERS}/00000001.seg", 12288, len(sealed)
     yield f"{ORDERS}/00000002.seg", 0, 128 + 64 + 64 + 95
+    compacted = files_of(GOLDEN)[f"{COMPACTED}/00000005.seg"]
+    for pos in (128, 4096):
+        yield f"{COMPACTED}/00000005.seg", pos, pos + 64 + 64 + int.from_bytes(compacted[pos + 48:pos + 52], "little")
+    yield f"{COMPACTED}/00000005.seg", 8192, len(compacted)
     for name, positions in (("0000/0000", range(7 * 4096, 10 * 4096, 4096)), ("0000/0001", range(0, 3 * 4096, 4096)),
                             ("0001/0000", range(0, 2 * 4096, 4096))):
         data = files_of(GOLDEN)[f"journal/{name}"]
@@ -257,6 +263,13 @@ DAMAGE = {
     "chunk header changed": (lambda d: change(f"{d}/{ORDERS}/00000001.seg", 128 + 30), "damaged"),
     "segment gone": (lambda d: os.remove(f"{d}/{ORDERS}/00000002.seg"), "damaged"),
     "bytes behind a segment's length changed": (lambda d: change(f"{d}/{ORDERS}/00000002.seg", 360), "same"),
+    "compacted segment gone": (lambda d: os.remove(f"{d}/{COMPACTED}/00000005.seg"), "damaged"),
+    "batch of a compacted segment changed": (lambda d: change(f"{d}/{COMPACTED}/00000005.seg", 128 + 64 + 64 + 80),
+                                             "damaged"),
+    "chunk behind a hole changed": (lambda d: change(f"{d}/{COMPACTED}/00000005.seg", 4096 + 30), "damaged"),
+    "what compaction replaced is gone": (lambda d: [os.remove(f"{d}/{COMPACTED}/{i:08d}.seg") for i in (3, 4)], "same"),
+    "what compaction replaced has to serve": (lambda d: (os.remove(f"{d}/{COMPACTED}/00000005.seg"),
+                                                         cut(f"{d}/checkpoint/0000/{2:016x}", 100)), "same"),
     "stray names": (lambda d: [open(f"{d}/{name}", "w", encoding="ascii").close() for name in
                                ("node.tmp", "checkpoint/0000/tmp", f"{ORDERS}/00000009.seg")], "same"),
 }
@@ -351,7 +364,7 @@ def test_evlogd_reads_the_golden_directory():
     with golden_copy() as path, Evlogd(path) as broker:
         assert broker.ready, broker.log
         with broker.connect() as connection:
-            for partition in (0, 1):
+            for partition in PARTITIONS:
                 assert fetched(connection, "orders", partition) == held_by(directory, "orders", partition)
             assert connection.metadata(["gone-topic"])
 
@@ -362,7 +375,7 @@ def judged_by_evlogd(path, wanted):
         if not broker.ready:
             return "refused"
         with broker.connect() as connection:
-            found = [fetched(connection, "orders", partition) for partition in (0, 1)]
+            found = [fetched(connection, "orders", partition) for partition in PARTITIONS]
     if any(isinstance(answer, int) for answer in found):
         return "damaged"
     return "same" if found == wanted else "another content"
@@ -370,7 +383,7 @@ def judged_by_evlogd(path, wanted):
 
 def test_evlogd_judges_damage_alike():
     directory = Directory(GOLDEN).open()
-    wanted = [held_by(directory, "orders", partition) for partition in (0, 1)]
+    wanted = [held_by(directory, "orders", partition) for partition in PARTITIONS]
     wrong = []
     for name, (damage, verdict) in DAMAGE.items():
         with golden_copy() as path:
