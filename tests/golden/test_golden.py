@@ -36,6 +36,7 @@ READER = [sys.executable, "-B", os.path.join(HERE, "read_evlog.py")]
 ORDERS = "topics/101112131415161718191a1b1c1d1e1f/0"
 COMPACTED = "topics/101112131415161718191a1b1c1d1e1f/2"
 PARTITIONS = (0, 1, 2)
+FROZEN = "b46b1aa9ae8f019adb0213619b068c0722ea4ec1b9717844cc8be5bd38c30668"    # of names, lengths and contents in v1
 READY_SECONDS = 60
 
 
@@ -125,6 +126,13 @@ def test_sums_are_those_of_the_specifications():
         assert (xxh3.xxh3(part), xxh3.crc32c(part)) == (int(total, 16), int(crc, 16)), length
     assert xxh3.xxh3(b"") == 0x2D06800538D394C2
     assert xxh3.crc32c(b"123456789") == 0xE3069283
+
+
+def test_version_1_is_frozen():
+    """Whoever changes a file of v1 breaks the directories of users: a new version gets a directory of its own."""
+    lines = [f"{name} {len(data)} {hashlib.sha256(data).hexdigest()}\n"
+             for name, data in sorted(files_of(GOLDEN).items())]
+    assert hashlib.sha256("".join(lines).encode()).hexdigest() == FROZEN
 
 
 def test_golden_directory_is_written_byte_for_byte():
