@@ -16,7 +16,7 @@ def rows():
         text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
     for arguments in re.findall(r"^X\((.*)\)$", text, re.M):
         name, _stem, key, low, high, accept, flexible, body, operation = (part.strip() for part in arguments.split(","))
-        yield name, key, int(low), int(high), int(accept), int(flexible), body, operation.strip('"')
+        yield name, key, int(low), int(high), int(accept), flexible, body, operation.strip('"')
 
 
 def versions(low, high):
@@ -35,6 +35,7 @@ def main(folder):
     ]
     for name, key, low, high, accept, flexible, body, operation in rows():
         kind = "Kafka" if body == "KAFKA" else body
+        flexible = "never" if flexible == "EL_NEVER" else flexible
         lines.append(f"| {key} | {name} | {versions(low, high)} | {versions(accept, high)} | {flexible} | {kind} | "
                      f"{operation.replace('_', ' ') or 'none'} |")
     with open(os.path.join(folder, "protocol-requests.md"), "w", encoding="utf-8") as file:

@@ -124,7 +124,8 @@ def parse_apis():
     text = re.sub(r"/\*.*?\*/", "", read(ROOT, "include", "wire", "api.def"), flags=re.S)
     for arguments in re.findall(r"^X\((.*)\)$", text, re.M):
         name, stem, *numbers, body, operation = split_arguments(arguments)
-        key, list_min, list_max, accept_min, flexible = (int(number, 0) for number in numbers)
+        key, list_min, list_max, accept_min = (int(number, 0) for number in numbers[:4])
+        flexible = numbers[4]
         yield {"name": name, "stem": stem, "key": key, "list_min": list_min, "list_max": list_max,
                "accept_min": accept_min, "flexible": flexible, "body": body, "operation": operation}
 
@@ -140,7 +141,7 @@ class Message:
         self.row_count = 0
 
     def compare_struct(self, stem, fields):
-        if self.schemas.get(stem) != (self.low, self.high, str(self.api["flexible"])):
+        if self.schemas.get(stem) != (self.low, self.high, self.api["flexible"]):
             problem(stem, f"EL_SCHEMA says {self.schemas.get(stem)}")
         rows = self.tables.get(stem, [])
         wanted = [field for field in fields if version_set(field["versions"], self.low, self.high)]
@@ -202,7 +203,7 @@ def compare_api(api):
             problem(where, f"versions {api['accept_min']}-{api['list_max']}, definition {wanted['validVersions']}")
         if wanted.get("latestVersionUnstable") is True and api["list_max"] == max(valid):
             problem(where, f"version {api['list_max']} is not final")
-        if wanted["flexibleVersions"] != f"{api['flexible']}+":
+        if wanted["flexibleVersions"] != ("none" if api["flexible"] == "EL_NEVER" else f"{api['flexible']}+"):
             problem(where, f"flexible from {api['flexible']}, definition {wanted['flexibleVersions']}")
         common = {struct["name"]: struct["fields"] for struct in wanted.get("commonStructs", [])}
         message = Message(tables, schemas, api, common)
@@ -217,7 +218,7 @@ def compare_versions(apis):
     for api in apis:
         key, name, low, high, flexible = table[api["key"]][:5]
         ours = (api["name"], api["list_min"], api["list_max"], api["flexible"])
-        if ours != (name, int(low), int(high), int(flexible)):
+        if ours != (name, int(low), int(high), "EL_NEVER" if flexible == "-" else flexible):
             problem("api.def", f"{ours}, api-versions.tsv {(name, low, high, flexible)}")
 
 
