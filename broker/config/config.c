@@ -455,6 +455,17 @@ static int check_storage(const struct config *cfg, struct el_error *err)
     return 0;
 }
 
+static int check_groups(const struct config *cfg, struct el_error *err)
+{
+    if (cfg->group_session_min_ms > cfg->group_session_max_ms) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "group.min.session.timeout.ms (%" PRId64 ") is above group.max.session.timeout.ms (%" PRId64
+                            ")",
+                            cfg->group_session_min_ms, cfg->group_session_max_ms);
+    }
+    return 0;
+}
+
 static int check(const struct config *cfg, struct el_error *err)
 {
     char commit[32];
@@ -469,7 +480,8 @@ static int check(const struct config *cfg, struct el_error *err)
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "io.commit=%s needs io_uring, and io is posix", commit);
     }
     int result = check_network(cfg, err);
-    return result != 0 ? result : check_storage(cfg, err);
+    result = result != 0 ? result : check_storage(cfg, err);
+    return result != 0 ? result : check_groups(cfg, err);
 }
 
 /* --- load and reload --------------------------------------------------------------------------------------------- */
@@ -532,6 +544,11 @@ uint64_t config_memory_max(const struct config *cfg)
     uint64_t quarter = machine_memory_len() / 4;
     uint64_t chosen = EL_MAX(EL_MIN(quarter, MEMORY_AUTO_MAX), MEMORY_MIN);
     return cfg->memory_max != 0 ? (uint64_t)cfg->memory_max : chosen;
+}
+
+uint64_t config_group_memory_max(const struct config *cfg)
+{
+    return cfg->group_memory_max != 0 ? (uint64_t)cfg->group_memory_max : config_memory_max(cfg) / 8;
 }
 
 void config_advertised(const struct config *cfg, uint16_t listen_port, struct config_address *address)

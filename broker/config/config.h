@@ -81,6 +81,17 @@ struct config {
     int64_t compact_map_len;  /* bytes; 0: see store_config */
     int64_t retention_check_ms;
 
+    /* groups */
+    int64_t group_session_min_ms;
+    int64_t group_session_max_ms;
+    int64_t group_initial_delay_ms;
+    int64_t group_size_max;
+    int64_t group_memory_max; /* bytes; 0: an eighth of memory.max */
+    int64_t offset_metadata_len_max;
+    int64_t offsets_retention_minutes;
+    int64_t offsets_check_ms;
+    int64_t offsets_partitions;
+
     /* log */
     int log_level;  /* as enum el_log_level */
     int log_format; /* enum config_log_format */
@@ -106,6 +117,7 @@ int config_reload(struct config *cfg, int argc, char *const *argv, char *const *
 /* The number in effect: 0 is resolved from the machine or the container. */
 uint32_t config_shard_count(const struct config *cfg);
 uint64_t config_memory_max(const struct config *cfg);
+uint64_t config_group_memory_max(const struct config *cfg);
 /* Host and port to advertise; listen_port is the one that was bound. */
 void config_advertised(const struct config *cfg, uint16_t listen_port, struct config_address *address);
 
