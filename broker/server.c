@@ -44,6 +44,7 @@ struct server {
     uint32_t shard_count;
     struct shard *shards;     /* [shard_count] */
     struct metrics **metrics; /* [shard_count] of each, for rendering */
+    struct groups *groups[EL_SHARD_COUNT_MAX];
     struct store *store;
     struct http *http;
     int signal_fd;
@@ -180,6 +181,8 @@ static int build_shards(struct server *server, struct el_error *err)
         struct shard *shard = &server->shards[i];
         shard->magic = SHARD_THREAD_MAGIC;
         shard->index = i;
+        shard->peers = server->groups;
+        shard->shard_count = server->shard_count;
         shard->drain_ns = DRAIN_NS;
         shard->done = server_on_shard_done;
         shard->arg = server;

@@ -28,6 +28,22 @@ struct net_config shard_net_limits(const struct config *cfg)
     };
 }
 
+static struct groups_config groups_config_of(const struct shard *shard, const struct config *cfg)
+{
+    return (struct groups_config){
+        .session_min_ms = cfg->group_session_min_ms,
+        .session_max_ms = cfg->group_session_max_ms,
+        .initial_delay_ms = cfg->group_initial_delay_ms,
+        .size_max = cfg->group_size_max,
+        .metadata_len_max = cfg->offset_metadata_len_max,
+        .retention_ms = cfg->offsets_retention_minutes * 60000,
+        .check_interval_ms = cfg->offsets_check_ms,
+        .partition_count = (int32_t)cfg->offsets_partitions,
+        .memory_max = config_group_memory_max(cfg) / shard->shard_count,
+        .subscribes = api_group_subscribes,
+    };
+}
+
 void shard_take_config(struct shard *shard, const struct config *cfg)
 {
     shard->cfg = *cfg;
@@ -80,7 +96,10 @@ static void shard_on_command(struct io_message *message)
     switch (shard->command) {
     case SHARD_RELOAD: {
         struct net_config limits = shard_net_limits(&shard->next_cfg);
+        struct groups_config groups_cfg = groups_config_of(shard, &shard->next_cfg);
+        groups_cfg.memory_max = shard->groups.cfg.memory_max; /* takes a restart */
         shard_take_config(shard, &shard->next_cfg);
+        groups_configure(&shard->groups, &groups_cfg);
         net_set_limits(shard->net, &limits);
         store_shard_reload(shard->store, &shard->next_cfg.topic_defaults, (uint64_t)shard->next_cfg.disk_reserve_len);
         shard->done(shard);
@@ -93,6 +112,7 @@ static void shard_on_command(struct io_message *message)
         io_timer_set(shard->io, &shard->drain_timer, deadline_ns);
         net_stop(shard->net, deadline_ns, shard_on_net_stopped, shard);
         api_stop(&shard->api);
+        groups_stop(&shard->groups);
         return;
     }
     case SHARD_STOP_STORE:
@@ -123,6 +143,11 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     if (error != 0) {
         return el_error_set(err, error, "scratch memory of shard %" PRIu32, shard->index);
     }
+    struct groups_config groups_cfg = groups_config_of(shard, cfg);
+    groups_init(&shard->groups, shard->store, shard->peers, &groups_cfg);
+    shard->peers[shard->index] = &shard->groups;
+    shard->api.groups = &shard->groups;
+    shard->node.shard_count = shard->shard_count;
     struct net_config own = *net_cfg;
     own.dispatch = api_dispatch;
     own.arg = &shard->api;
@@ -141,6 +166,7 @@ void shard_begin(struct shard *shard)
 {
     OBJ_CHECK(shard, SHARD_THREAD);
     store_shard_start(shard->store);
+    groups_start(&shard->groups);
     el_alloc_seal(true);
     metrics_set(shard->metrics, METRIC_MEMORY_MAX_BYTES, (int64_t)store_shard_buddy(shard->store)->len);
     shard->done(shard);

@@ -32,6 +32,9 @@ struct shard {
     struct store_shard *store;
     struct net *net; /* NULL once all its connections and requests have ended */
     struct api api;
+    struct groups groups;
+    struct groups **peers; /* [shard_count] by shard: all of the node; the main thread's */
+    uint32_t shard_count;
     struct api_node node;
     struct config cfg;          /* the shard's own copy: SIGHUP changes the main thread's */
     struct config next_cfg;     /* written by the main thread before SHARD_RELOAD */

@@ -12,6 +12,7 @@
 
 #include <config/config.h>
 #include <core/map.h>
+#include <group/groups.h>
 #include <net/request.h>
 #include <obs/metrics.h>
 #include <storage/store.h>
@@ -27,6 +28,7 @@ struct api_node {
     const char *host;                   /* advertised, NUL-terminated */
     int32_t port;                       /* advertised */
     const char *data_path;              /* of the data directory, absolute, NUL-terminated; for DescribeLogDirs */
+    uint32_t shard_count;               /* of the node */
     int64_t fetch_len_max;              /* most bytes of batches in one answer */
     bool auto_create;                   /* auto.create.topics.enable */
     int32_t partition_count;            /* num.partitions */
@@ -42,6 +44,7 @@ struct api {
     struct el_buddy *buddy;
     struct metrics *metrics;
     const struct api_node *node;
+    struct groups *groups;       /* this shard's; set before the first request */
     uint8_t *scratch;            /* [API_SCRATCH_LEN] for records decompressed on the shard */
     struct el_list produce_list; /* produce requests whose batches are being checked, in order of arrival */
     struct el_list poll_list;    /* struct request.link of fetches that wait for more */
@@ -96,6 +99,8 @@ void api_call_release(struct api_call *call);
 void *api_alloc(struct api *api, struct request *request, size_t count, size_t len);
 /* The same for messages: every field at its default. */
 void *api_new(struct api *api, struct request *request, const struct el_schema *schema, uint32_t count);
+/* End a request for which there is no memory. */
+void api_refuse_memory(struct api *api, struct request *request);
 /* Text in the request's arena: a copy, or "" when that is spent. */
 struct el_slice api_text(struct request *request, const char *text);
 
@@ -134,10 +139,23 @@ void api_count_refusal(struct api *api, int error);
 /* Text of an error for the answer, a NULL slice for 0. */
 struct el_slice api_error_message(int error);
 
+/* The operation has been asked for one more group; its done is to call api_call_release(). */
+void api_call_add_group(struct api_call *call, struct group_op *op, group_op_fn done);
+/* Kafka's code for what a group op ended with. */
+int16_t api_group_error(int error);
+/* Does the metadata of a consumer name this topic? returns 1 | 0 | EVLOG_ERR_MALFORMED */
+int api_group_subscribes(struct el_slice metadata, struct el_slice topic);
+/* Id of a topic as a request names it. returns 0 | EVLOG_ERR_UNKNOWN_TOPIC_ID no such topic, also by name |
+ * EVLOG_ERR_UNKNOWN_TOPIC no such partition */
+int api_group_topic(struct api *api, struct el_slice name, const struct el_uuid *id, int32_t partition,
+                    struct el_uuid *out);
+
 /* All operations a client may do, as the bit sets of Metadata and DescribeCluster. */
 #define API_TOPIC_OPERATIONS 0x00000df8 /* read write create delete alter describe describe_configs alter_configs */
 #define API_CLUSTER_OPERATIONS                                                                                         \
     0x00001fa0 /* create alter describe cluster_action describe_ and alter_configs idempotent_write */
+
+#define API_GROUP_OPERATIONS 0x00000d48 /* read delete describe describe_configs alter_configs */
 
 /* Resource types and sources of values, as on the wire. */
 enum api_resource {

@@ -61,7 +61,7 @@ void api_call_release(struct api_call *call)
     }
 }
 
-static void refuse_memory(struct api *api, struct request *request)
+void api_refuse_memory(struct api *api, struct request *request)
 {
     metrics_add(api->metrics, METRIC_REFUSED_MEMORY, 1);
     request_close(request, "no memory left to work on it: raise memory.max or send smaller requests");
@@ -75,7 +75,7 @@ void *api_alloc(struct api *api, struct request *request, size_t count, size_t l
         memory = el_arena_zalloc(&request->arena, total);
     }
     if (memory == NULL) {
-        refuse_memory(api, request);
+        api_refuse_memory(api, request);
     }
     return memory;
 }
@@ -84,7 +84,7 @@ void *api_new(struct api *api, struct request *request, const struct el_schema *
 {
     void *memory = el_schema_new(schema, &request->arena, count);
     if (memory == NULL) {
-        refuse_memory(api, request);
+        api_refuse_memory(api, request);
     }
     return memory;
 }
@@ -111,7 +111,8 @@ bool api_partition_exists(const struct topic *topic, int32_t partition)
 bool api_name_reserved(struct el_slice name)
 {
     size_t len = sizeof RESERVED_PREFIX - 1;
-    return name.len >= len && memcmp(name.data, RESERVED_PREFIX, len) == 0;
+    return (name.len >= len && memcmp(name.data, RESERVED_PREFIX, len) == 0) ||
+           el_slice_eq(name, el_slice_str(GROUPS_TOPIC));
 }
 
 bool api_name_valid(struct el_slice name)

@@ -3,7 +3,7 @@
  * Metadata: the broker, the topics, and who leads their partitions, which is this node. Makes topics that are asked for
  * by name and missing, where client and configuration allow it. Source: docs/protocol.md, Metadata and topics.
  *
- *   1. without a list: every topic but evlog's own
+ *   1. without a list: every topic but evlog's own; __consumer_offsets, which tools know, is among them
  *   2. with one: each entry by name or id; a missing name becomes a creation
  *   3. when all creations are done, every entry is looked up (again) and the answer is built
  */
@@ -89,6 +89,12 @@ static int fill_entry(struct metadata_call *call, uint32_t index, struct el_msg_
     return 0;
 }
 
+/* evlog's own; the topic of consumer groups is shown, as Kafka does. */
+static bool hidden(const struct topic *topic)
+{
+    return topic->internal && !el_slice_eq(el_slice_of(topic->name, topic->name_len), el_slice_str(GROUPS_TOPIC));
+}
+
 static int fill_topics(struct metadata_call *call, struct el_msg_metadata_response *response)
 {
     struct api *api = call->base.api;
@@ -101,7 +107,7 @@ static int fill_topics(struct metadata_call *call, struct el_msg_metadata_respon
         int error;
         if (!call->all) {
             error = fill_entry(call, i, &response->topics[response->topic_count]);
-        } else if (store_topic_at(api->shard, i)->internal) {
+        } else if (hidden(store_topic_at(api->shard, i))) {
             continue;
         } else {
             error = fill_topic(call, store_topic_at(api->shard, i), &response->topics[response->topic_count]);

@@ -24,6 +24,8 @@ static void shard_make(struct broker *b, uint32_t index)
     memset(shard, 0, sizeof(*shard));
     shard->magic = SHARD_THREAD_MAGIC;
     shard->index = index;
+    shard->peers = b->groups;
+    shard->shard_count = w->shard_count;
     shard->io = w->ios[index];
     shard->metrics = w->metrics[index];
     shard->store = store_shard_at(w->store, index);

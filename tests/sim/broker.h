@@ -16,6 +16,7 @@ struct broker {
     struct net_config limits; /* of every listener */
     _Atomic(uint32_t) conn_total;
     struct shard shards[WORLD_SHARDS_MAX];
+    struct groups *groups[WORLD_SHARDS_MAX];
     uint64_t drain_ns;
     uint32_t done_count; /* commands that were carried out */
     bool stopping_store;

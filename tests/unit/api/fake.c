@@ -26,7 +26,13 @@ static uint64_t io_wall_fake(struct io *io)
     return fake->wall_ns;
 }
 
-static const struct io_ops io_ops_fake = {.submit = io_submit_fake, .wall = io_wall_fake};
+static void io_random_fake(struct io *io, void *buf, size_t len)
+{
+    static uint8_t next;
+    memset(buf, next++, len);
+}
+
+static const struct io_ops io_ops_fake = {.submit = io_submit_fake, .wall = io_wall_fake, .random = io_random_fake};
 
 void fake_run_job(struct fake *f, uint32_t index)
 {
@@ -66,7 +72,22 @@ void fake_begin(struct fake *f)
     f->node.partition_count = 3;
     topic_config_init(&f->node.topic_defaults);
     f->node.config = &f->cfg;
+    f->node.shard_count = 1;
     assert_int_equal(api_init(&f->api, (struct store_shard *)f, &f->node), 0);
+    struct groups_config groups_cfg = {
+        .session_min_ms = 6000,
+        .session_max_ms = 1800000,
+        .size_max = 100,
+        .metadata_len_max = 4096,
+        .retention_ms = 604800000,
+        .check_interval_ms = 600000,
+        .partition_count = 4,
+        .memory_max = 16u << 20,
+        .subscribes = api_group_subscribes,
+    };
+    f->peers[0] = &f->groups;
+    groups_init(&f->groups, (struct store_shard *)f, f->peers, &groups_cfg);
+    f->api.groups = &f->groups;
 }
 
 void fake_end(struct fake *f)
@@ -74,6 +95,7 @@ void fake_end(struct fake *f)
     assert_int_equal(f->watch_count, 0);
     assert_int_equal(f->read_release_count, f->read_count);
     assert_int_equal(f->job_count, 0);
+    groups_destroy(&f->groups);
     assert_int_equal(f->io.timer_count, 0);
     api_destroy(&f->api);
     assert_int_equal(f->buddy.used, 0);
@@ -279,6 +301,18 @@ struct el_buddy *store_shard_buddy(struct store_shard *shard)
 struct metrics *store_shard_metrics(struct store_shard *shard)
 {
     return fake->metrics;
+}
+
+uint32_t store_shard_index(const struct store_shard *shard)
+{
+    return 0;
+}
+
+struct el_clock *store_clock(struct store *store)
+{
+    static struct el_clock clock;
+    atomic_store(&clock.estimate, fake->wall_ns);
+    return &clock;
 }
 
 struct store *store_shard_store(struct store_shard *shard)

@@ -41,6 +41,8 @@ struct fake_request {
 struct fake {
     struct api api;
     struct api_node node;
+    struct groups groups;
+    struct groups *peers[1];
     struct config cfg;
     struct io io;
     struct io_timer *timer_room[FAKE_OP_MAX];

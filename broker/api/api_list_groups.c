@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ListGroups: every shard is asked for its groups; filters are by state (from version 4) and by type (from 5), in
+ * upper or lower case. All groups are of type classic.
+ */
+#include <api/api.h>
+#include <strings.h>
+#include <wire/msg_list_groups.h>
+
+#define GROUP_TYPE "classic"
+
+struct list_call {
+    struct api_call base;
+    const struct el_msg_list_groups_request *ask;
+    struct list_op *ops; /* [op_count] one for each shard */
+    uint32_t op_count;
+};
+
+static void blocks_release(struct list_call *call)
+{
+    for (uint32_t i = 0; i < call->op_count; i++) {
+        group_op_release(&call->ops[i].base);
+    }
+}
+
+static void list_on_release(struct request *request)
+{
+    blocks_release(request->user);
+}
+
+/* No filter lets everything through. */
+static bool passes(const struct el_slice *filter, uint32_t count, const char *word)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (filter[i].len == strlen(word) && strncasecmp((const char *)filter[i].data, word, filter[i].len) == 0) {
+            return true;
+        }
+    }
+    return count == 0;
+}
+
+static void fill(const struct list_call *call, struct el_msg_list_groups_response *response)
+{
+    const struct el_msg_list_groups_request *ask = call->ask;
+    for (uint32_t i = 0; i < call->op_count; i++) {
+        const struct list_op *op = &call->ops[i];
+        if (op->base.error != 0 && response->error_code == 0) {
+            response->error_code = api_group_error(op->base.error);
+        }
+        for (uint32_t k = 0; k < op->group_count; k++) {
+            const struct group_view *view = &op->groups[k];
+            if (!passes(ask->states_filter, ask->states_filter_count, view->state) ||
+                !passes(ask->types_filter, ask->types_filter_count, GROUP_TYPE)) {
+                continue;
+            }
+            struct el_msg_list_groups_group *group = &response->groups[response->group_count++];
+            group->group_id = view->id;
+            group->protocol_type = view->protocol_type.data != NULL ? view->protocol_type : el_slice_str("");
+            group->group_state = el_slice_str(view->state);
+            group->group_type = el_slice_str(GROUP_TYPE);
+        }
+    }
+}
+
+static void list_finish(struct api_call *base)
+{
+    struct list_call *call = EL_CONTAINER(base, struct list_call, base);
+    struct request *request = base->request;
+    struct el_msg_list_groups_response response;
+    uint32_t count = 0;
+    el_schema_init(&el_schema_list_groups_response, &response);
+    for (uint32_t i = 0; i < call->op_count; i++) {
+        count += call->ops[i].group_count;
+    }
+    response.groups = el_schema_new(&el_schema_list_groups_group, &request->arena, count);
+    if (response.groups == NULL) {
+        blocks_release(call);
+        api_refuse_memory(base->api, request);
+        return;
+    }
+    fill(call, &response);
+    request_reply_release(request, &el_schema_list_groups_response, &response, list_on_release);
+}
+
+static void list_on_shard(struct group_op *op)
+{
+    api_call_release(op->arg);
+}
+
+void api_list_groups(struct api *api, struct request *request, const void *message)
+{
+    struct list_call *call = api_alloc(api, request, 1, sizeof *call);
+    if (call == NULL) {
+        return;
+    }
+    uint32_t shard_count = api->node->shard_count;
+    call->ops = api_alloc(api, request, shard_count, sizeof *call->ops);
+    if (call->ops == NULL) {
+        return;
+    }
+    api_call_init(&call->base, api, request, list_finish);
+    request->user = call;
+    call->ask = message;
+    call->op_count = shard_count;
+    for (uint32_t i = 0; i < shard_count; i++) {
+        call->ops[i].shard = i;
+        api_call_add_group(&call->base, &call->ops[i].base, list_on_shard);
+        groups_list(api->groups, &call->ops[i]);
+    }
+    api_call_release(&call->base);
+}
