@@ -121,6 +121,7 @@ FUZZ_MAIN := $(if $(filter fuzz,$(BUILD)),,$(OUT)/obj/tests/fuzz/replay_main.o)
 FUZZ_LAYERS_canary := core
 $(foreach t,batch journal segment checkpoint,$(eval FUZZ_LAYERS_$(t) := format core))
 FUZZ_LAYERS_config := config core
+FUZZ_LAYERS_group_record := group core
 $(foreach l,core format wire store,$(eval FUZZ_LAYERS_$(l) := $(l) core))
 
 define fuzz_rule

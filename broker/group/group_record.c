@@ -28,6 +28,16 @@ static struct el_slice take(struct el_reader *r, size_t len)
     return el_slice_of(data == NULL ? (const uint8_t *)"" : data, data == NULL ? 0 : len);
 }
 
+/* A text that is never null: the length that says so is damage. */
+static struct el_slice take_text(struct el_reader *r, uint16_t len)
+{
+    if (len == LEN_NONE) {
+        el_reader_fail(r, EVLOG_ERR_MALFORMED);
+        return el_slice_str("");
+    }
+    return take(r, len);
+}
+
 static struct el_slice take_nullable(struct el_reader *r, uint16_t len)
 {
     return len == LEN_NONE ? (struct el_slice){0} : take(r, len);
@@ -79,7 +89,7 @@ int group_record_key_decode(struct el_slice data, struct group_record_key *key)
         return code;
     }
     uint8_t kind = el_read_u8(&r);
-    out.group_id = take(&r, el_read_le16(&r));
+    out.group_id = take_text(&r, el_read_le16(&r));
     if (kind == GROUP_RECORD_COMMIT) {
         const uint8_t *id = el_read_bytes(&r, sizeof out.topic_id.bytes);
         out.partition = (int32_t)el_read_le32(&r);
@@ -125,7 +135,7 @@ int group_record_commit_decode(struct el_slice data, struct group_record_commit 
     out.leader_epoch = (int32_t)el_read_le32(&r);
     out.offset = (int64_t)el_read_le64(&r);
     out.time_ms = (int64_t)el_read_le64(&r);
-    out.metadata = take(&r, metadata_len);
+    out.metadata = take_text(&r, metadata_len);
     if (check_end(&r) != 0 || zero != 0 || out.leader_epoch < -1) {
         return EVLOG_ERR_CORRUPT;
     }
@@ -186,10 +196,10 @@ static void member_take(struct el_reader *r, struct group_record_member *out)
     out->session_ms = (int32_t)el_read_le32(r);
     out->rebalance_ms = (int32_t)el_read_le32(r);
     uint32_t metadata_len = el_read_le32(r), assignment_len = el_read_le32(r);
-    out->id = take(r, id_len);
+    out->id = take_text(r, id_len);
     out->instance_id = take_nullable(r, instance_len);
-    out->client_id = take(r, client_len);
-    out->host = take(r, host_len);
+    out->client_id = take_text(r, client_len);
+    out->host = take_text(r, host_len);
     out->metadata = take(r, metadata_len);
     out->assignment = take(r, assignment_len);
 }
@@ -215,7 +225,7 @@ int group_record_state_decode(struct el_slice data, struct group_record_state *s
     out.generation = (int32_t)el_read_le32(&r);
     out.member_count = el_read_le32(&r);
     out.time_ms = (int64_t)el_read_le64(&r);
-    out.protocol_type = take(&r, type_len);
+    out.protocol_type = take_text(&r, type_len);
     out.protocol = take_nullable(&r, protocol_len);
     out.leader_id = take_nullable(&r, leader_len);
     out.members = r;
