@@ -381,6 +381,9 @@ static void stop_shards(struct server *server)
     for (uint32_t i = 0; i < running; i++) {
         shard_join(&server->shards[i]);
     }
+    for (uint32_t i = 0; i < running && running == server->shard_count; i++) {
+        groups_destroy(&server->shards[i].groups); /* nothing is under way any more */
+    }
 }
 
 /* returns true when the store was open and has its clean mark */

@@ -249,6 +249,15 @@ static void load_on_lookup(struct store_op *base)
     load_later(load, 0);
 }
 
+void group_load_drop(struct group_partition *part)
+{
+    if (part->load != NULL) {
+        io_timer_cancel(part->gs->io, &part->load->timer);
+        el_buddy_free(part->gs->buddy, part->load);
+        part->load = NULL;
+    }
+}
+
 void group_load_start(struct group_partition *part)
 {
     struct groups *gs = part->gs;

@@ -165,6 +165,8 @@ const char *group_state_word(const struct group *group);
 /* --- group_load.c ------------------------------------------------------------------------------------------------- */
 
 void group_load_start(struct group_partition *part);
+/* At the end of the shard; no read may be under way. */
+void group_load_drop(struct group_partition *part);
 
 /* --- group_log.c -------------------------------------------------------------------------------------------------- */
 

@@ -477,6 +477,7 @@ void groups_destroy(struct groups *gs)
         group_destroy(gs->by_id.entries[gs->by_id.count - 1].value);
     }
     for (size_t i = 0; i < gs->partitions.count; i++) {
+        group_load_drop(gs->partitions.entries[i].value);
         el_buddy_free(gs->buddy, gs->partitions.entries[i].value);
     }
     EL_ASSERT(gs->members.count == 0);

@@ -84,8 +84,12 @@ static bool stop(struct world *w)
 static void down(struct world *w)
 {
     struct broker *b = w->upper_arg;
-    if (b->stopping_store && w->stopped_count == w->shard_count && sim_net_open_count(w->net) != 0) {
+    bool stopped = b->stopping_store && w->stopped_count == w->shard_count;
+    if (stopped && sim_net_open_count(w->net) != 0) {
         world_violation(w, "after a clean stop %u sockets are open", sim_net_open_count(w->net));
+    }
+    for (uint32_t i = 0; i < w->shard_count && stopped; i++) {
+        groups_destroy(&b->shards[i].groups);
     }
     sim_net_off(w->net);
     clients_lose(b->clients);
@@ -123,7 +127,7 @@ static void choose_limits(struct broker *b)
     struct world *w = b->w;
     b->limits = shard_net_limits(&b->config);
     if (world_chance(w, 200000)) {
-        b->limits.conn_count_max = 4 + (uint32_t)world_below(w, 6);
+        b->limits.conn_count_max = 8 + (uint32_t)world_below(w, 7);
     }
     if (world_chance(w, 300000)) {
         b->limits.pipeline_max = 1 + (uint32_t)world_below(w, 4);
@@ -159,6 +163,10 @@ void broker_init(struct broker *b, struct world *w, struct clients *clients)
     b->clients = clients;
     int code = config_load(&b->config, 2, argv, NULL, &err);
     EL_ASSERT(code == 0);
+    b->config.group_session_min_ms = 1;
+    b->config.group_initial_delay_ms = world_chance(w, 300000) ? 0 : (int64_t)world_below(w, 30);
+    b->config.offsets_partitions = 1 + (int64_t)world_below(w, 4);
+    b->config.offsets_check_ms = 86400000; /* clients do not know that a group may be forgotten */
     choose_limits(b);
     w->upper = &broker_upper;
     w->upper_arg = b;

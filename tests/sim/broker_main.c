@@ -172,11 +172,32 @@ static bool settle(struct life *l)
     return true;
 }
 
+/* Without faults all members come together again. returns false when the machine crashed */
+static bool groups_recover(struct life *l)
+{
+    struct world *w = &l->w;
+    if (world_failed_shard(w) || w->memory_tight) {
+        return true; /* what fails by promise */
+    }
+    say(l, "members behave");
+    clients_behave(&l->clients, true);
+    for (uint32_t i = 0; i < QUIET_STEPS_MAX && w->violation[0] == 0 && !members_settled(&l->clients); i++) {
+        if (!world_step(w)) {
+            return false;
+        }
+    }
+    if (w->violation[0] == 0 && !members_settled(&l->clients) && !world_failed_shard(w)) {
+        world_violation(w, "stuck: the groups do not come together");
+    }
+    clients_behave(&l->clients, false);
+    return true;
+}
+
 /* The same when all faults have ceased. */
 static bool quiet(struct life *l)
 {
     end_faults(l);
-    return settle(l);
+    return settle(l) && (l->w.violation[0] != 0 || (groups_recover(l) && (l->w.violation[0] != 0 || settle(l))));
 }
 
 /* Work until the crash, or for so many steps. returns false when the machine crashed */

@@ -246,6 +246,9 @@ static void on_metadata(void *arg, const void *response)
     }
     uint32_t seen = 0;
     for (uint32_t i = 0; i < answer->topic_count; i++) {
+        if (el_slice_eq(answer->topics[i].name, el_slice_str("__consumer_offsets"))) {
+            continue;
+        }
         uint32_t index = topic_by_name(a->c->m, answer->topics[i].name);
         if (index == UINT32_MAX) {
             world_violation(a->c->w, "Metadata shows a topic that nobody made");

@@ -7,10 +7,14 @@
 #include <core/assert.h>
 #include <stdlib.h>
 
-#define PEER_COUNT (CLIENT_PRODUCERS + CLIENT_CONSUMERS + CLIENT_ADMINS)
+#define MEMBERS_FROM (CLIENT_PRODUCERS + CLIENT_CONSUMERS + CLIENT_ADMINS)
+#define PEER_COUNT (MEMBERS_FROM + CLIENT_MEMBERS)
 
 static struct peer *peer_at(struct clients *c, uint32_t i)
 {
+    if (i >= MEMBERS_FROM) {
+        return &c->members[i - MEMBERS_FROM].peer;
+    }
     if (i < CLIENT_PRODUCERS) {
         return &c->producers[i].peer;
     }
@@ -45,6 +49,9 @@ void clients_init(struct clients *c, struct model *m)
         c->admins[i].c = c;
         c->admins[i].makes_topics = i == 0;
     }
+    for (uint32_t i = 0; i < CLIENT_MEMBERS; i++) {
+        member_init(&c->members[i], c, i);
+    }
 }
 
 void clients_free(struct clients *c)
@@ -68,17 +75,31 @@ uint32_t clients_topic(struct clients *c)
 static void act(struct clients *c)
 {
     uint64_t what = world_below(c->w, 1000);
-    if (what < 600) {
+    if (what < 480) {
         producer_act(&c->producers[world_below(c->w, CLIENT_PRODUCERS)]);
-    } else if (what < 950) {
+    } else if (what < 750) {
         consumer_act(&c->consumers[world_below(c->w, CLIENT_CONSUMERS)]);
+    } else if (what < 950) {
+        member_act(&c->members[world_below(c->w, CLIENT_MEMBERS)]);
     } else {
         admin_act(&c->admins[world_below(c->w, CLIENT_ADMINS)]);
     }
 }
 
+static void behave(struct clients *c)
+{
+    for (uint32_t i = 0; i < CLIENT_MEMBERS && c->w->violation[0] == 0; i++) {
+        peer_step(&c->members[i].peer);
+        member_behave(&c->members[i]);
+    }
+}
+
 void clients_step(struct clients *c)
 {
+    if (c->behaving) {
+        behave(c);
+        return;
+    }
     for (uint32_t i = 0; i < PEER_COUNT && c->w->violation[0] == 0; i++) {
         if (world_chance(c->w, 600000)) {
             peer_step(peer_at(c, i));
@@ -92,8 +113,11 @@ void clients_step(struct clients *c)
 uint64_t clients_next(const struct clients *c)
 {
     uint64_t next = UINT64_MAX;
-    for (uint32_t i = 0; i < PEER_COUNT; i++) {
+    for (uint32_t i = c->behaving ? MEMBERS_FROM : 0; i < PEER_COUNT; i++) {
         next = EL_MIN(next, peer_next(peer_look(c, i)));
+    }
+    for (uint32_t i = 0; i < CLIENT_MEMBERS && c->behaving; i++) {
+        next = c->members[i].busy ? next : EL_MIN(next, c->members[i].beat_ns);
     }
     return next;
 }
@@ -114,6 +138,18 @@ const struct peer *clients_waiting(const struct clients *c)
         }
     }
     return NULL;
+}
+
+void clients_behave(struct clients *c, bool on)
+{
+    c->behaving = on;
+    for (uint32_t i = 0; i < MEMBERS_FROM && on; i++) {
+        peer_lose(peer_at(c, i), true); /* they leave their places to the members */
+    }
+    for (uint32_t i = 0; i < CLIENT_MEMBERS && on; i++) {
+        c->members[i].beat_ns = 0;
+        c->members[i].silent_ns = 0;
+    }
 }
 
 uint64_t clients_lost(const struct clients *c)

@@ -6,12 +6,13 @@
 #ifndef EL_SIM_CLIENTS_H
 #define EL_SIM_CLIENTS_H
 
-#include "model.h"
+#include "group_model.h"
 #include "peer.h"
 
 #define CLIENT_PRODUCERS 5u
 #define CLIENT_CONSUMERS 3u
 #define CLIENT_ADMINS 2u
+#define CLIENT_MEMBERS 6u
 #define CLIENT_WINDOW 5u /* batches of a producer under way, as Kafka's own clients have it */
 #define CLIENT_PLACES 3u
 #define CLIENT_LANES 2u /* partitions of a producer */
@@ -97,10 +98,43 @@ struct admin_client {
     int32_t counts[MODEL_TOPICS_MAX];
 };
 
+enum member_state {
+    MEMBER_OUT,    /* joins next */
+    MEMBER_JOINED, /* asks for its assignment next */
+    MEMBER_IN,
+};
+
+/* A member of a consumer group. */
+struct member_client {
+    struct clients *c;
+    struct peer peer;
+    bool busy;
+    bool is_static;
+    uint32_t group;
+    enum member_state state;
+    char instance[24];
+    char id[96];
+    uint64_t owner; /* number of it as a member: another one with every id */
+    int32_t generation;
+    uint8_t parts;                        /* bit n: partition n */
+    char members[CLIENT_MEMBERS * 4][96]; /* [member_count] when it leads */
+    uint32_t member_count;
+    uint64_t silent_ns; /* says nothing before */
+    uint64_t beat_ns;   /* next heartbeat when all goes well */
+    /* the question under way */
+    int version;
+    uint32_t topic, value, acked_before;
+    int32_t told_before;
+};
+
 struct clients {
     struct world *w;
     struct model *m;
-    bool idle; /* ask nothing more */
+    bool idle;     /* ask nothing more */
+    bool behaving; /* members do what they should, nobody else does anything */
+    struct member_client members[CLIENT_MEMBERS];
+    struct group_model groups[GROUP_MODELS];
+    uint64_t member_count; /* numbers of members that were used */
     struct producer_client producers[CLIENT_PRODUCERS];
     struct consumer_client consumers[CLIENT_CONSUMERS];
     struct admin_client admins[CLIENT_ADMINS];
@@ -120,6 +154,8 @@ uint64_t clients_next(const struct clients *c);
 void clients_lose(struct clients *c);
 /* A client that waits for an answer; NULL none. */
 const struct peer *clients_waiting(const struct clients *c);
+/* Only members do something, as sound clients do; or all again. */
+void clients_behave(struct clients *c, bool on);
 /* Connections that were lost so far. */
 uint64_t clients_lost(const struct clients *c);
 
@@ -127,6 +163,12 @@ uint64_t clients_lost(const struct clients *c);
 void producer_act(struct producer_client *p);
 void consumer_act(struct consumer_client *consumer);
 void admin_act(struct admin_client *a);
+void member_init(struct member_client *m, struct clients *c, uint32_t index);
+void member_act(struct member_client *m);
+/* As a sound client does: join, sync, heartbeats. */
+void member_behave(struct member_client *m);
+/* All are members, and every partition is somebody's. */
+bool members_settled(const struct clients *c);
 /* A topic that is there; UINT32_MAX none. */
 uint32_t clients_topic(struct clients *c);
 
