@@ -28,7 +28,8 @@ void *group_alloc(struct groups *gs, size_t len)
     if (size_class == GROUPS_CLASSES) {
         room = EL_ALIGN_UP(len, EL_BUDDY_BLOCK_MIN); /* at least; what it is will be known when it is there */
     }
-    if (gs->memory_used + room + MAP_ENTRY_LEN > gs->cfg.memory_max) {
+    uint64_t memory_max = gs->cfg.memory_max + (gs->replacing ? gs->cfg.memory_max / 8 : 0);
+    if (gs->memory_used + room + MAP_ENTRY_LEN > memory_max) {
         return NULL;
     }
     struct piece *piece = size_class < GROUPS_CLASSES ? el_pool_get(&gs->classes[size_class])

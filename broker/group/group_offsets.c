@@ -140,7 +140,10 @@ static int items_prepare(struct group_write *write, const struct commit_op *op)
         }
         item->offset->writes++;
         write->item_count++;
-        if (!group_copy(group->gs, metadata, &item->metadata)) {
+        group->gs->replacing = item->offset->committed;
+        bool copied = group_copy(group->gs, metadata, &item->metadata);
+        group->gs->replacing = false;
+        if (!copied) {
             return EVLOG_ERR_NO_MEMORY;
         }
         item->commit = (struct group_record_commit){

@@ -56,6 +56,7 @@ struct groups {
     struct el_map offsets;    /* number of the group, topic id, partition -> struct group_offset */
     struct el_pool classes[GROUPS_CLASSES];
     uint64_t memory_used;
+    bool replacing;        /* what is there is about to be replaced: that may go an eighth above the limit */
     uint64_t group_number; /* given to the last group made */
     uint32_t state_count[8];
     struct el_list create_waiting; /* ops that wait until the topic is made */

@@ -143,12 +143,22 @@ def decode_one(field, reader, version, flexible):
 MESSAGES = load()
 
 
-def ask(conn, key, version, values):
-    """Send a request of a version and read its answer to the last byte."""
-    request, response = MESSAGES[key, "request"], MESSAGES[key, "response"]
+def send(conn, key, version, values):
+    """Send a request of a version; returns what receive() needs to know."""
+    request = MESSAGES[key, "request"]
     flexible = request.flexible(version)
-    reader = conn.ask(key, version, encode(request.fields, values, version, flexible), flexible,
-                      answer_flexible=response.flexible(version) and key != 18)
+    return conn.send(key, version, encode(request.fields, values, version, flexible), flexible)
+
+
+def receive(conn, key, version, correlation):
+    """Read an answer to the last byte."""
+    response = MESSAGES[key, "response"]
+    reader = conn.receive(correlation, response.flexible(version) and key != 18)
     out = decode(response.fields, reader, version, response.flexible(version))
     reader.end()
     return out
+
+
+def ask(conn, key, version, values):
+    """Send a request of a version and read its answer."""
+    return receive(conn, key, version, send(conn, key, version, values))
