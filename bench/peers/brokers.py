@@ -73,18 +73,25 @@ class Broker:
         """Waits for the first acknowledgement."""
         return [str(self.build / "peers/raw_load"), "first-ack", f"--port={self.port}", "--topic=first"]
 
+    def clear(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.data.mkdir(parents=True)
+        self.format()
+
+    def launch(self) -> None:
+        """Start the process and do not wait for it."""
+        with open(self.folder / "log", "a") as log:
+            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                            preexec_fn=die_with_parent)
+
     def start(self, fresh: bool) -> float:
         """Seconds from the start of the process to the first acknowledged event."""
         if fresh:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.data.mkdir(parents=True)
-            self.format()
+            self.clear()
         with subprocess.Popen(self.watcher(), stdout=subprocess.PIPE, text=True) as watcher:
             time.sleep(0.1)  # it is there before the broker
-            with open(self.folder / "log", "a") as log:
-                at_ns = time.time_ns()
-                self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                                                preexec_fn=die_with_parent)
+            at_ns = time.time_ns()
+            self.launch()
             try:
                 text, _ = watcher.communicate(timeout=PATIENCE_S)
             except subprocess.TimeoutExpired:
@@ -133,9 +140,10 @@ class Evlog(Broker):
 
 
 class Kafka(Broker):
-    def __init__(self, build: Path, folder: Path, name: str, flush: bool):
+    def __init__(self, build: Path, folder: Path, name: str, flush: bool, properties: str = ""):
+        """properties: further lines of its configuration, of which the last for a key counts."""
         super().__init__(build, folder, name)
-        self.flush, self.controller = flush, free_port()
+        self.flush, self.controller, self.properties = flush, free_port(), properties
         self.jars = str((build / "peers/kafka").resolve()) + "/*"
 
     def settings(self) -> str:
@@ -149,7 +157,7 @@ class Kafka(Broker):
 
     def format(self) -> None:
         text = KAFKA_PROPERTIES.format(port=self.port, controller=self.controller, data=self.data)
-        text += "log.flush.interval.messages=1\n" if self.flush else ""
+        text += ("log.flush.interval.messages=1\n" if self.flush else "") + self.properties
         (self.folder / "server.properties").write_text(text)
         subprocess.run(["java", "-cp", self.jars, "kafka.tools.StorageTool", "format", "-t", "4L6g3nShT-eMCtK--X86sw",
                         "-c", str(self.folder / "server.properties")], check=True, capture_output=True)
