@@ -6,6 +6,8 @@ import struct
 
 from kafka_wire import compact, string, uvarint
 
+# As a value to send: null, whether or not the field may be.
+NULL = object()
 NUMBERS = {"int8": "b", "int16": "h", "uint16": "H", "int32": "i", "int64": "q", "float64": "d", "bool": "?"}
 
 
@@ -89,7 +91,7 @@ def encode_one(field, value, flexible):
     if field.type == "uuid":
         return value or bytes(16)
     if field.type == "string":
-        return (compact if flexible else string)(value or "")
+        return (compact if flexible else string)(None if value is NULL else value or "")
     value = value or b""
     return count_of(len(value), flexible) + value
 
