@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Static members: an instance id keeps its place over restarts, and the one it had before is fenced."""
+from steps import (alone, case, commit, describe, enter, heartbeat, join, leave, pause, quiet, recv, send, sync,
+                   until_members, until_state)
+
+SHORT_MS = 700
+OLD, NEW = ("$m1", "i1"), ("$new", "i1")
+# A Stable group of one static member "m1", of instance i1, in generation 1.
+STATIC = alone(instance="i1")
+# Two: "m1" (i1) leads, "m2" (i2) follows.
+JOINED = [send(join("a", instance="i1", version=9)), until_members(1), send(join("b", instance="i2", version=9)),
+          until_members(2), recv("a", quiet=True, save="m1"), recv("b", quiet=True, save="m2")]
+TWO = [JOINED, quiet(sync("a", "$m1", 1, [("$m1", "A1"), ("$m2", "A2")], instance="i1", version=5)),
+       quiet(sync("b", "$m2", 1, instance="i2", version=5))]
+REPLACED = [STATIC, quiet(join("b", instance="i1", save="new", version=9))]
+
+CASES = [
+    case("static/comes in in one step", "JoinGroup", join("a", instance="i1", save="m1"), describe(), low=5),
+    case("static/an empty instance id", "JoinGroup", join("a", instance="", save="m1"), low=5),
+    case("static/with a member id that nobody gave", "JoinGroup", join("a", "nobody", instance="i1"), low=5),
+    case("static/its member id with another instance id", "JoinGroup", STATIC, join("a", "$m1", instance="i2"), low=5),
+    case("static/its instance id with another member id", "JoinGroup", STATIC, join("b", "nobody", instance="i1"),
+         low=5),
+    case("static/its member id without the instance id", "JoinGroup", STATIC, join("a", "$m1"), low=5),
+
+    # --- replaced
+    case("static/leader replaced while stable", "JoinGroup",
+         TWO, join("c", instance="i1", save="new"), heartbeat("b", "$m2", instance="i2"), describe(),
+         sync("c", "$new", 1, instance="i1"), heartbeat("c", "$new", instance="i1"), heartbeat("a", "$m1",
+         instance="i1"),
+         low=5),
+    case("static/follower replaced while stable", "JoinGroup",
+         TWO, join("c", instance="i2", save="new"), heartbeat("a", "$m1", instance="i1"), describe(),
+         sync("c", "$new", 1, instance="i2"), heartbeat("b", "$m2", instance="i2"), low=5),
+    case("static/only member replaced while stable", "JoinGroup", STATIC, join("b", instance="i1", save="new"),
+         sync("b", "$new", 1, instance="i1"), describe(), low=5),
+    case("static/replaced with other metadata", "JoinGroup",
+         STATIC, join("b", instance="i1", protocols={"range": "NEW"}, save="new"), describe(), low=5),
+    case("static/replaced with another preference", "JoinGroup",
+         alone(instance="i1", protocols=("x", "y")), join("b", instance="i1", protocols=("y", "x"), save="new"),
+         describe(), low=5),
+    case("static/replaced with other metadata beside another", "JoinGroup",
+         TWO, join("c", instance="i2", protocols={"range": "NEW"}, save="new"), heartbeat("a", "$m1", instance="i1"),
+         heartbeat("b", "$m2", instance="i2"), describe(), low=5),
+    case("static/replaced so that another protocol is chosen", "JoinGroup",
+         [send(join("a", instance="i1", protocols=("x", "y"), version=9)), until_members(1),
+          send(join("b", instance="i2", protocols=("x", "y"), version=9)), until_members(2),
+          recv("a", quiet=True, save="m1"), recv("b", quiet=True, save="m2")],
+         quiet(sync("a", "$m1", 1, [("$m1", "A1"), ("$m2", "A2")], instance="i1", protocol="x", version=5)),
+         quiet(sync("b", "$m2", 1, instance="i2", protocol="x", version=5)),
+         send(join("c", instance="i2", protocols=("y",))), until_state("PreparingRebalance"),
+         heartbeat("a", "$m1", instance="i1"), heartbeat("b", "$m2", instance="i2"),
+         join("a", "$m1", instance="i1", protocols=("x", "y")), recv("c", save="new"), describe(), low=5),
+    case("static/replaced with no protocol in common", "JoinGroup",
+         TWO, join("c", instance="i2", protocols=("other",), save="new"), heartbeat("b", "$m2", instance="i2"), low=5),
+    case("static/replaced while preparing", "JoinGroup",
+         send(join("a", instance="i1", version=9)), until_members(1), send(join("b", instance="i1")), recv("a"),
+         recv("b", save="new"), describe(), low=5),
+    case("static/replaced while completing", "JoinGroup",
+         JOINED, send(join("c", instance="i2")), until_state("PreparingRebalance"), heartbeat("a", "$m1",
+         instance="i1"),
+         heartbeat("b", "$m2", instance="i2"), join("a", "$m1", instance="i1"), recv("c", save="new"), low=5),
+    case("static/follower that waits for the leader is replaced", "JoinGroup",
+         JOINED, send(sync("b", "$m2", 1, instance="i2", version=5)), pause(150),
+         send(join("c", instance="i2")),
+         until_state("PreparingRebalance"), recv("b"), join("a", "$m1", instance="i1"), recv("c", save="new"), low=5),
+    case("static/comes again under its member id", "JoinGroup", STATIC, join("a", "$m1", instance="i1"), low=5),
+    case("static/follower comes again under its member id", "JoinGroup", TWO, join("b", "$m2", instance="i2"), low=5),
+
+    # --- the fenced one
+    case("static/fenced heartbeat", "Heartbeat", REPLACED, heartbeat("a", "$m1", instance="i1"), low=3),
+    case("static/fenced heartbeat without its instance id", "Heartbeat", REPLACED, heartbeat("a", "$m1")),
+    case("static/fenced heartbeat of an old generation", "Heartbeat", REPLACED, heartbeat("a", "$m1", 0, instance="i1"),
+         low=3),
+    case("static/fenced sync", "SyncGroup", REPLACED, sync("a", "$m1", 1, instance="i1"), low=3),
+    case("static/fenced sync without its instance id", "SyncGroup", REPLACED, sync("a", "$m1", 1)),
+    case("static/fenced join", "JoinGroup", REPLACED, join("a", "$m1", instance="i1"), low=5),
+    case("static/fenced join without its instance id", "JoinGroup", REPLACED, join("a", "$m1")),
+    case("static/fenced commit", "OffsetCommit", REPLACED, commit("a", "$m1", 1, instance="i1"), low=7),
+    case("static/fenced commit without its instance id", "OffsetCommit", REPLACED, commit("a", "$m1", 1)),
+    case("static/fenced leave", "LeaveGroup", REPLACED, leave("a", OLD), describe(), low=3),
+    case("static/fenced leave without its instance id", "LeaveGroup", REPLACED, leave("a", "$m1"), describe()),
+    case("static/the new one goes on", "Heartbeat", REPLACED, heartbeat("b", "$new", instance="i1"),
+         commit("b", "$new", 1, instance="i1"), leave("b", NEW), describe(), low=3),
+
+    # --- instance ids that nobody has
+    case("static/unknown instance id in a heartbeat", "Heartbeat", STATIC, heartbeat("a", "$m1", instance="nobody"),
+         low=3),
+    case("static/unknown instance id in a sync", "SyncGroup", STATIC, sync("a", "$m1", 1, instance="nobody"), low=3),
+    case("static/unknown instance id in a commit", "OffsetCommit", STATIC, commit("a", "$m1", 1, instance="nobody"),
+         commit("a", "", -1, instance="nobody"), low=7),
+    case("static/unknown instance id in a leave", "LeaveGroup", STATIC, leave("a", ("", "nobody")), leave("a", ("$m1",
+         "nobody")),
+         low=3),
+
+    # --- going
+    case("static/leaves by instance id alone", "LeaveGroup", STATIC, leave("admin", ("", "i1")), describe(),
+         heartbeat("a", "$m1", instance="i1"), low=3),
+    case("static/leaves by member id alone", "LeaveGroup", STATIC, leave("a", "$m1"), describe()),
+    case("static/two leave by instance id", "LeaveGroup", TWO, leave("admin", ("", "i1"), ("", "i2"), ("", "i3")),
+         describe(),
+         low=3),
+    case("static/one of two leaves", "LeaveGroup", TWO, leave("admin", ("", "i2")), heartbeat("a", "$m1",
+         instance="i1"),
+         describe(), low=3),
+    case("static/gone for its session timeout", "JoinGroup",
+         alone(instance="i1", session=SHORT_MS), until_state("Empty", within=(400, 4000)), describe(),
+         heartbeat("a", "$m1", instance="i1"), join("b", instance="i1", save="new"), low=5),
+    case("static/gone while the others join again", "JoinGroup",
+         [send(join("a", instance="i1", version=9, rebalance=SHORT_MS)), until_members(1),
+          send(join("b", instance="i2", version=9, rebalance=SHORT_MS)), until_members(2),
+          recv("a", quiet=True, save="m1"), recv("b", quiet=True, save="m2")],
+         quiet(sync("a", "$m1", 1, [("$m1", "A1"), ("$m2", "A2")], instance="i1", version=5)),
+         quiet(sync("b", "$m2", 1, instance="i2", version=5)),
+         join("a", "$m1", instance="i1", rebalance=SHORT_MS, within=(500, 4000)), heartbeat("b", "$m2", 2,
+         instance="i2"),
+         describe(), low=5),
+    case("static/beside a dynamic member", "JoinGroup",
+         send(join("a", instance="i1")), until_members(1), enter("b", "m2"), until_members(2), recv("a", save="m1"),
+         recv("b"), low=5),
+]

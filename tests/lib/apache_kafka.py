@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Apache Kafka, one KRaft node, for the tests that ask it what is right: fetched, configured and started as
+bench/peers does it."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from evlogd import BIN, ROOT, wait_for
+from kafka_wire import Connection
+
+sys.path.insert(0, str(ROOT / "bench" / "peers"))
+
+import brokers  # noqa: E402
+
+FETCH_SECONDS = 600
+OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+START_SECONDS = 120
+
+
+def fetch_or_skip():
+    """The folder of Kafka's jars."""
+    for program in ("mvn", "java"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed, so there is no Apache Kafka to ask")
+    out = BIN.parent
+    environment = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+    subprocess.run(["make", "--no-print-directory", "-C", str(ROOT), f"OUT={out}", f"{out}/peers/kafka/fetched"],
+                   check=True, timeout=FETCH_SECONDS, env=environment, stdout=subprocess.DEVNULL)
+    return out / "peers" / "kafka"
+
+
+class ApacheKafka(brokers.Kafka):
+    """settings: {name: value} of server.properties."""
+
+    def __init__(self, folder, settings=None):
+        fetch_or_skip()
+        lines = "".join(f"{name}={value}\n" for name, value in (settings or {}).items())
+        super().__init__(BIN.parent, pathlib.Path(folder), "kafka", False, lines)
+
+    def start(self, fresh=True):
+        if fresh:
+            self.clear()
+        self.launch()
+        wait_for(self.answers, f"Apache Kafka, see {self.folder / 'log'}", START_SECONDS)
+        return self
+
+    def answers(self):
+        assert self.process.poll() is None, (self.folder / "log").read_text()[-3000:]
+        try:
+            with self.connect() as conn:
+                return conn.create_topic("ready")[0] in (0, 36)
+        except (OSError, EOFError, AssertionError):
+            return False
+
+    @property
+    def bootstrap(self):
+        return f"127.0.0.1:{self.port}"
+
+    def connect(self, timeout=20):
+        return Connection("127.0.0.1", self.port, timeout)
