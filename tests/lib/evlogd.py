@@ -140,6 +140,12 @@ class Broker:
         return [line for line in list(self.log) if all(word in line for word in words)]
 
 
+def flags(settings):
+    """Settings of Kafka's names on evlogd's command line."""
+    return [f"--{name.replace('.', '-')}={value}{'ms' if name.endswith('.ms') else ''}"
+            for name, value in settings.items()]
+
+
 def backends():
     chosen = os.environ.get("EVLOG_IO")
     return [chosen] if chosen else ["uring", "posix"]

@@ -179,7 +179,7 @@ class Run:
             return ""
         low, high = step.how["within"]
         took = (time.monotonic() - began) * 1000
-        return " in time" if low <= took <= high else f" after {took:.0f} ms, not {low} to {high}"
+        return " too early" if took < low else " too late" if took > high else " in time"
 
     def save(self, name, value):
         if value in self.saved.values():

@@ -4,16 +4,12 @@ import pytest
 
 import answers
 from engine import run_all, run_one
-from evlogd import Broker
-
-# A run that differs is repeated by itself, because a machine that is busy elsewhere moves the times of a script; more
-# than so many are no accident.
-REPEATS_MAX = 10
+from evlogd import Broker, flags
 
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
-    instance = Broker(tmp_path_factory.mktemp("data"), args=answers.flags()).start()
+    instance = Broker(tmp_path_factory.mktemp("data"), args=flags(answers.SETTINGS)).start()
     yield instance
     assert instance.process.poll() is None, "evlogd died:\n" + "".join(instance.log[-50:])
     assert instance.stop() == 0, "".join(instance.log[-50:])
@@ -35,7 +31,7 @@ def test_case(verdicts, case):
 
 
 def test_few_runs_had_to_be_repeated(verdicts):
-    assert len(verdicts.repeated) <= REPEATS_MAX, verdicts.repeated
+    assert len(verdicts.repeated) <= answers.REPEATS_MAX, verdicts.repeated
 
 
 def test_each_difference_makes_a_difference(verdicts):
