@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The committed answers of Apache Kafka about groups are still those of a real Apache Kafka."""
-import pathlib
-import sys
-
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "groups"))
-
-import answers  # noqa: E402
-from apache_kafka import ApacheKafka  # noqa: E402
-from engine import run_all, run_one  # noqa: E402
+import answers
+from apache_kafka import ApacheKafka
+from engine import run_all, run_one
 
 
 @pytest.fixture(scope="module")

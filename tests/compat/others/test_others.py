@@ -1,60 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Java, franz-go and kafkajs write and read what the other families write and read.
 
-Each client is one small program beside this file, all with the same arguments. It is built in a folder of its own; a
-language that is not installed is skipped by name.
+Each client is one small program beside this file, all with the same arguments.
 """
-import pathlib
-import shutil
-import subprocess
-
 import pytest
 
 import kafka_wire as wire
 from clients import CODECS, Confluent, Python
+from programs import run
 from test_events import content, stored_codecs
 
-HERE = pathlib.Path(__file__).resolve().parent
 EVENTS = [(b"key-%d" % (i % 7), b"%05d " % i + b"some text that compresses " * (4 + i % 20), []) for i in range(500)]
-
-
-def run(*command, cwd=None, text=None, seconds=90):
-    done = subprocess.run(command, cwd=cwd, input=text, capture_output=True, text=True, timeout=seconds, check=False)
-    assert done.returncode == 0, f"{command[0]}: {done.stdout[-1000:]}{done.stderr[-3000:]}"
-    return done.stdout
-
-
-def needs(*programs):
-    for program in programs:
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-
-
-@pytest.fixture(scope="session")
-def go(tmp_path_factory):
-    needs("go")
-    program = tmp_path_factory.mktemp("go") / "client"
-    run("go", "build", "-mod=readonly", "-o", str(program), ".", cwd=HERE / "go", seconds=600)
-    return [str(program)]
-
-
-@pytest.fixture(scope="session")
-def java(tmp_path_factory):
-    needs("mvn", "javac", "java")
-    folder = tmp_path_factory.mktemp("java")
-    run("mvn", "-q", "-B", "-f", str(HERE / "java" / "pom.xml"), "dependency:copy-dependencies",
-        f"-DoutputDirectory={folder}/lib", seconds=600)
-    run("javac", "-d", str(folder / "classes"), "-cp", f"{folder}/lib/*", str(HERE / "java" / "Client.java"))
-    return ["java", "-cp", f"{folder}/classes:{folder}/lib/*", "Client"]
-
-
-@pytest.fixture(scope="session")
-def node(tmp_path_factory):
-    needs("node", "npm")
-    folder = tmp_path_factory.mktemp("node") / "client"
-    shutil.copytree(HERE / "node", folder)
-    run("npm", "ci", "--silent", "--no-audit", "--no-fund", cwd=folder, seconds=600)
-    return ["node", str(folder / "client.js")]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from clients import Confluent
 from kafka_peer import Kafka, run_tool
-from test_others import needs, run
+from programs import needs, run
 
 POM = pathlib.Path(__file__).resolve().parent / "tools" / "pom.xml"
 SAME_EVERYWHERE = r"(?s)\A.*\Z"

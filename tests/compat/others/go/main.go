@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A franz-go client of the compatibility tests.
+// A franz-go client of the compatibility tests, and a member of a group that uses franz-go or sarama.
 //
 //	client produce BOOTSTRAP TOPIC CODEC    events from standard input, one a line: key, tab, value
 //	client consume BOOTSTRAP TOPIC COUNT    the first COUNT events of partition 0: offset, tab, key, tab, value
+//	client member franz|sarama BOOTSTRAP GROUP TOPIC [NAME=VALUE ...]    as tests/compat/member.py
 //
 // Idempotence is on, as it is by default.
 package main
@@ -65,6 +66,10 @@ func consume(ctx context.Context, bootstrap, topic string, count int) {
 }
 
 func main() {
+	if os.Args[1] == "member" {
+		member(os.Args[2], os.Args[3], os.Args[4], os.Args[5], os.Args[6:])
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if os.Args[1] == "produce" {

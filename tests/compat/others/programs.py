@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the clients in other languages, each in a folder of its own; a language that is not installed is skipped by
+name."""
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def run(*command, cwd=None, text=None, seconds=90):
+    done = subprocess.run(command, cwd=cwd, input=text, capture_output=True, text=True, timeout=seconds, check=False)
+    assert done.returncode == 0, f"{command[0]}: {done.stdout[-1000:]}{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def needs(*programs):
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+
+
+def build_go(folder):
+    """The command of main.go."""
+    needs("go")
+    program = folder / "client"
+    run("go", "build", "-mod=readonly", "-o", str(program), ".", cwd=HERE / "go", seconds=600)
+    return [str(program)]
+
+
+def build_java(folder):
+    """The command before the name of a class."""
+    needs("mvn", "javac", "java")
+    run("mvn", "-q", "-B", "-f", str(HERE / "java" / "pom.xml"), "dependency:copy-dependencies",
+        f"-DoutputDirectory={folder}/lib", seconds=600)
+    run("javac", "-d", str(folder / "classes"), "-cp", f"{folder}/lib/*",
+        *map(str, sorted((HERE / "java").glob("*.java"))))
+    return ["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{folder}/classes:{folder}/lib/*"]
+
+
+def build_node(folder):
+    """The folder of the programs."""
+    needs("node", "npm")
+    folder = folder / "client"
+    shutil.copytree(HERE / "node", folder)
+    run("npm", "ci", "--silent", "--no-audit", "--no-fund", cwd=folder, seconds=600)
+    return folder
