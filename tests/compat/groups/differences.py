@@ -8,7 +8,6 @@ from collections import namedtuple
 # there, as re.sub takes them, one after the other; a third item names the versions.
 Difference = namedtuple("Difference", "title reason cases changes")
 
-STALE_ASSIGNMENT = (r'("GroupState": "(?:Preparing|Completing)Rebalance".*?"MemberAssignment": )"A\d"', r'\1""')
 NO_ANSWER = r'^(.*) no answer$'
 REPLACED = r'\1 {"ErrorCode": 27, '
 
@@ -55,11 +54,6 @@ DIFFERENCES = [
         [(r'"ErrorCode": 0, "ErrorMessage": null, "GroupId": "g", "GroupState": "Empty"',
           '"ErrorCode": 69, "ErrorMessage": "some text", "GroupId": "g", "GroupState": "Dead"')]),
     Difference(
-        "The initial delay is never longer than the rebalance timeout.",
-        "In Kafka only what later members add to it is. A member that wants to wait shorter need not wait longer.",
-        ["join/the initial delay is waited with a shorter rebalance timeout"],
-        [(r"^(a JoinGroup/9 ok) in time$", r"\1 too early")]),
-    Difference(
         "A JoinGroup whose connection ends while it waits does not count.",
         "Kafka answers it into the void, and lets whoever does come lead or follow a member that is not there.",
         ["join/a member may go away while it waits", "join/a client that comes and goes after joining"],
@@ -67,21 +61,4 @@ DIFFERENCES = [
           r'\1"$m2"\2[{"MemberId": "$m2 script-uuid", "GroupInstanceId": null, "Metadata": "RANGE"}]}'),
          (r'"GroupState": "PreparingRebalance"(.*"\$m2 )', r'"GroupState": "CompletingRebalance"\1'),
          (r'"GenerationId": 3,', '"GenerationId": 2,')]),
-    Difference(
-        "DescribeGroups shows assignments of a Stable group only.",
-        "Kafka shows those of the generation before while a rebalance is under way, which may be held no more.",
-        ["*"],
-        [STALE_ASSIGNMENT, STALE_ASSIGNMENT]),
-    Difference(
-        "The limit of a commit's metadata counts bytes.",
-        "Kafka counts letters, though its setting is called offset.metadata.max.bytes too.",
-        ["commit/metadata of two bytes a letter"],
-        [(r'^(a OffsetCommit .*"ErrorCode": )0', r"\g<1>12"),
-         (r'"CommittedOffset": 5(.*)"Metadata": "2049 letters"', r'"CommittedOffset": -1\1"Metadata": ""')]),
-    Difference(
-        "SyncGroup 5 may leave protocol type and name out.",
-        "Kafka refuses a null in the one version that has the fields; there is nothing that it could contradict.",
-        ["sync/protocol name and type left out"],
-        [(r'{"ErrorCode": 23, "ProtocolType": null, "ProtocolName": null, "Assignment": ""}',
-          '{"ErrorCode": 0, "ProtocolType": "consumer", "ProtocolName": "range", "Assignment": "A1"}')]),
 ]
