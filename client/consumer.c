@@ -19,6 +19,18 @@
 
 #define LEADER_WAIT_NS (20 * EL_NS_PER_MS) /* between looks for a leader that nobody knows */
 
+void el_consumer_init(struct evlog_consumer *consumer, struct evlog_client *client)
+{
+    memset(consumer, 0, sizeof *consumer);
+    consumer->client = client;
+    consumer->lane = EL_LANE_FETCH;
+    el_list_init(&consumer->fetches);
+    el_list_init(&consumer->dropped);
+    el_client_lock(client);
+    consumer->has_append_times = client->is_evlog;
+    el_client_unlock(client);
+}
+
 int evlog_consumer_open(struct evlog_client *client, const struct evlog_consumer_options *given,
                         struct evlog_consumer **consumer, struct evlog_failure *failure)
 {
@@ -40,20 +52,14 @@ int evlog_consumer_open(struct evlog_client *client, const struct evlog_consumer
     if (fresh == NULL) {
         return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a consumer");
     }
-    fresh->client = client;
+    el_consumer_init(fresh, client);
     fresh->ordered = options->ordered;
     fresh->partition_count = partition_count;
-    el_list_init(&fresh->fetches);
-    el_client_lock(client);
-    fresh->has_append_times = client->is_evlog;
-    el_client_unlock(client);
     fresh->topic = el_strdup(options->topic);
-    fresh->feeds = el_calloc((size_t)partition_count, sizeof *fresh->feeds);
-    if (fresh->topic == NULL || fresh->feeds == NULL) {
+    if (fresh->topic == NULL) {
         evlog_consumer_close(fresh);
         return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a consumer");
     }
-    fresh->event.topic = fresh->topic;
     *consumer = fresh;
     return 0;
 }
@@ -61,6 +67,134 @@ int evlog_consumer_open(struct evlog_client *client, const struct evlog_consumer
 int32_t evlog_consumer_partition_count(const struct evlog_consumer *consumer)
 {
     return consumer->partition_count;
+}
+
+/* --- feeds ------------------------------------------------------------------------------------------------------ */
+
+/* Where a feed is, or belongs, among the feeds. */
+static uint32_t place_of(const struct evlog_consumer *consumer, const char *topic, int32_t partition, bool *there)
+{
+    uint32_t low = 0, high = consumer->feed_count;
+    *there = false;
+    while (low < high && !*there) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct el_feed *feed = consumer->feeds[middle];
+        int order = strcmp(feed->topic, topic);
+        order = order != 0 ? order : (feed->partition > partition) - (feed->partition < partition);
+        *there = order == 0;
+        low = order < 0 ? middle + 1 : order == 0 ? middle : low;
+        high = order > 0 ? middle : high;
+    }
+    return low;
+}
+
+struct el_feed *el_consumer_find(const struct evlog_consumer *consumer, const char *topic, int32_t partition)
+{
+    bool there;
+    uint32_t place = place_of(consumer, topic, partition, &there);
+    return there ? consumer->feeds[place] : NULL;
+}
+
+static struct el_feed *feed_new(const char *topic, int32_t partition)
+{
+    size_t topic_len = strlen(topic);
+    struct el_feed *feed = el_calloc(1, sizeof *feed + topic_len + 1);
+    if (feed != NULL) {
+        memcpy(feed->topic, topic, topic_len);
+        feed->partition = partition;
+        feed->end_offset = feed->high_watermark = INT64_MAX;
+        feed->stored_offset = feed->sent_offset = -1;
+        feed->stored_epoch = -1;
+        el_list_init(&feed->link);
+    }
+    return feed;
+}
+
+struct el_feed *el_consumer_add(struct evlog_consumer *consumer, const char *topic, int32_t partition, int64_t offset)
+{
+    bool there;
+    uint32_t place = place_of(consumer, topic, partition, &there);
+    EL_ASSERT(!there);
+    if (consumer->feed_count == consumer->feed_room) {
+        uint32_t room = EL_MAX(2 * consumer->feed_room, 8u);
+        struct el_feed **grown = el_realloc(consumer->feeds, room * sizeof(struct el_feed *));
+        if (grown == NULL) {
+            return NULL;
+        }
+        consumer->feeds = grown;
+        consumer->feed_room = room;
+    }
+    struct el_feed *feed = feed_new(topic, partition);
+    if (feed == NULL) {
+        return NULL;
+    }
+    feed->position = feed->fetch_offset = offset;
+    memmove(&consumer->feeds[place + 1], &consumer->feeds[place],
+            (consumer->feed_count - place) * sizeof(struct el_feed *));
+    consumer->feeds[place] = feed;
+    consumer->feed_count++;
+    return feed;
+}
+
+static void drop_chunk(struct el_feed *feed)
+{
+    struct el_chunk *chunk = feed->head;
+    feed->head = chunk->next;
+    feed->tail = feed->head == NULL ? NULL : feed->tail;
+    feed->chunk_count--;
+    el_free(chunk);
+}
+
+static void drop_chunks(struct evlog_consumer *consumer, struct el_feed *feed)
+{
+    consumer->open = consumer->open == feed ? NULL : consumer->open;
+    while (feed->head != NULL) {
+        drop_chunk(feed);
+    }
+}
+
+void el_consumer_drop(struct evlog_consumer *consumer, struct el_feed *feed)
+{
+    bool there;
+    uint32_t place = place_of(consumer, feed->topic, feed->partition, &there);
+    EL_ASSERT(there);
+    EL_ASSERT(consumer->feeds[place] == feed);
+    drop_chunks(consumer, feed);
+    consumer->feed_count--;
+    memmove(&consumer->feeds[place], &consumer->feeds[place + 1],
+            (consumer->feed_count - place) * sizeof(struct el_feed *));
+    if (feed->fetching) {
+        feed->dropped = true;
+        el_list_push_back(&consumer->dropped, &feed->link);
+    } else {
+        el_free(feed);
+    }
+}
+
+void el_consumer_jump(struct evlog_consumer *consumer, struct el_feed *feed, int64_t offset)
+{
+    drop_chunks(consumer, feed);
+    feed->jump_count++;
+    feed->position = feed->fetch_offset = offset;
+    feed->high_watermark = INT64_MAX;
+    feed->astray = false;
+}
+
+void el_consumer_destroy(struct evlog_consumer *consumer)
+{
+    el_consumer_detach(consumer);
+    for (uint32_t i = 0; i < consumer->feed_count; i++) {
+        drop_chunks(consumer, consumer->feeds[i]);
+        el_free(consumer->feeds[i]);
+    }
+    for (struct el_list *node = el_list_pop_front(&consumer->dropped); node != NULL;
+         node = el_list_pop_front(&consumer->dropped)) {
+        el_free(EL_CONTAINER(node, struct el_feed, link));
+    }
+    el_free(consumer->feeds);
+    el_free(consumer->headers);
+    el_free(consumer->scratch);
+    el_free(consumer->topic);
 }
 
 int evlog_consumer_assign(struct evlog_consumer *consumer, int32_t partition, int64_t start_offset, int64_t end_offset,
@@ -80,19 +214,22 @@ int evlog_consumer_assign(struct evlog_consumer *consumer, int32_t partition, in
             return rc;
         }
     }
-    struct el_feed *feed = &consumer->feeds[partition];
-    feed->assigned = true;
-    feed->partition = partition;
+    struct el_feed *feed = el_consumer_find(consumer, consumer->topic, partition);
+    if (feed == NULL) {
+        feed = el_consumer_add(consumer, consumer->topic, partition, start_offset);
+    }
+    if (feed == NULL) {
+        return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory to read topic %s", consumer->topic);
+    }
     feed->position = feed->fetch_offset = start_offset;
     feed->end_offset = end_offset < 0 ? INT64_MAX : end_offset;
-    feed->high_watermark = INT64_MAX;
     return 0;
 }
 
 bool evlog_consumer_at_end(const struct evlog_consumer *consumer)
 {
-    for (int32_t i = 0; i < consumer->partition_count; i++) {
-        if (consumer->feeds[i].assigned && !el_feed_at_end(&consumer->feeds[i])) {
+    for (uint32_t i = 0; i < consumer->feed_count; i++) {
+        if (!el_feed_at_end(consumer->feeds[i])) {
             return false;
         }
     }
@@ -101,35 +238,16 @@ bool evlog_consumer_at_end(const struct evlog_consumer *consumer)
 
 int64_t evlog_consumer_position(const struct evlog_consumer *consumer, int32_t partition)
 {
-    bool known = partition >= 0 && partition < consumer->partition_count && consumer->feeds[partition].assigned;
-    return known ? consumer->feeds[partition].position : -1;
-}
-
-static void drop_chunk(struct el_feed *feed)
-{
-    struct el_chunk *chunk = feed->head;
-    feed->head = chunk->next;
-    feed->tail = feed->head == NULL ? NULL : feed->tail;
-    feed->chunk_count--;
-    el_free(chunk);
+    const struct el_feed *feed = el_consumer_find(consumer, consumer->topic, partition);
+    return feed == NULL ? -1 : feed->position;
 }
 
 void evlog_consumer_close(struct evlog_consumer *consumer)
 {
-    if (consumer == NULL) {
-        return;
+    if (consumer != NULL) {
+        el_consumer_destroy(consumer);
+        el_free(consumer);
     }
-    el_consumer_detach(consumer);
-    for (int32_t i = 0; consumer->feeds != NULL && i < consumer->partition_count; i++) {
-        while (consumer->feeds[i].head != NULL) {
-            drop_chunk(&consumer->feeds[i]);
-        }
-    }
-    el_free(consumer->feeds);
-    el_free(consumer->headers);
-    el_free(consumer->scratch);
-    el_free(consumer->topic);
-    el_free(consumer);
 }
 
 /* --- the open batch --------------------------------------------------------------------------------------------- */
@@ -163,7 +281,7 @@ static int open_batch(struct evlog_consumer *consumer, struct el_feed *feed, str
         rc = el_batch_open(&consumer->iter, data, batch->len, consumer->scratch, consumer->scratch_len);
     }
     if (rc != 0) {
-        return el_fail(failure, rc, "%s[%d]: batch at offset %lld cannot be read: %s", consumer->topic, feed->partition,
+        return el_fail(failure, rc, "%s[%d]: batch at offset %lld cannot be read: %s", feed->topic, feed->partition,
                        (long long)el_batch_base_offset(data), evlog_error_text(rc));
     }
     consumer->open = feed;
@@ -202,6 +320,7 @@ static int fill_event(struct evlog_consumer *consumer, const struct el_batch_rec
         return rc;
     }
     struct evlog_event *event = &consumer->event;
+    event->topic = consumer->open->topic;
     event->partition = consumer->open->partition;
     event->leader_epoch = consumer->batch->leader_epoch;
     event->offset = record->offset;
@@ -234,7 +353,7 @@ static int next_in_batch(struct evlog_consumer *consumer, struct evlog_failure *
     }
     if (rc < 0) {
         consumer->open = NULL;
-        return el_fail(failure, rc, "%s[%d]: a record at or behind offset %lld cannot be read: %s", consumer->topic,
+        return el_fail(failure, rc, "%s[%d]: a record at or behind offset %lld cannot be read: %s", feed->topic,
                        feed->partition, (long long)feed->position, evlog_error_text(rc));
     }
     close_batch(consumer);
@@ -264,9 +383,12 @@ static void skip_unwanted(struct el_feed *feed)
 
 static struct el_feed *pick_any(struct evlog_consumer *consumer)
 {
-    for (int32_t i = 0; i < consumer->partition_count; i++) {
-        int32_t index = (consumer->turn + i) % consumer->partition_count;
-        struct el_feed *feed = &consumer->feeds[index];
+    for (uint32_t i = 0; i < consumer->feed_count; i++) {
+        uint32_t index = (consumer->turn + i) % consumer->feed_count;
+        struct el_feed *feed = consumer->feeds[index];
+        if (feed->paused) {
+            continue;
+        }
         skip_unwanted(feed);
         if (feed->head != NULL) {
             /* Stay with a chunk until it is used up: its memory is warm, and its successor is being fetched. */
@@ -281,10 +403,10 @@ static struct el_feed *pick_ordered(struct evlog_consumer *consumer)
 {
     struct el_feed *best = NULL;
     int64_t best_ns = 0;
-    for (int32_t i = 0; i < consumer->partition_count; i++) {
-        struct el_feed *feed = &consumer->feeds[i];
+    for (uint32_t i = 0; i < consumer->feed_count; i++) {
+        struct el_feed *feed = consumer->feeds[i];
         skip_unwanted(feed);
-        if (!feed->assigned || el_feed_at_end(feed)) {
+        if (el_feed_at_end(feed)) {
             continue;
         }
         if (feed->head == NULL) {
@@ -302,18 +424,25 @@ static struct el_feed *pick_ordered(struct evlog_consumer *consumer)
     return best;
 }
 
-/* Send what is due and wait once. returns 0 | negative; lock held */
-static int fetch_and_wait(struct evlog_consumer *consumer, int64_t deadline_ns, struct evlog_failure *failure)
+static int no_memory(const struct evlog_consumer *consumer, int rc, struct evlog_failure *failure)
+{
+    return el_fail(failure, rc, "no memory to read %s%s", consumer->topic == NULL ? "partitions" : "topic ",
+                   consumer->topic == NULL ? "" : consumer->topic);
+}
+
+int el_consumer_await(struct evlog_consumer *consumer, int64_t deadline_ns, struct evlog_failure *failure)
 {
     int rc = el_consumer_fetch(consumer);
     if (rc != 0) {
-        return el_fail(failure, rc, "no memory to read topic %s", consumer->topic);
+        return no_memory(consumer, rc, failure);
     }
-    int64_t until_ns = EL_NEVER_NS;
-    if (el_list_empty(&consumer->fetches)) {
-        int64_t now_ns = el_now_ns();
-        until_ns = EL_MAX(consumer->retry_at_ns, now_ns + LEADER_WAIT_NS);
-        rc = consumer->retry_at_ns > now_ns ? 0 : el_consumer_no_leader(consumer, failure);
+    int64_t until_ns = EL_NEVER_NS, now_ns = el_now_ns();
+    const struct el_feed *feed;
+    if (consumer->retry_at_ns > now_ns) {
+        until_ns = consumer->retry_at_ns;
+    } else if (el_list_empty(&consumer->fetches) && el_consumer_lacks_leader(consumer, &feed)) {
+        until_ns = now_ns + LEADER_WAIT_NS;
+        rc = el_consumer_no_leader(consumer, feed, failure);
     }
     if (rc == 0) {
         (void)el_client_wait(consumer->client, EL_MIN(until_ns, deadline_ns));
@@ -329,7 +458,7 @@ static int wait_for_data(struct evlog_consumer *consumer, int64_t deadline_ns, s
     int rc = 0;
     bool answer = el_consumer_has_answer(consumer);
     while (rc == 0 && !answer && !client->stopping) {
-        rc = fetch_and_wait(consumer, deadline_ns, failure);
+        rc = el_consumer_await(consumer, deadline_ns, failure);
         answer = el_consumer_has_answer(consumer);
         if (el_now_ns() >= deadline_ns) {
             break;
@@ -355,11 +484,31 @@ static int advance(struct evlog_consumer *consumer, struct evlog_failure *failur
         int rc = el_consumer_fetch(consumer);
         el_client_unlock(consumer->client);
         if (rc != 0) {
-            return el_fail(failure, rc, "no memory to read topic %s", consumer->topic);
+            return no_memory(consumer, rc, failure);
         }
     }
     int rc = open_batch(consumer, feed, failure);
     return rc == 0 ? 1 : rc;
+}
+
+int el_consumer_event(struct evlog_consumer *consumer, struct evlog_failure *failure)
+{
+    for (;;) {
+        if (consumer->open != NULL) {
+            int rc = next_in_batch(consumer, failure);
+            if (rc != 0) {
+                return rc;
+            }
+            continue;
+        }
+        int rc = el_consumer_take(consumer, failure);
+        if (rc == 0) {
+            rc = advance(consumer, failure);
+        }
+        if (rc != 1) {
+            return rc;
+        }
+    }
 }
 
 int evlog_consumer_next(struct evlog_consumer *consumer, int timeout_ms, const struct evlog_event **event,
@@ -368,25 +517,11 @@ int evlog_consumer_next(struct evlog_consumer *consumer, int timeout_ms, const s
     int64_t deadline_ns = el_deadline(timeout_ms);
     consumer->started = true;
     for (;;) {
-        if (consumer->open != NULL) {
-            int rc = next_in_batch(consumer, failure);
-            if (rc == 1) {
-                *event = &consumer->event;
-            }
-            if (rc != 0) {
-                return rc;
-            }
-            continue;
-        }
-        int rc = el_consumer_take(consumer, failure);
-        if (rc != 0) {
-            return rc;
-        }
-        rc = advance(consumer, failure);
+        int rc = el_consumer_event(consumer, failure);
         if (rc == 1) {
-            continue;
+            *event = &consumer->event;
         }
-        if (rc < 0 || evlog_consumer_at_end(consumer)) {
+        if (rc != 0 || evlog_consumer_at_end(consumer)) {
             return rc;
         }
         rc = wait_for_data(consumer, deadline_ns, failure);

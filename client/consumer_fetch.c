@@ -47,7 +47,8 @@ static void fetch_on_done(struct evlog_client *client, struct el_call *call)
 
 static bool wants_more(const struct el_feed *feed)
 {
-    return feed->assigned && !feed->fetching && feed->chunk_count < CHUNKS_MAX && feed->fetch_offset < feed->end_offset;
+    return !feed->fetching && !feed->paused && !feed->astray && feed->chunk_count < CHUNKS_MAX &&
+           feed->fetch_offset < feed->end_offset;
 }
 
 static bool at_tail(const struct el_feed *feed)
@@ -65,27 +66,54 @@ static bool leader_busy(const struct evlog_consumer *consumer, int32_t leader)
     return false;
 }
 
-/* Partitions of a leader to ask for, into partitions[partition_count of the topic]; *wait: all of them are at the end
- * of their logs and nothing else is left to read. */
-static uint32_t choose(struct evlog_consumer *consumer, int32_t leader, int32_t *partitions, bool *wait)
+/* Feeds of a leader to ask for, into slots[feed_count of the consumer]; *wait: all of them are at the end of their logs
+ * and nothing else is left to read. */
+static uint32_t choose(struct evlog_consumer *consumer, int32_t leader, struct el_fetch_slot *slots, bool *wait)
 {
     uint32_t count = 0;
     bool busy = false;
-    for (int32_t i = 0; i < consumer->partition_count; i++) {
-        const struct el_feed *feed = &consumer->feeds[i];
-        bool ours = feed->assigned && el_cluster_leader(consumer->client, consumer->topic, i) == leader;
-        bool readable = feed->assigned && feed->head != NULL && !consumer->ordered;
+    for (uint32_t i = 0; i < consumer->feed_count; i++) {
+        const struct el_feed *feed = consumer->feeds[i];
+        bool ours = el_cluster_leader(consumer->client, feed->topic, feed->partition) == leader;
+        bool readable = feed->head != NULL && !feed->paused && !consumer->ordered;
         busy = busy || readable || (ours && wants_more(feed) && !at_tail(feed));
     }
-    for (int32_t i = 0; i < consumer->partition_count; i++) {
-        const struct el_feed *feed = &consumer->feeds[i];
+    for (uint32_t i = 0; i < consumer->feed_count; i++) {
+        struct el_feed *feed = consumer->feeds[i];
         if (wants_more(feed) && (!busy || consumer->ordered || !at_tail(feed)) &&
-            el_cluster_leader(consumer->client, consumer->topic, i) == leader) {
-            partitions[count++] = i;
+            el_cluster_leader(consumer->client, feed->topic, feed->partition) == leader) {
+            slots[count++] = (struct el_fetch_slot){feed, feed->jump_count};
         }
     }
     *wait = !busy;
     return count;
+}
+
+/* Slots from first on that are of one topic. */
+static uint32_t run_of_topic(const struct el_fetch *fetch, uint32_t first)
+{
+    uint32_t count = 1;
+    while (first + count < fetch->slot_count &&
+           strcmp(fetch->slots[first + count].feed->topic, fetch->slots[first].feed->topic) == 0) {
+        count++;
+    }
+    return count;
+}
+
+static uint32_t topic_count_of(const struct el_fetch *fetch)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < fetch->slot_count; i += run_of_topic(fetch, i)) {
+        count++;
+    }
+    return count;
+}
+
+/* The topic's name for as long as the request needs it: a feed may be dropped before that. */
+static struct el_slice name_for(struct el_fetch *fetch, const struct el_feed *feed)
+{
+    char *copy = el_arena_strndup(&fetch->arena, feed->topic, strlen(feed->topic));
+    return copy == NULL ? el_slice_of(NULL, 0) : el_slice_str(copy);
 }
 
 static int32_t partition_len(const struct evlog_consumer *consumer, uint32_t count)
@@ -100,8 +128,9 @@ static int build_plain(struct evlog_consumer *consumer, struct el_fetch *fetch, 
     const struct el_client_config *cfg = &consumer->client->cfg;
     struct el_msg_fetch_request *request = &fetch->request.plain;
     el_schema_init(&el_schema_fetch_request, request);
-    struct el_msg_fetch_topic *topic = el_schema_new(&el_schema_fetch_topic, &fetch->arena, 1);
-    struct el_msg_fetch_partition *p = el_schema_new(&el_schema_fetch_partition, &fetch->arena, fetch->partition_count);
+    uint32_t topic_count = topic_count_of(fetch);
+    struct el_msg_fetch_topic *topic = el_schema_new(&el_schema_fetch_topic, &fetch->arena, topic_count);
+    struct el_msg_fetch_partition *p = el_schema_new(&el_schema_fetch_partition, &fetch->arena, fetch->slot_count);
     if (topic == NULL || p == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
@@ -113,15 +142,20 @@ static int build_plain(struct evlog_consumer *consumer, struct el_fetch *fetch, 
     request->session_id = 0;
     request->session_epoch = -1;
     request->topics = topic;
-    request->topic_count = 1;
-    topic->topic = el_slice_str(fetch->topic);
-    topic->partitions = p;
-    topic->partition_count = fetch->partition_count;
-    for (uint32_t i = 0; i < fetch->partition_count; i++) {
-        p[i].partition = fetch->partitions[i];
-        p[i].current_leader_epoch = -1;
-        p[i].fetch_offset = consumer->feeds[fetch->partitions[i]].fetch_offset;
-        p[i].partition_max_bytes = partition_len(consumer, fetch->partition_count);
+    request->topic_count = topic_count;
+    for (uint32_t i = 0; i < fetch->slot_count; topic++) {
+        topic->topic = name_for(fetch, fetch->slots[i].feed);
+        topic->partitions = &p[i];
+        topic->partition_count = run_of_topic(fetch, i);
+        if (topic->topic.data == NULL) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        for (uint32_t end = i + topic->partition_count; i < end; i++) {
+            p[i].partition = fetch->slots[i].feed->partition;
+            p[i].current_leader_epoch = -1;
+            p[i].fetch_offset = fetch->slots[i].feed->fetch_offset;
+            p[i].partition_max_bytes = partition_len(consumer, fetch->slot_count);
+        }
     }
     return 0;
 }
@@ -131,9 +165,11 @@ static int build_log(struct evlog_consumer *consumer, struct el_fetch *fetch, bo
     const struct el_client_config *cfg = &consumer->client->cfg;
     struct el_msg_ext_log_fetch_request *request = &fetch->request.log;
     el_schema_init(&el_schema_ext_log_fetch_request, request);
-    struct el_msg_ext_log_fetch_topic *topic = el_schema_new(&el_schema_ext_log_fetch_topic, &fetch->arena, 1);
+    uint32_t topic_count = topic_count_of(fetch);
+    struct el_msg_ext_log_fetch_topic *topic = el_schema_new(&el_schema_ext_log_fetch_topic, &fetch->arena,
+                                                             topic_count);
     struct el_msg_ext_log_fetch_partition *p = el_schema_new(&el_schema_ext_log_fetch_partition, &fetch->arena,
-                                                             fetch->partition_count);
+                                                             fetch->slot_count);
     if (topic == NULL || p == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
@@ -141,37 +177,40 @@ static int build_log(struct evlog_consumer *consumer, struct el_fetch *fetch, bo
     request->min_bytes = EL_MAX(cfg->fetch_len_min, 1);
     request->max_bytes = cfg->fetch_len_max;
     request->topics = topic;
-    request->topic_count = 1;
-    topic->topic = el_slice_str(fetch->topic);
-    topic->partitions = p;
-    topic->partition_count = fetch->partition_count;
-    for (uint32_t i = 0; i < fetch->partition_count; i++) {
-        p[i].partition = fetch->partitions[i];
-        p[i].fetch_offset = consumer->feeds[fetch->partitions[i]].fetch_offset;
-        p[i].max_bytes = partition_len(consumer, fetch->partition_count);
+    request->topic_count = topic_count;
+    for (uint32_t i = 0; i < fetch->slot_count; topic++) {
+        topic->topic = name_for(fetch, fetch->slots[i].feed);
+        topic->partitions = &p[i];
+        topic->partition_count = run_of_topic(fetch, i);
+        if (topic->topic.data == NULL) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        for (uint32_t end = i + topic->partition_count; i < end; i++) {
+            p[i].partition = fetch->slots[i].feed->partition;
+            p[i].fetch_offset = fetch->slots[i].feed->fetch_offset;
+            p[i].max_bytes = partition_len(consumer, fetch->slot_count);
+        }
     }
     return 0;
 }
 
 static struct el_fetch *fetch_new(struct evlog_consumer *consumer)
 {
-    size_t topic_len = strlen(consumer->topic);
-    struct el_fetch *fetch = el_calloc(1, sizeof *fetch + topic_len + 1);
+    struct el_fetch *fetch = el_calloc(1, sizeof *fetch);
     if (fetch == NULL) {
         return NULL;
     }
-    memcpy(fetch->topic, consumer->topic, topic_len);
     fetch->consumer = consumer;
     fetch->is_log = consumer->has_append_times;
     el_list_init(&fetch->link);
     el_arena_init(&fetch->arena, NULL, 0);
     el_call_init(&fetch->call, el_api_find(fetch->is_log ? EL_API_LogFetch : EL_API_Fetch), &fetch->request);
-    fetch->call.lane = EL_LANE_FETCH;
+    fetch->call.lane = consumer->lane;
     fetch->call.on_done = fetch_on_done;
     fetch->call.arg = fetch;
     fetch->call.version_max = FETCH_VERSION_MAX;
-    fetch->partitions = el_arena_alloc(&fetch->arena, (size_t)consumer->partition_count * sizeof *fetch->partitions);
-    if (fetch->partitions == NULL) {
+    fetch->slots = el_arena_alloc(&fetch->arena, (size_t)consumer->feed_count * sizeof *fetch->slots);
+    if (fetch->slots == NULL) {
         fetch_free(fetch);
         return NULL;
     }
@@ -186,8 +225,8 @@ static int fetch_from(struct evlog_consumer *consumer, int32_t leader)
         return EVLOG_ERR_NO_MEMORY;
     }
     bool wait;
-    fetch->partition_count = choose(consumer, leader, fetch->partitions, &wait);
-    if (fetch->partition_count == 0) {
+    fetch->slot_count = choose(consumer, leader, fetch->slots, &wait);
+    if (fetch->slot_count == 0) {
         fetch_free(fetch);
         return 0;
     }
@@ -196,8 +235,8 @@ static int fetch_from(struct evlog_consumer *consumer, int32_t leader)
         fetch_free(fetch);
         return rc;
     }
-    for (uint32_t i = 0; i < fetch->partition_count; i++) {
-        consumer->feeds[fetch->partitions[i]].fetching = true;
+    for (uint32_t i = 0; i < fetch->slot_count; i++) {
+        fetch->slots[i].feed->fetching = true;
     }
     const struct el_client_config *cfg = &consumer->client->cfg;
     fetch->call.node_id = leader;
@@ -212,11 +251,12 @@ int el_consumer_fetch(struct evlog_consumer *consumer)
     if (consumer->retry_at_ns > el_now_ns()) {
         return 0;
     }
-    for (int32_t i = 0; i < consumer->partition_count; i++) {
-        if (!wants_more(&consumer->feeds[i])) {
+    for (uint32_t i = 0; i < consumer->feed_count; i++) {
+        const struct el_feed *feed = consumer->feeds[i];
+        if (!wants_more(feed)) {
             continue;
         }
-        int32_t leader = el_cluster_leader(consumer->client, consumer->topic, i);
+        int32_t leader = el_cluster_leader(consumer->client, feed->topic, feed->partition);
         if (leader < 0) {
             el_cluster_suspect(consumer->client);
             continue;
@@ -385,29 +425,40 @@ static int trouble(struct evlog_consumer *consumer, const struct evlog_failure *
     return 0;
 }
 
-static int partition_error(struct evlog_consumer *consumer, const struct el_feed *feed, int kafka_code,
+static int partition_error(struct evlog_consumer *consumer, struct el_feed *feed, int kafka_code,
                            struct evlog_failure *failure)
 {
+    if (kafka_code == EL_KAFKA_OFFSET_OUT_OF_RANGE && consumer->resets) {
+        feed->astray = true;
+        return 0;
+    }
     char what[300];
-    (void)snprintf(what, sizeof what, "%s[%d] at offset %lld", consumer->topic, feed->partition,
+    (void)snprintf(what, sizeof what, "%s[%d] at offset %lld", feed->topic, feed->partition,
                    (long long)feed->fetch_offset);
     struct evlog_failure why = EVLOG_FAILURE_INIT;
     (void)el_fail_kafka(&why, kafka_code, el_slice_of(NULL, 0), what);
     return el_kafka_error_retriable(kafka_code) ? trouble(consumer, &why, failure) : el_fail_copy(failure, &why);
 }
 
-static struct el_feed *feed_of(struct evlog_consumer *consumer, const struct el_fetch *fetch, struct el_slice topic,
-                               int32_t partition)
+/* The feed that a part of an answer belongs to; NULL: none, or it has jumped meanwhile. Answers mostly come in the order
+ * of the questions. */
+static struct el_feed *feed_of(struct el_fetch *fetch, struct el_slice topic, int32_t partition)
 {
-    bool ours = el_slice_eq(topic, el_slice_str(fetch->topic)) && partition >= 0 &&
-                partition < consumer->partition_count && consumer->feeds[partition].fetching;
-    return ours ? &consumer->feeds[partition] : NULL;
+    for (uint32_t i = 0; i < fetch->slot_count; i++) {
+        uint32_t index = (fetch->slot_turn + i) % fetch->slot_count;
+        const struct el_fetch_slot *slot = &fetch->slots[index];
+        if (slot->feed->partition == partition && el_slice_eq(topic, el_slice_str(slot->feed->topic))) {
+            fetch->slot_turn = index + 1;
+            bool counts = !slot->feed->dropped && slot->feed->jump_count == slot->jump_count;
+            return counts ? slot->feed : NULL;
+        }
+    }
+    return NULL;
 }
 
-static int batch_error(const struct evlog_consumer *consumer, const struct el_feed *feed, int code,
-                       struct evlog_failure *failure)
+static int batch_error(const struct el_feed *feed, int code, struct evlog_failure *failure)
 {
-    return el_fail(failure, code, "%s[%d] at offset %lld: %s", consumer->topic, feed->partition,
+    return el_fail(failure, code, "%s[%d] at offset %lld: %s", feed->topic, feed->partition,
                    (long long)feed->fetch_offset, evlog_error_text(code));
 }
 
@@ -425,7 +476,7 @@ static int take_plain_answer(struct evlog_consumer *consumer, struct el_fetch *f
         const struct el_msg_fetch_topic_result *topic = &response.responses[i];
         for (uint32_t j = 0; rc == 0 && j < topic->partition_count; j++) {
             const struct el_msg_fetch_partition_result *result = &topic->partitions[j];
-            struct el_feed *feed = feed_of(consumer, fetch, topic->topic, result->partition_index);
+            struct el_feed *feed = feed_of(fetch, topic->topic, result->partition_index);
             if (feed == NULL) {
                 continue;
             }
@@ -436,7 +487,7 @@ static int take_plain_answer(struct evlog_consumer *consumer, struct el_fetch *f
             consumer->trouble_ns = 0;
             consumer->trouble_count = 0;
             rc = take_plain(feed, result);
-            rc = rc == 0 ? 0 : batch_error(consumer, feed, rc, failure);
+            rc = rc == 0 ? 0 : batch_error(feed, rc, failure);
         }
     }
     return rc;
@@ -456,7 +507,7 @@ static int take_log_answer(struct evlog_consumer *consumer, struct el_fetch *fet
         const struct el_msg_ext_log_fetch_topic_result *topic = &response.topics[i];
         for (uint32_t j = 0; rc == 0 && j < topic->partition_count; j++) {
             const struct el_msg_ext_log_fetch_partition_result *result = &topic->partitions[j];
-            struct el_feed *feed = feed_of(consumer, fetch, topic->topic, result->partition);
+            struct el_feed *feed = feed_of(fetch, topic->topic, result->partition);
             if (feed == NULL) {
                 continue;
             }
@@ -467,7 +518,7 @@ static int take_log_answer(struct evlog_consumer *consumer, struct el_fetch *fet
             consumer->trouble_ns = 0;
             consumer->trouble_count = 0;
             rc = take_log(feed, result);
-            rc = rc == 0 ? 0 : batch_error(consumer, feed, rc, failure);
+            rc = rc == 0 ? 0 : batch_error(feed, rc, failure);
         }
     }
     return rc;
@@ -488,21 +539,36 @@ static int take_fetch(struct evlog_consumer *consumer, struct el_fetch *fetch, s
     } else {
         rc = el_fail_copy(failure, &fetch->call.failure);
     }
-    for (uint32_t i = 0; i < fetch->partition_count; i++) {
-        consumer->feeds[fetch->partitions[i]].fetching = false;
+    for (uint32_t i = 0; i < fetch->slot_count; i++) {
+        struct el_feed *feed = fetch->slots[i].feed;
+        feed->fetching = false;
+        if (feed->dropped) {
+            el_list_remove(&feed->link);
+            el_free(feed);
+        }
     }
     return rc;
 }
 
-int el_consumer_no_leader(struct evlog_consumer *consumer, struct evlog_failure *failure)
+bool el_consumer_lacks_leader(struct evlog_consumer *consumer, const struct el_feed **feed)
+{
+    for (uint32_t i = 0; i < consumer->feed_count; i++) {
+        *feed = consumer->feeds[i];
+        if (wants_more(*feed) && el_cluster_leader(consumer->client, (*feed)->topic, (*feed)->partition) < 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int el_consumer_no_leader(struct evlog_consumer *consumer, const struct el_feed *feed, struct evlog_failure *failure)
 {
     int64_t now_ns = el_now_ns();
     consumer->trouble_ns = consumer->trouble_ns == 0 ? now_ns : consumer->trouble_ns;
     if (now_ns - consumer->trouble_ns < consumer->client->cfg.request_timeout_ms * EL_NS_PER_MS) {
         return 0;
     }
-    return el_fail(failure, EVLOG_ERR_UNKNOWN_TOPIC, "topic %s is gone, or no node leads its partitions",
-                   consumer->topic);
+    return el_fail(failure, EVLOG_ERR_UNKNOWN_TOPIC, "topic %s is gone, or no node leads its partitions", feed->topic);
 }
 
 bool el_consumer_has_answer(const struct evlog_consumer *consumer)

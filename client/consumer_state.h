@@ -33,16 +33,30 @@ struct el_chunk {
 
 /* One partition being read. */
 struct el_feed {
+    struct el_list link;   /* consumer->dropped, once it is dropped with a fetch on its way */
     struct el_chunk *head; /* oldest chunk, NULL none */
     struct el_chunk *tail;
     uint32_t chunk_count;
     int32_t partition;
+    uint32_t jump_count;    /* an answer to what was asked before the last jump does not count */
     int64_t position;       /* offset of the next event given to the caller */
     int64_t fetch_offset;   /* next offset to ask for */
     int64_t end_offset;     /* first offset not wanted, INT64_MAX for none */
     int64_t high_watermark; /* of the last answer; INT64_MAX before the first */
-    bool assigned;
+    int64_t stored_offset;  /* of a subscriber: what a commit would say, -1 nothing */
+    int64_t sent_offset;    /* of a subscriber: what the last commit that succeeded said, -1 none */
+    int32_t stored_epoch;   /* leader epoch of the last event below stored_offset, -1 unknown */
     bool fetching;
+    bool dropped; /* no longer read; freed when its fetch has ended */
+    bool paused;
+    bool astray;  /* the log has no such offset, and the consumer resets: somebody must place it */
+    char topic[]; /* NUL-terminated */
+};
+
+/* A feed as a fetch asked for it. */
+struct el_fetch_slot {
+    struct el_feed *feed;
+    uint32_t jump_count; /* of the feed then */
 };
 
 struct el_fetch {
@@ -56,20 +70,25 @@ struct el_fetch {
         struct el_msg_ext_log_fetch_request log;
     } request;
     struct el_arena arena; /* of the request's arrays */
-    int32_t *partitions;   /* [partition_count], in the arena */
-    uint32_t partition_count;
-    char topic[]; /* NUL-terminated */
+    struct el_fetch_slot *slots; /* [slot_count], in the arena; by topic, then partition */
+    uint32_t slot_count;
+    uint32_t slot_turn; /* where the next part of the answer is looked for */
 };
 
 struct evlog_consumer {
     struct evlog_client *client;
-    char *topic; /* owned */
+    char *topic;             /* of a reader of one topic, owned; NULL in a subscriber */
+    int32_t partition_count; /* of that topic */
     bool ordered;
     bool has_append_times; /* the broker is evlog */
     bool started;
-    struct el_feed *feeds; /* [partition_count], by partition */
-    int32_t partition_count;
-    int32_t turn;           /* partition to look at first when unordered */
+    bool resets; /* an offset outside the log makes a feed go astray instead of failing */
+    enum el_lane lane;
+    struct el_feed **feeds; /* [feed_count] of feed_room, by topic, then partition */
+    uint32_t feed_count;
+    uint32_t feed_room;
+    uint32_t turn;          /* feed to look at first when unordered */
+    struct el_list dropped; /* struct el_feed that fetches on their way still point to */
     struct el_list fetches; /* struct el_fetch on their way or finished */
     int64_t trouble_ns;     /* since when nothing works, 0: all is well */
     int64_t retry_at_ns;
@@ -86,6 +105,25 @@ struct evlog_consumer {
     size_t header_room;
 };
 
+/* --- consumer.c --- */
+
+/* Make a consumer without feeds, in place. */
+void el_consumer_init(struct evlog_consumer *consumer, struct evlog_client *client);
+/* Free everything in it; fetches on their way are let go. */
+void el_consumer_destroy(struct evlog_consumer *consumer);
+/* The feed of a partition, NULL when it is not read. */
+struct el_feed *el_consumer_find(const struct evlog_consumer *consumer, const char *topic, int32_t partition);
+/* Read a partition from an offset on; NULL: no memory. It must not be read yet. */
+struct el_feed *el_consumer_add(struct evlog_consumer *consumer, const char *topic, int32_t partition, int64_t offset);
+/* Read it no more. */
+void el_consumer_drop(struct evlog_consumer *consumer, struct el_feed *feed);
+/* Go on at another offset; what was read ahead is forgotten. */
+void el_consumer_jump(struct evlog_consumer *consumer, struct el_feed *feed, int64_t offset);
+/* An event that is at hand. returns 1 | 0 none is, ask and wait | negative */
+int el_consumer_event(struct evlog_consumer *consumer, struct evlog_failure *failure);
+/* Send what is due and wait once for an answer, at most until the deadline. Lock held. returns 0 | negative */
+int el_consumer_await(struct evlog_consumer *consumer, int64_t deadline_ns, struct evlog_failure *failure);
+
 /* --- consumer_fetch.c --- */
 
 /* Send the fetches that are due. Lock held. returns 0 | EVLOG_ERR_NO_MEMORY */
@@ -94,8 +132,10 @@ int el_consumer_fetch(struct evlog_consumer *consumer);
 int el_consumer_take(struct evlog_consumer *consumer, struct evlog_failure *failure);
 /* True when an answer waits to be taken in. Lock held. */
 bool el_consumer_has_answer(const struct evlog_consumer *consumer);
-/* No fetch could be sent because no leader is known: 0, or the failure once that has lasted too long. Lock held. */
-int el_consumer_no_leader(struct evlog_consumer *consumer, struct evlog_failure *failure);
+/* True when a feed waits for its leader to become known; *feed: the first. Lock held. */
+bool el_consumer_lacks_leader(struct evlog_consumer *consumer, const struct el_feed **feed);
+/* That is so: 0, or the failure once it has lasted too long. Lock held. */
+int el_consumer_no_leader(struct evlog_consumer *consumer, const struct el_feed *feed, struct evlog_failure *failure);
 /* Let go of every fetch. Lock not held. */
 void el_consumer_detach(struct evlog_consumer *consumer);
 
