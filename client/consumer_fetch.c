@@ -440,8 +440,8 @@ static int partition_error(struct evlog_consumer *consumer, struct el_feed *feed
     return el_kafka_error_retriable(kafka_code) ? trouble(consumer, &why, failure) : el_fail_copy(failure, &why);
 }
 
-/* The feed that a part of an answer belongs to; NULL: none, or it has jumped meanwhile. Answers mostly come in the order
- * of the questions. */
+/* The feed that a part of an answer belongs to; NULL: none, or it has jumped meanwhile. Answers mostly come in the
+ * order of the questions. */
 static struct el_feed *feed_of(struct el_fetch *fetch, struct el_slice topic, int32_t partition)
 {
     for (uint32_t i = 0; i < fetch->slot_count; i++) {

@@ -69,7 +69,7 @@ struct el_fetch {
         struct el_msg_fetch_request plain;
         struct el_msg_ext_log_fetch_request log;
     } request;
-    struct el_arena arena; /* of the request's arrays */
+    struct el_arena arena;       /* of the request's arrays */
     struct el_fetch_slot *slots; /* [slot_count], in the arena; by topic, then partition */
     uint32_t slot_count;
     uint32_t slot_turn; /* where the next part of the answer is looked for */
