@@ -222,6 +222,7 @@ static void *run(void *arg)
     while (!client->stopping) {
         int64_t until_ns = EL_NEVER_NS;
         el_producers_tick(client, el_now_ns(), &until_ns);
+        el_subscribers_tick(client, el_now_ns(), &until_ns);
         el_cluster_tick(client, el_now_ns(), &until_ns);
         el_conns_dispatch(client, el_now_ns());
         fds[0] = (struct pollfd){.fd = client->wake_fd, .events = POLLIN};
@@ -273,6 +274,8 @@ static void client_init(struct evlog_client *client)
     el_list_init(&client->calls);
     el_list_init(&client->conns);
     el_list_init(&client->producers);
+    el_list_init(&client->subscribers);
+    client->lane_next = EL_LANE_OWN;
     el_map_init(&client->cluster.topics, NULL);
     client->cluster.controller_id = -1;
     client->bootstrap_count = 1;
@@ -323,6 +326,7 @@ void evlog_client_close(struct evlog_client *client)
     }
     el_client_lock(client);
     EL_ASSERT(el_list_empty(&client->producers));
+    EL_ASSERT(el_list_empty(&client->subscribers));
     client->stopping = true;
     el_client_wake(client);
     el_client_notify(client);

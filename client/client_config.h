@@ -5,6 +5,8 @@
 #ifndef EL_CLIENT_CLIENT_CONFIG_H
 #define EL_CLIENT_CLIENT_CONFIG_H
 
+#include "assignor.h"
+
 #include <core/compress.h>
 #include <evlog/settings.h>
 #include <stdint.h>
@@ -34,7 +36,20 @@ struct el_client_config {
     int32_t partition_fetch_len_max;
     int32_t fetch_len_min;
     int32_t fetch_wait_ms;
+    char *group;                                   /* group.id, owned; empty: none */
+    char *instance_id;                             /* group.instance.id, owned; empty: not a static member */
+    enum el_assignor assignors[EL_ASSIGNOR_COUNT]; /* [assignor_count] best first */
+    uint32_t assignor_count;
+    int64_t session_timeout_ms;
+    int64_t heartbeat_ms;
+    int64_t poll_interval_ms; /* longest time between two calls of the reader; how long a rebalance waits for it */
+    bool auto_commit;
+    int64_t auto_commit_ms;
+    bool auto_store;      /* an event counts as processed when the next one is asked for */
+    int64_t reset_offset; /* EVLOG_OFFSET_LATEST, EVLOG_OFFSET_EARLIEST; EL_RESET_NONE: fail */
 };
+
+#define EL_RESET_NONE 0
 
 /* Numbers out of settings (NULL: the defaults).
  *

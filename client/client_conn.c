@@ -403,7 +403,7 @@ void el_conn_read(struct evlog_client *client, struct el_conn *conn)
 
 /* --- all of them ------------------------------------------------------------------------------------------------ */
 
-static struct el_conn *conn_new(struct evlog_client *client, int32_t node_id, enum el_lane lane)
+static struct el_conn *conn_new(struct evlog_client *client, int32_t node_id, uint32_t lane)
 {
     struct el_conn *conn = el_conns_count(client) >= CONN_COUNT_MAX ? NULL : el_calloc(1, sizeof *conn);
     if (conn != NULL) {
@@ -599,14 +599,28 @@ void el_conns_each_list(struct evlog_client *client, el_call_list_fn fn, const v
     }
 }
 
-void el_conns_close(struct evlog_client *client)
+static void conn_free(struct evlog_client *client, struct el_conn *conn, const char *why)
+{
+    el_conn_fail(client, conn, EVLOG_ERR_CLOSED, why);
+    el_list_remove(&conn->link);
+    el_free(conn->versions);
+    el_free(conn);
+}
+
+void el_conns_retire(struct evlog_client *client, uint32_t first)
 {
     EL_LIST_EACH_SAFE(node, next, &client->conns) {
         struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
-        el_conn_fail(client, conn, EVLOG_ERR_CLOSED, "the client is closed");
-        el_list_remove(node);
-        el_free(conn->versions);
-        el_free(conn);
+        if (conn->lane == first || conn->lane == first + 1) {
+            conn_free(client, conn, "the subscriber is closed");
+        }
+    }
+}
+
+void el_conns_close(struct evlog_client *client)
+{
+    EL_LIST_EACH_SAFE(node, next, &client->conns) {
+        conn_free(client, EL_CONTAINER(node, struct el_conn, link), "the client is closed");
     }
     while (!el_list_empty(&client->calls)) {
         end_call(client, EL_CONTAINER(client->calls.next, struct el_call, link), EVLOG_ERR_CLOSED, "client",

@@ -25,7 +25,7 @@ struct el_conn {
     struct el_list link; /* client->conns */
     enum el_conn_state state;
     int32_t node_id; /* EL_NODE_ANY: to an address of bootstrap.servers */
-    enum el_lane lane;
+    uint32_t lane;
     int fd;                         /* -1 when closed */
     uint32_t poll_index;            /* in the poll set of this turn, UINT32_MAX none */
     char peer[EL_HOST_LEN_MAX + 8]; /* host:port, for texts */

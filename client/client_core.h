@@ -28,8 +28,9 @@
 #define EL_CLIENT_POLL_MAX 1024          /* connections of one client */
 #define EL_ANSWER_ARENA_MAX (256u << 20) /* decoded arrays of one answer, bytes */
 
-/* Fetches wait at the broker and would hold up the answers behind them: they have connections of their own. */
-enum el_lane { EL_LANE_MAIN, EL_LANE_FETCH };
+/* Fetches wait at the broker and would hold up the answers behind them: they have connections of their own. So do the
+ * joins and the fetches of each subscriber, in lanes from EL_LANE_OWN on. */
+enum { EL_LANE_MAIN, EL_LANE_FETCH, EL_LANE_OWN };
 
 struct el_call;
 typedef void (*el_call_fn)(struct evlog_client *client, struct el_call *call);
@@ -41,7 +42,7 @@ struct el_call {
     int16_t version_max; /* highest version wanted */
     int16_t version;     /* chosen when it is sent */
     int32_t node_id;     /* whom to ask, EL_NODE_ANY for whoever is there */
-    enum el_lane lane;
+    uint32_t lane;
     int64_t deadline_ns; /* monotonic */
     el_call_fn on_done;  /* on the internal thread with the lock held; NULL: the waiter looks at done */
     void *arg;           /* of on_done */
@@ -92,6 +93,8 @@ struct el_cluster {
     uint32_t refresh_tries;  /* in a row without success */
     int64_t refresh_at_ns;   /* not before; EL_NEVER_NS while one is on its way */
     struct el_call *refresh; /* the one on its way, NULL */
+    uint64_t change_count;   /* answers taken in */
+    uint64_t full_count;     /* of those, about all topics */
 };
 
 struct evlog_client {
@@ -105,10 +108,12 @@ struct evlog_client {
     bool stopping;
     bool is_evlog; /* a broker listed evlog's own requests */
     struct el_rng rng;
-    struct el_list calls;     /* not yet on a connection */
-    struct el_list conns;     /* struct el_conn */
-    struct el_list producers; /* struct evlog_producer */
-    uint32_t bootstrap_next;  /* address to try next */
+    struct el_list calls;       /* not yet on a connection */
+    struct el_list conns;       /* struct el_conn */
+    struct el_list producers;   /* struct evlog_producer */
+    struct el_list subscribers; /* struct evlog_subscriber */
+    uint32_t lane_next;         /* EL_LANE_OWN and up, for the next subscriber */
+    uint32_t bootstrap_next;    /* address to try next */
     uint32_t bootstrap_count;
     int32_t correlation_next;
     struct el_cluster cluster;
@@ -178,6 +183,8 @@ uint32_t el_conns_poll_set(struct evlog_client *client, struct pollfd *fds, uint
 /* Act on what poll found, in the same order. */
 void el_conns_poll_done(struct evlog_client *client, const struct pollfd *fds, uint32_t count);
 uint32_t el_conns_count(const struct evlog_client *client);
+/* Close the connections of lanes first and first + 1: nobody will use them any more. */
+void el_conns_retire(struct evlog_client *client, uint32_t first);
 /* Close all; every call on them ends with EVLOG_ERR_CLOSED. */
 void el_conns_close(struct evlog_client *client);
 /* Requests of the main lane on their way to a node or waiting for its answer. */
@@ -216,6 +223,18 @@ int el_cluster_refresh(struct evlog_client *client, const char *name, bool creat
 void el_cluster_suspect(struct evlog_client *client);
 /* Internal thread: start a refresh when one is due; lowers *until_ns. Lock held. */
 void el_cluster_tick(struct evlog_client *client, int64_t now_ns, int64_t *until_ns);
+/* Fill a metadata request; nothing is created by it.
+ *
+ * names    [count]; NULL: all topics. Copied into the arena
+ * returns  0 | EVLOG_ERR_NO_MEMORY
+ */
+struct el_msg_metadata_request;
+struct el_msg_metadata_response;
+int el_cluster_question(struct el_arena *arena, const struct el_slice *names, uint32_t count,
+                        struct el_msg_metadata_request *request);
+#define EL_METADATA_VERSION_MAX 12 /* 13 moves the error of a request to the top and gives nothing else */
+/* Take an answer in. Lock held. returns 0 | EVLOG_ERR_NO_MEMORY */
+int el_cluster_take(struct evlog_client *client, const struct el_msg_metadata_response *response);
 /* Forget a topic that was removed. Lock not held. */
 void el_cluster_forget(struct evlog_client *client, const char *name);
 
@@ -224,5 +243,14 @@ void el_cluster_forget(struct evlog_client *client, const char *name);
 struct evlog_producer;
 /* Internal thread: send what is due, expire what is late; lowers *until_ns. Lock held, released while packing. */
 void el_producers_tick(struct evlog_client *client, int64_t now_ns, int64_t *until_ns);
+
+/* --- member.c --- */
+
+struct evlog_subscriber;
+/* Internal thread: take the turns of all memberships; lowers *until_ns. Lock held. */
+void el_subscribers_tick(struct evlog_client *client, int64_t now_ns, int64_t *until_ns);
+/* Topics that subscribers want to know, into names[room]; *all: every topic, because of a pattern. Lock held. returns
+ * how many there are, which may be more than room */
+uint32_t el_subscribers_topics(const struct evlog_client *client, struct el_slice *names, uint32_t room, bool *all);
 
 #endif

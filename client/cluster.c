@@ -18,7 +18,6 @@
 #include <wire/error_code.h>
 #include <wire/msg_metadata.h>
 
-#define METADATA_VERSION_MAX 12 /* 13 moves the error of a request to the top and gives nothing else */
 #define NODE_COUNT_MAX 4096
 
 static void nodes_free(struct el_node *nodes, uint32_t count)
@@ -172,12 +171,13 @@ static int take_topic(struct el_cluster *cluster, const struct el_msg_metadata_t
     return rc;
 }
 
-static int take(struct evlog_client *client, const struct el_msg_metadata_response *response)
+int el_cluster_take(struct evlog_client *client, const struct el_msg_metadata_response *response)
 {
     int rc = take_nodes(&client->cluster, response);
     for (uint32_t i = 0; rc == 0 && i < response->topic_count; i++) {
         rc = take_topic(&client->cluster, &response->topics[i]);
     }
+    client->cluster.change_count++;
     el_client_notify(client);
     return rc;
 }
@@ -220,7 +220,7 @@ int el_cluster_refresh(struct evlog_client *client, const char *name, bool creat
     struct el_ask ask = {
         .api = EL_API_Metadata,
         .request = &request,
-        .version_max = METADATA_VERSION_MAX,
+        .version_max = EL_METADATA_VERSION_MAX,
         .node_id = EL_NODE_ANY,
         .deadline_ns = deadline_ns,
         .once = true,
@@ -230,7 +230,7 @@ int el_cluster_refresh(struct evlog_client *client, const char *name, bool creat
         return rc;
     }
     el_client_lock(client);
-    rc = take(client, &response);
+    rc = el_cluster_take(client, &response);
     el_client_unlock(client);
     if (rc != 0) {
         (void)el_fail(failure, rc, "no memory for what the broker said of its topics");
@@ -320,8 +320,9 @@ static void refresh_on_done(struct evlog_client *client, struct el_call *call)
         rc = el_call_decode(call, &response, NULL);
     }
     if (rc == 0) {
-        rc = take(client, &response);
+        rc = el_cluster_take(client, &response);
     }
+    cluster->full_count += rc == 0 && refresh->request.topics == NULL;
     cluster->refresh = NULL;
     cluster->refresh_tries = rc == 0 ? 0 : cluster->refresh_tries + 1;
     cluster->refresh_wanted = cluster->refresh_wanted || rc != 0;
@@ -331,27 +332,63 @@ static void refresh_on_done(struct evlog_client *client, struct el_call *call)
     refresh_free(refresh);
 }
 
+int el_cluster_question(struct el_arena *arena, const struct el_slice *names, uint32_t count,
+                        struct el_msg_metadata_request *request)
+{
+    el_schema_init(&el_schema_metadata_request, request);
+    request->allow_auto_topic_creation = false;
+    request->topics = NULL; /* all of them */
+    if (names == NULL) {
+        return 0;
+    }
+    request->topics = el_schema_new(&el_schema_metadata_request_topic, arena, count);
+    request->topic_count = count;
+    for (uint32_t i = 0; request->topics != NULL && i < count; i++) {
+        uint8_t *name = el_arena_dup(arena, names[i].data, names[i].len);
+        if (name == NULL) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        request->topics[i].name = el_slice_of(name, names[i].len);
+    }
+    return request->topics == NULL ? EVLOG_ERR_NO_MEMORY : 0;
+}
+
+/* Ask for the topics that are known and for those that subscribers wait for. */
+static int refresh_fill(struct evlog_client *client, struct refresh *refresh)
+{
+    bool all;
+    uint32_t known_count = (uint32_t)client->cluster.topics.count;
+    uint32_t wanted_count = el_subscribers_topics(client, NULL, 0, &all);
+    struct el_slice *names = el_arena_alloc(&refresh->arena, (known_count + wanted_count + 1) * sizeof *names);
+    if (names == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < known_count; i++) {
+        names[count++] = client->cluster.topics.entries[i].key;
+    }
+    (void)el_subscribers_topics(client, names + known_count, wanted_count, &all);
+    for (uint32_t i = known_count; i < known_count + wanted_count; i++) {
+        bool twice = el_map_get(&client->cluster.topics, names[i].data, names[i].len) != NULL;
+        for (uint32_t j = known_count; j < count; j++) {
+            twice = twice || el_slice_eq(names[j], names[i]);
+        }
+        if (!twice) {
+            names[count++] = names[i];
+        }
+    }
+    return el_cluster_question(&refresh->arena, all ? NULL : names, count, &refresh->request);
+}
+
 static struct refresh *refresh_new(struct evlog_client *client)
 {
     struct refresh *refresh = el_calloc(1, sizeof *refresh);
     if (refresh == NULL) {
         return NULL;
     }
-    uint32_t count = (uint32_t)client->cluster.topics.count;
     el_arena_init(&refresh->arena, NULL, 0);
-    el_schema_init(&el_schema_metadata_request, &refresh->request);
-    refresh->request.topics = el_schema_new(&el_schema_metadata_request_topic, &refresh->arena, count);
-    refresh->request.topic_count = count;
-    refresh->request.allow_auto_topic_creation = false;
     el_call_init(&refresh->call, el_api_find(EL_API_Metadata), &refresh->request);
-    bool ok = refresh->request.topics != NULL;
-    for (uint32_t i = 0; ok && i < count; i++) {
-        struct el_slice key = client->cluster.topics.entries[i].key;
-        uint8_t *name = el_arena_dup(&refresh->arena, key.data, key.len);
-        ok = name != NULL;
-        refresh->request.topics[i].name = el_slice_of(name, key.len);
-    }
-    if (!ok) {
+    if (refresh_fill(client, refresh) != 0) {
         refresh_free(refresh);
         return NULL;
     }
@@ -361,7 +398,7 @@ static struct refresh *refresh_new(struct evlog_client *client)
 void el_cluster_tick(struct evlog_client *client, int64_t now_ns, int64_t *until_ns)
 {
     struct el_cluster *cluster = &client->cluster;
-    if (cluster->refresh != NULL || cluster->topics.count == 0) {
+    if (cluster->refresh != NULL || (cluster->topics.count == 0 && el_list_empty(&client->subscribers))) {
         return;
     }
     int64_t due_ns = cluster->refresh_wanted ? cluster->refresh_at_ns
@@ -377,7 +414,7 @@ void el_cluster_tick(struct evlog_client *client, int64_t now_ns, int64_t *until
     }
     cluster->refresh_wanted = false;
     cluster->refresh = &refresh->call;
-    refresh->call.version_max = METADATA_VERSION_MAX;
+    refresh->call.version_max = EL_METADATA_VERSION_MAX;
     refresh->call.deadline_ns = now_ns + client->cfg.request_timeout_ms * EL_NS_PER_MS;
     refresh->call.on_done = refresh_on_done;
     refresh->call.arg = refresh;

@@ -429,7 +429,7 @@ static int partition_error(struct evlog_consumer *consumer, struct el_feed *feed
                            struct evlog_failure *failure)
 {
     if (kafka_code == EL_KAFKA_OFFSET_OUT_OF_RANGE && consumer->resets) {
-        feed->astray = true;
+        feed->astray = consumer->has_astray = true;
         return 0;
     }
     char what[300];

@@ -82,8 +82,9 @@ struct evlog_consumer {
     bool ordered;
     bool has_append_times; /* the broker is evlog */
     bool started;
-    bool resets; /* an offset outside the log makes a feed go astray instead of failing */
-    enum el_lane lane;
+    bool resets;            /* an offset outside the log makes a feed go astray instead of failing */
+    bool has_astray;        /* a feed has gone astray */
+    uint32_t lane;          /* of fetches */
     struct el_feed **feeds; /* [feed_count] of feed_room, by topic, then partition */
     uint32_t feed_count;
     uint32_t feed_room;

@@ -16,6 +16,7 @@
 #include <core/nearest.h>
 #include <core/timefmt.h>
 #include <errno.h>
+#include <evlog/client.h>
 #include <stdio.h>
 
 #define MS_MAX 2147483647ll
@@ -23,7 +24,7 @@
 #define REQUEST_MAX (100ll << 20)
 #define FILE_LEN_MAX (1u << 20)
 
-enum kind { KIND_TEXT, KIND_MS, KIND_LEN, KIND_COUNT, KIND_BOOL, KIND_CODEC, KIND_ACKS };
+enum kind { KIND_TEXT, KIND_MS, KIND_LEN, KIND_COUNT, KIND_BOOL, KIND_CODEC, KIND_ACKS, KIND_STRATEGIES, KIND_RESET };
 
 enum setting {
     SETTING_BOOTSTRAP,
@@ -50,6 +51,16 @@ enum setting {
     SETTING_PARTITION_FETCH_LEN_MAX,
     SETTING_FETCH_LEN_MIN,
     SETTING_FETCH_WAIT,
+    SETTING_GROUP,
+    SETTING_INSTANCE,
+    SETTING_STRATEGIES,
+    SETTING_SESSION_TIMEOUT,
+    SETTING_HEARTBEAT,
+    SETTING_POLL_INTERVAL,
+    SETTING_AUTO_COMMIT,
+    SETTING_AUTO_COMMIT_INTERVAL,
+    SETTING_AUTO_STORE,
+    SETTING_RESET,
     SETTING_COUNT,
 };
 
@@ -84,14 +95,69 @@ static const struct row {
     [SETTING_PARTITION_FETCH_LEN_MAX] = {"max.partition.fetch.bytes", "1048576", KIND_LEN, 1, REQUEST_MAX / 2},
     [SETTING_FETCH_LEN_MIN] = {"fetch.min.bytes", "1", KIND_LEN, 0, REQUEST_MAX / 2},
     [SETTING_FETCH_WAIT] = {"fetch.max.wait.ms", "500", KIND_MS, 0, MS_MAX},
+    [SETTING_GROUP] = {"group.id", "", KIND_TEXT, 0, 249},
+    [SETTING_INSTANCE] = {"group.instance.id", "", KIND_TEXT, 0, 249},
+    [SETTING_STRATEGIES] = {"partition.assignment.strategy", "cooperative-sticky", KIND_STRATEGIES, 1,
+                            EL_ASSIGNOR_COUNT},
+    [SETTING_SESSION_TIMEOUT] = {"session.timeout.ms", "45000", KIND_MS, 1, MS_MAX},
+    [SETTING_HEARTBEAT] = {"heartbeat.interval.ms", "3000", KIND_MS, 1, MS_MAX},
+    [SETTING_POLL_INTERVAL] = {"max.poll.interval.ms", "300000", KIND_MS, 1, MS_MAX},
+    [SETTING_AUTO_COMMIT] = {"enable.auto.commit", "true", KIND_BOOL, 0, 1},
+    [SETTING_AUTO_COMMIT_INTERVAL] = {"auto.commit.interval.ms", "5000", KIND_MS, 1, MS_MAX},
+    [SETTING_AUTO_STORE] = {"enable.auto.offset.store", "true", KIND_BOOL, 0, 1},
+    [SETTING_RESET] = {"auto.offset.reset", "latest", KIND_RESET, EVLOG_OFFSET_EARLIEST, EL_RESET_NONE},
 };
 
 struct evlog_settings {
     char *text[SETTING_COUNT]; /* NULL: the default */
 };
 
+/* "range,cooperative-sticky", each at most once, into assignors. returns their number, 0 when the text is not
+ * allowed */
+static uint32_t parse_strategies(const char *text, enum el_assignor *assignors)
+{
+    uint32_t count = 0;
+    for (const char *end = text; *end != '\0'; text = end + 1) {
+        end = strchrnul(text, ',');
+        int assignor = el_assignor_by_name(el_slice_of(text, (size_t)(end - text)));
+        for (uint32_t i = 0; i < count; i++) {
+            assignor = assignors[i] == (enum el_assignor)assignor ? -1 : assignor;
+        }
+        if (assignor < 0) {
+            return 0;
+        }
+        assignors[count++] = (enum el_assignor)assignor;
+    }
+    return count;
+}
+
+/* Kafka's words, and those that older clients know too. */
+static bool parse_reset(const char *text, int64_t *value)
+{
+    static const struct {
+        const char *word;
+        int64_t value;
+    } words[] = {
+        {"latest", EVLOG_OFFSET_LATEST},
+        {"end", EVLOG_OFFSET_LATEST},
+        {"largest", EVLOG_OFFSET_LATEST},
+        {"earliest", EVLOG_OFFSET_EARLIEST},
+        {"beginning", EVLOG_OFFSET_EARLIEST},
+        {"smallest", EVLOG_OFFSET_EARLIEST},
+        {"none", EL_RESET_NONE},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(text, words[i].word) == 0) {
+            *value = words[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool parse_number(const struct row *row, const char *text, int64_t *value)
 {
+    enum el_assignor assignors[EL_ASSIGNOR_COUNT];
     uint64_t len;
     switch (row->kind) {
     case KIND_MS:
@@ -112,6 +178,11 @@ static bool parse_number(const struct row *row, const char *text, int64_t *value
     case KIND_ACKS:
         *value = strcmp(text, "1") == 0 ? 1 : strcmp(text, "0") == 0 ? 0 : -1;
         return *value >= 0 || strcmp(text, "all") == 0 || strcmp(text, "-1") == 0;
+    case KIND_STRATEGIES:
+        *value = parse_strategies(text, assignors);
+        return true;
+    case KIND_RESET:
+        return parse_reset(text, value);
     case KIND_TEXT:
         *value = (int64_t)strlen(text);
         return true;
@@ -134,6 +205,10 @@ static const char *kind_help(enum kind kind)
         return "none, gzip, snappy, lz4 or zstd";
     case KIND_ACKS:
         return "all, 1 or 0";
+    case KIND_STRATEGIES:
+        return "range, roundrobin, cooperative-sticky, or several with commas between them";
+    case KIND_RESET:
+        return "earliest, latest or none";
     case KIND_TEXT:
         return "a text of allowed length";
     }
@@ -318,7 +393,23 @@ static int check_together(const struct evlog_settings *settings, struct el_clien
     if (cfg->delivery_timeout_ms < cfg->linger_ms) {
         return el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "delivery.timeout.ms is shorter than linger.ms");
     }
+    if (cfg->heartbeat_ms >= cfg->session_timeout_ms) {
+        return el_fail(failure, EVLOG_ERR_INVALID_CONFIG,
+                       "heartbeat.interval.ms must be shorter than session.timeout.ms: a third of it is usual");
+    }
     return 0;
+}
+
+static void make_group(const struct evlog_settings *settings, struct el_client_config *cfg)
+{
+    cfg->assignor_count = parse_strategies(text_of(settings, SETTING_STRATEGIES), cfg->assignors);
+    cfg->session_timeout_ms = number_of(settings, SETTING_SESSION_TIMEOUT);
+    cfg->heartbeat_ms = number_of(settings, SETTING_HEARTBEAT);
+    cfg->poll_interval_ms = number_of(settings, SETTING_POLL_INTERVAL);
+    cfg->auto_commit = number_of(settings, SETTING_AUTO_COMMIT) != 0;
+    cfg->auto_commit_ms = number_of(settings, SETTING_AUTO_COMMIT_INTERVAL);
+    cfg->auto_store = number_of(settings, SETTING_AUTO_STORE) != 0;
+    cfg->reset_offset = number_of(settings, SETTING_RESET);
 }
 
 int el_client_config_make(const struct evlog_settings *settings, struct el_client_config *cfg,
@@ -347,13 +438,16 @@ int el_client_config_make(const struct evlog_settings *settings, struct el_clien
     cfg->partition_fetch_len_max = (int32_t)number_of(settings, SETTING_PARTITION_FETCH_LEN_MAX);
     cfg->fetch_len_min = (int32_t)number_of(settings, SETTING_FETCH_LEN_MIN);
     cfg->fetch_wait_ms = (int32_t)number_of(settings, SETTING_FETCH_WAIT);
+    make_group(settings, cfg);
     int rc = check_together(settings, cfg, failure);
     if (rc != 0) {
         return rc;
     }
     cfg->bootstrap = el_strdup(text_of(settings, SETTING_BOOTSTRAP));
     cfg->client_id = el_strdup(text_of(settings, SETTING_CLIENT_ID));
-    if (cfg->bootstrap == NULL || cfg->client_id == NULL) {
+    cfg->group = el_strdup(text_of(settings, SETTING_GROUP));
+    cfg->instance_id = el_strdup(text_of(settings, SETTING_INSTANCE));
+    if (cfg->bootstrap == NULL || cfg->client_id == NULL || cfg->group == NULL || cfg->instance_id == NULL) {
         el_client_config_free(cfg);
         return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a client");
     }
@@ -364,5 +458,7 @@ void el_client_config_free(struct el_client_config *cfg)
 {
     el_free(cfg->bootstrap);
     el_free(cfg->client_id);
-    cfg->bootstrap = cfg->client_id = NULL;
+    el_free(cfg->group);
+    el_free(cfg->instance_id);
+    cfg->bootstrap = cfg->client_id = cfg->group = cfg->instance_id = NULL;
 }

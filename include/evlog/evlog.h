@@ -14,5 +14,6 @@
 #include <evlog/producer.h>
 #include <evlog/replay.h>
 #include <evlog/settings.h>
+#include <evlog/subscriber.h>
 
 #endif

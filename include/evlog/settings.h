@@ -25,6 +25,17 @@
  *     max.in.flight.requests.per.connection   default 5, the most that idempotence allows
  *     fetch.max.bytes, max.partition.fetch.bytes, fetch.min.bytes, fetch.max.wait.ms
  *                              default 8388608, 1048576, 1, 500
+ *     group.id                 group of a subscriber that names none, default empty
+ *     group.instance.id        makes a subscriber a static member: it may restart within session.timeout.ms and keeps
+ *                              its partitions; default empty
+ *     partition.assignment.strategy  cooperative-sticky (default), range, roundrobin, or several with commas between
+ *                              them, best first; all members of a group need one in common
+ *     session.timeout.ms       silence after which the group goes on without a member, default 45000
+ *     heartbeat.interval.ms    default 3000
+ *     max.poll.interval.ms     longest time between two calls of a subscriber, default 300000
+ *     enable.auto.commit, auto.commit.interval.ms  default true, 5000
+ *     enable.auto.offset.store default true: an event counts as processed when the next one is asked for
+ *     auto.offset.reset        where to begin without a committed offset: latest (default), earliest, none
  */
 #ifndef EVLOG_SETTINGS_H
 #define EVLOG_SETTINGS_H
