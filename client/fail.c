@@ -32,6 +32,12 @@ static const char *usual_hint(int code)
         return "free memory, or lower buffer.memory and fetch.max.bytes";
     case EVLOG_ERR_OFFSET_RANGE:
         return "the events were removed by retention, or the offset was never reached: start at 'start'";
+    case EVLOG_ERR_GROUP_NOT_FOUND:
+        return "'evlog groups ls' lists the groups";
+    case EVLOG_ERR_GROUP_NOT_EMPTY:
+        return "stop the members first; 'evlog groups describe GROUP' shows them";
+    case EVLOG_ERR_GROUP_FULL:
+        return "group.max.size of the broker limits how many members a group has";
     case EVLOG_ERR_STORAGE:
         return "the server's log says what its disk did; restart it once the disk is well";
     default:

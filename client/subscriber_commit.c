@@ -15,17 +15,13 @@
  */
 #include "fail.h"
 #include "group_ask.h"
+#include "group_offsets.h"
 #include "subscriber_state.h"
 
 #include <core/alloc.h>
 #include <core/limits.h>
 #include <stdio.h>
 #include <wire/error_code.h>
-#include <wire/msg_offset_commit.h>
-#include <wire/msg_offset_fetch.h>
-
-#define OFFSET_COMMIT_VERSION_MAX 9 /* 10 wants topic ids */
-#define OFFSET_FETCH_VERSION_MAX 7  /* 8 asks for many groups and says it elsewhere */
 
 /* --- what is processed ------------------------------------------------------------------------------------------- */
 
@@ -89,65 +85,17 @@ static void committed(struct evlog_subscriber *subscriber, const struct evlog_pa
 
 /* --- requests ---------------------------------------------------------------------------------------------------- */
 
-static size_t run_of_topic(const struct evlog_partition_offset *offsets, size_t count)
-{
-    size_t run = 1;
-    while (run < count && strcmp(offsets[run].topic, offsets[0].topic) == 0) {
-        run++;
-    }
-    return run;
-}
-
-/* Fill a request, borrowing the topics; neighbouring offsets of a topic share an entry. Lock held, for the
- * membership. */
+/* Fill a request in the name of this member. Lock held, for the membership. */
 static int build_commit(struct evlog_subscriber *subscriber, const struct evlog_partition_offset *offsets, size_t count,
                         struct el_arena *arena, struct el_msg_offset_commit_request *request)
 {
-    struct el_member *member = &subscriber->member;
-    el_schema_init(&el_schema_offset_commit_request, request);
-    struct el_msg_offset_commit_topic *topic = el_schema_new(&el_schema_offset_commit_topic, arena, (uint32_t)count);
-    struct el_msg_offset_commit_partition *p = el_schema_new(&el_schema_offset_commit_partition, arena,
-                                                             (uint32_t)count);
-    const char *instance = subscriber->instance_id;
-    char *id = el_arena_strndup(arena, member->id, strlen(member->id));
-    char *group = el_arena_strndup(arena, subscriber->group, strlen(subscriber->group));
-    char *instance_copy = instance == NULL ? NULL : el_arena_strndup(arena, instance, strlen(instance));
-    if (topic == NULL || p == NULL || id == NULL || group == NULL || (instance != NULL && instance_copy == NULL)) {
-        return EVLOG_ERR_NO_MEMORY;
-    }
-    request->group_id = el_slice_str(group);
-    request->generation_id_or_member_epoch = member->generation;
-    request->member_id = el_slice_str(id);
-    request->group_instance_id = instance == NULL ? el_slice_of(NULL, 0) : el_slice_str(instance_copy);
-    request->topics = topic;
-    for (size_t i = 0; i < count; topic++) {
-        size_t end = i + run_of_topic(offsets + i, count - i);
-        topic->name = el_slice_str(offsets[i].topic);
-        topic->partitions = &p[i];
-        topic->partition_count = (uint32_t)(end - i);
-        request->topic_count++;
-        for (; i < end; i++) {
-            p[i].partition_index = offsets[i].partition;
-            p[i].committed_offset = offsets[i].offset;
-            p[i].committed_leader_epoch = offsets[i].leader_epoch;
-            p[i].committed_metadata = el_slice_str("");
-        }
-    }
-    return 0;
-}
-
-/* The first code that is not 0. */
-static int commit_code(const void *answer)
-{
-    const struct el_msg_offset_commit_response *response = answer;
-    for (uint32_t i = 0; i < response->topic_count; i++) {
-        for (uint32_t j = 0; j < response->topics[i].partition_count; j++) {
-            if (response->topics[i].partitions[j].error_code != 0) {
-                return response->topics[i].partitions[j].error_code;
-            }
-        }
-    }
-    return 0;
+    struct el_committer self = {
+        .group = subscriber->group,
+        .member_id = subscriber->member.id,
+        .instance_id = subscriber->instance_id,
+        .generation = subscriber->member.generation,
+    };
+    return el_offset_commit_build(&self, offsets, count, arena, request);
 }
 
 static int commit_failure(const struct evlog_subscriber *subscriber, int kafka_code, struct evlog_failure *failure)
@@ -160,20 +108,6 @@ static int commit_failure(const struct evlog_subscriber *subscriber, int kafka_c
                                     "again; process faster, or raise max.poll.interval.ms");
     }
     return rc;
-}
-
-static int check_offsets(const struct evlog_subscriber *subscriber, const struct evlog_partition_offset *offsets,
-                         size_t count, struct evlog_failure *failure)
-{
-    for (size_t i = 0; i < count; i++) {
-        size_t len = offsets[i].topic == NULL ? 0 : strlen(offsets[i].topic);
-        if (len == 0 || len > EL_TOPIC_NAME_MAX || offsets[i].partition < 0 || offsets[i].offset < 0) {
-            return el_fail(failure, EVLOG_ERR_ARGUMENT,
-                           "commit of group %s: offset %zu names no topic, or a number is negative", subscriber->group,
-                           i);
-        }
-    }
-    return count <= UINT32_MAX / 2 ? 0 : el_fail(failure, EVLOG_ERR_LIMIT, "too many offsets for one commit");
 }
 
 /* --- commits that wait ------------------------------------------------------------------------------------------- */
@@ -195,15 +129,15 @@ static int commit_and_wait(struct evlog_subscriber *subscriber, const struct evl
         .group = subscriber->group,
         .api = EL_API_OffsetCommit,
         .request = &request,
-        .version_max = OFFSET_COMMIT_VERSION_MAX,
+        .version_max = EL_OFFSET_COMMIT_VERSION_MAX,
         .deadline_ns = deadline_ns,
-        .code_of = commit_code,
+        .code_of = el_offset_commit_code,
     };
     rc = el_group_ask(client, &ask, &call, &response, failure);
     if (rc != 0) {
         return rc;
     }
-    int kafka_code = commit_code(&response);
+    int kafka_code = el_offset_commit_code(&response);
     el_call_free(&call);
     if (kafka_code != 0) {
         return commit_failure(subscriber, kafka_code, failure);
@@ -236,13 +170,15 @@ int evlog_subscriber_commit(struct evlog_subscriber *subscriber, const struct ev
         el_subscriber_store_last(subscriber);
         return el_subscriber_commit_stored(subscriber, deadline_ns, failure);
     }
-    int rc = check_offsets(subscriber, offsets, count, failure);
-    if (rc != 0 || count == 0) {
-        return rc;
+    if (!el_offsets_valid(offsets, count, failure)) {
+        return EVLOG_ERR_ARGUMENT;
+    }
+    if (count == 0) {
+        return 0;
     }
     struct el_arena arena;
     el_arena_init(&arena, NULL, 0);
-    rc = commit_and_wait(subscriber, offsets, count, &arena, deadline_ns, failure);
+    int rc = commit_and_wait(subscriber, offsets, count, &arena, deadline_ns, failure);
     el_arena_reset(&arena);
     return rc;
 }
@@ -297,7 +233,7 @@ static int submit(struct evlog_subscriber *subscriber, struct el_commit *commit)
         return rc;
     }
     el_call_init(&commit->call, el_api_find(EL_API_OffsetCommit), commit->request);
-    commit->call.version_max = OFFSET_COMMIT_VERSION_MAX;
+    commit->call.version_max = EL_OFFSET_COMMIT_VERSION_MAX;
     commit->call.node_id = subscriber->member.coordinator;
     commit->call.deadline_ns = el_now_ns() + client->cfg.request_timeout_ms * EL_NS_PER_MS;
     commit->call.on_done = commit_on_done;
@@ -347,16 +283,15 @@ int evlog_subscriber_commit_async(struct evlog_subscriber *subscriber, const str
 {
     struct el_arena arena;
     struct el_commit tell = {.fn = fn, .arg = arg};
-    int rc = offsets == NULL ? 0 : check_offsets(subscriber, offsets, count, failure);
-    if (rc != 0) {
-        return rc;
+    if (offsets != NULL && !el_offsets_valid(offsets, count, failure)) {
+        return EVLOG_ERR_ARGUMENT;
     }
     el_arena_init(&arena, NULL, 0);
     if (offsets == NULL) {
         el_subscriber_store_last(subscriber);
         offsets = stored_offsets(subscriber, &arena, &count);
     }
-    rc = offsets == NULL ? EVLOG_ERR_NO_MEMORY : commit_async(subscriber, offsets, count, &tell);
+    int rc = offsets == NULL ? EVLOG_ERR_NO_MEMORY : commit_async(subscriber, offsets, count, &tell);
     el_arena_reset(&arena);
     return rc == 0 ? 0 : el_fail(failure, rc, "no memory for a commit");
 }
@@ -394,8 +329,8 @@ static int tell_commit(struct evlog_subscriber *subscriber, struct el_commit *co
     } else {
         rc = el_call_decode(&commit->call, &response, &failure);
     }
-    if (rc == 0 && commit_code(&response) != 0) {
-        rc = commit_failure(subscriber, commit_code(&response), &failure);
+    if (rc == 0 && el_offset_commit_code(&response) != 0) {
+        rc = commit_failure(subscriber, el_offset_commit_code(&response), &failure);
     }
     if (rc == 0) {
         committed(subscriber, commit->offsets, commit->count);
@@ -439,46 +374,6 @@ void el_subscriber_detach_commits(struct evlog_subscriber *subscriber)
 
 /* --- committed offsets ------------------------------------------------------------------------------------------- */
 
-static int fetch_code(const void *answer)
-{
-    const struct el_msg_offset_fetch_response *response = answer;
-    if (response->error_code != 0) {
-        return response->error_code;
-    }
-    for (uint32_t i = 0; i < response->topic_count; i++) {
-        for (uint32_t j = 0; j < response->topics[i].partition_count; j++) {
-            if (response->topics[i].partitions[j].error_code != 0) {
-                return response->topics[i].partitions[j].error_code;
-            }
-        }
-    }
-    return 0;
-}
-
-static int build_fetch(struct evlog_subscriber *subscriber, const struct evlog_partition_offset *partitions,
-                       size_t count, struct el_arena *arena, struct el_msg_offset_fetch_request *request)
-{
-    el_schema_init(&el_schema_offset_fetch_request, request);
-    struct el_msg_offset_fetch_topic *topic = el_schema_new(&el_schema_offset_fetch_topic, arena, (uint32_t)count);
-    int32_t *indexes = el_arena_alloc(arena, count * sizeof *indexes);
-    if (topic == NULL || indexes == NULL) {
-        return EVLOG_ERR_NO_MEMORY;
-    }
-    request->group_id = el_slice_str(subscriber->group);
-    request->topics = topic;
-    for (size_t i = 0; i < count; topic++) {
-        size_t end = i + run_of_topic(partitions + i, count - i);
-        topic->name = el_slice_str(partitions[i].topic);
-        topic->partition_indexes = &indexes[i];
-        topic->partition_index_count = (uint32_t)(end - i);
-        request->topic_count++;
-        for (; i < end; i++) {
-            indexes[i] = partitions[i].partition;
-        }
-    }
-    return 0;
-}
-
 static void take_fetch(const struct el_msg_offset_fetch_response *response, struct evlog_partition_offset *partitions,
                        size_t count)
 {
@@ -512,7 +407,7 @@ int el_subscriber_ask_committed(struct evlog_subscriber *subscriber, struct evlo
     struct el_call call;
     struct el_arena arena;
     el_arena_init(&arena, NULL, 0);
-    int rc = build_fetch(subscriber, partitions, count, &arena, &request);
+    int rc = el_offset_fetch_build(subscriber->group, partitions, count, &arena, &request);
     if (rc != 0) {
         el_arena_reset(&arena);
         return el_fail(failure, rc, "no memory to ask for committed offsets");
@@ -521,13 +416,13 @@ int el_subscriber_ask_committed(struct evlog_subscriber *subscriber, struct evlo
         .group = subscriber->group,
         .api = EL_API_OffsetFetch,
         .request = &request,
-        .version_max = OFFSET_FETCH_VERSION_MAX,
+        .version_max = EL_OFFSET_FETCH_VERSION_MAX,
         .deadline_ns = el_deadline(subscriber->client->cfg.request_timeout_ms),
-        .code_of = fetch_code,
+        .code_of = el_offset_fetch_code,
     };
     rc = el_group_ask(subscriber->client, &ask, &call, &response, failure);
     if (rc == 0) {
-        int kafka_code = fetch_code(&response);
+        int kafka_code = el_offset_fetch_code(&response);
         if (kafka_code == 0) {
             take_fetch(&response, partitions, count);
         } else {

@@ -11,6 +11,7 @@
 #include <evlog/error.h>
 #include <evlog/event.h>
 #include <evlog/failure.h>
+#include <evlog/groups.h>
 #include <evlog/producer.h>
 #include <evlog/replay.h>
 #include <evlog/settings.h>
