@@ -70,8 +70,9 @@ struct cli {
     const char *bootstrap;
     const char *context;
     const char *config;
-    struct cli_list settings; /* KEY=VALUE */
-    int64_t timeout_ms;       /* -1: the default */
+    struct cli_list settings;    /* KEY=VALUE */
+    const char *const *defaults; /* KEY=VALUE, NULL at the end: a command's own defaults of client settings, or NULL */
+    int64_t timeout_ms;          /* -1: the default */
     bool json;
     bool plain;
     bool quiet;
@@ -175,6 +176,11 @@ int cmd_topics_create(struct cli *cli, const struct cli_command *command, int ar
 int cmd_topics_describe(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_topics_alter(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_topics_rm(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_groups_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_groups_describe(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_groups_lag(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_groups_seek(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_groups_rm(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_replay(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_print(struct cli *cli, const struct cli_command *command, int argc, char **argv);

@@ -115,7 +115,13 @@ static int load_all(const struct cli *cli, struct evlog_settings *settings)
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     (void)evlog_settings_set(settings, "client.id", "evlog-cli", NULL);
     (void)evlog_settings_set(settings, "allow.auto.create.topics", "false", NULL);
-    int rc = cli->context == NULL ? CLI_OK : load_context(cli, settings);
+    int rc = CLI_OK;
+    for (const char *const *pair = cli->defaults; rc == CLI_OK && pair != NULL && *pair != NULL; pair++) {
+        rc = set_one(cli, settings, *pair);
+    }
+    if (rc == CLI_OK && cli->context != NULL) {
+        rc = load_context(cli, settings);
+    }
     if (rc == CLI_OK && cli->config != NULL && evlog_settings_load(settings, cli->config, &failure) != 0) {
         rc = told(cli, &failure);
     }

@@ -118,10 +118,13 @@ int cli_exit_of(const struct evlog_failure *failure)
     case EVLOG_ERR_UNKNOWN_TOPIC:
     case EVLOG_ERR_UNKNOWN_TOPIC_ID:
     case EVLOG_ERR_NOT_FOUND:
+    case EVLOG_ERR_GROUP_NOT_FOUND:
         return CLI_NOT_FOUND;
     case EVLOG_ERR_TOPIC_EXISTS:
     case EVLOG_ERR_EXISTS:
     case EVLOG_ERR_CONFLICT:
+    case EVLOG_ERR_GROUP_NOT_EMPTY:
+    case EVLOG_ERR_GROUP_SUBSCRIBED:
         return CLI_CONFLICT;
     case EVLOG_ERR_CORRUPT:
         return CLI_INTEGRITY;

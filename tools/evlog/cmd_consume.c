@@ -5,11 +5,14 @@
  * 1. -o and --until become a first and an end offset for every partition, asked from the broker.
  * 2. One consumer per topic; with several topics they are read in turn.
  * 3. Each event is printed as JSON, by a format, or as its value on a line.
+ * With -g all this is the group's to say (group_reading.c).
  *
  * Without --follow the end is fixed when reading begins, so that a busy topic cannot keep the command running.
  */
 #include "cli.h"
 #include "event_format.h"
+#include "group_reading.h"
+#include "where.h"
 
 #include <core/alloc.h>
 #include <core/timefmt.h>
@@ -22,8 +25,6 @@
 #define WAIT_SHORT_MS 20 /* when several topics are read in turn */
 #define TAIL_EVENTS "-10"
 
-enum from_kind { FROM_START, FROM_END, FROM_OFFSET, FROM_BEFORE_END, FROM_BEHIND_START, FROM_TIME };
-
 struct consume {
     struct cli *cli;
     const char *from_text;
@@ -34,81 +35,13 @@ struct consume {
     int64_t count_max; /* -1: no limit */
     bool follow;
     bool readable; /* tail */
-    enum from_kind from;
-    int64_t from_number; /* offset, events, or ms */
+    struct where from;
     struct event_format format;
     struct evlog_consumer *consumers[TOPIC_MAX];
     int consumer_count;
     uint64_t count;
     struct el_buffer line;
 };
-
-/* --- where to begin --------------------------------------------------------------------------------------------- */
-
-static bool parse_count(const char *text, int64_t *number)
-{
-    char *end;
-    *number = strtoll(text, &end, 10);
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0';
-}
-
-/* "@TIME": milliseconds when it is only digits, else as every time. */
-static int parse_from_time(struct consume *c, const char *text)
-{
-    struct el_error err = {0};
-    int64_t ns;
-    c->from = FROM_TIME;
-    if (parse_count(text, &c->from_number)) {
-        return CLI_OK;
-    }
-    if (el_time_parse(text, c->cli->now_ns, &ns, &err) != 0) {
-        return cli_error(c->cli, CLI_ERR_VALUE, "-o @%s: %s", text, err.text);
-    }
-    c->from_number = EL_MAX(ns / NS_PER_MS, 0);
-    return CLI_OK;
-}
-
-static int parse_from(struct consume *c)
-{
-    const char *text = c->from_text;
-    bool ok = true;
-    if (strcmp(text, "start") == 0 || strcmp(text, "beginning") == 0) {
-        c->from = FROM_START;
-    } else if (strcmp(text, "end") == 0) {
-        c->from = FROM_END;
-    } else if (text[0] == '@') {
-        return parse_from_time(c, text + 1);
-    } else if (text[0] == '-') {
-        c->from = FROM_BEFORE_END;
-        ok = parse_count(text + 1, &c->from_number);
-    } else if (text[0] == '+') {
-        c->from = FROM_BEHIND_START;
-        ok = parse_count(text + 1, &c->from_number);
-    } else {
-        c->from = FROM_OFFSET;
-        ok = parse_count(text, &c->from_number);
-    }
-    return ok ? CLI_OK : cli_error(c->cli, CLI_ERR_VALUE, "-o %s: start, end, an offset, -N, +N or @TIME are", text);
-}
-
-static int64_t first_offset(const struct consume *c, int64_t start, int64_t end, int64_t at_time)
-{
-    switch (c->from) {
-    case FROM_START:
-        return start;
-    case FROM_END:
-        return end;
-    case FROM_OFFSET:
-        return EL_MAX(start, EL_MIN(c->from_number, end));
-    case FROM_BEFORE_END:
-        return EL_MAX(start, end - EL_MIN(c->from_number, end));
-    case FROM_BEHIND_START:
-        return c->from_number > end - start ? end : start + c->from_number;
-    case FROM_TIME:
-        return at_time < 0 ? end : at_time;
-    }
-    return start;
-}
 
 /* --- assigning -------------------------------------------------------------------------------------------------- */
 
@@ -124,8 +57,8 @@ static int ask_bounds(const struct consume *c, const char *topic, struct bounds 
     if (rc == 0) {
         rc = evlog_offsets_at(client, topic, EVLOG_OFFSET_LATEST, b->end, b->count, failure);
     }
-    if (rc == 0 && c->from == FROM_TIME) {
-        rc = evlog_offsets_at(client, topic, c->from_number, b->from, b->count, failure);
+    if (rc == 0 && c->from.kind == WHERE_TIME) {
+        rc = evlog_offsets_at(client, topic, c->from.number, b->from, b->count, failure);
     }
     if (rc == 0 && c->until_ns != EVLOG_TIME_NONE) {
         int64_t first_behind_ms = EL_MAX(c->until_ns, 0) / NS_PER_MS + 1;
@@ -152,9 +85,10 @@ static int assign(const struct consume *c, struct evlog_consumer *consumer, cons
         if (c->until_ns != EVLOG_TIME_NONE && b->until[i] >= 0) {
             end = c->follow ? b->until[i] : EL_MIN(b->until[i], b->end[i]);
         }
-        int rc = is_chosen(c, i) ? evlog_consumer_assign(
-                                       consumer, i, first_offset(c, b->start[i], b->end[i], b->from[i]), end, failure)
-                                 : 0;
+        int rc = is_chosen(c, i)
+                     ? evlog_consumer_assign(consumer, i, where_offset(&c->from, b->start[i], b->end[i], b->from[i]),
+                                             end, failure)
+                     : 0;
         if (rc != 0) {
             return rc;
         }
@@ -176,7 +110,7 @@ static int open_topic(struct consume *c, const char *topic)
     b.count = evlog_consumer_partition_count(consumer);
     for (size_t i = 0; i < c->partitions.count; i++) {
         int64_t number;
-        if (!parse_count(c->partitions.items[i], &number) || number >= b.count) {
+        if (!where_count(c->partitions.items[i], &number) || number >= b.count) {
             return cli_error(c->cli, CLI_ERR_VALUE, "-p %s: topic %s has partitions 0 to %d", c->partitions.items[i],
                              topic, b.count - 1);
         }
@@ -308,22 +242,53 @@ static int read_all(struct consume *c)
     return rc;
 }
 
+static int print_for_group(void *arg, const struct evlog_event *event)
+{
+    return print(arg, event);
+}
+
+static int run_group(struct consume *c, const struct cli_words *words)
+{
+    if (c->from_text != NULL || c->until_ns != EVLOG_TIME_NONE || c->partitions.count > 0) {
+        return cli_error(c->cli, CLI_ERR_WORDS,
+                         "-g %s: -o, -p and --until are not for groups: the group's offsets say where reading begins "
+                         "('evlog groups seek' sets them), and it gives out the partitions",
+                         c->group);
+    }
+    struct group_reading reading = {
+        .cli = c->cli,
+        .group = c->group,
+        .topics = (const char *const *)words->items,
+        .topic_count = (size_t)words->count,
+        .follow = c->follow,
+        .count_max = c->count_max,
+        .print = print_for_group,
+        .arg = c,
+    };
+    c->cli->defaults = group_reading_defaults;
+    int rc = cli_connect(c->cli);
+    if (rc == CLI_OK) {
+        rc = group_reading_run(&reading);
+    }
+    if (rc == CLI_OK && c->cli->verbose) {
+        cli_say(c->cli, "%llu events", (unsigned long long)reading.count);
+    }
+    return rc;
+}
+
 static int run(struct consume *c, const struct cli_words *words)
 {
     struct el_error err = {0};
-    if (c->group != NULL) {
-        return cli_error(c->cli, CLI_ERR_NOT_BUILT,
-                         "-g %s: this version of the command line has no consumer groups yet; without -g it reads "
-                         "on its own",
-                         c->group);
-    }
     if (words->count > TOPIC_MAX || c->count_max < -1) {
         return cli_error(c->cli, CLI_ERR_VALUE, "at most %d topics, and a count of at least 0", TOPIC_MAX);
     }
     if (c->format_text != NULL && event_format_parse(c->format_text, &c->format, &err) != 0) {
         return cli_error(c->cli, CLI_ERR_VALUE, "-f %s: %s", c->format_text, err.text);
     }
-    int rc = parse_from(c);
+    if (c->group != NULL) {
+        return run_group(c, words);
+    }
+    int rc = where_parse(c->cli, "-o", c->from_text == NULL ? "start" : c->from_text, &c->from);
     if (rc == CLI_OK) {
         rc = cli_connect(c->cli);
     }
@@ -349,7 +314,7 @@ static int consume(struct cli *cli, const struct cli_command *command, int argc,
         return cli_error(cli, CLI_ERR_VALUE, "no memory");
     }
     c->cli = cli;
-    c->from_text = tail ? TAIL_EVENTS : "start";
+    c->from_text = tail ? TAIL_EVENTS : NULL;
     c->follow = c->readable = tail;
     c->until_ns = EVLOG_TIME_NONE;
     c->count_max = -1;
@@ -360,7 +325,7 @@ static int consume(struct cli *cli, const struct cli_command *command, int argc,
         {"count", 'n', CLI_INT, &c->count_max, "N", "stop after so many events"},
         {"format", 'f', CLI_TEXT, &c->format_text, "FORMAT", "print by a format"},
         {"follow", 0, CLI_FLAG, &c->follow, NULL, "go on with what comes"},
-        {"group", 'g', CLI_TEXT, &c->group, "GROUP", "not in this version"},
+        {"group", 'g', CLI_TEXT, &c->group, "GROUP", "share the partitions with the other members of a group"},
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 1, -1};
     struct cli_words words;

@@ -31,6 +31,15 @@ const struct cli_command cli_commands[] = {
     {"topics describe", "TOPIC...", "Show partitions, offsets and settings", NULL, cmd_topics_describe},
     {"topics alter", "TOPIC", "Change settings, or raise the number of partitions", NULL, cmd_topics_alter},
     {"topics rm", "TOPIC", "Remove a topic and everything in it", NULL, cmd_topics_rm},
+    {"groups ls", "", "List consumer groups", NULL, cmd_groups_ls},
+    {"groups describe", "GROUP...", "Show the members of groups, and who reads what", NULL, cmd_groups_describe},
+    {"groups lag", "GROUP...", "Show how far groups are behind, in events and in time",
+     "AGE is the age of the first event that is not committed. TREND compares two looks, --trend apart.",
+     cmd_groups_lag},
+    {"groups seek", "GROUP", "Set the offsets of a group without members",
+     "Without -t, of all partitions that the group has offsets for. --dry-run shows what would change.",
+     cmd_groups_seek},
+    {"groups rm", "GROUP", "Remove a group without members, and its offsets", NULL, cmd_groups_rm},
     {"replay", "TOPIC [KEY]", "Print the events, or the state they add up to, as they stood at a point in time",
      "--until is an append time (when the server took an event) and exact over all partitions; with --event-time\n"
      "the publishers' times count. Times: 2026-03-01T12:00Z, -1h, @1772366400000, 'yesterday 14:00'.\n"
