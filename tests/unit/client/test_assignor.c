@@ -380,6 +380,7 @@ TEST(assignor, drawn_groups_keep_the_laws)
     for (uint64_t seed = 1; seed <= 300; seed++) {
         struct el_rng rng;
         el_rng_seed(&rng, seed);
+        el_arena_reset(&g.arena);
         memset(&g, 0, sizeof g);
         uint32_t topics = 1 + (uint32_t)el_rng_below(&rng, TOPICS);
         for (uint32_t t = 0; t < topics; t++) {
