@@ -71,6 +71,7 @@ void el_client_wake(struct evlog_client *client)
 void el_client_notify(struct evlog_client *client)
 {
     (void)pthread_cond_broadcast(&client->changed);
+    el_client_announce(client);
 }
 
 int64_t el_client_backoff_ns(struct evlog_client *client, uint32_t tries, int64_t first_ms, int64_t max_ms)
@@ -109,6 +110,8 @@ void el_call_end(struct evlog_client *client, struct el_call *call)
     EL_ASSERT(!call->done);
     EL_ASSERT(el_list_empty(&call->link));
     call->done = true;
+    client->request_count++;
+    client->request_failed_count += call->failure.code != 0;
     if (call->on_done != NULL) {
         call->on_done(client, call);
         return;
@@ -257,6 +260,7 @@ static void client_free(struct evlog_client *client)
     if (client->wake_fd >= 0) {
         (void)close(client->wake_fd);
     }
+    el_client_events_destroy(client);
     el_cluster_destroy(&client->cluster);
     el_client_config_free(&client->cfg);
     el_free(client->chunk);
@@ -276,6 +280,8 @@ static void client_init(struct evlog_client *client)
     el_list_init(&client->producers);
     el_list_init(&client->subscribers);
     client->lane_next = EL_LANE_OWN;
+    el_list_init(&client->log);
+    client->event_fd = -1;
     el_map_init(&client->cluster.topics, NULL);
     client->cluster.controller_id = -1;
     client->bootstrap_count = 1;

@@ -97,6 +97,9 @@ void el_conn_fail(struct evlog_client *client, struct el_conn *conn, int code, c
     conn->frame = NULL;
     conn->frame_room = conn->frame_have = conn->frame_len = conn->prefix_have = 0;
     conn->flying_count = 0;
+    client->connect_failed_count += !idle;
+    el_client_log(client, idle ? EVLOG_LOG_INFO : EVLOG_LOG_WARNING, "%s: %s: %s", conn->peer,
+                  was_ready ? "connection ended" : "no connection", text);
     conn->failure_count = was_ready ? 1 : conn->failure_count + 1;
     conn->retry_at_ns = el_now_ns() + el_client_backoff_ns(client, conn->failure_count,
                                                            client->cfg.reconnect_backoff_ms,
@@ -200,6 +203,8 @@ static void negotiated(struct evlog_client *client, struct el_conn *conn)
     el_call_free(call);
     conn->state = EL_CONN_READY;
     conn->failure_count = 0;
+    client->connect_count++;
+    el_client_log(client, EVLOG_LOG_INFO, "%s: connected", conn->peer);
     client->connect_failure.code = 0;
 }
 

@@ -117,6 +117,18 @@ struct evlog_client {
     uint32_t bootstrap_count;
     int32_t correlation_next;
     struct el_cluster cluster;
+    int event_fd;            /* eventfd of evlog_client_fd(), -1 none */
+    bool event_sent;         /* and it is readable */
+    struct el_list log;      /* struct el_log_line that wait */
+    uint32_t log_count;      /* of them */
+    uint64_t log_lost_count; /* dropped since the last one was told */
+    evlog_log_fn log_fn;     /* NULL: nobody hears it */
+    void *log_arg;
+    enum evlog_log_level log_level_max;
+    uint64_t request_count;               /* calls that have ended */
+    uint64_t request_failed_count;        /* of those, without an answer */
+    uint64_t connect_count;               /* connections made */
+    uint64_t connect_failed_count;        /* attempts that failed, and connections that broke */
     struct evlog_failure connect_failure; /* why the last attempt to connect failed */
     uint8_t *chunk;                       /* [EL_CLIENT_CHUNK_LEN], what one read brings */
     struct pollfd *poll_set;              /* [EL_CLIENT_POLL_MAX + 1] */
@@ -138,6 +150,17 @@ bool el_client_wait(struct evlog_client *client, int64_t deadline_ns);
 void el_client_wake(struct evlog_client *client);
 /* Tell everybody who waits; lock held. */
 void el_client_notify(struct evlog_client *client);
+/* Write a line of the log; lock held. Costs nothing while nobody hears it. */
+void el_client_log(struct evlog_client *client, enum evlog_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Tell what waits in the log. Lock not held. returns lines told */
+int el_client_tell_log(struct evlog_client *client);
+/* Make evlog_client_fd() unreadable when nothing is due any more. Lock not held. */
+void el_client_settle(struct evlog_client *client);
+/* Make it readable when something is due. Lock held. */
+void el_client_announce(struct evlog_client *client);
+/* Forget the log and close the descriptor. */
+void el_client_events_destroy(struct evlog_client *client);
 /* Delay before try number tries (1 ...): full jitter under a doubling bound. Lock held. */
 int64_t el_client_backoff_ns(struct evlog_client *client, uint32_t tries, int64_t first_ms, int64_t max_ms);
 

@@ -72,6 +72,8 @@ static const struct el_sm_table member_sm = {"member", states, EL_MEMBER_STATE_C
 static void move(struct evlog_subscriber *subscriber, enum el_member_state state)
 {
     if (subscriber->member.sm.state != (unsigned)state) {
+        el_client_log(subscriber->client, EVLOG_LOG_DEBUG, "group %s: %s, then %s", subscriber->group,
+                      el_sm_name(&subscriber->member.sm), states[state].name);
         el_sm_move(&subscriber->member.sm, subscriber, state);
     }
 }
@@ -262,6 +264,8 @@ void el_member_lost(struct evlog_subscriber *subscriber, bool keeps_id)
 {
     struct el_member *member = &subscriber->member;
     bool holds = member->held.run_count > 0 || member->sm.state == EL_MEMBER_ADOPTING;
+    el_client_log(subscriber->client, EVLOG_LOG_WARNING, "group %s: the membership of generation %d is over",
+                  subscriber->group, member->generation);
     member->generation = -1;
     member->is_leader = member->rejoin = false;
     if (!keeps_id) {
@@ -280,6 +284,7 @@ void el_member_fail(struct evlog_subscriber *subscriber, const struct evlog_fail
 {
     struct el_member *member = &subscriber->member;
     bool holds = member->held.run_count > 0 || member->sm.state == EL_MEMBER_ADOPTING;
+    el_client_log(subscriber->client, EVLOG_LOG_ERROR, "%s", why->text);
     el_member_detach(member);
     member->failure = *why;
     member->generation = -1;
@@ -291,6 +296,12 @@ void el_member_fail(struct evlog_subscriber *subscriber, const struct evlog_fail
 void el_member_assigned(struct evlog_subscriber *subscriber)
 {
     struct el_member *member = &subscriber->member;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < member->assigned.run_count; i++) {
+        count += member->assigned.runs[i].partition_count;
+    }
+    el_client_log(subscriber->client, EVLOG_LOG_INFO, "group %s: generation %d gives %u partitions", subscriber->group,
+                  member->generation, count);
     member->failure_count = 0;
     member->rebalance_count++;
     member->heartbeat_at_ns = el_now_ns() + subscriber->client->cfg.heartbeat_ms * EL_NS_PER_MS;

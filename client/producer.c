@@ -296,6 +296,8 @@ int evlog_poll(struct evlog_producer *producer, int timeout_ms)
         count += run_callbacks(batch);
         el_producer_batch_free(batch);
     }
+    count += el_client_tell_log(client);
+    el_client_settle(client);
     return count;
 }
 

@@ -137,6 +137,7 @@ static void leave(struct evlog_subscriber *subscriber)
 static int serve(struct evlog_subscriber *subscriber, struct evlog_failure *failure)
 {
     __atomic_store_n(&subscriber->due, false, __ATOMIC_RELAXED);
+    el_client_tell_log(subscriber->client);
     int told_count = el_subscriber_tell_commits(subscriber);
     int rc = el_subscriber_handover(subscriber, failure);
     if (rc < 0) {
@@ -146,7 +147,8 @@ static int serve(struct evlog_subscriber *subscriber, struct evlog_failure *fail
     return told_count + rc;
 }
 
-/* Wait for an answer, for the membership, or for the time of an automatic commit. returns 0 | negative */
+/* Ask for more, and wait for an answer, for the membership, or for the time of an automatic commit. returns 1 something
+ * may have come | 0 the time is over | negative */
 static int await(struct evlog_subscriber *subscriber, int64_t deadline_ns, struct evlog_failure *failure)
 {
     struct evlog_client *client = subscriber->client;
@@ -159,8 +161,10 @@ static int await(struct evlog_subscriber *subscriber, int64_t deadline_ns, struc
     } else if (!el_subscriber_has_due(subscriber)) {
         rc = el_consumer_await(&subscriber->engine, until_ns, failure);
     }
+    bool more = el_subscriber_has_due(subscriber) || el_consumer_has_answer(&subscriber->engine) ||
+                el_now_ns() < deadline_ns;
     el_client_unlock(client);
-    return rc;
+    return rc != 0 ? rc : more;
 }
 
 static int next(struct evlog_subscriber *subscriber, int64_t deadline_ns, struct evlog_failure *failure)
@@ -179,11 +183,8 @@ static int next(struct evlog_subscriber *subscriber, int64_t deadline_ns, struct
         if (subscriber->engine.has_astray) {
             continue;
         }
-        if (el_now_ns() >= deadline_ns) {
-            return 0;
-        }
         rc = await(subscriber, deadline_ns, failure);
-        if (rc != 0) {
+        if (rc <= 0) {
             return rc;
         }
     }
@@ -207,11 +208,13 @@ int evlog_subscriber_next(struct evlog_subscriber *subscriber, int timeout_ms, c
         rc = next(subscriber, deadline_ns, failure);
     }
     if (rc == 1) {
-        subscriber->event_count++;
+        __atomic_store_n(&subscriber->event_count, subscriber->event_count + 1, __ATOMIC_RELAXED);
         subscriber->last = subscriber->engine.open;
         subscriber->last_offset = subscriber->engine.event.offset;
         subscriber->last_epoch = subscriber->engine.event.leader_epoch;
         *event = &subscriber->engine.event;
+    } else {
+        el_client_settle(subscriber->client);
     }
     leave(subscriber);
     return rc;
@@ -221,6 +224,7 @@ int evlog_subscriber_poll(struct evlog_subscriber *subscriber, struct evlog_fail
 {
     enter(subscriber);
     int rc = serve(subscriber, failure);
+    el_client_settle(subscriber->client);
     leave(subscriber);
     return rc;
 }

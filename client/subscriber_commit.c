@@ -74,7 +74,7 @@ static struct evlog_partition_offset *stored_offsets(struct evlog_subscriber *su
 /* Note what a commit that succeeded said. */
 static void committed(struct evlog_subscriber *subscriber, const struct evlog_partition_offset *offsets, size_t count)
 {
-    subscriber->commit_count++;
+    __atomic_fetch_add(&subscriber->commit_count, 1, __ATOMIC_RELAXED);
     for (size_t i = 0; i < count; i++) {
         struct el_feed *feed = el_consumer_find(&subscriber->engine, offsets[i].topic, offsets[i].partition);
         if (feed != NULL) {

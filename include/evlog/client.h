@@ -52,6 +52,47 @@ struct evlog_broker_info {
 };
 int evlog_client_info(struct evlog_client *client, struct evlog_broker_info *info, struct evlog_failure *failure);
 
+/* --- event loops, log, statistics --------------------------------------------------------------------------------- */
+
+/* A descriptor for poll() and the like: readable while a producer or a subscriber of this client has something for its
+ * caller, or a line of the log waits. Then call evlog_poll(), evlog_subscriber_next() with a timeout of 0 until it
+ * returns 0, and evlog_client_poll(). The descriptor is the client's: only wait for it.
+ *
+ * returns  the descriptor | EVLOG_ERR_NO_FILES
+ */
+int evlog_client_fd(struct evlog_client *client);
+
+/* Run the callbacks of the client itself (the log) that are due on this thread.
+ *
+ * timeout_ms  how long to wait for the first one; 0: do not wait; -1: without end
+ * returns     callbacks run, 0 or more
+ */
+int evlog_client_poll(struct evlog_client *client, int timeout_ms);
+
+enum evlog_log_level {
+    EVLOG_LOG_ERROR,   /* something does not work, and will not by itself */
+    EVLOG_LOG_WARNING, /* something failed and is tried again */
+    EVLOG_LOG_INFO,    /* connections, rebalances */
+    EVLOG_LOG_DEBUG,
+};
+
+/* One line of the log, without a line break; text is borrowed for the call. */
+typedef void (*evlog_log_fn)(void *arg, enum evlog_log_level level, const char *text);
+
+/* Say who hears the log; NULL: nobody (the default). fn is called inside evlog_client_poll(), evlog_poll(),
+ * evlog_subscriber_next() and evlog_subscriber_poll(), on the caller's thread. At most 256 lines wait; when more come,
+ * the oldest are dropped, and a line says how many. */
+void evlog_client_set_log(struct evlog_client *client, enum evlog_log_level level_max, evlog_log_fn fn, void *arg);
+
+/* What the client has done, as one JSON object: connections, requests, producers, subscribers. Counts since each was
+ * made; members may be added.
+ *
+ * json     written on success, NUL-terminated; free with evlog_text_free()
+ * returns  0 | EVLOG_ERR_NO_MEMORY
+ */
+int evlog_client_stats(struct evlog_client *client, char **json, struct evlog_failure *failure);
+void evlog_text_free(char *text);
+
 /* The version of the library, such as "0.1.0". Static storage. */
 const char *evlog_version(void);
 

@@ -496,6 +496,8 @@ void scripted_begin(struct scripted *s, const char *const *pairs)
     el_list_init(&s->client.conns);
     el_list_init(&s->client.producers);
     el_list_init(&s->client.subscribers);
+    el_list_init(&s->client.log);
+    s->client.event_fd = -1;
     el_list_init(&s->held);
     el_map_init(&s->client.cluster.topics, NULL);
     s->partition_count = 2;
@@ -515,6 +517,7 @@ void scripted_end(struct scripted *s)
     el_client_unlock(&s->client);
     (void)pthread_join(s->thread, NULL);
     (void)close(s->client.wake_fd);
+    el_client_events_destroy(&s->client);
     el_cluster_destroy(&s->client.cluster);
     el_client_config_free(&s->client.cfg);
 }

@@ -48,7 +48,7 @@ static bool fixture_begin(struct fixture *f)
         return false;
     }
     f->client.magic = EL_CLIENT_MAGIC;
-    f->client.wake_fd = -1;
+    f->client.wake_fd = f->client.event_fd = -1;
     f->client.wake_sent = true;
     el_rng_seed(&f->client.rng, 1);
     (void)pthread_cond_init(&f->client.changed, NULL);

@@ -57,6 +57,8 @@ static void begin(struct fixture *f)
     el_list_init(&f->client.conns);
     el_list_init(&f->client.producers);
     el_list_init(&f->client.subscribers);
+    el_list_init(&f->client.log);
+    f->client.event_fd = -1;
     el_map_init(&f->client.cluster.topics, NULL);
     add_topic(&f->client);
     assert_int_equal(evlog_producer_open(&f->client, &f->producer, NULL), 0);

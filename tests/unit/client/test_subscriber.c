@@ -551,6 +551,27 @@ TEST(subscriber, seeks_and_pauses_what_it_holds_and_nothing_else)
     scripted_end(&s);
 }
 
+TEST(subscriber, an_answer_to_what_was_asked_before_a_seek_does_not_count)
+{
+    static struct scripted s;
+    struct told told;
+    scripted_begin(&s, (const char *const[]){"fetch.max.wait.ms", "60000", NULL});
+    s.ends[0] = 2;
+    give(&s, (const int32_t[]){0}, 1);
+    struct evlog_subscriber *subscriber = subscribe(&s, &told);
+    const struct evlog_event *event;
+    (void)read_one(subscriber);
+    (void)read_one(subscriber);
+    assert_int_equal(evlog_subscriber_next(subscriber, 20, &event, NULL), 0); /* asks for offset 2, which waits */
+    assert_int_equal(evlog_subscriber_seek(subscriber, "t", 0, 0, NULL), 0);
+    scripted_append(&s, 0, 1);
+    for (int64_t offset = 0; offset < 3; offset++) {
+        assert_int_equal(read_one(subscriber)->offset, offset);
+    }
+    assert_int_equal(evlog_subscriber_close(subscriber, -1, NULL), 0);
+    scripted_end(&s);
+}
+
 TEST(subscriber, closes_while_it_waits_for_the_group)
 {
     static struct scripted s;
