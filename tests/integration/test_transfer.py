@@ -9,8 +9,20 @@ import random
 import signal
 import subprocess
 
+import pytest
+
 from cli_kit import evlog
-from conftest import BIN, wait_for
+from conftest import BIN, Broker, start_or_skip, wait_for
+
+ARGS = ["--group-initial-rebalance-delay-ms=0", "--group-min-session-timeout-ms=100ms"]
+
+
+# What is tested is the client: one backend of the server is enough.
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    instance = start_or_skip(Broker(tmp_path_factory.mktemp("data"), args=ARGS))
+    yield instance
+    assert instance.stop() == 0, "".join(instance.log[-50:])
 
 FORMAT = "%p %o %T %k %v %h\n"
 

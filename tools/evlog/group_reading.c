@@ -10,6 +10,7 @@
 #include "group_reading.h"
 
 #include <core/alloc.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -145,6 +146,7 @@ int group_reading_run(struct group_reading *r)
         return cli_failure(r->cli, &failure);
     }
     r->commit_at_ms = monotonic_ms() + COMMIT_MS;
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error, so that the group is left as it should be */
     int rc = read_on(r);
     if (rc == CLI_OK) {
         rc = commit(r);

@@ -7,6 +7,7 @@
  *    those must be the target's last event, byte for byte, else this is no copy that was interrupted, and it ends.
  * 3. The others are published in order. The first that fails ends the transfer: behind it nothing is sent.
  *
+ * Every acknowledgement must name the offset that comes next: else somebody else writes to the target, and it ends.
  * What batches were on their way when one failed for good may leave a hole. The next run finds it by step 2, and says
  * so instead of going on.
  */
@@ -15,9 +16,12 @@
 #include <core/alloc.h>
 #include <core/hash.h>
 #include <string.h>
+#include <time.h>
 
 #define PROGRESS_EVENTS 64
 #define LAST_WAIT_MS 10000
+#define SETTLE_MS 300
+#define SETTLE_TRIES 50
 
 /* --- comparing --------------------------------------------------------------------------------------------------- */
 
@@ -108,6 +112,31 @@ static int look_at_last(struct transfer *t, const int64_t *ends, struct evlog_fa
     return rc;
 }
 
+/* Ends that have not moved for a moment: the server may still be storing what a killed run has sent. */
+static int settled_ends(struct transfer *t, int64_t *ends, struct evlog_failure *failure)
+{
+    int64_t sum = 0, before = -1;
+    for (int i = 0; i < SETTLE_TRIES && sum != before && !cli_interrupted; i++) {
+        int rc = evlog_offsets_at(t->cli->client, t->topic, EVLOG_OFFSET_LATEST, ends, t->partition_count, failure);
+        if (rc != 0) {
+            return rc;
+        }
+        before = i == 0 ? -1 : sum;
+        sum = 0;
+        for (int32_t p = 0; p < t->partition_count; p++) {
+            sum += ends[p];
+        }
+        if (sum == 0) {
+            return 0;
+        }
+        if (sum != before) {
+            struct timespec pause = {0, SETTLE_MS * 1000000};
+            (void)nanosleep(&pause, NULL);
+        }
+    }
+    return 0;
+}
+
 static int look_at_target(struct transfer *t)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
@@ -119,7 +148,7 @@ static int look_at_target(struct transfer *t)
     int64_t *ends = starts + t->partition_count;
     int rc = evlog_offsets_at(client, t->topic, EVLOG_OFFSET_EARLIEST, starts, t->partition_count, &failure);
     if (rc == 0) {
-        rc = evlog_offsets_at(client, t->topic, EVLOG_OFFSET_LATEST, ends, t->partition_count, &failure);
+        rc = settled_ends(t, ends, &failure);
     }
     int told = CLI_OK;
     for (int32_t i = 0; rc == 0 && told == CLI_OK && i < t->partition_count; i++) {
@@ -161,9 +190,18 @@ int transfer_begin(struct transfer *t, int32_t partition_count, const struct evl
 static void on_delivery(void *arg, const struct evlog_receipt *receipt, const struct evlog_failure *failure)
 {
     struct transfer *t = arg;
-    if (receipt == NULL && t->failure.code == 0) {
-        t->failure = *failure;
+    if (receipt == NULL) {
+        t->failure = t->failure.code == 0 ? *failure : t->failure;
+        return;
     }
+    struct transfer_partition *p = &t->partitions[receipt->partition];
+    t->disturbed = t->disturbed || receipt->offset != p->have_count + p->acked_count;
+    p->acked_count++;
+}
+
+static int disturbed(const struct transfer *t)
+{
+    return cli_error(t->cli, CLI_ERR_TARGET, "somebody else writes to topic %s: it is no copy any more", t->topic);
 }
 
 int transfer_event(struct transfer *t, const struct evlog_message *message)
@@ -191,6 +229,9 @@ int transfer_event(struct transfer *t, const struct evlog_message *message)
     (void)evlog_poll(t->producer, 0);
     if (t->failure.code != 0) {
         return cli_failure(t->cli, &t->failure);
+    }
+    if (t->disturbed) {
+        return disturbed(t);
     }
     if (++t->sent_count % PROGRESS_EVENTS == 0) {
         cli_progress(t->cli, "copied", t->sent_count + t->passed_count, 0);
@@ -224,6 +265,9 @@ int transfer_end(struct transfer *t, int rc)
     evlog_producer_stats(t->producer, &stats);
     if (t->failure.code != 0 && !failed_before) {
         rc = cli_failure(t->cli, &t->failure);
+    }
+    if (rc == CLI_OK && t->disturbed) {
+        rc = disturbed(t);
     }
     if (rc == CLI_OK && !cli_interrupted) {
         rc = check_rest(t);

@@ -10,9 +10,10 @@
 #include "cli.h"
 
 struct transfer_partition {
-    int64_t have_count; /* events there when it began */
-    uint64_t last_hash; /* of the last of them */
-    int64_t seen_count; /* events of the source */
+    int64_t have_count;  /* events there when it began */
+    uint64_t last_hash;  /* of the last of them */
+    int64_t seen_count;  /* events of the source */
+    int64_t acked_count; /* events stored */
 };
 
 struct transfer {
@@ -23,6 +24,7 @@ struct transfer {
     int32_t partition_count;
     uint64_t sent_count;
     uint64_t passed_count;        /* there already */
+    bool disturbed;               /* an event was stored at another offset than the next one */
     struct evlog_failure failure; /* of the first event that was not stored; code 0: none */
     struct el_buffer scratch;     /* an event's bytes, for its hash */
 };
