@@ -267,7 +267,7 @@ struct evlog_producer;
 /* Internal thread: send what is due, expire what is late; lowers *until_ns. Lock held, released while packing. */
 void el_producers_tick(struct evlog_client *client, int64_t now_ns, int64_t *until_ns);
 
-/* --- member.c --- */
+/* --- subscriber_member.c --- */
 
 struct evlog_subscriber;
 /* Internal thread: take the turns of all memberships; lowers *until_ns. Lock held. */

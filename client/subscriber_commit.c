@@ -13,9 +13,9 @@
  * A commit that waits is tried again when its answer was lost: the same offsets twice do no harm. One that does not
  * wait is not: by then a later commit may be on its way, and an older one must not come behind it.
  */
+#include "admin_offsets.h"
 #include "fail.h"
 #include "group_ask.h"
-#include "group_offsets.h"
 #include "subscriber_state.h"
 
 #include <core/alloc.h>

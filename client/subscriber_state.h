@@ -121,7 +121,7 @@ struct evlog_subscriber {
     int64_t polled_ns; /* when the reader was seen last; EL_NEVER_NS while it is inside a call */
 };
 
-/* --- member.c: internal thread, lock held --- */
+/* --- subscriber_member.c: internal thread, lock held --- */
 
 /* What a subscriber begins with. */
 void el_member_init(struct evlog_subscriber *subscriber);
@@ -153,7 +153,7 @@ uint64_t el_member_hash(struct evlog_client *client, const struct el_slice *topi
 int el_partition_set_copy(struct el_partition_set *set, const struct el_msg_consumer_protocol_partitions *runs,
                           uint32_t run_count);
 
-/* --- member_calls.c: internal thread, lock held. Each returns 0 | EVLOG_ERR_NO_MEMORY --- */
+/* --- subscriber_calls.c: internal thread, lock held. Each returns 0 | EVLOG_ERR_NO_MEMORY --- */
 
 int el_member_send_find(struct evlog_subscriber *subscriber);
 int el_member_send_join(struct evlog_subscriber *subscriber);
@@ -163,7 +163,7 @@ int el_member_send_leave(struct evlog_subscriber *subscriber, bool waits);
 /* Let go of every request on its way; any thread. */
 void el_member_detach(struct el_member *member);
 
-/* --- member_divide.c --- */
+/* --- subscriber_divide.c --- */
 
 struct el_msg_join_group_response;
 struct el_msg_sync_group_request;

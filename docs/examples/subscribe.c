@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Read a topic together with others: every copy of this program that runs takes its share of the partitions, and what
- * one of them has not finished is read again by another. Stop it with Ctrl-C.
+ * Read a topic together with others, at least once: every copy of this program that runs takes its share of the
+ * partitions, and what one of them has not finished is read again by another. Stop it with Ctrl-C.
  *
- *     cc subscribe.c -levlog -o subscribe && ./subscribe orders billing
+ *     build/examples/subscribe [TOPIC [GROUP [HOST:PORT]]]
  */
 #include <evlog/evlog.h>
 #include <signal.h>

@@ -5,7 +5,7 @@
  * Offsets are set in the name of nobody (generation -1, no member id), which a coordinator allows only while the group
  * has no members. Setting and removing offsets twice does no harm, so both are tried again when an answer is lost.
  */
-#include "group_offsets.h"
+#include "admin_offsets.h"
 #include "fail.h"
 #include "group_ask.h"
 

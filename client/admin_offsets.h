@@ -3,8 +3,8 @@
  * OffsetCommit and OffsetFetch as requests: built from and read into struct evlog_partition_offset. Shared by members
  * and by those who look at a group from outside.
  */
-#ifndef EL_CLIENT_GROUP_OFFSETS_H
-#define EL_CLIENT_GROUP_OFFSETS_H
+#ifndef EL_CLIENT_ADMIN_OFFSETS_H
+#define EL_CLIENT_ADMIN_OFFSETS_H
 
 #include "client_core.h"
 
