@@ -124,8 +124,14 @@ int evlog_subscriber_open(struct evlog_client *client, const struct evlog_subscr
 
 static void enter(struct evlog_subscriber *subscriber)
 {
-    EL_ASSERT(!subscriber->in_callback);
     __atomic_store_n(&subscriber->polled_ns, EL_NEVER_NS, __ATOMIC_RELAXED);
+}
+
+/* A callback must not begin another hand-over. */
+static int inside(const struct evlog_subscriber *subscriber, struct evlog_failure *failure)
+{
+    return el_fail(failure, EVLOG_ERR_ARGUMENT, "group %s: next, poll and close cannot be called inside a callback",
+                   subscriber->group);
 }
 
 static void leave(struct evlog_subscriber *subscriber)
@@ -201,6 +207,9 @@ int evlog_subscriber_next(struct evlog_subscriber *subscriber, int timeout_ms, c
                           struct evlog_failure *failure)
 {
     int64_t deadline_ns = el_deadline(timeout_ms);
+    if (subscriber->in_callback) {
+        return inside(subscriber, failure);
+    }
     enter(subscriber);
     el_subscriber_store_last(subscriber);
     int rc = quick(subscriber) ? el_consumer_event(&subscriber->engine, failure) : 0;
@@ -222,6 +231,9 @@ int evlog_subscriber_next(struct evlog_subscriber *subscriber, int timeout_ms, c
 
 int evlog_subscriber_poll(struct evlog_subscriber *subscriber, struct evlog_failure *failure)
 {
+    if (subscriber->in_callback) {
+        return inside(subscriber, failure);
+    }
     enter(subscriber);
     int rc = serve(subscriber, failure);
     el_client_settle(subscriber->client);
@@ -361,6 +373,9 @@ int evlog_subscriber_close(struct evlog_subscriber *subscriber, int timeout_ms, 
 {
     if (subscriber == NULL) {
         return 0;
+    }
+    if (subscriber->in_callback) {
+        return inside(subscriber, failure);
     }
     struct evlog_client *client = subscriber->client;
     int64_t deadline_ns = el_deadline(timeout_ms < 0 ? client->cfg.request_timeout_ms : timeout_ms);

@@ -338,7 +338,9 @@ static int tell_commit(struct evlog_subscriber *subscriber, struct el_commit *co
     if (commit->fn == NULL || (commit->automatic && rc == 0)) {
         return 0;
     }
+    subscriber->in_callback = true;
     commit->fn(commit->arg, commit->offsets, commit->count, rc == 0 ? NULL : &failure);
+    subscriber->in_callback = false;
     return 1;
 }
 

@@ -87,7 +87,9 @@ static int let_go(struct evlog_subscriber *subscriber, const struct el_partition
         struct evlog_failure failure = EVLOG_FAILURE_INIT;
         int64_t deadline_ns = el_deadline(subscriber->client->cfg.request_timeout_ms);
         if (el_subscriber_commit_stored(subscriber, deadline_ns, &failure) != 0 && subscriber->on_commit != NULL) {
+            subscriber->in_callback = true;
             subscriber->on_commit(subscriber->arg, NULL, 0, &failure);
+            subscriber->in_callback = false;
         }
     }
     int told_count = tell(subscriber, what, partitions, count);

@@ -11,8 +11,8 @@
  * Thread safety: one thread at a time per subscriber; different subscribers are independent. The client's own thread
  * keeps the membership alive between calls, for at most max.poll.interval.ms. Callbacks run only inside
  * evlog_subscriber_next(), evlog_subscriber_poll() and evlog_subscriber_close(), on the caller's thread; they may call
- * everything of the subscriber but these three. Works with evlog and Apache Kafka, and in one group with their other
- * clients. Since 1.0.
+ * everything of the subscriber but these three (EVLOG_ERR_ARGUMENT). Works with evlog and Apache Kafka, and in one
+ * group with their other clients. Since 1.0.
  */
 #ifndef EVLOG_SUBSCRIBER_H
 #define EVLOG_SUBSCRIBER_H
@@ -47,9 +47,9 @@ enum evlog_rebalance {
 typedef void (*evlog_rebalance_fn)(void *arg, struct evlog_subscriber *subscriber, enum evlog_rebalance what,
                                    const struct evlog_partition_offset *partitions, size_t count);
 
-/* The end of an asynchronous commit.
+/* The end of an asynchronous commit, or of an automatic one that failed.
  *
- * offsets  [count] what was to be committed, borrowed for the call
+ * offsets  [count] what was to be committed, borrowed for the call; NULL for what was committed before partitions went
  * failure  NULL when all of it was
  */
 typedef void (*evlog_commit_fn)(void *arg, const struct evlog_partition_offset *offsets, size_t count,

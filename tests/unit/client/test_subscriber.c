@@ -26,7 +26,9 @@ static void on_rebalance(void *arg, struct evlog_subscriber *subscriber, enum ev
 {
     static const char *const words[] = {"assigned", "revoked", "lost"};
     struct told *told = arg;
-    (void)subscriber;
+    const struct evlog_event *event;
+    assert_int_equal(evlog_subscriber_next(subscriber, 0, &event, NULL), EVLOG_ERR_ARGUMENT);
+    assert_int_equal(evlog_subscriber_close(subscriber, 0, NULL), EVLOG_ERR_ARGUMENT);
     told->len += (size_t)snprintf(told->text + told->len, sizeof told->text - told->len, "%s", words[what]);
     for (size_t i = 0; i < count; i++) {
         told->len += (size_t)snprintf(told->text + told->len, sizeof told->text - told->len, " %d@%lld",
