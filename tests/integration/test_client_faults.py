@@ -116,6 +116,37 @@ def test_cut_connections_lose_and_repeat_nothing(behind, seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
+def test_cut_connections_lose_nothing_for_a_group(behind, seed):
+    proxy = CuttingProxy(seed)
+    proxy.peace = True
+    bootstrap = behind(proxy)
+    evlog("topics", "create", "shared", "-p", "3", bootstrap=bootstrap, expect=0)
+    lines = "".join(f"{i}:{i}\n" for i in range(COUNT))
+    evlog("produce", "shared", "-K:", "-X", "compression.type=none", bootstrap=bootstrap, stdin=lines, expect=0)
+    process = subprocess.Popen([str(BIN / "evlog"), "consume", "shared", "-g", "g", "--follow", "-b", bootstrap,
+                                "-X", "fetch.max.bytes=20000", "-X", "retry.backoff.ms=1", "-X",
+                                "reconnect.backoff.ms=1", "-X", "reconnect.backoff.max.ms=5", "-X",
+                                "heartbeat.interval.ms=20"], stdout=subprocess.PIPE, text=True)
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    seen = [process.stdout.readline()]
+    proxy.peace = False
+    wanted = set(range(COUNT)) - {int(seen[0])}
+    while wanted:
+        line = process.stdout.readline()
+        assert line, "the member ended"
+        seen.append(line)
+        wanted.discard(int(line))
+    proxy.peace = True
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    watchdog.cancel()
+    process.stdout.close()
+    assert proxy.cut_count > 3
+    assert len(seen) < 2 * COUNT
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_cut_connections_do_not_disturb_a_reader(behind, seed):
     proxy = CuttingProxy(seed)
     proxy.peace = True

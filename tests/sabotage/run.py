@@ -86,10 +86,10 @@ def layer_exhaustive(tree, _, args):
     return None
 
 
-LAYERS = {"unit_storage": layer_unit, "unit_group": layer_unit, "sim": layer_sim, "sim-broker": layer_sim,
-          "exhaustive": layer_exhaustive}
-PROGRAMS = {"unit_storage": "unit_storage", "unit_group": "unit_group", "sim": "evlog-sim",
-            "sim-broker": "evlog-sim", "exhaustive": "evlog-exhaustive"}
+LAYERS = {"unit_storage": layer_unit, "unit_group": layer_unit, "unit_client": layer_unit, "sim": layer_sim,
+          "sim-broker": layer_sim, "exhaustive": layer_exhaustive}
+PROGRAMS = {"unit_storage": "unit_storage", "unit_group": "unit_group", "unit_client": "unit_client",
+            "sim": "evlog-sim", "sim-broker": "evlog-sim", "exhaustive": "evlog-exhaustive"}
 
 
 def copy_tree(target):
