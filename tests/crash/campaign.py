@@ -3,31 +3,17 @@
 import pathlib
 import random
 import signal
-import socket
 import subprocess
 import threading
 import time
 
-from evlogd import BIN, Broker, start_or_skip, wait_for
+from evlogd import BIN, Broker, quiet_port, start_or_skip, wait_for
 from verdict import Verdict
 from workload import PARTITIONS, SHORT, TOPIC, Ledger, Sleeper, all_clients, stop_all
 
 PATIENCE_SECONDS = 60
 WRITTEN_WHILE_READING = 1000
 SHARDS_MAX = 3
-
-
-def quiet_port():
-    """A port that the kernel gives to no outgoing connection: a client must find the server there after each start."""
-    low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
-    for _ in range(100):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", random.randrange(max(1024, low - 20000), low)))
-            except OSError:
-                continue
-            return probe.getsockname()[1]
-    raise AssertionError("no port is free")
 
 
 class Run:

@@ -1,27 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of the crash tests. The data directory of a failed test stays, and its path is printed."""
+"""Fixtures of the crash tests."""
 import pathlib
-import shutil
 import sys
-import tempfile
-
-import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    if call.when == "call":
-        item.failed_here = outcome.get_result().failed
-
-
-@pytest.fixture
-def folder(request):
-    path = pathlib.Path(tempfile.mkdtemp(prefix="evlog-crash-"))
-    yield path
-    if getattr(request.node, "failed_here", True):
-        print(f"kept: {path}")
-    else:
-        shutil.rmtree(path, ignore_errors=True)
+from kept_folder import folder, pytest_runtest_makereport  # noqa: E402,F401

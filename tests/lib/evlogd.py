@@ -5,7 +5,9 @@ EVLOG_BIN names the folder of the programs (build/bin by default), EVLOG_IO one 
 """
 import os
 import pathlib
+import random
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -32,6 +34,19 @@ def wait_for(condition, what, seconds=20):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s")
         time.sleep(0.01)
+
+
+def quiet_port():
+    """A port that the kernel gives to no outgoing connection: a client must find the server there after each start."""
+    low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    for _ in range(100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", random.randrange(max(1024, low - 20000), low)))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise AssertionError("no port is free")
 
 
 class Broker:
