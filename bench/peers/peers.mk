@@ -36,7 +36,7 @@ $(PEERS)/nats/nats_load: bench/peers/nats/main.go bench/peers/nats/go.mod bench/
 	else echo "bench-peers: no Go, so no NATS"; fi
 
 .PHONY: bench-peers bench-peers-bins
-bench-peers-bins: $(PEERS)/raw_load $(PEERS)/rdkafka_load $(PEERS)/kafka/fetched $(PEERS)/nats/nats_load \
+bench-peers-bins: $(PEERS)/raw_load $(PEERS)/rdkafka_load $(PEERS)/group_load $(PEERS)/kafka/fetched $(PEERS)/nats/nats_load \
 	        $(OUT)/bin/evlogd
 bench-peers: bench-peers-bins
 	$(Q)$(PYTHON) bench/peers/run --build=$(OUT) $(PEERS_ARGS)

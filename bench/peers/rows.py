@@ -94,7 +94,11 @@ def all_rows() -> list[Row]:
         nats_row("one event of 100 B, 256 synchronous clients", [("256 connections", {"conns": 256, "depth": 1})],
                  clients=256),
     ]
-    return produce + consume + timed + batches + single + nats
+    groups = [kafka_row("groups: commits, 100 groups of one member, one at a time", "rate", "group", 8,
+                        targets=("evlog", "kafka-flush", "kafka"), verb="commit", members=100),
+              kafka_row("groups: a rebalance of 100 members", "latency", "group", 8,
+                        targets=("evlog", "kafka-flush", "kafka"), verb="rebalance", members=100)]
+    return produce + consume + timed + batches + single + nats + groups
 
 
 def busy_s() -> float:
@@ -163,6 +167,15 @@ class Loads:
         if args["verb"] == "consume":
             self.rdkafka(broker, "produce", name, value, args)
         result = self.rdkafka(broker, args["verb"], name, value, args)
+        self.topic("delete", case.target, value, name, 1)
+        return result
+
+    def measure_group(self, case: Case, value: int) -> tuple:
+        broker, name = self.broker(case.target), f"bench{self.count}"
+        self.topic("create", case.target, value, name, 1)
+        result = self.run(broker, [str(self.build / "peers/group_load"), case.args["verb"], f"--port={broker.port}",
+                                   f"--topic={name}", f"--members={case.args['members']}",
+                                   f"--seconds={self.seconds}"])
         self.topic("delete", case.target, value, name, 1)
         return result
 
