@@ -295,8 +295,11 @@ int main(int argc, char **argv)
 {
     static struct group_load load = {.topic = "bench", .members = 100, .seconds = 2};
     static struct member members[MEMBER_MAX];
-    static const struct option longs[] = {{"port", 1, NULL, 'p'},    {"topic", 1, NULL, 't'}, {"members", 1, NULL, 'm'},
-                                          {"seconds", 1, NULL, 's'}, {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"port", 1, NULL, 'p'},
+                                          {"topic", 1, NULL, 't'},
+                                          {"members", 1, NULL, 'm'},
+                                          {"seconds", 1, NULL, 's'},
+                                          {NULL, 0, NULL, 0}};
     for (int c = getopt_long(argc, argv, "", longs, NULL); c != -1; c = getopt_long(argc, argv, "", longs, NULL)) {
         switch (c) {
         case 'p':

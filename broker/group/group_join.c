@@ -317,12 +317,9 @@ static int heartbeat(struct group *group, const struct heartbeat_op *op)
     if (group == NULL) {
         return EVLOG_ERR_UNKNOWN_MEMBER;
     }
-    int code = member_check(group, op->member_id, op->instance_id, &member);
+    int code = member_check_generation(group, op->member_id, op->instance_id, op->generation, &member);
     if (code != 0) {
         return code;
-    }
-    if (op->generation != group->generation) {
-        return EVLOG_ERR_GENERATION;
     }
     member_alive(member);
     return group->sm.state == GROUP_PREPARING ? EVLOG_ERR_REBALANCE : 0;

@@ -199,7 +199,6 @@ static void commit_store(struct group *group, struct commit_op *op)
 /* May it commit? A sign of life, too. */
 static int commit_check(struct group *group, const struct commit_op *op)
 {
-    struct member *member = NULL;
     bool nobody = op->generation < 0 && op->member_id.len == 0 && op->instance_id.data == NULL;
     if (op->generation < 0 && group->sm.state == GROUP_EMPTY) {
         return 0;
@@ -207,12 +206,10 @@ static int commit_check(struct group *group, const struct commit_op *op)
     if (nobody) {
         return EVLOG_ERR_UNKNOWN_MEMBER;
     }
-    int code = member_check(group, op->member_id, op->instance_id, &member);
+    struct member *member;
+    int code = member_check_generation(group, op->member_id, op->instance_id, op->generation, &member);
     if (code != 0) {
         return code;
-    }
-    if (op->generation != group->generation) {
-        return EVLOG_ERR_GENERATION;
     }
     member_alive(member);
     return group->sm.state == GROUP_COMPLETING ? EVLOG_ERR_REBALANCE : 0;

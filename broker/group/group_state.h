@@ -208,6 +208,9 @@ struct member *member_find(struct group *group, struct el_slice id);
 struct member *member_by_instance(struct group *group, struct el_slice instance_id);
 /* The member that a request is from. returns 0 | EVLOG_ERR_UNKNOWN_MEMBER | EVLOG_ERR_FENCED_INSTANCE */
 int member_check(struct group *group, struct el_slice id, struct el_slice instance_id, struct member **member);
+/* The same, of the present generation. returns also EVLOG_ERR_GENERATION */
+int member_check_generation(struct group *group, struct el_slice id, struct el_slice instance_id, int32_t generation,
+                            struct member **member);
 /* An id of its own, <prefix>-<uuid>, into text[MEMBER_ID_LEN_MAX]. */
 struct el_slice member_new_id(struct groups *gs, const struct join_op *op, char *text);
 /* A pending member; NULL without memory. */

@@ -134,12 +134,9 @@ static int check(struct group *group, const struct sync_op *op, struct member **
     if (group == NULL) {
         return EVLOG_ERR_UNKNOWN_MEMBER;
     }
-    int code = member_check(group, op->member_id, op->instance_id, member);
+    int code = member_check_generation(group, op->member_id, op->instance_id, op->generation, member);
     if (code != 0) {
         return code;
-    }
-    if (op->generation != group->generation) {
-        return EVLOG_ERR_GENERATION;
     }
     if (differs(op->protocol_type, group->protocol_type) || differs(op->protocol, group->protocol)) {
         return EVLOG_ERR_GROUP_PROTOCOL;

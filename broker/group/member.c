@@ -57,6 +57,13 @@ int member_check(struct group *group, struct el_slice id, struct el_slice instan
     return 0;
 }
 
+int member_check_generation(struct group *group, struct el_slice id, struct el_slice instance_id, int32_t generation,
+                            struct member **out)
+{
+    int code = member_check(group, id, instance_id, out);
+    return code == 0 && generation != group->generation ? EVLOG_ERR_GENERATION : code;
+}
+
 /* A prefix of at most so many bytes that does not end inside a character. */
 static size_t prefix_len(struct el_slice text, size_t len_max)
 {

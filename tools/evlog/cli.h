@@ -127,6 +127,13 @@ int cli_failure(const struct cli *cli, const struct evlog_failure *failure);
 int cli_exit_of(const struct evlog_failure *failure);
 /* Talk: to stderr unless -q. */
 void cli_say(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Has the user said that a thing may be removed? On a terminal the name is asked for.
+ *
+ * what     "topic", "group"
+ * confirm  what --confirm said, NULL when it was not given
+ * returns  CLI_OK | exit code, and has said why
+ */
+int cli_confirm(const struct cli *cli, const char *what, const char *name, const char *confirm);
 /* What is known about "EVL-1036" or "1036"; false when nothing is. */
 bool cli_explain(const char *code, FILE *out, bool json);
 

@@ -9,7 +9,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <unistd.h>
 #include <wire/error_code.h>
+
+#define CONFIRM_LEN_MAX 300 /* longer names are removed with --confirm only */
 
 static const struct row {
     const char *name;
@@ -149,6 +152,27 @@ void cli_say(const struct cli *cli, const char *format, ...)
     (void)vfprintf(stderr, format, args);
     va_end(args);
     (void)fputc('\n', stderr);
+}
+
+static bool asked_for_name(const char *what, const char *name)
+{
+    char answer[CONFIRM_LEN_MAX];
+    (void)fprintf(stderr, "Type the name of the %s to remove it: ", what);
+    if (fgets(answer, sizeof answer, stdin) == NULL) {
+        return false;
+    }
+    answer[strcspn(answer, "\n")] = '\0';
+    return strcmp(answer, name) == 0;
+}
+
+int cli_confirm(const struct cli *cli, const char *what, const char *name, const char *confirm)
+{
+    bool may_ask = confirm == NULL && !cli->no_input && isatty(STDIN_FILENO) != 0;
+    if (confirm != NULL ? strcmp(confirm, name) == 0 : may_ask && asked_for_name(what, name)) {
+        return CLI_OK;
+    }
+    return cli_error(cli, CLI_ERR_CONFIRM, "%s %s was not removed: --confirm=%s says that you mean it", what, name,
+                     name);
 }
 
 /* --- explain ---------------------------------------------------------------------------------------------------- */

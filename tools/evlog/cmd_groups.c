@@ -353,17 +353,6 @@ int cmd_groups_lag(struct cli *cli, const struct cli_command *command, int argc,
 
 /* --- rm ---------------------------------------------------------------------------------------------------------- */
 
-static bool asked_for_name(const char *name)
-{
-    char answer[300];
-    (void)fprintf(stderr, "Type the name of the group to remove it: ");
-    if (fgets(answer, sizeof answer, stdin) == NULL) {
-        return false;
-    }
-    answer[strcspn(answer, "\n")] = '\0';
-    return strcmp(answer, name) == 0;
-}
-
 static int remove_group(struct cli *cli, const char *name, const char *confirm)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
@@ -386,10 +375,9 @@ static int remove_group(struct cli *cli, const char *name, const char *confirm)
     }
     cli_say(cli, "group %s with offsets of %zu partitions will be removed", name, offsets->offset_count);
     evlog_group_offsets_free(offsets);
-    bool may_ask = confirm == NULL && !cli->no_input && isatty(STDIN_FILENO) != 0;
-    if (confirm != NULL ? strcmp(confirm, name) != 0 : !may_ask || !asked_for_name(name)) {
-        return cli_error(cli, CLI_ERR_CONFIRM, "group %s was not removed: --confirm=%s says that you mean it", name,
-                         name);
+    rc = cli_confirm(cli, "group", name, confirm);
+    if (rc != CLI_OK) {
+        return rc;
     }
     if (evlog_group_delete(cli->client, name, &failure) != 0) {
         return cli_failure(cli, &failure);

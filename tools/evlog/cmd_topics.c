@@ -10,7 +10,6 @@
 #include <core/base64.h>
 #include <core/limits.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SETTING_MAX 256
 
@@ -342,17 +341,6 @@ int cmd_topics_alter(struct cli *cli, const struct cli_command *command, int arg
 
 /* --- rm --------------------------------------------------------------------------------------------------------- */
 
-static bool asked_for_name(const char *name)
-{
-    char answer[EL_TOPIC_NAME_MAX + 2];
-    (void)fprintf(stderr, "Type the name of the topic to remove it: ");
-    if (fgets(answer, sizeof answer, stdin) == NULL) {
-        return false;
-    }
-    answer[strcspn(answer, "\n")] = '\0';
-    return strcmp(answer, name) == 0;
-}
-
 static int remove_topic(struct cli *cli, const char *name, const char *confirm)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
@@ -371,10 +359,9 @@ static int remove_topic(struct cli *cli, const char *name, const char *confirm)
     cli_say(cli, "topic %s with %zu partitions and %lld events will be removed for ever", name, info->partition_count,
             (long long)count);
     evlog_topic_info_free(info);
-    bool may_ask = confirm == NULL && !cli->no_input && isatty(STDIN_FILENO) != 0;
-    if (confirm != NULL ? strcmp(confirm, name) != 0 : !may_ask || !asked_for_name(name)) {
-        return cli_error(cli, CLI_ERR_CONFIRM, "topic %s was not removed: --confirm=%s says that you mean it", name,
-                         name);
+    rc = cli_confirm(cli, "topic", name, confirm);
+    if (rc != CLI_OK) {
+        return rc;
     }
     if (evlog_topic_delete(cli->client, name, &failure) != 0) {
         return cli_failure(cli, &failure);
