@@ -151,7 +151,8 @@ static bool is_host(struct el_slice host, bool bracketed)
             return false;
         }
     }
-    return host.len > 0 && host.len < CONFIG_HOST_MAX;
+    bool has_colon = host.len > 0 && memchr(host.data, ':', host.len) != NULL;
+    return host.len > 0 && host.len < CONFIG_HOST_MAX && has_colon == bracketed; /* brackets are for IPv6 alone */
 }
 
 static bool parse_address(struct config_address *address, struct el_slice text, bool off_allowed, bool port_optional)

@@ -108,6 +108,7 @@ TEST(config, bad_addresses_are_refused)
     assert_flags_refused("host:port", "--data=d", "--listen=host:-1");
     assert_flags_refused("host:port", "--data=d", "--listen=::1:9092");
     assert_flags_refused("host:port", "--data=d", "--listen=[::1]");
+    assert_flags_refused("host:port", "--data=d", "--listen=[host%eth0]:9092");
     assert_flags_refused("host:port", "--data=d", "--listen=[::1:9092");
     assert_flags_refused("host:port", "--data=d", "--listen=*:9092");
     assert_flags_refused("host:port or [address]:port or off", "--data=d", "--http=no");
