@@ -212,6 +212,12 @@ static int fresh_slot(struct journal *j, struct disk *disk, struct el_error *err
         }
         prepare_set(j, j->slot_count);
         int code = slot_create(disk, &j->prepare);
+        if (code == EVLOG_ERR_NO_SPACE) {
+            return el_error_set(err, code,
+                                "%s: %s: a start needs %llu KiB for a new journal slot; make room and start "
+                                "again, nothing is lost",
+                                j->prepare.path, evlog_error_text(code), (unsigned long long)j->prepare.len >> 10);
+        }
         if (code != 0) {
             return el_error_set(err, code, "%s: %s", j->prepare.path, evlog_error_text(code));
         }

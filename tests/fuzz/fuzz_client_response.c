@@ -43,6 +43,9 @@ static void client_begin(struct evlog_client *client)
     el_list_init(&client->calls);
     el_list_init(&client->conns);
     el_list_init(&client->producers);
+    el_list_init(&client->subscribers);
+    el_list_init(&client->log);
+    client->event_fd = -1;
     el_map_init(&client->cluster.topics, NULL);
     client->chunk = el_malloc(EL_CLIENT_CHUNK_LEN);
     EL_ASSERT(client->chunk != NULL);
