@@ -125,7 +125,8 @@ class Broker:
 
 class Evlog(Broker):
     def settings(self) -> str:
-        return "defaults: a shard for each processor, every acknowledgement after a flush (--http=off)"
+        return ("defaults: a shard for each processor, every acknowledgement after a flush (--http=off; "
+                "group.initial.rebalance.delay.ms=0, as Kafka's)")
 
     def version(self) -> str:
         command = [str(self.build / "bin/evlogd"), "--version"]
@@ -136,7 +137,7 @@ class Evlog(Broker):
 
     def command(self) -> list[str]:
         return [str(self.build / "bin/evlogd"), f"--data={self.data}", f"--listen=127.0.0.1:{self.port}", "--http=off",
-                "--log-level=warn"]
+                "--log-level=warn", "--group-initial-rebalance-delay-ms=0ms"]
 
 
 class Kafka(Broker):

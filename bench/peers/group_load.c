@@ -86,7 +86,8 @@ static void find(struct member *m)
     bench_die("no coordinator for %s", m->group);
 }
 
-static void sync_group(struct member *m, const struct el_msg_join_group_response *joined)
+/* returns false when the others have begun to join again meanwhile */
+static bool sync_group(struct member *m, const struct el_msg_join_group_response *joined)
 {
     struct el_msg_sync_group_request request;
     struct el_msg_sync_group_response response;
@@ -101,10 +102,14 @@ static void sync_group(struct member *m, const struct el_msg_join_group_response
         request.assignments[i].assignment = joined->members[i].metadata;
     }
     bench_call(m->fd, EL_API_SyncGroup, SYNC_VERSION, &request, &m->arena, &response);
+    if (response.error_code == EL_KAFKA_REBALANCE_IN_PROGRESS) {
+        return false;
+    }
     if (response.error_code != 0 || response.assignment.len == 0) {
         bench_die("SyncGroup of %s: error %d", m->group, response.error_code);
     }
     m->generation = joined->generation_id;
+    return true;
 }
 
 /* Join and sync. round: becomes the subscription, for one that has not changed is no reason to assign anew.
@@ -128,9 +133,12 @@ static uint32_t join(struct member *m, uint32_t round)
         bench_call(m->fd, EL_API_JoinGroup, JOIN_VERSION, &request, &m->arena, &response);
         if (response.error_code == 0) {
             uint32_t count = response.member_count;
-            sync_group(m, &response);
+            bool whole = sync_group(m, &response);
             el_arena_reset(&m->arena);
-            return count;
+            if (whole) {
+                return count;
+            }
+            continue;
         }
         if (response.error_code == EL_KAFKA_MEMBER_ID_REQUIRED && response.member_id.len < ID_LEN_MAX) {
             memcpy(m->id, response.member_id.data, response.member_id.len);
@@ -195,10 +203,11 @@ static void *rebalance_member(void *arg)
 static void rebalance(struct group_load *load, struct member *members)
 {
     struct bench_histogram *times = bench_alloc(sizeof *times);
-    uint64_t until_ns = bench_now_ns() + (uint64_t)(load->seconds * 1e9), spent_ns = 0;
+    uint64_t until_ns = UINT64_MAX, spent_ns = 0;
     uint32_t rounds = 0;
     for (uint32_t round = 0; round < ROUND_MAX && !load->over; round++) {
         load->began_ns = bench_now_ns();
+        until_ns = round == WARM_ROUNDS ? load->began_ns + (uint64_t)(load->seconds * 1e9) : until_ns;
         load->over = round > WARM_ROUNDS && load->began_ns > until_ns;
         pthread_barrier_wait(&load->barrier);
         if (load->over) {

@@ -94,7 +94,13 @@ def ahead_lines(rows) -> list[str]:
     return lines
 
 
+def heading(only: str | None) -> str:
+    return f"{HEADING}: {only}" if only else HEADING
+
+
 def write_section(path: Path, section: list[str]) -> None:
-    """The section is the last one of the report; the rest is another program's (bench/run)."""
+    """The section is the last one of the report; what stands before it is another program's (bench/run), or that of all
+    rows when this one is of some."""
     text = path.read_text() if path.exists() else "# Benchmark report\n\n"
-    path.write_text(text.split(HEADING + "\n", 1)[0] + "\n".join(section) + "\n")
+    before = text.split(section[0] + "\n", 1)[0].rstrip()
+    path.write_text(before + "\n\n" + "\n".join(section) + "\n")
