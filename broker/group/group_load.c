@@ -6,8 +6,9 @@
  *   2. read a piece, apply its records in order, go on in the next turn of the shard's loop, up to the high watermark
  *   3. members of groups that were stable have their session timeout to be heard of again; then the groups are served
  *
- * A record that does not decode, a piece that cannot be read, or too little memory ends it: the partition's groups are
- * refused, for a commit that is not known would be taken for none. The log says why.
+ * A record that does not decode, a piece that is damaged, or too little memory for what it says ends it: the
+ * partition's groups are refused, for a commit that is not known would be taken for none. The log says why. A read that
+ * failed without saying that something is damaged is repeated; clients are told meanwhile that groups are loading.
  */
 #include <group/group_state.h>
 
@@ -15,7 +16,8 @@
 #include <inttypes.h>
 
 #define PIECE_LEN_MAX (1u << 20)
-#define RETRY_NS 100000000u
+#define RETRY_NS 100000000u /* no memory for the piece now */
+#define RETRY_STORAGE_NS 1000000000u
 #define NS_PER_MS 1000000u
 
 struct group_load {
@@ -26,6 +28,7 @@ struct group_load {
     int64_t offset; /* to be read next */
     uint64_t record_count;
     uint64_t began_ns;
+    bool complained; /* of a read that failed */
 };
 
 static void load_on_timer(struct io_timer *timer);
@@ -190,6 +193,26 @@ static void load_later(struct group_load *load, uint64_t delay_ns)
     io_timer_set(io, &load->timer, io->now_ns + delay_ns);
 }
 
+/* Repeat what failed, when that may help. */
+static bool load_again(struct group_load *load, int error)
+{
+    if (error == EVLOG_ERR_NO_MEMORY) {
+        load_later(load, RETRY_NS);
+        return true;
+    }
+    if (error != EVLOG_ERR_STORAGE && error != EVLOG_ERR_NO_FILES) {
+        return false;
+    }
+    if (!load->complained) {
+        el_log(EL_LOG_ERROR, "group",
+               "%s partition %d cannot be read at offset %" PRId64 " (%s): trying again every second, its groups wait",
+               GROUPS_TOPIC, load->part->index, load->offset, evlog_error_text(error));
+    }
+    load->complained = true;
+    load_later(load, RETRY_STORAGE_NS);
+    return true;
+}
+
 static void load_on_read(struct store_op *base)
 {
     struct group_load *load = base->arg;
@@ -206,11 +229,12 @@ static void load_on_read(struct store_op *base)
     }
     bool at_end = read->next_offset >= read->high_watermark;
     load->offset = code == 0 ? read->next_offset : load->offset;
-    bool no_memory = base->error == EVLOG_ERR_NO_MEMORY;
+    int error = base->error;
     store_read_release(read);
-    if (no_memory) {
-        load_later(load, RETRY_NS);
-    } else if (code != 0 || at_end) {
+    if (error != 0 && load_again(load, error)) {
+        return;
+    }
+    if (code != 0 || at_end) {
         load_end(load, code);
     } else {
         load_later(load, 0);

@@ -180,6 +180,15 @@ struct fetch_limits {
     int32_t wait_ms, bytes_min, bytes_max;
 };
 
+void consumer_lose(struct consumer_client *consumer)
+{
+    for (uint32_t i = 0; i < consumer->place_count; i++) {
+        if (consumer->c->m->topics[consumer->places[i].topic].memory) {
+            consumer->places[i].fresh = true; /* its place may have gone, and lie inside another batch now */
+        }
+    }
+}
+
 static void ask_fetch(struct consumer_client *consumer, const struct fetch_limits *limits)
 {
     struct clients *c = consumer->c;

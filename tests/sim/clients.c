@@ -127,6 +127,9 @@ void clients_lose(struct clients *c)
     for (uint32_t i = 0; i < PEER_COUNT; i++) {
         peer_lose(peer_at(c, i), true);
     }
+    for (uint32_t i = 0; i < CLIENT_CONSUMERS; i++) {
+        consumer_lose(&c->consumers[i]);
+    }
 }
 
 const struct peer *clients_waiting(const struct clients *c)

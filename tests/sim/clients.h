@@ -162,6 +162,8 @@ uint64_t clients_lost(const struct clients *c);
 /* Called by clients.c: one client asks something, if it can. */
 void producer_act(struct producer_client *p);
 void consumer_act(struct consumer_client *consumer);
+/* The machine has lost what was not on its disk. */
+void consumer_lose(struct consumer_client *consumer);
 void admin_act(struct admin_client *a);
 void member_init(struct member_client *m, struct clients *c, uint32_t index);
 void member_act(struct member_client *m);

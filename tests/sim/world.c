@@ -317,5 +317,6 @@ bool world_failed_shard(struct world *w)
 
 bool world_read_may_fail(const struct world *w, int error)
 {
-    return (error == EVLOG_ERR_STORAGE && w->read_errors) || (error == EVLOG_ERR_NO_FILES && w->no_files);
+    return (error == EVLOG_ERR_STORAGE && w->read_errors) || (error == EVLOG_ERR_NO_FILES && w->no_files) ||
+           (error == EVLOG_ERR_NO_MEMORY && w->memory_tight);
 }

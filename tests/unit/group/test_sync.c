@@ -186,18 +186,30 @@ TEST(restart, refuses_a_partition_with_a_record_that_does_not_decode)
     bench_end(&b);
 }
 
-TEST(restart, refuses_as_loading_until_the_records_are_read)
+static void loads_after(int error, uint64_t retry_ms)
 {
     begin();
     caller_alone(&one, "g");
     for (uint32_t i = 0; i < BENCH_SHARDS; i++) {
         b.groups[i].cfg.check_interval_ms = 1000000;
     }
-    b.read_error = EVLOG_ERR_NO_MEMORY; /* tried again later */
+    b.read_error = error;
     bench_restart(&b);
     assert_int_equal(bench_heartbeat(&one, "g"), EVLOG_ERR_GROUP_LOADING);
     b.read_error = 0;
-    bench_ms(&b, 100);
+    bench_ms(&b, retry_ms);
     assert_int_equal(bench_heartbeat(&one, "g"), 0);
+    assert_int_equal(bench_metric(&b, METRIC_GROUP_FAILED), 0);
     bench_end(&b);
+}
+
+TEST(restart, refuses_as_loading_until_there_is_memory_for_the_records)
+{
+    loads_after(EVLOG_ERR_NO_MEMORY, 100);
+}
+
+/* Found by the simulated broker: an error of one read kept the groups out until the next start. */
+TEST(restart, repeats_a_read_that_failed_without_damage)
+{
+    loads_after(EVLOG_ERR_STORAGE, 1000);
 }
