@@ -269,11 +269,10 @@ int catalogue_apply(struct store_shard *shard, const struct catalogue_change *ch
 int catalogue_bootstrap(struct store_shard *shard)
 {
     static const uint8_t owners[2] = {0, 0};
-    static const char *const settings[][2] = {{"retention.ms", "-1"},
-                                              {"retention.bytes", "-1"},
-                                              {"message.timestamp.type", "CreateTime"},
-                                              {"cleanup.policy", "delete"},
-                                              {"evlog.durability", "flush"}};
+    static const char *const settings[][2] = {
+        {"retention.ms", "-1"},        {"retention.bytes", "-1"},    {"message.timestamp.type", "CreateTime"},
+        {"cleanup.policy", "compact"}, {"segment.bytes", "1048576"}, {"max.compaction.lag.ms", "604800000"},
+        {"evlog.durability", "flush"}};
     el_pool_init(&shard->topic_pool, shard->buddy, sizeof(struct topic_slot));
     struct catalogue_change change = {
         .verb = CATALOGUE_PUT,
