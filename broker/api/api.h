@@ -134,6 +134,11 @@ void api_name_once(struct el_map *seen, struct el_slice name, int *error);
 
 /* Kafka's code for an EVLOG_ERR_ code; an unknown topic is told by name or by id, as the client asked. */
 int16_t api_error(int error, bool by_id);
+/* The same, for requests older than the code of storage errors: their clients look for the leader again instead.
+ *
+ * version_storage   the first version of the request whose clients know the code (KIP-112)
+ */
+int16_t api_error_since(int error, bool by_id, int version, int version_storage);
 /* Count a refusal by its reason. error is not 0. */
 void api_count_refusal(struct api *api, int error);
 /* Text of an error for the answer, a NULL slice for 0. */

@@ -173,6 +173,12 @@ int16_t api_error(int error, bool by_id)
     return (int16_t)evlog_error_kafka(error);
 }
 
+int16_t api_error_since(int error, bool by_id, int version, int version_storage)
+{
+    int16_t code = api_error(error, by_id);
+    return code == EL_KAFKA_KAFKA_STORAGE_ERROR && version < version_storage ? EL_KAFKA_NOT_LEADER_OR_FOLLOWER : code;
+}
+
 struct el_slice api_error_message(int error)
 {
     return error == 0 ? (struct el_slice){0} : el_slice_str(evlog_error_text(error));

@@ -10,6 +10,7 @@
 #include <api/long_poll.h>
 #include <wire/msg_fetch.h>
 
+#define VERSION_STORAGE_ERROR 6
 #define VERSION_SESSIONS 7   /* the first with a session id */
 #define VERSION_ZSTD 10      /* the first whose readers know zstd */
 #define VERSION_TOPIC_IDS 13 /* the first that asks by id */
@@ -51,7 +52,7 @@ static void fill_partition(const struct fetch_call *call, const struct long_poll
     if (error == 0 && version < VERSION_ZSTD && has_zstd(part->read.data, part->read.data_len)) {
         error = EVLOG_ERR_COMPRESSION;
     }
-    out->error_code = api_error(error, part->target.by_id);
+    out->error_code = api_error_since(error, part->target.by_id, version, VERSION_STORAGE_ERROR);
     if (error != 0) {
         api_count_refusal(call->poll.api, error);
         return;

@@ -19,6 +19,7 @@
 #include <wire/msg_produce.h>
 
 #define TIMEOUT_MS_DEFAULT 30000 /* for a timeout that is not positive: it would refuse what is about to be stored */
+#define VERSION_STORAGE_ERROR 4
 #define VERSION_ZSTD 7           /* first version whose readers know zstd */
 #define VERSION_TOPIC_IDS 13     /* first version that names topics by id */
 #define VERSION_ABORTABLE 11     /* first version that knows TRANSACTION_ABORTABLE */
@@ -74,7 +75,8 @@ static int16_t part_result(struct produce_part *part, int *error)
     if (*error == 0 && part->submitted) {
         *error = part->done ? part->op.base.error : EVLOG_ERR_TIMED_OUT;
     }
-    return api_error(*error, part->call->request->api_version >= VERSION_TOPIC_IDS);
+    int version = part->call->request->api_version;
+    return api_error_since(*error, version >= VERSION_TOPIC_IDS, version, VERSION_STORAGE_ERROR);
 }
 
 /* What the error text says; a slice that lasts. */

@@ -278,6 +278,9 @@ TEST(fetch, asks_for_less_when_memory_is_short)
     r = send_fetch(&a, 11);
     assert_int_equal(result_at(r, 0).error_code, EL_KAFKA_KAFKA_STORAGE_ERROR);
     fake_free(r);
+    r = send_fetch(&a, 5); /* its clients do not know that code */
+    assert_int_equal(result_at(r, 0).error_code, EL_KAFKA_NOT_LEADER_OR_FOLLOWER);
+    fake_free(r);
     fake_end(&f);
 }
 

@@ -321,6 +321,8 @@ TEST(produce, storage_errors_reach_the_client)
     begin();
     f.append_error = EVLOG_ERR_STORAGE;
     assert_int_equal(error_of("events", plain(), -1, 7), EL_KAFKA_KAFKA_STORAGE_ERROR);
+    assert_int_equal(error_of("events", plain(), -1, 4), EL_KAFKA_KAFKA_STORAGE_ERROR);
+    assert_int_equal(error_of("events", plain(), -1, 3), EL_KAFKA_NOT_LEADER_OR_FOLLOWER);
     f.append_error = EVLOG_ERR_SEQUENCE;
     assert_int_equal(error_of("events", plain(), -1, 7), EL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
     f.append_error = EVLOG_ERR_UNKNOWN_TOPIC;
