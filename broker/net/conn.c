@@ -184,12 +184,13 @@ void conn_drain(struct conn *conn)
 void conn_late(struct conn *conn, enum conn_wait_kind kind)
 {
     struct net *net = conn->net;
-    bool error = true;
+    bool error = true, starved;
     const char *what = NULL;
     switch (kind) {
     case WAIT_FRAME:
-        metrics_add(net->metrics, conn->starved ? METRIC_REFUSED_MEMORY : METRIC_REFUSED_FRAME, 1);
-        what = conn->starved ? "no memory for a request that has begun" : "a request that has begun did not arrive";
+        starved = !conn->receiving; /* also when it is about to try again */
+        metrics_add(net->metrics, starved ? METRIC_REFUSED_MEMORY : METRIC_REFUSED_FRAME, 1);
+        what = starved ? "no memory for a request that has begun" : "a request that has begun did not arrive";
         break;
     case WAIT_SEND:
         what = "answers are not read";
