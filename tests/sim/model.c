@@ -574,6 +574,11 @@ static bool check_partition(struct model *m, uint32_t topic, int32_t partition, 
     struct world *w = m->w;
     struct store_shard *shard = store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count));
     int64_t start, end, start_before = m->topics[topic].partitions[partition].log_start_min;
+    for (uint32_t i = 0; i < m->sent_count; i++) {
+        m->sent[i].seen = false; /* the last scan may not have come to its end */
+        m->sent[i].seen_records = 0;
+        m->sent[i].due = m->sent[i].state == SENT_STORED; /* before the end is asked for */
+    }
     if (!partition_bounds(m, topic, partition, shard, &start, &end)) {
         return false;
     }
@@ -581,11 +586,6 @@ static bool check_partition(struct model *m, uint32_t topic, int32_t partition, 
     s.start_before = start_before;
     s.begun_ns = w->clock_max_ns;
     memset(last_id, 0, MODEL_PRODUCERS_MAX * sizeof(*last_id));
-    for (uint32_t i = 0; i < m->sent_count; i++) {
-        m->sent[i].seen = false; /* the last scan may not have come to its end */
-        m->sent[i].seen_records = 0;
-        m->sent[i].due = m->sent[i].state == SENT_STORED;
-    }
     while (s.next < end && scan_read(&s, shard, &end)) {
     }
     if (w->violation[0] != 0 || sim_disk_crashed(w->disk)) {
