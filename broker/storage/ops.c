@@ -67,6 +67,12 @@ static bool should_hold(const struct store_shard *shard)
            shard->tail.bytes > 2 * shard->tail.bytes_max;
 }
 
+static bool is_stored(struct partition *part, const struct append_op *op)
+{
+    const struct producer_batch *found;
+    return op->info.producer_id >= 0 && producer_check(part, &op->info, &found) == EVLOG_ERR_EXISTS;
+}
+
 /* returns false when there is no room now */
 static bool append_try(struct store_shard *shard, struct append_op *op)
 {
@@ -79,11 +85,12 @@ static bool append_try(struct store_shard *shard, struct append_op *op)
         store_op_finish(&op->base, shard->failed ? EVLOG_ERR_STORAGE : EVLOG_ERR_CLOSED);
         return true;
     }
-    if (shard->disk_full) {
+    bool stored = shard->disk_full && is_stored(part, op); /* to be told so takes no room */
+    if (shard->disk_full && !stored) {
         store_op_finish(&op->base, EVLOG_ERR_FULL);
         return true;
     }
-    if (should_hold(shard)) {
+    if (!stored && should_hold(shard)) {
         return false;
     }
     int code = partition_append(part, op);

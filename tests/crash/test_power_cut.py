@@ -24,7 +24,7 @@ MOMENTS = {"acknowledgements": 5, "checkpoint": 4, "checkpoint done": 3, "segmen
 
 @pytest.mark.parametrize("io", backends())
 def test_power_cuts(folder, io):
-    with mounted(folder, 2048) as point:
+    with mounted(folder, max(2048, 30 * KILLS)) as point:    # a cut leaves about 25 MiB behind
         run, cuts = Run(point, io, SEED), 0
         run.ledger.tolerated = (STORAGE_ERROR, wire.REQUEST_TIMED_OUT, wire.OUT_OF_ORDER_SEQUENCE_NUMBER)
         moments = run.random.choices(list(MOMENTS), list(MOMENTS.values()), k=max(3, KILLS // 2))

@@ -7,7 +7,8 @@ partition. Each producer is one thread and outlives the server: it connects agai
 What must hold of a producer's values in the log, by `Producer.rule`:
 
     EXACT      each number once, in order, none left out: an idempotent producer that repeats what was not answered
-    REPEATED   the same, but a number and those behind it may come again: retries without idempotence
+    REPEATED   the same, but a number and those behind it may come again: retries without idempotence; where evlogd
+               refuses some for a while, they may come late
     AT_MOST    in order and never twice; a number that was not acknowledged may be missing: no retries
 """
 import os

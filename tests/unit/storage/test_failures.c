@@ -125,13 +125,17 @@ TEST(failures, a_full_disk_delays_and_service_resumes)
     kit_init(&k, 6);
     assert_int_equal(kit_open(&k), 0);
     kit_topic(&k, 1, "");
-    kit_append_many(&k, 0, 3000, 20);
+    kit_append_many(&k, 0, 3000, 19);
+    int64_t stored = kit_append_as(&k, 0, 10, 7, 0);
+    assert_int_equal(stored, 19);
     kit_steps(&k, 3000);
     fill_disk(&k);
     kit_shard(&k)->checkpoint.wanted = true;
     kit_steps(&k, 3000);
     assert_false(is_stopped(&k));
     assert_int_equal(kit_append(&k, 0, 10), EVLOG_ERR_FULL);
+    assert_int_equal(kit_append_as(&k, 0, 10, 7, 0), stored); /* a retry of what was taken before */
+    assert_int_equal(kit_append_as(&k, 0, 10, 7, 1), EVLOG_ERR_FULL);
     kit_read_all(&k, 0, 0, 20);
     free_disk(&k);
     assert_true(kit_checkpoint(&k));
