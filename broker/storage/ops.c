@@ -67,10 +67,11 @@ static bool should_hold(const struct store_shard *shard)
            shard->tail.bytes > 2 * shard->tail.bytes_max;
 }
 
-static bool is_stored(struct partition *part, const struct append_op *op)
+/* Will it not be stored, because it is already, or breaks the producer's order? To say so takes no room. */
+static bool is_decided(struct partition *part, const struct append_op *op)
 {
     const struct producer_batch *found;
-    return op->info.producer_id >= 0 && producer_check(part, &op->info, &found) == EVLOG_ERR_EXISTS;
+    return op->info.producer_id >= 0 && producer_check(part, &op->info, &found) != 0;
 }
 
 /* returns false when there is no room now */
@@ -85,12 +86,12 @@ static bool append_try(struct store_shard *shard, struct append_op *op)
         store_op_finish(&op->base, shard->failed ? EVLOG_ERR_STORAGE : EVLOG_ERR_CLOSED);
         return true;
     }
-    bool stored = shard->disk_full && is_stored(part, op); /* to be told so takes no room */
-    if (shard->disk_full && !stored) {
+    bool decided = shard->disk_full && is_decided(part, op);
+    if (shard->disk_full && !decided) {
         store_op_finish(&op->base, EVLOG_ERR_FULL);
         return true;
     }
-    if (!stored && should_hold(shard)) {
+    if (!decided && should_hold(shard)) {
         return false;
     }
     int code = partition_append(part, op);

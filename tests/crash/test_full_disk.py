@@ -212,7 +212,7 @@ def test_a_start_on_a_full_disk(small_disk, io):
 @pytest.mark.parametrize("io", backends())
 def test_kills_on_a_full_disk(folder, io):
     """The load of test_kill on a disk that fills up again and again, with kills before, while and after it is full."""
-    with mounted(folder, LARGE_IMAGE_MIB) as mount:
+    with mounted(folder, LARGE_IMAGE_MIB + 8 * KILLS) as mount:    # the log grows with each round
         run, ballast, rounds = Run(mount, io, SEED, reserve="0"), Ballast(mount), 0
         # OUT_OF_ORDER_SEQUENCE_NUMBER is what requests behind a refused one get.
         run.ledger.tolerated = (STORAGE_ERROR, wire.REQUEST_TIMED_OUT, wire.OUT_OF_ORDER_SEQUENCE_NUMBER)

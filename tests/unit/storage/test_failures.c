@@ -135,6 +135,7 @@ TEST(failures, a_full_disk_delays_and_service_resumes)
     assert_false(is_stopped(&k));
     assert_int_equal(kit_append(&k, 0, 10), EVLOG_ERR_FULL);
     assert_int_equal(kit_append_as(&k, 0, 10, 7, 0), stored); /* a retry of what was taken before */
+    assert_int_equal(kit_append_as(&k, 0, 10, 7, 2), EVLOG_ERR_SEQUENCE);
     assert_int_equal(kit_append_as(&k, 0, 10, 7, 1), EVLOG_ERR_FULL);
     kit_read_all(&k, 0, 0, 20);
     free_disk(&k);
