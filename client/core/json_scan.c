@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Strict JSON scanner: says whether bytes are one document and where a top-level member's value lies. Allocates
- * nothing, does not recurse; any thread.
+ * Strict JSON scanner: says whether bytes are one document, hands out its tokens one after the other, and finds where a
+ * top-level member's value lies. Allocates nothing, does not recurse; any thread.
  *
  * 1. a loop over five expectations (value, value or end, key, key or end, what follows a value)
  * 2. nesting is one bit per level, object or array, so the depth limit is also the memory limit
- * 3. keys of the top-level object are compared after decoding their escapes
+ * 3. strings stay as they stand in the text; json_scan_char() decodes them character by character
  *
  * Every refusal keeps its first reason and the byte it is about. Bytes that end too early are TRUNCATED, so that a
  * reader of lines can tell a cut line from a wrong one.
@@ -17,39 +17,22 @@
 #include <core/assert.h>
 #include <core/utf8.h>
 
-struct scan {
-    const uint8_t *start;
-    const uint8_t *p;
-    const uint8_t *end;
-    uint8_t is_object[EL_JSON_DEPTH_MAX / 8]; /* bit per open level */
-    unsigned depth;                           /* levels open */
-    unsigned depth_max;
-    const char *name;         /* member looked for at depth 1, or NULL */
-    const uint8_t *raw_start; /* its value, NULL before it is met */
-    const uint8_t *raw_end;   /* NULL while inside it */
-    bool name_met;            /* the key just read is name */
-    int code;                 /* 0 or the refusal */
-    const char *why;
-};
-
-enum expect { EXPECT_VALUE, EXPECT_VALUE_OR_END, EXPECT_KEY, EXPECT_KEY_OR_END, EXPECT_NEXT, EXPECT_NOTHING };
-
 /* Refuse at p; true is never returned, so that `return refuse(...)` reads as a failure. */
-static bool refuse(struct scan *s, const char *why)
+static bool refuse(struct json_walk *s, const char *why)
 {
     s->code = s->p == s->end ? EVLOG_ERR_TRUNCATED : EVLOG_ERR_MALFORMED;
     s->why = s->p == s->end ? "the text ends too early" : why;
     return false;
 }
 
-static void skip_space(struct scan *s)
+static void skip_space(struct json_walk *s)
 {
     while (s->p != s->end && (*s->p == ' ' || *s->p == '\t' || *s->p == '\n' || *s->p == '\r')) {
         s->p++;
     }
 }
 
-static bool at(const struct scan *s, char c)
+static bool at(const struct json_walk *s, char c)
 {
     return s->p != s->end && *s->p == (uint8_t)c;
 }
@@ -64,7 +47,7 @@ static int hex_value(uint8_t c)
 }
 
 /* Four hex digits at p. */
-static bool take_hex(struct scan *s, uint32_t *unit)
+static bool take_hex(struct json_walk *s, uint32_t *unit)
 {
     uint32_t v = 0;
     for (int i = 0; i < 4; i++, s->p++) {
@@ -79,7 +62,7 @@ static bool take_hex(struct scan *s, uint32_t *unit)
 }
 
 /* \uXXXX, p behind the u; a pair of surrogates is one character. */
-static bool take_unicode_escape(struct scan *s, uint32_t *point)
+static bool take_unicode_escape(struct json_walk *s, uint32_t *point)
 {
     uint32_t high, low;
     if (!take_hex(s, &high)) {
@@ -111,7 +94,7 @@ static bool take_unicode_escape(struct scan *s, uint32_t *point)
 }
 
 /* One escape, p behind the backslash. */
-static bool take_escape(struct scan *s, uint32_t *point)
+static bool take_escape(struct json_walk *s, uint32_t *point)
 {
     static const char letters[] = "\"\\/bfnrt";
     static const char meanings[] = "\"\\/\b\f\n\r\t";
@@ -129,7 +112,7 @@ static bool take_escape(struct scan *s, uint32_t *point)
 }
 
 /* One character of a string. */
-static bool take_char(struct scan *s, uint32_t *point)
+static bool take_char(struct json_walk *s, uint32_t *point)
 {
     if (*s->p == '\\') {
         s->p++;
@@ -146,37 +129,33 @@ static bool take_char(struct scan *s, uint32_t *point)
     return true;
 }
 
-/* A string, p at its quote. *equal tells whether it decodes to name (NULL: do not compare). */
-static bool take_string(struct scan *s, const char *name, bool *equal)
+/* A string, p at its quote. */
+static bool take_string(struct json_walk *s)
 {
-    size_t name_left = name == NULL ? 0 : strlen(name);
-    bool same = name != NULL;
+    uint32_t point;
+    s->escaped = false;
     s->p++;
     for (;;) {
-        uint32_t point, wanted;
+        while (s->p != s->end && *s->p >= 0x20 && *s->p < 0x80 && *s->p != '"' && *s->p != '\\') {
+            s->p++;
+        }
         if (s->p == s->end) {
             return refuse(s, "");
         }
         if (*s->p == '"') {
             break;
         }
+        s->escaped |= *s->p == '\\';
         if (!take_char(s, &point)) {
             return false;
         }
-        if (same) {
-            size_t len = el_utf8_next(name, name_left, &wanted);
-            same = len != 0 && wanted == point;
-            name += len;
-            name_left -= len;
-        }
     }
     s->p++;
-    *equal = same && name_left == 0;
     return true;
 }
 
 /* Digits, at least one. */
-static bool take_digits(struct scan *s)
+static bool take_digits(struct json_walk *s)
 {
     if (s->p == s->end || *s->p < '0' || *s->p > '9') {
         return refuse(s, "a digit is expected here");
@@ -187,7 +166,7 @@ static bool take_digits(struct scan *s)
     return true;
 }
 
-static bool take_number(struct scan *s)
+static bool take_number(struct json_walk *s)
 {
     if (at(s, '-')) {
         s->p++;
@@ -216,7 +195,7 @@ static bool take_number(struct scan *s)
     return true;
 }
 
-static bool take_word(struct scan *s, const char *word)
+static bool take_word(struct json_walk *s, const char *word)
 {
     for (; *word != '\0'; word++, s->p++) {
         if (!at(s, *word)) {
@@ -226,12 +205,12 @@ static bool take_word(struct scan *s, const char *word)
     return true;
 }
 
-static bool in_object(const struct scan *s)
+static bool in_object(const struct json_walk *s)
 {
     return s->depth > 0 && (s->is_object[(s->depth - 1) / 8] >> (s->depth - 1) % 8 & 1) != 0;
 }
 
-static bool push(struct scan *s, bool object)
+static bool push(struct json_walk *s, bool object)
 {
     if (s->depth == s->depth_max) {
         s->code = EVLOG_ERR_LIMIT;
@@ -246,109 +225,144 @@ static bool push(struct scan *s, bool object)
     return true;
 }
 
-/* The value that began last is complete at p. */
-static enum expect value_done(struct scan *s)
+/* The token that began at start ends at p. */
+static void token_done(struct json_walk *s, enum json_token token)
 {
-    if (s->depth == 1 && s->raw_start != NULL && s->raw_end == NULL) {
-        s->raw_end = s->p;
-    }
-    return EXPECT_NEXT;
+    s->token = token;
+    s->stop = s->p;
 }
 
-static bool step_value(struct scan *s, enum expect *expect)
+static bool step_value(struct json_walk *s)
 {
-    bool equal;
-    if (s->name_met) {
-        s->raw_start = s->p;
-        s->name_met = false;
-    }
+    enum json_token token = JSON_TOKEN_NUMBER;
+    s->start = s->p;
+    s->expect = JSON_EXPECT_NEXT;
     if (at(s, '{') || at(s, '[')) {
         bool object = *s->p == '{';
-        *expect = object ? EXPECT_KEY_OR_END : EXPECT_VALUE_OR_END;
-        return push(s, object);
+        s->expect = object ? JSON_EXPECT_KEY_OR_END : JSON_EXPECT_VALUE_OR_END;
+        if (!push(s, object)) {
+            return false;
+        }
+        token_done(s, object ? JSON_TOKEN_OBJECT : JSON_TOKEN_ARRAY);
+        return true;
     }
     bool taken;
     if (at(s, '"')) {
-        taken = take_string(s, NULL, &equal);
+        token = JSON_TOKEN_STRING;
+        taken = take_string(s);
     } else if (at(s, 't')) {
+        token = JSON_TOKEN_TRUE;
         taken = take_word(s, "true");
     } else if (at(s, 'f')) {
+        token = JSON_TOKEN_FALSE;
         taken = take_word(s, "false");
     } else if (at(s, 'n')) {
+        token = JSON_TOKEN_NULL;
         taken = take_word(s, "null");
     } else if (at(s, '-') || (s->p != s->end && *s->p >= '0' && *s->p <= '9')) {
         taken = take_number(s);
     } else {
         taken = refuse(s, "a value is expected here");
     }
-    *expect = value_done(s);
+    token_done(s, token);
     return taken;
 }
 
-static bool step_key(struct scan *s, enum expect *expect)
+static bool step_key(struct json_walk *s)
 {
-    const char *name = s->depth == 1 ? s->name : NULL;
-    bool equal = false;
+    s->start = s->p;
     if (!at(s, '"')) {
         return refuse(s, "a member name in quotes is expected here");
     }
-    const uint8_t *key = s->p;
-    if (!take_string(s, name, &equal)) {
+    if (!take_string(s)) {
         return false;
     }
-    if (equal && s->raw_start != NULL) {
-        s->p = key;
-        return refuse(s, "the member occurs twice");
-    }
+    token_done(s, JSON_TOKEN_KEY);
     skip_space(s);
     if (!at(s, ':')) {
         return refuse(s, "a colon is expected here");
     }
     s->p++;
-    s->name_met = equal;
-    *expect = EXPECT_VALUE;
+    s->expect = JSON_EXPECT_VALUE;
     return true;
 }
 
 /* Behind a value: a comma, or the end of what contains it. */
-static bool step_next(struct scan *s, enum expect *expect)
+static bool step_next(struct json_walk *s)
 {
+    s->start = s->p;
     if (s->depth == 0) {
-        *expect = EXPECT_NOTHING;
+        token_done(s, JSON_TOKEN_END);
         return s->p == s->end || refuse(s, "nothing may follow the document");
     }
+    bool object = in_object(s);
     if (at(s, ',')) {
         s->p++;
-        *expect = in_object(s) ? EXPECT_KEY : EXPECT_VALUE;
+        s->expect = object ? JSON_EXPECT_KEY : JSON_EXPECT_VALUE;
         return true;
     }
-    if (!at(s, in_object(s) ? '}' : ']')) {
-        return refuse(s, in_object(s) ? "a comma or } is expected here" : "a comma or ] is expected here");
+    if (!at(s, object ? '}' : ']')) {
+        return refuse(s, object ? "a comma or } is expected here" : "a comma or ] is expected here");
     }
     s->p++;
     s->depth--;
-    *expect = value_done(s);
+    s->expect = JSON_EXPECT_NEXT;
+    token_done(s, object ? JSON_TOKEN_OBJECT_END : JSON_TOKEN_ARRAY_END);
     return true;
 }
 
-static bool step(struct scan *s, enum expect *expect)
+static bool step(struct json_walk *s)
 {
     skip_space(s);
-    switch (*expect) {
-    case EXPECT_VALUE:
-        return step_value(s, expect);
-    case EXPECT_VALUE_OR_END:
-        return at(s, ']') ? step_next(s, expect) : step_value(s, expect);
-    case EXPECT_KEY:
-        return step_key(s, expect);
-    case EXPECT_KEY_OR_END:
-        return at(s, '}') ? step_next(s, expect) : step_key(s, expect);
-    case EXPECT_NEXT:
-        return step_next(s, expect);
-    case EXPECT_NOTHING:
-        break;
+    switch (s->expect) {
+    case JSON_EXPECT_VALUE:
+        return step_value(s);
+    case JSON_EXPECT_VALUE_OR_END:
+        return at(s, ']') ? step_next(s) : step_value(s);
+    case JSON_EXPECT_KEY:
+        return step_key(s);
+    case JSON_EXPECT_KEY_OR_END:
+        return at(s, '}') ? step_next(s) : step_key(s);
+    case JSON_EXPECT_NEXT:
+        return step_next(s);
     }
     return false;
+}
+
+void json_walk_begin(struct json_walk *walk, const void *data, size_t len, unsigned depth_max)
+{
+    EL_ASSERT(depth_max > 0);
+    EL_ASSERT(depth_max <= EL_JSON_DEPTH_MAX);
+    static const uint8_t nothing[1];
+    memset(walk, 0, sizeof *walk);
+    walk->base = walk->p = data == NULL ? nothing : data;
+    walk->end = walk->base + len;
+    walk->depth_max = depth_max;
+    walk->expect = JSON_EXPECT_VALUE;
+}
+
+int json_walk_next(struct json_walk *walk)
+{
+    EL_ASSERT(walk->token != JSON_TOKEN_END);
+    EL_ASSERT(walk->code == 0);
+    walk->token = JSON_TOKEN_NONE;
+    while (walk->token == JSON_TOKEN_NONE) {
+        /* Every step takes at least one byte or makes a token. */
+        if (!step(walk)) {
+            return walk->code;
+        }
+    }
+    return 0;
+}
+
+size_t json_scan_char(const uint8_t *text, size_t len, uint32_t *point)
+{
+    struct json_walk walk;
+    walk.p = text;
+    walk.end = text + len;
+    bool taken = take_char(&walk, point);
+    EL_ASSERT(taken);
+    return (size_t)(walk.p - text);
 }
 
 int json_scan_refuse(struct el_error *err, int code, const void *data, size_t pos, const char *why)
@@ -366,24 +380,55 @@ int json_scan_refuse(struct el_error *err, int code, const void *data, size_t po
     return el_error_set(err, code, "line %zu, column %zu (byte %zu): %s", line, column, pos, why);
 }
 
+int json_walk_refuse(const struct json_walk *walk, struct el_error *err)
+{
+    return json_scan_refuse(err, walk->code, walk->base, (size_t)(walk->p - walk->base), walk->why);
+}
+
+/* True when the key just read decodes to name. */
+static bool key_is(const struct json_walk *walk, const char *name)
+{
+    const uint8_t *p = walk->start + 1;
+    size_t left = strlen(name);
+    while (p != walk->stop - 1 && left > 0) {
+        uint32_t point, wanted;
+        size_t len = el_utf8_next(name, left, &wanted);
+        p += json_scan_char(p, (size_t)(walk->stop - 1 - p), &point);
+        if (len == 0 || wanted != point) {
+            return false;
+        }
+        name += len;
+        left -= len;
+    }
+    return p == walk->stop - 1 && left == 0;
+}
+
 int json_scan(const void *data, size_t len, unsigned depth_max, const char *name, struct el_slice *raw,
               struct el_error *err)
 {
-    EL_ASSERT(depth_max > 0);
-    EL_ASSERT(depth_max <= EL_JSON_DEPTH_MAX);
-    static const uint8_t nothing[1];
-    const uint8_t *start = data == NULL ? nothing : data;
-    struct scan s = {.start = start, .p = start, .end = start + len, .depth_max = depth_max, .name = name};
-    enum expect expect = EXPECT_VALUE;
-    while (expect != EXPECT_NOTHING) {
-        /* Every step takes at least one byte or ends the loop. */
-        if (!step(&s, &expect)) {
-            return json_scan_refuse(err, s.code, start, (size_t)(s.p - start), s.why);
+    struct json_walk walk;
+    struct el_slice found = {NULL, 0};
+    bool name_met = false; /* the next value is the one looked for */
+    json_walk_begin(&walk, data, len, depth_max);
+    do {
+        if (json_walk_next(&walk) != 0) {
+            return json_walk_refuse(&walk, err);
         }
-    }
-    EL_ASSERT(s.p == s.end);
-    EL_ASSERT(s.depth == 0);
-    *raw = s.raw_start == NULL ? el_slice_of(NULL, 0) : el_slice_of(s.raw_start, (size_t)(s.raw_end - s.raw_start));
+        if (name_met) {
+            found.data = walk.start;
+        }
+        name_met = name != NULL && walk.depth == 1 && walk.token == JSON_TOKEN_KEY && key_is(&walk, name);
+        if (name_met && found.data != NULL) {
+            return json_scan_refuse(err, EVLOG_ERR_MALFORMED, walk.base, (size_t)(walk.start - walk.base),
+                                    "the member occurs twice");
+        }
+        if (found.data != NULL && found.len == 0 && walk.depth == 1) {
+            found.len = (size_t)(walk.stop - found.data); /* a scalar, or the end of the array or object */
+        }
+    } while (walk.token != JSON_TOKEN_END);
+    EL_ASSERT(walk.p == walk.end);
+    EL_ASSERT(walk.depth == 0);
+    *raw = found;
     return 0;
 }
 
