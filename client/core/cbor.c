@@ -4,8 +4,9 @@
  *
  *   1. hand the bytes left to cbor_stream_decode(), which reads exactly one head (and the bytes of a definite string)
  *      and calls one callback; none of them allocates
- *   2. the callback fills the item; heads of indefinite length mark it as refused
+ *   2. the callback fills the item
  *   3. check counts against the bytes left, move the cursor
+ *   4. for evlog's own CBOR, refuse heads of indefinite length and make nothing of floats
  *
  * Nothing of libcbor's item tree is used: it allocates from claimed sizes.
  * Source: RFC 8949; docs/protocol.md section 5.
@@ -15,16 +16,11 @@
 #include <cbor.h>
 #include <evlog/error.h>
 
-struct head {
-    struct el_cbor_item item;
-    bool refused; /* a head we do not speak */
-};
-
 static void head_set(void *ctx, enum el_cbor_type type, uint64_t value)
 {
-    struct head *head = ctx;
-    head->item.type = type;
-    head->item.value = value;
+    struct el_cbor_item *item = ctx;
+    item->type = type;
+    item->value = value;
 }
 
 static void on_uint8(void *ctx, uint8_t v)
@@ -73,11 +69,14 @@ static void on_tag(void *ctx, uint64_t tag)
 }
 static void on_float(void *ctx, float v)
 {
-    head_set(ctx, EL_CBOR_OTHER, 0);
+    head_set(ctx, EL_CBOR_REAL, 0);
+    ((struct el_cbor_item *)ctx)->real = (double)v;
+    ((struct el_cbor_item *)ctx)->single = true;
 }
 static void on_double(void *ctx, double v)
 {
-    head_set(ctx, EL_CBOR_OTHER, 0);
+    head_set(ctx, EL_CBOR_REAL, 0);
+    ((struct el_cbor_item *)ctx)->real = v;
 }
 static void on_undefined(void *ctx)
 {
@@ -91,21 +90,42 @@ static void on_bool(void *ctx, bool v)
 {
     head_set(ctx, EL_CBOR_BOOL, v);
 }
-static void on_refused(void *ctx)
+static void open_set(void *ctx, enum el_cbor_type type)
 {
-    ((struct head *)ctx)->refused = true;
+    head_set(ctx, type, 0);
+    ((struct el_cbor_item *)ctx)->open = true;
+}
+static void on_open_bytes(void *ctx)
+{
+    open_set(ctx, EL_CBOR_BYTES);
+}
+static void on_open_text(void *ctx)
+{
+    open_set(ctx, EL_CBOR_TEXT);
+}
+static void on_open_array(void *ctx)
+{
+    open_set(ctx, EL_CBOR_ARRAY);
+}
+static void on_open_map(void *ctx)
+{
+    open_set(ctx, EL_CBOR_MAP);
+}
+static void on_break(void *ctx)
+{
+    head_set(ctx, EL_CBOR_BREAK, 0);
 }
 
 static void on_bytes(void *ctx, cbor_data data, size_t len)
 {
     head_set(ctx, EL_CBOR_BYTES, len);
-    ((struct head *)ctx)->item.data = el_slice_of(data, len);
+    ((struct el_cbor_item *)ctx)->data = el_slice_of(data, len);
 }
 
 static void on_text(void *ctx, cbor_data data, size_t len)
 {
     head_set(ctx, EL_CBOR_TEXT, len);
-    ((struct head *)ctx)->item.data = el_slice_of(data, len);
+    ((struct el_cbor_item *)ctx)->data = el_slice_of(data, len);
 }
 
 static const struct cbor_callbacks callbacks = {
@@ -117,13 +137,13 @@ static const struct cbor_callbacks callbacks = {
     .negint16 = on_nint16,
     .negint32 = on_nint32,
     .negint64 = on_nint64,
-    .byte_string_start = on_refused,
+    .byte_string_start = on_open_bytes,
     .byte_string = on_bytes,
     .string = on_text,
-    .string_start = on_refused,
-    .indef_array_start = on_refused,
+    .string_start = on_open_text,
+    .indef_array_start = on_open_array,
     .array_start = on_array,
-    .indef_map_start = on_refused,
+    .indef_map_start = on_open_map,
     .map_start = on_map,
     .tag = on_tag,
     .float2 = on_float,
@@ -132,12 +152,12 @@ static const struct cbor_callbacks callbacks = {
     .undefined = on_undefined,
     .null = on_null,
     .boolean = on_bool,
-    .indef_break = on_refused,
+    .indef_break = on_break,
 };
 
-int el_cbor_read(struct el_reader *r, struct el_cbor_item *item)
+int el_cbor_read_any(struct el_reader *r, struct el_cbor_item *item)
 {
-    *item = (struct el_cbor_item){EL_CBOR_NULL, 0, {NULL, 0}};
+    *item = (struct el_cbor_item){.type = EL_CBOR_NULL};
     if (r->err != 0) {
         return r->err;
     }
@@ -145,21 +165,33 @@ int el_cbor_read(struct el_reader *r, struct el_cbor_item *item)
         el_reader_fail(r, EVLOG_ERR_TRUNCATED);
         return r->err;
     }
-    struct head head = {*item, false};
+    struct el_cbor_item head = *item;
     struct cbor_decoder_result result = cbor_stream_decode(r->p, el_reader_left(r), &callbacks, &head);
-    if (result.status != CBOR_DECODER_FINISHED || head.refused) {
+    if (result.status != CBOR_DECODER_FINISHED) {
         el_reader_fail(r, result.status == CBOR_DECODER_NEDATA ? EVLOG_ERR_TRUNCATED : EVLOG_ERR_MALFORMED);
         return r->err;
     }
     el_read_bytes(r, result.read);
-    uint64_t count_max = head.item.type == EL_CBOR_MAP ? el_reader_left(r) / 2 : el_reader_left(r);
-    bool counted = head.item.type == EL_CBOR_MAP || head.item.type == EL_CBOR_ARRAY;
-    if (counted && (head.item.value > count_max || head.item.value > UINT32_MAX)) {
+    uint64_t count_max = head.type == EL_CBOR_MAP ? el_reader_left(r) / 2 : el_reader_left(r);
+    bool counted = head.type == EL_CBOR_MAP || head.type == EL_CBOR_ARRAY;
+    if (counted && (head.value > count_max || head.value > UINT32_MAX)) {
         el_reader_fail(r, EVLOG_ERR_TRUNCATED);
         return r->err;
     }
-    *item = head.item;
+    *item = head;
     return 0;
+}
+
+int el_cbor_read(struct el_reader *r, struct el_cbor_item *item)
+{
+    if (el_cbor_read_any(r, item) == 0 && (item->open || item->type == EL_CBOR_BREAK)) {
+        *item = (struct el_cbor_item){.type = EL_CBOR_NULL};
+        el_reader_fail(r, EVLOG_ERR_MALFORMED);
+    }
+    if (item->type == EL_CBOR_REAL) {
+        item->type = EL_CBOR_OTHER;
+    }
+    return r->err;
 }
 
 /* Values inside an item. */
@@ -179,6 +211,8 @@ static uint64_t item_children(const struct el_cbor_item *item)
     case EL_CBOR_BOOL:
     case EL_CBOR_NULL:
     case EL_CBOR_OTHER:
+    case EL_CBOR_REAL:
+    case EL_CBOR_BREAK:
         return 0;
     }
     return 0;
@@ -220,7 +254,7 @@ static struct el_cbor_item read_type(struct el_reader *r, enum el_cbor_type type
     struct el_cbor_item item;
     if (el_cbor_read(r, &item) == 0 && item.type != type) {
         el_reader_fail(r, EVLOG_ERR_MALFORMED);
-        item = (struct el_cbor_item){type, 0, {NULL, 0}};
+        item = (struct el_cbor_item){.type = type};
     }
     return item;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * CBOR (RFC 8949), the part evlog speaks: integers, byte and text strings of definite length, arrays and maps of
- * definite length, bool, null. Reading is a cursor over borrowed bytes: no allocation, no recursion, every claimed
- * length and count checked against the bytes left. client/core/cbor.c is the only file that includes libcbor.
+ * definite length, bool, null; el_cbor_read_any() alone goes further. Reading is a cursor over borrowed bytes: no
+ * allocation, no recursion, every claimed length and count checked against the bytes left. client/core/cbor.c is the
+ * only file that includes libcbor.
  *
  * Readers: after a failure r is at its end and r->err is set (sticky), so a decoder may check once. The count of an
  * array is at most the bytes left, that of a map at most half of them; more is refused as truncated.
@@ -26,12 +27,17 @@ enum el_cbor_type {
     EL_CBOR_NULL,
     EL_CBOR_OTHER, /* float, undefined: read and of no use */
     EL_CBOR_TAG,   /* value: tag; one item follows */
+    EL_CBOR_REAL,  /* real; of el_cbor_read_any() only */
+    EL_CBOR_BREAK, /* end of what was open; of el_cbor_read_any() only */
 };
 
 struct el_cbor_item {
     enum el_cbor_type type;
     uint64_t value;
     struct el_slice data; /* borrowed */
+    double real;
+    bool single; /* real was written with at most single precision */
+    bool open;   /* of el_cbor_read_any() only: string, array or map of indefinite length, up to its EL_CBOR_BREAK */
 };
 
 /* Read one head, with its bytes when it is a string.
@@ -39,6 +45,8 @@ struct el_cbor_item {
  * returns  0 | EVLOG_ERR_TRUNCATED | EVLOG_ERR_MALFORMED also for indefinite lengths
  */
 int el_cbor_read(struct el_reader *r, struct el_cbor_item *item);
+/* The same for CBOR of any origin: floats come as EL_CBOR_REAL, and indefinite lengths are no fault. */
+int el_cbor_read_any(struct el_reader *r, struct el_cbor_item *item);
 
 /* Skip one whole value. depth: nesting that is still allowed, at most EL_CBOR_DEPTH_MAX.
  *

@@ -84,6 +84,38 @@ TEST(cbor, indefinite_and_reserved_heads_are_malformed)
     }
 }
 
+TEST(cbor, read_any_takes_what_others_write)
+{
+    struct el_cbor_item item;
+    static const uint8_t opens[][2] = {
+        {0x5f, EL_CBOR_BYTES}, {0x7f, EL_CBOR_TEXT}, {0x9f, EL_CBOR_ARRAY}, {0xbf, EL_CBOR_MAP}, {0xff, EL_CBOR_BREAK},
+    };
+    for (size_t i = 0; i < sizeof opens / sizeof opens[0]; i++) {
+        use(&opens[i][0], 1);
+        assert_int_equal(el_cbor_read_any(&reader, &item), 0);
+        assert_int_equal(item.type, opens[i][1]);
+        assert_int_equal(item.open, item.type != EL_CBOR_BREAK);
+    }
+    BYTES(0xf9, 0x3e, 0x00, 0xfa, 0x40, 0x20, 0, 0, 0xfb, 0xc0, 0x10, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66);
+    static const double values[] = {1.5, 2.5, -4.1};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(el_cbor_read_any(&reader, &item), 0);
+        assert_int_equal(item.type, EL_CBOR_REAL);
+        assert_true(item.real == values[i]);
+        assert_int_equal(item.single, i < 2);
+    }
+    BYTES(0xfb, 0xc0, 0x10, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66);
+    assert_int_equal(read_item(&item), 0);
+    assert_int_equal(item.type, EL_CBOR_OTHER);
+    BYTES(0xf9, 0x3e);
+    assert_int_equal(el_cbor_read_any(&reader, &item), EVLOG_ERR_TRUNCATED);
+    BYTES(0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3);
+    assert_int_equal(el_cbor_read_any(&reader, &item), EVLOG_ERR_TRUNCATED);
+    BYTES(0x1c);
+    assert_int_equal(el_cbor_read_any(&reader, &item), EVLOG_ERR_MALFORMED);
+    assert_int_equal(el_cbor_read_any(&reader, &item), EVLOG_ERR_MALFORMED);
+}
+
 TEST(cbor, another_type_is_malformed)
 {
     BYTES(0x20);
