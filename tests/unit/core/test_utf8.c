@@ -43,6 +43,8 @@ TEST(utf8, every_code_point_and_nothing_else)
         assert_int_equal(el_utf8_next(bytes, len, &found), fair ? len : 0);
         assert_int_equal(found, fair ? point : 0xdead);
         assert_int_equal(el_utf8_valid(bytes, len), fair);
+        uint8_t again[4];
+        assert_true(!fair || (el_utf8_put(point, again) == len && memcmp(again, bytes, len) == 0));
         for (size_t cut = 0; cut < len; cut++) {
             assert_int_equal(el_utf8_next(bytes, cut, &found), 0);
         }
@@ -91,4 +93,26 @@ TEST(utf8, plain_and_mixed_text_is_accepted)
     assert_true(el_utf8_valid(text, strlen(text)));
     assert_true(el_utf8_valid("a\0b", 3));
     assert_true(el_utf8_valid(NULL, 0));
+}
+
+TEST(utf8, letters_fold_to_lower_case_and_nothing_else_does)
+{
+    static const uint32_t pairs[][2] = {
+        {'A', 'a'},     {'Z', 'z'},       {0xc4, 0xe4},   {0xde, 0xfe},     {0x100, 0x101},   {0x178, 0xff},
+        {0x179, 0x17a}, {0x1a0, 0x1a1},   {0x1af, 0x1b0}, {0x218, 0x219},   {0x386, 0x3ac},   {0x391, 0x3b1},
+        {0x3a9, 0x3c9}, {0x3c2, 0x3c3},   {0x401, 0x451}, {0x416, 0x436},   {0x490, 0x491},   {0x4c0, 0x4cf},
+        {0x531, 0x561}, {0x1e00, 0x1e01}, {0x1e9e, 0xdf}, {0x1ef8, 0x1ef9}, {0xff21, 0xff41},
+    };
+    static const uint32_t own[] = {0,     '@',   '[',   '0',   0xd7,  0xdf,   0xe4,
+                                   0x130, 0x131, 0x138, 0x149, 0x3a2, 0x4e00, 0x1f600};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        assert_int_equal(el_utf8_fold(pairs[i][0]), pairs[i][1]);
+    }
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        assert_int_equal(el_utf8_fold(own[i]), own[i]);
+    }
+    for (uint32_t point = 0; point < 0x11000; point++) { /* once folded is folded for good */
+        uint32_t folded = el_utf8_fold(point);
+        assert_int_equal(el_utf8_fold(folded), folded);
+    }
 }
