@@ -19,6 +19,7 @@
 #include <stdio.h>
 
 #define REASON_MAX 300
+#define PATTERN_LOOK_BYTES 4 /* of work, for a node of another name */
 #define FRAME_MAX (2 * EL_PATTERN_DEPTH_MAX + 1)
 
 /* The expression of one object, which its alternatives of $or add to. */
@@ -115,20 +116,23 @@ int pattern_string(struct pattern_parse *parse, struct el_slice *text)
 
 /* --- nodes ------------------------------------------------------------------------------------------------------ */
 
-static uint32_t slot_of(const struct el_pattern *pattern, const struct pattern_node *parent, struct el_slice name)
+/* The slot that holds the node, or would. Names may be chosen so that many share a slot: each look is counted. */
+static uint32_t slot_of(const struct el_pattern *pattern, const struct pattern_node *parent, struct el_slice name,
+                        uint64_t *work)
 {
     uint32_t slot = (uint32_t)(el_xxh3(name.data, name.len) + parent->number * 0x9e3779b9u) & pattern->slot_mask;
     while (pattern->slots[slot] != NULL &&
            (pattern->slots[slot]->parent != parent || !el_slice_eq(pattern->slots[slot]->name, name))) {
         slot = (slot + 1) & pattern->slot_mask;
+        *work += PATTERN_LOOK_BYTES;
     }
     return slot;
 }
 
 struct pattern_node *pattern_child(const struct el_pattern *pattern, const struct pattern_node *parent,
-                                   struct el_slice name)
+                                   struct el_slice name, uint64_t *work)
 {
-    return name.len > EL_PATTERN_NAME_MAX ? NULL : pattern->slots[slot_of(pattern, parent, name)];
+    return name.len > EL_PATTERN_NAME_MAX ? NULL : pattern->slots[slot_of(pattern, parent, name, work)];
 }
 
 static int node_find_or_make(struct pattern_parse *parse, struct pattern_node *parent, struct pattern_node **node)
@@ -142,7 +146,8 @@ static int node_find_or_make(struct pattern_parse *parse, struct pattern_node *p
         return pattern_refuse_limit(parse, "the name is too long: %d bytes are the most", EL_PATTERN_NAME_MAX);
     }
     struct el_pattern *pattern = parse->pattern;
-    uint32_t slot = slot_of(pattern, parent, name);
+    uint64_t work = 0;
+    uint32_t slot = slot_of(pattern, parent, name, &work);
     if (pattern->slots[slot] == NULL) {
         struct pattern_node *made = el_arena_zalloc(parse->arena, sizeof *made);
         if (made == NULL) {

@@ -102,7 +102,8 @@ void pattern_run_key(struct pattern_run *run, struct el_slice name)
     EL_ASSERT(run->levels[run->depth - 1].object);
     const struct pattern_node *node = run->levels[run->depth - 1].node;
     run->work.done += PATTERN_STEP_BYTES;
-    run->target = node == NULL || node->child_list == NULL ? NULL : pattern_child(run->pattern, node, name);
+    run->target = node == NULL || node->child_list == NULL ? NULL
+                                                           : pattern_child(run->pattern, node, name, &run->work.done);
 }
 
 void pattern_run_open(struct pattern_run *run, bool object)
@@ -179,7 +180,7 @@ static enum payload_format try_headers(struct pattern_run *run, const struct el_
     enum payload_format format = FORMAT_UNKNOWN;
     struct el_slice name, value;
     while (event->header_next != NULL && event->header_next(event->headers, &name, &value)) {
-        const struct pattern_node *node = pattern_child(run->pattern, &run->pattern->event, name);
+        const struct pattern_node *node = pattern_child(run->pattern, &run->pattern->event, name, &run->work.done);
         run->work.done += PATTERN_STEP_BYTES;
         if (node != NULL && node != run->pattern->key && node != run->pattern->data && !pattern_run_spent(run)) {
             give_text(run, node, value);

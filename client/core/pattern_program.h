@@ -94,9 +94,9 @@ struct el_pattern {
     struct pattern_node **slots; /* every node but the event, by parent and name; open addressing */
 };
 
-/* The child of this name; NULL when there is none. */
+/* The child of this name; NULL when there is none. Adds to *work, in bytes. */
 struct pattern_node *pattern_child(const struct el_pattern *pattern, const struct pattern_node *parent,
-                                   struct el_slice name);
+                                   struct el_slice name, uint64_t *work);
 
 /* --- values and what is asked of them: pattern_value.c ------------------------------------------------------------ */
 

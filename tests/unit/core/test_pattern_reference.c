@@ -41,7 +41,7 @@ static void put_string(struct el_buffer *out, bool wildcard)
 {
     bool star = false;
     put(out, "\"");
-    for (uint32_t left = draw(4); left > 0; left--) {
+    for (uint32_t left = draw(wildcard ? 7 : 4); left > 0; left--) {
         uint32_t letter = draw(COUNT(letters));
         if (wildcard && !star && draw(2) == 0) {
             put(out, "*");
