@@ -119,6 +119,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fu
 FUZZ_MAIN := $(if $(filter fuzz,$(BUILD)),,$(OUT)/obj/tests/fuzz/replay_main.o)
 # The layers a target links; all of them when it has no line here.
 FUZZ_LAYERS_canary := core
+FUZZ_LAYERS_pattern := core
 $(foreach t,batch journal segment checkpoint,$(eval FUZZ_LAYERS_$(t) := format core))
 FUZZ_LAYERS_config := config core
 FUZZ_LAYERS_group_record := group core

@@ -15,7 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 MUTATIONS = 5000
 REPLAY_LIMIT_S = 60
-CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+HERE = os.path.dirname(os.path.abspath(__file__))
+CORPUS = os.path.join(HERE, "corpus")
+DICTIONARIES = os.path.join(HERE, "dictionary")     # <target>.dict, where words help libFuzzer
 CANARY = "canary"
 ALLOCATION_MIB_MAX = 64     # of one allocation: a target that asks for more has believed a number in its input
 SANITIZERS = {
@@ -63,6 +65,9 @@ def fuzz(program, seconds):
     os.makedirs(found, exist_ok=True)
     command = [program, f"-max_total_time={seconds}", f"-artifact_prefix={program}-", "-timeout=10",
                f"-malloc_limit_mb={ALLOCATION_MIB_MAX}", "-print_final_stats=1", found]
+    words = os.path.join(DICTIONARIES, f"{target}.dict")
+    if os.path.exists(words):
+        command.append(f"-dict={words}")
     corpus = corpus_of(target)
     return call(command + ([corpus] if corpus else []), 2 * seconds + 60)
 
