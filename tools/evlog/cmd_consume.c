@@ -4,12 +4,13 @@
  *
  * 1. -o and --until become a first and an end offset for every partition, asked from the broker.
  * 2. One consumer per topic; with several topics they are read in turn.
- * 3. Each event is printed as JSON, by a format, or as its value on a line.
+ * 3. Each event that --filter takes is printed as JSON, by a format, or as its value on a line.
  * With -g all this is the group's to say (group_reading.c).
  *
  * Without --follow the end is fixed when reading begins, so that a busy topic cannot keep the command running.
  */
 #include "cli.h"
+#include "event_filter.h"
 #include "event_format.h"
 #include "group_reading.h"
 #include "where.h"
@@ -31,12 +32,14 @@ struct consume {
     const char *format_text;
     const char *group;
     struct cli_list partitions;
+    struct cli_list patterns;
     int64_t until_ns;
     int64_t count_max; /* -1: no limit */
     bool follow;
     bool readable; /* tail */
     struct where from;
     struct event_format format;
+    struct event_filter filter;
     struct evlog_consumer *consumers[TOPIC_MAX];
     int consumer_count;
     uint64_t count;
@@ -207,7 +210,7 @@ static int drain(struct consume *c, struct evlog_consumer *consumer, int wait_ms
     int rc = evlog_consumer_next(consumer, wait_ms, &event, &failure);
     while (rc == 1 && !cli_interrupted) {
         *idle = false;
-        rc = print(c, event);
+        rc = event_filter_takes(&c->filter, event) ? print(c, event) : CLI_OK;
         if (rc != CLI_OK || (uint64_t)c->count_max == c->count) {
             return rc;
         }
@@ -242,6 +245,11 @@ static int read_all(struct consume *c)
     return rc;
 }
 
+static bool take_for_group(void *arg, const struct evlog_event *event)
+{
+    return event_filter_takes(&((struct consume *)arg)->filter, event);
+}
+
 static int print_for_group(void *arg, const struct evlog_event *event)
 {
     return print(arg, event);
@@ -262,6 +270,7 @@ static int run_group(struct consume *c, const struct cli_words *words)
         .topic_count = (size_t)words->count,
         .follow = c->follow,
         .count_max = c->count_max,
+        .take = take_for_group,
         .print = print_for_group,
         .arg = c,
     };
@@ -276,18 +285,8 @@ static int run_group(struct consume *c, const struct cli_words *words)
     return rc;
 }
 
-static int run(struct consume *c, const struct cli_words *words)
+static int run_topics(struct consume *c, const struct cli_words *words)
 {
-    struct el_error err = {0};
-    if (words->count > TOPIC_MAX || c->count_max < -1) {
-        return cli_error(c->cli, CLI_ERR_VALUE, "at most %d topics, and a count of at least 0", TOPIC_MAX);
-    }
-    if (c->format_text != NULL && event_format_parse(c->format_text, &c->format, &err) != 0) {
-        return cli_error(c->cli, CLI_ERR_VALUE, "-f %s: %s", c->format_text, err.text);
-    }
-    if (c->group != NULL) {
-        return run_group(c, words);
-    }
     int rc = where_parse(c->cli, "-o", c->from_text == NULL ? "start" : c->from_text, &c->from);
     if (rc == CLI_OK) {
         rc = cli_connect(c->cli);
@@ -304,6 +303,24 @@ static int run(struct consume *c, const struct cli_words *words)
     for (int i = 0; i < c->consumer_count; i++) {
         evlog_consumer_close(c->consumers[i]);
     }
+    return rc;
+}
+
+static int run(struct consume *c, const struct cli_words *words)
+{
+    struct el_error err = {0};
+    if (words->count > TOPIC_MAX || c->count_max < -1) {
+        return cli_error(c->cli, CLI_ERR_VALUE, "at most %d topics, and a count of at least 0", TOPIC_MAX);
+    }
+    if (c->format_text != NULL && event_format_parse(c->format_text, &c->format, &err) != 0) {
+        return cli_error(c->cli, CLI_ERR_VALUE, "-f %s: %s", c->format_text, err.text);
+    }
+    int rc = event_filter_open(&c->filter, c->cli, &c->patterns);
+    if (rc == CLI_OK) {
+        rc = c->group != NULL ? run_group(c, words) : run_topics(c, words);
+    }
+    event_filter_say(&c->filter, c->cli);
+    event_filter_close(&c->filter);
     return rc;
 }
 
@@ -325,6 +342,7 @@ static int consume(struct cli *cli, const struct cli_command *command, int argc,
         {"count", 'n', CLI_INT, &c->count_max, "N", "stop after so many events"},
         {"format", 'f', CLI_TEXT, &c->format_text, "FORMAT", "print by a format"},
         {"follow", 0, CLI_FLAG, &c->follow, NULL, "go on with what comes"},
+        {"filter", 0, CLI_LIST, &c->patterns, "PATTERN", "only events that match this event pattern; up to five"},
         {"group", 'g', CLI_TEXT, &c->group, "GROUP", "share the partitions with the other members of a group"},
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 1, -1};
@@ -335,6 +353,7 @@ static int consume(struct cli *cli, const struct cli_command *command, int argc,
     }
     el_buffer_free(&c->line);
     cli_list_free(&c->partitions);
+    cli_list_free(&c->patterns);
     el_free(c);
     return rc;
 }

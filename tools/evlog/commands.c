@@ -23,7 +23,9 @@ const struct cli_command cli_commands[] = {
     {"consume", "TOPIC...", "Print events up to the end of the log; --follow goes on",
      "-o says where to begin: start, end, 100 (offset), -10 (before the end), +10 (behind the start), @TIME.\n"
      "-f prints by a format: %t topic, %p partition, %o offset, %k key, %v value, %h headers, %d time, %T its\n"
-     "milliseconds, %a append time, %K and %V lengths, %% a percent sign, \\n \\t \\xHH.",
+     "milliseconds, %a append time, %K and %V lengths, %% a percent sign, \\n \\t \\xHH.\n"
+     "--filter takes events by key, headers and payload: {\"data\":{\"total\":[{\"numeric\":[\">\",100]}]}}; see\n"
+     "docs/patterns.md.",
      cmd_consume},
     {"tail", "TOPIC...", "Follow topics: the last ten events of each partition, then what comes", NULL, cmd_tail},
     {"topics ls", "", "List topics", NULL, cmd_topics_ls},

@@ -91,11 +91,13 @@ static int read_on(struct group_reading *r)
     while (!cli_interrupted && (uint64_t)r->count_max != r->count) {
         int rc = evlog_subscriber_next(r->subscriber, WAIT_MS, &event, &failure);
         if (rc == 1) {
-            rc = r->print(r->arg, event);
-            if (rc != CLI_OK) {
-                return rc;
+            if (r->take(r->arg, event)) {
+                rc = r->print(r->arg, event);
+                if (rc != CLI_OK) {
+                    return rc;
+                }
+                r->count++;
             }
-            r->count++;
             (void)evlog_subscriber_store(r->subscriber, event);
             rc = 1;
         }

@@ -13,7 +13,9 @@ struct group_reading {
     const char *const *topics; /* [topic_count] */
     size_t topic_count;
     bool follow;       /* go on behind the end */
-    int64_t count_max; /* events, -1: no limit */
+    int64_t count_max; /* events printed, -1: no limit */
+    /* Is an event wanted? One that is not counts as read, and as nothing for count_max. */
+    bool (*take)(void *arg, const struct evlog_event *event);
     /* Take an event to the output. returns an exit code, told */
     int (*print)(void *arg, const struct evlog_event *event);
     void *arg;
