@@ -334,6 +334,7 @@ static int parse_member(struct pattern_parse *parse, struct stack *stack)
     if (rc != 0) {
         return rc;
     }
+    EL_ASSERT(node != NULL);
     note_name(parse->pattern, node);
     return parse_value(parse, stack, node);
 }

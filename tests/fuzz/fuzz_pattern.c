@@ -19,7 +19,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-#define ARENA_MAX (8u << 20) /* of a pattern of at most 64 KiB */
+#define ARENA_MAX ((size_t)8 << 20) /* of a pattern of at most 64 KiB */
 #define STEPS 100000
 
 struct headers {

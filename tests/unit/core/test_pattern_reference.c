@@ -11,6 +11,7 @@
 #include <core/cbor.h>
 #include <core/rng.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -260,7 +261,7 @@ static void put_cbor(struct el_writer *w, const struct el_json *value)
 static void draw_text(char text[8])
 {
     static const char *const texts[] = {"", "a", "ab", "A", "b", "1", "10", "-1", "1.5", "ba", "\xc3\xa4"};
-    strcpy(text, texts[draw(COUNT(texts))]);
+    (void)snprintf(text, 8, "%s", texts[draw(COUNT(texts))]);
 }
 
 /* returns false when the payload is one that a tree refuses (a name twice) */
