@@ -132,6 +132,7 @@ static uint32_t slot_of(const struct el_pattern *pattern, const struct pattern_n
 struct pattern_node *pattern_child(const struct el_pattern *pattern, const struct pattern_node *parent,
                                    struct el_slice name, uint64_t *work)
 {
+    *work += PATTERN_STEP_BYTES;
     return name.len > EL_PATTERN_NAME_MAX ? NULL : pattern->slots[slot_of(pattern, parent, name, work)];
 }
 

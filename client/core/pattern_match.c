@@ -90,8 +90,8 @@ static void give_scalar(struct pattern_run *run, const struct pattern_node *node
 
 void pattern_run_scalar(struct pattern_run *run, const struct pattern_value *value)
 {
-    run->work.done += PATTERN_STEP_BYTES;
     if (run->target != NULL) {
+        run->work.done += PATTERN_STEP_BYTES;
         give_scalar(run, run->target, value);
     }
 }
@@ -101,7 +101,6 @@ void pattern_run_key(struct pattern_run *run, struct el_slice name)
     EL_ASSERT(run->depth > 0);
     EL_ASSERT(run->levels[run->depth - 1].object);
     const struct pattern_node *node = run->levels[run->depth - 1].node;
-    run->work.done += PATTERN_STEP_BYTES;
     run->target = node == NULL || node->child_list == NULL ? NULL
                                                            : pattern_child(run->pattern, node, name, &run->work.done);
 }
@@ -110,11 +109,10 @@ void pattern_run_open(struct pattern_run *run, bool object)
 {
     EL_ASSERT(run->depth < PATTERN_VALUE_DEPTH_MAX);
     const struct pattern_node *node = run->target;
-    run->work.done += PATTERN_STEP_BYTES;
     run->levels[run->depth].node = node;
     run->levels[run->depth++].object = object;
     if (object && node != NULL) {
-        run->work.done += node->child_term_count;
+        run->work.done += PATTERN_STEP_BYTES + node->child_term_count;
         memset(run->state + node->child_term_first, 0, node->child_term_count);
     }
 }
@@ -181,7 +179,6 @@ static enum payload_format try_headers(struct pattern_run *run, const struct el_
     struct el_slice name, value;
     while (event->header_next != NULL && event->header_next(event->headers, &name, &value)) {
         const struct pattern_node *node = pattern_child(run->pattern, &run->pattern->event, name, &run->work.done);
-        run->work.done += PATTERN_STEP_BYTES;
         if (node != NULL && node != run->pattern->key && node != run->pattern->data && !pattern_run_spent(run)) {
             give_text(run, node, value);
         }

@@ -21,7 +21,7 @@
 #define EL_PATTERN_DEPTH_MAX 8  /* objects within each other, alternatives of $or included */
 #define EL_PATTERN_NAME_MAX 255 /* bytes of a name in a pattern */
 
-/* Steps that are enough for a payload of 1 MiB and an ordinary pattern, and far below a second. */
+/* Steps that are enough for an ordinary pattern and a payload of 1 MiB, and far below a second. */
 #define EL_PATTERN_STEPS_DEFAULT 200000u
 
 struct el_pattern;
