@@ -20,10 +20,10 @@
 
 #define TIMEOUT_MS_DEFAULT 30000 /* for a timeout that is not positive: it would refuse what is about to be stored */
 #define VERSION_STORAGE_ERROR 4
-#define VERSION_ZSTD 7           /* first version whose readers know zstd */
-#define VERSION_TOPIC_IDS 13     /* first version that names topics by id */
-#define VERSION_ABORTABLE 11     /* first version that knows TRANSACTION_ABORTABLE */
-#define VERSION_RECORD_ERRORS 8  /* first version that names the record */
+#define VERSION_ZSTD 7          /* first version whose readers know zstd */
+#define VERSION_TOPIC_IDS 13    /* first version that names topics by id */
+#define VERSION_ABORTABLE 11    /* first version that knows TRANSACTION_ABORTABLE */
+#define VERSION_RECORD_ERRORS 8 /* first version that names the record */
 
 #define PRODUCE_MAGIC OBJ_MAGIC('p', 'r', 'o', 'd')
 

@@ -351,14 +351,17 @@ static int parse_alternative(struct pattern_parse *parse, struct stack *stack)
     return push(parse, stack, (struct frame){.scope = frame->scope, .node = frame->node});
 }
 
-static int parse_text(struct pattern_parse *parse, struct el_slice text, struct scope *set)
+/* One pattern, whose opening brace is the current token. */
+static int parse_pattern(struct pattern_parse *parse, struct scope *set)
 {
     struct stack stack;
     stack.count = stack.object_count = 0;
-    json_walk_begin(&parse->walk, text.data, text.len, EL_JSON_DEPTH_MAX);
     parse->matcher_count = 0;
-    if (pattern_token(parse) != JSON_TOKEN_OBJECT) {
+    if (parse->walk.token != JSON_TOKEN_OBJECT) {
         return pattern_refuse(parse, "a pattern is an object: write {\"NAME\": [ ... ]}");
+    }
+    if (++parse->pattern_count > EL_PATTERN_COUNT_MAX) {
+        return pattern_refuse_limit(parse, "more than %d patterns: use $or within one", EL_PATTERN_COUNT_MAX);
     }
     int rc = push(parse, &stack, (struct frame){.scope = set, .node = &parse->pattern->event});
     while (rc == 0 && stack.count > 0) {
@@ -371,6 +374,23 @@ static int parse_text(struct pattern_parse *parse, struct el_slice text, struct 
             EL_ASSERT(token == JSON_TOKEN_KEY);
             rc = parse_member(parse, &stack);
         }
+    }
+    return rc;
+}
+
+static int parse_text(struct pattern_parse *parse, struct el_slice text, struct scope *set)
+{
+    int rc = 0;
+    json_walk_begin(&parse->walk, text.data, text.len, EL_JSON_DEPTH_MAX);
+    if (pattern_token(parse) != JSON_TOKEN_ARRAY) {
+        return parse_pattern(parse, set);
+    }
+    uint32_t count = 0;
+    for (; rc == 0 && pattern_token(parse) != JSON_TOKEN_ARRAY_END; count++) {
+        rc = parse_pattern(parse, set);
+    }
+    if (rc == 0 && count == 0) {
+        rc = pattern_refuse(parse, "an empty array takes no event at all: write a pattern into it");
     }
     return rc;
 }

@@ -15,7 +15,8 @@ struct pattern_parse {
     struct el_arena *arena;
     struct el_error *err;
     struct json_walk walk;
-    uint32_t matcher_count; /* of this text */
+    uint32_t pattern_count; /* of the set */
+    uint32_t matcher_count; /* of this pattern */
     struct pattern_node *made_last;
 };
 

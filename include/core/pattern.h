@@ -27,7 +27,7 @@
 struct el_pattern;
 
 struct el_pattern_limits {
-    size_t text_len_max;        /* bytes of one pattern */
+    size_t text_len_max;        /* bytes of one text */
     uint32_t matcher_count_max; /* of one pattern; each value of an anything-but list counts */
     uint32_t depth_max;         /* 1 .. EL_PATTERN_DEPTH_MAX */
 };
@@ -36,7 +36,7 @@ struct el_pattern_limits {
         .text_len_max = 65536, .matcher_count_max = 1000, .depth_max = EL_PATTERN_DEPTH_MAX                            \
     }
 
-/* Compile one pattern.
+/* Compile one pattern, or an array of up to EL_PATTERN_COUNT_MAX of which any may match.
  *
  * text     len bytes of JSON; not needed any more afterwards
  * limits   NULL for EL_PATTERN_LIMITS_DEFAULT
@@ -47,8 +47,8 @@ struct el_pattern_limits {
  */
 int el_pattern_compile(const void *text, size_t len, const struct el_pattern_limits *limits, struct el_arena *arena,
                        const struct el_pattern **pattern, struct el_error *err);
-/* As el_pattern_compile(), of texts[count] of which any may match; count 1 .. EL_PATTERN_COUNT_MAX. The text of err
- * begins with "pattern 2: " where there are several. */
+/* As el_pattern_compile(), of texts[count] of which any may match; count 1 .. EL_PATTERN_COUNT_MAX, and there are no
+ * more patterns than that in all of them. The text of err begins with "pattern 2: " where there are several texts. */
 int el_pattern_compile_any(const struct el_slice *texts, size_t count, const struct el_pattern_limits *limits,
                            struct el_arena *arena, const struct el_pattern **pattern, struct el_error *err);
 

@@ -6,7 +6,7 @@
  *   1. a pattern that is refused comes with a code and a text; one that is taken stays inside its limits;
  *   2. a match needs no memory but the scratch it asks for, and gives the same verdict again;
  *   3. with fewer steps the verdict is the same, or that they were too few;
- *   4. the pattern twice is the pattern once;
+ *   4. the pattern twice is the pattern once, unless those are more patterns than may be;
  *   5. a payload is unreadable for every pattern that looks into it, or for none.
  */
 #include <core/alloc.h>
@@ -94,7 +94,7 @@ static void try_pattern(struct el_slice text, struct headers headers)
     el_arena_init(&arena_twice, NULL, 2 * ARENA_MAX);
     const struct el_pattern *pattern = compile(&arena, text, 1);
     const struct el_pattern *twice = compile(&arena_twice, text, 2);
-    EL_ASSERT((pattern == NULL) == (twice == NULL));
+    EL_ASSERT(pattern != NULL || twice == NULL);
     if (pattern != NULL) {
         enum el_pattern_verdict verdict = match(pattern, headers, STEPS);
         EL_ASSERT(match(pattern, headers, STEPS) == verdict);
@@ -102,7 +102,7 @@ static void try_pattern(struct el_slice text, struct headers headers)
             enum el_pattern_verdict fewer = match(pattern, headers, steps);
             EL_ASSERT(fewer == verdict || fewer == EL_PATTERN_TOO_MANY_STEPS);
         }
-        enum el_pattern_verdict both = match(twice, headers, 2 * STEPS);
+        enum el_pattern_verdict both = twice == NULL ? verdict : match(twice, headers, 2 * STEPS);
         EL_ASSERT(both == verdict || verdict == EL_PATTERN_TOO_MANY_STEPS);
         if (verdict == EL_PATTERN_UNPARSABLE) {
             EL_ASSERT(!readable(headers));

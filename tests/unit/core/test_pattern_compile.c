@@ -44,7 +44,10 @@ TEST(pattern_compile, what_is_no_pattern_is_refused_with_its_place)
     static const struct {
         const char *text, *place, *words;
     } rows[] = {
-        {"[1]", "line 1, column 1 ", "a pattern is an object"},
+        {"[1]", "line 1, column 2 ", "a pattern is an object"},
+        {"[]", "line 1, column 2 ", "an empty array takes no event"},
+        {"[{'a':[1]},\n {}]", "line 2, column 3 ", "an empty object asks for nothing"},
+        {"[[{'a':[1]}]]", "line 1, column 2 ", "a pattern is an object"},
         {"'a'", "line 1, column 1 ", "a pattern is an object"},
         {"{'a':[1]} x", "line 1, column 11 ", "nothing may follow"},
         {"{'a':[1,]}", "line 1, column 9 ", "a value is expected"},
@@ -238,6 +241,16 @@ TEST(pattern_compile, a_refusal_names_the_pattern_of_a_set)
     assert_int_equal(el_pattern_compile_any(texts, 3, NULL, &arena, &pattern, &err), EVLOG_ERR_TRUNCATED);
     assert_ptr_equal(strstr(err.text, "pattern 2: line 1"), err.text);
     el_arena_reset(&arena);
+}
+
+TEST(pattern_compile, patterns_are_counted)
+{
+    static const char five[] = "[{\"a\":[1]},{\"a\":[2]},{\"a\":[3]},{\"a\":[4]},{\"a\":[5]}]";
+    static const char six[] = "[{\"a\":[1]},{\"a\":[2]},{\"a\":[3]},{\"a\":[4]},{\"a\":[5]},{\"a\":[6]}]";
+    struct el_error err = {0};
+    assert_int_equal(compile(five, strlen(five), NULL, &err), 0);
+    assert_int_equal(compile(six, strlen(six), NULL, &err), EVLOG_ERR_LIMIT);
+    assert_non_null(strstr(err.text, "line 1, column 52 (byte 51): more than 5 patterns"));
 }
 
 /* The same name in two patterns of a set, or in two alternatives, is no name that occurs twice. */

@@ -8,6 +8,7 @@
 #include "pattern_kit.h"
 
 #include <core/alloc.h>
+#include <core/buffer.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -248,9 +249,17 @@ TEST(pattern, any_of_a_set_may_match)
         slices[i] = el_slice_str(kit_quoted(&arena, texts[i]));
     }
     assert_int_equal(el_pattern_compile_any(slices, EL_PATTERN_COUNT_MAX, NULL, &arena, &pattern, NULL), 0);
+    struct el_buffer array = {0};
+    for (size_t i = 0; i < EL_PATTERN_COUNT_MAX; i++) {
+        el_buffer_printf(&array, "%s%s", i == 0 ? "[" : ", ", texts[i]);
+    }
+    el_buffer_append_str(&array, "]");
+    const struct el_pattern *same = kit_compile(&arena, el_buffer_text(&array));
+    el_buffer_free(&array);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct kit_event event = {NULL, rows[i].headers, el_slice_str(kit_quoted(&arena, rows[i].payload))};
         assert_int_equal(kit_match(pattern, &event, EL_PATTERN_STEPS_DEFAULT), rows[i].verdict);
+        assert_int_equal(kit_match(same, &event, EL_PATTERN_STEPS_DEFAULT), rows[i].verdict);
     }
     el_arena_reset(&arena);
 }
