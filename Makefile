@@ -125,7 +125,7 @@ sim: $(OUT)/bin/evlog-sim
 	$(Q)$(OUT)/bin/evlog-sim --seeds $(SEEDS) $(SIM_FLAGS)
 
 sim-broker: $(OUT)/bin/evlog-sim
-	$(Q)$(OUT)/bin/evlog-sim --mode broker --seeds $(SEEDS)
+	$(Q)$(OUT)/bin/evlog-sim --mode broker --seeds $(SEEDS) $(SIM_FLAGS)
 
 # Every crash of every small workload, every byte of a data directory changed.
 $(OUT)/bin/evlog-exhaustive: $(call lib,exhaustive sim storage io obs config format core)

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What server.c does with threads and signals, in virtual time.
+ * What server.c does with threads and signals, in virtual time: start, SIGHUP, stop.
  */
 #include "broker.h"
 
 #include <core/alloc.h>
 #include <core/assert.h>
+#include <stdio.h>
 
 #define STOP_STEPS_MAX 200000u
 #define PORT 9092
+#define FLAGS_MAX 20
+#define FLAG_LEN_MAX 64
 
 static void on_done(struct shard *shard)
 {
@@ -34,10 +37,111 @@ static void shard_make(struct broker *b, uint32_t index)
     shard->arg = b;
 }
 
+static void command_all(struct broker *b, enum shard_command command)
+{
+    b->done_count = 0;
+    for (uint32_t i = 0; i < b->w->shard_count; i++) {
+        shard_command(&b->shards[i], command);
+    }
+}
+
+/* --- the configuration -------------------------------------------------------------------------------------------- */
+
+/* A command line, as text. */
+struct flags {
+    char text[FLAGS_MAX][FLAG_LEN_MAX];
+    char *argv[FLAGS_MAX + 1];
+    int count;
+};
+
+static void flag_add(struct flags *flags, const char *name, long long value)
+{
+    EL_ASSERT(flags->count < FLAGS_MAX);
+    snprintf(flags->text[flags->count], FLAG_LEN_MAX, "%s%lld", name, value);
+    flags->argv[flags->count] = flags->text[flags->count];
+    flags->argv[++flags->count] = NULL;
+}
+
+static int64_t pick(struct world *w, const int64_t *values, uint32_t count)
+{
+    return values[world_below(w, count)];
+}
+
+/* Values that matter to clients. The topic of commits has no settings of its own for when it is compacted. */
+static void flags_draw(struct broker *b, struct flags *flags)
+{
+    struct world *w = b->w;
+    int64_t *rules = b->rules.at[b->rules.begun];
+    rules[RULE_SESSION_MIN_MS] = pick(w, (const int64_t[]){1, 1, 1, 100, 180}, 5);
+    rules[RULE_SESSION_MAX_MS] = pick(w, (const int64_t[]){1800000, 1800000, 220}, 3);
+    rules[RULE_NOTE_LEN] = pick(w, (const int64_t[]){4096, 4096, 40, 4}, 4);
+    rules[RULE_RETENTION_MINUTES] = pick(w, (const int64_t[]){1, 1, 2, 10080}, 4);
+    rules[RULE_FETCH_LEN] = pick(w, (const int64_t[]){57671680, 57671680, 20000, 1024}, 4);
+    rules[RULE_BATCH_LEN] = pick(w, (const int64_t[]){1048588, 1048588, 1048588, 3000}, 4);
+    flags->count = 0;
+    flag_add(flags, "evlogd", 0);
+    flag_add(flags, "--ephemeral=true", 0); /* where the data lies is the machine's business */
+    flags->text[1][strlen("--ephemeral=true")] = 0;
+    flag_add(flags, "--group-min-session-timeout-ms=", rules[RULE_SESSION_MIN_MS]);
+    flag_add(flags, "--group-max-session-timeout-ms=", rules[RULE_SESSION_MAX_MS]);
+    flag_add(flags, "--offset-metadata-max-bytes=", rules[RULE_NOTE_LEN]);
+    flag_add(flags, "--offsets-retention-minutes=", rules[RULE_RETENTION_MINUTES]);
+    flag_add(flags, "--offsets-retention-check-interval-ms=",
+             b->clients->groups_end ? pick(w, (const int64_t[]){200, 1000, 5000}, 3) : 86400000);
+    flag_add(flags, "--fetch-max-bytes=", rules[RULE_FETCH_LEN]);
+    flag_add(flags, "--max-message-bytes=", rules[RULE_BATCH_LEN]);
+    flag_add(flags, "--group-initial-rebalance-delay-ms=", world_chance(w, 300000) ? 0 : (int64_t)world_below(w, 30));
+    flag_add(flags, "--offsets-topic-num-partitions=", 1 + (int64_t)world_below(w, 4));
+    flag_add(flags, "--disk-reserve-bytes=", pick(w, (const int64_t[]){0, 0, 65536}, 3));
+    flag_add(flags, "--connections-max=", pick(w, (const int64_t[]){10000, 10000, 10}, 3));
+    flag_add(flags, "--connections-max-idle-ms=", pick(w, (const int64_t[]){600000, 600000, 1000}, 3));
+    flag_add(flags, "--max-compaction-lag-ms=", pick(w, (const int64_t[]){1, 500, 20000}, 3));
+    flag_add(flags, "--min-cleanable-dirty-ratio=", (int64_t)world_below(w, 2));
+    flag_add(flags, "--delete-retention-ms=", pick(w, (const int64_t[]){0, 5000, 86400000}, 3));
+}
+
+/* The settings that are read at a start are those that a reload has taken. */
+static void config_took(struct broker *b)
+{
+    b->w->cfg.topic_defaults = b->config.topic_defaults;
+    b->w->cfg.disk_reserve_len = (uint64_t)b->config.disk_reserve_len;
+}
+
+static void reload(struct broker *b)
+{
+    struct flags flags;
+    struct el_error err = {0};
+    if (b->rules.begun + 1 == RULES_MAX) {
+        return;
+    }
+    b->rules.begun++;
+    flags_draw(b, &flags);
+    int code = config_reload(&b->config, flags.count, flags.argv, NULL, &err);
+    EL_ASSERT(code == 0);
+    config_took(b);
+    b->reloading = true;
+    for (uint32_t i = 0; i < b->w->shard_count; i++) {
+        b->shards[i].next_cfg = b->config;
+    }
+    command_all(b, SHARD_RELOAD);
+}
+
+static void reload_look(struct broker *b)
+{
+    if (b->reloading && b->done_count == b->w->shard_count) {
+        b->reloading = false;
+        rules_settle(&b->rules);
+    }
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
 static void up(struct world *w)
 {
     struct broker *b = w->upper_arg;
-    b->stopping_store = false;
+    b->stopping_store = b->stopping_net = b->reloading = false;
+    b->done_count = 0;
+    rules_settle(&b->rules);
     atomic_store(&b->conn_total, 0);
     for (uint32_t i = 0; i < w->shard_count; i++) {
         struct el_error err = {0};
@@ -55,22 +159,27 @@ static void up(struct world *w)
     }
 }
 
-static void command_all(struct broker *b, enum shard_command command)
+/* Step until every shard has carried out the last command, or for very long. returns false when the machine crashed */
+static bool shards_done(struct broker *b)
 {
-    b->done_count = 0;
-    for (uint32_t i = 0; i < b->w->shard_count; i++) {
-        shard_command(&b->shards[i], command);
+    for (uint32_t i = 0; i < STOP_STEPS_MAX && b->done_count < b->w->shard_count; i++) {
+        if (!world_step(b->w)) {
+            return false;
+        }
     }
+    return true;
 }
 
 static bool stop(struct world *w)
 {
     struct broker *b = w->upper_arg;
+    if (!shards_done(b)) { /* one command after the other */
+        return false;
+    }
+    b->stopping_net = true;
     command_all(b, SHARD_STOP_NET);
-    for (uint32_t i = 0; i < STOP_STEPS_MAX && b->done_count < w->shard_count; i++) {
-        if (!world_step(w)) {
-            return false;
-        }
+    if (!shards_done(b)) {
+        return false;
     }
     if (b->done_count < w->shard_count) {
         world_violation(w, "stuck: the listeners did not stop");
@@ -107,9 +216,15 @@ static uint64_t turn(struct world *w, uint32_t shard)
 static void step(struct world *w)
 {
     struct broker *b = w->upper_arg;
-    if (!b->stopping_store) { /* nobody listens any more */
-        clients_step(b->clients);
+    if (b->stopping_store) {
+        return; /* nobody listens any more */
     }
+    reload_look(b);
+    bool ready = b->done_count == w->shard_count && !b->stopping_net;
+    if (ready && sim_disk_fault(w->disk, FAULT_RELOAD)) {
+        reload(b);
+    }
+    clients_step(b->clients);
 }
 
 static uint64_t next(const struct world *w)
@@ -155,18 +270,18 @@ static void choose_limits(struct broker *b)
 
 void broker_init(struct broker *b, struct world *w, struct clients *clients)
 {
-    char name[] = "evlogd", data[] = "--ephemeral"; /* where the data lies is the machine's business */
-    char *argv[] = {name, data, NULL};
+    struct flags flags;
     struct el_error err = {0};
     memset(b, 0, sizeof(*b));
     b->w = w;
     b->clients = clients;
-    int code = config_load(&b->config, 2, argv, NULL, &err);
+    clients->rules = &b->rules;
+    clients->groups_end = world_chance(w, 600000);
+    flags_draw(b, &flags);
+    int code = config_load(&b->config, flags.count, flags.argv, NULL, &err);
     EL_ASSERT(code == 0);
-    b->config.group_session_min_ms = 1;
-    b->config.group_initial_delay_ms = world_chance(w, 300000) ? 0 : (int64_t)world_below(w, 30);
-    b->config.offsets_partitions = 1 + (int64_t)world_below(w, 4);
-    b->config.offsets_check_ms = 86400000; /* clients do not know that a group may be forgotten */
+    config_took(b);
+    w->cfg.retention_interval_ms = (uint32_t)pick(w, (const int64_t[]){20, 100, 1000}, 3);
     choose_limits(b);
     w->upper = &broker_upper;
     w->upper_arg = b;

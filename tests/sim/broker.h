@@ -13,13 +13,15 @@ struct broker {
     struct world *w;
     struct clients *clients;
     struct config config;
+    struct rule_book rules;   /* what clients know of it */
+    bool reloading;           /* not every shard has the last reading yet */
     struct net_config limits; /* of every listener */
     _Atomic(uint32_t) conn_total;
     struct shard shards[WORLD_SHARDS_MAX];
     struct groups *groups[WORLD_SHARDS_MAX];
     uint64_t drain_ns;
     uint32_t done_count; /* commands that were carried out */
-    bool stopping_store;
+    bool stopping_net, stopping_store;
 };
 
 /* Put a broker on the machine. Before its first start. */

@@ -16,12 +16,16 @@
 #define SHOWN_MAX 50
 #define SHRUNK_MAX 3 /* failures of one campaign that are made smaller */
 
+/* How often something happened, and in how many seeds. */
+struct tally {
+    uint64_t times, seeds;
+};
+
 struct sums {
     uint64_t passed, failed;
-    uint64_t compactions;
-    uint64_t steps, batches, crashes, refused_starts, virtual_ns;
+    uint64_t steps, batches, crashes, virtual_ns;
     uint64_t answers, repeats, lost;
-    uint64_t faults[FAULT_COUNT], seeds[FAULT_COUNT]; /* how often each happened, and in how many seeds */
+    struct tally faults[FAULT_COUNT], events[EVENT_COUNT];
     struct verdict failures[SHRUNK_MAX];
 };
 
@@ -30,6 +34,12 @@ static void print_failure(const struct verdict *v)
     printf("seed %llu: FAILED after %llu steps, %llu batches, %llu crashes, trace %016llx\n  %s\n",
            (unsigned long long)v->seed, (unsigned long long)v->steps, (unsigned long long)v->batches,
            (unsigned long long)v->crashes, (unsigned long long)v->hash, v->text);
+}
+
+static void tally_add(struct tally *t, uint64_t times)
+{
+    t->times += times;
+    t->seeds += times > 0;
 }
 
 static void add(struct sums *s, const struct verdict *v)
@@ -46,16 +56,16 @@ static void add(struct sums *s, const struct verdict *v)
     s->failed += !v->good;
     s->steps += v->steps;
     s->batches += v->batches;
-    s->compactions += v->compactions;
     s->crashes += v->crashes;
-    s->refused_starts += v->refused_starts;
     s->virtual_ns += v->virtual_ns;
     s->answers += v->answers;
     s->repeats += v->repeats;
     s->lost += v->lost;
     for (int i = 0; i < FAULT_COUNT; i++) {
-        s->faults[i] += v->faults[i];
-        s->seeds[i] += v->faults[i] > 0;
+        tally_add(&s->faults[i], v->faults[i]);
+    }
+    for (int i = 0; i < EVENT_COUNT; i++) {
+        tally_add(&s->events[i], v->events[i]);
     }
 }
 
@@ -107,18 +117,29 @@ static void run_seeds(const struct campaign *c, struct sums *s)
     free(verdicts);
 }
 
-/* How often each fault has happened. returns how many of them never have, when every one should */
-static uint32_t print_faults(const struct sums *s, bool every)
+/* returns true when it has never happened, and should */
+static bool tally_print(const char *name, const struct tally *t, bool should)
+{
+    if (t->times > 0) {
+        printf("%-22s %10llu times in %llu seeds\n", name, (unsigned long long)t->times, (unsigned long long)t->seeds);
+    } else if (should) {
+        printf("%-22s never happened\n", name);
+    }
+    return should && t->times == 0;
+}
+
+/* How often each thing has happened. returns how many of them never have, when every one should */
+static uint32_t tallies_print(const struct sums *s, const struct campaign *c)
 {
     uint32_t never = 0;
+    bool broker = c->plan.broker;
     for (int i = 0; i < FAULT_COUNT; i++) {
-        if (s->faults[i] > 0) {
-            printf("%-22s %10llu times in %llu seeds\n", sim_fault_table[i].name, (unsigned long long)s->faults[i],
-                   (unsigned long long)s->seeds[i]);
-        } else if (every) {
-            printf("%-22s never happened\n", sim_fault_table[i].name);
-            never++;
-        }
+        bool should = c->every_fault && sim_fault_applies((enum sim_fault)i, broker);
+        never += tally_print(sim_fault_table[i].name, &s->faults[i], should);
+    }
+    for (int i = 0; i < EVENT_COUNT; i++) {
+        bool should = c->every_fault && sim_event_applies((enum sim_event)i, broker);
+        never += tally_print(sim_event_table[i].name, &s->events[i], should);
     }
     return never;
 }
@@ -134,11 +155,10 @@ bool campaign_run(const struct campaign *c)
         print_failure(&s.failures[i]);
         shrink(&plan, &s.failures[i], c->shrink_ms);
     }
-    uint32_t never = c->hash ? 0 : print_faults(&s, c->every_fault);
+    uint32_t never = c->hash ? 0 : tallies_print(&s, c);
     uint64_t took_ms = EL_MAX(trial_now_ms() - began_ms, 1);
-    printf("%llu steps, %llu batches stored, %llu crashes, %llu starts refused for a fault, %llu compactions\n",
-           (unsigned long long)s.steps, (unsigned long long)s.batches, (unsigned long long)s.crashes,
-           (unsigned long long)s.refused_starts, (unsigned long long)s.compactions);
+    printf("%llu steps, %llu batches stored, %llu crashes\n", (unsigned long long)s.steps,
+           (unsigned long long)s.batches, (unsigned long long)s.crashes);
     if (c->plan.broker) {
         printf("%llu answers, %llu sent again, %llu connections lost\n", (unsigned long long)s.answers,
                (unsigned long long)s.repeats, (unsigned long long)s.lost);

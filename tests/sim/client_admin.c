@@ -3,6 +3,7 @@
  * Administrators: topics, offsets, trims, cuts, one question at a time.
  */
 #include "clients.h"
+#include "keyed.h"
 
 #include <core/assert.h>
 #include <stdio.h>
@@ -20,13 +21,6 @@
 #define METADATA_QUIET 4 /* first version of Metadata that can ask without making what is missing */
 #define METADATA_IDS 10  /* first version that has topic ids */
 #define TOPICS_WANTED 4u
-
-/* Errors that a healthy broker may answer with while it stops or when its disk has failed. */
-static bool is_excused(int16_t code)
-{
-    return code == EL_KAFKA_KAFKA_STORAGE_ERROR || code == EL_KAFKA_NOT_LEADER_OR_FOLLOWER ||
-           code == EL_KAFKA_REQUEST_TIMED_OUT;
-}
 
 /* The answer has come: NULL when it is lost. */
 static const void *take(struct admin_client *a, const void *response)
@@ -51,7 +45,7 @@ static struct model_topic *topic_of(struct admin_client *a)
 static void topic_refused(struct admin_client *a, const char *what, int16_t code)
 {
     bool gone = code == EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION || code == EL_KAFKA_UNKNOWN_TOPIC_ID;
-    if (!is_excused(code) && !(gone && topic_of(a)->state != TOPIC_THERE)) {
+    if (!clients_excuse(a->c, code) && !(gone && topic_of(a)->state != TOPIC_THERE)) {
         world_violation(a->c->w, "%s of topic %u failed: %s", what, a->topic, el_kafka_error_name(code));
     }
 }
@@ -75,13 +69,21 @@ static void on_created(void *arg, const void *response)
             t->id = r->topic_id;
             t->partition_count = t->partition_asked;
         }
-    } else if (!is_excused(r->error_code)) {
+    } else if (!clients_excuse(a->c, r->error_code)) {
         world_violation(a->c->w, "making topic %u failed: %s", a->topic, el_kafka_error_name(r->error_code));
     }
 }
 
-static uint32_t choose_configs(struct world *w, struct model_topic *t, struct el_msg_create_topics_config *configs)
+static void config_add(struct el_msg_create_topics_config *config, const char *name, const char *value)
 {
+    el_schema_init(&el_schema_create_topics_config, config);
+    config->name = el_slice_str(name);
+    config->value = el_slice_str(value);
+}
+
+static uint32_t choose_configs(struct model *m, struct model_topic *t, struct el_msg_create_topics_config *configs)
+{
+    struct world *w = m->w;
     uint32_t count = 0;
     static const char *const words[][2] = {{"segment.bytes", "65536"},
                                            {"retention.bytes", "100000"},
@@ -92,14 +94,19 @@ static uint32_t choose_configs(struct world *w, struct model_topic *t, struct el
     for (uint32_t i = 0; i < 4; i++) {
         chosen[i] = world_chance(w, chances[i]);
         if (chosen[i]) {
-            el_schema_init(&el_schema_create_topics_config, &configs[count]);
-            configs[count].name = el_slice_str(words[i][0]);
-            configs[count++].value = el_slice_str(words[i][1]);
+            config_add(&configs[count++], words[i][0], words[i][1]);
         }
     }
     t->retention = chosen[1];
     t->memory = chosen[2];
     t->stamped = chosen[3];
+    if (world_chance(w, 350000)) {
+        struct keyed_setting settings[KEYED_SETTINGS_MAX];
+        uint32_t more = keyed_configure(m, t, settings);
+        for (uint32_t i = 0; i < more; i++) {
+            config_add(&configs[count++], settings[i].name, settings[i].value);
+        }
+    }
     return count;
 }
 
@@ -108,7 +115,7 @@ static void create(struct admin_client *a)
     struct model *m = a->c->m;
     struct el_msg_create_topics_request request;
     struct el_msg_create_topics_topic topic;
-    struct el_msg_create_topics_config configs[4];
+    struct el_msg_create_topics_config configs[4 + KEYED_SETTINGS_MAX];
     if (m->topic_count == MODEL_TOPICS_MAX) {
         return;
     }
@@ -124,7 +131,7 @@ static void create(struct admin_client *a)
     topic.num_partitions = t->partition_asked;
     topic.replication_factor = 1;
     topic.configs = configs;
-    topic.config_count = choose_configs(a->c->w, t, configs);
+    topic.config_count = choose_configs(m, t, configs);
     request.topics = &topic;
     request.topic_count = 1;
     request.timeout_ms = 30000;
@@ -355,6 +362,12 @@ static void list_offsets(struct admin_client *a)
     send_ask(a, EL_API_ListOffsets, &request, on_offsets);
 }
 
+/* Nothing of it may be cut off. */
+static bool keeps_all(const struct model_topic *t)
+{
+    return t->compacted && !t->retention;
+}
+
 static void on_trimmed(void *arg, const void *response)
 {
     struct admin_client *a = arg;
@@ -365,9 +378,15 @@ static void on_trimmed(void *arg, const void *response)
     EL_ASSERT(answer->topic_count == 1);
     EL_ASSERT(answer->topics[0].partition_count == 1);
     const struct el_msg_delete_records_partition_result *r = &answer->topics[0].partitions[0];
+    bool keeps = keeps_all(topic_of(a));
     if (r->error_code != EL_KAFKA_NONE) {
-        topic_refused(a, "DeleteRecords", r->error_code);
+        if (r->error_code != EL_KAFKA_POLICY_VIOLATION || !keeps) {
+            topic_refused(a, "DeleteRecords", r->error_code);
+        }
         return;
+    }
+    if (keeps) {
+        world_violation(a->c->w, "topic %u, which is only compacted, was trimmed", a->topic);
     }
     struct model_partition *p = &topic_of(a)->partitions[a->partition];
     p->log_start_min = EL_MAX(p->log_start_min, a->value);
@@ -387,7 +406,7 @@ static void trim(struct admin_client *a)
     el_schema_init(&el_schema_delete_records_topic, &topic);
     el_schema_init(&el_schema_delete_records_partition, &partition);
     a->value = (int64_t)world_below(a->c->w, (uint64_t)p->end_shown + 1);
-    p->log_start_max = EL_MAX(p->log_start_max, a->value);
+    p->log_start_max = keeps_all(topic_of(a)) ? p->log_start_max : EL_MAX(p->log_start_max, a->value);
     partition.partition_index = a->partition;
     partition.offset = a->value;
     topic.name = el_slice_str(topic_of(a)->name);
@@ -425,7 +444,7 @@ static void on_cut(void *arg, const void *response)
         return;
     }
     if (answer->error != EL_KAFKA_NONE) {
-        if (!is_excused(answer->error)) {
+        if (!clients_excuse(a->c, answer->error)) {
             world_violation(a->c->w, "a cut failed: %s", el_kafka_error_name(answer->error));
         }
         return;

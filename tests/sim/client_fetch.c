@@ -32,9 +32,9 @@ static bool see_place(struct consumer_client *consumer, struct consumer_place *p
     bool gone = f->error == EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION || f->error == EL_KAFKA_UNKNOWN_TOPIC_ID;
     bool zstd = f->error == EL_KAFKA_UNSUPPORTED_COMPRESSION_TYPE && !consumer->log_fetch &&
                 consumer->version < FETCH_ZSTD;
-    bool allowed = zstd || f->error == EL_KAFKA_NONE || gone || f->error == EL_KAFKA_OFFSET_OUT_OF_RANGE ||
-                   f->error == EL_KAFKA_NOT_LEADER_OR_FOLLOWER ||
-                   (f->error == EL_KAFKA_KAFKA_STORAGE_ERROR && (w->read_errors || w->memory_tight));
+    bool can_read = !w->read_errors && !w->memory_tight && !w->no_files && !w->lying;
+    bool excused = clients_excuse(c, f->error) && !(f->error == EL_KAFKA_KAFKA_STORAGE_ERROR && can_read);
+    bool allowed = zstd || f->error == EL_KAFKA_NONE || gone || f->error == EL_KAFKA_OFFSET_OUT_OF_RANGE || excused;
     if (!allowed || (gone && c->m->topics[place->topic].state == TOPIC_THERE)) {
         world_violation(w, "topic %u partition %d: a fetch at %lld failed: %s", place->topic, place->partition,
                         (long long)place->next, el_kafka_error_name(f->error));
@@ -81,8 +81,10 @@ static void see_records(struct consumer_client *consumer, struct consumer_place 
         see_batch(consumer, place, records.data + pos, &e, high_watermark);
         pos += info.len;
     }
-    if (count > 1 && records.len > (size_t)consumer->bytes_max) {
-        world_violation(w, "a fetch of %d bytes gave %zu", consumer->bytes_max, records.len);
+    int64_t most = EL_MIN((int64_t)consumer->bytes_max,
+                          rule_most(consumer->c->rules, RULE_FETCH_LEN, consumer->reading));
+    if (count > 1 && records.len > (size_t)most) {
+        world_violation(w, "a fetch of %lld bytes gave %zu", (long long)most, records.len);
     }
 }
 
@@ -183,7 +185,7 @@ struct fetch_limits {
 void consumer_lose(struct consumer_client *consumer)
 {
     for (uint32_t i = 0; i < consumer->place_count; i++) {
-        if (consumer->c->m->topics[consumer->places[i].topic].memory) {
+        if (consumer->c->m->topics[consumer->places[i].topic].memory || consumer->c->w->lying) {
             consumer->places[i].fresh = true; /* its place may have gone, and lie inside another batch now */
         }
     }
@@ -268,6 +270,7 @@ void consumer_act(struct consumer_client *consumer)
     limits.bytes_min = world_chance(w, 600000) ? 1 : (int32_t)world_below(w, world_chance(w, 500000) ? 5000 : 40000);
     limits.bytes_max = (int32_t)world_below(w, 30000);
     consumer->bytes_max = limits.bytes_max;
+    consumer->reading = c->rules->done;
     consumer->busy = true;
     consumer->log_fetch = world_chance(w, 400000);
     if (consumer->log_fetch) {

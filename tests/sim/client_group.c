@@ -5,25 +5,22 @@
  */
 #include "clients.h"
 
+#include <core/arena.h>
 #include <core/assert.h>
 #include <stdio.h>
+#include <wire/consumer_protocol.h>
 #include <wire/error_code.h>
 #include <wire/msg_heartbeat.h>
 #include <wire/msg_join_group.h>
 #include <wire/msg_leave_group.h>
-#include <wire/msg_offset_commit.h>
-#include <wire/msg_offset_fetch.h>
 #include <wire/msg_sync_group.h>
 
 #define JOIN_INSTANCE 5 /* first versions that know instance ids */
 #define SYNC_INSTANCE 3
 #define HEARTBEAT_INSTANCE 3
 #define LEAVE_MEMBERS 3
-#define COMMIT_INSTANCE 7
-#define COMMIT_IDS 10
-#define FETCH_GROUPS 8
-#define FETCH_IDS 10
-#define BEAT_NS 5000000u /* between heartbeats when all goes well */
+#define BEAT_NS 5000000u  /* between heartbeats when all goes well */
+#define TIMEOUT_MS_MIN 50 /* of what members ask for */
 
 /* What a member may be told, whatever happens around it: to try again, or that it is none any more. */
 static bool is_fair(const struct member_client *m, int16_t code)
@@ -39,6 +36,8 @@ static bool is_fair(const struct member_client *m, int16_t code)
         return true;
     case EL_KAFKA_FENCED_INSTANCE_ID:
         return m->is_static;
+    case EL_KAFKA_GROUP_ID_NOT_FOUND:
+        return m->c->groups_end;
     case EL_KAFKA_GROUP_MAX_SIZE_REACHED:
         return m->c->w->memory_tight;
     default:
@@ -74,14 +73,56 @@ static void fall(struct member_client *m, int16_t code)
     }
 }
 
-static struct el_slice group_id(const struct member_client *m)
-{
-    return el_slice_str(m->group == 0 ? "sim-a" : "sim-b");
-}
-
 static struct group_model *model_of(struct member_client *m)
 {
     return &m->c->groups[m->group];
+}
+
+/* It is about to ask something. */
+static void asks(struct member_client *m)
+{
+    const struct group_model *g = model_of(m);
+    m->told_before = g->told;
+    m->incarnation_before = g->incarnation;
+    m->asked_ns = m->c->w->clock.now_ns;
+    m->reading = m->c->rules->done;
+}
+
+/* What it asked as a member was granted, so it was one. */
+static void granted(struct member_client *m)
+{
+    m->alive_ns = m->asked_ns;
+    if (m->incarnation != m->incarnation_before) {
+        world_violation(m->c->w, "group %u: it had begun anew, and a member from before was heard in generation %d",
+                        m->group, m->generation);
+    }
+}
+
+/* May the group have ended before this generation? Only when all that were granted something in another one have been
+ * silent for the shortest timeout. */
+static bool may_have_ended(const struct member_client *m, int32_t generation)
+{
+    const struct clients *c = m->c;
+    for (uint32_t i = m->group; i < CLIENT_MEMBERS; i += GROUP_CROWDED) {
+        const struct member_client *other = &c->members[i];
+        bool member = other != m && other->state == MEMBER_IN && other->generation != generation &&
+                      other->incarnation == c->groups[m->group].incarnation;
+        if (member && c->w->clock.now_ns - other->alive_ns < TIMEOUT_MS_MIN * 1000000ull) {
+            return false;
+        }
+    }
+    return c->groups_end;
+}
+
+/* It has ended and begun again, with this generation or one before it. */
+static void anew(struct member_client *m, int32_t generation)
+{
+    struct group_model *g = model_of(m);
+    group_model_anew(m->c->w, g);
+    for (uint32_t i = m->group; i < CLIENT_MEMBERS; i += GROUP_CROWDED) {
+        struct member_client *other = &m->c->members[i];
+        other->incarnation = other->generation == generation ? g->incarnation : other->incarnation;
+    }
 }
 
 static struct el_slice instance_of(const struct member_client *m, bool known)
@@ -100,15 +141,39 @@ static void copy(char *out, size_t room, struct el_slice in)
 
 /* --- join --------------------------------------------------------------------------------------------------------- */
 
+/* Was the session timeout judged by the limits? */
+static bool see_session(struct member_client *m, int16_t code)
+{
+    const struct rule_book *rules = m->c->rules;
+    bool refused = code == EL_KAFKA_INVALID_SESSION_TIMEOUT;
+    bool may_refuse = m->session_ms < rule_most(rules, RULE_SESSION_MIN_MS, m->reading) ||
+                      m->session_ms > rule_least(rules, RULE_SESSION_MAX_MS, m->reading);
+    bool may_take = m->session_ms >= rule_least(rules, RULE_SESSION_MIN_MS, m->reading) &&
+                    m->session_ms <= rule_most(rules, RULE_SESSION_MAX_MS, m->reading);
+    if (refused ? !may_refuse : code == EL_KAFKA_NONE && !may_take) {
+        world_violation(m->c->w, "group %u: a session timeout of %d ms was %s, the limits are %lld and %lld", m->group,
+                        m->session_ms, refused ? "refused" : "taken",
+                        (long long)rule_least(rules, RULE_SESSION_MIN_MS, m->reading),
+                        (long long)rule_most(rules, RULE_SESSION_MAX_MS, m->reading));
+    }
+    m->c->w->events[EVENT_LIMIT_REFUSED] += refused;
+    return refused;
+}
+
 static void on_joined(void *arg, const void *response)
 {
     struct member_client *m = arg;
     const struct el_msg_join_group_response *answer = response;
+    if (response != NULL && see_session(m, answer->error_code)) {
+        m->busy = false;
+        return;
+    }
     int16_t code = take(m, "join", response, response == NULL ? 0 : answer->error_code);
     if (response == NULL) {
         return;
     }
     if (code == EL_KAFKA_MEMBER_ID_REQUIRED) {
+        m->tried = false;
         copy(m->id, sizeof(m->id), answer->member_id);
         return;
     }
@@ -116,10 +181,16 @@ static void on_joined(void *arg, const void *response)
     if (code != EL_KAFKA_NONE) {
         return;
     }
-    if (answer->generation_id < m->told_before) {
+    /* Whoever is new makes a new generation; one that asks again may be given the present one. */
+    bool fresh = !m->is_static && !m->tried_before;
+    bool back = model_of(m)->incarnation == m->incarnation_before && answer->generation_id < m->told_before + fresh;
+    if (back && !may_have_ended(m, answer->generation_id)) {
         world_violation(m->c->w, "group %u: a join gave generation %d after %d", m->group, answer->generation_id,
                         m->told_before);
+    } else if (back) {
+        anew(m, answer->generation_id);
     }
+    m->tried = true;
     if (strlen(m->id) != answer->member_id.len || memcmp(m->id, answer->member_id.data, answer->member_id.len) != 0) {
         /* Somebody else, as far as the group knows; a static one only has a new id. */
         m->owner = m->is_static ? m->owner : ++m->c->member_count;
@@ -136,35 +207,60 @@ static void on_joined(void *arg, const void *response)
     }
 }
 
+/* What a consumer says that it reads: some of the topics that are there; now and then nothing that can be read. */
+static struct el_slice subscription(struct member_client *m, struct el_arena *arena)
+{
+    const struct model *model = m->c->m;
+    struct el_msg_consumer_protocol_subscription say;
+    struct el_slice names[MODEL_TOPICS_MAX], out;
+    if (world_chance(m->c->w, 50000)) {
+        return el_slice_str("?");
+    }
+    el_schema_init(&el_schema_consumer_protocol_subscription, &say);
+    say.topics = names;
+    for (uint32_t i = m->group; i < model->topic_count; i += 2) {
+        names[say.topic_count++] = el_slice_str(model->topics[i].name);
+    }
+    int code = el_consumer_protocol_encode(&el_schema_consumer_protocol_subscription, &say, arena, &out);
+    EL_ASSERT(code == 0);
+    return out;
+}
+
 static void join(struct member_client *m)
 {
     struct world *w = m->c->w;
     struct el_msg_join_group_request request;
     struct el_msg_join_group_protocol protocols[2];
+    struct el_arena arena;
     int version = peer_version(&m->peer, EL_API_JoinGroup);
     if (m->is_static && version < JOIN_INSTANCE) {
         version = JOIN_INSTANCE + (int)world_below(w, 5);
     }
     el_schema_init(&el_schema_join_group_request, &request);
-    request.group_id = group_id(m);
-    request.session_timeout_ms = 50 + (int32_t)world_below(w, 200);
+    request.group_id = group_name(m->group);
+    m->session_ms = TIMEOUT_MS_MIN + (int32_t)world_below(w, 200);
+    request.session_timeout_ms = m->session_ms;
     if (version >= 1) {
-        request.rebalance_timeout_ms = 50 + (int32_t)world_below(w, 200);
+        request.rebalance_timeout_ms = TIMEOUT_MS_MIN + (int32_t)world_below(w, 200);
     }
     request.member_id = el_slice_str(m->id);
     request.group_instance_id = instance_of(m, version >= JOIN_INSTANCE);
     request.protocol_type = el_slice_str("consumer");
+    el_arena_init(&arena, NULL, 0);
     uint32_t count = 1 + (uint32_t)world_below(w, 2);
     for (uint32_t i = 0; i < count; i++) {
         el_schema_init(&el_schema_join_group_protocol, &protocols[i]);
         protocols[i].name = el_slice_str(i == 0 ? "range" : "other");
-        protocols[i].metadata = el_slice_str(world_chance(w, 50000) ? "other topics" : "topics");
+        protocols[i].metadata = subscription(m, &arena);
     }
     request.protocols = protocols;
     request.protocol_count = count;
-    m->told_before = model_of(m)->told;
+    asks(m);
+    m->tried_before = m->tried && m->id[0] != 0;
+    m->tried = m->id[0] != 0;
     m->busy = true;
     peer_send(&m->peer, EL_API_JoinGroup, version, &request, on_joined, m);
+    el_arena_reset(&arena);
 }
 
 /* --- sync --------------------------------------------------------------------------------------------------------- */
@@ -179,8 +275,19 @@ static void on_synced(void *arg, const void *response)
         m->state = MEMBER_OUT;
         return;
     }
+    struct group_model *g = model_of(m);
+    if (g->incarnation != m->incarnation_before) {
+        m->state = MEMBER_OUT; /* this comes from before */
+        return;
+    }
     m->parts = answer->assignment.len == 0 ? 0 : answer->assignment.data[0];
-    group_model_assigned(m->c->w, model_of(m), m->generation, m->told_before, m->owner, m->parts);
+    if (group_model_conflict(g, m->generation, m->owner, m->parts) && may_have_ended(m, m->generation)) {
+        anew(m, m->generation);
+        m->told_before = 0;
+    }
+    group_model_assigned(m->c->w, g, m->generation, m->told_before, m->owner, m->parts);
+    m->incarnation = g->incarnation;
+    m->alive_ns = m->asked_ns;
     m->state = MEMBER_IN;
     m->beat_ns = m->c->w->clock.now_ns + BEAT_NS;
 }
@@ -193,7 +300,7 @@ static void sync(struct member_client *m)
     uint8_t parts[CLIENT_MEMBERS * 4] = {0};
     int version = peer_version(&m->peer, EL_API_SyncGroup);
     el_schema_init(&el_schema_sync_group_request, &request);
-    request.group_id = group_id(m);
+    request.group_id = group_name(m->group);
     request.generation_id = m->generation;
     request.member_id = el_slice_str(m->id);
     request.group_instance_id = instance_of(m, version >= SYNC_INSTANCE);
@@ -209,7 +316,7 @@ static void sync(struct member_client *m)
     }
     request.assignments = assignments;
     request.assignment_count = m->member_count;
-    m->told_before = model_of(m)->told;
+    asks(m);
     m->busy = true;
     peer_send(&m->peer, EL_API_SyncGroup, version, &request, on_synced, m);
 }
@@ -220,7 +327,11 @@ static void on_beat(void *arg, const void *response)
 {
     struct member_client *m = arg;
     const struct el_msg_heartbeat_response *answer = response;
-    fall(m, take(m, "heartbeat", response, response == NULL ? 0 : answer->error_code));
+    int16_t code = take(m, "heartbeat", response, response == NULL ? 0 : answer->error_code);
+    fall(m, code);
+    if (response != NULL && code == EL_KAFKA_NONE) {
+        granted(m);
+    }
 }
 
 static void beat(struct member_client *m)
@@ -228,11 +339,12 @@ static void beat(struct member_client *m)
     struct el_msg_heartbeat_request request;
     int version = peer_version(&m->peer, EL_API_Heartbeat);
     el_schema_init(&el_schema_heartbeat_request, &request);
-    request.group_id = group_id(m);
+    request.group_id = group_name(m->group);
     request.generation_id = m->generation;
     request.member_id = el_slice_str(m->id);
     request.group_instance_id = instance_of(m, version >= HEARTBEAT_INSTANCE);
     m->beat_ns = m->c->w->clock.now_ns + BEAT_NS;
+    asks(m);
     m->busy = true;
     peer_send(&m->peer, EL_API_Heartbeat, version, &request, on_beat, m);
 }
@@ -253,7 +365,7 @@ static void leave(struct member_client *m)
     int version = peer_version(&m->peer, EL_API_LeaveGroup);
     el_schema_init(&el_schema_leave_group_request, &request);
     el_schema_init(&el_schema_leave_group_member, &member);
-    request.group_id = group_id(m);
+    request.group_id = group_name(m->group);
     if (version < LEAVE_MEMBERS) {
         request.member_id = el_slice_str(m->id);
     } else {
@@ -268,152 +380,45 @@ static void leave(struct member_client *m)
 
 /* --- commits ------------------------------------------------------------------------------------------------------ */
 
-static struct group_slot *slot_of(struct member_client *m)
+static void on_offsets(void *owner, bool told, int16_t code)
 {
-    return &model_of(m)->slots[m->topic];
+    struct member_client *m = owner;
+    m->busy = false;
+    if (told) {
+        fall(m, take(m, "a question about commits", m, code));
+    }
 }
 
-static void on_committed(void *arg, const void *response)
+static void on_committed(void *owner, bool told, int16_t code)
 {
-    struct member_client *m = arg;
-    const struct el_msg_offset_commit_response *answer = response;
-    m->busy = false;
-    if (response == NULL) {
-        group_model_committed(slot_of(m), m->value, COMMIT_LOST);
-        return;
-    }
-    EL_ASSERT(answer->topic_count == 1);
-    EL_ASSERT(answer->topics[0].partition_count == 1);
-    int16_t code = answer->topics[0].partitions[0].error_code;
-    bool gone = (code == EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION || code == EL_KAFKA_UNKNOWN_TOPIC_ID) &&
-                m->c->m->topics[m->topic].state != TOPIC_THERE;
-    bool unsure = code == EL_KAFKA_COORDINATOR_NOT_AVAILABLE;
-    group_model_committed(slot_of(m), m->value,
-                          code == EL_KAFKA_NONE ? COMMIT_ACKED
-                          : unsure              ? COMMIT_LOST
-                                                : COMMIT_REFUSED);
-    if (gone) {
-        return;
-    }
-    code = take(m, "a commit", response, code);
-    if (code == EL_KAFKA_NONE && m->generation < m->told_before) {
+    struct member_client *m = owner;
+    bool older = m->incarnation == m->incarnation_before && m->generation < m->told_before;
+    if (told && code == EL_KAFKA_NONE && older) {
         world_violation(m->c->w, "group %u: a commit of generation %d was taken after %d had begun", m->group,
                         m->generation, m->told_before);
     }
-    fall(m, code);
+    on_offsets(owner, told, code);
+    if (told && code == EL_KAFKA_NONE) {
+        granted(m);
+    }
 }
 
 static void commit(struct member_client *m)
 {
-    struct el_msg_offset_commit_request request;
-    struct el_msg_offset_commit_topic topic;
-    struct el_msg_offset_commit_partition partition;
-    m->topic = clients_topic(m->c);
-    if (m->topic == UINT32_MAX) {
-        return;
+    struct offsets_who who = {.generation = m->generation, .id = el_slice_str(m->id)};
+    if (m->is_static && world_chance(m->c->w, 700000)) {
+        who.instance = el_slice_str(m->instance);
     }
-    m->value = group_model_commit(slot_of(m));
-    if (m->value == 0) {
-        return;
-    }
-    int version = peer_version(&m->peer, EL_API_OffsetCommit);
-    const struct model_topic *t = &m->c->m->topics[m->topic];
-    el_schema_init(&el_schema_offset_commit_request, &request);
-    el_schema_init(&el_schema_offset_commit_topic, &topic);
-    el_schema_init(&el_schema_offset_commit_partition, &partition);
-    request.group_id = group_id(m);
-    request.generation_id_or_member_epoch = m->generation;
-    request.member_id = el_slice_str(m->id);
-    request.group_instance_id = instance_of(m, version >= COMMIT_INSTANCE);
-    topic.name = el_slice_str(version < COMMIT_IDS ? t->name : "");
-    topic.topic_id = version < COMMIT_IDS ? (struct el_uuid){{0}} : t->id;
-    partition.committed_offset = m->value;
-    partition.committed_metadata = el_slice_str("note");
-    topic.partitions = &partition;
-    topic.partition_count = 1;
-    request.topics = &topic;
-    request.topic_count = 1;
-    m->told_before = model_of(m)->told;
-    m->busy = true;
-    peer_send(&m->peer, EL_API_OffsetCommit, version, &request, on_committed, m);
-}
-
-static void see_offset(struct member_client *m, int64_t offset, int16_t code)
-{
-    bool there = m->c->m->topics[m->topic].state == TOPIC_THERE;
-    if (code == EL_KAFKA_UNKNOWN_TOPIC_ID && !there) {
-        return;
-    }
-    if (take(m, "a look at commits", m, code) != EL_KAFKA_NONE || (offset < 0 && !there)) {
-        return;
-    }
-    group_model_fetched(m->c->w, slot_of(m), offset < 0 ? 0 : (uint32_t)offset, m->acked_before);
-}
-
-static void on_fetched(void *arg, const void *response)
-{
-    struct member_client *m = arg;
-    const struct el_msg_offset_fetch_response *answer = response;
-    m->busy = false;
-    if (response == NULL) {
-        return;
-    }
-    if (m->version < FETCH_GROUPS) {
-        if (answer->topic_count == 0) {
-            (void)take(m, "a look at commits", response, answer->error_code);
-            return;
-        }
-        const struct el_msg_offset_fetch_partition_result *r = &answer->topics[0].partitions[0];
-        see_offset(m, r->committed_offset, r->error_code);
-        return;
-    }
-    EL_ASSERT(answer->group_count == 1);
-    if (answer->groups[0].topic_count == 0) {
-        (void)take(m, "a look at commits", response, answer->groups[0].error_code);
-        return;
-    }
-    const struct el_msg_offset_fetch_group_partition_result *r = &answer->groups[0].topics[0].partitions[0];
-    see_offset(m, r->committed_offset, r->error_code);
+    asks(m);
+    m->offsets = (struct offsets_ask){.c = m->c, .peer = &m->peer, .owner = m, .done = on_committed, .group = m->group};
+    m->busy = offsets_commit(&m->offsets, &who);
 }
 
 static void fetch(struct member_client *m)
 {
-    static int32_t zero[1];
-    struct el_msg_offset_fetch_request request;
-    struct el_msg_offset_fetch_topic topic;
-    struct el_msg_offset_fetch_group group;
-    struct el_msg_offset_fetch_group_topic group_topic;
-    m->topic = clients_topic(m->c);
-    if (m->topic == UINT32_MAX) {
-        return;
-    }
-    const struct model_topic *t = &m->c->m->topics[m->topic];
-    m->version = peer_version(&m->peer, EL_API_OffsetFetch);
-    el_schema_init(&el_schema_offset_fetch_request, &request);
-    el_schema_init(&el_schema_offset_fetch_topic, &topic);
-    el_schema_init(&el_schema_offset_fetch_group, &group);
-    el_schema_init(&el_schema_offset_fetch_group_topic, &group_topic);
-    if (m->version < FETCH_GROUPS) {
-        request.group_id = group_id(m);
-        topic.name = el_slice_str(t->name);
-        topic.partition_indexes = zero;
-        topic.partition_index_count = 1;
-        request.topics = &topic;
-        request.topic_count = 1;
-    } else {
-        group.group_id = group_id(m);
-        group_topic.name = el_slice_str(m->version < FETCH_IDS ? t->name : "");
-        group_topic.topic_id = m->version < FETCH_IDS ? (struct el_uuid){{0}} : t->id;
-        group_topic.partition_indexes = zero;
-        group_topic.partition_index_count = 1;
-        group.topics = &group_topic;
-        group.topic_count = 1;
-        request.groups = &group;
-        request.group_count = 1;
-    }
-    m->acked_before = slot_of(m)->acked;
-    m->busy = true;
-    peer_send(&m->peer, EL_API_OffsetFetch, m->version, &request, on_fetched, m);
+    asks(m);
+    m->offsets = (struct offsets_ask){.c = m->c, .peer = &m->peer, .owner = m, .done = on_offsets, .group = m->group};
+    m->busy = offsets_fetch(&m->offsets);
 }
 
 /* --- what next ---------------------------------------------------------------------------------------------------- */
@@ -421,7 +426,7 @@ static void fetch(struct member_client *m)
 void member_init(struct member_client *m, struct clients *c, uint32_t index)
 {
     m->c = c;
-    m->group = index % GROUP_MODELS;
+    m->group = index % GROUP_CROWDED;
     m->is_static = index % 3 == 0;
     m->generation = -1;
     m->owner = m->is_static ? ++c->member_count : 0;
@@ -489,10 +494,10 @@ void member_behave(struct member_client *m)
 
 bool members_settled(const struct clients *c)
 {
-    for (uint32_t g = 0; g < GROUP_MODELS; g++) {
+    for (uint32_t g = 0; g < GROUP_CROWDED; g++) {
         int32_t generation = -1;
         uint8_t parts = 0;
-        for (uint32_t i = g; i < CLIENT_MEMBERS; i += GROUP_MODELS) {
+        for (uint32_t i = g; i < CLIENT_MEMBERS; i += GROUP_CROWDED) {
             const struct member_client *m = &c->members[i];
             if (m->state != MEMBER_IN || (generation >= 0 && m->generation != generation)) {
                 return false;

@@ -15,7 +15,9 @@
 
 #define BATCH_ROOM (160u << 10)
 #define RECORDS_MAX 5u
-#define PRODUCE_ZSTD 7 /* first version that takes zstd */
+#define SLOT_LEN_SAFE 30000u            /* a batch that fits into every slot */
+#define SILENT_NS_MAX 72000000000000ull /* 20 h; after 24 the broker forgets what a producer has sent */
+#define PRODUCE_ZSTD 7                  /* first version that takes zstd */
 
 static struct produce_flight *flight_free(struct producer_client *p)
 {
@@ -35,6 +37,13 @@ static bool is_busy(const struct producer_client *p)
         }
     }
     return false;
+}
+
+/* The store's clock, or what it may be told next. */
+static uint64_t store_now_ns(const struct producer_client *p)
+{
+    const struct world *w = p->c->w;
+    return EL_MAX(w->clock_max_ns, (uint64_t)((int64_t)w->clock.now_ns + w->clock.wall_offset));
 }
 
 /* Answers to what is under way are not waited for. */
@@ -64,7 +73,7 @@ static void on_id(void *arg, const void *response)
         return;
     }
     for (uint32_t i = 0; i < c->id_count; i++) {
-        if (c->ids[i] == answer->producer_id) {
+        if (c->ids[i] == answer->producer_id && !c->w->lying) {
             world_violation(c->w, "producer id %lld was given out twice", (long long)answer->producer_id);
         }
     }
@@ -108,6 +117,7 @@ static void begin(struct producer_client *p)
     p->index = c->producer_count++;
     p->id = -1;
     p->lost_before = p->peer.lost_count;
+    p->active_ns = store_now_ns(p);
     p->acks = world_chance(c->w, 100000) ? 0 : world_chance(c->w, 500000) ? 1 : -1;
     p->state = PRODUCER_READY;
     if (p->acks != 0 && !c->m->topics[p->lanes[0].topic].memory && world_chance(c->w, 700000)) {
@@ -156,9 +166,13 @@ static void refused(struct producer_client *p, struct produce_lane *lane, uint32
     struct sent *s = &p->c->m->sent[sent];
     bool gone = code == EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION || code == EL_KAFKA_UNKNOWN_TOPIC_ID;
     bool first = lane->queue_len > 0 && lane->queue[0] == sent;
-    if (code == EL_KAFKA_MESSAGE_TOO_LARGE) { /* for the journal's slots */
-        s->state = s->state == SENT_UNKNOWN ? SENT_REFUSED : s->state;
+    if (code == EL_KAFKA_MESSAGE_TOO_LARGE) {
+        s->state = s->state == SENT_UNKNOWN && !s->repeated ? SENT_REFUSED : s->state;
         retire(p);
+        return;
+    }
+    if (code == EL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER && w->lying) {
+        retire(p); /* what it built upon is gone */
         return;
     }
     if (code == EL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER && p->id >= 0 && lane->proved && first) {
@@ -181,6 +195,21 @@ static void refused(struct producer_client *p, struct produce_lane *lane, uint32
     }
 }
 
+/* Was the batch judged by the limit? The slots of the journal have another one. */
+static void see_len(const struct produce_flight *f, uint32_t n, int16_t code)
+{
+    struct world *w = f->owner->c->w;
+    const struct rule_book *rules = f->owner->c->rules;
+    bool refused = code == EL_KAFKA_MESSAGE_TOO_LARGE;
+    int64_t least = EL_MIN(rule_least(rules, RULE_BATCH_LEN, f->reading), (int64_t)SLOT_LEN_SAFE);
+    int64_t most = rule_most(rules, RULE_BATCH_LEN, f->reading);
+    if ((refused && (int64_t)f->len[n] <= least) || (code == EL_KAFKA_NONE && (int64_t)f->len[n] > most)) {
+        world_violation(w, "a batch of %zu bytes was %s, %lld may be", f->len[n], refused ? "refused" : "taken",
+                        (long long)(refused ? least : most));
+    }
+    w->events[EVENT_LIMIT_REFUSED] += refused;
+}
+
 static void answered(struct producer_client *p, struct produce_lane *lane, uint32_t sent,
                      const struct el_msg_produce_partition_result *r)
 {
@@ -195,6 +224,7 @@ static void answered(struct producer_client *p, struct produce_lane *lane, uint3
         return;
     }
     stored(p, s, r);
+    p->active_ns = store_now_ns(p);
     if (lane->queue_len > 0 && lane->queue[0] == sent) {
         queue_drop(lane, sent);
         lane->proved = true;
@@ -235,6 +265,7 @@ static void on_produced(void *arg, const void *response)
         struct produce_lane *lane = f->lanes[i];
         const struct el_msg_produce_partition_result *r = response == NULL ? NULL : result_at(response, f, i);
         if (r != NULL) {
+            see_len(f, i, r->error_code);
             answered(p, lane, f->sent[i], r);
         } else if (response != NULL) {
             world_violation(c->w, "an answer to Produce has too few partitions");
@@ -293,7 +324,7 @@ struct produce_message {
 };
 
 static void message_add(struct produce_message *message, struct producer_client *p, uint32_t n,
-                        const struct produce_flight *f, uint8_t *room)
+                        struct produce_flight *f, uint8_t *room)
 {
     const struct model *m = p->c->m;
     const struct sent *s = &m->sent[f->sent[n]];
@@ -302,6 +333,7 @@ static void message_add(struct produce_message *message, struct producer_client 
     el_schema_init(&el_schema_produce_partition, partition);
     partition->index = s->partition;
     partition->records = el_slice_of(room, batch_make(p, s, &shape, room));
+    f->len[n] = partition->records.len;
     message->zstd = message->zstd || shape.codec == EL_CODEC_ZSTD;
     if (n > 0 && f->lanes[0]->topic == f->lanes[n]->topic) {
         message->topics[0].partition_data_count++;
@@ -334,6 +366,7 @@ static void flight_send(struct producer_client *p, struct produce_flight *f)
     version = message.zstd ? EL_MAX(version, PRODUCE_ZSTD) : version;
     peer_send(&p->peer, EL_API_Produce, version, &message.request, p->acks != 0 ? on_produced : NULL, f);
     free(room);
+    f->reading = p->c->rules->done;
     f->count = p->acks != 0 ? f->count : 0;
 }
 
@@ -347,6 +380,7 @@ static bool lane_next(struct producer_client *p, struct produce_lane *lane, uint
     if (lane->asked < lane->queue_len) { /* again, in order */
         c->repeats++;
         *sent = lane->queue[lane->asked++];
+        c->m->sent[*sent].repeated = true;
         return true;
     }
     if (lane->queue_len == CLIENT_WINDOW) {
@@ -368,6 +402,9 @@ static bool is_over(struct producer_client *p)
 {
     struct clients *c = p->c;
     bool unanswered = false;
+    if (store_now_ns(p) - p->active_ns > SILENT_NS_MAX) {
+        return true; /* a batch that is sent again may not be recognized */
+    }
     for (uint32_t i = 0; i < p->lane_count; i++) {
         unanswered = unanswered || p->lanes[i].queue_len > 0;
         if (c->m->topics[p->lanes[i].topic].state != TOPIC_THERE) {

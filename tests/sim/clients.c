@@ -6,8 +6,9 @@
 
 #include <core/assert.h>
 #include <stdlib.h>
+#include <wire/error_code.h>
 
-#define MEMBERS_FROM (CLIENT_PRODUCERS + CLIENT_CONSUMERS + CLIENT_ADMINS)
+#define MEMBERS_FROM (CLIENT_PRODUCERS + CLIENT_CONSUMERS + CLIENT_ADMINS + CLIENT_KEEPERS)
 #define PEER_COUNT (MEMBERS_FROM + CLIENT_MEMBERS)
 
 static struct peer *peer_at(struct clients *c, uint32_t i)
@@ -19,7 +20,11 @@ static struct peer *peer_at(struct clients *c, uint32_t i)
         return &c->producers[i].peer;
     }
     i -= CLIENT_PRODUCERS;
-    return i < CLIENT_CONSUMERS ? &c->consumers[i].peer : &c->admins[i - CLIENT_CONSUMERS].peer;
+    if (i < CLIENT_CONSUMERS) {
+        return &c->consumers[i].peer;
+    }
+    i -= CLIENT_CONSUMERS;
+    return i < CLIENT_ADMINS ? &c->admins[i].peer : &c->keepers[i - CLIENT_ADMINS].peer;
 }
 
 static const struct peer *peer_look(const struct clients *c, uint32_t i)
@@ -49,6 +54,12 @@ void clients_init(struct clients *c, struct model *m)
         c->admins[i].c = c;
         c->admins[i].makes_topics = i == 0;
     }
+    for (uint32_t i = 0; i < GROUP_MODELS; i++) {
+        group_model_init(&c->groups[i], i);
+    }
+    for (uint32_t i = 0; i < CLIENT_KEEPERS; i++) {
+        c->keepers[i].c = c;
+    }
     for (uint32_t i = 0; i < CLIENT_MEMBERS; i++) {
         member_init(&c->members[i], c, i);
     }
@@ -75,12 +86,14 @@ uint32_t clients_topic(struct clients *c)
 static void act(struct clients *c)
 {
     uint64_t what = world_below(c->w, 1000);
-    if (what < 480) {
+    if (what < 460) {
         producer_act(&c->producers[world_below(c->w, CLIENT_PRODUCERS)]);
-    } else if (what < 750) {
+    } else if (what < 720) {
         consumer_act(&c->consumers[world_below(c->w, CLIENT_CONSUMERS)]);
-    } else if (what < 950) {
+    } else if (what < 915) {
         member_act(&c->members[world_below(c->w, CLIENT_MEMBERS)]);
+    } else if (what < 950) {
+        keeper_act(&c->keepers[world_below(c->w, CLIENT_KEEPERS)]);
     } else {
         admin_act(&c->admins[world_below(c->w, CLIENT_ADMINS)]);
     }
@@ -129,6 +142,32 @@ void clients_lose(struct clients *c)
     }
     for (uint32_t i = 0; i < CLIENT_CONSUMERS; i++) {
         consumer_lose(&c->consumers[i]);
+    }
+}
+
+void clients_restart(struct clients *c)
+{
+    for (uint32_t g = 0; g < GROUP_MODELS; g++) {
+        group_model_restart(&c->groups[g], c->w->lying);
+    }
+    for (uint32_t i = 0; i < CLIENT_MEMBERS && c->w->lying; i++) {
+        c->members[i].incarnation = c->groups[c->members[i].group].incarnation;
+    }
+}
+
+bool clients_excuse(const struct clients *c, int16_t code)
+{
+    const struct world *w = c->w;
+    switch (code) {
+    case EL_KAFKA_KAFKA_STORAGE_ERROR:
+    case EL_KAFKA_NOT_LEADER_OR_FOLLOWER:
+    case EL_KAFKA_REQUEST_TIMED_OUT:
+        return true;
+    case EL_KAFKA_CORRUPT_MESSAGE:
+    case EL_KAFKA_UNKNOWN_SERVER_ERROR: /* a file that looks like a newer one's */
+        return w->lying || w->rotten > 0;
+    default:
+        return false;
     }
 }
 

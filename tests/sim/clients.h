@@ -13,12 +13,15 @@
 #define CLIENT_CONSUMERS 3u
 #define CLIENT_ADMINS 2u
 #define CLIENT_MEMBERS 6u
+#define CLIENT_KEEPERS 2u
 #define CLIENT_WINDOW 5u /* batches of a producer under way, as Kafka's own clients have it */
 #define CLIENT_PLACES 3u
 #define CLIENT_LANES 2u /* partitions of a producer */
 
 struct clients;
 struct producer_client;
+
+/* --- producers ---------------------------------------------------------------------------------------------------- */
 
 /* A partition that a producer writes. */
 struct produce_lane {
@@ -38,7 +41,9 @@ struct produce_flight {
     struct producer_client *owner;
     struct produce_lane *lanes[CLIENT_LANES]; /* [count] */
     uint32_t sent[CLIENT_LANES];              /* indexes in the model */
+    size_t len[CLIENT_LANES];                 /* of the batches */
     uint32_t count;                           /* 0: not under way */
+    uint32_t reading;                         /* of the configuration, when it was sent */
 };
 
 enum producer_state {
@@ -54,6 +59,7 @@ struct producer_client {
     uint32_t index; /* of the producer in the model: never used again */
     int64_t id;     /* -1: not idempotent */
     int16_t acks;
+    uint64_t active_ns;   /* by the store's clock: when it began or was last acknowledged */
     uint32_t lost_before; /* connections lost when it began: acks 0 goes on as another producer after one more */
     struct produce_lane lanes[CLIENT_LANES]; /* [lane_count] all different */
     uint32_t lane_count;
@@ -73,7 +79,8 @@ struct consumer_client {
     struct clients *c;
     struct peer peer;
     bool busy;
-    bool log_fetch; /* of the request under way */
+    bool log_fetch;   /* of the request under way */
+    uint32_t reading; /* of the configuration, when it was asked */
     int version;
     int32_t bytes_max;
     struct consumer_place places[CLIENT_PLACES]; /* [place_count] all different */
@@ -98,6 +105,29 @@ struct admin_client {
     int32_t counts[MODEL_TOPICS_MAX];
 };
 
+/* --- groups ------------------------------------------------------------------------------------------------------- */
+
+/* A question about the commits of a group, by a member or by a keeper. */
+struct offsets_ask {
+    struct clients *c;
+    struct peer *peer;
+    void *owner;
+    /* told: code is the group's answer to this client; else it was lost, or tells nothing of the client. */
+    void (*done)(void *owner, bool told, int16_t code);
+    uint32_t group;
+    int version;
+    uint32_t topic, value;
+    uint32_t note_len;
+    uint32_t reading; /* of the configuration, when it was asked */
+    struct group_slot_before before;
+};
+
+/* Who commits: generation -1 and no ids: nobody in particular. */
+struct offsets_who {
+    int32_t generation;
+    struct el_slice id, instance; /* instance data NULL: none */
+};
+
 enum member_state {
     MEMBER_OUT,    /* joins next */
     MEMBER_JOINED, /* asks for its assignment next */
@@ -114,30 +144,54 @@ struct member_client {
     enum member_state state;
     char instance[24];
     char id[96];
+    bool tried;     /* it asked to join with this id */
     uint64_t owner; /* number of it as a member: another one with every id */
     int32_t generation;
+    uint32_t incarnation;                 /* of the group, that it is in */
+    uint64_t alive_ns;                    /* when it asked what was last granted to it */
     uint8_t parts;                        /* bit n: partition n */
     char members[CLIENT_MEMBERS * 4][96]; /* [member_count] when it leads */
     uint32_t member_count;
     uint64_t silent_ns; /* says nothing before */
     uint64_t beat_ns;   /* next heartbeat when all goes well */
     /* the question under way */
-    int version;
-    uint32_t topic, value, acked_before;
+    bool tried_before;
     int32_t told_before;
+    uint32_t incarnation_before;
+    uint64_t asked_ns;
+    int32_t session_ms;
+    uint32_t reading; /* of the configuration */
+    struct offsets_ask offsets;
 };
+
+/* Somebody who looks after groups without being a member: commits in one that never has any, looks at commits, deletes
+ * commits and groups. */
+struct keeper_client {
+    struct clients *c;
+    struct peer peer;
+    bool busy;
+    /* the question under way */
+    uint32_t group, topic;
+    struct group_slot_before before[MODEL_TOPICS_MAX];
+    struct offsets_ask offsets;
+};
+
+/* ------------------------------------------------------------------------------------------------------------------ */
 
 struct clients {
     struct world *w;
     struct model *m;
     bool idle;     /* ask nothing more */
     bool behaving; /* members do what they should, nobody else does anything */
+    const struct rule_book *rules;
+    bool groups_end; /* groups may end: by DeleteGroups, or when they are empty and nothing is committed */
     struct member_client members[CLIENT_MEMBERS];
     struct group_model groups[GROUP_MODELS];
     uint64_t member_count; /* numbers of members that were used */
     struct producer_client producers[CLIENT_PRODUCERS];
     struct consumer_client consumers[CLIENT_CONSUMERS];
     struct admin_client admins[CLIENT_ADMINS];
+    struct keeper_client keepers[CLIENT_KEEPERS];
     uint32_t producer_count;          /* of the model: indexes that were used */
     int64_t ids[MODEL_PRODUCERS_MAX]; /* [id_count] producer ids that were given out */
     uint32_t id_count;
@@ -152,6 +206,10 @@ void clients_step(struct clients *c);
 uint64_t clients_next(const struct clients *c);
 /* Every connection is lost. */
 void clients_lose(struct clients *c);
+/* There is a new process: what was under way in the old one is decided now. */
+void clients_restart(struct clients *c);
+/* May a healthy broker answer with this, for a fault of its disk or because it stops? */
+bool clients_excuse(const struct clients *c, int16_t code);
 /* A client that waits for an answer; NULL none. */
 const struct peer *clients_waiting(const struct clients *c);
 /* Only members do something, as sound clients do; or all again. */
@@ -165,6 +223,12 @@ void consumer_act(struct consumer_client *consumer);
 /* The machine has lost what was not on its disk. */
 void consumer_lose(struct consumer_client *consumer);
 void admin_act(struct admin_client *a);
+void keeper_act(struct keeper_client *k);
+/* Questions about commits; the group is ask->group. A commit returns false when there is nothing to ask. */
+bool offsets_commit(struct offsets_ask *ask, const struct offsets_who *who);
+bool offsets_fetch(struct offsets_ask *ask);
+struct el_slice group_name(uint32_t group);
+struct group_slot *group_slot(struct clients *c, uint32_t group, uint32_t topic);
 void member_init(struct member_client *m, struct clients *c, uint32_t index);
 void member_act(struct member_client *m);
 /* As a sound client does: join, sync, heartbeats. */

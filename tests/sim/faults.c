@@ -4,6 +4,7 @@
  */
 #include "faults.h"
 
+#include <core/assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -75,6 +76,24 @@ const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
         "the clock is set back, likewise, while the store is down"},
     [FAULT_CLOCK_BELOW_STORED] = {"clock-below-stored", SCOPE_SEED, 200000, 100000, 500000,
         "a store starts with a clock up to two days below the last time it has stored"},
+    [FAULT_NET_RESET] = {"net-reset", SCOPE_NET, 800000, 100, 5000,
+        "a connection breaks as bytes are sent, and of what is under way a part arrives"},
+    [FAULT_NET_SLOW] = {"net-slow", SCOPE_NET, 900000, 10000, 300000,
+        "bytes of a connection take up to 50 ms"},
+    [FAULT_NET_SMALL] = {"net-small", SCOPE_NET, 900000, 10000, 500000,
+        "of a connection 1 to 16 bytes move"},
+    [FAULT_NO_ACCEPT] = {"no-accept", SCOPE_NET, 300000, 10000, 100000,
+        "a connection finds no descriptor"},
+    [FAULT_CLIENT_LOSES] = {"client-loses", SCOPE_NET, 800000, 100, 2000,
+        "a client gives its connection up"},
+    [FAULT_CLIENT_HALF_CLOSES] = {"client-half-closes", SCOPE_NET, 700000, 50, 500,
+        "a client closes its side and reads on"},
+    [FAULT_CLIENT_PAUSES] = {"client-pauses", SCOPE_NET, 800000, 100, 2000,
+        "a client reads nothing for up to 200 ms"},
+    [FAULT_RELOAD] = {"reload", SCOPE_NET, 600000, 200, 3000,
+        "SIGHUP: the configuration is read again, and has other values"},
+    [FAULT_NIGHT] = {"night", SCOPE_NET, 500000, 100, 600,
+        "for one to three minutes nobody asks anything"},
 };
 /* clang-format on */
 
@@ -88,6 +107,7 @@ void sim_knobs_draw(struct sim_knobs *knobs, struct el_rng *rng, uint64_t off)
         const struct sim_fault_info *info = &sim_fault_table[i];
         bool here = el_rng_chance(rng, info->seeds_ppm);
         uint32_t ppm = info->low_ppm + (uint32_t)el_rng_below(rng, info->high_ppm - info->low_ppm + 1);
+        EL_ASSERT(info->name != NULL); /* a row for each */
         here = here && (info->scope != SCOPE_LIAR || knobs->lying) && (info->scope != SCOPE_ROT || knobs->rots);
         knobs->ppm[i] = here && (off >> i & 1) == 0 ? ppm : 0;
     }
@@ -103,10 +123,18 @@ int sim_fault_find(const char *name, size_t name_len)
     return -1;
 }
 
+bool sim_fault_applies(enum sim_fault fault, bool broker)
+{
+    return broker || sim_fault_table[fault].scope != SCOPE_NET;
+}
+
 void sim_fault_list(void)
 {
-    static const char *const scopes[] = {
-        [SCOPE_SEED] = "always", [SCOPE_WORK] = "at work", [SCOPE_LIAR] = "liars", [SCOPE_ROT] = "rotting"};
+    static const char *const scopes[] = {[SCOPE_SEED] = "always",
+                                         [SCOPE_WORK] = "at work",
+                                         [SCOPE_LIAR] = "liars",
+                                         [SCOPE_ROT] = "rotting",
+                                         [SCOPE_NET] = "broker"};
     printf("%-22s %-8s %7s  %-19s  %s\n", "fault", "when", "seeds", "probability", "what it does");
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         const struct sim_fault_info *info = &sim_fault_table[i];

@@ -44,6 +44,15 @@ enum sim_fault {
     FAULT_CLOCK_RESTART_FORWARD,
     FAULT_CLOCK_RESTART_BACK,
     FAULT_CLOCK_BELOW_STORED,
+    FAULT_NET_RESET,
+    FAULT_NET_SLOW,
+    FAULT_NET_SMALL,
+    FAULT_NO_ACCEPT,
+    FAULT_CLIENT_LOSES,
+    FAULT_CLIENT_HALF_CLOSES,
+    FAULT_CLIENT_PAUSES,
+    FAULT_RELOAD,
+    FAULT_NIGHT,
     FAULT_COUNT
 };
 
@@ -55,6 +64,7 @@ enum sim_fault_scope {
     SCOPE_WORK, /* while a store works, in some of its lives */
     SCOPE_LIAR, /* likewise, on the few seeds whose device loses what it confirmed: nothing may be made up then */
     SCOPE_ROT,  /* between two lives, on the few seeds where files rot */
+    SCOPE_NET,  /* while a broker works, in some of its lives; the store alone has no network, clients or settings */
 };
 
 struct sim_fault_info {
@@ -78,6 +88,8 @@ struct sim_knobs {
 void sim_knobs_draw(struct sim_knobs *knobs, struct el_rng *rng, uint64_t off);
 /* Index of a fault, -1 when there is none of that name. */
 int sim_fault_find(const char *name, size_t name_len);
+/* Can a mode have it? */
+bool sim_fault_applies(enum sim_fault fault, bool broker);
 /* Print the table. */
 void sim_fault_list(void);
 

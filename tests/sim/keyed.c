@@ -6,6 +6,7 @@
  */
 #include "keyed.h"
 
+#include <core/assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,25 +17,27 @@ static uint64_t mix(const struct sent *s, uint32_t index)
     return el_rng_next(&rng);
 }
 
-void keyed_configure(struct model *m, struct model_topic *t, struct topic_config *config)
+uint32_t keyed_configure(struct model *m, struct model_topic *t, struct keyed_setting settings[KEYED_SETTINGS_MAX])
 {
     static const char *const ratios[] = {"0", "0", "0.3", "0.8"};
     static const char *const lags[] = {"1", "2000", "2000", "20000"};
     static const char *const stays[] = {"0", "3000", "30000", "86400000"};
     struct world *w = m->w;
+    uint32_t count = 0;
     t->compacted = true;
     t->key_count = 4u << 2 * world_below(w, 5);
     uint64_t stay = world_below(w, 4);
     t->tombstone_ns = (uint64_t)strtoull(stays[stay], NULL, 10) * 1000000;
     t->lag_ns = world_chance(w, 200000) ? 5000000000u : 0;
-    const char *policy = t->retention ? "delete, compact" : "compact";
-    topic_config_set(config, el_slice_str("cleanup.policy"), el_slice_str(policy), NULL);
-    topic_config_set(config, el_slice_str("delete.retention.ms"), el_slice_str(stays[stay]), NULL);
-    topic_config_set(config, el_slice_str("min.cleanable.dirty.ratio"), el_slice_str(ratios[world_below(w, 4)]), NULL);
-    topic_config_set(config, el_slice_str("max.compaction.lag.ms"), el_slice_str(lags[world_below(w, 4)]), NULL);
+    settings[count++] = (struct keyed_setting){"cleanup.policy", t->retention ? "delete, compact" : "compact"};
+    settings[count++] = (struct keyed_setting){"delete.retention.ms", stays[stay]};
+    settings[count++] = (struct keyed_setting){"min.cleanable.dirty.ratio", ratios[world_below(w, 4)]};
+    settings[count++] = (struct keyed_setting){"max.compaction.lag.ms", lags[world_below(w, 4)]};
     if (t->lag_ns > 0) {
-        topic_config_set(config, el_slice_str("min.compaction.lag.ms"), el_slice_str("5000"), NULL);
+        settings[count++] = (struct keyed_setting){"min.compaction.lag.ms", "5000"};
     }
+    EL_ASSERT(count <= KEYED_SETTINGS_MAX);
+    return count;
 }
 
 static uint32_t key_number(const struct sent *s, uint32_t index)

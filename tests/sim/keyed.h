@@ -9,8 +9,14 @@
 
 #define KEYED_RECORDS_MAX 32u /* of a batch: a bit each */
 
-/* Settings of a compacted topic, drawn. */
-void keyed_configure(struct model *m, struct model_topic *t, struct topic_config *config);
+#define KEYED_SETTINGS_MAX 5u
+
+struct keyed_setting {
+    const char *name, *value;
+};
+
+/* Settings of a compacted topic, drawn. returns how many there are */
+uint32_t keyed_configure(struct model *m, struct model_topic *t, struct keyed_setting settings[KEYED_SETTINGS_MAX]);
 /* Key of a record, a text; and whether its value is null. Both follow from batch and index. */
 void keyed_key(const struct sent *s, uint32_t index, char key[12]);
 bool keyed_tombstone(const struct sent *s, uint32_t index);

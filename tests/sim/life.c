@@ -4,120 +4,14 @@
  */
 #include "life.h"
 
-#include <stdio.h>
-
-#define DAY_NS (86400ull * 1000000000)
-
-void life_say(struct life *l, const char *text, long long a, long long b)
-{
-    if (l->w.verbose) {
-        printf("  %12llu ns  step %8llu  %s %lld %lld\n", (unsigned long long)l->w.clock.now_ns,
-               (unsigned long long)l->w.steps, text, a, b);
-    }
-}
-
-/* The clock of a machine that was off, or whose store was, need not be where it was. */
-static void clock_while_down(struct life *l)
-{
-    struct world *w = &l->w;
-    if (sim_disk_fault(w->disk, FAULT_CLOCK_RESTART_FORWARD)) {
-        world_clock_jump(w, true);
-    }
-    if (sim_disk_fault(w->disk, FAULT_CLOCK_RESTART_BACK)) {
-        world_clock_jump(w, false);
-    }
-    uint64_t stored_ns = model_last_append_ns(&l->m);
-    if (stored_ns > 0 && sim_disk_fault(w->disk, FAULT_CLOCK_BELOW_STORED)) {
-        w->clock.wall_offset = (int64_t)(stored_ns - 1 - world_below(w, 2 * DAY_NS)) - (int64_t)w->clock.now_ns;
-        w->clock_jumped = true;
-    }
-}
-
-/* A start was refused. returns true when there was a reason that has been taken away: it must succeed now */
-static bool refusal_mended(struct life *l, int code, bool errors)
-{
-    struct world *w = &l->w;
-    l->refused_starts++;
-    bool rotten = l->rot.path[0] != 0 && !l->rot.harmless && (code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT);
-    if (rotten) {
-        life_say(l, "refused what has rotted", (long long)l->rot.pos, 0);
-        rot_undo(w, &l->rot); /* nothing else was changed: with the right byte all is well */
-        l->rot.path[0] = 0;
-        sim_disk_process_exit(w->disk);
-        return true;
-    }
-    if (code == EVLOG_ERR_POLICY && w->clock_jumped && !w->cfg.accept_clock) {
-        life_say(l, "refused the clock", 0, 0);
-        w->cfg.accept_clock = true; /* for this start */
-        sim_disk_process_exit(w->disk);
-        return true;
-    }
-    if (errors) {
-        life_say(l, "refused for errors of the disk", code, 0);
-        if (world_chance(w, 500000)) {
-            sim_disk_process_exit(w->disk);
-        } else {
-            sim_disk_power_cycle(w->disk);
-        }
-        return true;
-    }
-    return false;
-}
-
-static void started(struct life *l)
-{
-    struct world *w = &l->w;
-    int32_t epoch = store_leader_epoch(w->store);
-    bool repeated = epoch < l->epoch || (epoch == l->epoch && l->served && !l->stopped);
-    if (repeated && !w->lying) {
-        world_violation(w, "the leader epoch is %d after %d", epoch, l->epoch);
-    }
-    l->epoch = epoch;
-    l->served = true;
-    sim_disk_crash_at(w->disk, 0);
-    l->rot.path[0] = 0;
-    producers_forget_silent(&l->producers);
-}
-
-/* Start on what the disk holds; crash in recovery now and then, or have the disk fail. returns false when the start was
- * refused */
+/* returns false when the start was refused */
 static bool start(struct life *l)
 {
-    struct world *w = &l->w;
-    if (l->begun && w->shard_count < EL_MIN(l->plan.limits[LIMIT_SHARDS], WORLD_SHARDS_MAX) && world_chance(w, 60000)) {
-        w->cfg.shard_count = ++w->shard_count;
-        life_say(l, "one shard more", w->shard_count, 0);
+    bool up = boot_start(&l->boot);
+    if (up) {
+        producers_forget_silent(&l->producers);
     }
-    if (l->begun) {
-        clock_while_down(l);
-    }
-    l->begun = true;
-    w->cfg.accept_clock = world_chance(w, 300000);
-    for (int tries = 0;; tries++) {
-        struct el_error err = {0};
-        bool disturbed = tries < 3 && l->rot.path[0] == 0;
-        if (disturbed && sim_disk_fault(w->disk, FAULT_CRASH_IN_RECOVERY)) {
-            sim_disk_crash_at(w->disk, 1 + world_below(w, 60));
-        }
-        bool errors = disturbed && sim_disk_fault(w->disk, FAULT_ERRORS_IN_RECOVERY);
-        world_faults(w, errors);
-        int code = world_open(w, &err);
-        world_faults(w, false);
-        SIM_TRACE(w->trace, "open", (uint64_t)code);
-        if (code == 0) {
-            started(l);
-            return true;
-        }
-        if (sim_disk_crashed(w->disk)) {
-            life_say(l, "crash in recovery", tries, 0);
-            sim_disk_power_cycle(w->disk);
-        } else if (!refusal_mended(l, code, errors)) {
-            if (!w->lying) {
-                world_violation(w, "a start was refused: %s", err.text);
-            }
-            return false;
-        }
-    }
+    return up;
 }
 
 /* Recover, look, end without a word, recover again: the same must be there. */
@@ -137,7 +31,7 @@ static bool verify(struct life *l)
         return true;
     }
     uint64_t digest = l->m.digest;
-    l->stopped = false;
+    l->boot.stopped = false;
     world_abandon(w);
     model_forget(&l->m);
     sim_disk_power_cycle(w->disk);
@@ -154,7 +48,7 @@ static bool verify(struct life *l)
 
 bool life_again(struct life *l)
 {
-    l->stopped = false;
+    l->boot.stopped = false;
     world_abandon(&l->w);
     model_forget(&l->m);
     sim_disk_process_exit(l->w.disk);
@@ -167,16 +61,16 @@ static void end_life(struct life *l, bool crashed)
     if (w->violation[0] != 0) {
         return;
     }
-    l->stopped = false;
+    l->boot.stopped = false;
     if (!crashed && world_chance(w, 300000)) {
         bool failed = world_failed_shard(w);
-        life_say(l, "stop", failed, 0);
+        world_say(&l->w, "stop", failed, 0);
         if (world_stop(w)) {
-            l->stopped = !failed && w->stopped_well;
+            l->boot.stopped = !failed && w->stopped_well;
             if (script_waits(l)) {
                 world_violation(w, "a stop left something without an answer");
             }
-            if (!l->stopped) {
+            if (!l->boot.stopped) {
                 model_forget(&l->m);
             }
             sim_disk_process_exit(w->disk);
@@ -187,19 +81,7 @@ static void end_life(struct life *l, bool crashed)
         }
         crashed = sim_disk_crashed(w->disk);
     }
-    world_abandon(w);
-    model_forget(&l->m);
-    l->crashes++;
-    if (crashed) {
-        sim_disk_fault_count(w->disk, FAULT_CRASH);
-    }
-    if (!crashed && sim_disk_fault(w->disk, FAULT_PROCESS_EXIT)) {
-        life_say(l, "process ended", 0, 0);
-        sim_disk_process_exit(w->disk);
-    } else {
-        life_say(l, "power cut", (long long)sim_disk_calls(w->disk), 0);
-        sim_disk_power_cycle(w->disk);
-    }
+    boot_kill(&l->boot, crashed);
 }
 
 /* Work with faults, and the end of that. */
@@ -217,13 +99,10 @@ static void live(struct life *l, bool liveness)
     }
     end_life(l, !whole);
     world_faults(w, false);
-    if (world_chance(w, w->knobs.ppm[FAULT_BIT_FLIP])) {
-        l->rot = rot_make(w, l->stopped);
-        life_say(l, l->rot.path, (long long)l->rot.pos, l->rot.harmless);
-    }
+    boot_rot(&l->boot);
 }
 
-bool life_run(struct life *l, const struct plan *plan)
+void life_run(struct life *l, const struct plan *plan)
 {
     struct el_rng knobs;
     memset(l, 0, sizeof(*l));
@@ -235,6 +114,7 @@ bool life_run(struct life *l, const struct plan *plan)
     l->w.lying = l->w.knobs.lying;
     world_faults(&l->w, false);
     model_init(&l->m, &l->w);
+    boot_init(&l->boot, &l->m, &l->plan);
     producers_init(&l->producers, &l->m, plan->limits[LIMIT_PRODUCERS]);
     readers_init(&l->readers, &l->m, plan->limits[LIMIT_READERS]);
     uint32_t lives = 1 + (uint32_t)world_below(&l->w, 5);
@@ -250,7 +130,6 @@ bool life_run(struct life *l, const struct plan *plan)
     if (up && l->w.violation[0] == 0) {
         verify(l);
     }
-    return l->w.violation[0] == 0;
 }
 
 void life_free(struct life *l)

@@ -6,10 +6,9 @@
 #ifndef EL_SIM_LIFE_H
 #define EL_SIM_LIFE_H
 
-#include "plan.h"
+#include "boot.h"
 #include "producers.h"
 #include "readers.h"
-#include "rot.h"
 
 struct live;
 
@@ -19,23 +18,15 @@ struct life {
     struct model m;
     struct producers producers;
     struct readers readers;
-    struct rot rot;
-    bool stopped;           /* the last life ended with a clean stop */
-    bool begun;             /* the store was started once */
-    bool served;            /* a start succeeded */
-    int32_t epoch;          /* leader epoch of the last run */
+    struct boot boot;
     uint32_t lives;         /* that were lived */
     uint64_t steps_longest; /* of the script in one of them */
     struct live *live;      /* of the liveness mode */
-    uint32_t crashes;
-    uint32_t refused_starts;
 };
 
-/* Run one seed from its beginning; life_free() ends it. returns true when every promise held */
-bool life_run(struct life *l, const struct plan *plan);
+/* Run one seed from its beginning; life_free() ends it. A broken promise stands in w.violation. */
+void life_run(struct life *l, const struct plan *plan);
 void life_free(struct life *l);
-/* A line of the story, with -v. */
-void life_say(struct life *l, const char *text, long long a, long long b);
 
 /* End the process and start again. returns false when it was refused or a promise is broken */
 bool life_again(struct life *l);

@@ -191,7 +191,7 @@ bool life_liveness(struct life *l)
     EL_ASSERT(live != NULL);
     live->life = l;
     l->live = live; /* the store may point into it until it is closed */
-    life_say(l, "no faults from here on", 0, 0);
+    world_say(&l->w, "no faults from here on", 0, 0);
     world_faults(w, false);
     sim_disk_crash_at(w->disk, 0);
     bool up = wait_for(live, all_answered, "something that was asked for has no answer");
@@ -203,12 +203,12 @@ bool life_liveness(struct life *l)
     }
     if (w->violation[0] == 0 && w->store != NULL) {
         bool ended = world_stop(w);
-        l->stopped = ended && w->stopped_well;
+        l->boot.stopped = ended && w->stopped_well;
         bool slow = w->knobs.ppm[FAULT_STUCK_IO] > 0; /* what is stuck from before may outlast the time of a stop */
-        if (w->violation[0] == 0 && !l->stopped && !slow) {
+        if (w->violation[0] == 0 && !l->boot.stopped && !slow) {
             world_violation(w, "no faults any more, but a clean stop left no mark");
         }
-        if (!l->stopped) {
+        if (!l->boot.stopped) {
             model_forget(&l->m);
         }
         if (w->store == NULL) {

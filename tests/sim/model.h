@@ -34,6 +34,7 @@ struct sent {
     uint32_t key_count;    /* of a compacted topic: its records have keys; else 0 */
     uint32_t read_records; /* of a compacted topic, those that the last read gave; a bit each */
     uint32_t seen_records; /* those that the last scan has seen */
+    bool repeated;         /* it was sent more than once */
     bool due, seen;        /* in the scan under way: it must be found, it was found */
 };
 
@@ -97,6 +98,8 @@ struct model {
 
 void model_init(struct model *m, struct world *w);
 void model_free(struct model *m);
+/* done of an op whose arg points to a flag. */
+void model_on_flag(struct store_op *op);
 /* Index of a topic that is there, UINT32_MAX when none is found. */
 uint32_t model_topic_any(const struct model *m);
 /* Index of a new batch. */

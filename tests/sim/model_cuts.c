@@ -7,13 +7,6 @@
 #include <core/assert.h>
 #include <stdlib.h>
 
-/* done of an op whose arg points to a flag. */
-static void on_flag(struct store_op *op)
-{
-    bool *flag = op->arg;
-    *flag = true;
-}
-
 static const struct cut_result *cut_find(const struct model_cut *cut, const struct cut_result *like)
 {
     for (uint32_t i = 0; i < cut->count; i++) {
@@ -82,7 +75,7 @@ bool model_cut_now(struct model *m, uint64_t time_ns)
             cut->results[cut->count++].partition = p;
         }
     }
-    struct cut_op op = {.base = {.done = on_flag, .arg = &done},
+    struct cut_op op = {.base = {.done = model_on_flag, .arg = &done},
                         .time_ns = time_ns,
                         .results = cut->results,
                         .result_count = cut->count};

@@ -9,6 +9,8 @@
 
 #define FRAME_LEN_MAX (64u << 20)
 #define READ_LEN 8192u
+#define CONNECT_NS 1000000ull
+#define FUTILE_MAX 9u
 
 static void bytes_add(struct peer_bytes *b, const uint8_t *data, size_t len)
 {
@@ -77,7 +79,8 @@ void peer_lose(struct peer *p, bool reset)
     p->half_closed = false;
     p->out.len = p->in.len = 0;
     p->lost_count++;
-    p->connect_ns = p->w->clock.now_ns + world_below(p->w, 3000000);
+    p->futile = EL_MIN(p->futile + 1, FUTILE_MAX);
+    p->connect_ns = p->w->clock.now_ns + world_below(p->w, CONNECT_NS << p->futile); /* with patience */
     p->read_ns = 0;
     struct peer_ask lost[PEER_ASKED_MAX];
     uint32_t count = p->asked_count;
@@ -108,6 +111,7 @@ static int answer_take(struct peer *p, const uint8_t *frame, size_t len)
     EL_ASSERT(response != NULL);
     code = el_api_decode(ask.api, EL_SIDE_RESPONSE, ask.version, &r, &arena, response);
     if (code == 0) {
+        p->futile = 0;
         p->asked_count--;
         memmove(p->asked, p->asked + 1, sizeof(p->asked[0]) * p->asked_count);
         ask.done(ask.arg, response);
@@ -154,12 +158,12 @@ static void receive(struct peer *p)
 static void mishap(struct peer *p)
 {
     struct world *w = p->w;
-    if (world_chance(w, w->peer_faults.lose)) {
+    if (sim_disk_fault(w->disk, FAULT_CLIENT_LOSES)) {
         peer_lose(p, world_chance(w, 500000));
-    } else if (world_chance(w, w->peer_faults.half_close)) {
+    } else if (sim_disk_fault(w->disk, FAULT_CLIENT_HALF_CLOSES)) {
         p->half_closed = true;
         sim_net_end(w->net, p->conn);
-    } else if (world_chance(w, w->peer_faults.pause)) {
+    } else if (sim_disk_fault(w->disk, FAULT_CLIENT_PAUSES)) {
         p->read_ns = w->clock.now_ns + world_below(w, 200000000);
     }
 }

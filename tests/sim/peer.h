@@ -36,6 +36,7 @@ struct peer {
     uint64_t connect_ns; /* not before */
     uint64_t read_ns;    /* reads nothing before */
     uint32_t lost_count; /* connections that ended */
+    uint32_t futile;     /* of them, since the last answer came */
     int32_t correlation_id;
     struct peer_ask asked[PEER_ASKED_MAX]; /* [asked_count] without an answer, oldest first */
     uint32_t asked_count;

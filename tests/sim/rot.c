@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Choosing what rots: any file, or the newest checkpoint of a shard, which the one before must replace.
+ * Choosing what rots: any file; or the newest checkpoint of a shard, which the one before must replace; or a segment of
+ * the topic of commits, of which nothing may be missing without a word.
  */
 #include "rot.h"
 
@@ -42,11 +43,20 @@ static void choose_checkpoint(void *arg, const char *path, uint64_t len)
     }
 }
 
+static void choose_offsets(void *arg, const char *path, uint64_t len)
+{
+    struct choice *c = arg;
+    if (strncmp(path, c->w->offsets_dir, strlen(c->w->offsets_dir)) == 0) {
+        choose_any(arg, path, len);
+    }
+}
+
 struct rot rot_make(struct world *w, bool clean)
 {
     struct choice c = {.w = w, .clean = clean, .shard = (uint32_t)world_below(w, w->shard_count)};
     bool newest = world_chance(w, 300000);
-    sim_disk_each(w->disk, false, newest ? choose_checkpoint : choose_any, &c);
+    bool offsets = !newest && w->offsets_dir[0] != 0 && world_chance(w, 400000);
+    sim_disk_each(w->disk, false, newest ? choose_checkpoint : offsets ? choose_offsets : choose_any, &c);
     struct rot rot = {.bits = (uint8_t)(1u << world_below(w, 8))};
     if (c.path[0] == 0) {
         return rot;

@@ -60,7 +60,11 @@ static void topic_create(struct life *l)
         topic_config_set(&config, el_slice_str("message.timestamp.type"), el_slice_str("LogAppendTime"), NULL);
     }
     if (world_chance(&l->w, 350000)) {
-        keyed_configure(m, t, &config);
+        struct keyed_setting settings[KEYED_SETTINGS_MAX];
+        uint32_t count = keyed_configure(m, t, settings);
+        for (uint32_t i = 0; i < count; i++) {
+            topic_config_set(&config, el_slice_str(settings[i].name), el_slice_str(settings[i].value), NULL);
+        }
     }
     bool done;
     struct topic_op op = {
@@ -69,7 +73,7 @@ static void topic_create(struct life *l)
         t->state = TOPIC_THERE;
         t->id = op.id;
         t->partition_count = t->partition_asked;
-        life_say(l, "created topic, partitions", m->topic_count, t->partition_count);
+        world_say(&l->w, "created topic, partitions", m->topic_count, t->partition_count);
     }
 }
 
@@ -82,7 +86,7 @@ static void topic_delete(struct life *l, uint32_t index)
     producers_topic_gone(&l->producers, index);
     if (topic_change(l, &op, &done) && op.base.error == 0) {
         t->state = TOPIC_GONE;
-        life_say(l, "deleted topic", index, 0);
+        world_say(&l->w, "deleted topic", index, 0);
     }
 }
 

@@ -119,6 +119,7 @@ int main(int argc, char **argv)
     struct campaign c = {.from = 1, .count = 50, .jobs = processors > 0 ? (uint32_t)processors : 1, .shrink_ms = 30000};
     if (argc == 2 && strcmp(argv[1], "--faults") == 0) {
         sim_fault_list();
+        sim_event_list();
         return 0;
     }
     plan_init(&c.plan, 0);

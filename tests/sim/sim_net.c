@@ -47,10 +47,12 @@ struct conn {
 struct sim_net {
     struct sim_clock *clock;
     struct el_rng *rng;
-    struct sim_net_faults faults;
+    struct sim_disk *disk; /* decides on faults */
     struct conn conns[CONNS_MAX];
+    uint32_t slot_count; /* conns from here on were never used */
     bool listeners[LISTENERS_MAX];
-    uint64_t conn_count; /* ever */
+    uint32_t waiting[LISTENERS_MAX]; /* connections that are not accepted */
+    uint64_t conn_count;             /* ever */
     struct sim_trace *trace;
 };
 
@@ -58,13 +60,13 @@ struct sim_net {
 
 static uint64_t delay_ns(struct sim_net *net)
 {
-    bool slow = el_rng_chance(net->rng, net->faults.slow);
+    bool slow = sim_disk_fault(net->disk, FAULT_NET_SLOW);
     return 1000 + el_rng_below(net->rng, slow ? 50000000 : 200000);
 }
 
 static size_t some_of(struct sim_net *net, size_t len)
 {
-    if (el_rng_chance(net->rng, net->faults.small)) {
+    if (sim_disk_fault(net->disk, FAULT_NET_SMALL)) {
         size_t few = (size_t)(1 + el_rng_below(net->rng, 16)); /* EL_MIN names its arguments twice */
         return EL_MIN(len, few);
     }
@@ -166,7 +168,7 @@ static size_t conn_send(struct sim_net *net, struct conn *c, struct pipe *pipe, 
     }
     size_t n = some_of(net, EL_MIN(len, c->window - pipe->len));
     piece_add(net, pipe, data, n);
-    if (el_rng_chance(net->rng, net->faults.reset)) {
+    if (sim_disk_fault(net->disk, FAULT_NET_RESET)) {
         conn_break(net, c);
     }
     return n;
@@ -185,13 +187,14 @@ static void conn_release(struct conn *c)
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
-struct sim_net *sim_net_create(struct sim_clock *clock, struct el_rng *rng, struct sim_trace *trace)
+struct sim_net *sim_net_create(struct sim_clock *clock, struct el_rng *rng, struct sim_disk *disk)
 {
     struct sim_net *net = calloc(1, sizeof(*net));
     EL_ASSERT(net != NULL);
     net->clock = clock;
     net->rng = rng;
-    net->trace = trace;
+    net->disk = disk;
+    net->trace = sim_disk_trace(disk);
     return net;
 }
 
@@ -204,14 +207,10 @@ void sim_net_free(struct sim_net *net)
     free(net);
 }
 
-void sim_net_faults(struct sim_net *net, const struct sim_net_faults *faults)
-{
-    net->faults = *faults;
-}
-
 void sim_net_off(struct sim_net *net)
 {
     memset(net->listeners, 0, sizeof(net->listeners));
+    memset(net->waiting, 0, sizeof(net->waiting));
     for (uint32_t i = 0; i < CONNS_MAX; i++) {
         struct conn *c = &net->conns[i];
         if (c->broker_open) {
@@ -305,6 +304,7 @@ void sim_net_close(struct sim_net *net, int fd)
     }
     uint32_t listener = listener_of_fd(net, fd);
     net->listeners[listener] = false;
+    net->waiting[listener] = 0;
     for (uint32_t i = 0; i < CONNS_MAX; i++) {
         struct conn *c = &net->conns[i];
         if (c->broker_open && !c->accepted && c->listener == listener) {
@@ -319,7 +319,7 @@ void sim_net_close(struct sim_net *net, int fd)
 static struct conn *accept_first(struct sim_net *net, uint32_t listener)
 {
     struct conn *first = NULL;
-    for (uint32_t i = 0; i < CONNS_MAX; i++) {
+    for (uint32_t i = 0; i < net->slot_count && net->waiting[listener] > 0; i++) {
         struct conn *c = &net->conns[i];
         if (c->broker_open && !c->accepted && c->listener == listener &&
             (first == NULL || c->accept_ns < first->accept_ns)) {
@@ -345,12 +345,13 @@ uint64_t sim_net_ready(struct sim_net *net, const struct io_op *op)
 
 static int64_t go_accept(struct sim_net *net, const struct io_op *op)
 {
-    if (el_rng_chance(net->rng, net->faults.accept_error)) {
+    if (sim_disk_fault(net->disk, FAULT_NO_ACCEPT)) {
         return EVLOG_ERR_NO_FILES;
     }
     struct conn *c = accept_first(net, listener_of_fd(net, op->fd));
     EL_ASSERT(c != NULL);
     c->accepted = true;
+    net->waiting[c->listener]--;
     return FD_CONN + (int64_t)(c - net->conns);
 }
 
@@ -437,6 +438,8 @@ int sim_net_connect(struct sim_net *net, uint32_t client)
         return -1;
     }
     struct conn *c = &net->conns[free_slot];
+    net->slot_count = EL_MAX(net->slot_count, (uint32_t)free_slot + 1);
+    net->waiting[listener]++;
     c->client_open = c->broker_open = true;
     c->listener = listener;
     c->client = client;

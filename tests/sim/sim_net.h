@@ -2,14 +2,14 @@
  *
  * A simulated network between clients and the listeners of one broker. Bytes of a connection arrive in order, in pieces
  * and after delays that the seed decides; between connections there is no order. A side that does not read fills its
- * peer's window. What can go wrong stands in struct sim_net_faults.
+ * peer's window. What can go wrong stands in the table of faults.
  *
  * The broker's end is what io.h asks for, called by sim_io.c; the clients' end is the second half of this page.
  */
 #ifndef EL_SIM_NET_H
 #define EL_SIM_NET_H
 
-#include "sim_trace.h"
+#include "sim_disk.h"
 
 #include <core/rng.h>
 #include <io/io.h>
@@ -17,18 +17,9 @@
 struct sim_clock;
 struct sim_net;
 
-/* Probabilities in parts per million. */
-struct sim_net_faults {
-    uint32_t reset;        /* of each piece that is sent: the connection breaks, a part of what is under way arrives */
-    uint32_t accept_error; /* of each accept: no descriptor left */
-    uint32_t slow;         /* of each piece: it takes up to 50 ms instead of 200 us */
-    uint32_t small;        /* of each read and piece: it is 1 to 16 bytes long */
-};
-
-/* trace: the machine's; every read on either side is noted. */
-struct sim_net *sim_net_create(struct sim_clock *clock, struct el_rng *rng, struct sim_trace *trace);
+/* disk: the machine's: its trace notes every read on either side, its faults (faults.h) decide what goes wrong. */
+struct sim_net *sim_net_create(struct sim_clock *clock, struct el_rng *rng, struct sim_disk *disk);
 void sim_net_free(struct sim_net *net);
-void sim_net_faults(struct sim_net *net, const struct sim_net_faults *faults);
 /* The broker's process has ended: listeners are gone, connections break. */
 void sim_net_off(struct sim_net *net);
 /* Sockets that the broker holds: listeners and accepted connections. */

@@ -26,6 +26,21 @@ uint64_t trial_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+void verdict_take(struct verdict *v, struct world *w)
+{
+    world_tally(w);
+    v->seed = w->seed;
+    v->good = w->violation[0] == 0;
+    v->hash = w->trace->hash;
+    v->event_count = w->trace->event_count;
+    v->steps = w->steps;
+    v->virtual_ns = w->clock.now_ns;
+    v->shards = w->shard_count;
+    memcpy(v->faults, sim_disk_fault_counts(w->disk), sizeof(v->faults));
+    memcpy(v->events, w->events, sizeof(v->events));
+    snprintf(v->text, sizeof(v->text), "%s", w->violation);
+}
+
 void trial_here(const struct plan *plan, struct verdict *v)
 {
     if (plan->broker) {
@@ -35,23 +50,14 @@ void trial_here(const struct plan *plan, struct verdict *v)
     struct life *l = malloc(sizeof(*l));
     EL_ASSERT(l != NULL);
     memset(v, 0, sizeof(*v));
-    v->seed = plan->seed;
-    v->good = life_run(l, plan);
-    v->hash = l->w.trace->hash;
-    v->event_count = l->w.trace->event_count;
-    v->steps = l->w.steps;
+    life_run(l, plan);
+    verdict_take(v, &l->w);
     v->batches = l->m.events_stored;
-    v->compactions = l->w.compactions;
-    v->crashes = l->crashes;
-    v->refused_starts = l->refused_starts;
-    v->virtual_ns = l->w.clock.now_ns;
+    v->crashes = l->boot.crashes;
     v->lives = l->lives;
     v->steps_longest = l->steps_longest;
     v->topics = l->m.topic_count;
     v->producers = l->producers.count;
-    v->shards = l->w.shard_count;
-    memcpy(v->faults, sim_disk_fault_counts(l->w.disk), sizeof(v->faults));
-    snprintf(v->text, sizeof(v->text), "%s", l->w.violation);
     life_free(l);
     free(l);
 }

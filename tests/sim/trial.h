@@ -5,6 +5,7 @@
 #ifndef EL_SIM_TRIAL_H
 #define EL_SIM_TRIAL_H
 
+#include "events.h"
 #include "plan.h"
 #include <sys/types.h>
 
@@ -12,11 +13,11 @@ struct verdict {
     uint64_t seed;
     bool good;
     uint64_t hash, event_count;
-    uint64_t steps, batches, crashes, refused_starts, virtual_ns;
-    uint64_t compactions;            /* passes */
+    uint64_t steps, batches, crashes, virtual_ns;
     uint64_t answers, repeats, lost; /* of the broker: answers to clients, requests sent again, connections lost */
     uint64_t lives, steps_longest, topics, producers, shards; /* what there was, as shrinking begins with it */
     uint64_t faults[FAULT_COUNT];                             /* how often each happened */
+    uint64_t events[EVENT_COUNT];                             /* likewise */
     char text[512];                                           /* the promise that was broken */
 };
 
@@ -28,6 +29,9 @@ struct trial {
     uint64_t deadline_ms;
 };
 
+struct world;
+/* What a world knows of it. */
+void verdict_take(struct verdict *verdict, struct world *w);
 void trial_here(const struct plan *plan, struct verdict *verdict);
 void trial_begin(struct trial *trial, const struct plan *plan, uint64_t most_ms);
 /* Wait for its verdict, or end it when its time is over. */

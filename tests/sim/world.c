@@ -6,6 +6,7 @@
 
 #include <core/alloc.h>
 #include <core/assert.h>
+#include <core/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -26,6 +27,23 @@ void world_violation(struct world *w, const char *format, ...)
     va_start(args, format);
     vsnprintf(w->violation, sizeof(w->violation), format, args);
     va_end(args);
+}
+
+uint64_t world_clock_since(const struct world *w, uint32_t life)
+{
+    uint64_t max_ns = 0;
+    for (uint32_t i = life; i <= w->life; i++) {
+        max_ns = EL_MAX(max_ns, w->clock_life_ns[i]);
+    }
+    return max_ns;
+}
+
+void world_say(const struct world *w, const char *text, long long a, long long b)
+{
+    if (w->verbose) {
+        printf("  %12llu ns  step %8llu  %s %lld %lld\n", (unsigned long long)w->clock.now_ns,
+               (unsigned long long)w->steps, text, a, b);
+    }
 }
 
 void world_init(struct world *w, uint64_t seed, uint32_t shards_max, bool verbose)
@@ -70,7 +88,8 @@ void world_faults(struct world *w, bool work)
 {
     bool on[FAULT_COUNT];
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
-        on[i] = sim_fault_table[i].scope == SCOPE_SEED || (work && world_chance(w, 600000));
+        bool here = work && sim_fault_applies((enum sim_fault)i, w->upper != NULL);
+        on[i] = sim_fault_table[i].scope == SCOPE_SEED || (here && world_chance(w, 600000));
         sim_disk_fault_set(w->disk, (enum sim_fault)i, on[i] ? w->knobs.ppm[i] : 0);
     }
     bool bounded = work && world_chance(w, on[FAULT_DISK_FULL] ? w->knobs.ppm[FAULT_DISK_FULL] : 0);
@@ -103,10 +122,38 @@ static void machine_up(struct world *w)
     }
 }
 
+/* What a shard has done in this life. */
+static void world_count(struct world *w, const struct metrics *metrics)
+{
+    static const struct {
+        enum sim_event event;
+        enum metric_id metric;
+    } rows[] = {{EVENT_COMPACTED, METRIC_COMPACTIONS},
+                {EVENT_REBALANCED, METRIC_GROUP_REBALANCES},
+                {EVENT_MEMBER_EXPIRED, METRIC_GROUP_MEMBERS_EXPIRED},
+                {EVENT_COMMITTED, METRIC_GROUP_COMMITS},
+                {EVENT_COMMIT_EXPIRED, METRIC_GROUP_OFFSETS_EXPIRED},
+                {EVENT_GROUPS_UNSERVED, METRIC_GROUP_RECORDS_DAMAGED}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        w->events[rows[i].event] += (uint64_t)metrics_get(metrics, rows[i].metric);
+    }
+}
+
+void world_tally(struct world *w)
+{
+    if (w->store == NULL) {
+        return;
+    }
+    sim_event_count(w->events, w->store, w->shard_count);
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        world_count(w, w->metrics[i]);
+    }
+}
+
 static void machine_down(struct world *w)
 {
     for (uint32_t i = 0; i < w->shard_count; i++) {
-        w->compactions += (uint64_t)metrics_get(w->metrics[i], METRIC_COMPACTIONS);
+        world_count(w, w->metrics[i]);
         sim_io_abandon(w->ios[i]);
         metrics_destroy(w->metrics[i]);
         el_buddy_destroy(&w->buddies[i]);
@@ -139,6 +186,7 @@ int world_open(struct world *w, struct el_error *err)
         return code;
     }
     w->stopped_count = 0;
+    w->clock_life_ns[w->life] = EL_MAX(w->clock_life_ns[w->life], el_clock_now(store_clock(w->store)));
     if (w->upper != NULL) {
         w->upper->up(w);
         return 0;
@@ -147,6 +195,19 @@ int world_open(struct world *w, struct el_error *err)
         store_shard_start(store_shard_at(w->store, i));
     }
     return 0;
+}
+
+/* What is seen of a store before it is closed. */
+static void life_over(struct world *w)
+{
+    const struct topic *topic = store_topic_by_name(store_shard_at(w->store, 0), el_slice_str("__consumer_offsets"));
+    if (topic != NULL) {
+        char hex[33];
+        el_hex(hex, topic->id.bytes, sizeof(topic->id.bytes));
+        snprintf(w->offsets_dir, sizeof(w->offsets_dir), "topics/%s/", hex);
+    }
+    sim_event_count(w->events, w->store, w->shard_count);
+    w->life = EL_MIN(w->life + 1, WORLD_LIVES_MAX - 1);
 }
 
 void world_abandon(struct world *w)
@@ -167,6 +228,7 @@ void world_abandon(struct world *w)
     if (w->upper != NULL) {
         w->upper->down(w);
     }
+    life_over(w);
     store_close(w->store);
     w->store = NULL;
     machine_down(w);
@@ -195,7 +257,9 @@ bool world_step(struct world *w)
             continue; /* a shard that was not scheduled */
         }
         w->wish_ns[k] = w->upper != NULL ? w->upper->turn(w, k) : turn(w, k);
-        w->clock_max_ns = EL_MAX(w->clock_max_ns, el_clock_now(store_clock(w->store)));
+        uint64_t now_ns = el_clock_now(store_clock(w->store));
+        w->clock_max_ns = EL_MAX(w->clock_max_ns, now_ns);
+        w->clock_life_ns[w->life] = EL_MAX(w->clock_life_ns[w->life], now_ns);
         if (sim_disk_crashed(w->disk)) {
             return false;
         }
@@ -293,6 +357,7 @@ bool world_stop(struct world *w)
     if (w->upper != NULL) {
         w->upper->down(w);
     }
+    life_over(w);
     store_close(w->store);
     w->store = NULL;
     for (uint32_t i = 0; i < w->shard_count; i++) {
@@ -319,4 +384,9 @@ bool world_read_may_fail(const struct world *w, int error)
 {
     return (error == EVLOG_ERR_STORAGE && w->read_errors) || (error == EVLOG_ERR_NO_FILES && w->no_files) ||
            (error == EVLOG_ERR_NO_MEMORY && w->memory_tight);
+}
+
+bool world_read_is_damage(const struct world *w, int error)
+{
+    return w->rotten > 0 && (error == EVLOG_ERR_CORRUPT || error == EVLOG_ERR_FORMAT);
 }

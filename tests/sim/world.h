@@ -6,10 +6,12 @@
 #ifndef EL_SIM_WORLD_H
 #define EL_SIM_WORLD_H
 
+#include "events.h"
 #include "sim_io.h"
 #include <storage/store.h>
 
 #define WORLD_SHARDS_MAX 4
+#define WORLD_LIVES_MAX 32u
 /* Virtual time that anything may take at least: a few operations may be stuck one after the other. */
 #define WORLD_WAIT_NS_MIN 180000000000ull
 
@@ -25,13 +27,6 @@ struct world_upper {
     uint64_t (*next)(const struct world *w);           /* when those have something to do */
 };
 
-/* Probabilities in parts per million of each step of a client. */
-struct peer_faults {
-    uint32_t lose;       /* it gives its connection up */
-    uint32_t half_close; /* it closes its side and reads on */
-    uint32_t pause;      /* it reads nothing for up to 200 ms */
-};
-
 struct world {
     uint64_t seed;
     struct el_rng rng;
@@ -45,9 +40,11 @@ struct world {
     struct store_config cfg;
     uint64_t wish_ns[WORLD_SHARDS_MAX];
     uint64_t steps;
-    uint64_t clock_max_ns;   /* latest time that any store's own clock has had */
-    uint64_t compactions;    /* passes of all lives */
-    struct sim_trace *trace; /* the disk's */
+    uint32_t life;                           /* stores that were opened before this one; the last counts for all more */
+    uint64_t clock_life_ns[WORLD_LIVES_MAX]; /* latest time that the store of a life has gone by */
+    uint64_t clock_max_ns;                   /* latest time that any store's own clock has had */
+    uint64_t events[EVENT_COUNT];            /* how often each happened, in all lives */
+    struct sim_trace *trace;                 /* the disk's */
     uint32_t stopped_count;
     size_t memory_len;    /* of a shard */
     bool memory_tight;    /* so little that requests are refused for it */
@@ -65,9 +62,9 @@ struct world {
     uint64_t stalled_until_ns[WORLD_SHARDS_MAX];
     const struct world_upper *upper; /* NULL: there is the store only */
     void *upper_arg;
-    struct sim_net *net; /* NULL: no network */
-    struct peer_faults peer_faults;
-    uint32_t rotten; /* bytes of files that were changed behind the store's back */
+    struct sim_net *net;  /* NULL: no network */
+    char offsets_dir[48]; /* of the topic of commits; "" none */
+    uint32_t rotten;      /* bytes of files that were changed behind the store's back */
 };
 
 /* shards_max: at most so many, whatever the seed says. */
@@ -90,8 +87,16 @@ bool world_step(struct world *w);
 bool world_wait(struct world *w, const bool *flag);
 /* Note a broken promise; the first one counts. */
 void world_violation(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Latest time that any store has gone by since a life began. A store may begin below the time of the one before. */
+uint64_t world_clock_since(const struct world *w, uint32_t life);
+/* A line of the story, with -v. */
+void world_say(const struct world *w, const char *text, long long a, long long b);
 /* A read may fail with this because of a fault that is on: nothing is said about what it would have read. */
 bool world_read_may_fail(const struct world *w, int error);
+/* What a read says of damaged bytes; those of a format number look like a newer file. */
+bool world_read_is_damage(const struct world *w, int error);
+/* Count what the open store has done so far; to be called once, at the end. */
+void world_tally(struct world *w);
 bool world_failed_shard(struct world *w);
 
 static inline uint64_t world_below(struct world *w, uint64_t bound)

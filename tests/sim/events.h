@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the engine does now and then, counted: a run of many seeds in which something of it never happened shows nothing
+ * about it. Faults are counted by the table of faults.h.
+ */
+#ifndef EL_SIM_EVENTS_H
+#define EL_SIM_EVENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum sim_event {
+    EVENT_START_REFUSED,
+    EVENT_COMPACTED,
+    EVENT_OFFSETS_COMPACTED,
+    EVENT_REBALANCED,
+    EVENT_MEMBER_EXPIRED,
+    EVENT_COMMITTED,
+    EVENT_COMMIT_EXPIRED,
+    EVENT_COMMIT_DELETED,
+    EVENT_COMMIT_GONE,
+    EVENT_GROUP_DELETED,
+    EVENT_GROUP_ANEW,
+    EVENT_GROUPS_UNSERVED,
+    EVENT_LIMIT_REFUSED,
+    EVENT_COUNT
+};
+
+struct sim_event_info {
+    const char *name;
+    bool broker; /* the store alone never does it */
+    const char *what;
+};
+
+extern const struct sim_event_info sim_event_table[EVENT_COUNT];
+
+static inline bool sim_event_applies(enum sim_event event, bool broker)
+{
+    return broker || !sim_event_table[event].broker;
+}
+struct store;
+/* Count what an open store shows; once, at its end. */
+void sim_event_count(uint64_t events[EVENT_COUNT], struct store *store, uint32_t shard_count);
+/* Print the table. */
+void sim_event_list(void);
+
+#endif
