@@ -164,7 +164,6 @@ bool clients_excuse(const struct clients *c, int16_t code)
     case EL_KAFKA_REQUEST_TIMED_OUT:
         return true;
     case EL_KAFKA_CORRUPT_MESSAGE:
-    case EL_KAFKA_UNKNOWN_SERVER_ERROR: /* a file that looks like a newer one's */
         return w->lying || w->rotten > 0;
     default:
         return false;

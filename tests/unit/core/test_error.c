@@ -43,6 +43,12 @@ TEST(error, every_code_has_name_class_and_text)
     assert_int_equal(evlog_error_class_of(EVLOG_ERR_FULL), EVLOG_CLASS_RETRY);
 }
 
+/* A file of a later version is refused at the start: whoever meets one later has met a changed byte. */
+TEST(error, a_format_that_looks_newer_is_damage_to_clients)
+{
+    assert_int_equal(evlog_error_kafka(EVLOG_ERR_FORMAT), evlog_error_kafka(EVLOG_ERR_CORRUPT));
+}
+
 TEST(error, success_is_a_row_too)
 {
     assert_string_equal(evlog_error_name(0), "EVLOG_OK");
