@@ -17,6 +17,7 @@
 
 #define QUIET_STEPS_MAX 100000u
 #define SECOND_NS 1000000000ull
+#define LIES_MORE 4u /* a life has fewer durable writes than one of the store alone */
 
 struct life {
     struct plan plan;
@@ -237,6 +238,8 @@ static void run_seed(const struct plan *plan, struct life *l)
     l->w.jump_kinds = 2; /* clients do not know that the store may have forgotten them after a day */
     el_rng_seed(&knobs, ~plan->seed);
     sim_knobs_draw(&l->w.knobs, &knobs, plan->faults_off);
+    l->w.knobs.ppm[FAULT_LOST_WRITE] *= LIES_MORE;
+    l->w.knobs.ppm[FAULT_MISDIRECTED_WRITE] *= LIES_MORE;
     l->w.lying = l->w.knobs.lying;
     l->w.net = sim_net_create(&l->w.clock, &l->w.rng, l->w.disk);
     model_init(&l->m, &l->w);

@@ -113,7 +113,7 @@ uint32_t group_model_commit(struct world *w, const struct rule_book *rules, stru
     slot->busy = true;
     slot->count++;
     slot->values[slot->count].fate = COMMIT_ASKED;
-    slot->values[slot->count].asked_ms = el_clock_now(store_clock(w->store)) / 1000000;
+    slot->values[slot->count].asked_ns = el_clock_now(store_clock(w->store));
     slot->values[slot->count].life = w->life;
     slot->values[slot->count].reading = rules->done;
     return slot->count;
@@ -138,9 +138,9 @@ void group_model_committed(const struct world *w, struct group_slot *slot, uint3
 static bool may_expire(const struct world *w, const struct rule_book *rules, const struct group_slot *slot,
                        uint32_t value)
 {
-    uint64_t age_ms = world_clock_since(w, slot->values[value].life) / 1000000 - slot->values[value].asked_ms;
+    uint64_t age_ms = world_clock_age(w, slot->values[value].life, slot->values[value].asked_ns) / 1000000;
     int64_t least = rule_least(rules, RULE_RETENTION_MINUTES, slot->values[value].reading);
-    return age_ms >= (uint64_t)least * MS_PER_MINUTE;
+    return age_ms + 1 >= (uint64_t)least * MS_PER_MINUTE; /* times of commits are whole milliseconds */
 }
 
 /* The state of the slot is known: of an earlier life nothing else can be in the log. */

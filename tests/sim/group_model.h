@@ -37,7 +37,7 @@ struct group_slot {
     bool loose;            /* a deletion without an answer may still be carried out */
     bool busy;             /* a commit is under way: two at once have no order */
     struct {
-        uint64_t asked_ms;  /* by the store's clock */
+        uint64_t asked_ns;  /* by the store's clock */
         uint32_t life;      /* whose */
         uint32_t reading;   /* of the configuration, that was in force everywhere */
         uint64_t dead_step; /* from then on it is known not to be what the log says; 0 not */

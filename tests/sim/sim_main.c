@@ -5,11 +5,11 @@
  *   evlog-sim --seeds N [--from S]   N seeds from S (1) on; exit 1 when one breaks a promise
  *   evlog-sim --seed S [-v]          one seed; with its story
  *   evlog-sim --mode broker ...      the whole broker with network and clients: broker_main.c
- *   evlog-sim --faults               the table of faults
+ *   evlog-sim --faults               the tables of faults and events
  *
  *   --jobs N           seeds at the same time; the number of processors
  *   --hash, --trace    a hash of everything that happened in each seed; all of it, of one seed
- *   --every-fault      fail when a fault of the table never happened
+ *   --every-fault      fail when something of the tables never happened
  *   --shrink-seconds N time to make a failing run smaller (30); 0: leave it as it is
  *   --lives=N --steps=N --topics=N --producers=N --readers=N --shards=N --no-fault=NAME,...
  *                      leave a part of the seed out

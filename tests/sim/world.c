@@ -29,13 +29,14 @@ void world_violation(struct world *w, const char *format, ...)
     va_end(args);
 }
 
-uint64_t world_clock_since(const struct world *w, uint32_t life)
+uint64_t world_clock_age(const struct world *w, uint32_t life, uint64_t then_ns)
 {
-    uint64_t max_ns = 0;
+    uint64_t low_ns = then_ns, age_ns = 0;
     for (uint32_t i = life; i <= w->life; i++) {
-        max_ns = EL_MAX(max_ns, w->clock_life_ns[i]);
+        low_ns = i > life ? EL_MIN(low_ns, w->clock_begin_ns[i]) : low_ns;
+        age_ns = EL_MAX(age_ns, w->clock_end_ns[i] > low_ns ? w->clock_end_ns[i] - low_ns : 0);
     }
-    return max_ns;
+    return age_ns;
 }
 
 void world_say(const struct world *w, const char *text, long long a, long long b)
@@ -186,7 +187,7 @@ int world_open(struct world *w, struct el_error *err)
         return code;
     }
     w->stopped_count = 0;
-    w->clock_life_ns[w->life] = EL_MAX(w->clock_life_ns[w->life], el_clock_now(store_clock(w->store)));
+    w->clock_begin_ns[w->life] = w->clock_end_ns[w->life] = el_clock_now(store_clock(w->store));
     if (w->upper != NULL) {
         w->upper->up(w);
         return 0;
@@ -259,7 +260,7 @@ bool world_step(struct world *w)
         w->wish_ns[k] = w->upper != NULL ? w->upper->turn(w, k) : turn(w, k);
         uint64_t now_ns = el_clock_now(store_clock(w->store));
         w->clock_max_ns = EL_MAX(w->clock_max_ns, now_ns);
-        w->clock_life_ns[w->life] = EL_MAX(w->clock_life_ns[w->life], now_ns);
+        w->clock_end_ns[w->life] = EL_MAX(w->clock_end_ns[w->life], now_ns);
         if (sim_disk_crashed(w->disk)) {
             return false;
         }

@@ -40,11 +40,12 @@ struct world {
     struct store_config cfg;
     uint64_t wish_ns[WORLD_SHARDS_MAX];
     uint64_t steps;
-    uint32_t life;                           /* stores that were opened before this one; the last counts for all more */
-    uint64_t clock_life_ns[WORLD_LIVES_MAX]; /* latest time that the store of a life has gone by */
-    uint64_t clock_max_ns;                   /* latest time that any store's own clock has had */
-    uint64_t events[EVENT_COUNT];            /* how often each happened, in all lives */
-    struct sim_trace *trace;                 /* the disk's */
+    uint32_t life; /* stores that were opened before this one; the last counts for all more */
+    uint64_t clock_begin_ns[WORLD_LIVES_MAX]; /* time that the store of a life began with */
+    uint64_t clock_end_ns[WORLD_LIVES_MAX];   /* and the latest that it has gone by */
+    uint64_t clock_max_ns;                    /* latest time that any store's own clock has had */
+    uint64_t events[EVENT_COUNT];             /* how often each happened, in all lives */
+    struct sim_trace *trace;                  /* the disk's */
     uint32_t stopped_count;
     size_t memory_len;    /* of a shard */
     bool memory_tight;    /* so little that requests are refused for it */
@@ -87,8 +88,9 @@ bool world_step(struct world *w);
 bool world_wait(struct world *w, const bool *flag);
 /* Note a broken promise; the first one counts. */
 void world_violation(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Latest time that any store has gone by since a life began. A store may begin below the time of the one before. */
-uint64_t world_clock_since(const struct world *w, uint32_t life);
+/* How much time may have passed, for any store that ran since, after a time of a life. A store may begin below the time
+ * of the one before. */
+uint64_t world_clock_age(const struct world *w, uint32_t life, uint64_t then_ns);
 /* A line of the story, with -v. */
 void world_say(const struct world *w, const char *text, long long a, long long b);
 /* A read may fail with this because of a fault that is on: nothing is said about what it would have read. */
