@@ -107,6 +107,7 @@ static void try_footer(uint8_t *p, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+    EL_ASSERT(len <= PTRDIFF_MAX); /* no object is larger; gcc follows a path where it would be */
     uint8_t *copy = malloc(len == 0 ? 1 : len);
     EL_ASSERT(copy != NULL);
     memcpy(copy, data, len);
