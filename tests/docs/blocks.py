@@ -13,7 +13,10 @@ Every sh, console, c and python block of README.md is run; in other documents th
 The blocks of one document share a fresh folder with a link "build" to OUT, and run in order in a network of their own
 where that is permitted, so that the default ports are free. In console blocks the lines after "$ " are run. evlog is
 installed to a folder first, so the installed names are tested too. Links between documents are checked as well.
+
+Nothing that a document starts outlives it, not even a server with a session of its own and when the run is aborted.
 """
+import ctypes
 import fcntl
 import glob
 import os
@@ -30,6 +33,8 @@ from collections import namedtuple
 
 BLOCK_LIMIT_S = 60
 BACKGROUND_LIMIT_S = 30
+STOP_LIMIT_S = 3
+PR_SET_CHILD_SUBREAPER = 36
 RUNNABLE = ("sh", "bash", "console", "c", "python")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -91,10 +96,10 @@ def read(path):
 
 
 class Session:
-    """One document's folder, environment and background programs."""
+    """One document's folder and environment."""
 
     def __init__(self, folder, environment, out):
-        self.folder, self.environment, self.started = folder, environment, []
+        self.folder, self.environment = folder, environment
         os.symlink(out, os.path.join(folder, "build"))
 
     def start(self, block):
@@ -102,7 +107,6 @@ class Session:
         with open(log, "wb") as output:
             process = subprocess.Popen(command_of(block, self.folder), cwd=self.folder, env=self.environment,
                                        stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-        self.started.append(process)
         return process, log
 
     def run(self, block):
@@ -126,14 +130,58 @@ class Session:
             return f"exit code {code}; not in the output: {missing}\n{read(log)}"
         return None
 
-    def close(self):
-        for process in reversed(self.started):
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                try:
-                    os.killpg(process.pid, number)
-                    process.wait(10)
-                except (ProcessLookupError, subprocess.TimeoutExpired):
-                    pass
+    @staticmethod
+    def close():
+        """End all that the document has started."""
+        told, began = set(), time.monotonic()
+        while children() and time.monotonic() - began < 2 * STOP_LIMIT_S:
+            late = time.monotonic() - began > STOP_LIMIT_S
+            for pid in children():
+                if late or pid not in told:
+                    told.add(pid)
+                    end(pid, signal.SIGKILL if late else signal.SIGTERM)
+            time.sleep(0.01)
+
+
+def children():
+    """Processes whose parent is this one. Those that have ended are not among them."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            pid, state, parent = re.match(r"(\d+) \(.*\) (\S) (\d+)", read(path), re.DOTALL).groups()
+        except OSError:
+            continue    # it is gone
+        if int(parent) == os.getpid() and state == "Z":
+            os.waitpid(int(pid), 0)
+        elif int(parent) == os.getpid():
+            found.append(int(pid))
+    return found
+
+
+def end(pid, number):
+    try:
+        group = os.getpgid(pid)
+        if group == os.getpgid(0):
+            os.kill(pid, number)
+        else:
+            os.killpg(group, number)
+    except ProcessLookupError:
+        pass
+
+
+def adopt_and_clean_up():
+    """Be told to stop like this: what blocks have left behind, in a session of its own, is a child of this process, and
+    ends with it."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def stop(number, _):
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for number in numbers:
+        signal.signal(number, stop)
 
 
 def run_document(path, text, environment, out):
@@ -186,6 +234,7 @@ def main():
     out = os.path.abspath(sys.argv[1])
     paths = [os.path.abspath(path) for path in sys.argv[2:]]
     own_network()
+    adopt_and_clean_up()
     if not paths:
         paths = [os.path.join(ROOT, "README.md"), *sorted(glob.glob(f"{ROOT}/docs/**/*.md", recursive=True))]
     totals = [0, 0, 0]

@@ -6,6 +6,8 @@ Goal: a failing, hanging, dying or silent layer never counts as passed. Method: 
 import importlib.machinery
 import importlib.util
 import os
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -115,9 +117,38 @@ def block_cases():
         yield "blocks fail and pass", None if results == [True, False, False, False] else str(results)
 
 
+# Runs a document as blocks.py does; the server in it has a session of its own, and the shell that began it has ended.
+ABORTED = """
+import importlib.machinery, os, sys
+blocks = importlib.machinery.SourceFileLoader("blocks", sys.argv[1]).load_module()
+blocks.adopt_and_clean_up()
+text = "<!-- block: run -->\\n```sh\\nsetsid sleep 1000 & echo $! >pid; echo $PWD/pid >{0}\\n```\\n"
+text += "<!-- block: run -->\\n```sh\\nsleep 1000\\n```\\n"
+blocks.run_document("x.md", text.format(sys.argv[2]), dict(os.environ), "/")
+"""
+
+
+def aborted_block_cases():
+    """A server that a block has started ends when the run is told to stop."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with tempfile.TemporaryDirectory() as folder:
+            note = os.path.join(folder, "note")
+            run = subprocess.Popen([sys.executable, "-W", "ignore", "-c", ABORTED, BLOCKS.__file__, note])
+            deadline = time.monotonic() + 10
+            while not (os.path.exists(note) and os.path.getsize(note)) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            with open(BLOCKS.read(note).strip(), encoding="ascii") as file:
+                server = int(file.read())
+            run.send_signal(number)
+            code = run.wait(20)
+            left = os.path.exists(f"/proc/{server}")
+            yield f"an aborted document leaves nothing, {number.name}", \
+                None if (code, left) == (128 + number, False) else f"exit code {code}, server is there: {left}"
+
+
 def main():
     passed = failed = 0
-    for cases in (verdict_cases, layer_cases, fuzz_cases, block_cases):
+    for cases in (verdict_cases, layer_cases, fuzz_cases, block_cases, aborted_block_cases):
         for name, wrong in cases():
             passed, failed = passed + (wrong is None), failed + (wrong is not None)
             if wrong is not None:
