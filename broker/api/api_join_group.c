@@ -33,10 +33,17 @@ static void host_of(struct request *request, char *out, size_t out_max)
     out[1 + len] = 0;
 }
 
+/* Memory may be free again soon. Of the codes that say so clients take this one best: all try again by themselves and
+ * at the same coordinator; after COORDINATOR_NOT_AVAILABLE they search for it first, and older ones of sarama end. */
+static int16_t join_error(int error)
+{
+    return error == EVLOG_ERR_NO_MEMORY ? EL_KAFKA_COORDINATOR_LOAD_IN_PROGRESS : api_group_error(error);
+}
+
 static void fill(struct join_call *call, struct el_msg_join_group_response *response)
 {
     const struct join_op *op = &call->op;
-    response->error_code = api_group_error(op->base.error);
+    response->error_code = join_error(op->base.error);
     response->member_id = op->member_id_out.data != NULL           ? op->member_id_out
                           : op->base.error == EVLOG_ERR_GROUP_FULL ? el_slice_str("")
                                                                    : op->member_id;

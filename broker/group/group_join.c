@@ -34,9 +34,18 @@ static void say_member(const struct group *group, struct el_slice id, const char
 
 /* --- join --------------------------------------------------------------------------------------------------------- */
 
+/* Memory may be free again soon: the client is to ask again. */
 static void refuse_memory(struct group *group, struct join_op *op)
 {
     metrics_add(group->gs->metrics, METRIC_REFUSED_GROUP_MEMORY, 1);
+    group_remove_if_unused(group);
+    group_op_finish(&op->base, EVLOG_ERR_NO_MEMORY);
+}
+
+/* The group's record would be larger than a batch may be, and stays so. */
+static void refuse_metadata(struct group *group, struct join_op *op)
+{
+    metrics_add(group->gs->metrics, METRIC_REFUSED_GROUP_SIZE, 1);
     group_remove_if_unused(group);
     group_op_finish(&op->base, EVLOG_ERR_GROUP_FULL);
 }
@@ -70,7 +79,7 @@ static void enter(struct member *member, struct join_op *op)
     struct el_slice type;
     bool first = group->member_count == 0;
     if (member_update(member, op) != 0 || (first && !group_copy(group->gs, op->protocol_type, &type))) {
-        member_remove(member, EVLOG_ERR_GROUP_FULL);
+        member_remove(member, EVLOG_ERR_NO_MEMORY);
         refuse_memory(group, op);
         return;
     }
@@ -185,7 +194,7 @@ static void join_new(struct group *group, struct join_op *op)
     member = member_create(group, id, op);
     if (member == NULL || (first_step && !group_op_room(&op->base, EL_ALIGN_UP(id.len, 8)))) {
         if (member != NULL) {
-            member_remove(member, EVLOG_ERR_GROUP_FULL);
+            member_remove(member, EVLOG_ERR_NO_MEMORY);
         }
         refuse_memory(group, op);
         return;
@@ -280,7 +289,7 @@ static void join_run(struct groups *gs, struct group_partition *part, struct gro
     }
     if (group == NULL) {
         metrics_add(gs->metrics, METRIC_REFUSED_GROUP_MEMORY, !unknown);
-        group_op_finish(base, unknown ? EVLOG_ERR_UNKNOWN_MEMBER : EVLOG_ERR_GROUP_UNAVAILABLE);
+        group_op_finish(base, unknown ? EVLOG_ERR_UNKNOWN_MEMBER : EVLOG_ERR_NO_MEMORY);
         return;
     }
     if (!has_room(group, op)) {
@@ -289,7 +298,7 @@ static void join_run(struct groups *gs, struct group_partition *part, struct gro
         group_remove_if_unused(group);
         group_op_finish(base, EVLOG_ERR_GROUP_PROTOCOL);
     } else if (group->data_len + protocols_len(op) > GROUP_STATE_LEN_MAX / 2) {
-        refuse_memory(group, op); /* its record would be larger than a batch may be */
+        refuse_metadata(group, op);
     } else if (op->member_id.len == 0) {
         join_new(group, op);
     } else {

@@ -91,7 +91,7 @@ void group_answer_join(struct join_op *op, const struct member *member, const st
 {
     const struct group *group = member->group;
     if (!group_op_room(&op->base, answer_len(group, member, answer))) {
-        group_op_finish(&op->base, EVLOG_ERR_GROUP_UNAVAILABLE);
+        group_op_finish(&op->base, EVLOG_ERR_NO_MEMORY);
         return;
     }
     op->generation = group->generation;

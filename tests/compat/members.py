@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 import confluent_kafka
 from confluent_kafka import TopicPartition
 
-from evlogd import wait_for
+from evlogd import Broker, flags, wait_for
+from kafka_layouts import ask
 
 PARTITIONS = 4
 PATIENCE_SECONDS = 60
@@ -112,8 +113,10 @@ class Crew:
     def __enter__(self):
         return self
 
-    def start(self, **options):
-        self.made.append(Member(*self.start_args, **options))
+    def start(self, family=None, **options):
+        """family: another one than that of the crew."""
+        own, *others = self.start_args
+        self.made.append(Member(family or own, *others, **options))
         return self.made[-1]
 
     def __exit__(self, *_):
@@ -257,6 +260,54 @@ def begins_at_a_time(family, broker, name):
         second.wait(lambda: len(second.events()) >= 40, "the events from that time on")
         assert sorted(value for _, _, value in second.events()) == sorted(values[60:])
         second.leave()
+
+
+JOIN_GROUP, LEAVE_GROUP = 11, 13
+COORDINATOR_LOAD_IN_PROGRESS = 14
+SILENT_MS = 300_000
+
+
+def fill_memory(conn):
+    """Groups of one silent member each, until not even a small one finds memory; {group: member id}"""
+    made = {}
+    for size in (16384, 1024, 16):
+        code = 0
+        while code == 0:
+            name = f"filler-{len(made)}"
+            answer = ask(conn, JOIN_GROUP, 3, {
+                "GroupId": name, "SessionTimeoutMs": SILENT_MS, "RebalanceTimeoutMs": SILENT_MS, "MemberId": "",
+                "ProtocolType": "consumer", "Protocols": [{"Name": "range", "Metadata": b"x" * size}]})
+            code = answer["ErrorCode"]
+            if code == 0:
+                made[name] = answer["MemberId"]
+        assert code == COORDINATOR_LOAD_IN_PROGRESS
+    return made
+
+
+def gets_in_when_there_is_memory(family, folder, name):
+    """A member that evlogd has no memory for asks again and again, and gets in as soon as others have left."""
+    args = flags(SETTINGS) + ["--group-memory-max=64KiB"]
+    broker = Broker(folder, shards=1, args=args).start()
+
+    def refused_count():
+        return broker.metric("evlog_group_refused_total", reason="memory")
+
+    try:
+        writer = Writer(broker, name)
+        values = writer.write(40)
+        with broker.connect() as conn, Crew(family, broker, name, name) as crew:
+            made = fill_memory(conn)
+            before = refused_count()
+            member = crew.start()
+            member.wait(lambda: refused_count() >= before + 2, "its joins to be refused")
+            assert not member.has()
+            for group, member_id in made.items():
+                assert ask(conn, LEAVE_GROUP, 2, {"GroupId": group, "MemberId": member_id})["ErrorCode"] == 0
+            member.wait(lambda: member.has() == ALL and crew.values() == set(values), "all partitions and their events")
+            wait_for(lambda: committed_count(broker, name, name) == 40, "the commits", PATIENCE_SECONDS)
+            member.leave()
+    finally:
+        assert broker.stop() == 0, "".join(broker.log[-50:])
 
 
 SCENARIOS = {None: [shares_and_survives, comes_and_goes], "static": [is_static], "cooperative": [is_cooperative],

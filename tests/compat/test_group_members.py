@@ -34,6 +34,10 @@ def test_member(outcomes, pair):
     outcomes.check(pair)
 
 
+def test_a_member_gets_in_when_there_is_memory(tmp_path, topic):
+    members.gets_in_when_there_is_memory(CONFLUENT, tmp_path / "data", topic)
+
+
 def test_kcat_reads_in_a_group(broker, topic):
     """kcat -G ends at the end of its partitions, commits, and the next one has nothing to read."""
     values = Writer(broker, topic).write(50)

@@ -38,8 +38,6 @@ static bool is_fair(const struct member_client *m, int16_t code)
         return m->is_static;
     case EL_KAFKA_GROUP_ID_NOT_FOUND:
         return m->c->groups_end;
-    case EL_KAFKA_GROUP_MAX_SIZE_REACHED:
-        return m->c->w->memory_tight;
     default:
         return false;
     }

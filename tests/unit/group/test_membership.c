@@ -103,13 +103,26 @@ TEST(join, refuses_and_counts_when_memory_is_spent)
     begin();
     b.groups[0].cfg.memory_max = b.groups[1].cfg.memory_max = 100;
     caller_join(&one, "g");
-    assert_int_equal(one.error, EVLOG_ERR_GROUP_UNAVAILABLE);
+    assert_int_equal(one.error, EVLOG_ERR_NO_MEMORY);
     assert_int_equal(bench_metric(&b, METRIC_REFUSED_GROUP_MEMORY), 1);
     b.groups[0].cfg.memory_max = b.groups[1].cfg.memory_max = 1300;
     caller_join(&one, "g");
-    assert_int_equal(one.error, EVLOG_ERR_GROUP_FULL);
+    assert_int_equal(one.error, EVLOG_ERR_NO_MEMORY);
     assert_string_equal(bench_state("g"), "Dead"); /* nothing is left of it */
     assert_int_equal(b.groups[0].memory_used + b.groups[1].memory_used, 0);
+    bench_end(&b);
+}
+
+TEST(join, refuses_metadata_that_no_record_holds)
+{
+    static uint8_t large[GROUP_STATE_LEN_MAX / 2 + 1];
+    begin();
+    one.protocols[0].metadata = el_slice_of(large, sizeof large);
+    caller_join(&one, "g");
+    assert_int_equal(one.error, EVLOG_ERR_GROUP_FULL); /* waiting does not mend it */
+    assert_int_equal(bench_metric(&b, METRIC_REFUSED_GROUP_SIZE), 1);
+    assert_int_equal(bench_metric(&b, METRIC_REFUSED_GROUP_MEMORY), 0);
+    assert_string_equal(bench_state("g"), "Dead");
     bench_end(&b);
 }
 
