@@ -174,6 +174,13 @@ examples: $(EXAMPLES)
 
 docs-check: examples
 
+# What tests/compat needs besides stock clients; the tests make these targets themselves.
+$(OUT)/compat/kafka/fetched: tests/compat/kafka/pom.xml
+	@mkdir -p $(@D)
+	$(Q)rm -f $(@D)/*.jar; cp $< $(@D)/pom.xml; cd $(@D) && \
+	mvn -q -B -Dstyle.color=never -Dmaven.repo.local=$(abspath $(OUT))/compat/maven dependency:copy-dependencies \
+	    -DincludeScope=runtime -DoutputDirectory=$(abspath $(@D)) && touch fetched
+
 bench: all
 	$(Q)test -x bench/run || { echo "bench: bench/run is not there"; exit 1; }
 	$(Q)bench/run

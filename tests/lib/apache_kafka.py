@@ -1,23 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Apache Kafka, one KRaft node, for the tests that ask it what is right: fetched, configured and started as
-bench/peers does it."""
-import os
+"""A real Apache Kafka of the release in tests/compat/kafka/pom.xml: one KRaft node, configured and started as
+bench/peers does it, for the tests that ask it what is right; and the jars of its tools and of the Java client."""
 import pathlib
 import shutil
-import subprocess
 import sys
 
 import pytest
 
 from evlogd import BIN, ROOT, wait_for
 from kafka_wire import Connection
+from make_target import make_target
 
 sys.path.insert(0, str(ROOT / "bench" / "peers"))
 
 import brokers  # noqa: E402
 
-FETCH_SECONDS = 600
-OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 START_SECONDS = 120
 
 
@@ -26,20 +23,16 @@ def fetch_or_skip():
     for program in ("mvn", "java"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed, so there is no Apache Kafka to ask")
-    out = BIN.parent
-    environment = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
-    subprocess.run(["make", "--no-print-directory", "-C", str(ROOT), f"OUT={out}", f"{out}/peers/kafka/fetched"],
-                   check=True, timeout=FETCH_SECONDS, env=environment, stdout=subprocess.DEVNULL)
-    return out / "peers" / "kafka"
+    return make_target("compat/kafka/fetched").parent
 
 
 class ApacheKafka(brokers.Kafka):
     """settings: {name: value} of server.properties."""
 
     def __init__(self, folder, settings=None):
-        fetch_or_skip()
         lines = "".join(f"{name}={value}\n" for name, value in (settings or {}).items())
         super().__init__(BIN.parent, pathlib.Path(folder), "kafka", False, lines)
+        self.jars = f"{fetch_or_skip()}/*"
 
     def start(self, fresh=True):
         if fresh:

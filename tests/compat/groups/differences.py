@@ -13,11 +13,6 @@ REPLACED = r'\1 {"ErrorCode": 27, '
 
 DIFFERENCES = [
     Difference(
-        "A refused DeleteGroups has a text.",
-        "Version 3 has a field for it, and a person who reads it learns more than the code says.",
-        ["delete/*"],
-        [(r'("ErrorCode": [1-9]\d*), "ErrorMessage": null', r'\1, "ErrorMessage": "some text"')]),
-    Difference(
         "FindCoordinator has no text where there is no error.",
         "Kafka writes the name of error 0 up to version 3 and an empty text from 4 on. Null is what the field is for.",
         ["find/*"],
@@ -61,4 +56,10 @@ DIFFERENCES = [
           r'\1"$m2"\2[{"MemberId": "$m2 script-uuid", "GroupInstanceId": null, "Metadata": "RANGE"}]}'),
          (r'"GroupState": "PreparingRebalance"(.*"\$m2 )', r'"GroupState": "CompletingRebalance"\1'),
          (r'"GenerationId": 3,', '"GenerationId": 2,')]),
+    Difference(
+        "A JoinGroup whose metadata names more topics than it holds is answered.",
+        "What is in it is the members' affair. Kafka 4.3 trips over it and does not answer; 4.4 does.",
+        ["offset delete/a subscription that cannot be read"],
+        [(r'^(a JoinGroup/9) no answer$', r'\1 ok'),
+         (r'^(a SyncGroup/5) errors \[27\]$', r'\1 ok')]),
 ]

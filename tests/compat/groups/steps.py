@@ -21,10 +21,10 @@ Step = namedtuple("Step", "kind conn api version fields how")
 
 KEYS = {"OffsetCommit": 8, "OffsetFetch": 9, "FindCoordinator": 10, "JoinGroup": 11, "Heartbeat": 12, "LeaveGroup": 13,
         "SyncGroup": 14, "DescribeGroups": 15, "ListGroups": 16, "DeleteGroups": 42, "OffsetDelete": 47}
-# The range in COMPATIBILITY terms: what evlogd lists, and Kafka too.
+# What evlogd lists, and Kafka too: version 3 of DeleteGroups is newer than Kafka 4.3.
 RANGES = {"OffsetCommit": (2, 10), "OffsetFetch": (1, 10), "FindCoordinator": (0, 6), "JoinGroup": (0, 9),
           "Heartbeat": (0, 4), "LeaveGroup": (0, 5), "SyncGroup": (0, 5), "DescribeGroups": (0, 6),
-          "ListGroups": (0, 5), "DeleteGroups": (0, 3), "OffsetDelete": (0, 0)}
+          "ListGroups": (0, 5), "DeleteGroups": (0, 2), "OffsetDelete": (0, 0)}
 
 SESSION_MS, REBALANCE_MS = 30000, 60000
 

@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from apache_kafka import fetch_or_skip
+
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -31,13 +33,11 @@ def build_go(folder):
 
 
 def build_java(folder):
-    """The command before the name of a class."""
-    needs("mvn", "javac", "java")
-    run("mvn", "-q", "-B", "-f", str(HERE / "java" / "pom.xml"), "dependency:copy-dependencies",
-        f"-DoutputDirectory={folder}/lib", seconds=600)
-    run("javac", "-d", str(folder / "classes"), "-cp", f"{folder}/lib/*",
-        *map(str, sorted((HERE / "java").glob("*.java"))))
-    return ["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{folder}/classes:{folder}/lib/*"]
+    """The command before the name of a class. The client is that of the Kafka of the tests."""
+    needs("javac")
+    jars = f"{fetch_or_skip()}/*"
+    run("javac", "-d", str(folder / "classes"), "-cp", jars, *map(str, sorted((HERE / "java").glob("*.java"))))
+    return ["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-Dlog4j2.level=OFF", "-cp", f"{folder}/classes:{jars}"]
 
 
 def build_node(folder):
