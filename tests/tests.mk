@@ -87,7 +87,7 @@ tidy-symbols: all
 
 # The second compiler reads every source with the same warnings; an .ok file stands for a clean reading.
 CLANG_SRC := $(call src,$(addprefix client/,$(CLIENT_LAYERS)) client $(addprefix broker/,$(BROKER_LAYERS)) broker \
-	tools/evlog tests/lib tests/sim tests/exhaustive tests/fuzz $(wildcard tests/unit/*))
+	tools/evlog tests/lib tests/sim tests/exhaustive tests/fuzz tests/compat/others/c $(wildcard tests/unit/*))
 CLANG_OK := $(patsubst %.c,$(OUT)/clang/%.ok,$(CLANG_SRC))
 $(OUT)/clang/%.ok: %.c
 	@mkdir -p $(@D)
@@ -160,11 +160,14 @@ docs-check:
 	for generator in $(GENERATORS); do $(PYTHON) $$generator $(OUT)/generated || exit 1; done; \
 	diff -r docs/generated $(OUT)/generated || { echo "docs/generated is not what the tables say: run 'make docs'"; exit 1; }
 
-# The programs of docs/examples, built as a user builds them; the README shows publish.c behind its head comment.
-EXAMPLES := $(patsubst docs/examples/%.c,$(OUT)/examples/%,$(sort $(wildcard docs/examples/*.c)))
-$(OUT)/examples/%: docs/examples/%.c $(OUT)/lib/libevlog.a
+# Programs built as a user builds them. The README shows publish.c behind its head comment.
+define user_program
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 $(OPT_$(BUILD)) -Wall -Wextra -Werror -Iinclude -o $@ $< $(OUT)/lib/libevlog.a $(LIBS_core) -pthread
+endef
+EXAMPLES := $(patsubst docs/examples/%.c,$(OUT)/examples/%,$(sort $(wildcard docs/examples/*.c)))
+$(OUT)/examples/%: docs/examples/%.c $(OUT)/lib/libevlog.a
+	$(user_program)
 
 .PHONY: examples
 examples: $(EXAMPLES)
@@ -175,6 +178,9 @@ examples: $(EXAMPLES)
 docs-check: examples
 
 # What tests/compat needs besides stock clients; the tests make these targets themselves.
+$(OUT)/compat/%: tests/compat/others/c/%.c $(OUT)/lib/libevlog.a
+	$(user_program)
+
 $(OUT)/compat/kafka/fetched: tests/compat/kafka/pom.xml
 	@mkdir -p $(@D)
 	$(Q)rm -f $(@D)/*.jar; cp $< $(@D)/pom.xml; cd $(@D) && \

@@ -10,7 +10,8 @@ Every client of the compatibility tests that reads in a group takes these argume
     event 2 17 text     an event was read: partition, offset, value
 
 It begins at the earliest offset where nothing is committed, commits what it has printed after each poll, and with
-since= begins at a time whatever is committed. SIGTERM makes it leave the group.
+since= begins at a time whatever is committed. SIGTERM makes it leave the group. Those in Java and C (others/) know
+strategy=roundrobin too.
 """
 import asyncio
 import signal

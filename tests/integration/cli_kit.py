@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import BIN, ROOT
+from evlogd import BIN, ROOT
 
 COMMAND_SECONDS = 120
 

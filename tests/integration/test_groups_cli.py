@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from cli_kit import evlog
-from conftest import BIN, Broker, start_or_skip, wait_for
+from evlogd import BIN, Broker, start_or_skip, wait_for
 
 ARGS = ["--group-initial-rebalance-delay-ms=0", "--group-min-session-timeout-ms=100ms"]
 

@@ -9,6 +9,25 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "groups")]
 
 import programs  # noqa: E402
+from apache_kafka import ApacheKafka  # noqa: E402
+from evlogd import Broker, flags  # noqa: E402
+from members import SETTINGS, Family  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def brokers(tmp_path_factory):
+    """{name: broker}, both at once."""
+    settings = {**SETTINGS, "group.min.session.timeout.ms": 100}
+    evlog = Broker(tmp_path_factory.mktemp("evlog"), args=flags(settings)).start()
+    kafka = None
+    try:
+        kafka = ApacheKafka(tmp_path_factory.mktemp("kafka"), settings).start()
+        yield {"evlog": evlog, "kafka": kafka}
+        assert evlog.process.poll() is None, "evlogd died:\n" + "".join(evlog.log[-50:])
+    finally:
+        if kafka is not None:
+            kafka.stop()
+        evlog.stop()
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +53,14 @@ def node_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def node(node_folder):
     return ["node", str(node_folder / "client.js")]
+
+
+@pytest.fixture
+def family(request):
+    """Makes a Family of one of programs.MEMBERS, of which only those used are built."""
+    commands = {"java": lambda: [*request.getfixturevalue("java_classes"), "Member"],
+                "libevlog": programs.build_libevlog,
+                "franz": lambda: [*request.getfixturevalue("go"), "member", "franz"],
+                "sarama": lambda: [*request.getfixturevalue("go"), "member", "sarama"],
+                "kafkajs": lambda: ["node", str(request.getfixturevalue("node_folder") / "member.js")]}
+    return lambda name: Family(name, commands[name](), programs.MEMBERS[name])

@@ -8,7 +8,12 @@ import subprocess
 import pytest
 
 from apache_kafka import fetch_or_skip
+from make_target import make_target
 
+BROKERS = ("evlog", "kafka")
+# Members of groups, and what they can do besides reading in one (../members.py).
+MEMBERS = {"java": {"static", "cooperative", "since"}, "libevlog": {"static", "cooperative", "since"},
+           "franz": {"static", "cooperative", "since"}, "sarama": {"static"}, "kafkajs": set()}
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -38,6 +43,11 @@ def build_java(folder):
     jars = f"{fetch_or_skip()}/*"
     run("javac", "-d", str(folder / "classes"), "-cp", jars, *map(str, sorted((HERE / "java").glob("*.java"))))
     return ["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-Dlog4j2.level=OFF", "-cp", f"{folder}/classes:{jars}"]
+
+
+def build_libevlog():
+    """The command of member.c."""
+    return [str(make_target("compat/member"))]
 
 
 def build_node(folder):

@@ -8,56 +8,33 @@ import subprocess
 
 import pytest
 
-from apache_kafka import ApacheKafka, fetch_or_skip
-from evlogd import Broker, flags, wait_for
-from members import (ALL, PYTHON_FAMILIES, SETTINGS, Crew, Family, Outcomes, Writer, committed, committed_count,
-                     matrix, pair_name)
-from programs import run
+from apache_kafka import fetch_or_skip
+from evlogd import wait_for
+from members import (ALL, PYTHON_FAMILIES, Crew, Family, Outcomes, Writer, committed, committed_count,
+                     gets_in_when_there_is_memory, matrix, pair_name)
+from programs import BROKERS, MEMBERS, run
 
-BROKERS = ("evlog", "kafka")
 TOOL_SECONDS = 90
 # Where the tools are: kafka-consumer-groups.sh and the others are scripts around these.
 TOOLS = "org.apache.kafka.tools."
 GROUPS = TOOLS + "consumer.group.ConsumerGroupCommand"
-ABILITIES = {"java": {"static", "cooperative", "since"}, "franz": {"static", "cooperative", "since"},
-             "sarama": {"static"}, "kafkajs": set()}
-
-
-@pytest.fixture(scope="module")
-def brokers(tmp_path_factory):
-    """{name: broker}, both at once."""
-    evlog = Broker(tmp_path_factory.mktemp("evlog"), args=flags(SETTINGS)).start()
-    kafka = None
-    try:
-        kafka = ApacheKafka(tmp_path_factory.mktemp("kafka"), SETTINGS).start()
-        yield {"evlog": evlog, "kafka": kafka}
-        assert evlog.process.poll() is None, "evlogd died:\n" + "".join(evlog.log[-50:])
-    finally:
-        if kafka is not None:
-            kafka.stop()
-        evlog.stop()
-
-
-@pytest.fixture
+@pytest.fixture(params=BROKERS)
 def broker(brokers, request):
     return brokers[request.param]
 
 
-def family_of(name, request):
-    commands = {"java": lambda: [*request.getfixturevalue("java_classes"), "Member"],
-                "franz": lambda: [*request.getfixturevalue("go"), "member", "franz"],
-                "sarama": lambda: [*request.getfixturevalue("go"), "member", "sarama"],
-                "kafkajs": lambda: ["node", str(request.getfixturevalue("node_folder") / "member.js")]}
-    return Family(name, commands[name](), ABILITIES[name])
-
-
-PAIRS = matrix([Family(name, [], abilities) for name, abilities in ABILITIES.items()])
+PAIRS = matrix([Family(name, [], abilities) for name, abilities in MEMBERS.items()])
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=pair_name)
-@pytest.mark.parametrize("broker", BROKERS, indirect=True)
-def test_member(broker, pair, topic, request):
-    pair[1](family_of(pair[0].name, request), broker, topic)
+def test_member(broker, pair, topic, family):
+    pair[1](family(pair[0].name), broker, topic)
+
+
+@pytest.mark.parametrize("name", ["python", "aiokafka", *MEMBERS])
+def test_a_member_gets_in_when_evlogd_has_memory_for_it(name, topic, tmp_path, family):
+    known = {one.name: one for one in PYTHON_FAMILIES}
+    gets_in_when_there_is_memory(known.get(name) or family(name), tmp_path / "data", topic)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +66,6 @@ def table(text):
     return [dict(zip(lines[heads], words)) for words in lines[heads + 1:]]
 
 
-@pytest.mark.parametrize("broker", BROKERS, indirect=True)
 def test_kafka_consumer_groups(broker, topic):
     def groups(*args):
         return tool(GROUPS, "--bootstrap-server", broker.bootstrap, *args)
@@ -135,7 +111,6 @@ def refused(broker, *args):
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("broker", BROKERS, indirect=True)
 def test_kafka_verifiable_programs(broker, topic):
     """A producer that tells what was acknowledged, and a consumer that tells what it read and committed."""
     Writer(broker, topic)
@@ -159,7 +134,6 @@ def test_kafka_verifiable_programs(broker, topic):
     assert committed_count(broker, topic, topic) == count
 
 
-@pytest.mark.parametrize("broker", BROKERS, indirect=True)
 def test_kafka_get_offsets_and_console_consumer(broker, topic):
     """Lag as people compute it by hand, and the console consumer in a group."""
     values = Writer(broker, topic).write(20)

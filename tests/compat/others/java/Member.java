@@ -15,6 +15,7 @@ import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.clients.consumer.RangeAssignor;
+import org.apache.kafka.clients.consumer.RoundRobinAssignor;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.WakeupException;
@@ -27,6 +28,8 @@ import org.apache.kafka.common.serialization.StringDeserializer;
  */
 public final class Member {
     private static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+    private static final Map<String, Class<?>> STRATEGIES = Map.of("range", RangeAssignor.class, "roundrobin",
+            RoundRobinAssignor.class, "cooperative", CooperativeStickyAssignor.class);
     private final Map<String, String> options = new HashMap<>();
     private KafkaConsumer<String, String> consumer;
     private String last = "";
@@ -42,8 +45,7 @@ public final class Member {
         p.put("session.timeout.ms", options.get("session"));
         p.put("heartbeat.interval.ms", "300");
         p.put("fetch.max.wait.ms", "50");
-        p.put("partition.assignment.strategy", "cooperative".equals(options.get("strategy"))
-                ? CooperativeStickyAssignor.class.getName() : RangeAssignor.class.getName());
+        p.put("partition.assignment.strategy", STRATEGIES.get(options.getOrDefault("strategy", "range")).getName());
         if (options.containsKey("instance")) {
             p.put("group.instance.id", options.get("instance"));
         }
