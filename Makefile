@@ -34,7 +34,7 @@ obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 # Layers, lowest first; each is one archive, and a unit-test program links its own layer and those before it.
 CLIENT_LAYERS := core format wire store
-BROKER_LAYERS := config obs io storage stream group archive auth net api http
+BROKER_LAYERS := config obs io storage stream group lease archive auth net api http
 
 .PHONY: all
 all: $(OUT)/bin/evlogd $(OUT)/bin/evlog $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Work groups (Kafka's share groups), as the rest of the broker sees them: one struct leases per shard. What a group is,
+ * its settings and members, is decided on shard 0, the control; what is leased of a partition, on the shard that owns
+ * the partition. What must survive is a record of the internal topic __evlog_groups, durable before anybody is told.
+ *
+ * Requests are ops, as in storage/store.h and group/groups.h: the caller fills one that it owns (in its request's
+ * arena), submits it on its own shard, and keeps it and all it points to in place until op->base.done is called, once,
+ * on the same thread, maybe from inside the submit call. base.error is then 0 or an EVLOG_ERR_ code, base.message says
+ * more where it is not empty. Results that vary in length lie in op->base.block until lease_op_release().
+ *
+ * Rules: docs/semantics.md, Work groups. Protocol: KIP-932.
+ */
+#ifndef EL_LEASE_LEASES_H
+#define EL_LEASE_LEASES_H
+
+#include <core/map.h>
+#include <storage/store.h>
+
+#define LEASES_TOPIC "__evlog_groups"
+#define LEASE_MESSAGE_LEN 256u
+#define LEASE_RANGES_MAX 1024u /* of one partition in one answer */
+
+struct group_config; /* config/group_config.h */
+struct leases;
+struct lease_op;
+struct lease_block;
+
+struct leases_config {
+    uint64_t memory_max; /* of this shard's work groups, bytes (group.memory.max) */
+    int32_t members_max; /* of a group (group.share.max.size) */
+};
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+/* peers and shard are borrowed. No other shard may send ops before all have been made.
+ * returns 0 | EVLOG_ERR_NO_MEMORY */
+int leases_create(struct store_shard *shard, struct leases *const *peers, const struct leases_config *cfg,
+                  struct leases **leases);
+/* On the shard's thread, once: begin to read the records of this shard. */
+void leases_start(struct leases *ls);
+/* New settings (SIGHUP). */
+void leases_configure(struct leases *ls, const struct leases_config *cfg);
+/* The shard stops: nothing waits any more. Ops that wait here end with EVLOG_ERR_CLOSED. */
+void leases_stop(struct leases *ls);
+/* No write, read or op is under way: the store may stop. */
+bool leases_idle(const struct leases *ls);
+/* No op may be under way. */
+void leases_destroy(struct leases *ls);
+/* A session number that is given once in the life of the process; never 0. */
+uint64_t leases_session(struct leases *ls);
+
+/* --- ops ---------------------------------------------------------------------------------------------------------- */
+
+typedef void (*lease_op_fn)(struct lease_op *op);
+
+struct lease_op {
+    struct io_message message;                           /* private: the way between shards */
+    struct io_message cancel_message;                    /* private */
+    struct el_list link;                                 /* private: place in a list of the owner */
+    struct leases *origin, *owner;                       /* private */
+    void (*run)(struct leases *ls, struct lease_op *op); /* private */
+    uint64_t state;                                      /* private: owner's view */
+    bool cancel_sent, cancel_back, ended;                /* private: origin's view */
+    struct el_slice group_id;                            /* the caller's */
+    lease_op_fn done;                                    /* the caller's */
+    void *arg;                                           /* the caller's */
+    struct lease_block *block;                           /* results, see lease_op_release() */
+    int error;                                           /* out: 0 or EVLOG_ERR_ */
+    char message_text[LEASE_MESSAGE_LEN];                /* out: for people; empty: none */
+};
+
+/* Give the results back; on the origin's thread, once, after done. No effect without any. */
+void lease_op_release(struct lease_op *op);
+/* End the wait of a watch op: done comes soon, mostly with EVLOG_ERR_CLOSED. */
+void leases_cancel(struct lease_op *op);
+
+/* --- groups: run on shard 0 --------------------------------------------------------------------------------------- */
+
+struct share_assignment {
+    struct el_uuid topic_id;
+    const int32_t *partitions; /* [count] */
+    uint32_t count;
+};
+
+/* A sign of life of a member: member_epoch 0 joins, -1 leaves.
+ * errors: UNKNOWN_MEMBER, FENCED_EPOCH, GROUP_FULL, GROUP_KIND (a consumer group has this id), NO_MEMORY, ARGUMENT */
+struct share_heartbeat_op {
+    struct lease_op base;
+    struct el_slice member_id;
+    int32_t member_epoch;
+    struct el_slice rack; /* data NULL: unchanged or none */
+    struct el_slice client_id, host;
+    const struct el_slice *topics; /* [topic_count] names subscribed to; NULL: unchanged */
+    uint32_t topic_count;
+    /* out */
+    int32_t member_epoch_out;
+    int32_t heartbeat_ms;
+    bool assigned;                              /* the assignment is told (it is new to the member) */
+    const struct share_assignment *assignments; /* [assignment_count] */
+    uint32_t assignment_count;
+};
+void leases_heartbeat(struct leases *ls, struct share_heartbeat_op *op);
+
+struct share_member_view {
+    struct el_slice id, rack, client_id, host; /* rack: data NULL: none */
+    int32_t epoch;
+    const struct el_slice *topics; /* [topic_count] */
+    uint32_t topic_count;
+    const struct share_assignment *assignments; /* [assignment_count] */
+    uint32_t assignment_count;
+};
+/* errors: UNKNOWN_GROUP */
+struct share_describe_op {
+    struct lease_op base;
+    /* out */
+    const char *state; /* static: Empty, Stable, Dead */
+    int32_t epoch, assignment_epoch;
+    const struct share_member_view *members; /* [member_count] */
+    uint32_t member_count;
+};
+void leases_describe(struct leases *ls, struct share_describe_op *op);
+
+struct lease_group_view {
+    struct el_slice id;
+    const char *state; /* static */
+};
+struct lease_list_op {
+    struct lease_op base;                  /* group_id unused */
+    const struct lease_group_view *groups; /* out: [group_count] */
+    uint32_t group_count;
+};
+void leases_list(struct leases *ls, struct lease_list_op *op);
+
+/* An empty group, its settings and all it knows of any partition.
+ * errors: UNKNOWN_GROUP, NON_EMPTY_GROUP */
+struct lease_delete_op {
+    struct lease_op base;
+};
+void leases_delete(struct leases *ls, struct lease_delete_op *op);
+
+/* Settings of a group. SET replaces the overrides by config, and makes the group when there is none.
+ * errors: as topic_op's; AGAIN: the overrides are not the expected ones any more */
+struct lease_settings_op {
+    struct lease_op base;
+    enum { LEASE_SETTINGS_GET, LEASE_SETTINGS_SET } verb;
+    bool validate_only;
+    const struct group_config *config;   /* SET; borrowed */
+    const struct group_config *expected; /* SET: NULL, or the overrides that config was made from; borrowed */
+    struct group_config *current;        /* the overrides as they are now are written there; borrowed */
+    bool exists;                         /* out */
+};
+void leases_settings(struct leases *ls, struct lease_settings_op *op);
+
+/* --- leases: run on the shard that owns the partition ---------------------------------------------------------------- */
+
+enum lease_outcome_kind {
+    LEASE_GAP,     /* there is no such event */
+    LEASE_ACCEPT,  /* done */
+    LEASE_RELEASE, /* available again at once; the delivery counts */
+    LEASE_REJECT,  /* dead letter, now */
+    LEASE_EXTEND,  /* the lease begins anew */
+    LEASE_FAIL,    /* retry after the group's backoff, or a dead letter when attempts are used up */
+};
+
+struct lease_outcome {
+    int64_t first, last; /* inclusive */
+    enum lease_outcome_kind kind;
+    int64_t delay_ms;       /* FAIL: -1 as the group's settings say */
+    struct el_slice reason; /* FAIL, REJECT: short, for people and for dlq stats; data NULL: none */
+    struct el_slice error;  /* FAIL, REJECT: text of the error; data NULL: none */
+};
+
+struct lease_range {
+    int64_t first, last; /* inclusive */
+    int32_t deliveries;  /* this one counted */
+};
+
+/* Outcomes first, then lease what is ready. All outcomes of an op are taken, or none.
+ * errors: of the op: UNKNOWN_TOPIC, STORAGE, CLOSED, NO_MEMORY, LOADING (records are being read; try again)
+ * outcome_error: 0 | EVLOG_ERR_LEASE (not leased by this session, or finished) */
+struct lease_fetch_op {
+    struct lease_op base;
+    struct el_uuid topic_id;
+    int32_t partition;
+    uint64_t session;
+    struct el_slice worker;               /* who, for stories: member id */
+    const struct lease_outcome *outcomes; /* [outcome_count] */
+    uint32_t outcome_count;
+    uint32_t records_max; /* 0: outcomes only */
+    uint32_t bytes_max;   /* of data; the first batch may be larger */
+    /* out */
+    int outcome_error;
+    int32_t lease_ms;
+    const struct lease_range *ranges; /* [range_count] rising */
+    uint32_t range_count;
+    uint8_t *data; /* whole batches, back to back, rising; in the owner's memory, until lease_op_release() */
+    uint32_t data_len;
+};
+void leases_fetch(struct leases *ls, struct lease_fetch_op *op);
+
+/* Fires (error 0) when something of the partition may be leased, at once when it may be now. */
+struct lease_watch_op {
+    struct lease_op base;
+    struct el_uuid topic_id;
+    int32_t partition;
+};
+void leases_watch(struct leases *ls, struct lease_watch_op *op);
+
+/* A session ends: all it holds of this partition is available again. */
+struct lease_release_op {
+    struct lease_op base;
+    struct el_uuid topic_id;
+    int32_t partition;
+    uint64_t session;
+};
+void leases_release(struct leases *ls, struct lease_release_op *op);
+
+/* Where a group stands in a partition.
+ * ALTER needs an empty group (NON_EMPTY_GROUP); offset -1 latest, -2 earliest. DELETE forgets the partition. */
+struct lease_offsets_op {
+    struct lease_op base;
+    enum { LEASE_OFFSETS_GET, LEASE_OFFSETS_ALTER, LEASE_OFFSETS_DELETE } verb;
+    struct el_uuid topic_id;
+    int32_t partition;
+    int64_t offset;                                           /* ALTER */
+    bool exists;                                              /* out */
+    int64_t start;                                            /* out: first offset that is not finished; -1 none */
+    int64_t lag;                                              /* out: events that are not finished; -1 unknown */
+    uint64_t ready, leased, waiting, backoff, delayed, dying; /* out: events by state */
+    int64_t halted_at;                                        /* out: -1 no */
+};
+void leases_offsets(struct leases *ls, struct lease_offsets_op *op);
+
+/* Why a key waits. */
+struct lease_why_op {
+    struct lease_op base;
+    struct el_uuid topic_id;
+    int32_t partition;
+    struct el_slice key;
+    /* out */
+    bool known; /* it waits, or is leased */
+    bool parked;
+    int64_t offset;    /* the event that the others wait for */
+    const char *state; /* static */
+    int32_t attempts;
+    int64_t due_ms;  /* until the lease or the wait ends; -1 no end */
+    uint64_t behind; /* events behind it */
+};
+void leases_why(struct leases *ls, struct lease_why_op *op);
+
+/* Release a parked key, or, key.data NULL, a halted partition. */
+struct lease_release_key_op {
+    struct lease_op base;
+    struct el_uuid topic_id;
+    int32_t partition;
+    struct el_slice key;
+};
+void leases_release_key(struct leases *ls, struct lease_release_key_op *op);
+
+#endif
