@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Work groups (Kafka's share groups), as the rest of the broker sees them: one struct leases per shard. What a group is,
- * its settings and members, is decided on shard 0, the control; what is leased of a partition, on the shard that owns
- * the partition. What must survive is a record of the internal topic __evlog_groups, durable before anybody is told.
+ * Work groups (Kafka's share groups), as the rest of the broker sees them: one struct leases per shard. What a group
+ * is, its settings and members, is decided on shard 0, the control; what is leased of a partition, on the shard that
+ * owns the partition. What must survive is a record of the internal topic __evlog_groups, durable before anybody is
+ * told.
  *
  * Requests are ops, as in storage/store.h and group/groups.h: the caller fills one that it owns (in its request's
  * arena), submits it on its own shard, and keeps it and all it points to in place until op->base.done is called, once,
@@ -84,7 +85,7 @@ struct share_assignment {
 };
 
 /* A sign of life of a member: member_epoch 0 joins, -1 leaves.
- * errors: UNKNOWN_MEMBER, FENCED_EPOCH, GROUP_FULL, GROUP_KIND (a consumer group has this id), NO_MEMORY, ARGUMENT */
+ * errors: UNKNOWN_MEMBER, MEMBER_EPOCH, GROUP_FULL, GROUP_KIND (a consumer group has this id), NO_MEMORY, ARGUMENT */
 struct share_heartbeat_op {
     struct lease_op base;
     struct el_slice member_id;
@@ -110,7 +111,7 @@ struct share_member_view {
     const struct share_assignment *assignments; /* [assignment_count] */
     uint32_t assignment_count;
 };
-/* errors: UNKNOWN_GROUP */
+/* errors: GROUP_NOT_FOUND */
 struct share_describe_op {
     struct lease_op base;
     /* out */
@@ -133,7 +134,7 @@ struct lease_list_op {
 void leases_list(struct leases *ls, struct lease_list_op *op);
 
 /* An empty group, its settings and all it knows of any partition.
- * errors: UNKNOWN_GROUP, NON_EMPTY_GROUP */
+ * errors: GROUP_NOT_FOUND, GROUP_NOT_EMPTY */
 struct lease_delete_op {
     struct lease_op base;
 };
@@ -152,7 +153,7 @@ struct lease_settings_op {
 };
 void leases_settings(struct leases *ls, struct lease_settings_op *op);
 
-/* --- leases: run on the shard that owns the partition ---------------------------------------------------------------- */
+/* --- leases: run on the shard that owns the partition ------------------------------------------------------------- */
 
 enum lease_outcome_kind {
     LEASE_GAP,     /* there is no such event */
@@ -177,7 +178,7 @@ struct lease_range {
 };
 
 /* Outcomes first, then lease what is ready. All outcomes of an op are taken, or none.
- * errors: of the op: UNKNOWN_TOPIC, STORAGE, CLOSED, NO_MEMORY, LOADING (records are being read; try again)
+ * errors: of the op: UNKNOWN_TOPIC, STORAGE, CLOSED, NO_MEMORY, GROUP_LOADING (records are being read; try again)
  * outcome_error: 0 | EVLOG_ERR_LEASE (not leased by this session, or finished) */
 struct lease_fetch_op {
     struct lease_op base;
@@ -217,7 +218,7 @@ struct lease_release_op {
 void leases_release(struct leases *ls, struct lease_release_op *op);
 
 /* Where a group stands in a partition.
- * ALTER needs an empty group (NON_EMPTY_GROUP); offset -1 latest, -2 earliest. DELETE forgets the partition. */
+ * ALTER needs an empty group (GROUP_NOT_EMPTY); offset -1 latest, -2 earliest. DELETE forgets the partition. */
 struct lease_offsets_op {
     struct lease_op base;
     enum { LEASE_OFFSETS_GET, LEASE_OFFSETS_ALTER, LEASE_OFFSETS_DELETE } verb;

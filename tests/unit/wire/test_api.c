@@ -24,7 +24,7 @@ TEST(api, is_found_by_key_and_name)
     }
     assert_null(el_api_find(-1));
     assert_null(el_api_find(4));
-    assert_null(el_api_find(0x4002));
+    assert_null(el_api_find(0x4023));
     assert_null(el_api_find_name("produce"));
 }
 

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tables of ShareFetch, one line a field in wire order. Layout: docs/protocol.md section 2.
+ */
+#include <wire/msg_share_fetch.h>
+#include <wire/table.h>
+
+/* clang-format off */
+
+#define T struct el_msg_share_fetch_acknowledgement
+static const struct el_field share_fetch_acknowledgement_fields[] = {
+    EL_INT64(T, first_offset, EL_ALL),
+    EL_INT64(T, last_offset,  EL_ALL),
+    EL_ARRAY(T, INT8, int8_t, acknowledge_types, acknowledge_type_count, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_share_fetch_acknowledgement =
+    EL_SCHEMA(share_fetch_acknowledgement, 1, 2, 0);
+
+#define T struct el_msg_share_fetch_partition
+static const struct el_field share_fetch_partition_fields[] = {
+    EL_INT32(T, partition_index, EL_ALL, .key = true),
+    EL_STRUCTS(T, share_fetch_acknowledgement, acknowledgement_batches, acknowledgement_batch_count, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_share_fetch_partition = EL_SCHEMA(share_fetch_partition, 1, 2, 0);
+
+#define T struct el_msg_share_fetch_topic
+static const struct el_field share_fetch_topic_fields[] = {
+    EL_UUID(T, topic_id, EL_ALL, .key = true),
+    EL_STRUCTS(T, share_fetch_partition, partitions, partition_count, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_share_fetch_topic = EL_SCHEMA(share_fetch_topic, 1, 2, 0);
+
+#define T struct el_msg_share_fetch_forgotten_topic
+static const struct el_field share_fetch_forgotten_topic_fields[] = {
+    EL_UUID(T, topic_id, EL_ALL),
+    EL_ARRAY(T, INT32, int32_t, partitions, partition_count, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_share_fetch_forgotten_topic =
+    EL_SCHEMA(share_fetch_forgotten_topic, 1, 2, 0);
+
+#define T struct el_msg_share_fetch_request
+static const struct el_field share_fetch_request_fields[] = {
+    EL_STRING(T, group_id,           EL_ALL, .nullable = EL_ALL, .null_initial = true),
+    EL_STRING(T, member_id,          EL_ALL, .nullable = EL_ALL),
+    EL_INT32(T, share_session_epoch, EL_ALL),
+    EL_INT32(T, max_wait_ms,         EL_ALL),
+    EL_INT32(T, min_bytes,           EL_ALL),
+    EL_INT32(T, max_bytes,           EL_ALL, .initial = INT32_MAX),
+    EL_INT32(T, max_records,         EL_ALL),
+    EL_INT32(T, batch_size,          EL_ALL),
+    EL_INT8(T, share_acquire_mode,   EL_FROM(2), .ignorable = true),
+    EL_BOOL(T, is_renew_ack,         EL_FROM(2)),
+    EL_STRUCTS(T, share_fetch_topic, topics, topic_count, EL_ALL),
+    EL_STRUCTS(T, share_fetch_forgotten_topic, forgotten_topics_data, forgotten_topics_data_count, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_share_fetch_request = EL_SCHEMA(share_fetch_request, 1, 2, 0);
+
+#define T struct el_msg_share_fetch_leader
+static const struct el_field share_fetch_leader_fields[] = {
+    EL_INT32(T, leader_id,    EL_ALL),
+    EL_INT32(T, leader_epoch, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_share_fetch_leader = EL_SCHEMA(share_fetch_leader, 1, 2, 0);
+
+#define T struct el_msg_share_fetch_acquired
+static const struct el_field share_fetch_acquired_fields[] = {
+    EL_INT64(T, first_offset,   EL_ALL),
+    EL_INT64(T, last_offset,    EL_ALL),
+    EL_INT16(T, delivery_count, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_share_fetch_acquired = EL_SCHEMA(share_fetch_acquired, 1, 2, 0);
+
+#define T struct el_msg_share_fetch_partition_result
+static const struct el_field share_fetch_partition_result_fields[] = {
+    EL_INT32(T, partition_index,            EL_ALL),
+    EL_INT16(T, error_code,                 EL_ALL),
+    EL_STRING(T, error_message,             EL_ALL, .nullable = EL_ALL, .null_initial = true),
+    EL_INT16(T, acknowledge_error_code,     EL_ALL),
+    EL_STRING(T, acknowledge_error_message, EL_ALL, .nullable = EL_ALL, .null_initial = true),
+    EL_STRUCT(T, share_fetch_leader, current_leader, EL_ALL),
+    EL_RECORDS(T, records,                  EL_ALL),
+    EL_STRUCTS(T, share_fetch_acquired, acquired_records, acquired_record_count, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_share_fetch_partition_result =
+    EL_SCHEMA(share_fetch_partition_result, 1, 2, 0);
+
+#define T struct el_msg_share_fetch_topic_result
+static const struct el_field share_fetch_topic_result_fields[] = {
+    EL_UUID(T, topic_id, EL_ALL, .key = true),
+    EL_STRUCTS(T, share_fetch_partition_result, partitions, partition_count, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_share_fetch_topic_result = EL_SCHEMA(share_fetch_topic_result, 1, 2, 0);
+
+#define T struct el_msg_share_fetch_node
+static const struct el_field share_fetch_node_fields[] = {
+    EL_INT32(T, node_id, EL_ALL, .key = true),
+    EL_STRING(T, host,   EL_ALL),
+    EL_INT32(T, port,    EL_ALL),
+    EL_STRING(T, rack,   EL_ALL, .nullable = EL_ALL, .null_initial = true),
+};
+#undef T
+const struct el_schema el_schema_share_fetch_node = EL_SCHEMA(share_fetch_node, 1, 2, 0);
+
+#define T struct el_msg_share_fetch_response
+static const struct el_field share_fetch_response_fields[] = {
+    EL_INT32(T, throttle_time_ms,            EL_ALL),
+    EL_INT16(T, error_code,                  EL_ALL),
+    EL_STRING(T, error_message,              EL_ALL, .nullable = EL_ALL, .null_initial = true),
+    EL_INT32(T, acquisition_lock_timeout_ms, EL_ALL),
+    EL_STRUCTS(T, share_fetch_topic_result, responses, response_count, EL_ALL),
+    EL_STRUCTS(T, share_fetch_node, node_endpoints, node_endpoint_count, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_share_fetch_response = EL_SCHEMA(share_fetch_response, 1, 2, 0);
