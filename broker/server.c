@@ -327,7 +327,7 @@ static int start_threads(struct server *server, struct el_error *err)
 /* Defaults of topics that are taken, because configurations written for Kafka have them, but change nothing. */
 static void say_without_effect(const struct config *cfg)
 {
-    char names[TOPIC_NAMES_TEXT_MAX];
+    char names[OVERRIDE_NAMES_TEXT_MAX];
     if (topic_config_without_effect(&cfg->topic_defaults, NULL, names, sizeof names)[0] != '\0') {
         el_log(EL_LOG_WARN, "server", "defaults of topics: kept and shown, but without effect in evlogd: %s", names);
     }

@@ -94,29 +94,23 @@ static bool is_throttle(struct el_slice name)
     return false;
 }
 
-static int change(struct topic_config *config, const struct topic_config *defaults,
+static int change(const struct override_table *table, struct overrides *set, const struct overrides *defaults,
                   const struct el_msg_incremental_alter_configs_config *ask, struct el_error *err)
 {
-    int id = topic_setting_find(ask->name);
-    bool list = id >= 0 && topic_setting((enum topic_setting_id)id)->type == TOPIC_TYPE_LIST;
-    if (is_throttle(ask->name)) {
+    struct override_list_change list = {.name = ask->name, .value = ask->value};
+    if (table == &topic_settings && is_throttle(ask->name)) {
         return ask->config_operation == ALTER_DELETE ? 0 : el_error_set(err, EVLOG_ERR_INVALID_CONFIG, NO_THROTTLE);
     }
     switch (ask->config_operation) {
     case ALTER_SET:
-        return topic_config_set(config, ask->name, ask->value, err);
+        return overrides_set(table, set, ask->name, ask->value, err);
     case ALTER_DELETE:
-        return topic_config_unset(config, ask->name, err);
+        return overrides_unset(table, set, ask->name, err);
     case ALTER_APPEND:
-        if (list || id < 0) {
-            return topic_config_list(config, defaults, ask->name, ask->value, true, err);
-        }
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "append and subtract are for lists only");
+        list.add = true;
+        return overrides_list(table, set, defaults, &list, err);
     case ALTER_SUBTRACT:
-        if (list || id < 0) {
-            return topic_config_list(config, defaults, ask->name, ask->value, false, err);
-        }
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "append and subtract are for lists only");
+        return overrides_list(table, set, defaults, &list, err);
     default:
         return el_error_set(err, EVLOG_ERR_INVALID_REQUEST, "operation %d: 0 set, 1 delete, 2 append, 3 subtract",
                             ask->config_operation);
@@ -137,7 +131,8 @@ static int entry_change(struct alter_call *call, const struct el_msg_incremental
             entry_refuse(entry, error, error == EVLOG_ERR_INVALID_REQUEST ? "a setting is named twice" : "");
             break;
         }
-        error = change(&entry->config, &call->base.api->node->topic_defaults, &ask->configs[i], &err);
+        error = change(&topic_settings, &entry->config.set, &call->base.api->node->topic_defaults.set, &ask->configs[i],
+                       &err);
         if (error != 0) {
             entry_refuse(entry, error, (const char *)api_text(call->base.request, err.text).data);
         }

@@ -143,7 +143,7 @@ bool api_is_self(const struct api *api, struct el_slice name)
 
 void api_log_without_effect(struct el_slice topic, const struct topic_config *before, const struct topic_config *after)
 {
-    char names[TOPIC_NAMES_TEXT_MAX];
+    char names[OVERRIDE_NAMES_TEXT_MAX];
     if (topic_config_without_effect(after, before, names, sizeof names)[0] != '\0') {
         el_log(EL_LOG_WARN, "api", "topic %.*s: kept and shown, but without effect in evlogd: %s", (int)topic.len,
                (const char *)topic.data, names);

@@ -38,7 +38,7 @@ static int fill_configs(struct create_call *call, const struct create_entry *ent
     }
     out->config_count = TOPIC_SETTING_COUNT;
     for (int id = 0; id < TOPIC_SETTING_COUNT; id++) {
-        struct topic_config_entry shown;
+        struct override_entry shown;
         topic_config_describe(&entry->config, &call->base.api->node->topic_defaults, (enum topic_setting_id)id, &shown);
         struct el_msg_create_topics_config_result *config = &out->configs[id];
         config->name = el_slice_str(shown.setting->name);

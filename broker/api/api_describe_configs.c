@@ -57,7 +57,7 @@ static int add_topic_synonyms(struct describe_call *call, const struct topic_con
                               enum topic_setting_id id, struct el_msg_describe_configs_config *out)
 {
     const struct topic_config *defaults = &call->api->node->topic_defaults;
-    struct topic_config_entry shown;
+    struct override_entry shown;
     if (!call->ask->include_synonyms) {
         return 0;
     }
@@ -65,14 +65,14 @@ static int add_topic_synonyms(struct describe_call *call, const struct topic_con
         return EVLOG_ERR_NO_MEMORY;
     }
     if (topic_config_is_overridden(overrides, id)) {
-        add_synonym(out, topic_setting(id)->name, out->value, TOPIC_SOURCE_TOPIC);
+        add_synonym(out, topic_setting(id)->name, out->value, OVERRIDE_FROM_TOPIC);
     }
     if (topic_config_is_overridden(defaults, id)) {
         topic_config_describe(NULL, defaults, id, &shown);
-        add_synonym(out, broker_name(id), api_text(call->request, shown.value), TOPIC_SOURCE_BROKER);
+        add_synonym(out, broker_name(id), api_text(call->request, shown.value), OVERRIDE_FROM_BROKER);
     }
     topic_config_describe(NULL, NULL, id, &shown);
-    add_synonym(out, broker_name(id), api_text(call->request, shown.value), TOPIC_SOURCE_DEFAULT);
+    add_synonym(out, broker_name(id), api_text(call->request, shown.value), OVERRIDE_FROM_DEFAULT);
     return 0;
 }
 
@@ -92,7 +92,7 @@ static void set_documentation(struct describe_call *call, struct el_msg_describe
 static int fill_setting(struct describe_call *call, const struct topic_config *overrides, enum topic_setting_id id,
                         struct el_msg_describe_configs_config *out)
 {
-    struct topic_config_entry shown;
+    struct override_entry shown;
     topic_config_describe(overrides, &call->api->node->topic_defaults, id, &shown);
     out->name = el_slice_str(overrides == NULL ? broker_name(id) : shown.setting->name);
     out->value = api_text(call->request, shown.value);
@@ -135,17 +135,17 @@ static int8_t broker_type(enum setting_kind kind)
 {
     switch (kind) {
     case SETTING_BOOL:
-        return TOPIC_TYPE_BOOLEAN;
+        return OVERRIDE_BOOLEAN;
     case SETTING_COUNT:
     case SETTING_SIZE:
     case SETTING_DURATION:
-        return TOPIC_TYPE_LONG;
+        return OVERRIDE_LONG;
     case SETTING_PATH:
     case SETTING_ADDRESS:
     case SETTING_CHOICE:
-        return TOPIC_TYPE_STRING;
+        return OVERRIDE_STRING;
     }
-    return TOPIC_TYPE_STRING;
+    return OVERRIDE_STRING;
 }
 
 static int fill_broker_setting(struct describe_call *call, enum config_setting_id id,
@@ -157,8 +157,8 @@ static int fill_broker_setting(struct describe_call *call, enum config_setting_i
     out->name = el_slice_str(setting->name);
     out->value = api_text(call->request, setting_plain_text(cfg, id, text, sizeof text));
     out->read_only = true;
-    out->config_source = cfg->origin[id].kind == CONFIG_FROM_DEFAULT ? (int8_t)TOPIC_SOURCE_DEFAULT
-                                                                     : (int8_t)TOPIC_SOURCE_BROKER;
+    out->config_source = cfg->origin[id].kind == CONFIG_FROM_DEFAULT ? (int8_t)OVERRIDE_FROM_DEFAULT
+                                                                     : (int8_t)OVERRIDE_FROM_BROKER;
     set_documentation(call, out, broker_type(setting->kind), setting->doc);
     if (!call->ask->include_synonyms) {
         return 0;
@@ -233,7 +233,7 @@ static int describe_logger(struct describe_call *call, const struct el_msg_descr
     out->configs[0].value = el_slice_str(levels[call->api->node->config->log_level]);
     out->configs[0].config_source = SOURCE_BROKER_LOGGER;
     out->configs[0].read_only = true;
-    set_documentation(call, &out->configs[0], TOPIC_TYPE_STRING, setting_at(CONFIG_log_level)->doc);
+    set_documentation(call, &out->configs[0], OVERRIDE_STRING, setting_at(CONFIG_log_level)->doc);
     return 0;
 }
 

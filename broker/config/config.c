@@ -77,7 +77,7 @@ static struct config_origin *target_origin(struct config *cfg, int target)
 
 static bool target_is_bool(int target)
 {
-    return is_topic_target(target) ? topic_setting(topic_id_of(target))->type == TOPIC_TYPE_BOOLEAN
+    return is_topic_target(target) ? topic_setting(topic_id_of(target))->type == OVERRIDE_BOOLEAN
                                    : setting_at((enum config_setting_id)target)->kind == SETTING_BOOL;
 }
 

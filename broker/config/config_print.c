@@ -56,10 +56,10 @@ static void print_resolved(const struct config *cfg, enum config_setting_id id, 
 
 static void print_topic_settings(const struct config *cfg, FILE *out)
 {
-    struct topic_config_entry entry;
+    struct override_entry entry;
     for (int id = 0; id < TOPIC_SETTING_COUNT; id++) {
         topic_config_describe(NULL, &cfg->topic_defaults, (enum topic_setting_id)id, &entry);
-        if (entry.setting->behaviour == TOPIC_HONOURED || entry.source == TOPIC_SOURCE_BROKER) {
+        if (entry.setting->behaviour == OVERRIDE_HONOURED || entry.source == OVERRIDE_FROM_BROKER) {
             print_pair(entry.setting->name, entry.value, out);
             print_origin(cfg, &cfg->topic_origin[id], out);
             fputc('\n', out);
@@ -144,7 +144,7 @@ static void print_help_setting(enum config_setting_id id, FILE *out)
 void config_print_help(FILE *out)
 {
     char flag[96];
-    struct topic_config_entry entry;
+    struct override_entry entry;
     fputs("evlogd, the event store that speaks Kafka\n\n"
           "usage: evlogd --data=DIR [--name=value ...]\n\n"
           "  --config=FILE    read settings from FILE: [section], key = value, # comment\n"
@@ -164,7 +164,7 @@ void config_print_help(FILE *out)
     fputs("\nDefaults of topics, also in [" TOPIC_SECTION "]:\n", out);
     for (int id = 0; id < TOPIC_SETTING_COUNT; id++) {
         topic_config_describe(NULL, NULL, (enum topic_setting_id)id, &entry);
-        if (entry.setting->behaviour == TOPIC_HONOURED) {
+        if (entry.setting->behaviour == OVERRIDE_HONOURED) {
             fprintf(out, "  %s=VALUE  (%s)\n", setting_flag_name(entry.setting->name, flag, sizeof flag), entry.value);
             print_wrapped(entry.setting->doc, 6, out);
         }

@@ -197,7 +197,7 @@ static int check_create(struct meta *meta, struct store_shard *shard, struct top
              el_map_get(&shard->tombstones, &op->id, sizeof(op->id)) != NULL);
     owners_fill(meta, shard, NULL, op->partition_count);
     meta->change = (struct catalogue_change){CATALOGUE_PUT,       op->id,       op->internal, op->name,
-                                             op->partition_count, meta->owners, {0}};
+                                             op->partition_count, meta->owners, {.set = {0}}};
     if (op->config != NULL) {
         meta->change.config = *op->config;
     }

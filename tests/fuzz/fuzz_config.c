@@ -72,7 +72,7 @@ static void try_bytes(const uint8_t *data, size_t len)
 static void try_setting(struct el_slice name, struct el_slice value)
 {
     struct topic_config cfg, before;
-    struct topic_config_entry entry;
+    struct override_entry entry;
     struct el_error err;
     topic_config_init(&cfg);
     before = cfg;

@@ -80,7 +80,7 @@ TEST(alter_whole_configs, what_is_not_named_returns_to_its_default)
     assert_false(topic_config_is_overridden(&f.change_config, TOPIC_SEGMENT_BYTES));
     assert_int_equal(alter(0, 2, "events", NULL, 0, true), 0);
     assert_true(f.changes[1]->validate_only);
-    assert_int_equal(f.change_config.overridden, 0);
+    assert_int_equal(f.change_config.set.overridden, 0);
     fake_end(&f);
 }
 

@@ -181,7 +181,7 @@ TEST(config, defaults_are_those_of_the_table)
     assert_int_equal(cfg.connections_idle_ms, 600000);
     assert_int_equal(cfg.journal_ring_len, 256 << 20);
     assert_int_equal(cfg.log_level, EL_LOG_INFO);
-    assert_int_equal(cfg.topic_defaults.overridden, 0);
+    assert_int_equal(cfg.topic_defaults.set.overridden, 0);
     assert_int_equal(cfg.origin[CONFIG_data].kind, CONFIG_FROM_FLAG);
     assert_int_equal(cfg.origin[CONFIG_shards].kind, CONFIG_FROM_DEFAULT);
     assert_true(config_shard_count(&cfg) >= 1);

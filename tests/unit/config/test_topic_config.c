@@ -30,16 +30,16 @@ static void assert_refused(const char *name, const char *value, const char *said
 }
 
 static void assert_shown(const struct topic_config *cfg, const struct topic_config *defaults, const char *name,
-                         const char *value, enum topic_setting_source source)
+                         const char *value, enum override_source source)
 {
-    struct topic_config_entry entry;
+    struct override_entry entry;
     int id = topic_setting_find(el_slice_str(name));
     assert_true(id >= 0);
     topic_config_describe(cfg, defaults, (enum topic_setting_id)id, &entry);
     assert_string_equal(entry.setting->name, name);
     assert_string_equal(entry.value, value);
     assert_int_equal(entry.source, source);
-    assert_int_equal(entry.is_default, source != TOPIC_SOURCE_TOPIC);
+    assert_int_equal(entry.is_default, source != OVERRIDE_FROM_TOPIC);
 }
 
 TEST(topic_config, unknown_name_is_refused_with_the_nearest)
@@ -88,7 +88,7 @@ TEST(topic_config, settings_without_effect_are_named_once)
 {
     struct topic_config before, after;
     struct el_error err;
-    char text[TOPIC_NAMES_TEXT_MAX], small[8];
+    char text[OVERRIDE_NAMES_TEXT_MAX], small[8];
     topic_config_init(&before);
     topic_config_init(&after);
     assert_int_equal(topic_config_set(&after, el_slice_str("flush.ms"), el_slice_str("9"), &err), 0);
@@ -122,7 +122,8 @@ TEST(topic_config, a_list_is_the_choice_with_its_elements)
 static int policy_change(struct topic_config *cfg, const char *value, bool add)
 {
     struct el_error err;
-    return topic_config_list(cfg, NULL, el_slice_str("cleanup.policy"), el_slice_str(value), add, &err);
+    struct override_list_change change = {el_slice_str("cleanup.policy"), el_slice_str(value), add};
+    return overrides_list(&topic_settings, &cfg->set, NULL, &change, &err);
 }
 
 TEST(topic_config, elements_are_added_to_a_list_and_taken_away)
@@ -132,7 +133,7 @@ TEST(topic_config, elements_are_added_to_a_list_and_taken_away)
     assert_int_equal(policy_change(&cfg, "delete", false), EVLOG_ERR_INVALID_CONFIG); /* nothing would be left */
     assert_int_equal(policy_change(&cfg, "keep", true), EVLOG_ERR_INVALID_CONFIG);
     assert_int_equal(policy_change(&cfg, "", true), EVLOG_ERR_INVALID_CONFIG);
-    assert_int_equal(cfg.overridden, 0);
+    assert_int_equal(cfg.set.overridden, 0);
     assert_int_equal(policy_change(&cfg, "compact", true), 0);
     assert_int_equal(topic_config_int(&cfg, NULL, TOPIC_CLEANUP_POLICY), TOPIC_CLEANUP_BOTH);
     assert_int_equal(policy_change(&cfg, "compact", true), 0); /* is there already */
@@ -163,16 +164,16 @@ TEST(topic_config, defaults_are_those_of_the_table)
 {
     struct topic_config cfg;
     topic_config_init(&cfg);
-    assert_shown(&cfg, NULL, "retention.ms", "-1", TOPIC_SOURCE_DEFAULT);
-    assert_shown(&cfg, NULL, "segment.bytes", "134217728", TOPIC_SOURCE_DEFAULT);
-    assert_shown(&cfg, NULL, "max.message.bytes", "1048588", TOPIC_SOURCE_DEFAULT);
-    assert_shown(&cfg, NULL, "message.timestamp.before.max.ms", "9223372036854775807", TOPIC_SOURCE_DEFAULT);
-    assert_shown(&cfg, NULL, "message.timestamp.after.max.ms", "3600000", TOPIC_SOURCE_DEFAULT);
-    assert_shown(&cfg, NULL, "message.timestamp.type", "CreateTime", TOPIC_SOURCE_DEFAULT);
-    assert_shown(&cfg, NULL, "min.cleanable.dirty.ratio", "0.5", TOPIC_SOURCE_DEFAULT);
-    assert_shown(&cfg, NULL, "cleanup.policy", "delete", TOPIC_SOURCE_DEFAULT);
-    assert_shown(&cfg, NULL, "evlog.durability", "flush", TOPIC_SOURCE_DEFAULT);
-    assert_shown(&cfg, NULL, "preallocate", "false", TOPIC_SOURCE_DEFAULT);
+    assert_shown(&cfg, NULL, "retention.ms", "-1", OVERRIDE_FROM_DEFAULT);
+    assert_shown(&cfg, NULL, "segment.bytes", "134217728", OVERRIDE_FROM_DEFAULT);
+    assert_shown(&cfg, NULL, "max.message.bytes", "1048588", OVERRIDE_FROM_DEFAULT);
+    assert_shown(&cfg, NULL, "message.timestamp.before.max.ms", "9223372036854775807", OVERRIDE_FROM_DEFAULT);
+    assert_shown(&cfg, NULL, "message.timestamp.after.max.ms", "3600000", OVERRIDE_FROM_DEFAULT);
+    assert_shown(&cfg, NULL, "message.timestamp.type", "CreateTime", OVERRIDE_FROM_DEFAULT);
+    assert_shown(&cfg, NULL, "min.cleanable.dirty.ratio", "0.5", OVERRIDE_FROM_DEFAULT);
+    assert_shown(&cfg, NULL, "cleanup.policy", "delete", OVERRIDE_FROM_DEFAULT);
+    assert_shown(&cfg, NULL, "evlog.durability", "flush", OVERRIDE_FROM_DEFAULT);
+    assert_shown(&cfg, NULL, "preallocate", "false", OVERRIDE_FROM_DEFAULT);
     assert_int_equal(topic_config_int(NULL, NULL, TOPIC_RETENTION_MS), -1);
 }
 
@@ -214,7 +215,7 @@ TEST(topic_config, every_name_that_kafka_tools_ask_for_is_shown)
 TEST(topic_config, every_shown_value_can_be_set)
 {
     struct topic_config cfg;
-    struct topic_config_entry entry;
+    struct override_entry entry;
     topic_config_init(&cfg);
     for (int id = 0; id < TOPIC_SETTING_COUNT; id++) {
         topic_config_describe(&cfg, NULL, (enum topic_setting_id)id, &entry);
@@ -230,9 +231,9 @@ TEST(topic_config, topic_wins_over_broker_wins_over_table)
     topic_config_init(&cfg);
     topic_config_init(&defaults);
     assert_int_equal(set(&defaults, "retention.ms", "1000", NULL), 0);
-    assert_shown(&cfg, &defaults, "retention.ms", "1000", TOPIC_SOURCE_BROKER);
+    assert_shown(&cfg, &defaults, "retention.ms", "1000", OVERRIDE_FROM_BROKER);
     assert_int_equal(set(&cfg, "retention.ms", " 5 ", NULL), 0);
-    assert_shown(&cfg, &defaults, "retention.ms", "5", TOPIC_SOURCE_TOPIC);
+    assert_shown(&cfg, &defaults, "retention.ms", "5", OVERRIDE_FROM_TOPIC);
     assert_int_equal(topic_config_unset(&cfg, el_slice_str("retention.ms"), NULL), 0);
     assert_int_equal(topic_config_unset(&cfg, el_slice_str("retention.ms"), NULL), 0);
     assert_int_equal(topic_config_int(&cfg, &defaults, TOPIC_RETENTION_MS), 1000);
@@ -251,21 +252,21 @@ TEST(topic_config, values_of_each_type_are_read)
     assert_int_equal(set(&cfg, "evlog.durability", "memory", NULL), 0);
     assert_int_equal(topic_config_int(&cfg, NULL, TOPIC_DURABILITY), TOPIC_DURABILITY_MEMORY);
     assert_int_equal(set(&cfg, "preallocate", "TRUE", NULL), 0);
-    assert_shown(&cfg, NULL, "preallocate", "true", TOPIC_SOURCE_TOPIC);
+    assert_shown(&cfg, NULL, "preallocate", "true", OVERRIDE_FROM_TOPIC);
     assert_int_equal(set(&cfg, "min.cleanable.dirty.ratio", "0.25", NULL), 0);
-    assert_shown(&cfg, NULL, "min.cleanable.dirty.ratio", "0.25", TOPIC_SOURCE_TOPIC);
+    assert_shown(&cfg, NULL, "min.cleanable.dirty.ratio", "0.25", OVERRIDE_FROM_TOPIC);
     assert_int_equal(set(&cfg, "min.cleanable.dirty.ratio", "1", NULL), 0);
-    assert_shown(&cfg, NULL, "min.cleanable.dirty.ratio", "1.0", TOPIC_SOURCE_TOPIC);
+    assert_shown(&cfg, NULL, "min.cleanable.dirty.ratio", "1.0", OVERRIDE_FROM_TOPIC);
     assert_int_equal(set(&cfg, "cleanup.policy", "delete,delete", NULL), 0);
     assert_int_equal(set(&cfg, "retention.ms", "9223372036854775807", NULL), 0);
-    assert_shown(&cfg, NULL, "retention.ms", "9223372036854775807", TOPIC_SOURCE_TOPIC);
+    assert_shown(&cfg, NULL, "retention.ms", "9223372036854775807", OVERRIDE_FROM_TOPIC);
 }
 
 /* --- bytes for the catalogue ------------------------------------------------------------------------------------- */
 
 static size_t encode_everything(uint8_t out[TOPIC_CONFIG_BYTES_MAX], struct topic_config *cfg)
 {
-    struct topic_config_entry entry;
+    struct override_entry entry;
     size_t len = 0;
     topic_config_init(cfg);
     for (int id = 0; id < TOPIC_SETTING_COUNT; id++) {
@@ -309,7 +310,7 @@ TEST(topic_config_bytes, newer_names_and_values_are_left_out)
     struct topic_config cfg;
     assert_int_equal(topic_config_decode(&cfg, (const uint8_t *)newer, sizeof newer), 0);
     assert_int_equal(topic_config_int(&cfg, NULL, TOPIC_RETENTION_MS), 5000);
-    assert_int_equal(cfg.overridden, (uint64_t)1 << TOPIC_RETENTION_MS);
+    assert_int_equal(cfg.set.overridden, (uint64_t)1 << TOPIC_RETENTION_MS);
 }
 
 TEST(topic_config_bytes, layout_is_count_then_name_and_value)
