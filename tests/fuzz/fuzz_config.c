@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Configuration files, and topic settings as they arrive from a client and as they lie in the catalogue.
+ * Configuration files, and settings of topics and work groups as they arrive from a client and as they are stored.
  *
  *   1. the file reader never goes outside its text, and what it hands out lies inside it;
  *   2. settings that decode, encode to bytes that decode to the same;
  *   3. a setting that is refused changes nothing; one that is taken is shown as text that sets the same value.
  */
+#include <config/group_config.h>
 #include <config/ini.h>
 #include <config/setting.h>
 #include <config/topic_config.h>
@@ -53,52 +54,72 @@ static void try_file(const uint8_t *data, size_t len)
     ini_parse("fuzz", data, len, on_entry, &bounds, &err);
 }
 
-static void try_bytes(const uint8_t *data, size_t len)
+/* A set of overrides with room for the texts of either table. */
+union any_config {
+    struct overrides set;
+    struct topic_config topic;
+    struct group_config group;
+};
+
+static void try_bytes(const struct override_table *table, const uint8_t *data, size_t len)
 {
-    struct topic_config cfg, again;
-    uint8_t bytes[TOPIC_CONFIG_BYTES_MAX];
+    static union any_config cfg, again;
+    static uint8_t bytes[GROUP_CONFIG_BYTES_MAX];
     size_t bytes_len = 0;
-    if (topic_config_decode(&cfg, data, len) != 0) {
+    if (overrides_decode(table, &cfg.set, data, len) != 0) {
         return;
     }
-    int encoded = topic_config_encode(&cfg, bytes, sizeof bytes, &bytes_len);
+    int encoded = overrides_encode(table, &cfg.set, bytes, sizeof bytes, &bytes_len);
     EL_ASSERT(encoded == 0);
-    int decoded = topic_config_decode(&again, bytes, bytes_len);
+    int decoded = overrides_decode(table, &again.set, bytes, bytes_len);
     EL_ASSERT(decoded == 0);
-    EL_ASSERT(topic_config_equal(&cfg, &again));
+    EL_ASSERT(overrides_equal(table, &cfg.set, &again.set));
 }
 
 /* The input is "name=value", and each name of the table with the input as its value. */
-static void try_setting(struct el_slice name, struct el_slice value)
+static void try_setting(const struct override_table *table, struct el_slice name, struct el_slice value)
 {
-    struct topic_config cfg, before;
+    static union any_config cfg, before;
     struct override_entry entry;
     struct el_error err;
-    topic_config_init(&cfg);
-    before = cfg;
-    if (topic_config_set(&cfg, name, value, &err) != 0) {
-        EL_ASSERT(topic_config_equal(&cfg, &before));
+    overrides_init(table, &cfg.set);
+    overrides_init(table, &before.set);
+    if (overrides_set(table, &cfg.set, name, value, &err) != 0) {
+        EL_ASSERT(overrides_equal(table, &cfg.set, &before.set));
         return;
     }
-    int id = topic_setting_find(name);
-    topic_config_describe(&cfg, NULL, (enum topic_setting_id)id, &entry);
-    int result = topic_config_set(&before, name, el_slice_str(entry.value), &err);
+    int id = override_find(table, name);
+    overrides_describe(table, &cfg.set, NULL, id, &entry);
+    int result = overrides_set(table, &before.set, name, entry.text, &err);
     EL_ASSERT(result == 0);
-    EL_ASSERT(topic_config_equal(&cfg, &before));
+    EL_ASSERT(overrides_equal(table, &cfg.set, &before.set));
+    if (table == &group_settings) {
+        struct group_start start;
+        char topic[EL_TOPIC_NAME_MAX + 1];
+        group_config_start(&cfg.group, 0, 0, &start);
+        group_config_dead_topic(&cfg.group, name, value, topic);
+        EL_ASSERT(topic[0] != 0);
+    }
+}
+
+static void try_table(const struct override_table *table, const uint8_t *data, size_t len)
+{
+    const uint8_t *equals = len == 0 ? NULL : memchr(data, '=', len);
+    try_bytes(table, data, len);
+    if (equals != NULL) {
+        size_t name_len = (size_t)(equals - data);
+        try_setting(table, el_slice_of(data, name_len), el_slice_of(equals + 1, len - name_len - 1));
+    }
+    for (int id = 0; id < table->count && len < 256; id++) {
+        try_setting(table, el_slice_str(table->rows[id].name), el_slice_of(data, len));
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    const uint8_t *equals = len == 0 ? NULL : memchr(data, '=', len);
     el_log_setup(EL_LOG_ERROR, false);
     try_file(data, len);
-    try_bytes(data, len);
-    if (equals != NULL) {
-        size_t name_len = (size_t)(equals - data);
-        try_setting(el_slice_of(data, name_len), el_slice_of(equals + 1, len - name_len - 1));
-    }
-    for (int id = 0; id < TOPIC_SETTING_COUNT && len < 256; id++) {
-        try_setting(el_slice_str(topic_setting((enum topic_setting_id)id)->name), el_slice_of(data, len));
-    }
+    try_table(&topic_settings, data, len);
+    try_table(&group_settings, data, len);
     return 0;
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Reference pages from the tables of evlogd: its settings, the settings of topics, the metrics.
+"""Reference pages from the tables of evlogd: its settings, those of topics and of work groups, the metrics.
 
 usage: settings.py FOLDER
 
-Writes evlogd-settings.md, topic-settings.md and metrics.md. The tables are read as text: rows of a macro call whose
-arguments are C strings, names and constant expressions over include/core/limits.h.
+Writes evlogd-settings.md, topic-settings.md, group-settings.md and metrics.md. The tables are read as text: rows of a
+macro call whose arguments are C strings, names and constant expressions over include/core/limits.h.
 """
 import os
 import re
@@ -187,6 +187,45 @@ def topic_page(names):
                      ((f"`{row['name']}`", f"`{other[row['id']]}`") for row in settings if row["id"] in other))
 
 
+def group_range(row, names):
+    if row["type"] != "TEXT" or row["behaviour"] == "FIXED":
+        return topic_range(row, names)
+    return f"text of {row['min']} to {row['max']} bytes"
+
+
+def group_default(row, names):
+    return row["choices"] if row["type"] == "TEXT" else topic_default(row, names)
+
+
+def group_page(names):
+    settings = rows("broker/config/group_settings.def", "GROUP_SETTING",
+                    ("id", "name", "alias", "type", "default", "min", "max", "behaviour", "choices", "doc"))
+    yield "# Settings of work groups"
+    yield ""
+    yield ("Work groups are share groups to Kafka's clients and tools. A setting is changed with any Kafka admin tool "
+           "that knows settings of groups (`kafka-configs --entity-type groups`), and takes effect at once, also for "
+           "what is leased already. Where Kafka has a name of its own for the same setting, either name sets it. A "
+           "value outside what is allowed, and a name that does not exist, is refused with `INVALID_CONFIG`.")
+    parts = (("HONOURED", "evlogd does what these say", None),
+             ("FIXED", "Only one value is taken",
+              "Kafka's tools know these; evlogd works one way. The meaning says how."))
+    for behaviour, title, text in parts:
+        yield ""
+        yield f"## {title}"
+        yield ""
+        if text:
+            yield text
+            yield ""
+        yield from table(("setting", "Kafka's name", "default", "allowed", "meaning"),
+                         ((f"`{row['name']}`", f"`{row['alias']}`" if row["alias"] else "",
+                           f"`{group_default(row, names)}`" if group_default(row, names) else "none",
+                           group_range(row, names), row["doc"].replace("<", "&lt;"))
+                          for row in settings if row["behaviour"] == behaviour))
+    yield ""
+    yield ("Settings that begin with `consumer.` or `streams.` are those of other kinds of groups and are refused: "
+           "members of consumer groups bring their own timeouts, and streams groups do not exist here.")
+
+
 def metrics_page():
     metrics = rows("broker/obs/metrics.def", "METRIC", ("id", "name", "type", "labels", "help"))
     yield "# Metrics"
@@ -205,6 +244,7 @@ def main():
         sys.exit(__doc__)
     names = limits()
     pages = {"evlogd-settings.md": evlogd_page(names), "topic-settings.md": topic_page(names),
+             "group-settings.md": group_page(names),
              "metrics.md": metrics_page()}
     for name, lines in pages.items():
         with open(os.path.join(sys.argv[1], name), "w", encoding="utf-8") as file:
