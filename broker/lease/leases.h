@@ -61,7 +61,8 @@ struct lease_op {
     struct el_list link;                                 /* private: place in a list of the owner */
     struct leases *origin, *owner;                       /* private */
     void (*run)(struct leases *ls, struct lease_op *op); /* private */
-    uint64_t state;                                      /* private: owner's view */
+    uint32_t flags;                                      /* private */
+    bool at_owner;                                       /* private: it runs or waits there; owner's view */
     bool cancel_sent, cancel_back, ended;                /* private: origin's view */
     struct el_slice group_id;                            /* the caller's */
     lease_op_fn done;                                    /* the caller's */

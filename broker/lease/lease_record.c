@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Records of __evlog_groups; all numbers little-endian.
+ *
+ *   key      u8 version 1, u8 kind, u16 length of the group id, group id
+ *            kinds 2 to 5: then topic id (16), i32 partition
+ *            kind 3, 5:    then i64 number of the block, or offset
+ *            kind 4:       then the event's key to the end
+ *   part     u8 version 1, u8 0, u16 intent count, i32 next sequence, i64 start, i64 producer id, then for each intent:
+ *            i64 offset, topic id (16), i32 partition, i32 sequence, i32 attempts, u32 reason
+ *   parked   u8 version 1, 7 zero bytes, i64 offset, i64 time
+ *
+ * Values of settings, blocks and stories are made elsewhere (control.c, lease_set.c, lease_story.c).
+ */
+#include <lease/lease_record.h>
+
+#include <evlog/error.h>
+
+#define INTENT_LEN 40u
+
+/* --- key ---------------------------------------------------------------------------------------------------------- */
+
+static bool has_number(enum lease_record_kind kind)
+{
+    return kind == LEASE_RECORD_BLOCK || kind == LEASE_RECORD_STORY;
+}
+
+size_t lease_record_key_len(const struct lease_record_key *key)
+{
+    size_t len = 4 + key->group_id.len;
+    if (key->kind == LEASE_RECORD_SETTINGS) {
+        return len;
+    }
+    return len + 20 + (has_number(key->kind) ? 8 : 0) + (key->kind == LEASE_RECORD_PARKED ? key->key.len : 0);
+}
+
+void lease_record_key_encode(struct el_writer *w, const struct lease_record_key *key)
+{
+    el_write_u8(w, LEASE_RECORD_VERSION);
+    el_write_u8(w, (uint8_t)key->kind);
+    el_write_le16(w, (uint16_t)key->group_id.len);
+    el_write_bytes(w, key->group_id.data, key->group_id.len);
+    if (key->kind == LEASE_RECORD_SETTINGS) {
+        return;
+    }
+    el_write_bytes(w, key->topic_id.bytes, sizeof key->topic_id.bytes);
+    el_write_le32(w, (uint32_t)key->partition);
+    if (has_number(key->kind)) {
+        el_write_le64(w, (uint64_t)key->number);
+    } else if (key->kind == LEASE_RECORD_PARKED) {
+        el_write_bytes(w, key->key.data, key->key.len);
+    }
+}
+
+int lease_record_key_decode(struct el_slice data, struct lease_record_key *out)
+{
+    struct el_reader r;
+    struct lease_record_key key = {.kind = LEASE_RECORD_SETTINGS};
+    el_reader_init(&r, data.data, data.len);
+    uint8_t version = el_read_u8(&r), kind = el_read_u8(&r);
+    if (r.err == 0 && (version != LEASE_RECORD_VERSION || kind < LEASE_RECORD_SETTINGS || kind > LEASE_RECORD_STORY)) {
+        return EVLOG_ERR_FORMAT;
+    }
+    key.kind = (enum lease_record_kind)kind;
+    key.group_id.len = el_read_le16(&r);
+    key.group_id.data = el_read_bytes(&r, key.group_id.len);
+    if (key.kind != LEASE_RECORD_SETTINGS) {
+        const uint8_t *id = el_read_bytes(&r, sizeof key.topic_id.bytes);
+        if (id != NULL) {
+            memcpy(key.topic_id.bytes, id, sizeof key.topic_id.bytes);
+        }
+        key.partition = (int32_t)el_read_le32(&r);
+        key.number = has_number(key.kind) ? (int64_t)el_read_le64(&r) : 0;
+    }
+    if (key.kind == LEASE_RECORD_PARKED && r.err == 0) {
+        key.key.len = el_reader_left(&r);
+        key.key.data = el_read_bytes(&r, key.key.len);
+    }
+    bool good = r.err == 0 && el_reader_left(&r) == 0 && key.group_id.len > 0 &&
+                key.group_id.len <= LEASE_GROUP_ID_LEN_MAX && key.partition >= 0 && key.number >= 0;
+    if (!good) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    *out = key;
+    return 0;
+}
+
+/* --- part --------------------------------------------------------------------------------------------------------- */
+
+static void intent_encode(struct el_writer *w, const struct lease_intent *intent)
+{
+    el_write_le64(w, (uint64_t)intent->offset);
+    el_write_bytes(w, intent->topic_id.bytes, sizeof intent->topic_id.bytes);
+    el_write_le32(w, (uint32_t)intent->partition);
+    el_write_le32(w, (uint32_t)intent->sequence);
+    el_write_le32(w, (uint32_t)intent->attempts);
+    el_write_le32(w, intent->reason);
+}
+
+void lease_record_part_encode(struct el_writer *w, const struct lease_record_part *part)
+{
+    el_write_u8(w, LEASE_RECORD_VERSION);
+    el_write_u8(w, 0);
+    el_write_le16(w, (uint16_t)part->intent_count);
+    el_write_le32(w, (uint32_t)part->next_sequence);
+    el_write_le64(w, (uint64_t)part->start);
+    el_write_le64(w, (uint64_t)part->producer_id);
+    for (uint32_t i = 0; i < part->intent_count; i++) {
+        intent_encode(w, &part->intents[i]);
+    }
+}
+
+static bool intent_decode(struct el_reader *r, struct lease_intent *intent)
+{
+    intent->offset = (int64_t)el_read_le64(r);
+    const uint8_t *id = el_read_bytes(r, sizeof intent->topic_id.bytes);
+    if (id == NULL) {
+        return false;
+    }
+    memcpy(intent->topic_id.bytes, id, sizeof intent->topic_id.bytes);
+    intent->partition = (int32_t)el_read_le32(r);
+    intent->sequence = (int32_t)el_read_le32(r);
+    intent->attempts = (int32_t)el_read_le32(r);
+    uint32_t reason = el_read_le32(r);
+    intent->reason = (uint8_t)reason;
+    return r->err == 0 && intent->offset >= 0 && intent->partition >= 0 && intent->sequence >= 0 &&
+           intent->attempts >= 0 && reason <= UINT8_MAX;
+}
+
+int lease_record_part_decode(struct el_slice data, struct lease_record_part *out)
+{
+    struct el_reader r;
+    struct lease_record_part part = {0};
+    el_reader_init(&r, data.data, data.len);
+    uint8_t version = el_read_u8(&r);
+    if (r.err == 0 && version != LEASE_RECORD_VERSION) {
+        return EVLOG_ERR_FORMAT;
+    }
+    el_read_u8(&r);
+    part.intent_count = el_read_le16(&r);
+    part.next_sequence = (int32_t)el_read_le32(&r);
+    part.start = (int64_t)el_read_le64(&r);
+    part.producer_id = (int64_t)el_read_le64(&r);
+    if (r.err != 0 || part.intent_count > LEASE_INTENTS_MAX || part.start < 0 || part.producer_id < -1 ||
+        part.next_sequence < 0 || el_reader_left(&r) != (size_t)part.intent_count * INTENT_LEN) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    for (uint32_t i = 0; i < part.intent_count; i++) {
+        if (!intent_decode(&r, &part.intents[i])) {
+            return EVLOG_ERR_CORRUPT;
+        }
+    }
+    *out = part;
+    return 0;
+}
+
+/* --- parked key --------------------------------------------------------------------------------------------------- */
+
+void lease_record_parked_encode(struct el_writer *w, const struct lease_record_parked *parked)
+{
+    el_write_le64(w, LEASE_RECORD_VERSION);
+    el_write_le64(w, (uint64_t)parked->offset);
+    el_write_le64(w, (uint64_t)parked->time_ms);
+}
+
+int lease_record_parked_decode(struct el_slice data, struct lease_record_parked *out)
+{
+    if (data.len != LEASE_RECORD_PARKED_LEN) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    if (el_get_le64(data.data) != LEASE_RECORD_VERSION) {
+        return EVLOG_ERR_FORMAT;
+    }
+    struct lease_record_parked parked = {(int64_t)el_get_le64(data.data + 8), (int64_t)el_get_le64(data.data + 16)};
+    if (parked.offset < 0) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    *out = parked;
+    return 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Records of __evlog_groups as bytes; layouts stand beside the encoders and in docs/format.md. Pure functions.
+ */
+#ifndef EL_LEASE_LEASE_RECORD_H
+#define EL_LEASE_LEASE_RECORD_H
+
+#include <core/cursor.h>
+
+#define LEASE_RECORD_VERSION 1u
+#define LEASE_GROUP_ID_LEN_MAX 249u                                 /* longer ones are refused */
+#define LEASE_KEY_LEN_MAX (2 + 2 + LEASE_GROUP_ID_LEN_MAX + 20 + 8) /* of a record's key, but for parked ones */
+#define LEASE_INTENTS_MAX 5u                                        /* an idempotent producer's window */
+
+enum lease_record_kind {
+    LEASE_RECORD_SETTINGS = 1, /* overrides of a group; on control's shard */
+    LEASE_RECORD_PART = 2,     /* where a group stands in a partition */
+    LEASE_RECORD_BLOCK = 3,    /* states of 65,536 offsets */
+    LEASE_RECORD_PARKED = 4,   /* a parked key */
+    LEASE_RECORD_STORY = 5,    /* failed attempts of an event */
+};
+
+struct lease_record_key {
+    enum lease_record_kind kind;
+    struct el_slice group_id;
+    struct el_uuid topic_id; /* all but SETTINGS */
+    int32_t partition;       /* all but SETTINGS */
+    int64_t number;          /* BLOCK: its number; STORY: offset */
+    struct el_slice key;     /* PARKED: the event's key; borrowed */
+};
+
+size_t lease_record_key_len(const struct lease_record_key *key);
+void lease_record_key_encode(struct el_writer *w, const struct lease_record_key *key);
+/* returns 0 | EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT a version or kind that is not known */
+int lease_record_key_decode(struct el_slice data, struct lease_record_key *key);
+
+/* A dead letter that is on its way. */
+struct lease_intent {
+    int64_t offset;          /* of the event */
+    struct el_uuid topic_id; /* of the dead-letter topic */
+    int32_t partition;       /* of the same */
+    int32_t sequence;
+    uint8_t reason; /* enum lease_dead_reason */
+    int32_t attempts;
+};
+
+struct lease_record_part {
+    int64_t start;       /* first offset that is not finished */
+    int64_t producer_id; /* -1: none yet */
+    int32_t next_sequence;
+    uint32_t intent_count;
+    struct lease_intent intents[LEASE_INTENTS_MAX];
+};
+#define LEASE_RECORD_PART_LEN_MAX (8u + 8u + 8u + 4u + 4u + LEASE_INTENTS_MAX * 40u)
+void lease_record_part_encode(struct el_writer *w, const struct lease_record_part *part);
+/* returns 0 | EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT */
+int lease_record_part_decode(struct el_slice data, struct lease_record_part *part);
+
+struct lease_record_parked {
+    int64_t offset;  /* of the event that parked it */
+    int64_t time_ms; /* when */
+};
+#define LEASE_RECORD_PARKED_LEN 24u
+void lease_record_parked_encode(struct el_writer *w, const struct lease_record_parked *parked);
+int lease_record_parked_decode(struct el_slice data, struct lease_record_parked *parked);
+
+#endif
