@@ -58,6 +58,7 @@ $(eval $(call archive_rule,client,client))
 $(eval $(call archive_rule,server,broker))
 $(eval $(call archive_rule,tools,tools/evlog))
 $(eval $(call archive_rule,testlib,tests/lib))
+$(eval $(call archive_rule,fakes,tests/fakes))
 $(eval $(call archive_rule,sim,tests/sim))
 $(eval $(call archive_rule,exhaustive,tests/exhaustive))
 
@@ -98,6 +99,9 @@ layer_libs = $(if $(filter client,$(1)),client $(CLIENT_LAYERS),$(if $(filter to
 
 # The tests of the storage layer run it on the simulated machine.
 unit_extra_storage := sim
+# Layers above it have a storage of a few arrays.
+unit_extra_group := fakes
+unit_extra_lease := fakes
 
 define unit_rule
 SRC_unit_$(1) := $(call src,tests/unit/$(1))

@@ -71,7 +71,7 @@ deps-python: deps-apt
 	echo "deps: no Python environment could be made in $(VENV): see the messages above" >&2; exit 1
 
 # Test programs, and nothing else, see tests/lib/test.h as "test.h".
-$(OUT)/obj/tests/%.o $(OUT)/clang/tests/%.ok: EXTRA_CFLAGS += -Itests/lib
+$(OUT)/obj/tests/%.o $(OUT)/clang/tests/%.ok: EXTRA_CFLAGS += -Itests/lib -Itests/fakes
 
 # --- the layers -----------------------------------------------------------------------------------------------------
 .PHONY: quick check check-all
@@ -87,7 +87,7 @@ tidy-symbols: all
 
 # The second compiler reads every source with the same warnings; an .ok file stands for a clean reading.
 CLANG_SRC := $(call src,$(addprefix client/,$(CLIENT_LAYERS)) client $(addprefix broker/,$(BROKER_LAYERS)) broker \
-	tools/evlog tests/lib tests/sim tests/exhaustive tests/fuzz tests/compat/others/c $(wildcard tests/unit/*))
+	tools/evlog tests/lib tests/fakes tests/sim tests/exhaustive tests/fuzz tests/compat/others/c $(wildcard tests/unit/*))
 CLANG_OK := $(patsubst %.c,$(OUT)/clang/%.ok,$(CLANG_SRC))
 $(OUT)/clang/%.ok: %.c
 	@mkdir -p $(@D)

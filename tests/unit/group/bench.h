@@ -1,53 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Two shards of groups over a storage of a few arrays. The symbols of store.h that groups use are defined in bench.c:
- * a test decides when a write is durable, what time it is, and what a restart finds.
+ * Two shards of groups over the storage of a few arrays in tests/fakes.
  */
 #ifndef EL_TEST_GROUP_BENCH_H
 #define EL_TEST_GROUP_BENCH_H
 
+#include <fake_store.h>
 #include <group/group_state.h>
 #include <test.h>
 
-#define BENCH_SHARDS 2
 #define BENCH_PARTITIONS 4 /* of __consumer_offsets; even ones are shard 0's */
-#define BENCH_BATCHES_MAX 512
-#define BENCH_TOPICS_MAX 8
-#define BENCH_OPS_MAX 64
-
-struct bench_batch {
-    uint8_t *data;
-    uint32_t len;
-    int32_t partition;
-    bool durable;
-};
-
-struct store_shard {
-    uint32_t index;
-    struct io io;
-    struct el_buddy buddy;
-    struct metrics *metrics;
-};
 
 struct bench {
-    struct store_shard shards[BENCH_SHARDS];
-    struct groups groups[BENCH_SHARDS];
-    struct groups *peers[BENCH_SHARDS];
+    struct fake_store store;
+    struct groups groups[FAKE_SHARDS];
+    struct groups *peers[FAKE_SHARDS];
     struct groups_config cfg;
-    struct el_clock clock;
-    struct topic topics[BENCH_TOPICS_MAX];
-    uint32_t topic_count;
-    struct bench_batch batches[BENCH_BATCHES_MAX];
-    uint32_t batch_count;
-    int64_t next_offset[BENCH_PARTITIONS];
-    bool defer; /* writes wait for bench_durable() */
-    struct append_op *appends[BENCH_OPS_MAX];
-    uint32_t append_count;
-    int append_error; /* what writes end with */
-    int read_error;
-    int change_error;
-    uint64_t now_ms; /* since the start */
-    uint64_t random;
 };
 
 extern struct bench *bench;
@@ -57,15 +25,6 @@ void bench_begin(struct bench *b);
 void bench_end(struct bench *b);
 /* The process ends and starts again: what is not durable is gone. */
 void bench_restart(struct bench *b);
-struct topic *bench_topic(struct bench *b, const char *name, int32_t partitions);
-void bench_topic_delete(struct bench *b, const char *name);
-/* Let messages and timers that are due run. */
-void bench_run(struct bench *b);
-void bench_ms(struct bench *b, uint64_t ms);
-/* The oldest deferred write ends, with append_error. */
-void bench_durable(struct bench *b);
-int64_t bench_metric(const struct bench *b, enum metric_id id);
-
 /* --- a client ----------------------------------------------------------------------------------------------------- */
 
 /* One member, or one who would like to be. */

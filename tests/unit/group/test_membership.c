@@ -85,7 +85,7 @@ TEST(join, refuses_more_members_than_the_group_may_have)
     pair("g");
     caller_join(&three, "g");
     assert_int_equal(three.error, EVLOG_ERR_GROUP_FULL);
-    assert_int_equal(bench_metric(&b, METRIC_REFUSED_GROUP_SIZE), 1);
+    assert_int_equal(fake_store_metric(&b.store, METRIC_REFUSED_GROUP_SIZE), 1);
     assert_string_equal(bench_state("g"), "Stable");
     b.groups[0].cfg.size_max = b.groups[1].cfg.size_max = 3;
     three.two_steps = true;
@@ -104,7 +104,7 @@ TEST(join, refuses_and_counts_when_memory_is_spent)
     b.groups[0].cfg.memory_max = b.groups[1].cfg.memory_max = 100;
     caller_join(&one, "g");
     assert_int_equal(one.error, EVLOG_ERR_NO_MEMORY);
-    assert_int_equal(bench_metric(&b, METRIC_REFUSED_GROUP_MEMORY), 1);
+    assert_int_equal(fake_store_metric(&b.store, METRIC_REFUSED_GROUP_MEMORY), 1);
     b.groups[0].cfg.memory_max = b.groups[1].cfg.memory_max = 1300;
     caller_join(&one, "g");
     assert_int_equal(one.error, EVLOG_ERR_NO_MEMORY);
@@ -134,9 +134,9 @@ TEST(join, gives_an_id_first_and_the_reservation_lapses)
     assert_int_equal(one.error, EVLOG_ERR_MEMBER_ID_REQUIRED);
     assert_int_equal(strncmp(one.id, "client-", 7), 0);
     assert_int_equal(strlen(one.id), 7 + 36);
-    bench_ms(&b, 999);
+    fake_store_ms(&b.store, 999);
     assert_string_equal(bench_state("g"), "Empty");
-    bench_ms(&b, 1);
+    fake_store_ms(&b.store, 1);
     assert_string_equal(bench_state("g"), "Dead");
     caller_join(&one, "g");
     assert_int_equal(one.error, EVLOG_ERR_UNKNOWN_MEMBER);
@@ -153,13 +153,13 @@ TEST(join, an_empty_group_waits_for_more_members_and_no_longer_than_the_rebalanc
     begin();
     b.groups[0].cfg.initial_delay_ms = b.groups[1].cfg.initial_delay_ms = 300;
     caller_join(&one, "g");
-    bench_ms(&b, 290);
+    fake_store_ms(&b.store, 290);
     caller_join(&two, "g"); /* extends the wait by 300 ms from its end */
-    bench_ms(&b, 20);
+    fake_store_ms(&b.store, 20);
     assert_true(one.joining);
-    bench_ms(&b, 289);
+    fake_store_ms(&b.store, 289);
     assert_true(one.joining);
-    bench_ms(&b, 1);
+    fake_store_ms(&b.store, 1);
     assert_false(one.joining);
     assert_false(two.joining);
     assert_int_equal(one.generation, 1);
@@ -170,11 +170,11 @@ TEST(join, an_empty_group_waits_for_more_members_and_no_longer_than_the_rebalanc
     begin();
     b.groups[0].cfg.initial_delay_ms = b.groups[1].cfg.initial_delay_ms = 1500;
     caller_join(&one, "g");
-    bench_ms(&b, 1000);
+    fake_store_ms(&b.store, 1000);
     caller_join(&two, "g");
-    bench_ms(&b, 999);
+    fake_store_ms(&b.store, 999);
     assert_true(one.joining);
-    bench_ms(&b, 1); /* 2 s, its rebalance timeout */
+    fake_store_ms(&b.store, 1); /* 2 s, its rebalance timeout */
     assert_false(one.joining);
     bench_end(&b);
 }
@@ -194,7 +194,7 @@ TEST(join, takes_the_strategy_that_most_prefer_of_those_that_all_have)
     caller_join(&one, "g");
     caller_join(&two, "g");
     caller_join(&three, "g");
-    bench_ms(&b, 300);
+    fake_store_ms(&b.store, 300);
     assert_string_equal(one.protocol, "sticky");
     assert_string_equal(three.protocol, "sticky");
     bench_end(&b);
@@ -207,15 +207,15 @@ TEST(join, members_that_do_not_join_again_are_removed_at_the_rebalance_timeout)
     pair("g");
     caller_join(&three, "g");
     caller_join(&two, "g");
-    bench_ms(&b, 1999);
+    fake_store_ms(&b.store, 1999);
     assert_true(three.joining);
-    bench_ms(&b, 1);
+    fake_store_ms(&b.store, 1);
     assert_false(three.joining);
     assert_false(two.joining);
     assert_int_equal(two.generation, 3);
     assert_string_equal(two.leader, two.id); /* the first that has joined */
     assert_int_equal(bench_heartbeat(&one, "g"), EVLOG_ERR_UNKNOWN_MEMBER);
-    assert_int_equal(bench_metric(&b, METRIC_GROUP_MEMBERS_EXPIRED), 1);
+    assert_int_equal(fake_store_metric(&b.store, METRIC_GROUP_MEMBERS_EXPIRED), 1);
     bench_end(&b);
 }
 
@@ -249,13 +249,13 @@ TEST(join, a_lost_client_counts_as_not_joined_and_expires)
     pair("g");
     caller_join(&three, "g");
     groups_cancel(&three.join.base);
-    bench_run(&b);
+    fake_store_run(&b.store);
     assert_false(three.joining);
     assert_int_equal(three.error, EVLOG_ERR_CLOSED);
     caller_join(&one, "g");
     caller_join(&two, "g");
     assert_true(one.joining); /* three is a member still */
-    bench_ms(&b, 1000);
+    fake_store_ms(&b.store, 1000);
     assert_false(one.joining);
     assert_int_equal(bench_members("g"), 2);
     groups_cancel(&one.join.base); /* has been answered: nothing happens */
@@ -270,7 +270,7 @@ TEST(join, ends_when_the_shard_stops)
     assert_true(three.joining);
     groups_stop(&b.groups[0]);
     groups_stop(&b.groups[1]);
-    bench_run(&b);
+    fake_store_run(&b.store);
     assert_false(three.joining);
     assert_int_equal(three.error, EVLOG_ERR_CLOSED);
     caller_join(&three, "g");
@@ -302,15 +302,15 @@ TEST(heartbeat, keeps_a_member_and_silence_removes_it)
     begin();
     pair("g");
     for (int i = 0; i < 3; i++) {
-        bench_ms(&b, 900);
+        fake_store_ms(&b.store, 900);
         assert_int_equal(bench_heartbeat(&one, "g"), 0);
         assert_int_equal(bench_heartbeat(&two, "g"), 0);
     }
-    bench_ms(&b, 500);
+    fake_store_ms(&b.store, 500);
     assert_int_equal(bench_heartbeat(&one, "g"), 0);
-    bench_ms(&b, 499); /* two has said nothing for 999 ms */
+    fake_store_ms(&b.store, 499); /* two has said nothing for 999 ms */
     assert_int_equal(bench_members("g"), 2);
-    bench_ms(&b, 1);
+    fake_store_ms(&b.store, 1);
     assert_int_equal(bench_members("g"), 1);
     assert_string_equal(bench_state("g"), "PreparingRebalance");
     bench_end(&b);
@@ -364,10 +364,10 @@ TEST(static_member, takes_its_place_without_a_round_once_that_is_stored)
     static_pair();
     struct caller again = two;
     again.id[0] = 0;
-    b.defer = true;
+    b.store.defer = true;
     caller_join(&again, "g");
     assert_true(again.joining);
-    bench_durable(&b);
+    fake_store_durable(&b.store);
     assert_false(again.joining);
     assert_int_equal(again.error, 0);
     assert_int_equal(again.generation, two.generation);
@@ -407,7 +407,7 @@ TEST(static_member, stays_through_a_round_that_it_misses_until_its_session_ends)
     begin();
     static_pair();
     caller_join(&one, "g"); /* the leader begins a round */
-    bench_ms(&b, 2000);
+    fake_store_ms(&b.store, 2000);
     assert_false(one.joining);
     assert_int_equal(one.member_count, 2);
     bench_end(&b);

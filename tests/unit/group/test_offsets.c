@@ -16,8 +16,8 @@ static void begin(void)
     bench_begin(&b);
     caller_init(&one);
     caller_init(&two);
-    events = bench_topic(&b, "events", 3);
-    others = bench_topic(&b, "others", 3);
+    events = fake_topic(&b.store, "events", 3);
+    others = fake_topic(&b.store, "others", 3);
 }
 
 /* A commit whose answer comes later. */
@@ -45,7 +45,7 @@ static void commit_later(struct later *l, const char *group, int64_t offset, con
                                .entry_count = 2};
     l->waits = true;
     groups_commit(&b.groups[0], &l->op);
-    bench_run(&b);
+    fake_store_run(&b.store);
 }
 
 TEST(commit, refuses_by_membership_and_generation)
@@ -96,10 +96,10 @@ TEST(commit, refuses_and_counts_when_memory_is_spent)
     assert_int_equal(bench_commit(NULL, "g", events, 0, 1), 0);
     b.groups[0].cfg.memory_max = b.groups[1].cfg.memory_max = 1;
     assert_int_equal(bench_commit(NULL, "g", events, 1, 1), EVLOG_ERR_GROUP_UNAVAILABLE);
-    assert_int_equal(bench_metric(&b, METRIC_REFUSED_GROUP_MEMORY), 1);
+    assert_int_equal(fake_store_metric(&b.store, METRIC_REFUSED_GROUP_MEMORY), 1);
     assert_int_equal(bench_offset("g", events, 0), 1);
     assert_int_equal(bench_offset("g", events, 1), -1);
-    assert_int_equal(bench_metric(&b, METRIC_GROUP_OFFSETS), 1);
+    assert_int_equal(fake_store_metric(&b.store, METRIC_GROUP_OFFSETS), 1);
     bench_end(&b);
 }
 
@@ -107,17 +107,17 @@ TEST(commit, counts_and_is_answered_when_it_is_durable)
 {
     begin();
     struct later first, second;
-    b.defer = true;
+    b.store.defer = true;
     commit_later(&first, "g", 10, "");
     commit_later(&second, "g", 20, "");
     assert_true(first.waits);
     assert_int_equal(bench_offset("g", events, 0), -1);
-    bench_durable(&b);
+    fake_store_durable(&b.store);
     assert_false(first.waits);
     assert_true(second.waits);
     assert_int_equal(bench_offset("g", events, 0), 10);
     assert_int_equal(bench_offset("g", events, 1), 11);
-    bench_durable(&b);
+    fake_store_durable(&b.store);
     assert_int_equal(bench_offset("g", events, 0), 20);
     bench_restart(&b);
     assert_int_equal(bench_offset("g", events, 0), 20);
@@ -131,14 +131,14 @@ TEST(commit, that_fails_changes_nothing)
     begin();
     struct later l;
     assert_int_equal(bench_commit(NULL, "g", events, 0, 1), 0);
-    b.append_error = EVLOG_ERR_FULL;
+    b.store.append_error = EVLOG_ERR_FULL;
     commit_later(&l, "g", 10, "");
     assert_int_equal(l.entries[0].error, EVLOG_ERR_GROUP_UNAVAILABLE);
     assert_int_equal(l.entries[1].error, EVLOG_ERR_GROUP_UNAVAILABLE);
     assert_int_equal(bench_offset("g", events, 0), 1);
     assert_int_equal(bench_offset("g", events, 1), -1);
-    assert_int_equal(bench_metric(&b, METRIC_GROUP_OFFSETS), 1);
-    b.append_error = 0;
+    assert_int_equal(fake_store_metric(&b.store, METRIC_GROUP_OFFSETS), 1);
+    b.store.append_error = 0;
     bench_end(&b);
 }
 
@@ -152,7 +152,7 @@ TEST(offsets, of_all_topics_are_those_that_were_committed)
     l.waits = true;
     op.base = (struct group_op){.group_id = el_slice_str("g"), .done = on_later, .arg = &l};
     groups_offsets(&b.groups[1], &op);
-    bench_run(&b);
+    fake_store_run(&b.store);
     assert_false(l.waits);
     assert_int_equal(op.view_count, 3);
     assert_int_equal(op.views[0].offset, 10);
@@ -160,7 +160,7 @@ TEST(offsets, of_all_topics_are_those_that_were_committed)
     assert_true(el_uuid_eq(&op.views[2].topic_id, &others->id));
     assert_int_equal(op.views[2].leader_epoch, 3);
     group_op_release(&op.base);
-    bench_run(&b);
+    fake_store_run(&b.store);
     bench_end(&b);
 }
 
@@ -201,22 +201,22 @@ TEST(delete_group, waits_for_commits_under_way_and_others_wait_behind_it)
     struct later flag = {.waits = true};
     memset(&op, 0, sizeof op);
     bench_commit(NULL, "g", events, 0, 1);
-    b.defer = true;
+    b.store.defer = true;
     commit_later(&before, "g", 10, "");
     op.base = (struct group_op){.group_id = el_slice_str("g"), .done = on_later, .arg = &flag};
     groups_delete(&b.groups[0], &op);
-    bench_run(&b);
+    fake_store_run(&b.store);
     commit_later(&behind, "g", 30, "");
-    assert_int_equal(b.append_count, 1); /* neither the deletion nor what came after it is written yet */
-    bench_durable(&b);
+    assert_int_equal(b.store.append_count, 1); /* neither the deletion nor what came after it is written yet */
+    fake_store_durable(&b.store);
     assert_false(before.waits);
     assert_true(flag.waits);
-    assert_int_equal(b.append_count, 1);
-    bench_durable(&b);
+    assert_int_equal(b.store.append_count, 1);
+    fake_store_durable(&b.store);
     assert_false(flag.waits);
     assert_int_equal(op.base.error, 0);
     assert_true(behind.waits);
-    bench_durable(&b);
+    fake_store_durable(&b.store);
     assert_int_equal(behind.entries[0].error, 0);
     bench_restart(&b);
     assert_int_equal(bench_offset("g", events, 0), 30);
@@ -227,9 +227,9 @@ TEST(delete_group, that_cannot_be_stored_leaves_it_there)
 {
     begin();
     bench_commit(NULL, "g", events, 0, 1);
-    b.append_error = EVLOG_ERR_STORAGE;
+    b.store.append_error = EVLOG_ERR_STORAGE;
     assert_int_equal(bench_delete("g"), EVLOG_ERR_GROUP_UNAVAILABLE);
-    b.append_error = 0;
+    b.store.append_error = 0;
     assert_int_equal(bench_offset("g", events, 0), 1);
     assert_int_equal(bench_commit(NULL, "g", events, 0, 2), 0);
     bench_end(&b);
@@ -243,7 +243,7 @@ static int delete_offset(const char *group, const struct topic *topic, int32_t p
     struct later flag = {.waits = true};
     op.base = (struct group_op){.group_id = el_slice_str(group), .done = on_later, .arg = &flag};
     groups_offset_delete(&b.groups[0], &op);
-    bench_run(&b);
+    fake_store_run(&b.store);
     assert_false(flag.waits);
     return op.base.error != 0 ? op.base.error : entry.error;
 }
@@ -275,15 +275,15 @@ TEST(expiry, is_by_the_age_of_the_commit_without_members_ever)
 {
     begin();
     bench_commit(NULL, "g", events, 0, 1);
-    bench_ms(&b, 60000);
+    fake_store_ms(&b.store, 60000);
     bench_commit(NULL, "g", events, 1, 2);
-    bench_ms(&b, 39000);
+    fake_store_ms(&b.store, 39000);
     assert_int_equal(bench_offset("g", events, 0), 1);
-    bench_ms(&b, 1500); /* the look at 100 s */
+    fake_store_ms(&b.store, 1500); /* the look at 100 s */
     assert_int_equal(bench_offset("g", events, 0), -1);
     assert_int_equal(bench_offset("g", events, 1), 2);
-    assert_int_equal(bench_metric(&b, METRIC_GROUP_OFFSETS_EXPIRED), 1);
-    bench_ms(&b, 60000);
+    assert_int_equal(fake_store_metric(&b.store, METRIC_GROUP_OFFSETS_EXPIRED), 1);
+    fake_store_ms(&b.store, 60000);
     assert_string_equal(bench_state("g"), "Dead");
     bench_restart(&b);
     assert_string_equal(bench_state("g"), "Dead");
@@ -296,15 +296,15 @@ TEST(expiry, begins_when_the_group_became_empty_and_a_restart_does_not_change_th
     caller_alone(&one, "g");
     bench_commit(&one, "g", events, 0, 1);
     for (int i = 0; i < 150; i++) { /* it lives longer than commits are kept */
-        bench_ms(&b, 900);
+        fake_store_ms(&b.store, 900);
         assert_int_equal(bench_heartbeat(&one, "g"), 0);
     }
     bench_leave(&one, "g");
-    bench_ms(&b, 50000);
+    fake_store_ms(&b.store, 50000);
     bench_restart(&b);
-    bench_ms(&b, 45000);
+    fake_store_ms(&b.store, 45000);
     assert_int_equal(bench_offset("g", events, 0), 1);
-    bench_ms(&b, 10500);
+    fake_store_ms(&b.store, 10500);
     assert_int_equal(bench_offset("g", events, 0), -1);
     assert_string_equal(bench_state("g"), "Dead");
     bench_end(&b);
@@ -317,7 +317,7 @@ TEST(expiry, takes_topics_that_nobody_in_a_living_group_reads)
     bench_commit(&one, "g", events, 0, 1);
     bench_commit(&one, "g", others, 0, 2);
     for (int i = 0; i < 120; i++) {
-        bench_ms(&b, 900);
+        fake_store_ms(&b.store, 900);
         bench_heartbeat(&one, "g");
     }
     assert_int_equal(bench_offset("g", events, 0), 1);
@@ -330,11 +330,11 @@ TEST(expiry, takes_what_is_left_of_a_deleted_topic)
     begin();
     bench_commit(NULL, "g", events, 0, 1);
     bench_commit(NULL, "g", others, 0, 2);
-    bench_topic_delete(&b, "events");
-    struct topic *again = bench_topic(&b, "events", 3);
+    fake_topic_delete(&b.store, "events");
+    struct topic *again = fake_topic(&b.store, "events", 3);
     assert_int_equal(bench_offset("g", again, 0), -1);
-    bench_ms(&b, 66000);
-    assert_int_equal(bench_metric(&b, METRIC_GROUP_OFFSETS), 1);
+    fake_store_ms(&b.store, 66000);
+    assert_int_equal(fake_store_metric(&b.store, METRIC_GROUP_OFFSETS), 1);
     assert_int_equal(bench_offset("g", others, 0), 2);
     bench_end(&b);
 }
@@ -342,9 +342,9 @@ TEST(expiry, takes_what_is_left_of_a_deleted_topic)
 TEST(topic, that_cannot_be_made_is_told_as_not_available)
 {
     begin();
-    b.change_error = EVLOG_ERR_POLICY;
+    b.store.change_error = EVLOG_ERR_POLICY;
     assert_int_equal(bench_commit(NULL, "g", events, 0, 1), EVLOG_ERR_GROUP_UNAVAILABLE);
-    b.change_error = 0;
+    b.store.change_error = 0;
     assert_int_equal(bench_commit(NULL, "g", events, 0, 1), 0);
     bench_end(&b);
 }

@@ -24,7 +24,7 @@ static void joined(void)
     b.groups[0].cfg.initial_delay_ms = b.groups[1].cfg.initial_delay_ms = 50;
     caller_join(&one, "g");
     caller_join(&two, "g");
-    bench_ms(&b, 100);
+    fake_store_ms(&b.store, 100);
     assert_false(one.joining);
     assert_false(two.joining);
 }
@@ -52,7 +52,7 @@ TEST(sync, refuses_strangers_old_generations_and_other_strategies)
     caller_sync(&two, "g");
     assert_true(two.syncing); /* for the leader */
     groups_cancel(&two.sync.base);
-    bench_run(&b);
+    fake_store_run(&b.store);
     assert_int_equal(two.sync.base.error, EVLOG_ERR_CLOSED);
     caller_join(&three, "g");
     caller_sync(&two, "g");
@@ -64,13 +64,13 @@ TEST(sync, nobody_is_told_before_the_assignments_are_stored)
 {
     begin();
     joined();
-    b.defer = true;
+    b.store.defer = true;
     caller_sync(&two, "g");
     caller_assign(&one, "g", "part");
     assert_true(one.syncing);
     assert_true(two.syncing);
     assert_string_equal(bench_state("g"), "CompletingRebalance");
-    bench_durable(&b);
+    fake_store_durable(&b.store);
     assert_false(one.syncing);
     assert_false(two.syncing);
     assert_string_equal(one.assignment, "part0");
@@ -79,7 +79,7 @@ TEST(sync, nobody_is_told_before_the_assignments_are_stored)
     caller_sync(&two, "g"); /* later it is told at once */
     assert_false(two.syncing);
     assert_string_equal(two.assignment, "part1");
-    assert_int_equal(b.append_count, 0);
+    assert_int_equal(b.store.append_count, 0);
     bench_end(&b);
 }
 
@@ -100,13 +100,13 @@ TEST(sync, a_round_that_begins_meanwhile_ends_the_wait_and_the_record_does_not_c
 {
     begin();
     joined();
-    b.defer = true;
+    b.store.defer = true;
     caller_sync(&two, "g");
     caller_assign(&one, "g", "part");
     caller_join(&three, "g");
     assert_int_equal(one.sync.base.error, EVLOG_ERR_REBALANCE);
     assert_int_equal(two.sync.base.error, EVLOG_ERR_REBALANCE);
-    bench_durable(&b);
+    fake_store_durable(&b.store);
     assert_string_equal(bench_state("g"), "PreparingRebalance");
     caller_join(&one, "g");
     caller_join(&two, "g");
@@ -120,13 +120,13 @@ TEST(sync, what_cannot_be_stored_is_refused_and_a_new_round_begins)
 {
     begin();
     joined();
-    b.append_error = EVLOG_ERR_STORAGE;
+    b.store.append_error = EVLOG_ERR_STORAGE;
     caller_sync(&two, "g");
     caller_assign(&one, "g", "part");
     assert_int_equal(one.sync.base.error, EVLOG_ERR_GROUP_UNAVAILABLE);
     assert_int_equal(two.sync.base.error, EVLOG_ERR_GROUP_UNAVAILABLE);
     assert_string_equal(bench_state("g"), "PreparingRebalance");
-    b.append_error = 0;
+    b.store.append_error = 0;
     bench_end(&b);
 }
 
@@ -137,9 +137,9 @@ TEST(sync, who_does_not_ask_in_time_is_removed)
     joined();
     caller_assign(&one, "g", "part");
     assert_string_equal(bench_state("g"), "Stable");
-    bench_ms(&b, 1949);
+    fake_store_ms(&b.store, 1949);
     assert_int_equal(bench_members("g"), 2);
-    bench_ms(&b, 60);
+    fake_store_ms(&b.store, 60);
     assert_int_equal(bench_members("g"), 1);
     assert_int_equal(bench_heartbeat(&one, "g"), EVLOG_ERR_REBALANCE);
     bench_end(&b);
@@ -164,7 +164,7 @@ TEST(restart, finds_members_assignments_and_generation)
     assert_int_equal(one.generation, 2);
     bench_restart(&b); /* that generation was never assigned */
     assert_int_equal(bench_heartbeat(&one, "g"), EVLOG_ERR_GENERATION);
-    bench_ms(&b, 1000);
+    fake_store_ms(&b.store, 1000);
     assert_int_equal(bench_members("g"), 0); /* nothing was heard of them */
     assert_string_equal(bench_state("g"), "Empty");
     bench_end(&b);
@@ -174,14 +174,14 @@ TEST(restart, refuses_a_partition_with_a_record_that_does_not_decode)
 {
     begin();
     caller_alone(&one, "g");
-    struct bench_batch *batch = &b.batches[0];
+    struct fake_batch *batch = &b.store.batches[0];
     uint8_t *key = memmem(batch->data, batch->len, "\1\2\1\0g", 5);
     assert_non_null(key);
     key[1] = 9;
     bench_restart(&b);
-    assert_int_equal(bench_commit(NULL, "g", bench_topic(&b, "events", 1), 0, 1), EVLOG_ERR_GROUP_UNAVAILABLE);
-    assert_int_equal(bench_metric(&b, METRIC_GROUP_RECORDS_DAMAGED), 1);
-    assert_int_equal(bench_metric(&b, METRIC_GROUP_FAILED), 1);
+    assert_int_equal(bench_commit(NULL, "g", fake_topic(&b.store, "events", 1), 0, 1), EVLOG_ERR_GROUP_UNAVAILABLE);
+    assert_int_equal(fake_store_metric(&b.store, METRIC_GROUP_RECORDS_DAMAGED), 1);
+    assert_int_equal(fake_store_metric(&b.store, METRIC_GROUP_FAILED), 1);
     caller_alone(&two, "other"); /* another partition */
     bench_end(&b);
 }
@@ -190,16 +190,16 @@ static void loads_after(int error, uint64_t retry_ms)
 {
     begin();
     caller_alone(&one, "g");
-    for (uint32_t i = 0; i < BENCH_SHARDS; i++) {
+    for (uint32_t i = 0; i < FAKE_SHARDS; i++) {
         b.groups[i].cfg.check_interval_ms = 1000000;
     }
-    b.read_error = error;
+    b.store.read_error = error;
     bench_restart(&b);
     assert_int_equal(bench_heartbeat(&one, "g"), EVLOG_ERR_GROUP_LOADING);
-    b.read_error = 0;
-    bench_ms(&b, retry_ms);
+    b.store.read_error = 0;
+    fake_store_ms(&b.store, retry_ms);
     assert_int_equal(bench_heartbeat(&one, "g"), 0);
-    assert_int_equal(bench_metric(&b, METRIC_GROUP_FAILED), 0);
+    assert_int_equal(fake_store_metric(&b.store, METRIC_GROUP_FAILED), 0);
     bench_end(&b);
 }
 
