@@ -50,6 +50,7 @@ void shard_take_config(struct shard *shard, const struct config *cfg)
     shard->node.fetch_len_max = cfg->fetch_len_max;
     shard->node.auto_create = cfg->auto_create_topics;
     shard->node.partition_count = (int32_t)cfg->num_partitions;
+    shard->node.share_sessions_max = (uint32_t)cfg->share_sessions_max;
     shard->node.replication_refused = cfg->replication_factor_strict;
     shard->node.topic_defaults = cfg->topic_defaults;
     shard->node.config = &shard->cfg;
@@ -151,6 +152,7 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     struct net_config own = *net_cfg;
     own.dispatch = api_dispatch;
     own.arg = &shard->api;
+    own.conn_closed = api_conn_closed;
     error = net_start(shard->io, store_shard_buddy(shard->store), shard->metrics, &own, &shard->net, err);
     if (error != 0) {
         return el_error_wrap(err, "listen %s:%u", own.host, own.port);

@@ -10,6 +10,7 @@
 #ifndef EL_API_API_H
 #define EL_API_API_H
 
+#include <api/share_session.h>
 #include <config/config.h>
 #include <core/map.h>
 #include <group/groups.h>
@@ -32,6 +33,7 @@ struct api_node {
     int64_t fetch_len_max;              /* most bytes of batches in one answer */
     bool auto_create;                   /* auto.create.topics.enable */
     int32_t partition_count;            /* num.partitions */
+    uint32_t share_sessions_max;        /* of a shard's connections (group.share.max.share.sessions) */
     bool replication_refused;           /* more than one replica is an error instead of being taken as 1 */
     struct topic_config topic_defaults; /* broker-wide defaults of topic settings */
     const struct config *config;        /* for DescribeConfigs of the broker */
@@ -49,6 +51,7 @@ struct api {
     uint8_t *scratch;            /* [API_SCRATCH_LEN] for records decompressed on the shard */
     struct el_list produce_list; /* produce requests whose batches are being checked, in order of arrival */
     struct el_list poll_list;    /* struct request.link of fetches that wait for more */
+    struct share_sessions share; /* of connections of this shard */
     bool stopping;               /* nobody waits any more */
 };
 
@@ -56,6 +59,8 @@ struct api {
 int api_init(struct api *api, struct store_shard *shard, const struct api_node *node);
 /* The shard stops: fetches that wait answer with what there is, and later ones do not wait. */
 void api_stop(struct api *api);
+/* A connection whose user word is set has ended; arg is the struct api. For net_config.conn_closed. */
+void api_conn_closed(void *arg, void *conn_user);
 /* After the last request has ended. */
 void api_destroy(struct api *api);
 
@@ -152,6 +157,12 @@ struct el_slice api_error_message(int error);
 void api_call_add_group(struct api_call *call, struct group_op *op, group_op_fn done);
 /* Kafka's code for what a group op ended with. */
 int16_t api_group_error(int error);
+/* The address of a client as Kafka shows it, "/address" without the port; in the request's arena. */
+struct el_slice api_client_host(struct request *request);
+/* The same as api_group_error() for what a request of share groups asks: a group of another kind is none. */
+int16_t api_share_group_error(int error);
+/* The operation has been asked for one more work group or partition; its done is to call api_call_release(). */
+void api_call_add_lease(struct api_call *call, struct lease_op *op, lease_op_fn done);
 /* Does the metadata of a consumer name this topic? returns 1 | 0 | EVLOG_ERR_MALFORMED */
 int api_group_subscribes(struct el_slice metadata, struct el_slice topic);
 /* Id of a topic as a request names it. returns 0 | EVLOG_ERR_UNKNOWN_TOPIC_ID no such topic, also by name |

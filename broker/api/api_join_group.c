@@ -14,24 +14,7 @@ struct join_call {
     struct join_op op;
     struct api *api;
     struct request *request;
-    char host[80];
 };
-
-/* As Kafka shows it: "/address", without the port. */
-static void host_of(struct request *request, char *out, size_t out_max)
-{
-    const char *peer = request_peer(request);
-    const char *colon = strrchr(peer, ':');
-    size_t len = colon == NULL ? strlen(peer) : (size_t)(colon - peer);
-    if (len >= 2 && peer[0] == '[' && peer[len - 1] == ']') {
-        peer++;
-        len -= 2;
-    }
-    len = EL_MIN(len, out_max - 2);
-    out[0] = '/';
-    memcpy(out + 1, peer, len);
-    out[1 + len] = 0;
-}
 
 /* Memory may be free again soon. Of the codes that say so clients take this one best: all try again by themselves and
  * at the same coordinator; after COORDINATOR_NOT_AVAILABLE they search for it first, and older ones of sarama end. */
@@ -98,7 +81,7 @@ static void start(struct join_call *call, const struct el_msg_join_group_request
     op->member_id = ask->member_id;
     op->instance_id = ask->group_instance_id;
     op->client_id = call->request->client_id;
-    op->host = el_slice_str(call->host);
+    op->host = api_client_host(call->request);
     op->protocol_type = ask->protocol_type;
     op->reason = ask->reason;
     op->session_ms = ask->session_timeout_ms;
@@ -124,7 +107,6 @@ void api_join_group(struct api *api, struct request *request, const void *messag
     }
     call->api = api;
     call->request = request;
-    host_of(request, call->host, sizeof call->host);
     for (uint32_t i = 0; i < ask->protocol_count; i++) {
         protocols[i] = (struct group_protocol){.name = ask->protocols[i].name, .metadata = ask->protocols[i].metadata};
     }

@@ -29,6 +29,35 @@ int16_t api_group_error(int error)
     }
 }
 
+int16_t api_share_group_error(int error)
+{
+    return error == EVLOG_ERR_GROUP_KIND ? EL_KAFKA_GROUP_ID_NOT_FOUND : api_group_error(error);
+}
+
+void api_call_add_lease(struct api_call *call, struct lease_op *op, lease_op_fn done)
+{
+    EL_ASSERT(call->pending > 0);
+    call->pending++;
+    op->done = done;
+    op->arg = call;
+}
+
+struct el_slice api_client_host(struct request *request)
+{
+    const char *peer = request_peer(request);
+    const char *colon = strrchr(peer, ':');
+    size_t len = colon == NULL ? strlen(peer) : (size_t)(colon - peer);
+    if (len >= 2 && peer[0] == '[' && peer[len - 1] == ']') {
+        peer++;
+        len -= 2;
+    }
+    char host[80] = "/";
+    len = EL_MIN(len, sizeof host - 2);
+    memcpy(host + 1, peer, len);
+    host[1 + len] = 0;
+    return api_text(request, host);
+}
+
 /* ConsumerProtocolSubscription: version, then the topics, then what does not matter here. */
 int api_group_subscribes(struct el_slice metadata, struct el_slice topic)
 {

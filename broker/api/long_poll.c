@@ -96,13 +96,14 @@ void api_stop(struct api *api)
 {
     OBJ_CHECK(api, API);
     api->stopping = true;
+    share_sessions_stop(&api->share);
     struct el_list all;
     el_list_init(&all);
     el_list_splice_back(&all, &api->poll_list);
     for (struct el_list *node = el_list_pop_front(&all); node != NULL; node = el_list_pop_front(&all)) {
         struct request *request = EL_CONTAINER(node, struct request, link);
         el_list_push_back(&api->poll_list, node);
-        poll_on_abandon(request);
+        request->on_abandon(request);
     }
 }
 

@@ -3,6 +3,7 @@
  * See fake.h. store_* and request_* are defined here, so that the archives' own are never linked in.
  */
 #include "fake.h"
+#include "fake_leases.h"
 
 #include <format/batch.h>
 #include <stdlib.h>
@@ -73,6 +74,7 @@ void fake_begin(struct fake *f)
     topic_config_init(&f->node.topic_defaults);
     f->node.config = &f->cfg;
     f->node.shard_count = 1;
+    f->node.share_sessions_max = 100;
     assert_int_equal(api_init(&f->api, (struct store_shard *)f, &f->node), 0);
     struct groups_config groups_cfg = {
         .session_min_ms = 6000,
@@ -88,10 +90,15 @@ void fake_begin(struct fake *f)
     f->peers[0] = &f->groups;
     groups_init(&f->groups, (struct store_shard *)f, f->peers, &groups_cfg);
     f->api.groups = &f->groups;
+    f->api.leases = fake_leases_begin();
 }
 
 void fake_end(struct fake *f)
 {
+    for (uint64_t id = 0; id < FAKE_CONN_MAX; id++) {
+        fake_close_conn(f, id);
+    }
+    fake_leases_end();
     assert_int_equal(f->watch_count, 0);
     assert_int_equal(f->read_release_count, f->read_count);
     assert_int_equal(f->job_count, 0);
@@ -269,6 +276,22 @@ void request_unhold(struct request *request)
 uint64_t request_conn_id(const struct request *request)
 {
     return EL_CONTAINER(request, struct fake_request, request)->conn_id;
+}
+
+void **request_conn_user(struct request *request)
+{
+    uint64_t id = of(request)->conn_id;
+    assert_true(id < FAKE_CONN_MAX);
+    return &fake->conn_users[id];
+}
+
+void fake_close_conn(struct fake *f, uint64_t conn_id)
+{
+    void *user = f->conn_users[conn_id];
+    f->conn_users[conn_id] = NULL;
+    if (user != NULL) {
+        api_conn_closed(&f->api, user);
+    }
 }
 
 const char *request_peer(const struct request *request)

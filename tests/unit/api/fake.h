@@ -14,6 +14,7 @@
 
 #define FAKE_TOPIC_MAX 8
 #define FAKE_OP_MAX 64
+#define FAKE_CONN_MAX 8
 
 /* How a request ended. */
 enum fake_outcome { FAKE_OPEN, FAKE_REPLIED, FAKE_SILENT, FAKE_REFUSED };
@@ -43,6 +44,7 @@ struct fake {
     struct api_node node;
     struct groups groups;
     struct groups *peers[1];
+    void *conn_users[FAKE_CONN_MAX]; /* by conn_id */
     struct config cfg;
     struct io io;
     struct io_timer *timer_room[FAKE_OP_MAX];
@@ -93,6 +95,8 @@ void fake_dispatch(struct fake *f, struct fake_request *r);
 void fake_response(struct fake_request *r, void *out);
 void fake_free(struct fake_request *r);
 
+/* The connection of this number ends; requests have number 1 unless they are given another. */
+void fake_close_conn(struct fake *f, uint64_t conn_id);
 /* End the oldest deferred operation. */
 void fake_run_op(struct fake *f);
 /* Run the compute job at index. */

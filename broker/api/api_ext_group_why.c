@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * GroupWhy: what holds a key up, in one partition or in all.
+ */
+#include <api/api.h>
+#include <wire/msg_ext_group_why.h>
+
+struct why_call {
+    struct api_call base;
+    struct lease_why_op *ops; /* [op_count] */
+    uint32_t op_count;
+};
+
+static void fill_wait(const struct lease_why_op *op, struct el_msg_ext_group_why_wait *out)
+{
+    out->state = el_slice_str(op->state == NULL ? "" : op->state);
+    out->behind = op->behind;
+    out->due_ms = op->known ? op->due_ms : -1;
+    out->offset = op->known ? op->offset : -1;
+    out->parked = op->parked;
+    out->attempts = op->attempts;
+    out->partition = op->partition;
+}
+
+static void why_finish(struct api_call *base)
+{
+    struct why_call *call = EL_CONTAINER(base, struct why_call, base);
+    struct el_msg_ext_group_why_response response;
+    el_schema_init(&el_schema_ext_group_why_response, &response);
+    response.waits = api_new(base->api, base->request, &el_schema_ext_group_why_wait, call->op_count);
+    if (response.waits == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < call->op_count && response.error == EL_KAFKA_NONE; i++) {
+        const struct lease_why_op *op = &call->ops[i];
+        response.error = api_share_group_error(op->base.error);
+        response.message = api_error_message(op->base.error);
+        if (op->base.error == 0 && (op->known || op->parked)) {
+            fill_wait(op, &response.waits[response.wait_count++]);
+        }
+    }
+    response.wait_count = response.error == EL_KAFKA_NONE ? response.wait_count : 0;
+    request_reply(base->request, &el_schema_ext_group_why_response, &response);
+}
+
+static void why_on_partition(struct lease_op *op)
+{
+    lease_op_release(op);
+    api_call_release(op->arg);
+}
+
+void api_ext_group_why(struct api *api, struct request *request, const void *message)
+{
+    const struct el_msg_ext_group_why_request *ask = message;
+    const struct topic *topic = api_topic(api, ask->topic, &ask->topic_id);
+    bool all = ask->partition == -1;
+    if (topic == NULL || (!all && !api_partition_exists(topic, ask->partition))) {
+        struct el_msg_ext_group_why_response response;
+        el_schema_init(&el_schema_ext_group_why_response, &response);
+        response.error = api_error(EVLOG_ERR_UNKNOWN_TOPIC, !el_uuid_is_zero(&ask->topic_id) && topic == NULL);
+        response.message = api_error_message(EVLOG_ERR_UNKNOWN_TOPIC);
+        request_reply(request, &el_schema_ext_group_why_response, &response);
+        return;
+    }
+    struct why_call *call = api_alloc(api, request, 1, sizeof *call);
+    if (call == NULL) {
+        return;
+    }
+    call->op_count = all ? (uint32_t)topic->partition_count : 1;
+    call->ops = api_alloc(api, request, call->op_count, sizeof *call->ops);
+    if (call->ops == NULL) {
+        return;
+    }
+    api_call_init(&call->base, api, request, why_finish);
+    struct el_uuid topic_id = topic->id; /* the topic may go while ops are handed in */
+    for (uint32_t i = 0; i < call->op_count; i++) {
+        struct lease_why_op *op = &call->ops[i];
+        op->base.group_id = ask->group;
+        op->topic_id = topic_id;
+        op->partition = all ? (int32_t)i : ask->partition;
+        op->key = ask->key.data == NULL ? el_slice_str("") : ask->key;
+        api_call_add_lease(&call->base, &op->base, why_on_partition);
+        leases_why(api->leases, op);
+    }
+    api_call_release(&call->base);
+}

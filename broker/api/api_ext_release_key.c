@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ReleaseKey: a parked key, or a halted partition, goes on; in one partition, or wherever it is.
+ */
+#include <api/api.h>
+#include <wire/msg_ext_release_key.h>
+
+struct release_call {
+    struct api_call base;
+    struct lease_release_key_op *ops; /* [op_count] */
+    uint32_t op_count;
+};
+
+static void release_finish(struct api_call *base)
+{
+    struct release_call *call = EL_CONTAINER(base, struct release_call, base);
+    struct el_msg_ext_release_key_response response;
+    bool released = false;
+    int error = EVLOG_ERR_NOT_FOUND;
+    el_schema_init(&el_schema_ext_release_key_response, &response);
+    for (uint32_t i = 0; i < call->op_count; i++) {
+        released = released || call->ops[i].base.error == 0;
+        if (call->ops[i].base.error != 0 && error == EVLOG_ERR_NOT_FOUND) {
+            error = call->ops[i].base.error;
+        }
+    }
+    if (error == EVLOG_ERR_NOT_FOUND && !released) {
+        response.error = EL_KAFKA_RESOURCE_NOT_FOUND;
+        response.message = el_slice_str("nothing is parked or halted there");
+    } else if (error != EVLOG_ERR_NOT_FOUND) {
+        response.error = api_share_group_error(error);
+        response.message = api_error_message(error);
+    }
+    request_reply(base->request, &el_schema_ext_release_key_response, &response);
+}
+
+static void release_on_partition(struct lease_op *op)
+{
+    lease_op_release(op);
+    api_call_release(op->arg);
+}
+
+void api_ext_release_key(struct api *api, struct request *request, const void *message)
+{
+    const struct el_msg_ext_release_key_request *ask = message;
+    const struct topic *topic = api_topic(api, ask->topic, &ask->topic_id);
+    bool all = ask->partition == -1;
+    if (topic == NULL || (!all && !api_partition_exists(topic, ask->partition))) {
+        struct el_msg_ext_release_key_response response;
+        el_schema_init(&el_schema_ext_release_key_response, &response);
+        response.error = api_error(EVLOG_ERR_UNKNOWN_TOPIC, !el_uuid_is_zero(&ask->topic_id) && topic == NULL);
+        response.message = api_error_message(EVLOG_ERR_UNKNOWN_TOPIC);
+        request_reply(request, &el_schema_ext_release_key_response, &response);
+        return;
+    }
+    struct release_call *call = api_alloc(api, request, 1, sizeof *call);
+    if (call == NULL) {
+        return;
+    }
+    call->op_count = all ? (uint32_t)topic->partition_count : 1;
+    call->ops = api_alloc(api, request, call->op_count, sizeof *call->ops);
+    if (call->ops == NULL) {
+        return;
+    }
+    api_call_init(&call->base, api, request, release_finish);
+    struct el_uuid topic_id = topic->id; /* the topic may go while ops are handed in */
+    for (uint32_t i = 0; i < call->op_count; i++) {
+        struct lease_release_key_op *op = &call->ops[i];
+        op->base.group_id = ask->group;
+        op->topic_id = topic_id;
+        op->partition = all ? (int32_t)i : ask->partition;
+        op->key = ask->key;
+        api_call_add_lease(&call->base, &op->base, release_on_partition);
+        leases_release_key(api->leases, op);
+    }
+    api_call_release(&call->base);
+}
