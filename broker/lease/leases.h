@@ -27,9 +27,21 @@ struct leases;
 struct lease_op;
 struct lease_block;
 
+/* Is an id free, or has a group of another kind got it? Asked on shard 0 before a work group is made. */
+#define LEASE_KIND_ROOM 512u
+struct lease_kind_question {
+    struct el_slice group_id;
+    /* The answer, once, on the same thread, maybe from inside: 0 free | EVLOG_ERR_GROUP_KIND | why nobody knows */
+    void (*told)(struct lease_kind_question *question, int error);
+    _Alignas(16) uint8_t room[LEASE_KIND_ROOM]; /* of the one who answers */
+};
+
 struct leases_config {
     uint64_t memory_max; /* of this shard's work groups, bytes (group.memory.max) */
     int32_t members_max; /* of a group (group.share.max.size) */
+    /* NULL: every id is free. */
+    void (*ask_kind)(void *kind_arg, struct lease_kind_question *question);
+    void *kind_arg;
 };
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
@@ -50,6 +62,9 @@ bool leases_idle(const struct leases *ls);
 void leases_destroy(struct leases *ls);
 /* A session number that is given once in the life of the process; never 0. */
 uint64_t leases_session(struct leases *ls);
+
+/* Is there such a work group? As this shard knows, which is told before the one who made the group is. */
+bool leases_has(struct leases *ls, struct el_slice group_id);
 
 /* --- ops ---------------------------------------------------------------------------------------------------------- */
 
