@@ -1,14 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A partition that a group works on, on the shard that owns the partition. Private to broker/lease; owner shard only.
+ *
+ *   lease_part.c      life: made, started, restored, ended; its turn
+ *   lease_fill.c      read-ahead: events into the table
+ *   lease_fetch.c     outcomes and leases of a worker, and the batches that hold them
+ *   lease_save.c  what must be durable
+ *   lease_bury.c      dead letters
+ *   lease_story.c     what became of failed attempts
+ *   lease_look.c      offsets, why a key waits, release of keys
+ *
+ * Everything that happens ends with the part's turn: lease_part_turn() does what is due and says when the next is.
  */
 #ifndef EL_LEASE_LEASE_PART_H
 #define EL_LEASE_LEASE_PART_H
 
 #include <core/sm.h>
+#include <lease/lease_decode.h>
 #include <lease/lease_group.h>
+#include <lease/lease_story.h>
+#include <lease/lease_table.h>
 
 #define LEASE_PART_MAGIC OBJ_MAGIC('l', 's', 'p', 't')
+#define LEASE_WRITE_WITHIN_NS 50000000u /* leases that nobody waits for are written so soon */
+#define LEASE_PARK_KEY_LEN_MAX (64u << 10) /* longer keys cannot be parked */
+#define LEASE_MINUTE_NS 60000000000u
+
+enum lease_part_state {
+    PART_STORED,   /* as records; nobody has used it since the start */
+    PART_STARTING, /* where it begins is looked up, then stored */
+    PART_READY,
+    PART_ENDING, /* its records are being deleted */
+    PART_ENDED,
+    LEASE_PART_STATE_COUNT
+};
 
 struct lease_part_key {
     uint64_t group_number;
@@ -27,20 +52,187 @@ struct lease_stored {
     struct el_slice value;
 };
 
+/* A parked key. */
+struct lease_parked {
+    struct el_list link; /* in parked_changed or parked_writing, while not stored as it is */
+    struct el_slice key; /* of the map */
+    uint64_t hash;
+    int64_t offset;  /* that parked it */
+    int64_t time_ms; /* when */
+    bool stored;     /* there is a record, or may be */
+    bool released;   /* it is parked no more: the record goes, then this */
+};
+
+enum lease_fill_state { FILL_IDLE, FILL_READING, FILL_DECODING, FILL_ADDING, FILL_WATCHING };
+
+/* Read-ahead. One thing at a time is under way. */
+struct lease_fill {
+    enum lease_fill_state state;
+    struct read_op read;
+    struct watch_op watch;
+    struct stat_op stat;
+    bool statting; /* the log start is being looked up */
+    struct io_op job;
+    struct lease_decode decode;
+    uint32_t added;    /* of decode.records */
+    int error;         /* why it waits for retry_ns; 0 nothing */
+    bool paused;       /* memory is used up */
+    uint64_t said_ns;  /* when the log was told of what cannot be read; 0 never */
+    uint64_t retry_ns; /* not before */
+};
+
+struct lease_save;
+struct lease_burial;
+
 struct lease_part {
     uint32_t magic;
+    struct el_sm sm;
     struct el_list link; /* in group->parts */
     struct lease_group *group;
     struct lease_part_key key; /* of the map */
     struct el_list stored;     /* struct lease_stored.link */
+    struct lease_table *table; /* READY, and STARTING once its start is known */
+    uint32_t pins;             /* reads, jobs, writes, calls under way: they need its memory */
+    bool turning, again;       /* lease_part_turn() runs; and is wanted once more */
+    struct io_timer timer;     /* next turn */
+    uint64_t tick_ns;          /* when the table has something due */
+    struct el_list waiting;    /* struct lease_op.link: until it is READY */
+    uint32_t event_len;        /* about, of an event in its batch; 0 not known yet */
+    struct el_list watchers;   /* struct lease_watch_op.base.link */
+    bool rules_wait;           /* another order counts once the table is empty: read-ahead stops until then */
+    /* start */
+    bool starting;        /* it is looked up */
+    int64_t start_wanted; /* the log begins there now: events below are gone */
+    struct stat_op stat;
+    struct lookup_op lookup;
+    /* end */
+    int end_error;     /* what is still asked of it ends with this */
+    uint64_t erase_ns; /* its records are not deleted before */
+    /* progress */
+    struct lease_save *save; /* the write under way; NULL none */
+    bool write_wanted;               /* another one, at once */
+    bool write_failed;               /* the last one did: the next waits for write_ns */
+    uint64_t write_ns;               /* another one, then; UINT64_MAX none */
+    struct el_list settled;          /* struct lease_call.link: outcomes that the next write carries */
+    struct el_list carried;          /* the same of the write under way */
+    struct lease_fill fill;
+    /* stories of failed events */
+    struct lease_stories stories;
+    /* dead letters */
+    int64_t producer_id; /* -1 none yet */
+    int32_t next_sequence;
+    struct lease_burial *burial; /* NULL until there is something to bury */
+    struct el_map parked;    /* key -> struct lease_parked */
+    struct el_list parked_changed; /* struct lease_parked.link: to be written */
+    struct el_list parked_writing; /* the same: part of the write under way */
 };
 
+/* --- lease_group.c ------------------------------------------------------------------------------------------------ */
+
 struct lease_part *lease_part_find(struct lease_group *group, const struct el_uuid *topic_id, int32_t partition);
-/* Without anything in it yet; NULL without memory. */
+/* Without anything in it yet, STORED; NULL without memory. */
 struct lease_part *lease_part_create(struct lease_group *group, const struct el_uuid *topic_id, int32_t partition);
 /* Forget records that were read: all of them. */
 void lease_part_forget_stored(struct lease_part *part);
 /* Nothing is under way for it. */
 void lease_part_destroy(struct lease_part *part);
+
+/* --- lease_part.c ------------------------------------------------------------------------------------------------- */
+
+extern const struct el_sm_table lease_part_sm;
+
+/* The READY part that an op is for; NULL: the op was answered, or waits until it is (and `run` is called anew). */
+struct lease_part *lease_part_for(struct leases *ls, struct lease_op *op, const struct el_uuid *topic_id,
+                                  int32_t partition);
+/* What was read comes to life; a part that nothing was read of will start. returns 0 | EVLOG_ERR_NO_MEMORY |
+ * EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT */
+int lease_part_wake(struct lease_part *part);
+/* Do all that is due now, for as long as there is something. */
+void lease_part_turn(struct lease_part *part);
+/* The same from the timer, soon. */
+void lease_part_turn_at(struct lease_part *part, uint64_t at_ns);
+void lease_part_pin(struct lease_part *part);
+/* The last thing that a completion does: the part may be gone afterwards. */
+void lease_part_unpin(struct lease_part *part);
+struct lease_now lease_part_now(const struct lease_part *part);
+static inline struct leases *lease_part_leases(const struct lease_part *part)
+{
+    return part->group->ls;
+}
+/* Its records go, then itself. error: what is still asked of it ends with. */
+void lease_part_end(struct lease_part *part, int error);
+/* Whatever waits is answered, nothing new begins. */
+void lease_part_close(struct lease_part *part, int error);
+void lease_part_on_timer(struct io_timer *timer);
+/* Rules of the group's settings have changed. */
+void lease_part_new_rules(struct lease_part *part);
+/* The write that makes its start durable has ended. */
+void lease_part_started(struct lease_part *part, int error);
+/* A name for the log: "topic 3 (group g)", in text; returns text. */
+const char *lease_part_text(const struct lease_part *part, char *text, size_t text_len);
+#define LEASE_PART_TEXT_MAX (EL_TOPIC_NAME_MAX + LEASE_GROUP_ID_LEN_MAX + 32)
+
+/* --- lease_fill.c ------------------------------------------------------------------------------------------------- */
+
+/* Begin to read, when more is wanted and nothing is under way. */
+void lease_fill_turn(struct lease_part *part);
+/* When it wants a turn; UINT64_MAX: it will be called. */
+uint64_t lease_fill_next(const struct lease_part *part);
+/* The log may begin later than the table knows: look. */
+void lease_fill_log_start(struct lease_part *part);
+/* No more reading; what is under way ends by itself. */
+void lease_fill_stop(struct lease_part *part);
+
+/* --- lease_fetch.c ------------------------------------------------------------------------------------------------ */
+
+struct lease_call;
+/* The write that carries a call's outcomes has ended. */
+void lease_call_written(struct lease_call *call, int error);
+struct lease_call *lease_call_of(struct el_list *link);
+
+/* --- lease_save.c --------------------------------------------------------------------------------------------- */
+
+/* Begin a write, when one is due and none is under way: what nobody waits for within LEASE_WRITE_WITHIN_NS. */
+void lease_save_turn(struct lease_part *part);
+/* Somebody waits: write at the next turn. */
+void lease_save_now(struct lease_part *part);
+/* Delete all records of the part; done is called once, maybe at once. */
+void lease_save_erase(struct lease_part *part, void (*done)(struct lease_part *part, int error));
+
+/* --- lease_bury.c ------------------------------------------------------------------------------------------------- */
+
+/* Bury what the table says is to be. */
+void lease_bury_turn(struct lease_part *part);
+/* When it wants a turn; UINT64_MAX: it will be called. */
+uint64_t lease_bury_next(const struct lease_part *part);
+/* Dead letters wait for a write. */
+bool lease_bury_wants_write(struct lease_part *part);
+/* A write begins: the intents of dead letters that are on their way, for the record of the part. */
+void lease_bury_write_begin(struct lease_part *part, struct lease_record_part *record);
+void lease_bury_write_end(struct lease_part *part, bool durable);
+/* Between the two: an event of this block becomes finished by it as a dead letter. */
+bool lease_bury_done_in(const struct lease_part *part, uint64_t block);
+/* An intent of the part's record: appended again. returns 0 | EVLOG_ERR_NO_MEMORY */
+int lease_bury_restore(struct lease_part *part, const struct lease_intent *intent);
+/* Why an intent is stored for this offset; LEASE_DEATH_NONE: none is. */
+enum lease_death lease_bury_intended(const struct lease_part *part, int64_t offset);
+/* Why the event at this offset waits for its dead letter, for people; "" it does not. */
+const char *lease_bury_why(const struct lease_part *part, int64_t offset);
+/* No append, read or job is under way for it. */
+void lease_bury_free(struct lease_part *part);
+
+/* --- lease_park.c ------------------------------------------------------------------------------------------------- */
+
+struct lease_parked *lease_parked_find(const struct lease_part *part, struct el_slice key);
+/* A key is parked from now on; stored: the log says so already. returns 0 | EVLOG_ERR_NO_MEMORY */
+int lease_park_key(struct lease_part *part, struct el_slice key, const struct lease_record_parked *record, bool stored);
+/* It is parked no more, durable with the next write. */
+void lease_park_release(struct lease_part *part, struct lease_parked *parked);
+/* All changes so far are part of a write: those in `parked_writing`; it has ended. */
+void lease_park_write_begin(struct lease_part *part);
+void lease_park_write_end(struct lease_part *part, bool durable);
+/* All are released. */
+void lease_park_end_all(struct lease_part *part);
+void lease_park_free_all(struct lease_part *part);
 
 #endif

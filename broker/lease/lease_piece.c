@@ -27,7 +27,7 @@ void *lease_alloc(struct leases *ls, size_t len)
     }
     bool pooled = size_class < LEASE_CLASSES;
     room = pooled ? room : EL_ALIGN_UP(len, EL_BUDDY_BLOCK_MIN); /* what it is will be known when it is there */
-    if (ls->memory_used + room + MAP_ENTRY_LEN > ls->cfg.memory_max) {
+    if (ls->memory_used + room + MAP_ENTRY_LEN > ls->cfg.memory_max / LEASE_PIECES_SHARE) {
         return NULL;
     }
     struct piece *piece = pooled ? el_pool_get(&ls->classes[size_class]) : el_buddy_alloc(ls->buddy, len);

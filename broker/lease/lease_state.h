@@ -17,6 +17,7 @@
 
 #include <core/assert.h>
 #include <core/pool.h>
+#include <lease/lease_memory.h>
 #include <lease/lease_record.h>
 #include <lease/leases.h>
 
@@ -24,6 +25,7 @@
 #define LEASE_CLASSES 6u        /* sizes of pieces of memory */
 #define LEASE_CLASS_LEN_MIN 64u /* each is twice the one before */
 #define LEASE_CONTROL_SHARD 0u
+#define LEASE_SCRATCH_LEN (288u << 10) /* a block of a table, or the record of a parked key */
 
 /* The shard's partition of __evlog_groups: the lowest one that it owns. */
 enum leases_state {
@@ -57,18 +59,24 @@ struct leases {
     struct topic_config create_config;
     struct lease_load *load; /* while it is read */
     struct el_pool classes[LEASE_CLASSES];
-    uint64_t memory_used; /* against cfg.memory_max, with what the tables take */
+    uint64_t memory_used; /* of pieces, against a quarter of cfg.memory_max; the tables have the rest */
     uint32_t busy;        /* writes, reads and jobs under way: the store may stop at 0 */
     uint64_t session_count;
+    uint8_t *scratch;              /* [LEASE_SCRATCH_LEN] for the time of a call */
+    struct lease_memory *tables;   /* what all lease tables share */
     struct lease_control *control; /* shard 0; NULL elsewhere */
     struct el_map groups;          /* group id -> struct lease_group */
     struct el_map parts;           /* group number, topic id, partition -> struct lease_part */
     struct el_map restoring;       /* key of a record -> struct lease_stored, while the partition is read */
     struct io_timer sweep;         /* looks for topics that are gone */
     uint64_t group_number;         /* given to the last group */
+    uint64_t paused_ns;            /* when the log was told that reading ahead waits; 0 never */
     uint64_t log_second;           /* rate limit of log lines */
     uint32_t log_count;
 };
+
+/* What is not in the tables may take this share of the budget: stories, parked keys, parts. */
+#define LEASE_PIECES_SHARE 4u
 
 /* --- lease_piece.c ------------------------------------------------------------------------------------------------ */
 
@@ -89,6 +97,7 @@ bool lease_may_log(struct leases *ls);
 enum lease_op_flag {
     LEASE_OP_CREATES = 1, /* makes the topic when there is none (control's shard only) */
     LEASE_OP_EARLY = 2,   /* runs whatever the state of the partition is */
+    LEASE_OP_WAITS = 4,   /* it is in a list that it may be taken from by a cancel; set by who puts it there */
 };
 
 /* Send an op to a shard, where `run` is called once its partition of __evlog_groups has been read; or it is refused:
@@ -112,6 +121,8 @@ void *lease_op_take(struct lease_op *op, size_t len);
 struct el_slice lease_op_copy(struct lease_op *op, struct el_slice in);
 /* Hand a read to the op's results: it is released with them. */
 void lease_op_keep_read(struct lease_op *op, const struct read_op *read);
+/* The same of a block of the shard's buddy. */
+void lease_op_keep_memory(struct lease_op *op, void *memory);
 
 /* The partition has been read (0), or cannot be. From lease_load.c. */
 void leases_loaded(struct leases *ls, int error);
@@ -130,7 +141,8 @@ struct lease_write {
     struct append_op op;
     struct leases *ls;
     lease_write_fn done;
-    void *arg; /* the caller's */
+    void *arg;                /* the caller's */
+    struct lease_write *next; /* the caller's */
     uint32_t record_count;
     struct el_batch_builder builder;
 };
@@ -140,6 +152,8 @@ struct lease_write {
 int lease_write_new(struct leases *ls, uint32_t record_count, size_t records_len, struct lease_write **write);
 /* Add a record; value.data NULL ends the key. */
 void lease_write_put(struct lease_write *write, struct el_slice key, struct el_slice value);
+/* There is room for one more record of this length. */
+bool lease_write_room(const struct lease_write *write, size_t key_len, size_t value_len);
 /* Append what was put, at least one record; done is called once, maybe from inside, and then the memory goes.
  * error: 0 durable | EVLOG_ERR_CLOSED | EVLOG_ERR_STORAGE it may be in the log all the same */
 void lease_write_submit(struct lease_write *write, lease_write_fn done, void *arg);

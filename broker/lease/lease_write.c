@@ -37,6 +37,11 @@ void lease_write_drop(struct lease_write *write)
     el_buddy_free(write->ls->buddy, write);
 }
 
+bool lease_write_room(const struct lease_write *write, size_t key_len, size_t value_len)
+{
+    return write->builder.len + key_len + value_len + LEASE_RECORD_OVERHEAD <= write->builder.buf_len;
+}
+
 void lease_write_put(struct lease_write *write, struct el_slice key, struct el_slice value)
 {
     struct el_record_body body = {.key = key, .value = value};

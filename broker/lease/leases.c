@@ -24,6 +24,7 @@ struct lease_block {
     struct io_message message; /* way home */
     struct leases *ls;         /* whose buddy it is from */
     struct read_op read;       /* goes with it, when it has data */
+    void *memory;              /* the same of a block of the buddy */
     size_t len, used;          /* bytes of data */
     _Alignas(16) uint8_t data[];
 };
@@ -73,8 +74,16 @@ void lease_op_keep_read(struct lease_op *op, const struct read_op *read)
     op->block->read = *read;
 }
 
+void lease_op_keep_memory(struct lease_op *op, void *memory)
+{
+    EL_ASSERT(op->block != NULL);
+    EL_ASSERT(op->block->memory == NULL);
+    op->block->memory = memory;
+}
+
 static void block_free(struct lease_block *block)
 {
+    el_buddy_free(block->ls->buddy, block->memory);
     if (block->read.data != NULL) {
         store_read_release(&block->read);
     }
@@ -244,6 +253,12 @@ static void topic_grow(struct leases *ls, const struct topic *topic)
 
 /* --- the way there ------------------------------------------------------------------------------------------------ */
 
+static void op_wait(struct leases *ls, struct lease_op *op)
+{
+    op->flags |= LEASE_OP_WAITS;
+    el_list_push_back(&ls->waiting, &op->link);
+}
+
 /* The shard has no partition so far. returns true when there will be one, and the op waits for it */
 static bool wait_for_partition(struct leases *ls, struct lease_op *op)
 {
@@ -253,11 +268,11 @@ static bool wait_for_partition(struct leases *ls, struct lease_op *op)
             return false;
         }
         EL_ASSERT(ls->index == LEASE_CONTROL_SHARD);
-        el_list_push_back(&ls->waiting, &op->link);
+        op_wait(ls, op);
         topic_create(ls);
         return true;
     }
-    el_list_push_back(&ls->waiting, &op->link);
+    op_wait(ls, op);
     if (!ls->creating && own_partition(ls, topic) < 0) {
         topic_grow(ls, topic);
     } else if (!ls->creating) {
@@ -281,7 +296,7 @@ static void op_arrive(struct lease_op *op)
     } else if (ls->state == LEASES_LOADING && !ls->patient) {
         lease_op_finish(op, EVLOG_ERR_GROUP_LOADING);
     } else if (ls->state == LEASES_LOADING) {
-        el_list_push_back(&ls->waiting, &op->link);
+        op_wait(ls, op);
     } else if (!wait_for_partition(ls, op)) {
         op->run(ls, op); /* there is no group at all */
     }
@@ -395,7 +410,7 @@ void lease_op_forward(struct lease_op *op, uint32_t shard, void (*run)(struct le
 
 static void cancel_at_owner(struct lease_op *op)
 {
-    if (!op->at_owner || el_list_empty(&op->link)) {
+    if (!op->at_owner || (op->flags & LEASE_OP_WAITS) == 0 || el_list_empty(&op->link)) {
         return; /* it has ended, or a write or read is under way for it, which ends soon */
     }
     el_list_remove(&op->link);
@@ -436,6 +451,14 @@ void leases_cancel(struct lease_op *op)
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
+static uint64_t random_bits(void *arg)
+{
+    struct leases *ls = arg;
+    uint64_t bits;
+    io_random(ls->io, &bits, sizeof bits);
+    return bits;
+}
+
 int leases_create(struct store_shard *shard, struct leases *const *peers, const struct leases_config *cfg,
                   struct leases **out)
 {
@@ -459,13 +482,35 @@ int leases_create(struct store_shard *shard, struct leases *const *peers, const 
         el_pool_init(&ls->classes[i], ls->buddy, LEASE_CLASS_LEN_MIN << i);
     }
     lease_groups_init(ls);
-    int code = ls->index == LEASE_CONTROL_SHARD ? lease_control_create(ls) : 0;
+    struct lease_memory_config memory = {
+        .buddy = ls->buddy,
+        .bytes_max = EL_MAX(cfg->memory_max - cfg->memory_max / LEASE_PIECES_SHARE, (uint64_t)LEASE_MEMORY_MIN),
+        .random = random_bits,
+        .random_arg = ls,
+    };
+    int code = lease_memory_create(&memory, &ls->tables);
     if (code != 0) {
-        el_buddy_free(ls->buddy, ls);
-        return code;
+        goto fail_leases;
+    }
+    code = EVLOG_ERR_NO_MEMORY;
+    ls->scratch = el_buddy_alloc(ls->buddy, LEASE_SCRATCH_LEN);
+    if (ls->scratch == NULL) {
+        goto fail_tables;
+    }
+    code = ls->index == LEASE_CONTROL_SHARD ? lease_control_create(ls) : 0;
+    if (code != 0) {
+        goto fail_scratch;
     }
     *out = ls;
     return 0;
+
+fail_scratch:
+    el_buddy_free(ls->buddy, ls->scratch);
+fail_tables:
+    lease_memory_destroy(ls->tables);
+fail_leases:
+    el_buddy_free(ls->buddy, ls);
+    return code;
 }
 
 void leases_start(struct leases *ls)
@@ -515,6 +560,8 @@ void leases_destroy(struct leases *ls)
         lease_control_destroy(ls);
     }
     lease_groups_destroy(ls);
+    lease_memory_destroy(ls->tables);
+    el_buddy_free(ls->buddy, ls->scratch);
     EL_ASSERT(ls->memory_used == 0);
     for (uint32_t i = 0; i < LEASE_CLASSES; i++) {
         el_pool_destroy(&ls->classes[i]);
