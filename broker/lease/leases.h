@@ -16,6 +16,7 @@
 #define EL_LEASE_LEASES_H
 
 #include <core/map.h>
+#include <lease/lease_outcome.h>
 #include <storage/store.h>
 
 #define LEASES_TOPIC "__evlog_groups"
@@ -170,23 +171,6 @@ struct lease_settings_op {
 void leases_settings(struct leases *ls, struct lease_settings_op *op);
 
 /* --- leases: run on the shard that owns the partition ------------------------------------------------------------- */
-
-enum lease_outcome_kind {
-    LEASE_GAP,     /* there is no such event */
-    LEASE_ACCEPT,  /* done */
-    LEASE_RELEASE, /* available again at once; the delivery counts */
-    LEASE_REJECT,  /* dead letter, now */
-    LEASE_EXTEND,  /* the lease begins anew */
-    LEASE_FAIL,    /* retry after the group's backoff, or a dead letter when attempts are used up */
-};
-
-struct lease_outcome {
-    int64_t first, last; /* inclusive */
-    enum lease_outcome_kind kind;
-    int64_t delay_ms;       /* FAIL: -1 as the group's settings say */
-    struct el_slice reason; /* FAIL, REJECT: short, for people and for dlq stats; data NULL: none */
-    struct el_slice error;  /* FAIL, REJECT: text of the error; data NULL: none */
-};
 
 struct lease_range {
     int64_t first, last; /* inclusive */
