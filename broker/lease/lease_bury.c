@@ -119,7 +119,8 @@ static void slot_fail(struct bury_slot *slot, int error)
     metrics_add(ls->metrics, METRIC_LEASES_DEAD_FAILED, 1);
     if (b->said_ns == 0 || ls->io->now_ns - b->said_ns >= LEASE_MINUTE_NS) {
         b->said_ns = ls->io->now_ns;
-        el_log(EL_LOG_WARN, "lease", "%s: the event at offset %" PRId64 " cannot become a dead letter, its key waits: %s",
+        el_log(EL_LOG_WARN, "lease",
+               "%s: the event at offset %" PRId64 " cannot become a dead letter, its key waits: %s",
                lease_part_text(b->part, text, sizeof text), slot->dead.offset,
                error == EVLOG_ERR_TOO_LARGE ? "with its headers it is larger than max.message.bytes of their topic"
                                             : evlog_error_text(error));
@@ -720,9 +721,10 @@ const char *lease_bury_why(const struct lease_part *part, int64_t offset)
     EL_LIST_EACH(node, &b->later) {
         const struct bury_later *later = EL_CONTAINER(node, struct bury_later, link);
         if (later->dead.offset == offset && later->error != 0) {
-            return later->error == EVLOG_ERR_TOO_LARGE ? "as a dead letter it is larger than max.message.bytes of their "
-                                                         "topic"
-                                                       : evlog_error_text(later->error);
+            return later->error == EVLOG_ERR_TOO_LARGE
+                       ? "as a dead letter it is larger than max.message.bytes of their "
+                         "topic"
+                       : evlog_error_text(later->error);
         }
     }
     return b->why;

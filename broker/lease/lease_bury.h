@@ -17,16 +17,16 @@ enum bury_state {
     BURY_INTENT,    /* its intent is part of the write under way */
     BURY_INTENDED,  /* that is durable: to be appended */
     BURY_APPENDING, /* under way */
-    BURY_APPENDED,  /* it is in the topic; the table has not told the event yet, or there is no memory to park its key */
-    BURY_DONE,      /* the table knows: the next write carries it */
+    BURY_APPENDED, /* it is in the topic; the table has not told the event yet, or there is no memory to park its key */
+    BURY_DONE,     /* the table knows: the next write carries it */
     BURY_FINISHING, /* the write under way does */
 };
 
 struct bury_slot {
     struct lease_burial *burial;
     enum bury_state state;
-    bool told;      /* by the table; an intent that was restored runs before that */
-    bool intended;  /* `intent` is valid, and may be stored */
+    bool told;     /* by the table; an intent that was restored runs before that */
+    bool intended; /* `intent` is valid, and may be stored */
     struct lease_dead dead;
     struct lease_intent intent;
     struct read_op read;
@@ -59,7 +59,7 @@ struct lease_burial {
     struct producer_id_op draw;
     struct el_uuid proven; /* topic whose partition has taken a letter: it knows the producer */
     int32_t proven_partition;
-    bool fenced;           /* the partition does not take the sequence: a new producer id */
+    bool fenced; /* the partition does not take the sequence: a new producer id */
     /* what holds up all of them */
     uint64_t retry_ns, delay_ns;
     uint64_t said_ns; /* when the log was told */

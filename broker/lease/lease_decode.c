@@ -97,14 +97,15 @@ static int batch_decode(struct lease_decode *decode, struct el_batch_iter *iter,
 }
 
 /* The batch of an entry, from its header to its last record. */
-static int entry_decode(struct lease_decode *decode, const struct read_entry *entry, void **scratch, size_t *scratch_len)
+static int entry_decode(struct lease_decode *decode, const struct read_entry *entry, void **scratch,
+                        size_t *scratch_len)
 {
     const uint8_t *batch = decode->data + entry->pos;
     struct el_batch_iter iter;
     int64_t next = el_batch_base_offset(batch);
     int code = el_batch_header(batch, entry->len, &iter.info);
-    if (code == 0 && (el_batch_last_offset(batch) < decode->from ||
-                      (iter.info.attributes & EL_BATCH_ATTR_CONTROL) != 0)) {
+    if (code == 0 &&
+        (el_batch_last_offset(batch) < decode->from || (iter.info.attributes & EL_BATCH_ATTR_CONTROL) != 0)) {
         return 0;
     }
     code = el_batch_open(&iter, batch, entry->len, *scratch, *scratch_len);

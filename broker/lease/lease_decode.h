@@ -17,12 +17,12 @@ struct lease_decode {
     const uint8_t *data;              /* batches back to back, checked when they were stored */
     const struct read_entry *entries; /* [entry_count] */
     uint32_t entry_count;
-    int64_t from;                  /* records below it are known already */
-    int64_t next_offset;           /* behind the batches */
-    struct lease_record *records;  /* [record_max] out */
-    uint32_t record_max;           /* at least 1 */
-    uint32_t record_count;         /* out */
-    int64_t end;                   /* out: everything below has been looked at; below next_offset when there was no room
+    int64_t from;                 /* records below it are known already */
+    int64_t next_offset;          /* behind the batches */
+    struct lease_record *records; /* [record_max] out */
+    uint32_t record_max;          /* at least 1 */
+    uint32_t record_count;        /* out */
+    int64_t end;                  /* out: everything below has been looked at; below next_offset when there was no room
                                       for more, or something was wrong */
 };
 

@@ -17,13 +17,12 @@
 #include <inttypes.h>
 
 #define PIECE_LEN (256u << 10)
-#define RECORDS_MAX 4096u  /* of one look */
-#define ADDS_MAX 512u      /* of one turn */
-#define READY_MIN 1024u    /* events that should be ready, or max.inflight ... */
-#define READY_MAX 16384u   /* ... but no more than this */
+#define RECORDS_MAX 4096u /* of one look */
+#define ADDS_MAX 512u     /* of one turn */
+#define READY_MIN 1024u   /* events that should be ready, or max.inflight ... */
+#define READY_MAX 16384u  /* ... but no more than this */
 #define PAUSE_NS 100000000u
 #define RETRY_NS 1000000000u
-
 
 /* Enough can be leased, or is in work, to go on from for a while. */
 static bool enough(const struct lease_part *part)
@@ -58,10 +57,11 @@ static void set_paused(struct lease_part *part, bool paused)
     part->fill.paused = paused;
     if (paused && (ls->paused_ns == 0 || ls->io->now_ns - ls->paused_ns >= LEASE_MINUTE_NS)) {
         ls->paused_ns = ls->io->now_ns;
-        el_log(EL_LOG_WARN, "lease",
-               "%s: reading ahead waits, group.memory.max is used up by events that wait for others of their key or for "
-               "a retry; keys that are not read yet wait as well",
-               lease_part_text(part, text, sizeof text));
+        el_log(
+            EL_LOG_WARN, "lease",
+            "%s: reading ahead waits, group.memory.max is used up by events that wait for others of their key or for "
+            "a retry; keys that are not read yet wait as well",
+            lease_part_text(part, text, sizeof text));
     }
 }
 

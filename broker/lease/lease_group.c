@@ -5,7 +5,9 @@
  */
 #include <lease/lease_part.h>
 
-#include <core/logger.h>
+#define SWEEP_NS 10000000000u
+#define SWEEP_STEP_NS 10000000u
+#define SWEEP_PARTS 256u
 
 struct lease_group *lease_group_find(struct leases *ls, struct el_slice id)
 {
@@ -29,6 +31,7 @@ struct lease_group *lease_group_get(struct leases *ls, struct el_slice id)
     group->ls = ls;
     group->number = ++ls->group_number;
     el_list_init(&group->parts);
+    el_list_init(&group->enders);
     if (el_map_put(&ls->groups, group->id.data, group->id.len, group) != 0) {
         lease_drop(ls, &group->id);
         lease_free(ls, group);
@@ -37,16 +40,19 @@ struct lease_group *lease_group_get(struct leases *ls, struct el_slice id)
     return group;
 }
 
+static void part_free(struct lease_part *part);
+
 static void group_destroy(struct lease_group *group)
 {
     struct leases *ls = group->ls;
     OBJ_CHECK(group, LEASE_GROUP);
     while (!el_list_empty(&group->parts)) {
-        lease_part_destroy(EL_CONTAINER(group->parts.next, struct lease_part, link));
+        part_free(EL_CONTAINER(group->parts.next, struct lease_part, link));
     }
     EL_ASSERT(group->part_count == 0);
     el_map_remove(&ls->groups, group->id.data, group->id.len);
     lease_free(ls, group->config);
+    EL_ASSERT(el_list_empty(&group->enders));
     lease_drop(ls, &group->id);
     group->magic = 0;
     lease_free(ls, group);
@@ -70,13 +76,25 @@ struct lease_part *lease_part_create(struct lease_group *group, const struct el_
     part->magic = LEASE_PART_MAGIC;
     part->group = group;
     part->key = (struct lease_part_key){.group_number = group->number, .topic_id = *topic_id, .partition = partition};
-    el_list_init(&part->stored);
+    part->producer_id = -1;
+    part->write_ns = part->tick_ns = UINT64_MAX;
+    part->timer.fire = lease_part_on_timer;
+    part->timer.arg = part;
+    struct el_list *lists[] = {&part->stored,  &part->waiting,        &part->watchers,      &part->settled,
+                               &part->carried, &part->parked_changed, &part->parked_writing};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        el_list_init(lists[i]);
+    }
+    el_map_init(&part->parked, ls->buddy);
+    lease_stories_init(&part->stories, ls);
+    el_sm_init(&part->sm, &lease_part_sm, PART_STORED);
     if (el_map_put(&ls->parts, &part->key, sizeof part->key, part) != 0) {
         lease_free(ls, part);
         return NULL;
     }
     el_list_push_back(&group->parts, &part->link);
     group->part_count++;
+    metrics_add(ls->metrics, METRIC_LEASE_PARTS, 1);
     return part;
 }
 
@@ -99,16 +117,45 @@ void lease_part_forget_stored(struct lease_part *part)
     }
 }
 
-void lease_part_destroy(struct lease_part *part)
+/* The last part of a group that has ended is gone, and so is the group. */
+static void group_leave(struct lease_group *group)
+{
+    if (group->exists || group->part_count > 0) {
+        return;
+    }
+    struct el_list enders;
+    el_list_init(&enders);
+    el_list_splice_back(&enders, &group->enders);
+    group_destroy(group);
+    for (struct el_list *node = el_list_pop_front(&enders); node != NULL; node = el_list_pop_front(&enders)) {
+        lease_op_finish(EL_CONTAINER(node, struct lease_op, link), 0);
+    }
+}
+
+static void part_free(struct lease_part *part)
 {
     struct leases *ls = part->group->ls;
     OBJ_CHECK(part, LEASE_PART);
+    io_timer_cancel(ls->io, &part->timer);
     lease_part_forget_stored(part);
+    lease_bury_free(part);
+    lease_park_free_all(part);
+    lease_stories_free(&part->stories);
+    lease_table_destroy(part->table);
     el_map_remove(&ls->parts, &part->key, sizeof part->key);
     el_list_remove(&part->link);
     part->group->part_count--;
+    metrics_add(ls->metrics, METRIC_LEASE_PARTS, -1);
     part->magic = 0;
     lease_free(ls, part);
+}
+
+void lease_part_destroy(struct lease_part *part)
+{
+    struct lease_group *group = part->group;
+    EL_ASSERT(part->pins == 0);
+    part_free(part);
+    group_leave(group);
 }
 
 /* The part that a record is of; NULL without memory. */
@@ -185,23 +232,140 @@ void lease_groups_destroy(struct leases *ls)
     el_map_destroy(&ls->restoring);
 }
 
-void lease_groups_start(struct leases *ls)
+/* --- after reading ------------------------------------------------------------------------------------------------ */
+
+static bool has_record(const struct lease_part *part, enum lease_record_kind kind)
 {
-    (void)ls;
+    EL_LIST_EACH(node, &part->stored) {
+        if (EL_CONTAINER(node, struct lease_stored, link)->kind == kind) {
+            return true;
+        }
+    }
+    return false;
 }
 
-void lease_groups_stop(struct leases *ls)
-{
-    (void)ls;
-}
-
-/* Parts without a record of their own are nothing: the end of one was cut short. */
+/* Records of a part without that of the part itself are what an end left over that was cut short: they go before the
+ * part may begin anew. */
 void lease_groups_loaded(struct leases *ls)
 {
     el_map_destroy(&ls->restoring);
+    for (size_t i = 0; i < ls->parts.count; i++) {
+        struct lease_part *part = ls->parts.entries[i].value;
+        if (!has_record(part, LEASE_RECORD_PART)) {
+            lease_part_end(part, EVLOG_ERR_AGAIN);
+        }
+    }
+}
+
+/* Dead letters that were on their way go on at once. */
+static void wake(struct lease_part *part)
+{
+    struct lease_record_part record;
+    if (part->sm.state != PART_STORED) {
+        return;
+    }
+    EL_LIST_EACH(node, &part->stored) {
+        const struct lease_stored *stored = EL_CONTAINER(node, struct lease_stored, link);
+        if (stored->kind == LEASE_RECORD_PART && lease_record_part_decode(stored->value, &record) == 0 &&
+            record.intent_count > 0) {
+            if (lease_part_wake(part) == 0) {
+                lease_part_turn_at(part, lease_part_leases(part)->io->now_ns);
+            }
+            return;
+        }
+    }
 }
 
 void lease_groups_known(struct leases *ls)
 {
     ls->known = true;
+    for (size_t i = 0; i < ls->parts.count; i++) {
+        struct lease_part *part = ls->parts.entries[i].value;
+        if (!part->group->exists) {
+            lease_part_end(part, EVLOG_ERR_GROUP_NOT_FOUND);
+        } else {
+            wake(part);
+        }
+    }
+}
+
+/* --- what control tells ------------------------------------------------------------------------------------------- */
+
+int lease_group_apply(struct leases *ls, struct el_slice group_id, const struct group_config *config)
+{
+    bool is_new = lease_group_find(ls, group_id) == NULL;
+    struct lease_group *group = lease_group_get(ls, group_id);
+    size_t len = group_config_len(config);
+    struct group_config *copy = group == NULL ? NULL : lease_alloc(ls, len);
+    if (copy == NULL) {
+        if (is_new && group != NULL) {
+            group_destroy(group);
+        }
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    memcpy(copy, config, len);
+    lease_free(ls, group->config);
+    group->config = copy;
+    group->exists = true;
+    EL_LIST_EACH(node, &group->parts) {
+        lease_part_new_rules(EL_CONTAINER(node, struct lease_part, link));
+    }
+    return 0;
+}
+
+void lease_group_end(struct leases *ls, struct lease_op *op)
+{
+    struct lease_group *group = lease_group_find(ls, op->group_id);
+    if (group == NULL) {
+        lease_op_finish(op, 0);
+        return;
+    }
+    group->exists = false;
+    el_list_push_back(&group->enders, &op->link);
+    EL_LIST_EACH(node, &group->parts) {
+        lease_part_end(EL_CONTAINER(node, struct lease_part, link), EVLOG_ERR_GROUP_NOT_FOUND);
+    }
+    group_leave(group);
+}
+
+/* --- life of the shard -------------------------------------------------------------------------------------------- */
+
+/* Parts whose topic is gone end, also those that nobody uses. Some in each turn. */
+static void sweep_on_timer(struct io_timer *timer)
+{
+    struct leases *ls = timer->arg;
+    OBJ_CHECK(ls, LEASES);
+    for (uint32_t i = 0; i < SWEEP_PARTS && ls->sweep_cursor < ls->parts.count; i++) {
+        struct lease_part *part = ls->parts.entries[ls->sweep_cursor++].value;
+        if (ls->state == LEASES_READY && store_topic_by_id(ls->shard, &part->key.topic_id) == NULL) {
+            lease_part_end(part, EVLOG_ERR_UNKNOWN_TOPIC_ID);
+        }
+    }
+    bool round = ls->sweep_cursor >= ls->parts.count;
+    ls->sweep_cursor = round ? 0 : ls->sweep_cursor;
+    io_timer_set(ls->io, &ls->sweep, ls->io->now_ns + (round ? SWEEP_NS : SWEEP_STEP_NS));
+}
+
+void lease_groups_start(struct leases *ls)
+{
+    ls->sweep.fire = sweep_on_timer;
+    ls->sweep.arg = ls;
+    io_timer_set(ls->io, &ls->sweep, ls->io->now_ns + SWEEP_NS);
+}
+
+void lease_groups_stop(struct leases *ls)
+{
+    io_timer_cancel(ls->io, &ls->sweep);
+    for (size_t i = 0; i < ls->groups.count; i++) {
+        struct lease_group *group = ls->groups.entries[i].value;
+        for (struct el_list *node = el_list_pop_front(&group->enders); node != NULL;
+             node = el_list_pop_front(&group->enders)) {
+            lease_op_finish(EL_CONTAINER(node, struct lease_op, link), EVLOG_ERR_CLOSED);
+        }
+    }
+    for (size_t i = 0; i < ls->parts.count; i++) {
+        struct lease_part *part = ls->parts.entries[i].value;
+        io_timer_cancel(ls->io, &part->timer);
+        lease_part_close(part, EVLOG_ERR_CLOSED);
+    }
 }

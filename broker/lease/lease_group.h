@@ -6,6 +6,7 @@
 #ifndef EL_LEASE_LEASE_GROUP_H
 #define EL_LEASE_LEASE_GROUP_H
 
+#include <config/group_config.h>
 #include <lease/lease_state.h>
 
 #define LEASE_GROUP_MAGIC OBJ_MAGIC('l', 's', 'g', 'r')
@@ -20,6 +21,7 @@ struct lease_group {
     bool exists;          /* control told it; else only its records are here */
     struct el_list parts; /* struct lease_part.link */
     uint32_t part_count;
+    struct el_list enders;       /* struct lease_op.link: wait until all of it is gone */
     uint32_t pins;               /* code or writes that look at it again */
     struct group_config *config; /* overrides, a copy; NULL while it does not exist */
 };

@@ -87,9 +87,8 @@ static struct lease_rules rules_of(const struct group_config *config)
     static const enum lease_order orders[] = {[GROUP_ORDER_KEY] = LEASE_ORDER_KEY,
                                               [GROUP_ORDER_PARTITION] = LEASE_ORDER_PARTITION,
                                               [GROUP_ORDER_NONE] = LEASE_ORDER_NONE};
-    static const enum lease_exhausted ends[] = {[GROUP_EXHAUSTED_SKIP] = LEASE_SKIP,
-                                                [GROUP_EXHAUSTED_PARK] = LEASE_PARK,
-                                                [GROUP_EXHAUSTED_HALT] = LEASE_HALT};
+    static const enum lease_exhausted ends[] = {
+        [GROUP_EXHAUSTED_SKIP] = LEASE_SKIP, [GROUP_EXHAUSTED_PARK] = LEASE_PARK, [GROUP_EXHAUSTED_HALT] = LEASE_HALT};
     int64_t backoff_ms = group_config_int(config, GROUP_SETTING_RETRY_BACKOFF_MS);
     int64_t backoff_max_ms = group_config_int(config, GROUP_SETTING_RETRY_BACKOFF_MAX_MS);
     return (struct lease_rules){
@@ -421,8 +420,7 @@ static void wake_watchers(struct lease_part *part)
 static void ready_turn(struct lease_part *part)
 {
     struct lease_now now = lease_part_now(part);
-    if (part->start_wanted > lease_start(part->table) &&
-        !lease_set_start(part->table, part->start_wanted, now)) {
+    if (part->start_wanted > lease_start(part->table) && !lease_set_start(part->table, part->start_wanted, now)) {
         part->again = true;
     }
     part->tick_ns = lease_tick(part->table, now);

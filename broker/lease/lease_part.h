@@ -22,7 +22,7 @@
 #include <lease/lease_table.h>
 
 #define LEASE_PART_MAGIC OBJ_MAGIC('l', 's', 'p', 't')
-#define LEASE_WRITE_WITHIN_NS 50000000u /* leases that nobody waits for are written so soon */
+#define LEASE_WRITE_WITHIN_NS 50000000u    /* leases that nobody waits for are written so soon */
 #define LEASE_PARK_KEY_LEN_MAX (64u << 10) /* longer keys cannot be parked */
 #define LEASE_MINUTE_NS 60000000000u
 
@@ -110,19 +110,19 @@ struct lease_part {
     uint64_t erase_ns; /* its records are not deleted before */
     /* progress */
     struct lease_save *save; /* the write under way; NULL none */
-    bool write_wanted;               /* another one, at once */
-    bool write_failed;               /* the last one did: the next waits for write_ns */
-    uint64_t write_ns;               /* another one, then; UINT64_MAX none */
-    struct el_list settled;          /* struct lease_call.link: outcomes that the next write carries */
-    struct el_list carried;          /* the same of the write under way */
+    bool write_wanted;       /* another one, at once */
+    bool write_failed;       /* the last one did: the next waits for write_ns */
+    uint64_t write_ns;       /* another one, then; UINT64_MAX none */
+    struct el_list settled;  /* struct lease_call.link: outcomes that the next write carries */
+    struct el_list carried;  /* the same of the write under way */
     struct lease_fill fill;
     /* stories of failed events */
     struct lease_stories stories;
     /* dead letters */
     int64_t producer_id; /* -1 none yet */
     int32_t next_sequence;
-    struct lease_burial *burial; /* NULL until there is something to bury */
-    struct el_map parked;    /* key -> struct lease_parked */
+    struct lease_burial *burial;   /* NULL until there is something to bury */
+    struct el_map parked;          /* key -> struct lease_parked */
     struct el_list parked_changed; /* struct lease_parked.link: to be written */
     struct el_list parked_writing; /* the same: part of the write under way */
 };

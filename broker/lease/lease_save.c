@@ -225,7 +225,8 @@ static struct sizes measure(struct lease_save *p)
     for (uint32_t i = 0; i < p->note_count; i++) {
         struct note *note = &p->notes[i];
         bool encoded = !note->gone && !p->erasing;
-        note->len = encoded ? (uint32_t)lease_block_encode(part->table, note->number, ls->scratch, LEASE_SCRATCH_LEN) : 0;
+        note->len = encoded ? (uint32_t)lease_block_encode(part->table, note->number, ls->scratch, LEASE_SCRATCH_LEN)
+                            : 0;
         size_add(&sizes, block_must(p, note), key_len + note->len);
     }
     EL_LIST_EACH(node, &part->parked_writing) {

@@ -69,6 +69,7 @@ struct leases {
     struct el_map parts;           /* group number, topic id, partition -> struct lease_part */
     struct el_map restoring;       /* key of a record -> struct lease_stored, while the partition is read */
     struct io_timer sweep;         /* looks for topics that are gone */
+    size_t sweep_cursor;           /* of the look under way, into parts */
     uint64_t group_number;         /* given to the last group */
     uint64_t paused_ns;            /* when the log was told that reading ahead waits; 0 never */
     uint64_t log_second;           /* rate limit of log lines */

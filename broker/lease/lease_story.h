@@ -30,8 +30,8 @@ struct lease_stories {
 /* One failed attempt. */
 struct lease_attempt {
     int64_t time_ms;
-    struct el_slice worker; /* data NULL: nobody knows */
-    const char *outcome;    /* "fail", "reject", ... */
+    struct el_slice worker;        /* data NULL: nobody knows */
+    const char *outcome;           /* "fail", "reject", ... */
     struct el_slice reason, error; /* data NULL: none */
 };
 

@@ -38,6 +38,7 @@ struct lease_kind_question {
 };
 
 struct leases_config {
+    const struct topic_config *topic_defaults; /* borrowed, lives as long as the leases */
     uint64_t memory_max; /* of this shard's work groups, bytes (group.memory.max) */
     int32_t members_max; /* of a group (group.share.max.size) */
     /* NULL: every id is free. */
