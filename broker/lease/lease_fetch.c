@@ -21,9 +21,10 @@
 struct lease_call {
     struct el_list link; /* in part->settled or part->carried */
     struct lease_part *part;
-    struct lease_fetch_op *op;
-    uint32_t pending; /* what it waits for, and 1 while it is being begun */
-    int error;        /* of the op */
+    struct lease_op *base;     /* to be answered */
+    struct lease_fetch_op *op; /* the same; NULL: it is no fetch */
+    uint32_t pending;          /* what it waits for, and 1 while it is being begun */
+    int error;                 /* of the op */
     /* reading; 0 grants: none */
     struct lease_grant *grants; /* [grant_count] rising, in the op's results */
     uint32_t grant_count;
@@ -44,7 +45,7 @@ struct lease_call *lease_call_of(struct el_list *link)
 static void call_end(struct lease_call *call)
 {
     struct lease_part *part = call->part;
-    struct lease_op *op = &call->op->base;
+    struct lease_op *op = call->base;
     int error = call->error;
     el_buddy_free(lease_part_leases(part)->buddy, call);
     lease_op_finish(op, error);
@@ -61,8 +62,10 @@ static void call_release(struct lease_call *call)
 
 void lease_call_written(struct lease_call *call, int error)
 {
-    if (error != 0) {
+    if (error != 0 && call->op != NULL) {
         call->op->outcome_error = error;
+    } else if (error != 0) {
+        call->error = error;
     }
     call_release(call);
 }
@@ -308,9 +311,9 @@ static bool take_outcomes(struct lease_part *part, struct lease_fetch_op *op)
 
 /* --- the op ------------------------------------------------------------------------------------------------------- */
 
-static struct lease_call *call_new(struct lease_part *part, struct lease_fetch_op *op)
+static struct lease_call *call_new(struct lease_part *part, struct lease_op *base, bool reads)
 {
-    size_t len = op->records_max > 0 ? sizeof(struct lease_call) : CALL_HEAD_LEN;
+    size_t len = reads ? sizeof(struct lease_call) : CALL_HEAD_LEN;
     struct lease_call *call = el_buddy_alloc(lease_part_leases(part)->buddy, len);
     if (call == NULL) {
         return NULL;
@@ -318,10 +321,21 @@ static struct lease_call *call_new(struct lease_part *part, struct lease_fetch_o
     memset(call, 0, len);
     el_list_init(&call->link);
     call->part = part;
-    call->op = op;
+    call->base = base;
     call->pending = 1;
+    base->flags &= ~(uint32_t)LEASE_OP_WAITS;
     lease_part_pin(part);
     return call;
+}
+
+bool lease_call_wait(struct lease_part *part, struct lease_op *base)
+{
+    struct lease_call *call = call_new(part, base, false);
+    if (call == NULL) {
+        return false;
+    }
+    el_list_push_back(&part->settled, &call->link);
+    return true;
 }
 
 /* Room for what may be leased. returns 0: there is nothing, or no memory */
@@ -340,12 +354,12 @@ static void fetch_run(struct leases *ls, struct lease_op *base)
     if (part == NULL) {
         return;
     }
-    struct lease_call *call = call_new(part, op);
+    struct lease_call *call = call_new(part, base, op->records_max > 0);
     if (call == NULL) {
         lease_op_finish(base, EVLOG_ERR_NO_MEMORY);
         return;
     }
-    base->flags &= ~(uint32_t)LEASE_OP_WAITS;
+    call->op = op;
     op->lease_ms = (int32_t)lease_rules_of(part->table)->lease_ms;
     if (take_outcomes(part, op)) {
         call->pending++;

@@ -77,11 +77,12 @@ struct lease_part *lease_part_create(struct lease_group *group, const struct el_
     part->group = group;
     part->key = (struct lease_part_key){.group_number = group->number, .topic_id = *topic_id, .partition = partition};
     part->producer_id = -1;
+    part->start_fixed = LEASE_START_BY_GROUP;
     part->write_ns = part->tick_ns = UINT64_MAX;
     part->timer.fire = lease_part_on_timer;
     part->timer.arg = part;
-    struct el_list *lists[] = {&part->stored,  &part->waiting,        &part->watchers,      &part->settled,
-                               &part->carried, &part->parked_changed, &part->parked_writing};
+    struct el_list *lists[] = {&part->stored,  &part->waiting,        &part->watchers,       &part->settled,
+                               &part->carried, &part->parked_changed, &part->parked_writing, &part->enders};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         el_list_init(lists[i]);
     }
@@ -153,9 +154,17 @@ static void part_free(struct lease_part *part)
 void lease_part_destroy(struct lease_part *part)
 {
     struct lease_group *group = part->group;
+    struct leases *ls = group->ls;
+    struct el_list enders;
     EL_ASSERT(part->pins == 0);
+    el_list_init(&enders);
+    el_list_splice_back(&enders, &part->enders);
     part_free(part);
     group_leave(group);
+    for (struct el_list *node = el_list_pop_front(&enders); node != NULL; node = el_list_pop_front(&enders)) {
+        struct lease_op *op = EL_CONTAINER(node, struct lease_op, link);
+        op->run(ls, op);
+    }
 }
 
 /* The part that a record is of; NULL without memory. */

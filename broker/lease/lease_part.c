@@ -224,6 +224,12 @@ static void start_on_stat(struct store_op *base)
         return;
     }
     group_config_start(part->group->config, part->key.partition, lease_wall_ms(lease_part_leases(part)), &start);
+    if (part->start_fixed != LEASE_START_BY_GROUP) {
+        start.kind = part->start_fixed == LEASE_START_LATEST     ? GROUP_START_LATEST
+                     : part->start_fixed == LEASE_START_EARLIEST ? GROUP_START_EARLIEST
+                                                                 : GROUP_START_OFFSET;
+        start.value = part->start_fixed;
+    }
     switch (start.kind) {
     case GROUP_START_LATEST:
         start_at(part, part->stat.high_watermark);
@@ -534,6 +540,12 @@ void lease_part_close(struct lease_part *part, int error)
     for (struct el_list *node = el_list_pop_front(&part->settled); node != NULL;
          node = el_list_pop_front(&part->settled)) {
         lease_call_written(lease_call_of(node), error);
+    }
+    if (lease_part_leases(part)->stopping) {
+        for (struct el_list *node = el_list_pop_front(&part->enders); node != NULL;
+             node = el_list_pop_front(&part->enders)) {
+            lease_op_finish(EL_CONTAINER(node, struct lease_op, link), error);
+        }
     }
     lease_fill_stop(part);
 }

@@ -24,6 +24,10 @@
 #define LEASE_PART_MAGIC OBJ_MAGIC('l', 's', 'p', 't')
 #define LEASE_WRITE_WITHIN_NS 50000000u    /* leases that nobody waits for are written so soon */
 #define LEASE_PARK_KEY_LEN_MAX (64u << 10) /* longer keys cannot be parked */
+/* struct lease_part.start_fixed; the first two as ListOffsets has them. */
+#define LEASE_START_LATEST (-1)
+#define LEASE_START_EARLIEST (-2)
+#define LEASE_START_BY_GROUP (-3) /* as its settings say */
 #define LEASE_MINUTE_NS 60000000000u
 
 enum lease_part_state {
@@ -102,12 +106,14 @@ struct lease_part {
     bool rules_wait;           /* another order counts once the table is empty: read-ahead stops until then */
     /* start */
     bool starting;        /* it is looked up */
+    int64_t start_fixed;  /* an operator said where: LEASE_START_..., or an offset */
     int64_t start_wanted; /* the log begins there now: events below are gone */
     struct stat_op stat;
     struct lookup_op lookup;
     /* end */
-    int end_error;     /* what is still asked of it ends with this */
-    uint64_t erase_ns; /* its records are not deleted before */
+    int end_error;         /* what is still asked of it ends with this */
+    struct el_list enders; /* struct lease_op.link: run when it is gone */
+    uint64_t erase_ns;     /* its records are not deleted before */
     /* progress */
     struct lease_save *save; /* the write under way; NULL none */
     bool write_wanted;       /* another one, at once */
@@ -188,6 +194,8 @@ void lease_fill_stop(struct lease_part *part);
 struct lease_call;
 /* The write that carries a call's outcomes has ended. */
 void lease_call_written(struct lease_call *call, int error);
+/* Answer an op when the next write is durable. returns false without memory */
+bool lease_call_wait(struct lease_part *part, struct lease_op *base);
 struct lease_call *lease_call_of(struct el_list *link);
 
 /* --- lease_save.c --------------------------------------------------------------------------------------------- */

@@ -39,8 +39,8 @@ struct lease_kind_question {
 
 struct leases_config {
     const struct topic_config *topic_defaults; /* borrowed, lives as long as the leases */
-    uint64_t memory_max; /* of this shard's work groups, bytes (group.memory.max) */
-    int32_t members_max; /* of a group (group.share.max.size) */
+    uint64_t memory_max;                       /* of this shard's work groups, bytes (group.memory.max) */
+    int32_t members_max;                       /* of a group (group.share.max.size) */
     /* NULL: every id is free. */
     void (*ask_kind)(void *kind_arg, struct lease_kind_question *question);
     void *kind_arg;
@@ -231,6 +231,7 @@ struct lease_offsets_op {
     int64_t lag;                                              /* out: events that are not finished; -1 unknown */
     uint64_t ready, leased, waiting, backoff, delayed, dying; /* out: events by state */
     int64_t halted_at;                                        /* out: -1 no */
+    struct stat_op stat;                                      /* private */
 };
 void leases_offsets(struct leases *ls, struct lease_offsets_op *op);
 

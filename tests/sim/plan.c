@@ -60,7 +60,10 @@ int plan_option(struct plan *plan, const char *option)
 
 void plan_print(const struct plan *plan, char *text, size_t text_len)
 {
-    size_t at = (size_t)snprintf(text, text_len, "evlog-sim%s --seed=%llu", plan->broker ? " --mode broker" : "",
+    size_t at = (size_t)snprintf(text, text_len, "evlog-sim%s --seed=%llu",
+                                 plan->broker  ? " --mode broker"
+                                 : plan->lease ? " --mode lease"
+                                               : "",
                                  (unsigned long long)plan->seed);
     for (int i = 0; i < LIMIT_COUNT && at < text_len; i++) {
         if (plan->limits[i] != UINT64_MAX) {

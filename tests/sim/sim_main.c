@@ -5,6 +5,7 @@
  *   evlog-sim --seeds N [--from S]   N seeds from S (1) on; exit 1 when one breaks a promise
  *   evlog-sim --seed S [-v]          one seed; with its story
  *   evlog-sim --mode broker ...      the whole broker with network and clients: broker_main.c
+ *   evlog-sim --mode lease ...       work groups on the store: lease_main.c
  *   evlog-sim --faults               the tables of faults and events
  *
  *   --jobs N           seeds at the same time; the number of processors
@@ -31,9 +32,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define USAGE                                                                                                          \
-    "usage: evlog-sim [--mode store|broker] [--seeds N] [--from S] [--seed S] [-v] [--jobs N] [--hash] [--trace]\n"    \
-    "                 [--every-fault] [--shrink-seconds N] [--lives=N] [--steps=N] [--topics=N] [--producers=N]\n"     \
+#define USAGE                                                                                                             \
+    "usage: evlog-sim [--mode store|broker|lease] [--seeds N] [--from S] [--seed S] [-v] [--jobs N] [--hash] [--trace]\n" \
+    "                 [--every-fault] [--shrink-seconds N] [--lives=N] [--steps=N] [--topics=N] [--producers=N]\n"        \
     "                 [--readers=N] [--shards=N] [--no-fault=NAME,...] | --faults\n"
 
 static void log_drop(void *arg, enum el_log_level level, const char *area, const char *text)
@@ -72,6 +73,7 @@ static int parse(int argc, char **argv, struct campaign *c)
         }
         if (taken == 0 && (value = value_of(argv, &i, "--mode")) != NULL) {
             c->plan.broker = strcmp(value, "broker") == 0;
+            c->plan.lease = strcmp(value, "lease") == 0;
         } else if (taken == 0 && (value = value_of(argv, &i, "--seeds")) != NULL) {
             c->count = strtoull(value, NULL, 10);
         } else if (taken == 0 && (value = value_of(argv, &i, "--from")) != NULL) {

@@ -5,6 +5,7 @@
 #include "trial.h"
 
 #include "broker_main.h"
+#include "lease_main.h"
 #include "life.h"
 #include <core/assert.h>
 #include <errno.h>
@@ -45,6 +46,10 @@ void trial_here(const struct plan *plan, struct verdict *v)
 {
     if (plan->broker) {
         broker_trial(plan, v);
+        return;
+    }
+    if (plan->lease) {
+        lease_trial(plan, v);
         return;
     }
     struct life *l = malloc(sizeof(*l));

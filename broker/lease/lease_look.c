@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What operators ask of a part: where its group stands, moving that, why a key waits, letting one go.
+ *
+ * To move where a group stands is to end the part with all its records and to make it anew there. A crash between the
+ * two leaves a partition that the group does not know: whoever asked was not answered, and asks again.
+ */
+#include <lease/control.h>
+#include <lease/lease_part.h>
+
+#include <stdio.h>
+
+#define NS_PER_MS 1000000u
+
+static struct lease_part *find(struct leases *ls, struct lease_op *op, const struct el_uuid *topic_id,
+                               int32_t partition)
+{
+    struct lease_group *group = lease_group_find(ls, op->group_id);
+    return group == NULL || !group->exists ? NULL : lease_part_find(group, topic_id, partition);
+}
+
+/* --- where it stands ---------------------------------------------------------------------------------------------- */
+
+static void fill_counts(struct lease_offsets_op *op, const struct lease_part *part)
+{
+    struct lease_counts counts = lease_counts(part->table);
+    op->start = lease_start(part->table);
+    op->ready = counts.of[LEASE_STATE_READY];
+    op->leased = counts.of[LEASE_STATE_LEASED];
+    op->waiting = counts.of[LEASE_STATE_WAITING];
+    op->backoff = counts.of[LEASE_STATE_BACKOFF];
+    op->delayed = counts.of[LEASE_STATE_DELAYED];
+    op->dying = counts.of[LEASE_STATE_DYING] + counts.of[LEASE_STATE_BURIED] + counts.of[LEASE_STATE_CHECK] +
+                counts.of[LEASE_STATE_CHECKING];
+    op->halted_at = lease_halted(part->table);
+}
+
+/* The end of the log is known: lag, and the answer. */
+static void get_on_stat(struct store_op *base)
+{
+    struct lease_offsets_op *op = base->arg;
+    struct leases *ls = op->base.owner;
+    struct lease_part *part = find(ls, &op->base, &op->topic_id, op->partition);
+    ls->busy--;
+    if (base->error == 0 && part != NULL && part->sm.state == PART_READY) {
+        fill_counts(op, part);
+        int64_t behind = op->stat.high_watermark - lease_read_next(part->table);
+        op->lag = (int64_t)lease_counts(part->table).total + EL_MAX(behind, (int64_t)0);
+    } else if (base->error == 0 && op->exists) {
+        op->lag = EL_MAX(op->stat.high_watermark - op->start, (int64_t)0);
+    }
+    lease_op_finish(&op->base, base->error);
+}
+
+static bool stored_start(const struct lease_part *part, int64_t *start)
+{
+    EL_LIST_EACH(node, &part->stored) {
+        const struct lease_stored *stored = EL_CONTAINER(node, struct lease_stored, link);
+        struct lease_record_part record;
+        if (stored->kind == LEASE_RECORD_PART && lease_record_part_decode(stored->value, &record) == 0) {
+            *start = record.start;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void get_run(struct leases *ls, struct lease_op *base)
+{
+    struct lease_offsets_op *op = EL_CONTAINER(base, struct lease_offsets_op, base);
+    struct lease_part *part = find(ls, base, &op->topic_id, op->partition);
+    op->exists = part != NULL && (part->sm.state == PART_READY || stored_start(part, &op->start));
+    if (!op->exists) {
+        lease_op_finish(base, ls->state == LEASES_READY && !ls->known ? EVLOG_ERR_GROUP_LOADING : 0);
+        return;
+    }
+    op->stat = (struct stat_op){
+        .base = {.done = get_on_stat, .arg = op}, .topic_id = op->topic_id, .partition = op->partition};
+    base->flags &= ~(uint32_t)LEASE_OP_WAITS;
+    ls->busy++;
+    store_stat(ls->shard, &op->stat);
+}
+
+/* --- moving it ---------------------------------------------------------------------------------------------------- */
+
+static void moved_run(struct leases *ls, struct lease_op *base)
+{
+    struct lease_offsets_op *op = EL_CONTAINER(base, struct lease_offsets_op, base);
+    struct lease_part *part = find(ls, base, &op->topic_id, op->partition);
+    op->exists = part != NULL && part->sm.state == PART_READY;
+    if (op->exists) {
+        fill_counts(op, part);
+    }
+    lease_op_finish(base, op->exists ? 0 : EVLOG_ERR_AGAIN);
+}
+
+/* The part is gone, or never was: make it anew where the operator wants it. */
+static void move_run(struct leases *ls, struct lease_op *base)
+{
+    struct lease_offsets_op *op = EL_CONTAINER(base, struct lease_offsets_op, base);
+    struct lease_group *group = lease_group_find(ls, base->group_id);
+    base->flags &= ~(uint32_t)LEASE_OP_WAITS;
+    if (group == NULL || !group->exists || op->verb == LEASE_OFFSETS_DELETE) {
+        lease_op_finish(base, op->verb == LEASE_OFFSETS_DELETE ? 0 : EVLOG_ERR_GROUP_NOT_FOUND);
+        return;
+    }
+    struct lease_part *part = lease_part_find(group, &op->topic_id, op->partition);
+    if (part != NULL) {
+        lease_op_finish(base, EVLOG_ERR_AGAIN); /* somebody was faster */
+        return;
+    }
+    part = lease_part_create(group, &op->topic_id, op->partition);
+    if (part == NULL) {
+        lease_op_finish(base, EVLOG_ERR_NO_MEMORY);
+        return;
+    }
+    part->start_fixed = op->offset;
+    base->run = moved_run;
+    if (lease_part_for(ls, base, &op->topic_id, op->partition) != NULL) {
+        moved_run(ls, base);
+    }
+}
+
+/* What is there ends first. */
+static void change_run(struct leases *ls, struct lease_op *base)
+{
+    struct lease_offsets_op *op = EL_CONTAINER(base, struct lease_offsets_op, base);
+    struct lease_part *part = find(ls, base, &op->topic_id, op->partition);
+    base->run = move_run;
+    if (part == NULL) {
+        move_run(ls, base);
+        return;
+    }
+    if (part->sm.state == PART_READY && lease_counts(part->table).of[LEASE_STATE_LEASED] > 0) {
+        lease_op_refuse(base, EVLOG_ERR_GROUP_NOT_EMPTY, "workers hold events of the partition");
+        return;
+    }
+    el_list_push_back(&part->enders, &base->link);
+    lease_part_end(part, EVLOG_ERR_AGAIN);
+}
+
+/* On control's shard: nobody may be at work. */
+static void change_check(struct leases *ls, struct lease_op *base)
+{
+    struct lease_offsets_op *op = EL_CONTAINER(base, struct lease_offsets_op, base);
+    const struct topic *topic = store_topic_by_id(ls->shard, &op->topic_id);
+    int code = lease_control_check_empty(ls, base->group_id);
+    if (code == 0 && (topic == NULL || op->partition < 0 || op->partition >= topic->partition_count)) {
+        code = topic == NULL ? EVLOG_ERR_UNKNOWN_TOPIC_ID : EVLOG_ERR_UNKNOWN_TOPIC;
+    }
+    if (code == 0 && op->verb == LEASE_OFFSETS_ALTER && op->offset < LEASE_START_EARLIEST) {
+        code = EVLOG_ERR_OFFSET_RANGE;
+    }
+    if (code != 0) {
+        lease_op_finish(base, code);
+        return;
+    }
+    lease_op_forward(base, topic->shard_of[op->partition], change_run);
+}
+
+void leases_offsets(struct leases *ls, struct lease_offsets_op *op)
+{
+    op->exists = false;
+    op->start = op->lag = op->halted_at = -1;
+    op->ready = op->leased = op->waiting = op->backoff = op->delayed = op->dying = 0;
+    if (op->verb == LEASE_OFFSETS_GET) {
+        lease_op_send_part(ls, &op->base, &op->topic_id, op->partition, get_run);
+    } else {
+        lease_op_send(ls, &op->base, LEASE_CONTROL_SHARD, 0, change_check);
+    }
+}
+
+/* --- why a key waits ---------------------------------------------------------------------------------------------- */
+
+static void why_run(struct leases *ls, struct lease_op *base)
+{
+    struct lease_why_op *op = EL_CONTAINER(base, struct lease_why_op, base);
+    struct lease_part *part = lease_part_for(ls, base, &op->topic_id, op->partition);
+    struct lease_why why;
+    if (part == NULL) {
+        return;
+    }
+    struct lease_now now = lease_part_now(part);
+    op->parked = op->key.data != NULL && lease_parked_find(part, op->key) != NULL;
+    op->known = lease_why(part->table, lease_key_hash(op->key), &why);
+    if (op->known) {
+        op->offset = why.offset;
+        op->state = lease_state_name(why.state);
+        op->attempts = (int32_t)why.attempts;
+        op->behind = why.behind;
+        if (why.due_ns != LEASE_NEVER) {
+            op->due_ms = why.due_ns > now.mono_ns ? (int64_t)((why.due_ns - now.mono_ns) / NS_PER_MS) : 0;
+        } else if (why.due_ms >= 0) {
+            op->due_ms = EL_MAX(why.due_ms - now.wall_ms, (int64_t)0);
+        }
+        if (why.state == LEASE_STATE_BURIED || why.state == LEASE_STATE_DYING) {
+            snprintf(base->message_text, sizeof base->message_text, "%s", lease_bury_why(part, why.offset));
+        }
+    }
+    lease_op_finish(base, 0);
+    lease_part_turn(part);
+}
+
+void leases_why(struct leases *ls, struct lease_why_op *op)
+{
+    op->known = op->parked = false;
+    op->offset = op->due_ms = -1;
+    op->state = "";
+    op->attempts = 0;
+    op->behind = 0;
+    lease_op_send_part(ls, &op->base, &op->topic_id, op->partition, why_run);
+}
+
+/* --- release ------------------------------------------------------------------------------------------------------ */
+
+static void release_key_run(struct leases *ls, struct lease_op *base)
+{
+    struct lease_release_key_op *op = EL_CONTAINER(base, struct lease_release_key_op, base);
+    struct lease_part *part = lease_part_for(ls, base, &op->topic_id, op->partition);
+    if (part == NULL) {
+        return;
+    }
+    if (op->key.data == NULL) {
+        bool halted = lease_halted(part->table) >= 0;
+        lease_resume(part->table, lease_part_now(part));
+        lease_op_finish(base, halted ? 0 : EVLOG_ERR_NOT_FOUND);
+        lease_part_turn(part);
+        return;
+    }
+    struct lease_parked *parked = lease_parked_find(part, op->key);
+    if (parked == NULL) {
+        lease_op_refuse(base, EVLOG_ERR_NOT_FOUND, "the key is not parked in this partition");
+        return;
+    }
+    if (!lease_call_wait(part, base)) {
+        lease_op_finish(base, EVLOG_ERR_NO_MEMORY);
+        return;
+    }
+    lease_park_release(part, parked);
+    lease_part_turn(part);
+}
+
+void leases_release_key(struct leases *ls, struct lease_release_key_op *op)
+{
+    lease_op_send_part(ls, &op->base, &op->topic_id, op->partition, release_key_run);
+}

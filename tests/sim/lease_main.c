@@ -1,0 +1,721 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * evlog-sim --mode lease: work groups on the real store, without a network.
+ *
+ * A seed: a node with 1 to 3 shards; one or two topics, one or two groups with settings of chance; producers that
+ * append events with few keys; workers that lease, acknowledge, fail, reject, release, extend, or fall silent until
+ * their leases have ended; several lives, each ended by a crash at a random disk call, a process that just ends or a
+ * clean stop, with clocks that jump. At the end all faults cease and workers behave, but for poisoned events, which
+ * always fail: then every event must have been acknowledged, or be in the dead-letter topic, once. See lease_model.h.
+ */
+#include "lease_main.h"
+
+#include "lease_model.h"
+#include "lease_world.h"
+#include <core/assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WORKERS_MAX 6u
+#define HELD_MAX 64u
+#define BATCH_EVENTS_MAX 8u
+#define VALUE_LEN_MAX 300u
+#define QUIET_NS_MAX 400000000000ull
+#define EVENTS_LIFE_MAX 900 /* of a partition, in a seed */
+
+struct held {
+    int64_t offset;
+};
+
+struct worker {
+    struct lease_life *l;
+    uint32_t number, group, topic;
+    int32_t partition;
+    uint64_t session;
+    uint32_t shard; /* it asks there */
+    struct held held[HELD_MAX];
+    uint32_t held_count;
+    struct lease_outcome outcomes[HELD_MAX];
+    uint32_t outcome_count;
+    bool busy, releasing, told_good; /* an op is under way; outcomes of it are acknowledgements */
+    struct lease_fetch_op fetch;
+    struct lease_release_op release;
+};
+
+struct producer_batch {
+    struct append_op op;
+    bool busy;
+    uint32_t topic;
+    uint8_t buf[BATCH_EVENTS_MAX * (VALUE_LEN_MAX + 64) + EL_BATCH_HEADER_LEN];
+    uint8_t keys[BATCH_EVENTS_MAX];
+    uint64_t numbers[BATCH_EVENTS_MAX];
+    uint32_t count;
+    struct lease_life *l;
+};
+
+struct lease_life {
+    struct plan plan;
+    struct world w;
+    struct lease_world lw;
+    struct lease_model m;
+    char topic_names[LEASE_TOPICS_MAX][16];
+    struct el_uuid topic_ids[LEASE_TOPICS_MAX];
+    struct worker workers[WORKERS_MAX];
+    uint32_t worker_count;
+    struct producer_batch batch;
+    uint64_t sent; /* events; the number of the last */
+    bool made;     /* topics and groups are there */
+    bool behave;   /* workers acknowledge all but poison */
+    uint64_t lives, steps_longest, answers;
+    uint32_t crashes;
+    bool stopped;
+};
+
+static const char key_names[LEASE_KEYS][4] = {"", "a", "bb", "ccc", "d", "e"};
+
+static void say(struct lease_life *l, const char *text)
+{
+    if (l->w.verbose) {
+        printf("  %12llu ns  step %8llu  %s\n", (unsigned long long)l->w.clock.now_ns, (unsigned long long)l->w.steps,
+               text);
+    }
+}
+
+/* --- producing ---------------------------------------------------------------------------------------------------- */
+
+static void batch_on_done(struct store_op *base)
+{
+    struct producer_batch *b = base->arg;
+    struct lease_life *l = b->l;
+    b->busy = false;
+    if (base->error != 0) {
+        return;
+    }
+    struct lease_log *log = lease_model_log(&l->m, b->topic, b->op.partition);
+    for (uint32_t i = 0; i < b->count; i++) {
+        lease_model_stored(&l->m, log, b->op.base_offset + i, b->keys[i], b->numbers[i]);
+    }
+}
+
+static void produce(struct lease_life *l)
+{
+    struct producer_batch *b = &l->batch;
+    struct world *w = &l->w;
+    struct el_batch_builder builder;
+    uint8_t value[VALUE_LEN_MAX] = {0};
+    b->l = l;
+    b->topic = (uint32_t)world_below(w, l->m.topic_count);
+    int32_t partition = (int32_t)world_below(w, (uint64_t)l->m.partition_count);
+    if (lease_model_log(&l->m, b->topic, partition)->end > EVENTS_LIFE_MAX) {
+        return;
+    }
+    b->count = 1 + (uint32_t)world_below(w, BATCH_EVENTS_MAX);
+    el_batch_builder_init_fixed(&builder, b->buf, sizeof(b->buf));
+    for (uint32_t i = 0; i < b->count; i++) {
+        b->keys[i] = (uint8_t)world_below(w, LEASE_KEYS);
+        b->numbers[i] = ++l->sent;
+        el_put_le64(value, b->numbers[i]);
+        value[8] = b->keys[i];
+        struct el_record_body body = {.key = b->keys[i] == 0 ? (struct el_slice){0}
+                                                             : el_slice_str(key_names[b->keys[i]]),
+                                      .value = el_slice_of(value, 9 + world_below(w, VALUE_LEN_MAX - 9))};
+        int code = el_batch_builder_add(&builder, (int64_t)b->numbers[i], &body);
+        EL_ASSERT(code == 0);
+    }
+    struct el_slice batch;
+    int code = el_batch_builder_finish(&builder, EL_CODEC_NONE, NULL, &batch);
+    EL_ASSERT(code == 0);
+    b->op = (struct append_op){.base = {.done = batch_on_done, .arg = b},
+                               .topic_id = l->topic_ids[b->topic],
+                               .partition = partition,
+                               .batch = batch.data,
+                               .batch_len = (uint32_t)batch.len};
+    code = el_batch_check(batch.data, batch.len, EL_BATCH_LEN_MAX, NULL, 0, &b->op.info);
+    EL_ASSERT(code == 0);
+    b->busy = true;
+    store_append(store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count)), &b->op);
+}
+
+/* --- working ------------------------------------------------------------------------------------------------------ */
+
+static struct lease_log *worker_log(struct worker *k)
+{
+    return lease_model_log(&k->l->m, k->topic, k->partition);
+}
+
+/* What came: every offset of the ranges is in a batch, and is what was appended. */
+static void take_events(struct worker *k)
+{
+    struct lease_life *l = k->l;
+    struct lease_fetch_op *op = &k->fetch;
+    struct lease_log *log = worker_log(k);
+    int64_t seen[HELD_MAX];
+    uint32_t seen_count = 0;
+    for (uint32_t pos = 0; pos < op->data_len;) {
+        struct el_batch_iter iter;
+        struct el_batch_record record;
+        uint32_t len = (uint32_t)el_batch_total_len(op->data + pos);
+        if (len > op->data_len - pos || el_batch_verify(op->data + pos, len) != 0 ||
+            el_batch_open(&iter, op->data + pos, len, NULL, 0) != 0) {
+            world_violation(&l->w, "a batch of a fetch cannot be read");
+            return;
+        }
+        while (el_batch_next(&iter, &record) == 1) {
+            for (uint32_t i = 0; i < op->range_count; i++) {
+                if (record.offset >= op->ranges[i].first && record.offset <= op->ranges[i].last) {
+                    EL_ASSERT(seen_count < HELD_MAX);
+                    seen[seen_count++] = record.offset;
+                    lease_model_stored(&l->m, log, record.offset, record.record.value.data[8],
+                                       el_get_le64(record.record.value.data));
+                    lease_model_delivered(&l->m, log, k->group, record.offset, op->ranges[i].deliveries);
+                }
+            }
+        }
+        pos += len;
+    }
+    uint32_t granted = 0;
+    for (uint32_t i = 0; i < op->range_count; i++) {
+        granted += (uint32_t)(op->ranges[i].last - op->ranges[i].first + 1);
+    }
+    if (granted != seen_count) {
+        world_violation(&l->w, "%u events were leased, and %u came", granted, seen_count);
+    }
+    for (uint32_t i = 0; i < seen_count; i++) {
+        EL_ASSERT(k->held_count < HELD_MAX);
+        k->held[k->held_count++] = (struct held){seen[i]};
+    }
+}
+
+static void take_answers(struct worker *k)
+{
+    struct lease_life *l = k->l;
+    for (uint32_t i = 0; i < k->outcome_count; i++) {
+        const struct lease_outcome *outcome = &k->outcomes[i];
+        struct lease_view *view = &worker_log(k)->events[outcome->first].views[k->group];
+        if (outcome->kind == LEASE_ACCEPT) {
+            view->acked = true;
+            l->m.acks++;
+        }
+    }
+}
+
+static void fetch_on_done(struct lease_op *base)
+{
+    struct worker *k = base->arg;
+    struct lease_life *l = k->l;
+    k->busy = false;
+    l->answers++;
+    if (base->error == 0 && k->fetch.outcome_error == 0) {
+        take_answers(k);
+    }
+    if (base->error == 0) {
+        take_events(k);
+    } else if (base->error == EVLOG_ERR_CLOSED || base->error == EVLOG_ERR_STORAGE) {
+        worker_log(k)->lost[k->group]++;
+    }
+    lease_op_release(base);
+    k->outcome_count = 0;
+}
+
+static void release_on_done(struct lease_op *base)
+{
+    struct worker *k = base->arg;
+    k->busy = k->releasing = false;
+    lease_op_release(base);
+}
+
+static void drop_held(struct worker *k, uint32_t i)
+{
+    memmove(&k->held[i], &k->held[i + 1], (k->held_count - i - 1) * sizeof(k->held[0]));
+    k->held_count--;
+}
+
+static enum lease_outcome_kind choose_kind(struct worker *k, const struct lease_event *event)
+{
+    struct lease_life *l = k->l;
+    uint64_t die = world_below(&l->w, 100);
+    if (event->poison) {
+        return die < 5 && !l->behave ? LEASE_REJECT : LEASE_FAIL;
+    }
+    if (l->behave) {
+        return LEASE_ACCEPT;
+    }
+    return die < 60   ? LEASE_ACCEPT
+           : die < 80 ? LEASE_FAIL
+           : die < 84 ? LEASE_REJECT
+           : die < 94 ? LEASE_RELEASE
+                      : LEASE_EXTEND;
+}
+
+/* Outcomes for some of what it holds, lowest first. */
+static void choose_outcomes(struct worker *k)
+{
+    struct lease_life *l = k->l;
+    k->outcome_count = 0;
+    for (uint32_t i = 0; i < k->held_count;) {
+        int64_t offset = k->held[i].offset;
+        struct lease_event *event = &worker_log(k)->events[offset];
+        if (!l->behave && world_chance(&l->w, 300000)) {
+            i++; /* later */
+            continue;
+        }
+        struct lease_outcome *outcome = &k->outcomes[k->outcome_count++];
+        *outcome = (struct lease_outcome){.first = offset, .last = offset, .kind = choose_kind(k, event)};
+        outcome->delay_ms = outcome->kind == LEASE_FAIL && world_chance(&l->w, 200000)
+                                ? (int64_t)world_below(&l->w, 300)
+                                : -1;
+        outcome->error = el_slice_str("it is broken");
+        event->views[k->group].ack_sent |= outcome->kind == LEASE_ACCEPT;
+        event->views[k->group].rejected |= outcome->kind == LEASE_REJECT;
+        if (outcome->kind == LEASE_EXTEND) {
+            i++;
+        } else {
+            drop_held(k, i);
+        }
+    }
+}
+
+static void ask_fetch(struct worker *k, uint32_t records_max)
+{
+    struct lease_life *l = k->l;
+    k->fetch = (struct lease_fetch_op){
+        .base = {.group_id = el_slice_str(l->m.groups[k->group].id), .done = fetch_on_done, .arg = k},
+        .topic_id = l->topic_ids[k->topic],
+        .partition = k->partition,
+        .session = k->session,
+        .worker = el_slice_str("worker"),
+        .outcomes = k->outcomes,
+        .outcome_count = k->outcome_count,
+        .records_max = records_max,
+        .bytes_max = 1 + (uint32_t)world_below(&l->w, 20000),
+    };
+    k->busy = true;
+    leases_fetch(l->lw.leases[k->shard], &k->fetch);
+}
+
+static void worker_choose(struct worker *k)
+{
+    struct lease_life *l = k->l;
+    struct world *w = &l->w;
+    k->group = (uint32_t)world_below(w, l->m.group_count);
+    k->topic = (uint32_t)world_below(w, l->m.topic_count);
+    k->partition = (int32_t)world_below(w, (uint64_t)l->m.partition_count);
+    k->shard = (uint32_t)world_below(w, w->shard_count);
+    k->session = leases_session(l->lw.leases[k->shard]);
+    k->held_count = 0;
+}
+
+static void worker_step(struct worker *k)
+{
+    struct lease_life *l = k->l;
+    struct world *w = &l->w;
+    if (k->busy || !world_chance(w, 30000)) {
+        return;
+    }
+    if (k->session == 0) {
+        worker_choose(k);
+        return;
+    }
+    if (k->held_count > 0 && !l->behave && world_chance(w, 30000)) {
+        k->session = 0; /* silent for ever: its leases end */
+        return;
+    }
+    if (world_chance(w, k->held_count == 0 ? 300000 : 20000)) {
+        k->release = (struct lease_release_op){
+            .base = {.group_id = el_slice_str(l->m.groups[k->group].id), .done = release_on_done, .arg = k},
+            .topic_id = l->topic_ids[k->topic],
+            .partition = k->partition,
+            .session = k->session};
+        k->busy = k->releasing = true;
+        uint32_t shard = k->shard;
+        k->session = 0;
+        leases_release(l->lw.leases[shard], &k->release);
+        return;
+    }
+    choose_outcomes(k);
+    uint32_t room = HELD_MAX - k->held_count;
+    ask_fetch(k, world_chance(w, 800000) ? (uint32_t)world_below(w, EL_MIN(room, 12u) + 1) : 0);
+}
+
+static void step(void *arg)
+{
+    struct lease_life *l = arg;
+    for (uint32_t i = 0; i < l->worker_count; i++) {
+        worker_step(&l->workers[i]);
+    }
+    if (!l->batch.busy && !l->behave && world_chance(&l->w, 40000)) {
+        produce(l);
+    }
+}
+
+static void lose(void *arg)
+{
+    struct lease_life *l = arg;
+    for (uint32_t i = 0; i < l->worker_count; i++) {
+        struct worker *k = &l->workers[i];
+        if (k->busy && !k->releasing && l->m.topic_count > 0) {
+            worker_log(k)->lost[k->group]++;
+        }
+        k->busy = k->releasing = false;
+        k->session = 0;
+        k->held_count = k->outcome_count = 0;
+    }
+    l->batch.busy = false;
+}
+
+/* --- what the logs say -------------------------------------------------------------------------------------------- */
+
+typedef void (*record_fn)(struct lease_life *l, const struct el_batch_record *record, void *arg);
+
+/* returns false when it could not be read: the machine crashed, or a violation */
+static bool read_log(struct lease_life *l, const struct el_uuid *topic_id, int32_t partition, record_fn each, void *arg)
+{
+    static struct read_op op;
+    for (int64_t offset = 0;;) {
+        op = (struct read_op){.topic_id = *topic_id,
+                              .partition = partition,
+                              .offset = offset,
+                              .max_bytes = 1u << 20,
+                              .at_least_one = true,
+                              .current_leader_epoch = -1,
+                              .last_fetched_epoch = -1};
+        int code = lease_world_read(&l->lw, &op);
+        if (code != 0) {
+            if (code != EVLOG_ERR_CRASHED) {
+                world_violation(&l->w, "a log cannot be read: %s", evlog_error_text(code));
+            }
+            return false;
+        }
+        for (uint32_t pos = 0; pos < op.data_len;) {
+            struct el_batch_iter iter;
+            struct el_batch_record record;
+            uint32_t len = (uint32_t)el_batch_total_len(op.data + pos);
+            code = el_batch_open(&iter, op.data + pos, len, NULL, 0);
+            EL_ASSERT(code == 0);
+            while (el_batch_next(&iter, &record) == 1) {
+                each(l, &record, arg);
+            }
+            pos += len;
+        }
+        bool end = op.next_offset >= op.high_watermark;
+        offset = op.next_offset;
+        store_read_release(&op);
+        if (end) {
+            return true;
+        }
+    }
+}
+
+static void each_event(struct lease_life *l, const struct el_batch_record *record, void *arg)
+{
+    lease_model_stored(&l->m, arg, record->offset, record->record.value.data[8],
+                       el_get_le64(record->record.value.data));
+}
+
+static void each_letter(struct lease_life *l, const struct el_batch_record *record, void *arg)
+{
+    struct worker *where = arg; /* group, topic, partition */
+    struct el_slice value;
+    char text[32];
+    if (!el_header_find(&record->record, "evlog-dlq-offset", &value) || value.len >= sizeof(text)) {
+        world_violation(&l->w, "a dead letter does not say where it is from");
+        return;
+    }
+    memcpy(text, value.data, value.len);
+    text[value.len] = 0;
+    int64_t offset = strtoll(text, NULL, 10);
+    struct lease_log *log = lease_model_log(&l->m, where->topic, where->partition);
+    lease_model_buried(&l->m, log, where->group, offset);
+    if (l->w.violation[0] == 0 && log->events[offset].number != el_get_le64(record->record.value.data)) {
+        world_violation(&l->w, "the dead letter of offset %lld is of another event", (long long)offset);
+    }
+}
+
+static bool read_events(struct lease_life *l)
+{
+    for (uint32_t t = 0; t < l->m.topic_count; t++) {
+        for (int32_t p = 0; p < l->m.partition_count; p++) {
+            if (!read_log(l, &l->topic_ids[t], p, each_event, lease_model_log(&l->m, t, p))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool read_letters(struct lease_life *l)
+{
+    for (uint32_t g = 0; g < l->m.group_count; g++) {
+        for (uint32_t t = 0; t < l->m.topic_count; t++) {
+            char name[EL_TOPIC_NAME_MAX + 1];
+            group_config_dead_topic(NULL, el_slice_str(l->topic_names[t]), el_slice_str(l->m.groups[g].id), name);
+            const struct topic *topic = store_topic_by_name(store_shard_at(l->w.store, 0), el_slice_str(name));
+            struct el_uuid id = topic == NULL ? (struct el_uuid){0} : topic->id;
+            for (int32_t p = 0; p < l->m.partition_count && topic != NULL; p++) {
+                struct worker where = {.group = g, .topic = t, .partition = p};
+                for (int64_t i = 0; i < lease_model_log(&l->m, t, p)->end; i++) {
+                    lease_model_log(&l->m, t, p)->events[i].views[g].buried = 0;
+                }
+                if (!read_log(l, &id, p, each_letter, &where)) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+/* Where the groups stand. returns events that are not finished, -1: crashed, or a violation */
+static int64_t read_starts(struct lease_life *l)
+{
+    static struct lease_offsets_op op;
+    int64_t left = 0;
+    for (uint32_t g = 0; g < l->m.group_count; g++) {
+        for (uint32_t t = 0; t < l->m.topic_count; t++) {
+            for (int32_t p = 0; p < l->m.partition_count; p++) {
+                struct lease_log *log = lease_model_log(&l->m, t, p);
+                op = (struct lease_offsets_op){.base = {.group_id = el_slice_str(l->m.groups[g].id)},
+                                               .verb = LEASE_OFFSETS_GET,
+                                               .topic_id = l->topic_ids[t],
+                                               .partition = p};
+                int code = lease_world_offsets(&l->lw, &op);
+                if (code == EVLOG_ERR_CRASHED) {
+                    return -1;
+                }
+                if (code == 0 && op.exists) {
+                    lease_model_start(&l->m, log, g, op.start);
+                    left += op.lag;
+                } else {
+                    left += log->end;
+                }
+            }
+        }
+    }
+    return left;
+}
+
+/* --- a seed ------------------------------------------------------------------------------------------------------- */
+
+static void set(struct group_config *config, const char *name, const char *format, uint64_t value)
+{
+    char text[32];
+    struct el_error err = {0};
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+    int code = group_config_set(config, el_slice_str(name), el_slice_str(format != NULL ? format : text), &err);
+    EL_ASSERT(code == 0);
+}
+
+static void choose_group(struct lease_life *l, struct lease_model_group *g, struct group_config *config)
+{
+    static const char *const orders[] = {"key", "partition", "none"};
+    struct world *w = &l->w;
+    group_config_init(config);
+    g->order = world_chance(w, 700000) ? MODEL_BY_KEY : (enum lease_model_order)world_below(w, 3);
+    g->attempts_max = 1 + (int32_t)world_below(w, 4);
+    g->parks = world_chance(w, 300000);
+    set(config, "order", orders[g->order], 0);
+    set(config, "retry.max.attempts", NULL, (uint64_t)g->attempts_max);
+    set(config, "on.exhausted", g->parks ? "park" : "skip", 0);
+    set(config, "start", "earliest", 0);
+    set(config, "lease.ms", NULL, 100 + world_below(w, 2000));
+    set(config, "retry.backoff.ms", NULL, 1 + world_below(w, 200));
+    set(config, "retry.backoff.max.ms", NULL, 500);
+    set(config, "max.inflight", NULL, 1 + world_below(w, 30));
+}
+
+/* Topics and groups, once. returns false when the machine crashed: they are made again */
+static bool make(struct lease_life *l)
+{
+    static struct group_config config;
+    for (uint32_t t = 0; t < l->m.topic_count; t++) {
+        const struct topic *topic = store_topic_by_name(store_shard_at(l->w.store, 0), el_slice_str(l->topic_names[t]));
+        if (topic != NULL) {
+            l->topic_ids[t] = topic->id;
+        } else if (lease_world_topic(&l->lw, l->topic_names[t], l->m.partition_count, &l->topic_ids[t]) != 0) {
+            return false;
+        }
+    }
+    for (uint32_t g = 0; g < l->m.group_count; g++) {
+        snprintf(l->m.groups[g].id, sizeof(l->m.groups[g].id), "group%u", g);
+        choose_group(l, &l->m.groups[g], &config);
+        if (lease_world_settings(&l->lw, l->m.groups[g].id, &config) != 0) {
+            return false;
+        }
+    }
+    l->made = true;
+    return true;
+}
+
+static void fault_set(struct lease_life *l, enum sim_fault fault, uint32_t ppm)
+{
+    sim_disk_fault_set(l->w.disk, fault, (l->plan.faults_off >> fault & 1) == 0 ? ppm : 0);
+}
+
+static bool start(struct lease_life *l)
+{
+    struct world *w = &l->w;
+    struct el_error err = {0};
+    for (int tries = 0;; tries++) {
+        if (tries < 3 && world_chance(w, 100000)) {
+            sim_disk_crash_at(w->disk, 1 + world_below(w, 60));
+        }
+        int code = world_open(w, &err);
+        sim_disk_crash_at(w->disk, 0);
+        if (code == 0) {
+            return true;
+        }
+        if (!sim_disk_crashed(w->disk)) {
+            world_violation(w, "a start was refused: %s", err.text);
+            return false;
+        }
+        sim_disk_fault_count(w->disk, FAULT_CRASH_IN_RECOVERY);
+        sim_disk_power_cycle(w->disk);
+    }
+}
+
+static void choose_faults(struct lease_life *l)
+{
+    struct world *w = &l->w;
+    fault_set(l, FAULT_CLOCK_FORWARD, 200);
+    fault_set(l, FAULT_CLOCK_BACK, 200);
+    if (world_chance(w, 700000)) {
+        sim_disk_crash_at(w->disk, 1 + world_below(w, 4000));
+    }
+}
+
+static void end_faults(struct lease_life *l)
+{
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        if (sim_fault_table[i].scope != SCOPE_SEED) {
+            fault_set(l, (enum sim_fault)i, 0);
+        }
+    }
+    sim_disk_crash_at(l->w.disk, 0);
+}
+
+static void end_life(struct lease_life *l, bool crashed)
+{
+    struct world *w = &l->w;
+    if (!crashed && world_chance(w, 400000)) {
+        say(l, "stop");
+        if (world_stop(w)) {
+            sim_disk_process_exit(w->disk);
+            return;
+        }
+        if (w->violation[0] != 0) {
+            return;
+        }
+        crashed = true;
+    }
+    world_abandon(w);
+    l->crashes++;
+    say(l, crashed ? "crash" : "end");
+    sim_disk_fault_count(w->disk, crashed ? FAULT_CRASH : FAULT_PROCESS_EXIT);
+    if (crashed || world_chance(w, 500000)) {
+        sim_disk_power_cycle(w->disk);
+    } else {
+        sim_disk_process_exit(w->disk);
+    }
+}
+
+/* All that is left becomes finished. */
+static void quiet(struct lease_life *l)
+{
+    struct world *w = &l->w;
+    l->behave = true;
+    l->lw.serving = true;
+    say(l, "workers behave");
+    uint64_t until_ns = w->clock.now_ns + QUIET_NS_MAX;
+    int64_t left = -1;
+    while (w->violation[0] == 0 && w->clock.now_ns < until_ns && left != 0) {
+        for (uint32_t i = 0; i < 400 && w->violation[0] == 0; i++) {
+            world_step(w);
+        }
+        left = w->violation[0] == 0 ? read_starts(l) : -1;
+    }
+    if (w->violation[0] == 0 && left != 0) {
+        world_violation(w, "stuck: %lld events are never finished", (long long)left);
+    }
+    l->lw.serving = false;
+    if (w->violation[0] == 0 && read_letters(l)) {
+        lease_model_end(&l->m);
+    }
+}
+
+static void run_seed(const struct plan *plan, struct lease_life *l)
+{
+    struct world *w = &l->w;
+    l->plan = *plan;
+    world_init(w, plan->seed, (uint32_t)EL_MIN(plan->limits[LIMIT_SHARDS], WORLD_SHARDS_MAX), plan->verbose);
+    w->trace->print = plan->trace;
+    w->jump_kinds = 2; /* the store forgets producers after a day */
+    fault_set(l, FAULT_JOB_PAUSE, world_chance(w, 300000) ? 0 : 50000 + (uint32_t)world_below(w, 400000));
+    fault_set(l, FAULT_SLOW_IO, 20000);
+    fault_set(l, FAULT_REORDER, SIM_PPM);
+    lease_model_init(&l->m, w);
+    lease_world_init(&l->lw, w);
+    l->lw.step = step;
+    l->lw.lose = lose;
+    l->lw.arg = l;
+    l->m.topic_count = 1 + (uint32_t)world_below(w, LEASE_TOPICS_MAX);
+    l->m.topic_count = (uint32_t)EL_MIN(l->m.topic_count, plan->limits[LIMIT_TOPICS]);
+    l->m.partition_count = 1 + (int32_t)world_below(w, LEASE_PARTITIONS_MAX);
+    l->m.group_count = 1 + (uint32_t)world_below(w, LEASE_GROUPS_MAX);
+    l->worker_count = 1 + (uint32_t)world_below(w, WORKERS_MAX);
+    for (uint32_t t = 0; t < l->m.topic_count; t++) {
+        snprintf(l->topic_names[t], sizeof(l->topic_names[t]), "t%u", t);
+    }
+    for (uint32_t i = 0; i < l->worker_count; i++) {
+        l->workers[i].l = l;
+        l->workers[i].number = i;
+    }
+    uint64_t lives = EL_MIN(1 + world_below(w, 4), plan->limits[LIMIT_LIVES]);
+    for (uint64_t i = 0; i < lives && w->violation[0] == 0 && start(l); i++) {
+        choose_faults(l);
+        uint64_t steps = EL_MIN(500 + world_below(w, 6000), plan->limits[LIMIT_STEPS]);
+        l->lives++;
+        l->steps_longest = EL_MAX(l->steps_longest, steps);
+        bool whole = (l->made || make(l)) && read_events(l);
+        l->lw.serving = true;
+        for (uint64_t k = 0; k < steps && whole && w->violation[0] == 0; k++) {
+            whole = world_step(w);
+        }
+        l->lw.serving = false;
+        if (w->violation[0] != 0) {
+            return;
+        }
+        end_life(l, !whole || sim_disk_crashed(w->disk));
+        end_faults(l);
+    }
+    if (w->violation[0] == 0 && start(l) && (l->made || make(l)) && read_events(l)) {
+        read_letters(l);
+        quiet(l);
+    }
+}
+
+void lease_trial(const struct plan *plan, struct verdict *v)
+{
+    struct lease_life *l = calloc(1, sizeof(*l));
+    EL_ASSERT(l != NULL);
+    run_seed(plan, l);
+    *v = (struct verdict){
+        .seed = plan->seed,
+        .good = l->w.violation[0] == 0,
+        .hash = l->w.trace->hash,
+        .event_count = l->w.trace->event_count,
+        .steps = l->w.steps,
+        .batches = l->m.deliveries,
+        .crashes = l->crashes,
+        .virtual_ns = l->w.clock.now_ns,
+        .answers = l->m.acks,
+        .repeats = l->m.dead,
+        .lives = l->lives,
+        .steps_longest = l->steps_longest,
+        .shards = l->w.shard_count,
+    };
+    memcpy(v->faults, sim_disk_fault_counts(l->w.disk), sizeof(v->faults));
+    snprintf(v->text, sizeof(v->text), "%s", l->w.violation);
+    world_free(&l->w);
+    lease_model_free(&l->m);
+    free(l);
+}

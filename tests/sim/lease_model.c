@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See lease_model.h.
+ */
+#include "lease_model.h"
+
+#include <core/assert.h>
+#include <stdlib.h>
+
+#define POISON_IN 9u /* one of so many events */
+
+void lease_model_init(struct lease_model *m, struct world *w)
+{
+    memset(m, 0, sizeof(*m));
+    m->w = w;
+    for (uint32_t t = 0; t < LEASE_TOPICS_MAX; t++) {
+        for (int32_t p = 0; p < LEASE_PARTITIONS_MAX; p++) {
+            struct lease_log *log = &m->logs[t][p];
+            log->partition = p;
+            log->events = calloc(LEASE_EVENTS_MAX, sizeof(*log->events));
+            EL_ASSERT(log->events != NULL);
+        }
+    }
+}
+
+void lease_model_free(struct lease_model *m)
+{
+    for (uint32_t t = 0; t < LEASE_TOPICS_MAX; t++) {
+        for (int32_t p = 0; p < LEASE_PARTITIONS_MAX; p++) {
+            free(m->logs[t][p].events);
+        }
+    }
+}
+
+struct lease_log *lease_model_log(struct lease_model *m, uint32_t topic, int32_t partition)
+{
+    EL_ASSERT(topic < LEASE_TOPICS_MAX);
+    EL_ASSERT(partition >= 0);
+    EL_ASSERT(partition < LEASE_PARTITIONS_MAX);
+    return &m->logs[topic][partition];
+}
+
+void lease_model_stored(struct lease_model *m, struct lease_log *log, int64_t offset, uint8_t key, uint64_t number)
+{
+    EL_ASSERT(offset >= 0);
+    EL_ASSERT(offset < (int64_t)LEASE_EVENTS_MAX);
+    struct lease_event *event = &log->events[offset];
+    if (event->known && (event->key != key || event->number != number)) {
+        world_violation(m->w, "the event at offset %lld is another one", (long long)offset);
+    }
+    event->known = true;
+    event->key = key;
+    event->number = number;
+    event->poison = number % POISON_IN == 0;
+    log->end = EL_MAX(log->end, offset + 1);
+}
+
+/* Has it been rejected, or delivered as often as it may be? */
+static bool may_die(const struct lease_model *m, const struct lease_log *log, uint32_t group,
+                    const struct lease_view *view)
+{
+    int32_t attempts_max = m->groups[group].attempts_max;
+    return view->rejected || (attempts_max > 0 && view->deliveries + log->lost[group] >= (uint32_t)attempts_max);
+}
+
+/* May b only be delivered once a is finished? */
+static bool ordered(const struct lease_model_group *group, const struct lease_event *a, const struct lease_event *b)
+{
+    switch (group->order) {
+    case MODEL_BY_KEY:
+        return a->key == b->key && a->key != 0;
+    case MODEL_BY_PARTITION:
+        return true;
+    case MODEL_UNORDERED:
+        return false;
+    }
+    return false;
+}
+
+static void check_order(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset)
+{
+    const struct lease_event *event = &log->events[offset];
+    for (int64_t i = 0; i < offset; i++) {
+        const struct lease_event *before = &log->events[i];
+        const struct lease_view *view = &before->views[group];
+        bool may_be_finished = view->ack_sent || may_die(m, log, group, view) || m->groups[group].parks;
+        if (before->known && !may_be_finished && ordered(&m->groups[group], before, event)) {
+            world_violation(m->w,
+                            "group %s got offset %lld of partition %d before offset %lld of the same key was "
+                            "finished (%u deliveries)",
+                            m->groups[group].id, (long long)offset, log->partition, (long long)i, view->deliveries);
+            return;
+        }
+    }
+}
+
+void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset,
+                           int32_t deliveries)
+{
+    struct lease_model_group *g = &m->groups[group];
+    struct lease_view *view = &log->events[offset].views[group];
+    m->deliveries++;
+    if (view->acked) {
+        world_violation(m->w, "group %s got offset %lld of partition %d again, which it had acknowledged", g->id,
+                        (long long)offset, log->partition);
+    }
+    if (deliveries < 1 || (g->attempts_max > 0 && deliveries > g->attempts_max)) {
+        world_violation(m->w, "group %s got offset %lld of partition %d as delivery %d of %d", g->id, (long long)offset,
+                        log->partition, deliveries, g->attempts_max);
+    }
+    if ((uint32_t)deliveries > view->deliveries + log->lost[group] + 1) {
+        world_violation(m->w, "group %s got offset %lld of partition %d as delivery %d after %u", g->id,
+                        (long long)offset, log->partition, deliveries, view->deliveries);
+    }
+    view->deliveries++;
+    check_order(m, log, group, offset);
+}
+
+void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset)
+{
+    struct lease_model_group *g = &m->groups[group];
+    if (offset < 0 || offset >= log->end || !log->events[offset].known) {
+        world_violation(m->w, "group %s: the dead letter of offset %lld has no event", g->id, (long long)offset);
+        return;
+    }
+    struct lease_view *view = &log->events[offset].views[group];
+    if (++view->buried > 1) {
+        world_violation(m->w, "group %s: offset %lld of partition %d is dead twice", g->id, (long long)offset,
+                        log->partition);
+    }
+    if (view->acked) {
+        world_violation(m->w, "group %s: offset %lld of partition %d is dead, and was acknowledged", g->id,
+                        (long long)offset, log->partition);
+    }
+    if (!may_die(m, log, group, view) && !g->parks) {
+        world_violation(m->w, "group %s: offset %lld of partition %d is dead after %u deliveries of %d", g->id,
+                        (long long)offset, log->partition, view->deliveries, g->attempts_max);
+    }
+}
+
+void lease_model_start(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t start)
+{
+    if (start < log->start[group]) {
+        world_violation(m->w, "group %s stood at offset %lld of partition %d and now stands at %lld",
+                        m->groups[group].id, (long long)log->start[group], log->partition, (long long)start);
+    }
+    log->start[group] = start;
+    for (int64_t i = 0; i < start && i < log->end; i++) {
+        const struct lease_view *view = &log->events[i].views[group];
+        if (log->events[i].known && !view->ack_sent && !may_die(m, log, group, view) && !m->groups[group].parks) {
+            world_violation(m->w, "group %s stands at offset %lld of partition %d, but nobody finished offset %lld",
+                            m->groups[group].id, (long long)start, log->partition, (long long)i);
+            return;
+        }
+    }
+}
+
+void lease_model_end(struct lease_model *m)
+{
+    for (uint32_t t = 0; t < m->topic_count; t++) {
+        for (int32_t p = 0; p < m->partition_count; p++) {
+            const struct lease_log *log = &m->logs[t][p];
+            for (int64_t i = 0; i < log->end; i++) {
+                for (uint32_t g = 0; g < m->group_count; g++) {
+                    const struct lease_view *view = &log->events[i].views[g];
+                    m->dead += view->buried;
+                    if (log->events[i].known && !view->ack_sent && view->buried == 0) {
+                        world_violation(m->w,
+                                        "group %s: offset %lld of partition %d was neither acknowledged nor buried "
+                                        "(%u deliveries)",
+                                        m->groups[g].id, (long long)i, p, view->deliveries);
+                    }
+                }
+            }
+        }
+    }
+}

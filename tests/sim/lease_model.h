@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the workers of the lease mode know, and what must hold of it: at least once; the events of a key strictly in
+ * order; an event that was acknowledged comes never again; what was exhausted or rejected is in the dead-letter topic
+ * exactly once, and then was not acknowledged; where a group stands never goes back.
+ */
+#ifndef EL_SIM_LEASE_MODEL_H
+#define EL_SIM_LEASE_MODEL_H
+
+#include "world.h"
+#include <lease/leases.h>
+
+#define LEASE_GROUPS_MAX 2u
+#define LEASE_TOPICS_MAX 2u
+#define LEASE_PARTITIONS_MAX 3
+#define LEASE_EVENTS_MAX 4096u /* of a partition */
+#define LEASE_KEYS 6u          /* key 0: none */
+
+enum lease_model_order { MODEL_BY_KEY, MODEL_BY_PARTITION, MODEL_UNORDERED };
+
+/* An event, as one group sees it. */
+struct lease_view {
+    uint16_t deliveries;
+    bool ack_sent;   /* it may be done */
+    bool acked;      /* it is: that was answered */
+    bool rejected;   /* a worker said so, maybe without an answer */
+    uint16_t buried; /* times that it is in the dead-letter topic */
+};
+
+struct lease_event {
+    bool known; /* in the log */
+    uint8_t key;
+    bool poison; /* workers always fail */
+    uint64_t number;
+    struct lease_view views[LEASE_GROUPS_MAX];
+};
+
+struct lease_log {
+    struct el_uuid topic_id;
+    int32_t partition;
+    struct lease_event *events; /* [LEASE_EVENTS_MAX] */
+    int64_t end;                /* of those known */
+    int64_t start[LEASE_GROUPS_MAX];
+    uint32_t lost[LEASE_GROUPS_MAX]; /* fetches without an answer: each may have been a delivery of any event */
+};
+
+struct lease_model_group {
+    char id[16];
+    enum lease_model_order order;
+    int32_t attempts_max; /* -1 no end */
+    bool parks;
+};
+
+struct lease_model {
+    struct world *w;
+    uint32_t group_count;
+    struct lease_model_group groups[LEASE_GROUPS_MAX];
+    uint32_t topic_count;
+    int32_t partition_count;
+    struct lease_log logs[LEASE_TOPICS_MAX][LEASE_PARTITIONS_MAX];
+    uint64_t deliveries, acks, dead;
+};
+
+void lease_model_init(struct lease_model *m, struct world *w);
+void lease_model_free(struct lease_model *m);
+struct lease_log *lease_model_log(struct lease_model *m, uint32_t topic, int32_t partition);
+/* An event is in the log. */
+void lease_model_stored(struct lease_model *m, struct lease_log *log, int64_t offset, uint8_t key, uint64_t number);
+/* A worker got it. */
+void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset,
+                           int32_t deliveries);
+/* It was told by a dead letter. */
+void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset);
+/* Where the group stands. */
+void lease_model_start(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t start);
+/* All is quiet and finished: nothing is missing. */
+void lease_model_end(struct lease_model *m);
+
+#endif
