@@ -2,28 +2,39 @@
  *
  * Changes of settings. The settings of a resource are changed together or not at all.
  *
- * Only topics have settings that a request can change. Those of the broker come from its configuration: a change of a
- * running evlogd that its file does not have would be gone after the next start. Taking away what was never set by a
- * request is done as soon as it is asked for; tools that end a reassignment ask for it.
+ * Topics and work groups have settings that a request can change. Those of the broker come from its configuration: a
+ * change of a running evlogd that its file does not have would be gone after the next start. Taking away what was
+ * never set by a request is done as soon as it is asked for; tools that end a reassignment ask for it.
  *
  * Storage takes a whole set of overrides. So for single settings the new set is made from the one this shard knows, and
  * storage refuses it with EVLOG_ERR_AGAIN when another change came first; by then this shard has that change, and the
- * set is made anew. Each such round is another's success, so that the rounds end when the others' changes do.
+ * set is made anew. Each such round is another's success, so that the rounds end when the others' changes do. Work
+ * groups take whole sets too; what they have is asked first, and told again with a refusal.
  */
 #include <api/alter_configs.h>
 #include <config/broker_name.h>
+#include <config/group_config.h>
 #include <config/setting.h>
 #include <config/value.h>
 #include <core/logger.h>
+#include <lease/leases.h>
 
 #define NO_THROTTLE "there is one node: no copying of replicas to slow down"
-#define ROUND_MAX 1000 /* against somebody who changes the topic all the time */
+#define ROUND_MAX 1000 /* against somebody who changes the same thing all the time */
+
+/* What the change of a work group needs: much, for its texts. */
+struct alter_group {
+    struct lease_settings_op op;
+    struct group_config known;  /* the overrides that config was made from */
+    struct group_config config; /* the whole new set of overrides */
+};
 
 struct alter_entry {
     struct topic_op op;
     struct alter_call *call;
     struct topic_config known;  /* the overrides that config was made from */
     struct topic_config config; /* the whole new set of overrides */
+    struct alter_group *group;  /* of a work group; else NULL */
     uint32_t round;             /* sets made */
     int error;                  /* EVLOG_ERR_ of what was not even tried, else 0 */
     const char *message;        /* for error; static or in the request's arena */
@@ -51,13 +62,16 @@ static void alter_finish(struct api_call *base)
     for (uint32_t i = 0; i < count; i++) {
         const struct alter_entry *entry = &call->entries[i];
         struct el_msg_incremental_alter_configs_resource_result *out = &results[i];
-        int error = entry->error != 0 ? entry->error : entry->op.base.error;
+        const struct alter_group *group = entry->group;
+        int op_error = group == NULL ? entry->op.base.error : group->op.base.error;
+        int error = entry->error != 0 ? entry->error : op_error;
         out->resource_type = call->ask->resources[i].resource_type;
         out->resource_name = call->ask->resources[i].resource_name;
-        out->error_code = api_error(error, false);
+        out->error_code = group == NULL ? api_error(error, false) : api_group_error(error);
         out->error_message = (struct el_slice){0};
         if (error != 0) {
-            const char *text = entry->error != 0 ? entry->message : entry->op.message;
+            const char *op_text = group == NULL ? entry->op.message : group->op.base.message_text;
+            const char *text = entry->error != 0 ? entry->message : op_text;
             out->error_message = text[0] == '\0' ? api_error_message(error) : el_slice_str(text);
             api_count_refusal(base->api, error);
         } else if (out->resource_type == API_RESOURCE_TOPIC && !call->ask->validate_only) {
@@ -94,45 +108,70 @@ static bool is_throttle(struct el_slice name)
     return false;
 }
 
-static int change(const struct override_table *table, struct overrides *set, const struct overrides *defaults,
-                  const struct el_msg_incremental_alter_configs_config *ask, struct el_error *err)
+/* The settings that an entry changes. */
+struct alter_set {
+    const struct override_table *table;
+    struct overrides *set;
+    const struct overrides *defaults;
+    uint64_t named; /* bit id: it was changed already */
+};
+
+static int change(struct alter_set *to, const struct el_msg_incremental_alter_configs_config *ask, struct el_error *err)
 {
+    const struct override_table *table = to->table;
     struct override_list_change list = {.name = ask->name, .value = ask->value};
     if (table == &topic_settings && is_throttle(ask->name)) {
         return ask->config_operation == ALTER_DELETE ? 0 : el_error_set(err, EVLOG_ERR_INVALID_CONFIG, NO_THROTTLE);
     }
     switch (ask->config_operation) {
     case ALTER_SET:
-        return overrides_set(table, set, ask->name, ask->value, err);
+        return overrides_set(table, to->set, ask->name, ask->value, err);
     case ALTER_DELETE:
-        return overrides_unset(table, set, ask->name, err);
+        return overrides_unset(table, to->set, ask->name, err);
     case ALTER_APPEND:
         list.add = true;
-        return overrides_list(table, set, defaults, &list, err);
+        return overrides_list(table, to->set, to->defaults, &list, err);
     case ALTER_SUBTRACT:
-        return overrides_list(table, set, defaults, &list, err);
+        return overrides_list(table, to->set, to->defaults, &list, err);
     default:
         return el_error_set(err, EVLOG_ERR_INVALID_REQUEST, "operation %d: 0 set, 1 delete, 2 append, 3 subtract",
                             ask->config_operation);
     }
 }
 
+/* A setting may be named twice by two names, when both say the same. */
+static int change_again(struct alter_set *set, const struct el_msg_incremental_alter_configs_config *ask,
+                        struct el_error *err)
+{
+    struct group_config before;
+    EL_ASSERT(set->table == &group_settings);
+    memcpy(&before, set->set, sizeof before);
+    int error = change(set, ask, err);
+    if (error == 0 && !overrides_equal(set->table, set->set, &before.set)) {
+        error = el_error_set(err, EVLOG_ERR_INVALID_REQUEST, "%s is named twice, by two names and with two values",
+                             set->table->rows[override_find(set->table, ask->name)].name);
+    }
+    return error;
+}
+
 /* Make the new set of settings, from the known one or from none. */
 static int entry_change(struct alter_call *call, const struct el_msg_incremental_alter_configs_resource *ask,
-                        struct alter_entry *entry)
+                        struct alter_entry *entry, struct alter_set set)
 {
     struct el_map seen;
     el_map_init(&seen, call->base.api->buddy);
     int error = 0;
     for (uint32_t i = 0; i < ask->config_count && error == 0; i++) {
         struct el_error err;
+        int id = override_find(set.table, ask->configs[i].name);
         api_name_once(&seen, ask->configs[i].name, &error);
         if (error != 0) {
             entry_refuse(entry, error, error == EVLOG_ERR_INVALID_REQUEST ? "a setting is named twice" : "");
             break;
         }
-        error = change(&topic_settings, &entry->config.set, &call->base.api->node->topic_defaults.set, &ask->configs[i],
-                       &err);
+        bool again = id >= 0 && (set.named >> id & 1) != 0;
+        error = again ? change_again(&set, &ask->configs[i], &err) : change(&set, &ask->configs[i], &err);
+        set.named |= id >= 0 ? (uint64_t)1 << id : 0;
         if (error != 0) {
             entry_refuse(entry, error, (const char *)api_text(call->base.request, err.text).data);
         }
@@ -162,7 +201,81 @@ static int entry_check_topic(struct alter_call *call, const struct el_msg_increm
     entry->op.config = &entry->config;
     entry->op.expected = call->whole ? NULL : &entry->known;
     entry->op.validate_only = call->ask->validate_only;
-    return entry_change(call, ask, entry);
+    return entry_change(call, ask, entry,
+                        (struct alter_set){.table = &topic_settings,
+                                           .set = &entry->config.set,
+                                           .defaults = &call->base.api->node->topic_defaults.set});
+}
+
+/* --- work groups -------------------------------------------------------------------------------------------------- */
+
+static int entry_check_group(struct alter_call *call, const struct el_msg_incremental_alter_configs_resource *ask,
+                             struct alter_entry *entry)
+{
+    if (call->base.api->leases == NULL) {
+        return entry_refuse(entry, EVLOG_ERR_INVALID_CONFIG, "there are no work groups here");
+    }
+    if (ask->resource_name.len == 0) {
+        return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST, "the name of the group is missing");
+    }
+    struct alter_group *group = el_arena_zalloc(&call->base.request->arena, sizeof *group);
+    if (group == NULL) {
+        return entry_refuse(entry, EVLOG_ERR_NO_MEMORY, "no memory left for the change of a group: raise memory.max");
+    }
+    group->op.base.group_id = ask->resource_name;
+    group->op.current = &group->known;
+    entry->group = group;
+    return 0;
+}
+
+static void group_on_op(struct lease_op *base);
+
+/* Ask for the group's settings as they are now. */
+static void group_get(struct alter_entry *entry)
+{
+    struct alter_group *group = entry->group;
+    group->op.verb = LEASE_SETTINGS_GET;
+    group->op.base.done = group_on_op;
+    group->op.base.arg = entry;
+    leases_settings(entry->call->base.api->leases, &group->op);
+}
+
+/* Make the new set from the known one and send it. returns false when it is refused */
+static bool group_set(struct alter_entry *entry)
+{
+    struct alter_call *call = entry->call;
+    struct alter_group *group = entry->group;
+    const struct el_msg_incremental_alter_configs_resource *ask = &call->ask->resources[entry - call->entries];
+    if (call->whole) {
+        group_config_init(&group->config);
+    } else {
+        group->config = group->known;
+    }
+    if (entry_change(call, ask, entry, (struct alter_set){.table = &group_settings, .set = &group->config.set}) != 0) {
+        return false;
+    }
+    group->op.verb = LEASE_SETTINGS_SET;
+    group->op.config = &group->config;
+    group->op.expected = call->whole ? NULL : &group->known;
+    group->op.validate_only = call->ask->validate_only;
+    leases_settings(call->base.api->leases, &group->op);
+    return true;
+}
+
+static void group_on_op(struct lease_op *base)
+{
+    struct alter_entry *entry = base->arg;
+    struct alter_group *group = entry->group;
+    bool got = group->op.verb == LEASE_SETTINGS_GET && base->error == 0;
+    bool again = group->op.verb == LEASE_SETTINGS_SET && base->error == EVLOG_ERR_AGAIN;
+    if (again && ++entry->round == ROUND_MAX) {
+        entry_refuse(entry, EVLOG_ERR_TIMED_OUT, "others change the group all the time: try again");
+    } else if ((got || again) && group_set(entry)) {
+        return;
+    } else if (base->error == EVLOG_ERR_GROUP_KIND) {
+        entry_refuse(entry, EVLOG_ERR_INVALID_CONFIG, "a consumer group has this id; only work groups have settings");
+    }
+    api_call_release(&entry->call->base);
 }
 
 /* --- the broker and others ---------------------------------------------------------------------------------------- */
@@ -233,9 +346,9 @@ static int entry_check(struct alter_call *call, uint32_t index)
     case API_RESOURCE_CLIENT_METRICS:
         return entry_refuse(entry, EVLOG_ERR_POLICY, "evlogd does not collect metrics of clients");
     case API_RESOURCE_GROUP:
-        return entry_refuse(entry, EVLOG_ERR_INVALID_CONFIG, "groups have no settings in evlogd");
+        return entry_check_group(call, ask, entry);
     default:
-        return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST, "only topics (2) have settings to change");
+        return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST, "topics (2) and groups (32) have settings to change");
     }
 }
 
@@ -257,17 +370,35 @@ static void alter_on_op(struct store_op *op)
     api_call_release(&call->base);
 }
 
-/* A resource is its type and its name: the name twice is an error only for topics, the others are few. */
-static void find_twice(struct alter_call *call)
+/* A resource is its type and its name: the name twice is an error only for topics and groups, the others are few. */
+static void find_twice(struct alter_call *call, int8_t type)
 {
     struct el_map seen;
     el_map_init(&seen, call->base.api->buddy);
     for (uint32_t i = 0; i < call->ask->resource_count; i++) {
-        if (call->ask->resources[i].resource_type == API_RESOURCE_TOPIC) {
+        if (call->ask->resources[i].resource_type == type) {
             api_name_once(&seen, call->ask->resources[i].resource_name, &call->entries[i].error);
         }
     }
     el_map_destroy(&seen);
+}
+
+static void entry_start(struct alter_call *call, uint32_t index)
+{
+    struct alter_entry *entry = &call->entries[index];
+    entry->call = call;
+    if (entry_check(call, index) != 0) {
+        return;
+    }
+    if (call->ask->resources[index].resource_type == API_RESOURCE_TOPIC) {
+        api_call_add(&call->base, &entry->op.base);
+        entry->op.base.done = alter_on_op;
+        entry->op.base.arg = entry;
+        store_topic_change(call->base.api->shard, &entry->op);
+    } else if (entry->group != NULL) {
+        api_call_add_lease(&call->base, &entry->group->op.base, group_on_op);
+        group_get(entry);
+    }
 }
 
 void alter_configs(struct api *api, struct request *request, const struct el_msg_incremental_alter_configs_request *ask,
@@ -285,15 +416,10 @@ void alter_configs(struct api *api, struct request *request, const struct el_msg
     if (call->entries == NULL) {
         return;
     }
-    find_twice(call);
+    find_twice(call, API_RESOURCE_TOPIC);
+    find_twice(call, API_RESOURCE_GROUP);
     for (uint32_t i = 0; i < ask->resource_count; i++) {
-        if (entry_check(call, i) == 0 && ask->resources[i].resource_type == API_RESOURCE_TOPIC) {
-            api_call_add(&call->base, &call->entries[i].op.base);
-            call->entries[i].call = call;
-            call->entries[i].op.base.done = alter_on_op;
-            call->entries[i].op.base.arg = &call->entries[i];
-            store_topic_change(api->shard, &call->entries[i].op);
-        }
+        entry_start(call, i);
     }
     api_call_release(&call->base);
 }

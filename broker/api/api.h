@@ -163,6 +163,11 @@ struct el_slice api_client_host(struct request *request);
 int16_t api_share_group_error(int error);
 /* The operation has been asked for one more work group or partition; its done is to call api_call_release(). */
 void api_call_add_lease(struct api_call *call, struct lease_op *op, lease_op_fn done);
+/* Has a work group this id? Requests of consumer groups that would make one are refused then. */
+bool api_is_work_group(struct api *api, struct el_slice group_id);
+/* Has a consumer group this id? Work groups ask before they are made: a leases_config.ask_kind, arg is the struct api
+ * of shard 0. */
+void api_ask_kind(void *arg, struct lease_kind_question *question);
 /* Does the metadata of a consumer name this topic? returns 1 | 0 | EVLOG_ERR_MALFORMED */
 int api_group_subscribes(struct el_slice metadata, struct el_slice topic);
 /* Id of a topic as a request names it. returns 0 | EVLOG_ERR_UNKNOWN_TOPIC_ID no such topic, also by name |

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * DeleteGroups: groups without members, with their commits. A name given twice counts once.
+ * DeleteGroups: groups without members, with their commits or, of a work group, all it knows of its partitions. What is
+ * no consumer group may be a work group. A name given twice counts once.
  */
 #include <api/api.h>
 #include <wire/msg_delete_groups.h>
 
+struct delete_entry {
+    struct delete_group_op op;
+    struct lease_delete_op work;
+    int error;
+};
+
 struct delete_call {
     struct api_call base;
-    struct delete_group_op *ops; /* [op_count] */
+    struct delete_entry *ops; /* [op_count] */
     uint32_t op_count;
 };
 
@@ -22,16 +29,33 @@ static void delete_finish(struct api_call *base)
     }
     for (uint32_t i = 0; i < call->op_count; i++) {
         struct el_msg_delete_groups_result *result = &response.results[response.result_count++];
-        result->group_id = call->ops[i].base.group_id;
-        result->error_code = api_group_error(call->ops[i].base.error);
-        result->error_message = api_error_message(call->ops[i].base.error);
+        result->group_id = call->ops[i].op.base.group_id;
+        result->error_code = api_group_error(call->ops[i].error);
+        result->error_message = api_error_message(call->ops[i].error);
     }
     request_reply(base->request, &el_schema_delete_groups_response, &response);
 }
 
+static void delete_on_work(struct lease_op *op)
+{
+    struct delete_entry *entry = EL_CONTAINER(op, struct delete_entry, work.base);
+    entry->error = op->error;
+    api_call_release(op->arg);
+}
+
 static void delete_on_group(struct group_op *op)
 {
-    api_call_release(op->arg);
+    struct delete_entry *entry = EL_CONTAINER(op, struct delete_entry, op.base);
+    struct api_call *call = op->arg;
+    entry->error = op->error;
+    if (op->error == EVLOG_ERR_GROUP_NOT_FOUND && call->api->leases != NULL) {
+        entry->work.base.group_id = op->group_id;
+        entry->work.base.done = delete_on_work;
+        entry->work.base.arg = call;
+        leases_delete(call->api->leases, &entry->work);
+        return;
+    }
+    api_call_release(call);
 }
 
 /* The names without repetitions. returns false without memory */
@@ -45,7 +69,7 @@ static bool take(struct delete_call *call, const struct el_msg_delete_groups_req
         int code = el_map_put(&seen, name.data, name.len, call);
         taken = code == 0 || code == EVLOG_ERR_EXISTS;
         if (code == 0) {
-            call->ops[call->op_count++].base.group_id = name;
+            call->ops[call->op_count++].op.base.group_id = name;
         }
     }
     el_map_destroy(&seen);
@@ -69,8 +93,8 @@ void api_delete_groups(struct api *api, struct request *request, const void *mes
         return;
     }
     for (uint32_t i = 0; i < call->op_count; i++) {
-        api_call_add_group(&call->base, &call->ops[i].base, delete_on_group);
-        groups_delete(api->groups, &call->ops[i]);
+        api_call_add_group(&call->base, &call->ops[i].op.base, delete_on_group);
+        groups_delete(api->groups, &call->ops[i].op);
     }
     api_call_release(&call->base);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * DescribeConfigs: settings of topics and of the broker, with where each value comes from. Groups and client metrics
- * have none.
+ * DescribeConfigs: settings of topics, of work groups and of the broker, with where each value comes from. Client
+ * metrics have none. What groups have is asked of them first; all else is known here.
  *
  * Tools show an error when a setting they know is missing, so topics list every setting of Kafka that tools ask for,
  * also those without effect here; documentation says so. Source: docs/protocol.md, Admin.
  */
 #include <api/api.h>
 #include <config/broker_name.h>
+#include <config/group_config.h>
 #include <config/setting.h>
 #include <core/logger.h>
 #include <wire/msg_describe_configs.h>
@@ -15,10 +16,18 @@
 #define SOURCE_BROKER_LOGGER 6
 #define VERSION_TYPES 3 /* from here on the answer has types and documentation */
 
+/* A work group's settings: op, then overrides. */
+struct describe_group {
+    struct lease_settings_op op;
+    struct group_config config;
+};
+
 struct describe_call {
+    struct api_call base;
     struct api *api;
     struct request *request;
     const struct el_msg_describe_configs_request *ask;
+    struct describe_group **groups; /* [ask->resource_count] NULL where the resource is none */
 };
 
 /* Is the setting wanted? A null list wants all. */
@@ -130,6 +139,59 @@ static int describe_topic(struct describe_call *call, const struct el_msg_descri
     return 0;
 }
 
+/* A setting of a group comes from the group or from the table. Kafka's name for it, where there is one, has an entry of
+ * its own: its tools look for that. */
+static int fill_group_setting(struct describe_call *call, const struct group_config *config, int id, const char *name,
+                              struct el_msg_describe_configs_config *out)
+{
+    struct override_entry shown, table;
+    overrides_describe(&group_settings, &config->set, NULL, id, &shown);
+    overrides_describe(&group_settings, NULL, NULL, id, &table);
+    bool text = shown.setting->type == OVERRIDE_TEXT;
+    out->name = el_slice_str(name);
+    out->value = text ? shown.text : api_text(call->request, shown.value);
+    out->config_source = (int8_t)shown.source;
+    set_documentation(call, out, override_wire_type(shown.setting), shown.setting->doc);
+    if (!call->ask->include_synonyms) {
+        return 0;
+    }
+    if (new_synonyms(call, out, 2) != 0) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    if (!shown.is_default) {
+        add_synonym(out, name, out->value, OVERRIDE_FROM_GROUP);
+    }
+    add_synonym(out, name, text ? table.text : api_text(call->request, table.value), OVERRIDE_FROM_DEFAULT);
+    return 0;
+}
+
+static int describe_group(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
+                          const struct describe_group *group, struct el_msg_describe_configs_result *out)
+{
+    int error = group->op.base.error;
+    if (error != 0) {
+        const char *text = group->op.base.message_text;
+        out->error_code = api_group_error(error);
+        out->error_message = text[0] == 0 ? api_error_message(error) : el_slice_str(text);
+        api_count_refusal(call->api, error);
+        return 0;
+    }
+    out->configs = el_schema_new(&el_schema_describe_configs_config, &call->request->arena, 2 * GROUP_SETTING_COUNT);
+    if (out->configs == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    for (int id = 0; id < GROUP_SETTING_COUNT && error == 0; id++) {
+        const struct override_row *row = &group_settings.rows[id];
+        if (wanted(ask, row->name)) {
+            error = fill_group_setting(call, &group->config, id, row->name, &out->configs[out->config_count++]);
+        }
+        if (error == 0 && row->alias[0] != 0 && wanted(ask, row->alias)) {
+            error = fill_group_setting(call, &group->config, id, row->alias, &out->configs[out->config_count++]);
+        }
+    }
+    return error;
+}
+
 /* Kinds of settings as DescribeConfigs names types. */
 static int8_t broker_type(enum setting_kind kind)
 {
@@ -237,9 +299,9 @@ static int describe_logger(struct describe_call *call, const struct el_msg_descr
     return 0;
 }
 
-static int describe(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
-                    struct el_msg_describe_configs_result *out)
+static int describe(struct describe_call *call, uint32_t index, struct el_msg_describe_configs_result *out)
 {
+    const struct el_msg_describe_configs_resource *ask = &call->ask->resources[index];
     out->resource_type = ask->resource_type;
     out->resource_name = ask->resource_name;
     out->error_message = (struct el_slice){0};
@@ -249,31 +311,75 @@ static int describe(struct describe_call *call, const struct el_msg_describe_con
     case API_RESOURCE_BROKER:
         return describe_broker(call, ask, out);
     case API_RESOURCE_GROUP:
+        if (call->groups[index] != NULL) {
+            return describe_group(call, ask, call->groups[index], out);
+        }
+        return ask->resource_name.len > 0 ? 0 : refuse_resource(call, out, "the name is missing");
     case API_RESOURCE_CLIENT_METRICS:
         return ask->resource_name.len > 0 ? 0 : refuse_resource(call, out, "the name is missing");
     case API_RESOURCE_BROKER_LOGGER:
         return describe_logger(call, ask, out);
     default:
-        return refuse_resource(call, out, "settings are those of topics (2) and brokers (4)");
+        return refuse_resource(call, out, "settings are those of topics (2), brokers (4) and groups (32)");
     }
+}
+
+static void describe_finish(struct api_call *base)
+{
+    struct describe_call *call = EL_CONTAINER(base, struct describe_call, base);
+    struct el_msg_describe_configs_response response;
+    el_schema_init(&el_schema_describe_configs_response, &response);
+    response.results = api_new(call->api, call->request, &el_schema_describe_configs_result, call->ask->resource_count);
+    if (response.results == NULL) {
+        return;
+    }
+    response.result_count = call->ask->resource_count;
+    for (uint32_t i = 0; i < response.result_count; i++) {
+        if (describe(call, i, &response.results[i]) != 0) {
+            metrics_add(call->api->metrics, METRIC_REFUSED_MEMORY, 1);
+            request_close(call->request, "no memory left for the answer: raise memory.max");
+            return;
+        }
+    }
+    request_reply(call->request, &el_schema_describe_configs_response, &response);
+}
+
+static void describe_on_group(struct lease_op *op)
+{
+    api_call_release(op->arg);
 }
 
 void api_describe_configs(struct api *api, struct request *request, const void *message)
 {
-    struct describe_call call = {.api = api, .request = request, .ask = message};
-    struct el_msg_describe_configs_response response;
-    el_schema_init(&el_schema_describe_configs_response, &response);
-    response.results = api_new(api, request, &el_schema_describe_configs_result, call.ask->resource_count);
-    if (response.results == NULL) {
+    struct describe_call *call = api_alloc(api, request, 1, sizeof *call);
+    if (call == NULL) {
         return;
     }
-    response.result_count = call.ask->resource_count;
-    for (uint32_t i = 0; i < response.result_count; i++) {
-        if (describe(&call, &call.ask->resources[i], &response.results[i]) != 0) {
-            metrics_add(api->metrics, METRIC_REFUSED_MEMORY, 1);
-            request_close(request, "no memory left for the answer: raise memory.max");
-            return;
+    call->api = api;
+    call->request = request;
+    call->ask = message;
+    call->groups = api_alloc(api, request, call->ask->resource_count, sizeof(struct describe_group *));
+    if (call->groups == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < call->ask->resource_count && api->leases != NULL; i++) {
+        const struct el_msg_describe_configs_resource *ask = &call->ask->resources[i];
+        if (ask->resource_type == API_RESOURCE_GROUP && ask->resource_name.len > 0) {
+            call->groups[i] = api_alloc(api, request, 1, sizeof(struct describe_group));
+            if (call->groups[i] == NULL) {
+                return;
+            }
+            call->groups[i]->op.base.group_id = ask->resource_name;
+            call->groups[i]->op.verb = LEASE_SETTINGS_GET;
+            call->groups[i]->op.current = &call->groups[i]->config;
         }
     }
-    request_reply(request, &el_schema_describe_configs_response, &response);
+    api_call_init(&call->base, api, request, describe_finish);
+    for (uint32_t i = 0; i < call->ask->resource_count; i++) {
+        if (call->groups[i] != NULL) {
+            api_call_add_lease(&call->base, &call->groups[i]->op.base, describe_on_group);
+            leases_settings(api->leases, &call->groups[i]->op);
+        }
+    }
+    api_call_release(&call->base);
 }

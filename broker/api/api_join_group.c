@@ -94,6 +94,16 @@ static void start(struct join_call *call, const struct el_msg_join_group_request
     groups_join(call->api->groups, op);
 }
 
+static void refuse(struct request *request, const struct el_msg_join_group_request *ask, int16_t error)
+{
+    struct el_msg_join_group_response response;
+    el_schema_init(&el_schema_join_group_response, &response);
+    response.error_code = error;
+    response.member_id = ask->member_id;
+    response.protocol_name = (struct el_slice){0};
+    request_reply(request, &el_schema_join_group_response, &response);
+}
+
 void api_join_group(struct api *api, struct request *request, const void *message)
 {
     const struct el_msg_join_group_request *ask = message;
@@ -113,13 +123,10 @@ void api_join_group(struct api *api, struct request *request, const void *messag
     call->op.protocols = protocols;
     call->op.protocol_count = ask->protocol_count;
     if (ask->group_id.len == 0) {
-        struct el_msg_join_group_response response;
-        el_schema_init(&el_schema_join_group_response, &response);
-        response.error_code = EL_KAFKA_INVALID_GROUP_ID;
-        response.member_id = ask->member_id;
-        response.protocol_name = (struct el_slice){0};
-        request_reply(request, &el_schema_join_group_response, &response);
-        return;
+        refuse(request, ask, EL_KAFKA_INVALID_GROUP_ID);
+    } else if (api_is_work_group(api, ask->group_id)) {
+        refuse(request, ask, EL_KAFKA_INCONSISTENT_GROUP_PROTOCOL);
+    } else {
+        start(call, ask);
     }
-    start(call, ask);
 }

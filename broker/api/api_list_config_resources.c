@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ListConfigResources: what has settings. That is topics, this broker, and its logger. Groups and client metrics may be
- * asked for and have none; version 0 asks for client metrics only.
+ * ListConfigResources: what has settings. That is topics, work groups, this broker, and its logger. Client metrics may
+ * be asked for and have none; version 0 asks for client metrics only.
  */
 #include <api/api.h>
 #include <wire/msg_list_config_resources.h>
@@ -37,21 +37,44 @@ static void add(struct el_msg_list_config_resources_response *response, struct e
     resource->resource_type = type;
 }
 
-void api_list_config_resources(struct api *api, struct request *request, const void *message)
+struct list_call {
+    struct lease_list_op op;
+    struct api *api;
+    struct request *request;
+    const struct el_msg_list_config_resources_request *ask;
+};
+
+static void list_on_release(struct request *request)
 {
-    const struct el_msg_list_config_resources_request *ask = message;
+    struct list_call *call = request->user;
+    lease_op_release(&call->op.base);
+}
+
+static void refuse(struct list_call *call, int error, int16_t code)
+{
+    struct el_msg_list_config_resources_response response;
+    el_schema_init(&el_schema_list_config_resources_response, &response);
+    response.error_code = code;
+    api_count_refusal(call->api, error);
+    lease_op_release(&call->op.base);
+    request_reply(call->request, &el_schema_list_config_resources_response, &response);
+}
+
+/* Work groups are known, or are not wanted. */
+static void reply(struct list_call *call)
+{
+    struct request *request = call->request;
+    struct api *api = call->api;
+    const struct el_msg_list_config_resources_request *ask = call->ask;
     struct el_msg_list_config_resources_response response;
     char self[16];
     el_schema_init(&el_schema_list_config_resources_response, &response);
-    if (!types_known(ask)) {
-        response.error_code = EL_KAFKA_UNSUPPORTED_VERSION;
-        api_count_refusal(api, EVLOG_ERR_UNSUPPORTED);
-        request_reply(request, &el_schema_list_config_resources_response, &response);
-        return;
-    }
-    uint32_t count = store_topic_count(api->shard);
-    response.config_resources = api_new(api, request, &el_schema_list_config_resources_resource, count + 2);
+    uint32_t count = store_topic_count(api->shard), group_count = call->op.group_count;
+    response.config_resources = el_schema_new(&el_schema_list_config_resources_resource, &request->arena,
+                                              count + group_count + 2);
     if (response.config_resources == NULL) {
+        lease_op_release(&call->op.base);
+        api_refuse_memory(api, request);
         return;
     }
     for (uint32_t i = 0; i < count && wanted(request, ask, API_RESOURCE_TOPIC); i++) {
@@ -62,10 +85,43 @@ void api_list_config_resources(struct api *api, struct request *request, const v
     }
     snprintf(self, sizeof self, "%d", api->node->id);
     if (wanted(request, ask, API_RESOURCE_BROKER)) {
-        add(&response, el_slice_str(self), API_RESOURCE_BROKER);
+        add(&response, api_text(request, self), API_RESOURCE_BROKER);
     }
     if (wanted(request, ask, API_RESOURCE_BROKER_LOGGER)) {
-        add(&response, el_slice_str(self), API_RESOURCE_BROKER_LOGGER);
+        add(&response, api_text(request, self), API_RESOURCE_BROKER_LOGGER);
     }
-    request_reply(request, &el_schema_list_config_resources_response, &response);
+    for (uint32_t i = 0; i < group_count; i++) {
+        add(&response, call->op.groups[i].id, API_RESOURCE_GROUP);
+    }
+    request->user = call;
+    request_reply_release(request, &el_schema_list_config_resources_response, &response, list_on_release);
+}
+
+static void list_on_groups(struct lease_op *op)
+{
+    struct list_call *call = EL_CONTAINER(op, struct list_call, op.base);
+    if (op->error != 0) {
+        refuse(call, op->error, api_group_error(op->error));
+    } else {
+        reply(call);
+    }
+}
+
+void api_list_config_resources(struct api *api, struct request *request, const void *message)
+{
+    struct list_call *call = api_alloc(api, request, 1, sizeof *call);
+    if (call == NULL) {
+        return;
+    }
+    call->api = api;
+    call->request = request;
+    call->ask = message;
+    if (!types_known(call->ask)) {
+        refuse(call, EVLOG_ERR_UNSUPPORTED, EL_KAFKA_UNSUPPORTED_VERSION);
+    } else if (api->leases == NULL || !wanted(request, call->ask, API_RESOURCE_GROUP)) {
+        reply(call);
+    } else {
+        call->op.base.done = list_on_groups;
+        leases_list(api->leases, &call->op);
+    }
 }

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ListGroups: every shard is asked for its groups; filters are by state (from version 4) and by type (from 5), in
- * upper or lower case. All groups are of type classic.
+ * ListGroups: every shard is asked for its consumer groups, and shard 0 for all work groups; filters are by state (from
+ * version 4) and by type (from 5), in upper or lower case. Consumer groups are of type classic, work groups of type
+ * share.
  */
 #include <api/api.h>
 #include <strings.h>
 #include <wire/msg_list_groups.h>
 
-#define GROUP_TYPE "classic"
+#define TYPE_CONSUMER "classic"
+#define TYPE_WORK "share"
 
 struct list_call {
     struct api_call base;
     const struct el_msg_list_groups_request *ask;
     struct list_op *ops; /* [op_count] one for each shard */
     uint32_t op_count;
+    struct lease_list_op work; /* the work groups */
 };
 
 static void blocks_release(struct list_call *call)
@@ -21,6 +24,7 @@ static void blocks_release(struct list_call *call)
     for (uint32_t i = 0; i < call->op_count; i++) {
         group_op_release(&call->ops[i].base);
     }
+    lease_op_release(&call->work.base);
 }
 
 static void list_on_release(struct request *request)
@@ -39,9 +43,18 @@ static bool passes(const struct el_slice *filter, uint32_t count, const char *wo
     return count == 0;
 }
 
-static void fill(const struct list_call *call, struct el_msg_list_groups_response *response)
+static void add(const struct list_call *call, struct el_msg_list_groups_response *response,
+                const struct el_msg_list_groups_group *group)
 {
     const struct el_msg_list_groups_request *ask = call->ask;
+    if (passes(ask->states_filter, ask->states_filter_count, (const char *)group->group_state.data) &&
+        passes(ask->types_filter, ask->types_filter_count, (const char *)group->group_type.data)) {
+        response->groups[response->group_count++] = *group;
+    }
+}
+
+static void fill(const struct list_call *call, struct el_msg_list_groups_response *response)
+{
     for (uint32_t i = 0; i < call->op_count; i++) {
         const struct list_op *op = &call->ops[i];
         if (op->base.error != 0 && response->error_code == 0) {
@@ -49,16 +62,26 @@ static void fill(const struct list_call *call, struct el_msg_list_groups_respons
         }
         for (uint32_t k = 0; k < op->group_count; k++) {
             const struct group_view *view = &op->groups[k];
-            if (!passes(ask->states_filter, ask->states_filter_count, view->state) ||
-                !passes(ask->types_filter, ask->types_filter_count, GROUP_TYPE)) {
-                continue;
-            }
-            struct el_msg_list_groups_group *group = &response->groups[response->group_count++];
-            group->group_id = view->id;
-            group->protocol_type = view->protocol_type.data != NULL ? view->protocol_type : el_slice_str("");
-            group->group_state = el_slice_str(view->state);
-            group->group_type = el_slice_str(GROUP_TYPE);
+            struct el_msg_list_groups_group group;
+            el_schema_init(&el_schema_list_groups_group, &group);
+            group.group_id = view->id;
+            group.protocol_type = view->protocol_type.data != NULL ? view->protocol_type : el_slice_str("");
+            group.group_state = el_slice_str(view->state);
+            group.group_type = el_slice_str(TYPE_CONSUMER);
+            add(call, response, &group);
         }
+    }
+    if (call->work.base.error != 0 && response->error_code == 0) {
+        response->error_code = api_group_error(call->work.base.error);
+    }
+    for (uint32_t i = 0; i < call->work.group_count; i++) {
+        struct el_msg_list_groups_group group;
+        el_schema_init(&el_schema_list_groups_group, &group);
+        group.group_id = call->work.groups[i].id;
+        group.protocol_type = el_slice_str(TYPE_WORK);
+        group.group_state = el_slice_str(call->work.groups[i].state);
+        group.group_type = el_slice_str(TYPE_WORK);
+        add(call, response, &group);
     }
 }
 
@@ -67,7 +90,7 @@ static void list_finish(struct api_call *base)
     struct list_call *call = EL_CONTAINER(base, struct list_call, base);
     struct request *request = base->request;
     struct el_msg_list_groups_response response;
-    uint32_t count = 0;
+    uint32_t count = call->work.group_count;
     el_schema_init(&el_schema_list_groups_response, &response);
     for (uint32_t i = 0; i < call->op_count; i++) {
         count += call->ops[i].group_count;
@@ -83,6 +106,11 @@ static void list_finish(struct api_call *base)
 }
 
 static void list_on_shard(struct group_op *op)
+{
+    api_call_release(op->arg);
+}
+
+static void list_on_work(struct lease_op *op)
 {
     api_call_release(op->arg);
 }
@@ -106,6 +134,10 @@ void api_list_groups(struct api *api, struct request *request, const void *messa
         call->ops[i].shard = i;
         api_call_add_group(&call->base, &call->ops[i].base, list_on_shard);
         groups_list(api->groups, &call->ops[i]);
+    }
+    if (api->leases != NULL) {
+        api_call_add_lease(&call->base, &call->work.base, list_on_work);
+        leases_list(api->leases, &call->work);
     }
     api_call_release(&call->base);
 }

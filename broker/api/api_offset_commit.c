@@ -14,6 +14,7 @@ struct commit_call {
     struct api *api;
     struct request *request;
     const struct el_msg_offset_commit_request *ask;
+    bool work_group;
 };
 
 static int16_t error_of(const struct commit_call *call, int error)
@@ -22,7 +23,7 @@ static int16_t error_of(const struct commit_call *call, int error)
     if (error == EVLOG_ERR_UNKNOWN_TOPIC || error == EVLOG_ERR_UNKNOWN_TOPIC_ID) {
         return api_error(error, error == EVLOG_ERR_UNKNOWN_TOPIC_ID && version >= VERSION_TOPIC_IDS);
     }
-    if (error == EVLOG_ERR_GROUP_NOT_FOUND && version < VERSION_GROUP_NOT_FOUND) {
+    if (error == EVLOG_ERR_GROUP_NOT_FOUND && version < VERSION_GROUP_NOT_FOUND && !call->work_group) {
         return EL_KAFKA_ILLEGAL_GENERATION;
     }
     return api_group_error(error);
@@ -101,6 +102,12 @@ void api_offset_commit(struct api *api, struct request *request, const void *mes
         }
     }
     if (count == 0) {
+        commit_on_done(&call->op.base);
+        return;
+    }
+    if (api_is_work_group(api, ask->group_id)) {
+        call->work_group = true; /* it keeps a set of events, not an offset */
+        call->op.base.error = EVLOG_ERR_GROUP_NOT_FOUND;
         commit_on_done(&call->op.base);
         return;
     }

@@ -45,9 +45,10 @@ static void settings_set(struct leases *ls, struct lease_op *base)
     if (control_enter(ls, base, true, &group)) {
         return;
     }
-    settings_tell(ls, op);
     bool same = group_config_equal(control_config(group), op->config);
-    if (op->expected != NULL && !group_config_equal(control_config(group), op->expected)) {
+    bool again = op->expected != NULL && !group_config_equal(control_config(group), op->expected);
+    settings_tell(ls, op); /* maybe into what was expected */
+    if (again) {
         lease_op_finish(base, EVLOG_ERR_AGAIN);
     } else if (op->validate_only || (group != NULL && same) || (group == NULL && op->config->set.overridden == 0)) {
         lease_op_finish(base, 0);

@@ -166,7 +166,7 @@ struct lease_settings_op {
     bool validate_only;
     const struct group_config *config;   /* SET; borrowed */
     const struct group_config *expected; /* SET: NULL, or the overrides that config was made from; borrowed */
-    struct group_config *current;        /* the overrides as they are now are written there; borrowed */
+    struct group_config *current;        /* NULL, or where the overrides as they are now are written: may be expected */
     bool exists;                         /* out */
 };
 void leases_settings(struct leases *ls, struct lease_settings_op *op);

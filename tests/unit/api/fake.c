@@ -3,7 +3,7 @@
  * See fake.h. store_* and request_* are defined here, so that the archives' own are never linked in.
  */
 #include "fake.h"
-#include "fake_leases.h"
+#include "fake_lease_groups.h"
 
 #include <format/batch.h>
 #include <stdlib.h>
@@ -91,6 +91,7 @@ void fake_begin(struct fake *f)
     groups_init(&f->groups, (struct store_shard *)f, f->peers, &groups_cfg);
     f->api.groups = &f->groups;
     f->api.leases = fake_leases_begin();
+    fake_lease_groups_begin();
 }
 
 void fake_end(struct fake *f)
