@@ -137,11 +137,29 @@ void fake_topic_grow(struct topic *topic, int32_t partitions)
     topic->partition_count = partitions;
 }
 
+/* Watches of a partition, or with partition -1 of a topic, that are above offset end. */
+static void watches_fire(const struct el_uuid *topic_id, int32_t partition, int error)
+{
+    struct fake_store *fs = fake_store;
+    for (uint32_t i = 0; i < fs->watch_count;) {
+        struct watch_op *op = fs->watches[i];
+        if (!el_uuid_eq(&op->topic_id, topic_id) || (partition >= 0 && op->partition != partition)) {
+            i++;
+            continue;
+        }
+        memmove(&fs->watches[i], &fs->watches[i + 1], (--fs->watch_count - i) * sizeof fs->watches[0]);
+        op->base.error = error;
+        op->base.done(&op->base);
+        i = 0; /* others may have come and gone */
+    }
+}
+
 void fake_topic_delete(struct fake_store *fs, const char *name)
 {
     for (uint32_t i = 0; i < fs->topic_count; i++) {
         if (strcmp(fs->topics[i].name, name) == 0) {
             fs->topics[i].name[0] = 0;
+            watches_fire(&fs->topics[i].id, -1, EVLOG_ERR_UNKNOWN_TOPIC);
         }
     }
 }
@@ -204,9 +222,57 @@ void fake_store_durable(struct fake_store *fs)
     struct append_op *op = fs->appends[0];
     memmove(fs->appends, fs->appends + 1, --fs->append_count * sizeof fs->appends[0]);
     fs->batches[op->sequence].durable = fs->append_error == 0;
+    struct el_uuid topic_id = op->topic_id;
+    int32_t partition = op->partition;
     op->base.error = fs->append_error;
     op->base.done(&op->base);
+    if (fs->append_error == 0) {
+        watches_fire(&topic_id, partition, 0);
+    }
     fake_store_run(fs);
+}
+
+void store_watch(struct store_shard *shard, struct watch_op *op)
+{
+    (void)shard;
+    if (*next_offset(&op->topic_id, op->partition) > op->offset) {
+        op->base.error = 0;
+        op->base.done(&op->base);
+        return;
+    }
+    assert_true(fake_store->watch_count < FAKE_OPS_MAX);
+    fake_store->watches[fake_store->watch_count++] = op;
+}
+
+void store_watch_cancel(struct watch_op *op)
+{
+    struct fake_store *fs = fake_store;
+    for (uint32_t i = 0; i < fs->watch_count; i++) {
+        if (fs->watches[i] == op) {
+            memmove(&fs->watches[i], &fs->watches[i + 1], (--fs->watch_count - i) * sizeof fs->watches[0]);
+            op->base.error = EVLOG_ERR_CLOSED;
+            op->base.done(&op->base);
+            return;
+        }
+    }
+}
+
+void store_producer_id(struct store_shard *shard, struct producer_id_op *op)
+{
+    (void)shard;
+    op->producer_id = ++fake_store->producer_id;
+    op->base.error = 0;
+    op->base.done(&op->base);
+}
+
+void store_stat(struct store_shard *shard, struct stat_op *op)
+{
+    (void)shard;
+    op->high_watermark = *next_offset(&op->topic_id, op->partition);
+    op->log_start_offset = 0;
+    op->stored_len = 0;
+    op->base.error = 0;
+    op->base.done(&op->base);
 }
 
 void store_lookup(struct store_shard *shard, struct lookup_op *op)

@@ -45,7 +45,10 @@ struct fake_store {
     int append_error; /* what writes end with */
     int read_error;
     int change_error;
-    uint64_t now_ms; /* since the start */
+    struct watch_op *watches[FAKE_OPS_MAX]; /* under way */
+    uint32_t watch_count;
+    int64_t producer_id; /* the last one given */
+    uint64_t now_ms;     /* since the start */
     uint64_t random;
 };
 

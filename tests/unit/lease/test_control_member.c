@@ -4,17 +4,17 @@
  * evenly and with little movement. Method: heartbeats on a clock that the test moves; a random walk of members and
  * topics whose division is checked after each step.
  */
-#include "control_kit.h"
+#include "desk.h"
 
 #include <core/rng.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct kit k;
+static struct desk k;
 
 static void begin(void)
 {
-    kit_begin(&k);
+    desk_begin(&k);
     fake_topic(&k.store, "a", 4);
     fake_topic(&k.store, "b", 1);
 }
@@ -35,10 +35,10 @@ TEST(control_member, heartbeats_that_contradict_themselves_are_refused)
     assert_non_null(strstr(silent.text, "names the topics"));
     odd.epoch = -2;
     assert_int_equal(worker_beat(&odd, "g"), EVLOG_ERR_INVALID_REQUEST);
-    assert_string_equal(kit_list(), "");
+    assert_string_equal(desk_list(), "");
     id[CONTROL_MEMBER_ID_LEN_MAX] = 0;
     assert_int_equal(worker_join(&w, "g"), 0);
-    kit_end(&k);
+    desk_end(&k);
 }
 
 TEST(control_member, too_many_topics_are_refused)
@@ -61,8 +61,8 @@ TEST(control_member, too_many_topics_are_refused)
     leases_heartbeat(k.leases[0], &op);
     fake_store_run(&k.store);
     assert_int_equal(op.base.error, 0);
-    assert_string_equal(kit_describe("g"), "Stable 1 w@1/1"); /* one topic, named a thousand times */
-    kit_end(&k);
+    assert_string_equal(desk_describe("g"), "Stable 1 w@1/1"); /* one topic, named a thousand times */
+    desk_end(&k);
 }
 
 TEST(control_member, epochs_that_nobody_was_told_are_fenced)
@@ -94,7 +94,7 @@ TEST(control_member, epochs_that_nobody_was_told_are_fenced)
     assert_int_equal(worker_beat(&stranger, "g"), EVLOG_ERR_UNKNOWN_MEMBER);
     stranger.epoch = -1;
     assert_int_equal(worker_beat(&stranger, "g"), EVLOG_ERR_UNKNOWN_MEMBER);
-    kit_end(&k);
+    desk_end(&k);
 }
 
 TEST(control_member, a_full_group_takes_those_it_has)
@@ -111,7 +111,7 @@ TEST(control_member, a_full_group_takes_those_it_has)
     assert_int_equal(worker_join(&other, "g"), 0);
     assert_int_equal(fake_store_metric(&k.store, METRIC_REFUSED_WORK_GROUP_SIZE), 1);
     assert_int_equal(fake_store_metric(&k.store, METRIC_WORK_GROUP_MEMBERS), 1);
-    kit_end(&k);
+    desk_end(&k);
 }
 
 /* --- coming, staying, going --------------------------------------------------------------------------------------- */
@@ -128,15 +128,15 @@ TEST(control_member, one_alone_gets_all_and_is_told_once)
     w.topics[0] = NULL;
     assert_int_equal(worker_beat(&w, "g"), 0);
     assert_false(w.assigned);
-    assert_string_equal(kit_describe("g"), "Stable 1 w@1/2");
-    kit_end(&k);
+    assert_string_equal(desk_describe("g"), "Stable 1 w@1/2");
+    desk_end(&k);
 }
 
 TEST(control_member, a_silent_member_is_removed_and_its_partitions_go_on)
 {
     begin();
     struct worker w = worker_of("w", "a"), other = worker_of("o", "a");
-    assert_int_equal(kit_set("g", "share.session.timeout.ms=1000 share.heartbeat.interval.ms=300"), 0);
+    assert_int_equal(desk_set("g", "share.session.timeout.ms=1000 share.heartbeat.interval.ms=300"), 0);
     assert_int_equal(worker_join(&w, "g"), 0);
     assert_int_equal(w.op.heartbeat_ms, 300);
     assert_int_equal(worker_join(&other, "g"), 0);
@@ -149,8 +149,8 @@ TEST(control_member, a_silent_member_is_removed_and_its_partitions_go_on)
     assert_int_equal(worker_beat(&w, "g"), EVLOG_ERR_UNKNOWN_MEMBER);
     assert_int_equal(fake_store_metric(&k.store, METRIC_WORK_GROUP_MEMBERS_EXPIRED), 1);
     fake_store_ms(&k.store, 1000);
-    assert_string_equal(kit_list(), "g:Empty");
-    kit_end(&k);
+    assert_string_equal(desk_list(), "g:Empty");
+    desk_end(&k);
 }
 
 TEST(control_member, after_a_restart_members_join_again)
@@ -158,12 +158,12 @@ TEST(control_member, after_a_restart_members_join_again)
     begin();
     struct worker w = worker_of("w", "a");
     assert_int_equal(worker_join(&w, "g"), 0);
-    kit_restart(&k);
-    assert_string_equal(kit_list(), "g:Empty");
+    desk_restart(&k);
+    assert_string_equal(desk_list(), "g:Empty");
     assert_int_equal(worker_beat(&w, "g"), EVLOG_ERR_UNKNOWN_MEMBER);
     assert_int_equal(worker_join(&w, "g"), 0);
     assert_int_equal(worker_load(&w), 4);
-    kit_end(&k);
+    desk_end(&k);
 }
 
 TEST(control_member, a_new_subscription_is_divided_at_once)
@@ -180,7 +180,7 @@ TEST(control_member, a_new_subscription_is_divided_at_once)
     w.topics[1] = "a";
     assert_int_equal(worker_beat(&w, "g"), 0);
     assert_int_equal(worker_load(&w), 5);
-    kit_end(&k);
+    desk_end(&k);
 }
 
 /* --- topics ------------------------------------------------------------------------------------------------------- */
@@ -205,7 +205,7 @@ TEST(control_member, topics_that_come_grow_go_and_come_again_are_heard_of)
     assert_int_equal(worker_beat(&w, "g"), 0);
     assert_string_equal(w.places, "later:0");
     assert_int_equal(w.epoch, 5);
-    kit_end(&k);
+    desk_end(&k);
 }
 
 TEST(control_member, evlogs_own_topics_are_nobodys_work)
@@ -219,7 +219,7 @@ TEST(control_member, evlogs_own_topics_are_nobodys_work)
     w.topics[2] = name;
     assert_int_equal(worker_join(&w, "g"), 0);
     assert_string_equal(w.places, "");
-    kit_end(&k);
+    desk_end(&k);
 }
 
 /* --- who gets what ------------------------------------------------------------------------------------------------ */
@@ -244,7 +244,7 @@ TEST(control_member, more_members_than_partitions_share_evenly)
     for (int p = 0; p < 4; p++) {
         assert_int_equal(of[p], 2);
     }
-    kit_end(&k);
+    desk_end(&k);
 }
 
 TEST(control_member, many_small_topics_are_spread_over_those_who_come_later)
@@ -263,7 +263,7 @@ TEST(control_member, many_small_topics_are_spread_over_those_who_come_later)
     assert_int_equal(worker_beat(&w, "g"), 0);
     assert_string_equal(w.places, "t0:0 t1:0 t2:0");
     assert_string_equal(other.places, "t3:0 t4:0 t5:0");
-    kit_end(&k);
+    desk_end(&k);
 }
 
 #define WALKERS 6
@@ -344,7 +344,7 @@ static void walk(uint64_t seed, bool same)
     bool in[WALKERS] = {false};
     struct el_rng rng;
     el_rng_seed(&rng, seed);
-    kit_begin(&k);
+    desk_begin(&k);
     struct topic *first = fake_topic(&k.store, "p", 1);
     fake_topic(&k.store, "q", 3);
     fake_topic(&k.store, "r", 7);
@@ -382,7 +382,7 @@ static void walk(uint64_t seed, bool same)
         }
         check_division(w, in, same);
     }
-    kit_end(&k);
+    desk_end(&k);
 }
 
 TEST(control_member, every_partition_has_somebody_whatever_comes_and_goes)
@@ -411,7 +411,7 @@ TEST(control_member, little_moves_when_one_comes)
         kept += works_on(&w, "wide", p) && works_on(&before, "wide", p) ? 1 : 0;
     }
     assert_int_equal(kept, 20);
-    kit_end(&k);
+    desk_end(&k);
 }
 
 /* --- memory ------------------------------------------------------------------------------------------------------- */
@@ -427,7 +427,7 @@ TEST(control_member, without_memory_the_old_division_stays_and_the_next_heartbea
     k.leases[0]->cfg.memory_max = 0;
     struct worker third = worker_of("t", "a");
     assert_int_equal(worker_join(&third, "g"), EVLOG_ERR_NO_MEMORY);
-    assert_string_equal(kit_describe("g"), "Stable 2 w@2/1 o@2/1");
+    assert_string_equal(desk_describe("g"), "Stable 2 w@2/1 o@2/1");
     other.epoch = -1;
     assert_int_equal(worker_beat(&other, "g"), 0);
     assert_int_equal(worker_load(&w), 2);
@@ -439,5 +439,5 @@ TEST(control_member, without_memory_the_old_division_stays_and_the_next_heartbea
     assert_true(w.assigned);
     assert_int_equal(worker_load(&w), 4);
     assert_int_equal(fake_store_metric(&k.store, METRIC_REFUSED_WORK_GROUP_MEMORY), 1);
-    kit_end(&k);
+    desk_end(&k);
 }

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See control_kit.h.
+ * See desk.h.
  */
-#include "control_kit.h"
+#include "desk.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-struct kit *kit;
-char kit_text[LEASE_MESSAGE_LEN];
+struct desk *desk;
+char desk_text[LEASE_MESSAGE_LEN];
 
 static struct leases *near(void)
 {
-    return kit->leases[1];
+    return desk->leases[1];
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
 static void ask_kind(void *arg, struct lease_kind_question *question)
 {
-    struct kit *k = arg;
+    struct desk *k = arg;
     if (k->kind_holds) {
         k->question = question;
     } else {
@@ -27,7 +27,7 @@ static void ask_kind(void *arg, struct lease_kind_question *question)
     }
 }
 
-static void up(struct kit *k)
+static void up(struct desk *k)
 {
     for (uint32_t i = 0; i < FAKE_SHARDS; i++) {
         assert_int_equal(leases_create(&k->store.shards[i], k->leases, &k->cfg, &k->leases[i]), 0);
@@ -38,16 +38,16 @@ static void up(struct kit *k)
     fake_store_run(&k->store);
 }
 
-void kit_begin(struct kit *k)
+void desk_begin(struct desk *k)
 {
     memset(k, 0, sizeof *k);
-    kit = k;
+    desk = k;
     fake_store_begin(&k->store);
     k->cfg = (struct leases_config){.memory_max = 8u << 20, .members_max = 200, .ask_kind = ask_kind, .kind_arg = k};
     up(k);
 }
 
-void kit_stop(struct kit *k)
+void desk_stop(struct desk *k)
 {
     for (uint32_t i = 0; i < FAKE_SHARDS; i++) {
         leases_stop(k->leases[i]);
@@ -64,7 +64,7 @@ void kit_stop(struct kit *k)
     fake_store_run(&k->store);
 }
 
-static void down(struct kit *k)
+static void down(struct desk *k)
 {
     for (uint32_t i = 0; i < FAKE_SHARDS; i++) {
         assert_true(leases_idle(k->leases[i]));
@@ -74,18 +74,18 @@ static void down(struct kit *k)
     }
 }
 
-void kit_restart(struct kit *k)
+void desk_restart(struct desk *k)
 {
-    kit_stop(k);
+    desk_stop(k);
     down(k);
     fake_store_forget(&k->store);
     up(k);
 }
 
-void kit_end(struct kit *k)
+void desk_end(struct desk *k)
 {
     if (!k->leases[0]->stopping) {
-        kit_stop(k);
+        desk_stop(k);
     }
     down(k);
     fake_store_end(&k->store);
@@ -150,7 +150,7 @@ void worker_ask(struct worker *w, const char *group)
     w->op.topic_count = count;
     w->waits = true;
     leases_heartbeat(near(), &w->op);
-    fake_store_run(&kit->store);
+    fake_store_run(&desk->store);
 }
 
 int worker_beat(struct worker *w, const char *group)
@@ -181,7 +181,7 @@ static bool waits;
 
 static void on_flag(struct lease_op *op)
 {
-    snprintf(kit_text, sizeof kit_text, "%s", op->message_text);
+    snprintf(desk_text, sizeof desk_text, "%s", op->message_text);
     waits = false;
 }
 
@@ -194,11 +194,11 @@ static void begin(struct lease_op *op, const char *group)
 
 static void end(void)
 {
-    fake_store_run(&kit->store);
+    fake_store_run(&desk->store);
     assert_false(waits);
 }
 
-int kit_set(const char *group, const char *settings)
+int desk_set(const char *group, const char *settings)
 {
     static struct group_config config;
     char text[512], *save = NULL;
@@ -216,7 +216,7 @@ int kit_set(const char *group, const char *settings)
     return op.base.error;
 }
 
-int64_t kit_setting(const char *group, enum group_setting_id id, bool *exists)
+int64_t desk_setting(const char *group, enum group_setting_id id, bool *exists)
 {
     static struct group_config current;
     struct lease_settings_op op = {.verb = LEASE_SETTINGS_GET, .current = &current};
@@ -230,7 +230,7 @@ int64_t kit_setting(const char *group, enum group_setting_id id, bool *exists)
     return group_config_int(&current, id);
 }
 
-int kit_delete(const char *group)
+int desk_delete(const char *group)
 {
     struct lease_delete_op op;
     memset(&op, 0, sizeof op);
@@ -240,7 +240,7 @@ int kit_delete(const char *group)
     return op.base.error;
 }
 
-const char *kit_describe(const char *group)
+const char *desk_describe(const char *group)
 {
     static char text[256];
     struct share_describe_op op;
@@ -259,11 +259,11 @@ const char *kit_describe(const char *group)
                          (const char *)view->id.data, view->epoch, view->topic_count);
     }
     lease_op_release(&op.base);
-    fake_store_run(&kit->store);
+    fake_store_run(&desk->store);
     return text;
 }
 
-const char *kit_list(void)
+const char *desk_list(void)
 {
     static char text[256];
     struct lease_list_op op;
@@ -278,6 +278,6 @@ const char *kit_list(void)
                          (int)op.groups[i].id.len, (const char *)op.groups[i].id.data, op.groups[i].state);
     }
     lease_op_release(&op.base);
-    fake_store_run(&kit->store);
+    fake_store_run(&desk->store);
     return text;
 }

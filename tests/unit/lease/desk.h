@@ -3,13 +3,13 @@
  * Work groups of two shards over the storage of a few arrays in tests/fakes, with members that ask from shard 1, so
  * that every op travels.
  */
-#ifndef EL_TEST_CONTROL_KIT_H
-#define EL_TEST_CONTROL_KIT_H
+#ifndef EL_TEST_DESK_H
+#define EL_TEST_DESK_H
 
 #include <fake_store.h>
 #include <lease/control.h>
 
-struct kit {
+struct desk {
     struct fake_store store;
     struct leases *leases[FAKE_SHARDS];
     struct leases_config cfg;
@@ -18,14 +18,14 @@ struct kit {
     struct lease_kind_question *question; /* held */
 };
 
-extern struct kit *kit;
+extern struct desk *desk;
 
-void kit_begin(struct kit *k);
-void kit_end(struct kit *k);
+void desk_begin(struct desk *k);
+void desk_end(struct desk *k);
 /* The process ends and starts again: what is not durable is gone. */
-void kit_restart(struct kit *k);
-/* Only the shards stop; for tests of what waits then. kit_end() follows. */
-void kit_stop(struct kit *k);
+void desk_restart(struct desk *k);
+/* Only the shards stop; for tests of what waits then. desk_end() follows. */
+void desk_stop(struct desk *k);
 
 /* Somebody who works, or would like to. */
 struct worker {
@@ -50,15 +50,15 @@ int worker_join(struct worker *w, const char *group);
 /* Partitions in places. */
 uint32_t worker_load(const struct worker *w);
 
-/* Set "name=value ..." as the whole set of overrides. returns the error; the text is in kit_text */
-int kit_set(const char *group, const char *settings);
-extern char kit_text[LEASE_MESSAGE_LEN];
+/* Set "name=value ..." as the whole set of overrides. returns the error; the text is in desk_text */
+int desk_set(const char *group, const char *settings);
+extern char desk_text[LEASE_MESSAGE_LEN];
 /* An effective value; *exists: the group does. */
-int64_t kit_setting(const char *group, enum group_setting_id id, bool *exists);
-int kit_delete(const char *group);
+int64_t desk_setting(const char *group, enum group_setting_id id, bool *exists);
+int desk_delete(const char *group);
 /* "state epoch members", or "error N". */
-const char *kit_describe(const char *group);
+const char *desk_describe(const char *group);
 /* "id:state ..." */
-const char *kit_list(void);
+const char *desk_list(void);
 
 #endif
