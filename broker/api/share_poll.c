@@ -2,9 +2,9 @@
  *
  * Poll of leases. Runs on the connection's shard.
  *
- *   1. every partition of the session is asked once, several at a time, beginning with the one whose turn it is. One
- *      that had something last time is asked for its part of what is left, any other for a little, so that a single
- *      busy partition can fill the answer and many cannot starve each other. What is asked for is reserved
+ *   1. every partition of the session is asked once, several at a time, beginning with the one whose turn it is, for its
+ *      part of what is left, which is reserved. Those that have had something come last, so that what the others have
+ *      not used is theirs: a single busy partition fills the answer, and many cannot starve each other
  *   2. something leased, an error, or no time to wait: finish. Partitions that brought something go to the end of the
  *      turns
  *   3. otherwise watch all of them; one that fires is asked again. Somebody else may have been faster: then it is
@@ -21,7 +21,7 @@
 
 #define SHARE_POLL_MAGIC OBJ_MAGIC('s', 'h', 'p', 'o')
 #define READS_MAX 16u         /* under way at a time */
-#define RECORDS_MIN 32u       /* asked of a partition that may have nothing */
+#define RECORDS_MIN 32u       /* asked of a partition at least */
 #define BYTES_MIN (64u << 10) /* the same */
 #define RECHECK_NS 100000000u /* a partition that is being loaded */
 
@@ -45,11 +45,8 @@ static void poll_turn(struct share_poll *poll)
     for (uint32_t i = 0; i < poll->part_count; i++) {
         struct share_poll_part *part = &poll->parts[i];
         struct share_part *known = share_session_part(poll->session, &part->topic_id, part->partition);
-        if (known != NULL) {
-            known->busy = part->read != NULL && part->read->range_count > 0;
-            if (known->busy) {
-                share_part_turn(poll->session, known);
-            }
+        if (known != NULL && part->read != NULL && part->read->range_count > 0) {
+            share_part_turn(poll->session, known);
         }
     }
 }
@@ -122,7 +119,6 @@ static void part_want(struct share_poll_part *part)
     if (!part->wanted) {
         part->wanted = true;
         part->poll->wanted_count++;
-        part->poll->busy_count += part->busy;
         part->poll->cursor = 0;
     }
 }
@@ -160,7 +156,6 @@ static void poll_on_watch(struct lease_op *op)
     } else if (op->error == EVLOG_ERR_GROUP_LOADING || op->error == EVLOG_ERR_NO_MEMORY) {
         part->later = true;
     } else {
-        part->busy = true;
         part_want(part);
     }
     if (!poll->pumping && poll->reading_count == 0) {
@@ -220,7 +215,6 @@ static void poll_on_read(struct lease_op *op)
         lease_op_release(op);
         poll->free_op = part->read;
         part->read = NULL;
-        part->busy = false;
     } else if (part->error == 0) {
         for (uint32_t i = 0; i < part->read->range_count; i++) {
             poll->records += (uint32_t)(part->read->ranges[i].last - part->read->ranges[i].first + 1);
@@ -238,12 +232,10 @@ static uint32_t left_of(uint32_t max, uint32_t used)
 }
 
 /* How many records, or bytes, to ask a partition for; 0: nothing is left. */
-static uint32_t part_share(const struct share_poll *poll, const struct share_poll_part *part, uint32_t left,
-                           uint32_t least)
+static uint32_t share_of(const struct share_poll *poll, uint32_t left, uint32_t least)
 {
-    uint32_t among = part->busy ? poll->busy_count : EL_MIN(poll->wanted_count, READS_MAX);
-    EL_ASSERT(among > 0);
-    return EL_MIN(EL_MAX(left / among, least), left);
+    EL_ASSERT(poll->wanted_count > 0);
+    return EL_MIN(EL_MAX(left / EL_MIN(poll->wanted_count, READS_MAX), least), left);
 }
 
 /* returns false when there is no memory for the op */
@@ -285,7 +277,6 @@ static void part_unwant(struct share_poll_part *part)
 {
     part->wanted = false;
     part->poll->wanted_count--;
-    part->poll->busy_count -= part->busy;
 }
 
 /* Submit wanted reads as far as the limits allow; those for which nothing is left come in another answer. */
@@ -301,8 +292,8 @@ static void poll_read_wanted(struct share_poll *poll)
         if ((records_left == 0 || bytes_left == 0) && poll->reading_count > 0) {
             return; /* those under way may leave something */
         }
-        uint32_t records = part_share(poll, part, records_left, RECORDS_MIN);
-        uint32_t bytes = part_share(poll, part, bytes_left, BYTES_MIN);
+        uint32_t records = share_of(poll, records_left, RECORDS_MIN);
+        uint32_t bytes = share_of(poll, bytes_left, BYTES_MIN);
         bool room = records > 0 && bytes > 0;
         part_unwant(part);
         if (room && !part_read(part, records, bytes)) {
@@ -354,7 +345,6 @@ bool share_poll_init(struct share_poll *poll)
         part->poll = poll;
         part->topic_id = known->key.topic_id;
         part->partition = known->key.partition;
-        part->busy = known->busy;
         part_want(part);
     }
     return true;

@@ -20,7 +20,6 @@ struct share_poll_part {
     struct lease_fetch_op *read; /* out: with leases, or with an error; else NULL */
     /* private */
     uint32_t records_reserved, bytes_reserved; /* that the read under way may use */
-    bool busy;                                 /* something is likely there */
     bool wanted;                               /* to be read (again) */
     bool reading;
     bool watching;
@@ -45,7 +44,7 @@ struct share_poll {
     uint32_t magic;
     uint32_t records, bytes;                   /* that the reads have brought */
     uint32_t records_reserved, bytes_reserved; /* of reads under way */
-    uint32_t wanted_count, busy_count;         /* of those, likely to have something */
+    uint32_t wanted_count;
     uint32_t reading_count, watching_count;
     uint32_t cursor;                /* parts before it are not wanted */
     struct lease_fetch_op *free_op; /* of a read that brought nothing */

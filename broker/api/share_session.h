@@ -50,7 +50,6 @@ struct share_part {
     struct el_list place; /* in session.parts, always */
     struct el_list turn;  /* in session.turns, unless it has been forgotten */
     bool held;            /* leases have been asked for */
-    bool busy;            /* the last read brought something */
 };
 
 struct share_session {

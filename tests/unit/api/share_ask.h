@@ -18,6 +18,7 @@ struct share_ask {
     const struct el_uuid *topic_id;     /* NULL: topic 0 */
     int32_t forget_first, forget_count; /* partitions to forget */
     int64_t ack_first, ack_last;        /* acknowledged when ack_types is not NULL */
+    int64_t ack2_first;                 /* when above 0: acknowledged as well, alone */
     const char *ack_types;              /* digits, one for all or one for each */
     bool renew;
     int32_t max_wait_ms, min_bytes, max_bytes, max_records;
@@ -48,12 +49,12 @@ static inline struct fake_request *share_send(struct fake *f, const struct share
 {
     static int8_t types[64];
     static struct el_msg_share_fetch_partition parts[FAKE_PARTITION_MAX];
-    struct el_msg_share_fetch_acknowledgement batch;
+    struct el_msg_share_fetch_acknowledgement batches[2];
     struct el_msg_share_fetch_topic topic;
     struct el_msg_share_fetch_forgotten_topic forgotten;
     struct el_msg_share_fetch_request message;
     int32_t forget[FAKE_PARTITION_MAX];
-    el_schema_init(&el_schema_share_fetch_acknowledgement, &batch);
+    el_schema_init(&el_schema_share_fetch_acknowledgement, &batches[0]);
     el_schema_init(&el_schema_share_fetch_topic, &topic);
     el_schema_init(&el_schema_share_fetch_forgotten_topic, &forgotten);
     el_schema_init(&el_schema_share_fetch_request, &message);
@@ -62,12 +63,15 @@ static inline struct fake_request *share_send(struct fake *f, const struct share
         parts[i].partition_index = a->first + i;
     }
     if (a->ack_types != NULL) {
-        batch.first_offset = a->ack_first;
-        batch.last_offset = a->ack_last;
-        batch.acknowledge_types = types;
-        batch.acknowledge_type_count = share_types(a->ack_types, types);
-        parts[0].acknowledgement_batches = &batch;
-        parts[0].acknowledgement_batch_count = 1;
+        batches[0].first_offset = a->ack_first;
+        batches[0].last_offset = a->ack_last;
+        batches[0].acknowledge_types = types;
+        batches[0].acknowledge_type_count = share_types(a->ack_types, types);
+        batches[1] = batches[0];
+        batches[1].first_offset = batches[1].last_offset = a->ack2_first;
+        batches[1].acknowledge_type_count = 1;
+        parts[0].acknowledgement_batches = batches;
+        parts[0].acknowledgement_batch_count = a->ack2_first > 0 ? 2 : 1;
     }
     for (int32_t i = 0; i < a->forget_count; i++) {
         forget[i] = a->forget_first + i;

@@ -95,10 +95,12 @@ TEST(share_fetch, acknowledgements_that_contradict_themselves_are_refused_whole)
         int64_t first, last;
         const char *types;
         bool renew;
+        int64_t second;
     } cases[] = {
-        {5, 4, "1", false},   {-1, 4, "1", false},    {0, 4, "", false},  {0, 4, "11", false},
-        {0, 1, "111", false}, {0, 0, "5", true},      {0, 0, "4", false}, {0, 1, "14", false},
-        {0, 0, "/", false},   {0, 4, "111119", true}, {0, 0, "9", true},
+        {0, 4, "1", false, 4}, {3, 4, "1", false, 1},  {5, 4, "1", false, 0},   {-1, 4, "1", false, 0},
+        {0, 4, "", false, 0},  {0, 4, "11", false, 0}, {0, 1, "111", false, 0}, {0, 0, "5", true, 0},
+        {0, 0, "4", false, 0}, {0, 1, "14", false, 0}, {0, 0, "/", false, 0},   {0, 4, "111119", true, 0},
+        {0, 0, "9", true, 0},
     };
     struct share_ask a = share_defaults;
     assert_int_equal(share_error(&f, &a), EL_KAFKA_NONE);
@@ -110,6 +112,7 @@ TEST(share_fetch, acknowledgements_that_contradict_themselves_are_refused_whole)
         a.ack_last = cases[i].last;
         a.ack_types = cases[i].types;
         a.renew = cases[i].renew;
+        a.ack2_first = cases[i].second;
         struct fake_request *r = share_send(&f, &a, 2);
         struct el_msg_share_fetch_response answer = share_answer(r);
         assert_int_equal(answer.error_code, 0);
@@ -137,6 +140,22 @@ TEST(share_fetch, an_acknowledgement_of_what_is_not_leased_is_told_beside_the_re
     assert_int_equal(share_part_of(&answer, 0)->error_code, 0);
     assert_int_equal(got(&answer, 0), 2);
     fake_free(r);
+    fake_end(&f);
+}
+
+TEST(share_fetch, ranges_that_rise_are_taken_together)
+{
+    begin();
+    struct share_ask a = share_defaults;
+    assert_int_equal(share_error(&f, &a), EL_KAFKA_NONE);
+    a.epoch = 1;
+    a.ack_types = "1";
+    a.ack_last = 4;
+    a.ack2_first = 5;
+    uint32_t before = leases_fake.call_count;
+    assert_int_equal(share_error(&f, &a), EL_KAFKA_NONE);
+    assert_int_equal(leases_fake.calls[before].outcome_count, 2);
+    assert_int_equal(leases_fake.calls[before].outcomes[1].first, 5);
     fake_end(&f);
 }
 
