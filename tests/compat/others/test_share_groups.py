@@ -255,6 +255,7 @@ def test_librdkafka_reads_on(broker, writer, topic, jars):
     writer.write(*values)
     first = share_consumer(broker, topic)
     assert poll_until(first, 200) == list(enumerate(values))
+    assert all(error is None for error in first.commit_sync(PATIENCE_SECONDS).values())
     first.close()
     second = share_consumer(broker, topic)
     writer.write("last")
@@ -309,10 +310,11 @@ def test_kafka_share_groups(broker, topic, crew, jars):
     assert (state["STATE"], state["#MEMBERS"]) == ("Stable", "1")
     shown, = rows(groups("--describe", *of, "--members"))
     assert f"{topic}:0,1" in shown["ASSIGNMENT"]
-    wait_for(lambda: {row["START-OFFSET"] for row in rows(groups("--describe", *of, "--offsets"))} == {"10", "5"},
-             "the offsets", PATIENCE_SECONDS)
-    assert {(row["TOPIC"], row["PARTITION"], row["LAG"]) for row in rows(groups("--describe", *of))} == \
-        {(topic, "0", "0"), (topic, "1", "0")}
+    stand = {(row["TOPIC"], row["PARTITION"], row["START-OFFSET"], row["LAG"])
+             for row in rows(groups("--describe", *of, "--offsets"))}
+    assert {row[:2] for row in stand} == {(topic, "0"), (topic, "1")}
+    if isinstance(broker, Broker):    # Kafka moves them later, when it writes something else
+        assert stand == {(topic, "0", "10", "0"), (topic, "1", "5", "0")}
     assert "not empty" in groups("--delete", *of).text.lower()
     member.leave()
     wait_for(lambda: "Empty" in groups("--list", "--state").text, "the group to be empty", PATIENCE_SECONDS)
