@@ -87,6 +87,7 @@ struct config {
     int64_t group_initial_delay_ms;
     int64_t group_size_max;
     int64_t share_sessions_max;
+    int64_t share_size_max;
     int64_t group_memory_max; /* bytes; 0: an eighth of memory.max */
     int64_t offset_metadata_len_max;
     int64_t offsets_retention_minutes;
