@@ -32,12 +32,23 @@ static void settings_on_change(struct leases *ls, struct lease_op *base, int err
     lease_op_finish(base, error);
 }
 
+/* Patterns are for the matcher to compile, which is not there: what could not be kept to is not taken. */
+static int filter_check(const struct group_config *config, struct el_error *err)
+{
+    struct el_slice patterns[GROUP_FILTERS_MAX];
+    return group_config_filters(config, patterns) == 0
+               ? 0
+               : el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                              "filter: this version of evlogd cannot match event patterns, take the filter away");
+}
+
 static void settings_set(struct leases *ls, struct lease_op *base)
 {
     struct lease_settings_op *op = EL_CONTAINER(base, struct lease_settings_op, base);
     struct control_group *group = NULL;
     struct el_error err;
     int code = group_config_check(op->config, &err);
+    code = code == 0 ? filter_check(op->config, &err) : code;
     if (code != 0) {
         lease_op_refuse(base, code, "%s", err.text);
         return;

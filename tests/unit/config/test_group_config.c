@@ -55,7 +55,6 @@ TEST(group_config, what_evlogd_would_not_do_is_refused_with_the_reason)
     assert_refused("share.assignment.interval.ms", "1000", "as soon as");
     assert_refused("share.isolation.level", "serializable", "'read_committed'");
     assert_refused("lease.ms", NULL, "needs a value");
-    assert_refused("filter", "{\"type\":[\"a\"]}", "cannot match event patterns");
 }
 
 TEST(group_config, texts_that_cannot_be_used_are_refused)
@@ -111,6 +110,38 @@ TEST(group_config, texts_that_cannot_be_used_are_refused)
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
         assert_refused("start", starts[i], "start cannot be");
     }
+}
+
+static int filters_of(const char *text, const char *const *wanted)
+{
+    struct group_config cfg;
+    struct el_slice patterns[GROUP_FILTERS_MAX];
+    group_config_init(&cfg);
+    assert_int_equal(set(&cfg, "filter", text, NULL), 0);
+    uint32_t count = group_config_filters(&cfg, patterns);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_true(el_slice_eq(patterns[i], el_slice_str(wanted[i])));
+    }
+    return (int)count;
+}
+
+TEST(group_config, a_filter_is_one_object_or_up_to_five)
+{
+    static const char *const refused[] = {
+        "x",     "{",     "}",      "[]",     "[{}",        "[{},]",       "{} {}",
+        "{},{}", "[{}]x", "[[{}]]", "\"{}\"", "{\"a\":\"}", "{\"a\":\"\\", "[{},{},{},{},{},{}]",
+        "null",
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        assert_refused("filter", refused[i], "one event pattern");
+    }
+    assert_int_equal(filters_of("", NULL), 0);
+    assert_int_equal(filters_of("{\"a\":[1]}", (const char *const[]){"{\"a\":[1]}"}), 1);
+    assert_int_equal(filters_of("[ {} ]", (const char *const[]){"{}"}), 1);
+    assert_int_equal(
+        filters_of("[{\"a\":{\"b\":[\"}\\\"{\"]}},\n {}]", (const char *const[]){"{\"a\":{\"b\":[\"}\\\"{\"]}}", "{}"}),
+        2);
+    assert_int_equal(filters_of("[{},{},{},{},{}]", (const char *const[]){"{}", "{}", "{}", "{}", "{}"}), 5);
 }
 
 TEST(group_config, settings_that_contradict_each_other_are_refused_together)
