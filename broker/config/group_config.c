@@ -316,8 +316,8 @@ static struct el_slice skip_blanks(struct el_slice text)
     return text;
 }
 
-/* Bytes of the object at the start of a text: to the brace that closes the first one, braces in strings aside; 0 when it
- * is none. */
+/* Bytes of the object at the start of a text: to the brace that closes the first one, braces in strings aside; 0 when
+ * it is none. */
 static size_t object_len(struct el_slice text)
 {
     size_t depth = 0;
