@@ -253,19 +253,6 @@ static bool has_record(const struct lease_part *part, enum lease_record_kind kin
     return false;
 }
 
-/* Records of a part without that of the part itself are what an end left over that was cut short: they go before the
- * part may begin anew. */
-void lease_groups_loaded(struct leases *ls)
-{
-    el_map_destroy(&ls->restoring);
-    for (size_t i = 0; i < ls->parts.count; i++) {
-        struct lease_part *part = ls->parts.entries[i].value;
-        if (!has_record(part, LEASE_RECORD_PART)) {
-            lease_part_end(part, EVLOG_ERR_AGAIN);
-        }
-    }
-}
-
 /* Dead letters that were on their way go on at once. */
 static void wake(struct lease_part *part)
 {
@@ -285,9 +272,12 @@ static void wake(struct lease_part *part)
     }
 }
 
-void lease_groups_known(struct leases *ls)
+/* All records have been read, and control has told all groups, in whichever order: parts of groups that ended go. */
+static void begin(struct leases *ls)
 {
-    ls->known = true;
+    if (ls->state != LEASES_READY || !ls->known) {
+        return;
+    }
     for (size_t i = 0; i < ls->parts.count; i++) {
         struct lease_part *part = ls->parts.entries[i].value;
         if (!part->group->exists) {
@@ -296,6 +286,26 @@ void lease_groups_known(struct leases *ls)
             wake(part);
         }
     }
+}
+
+/* Records of a part without that of the part itself are what an end left over that was cut short: they go before the
+ * part may begin anew. */
+void lease_groups_loaded(struct leases *ls)
+{
+    el_map_destroy(&ls->restoring);
+    for (size_t i = 0; i < ls->parts.count; i++) {
+        struct lease_part *part = ls->parts.entries[i].value;
+        if (!has_record(part, LEASE_RECORD_PART)) {
+            lease_part_end(part, EVLOG_ERR_AGAIN);
+        }
+    }
+    begin(ls);
+}
+
+void lease_groups_known(struct leases *ls)
+{
+    ls->known = true;
+    begin(ls);
 }
 
 /* --- what control tells ------------------------------------------------------------------------------------------- */

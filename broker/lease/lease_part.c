@@ -340,6 +340,7 @@ int lease_part_wake(struct lease_part *part)
 {
     struct leases *ls = lease_part_leases(part);
     char text[LEASE_PART_TEXT_MAX];
+    EL_ASSERT(ls->state == LEASES_READY);
     EL_ASSERT(part->sm.state == PART_STORED);
     if (el_list_empty(&part->stored)) {
         el_sm_move(&part->sm, part, PART_STARTING);

@@ -20,7 +20,8 @@
 #define HELD_MAX 64u
 #define BATCH_EVENTS_MAX 8u
 #define VALUE_LEN_MAX 300u
-#define QUIET_NS_MAX 400000000000ull
+#define QUIET_NS_MAX 600000000000ull /* the longest waits are for clocks that jumped */
+#define QUIET_STEPS_MAX 200000u
 #define EVENTS_LIFE_MAX 900 /* of a partition, in a seed */
 
 struct held {
@@ -309,7 +310,7 @@ static void worker_step(struct worker *k)
 {
     struct lease_life *l = k->l;
     struct world *w = &l->w;
-    if (k->busy || !world_chance(w, 30000)) {
+    if (k->busy || !world_chance(w, l->behave ? 300000 : 30000)) {
         return;
     }
     if (k->session == 0) {
@@ -351,6 +352,7 @@ static void step(void *arg)
 static void lose(void *arg)
 {
     struct lease_life *l = arg;
+    lease_model_crash(&l->m);
     for (uint32_t i = 0; i < l->worker_count; i++) {
         struct worker *k = &l->workers[i];
         if (k->busy && !k->releasing && l->m.topic_count > 0) {
@@ -485,6 +487,15 @@ static int64_t read_starts(struct lease_life *l)
                 if (code == 0 && op.exists) {
                     lease_model_start(&l->m, log, g, op.start);
                     left += op.lag;
+                    if (l->w.verbose && op.lag > 0) {
+                        printf(
+                            "  group %u topic %u partition %d: start %lld lag %lld ready %llu leased %llu waiting %llu "
+                            "backoff %llu delayed %llu dying %llu\n",
+                            g, t, p, (long long)op.start, (long long)op.lag, (unsigned long long)op.ready,
+                            (unsigned long long)op.leased, (unsigned long long)op.waiting,
+                            (unsigned long long)op.backoff, (unsigned long long)op.delayed,
+                            (unsigned long long)op.dying);
+                    }
                 } else {
                     left += log->end;
                 }
@@ -626,8 +637,9 @@ static void quiet(struct lease_life *l)
     l->lw.serving = true;
     say(l, "workers behave");
     uint64_t until_ns = w->clock.now_ns + QUIET_NS_MAX;
+    uint64_t most_steps = w->steps + QUIET_STEPS_MAX;
     int64_t left = -1;
-    while (w->violation[0] == 0 && w->clock.now_ns < until_ns && left != 0) {
+    while (w->violation[0] == 0 && (w->clock.now_ns < until_ns || w->steps < most_steps) && left != 0) {
         for (uint32_t i = 0; i < 400 && w->violation[0] == 0; i++) {
             world_step(w);
         }

@@ -32,6 +32,17 @@ void lease_model_free(struct lease_model *m)
     }
 }
 
+void lease_model_crash(struct lease_model *m)
+{
+    for (uint32_t t = 0; t < LEASE_TOPICS_MAX; t++) {
+        for (int32_t p = 0; p < LEASE_PARTITIONS_MAX; p++) {
+            for (uint32_t g = 0; g < LEASE_GROUPS_MAX; g++) {
+                m->logs[t][p].lost[g]++;
+            }
+        }
+    }
+}
+
 struct lease_log *lease_model_log(struct lease_model *m, uint32_t topic, int32_t partition)
 {
     EL_ASSERT(topic < LEASE_TOPICS_MAX);

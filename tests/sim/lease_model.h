@@ -66,6 +66,8 @@ void lease_model_free(struct lease_model *m);
 struct lease_log *lease_model_log(struct lease_model *m, uint32_t topic, int32_t partition);
 /* An event is in the log. */
 void lease_model_stored(struct lease_model *m, struct lease_log *log, int64_t offset, uint8_t key, uint64_t number);
+/* The process has ended. What was leased and given back, because it did not fit into an answer, may count. */
+void lease_model_crash(struct lease_model *m);
 /* A worker got it. */
 void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset,
                            int32_t deliveries);
