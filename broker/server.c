@@ -45,6 +45,7 @@ struct server {
     struct shard *shards;     /* [shard_count] */
     struct metrics **metrics; /* [shard_count] of each, for rendering */
     struct groups *groups[EL_SHARD_COUNT_MAX];
+    struct leases *leases[EL_SHARD_COUNT_MAX];
     struct store *store;
     struct http *http;
     int signal_fd;
@@ -182,6 +183,7 @@ static int build_shards(struct server *server, struct el_error *err)
         shard->magic = SHARD_THREAD_MAGIC;
         shard->index = i;
         shard->peers = server->groups;
+        shard->lease_peers = server->leases;
         shard->shard_count = server->shard_count;
         shard->drain_ns = DRAIN_NS;
         shard->done = server_on_shard_done;
@@ -383,6 +385,9 @@ static void stop_shards(struct server *server)
     }
     for (uint32_t i = 0; i < running && running == server->shard_count; i++) {
         groups_destroy(&server->shards[i].groups); /* nothing is under way any more */
+        if (leases_idle(server->shards[i].leases)) {
+            leases_destroy(server->shards[i].leases);
+        }
     }
 }
 

@@ -6,6 +6,8 @@
  *   2. io_step() runs what has happened; store_shard_tick() flushes and says when it wants to run again; and so on
  *   3. commands of the main thread come as messages; each is answered through shard->done when it is carried out
  *
+ * Work groups have writes of their own under way when their requests have ended: a stop waits for them as well.
+ *
  * Requests that wait for the store, for room on a full disk perhaps, do not hold up a stop for ever: after drain_ns
  * their connections are cut and the stores stop, which answers them. Only then is the net freed, for they are its.
  */
@@ -44,6 +46,17 @@ static struct groups_config groups_config_of(const struct shard *shard, const st
     };
 }
 
+static struct leases_config leases_config_of(struct shard *shard, const struct config *cfg)
+{
+    return (struct leases_config){
+        .topic_defaults = &shard->node.topic_defaults,
+        .memory_max = config_group_memory_max(cfg) / shard->shard_count,
+        .members_max = (int32_t)cfg->share_size_max,
+        .ask_kind = api_ask_kind,
+        .kind_arg = &shard->api,
+    };
+}
+
 void shard_take_config(struct shard *shard, const struct config *cfg)
 {
     shard->cfg = *cfg;
@@ -59,7 +72,8 @@ void shard_take_config(struct shard *shard, const struct config *cfg)
 /* SHARD_STOP_NET is carried out, once. */
 static void shard_drained(struct shard *shard)
 {
-    if (!shard->drained) {
+    shard->net_stopped = true;
+    if (!shard->drained && (leases_idle(shard->leases) || shard->io->now_ns >= shard->drain_timer.at_ns)) {
         shard->drained = true;
         io_timer_cancel(shard->io, &shard->drain_timer);
         shard->done(shard);
@@ -98,9 +112,11 @@ static void shard_on_command(struct io_message *message)
     case SHARD_RELOAD: {
         struct net_config limits = shard_net_limits(&shard->next_cfg);
         struct groups_config groups_cfg = groups_config_of(shard, &shard->next_cfg);
+        struct leases_config leases_cfg = leases_config_of(shard, &shard->next_cfg);
         groups_cfg.memory_max = shard->groups.cfg.memory_max; /* takes a restart */
         shard_take_config(shard, &shard->next_cfg);
         groups_configure(&shard->groups, &groups_cfg);
+        leases_configure(shard->leases, &leases_cfg);
         net_set_limits(shard->net, &limits);
         store_shard_reload(shard->store, &shard->next_cfg.topic_defaults, (uint64_t)shard->next_cfg.disk_reserve_len);
         shard->done(shard);
@@ -114,6 +130,7 @@ static void shard_on_command(struct io_message *message)
         net_stop(shard->net, deadline_ns, shard_on_net_stopped, shard);
         api_stop(&shard->api);
         groups_stop(&shard->groups);
+        leases_stop(shard->leases);
         return;
     }
     case SHARD_STOP_STORE:
@@ -148,6 +165,13 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     groups_init(&shard->groups, shard->store, shard->peers, &groups_cfg);
     shard->peers[shard->index] = &shard->groups;
     shard->api.groups = &shard->groups;
+    struct leases_config leases_cfg = leases_config_of(shard, cfg);
+    error = leases_create(shard->store, shard->lease_peers, &leases_cfg, &shard->leases);
+    if (error != 0) {
+        return el_error_set(err, error, "work groups of shard %" PRIu32 ": raise memory.max", shard->index);
+    }
+    shard->lease_peers[shard->index] = shard->leases;
+    shard->api.leases = shard->leases;
     shard->node.shard_count = shard->shard_count;
     struct net_config own = *net_cfg;
     own.dispatch = api_dispatch;
@@ -169,6 +193,7 @@ void shard_begin(struct shard *shard)
     OBJ_CHECK(shard, SHARD_THREAD);
     store_shard_start(shard->store);
     groups_start(&shard->groups);
+    leases_start(shard->leases);
     el_alloc_seal(true);
     metrics_set(shard->metrics, METRIC_MEMORY_MAX_BYTES, (int64_t)store_shard_buddy(shard->store)->len);
     shard->done(shard);
@@ -177,6 +202,9 @@ void shard_begin(struct shard *shard)
 uint64_t shard_turn(struct shard *shard, uint64_t wait_until_ns)
 {
     io_step(shard->io, wait_until_ns);
+    if (shard->net_stopped && !shard->drained) {
+        shard_drained(shard);
+    }
     wait_until_ns = store_shard_tick(shard->store);
     metrics_set(shard->metrics, METRIC_MEMORY_USED_BYTES, (int64_t)store_shard_buddy(shard->store)->used);
     return wait_until_ns;

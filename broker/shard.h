@@ -34,6 +34,8 @@ struct shard {
     struct api api;
     struct groups groups;
     struct groups **peers; /* [shard_count] by shard: all of the node; the main thread's */
+    struct leases *leases;
+    struct leases **lease_peers; /* the same of work groups */
     uint32_t shard_count;
     struct api_node node;
     struct config cfg;          /* the shard's own copy: SIGHUP changes the main thread's */
@@ -47,6 +49,7 @@ struct shard {
     bool exiting;
     uint64_t drain_ns; /* how long a stop waits for clients */
     struct io_timer drain_timer;
+    bool net_stopped;   /* all connections have ended, or drain_ns is over */
     bool drained;       /* SHARD_STOP_NET was carried out */
     shard_done_fn done; /* called on the shard's thread when a command is carried out, and once at the start */
     void *arg;          /* of done */

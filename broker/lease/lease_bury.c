@@ -187,7 +187,8 @@ static bool is_lowest(const struct bury_slot *slot)
     return true;
 }
 
-/* Numbers that were not used are given anew, under a new producer id, once no letter of the old one can be sent again. */
+/* Numbers that were not used are given anew, under a new producer id, once no letter of the old one may be sent again.
+ */
 static void fence_turn(struct lease_burial *b)
 {
     for (uint32_t i = 0; i < LEASE_INTENTS_MAX; i++) {

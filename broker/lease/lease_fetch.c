@@ -4,8 +4,8 @@
  *
  *   1. outcomes are taken by the table, all or none, and noted in the stories of events that failed
  *   2. what is ready is leased to its session
- *   3. the batches that hold it are read, a span of offsets that lie close after the other, at most SPANS_MAX: what does
- *      not fit is given back as if it had not been leased
+ *   3. the batches that hold it are read, a span of offsets that lie close after the other, at most SPANS_MAX: what
+ *      does not fit is given back as if it had not been leased
  *   4. the answer leaves when the data is there and what must not be forgotten is durable: that events are done. That
  *      they were delivered, failed or were given back is written soon, and nobody waits
  *

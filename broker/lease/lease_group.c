@@ -386,5 +386,6 @@ void lease_groups_stop(struct leases *ls)
         struct lease_part *part = ls->parts.entries[i].value;
         io_timer_cancel(ls->io, &part->timer);
         lease_part_close(part, EVLOG_ERR_CLOSED);
+        lease_save_last(part);
     }
 }

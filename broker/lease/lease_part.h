@@ -204,6 +204,8 @@ struct lease_call *lease_call_of(struct el_list *link);
 void lease_save_turn(struct lease_part *part);
 /* Somebody waits: write at the next turn. */
 void lease_save_now(struct lease_part *part);
+/* The shard stops: what nobody waited for, such as deliveries, is written once more. */
+void lease_save_last(struct lease_part *part);
 /* Delete all records of the part; done is called once, maybe at once. */
 void lease_save_erase(struct lease_part *part, void (*done)(struct lease_part *part, int error));
 

@@ -8,8 +8,8 @@
  *      after the other: blocks may be early, for nobody has been told of them, and deletions late
  *   3. when all is durable the table goes on, dead letters go on, and whoever waits is answered
  *
- * The record of the part, parked keys and the blocks of events that have become dead letters are always in one batch: an
- * intent is forgotten by the same write that makes its event finished.
+ * The record of the part, parked keys and the blocks of events that have become dead letters are always in one batch:
+ * an intent is forgotten by the same write that makes its event finished.
  *
  * A write that fails is repeated with all that came since, RETRY_NS later.
  */
@@ -400,6 +400,14 @@ void lease_save_turn(struct lease_part *part)
         part->write_ns = ls->io->now_ns + LEASE_WRITE_WITHIN_NS;
     }
     if (part->write_ns <= ls->io->now_ns || (wants_write(part) && !part->write_failed)) {
+        save_begin(part);
+    }
+}
+
+void lease_save_last(struct lease_part *part)
+{
+    const struct leases *ls = lease_part_leases(part);
+    if (part->sm.state == PART_READY && part->save == NULL && ls->state == LEASES_READY && lease_dirty(part->table)) {
         save_begin(part);
     }
 }

@@ -183,6 +183,13 @@ static void load_begin(struct leases *ls, bool patient)
     ls->topic_id = topic->id;
     ls->partition = partition;
     metrics_add(ls->metrics, METRIC_LEASE_LOADING, 1);
+    ls->scratch = el_buddy_alloc(ls->buddy, LEASE_SCRATCH_LEN); /* who has no work groups pays nothing */
+    if (ls->scratch == NULL) {
+        el_log(EL_LOG_ERROR, "lease", "no memory to serve partition %d of %s: raise memory.max", partition,
+               LEASES_TOPIC);
+        leases_loaded(ls, EVLOG_ERR_NO_MEMORY);
+        return;
+    }
     lease_load_start(ls);
 }
 
@@ -492,20 +499,13 @@ int leases_create(struct store_shard *shard, struct leases *const *peers, const 
     if (code != 0) {
         goto fail_leases;
     }
-    code = EVLOG_ERR_NO_MEMORY;
-    ls->scratch = el_buddy_alloc(ls->buddy, LEASE_SCRATCH_LEN);
-    if (ls->scratch == NULL) {
-        goto fail_tables;
-    }
     code = ls->index == LEASE_CONTROL_SHARD ? lease_control_create(ls) : 0;
     if (code != 0) {
-        goto fail_scratch;
+        goto fail_tables;
     }
     *out = ls;
     return 0;
 
-fail_scratch:
-    el_buddy_free(ls->buddy, ls->scratch);
 fail_tables:
     lease_memory_destroy(ls->tables);
 fail_leases:

@@ -28,6 +28,7 @@ static void shard_make(struct broker *b, uint32_t index)
     shard->magic = SHARD_THREAD_MAGIC;
     shard->index = index;
     shard->peers = b->groups;
+    shard->lease_peers = b->leases;
     shard->shard_count = w->shard_count;
     shard->io = w->ios[index];
     shard->metrics = w->metrics[index];
@@ -199,6 +200,7 @@ static void down(struct world *w)
     }
     for (uint32_t i = 0; i < w->shard_count && stopped; i++) {
         groups_destroy(&b->shards[i].groups);
+        leases_destroy(b->shards[i].leases);
     }
     sim_net_off(w->net);
     clients_lose(b->clients);

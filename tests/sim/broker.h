@@ -19,6 +19,7 @@ struct broker {
     _Atomic(uint32_t) conn_total;
     struct shard shards[WORLD_SHARDS_MAX];
     struct groups *groups[WORLD_SHARDS_MAX];
+    struct leases *leases[WORLD_SHARDS_MAX];
     uint64_t drain_ns;
     uint32_t done_count; /* commands that were carried out */
     bool stopping_net, stopping_store;

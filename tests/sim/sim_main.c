@@ -32,10 +32,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define USAGE                                                                                                             \
-    "usage: evlog-sim [--mode store|broker|lease] [--seeds N] [--from S] [--seed S] [-v] [--jobs N] [--hash] [--trace]\n" \
-    "                 [--every-fault] [--shrink-seconds N] [--lives=N] [--steps=N] [--topics=N] [--producers=N]\n"        \
-    "                 [--readers=N] [--shards=N] [--no-fault=NAME,...] | --faults\n"
+#define USAGE                                                                                                          \
+    "usage: evlog-sim [--mode store|broker|lease] [--seeds N] [--from S] [--seed S] [-v] [--jobs N] [--hash]\n"        \
+    "                 [--trace] [--every-fault] [--shrink-seconds N] [--lives=N] [--steps=N] [--topics=N]\n"           \
+    "                 [--producers=N] [--readers=N] [--shards=N] [--no-fault=NAME,...] | --faults\n"
 
 static void log_drop(void *arg, enum el_log_level level, const char *area, const char *text)
 {
