@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The first unfinished event of each key: linear hashing over buckets in pages of the buddy's smallest block. With each
- * key above one a bucket, one bucket is split; with each below half of that, the last one is joined again. So there is
- * never a moment in which everything is hashed anew, and memory goes back.
+ * key above one a bucket, one bucket is split; with each below half of that, the last ones are joined again. So there
+ * is never a moment in which everything is hashed anew, and memory goes back.
  *
  *   hash in 0 .. 2 * base - 1;  where that bucket does not exist yet: in 0 .. base - 1
  *
@@ -13,7 +13,9 @@
 #include <lease/lease_node.h>
 
 #define PAGE_BUCKETS (EL_BUDDY_BLOCK_MIN / (uint32_t)sizeof(uint32_t))
+#define PAGES_FIRST (EL_BUDDY_BLOCK_MIN / (uint32_t)sizeof(uint32_t *))
 #define BUCKETS_MAX (1u << 30)
+#define SHRINK_STEPS 3 /* buckets that go with one key: with two, twice as many as keys is the most there are */
 
 EL_STATIC_ASSERT((PAGE_BUCKETS & (PAGE_BUCKETS - 1)) == 0, "the first page is a whole round");
 
@@ -41,26 +43,24 @@ static uint32_t *bucket_of(const struct lease_index *index, uint32_t table, uint
     return bucket_at(index, number);
 }
 
-/* Room for one more page; the list of pages doubles. */
-static bool pages_reserve(struct lease_memory *m, uint32_t page_count)
+/* Another list of pages, of that length; false without memory, and nothing has changed. */
+static bool pages_resize(struct lease_memory *m, uint32_t page_max)
 {
     struct lease_index *index = &m->index;
-    if (page_count <= index->page_max) {
-        return true;
-    }
-    size_t len = (size_t)index->page_max * sizeof(*index->pages);
-    if (m->used + len > m->cfg.bytes_max) {
+    size_t len = (size_t)page_max * sizeof(*index->pages);
+    size_t old_len = (size_t)index->page_max * sizeof(*index->pages);
+    if (len > old_len && m->used + (len - old_len) > m->cfg.bytes_max) {
         return false;
     }
-    uint32_t **pages = el_buddy_alloc(m->cfg.buddy, 2 * len);
+    uint32_t **pages = el_buddy_alloc(m->cfg.buddy, len);
     if (pages == NULL) {
         return false;
     }
-    memcpy(pages, index->pages, len);
+    memcpy(pages, index->pages, EL_MIN(len, old_len));
     el_buddy_free(m->cfg.buddy, index->pages);
     index->pages = pages;
-    index->page_max *= 2;
-    m->used += len;
+    index->page_max = page_max;
+    m->used = m->used - old_len + len;
     return true;
 }
 
@@ -81,7 +81,7 @@ int lease_index_init(struct lease_memory *m)
     memset(page, 0, EL_BUDDY_BLOCK_MIN);
     pages[0] = page;
     *index = (struct lease_index){.pages = pages,
-                                  .page_max = EL_BUDDY_BLOCK_MIN / sizeof(*pages),
+                                  .page_max = PAGES_FIRST,
                                   .base = PAGE_BUCKETS,
                                   .bucket_count = PAGE_BUCKETS,
                                   .secret = m->cfg.random(m->cfg.random_arg)};
@@ -109,7 +109,7 @@ static void index_grow(struct lease_memory *m)
         return;
     }
     if (number % PAGE_BUCKETS == 0) {
-        if (!pages_reserve(m, number / PAGE_BUCKETS + 1)) {
+        if (number / PAGE_BUCKETS == index->page_max && !pages_resize(m, 2 * index->page_max)) {
             return;
         }
         uint32_t *page = lease_chunk_get(m, true);
@@ -156,7 +156,9 @@ static void index_shrink(struct lease_memory *m)
     index->bucket_count--;
     if (number % PAGE_BUCKETS == 0) {
         lease_chunk_put(m, index->pages[number / PAGE_BUCKETS]);
-        index->pages[number / PAGE_BUCKETS] = NULL;
+        if (index->page_max > PAGES_FIRST && number / PAGE_BUCKETS <= index->page_max / 4) {
+            (void)pages_resize(m, index->page_max / 2);
+        }
     }
 }
 
@@ -205,7 +207,10 @@ void lease_index_remove(struct lease_memory *m, uint32_t id)
     *index_link(m, id) = lease_node(m, id)->bucket_next;
     EL_ASSERT(index->count > 0);
     index->count--;
-    if (index->bucket_count > PAGE_BUCKETS && index->count < index->bucket_count / 2) {
+    for (int i = 0; i < SHRINK_STEPS && index->bucket_count > PAGE_BUCKETS; i++) {
+        if (index->count >= index->bucket_count / 2) {
+            break;
+        }
         index_shrink(m);
     }
 }

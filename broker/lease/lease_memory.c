@@ -5,8 +5,8 @@
  *   0    head: its place among those with free nodes, how many are in use, the first free one
  *   48   46 nodes of 88 bytes
  *
- * A node's number is its block in the buddy's range, and in the low six bits its place + 1; so an address needs no table,
- * and 32 bits name every node of a range of 256 GiB. Free nodes of a chunk are linked through their first bytes; those
+ * A node's number is its block in the buddy's range, and in the low six bits its place + 1; so an address needs no
+ * table, and 32 bits name every node of a range of 256 GiB. Free nodes of a chunk are linked through their first bytes; those
  * never used are not linked at all. A chunk goes back to the buddy when its last node does, so that what a long queue
  * took is there for everything else when it is gone.
  */

@@ -11,7 +11,7 @@
  * 5. lease_write_end() lets those events go
  *
  * A block has a node while it has entries, a record, or runs; so marking it dirty needs no memory and cannot fail.
- * Blocks that the start has passed lose their records (gone), at most LEASE_STEP_MAX with a write, and then their nodes.
+ * Blocks that the start has passed lose their records (gone), at most LEASE_STEP_MAX with a write, then their nodes.
  */
 #include <evlog/error.h>
 #include <lease/lease_set.h>
