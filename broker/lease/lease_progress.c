@@ -78,7 +78,12 @@ static bool run_at(const struct lease_table *t, int64_t offset, struct lease_run
         return false;
     }
     uint32_t id = lease_tree_find(m, t->blocks, block_of(offset));
-    return id != 0 && lease_runs_at(m, lease_node(m, id), place_of(offset), run) && run->first <= place_of(offset);
+    if (id == 0) {
+        return false;
+    }
+    struct lease_runs_cursor cursor;
+    lease_runs_begin(lease_node(m, id), &cursor);
+    return lease_runs_next(m, &cursor, place_of(offset), run) && run->first <= place_of(offset);
 }
 
 uint16_t lease_position_known(const struct lease_table *t, int64_t offset)
@@ -191,8 +196,12 @@ size_t lease_block_encode(const struct lease_table *t, uint64_t number, uint8_t 
     lease_run_writer_init(&rw, buf, room);
     uint32_t place = encode_read(t, (int64_t)number, &rw);
     uint32_t id = lease_tree_find(t->memory, t->blocks, (int64_t)number);
+    struct lease_runs_cursor cursor = {0};
     struct lease_run run;
-    while (id != 0 && place < LEASE_BLOCK_OFFSETS && lease_runs_at(t->memory, lease_node(t->memory, id), place, &run)) {
+    if (id != 0) {
+        lease_runs_begin(lease_node(t->memory, id), &cursor);
+    }
+    while (lease_runs_next(t->memory, &cursor, place, &run)) {
         uint32_t first = EL_MAX(run.first, place);
         lease_run_push(&rw, first - place, LEASE_RUN_UNTOUCHED);
         lease_run_push(&rw, run.last - first + 1u, run.what);

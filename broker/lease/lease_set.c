@@ -172,16 +172,25 @@ void lease_runs_trim(struct lease_memory *m, struct lease_node *block, uint32_t 
     block->runs_tail = 0;
 }
 
-bool lease_runs_at(const struct lease_memory *m, const struct lease_node *block, uint32_t place, struct lease_run *run)
+void lease_runs_begin(const struct lease_node *block, struct lease_runs_cursor *cursor)
 {
-    for (uint32_t id = block->runs; id != 0; id = runs_node(m, id)->next) {
-        const struct runs_node *n = runs_node(m, id);
-        for (uint32_t i = n->first; i < n->count; i++) {
-            if (n->runs[i].last >= place) {
-                *run = n->runs[i];
+    *cursor = (struct lease_runs_cursor){.id = block->runs};
+}
+
+bool lease_runs_next(const struct lease_memory *m, struct lease_runs_cursor *cursor, uint32_t place,
+                     struct lease_run *run)
+{
+    while (cursor->id != 0) {
+        const struct runs_node *n = runs_node(m, cursor->id);
+        cursor->index = EL_MAX(cursor->index, n->first);
+        for (; cursor->index < n->count; cursor->index++) {
+            if (n->runs[cursor->index].last >= place) {
+                *run = n->runs[cursor->index];
+                cursor->index++;
                 return true;
             }
         }
+        *cursor = (struct lease_runs_cursor){.id = n->next};
     }
     return false;
 }

@@ -52,7 +52,14 @@ int lease_run_read(struct lease_run_reader *rr, struct lease_run *run);
 int lease_runs_push(struct lease_memory *m, struct lease_node *block, struct lease_run run);
 /* Forget what lies below place (0 .. 65,536). */
 void lease_runs_trim(struct lease_memory *m, struct lease_node *block, uint32_t place);
-/* The first run that does not end before place. returns false: there is none */
-bool lease_runs_at(const struct lease_memory *m, const struct lease_node *block, uint32_t place, struct lease_run *run);
+/* Where one walk over a list is; the list may not change meanwhile. */
+struct lease_runs_cursor {
+    uint32_t id;
+    uint32_t index;
+};
+void lease_runs_begin(const struct lease_node *block, struct lease_runs_cursor *cursor);
+/* The next run that does not end before place. returns false: there is none */
+bool lease_runs_next(const struct lease_memory *m, struct lease_runs_cursor *cursor, uint32_t place,
+                     struct lease_run *run);
 
 #endif

@@ -231,6 +231,7 @@ void lease_unacquire(struct lease_table *t, uint64_t session, int64_t offset)
     e->checked = 0;
     e->due = 0;
     lease_entry_move(t, id, LEASE_STATE_READY);
+    lease_block_touch(t, offset); /* a write may have carried the attempt meanwhile */
 }
 
 /* Every offset of the range that must be is leased by the session, and its lease has not ended. */
@@ -257,10 +258,10 @@ static bool outcome_holds(const struct lease_table *t, uint64_t session, const s
 static bool outcomes_hold(const struct lease_table *t, uint64_t session, const struct lease_outcome *outcomes,
                           uint32_t count, struct lease_now now)
 {
-    int64_t from = 0;
+    int64_t from = 0, end = lease_read_next(t);
     for (uint32_t i = 0; i < count; i++) {
         const struct lease_outcome *o = &outcomes[i];
-        if (o->first < from || o->last < o->first || o->last >= t->read_to) {
+        if (o->first < from || o->last < o->first || o->last >= end) {
             return false;
         }
         if (o->kind == LEASE_FAIL && (o->delay_ms < -1 || o->delay_ms > LEASE_DELAY_MS_MAX)) {

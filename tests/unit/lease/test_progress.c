@@ -310,6 +310,21 @@ TEST(lease_progress, the_last_record_of_a_block_counts_and_a_deleted_one_none)
     kit_close(&k);
 }
 
+TEST(lease_progress, an_attempt_that_was_written_and_taken_back_is_written_again)
+{
+    open_table();
+    kit_add(&k, 0, 1);
+    kit_take_one(&k, KIT_SESSION, 0, 1);
+    kit_write(&k);
+    lease_unacquire(k.t, KIT_SESSION, 0);
+    assert_true(lease_dirty(k.t));
+    kit_write(&k);
+    kit_restart(&k);
+    kit_add(&k, 0, 1);
+    kit_take_one(&k, KIT_SESSION, 0, 1);
+    kit_close(&k);
+}
+
 /* --- start -------------------------------------------------------------------------------------------------------- */
 
 TEST(lease_progress, when_the_log_begins_later_keys_that_waited_for_what_is_gone_go_on)
