@@ -117,6 +117,56 @@ TEST(lease_memory, a_block_that_does_not_fit_is_refused_and_leaves_nothing)
     kit_close(&k);
 }
 
+/* --- keys --------------------------------------------------------------------------------------------------------- */
+
+#define KEYS 4000
+
+TEST(lease_memory, keys_that_share_a_bucket_of_the_index_are_told_apart_in_every_table)
+{
+    struct lease_rules rules = kit_rules();
+    struct lease_table *tables[2];
+    static struct lease_grant grants[KEYS];
+    rules.inflight_max = KEYS;
+    kit_open(&k, &rules, 0);
+    tables[0] = k.t;
+    assert_int_equal(lease_table_create(k.memory, &rules, 0, &tables[1]), 0);
+    for (int64_t i = 0; i < 3 * KEYS; i++) {
+        struct lease_record record = record_of(i, (uint64_t)i % KEYS + 1);
+        assert_int_equal(lease_add(tables[0], &record, k.now), 0);
+        assert_int_equal(lease_add(tables[1], &record, k.now), 0);
+    }
+    /* More keys than buckets, then fewer and fewer; the two tables are never at the same event. */
+    for (int64_t round = 0; round < 4; round++) {
+        for (int which = 0; which < 2; which++) {
+            int64_t at = round - which;
+            struct lease_table *t = tables[which];
+            uint32_t count = lease_acquire(t, KIT_SESSION, k.now, grants, KEYS);
+            assert_int_equal(count, at < 0 || at > 2 ? (at < 0 ? KEYS : 0) : KEYS);
+            if (at < 0) {
+                lease_release_session(t, KIT_SESSION, k.now);
+                continue;
+            }
+            for (uint32_t i = 0; i < count; i++) {
+                struct lease_why why;
+                assert_int_equal(grants[i].offset, at * KEYS + i);
+                assert_true(lease_why(t, i + 1u, &why));
+                assert_int_equal(why.offset, grants[i].offset);
+                assert_int_equal(why.behind, 2 - at);
+                struct lease_outcome done = {.first = why.offset, .last = why.offset, .kind = LEASE_ACCEPT};
+                assert_int_equal(lease_settle(t, KIT_SESSION, &done, 1, k.now), 0);
+            }
+            k.t = t;
+            kit_write(&k);
+        }
+    }
+    assert_int_equal(lease_counts(tables[0]).total, 0);
+    assert_int_equal(lease_counts(tables[1]).total, 0);
+    assert_int_equal(k.memory->index.count, 0);
+    k.t = tables[0];
+    lease_table_destroy(tables[1]);
+    kit_close(&k);
+}
+
 /* --- trees -------------------------------------------------------------------------------------------------------- */
 
 /* Asserts what must hold of the node and its children; returns nodes below it. */
