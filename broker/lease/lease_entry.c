@@ -137,7 +137,8 @@ bool lease_entry_parked(const struct lease_table *t, const struct lease_node *e)
 
 enum lease_death lease_entry_exhausted(const struct lease_table *t, const struct lease_node *e, struct lease_now now)
 {
-    if (t->rules.attempts_max >= 0 && e->attempts >= (uint32_t)t->rules.attempts_max) {
+    uint32_t attempts_max = EL_MIN((uint32_t)t->rules.attempts_max, LEASE_ATTEMPTS_MAX);
+    if (t->rules.attempts_max >= 0 && e->attempts >= attempts_max) {
         return LEASE_DEATH_EXHAUSTED;
     }
     if (t->rules.age_max_ms >= 0 && e->attempts > 0 && now.wall_ms - (int64_t)e->append_ms > t->rules.age_max_ms) {

@@ -219,19 +219,21 @@ static bool leased_by(const struct lease_node *e, uint64_t session)
     return e->own == LEASE_BIT(LEASE_STATE_LEASED) && e->session == session;
 }
 
-void lease_unacquire(struct lease_table *t, uint64_t session, int64_t offset)
+bool lease_unacquire(struct lease_table *t, uint64_t session, int64_t offset)
 {
     OBJ_CHECK(t, LEASE_TABLE);
     uint32_t id = lease_tree_find(t->memory, t->entries, offset);
-    EL_ASSERT(id != 0);
+    if (id == 0 || !leased_by(lease_node(t->memory, id), session)) {
+        return false;
+    }
     struct lease_node *e = lease_node(t->memory, id);
-    EL_ASSERT(leased_by(e, session));
     EL_ASSERT(e->attempts > 0);
     e->attempts--;
     e->checked = 0;
     e->due = 0;
     lease_entry_move(t, id, LEASE_STATE_READY);
     lease_block_touch(t, offset); /* a write may have carried the attempt meanwhile */
+    return true;
 }
 
 /* Every offset of the range that must be is leased by the session, and its lease has not ended. */

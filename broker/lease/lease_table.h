@@ -44,7 +44,7 @@ enum lease_exhausted { LEASE_SKIP, LEASE_PARK, LEASE_HALT };
 struct lease_rules {
     enum lease_order order;
     uint32_t inflight_max;             /* leased at once, at least 1 */
-    int32_t attempts_max;              /* deliveries in all, at least 1; -1 no end */
+    int32_t attempts_max;              /* deliveries in all, 1 .. LEASE_ATTEMPTS_MAX; -1 no end */
     int64_t lease_ms;                  /* at least 1 */
     int64_t backoff_ms;                /* after the first failure; 0 none */
     int64_t backoff_max_ms;            /* at least backoff_ms */
@@ -133,8 +133,9 @@ struct lease_grant {
  * returns   grants written, 0 .. max; they count from the next write on (lease_dirty()), which nobody awaits */
 uint32_t lease_acquire(struct lease_table *t, uint64_t session, struct lease_now now, struct lease_grant *out,
                        uint32_t max);
-/* The event did not fit into the answer: as if never leased. It must be leased by session. */
-void lease_unacquire(struct lease_table *t, uint64_t session, int64_t offset);
+/* The event did not fit into the answer: as if never leased.
+ * returns   false: it is not leased by the session any more (its lease has ended, or the event is gone) */
+bool lease_unacquire(struct lease_table *t, uint64_t session, int64_t offset);
 /* Outcomes, all or none. Ranges must rise and not overlap. Each offset in them must be leased by session, and its lease
  * not have ended, whether or not a tick has seen that; only in a GAP there may be offsets without an event. What lies
  * below an offset given to lease_set_start() is left out: the event is gone. A FAIL for which neither an attempt nor
@@ -216,7 +217,7 @@ int64_t lease_start(const struct lease_table *t);
  * returns   false: LEASE_STEP_MAX entries are gone and there are more; call again */
 bool lease_set_start(struct lease_table *t, int64_t offset, struct lease_now now);
 /* Forget everything and begin at offset, which may lie below; leases end, stored blocks are written again as untouched.
- * Parked hashes stay.
+ * Parked hashes stay. A write that is under way carries what was before: it holds when the next one is durable.
  * returns   false: LEASE_STEP_MAX entries are gone and there are more; call nothing else until it is true */
 bool lease_reset(struct lease_table *t, int64_t offset);
 

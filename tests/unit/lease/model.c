@@ -504,8 +504,8 @@ void model_reset(struct model *m, int64_t offset)
     {
         struct model_event *e = &m->events[i];
         forget(e);
-        e->stored_attempts = 0;
-        e->stored_finished = false;
+        e->stored_attempts = e->pending_attempts = 0;
+        e->stored_finished = e->pending_finished = false;
         if (e->offset < offset) {
             e->read = true;
             e->state = MODEL_FINISHED;

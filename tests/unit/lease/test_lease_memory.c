@@ -260,7 +260,11 @@ TEST(lease_memory, trees_stay_balanced_and_know_what_is_below)
 
 /* --- a million ---------------------------------------------------------------------------------------------------- */
 
+#ifdef __SANITIZE_ADDRESS__
+#define MILLION 100000 /* the sanitizer makes it slow */
+#else
 #define MILLION 1000000
+#endif
 
 TEST(lease_memory, a_million_entries_of_as_many_keys_cost_at_most_96_bytes_each_and_all_of_it_comes_back)
 {
@@ -337,7 +341,7 @@ TEST(lease_memory, one_slow_event_keeps_nothing_of_a_million_behind_it)
         kit_write(&k);
     }
     assert_int_equal(lease_start(k.t), 0);
-    assert_int_equal(k.memory->node_count, 1 + 16);
+    assert_int_equal(k.memory->node_count, 1 + MILLION / 65536 + 1);
     assert_true(lease_memory_used(k.memory) <= k.memory_empty + 4 * 4096);
     /* And a restart reads none of it again. */
     kit_restart(&k);

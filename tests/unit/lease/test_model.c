@@ -228,7 +228,7 @@ static void do_acquire(void)
         seen[SEEN_GRANT]++;
     }
     for (uint32_t i = count; i > 0 && below(6) == 0; i--) {
-        lease_unacquire(k.t, session, got[i - 1].offset);
+        check(lease_unacquire(k.t, session, got[i - 1].offset), "a lease cannot be taken back");
         model_unacquire(&m, (uint32_t)model_find(&m, got[i - 1].offset));
     }
 }
@@ -316,7 +316,8 @@ static void do_unacquire(void)
     for (uint32_t i = m.from; i < m.to; i++) {
         const struct model_event *e = &m.events[i];
         if (model_live(e) && e->state == LEASE_STATE_LEASED && below(3) == 0) {
-            lease_unacquire(k.t, e->session, e->offset);
+            check(!lease_unacquire(k.t, SESSIONS + 1, e->offset), "somebody else takes a lease back");
+            check(lease_unacquire(k.t, e->session, e->offset), "a lease cannot be taken back");
             model_unacquire(&m, i);
         }
     }
@@ -445,15 +446,16 @@ static void do_start(void)
 
 static void do_reset(void)
 {
-    if (m.writing) {
-        return;
-    }
     int64_t offset = m.events[below(m.count)].offset - 1;
     check(lease_reset(k.t, offset), "few entries take many steps");
     model_reset(&m, offset);
     for (uint32_t i = 0; i < m.count; i++) {
         m.events[i].acknowledged = m.events[i].buried = false;
         m.events[i].intent = LEASE_DEATH_NONE;
+    }
+    /* Until the next write is durable a restart would find what was before, so nothing else is called meanwhile. */
+    if (m.writing) {
+        do_write();
     }
     kit_write(&k);
     model_write_begin(&m, lease_read_next(k.t));
