@@ -6,9 +6,9 @@
  *   48   46 nodes of 88 bytes
  *
  * A node's number is its block in the buddy's range, and in the low six bits its place + 1; so an address needs no
- * table, and 32 bits name every node of a range of 256 GiB. Free nodes of a chunk are linked through their first bytes; those
- * never used are not linked at all. A chunk goes back to the buddy when its last node does, so that what a long queue
- * took is there for everything else when it is gone.
+ * table, and 32 bits name every node of a range of 256 GiB. Free nodes of a chunk are linked through their first bytes;
+ * those never used are not linked at all. A chunk goes back to the buddy when its last node does, so that what a long
+ * queue took is there for everything else when it is gone.
  */
 #include <evlog/error.h>
 #include <lease/lease_node.h>
