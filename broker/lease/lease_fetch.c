@@ -167,10 +167,11 @@ static void spans_end(struct lease_call *call)
         metrics_add(ls->metrics, METRIC_LEASES, call->grant_count);
         op->data_len = call->kept_len;
     }
+    uint32_t kept = UINT32_MAX; /* the read whose memory the results have */
     if (op->range_count > 0 && with_data == 1) {
+        kept = n;
         op->data = call->reads[n].data;
         lease_op_keep_read(&op->base, &call->reads[n]);
-        call->reads[n].private_[0] = NULL; /* the results own it now */
     } else if (op->range_count > 0) {
         uint32_t pos = 0;
         for (uint32_t i = 0; i < call->span_count; i++) {
@@ -183,7 +184,9 @@ static void spans_end(struct lease_call *call)
     }
     el_buddy_free(ls->buddy, all);
     for (uint32_t i = 0; i < call->span_count; i++) {
-        store_read_release(&call->reads[i]);
+        if (i != kept) {
+            store_read_release(&call->reads[i]);
+        }
     }
     call->span_count = 0;
     call_release(call);

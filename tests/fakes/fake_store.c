@@ -31,7 +31,27 @@ static void random_fill(struct io *io, void *buf, size_t len)
     }
 }
 
-static const struct io_ops ops = {.wake = wake, .random = random_fill};
+/* Jobs run in the next fake_store_run(). */
+static void submit(struct io *io, struct io_op *op)
+{
+    struct fake_store *fs = fake_store;
+    (void)io;
+    assert_int_equal(op->code, IO_JOB_COMPUTE);
+    assert_true(fs->job_count < FAKE_OPS_MAX);
+    fs->jobs[fs->job_count++] = op;
+}
+
+static void jobs_run(struct fake_store *fs)
+{
+    while (fs->job_count > 0) {
+        struct io_op *op = fs->jobs[--fs->job_count];
+        op->result = op->job(NULL, op->job_arg);
+        op->code = IO_NONE;
+        op->done(op);
+    }
+}
+
+static const struct io_ops ops = {.wake = wake, .random = random_fill, .submit = submit};
 
 void fake_store_run(struct fake_store *fs)
 {
@@ -41,7 +61,8 @@ void fake_store_run(struct fake_store *fs)
         for (uint32_t i = 0; i < FAKE_SHARDS; i++) {
             struct io *io = &fs->shards[i].io;
             io->now_ns = (1000 + fs->now_ms) * NS_PER_MS;
-            busy = busy || !el_queue_empty(&io->inbox) || io_timer_next(io) <= io->now_ns;
+            busy = busy || !el_queue_empty(&io->inbox) || io_timer_next(io) <= io->now_ns || fs->job_count > 0;
+            jobs_run(fs);
             io_inbox_run(io);
             io_timer_run(io);
         }
@@ -137,13 +158,28 @@ void fake_topic_grow(struct topic *topic, int32_t partitions)
     topic->partition_count = partitions;
 }
 
+/* Of a topic that may be deleted. */
+static uint32_t index_of(const struct el_uuid *id)
+{
+    uint32_t index = (uint32_t)id->bytes[0] - 1;
+    assert_true(index < fake_store->topic_count);
+    return index;
+}
+
+static int64_t *next_offset(const struct el_uuid *id, int32_t partition)
+{
+    assert_true(partition >= 0 && partition < FAKE_PARTITIONS_MAX);
+    return &fake_store->next_offset[index_of(id)][partition];
+}
+
 /* Watches of a partition, or with partition -1 of a topic, that are above offset end. */
 static void watches_fire(const struct el_uuid *topic_id, int32_t partition, int error)
 {
     struct fake_store *fs = fake_store;
     for (uint32_t i = 0; i < fs->watch_count;) {
         struct watch_op *op = fs->watches[i];
-        if (!el_uuid_eq(&op->topic_id, topic_id) || (partition >= 0 && op->partition != partition)) {
+        if (!el_uuid_eq(&op->topic_id, topic_id) || (partition >= 0 && op->partition != partition) ||
+            (error == 0 && *next_offset(topic_id, op->partition) <= op->offset)) {
             i++;
             continue;
         }
@@ -164,14 +200,6 @@ void fake_topic_delete(struct fake_store *fs, const char *name)
     }
 }
 
-/* Of a topic that may be deleted. */
-static uint32_t index_of(const struct el_uuid *id)
-{
-    uint32_t index = (uint32_t)id->bytes[0] - 1;
-    assert_true(index < fake_store->topic_count);
-    return index;
-}
-
 void store_topic_change(struct store_shard *shard, struct topic_op *op)
 {
     (void)shard;
@@ -187,12 +215,6 @@ void store_topic_change(struct store_shard *shard, struct topic_op *op)
         fake_topic_grow(&fake_store->topics[index_of(&op->id)], op->partition_count);
     }
     op->base.done(&op->base);
-}
-
-static int64_t *next_offset(const struct el_uuid *id, int32_t partition)
-{
-    assert_true(partition >= 0 && partition < FAKE_PARTITIONS_MAX);
-    return &fake_store->next_offset[index_of(id)][partition];
 }
 
 void store_append(struct store_shard *shard, struct append_op *op)
@@ -290,13 +312,19 @@ void store_read(struct store_shard *shard, struct read_op *op)
     op->base.error = fake_store->read_error;
     op->high_watermark = *next_offset(&op->topic_id, op->partition);
     op->next_offset = op->offset;
+    op->entry_count = 0;
+    op->log_start_offset = 0;
     for (uint32_t i = 0; i < fake_store->batch_count && op->base.error == 0; i++) {
         const struct fake_batch *batch = &fake_store->batches[i];
         if (batch->partition == op->partition && el_uuid_eq(&batch->topic_id, &op->topic_id) &&
             el_batch_last_offset(batch->data) >= op->offset) {
-            op->data = el_buddy_alloc(&shard->buddy, batch->len);
+            size_t entry_pos = EL_ALIGN_UP(batch->len, 16);
+            op->data = el_buddy_alloc(&shard->buddy, entry_pos + sizeof(struct read_entry));
             op->data_len = batch->len;
             memcpy(op->data, batch->data, batch->len);
+            op->entries = (struct read_entry *)(void *)(op->data + entry_pos);
+            *op->entries = (struct read_entry){.append_time_ns = WALL_NS, .len = batch->len};
+            op->entry_count = 1;
             op->next_offset = el_batch_last_offset(batch->data) + 1;
             break;
         }

@@ -39,6 +39,8 @@ struct fake_store {
     uint32_t topic_count;
     struct fake_batch batches[FAKE_BATCHES_MAX];
     uint32_t batch_count;
+    struct io_op *jobs[FAKE_OPS_MAX];
+    uint32_t job_count;
     bool defer; /* writes wait for fake_store_durable() */
     struct append_op *appends[FAKE_OPS_MAX];
     uint32_t append_count;
