@@ -5,7 +5,7 @@
  * Requests that change something go to the controller where one is known, once: an answer that was lost leaves the
  * outcome open, and the failure says so. A controller that moved is found again and asked, since it did nothing.
  */
-#include "client_core.h"
+#include "admin_settings.h"
 #include "fail.h"
 
 #include <core/limits.h>
@@ -19,7 +19,6 @@
 
 #define CONTROLLER_TRIES 5
 #define SETTING_COUNT_MAX 1000
-#define RESOURCE_TOPIC 2
 #define CONFIG_SET 0
 #define CONFIG_DELETE 1
 
@@ -201,14 +200,12 @@ static int alter_outcome(const void *response_, struct el_slice *message)
     return response->responses[0].error_code;
 }
 
-int evlog_topic_alter(struct evlog_client *client, const char *name, const struct evlog_setting *changes,
-                      size_t change_count, bool validate_only, struct evlog_failure *failure)
+int el_settings_alter(struct evlog_client *client, const struct el_settings_owner *owner,
+                      const struct evlog_setting *changes, size_t change_count, bool validate_only,
+                      struct evlog_failure *failure)
 {
-    int rc = check_name(name, failure);
-    if (rc != 0 || change_count == 0 || change_count > SETTING_COUNT_MAX) {
-        return rc != 0 ? rc
-                       : el_fail(failure, EVLOG_ERR_ARGUMENT, "nothing to change, or more than %d settings",
-                                 SETTING_COUNT_MAX);
+    if (change_count == 0 || change_count > SETTING_COUNT_MAX) {
+        return el_fail(failure, EVLOG_ERR_ARGUMENT, "nothing to change, or more than %d settings", SETTING_COUNT_MAX);
     }
     struct el_msg_incremental_alter_configs_request request;
     struct el_msg_incremental_alter_configs_response response;
@@ -217,11 +214,11 @@ int evlog_topic_alter(struct evlog_client *client, const char *name, const struc
     el_arena_init(&arena, NULL, 0);
     el_schema_init(&el_schema_incremental_alter_configs_request, &request);
     el_schema_init(&el_schema_incremental_alter_configs_resource, &resource);
-    resource.resource_type = RESOURCE_TOPIC;
-    resource.resource_name = el_slice_str(name);
+    resource.resource_type = owner->resource_type;
+    resource.resource_name = el_slice_str(owner->name);
     resource.configs = el_schema_new(&el_schema_incremental_alter_configs_config, &arena, (uint32_t)change_count);
     if (resource.configs == NULL) {
-        return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory to change topic %s", name);
+        return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory to change %s %.200s", owner->noun, owner->name);
     }
     resource.config_count = (uint32_t)change_count;
     for (size_t i = 0; i < change_count; i++) {
@@ -233,12 +230,23 @@ int evlog_topic_alter(struct evlog_client *client, const char *name, const struc
     request.resource_count = 1;
     request.validate_only = validate_only;
     char what[EL_TOPIC_NAME_MAX + 32];
-    (void)snprintf(what, sizeof what, "change topic %s", name);
+    (void)snprintf(what, sizeof what, "change %s %.*s", owner->noun, EL_TOPIC_NAME_MAX, owner->name);
     struct change change = {
         client, EL_API_IncrementalAlterConfigs, INT16_MAX, &request, &response, alter_outcome, what,
     };
-    rc = make_change(&change, failure);
+    int rc = make_change(&change, failure);
     el_arena_reset(&arena);
+    return rc;
+}
+
+int evlog_topic_alter(struct evlog_client *client, const char *name, const struct evlog_setting *changes,
+                      size_t change_count, bool validate_only, struct evlog_failure *failure)
+{
+    struct el_settings_owner owner = {EL_RESOURCE_TOPIC, "topic", name};
+    int rc = check_name(name, failure);
+    if (rc == 0) {
+        rc = el_settings_alter(client, &owner, changes, change_count, validate_only, failure);
+    }
     return name_unknown(name, rc, failure);
 }
 

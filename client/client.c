@@ -226,6 +226,7 @@ static void *run(void *arg)
         int64_t until_ns = EL_NEVER_NS;
         el_producers_tick(client, el_now_ns(), &until_ns);
         el_subscribers_tick(client, el_now_ns(), &until_ns);
+        el_groups_tick(client, el_now_ns(), &until_ns);
         el_cluster_tick(client, el_now_ns(), &until_ns);
         el_conns_dispatch(client, el_now_ns());
         fds[0] = (struct pollfd){.fd = client->wake_fd, .events = POLLIN};
@@ -279,6 +280,7 @@ static void client_init(struct evlog_client *client)
     el_list_init(&client->conns);
     el_list_init(&client->producers);
     el_list_init(&client->subscribers);
+    el_list_init(&client->groups);
     client->lane_next = EL_LANE_OWN;
     el_list_init(&client->log);
     client->event_fd = -1;
@@ -333,6 +335,7 @@ void evlog_client_close(struct evlog_client *client)
     el_client_lock(client);
     EL_ASSERT(el_list_empty(&client->producers));
     EL_ASSERT(el_list_empty(&client->subscribers));
+    EL_ASSERT(el_list_empty(&client->groups));
     client->stopping = true;
     el_client_wake(client);
     el_client_notify(client);

@@ -209,13 +209,13 @@ static void negotiated(struct evlog_client *client, struct el_conn *conn)
 }
 
 /* The highest version that both sides and the call allow; -1: none. */
-static int16_t choose_version(const struct el_conn *conn, const struct el_call *call)
+static int16_t choose_version(const struct el_conn *conn, const struct el_api *api, int16_t version_max)
 {
     for (uint32_t i = 0; i < conn->version_count; i++) {
         const struct el_msg_api_versions_key *key = &conn->versions[i];
-        if (key->api_key == call->api->key) {
-            int16_t version = EL_MIN(EL_MIN(key->max_version, call->api->list_max), call->version_max);
-            bool ok = version >= key->min_version && version >= call->api->accept_min;
+        if (key->api_key == api->key) {
+            int16_t version = EL_MIN(EL_MIN(key->max_version, api->list_max), version_max);
+            bool ok = version >= key->min_version && version >= api->accept_min;
             return ok ? version : -1;
         }
     }
@@ -455,7 +455,7 @@ static void dispatch_call(struct evlog_client *client, struct el_call *call, int
         return;
     }
     if (conn->state == EL_CONN_READY) {
-        int16_t version = choose_version(conn, call);
+        int16_t version = choose_version(conn, call->api, call->version_max);
         if (version < 0) {
             end_call(client, call, EVLOG_ERR_UNSUPPORTED, conn->peer, "the broker does not answer this request");
             (void)el_fail_hint(&call->failure, "request %s", call->api->name);
@@ -574,6 +574,17 @@ uint32_t el_conns_count(const struct evlog_client *client)
         count++;
     }
     return count;
+}
+
+int16_t el_conns_version(const struct evlog_client *client, int32_t node_id, uint32_t lane, enum el_api_key api)
+{
+    EL_LIST_EACH(node, &client->conns) {
+        const struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
+        if (conn->node_id == node_id && conn->lane == lane && conn->state == EL_CONN_READY) {
+            return choose_version(conn, el_api_find(api), INT16_MAX);
+        }
+    }
+    return -1;
 }
 
 uint32_t el_conns_in_flight(const struct evlog_client *client, int32_t node_id)

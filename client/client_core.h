@@ -112,7 +112,8 @@ struct evlog_client {
     struct el_list conns;       /* struct el_conn */
     struct el_list producers;   /* struct evlog_producer */
     struct el_list subscribers; /* struct evlog_subscriber */
-    uint32_t lane_next;         /* EL_LANE_OWN and up, for the next subscriber */
+    struct el_list groups;      /* struct evlog_group */
+    uint32_t lane_next;         /* EL_LANE_OWN and up, for the next subscriber or group */
     uint32_t bootstrap_next;    /* address to try next */
     uint32_t bootstrap_count;
     int32_t correlation_next;
@@ -210,6 +211,8 @@ uint32_t el_conns_count(const struct evlog_client *client);
 void el_conns_retire(struct evlog_client *client, uint32_t first);
 /* Close all; every call on them ends with EVLOG_ERR_CLOSED. */
 void el_conns_close(struct evlog_client *client);
+/* The version of a request that a node's open connection has agreed on; -1: none, or not connected. */
+int16_t el_conns_version(const struct evlog_client *client, int32_t node_id, uint32_t lane, enum el_api_key api);
 /* Requests of the main lane on their way to a node or waiting for its answer. */
 uint32_t el_conns_in_flight(const struct evlog_client *client, int32_t node_id);
 /* Show every list of calls that are on a connection to fn. */
@@ -275,5 +278,13 @@ void el_subscribers_tick(struct evlog_client *client, int64_t now_ns, int64_t *u
 /* Topics that subscribers want to know, into names[room]; *all: every topic, because of a pattern. Lock held. returns
  * how many there are, which may be more than room */
 uint32_t el_subscribers_topics(const struct evlog_client *client, struct el_slice *names, uint32_t room, bool *all);
+
+/* --- lease_member.c --- */
+
+struct evlog_group;
+/* Internal thread: take the turns of all members of work groups; lowers *until_ns. Lock held. */
+void el_groups_tick(struct evlog_client *client, int64_t now_ns, int64_t *until_ns);
+/* Topics that they want to know, as el_subscribers_topics(). */
+uint32_t el_groups_topics(const struct evlog_client *client, struct el_slice *names, uint32_t room);
 
 #endif

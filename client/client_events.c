@@ -8,6 +8,7 @@
  *    nothing done is announced for ever.
  */
 #include "fail.h"
+#include "lease_state.h"
 #include "producer_state.h"
 #include "subscriber_state.h"
 
@@ -115,6 +116,9 @@ static bool has_due(const struct evlog_client *client)
     EL_LIST_EACH(node, &client->subscribers) {
         const struct evlog_subscriber *subscriber = EL_CONTAINER(node, struct evlog_subscriber, link);
         due = due || el_subscriber_has_due(subscriber) || el_consumer_has_answer(&subscriber->engine);
+    }
+    EL_LIST_EACH(node, &client->groups) {
+        due = due || el_group_has_due(EL_CONTAINER(node, struct evlog_group, link));
     }
     return due;
 }

@@ -5,6 +5,7 @@
  */
 #include "client_conn.h"
 #include "fail.h"
+#include "lease_state.h"
 #include "producer_state.h"
 #include "subscriber_state.h"
 
@@ -87,6 +88,29 @@ static void put_subscribers(const struct evlog_client *client, struct el_json_wr
     el_json_end_array(w);
 }
 
+static void put_groups(const struct evlog_client *client, struct el_json_writer *w)
+{
+    el_json_key(w, "work_groups");
+    el_json_begin_array(w);
+    EL_LIST_EACH(node, &client->groups) {
+        const struct evlog_group *group = EL_CONTAINER(node, struct evlog_group, link);
+        el_json_begin_object(w);
+        el_json_add_str(w, "group", group->name);
+        el_json_add_str(w, "state", el_sm_name(&group->sm));
+        el_json_add_str(w, "member", group->member_id);
+        el_json_add_int(w, "epoch", group->epoch);
+        el_json_add_int(w, "coordinator", group->coordinator);
+        el_json_add_uint(w, "acked", group->counts.acked);
+        el_json_add_uint(w, "nacked", group->counts.nacked);
+        el_json_add_uint(w, "dead", group->counts.dead);
+        el_json_add_uint(w, "released", group->counts.released);
+        el_json_add_uint(w, "lost", group->counts.lost);
+        el_json_add_uint(w, "leased", group->counts.leased);
+        el_json_end_object(w);
+    }
+    el_json_end_array(w);
+}
+
 int evlog_client_stats(struct evlog_client *client, char **json, struct evlog_failure *failure)
 {
     struct el_buffer text = {0};
@@ -98,6 +122,7 @@ int evlog_client_stats(struct evlog_client *client, char **json, struct evlog_fa
     put_connections(client, &w);
     put_producers(client, &w);
     put_subscribers(client, &w);
+    put_groups(client, &w);
     el_json_end_object(&w);
     el_client_unlock(client);
     int rc = el_json_writer_end(&w);

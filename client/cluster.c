@@ -353,12 +353,13 @@ int el_cluster_question(struct el_arena *arena, const struct el_slice *names, ui
     return request->topics == NULL ? EVLOG_ERR_NO_MEMORY : 0;
 }
 
-/* Ask for the topics that are known and for those that subscribers wait for. */
+/* Ask for the topics that are known and for those that subscribers and work groups wait for. */
 static int refresh_fill(struct evlog_client *client, struct refresh *refresh)
 {
     bool all;
     uint32_t known_count = (uint32_t)client->cluster.topics.count;
-    uint32_t wanted_count = el_subscribers_topics(client, NULL, 0, &all);
+    uint32_t subscribed_count = el_subscribers_topics(client, NULL, 0, &all);
+    uint32_t wanted_count = subscribed_count + el_groups_topics(client, NULL, 0);
     struct el_slice *names = el_arena_alloc(&refresh->arena, (known_count + wanted_count + 1) * sizeof *names);
     if (names == NULL) {
         return EVLOG_ERR_NO_MEMORY;
@@ -367,7 +368,8 @@ static int refresh_fill(struct evlog_client *client, struct refresh *refresh)
     for (uint32_t i = 0; i < known_count; i++) {
         names[count++] = client->cluster.topics.entries[i].key;
     }
-    (void)el_subscribers_topics(client, names + known_count, wanted_count, &all);
+    (void)el_subscribers_topics(client, names + known_count, subscribed_count, &all);
+    (void)el_groups_topics(client, names + known_count + subscribed_count, wanted_count - subscribed_count);
     for (uint32_t i = known_count; i < known_count + wanted_count; i++) {
         bool twice = el_map_get(&client->cluster.topics, names[i].data, names[i].len) != NULL;
         for (uint32_t j = known_count; j < count; j++) {
@@ -398,7 +400,8 @@ static struct refresh *refresh_new(struct evlog_client *client)
 void el_cluster_tick(struct evlog_client *client, int64_t now_ns, int64_t *until_ns)
 {
     struct el_cluster *cluster = &client->cluster;
-    if (cluster->refresh != NULL || (cluster->topics.count == 0 && el_list_empty(&client->subscribers))) {
+    bool unused = el_list_empty(&client->subscribers) && el_list_empty(&client->groups);
+    if (cluster->refresh != NULL || (cluster->topics.count == 0 && unused)) {
         return;
     }
     int64_t due_ns = cluster->refresh_wanted ? cluster->refresh_at_ns

@@ -12,6 +12,7 @@
 #include <evlog/event.h>
 #include <evlog/failure.h>
 #include <evlog/groups.h>
+#include <evlog/lease.h>
 #include <evlog/producer.h>
 #include <evlog/replay.h>
 #include <evlog/settings.h>

@@ -28,14 +28,14 @@
 #include <wire/msg_offset_fetch.h>
 #include <wire/msg_sync_group.h>
 
+const struct el_uuid scripted_topic_id = {{7, 1}};
+
 #define WAIT_NS (10000 * EL_NS_PER_MS)
 #define FRAME_ROOM 65536
 #define POLL_MS_MAX 1000
 #define HELD_MS 5 /* between looks at calls that wait */
 
-static void note(struct scripted *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void note(struct scripted *s, const char *format, ...)
+void scripted_note(struct scripted *s, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -56,8 +56,7 @@ static int error_of(struct scripted *s, int *error)
 
 /* --- answers ----------------------------------------------------------------------------------------------------- */
 
-/* End a call with a response of its api; NULL: with a broken connection. */
-static void give(struct scripted *s, struct el_call *call, const void *response)
+void scripted_give(struct scripted *s, struct el_call *call, const void *response)
 {
     int version = EL_MIN(call->api->list_max, call->version_max);
     uint8_t *frame = el_malloc(FRAME_ROOM);
@@ -84,8 +83,8 @@ static void answer_find(struct scripted *s, struct el_call *call)
     response.error_code = (int16_t)error_of(s, &s->find_error);
     response.node_id = 1;
     response.host = el_slice_str("h");
-    note(s, "find ");
-    give(s, call, &response);
+    scripted_note(s, "find ");
+    scripted_give(s, call, &response);
 }
 
 static void answer_metadata(struct scripted *s, struct el_call *call)
@@ -106,14 +105,15 @@ static void answer_metadata(struct scripted *s, struct el_call *call)
     broker.node_id = 1;
     broker.host = el_slice_str("h");
     topic.name = el_slice_str("t");
+    topic.topic_id = scripted_topic_id;
     topic.partitions = partitions;
     topic.partition_count = (uint32_t)s->partition_count;
     response.brokers = &broker;
     response.broker_count = 1;
     response.topics = &topic;
     response.topic_count = request->topics == NULL || request->topic_count > 0;
-    note(s, "metadata ");
-    give(s, call, &response);
+    scripted_note(s, "metadata ");
+    scripted_give(s, call, &response);
 }
 
 static void answer_join(struct scripted *s, struct el_call *call)
@@ -128,7 +128,7 @@ static void answer_join(struct scripted *s, struct el_call *call)
     if (response.error_code == 0 && request->member_id.len == 0 && request->group_instance_id.data == NULL) {
         response.error_code = EL_KAFKA_MEMBER_ID_REQUIRED;
         response.leader = response.protocol_name = el_slice_str("");
-        give(s, call, &response);
+        scripted_give(s, call, &response);
         return;
     }
     response.generation_id = response.error_code == 0 ? ++s->generation : -1;
@@ -139,7 +139,7 @@ static void answer_join(struct scripted *s, struct el_call *call)
     member.metadata = request->protocols[0].metadata;
     response.members = s->leads ? &member : EL_EMPTY;
     response.member_count = s->leads;
-    give(s, call, &response);
+    scripted_give(s, call, &response);
 }
 
 static void note_join(struct scripted *s, const struct el_msg_join_group_request *request)
@@ -149,14 +149,14 @@ static void note_join(struct scripted *s, const struct el_msg_join_group_request
     el_arena_init(&arena, NULL, 0);
     if (el_consumer_protocol_decode(&el_schema_consumer_protocol_subscription, request->protocols[0].metadata, &arena,
                                     &subscription) == 0) {
-        note(s, "join(id=%.*s gen=%d topics=%u owned=", (int)request->member_id.len,
-             (const char *)request->member_id.data, subscription.generation_id, subscription.topic_count);
+        scripted_note(s, "join(id=%.*s gen=%d topics=%u owned=", (int)request->member_id.len,
+                      (const char *)request->member_id.data, subscription.generation_id, subscription.topic_count);
         for (uint32_t i = 0; i < subscription.owned_count; i++) {
             for (uint32_t j = 0; j < subscription.owned[i].partition_count; j++) {
-                note(s, "%s%d", j > 0 ? "," : "", subscription.owned[i].partitions[j]);
+                scripted_note(s, "%s%d", j > 0 ? "," : "", subscription.owned[i].partitions[j]);
             }
         }
-        note(s, ") ");
+        scripted_note(s, ") ");
     }
     el_arena_reset(&arena);
 }
@@ -171,7 +171,7 @@ static void answer_sync(struct scripted *s, struct el_call *call)
     el_arena_init(&arena, NULL, 0);
     el_schema_init(&el_schema_sync_group_response, &response);
     el_schema_init(&el_schema_consumer_protocol_assignment, &assignment);
-    note(s, "sync(gen=%d for=%u) ", request->generation_id, request->assignment_count);
+    scripted_note(s, "sync(gen=%d for=%u) ", request->generation_id, request->assignment_count);
     response.error_code = (int16_t)error_of(s, &s->sync_error);
     assignment.assigned = &run;
     assignment.assigned_count = s->given_count > 0;
@@ -185,7 +185,7 @@ static void answer_sync(struct scripted *s, struct el_call *call)
         response.assignment = el_slice_str("\x7f\x01zzz");
         s->breaks_sync = false;
     }
-    give(s, call, &response);
+    scripted_give(s, call, &response);
     el_arena_reset(&arena);
 }
 
@@ -194,8 +194,8 @@ static void answer_heartbeat(struct scripted *s, struct el_call *call)
     struct el_msg_heartbeat_response response;
     el_schema_init(&el_schema_heartbeat_response, &response);
     response.error_code = (int16_t)error_of(s, &s->heartbeat_error);
-    note(s, "beat(%d) ", response.error_code);
-    give(s, call, &response);
+    scripted_note(s, "beat(%d) ", response.error_code);
+    scripted_give(s, call, &response);
 }
 
 static void answer_leave(struct scripted *s, struct el_call *call)
@@ -204,8 +204,9 @@ static void answer_leave(struct scripted *s, struct el_call *call)
     struct el_msg_leave_group_response response;
     el_schema_init(&el_schema_leave_group_response, &response);
     response.members = EL_EMPTY;
-    note(s, "leave(%.*s) ", (int)request->members[0].member_id.len, (const char *)request->members[0].member_id.data);
-    give(s, call, &response);
+    scripted_note(s, "leave(%.*s) ", (int)request->members[0].member_id.len,
+                  (const char *)request->members[0].member_id.data);
+    scripted_give(s, call, &response);
 }
 
 static void answer_commit(struct scripted *s, struct el_call *call)
@@ -219,7 +220,7 @@ static void answer_commit(struct scripted *s, struct el_call *call)
     topic.name = el_slice_str("t");
     topic.partitions = results;
     int error = error_of(s, &s->commit_error);
-    note(s, "commit(gen=%d", request->generation_id_or_member_epoch);
+    scripted_note(s, "commit(gen=%d", request->generation_id_or_member_epoch);
     for (uint32_t i = 0; i < request->topics[0].partition_count && i < SCRIPTED_PARTITIONS; i++) {
         const struct el_msg_offset_commit_partition *p = &request->topics[0].partitions[i];
         el_schema_init(&el_schema_offset_commit_partition_result, &results[i]);
@@ -228,13 +229,13 @@ static void answer_commit(struct scripted *s, struct el_call *call)
         if (error == 0) {
             s->committed[p->partition_index] = p->committed_offset;
         }
-        note(s, " %d=%lld", p->partition_index, (long long)p->committed_offset);
+        scripted_note(s, " %d=%lld", p->partition_index, (long long)p->committed_offset);
         topic.partition_count++;
     }
-    note(s, ") ");
+    scripted_note(s, ") ");
     response.topics = &topic;
     response.topic_count = 1;
-    give(s, call, &response);
+    scripted_give(s, call, &response);
 }
 
 static void answer_committed(struct scripted *s, struct el_call *call)
@@ -255,8 +256,8 @@ static void answer_committed(struct scripted *s, struct el_call *call)
     }
     response.topics = &topic;
     response.topic_count = 1;
-    note(s, "committed ");
-    give(s, call, &response);
+    scripted_note(s, "committed ");
+    scripted_give(s, call, &response);
 }
 
 static void answer_offsets(struct scripted *s, struct el_call *call)
@@ -278,7 +279,7 @@ static void answer_offsets(struct scripted *s, struct el_call *call)
     }
     response.topics = &topic;
     response.topic_count = 1;
-    give(s, call, &response);
+    scripted_give(s, call, &response);
 }
 
 static bool waits(const struct scripted *s, const struct el_call *call, int32_t max_wait_ms)
@@ -333,7 +334,7 @@ static bool answer_fetch(struct scripted *s, struct el_call *call)
     response.response_count = 1;
     any = any || !waits(s, call, request->max_wait_ms);
     if (any) {
-        give(s, call, &response);
+        scripted_give(s, call, &response);
     }
     while (built > 0) {
         el_batch_builder_destroy(&builders[--built]);
@@ -380,7 +381,10 @@ static bool answer(struct scripted *s, struct el_call *call)
     case EL_API_Fetch:
         return answer_fetch(s, call);
     default:
-        give(s, call, NULL);
+        if (s->other != NULL) {
+            return s->other(s, call);
+        }
+        scripted_give(s, call, NULL);
         return true;
     }
 }
@@ -413,6 +417,7 @@ static void *serve(void *arg)
     while (!s->stopping) {
         int64_t until_ns = EL_NEVER_NS;
         el_subscribers_tick(&s->client, el_now_ns(), &until_ns);
+        el_groups_tick(&s->client, el_now_ns(), &until_ns);
         el_cluster_tick(&s->client, el_now_ns(), &until_ns);
         if (!el_list_empty(&s->client.calls)) {
             answer_all(s);
@@ -496,6 +501,7 @@ void scripted_begin(struct scripted *s, const char *const *pairs)
     el_list_init(&s->client.conns);
     el_list_init(&s->client.producers);
     el_list_init(&s->client.subscribers);
+    el_list_init(&s->client.groups);
     el_list_init(&s->client.log);
     s->client.event_fd = -1;
     el_list_init(&s->held);

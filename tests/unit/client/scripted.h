@@ -32,6 +32,8 @@ struct scripted {
     bool breaks_sync; /* assignments are bytes that mean nothing */
     const char *strategy;
     int32_t generation;
+    bool (*other)(struct scripted *s,
+                  struct el_call *call); /* answers requests that are not known here; false: later */
     char log[SCRIPTED_LOG_LEN];
     size_t log_len;
 };
@@ -49,5 +51,11 @@ size_t scripted_pos(struct scripted *s);
 void scripted_release(struct scripted *s);
 /* Add events to a partition. */
 void scripted_append(struct scripted *s, int32_t partition, int64_t count);
+
+/* Of the topic "t". */
+extern const struct el_uuid scripted_topic_id;
+/* For other(): end a call with a response of its api (NULL: with a broken connection), write into the log. */
+void scripted_give(struct scripted *s, struct el_call *call, const void *response);
+void scripted_note(struct scripted *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Work groups from outside: their settings, how far they are, and why a key waits. Blocking, any thread.
+ *
+ * Settings have evlog's names and Kafka's; a broker that is not evlog knows only its own, so the others are replaced
+ * where there is the same. Why a key waits is evlog's to say.
+ */
+#include "admin_settings.h"
+#include "fail.h"
+#include "group_ask.h"
+
+#include <core/alloc.h>
+#include <evlog/lease.h>
+#include <stdio.h>
+#include <wire/error_code.h>
+#include <wire/msg_describe_share_group_offsets.h>
+#include <wire/msg_ext_group_why.h>
+
+#define SETTING_COUNT_MAX 1000
+
+/* --- settings ----------------------------------------------------------------------------------------------------- */
+
+static const char *kafka_name(const char *name)
+{
+    static const char *const pairs[][2] = {
+        {"lease.ms", "share.record.lock.duration.ms"},
+        {"retry.max.attempts", "share.delivery.count.limit"},
+        {"max.inflight", "share.partition.max.record.locks"},
+        {"start", "share.auto.offset.reset"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        if (strcmp(name, pairs[i][0]) == 0) {
+            return pairs[i][1];
+        }
+    }
+    return name;
+}
+
+int evlog_group_set(struct evlog_client *client, const char *group, const struct evlog_setting *changes,
+                    size_t change_count, bool validate_only, struct evlog_failure *failure)
+{
+    struct evlog_broker_info broker = {.size = sizeof broker};
+    struct el_settings_owner owner = {EL_RESOURCE_GROUP, "work group", group};
+    if (group == NULL || group[0] == '\0' || change_count > SETTING_COUNT_MAX) {
+        return el_fail(failure, EVLOG_ERR_ARGUMENT, "a work group needs a name, and at most %d settings",
+                       SETTING_COUNT_MAX);
+    }
+    int rc = evlog_client_info(client, &broker, failure);
+    struct evlog_setting *renamed = rc != 0 ? NULL : el_calloc(change_count + 1, sizeof *renamed);
+    if (renamed == NULL) {
+        return rc != 0 ? rc : el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for settings");
+    }
+    for (size_t i = 0; i < change_count; i++) {
+        renamed[i] = changes[i];
+        renamed[i].key = broker.is_evlog ? changes[i].key : kafka_name(changes[i].key);
+    }
+    rc = el_settings_alter(client, &owner, renamed, change_count, validate_only, failure);
+    el_free(renamed);
+    if (rc != 0 && !broker.is_evlog) {
+        (void)el_fail_hint(failure, "this broker is not evlog: it knows Kafka's settings of share groups only");
+    }
+    return rc;
+}
+
+/* --- progress ----------------------------------------------------------------------------------------------------- */
+
+static int progress_code(const void *response_)
+{
+    const struct el_msg_describe_share_group_offsets_response *response = response_;
+    return response->group_count == 1 ? response->groups[0].error_code : EL_KAFKA_UNKNOWN_SERVER_ERROR;
+}
+
+/* Offsets of the topic out of an answer. returns a Kafka code, 0: all is well */
+static int take_progress(const struct el_msg_describe_share_group_offsets_group_result *group,
+                         struct evlog_group_progress *progress, int32_t partition_count)
+{
+    int code = 0;
+    for (uint32_t i = 0; i < group->topic_count; i++) {
+        for (uint32_t j = 0; j < group->topics[i].partition_count; j++) {
+            const struct el_msg_describe_share_group_offsets_partition_result *part = &group->topics[i].partitions[j];
+            if (part->error_code != 0) {
+                code = part->error_code;
+            } else if (part->partition_index >= 0 && part->partition_index < partition_count) {
+                progress[part->partition_index] = (struct evlog_group_progress){part->start_offset, part->lag};
+            }
+        }
+    }
+    return code;
+}
+
+int evlog_group_progress(struct evlog_client *client, const char *group, const char *topic,
+                         struct evlog_group_progress *progress, int32_t partition_count, struct evlog_failure *failure)
+{
+    struct el_msg_describe_share_group_offsets_request request;
+    struct el_msg_describe_share_group_offsets_response response;
+    struct el_msg_describe_share_group_offsets_group asked;
+    struct el_msg_describe_share_group_offsets_topic of;
+    struct el_call call;
+    int32_t *indexes = el_malloc(((size_t)EL_MAX(partition_count, 0) + 1) * sizeof *indexes);
+    if (partition_count <= 0 || indexes == NULL) {
+        el_free(indexes);
+        return el_fail(failure, indexes == NULL ? EVLOG_ERR_NO_MEMORY : EVLOG_ERR_ARGUMENT,
+                       "topic %s cannot be asked for", topic);
+    }
+    for (int32_t i = 0; i < partition_count; i++) {
+        indexes[i] = i;
+        progress[i] = (struct evlog_group_progress){-1, -1};
+    }
+    el_schema_init(&el_schema_describe_share_group_offsets_request, &request);
+    el_schema_init(&el_schema_describe_share_group_offsets_group, &asked);
+    el_schema_init(&el_schema_describe_share_group_offsets_topic, &of);
+    of.topic_name = el_slice_str(topic);
+    of.partitions = indexes;
+    of.partition_count = (uint32_t)partition_count;
+    asked.group_id = el_slice_str(group);
+    asked.topics = &of;
+    asked.topic_count = 1;
+    request.groups = &asked;
+    request.group_count = 1;
+    struct el_group_ask ask = {
+        .group = group,
+        .api = EL_API_DescribeShareGroupOffsets,
+        .request = &request,
+        .version_max = INT16_MAX,
+        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
+        .code_of = progress_code,
+    };
+    int rc = el_group_ask(client, &ask, &call, &response, failure);
+    el_free(indexes);
+    if (rc != 0) {
+        return rc;
+    }
+    char what[300];
+    int code = progress_code(&response);
+    code = code != 0 ? code : take_progress(&response.groups[0], progress, partition_count);
+    (void)snprintf(what, sizeof what, "work group %.250s", group);
+    rc = code == 0 ? 0 : el_fail_kafka(failure, code, el_slice_of(NULL, 0), what);
+    el_call_free(&call);
+    return rc;
+}
+
+/* --- why a key waits ---------------------------------------------------------------------------------------------- */
+
+struct waits_object {
+    struct evlog_group_waits waits;
+    struct el_arena arena;
+};
+
+static int why_code(const void *response)
+{
+    return ((const struct el_msg_ext_group_why_response *)response)->error;
+}
+
+static int copy_waits(struct waits_object *object, const struct el_msg_ext_group_why_response *response)
+{
+    struct evlog_group_wait *waits = el_arena_zalloc(&object->arena, (response->wait_count + 1) * sizeof *waits);
+    for (uint32_t i = 0; waits != NULL && i < response->wait_count; i++) {
+        const struct el_msg_ext_group_why_wait *wait = &response->waits[i];
+        char *state = el_arena_strndup(
+            &object->arena, wait->state.data == NULL ? (const uint8_t *)"" : wait->state.data, wait->state.len);
+        waits[i] = (struct evlog_group_wait){
+            wait->partition, state, wait->parked, wait->attempts, wait->offset, wait->due_ms, wait->behind,
+        };
+        if (state == NULL) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+    }
+    object->waits.waits = waits;
+    object->waits.wait_count = response->wait_count;
+    return waits == NULL ? EVLOG_ERR_NO_MEMORY : 0;
+}
+
+/* A node that leads the partition, or any: they know where to ask. */
+int evlog_group_why(struct evlog_client *client, const char *group, const char *topic, int32_t partition,
+                    struct evlog_bytes key, struct evlog_group_waits **waits, struct evlog_failure *failure)
+{
+    struct el_msg_ext_group_why_request request;
+    struct el_msg_ext_group_why_response response;
+    struct el_call call;
+    char what[600];
+    el_schema_init(&el_schema_ext_group_why_request, &request);
+    request.group = el_slice_str(group);
+    request.topic = el_slice_str(topic);
+    request.partition = partition;
+    request.key = el_slice_of(key.data, key.len);
+    struct el_ask ask = {
+        .api = EL_API_GroupWhy,
+        .request = &request,
+        .version_max = INT16_MAX,
+        .node_id = EL_NODE_ANY,
+        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
+    };
+    (void)snprintf(what, sizeof what, "work group %.200s, topic %.250s", group, topic);
+    int rc = el_client_ask(client, &ask, &call, &response, failure);
+    if (rc == EVLOG_ERR_UNSUPPORTED) {
+        (void)el_fail(failure, rc, "%s: the broker does not say why a key waits", what);
+        return el_fail_hint(failure, "only evlog does");
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    struct waits_object *object = NULL;
+    rc = why_code(&response) == 0 ? 0 : el_fail_kafka(failure, why_code(&response), response.message, what);
+    if (rc == 0) {
+        object = el_calloc(1, sizeof *object);
+        if (object != NULL) {
+            el_arena_init(&object->arena, NULL, 0);
+        }
+        if (object == NULL || copy_waits(object, &response) != 0) {
+            evlog_group_waits_free(object == NULL ? NULL : &object->waits);
+            rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for an answer");
+        } else {
+            *waits = &object->waits;
+        }
+    }
+    el_call_free(&call);
+    return rc;
+}
+
+void evlog_group_waits_free(struct evlog_group_waits *waits)
+{
+    if (waits != NULL) {
+        struct waits_object *object = EL_CONTAINER(waits, struct waits_object, waits);
+        el_arena_reset(&object->arena);
+        el_free(object);
+    }
+}
