@@ -186,6 +186,7 @@ int cmd_topics_rm(struct cli *cli, const struct cli_command *command, int argc, 
 int cmd_topics_copy(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_topics_export(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_topics_import(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_work(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_groups_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_groups_describe(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_groups_lag(struct cli *cli, const struct cli_command *command, int argc, char **argv);

@@ -40,6 +40,12 @@ const struct cli_command cli_commands[] = {
      "Interrupted, the same command goes on behind the last whole line.", cmd_topics_export},
     {"topics import", "FILE TOPIC", "Publish the events of an export, as they were",
      "FILE may be gzip-compressed or - for stdin. Interrupted, the same command goes on.", cmd_topics_import},
+    {"work", "TOPIC -g GROUP [--] COMMAND [ARG...]", "Run a program on every event, as a member of a work group",
+     "COMMAND runs once an event: payload on stdin, EVLOG_TOPIC, _PARTITION, _OFFSET, _KEY, _TYPE, _ID, _ATTEMPT\n"
+     "and _TIME in its environment. Exit 0: done; 75: try again later; 65: a dead letter, now; anything else: failed,\n"
+     "with the last line of stderr as the reason. --batch: failed items are lines of their offsets on descriptor 3.\n"
+     "--emit publishes each line of stdout, before the event is acknowledged.",
+     cmd_work},
     {"groups ls", "", "List consumer groups", NULL, cmd_groups_ls},
     {"groups describe", "GROUP...", "Show the members of groups, and who reads what", NULL, cmd_groups_describe},
     {"groups lag", "GROUP...", "Show how far groups are behind, in events and in time",
