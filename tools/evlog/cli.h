@@ -192,6 +192,13 @@ int cmd_groups_describe(struct cli *cli, const struct cli_command *command, int 
 int cmd_groups_lag(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_groups_seek(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_groups_rm(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_groups_create(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_groups_set(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_groups_why(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_dlq_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_dlq_inspect(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_dlq_stats(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_trace(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_top(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_produce(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_consume(struct cli *cli, const struct cli_command *command, int argc, char **argv);

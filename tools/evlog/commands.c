@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMMAND_MAX 40
+#define COMMAND_MAX 64
 #define ARGUMENT_MAX 100000
 
 const struct cli_command cli_commands[] = {
@@ -55,6 +55,17 @@ const struct cli_command cli_commands[] = {
      "Without -t, of all partitions that the group has offsets for. --dry-run shows what would change.",
      cmd_groups_seek},
     {"groups rm", "GROUP", "Remove a group without members, and its offsets", NULL, cmd_groups_rm},
+    {"groups create", "GROUP", "Make a work group", NULL, cmd_groups_create},
+    {"groups set", "GROUP NAME=VALUE...", "Change settings of a work group", "NAME= goes back to the default.",
+     cmd_groups_set},
+    {"groups why", "GROUP KEY -t TOPIC", "Say what the events of a key wait for in a work group", NULL, cmd_groups_why},
+    {"dlq ls", "", "List topics of dead letters", NULL, cmd_dlq_ls},
+    {"dlq inspect", "TOPIC", "Show dead letters: where each came from, why it was given up, and its history", NULL,
+     cmd_dlq_inspect},
+    {"dlq stats", "TOPIC", "Count dead letters by reason", NULL, cmd_dlq_stats},
+    {"trace", "ID", "Show the chain of events that an event belongs to, as a tree",
+     "ID is an event's ce_id, TOPIC/PARTITION/OFFSET, or a correlation id. All topics are read, or those of -t.",
+     cmd_trace},
     {"replay", "TOPIC [KEY]", "Print the events, or the state they add up to, as they stood at a point in time",
      "--until is an append time (when the server took an event) and exact over all partitions; with --event-time\n"
      "the publishers' times count. Times: 2026-03-01T12:00Z, -1h, @1772366400000, 'yesterday 14:00'.\n"

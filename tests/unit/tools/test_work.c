@@ -56,7 +56,8 @@ static bool report(struct batch *b, const char *text, char *why)
 TEST(work, a_report_that_is_not_offsets_of_the_batch_is_refused)
 {
     static const char *const bad[] = {
-        "12\n", "-10\n", "10 \n", "+10\n", "10\r\n", "\n", "x\n", "10\nx\n", "1.0e1\n", "99999999999999999999\n", "0x0a\n",
+        "12\n",   "-10\n", "10 \n", "+10\n", "10\r\n", "\n", "x\n", "10\nx\n", "1.0e1\n", "99999999999999999999\n",
+        "0x0a\n",
     };
     char why[EVLOG_ERROR_TEXT_MAX];
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -168,9 +169,10 @@ TEST(work, an_event_is_one_line_of_json)
     struct el_buffer line = {0};
     b->events[0].value = (struct evlog_bytes){"{\"a\":\n1}", 8};
     work_event_line(&line, b->list[0], 3);
-    assert_string_equal(el_buffer_text(&line),
-                        "{\"topic\":\"t\",\"partition\":4,\"offset\":10,\"attempt\":3,\"time\":\"2026-01-01T00:00:00.000Z\","
-                        "\"key\":\"k\",\"headers\":[],\"data\":{\"a\": 1}}\n");
+    assert_string_equal(
+        el_buffer_text(&line),
+        "{\"topic\":\"t\",\"partition\":4,\"offset\":10,\"attempt\":3,\"time\":\"2026-01-01T00:00:00.000Z\","
+        "\"key\":\"k\",\"headers\":[],\"data\":{\"a\": 1}}\n");
     el_buffer_free(&line);
 }
 

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * evlog dlq ls | inspect | stats: dead letters are events like any others, in topics of their own; their headers tell
+ * the story.
+ *
+ * ls takes a topic for one of dead letters when its name ends in .dlq; the other two take any topic and show what has
+ * the headers. Counts of ls are offsets, so compaction and transactions make them too high.
+ */
+#include "cli.h"
+#include "dead_letter.h"
+#include "table.h"
+#include "topic_scan.h"
+
+#include <core/alloc.h>
+#include <core/timefmt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REASON_MAX 1000 /* different ones that stats tells apart */
+#define TEXT_SHOWN 80   /* bytes of a text in a table */
+
+/* --- ls ---------------------------------------------------------------------------------------------------------- */
+
+static bool is_dead_letter_topic(const struct evlog_topic_name *topic)
+{
+    size_t len = strlen(topic->name), suffix = strlen(DEAD_LETTER_SUFFIX);
+    return !topic->internal && len > suffix && strcmp(topic->name + len - suffix, DEAD_LETTER_SUFFIX) == 0;
+}
+
+static int list_one(struct cli *cli, const struct evlog_topic_name *topic, struct table *table, struct el_buffer *line)
+{
+    struct el_json_writer w;
+    int64_t count = topic_scan_count(cli, topic->name);
+    if (count < 0) {
+        return CLI_FAILED;
+    }
+    if (cli->json) {
+        cli_json_begin(&w, line);
+        el_json_add_str(&w, "topic", topic->name);
+        el_json_add_int(&w, "partitions", topic->partition_count);
+        el_json_add_int(&w, "events", count);
+        return cli_json_end(cli, &w, line);
+    }
+    table_cell(table, "%s", topic->name);
+    table_cell(table, "%d", topic->partition_count);
+    table_number(table, count);
+    return CLI_OK;
+}
+
+static int list(struct cli *cli)
+{
+    static const struct table_column columns[] = {{"TOPIC", false}, {"PARTITIONS", true}, {"EVENTS", true}};
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_topic_list *topics;
+    struct el_buffer line = {0};
+    struct table table;
+    size_t found = 0;
+    int rc = CLI_OK;
+    if (evlog_topic_list(cli->client, &topics, &failure) != 0) {
+        return cli_failure(cli, &failure);
+    }
+    table_begin(&table, columns, sizeof columns / sizeof columns[0]);
+    for (size_t i = 0; rc == CLI_OK && i < topics->topic_count; i++) {
+        if (is_dead_letter_topic(&topics->topics[i])) {
+            found++;
+            rc = list_one(cli, &topics->topics[i], &table, &line);
+        }
+    }
+    int its = table_end(cli, &table);
+    if (found == 0) {
+        cli_say(cli, "no topic's name ends in %s: nothing was given up, or dlq.topic names another one",
+                DEAD_LETTER_SUFFIX);
+    }
+    el_buffer_free(&line);
+    evlog_topic_list_free(topics);
+    return rc != CLI_OK ? rc : its;
+}
+
+int cmd_dlq_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_grammar grammar = {NULL, 0, 0, 0};
+    struct cli_words words;
+    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
+    if (rc != CLI_PARSED) {
+        return rc;
+    }
+    rc = cli_connect(cli);
+    return rc == CLI_OK ? list(cli) : rc;
+}
+
+/* --- inspect ------------------------------------------------------------------------------------------------------ */
+
+struct inspect {
+    struct cli *cli;
+    int64_t count_max; /* -1: all */
+    const char *key;   /* NULL: any */
+    const char *reason;
+    int64_t count;
+    uint64_t other_count; /* events that are no dead letters */
+    int rc;
+    struct el_buffer line;
+};
+
+static bool is_text(struct evlog_bytes bytes, const char *text)
+{
+    return bytes.data != NULL && bytes.len == strlen(text) && memcmp(bytes.data, text, bytes.len) == 0;
+}
+
+static void put_history(struct el_json_writer *w, const struct dead_letter *letter)
+{
+    el_json_key(w, "history");
+    el_json_begin_array(w);
+    for (size_t i = 0; i < letter->history_count; i++) {
+        const struct dead_letter_attempt *attempt = &letter->history[i];
+        el_json_begin_object(w);
+        cli_json_time(w, "time", cli_event_ns(attempt->time_ms), 3);
+        cli_json_bytes(w, "worker", attempt->worker);
+        cli_json_bytes(w, "outcome", attempt->outcome);
+        cli_json_bytes(w, "error", attempt->error);
+        el_json_end_object(w);
+    }
+    el_json_end_array(w);
+}
+
+static void put_json(struct inspect *in, const struct evlog_event *event, const struct dead_letter *letter)
+{
+    struct el_json_writer w;
+    cli_json_begin(&w, &in->line);
+    el_json_add_str(&w, "dlq_topic", event->topic);
+    el_json_add_int(&w, "dlq_partition", event->partition);
+    el_json_add_int(&w, "dlq_offset", event->offset);
+    cli_json_bytes(&w, "topic", letter->topic);
+    el_json_add_int(&w, "partition", letter->partition);
+    el_json_add_int(&w, "offset", letter->offset);
+    cli_json_time(&w, "time", cli_event_ns(letter->timestamp_ms), 3);
+    cli_json_bytes(&w, "group", letter->group);
+    el_json_add_int(&w, "attempts", letter->attempts);
+    cli_json_bytes(&w, "reason", letter->reason);
+    cli_json_bytes(&w, "error", letter->error);
+    put_history(&w, letter);
+    cli_json_bytes(&w, "key", event->key);
+    cli_json_data(&w, event->value);
+    in->rc = cli_json_end(in->cli, &w, &in->line);
+}
+
+/* A text for people: cut, and "-" for null. */
+static void put_text(struct el_buffer *out, struct evlog_bytes text)
+{
+    if (text.data == NULL) {
+        el_buffer_append_char(out, '-');
+        return;
+    }
+    for (size_t i = 0; i < text.len && i < TEXT_SHOWN; i++) {
+        char c = ((const char *)text.data)[i];
+        el_buffer_append_char(out, (unsigned char)c < ' ' || c == 0x7f ? ' ' : c);
+    }
+    if (text.len > TEXT_SHOWN) {
+        el_buffer_append_str(out, "...");
+    }
+}
+
+static void put_readable(struct inspect *in, const struct evlog_event *event, const struct dead_letter *letter)
+{
+    char time[40] = "-";
+    struct el_buffer *out = &in->line;
+    if (cli_event_ns(letter->timestamp_ms) >= 0) {
+        el_time_format(time, cli_event_ns(letter->timestamp_ms), 3);
+    }
+    put_text(out, letter->topic);
+    el_buffer_printf(out, "[%lld]@%lld  %s  group ", (long long)letter->partition, (long long)letter->offset, time);
+    put_text(out, letter->group);
+    el_buffer_printf(out, "  attempts %lld  ", (long long)letter->attempts);
+    put_text(out, letter->reason);
+    el_buffer_append_str(out, ": ");
+    put_text(out, letter->error);
+    el_buffer_append_str(out, "\n    key ");
+    put_text(out, event->key);
+    el_buffer_append_str(out, "  value ");
+    put_text(out, event->value);
+    for (size_t i = 0; i < letter->history_count; i++) {
+        const struct dead_letter_attempt *attempt = &letter->history[i];
+        (void)snprintf(time, sizeof time, "-");
+        if (cli_event_ns(attempt->time_ms) >= 0) {
+            el_time_format(time, cli_event_ns(attempt->time_ms), 3);
+        }
+        el_buffer_printf(out, "\n    %s  ", time);
+        put_text(out, attempt->outcome);
+        el_buffer_append_str(out, "  ");
+        put_text(out, attempt->error);
+        el_buffer_append_str(out, "  by ");
+        put_text(out, attempt->worker);
+    }
+    el_buffer_append_str(out, letter->history_broken ? "\n    the rest of the history cannot be read\n" : "\n");
+    in->rc = cli_put(in->cli, out);
+}
+
+static bool inspect_one(void *arg, const struct evlog_event *event)
+{
+    struct inspect *in = arg;
+    struct dead_letter letter;
+    if (!dead_letter_read(event, &letter)) {
+        in->other_count++;
+        return true;
+    }
+    if ((in->key != NULL && !is_text(event->key, in->key)) ||
+        (in->reason != NULL && !is_text(letter.reason, in->reason))) {
+        return true;
+    }
+    if (in->cli->json) {
+        put_json(in, event, &letter);
+    } else {
+        put_readable(in, event, &letter);
+    }
+    in->count++;
+    return in->rc == CLI_OK && in->count != in->count_max;
+}
+
+int cmd_dlq_inspect(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    struct inspect in = {.cli = cli, .count_max = -1};
+    const struct cli_option options[] = {
+        {"count", 'n', CLI_INT, &in.count_max, "N", "stop after so many"},
+        {"key", 'k', CLI_TEXT, &in.key, "KEY", "only events of this key"},
+        {"reason", 0, CLI_TEXT, &in.reason, "REASON", "only those given up for this reason"},
+    };
+    struct cli_grammar grammar = {options, 3, 1, 1};
+    struct cli_words words;
+    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
+    if (rc != CLI_PARSED) {
+        return rc;
+    }
+    rc = cli_connect(cli);
+    if (rc == CLI_OK && in.count_max != 0) {
+        rc = topic_scan(cli, words.items[0], inspect_one, &in);
+    }
+    if (rc == CLI_OK && in.other_count > 0) {
+        cli_say(cli, "%llu events are no dead letters", (unsigned long long)in.other_count);
+    }
+    el_buffer_free(&in.line);
+    return rc == CLI_OK ? in.rc : rc;
+}
+
+/* --- stats -------------------------------------------------------------------------------------------------------- */
+
+struct reason {
+    char text[EVLOG_REASON_MAX];
+    uint64_t count;
+    int64_t first_ms, last_ms; /* of the events' times, -1 unknown */
+};
+
+struct stats {
+    struct reason *reasons; /* [reason_count] of REASON_MAX */
+    size_t reason_count;
+    uint64_t count, other_count, uncounted;
+};
+
+static struct reason *reason_of(struct stats *stats, struct evlog_bytes text)
+{
+    char copy[EVLOG_REASON_MAX] = "-";
+    if (text.data != NULL) {
+        (void)snprintf(copy, sizeof copy, "%.*s", (int)EL_MIN(text.len, sizeof copy - 1), (const char *)text.data);
+    }
+    for (size_t i = 0; i < stats->reason_count; i++) {
+        if (strcmp(stats->reasons[i].text, copy) == 0) {
+            return &stats->reasons[i];
+        }
+    }
+    if (stats->reason_count == REASON_MAX) {
+        return NULL;
+    }
+    struct reason *fresh = &stats->reasons[stats->reason_count++];
+    memcpy(fresh->text, copy, sizeof copy);
+    fresh->first_ms = fresh->last_ms = -1;
+    return fresh;
+}
+
+static bool count_one(void *arg, const struct evlog_event *event)
+{
+    struct stats *stats = arg;
+    struct dead_letter letter;
+    if (!dead_letter_read(event, &letter)) {
+        stats->other_count++;
+        return true;
+    }
+    struct reason *reason = reason_of(stats, letter.reason);
+    stats->count++;
+    if (reason == NULL) {
+        stats->uncounted++;
+        return true;
+    }
+    reason->count++;
+    if (event->timestamp_ms >= 0) {
+        reason->first_ms = reason->first_ms < 0 ? event->timestamp_ms : EL_MIN(reason->first_ms, event->timestamp_ms);
+        reason->last_ms = EL_MAX(reason->last_ms, event->timestamp_ms);
+    }
+    return true;
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const struct reason *x = a, *y = b;
+    return (x->count < y->count) - (x->count > y->count);
+}
+
+static int show_reason(const struct cli *cli, const struct reason *reason, struct table *table)
+{
+    char first[40] = "-", last[40] = "-";
+    struct el_buffer line = {0};
+    struct el_json_writer w;
+    if (cli->json) {
+        cli_json_begin(&w, &line);
+        cli_json_bytes(&w, "reason", (struct evlog_bytes){reason->text, strlen(reason->text)});
+        el_json_add_uint(&w, "events", reason->count);
+        cli_json_time(&w, "first", cli_event_ns(reason->first_ms), 3);
+        cli_json_time(&w, "last", cli_event_ns(reason->last_ms), 3);
+        int rc = cli_json_end(cli, &w, &line);
+        el_buffer_free(&line);
+        return rc;
+    }
+    if (cli_event_ns(reason->first_ms) >= 0) {
+        el_time_format(first, cli_event_ns(reason->first_ms), 3);
+        el_time_format(last, cli_event_ns(reason->last_ms), 3);
+    }
+    table_cell(table, "%s", reason->text);
+    table_cell(table, "%llu", (unsigned long long)reason->count);
+    table_cell(table, "%s", first);
+    table_cell(table, "%s", last);
+    return CLI_OK;
+}
+
+static int show_stats(const struct cli *cli, const char *topic, struct stats *stats)
+{
+    static const struct table_column columns[] = {
+        {"REASON", false},
+        {"EVENTS", true},
+        {"FIRST", false},
+        {"LAST", false},
+    };
+    struct table table;
+    int rc = CLI_OK;
+    if (stats->reason_count > 0) {
+        qsort(stats->reasons, stats->reason_count, sizeof *stats->reasons, by_count);
+    }
+    table_begin(&table, columns, sizeof columns / sizeof columns[0]);
+    for (size_t i = 0; rc == CLI_OK && i < stats->reason_count; i++) {
+        rc = show_reason(cli, &stats->reasons[i], &table);
+    }
+    int its = table_end(cli, &table);
+    cli_say(cli, "%llu dead letters in %s", (unsigned long long)stats->count, topic);
+    if (stats->uncounted > 0) {
+        cli_say(cli, "%llu of them for more than %d different reasons", (unsigned long long)stats->uncounted,
+                REASON_MAX);
+    }
+    return rc != CLI_OK ? rc : its;
+}
+
+int cmd_dlq_stats(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    struct stats stats = {0};
+    struct cli_grammar grammar = {NULL, 0, 1, 1};
+    struct cli_words words;
+    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
+    if (rc != CLI_PARSED) {
+        return rc;
+    }
+    stats.reasons = el_calloc(REASON_MAX, sizeof *stats.reasons);
+    rc = stats.reasons == NULL ? cli_error(cli, CLI_ERR_VALUE, "no memory") : cli_connect(cli);
+    if (rc == CLI_OK) {
+        rc = topic_scan(cli, words.items[0], count_one, &stats);
+    }
+    if (rc == CLI_OK) {
+        rc = show_stats(cli, words.items[0], &stats);
+    }
+    el_free(stats.reasons);
+    return rc;
+}
