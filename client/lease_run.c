@@ -186,18 +186,24 @@ static void *work(void *arg)
     return NULL;
 }
 
+/* Wait a little, or until a worker has something to say. Lock held. */
+static void pause_turn(struct run *run)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += TURN_MS * EL_NS_PER_MS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)pthread_cond_timedwait(&run->changed, &run->lock, &until);
+}
+
 /* Leases that can be put to work at once. Waits a little when there are none. */
 static size_t room_for(struct run *run)
 {
-    struct timespec until;
     (void)pthread_mutex_lock(&run->lock);
     size_t room = run->idle_count * run->batch_size;
     if (room <= run->queue_count) {
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += TURN_MS * EL_NS_PER_MS;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        (void)pthread_cond_timedwait(&run->changed, &run->lock, &until);
+        pause_turn(run);
         room = run->idle_count * run->batch_size;
     }
     room = room <= run->queue_count ? 0 : room - run->queue_count;
@@ -320,6 +326,21 @@ static bool goes_on(const struct run *run)
     return run->options.on_turn(run->options.arg, &counts);
 }
 
+/* A fetch has failed. returns 0 go on | its code: it does not mend, or the caller waits for the end */
+static int after_failure(struct run *run, int code)
+{
+    if (code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_INVALID_RECORD) {
+        return 0; /* given back, and told in the log */
+    }
+    if (code == EVLOG_ERR_CLOSED || run->goals != NULL || evlog_error_class_of(code) != EVLOG_CLASS_RETRY) {
+        return code;
+    }
+    (void)pthread_mutex_lock(&run->lock);
+    pause_turn(run);
+    (void)pthread_mutex_unlock(&run->lock);
+    return 0;
+}
+
 /* Fetch and hand out until somebody says stop. returns 0 | negative */
 static int dispatch(struct run *run, struct evlog_failure *failure)
 {
@@ -330,10 +351,8 @@ static int dispatch(struct run *run, struct evlog_failure *failure)
         int count = room == 0 ? 0 : evlog_group_fetch(run->group, room, TURN_MS, leases, failure);
         if (count > 0) {
             enqueue(run, leases, (size_t)count);
-        } else if (count == EVLOG_ERR_CORRUPT || count == EVLOG_ERR_INVALID_RECORD) {
-            continue; /* given back, and told in the log */
         } else if (count < 0) {
-            rc = count;
+            rc = after_failure(run, count);
         }
         if (rc == 0) {
             rc = look_at_goals(run, room > 0 && count == 0 && all_idle(run), failure);

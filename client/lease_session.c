@@ -9,8 +9,9 @@
  * 3. Its answer is kept, undecoded as to records, for the reader (lease_events.c).
  * 4. Leases that are kept are extended when half of their time is over.
  *
- * Requests of a session have a connection of their own, since a fetch waits at the broker, and outcomes may be behind
- * it: while this member holds leases a fetch waits only shortly.
+ * Requests of a session have a connection of their own, since a fetch waits at the broker. Outcomes are sent while it
+ * does: evlog ends the wait for them; Apache Kafka answers one request after the other, so there a fetch waits only
+ * shortly while this member holds leases.
  *
  * A broken connection, a refused epoch or an answer that cannot be read lose the session: its number changes, leases
  * that came by it are over (the broker gives them to others), and the next fetch opens a new one.
@@ -189,7 +190,7 @@ static int add_gone(struct el_lease_call *its, struct el_lease_source *const *so
 
 static int32_t wait_ms(const struct evlog_group *group, int64_t now_ns)
 {
-    bool holds = !el_list_empty(&group->held) || !el_list_empty(&group->settling);
+    bool holds = !group->client->is_evlog && (!el_list_empty(&group->held) || !el_list_empty(&group->settling));
     int64_t wanted_ms = holds ? EL_MIN(group->client->cfg.fetch_wait_ms, WAIT_SHORT_MS)
                               : group->client->cfg.fetch_wait_ms;
     int64_t left_ms = group->wanted_until_ns == EL_NEVER_NS ? INT32_MAX

@@ -175,10 +175,11 @@ struct evlog_group_run_options {
     }
 
 /* Lease events and run handlers on them in threads of its own until stopped. Handlers that run are waited for, and
- * their outcomes sent, before this returns; leases that no handler has begun with are released. Blocks.
+ * their outcomes sent, before this returns; leases that no handler has begun with are released. Blocks. A broker that
+ * cannot be reached is waited for without end (the client's log tells of it), unless the end is (until_caught_up).
  *
  * returns  0 stopped, or caught up | EVLOG_ERR_ARGUMENT | a failure of evlog_group_fetch() that trying again does not
- *          mend
+ *          mend; with until_caught_up any
  */
 int evlog_group_run(struct evlog_group *group, const struct evlog_group_run_options *options,
                     struct evlog_failure *failure);

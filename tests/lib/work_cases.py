@@ -53,7 +53,7 @@ class Place:
 
     def words(self, command, *options):
         sets = [word for setting in self.settings for word in ("--set", setting)]
-        return ["work", self.topic, "-g", self.group, *sets, *options, "--",
+        return ["work", self.topic, "-g", self.group, "--timeout", "110s", *sets, *options, "--",
                 *([command] if isinstance(command, str) else command)]
 
     def work(self, command, *options, expect=0):

@@ -240,6 +240,12 @@ static bool on_turn(void *arg, const struct evlog_group_counts *counts)
     return !cli_interrupted;
 }
 
+static void on_log(void *arg, enum evlog_log_level level, const char *text)
+{
+    (void)level;
+    cli_say(arg, "evlog: %s", text);
+}
+
 /* --- the command -------------------------------------------------------------------------------------------------- */
 
 static int read_settings(const struct work *work, struct evlog_setting *settings, char (*names)[SETTING_NAME_MAX])
@@ -380,6 +386,8 @@ static int work_on(struct work *work)
         rc = publishing_topic(work->cli, work->emit, false, -1);
     }
     if (rc == CLI_OK) {
+        evlog_client_set_log(work->cli->client, work->cli->verbose ? EVLOG_LOG_INFO : EVLOG_LOG_WARNING, on_log,
+                             work->cli);
         (void)signal(SIGPIPE, SIG_IGN); /* a handler need not read its input */
         rc = join(work);
     }
