@@ -30,11 +30,11 @@ __all__ = ["Place", "test_every_event_is_worked_on_once", "test_exit_codes_say_w
 class Place:
     """A broker, a topic and a group of the test's own, and where its handlers write."""
 
-    def __init__(self, bootstrap, folder, name, settings=()):
+    def __init__(self, bootstrap, folder, name, settings=None):
         self.bootstrap, self.folder, self.topic = bootstrap, folder, name
         self.group = f"{name}-workers"
         self.seen = folder / "seen"
-        self.settings = ["start=earliest", *settings]
+        self.settings = {"start": "earliest", **(settings or {})}
 
     def publish(self, values, partitions=1):
         self.evlog("topics", "create", self.topic, "-p", partitions, expect=0)
@@ -52,7 +52,7 @@ class Place:
         return str(path)
 
     def words(self, command, *options):
-        sets = [word for setting in self.settings for word in ("--set", setting)]
+        sets = [word for name, value in self.settings.items() for word in ("--set", f"{name}={value}")]
         return ["work", self.topic, "-g", self.group, "--timeout", "110s", *sets, *options, "--",
                 *([command] if isinstance(command, str) else command)]
 

@@ -116,6 +116,7 @@ static void put_history(struct el_json_writer *w, const struct dead_letter *lett
         cli_json_time(w, "time", cli_event_ns(attempt->time_ms), 3);
         cli_json_bytes(w, "worker", attempt->worker);
         cli_json_bytes(w, "outcome", attempt->outcome);
+        cli_json_bytes(w, "reason", attempt->reason);
         cli_json_bytes(w, "error", attempt->error);
         el_json_end_object(w);
     }
@@ -186,6 +187,8 @@ static void put_readable(struct inspect *in, const struct evlog_event *event, co
         el_buffer_printf(out, "\n    %s  ", time);
         put_text(out, attempt->outcome);
         el_buffer_append_str(out, "  ");
+        put_text(out, attempt->reason);
+        el_buffer_append_str(out, ": ");
         put_text(out, attempt->error);
         el_buffer_append_str(out, "  by ");
         put_text(out, attempt->worker);

@@ -5,7 +5,7 @@
 #include <core/timefmt.h>
 #include <string.h>
 
-#define ATTEMPT_ITEMS 4 /* time, worker, outcome, error */
+#define ATTEMPT_ITEMS 5 /* time, worker, outcome, reason, error; others may follow */
 #define NS_PER_MS 1000000
 
 static struct evlog_bytes text_of(const struct evlog_event *event, const char *name)
@@ -60,11 +60,17 @@ static bool read_text(struct el_reader *r, struct evlog_bytes *text)
 
 static bool read_attempt(struct el_reader *r, struct dead_letter_attempt *attempt)
 {
-    if (el_cbor_read_array(r) != ATTEMPT_ITEMS) {
+    uint32_t count = el_cbor_read_array(r);
+    if (count < ATTEMPT_ITEMS) {
         return false;
     }
     attempt->time_ms = el_cbor_read_int(r);
-    return read_text(r, &attempt->worker) && read_text(r, &attempt->outcome) && read_text(r, &attempt->error);
+    bool good = read_text(r, &attempt->worker) && read_text(r, &attempt->outcome) && read_text(r, &attempt->reason) &&
+                read_text(r, &attempt->error);
+    for (uint32_t i = ATTEMPT_ITEMS; good && i < count; i++) {
+        good = el_cbor_skip(r, EL_CBOR_DEPTH_MAX) == 0;
+    }
+    return good;
 }
 
 static void read_history(struct evlog_bytes source, struct dead_letter *letter)

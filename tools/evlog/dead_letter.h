@@ -14,7 +14,7 @@
 /* One failed attempt. */
 struct dead_letter_attempt {
     int64_t time_ms;
-    struct evlog_bytes worker, outcome, error; /* null where unknown */
+    struct evlog_bytes worker, outcome, reason, error; /* null where unknown */
 };
 
 struct dead_letter {

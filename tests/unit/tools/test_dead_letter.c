@@ -56,14 +56,16 @@ static size_t write_history(uint8_t *buf, size_t room)
     el_writer_init(&w, buf, room);
     el_cbor_write_array(&w, 2);
     for (int i = 0; i < 2; i++) {
-        el_cbor_write_array(&w, 4);
+        el_cbor_write_array(&w, i == 0 ? 5 : 6);
         el_cbor_write_int(&w, 1000 + i);
         el_cbor_write_cstr(&w, "worker");
         el_cbor_write_cstr(&w, "failed");
+        el_cbor_write_cstr(&w, "why");
         if (i == 0) {
             el_cbor_write_null(&w);
         } else {
             el_cbor_write_bytes(&w, el_slice_str("\xff"));
+            el_cbor_write_int(&w, 7); /* of a later version */
         }
     }
     return el_writer_len(&w);
@@ -88,6 +90,7 @@ TEST(dead_letter, tells_its_story)
     assert_int_equal(letter.history_count, 2);
     assert_int_equal(letter.history[1].time_ms, 1001);
     assert_null(letter.history[0].error.data);
+    assert_int_equal(letter.history[0].reason.len, 3);
     assert_int_equal(letter.history[1].error.len, 1);
 }
 

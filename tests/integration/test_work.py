@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""evlog work, groups, dlq and trace on evlogd.
+
+Goal: what a handler's end says becomes of its event, whoever dies; only the failing key waits; what was given up tells
+its story. Method: the cases that every broker with share groups passes (work_cases.py), and those that are evlog's own.
+"""
+import time
+
+import pytest
+
+from conftest import Broker, start_or_skip, wait_for
+from work_cases import *  # noqa: F401, F403
+from work_cases import PATIENCE_SECONDS, Place, finish
+
+QUICK = {"retry.backoff.ms": 20, "retry.backoff.max.ms": 20}
+LATE = {"retry.backoff.ms": 60000, "retry.backoff.max.ms": 60000, "retry.backoff.jitter": "none"}
+
+
+# What is tested is the client: one backend of the server is enough.
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    instance = start_or_skip(Broker(tmp_path_factory.mktemp("data")))
+    yield instance
+    assert instance.stop() == 0, "".join(instance.log[-50:])
+
+
+@pytest.fixture
+def place(broker, tmp_path, request):
+    safe = "".join(c if c.isalnum() else "-" for c in request.node.name)
+    return Place(broker.bootstrap, tmp_path, f"{safe[5:60]}-{time.monotonic_ns() % 10**6}", QUICK)
+
+
+def dead_letters(place, *args):
+    return place.evlog("dlq", "inspect", f"{place.topic}.{place.group}.dlq", "--json", *args, expect=0).lines()
+
+
+def test_only_the_failing_key_waits(place):
+    place.settings |= LATE | {"retry.backoff.ms": 1500}
+    place.publish(["bad one", "good one", "bad two", "good two"])
+    place.work(place.script("test $v != one -o $EVLOG_KEY != bad -o $EVLOG_ATTEMPT -ge 2"), "--concurrency", 2)
+    runs = place.runs()
+    assert runs.index("two 1") < runs.index("one 2"), "a good key waited"
+    assert runs[-1] == "two 1", "the bad key's second event came before its first was done"
+
+
+def test_exhausted_events_are_dead_letters_with_their_story(place):
+    place.settings["retry.max.attempts"] = 2
+    place.publish(["k poison", "k next"])
+    place.work(place.script("test $v != poison || { echo no luck >&2; exit 9; }"))
+    assert place.runs() == ["poison 1", "poison 2", "next 1"]
+    letter, = dead_letters(place)
+    assert letter["data_base64"] or letter["data"]
+    assert letter | {"topic": place.topic, "partition": 0, "offset": 0, "group": place.group, "attempts": 2,
+                     "key": "k", "error": "no luck"} == letter
+    assert [attempt["error"] for attempt in letter["history"]] == ["no luck", "no luck"]
+    assert dead_letters(place, "--key", "other") == []
+    stats, = place.evlog("dlq", "stats", f"{place.topic}.{place.group}.dlq", "--json", expect=0).lines()
+    assert stats["events"] == 1
+    assert f"{place.topic}.{place.group}.dlq" in place.evlog("dlq", "ls", expect=0).out
+
+
+def test_why_a_key_waits_is_told(place):
+    place.settings |= LATE
+    place.publish(["stuck a", "stuck b", "free c"])
+    worker = place.start(place.script("test $EVLOG_KEY != stuck"))
+    place.wait_for_runs(2)
+    why = ["groups", "why", place.group, "stuck", "-t", place.topic, "--json"]
+    wait_for(lambda: [line["state"] for line in place.evlog(*why, expect=0).lines()] == ["backoff"], "a backoff",
+             PATIENCE_SECONDS)
+    line, = place.evlog(*why, expect=0).lines()
+    assert line | {"partition": 0, "offset": 0, "attempts": 1, "behind": 1, "parked": False} == line
+    assert 0 < line["due_ms"] <= 60000
+    assert "does not wait" in place.evlog("groups", "why", place.group, "free", "-t", place.topic, expect=0).err
+    assert finish(worker)[0] == 130
+
+
+def test_a_handler_that_outlives_its_lease_keeps_it(place):
+    place.settings["lease.ms"] = 1000
+    place.publish(["k slow"])
+    place.work(place.script("sleep 3"))
+    assert place.runs() == ["slow 1"]
+
+
+def test_settings_that_are_none_are_refused_before_anything_runs(place):
+    place.publish(["k v"])
+    for setting in ("order=zigzag", "ordr=key", "=1", "start"):
+        done = place.evlog("work", place.topic, "-g", place.group, "--set", setting, "--", "true")
+        assert done.code not in (0, 130), setting
+    assert place.evlog("groups", "set", place.group, "order=zigzag").code != 0
+    place.evlog("groups", "create", place.group, "--start", "earliest", "--set", "order=partition", expect=0)
+    place.evlog("groups", "set", place.group, "order=", "lease.ms=5s", "--dry-run")
+    place.work(place.script("exit 0"))
+    assert place.runs() == ["v 1"]
+
+
+def test_a_chain_of_workers_is_shown_as_a_tree(place):
+    place.publish([])
+    middle, last = f"{place.topic}-middle", f"{place.topic}-last"
+    for topic in (middle, last):
+        place.evlog("topics", "create", topic, "-p", 1, expect=0)
+    event = '{"specversion":"1.0","id":"o-17","source":"/s","type":"OrderPlaced","subject":"k","data":{}}'
+    place.evlog("produce", place.topic, "--cloudevents", "-", stdin=event + "\n", expect=0)
+    made = place.script("""echo '{"specversion":"1.0","id":"x","source":"/s","type":"Made'$EVLOG_TYPE'","data":{}}'""")
+    place.work(made, "--emit", middle)
+    second = Place(place.bootstrap, place.folder, middle, QUICK)
+    second.work(made, "--emit", last)
+    topics = [word for topic in (place.topic, middle, last) for word in ("-t", topic)]
+    lines = place.evlog("trace", "o-17", "--json", *topics, expect=0).lines()
+    assert [(line["depth"], line["type"], line["topic"]) for line in lines] == [
+        (0, "OrderPlaced", place.topic), (1, "MadeOrderPlaced", middle), (2, "MadeMadeOrderPlaced", last)]
+    inner = place.evlog("trace", lines[2]["id"], *topics, expect=0)
+    assert "belongs to chain o-17" in inner.err
+    assert place.evlog("trace", "nobody", *topics).code == 5
+
+
+def test_a_group_of_the_other_kind_is_refused(place):
+    place.publish(["k v"])
+    place.evlog("consume", place.topic, "-g", "readers-" + place.group, expect=0)
+    done = place.evlog("work", place.topic, "-g", "readers-" + place.group, "--", "true")
+    assert done.code not in (0, 130)
