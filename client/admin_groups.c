@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Consumer groups from outside: list, describe, delete. Blocking, any thread.
+ * Groups from outside, of consumers and of work: list, describe, delete. Blocking, any thread.
  *
  * Groups are spread over the nodes, each of which coordinates some: a list asks all of them, everything else asks the
  * group's coordinator. What is returned lies in one arena with the object itself, so that one free gives all of it
  * back.
  */
+#include "admin_work.h"
 #include "fail.h"
 #include "group_ask.h"
 
@@ -18,6 +19,7 @@
 #include <wire/msg_delete_groups.h>
 #include <wire/msg_describe_groups.h>
 #include <wire/msg_list_groups.h>
+#include <wire/msg_share_group_describe.h>
 
 struct list_object {
     struct evlog_group_list list;
@@ -269,6 +271,108 @@ static int take_describe(const struct el_msg_describe_groups_response *response,
     return 0;
 }
 
+/* --- describe a work group --------------------------------------------------------------------------------------- */
+
+static int share_code(const void *answer)
+{
+    const struct el_msg_share_group_describe_response *response = answer;
+    return response->group_count == 1 ? response->groups[0].error_code : 0;
+}
+
+static int take_share_partitions(struct el_arena *arena, const struct el_msg_share_group_describe_assignment *source,
+                                 struct evlog_group_member *member)
+{
+    size_t room = 1;
+    for (uint32_t i = 0; i < source->topic_partition_count; i++) {
+        room += source->topic_partitions[i].partition_count;
+    }
+    struct evlog_partition_offset *partitions = el_arena_alloc(arena, room * sizeof *partitions);
+    for (uint32_t i = 0; partitions != NULL && i < source->topic_partition_count; i++) {
+        const struct el_msg_share_group_describe_topic *topic = &source->topic_partitions[i];
+        const char *name = copied(arena, topic->topic_name);
+        if (name == NULL) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        for (uint32_t j = 0; j < topic->partition_count; j++) {
+            partitions[member->partition_count++] = (struct evlog_partition_offset){name, topic->partitions[j], -1, -1};
+        }
+    }
+    member->partitions = partitions;
+    return partitions == NULL ? EVLOG_ERR_NO_MEMORY : 0;
+}
+
+static int take_share_group(struct info_object *object, const struct el_msg_share_group_describe_group *source)
+{
+    struct el_arena *arena = &object->arena;
+    struct evlog_group_member *members = el_arena_zalloc(arena, (source->member_count + 1) * sizeof *members);
+    object->info.name = copied(arena, source->group_id);
+    object->info.state = copied(arena, source->group_state);
+    object->info.protocol_type = EL_WORK_GROUP_TYPE;
+    object->info.strategy = copied(arena, source->assignor_name);
+    bool ok = members != NULL && object->info.name != NULL && object->info.state != NULL &&
+              object->info.strategy != NULL;
+    for (uint32_t i = 0; ok && i < source->member_count; i++) {
+        const struct el_msg_share_group_describe_member *member = &source->members[i];
+        members[i].id = copied(arena, member->member_id);
+        members[i].client_id = copied(arena, member->client_id);
+        members[i].host = copied(arena, member->client_host);
+        ok = members[i].id != NULL && members[i].client_id != NULL && members[i].host != NULL &&
+             take_share_partitions(arena, &member->assignment, &members[i]) == 0;
+    }
+    if (ok) {
+        qsort(members, source->member_count, sizeof *members, compare_members);
+        object->info.members = members;
+        object->info.member_count = source->member_count;
+    }
+    return ok ? 0 : EVLOG_ERR_NO_MEMORY;
+}
+
+/* Is it a work group? returns 0 | EVLOG_ERR_GROUP_NOT_FOUND no, or the broker has none | another failure */
+static int describe_share(struct evlog_client *client, const char *group, struct evlog_group_info **info,
+                          struct evlog_failure *failure)
+{
+    struct el_msg_share_group_describe_request request;
+    struct el_msg_share_group_describe_response response;
+    struct el_call call;
+    struct el_slice name = el_slice_str(group);
+    el_schema_init(&el_schema_share_group_describe_request, &request);
+    request.group_ids = &name;
+    request.group_id_count = 1;
+    struct el_group_ask ask = {
+        .group = group,
+        .api = EL_API_ShareGroupDescribe,
+        .request = &request,
+        .version_max = INT16_MAX,
+        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
+        .code_of = share_code,
+    };
+    int rc = el_group_ask(client, &ask, &call, &response, failure);
+    if (rc != 0) {
+        return rc == EVLOG_ERR_UNSUPPORTED ? EVLOG_ERR_GROUP_NOT_FOUND : rc;
+    }
+    struct info_object *object = NULL;
+    if (response.group_count != 1 || share_code(&response) != 0 ||
+        el_slice_eq(response.groups[0].group_state, el_slice_str("Dead"))) {
+        rc = EVLOG_ERR_GROUP_NOT_FOUND;
+    } else {
+        object = el_calloc(1, sizeof *object);
+        rc = object == NULL ? EVLOG_ERR_NO_MEMORY : 0;
+    }
+    if (rc == 0) {
+        el_arena_init(&object->arena, NULL, 0);
+        rc = take_share_group(object, &response.groups[0]);
+    }
+    if (rc == 0) {
+        object->info.coordinator = call.node_id;
+        *info = &object->info;
+    } else if (rc == EVLOG_ERR_NO_MEMORY) {
+        evlog_group_info_free(object == NULL ? NULL : &object->info);
+        (void)el_fail(failure, rc, "no memory for group %s", group);
+    }
+    el_call_free(&call);
+    return rc;
+}
+
 int evlog_group_describe(struct evlog_client *client, const char *group, struct evlog_group_info **info,
                          struct evlog_failure *failure)
 {
@@ -298,6 +402,13 @@ int evlog_group_describe(struct evlog_client *client, const char *group, struct 
         *info = &object->info;
     }
     el_call_free(&call);
+    if (rc == EVLOG_ERR_GROUP_NOT_FOUND) { /* this request does not know groups of the other kind */
+        struct evlog_failure why = EVLOG_FAILURE_INIT;
+        int of_share = describe_share(client, group, info, &why);
+        if (of_share != EVLOG_ERR_GROUP_NOT_FOUND) {
+            return of_share == 0 ? 0 : el_fail_copy(failure, &why);
+        }
+    }
     return rc;
 }
 

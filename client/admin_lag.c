@@ -2,7 +2,8 @@
  *
  * How far a group is behind, in events and in time. Blocking, any thread.
  *
- * 1. Members and committed offsets are asked for; together they name the partitions.
+ * 1. Members and committed offsets are asked for; together they name the partitions. A work group has no offsets but a
+ *    first event that is not done, and the broker says how many are not.
  * 2. Starts and ends of the logs are asked for, topic by topic.
  * 3. With ages, the first event behind each committed offset is read: its append time, or where the broker tells none
  *    its own, is compared with now. One engine reads all partitions and drops each when its event has come.
@@ -10,6 +11,7 @@
  * A topic that is gone has unknown ends: its partitions are listed, and add nothing. An age that could not be read in
  * time stays unknown. Nothing here is one moment: a busy group moves between the questions.
  */
+#include "admin_work.h"
 #include "consumer_state.h"
 #include "fail.h"
 
@@ -249,6 +251,43 @@ static int fill(struct evlog_client *client, struct lag_object *object, const st
     return rc != 0 ? el_fail(failure, rc, "no memory for the lag of a group") : ask_all_ends(client, object, failure);
 }
 
+/* What the broker says of events that are done beyond the first that is not. */
+static void take_lags(struct lag_object *object, const struct el_work_offsets *work)
+{
+    for (size_t i = 0; i < work->count; i++) {
+        struct evlog_group_lag_partition *p = partition_of(object, work->offsets[i].topic, work->offsets[i].partition);
+        if (p != NULL && work->lags[i] >= 0) {
+            p->lag_count = work->lags[i];
+            p->lag_ms = p->lag_count == 0 ? 0 : -1;
+        }
+    }
+}
+
+/* Everything about a group into object. */
+static int ask(struct evlog_client *client, struct lag_object *object, const struct evlog_group_offsets *offsets,
+               const struct evlog_group_info *info, bool with_ages, struct evlog_failure *failure)
+{
+    struct el_work_offsets work = {.count = 0};
+    struct evlog_group_offsets of_work;
+    bool is_work = info != NULL && strcmp(info->protocol_type, EL_WORK_GROUP_TYPE) == 0;
+    int rc = is_work ? el_work_offsets_ask(client, info->name, &work, failure) : 0;
+    if (rc != 0) {
+        return rc;
+    }
+    of_work = (struct evlog_group_offsets){work.offsets, work.count};
+    rc = fill(client, object, is_work ? &of_work : offsets, info, failure);
+    if (rc == 0 && is_work) {
+        take_lags(object, &work);
+    }
+    if (rc == 0 && with_ages) {
+        rc = ask_ages(client, object, failure);
+    }
+    if (is_work) {
+        el_work_offsets_free(&work);
+    }
+    return rc;
+}
+
 int evlog_group_lag(struct evlog_client *client, const char *group, bool with_ages, struct evlog_group_lag **lag,
                     struct evlog_failure *failure)
 {
@@ -259,7 +298,8 @@ int evlog_group_lag(struct evlog_client *client, const char *group, bool with_ag
     if (rc != 0 && rc != EVLOG_ERR_GROUP_NOT_FOUND) {
         return el_fail_copy(failure, &not_there);
     }
-    rc = evlog_group_offsets(client, group, &offsets, failure);
+    bool is_work = info != NULL && strcmp(info->protocol_type, EL_WORK_GROUP_TYPE) == 0;
+    rc = is_work ? 0 : evlog_group_offsets(client, group, &offsets, failure);
     struct lag_object *object = rc == 0 ? el_calloc(1, sizeof *object) : NULL;
     if (rc == 0 && info == NULL && offsets->offset_count == 0) {
         rc = el_fail_copy(failure, &not_there);
@@ -270,10 +310,7 @@ int evlog_group_lag(struct evlog_client *client, const char *group, bool with_ag
         el_arena_init(&object->arena, NULL, 0);
     }
     if (rc == 0) {
-        rc = fill(client, object, offsets, info, failure);
-    }
-    if (rc == 0 && with_ages) {
-        rc = ask_ages(client, object, failure);
+        rc = ask(client, object, offsets, info, with_ages, failure);
     }
     evlog_group_info_free(info);
     evlog_group_offsets_free(offsets);

@@ -6,6 +6,7 @@
  * where there is the same. Why a key waits is evlog's to say.
  */
 #include "admin_settings.h"
+#include "admin_work.h"
 #include "fail.h"
 #include "group_ask.h"
 
@@ -137,6 +138,82 @@ int evlog_group_progress(struct evlog_client *client, const char *group, const c
     rc = code == 0 ? 0 : el_fail_kafka(failure, code, el_slice_of(NULL, 0), what);
     el_call_free(&call);
     return rc;
+}
+
+static int take_all(const struct el_msg_describe_share_group_offsets_group_result *group,
+                    struct el_work_offsets *offsets)
+{
+    size_t room = 1;
+    for (uint32_t i = 0; i < group->topic_count; i++) {
+        room += group->topics[i].partition_count;
+    }
+    offsets->offsets = el_arena_alloc(&offsets->arena, room * sizeof *offsets->offsets);
+    offsets->lags = el_arena_alloc(&offsets->arena, room * sizeof *offsets->lags);
+    if (offsets->offsets == NULL || offsets->lags == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < group->topic_count; i++) {
+        const struct el_msg_describe_share_group_offsets_topic_result *topic = &group->topics[i];
+        const char *name = el_arena_strndup(&offsets->arena, topic->topic_name.data, topic->topic_name.len);
+        if (name == NULL) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        for (uint32_t j = 0; j < topic->partition_count; j++) {
+            const struct el_msg_describe_share_group_offsets_partition_result *part = &topic->partitions[j];
+            if (part->error_code == 0 && part->start_offset >= 0) {
+                offsets->offsets[offsets->count] = (struct evlog_partition_offset){name, part->partition_index, -1,
+                                                                                   part->start_offset};
+                offsets->lags[offsets->count++] = part->lag;
+            }
+        }
+    }
+    return 0;
+}
+
+int el_work_offsets_ask(struct evlog_client *client, const char *group, struct el_work_offsets *offsets,
+                        struct evlog_failure *failure)
+{
+    struct el_msg_describe_share_group_offsets_request request;
+    struct el_msg_describe_share_group_offsets_response response;
+    struct el_msg_describe_share_group_offsets_group asked;
+    struct el_call call;
+    char what[300];
+    el_schema_init(&el_schema_describe_share_group_offsets_request, &request);
+    el_schema_init(&el_schema_describe_share_group_offsets_group, &asked);
+    asked.group_id = el_slice_str(group);
+    asked.topics = NULL; /* all of them */
+    request.groups = &asked;
+    request.group_count = 1;
+    struct el_group_ask ask = {
+        .group = group,
+        .api = EL_API_DescribeShareGroupOffsets,
+        .request = &request,
+        .version_max = INT16_MAX,
+        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
+        .code_of = progress_code,
+    };
+    memset(offsets, 0, sizeof *offsets);
+    el_arena_init(&offsets->arena, NULL, 0);
+    int rc = el_group_ask(client, &ask, &call, &response, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    (void)snprintf(what, sizeof what, "work group %.250s", group);
+    int code = progress_code(&response);
+    if (code != 0) {
+        rc = el_fail_kafka(failure, code, el_slice_of(NULL, 0), what);
+    } else if (take_all(&response.groups[0], offsets) != 0) {
+        el_work_offsets_free(offsets);
+        rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for the offsets of %s", what);
+    }
+    el_call_free(&call);
+    return rc;
+}
+
+void el_work_offsets_free(struct el_work_offsets *offsets)
+{
+    el_arena_reset(&offsets->arena);
+    offsets->count = 0;
 }
 
 /* --- why a key waits ---------------------------------------------------------------------------------------------- */

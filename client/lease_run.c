@@ -91,6 +91,15 @@ static void run_single(const struct run *run, struct batch *batch)
     settle(run, batch, 0, 1, NULL);
 }
 
+/* Keep the leases of a part of a batch for one more run of the handler. */
+static void keep_part(const struct run *run, const struct batch *batch, size_t first, size_t count)
+{
+    int64_t for_ms = run->options.handler_ms < 0 ? INT64_MAX : run->options.handler_ms;
+    for (size_t i = 0; i < count; i++) {
+        evlog_group_keep(run->group, batch->leases[first + i], for_ms);
+    }
+}
+
 /* Run a batch, and its halves when it fails. */
 static void run_batch(const struct run *run, struct batch *batch)
 {
@@ -113,6 +122,10 @@ static void run_batch(const struct run *run, struct batch *batch)
             settle(run, batch, first, count, &whole);
         } else {
             EL_ASSERT(depth + 2 <= SPLIT_DEPTH_MAX + 1);
+            keep_part(run, batch, first, count);
+            for (size_t i = 0; i < depth; i++) {
+                keep_part(run, batch, stack[i].first, stack[i].count);
+            }
             stack[depth].first = first + count / 2;
             stack[depth++].count = count - count / 2;
             stack[depth].first = first;

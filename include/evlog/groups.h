@@ -45,7 +45,7 @@ struct evlog_group_member {
 struct evlog_group_info {
     const char *name;
     const char *state;                        /* "Stable", "Empty", "PreparingRebalance", "CompletingRebalance" ... */
-    const char *protocol_type;                /* "consumer" for consumers */
+    const char *protocol_type;                /* "consumer" for consumers, "share" for a work group */
     const char *strategy;                     /* of assignment, empty without members */
     int32_t coordinator;                      /* node id */
     const struct evlog_group_member *members; /* [member_count], by id */
@@ -66,7 +66,7 @@ struct evlog_group_lag_partition {
     int32_t partition;
     int64_t start_offset;     /* first event that is still there, -1 unknown (the topic is gone) */
     int64_t end_offset;       /* behind the last readable event, -1 unknown */
-    int64_t committed_offset; /* -1 none */
+    int64_t committed_offset; /* of a work group: first event that is not done; -1 none */
     int64_t lag_count;        /* events not yet committed; -1 unknown */
     int64_t lag_ms;           /* age of the first of them; 0 when there is none, -1 unknown */
     const char *member_id;    /* who reads it, NULL nobody */
@@ -79,7 +79,8 @@ struct evlog_group_lag {
     int64_t lag_ms_max;  /* largest lag_ms, -1 when none is known */
 };
 
-/* How far a group is behind: every partition with a committed offset or a reader.
+/* How far a group is behind: every partition with a committed offset or a reader. Of a work group (also
+ * evlog_group_describe()) lag_count are the events that are not done, wherever they are.
  *
  * with_ages  ask for the age of the first event of each partition too; reads that event
  * lag        written on success; free with evlog_group_lag_free()

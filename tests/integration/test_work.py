@@ -118,3 +118,18 @@ def test_a_group_of_the_other_kind_is_refused(place):
     place.evlog("consume", place.topic, "-g", "readers-" + place.group, expect=0)
     done = place.evlog("work", place.topic, "-g", "readers-" + place.group, "--", "true")
     assert done.code not in (0, 130)
+
+
+def test_work_groups_are_groups_among_others(place):
+    place.publish(["a one", "stuck two", "b three"], partitions=1)
+    place.settings |= LATE
+    worker = place.start(place.script("test $v != two"))
+    place.wait_for_runs(3)
+    shown = place.evlog("groups", "describe", place.group, "--json", expect=0).lines()[0]
+    assert shown["protocol_type"] == "share" and shown["members"][0]["partitions"][0]["topic"] == place.topic
+    assert place.evlog("groups", "rm", place.group, "--confirm", place.group).code == 6
+    assert finish(worker)[0] == 130
+    lag, = place.evlog("groups", "lag", place.group, "--trend", "0", "--json", expect=0).lines()
+    assert (lag["committed"], lag["lag"]) == (1, 1), "only one event is not done"
+    place.evlog("groups", "rm", place.group, "--confirm", place.group, expect=0)
+    assert place.group not in place.evlog("groups", "ls", expect=0).out

@@ -366,15 +366,19 @@ static int remove_group(struct cli *cli, const char *name, const char *confirm)
         return cli_failure(cli, &failure);
     }
     size_t member_count = info->member_count;
+    bool is_work = strcmp(info->protocol_type, "share") == 0;
     evlog_group_info_free(info);
     if (member_count > 0) {
         return cli_error(cli, CLI_ERR_MEMBERS, "group %s has %zu members and was not removed", name, member_count);
     }
-    if (evlog_group_offsets(cli->client, name, &offsets, &failure) != 0) {
+    if (is_work) {
+        cli_say(cli, "work group %s will be removed, with its settings and with what is done", name);
+    } else if (evlog_group_offsets(cli->client, name, &offsets, &failure) != 0) {
         return cli_failure(cli, &failure);
+    } else {
+        cli_say(cli, "group %s with offsets of %zu partitions will be removed", name, offsets->offset_count);
+        evlog_group_offsets_free(offsets);
     }
-    cli_say(cli, "group %s with offsets of %zu partitions will be removed", name, offsets->offset_count);
-    evlog_group_offsets_free(offsets);
     rc = cli_confirm(cli, "group", name, confirm);
     if (rc != CLI_OK) {
         return rc;

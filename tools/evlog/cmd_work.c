@@ -26,6 +26,7 @@
 #define CONCURRENCY_MAX 256
 #define BATCH_MAX 10000
 #define TIMEOUT_MS 300000
+#define DRILL_RUNS 3   /* of one handler, at most */
 #define STEP_MS 50     /* between looks at whether to stop */
 #define GRACE_MS 10000 /* leases are kept so much longer than a handler may run */
 #define NS_PER_MS 1000000
@@ -354,7 +355,7 @@ static int run(struct work *work)
     options.arg = work;
     options.worker_count = (size_t)work->concurrency;
     options.batch_size = work->batch > 0 ? (size_t)work->batch : 1;
-    options.handler_ms = work->timeout_ms + GRACE_MS;
+    options.handler_ms = (work->drill_text == NULL ? 1 : DRILL_RUNS) * work->timeout_ms + GRACE_MS;
     options.bisect = work->bisect;
     options.until_caught_up = work->until_caught_up;
     options.on_turn = on_turn;
