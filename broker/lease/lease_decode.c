@@ -109,13 +109,16 @@ static int entry_decode(struct lease_decode *decode, const struct read_entry *en
         return 0;
     }
     code = el_batch_open(&iter, batch, entry->len, *scratch, *scratch_len);
-    if (code == EVLOG_ERR_NO_MEMORY && iter.info.scratch_len_wanted > *scratch_len) {
+    while (code == EVLOG_ERR_NO_MEMORY && iter.info.scratch_len_wanted > *scratch_len) { /* codecs guess */
         size_t wanted = iter.info.scratch_len_wanted;
         if (*scratch != NULL) {
             el_free(*scratch);
         }
         *scratch = el_malloc(wanted);
         *scratch_len = *scratch == NULL ? 0 : wanted;
+        if (*scratch == NULL) {
+            break;
+        }
         code = el_batch_open(&iter, batch, entry->len, *scratch, *scratch_len);
     }
     code = code != 0 ? code : batch_decode(decode, &iter, entry->append_time_ns, &next);
