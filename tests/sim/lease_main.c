@@ -383,7 +383,7 @@ static bool read_log(struct lease_life *l, const struct el_uuid *topic_id, int32
                               .last_fetched_epoch = -1};
         int code = lease_world_read(&l->lw, &op);
         if (code != 0) {
-            if (code != EVLOG_ERR_CRASHED) {
+            if (code != EVLOG_ERR_CRASHED && !world_read_may_fail(&l->w, code)) {
                 world_violation(&l->w, "a log cannot be read: %s", evlog_error_text(code));
             }
             return false;
@@ -589,6 +589,12 @@ static void choose_faults(struct lease_life *l)
     struct world *w = &l->w;
     fault_set(l, FAULT_CLOCK_FORWARD, 200);
     fault_set(l, FAULT_CLOCK_BACK, 200);
+    w->read_errors = world_chance(w, 100000);
+    fault_set(l, FAULT_READ_ERROR, w->read_errors ? 5000 : 0);
+    if (world_chance(w, 100000)) { /* a shard stops for them: nothing is stored any more in this life */
+        fault_set(l, FAULT_WRITE_ERROR, 200);
+        fault_set(l, FAULT_SYNC_ERROR, 2000);
+    }
     if (world_chance(w, 700000)) {
         sim_disk_crash_at(w->disk, 1 + world_below(w, 4000));
     }
@@ -602,6 +608,7 @@ static void end_faults(struct lease_life *l)
         }
     }
     sim_disk_crash_at(l->w.disk, 0);
+    l->w.read_errors = false;
 }
 
 static void end_life(struct lease_life *l, bool crashed)
