@@ -5,8 +5,8 @@
  * Settings have evlog's names and Kafka's; a broker that is not evlog knows only its own, so the others are replaced
  * where there is the same. Why a key waits is evlog's to say.
  */
-#include "admin_settings.h"
 #include "admin_work.h"
+#include "admin_settings.h"
 #include "fail.h"
 #include "group_ask.h"
 

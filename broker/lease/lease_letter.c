@@ -129,11 +129,17 @@ static int build_from(struct lease_letter *letter, const uint8_t *batch, size_t 
     struct el_batch_iter iter;
     struct el_batch_record record;
     void *scratch = NULL;
+    size_t scratch_len = 0;
     int code = el_batch_open(&iter, batch, len, NULL, 0);
-    if (code == EVLOG_ERR_NO_MEMORY && iter.info.scratch_len_wanted > 0) {
-        size_t scratch_len = iter.info.scratch_len_wanted;
+    /* More than once: a codec that does not know how long the records are guesses, and then more. */
+    while (code == EVLOG_ERR_NO_MEMORY && iter.info.scratch_len_wanted > scratch_len) {
+        scratch_len = iter.info.scratch_len_wanted;
+        el_free(scratch);
         scratch = el_malloc(scratch_len);
-        code = scratch == NULL ? code : el_batch_open(&iter, batch, len, scratch, scratch_len);
+        if (scratch == NULL) {
+            break;
+        }
+        code = el_batch_open(&iter, batch, len, scratch, scratch_len);
     }
     code = code != 0 ? code : find_record(letter, &iter, &record);
     code = code != 0 ? code : write_record(letter, &record);

@@ -185,6 +185,28 @@ TEST(lease_letter, keeps_the_event_and_tells_its_end)
     assert_int_equal(record.record.header_count, 9); /* that of the earlier death is gone */
 }
 
+TEST(lease_letter, finds_an_event_in_a_batch_that_compresses_well)
+{
+    static const enum el_codec codecs[] = {EL_CODEC_GZIP, EL_CODEC_SNAPPY, EL_CODEC_LZ4, EL_CODEC_ZSTD};
+    static uint8_t value[200000], buf[300000];
+    for (size_t i = 0; i < sizeof codecs / sizeof codecs[0]; i++) {
+        struct el_batch_builder builder;
+        struct el_slice batch;
+        struct el_record_body body = {.key = el_slice_str("k"), .value = el_slice_of(value, sizeof value)};
+        el_batch_builder_init(&builder, 4u << 20);
+        for (int n = 0; n < 10; n++) {
+            assert_int_equal(el_batch_builder_add(&builder, 1, &body), 0);
+        }
+        assert_int_equal(el_batch_builder_finish(&builder, codecs[i], NULL, &batch), 0);
+        struct lease_letter letter = letter_of(batch, 9);
+        letter.buf = buf;
+        letter.buf_len = sizeof buf;
+        assert_int_equal(lease_letter_build(&letter), 0);
+        assert_int_equal(letter.builder.record_count, 1);
+        el_batch_builder_destroy(&builder);
+    }
+}
+
 /* --- records ------------------------------------------------------------------------------------------------------ */
 
 TEST(lease_record, refuses_keys_that_are_cut_or_strange)
