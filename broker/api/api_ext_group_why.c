@@ -18,6 +18,7 @@ static void fill_wait(const struct lease_why_op *op, struct el_msg_ext_group_why
     out->due_ms = op->known ? op->due_ms : -1;
     out->offset = op->known ? op->offset : -1;
     out->parked = op->parked;
+    out->message = op->base.message_text[0] != 0 ? el_slice_str(op->base.message_text) : (struct el_slice){0};
     out->attempts = op->attempts;
     out->partition = op->partition;
 }

@@ -127,6 +127,7 @@ static void change_run(struct leases *ls, struct lease_op *base)
     struct lease_offsets_op *op = EL_CONTAINER(base, struct lease_offsets_op, base);
     struct lease_part *part = find(ls, base, &op->topic_id, op->partition);
     base->run = move_run;
+    op->exists = part != NULL;
     if (part == NULL) {
         move_run(ls, base);
         return;

@@ -252,7 +252,7 @@ struct lease_why_op {
 };
 void leases_why(struct leases *ls, struct lease_why_op *op);
 
-/* Release a parked key, or, key.data NULL, a halted partition. */
+/* Release a parked key, or, key.data NULL, a halted partition. errors: NOT_FOUND (nothing is parked or halted) */
 struct lease_release_key_op {
     struct lease_op base;
     struct el_uuid topic_id;

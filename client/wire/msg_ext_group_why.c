@@ -25,6 +25,7 @@ static const struct el_field ext_group_why_wait_fields[] = {
     EL_INT64(T, due_ms,    EL_ALL, .initial = -1),
     EL_INT64(T, offset,    EL_ALL, .initial = -1),
     EL_BOOL(T, parked,     EL_ALL),
+    EL_STRING(T, message,  EL_ALL, .nullable = EL_ALL, .null_initial = true),
     EL_INT32(T, attempts,  EL_ALL),
     EL_INT32(T, partition, EL_ALL),
 };

@@ -20,13 +20,14 @@ struct el_msg_ext_group_why_request {
 
 /* What holds the key up in one partition. */
 struct el_msg_ext_group_why_wait {
-    struct el_slice state; /* of the event at offset, such as "leased" */
-    uint64_t behind;       /* events of the key that wait for it */
-    int64_t due_ms;        /* until its lease or its wait ends, -1 no end */
-    int64_t offset;        /* event that the others wait for, -1 none */
-    bool parked;           /* the key is parked */
-    int32_t attempts;      /* deliveries of the event */
-    int32_t partition;     /* index */
+    struct el_slice state;   /* of the event at offset, such as "leased" */
+    uint64_t behind;         /* events of the key that wait for it */
+    int64_t due_ms;          /* until its lease or its wait ends, -1 no end */
+    int64_t offset;          /* event that the others wait for, -1 none */
+    bool parked;             /* the key is parked */
+    struct el_slice message; /* why it cannot go on, null for no more than its state says */
+    int32_t attempts;        /* deliveries of the event */
+    int32_t partition;       /* index */
 };
 
 /* The response. */

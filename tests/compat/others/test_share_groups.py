@@ -2,8 +2,6 @@
 """Share groups with the share consumers of Java and librdkafka and with kafka-share-groups, on evlogd and on a real
 Apache Kafka: what does not work there either is the client's fault, or the test's."""
 import re
-import subprocess
-import sys
 import time
 
 import confluent_kafka
@@ -19,24 +17,18 @@ LOCK_MS = 3000
 KAFKA_SETTINGS = {"group.share.min.record.lock.duration.ms": 1000, "group.share.record.lock.duration.ms": 15000}
 
 
-@pytest.fixture(scope="module")
-def brokers(tmp_path_factory):
-    """{name: broker}, both at once."""
-    evlog = Broker(tmp_path_factory.mktemp("evlog")).start()
-    kafka = None
-    try:
-        kafka = ApacheKafka(tmp_path_factory.mktemp("kafka"), KAFKA_SETTINGS).start()
-        yield {"evlog": evlog, "kafka": kafka}
-        assert evlog.process.poll() is None, "evlogd died:\n" + "".join(evlog.log[-50:])
-    finally:
-        if kafka is not None:
-            kafka.stop()
-        evlog.stop()
-
-
-@pytest.fixture(params=BROKERS)
-def broker(brokers, request):
-    return brokers[request.param]
+@pytest.fixture(scope="module", params=BROKERS)
+def broker(request, tmp_path_factory):
+    """The tests of one run before those of the other."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "kafka":
+        one = ApacheKafka(folder, KAFKA_SETTINGS).start()
+    else:
+        one = Broker(folder).start()
+    yield one
+    if request.param == "evlog":
+        assert one.process.poll() is None, "evlogd died:\n" + "".join(one.log[-50:])
+    one.stop()
 
 
 @pytest.fixture

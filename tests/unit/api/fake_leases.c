@@ -265,6 +265,7 @@ void leases_why(struct leases *ls, struct lease_why_op *op)
         op->attempts = L->why_answer.attempts;
         op->due_ms = L->why_answer.due_ms;
         op->behind = L->why_answer.behind;
+        memcpy(op->base.message_text, L->why_answer.base.message_text, sizeof op->base.message_text);
     }
     op->parked = op->partition == L->parked_partition;
     finish(&op->base);

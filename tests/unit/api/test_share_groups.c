@@ -580,10 +580,13 @@ TEST(group_why, tells_where_a_key_waits_or_is_parked)
     leases_fake.parked_partition = 0;
     leases_fake.why_answer = (struct lease_why_op){
         .known = true, .offset = 9, .state = "backoff", .attempts = 3, .due_ms = 1500, .behind = 4};
+    snprintf(leases_fake.why_answer.base.message_text, LEASE_MESSAGE_LEN, "its dead-letter topic is full");
     struct fake_request *r;
     struct el_msg_ext_group_why_response answer = ask_why(&r, "events", -1);
     assert_int_equal(answer.error, 0);
     assert_int_equal(answer.wait_count, 2);
+    assert_null(answer.waits[0].message.data);
+    assert_true(el_slice_eq(answer.waits[1].message, el_slice_str("its dead-letter topic is full")));
     assert_int_equal(answer.waits[0].partition, 0);
     assert_true(answer.waits[0].parked);
     assert_int_equal(answer.waits[0].offset, -1);
