@@ -10,6 +10,7 @@
 #include <evlog/error.h>
 #include <wire/frame.h>
 #include <wire/msg_ext_cut.h>
+#include <wire/msg_ext_lease_outcome.h>
 #include <wire/msg_ext_log_fetch.h>
 
 /* clang-format off */
@@ -32,6 +33,7 @@ static int decode(int key, enum el_side side, const uint8_t *data, size_t len, v
 
 #define TOPICS 0x66, 't', 'o', 'p', 'i', 'c', 's'
 #define TIME_NS 0x67, 't', 'i', 'm', 'e', '_', 'n', 's'
+#define TOPIC_ID 0x68, 't', 'o', 'p', 'i', 'c', '_', 'i', 'd'
 
 TEST(ext, cut_request_golden)
 {
@@ -55,6 +57,57 @@ TEST(ext, cut_request_golden)
     assert_int_equal(el_frame_build_request(&arena, &header, &in, &frame), 0);
     assert_int_equal(frame.len, sizeof golden);
     assert_memory_equal(frame.data, golden, sizeof golden);
+    el_arena_reset(&arena);
+}
+
+TEST(ext, lease_outcome_request_golden)
+{
+    static const uint8_t golden[] = {
+        0, 0, 0, 121, 0x40, 0x20, 0, 0, 0, 0, 0, 9, 0, 2, 'm', 'e', 0, /* header 2 */
+        0xa3, 0x65, 'g', 'r', 'o', 'u', 'p', 0x61, 'g',
+        0x66, 'm', 'e', 'm', 'b', 'e', 'r', 0x61, 'm',
+        TOPICS, 0x81,
+        0xa3, 0x65, 't', 'o', 'p', 'i', 'c', 0xf6,
+        TOPIC_ID, 0x50, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0x6a, 'p', 'a', 'r', 't', 'i', 't', 'i', 'o', 'n', 's', 0x81,
+        0xa2, 0x68, 'o', 'u', 't', 'c', 'o', 'm', 'e', 's', 0x81,
+        0xa6, 0x64, 'k', 'i', 'n', 'd', 5, 0x64, 'l', 'a', 's', 't', 8,
+        0x65, 'e', 'r', 'r', 'o', 'r', 0xf6, 0x65, 'f', 'i', 'r', 's', 't', 7,
+        0x66, 'r', 'e', 'a', 's', 'o', 'n', 0x61, 'r',
+        0x68, 'd', 'e', 'l', 'a', 'y', '_', 'm', 's', 0x20,
+        0x69, 'p', 'a', 'r', 't', 'i', 't', 'i', 'o', 'n', 3,
+    };
+    struct el_msg_ext_lease_outcome_range range;
+    struct el_msg_ext_lease_outcome_partition partition;
+    struct el_msg_ext_lease_outcome_topic topic;
+    struct el_msg_ext_lease_outcome_request in;
+    struct el_request_header header = {.api = el_api_find(EL_API_LeaseOutcome), .client_id = el_slice_str("me"),
+                                       .correlation_id = 9};
+    struct el_slice frame;
+    el_schema_init(&el_schema_ext_lease_outcome_range, &range);
+    el_schema_init(&el_schema_ext_lease_outcome_partition, &partition);
+    el_schema_init(&el_schema_ext_lease_outcome_topic, &topic);
+    el_schema_init(&el_schema_ext_lease_outcome_request, &in);
+    range.kind = 5;
+    range.first = 7;
+    range.last = 8;
+    range.reason = el_slice_str("r");
+    partition.partition = 3;
+    partition.outcomes = &range;
+    partition.outcome_count = 1;
+    topic.topic_id.bytes[0] = 1;
+    topic.partitions = &partition;
+    topic.partition_count = 1;
+    in.group = el_slice_str("g");
+    in.member = el_slice_str("m");
+    in.topics = &topic;
+    in.topic_count = 1;
+    el_arena_reset(&arena);
+    el_arena_init(&arena, NULL, 1U << 20);
+    assert_int_equal(el_frame_build_request(&arena, &header, &in, &frame), 0);
+    assert_int_equal(frame.len, sizeof golden);
+    assert_int_equal(el_get_be32(frame.data), sizeof golden - 4);
+    assert_memory_equal(frame.data + 4, golden + 4, sizeof golden - 4);
     el_arena_reset(&arena);
 }
 
@@ -116,8 +169,6 @@ TEST(ext, numbers_out_of_range_are_malformed)
     ASSERT_DECODE(EL_API_LogFetch, EL_SIDE_REQUEST, &fetch, EVLOG_ERR_MALFORMED, 0xa1, 0x69, 'm', 'i', 'n', '_', 'b',
                   'y', 't', 'e', 's', 0x1a, 0x80, 0, 0, 0);
 }
-
-#define TOPIC_ID 0x68, 't', 'o', 'p', 'i', 'c', '_', 'i', 'd'
 
 TEST(ext, an_id_has_sixteen_bytes)
 {
