@@ -6,6 +6,7 @@ import time
 
 import confluent_kafka
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from apache_kafka import ApacheKafka, fetch_or_skip
 from evlogd import Broker, wait_for
@@ -230,19 +231,16 @@ def poll_until(consumer, count, handle=lambda message: None):
     return found
 
 
-def earliest(jars, broker, group):
-    outcome = run_tool(jars, broker, "kafka-configs", "--alter", "--entity-type", "groups", "--entity-name", group,
-                       "--add-config", "share.auto.offset.reset=earliest")
-    assert outcome.code == 0, outcome
+def earliest(broker, group):
+    entry = ConfigEntry("share.auto.offset.reset", "earliest", incremental_operation=AlterConfigOpType.SET)
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    for change in admin.incremental_alter_configs(
+            [ConfigResource(ResourceType.GROUP, group, incremental_configs=[entry])]).values():
+        change.result(PATIENCE_SECONDS)
 
 
-@pytest.fixture(scope="module")
-def jars():
-    return f"{fetch_or_skip()}/*"
-
-
-def test_librdkafka_reads_on(broker, writer, topic, jars):
-    earliest(jars, broker, topic)
+def test_librdkafka_reads_on(broker, writer, topic):
+    earliest(broker, topic)
     values = [f"v{number}" for number in range(200)]
     writer.write(*values)
     first = share_consumer(broker, topic)
@@ -255,8 +253,8 @@ def test_librdkafka_reads_on(broker, writer, topic, jars):
     second.close()
 
 
-def test_librdkafka_acknowledges_each(broker, writer, topic, jars):
-    earliest(jars, broker, topic)
+def test_librdkafka_acknowledges_each(broker, writer, topic):
+    earliest(broker, topic)
     writer.write("accept", "release", "reject", "accept")
     kinds = {"accept": confluent_kafka.AcknowledgeType.ACCEPT, "reject": confluent_kafka.AcknowledgeType.REJECT,
              "release": confluent_kafka.AcknowledgeType.RELEASE}
@@ -275,6 +273,11 @@ def test_librdkafka_acknowledges_each(broker, writer, topic, jars):
 
 
 # --- kafka-share-groups -----------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def jars():
+    return f"{fetch_or_skip()}/*"
+
 
 def rows(outcome):
     """Rows of a table as dicts by the words of its heading."""
