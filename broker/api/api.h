@@ -47,7 +47,7 @@ struct api {
     struct metrics *metrics;
     const struct api_node *node;
     struct groups *groups;       /* this shard's; set before the first request */
-    struct leases *leases;       /* this shard's work groups; set before the first request, or NULL: none here */
+    struct leases *leases;       /* this shard's work groups; set before the first request */
     uint8_t *scratch;            /* [API_SCRATCH_LEN] for records decompressed on the shard */
     struct el_list produce_list; /* produce requests whose batches are being checked, in order of arrival */
     struct el_list poll_list;    /* struct request.link of fetches that wait for more */
@@ -67,9 +67,6 @@ void api_destroy(struct api *api);
 /* Take a request from net: check key and version, decode, call the handler. arg is the struct api; a net_dispatch_fn.
  * */
 void api_dispatch(void *arg, struct request *request);
-
-/* Is the request listed and answered by this node? Those of share groups and work groups are when it has any. */
-bool api_listed(const struct api *api, const struct el_api *row);
 
 /* The handlers: one for each row of wire/api.def, or dispatch.c does not link. message is the decoded request in the
  * request's arena; strings in it point into the request's body. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * AlterShareGroupOffsets: a group without members goes on at other offsets; what lies before them is finished, what lies
- * behind is not.
+ * AlterShareGroupOffsets: a group without members goes on at other offsets; what lies before them is finished, what
+ * lies behind is not.
  */
 #include <api/share_offsets.h>
 #include <wire/msg_alter_share_group_offsets.h>

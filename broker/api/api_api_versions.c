@@ -58,11 +58,9 @@ void api_api_versions(struct api *api, struct request *request, const void *mess
         }
         for (uint32_t i = 0; i < EL_API_COUNT; i++) {
             const struct el_api *row = el_api_at(i);
-            struct el_msg_api_versions_key key = {row->key, row->list_min, row->list_max};
-            if (api_listed(api, row)) {
-                response.api_keys[response.api_key_count++] = key;
-            }
+            response.api_keys[i] = (struct el_msg_api_versions_key){row->key, row->list_min, row->list_max};
         }
+        response.api_key_count = EL_API_COUNT;
     }
     request_reply(request, &el_schema_api_versions_response, &response);
 }

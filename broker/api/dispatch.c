@@ -33,26 +33,6 @@ static const struct api_row *row_of(const struct el_api *known)
     return NULL;
 }
 
-bool api_listed(const struct api *api, const struct el_api *row)
-{
-    switch (row->key) {
-    case EL_API_ShareGroupHeartbeat:
-    case EL_API_ShareGroupDescribe:
-    case EL_API_ShareFetch:
-    case EL_API_ShareAcknowledge:
-    case EL_API_DescribeShareGroupOffsets:
-    case EL_API_AlterShareGroupOffsets:
-    case EL_API_DeleteShareGroupOffsets:
-    case EL_API_LeaseOutcome:
-    case EL_API_GroupWhy:
-    case EL_API_ReleaseKey:
-    case EL_API_GroupProgress:
-        return api->leases != NULL;
-    default:
-        return true;
-    }
-}
-
 static void refuse_decode(struct api *api, struct request *request, int error)
 {
     if (error == EVLOG_ERR_NO_MEMORY) {
@@ -82,7 +62,7 @@ void api_dispatch(void *arg, struct request *request)
     OBJ_CHECK(api, API);
     EL_ASSERT(request->magic == REQUEST_MAGIC);
     const struct el_api *known = request->api;
-    if (known == NULL || !el_api_accepts(known, request->api_version) || !api_listed(api, known)) {
+    if (known == NULL || !el_api_accepts(known, request->api_version)) {
         if (known != NULL && known->key == EL_API_ApiVersions) {
             api_versions_fallback(api, request);
             return;

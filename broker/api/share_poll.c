@@ -2,9 +2,9 @@
  *
  * Poll of leases. Runs on the connection's shard.
  *
- *   1. every partition of the session is asked once, several at a time, beginning with the one whose turn it is, for its
- *      part of what is left, which is reserved. Those that have had something come last, so that what the others have
- *      not used is theirs: a single busy partition fills the answer, and many cannot starve each other
+ *   1. every partition of the session is asked once, several at a time, beginning with the one whose turn it is, for
+ *      its part of what is left, which is reserved. Those that have had something come last, so that what the others
+ *      have not used is theirs: a single busy partition fills the answer, and many cannot starve each other
  *   2. something leased, an error, or no time to wait: finish. Partitions that brought something go to the end of the
  *      turns
  *   3. otherwise watch all of them; one that fires is asked again. Somebody else may have been faster: then it is

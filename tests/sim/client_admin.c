@@ -293,7 +293,7 @@ static void on_versions(void *arg, const void *response)
 {
     struct admin_client *a = arg;
     const struct el_msg_api_versions_response *answer = take(a, response);
-    if (answer != NULL && (answer->error_code != 0 || answer->api_key_count == 0)) {
+    if (answer != NULL && (answer->error_code != 0 || answer->api_key_count != EL_API_COUNT)) {
         world_violation(a->c->w, "ApiVersions lists %u requests with error %d", answer->api_key_count,
                         answer->error_code);
     }

@@ -103,18 +103,13 @@ TEST(api_versions, lists_every_row_and_ends_in_an_empty_tag_section)
         struct el_msg_api_versions_response answer;
         fake_response(r, &answer);
         assert_int_equal(answer.error_code, 0);
-        uint32_t n = 0;
+        assert_int_equal(answer.api_key_count, EL_API_COUNT);
         for (uint32_t i = 0; i < EL_API_COUNT; i++) {
             const struct el_api *row = el_api_at(i);
-            if (!api_listed(&f.api, row)) {
-                continue;
-            }
-            assert_int_equal(answer.api_keys[n].api_key, row->key);
-            assert_int_equal(answer.api_keys[n].min_version, row->list_min);
-            assert_int_equal(answer.api_keys[n].max_version, row->list_max);
-            n++;
+            assert_int_equal(answer.api_keys[i].api_key, row->key);
+            assert_int_equal(answer.api_keys[i].min_version, row->list_min);
+            assert_int_equal(answer.api_keys[i].max_version, row->list_max);
         }
-        assert_int_equal(answer.api_key_count, n);
         if (version >= 3) {
             assert_int_equal(r->reply[r->reply_len - 1], 0);
             assert_int_equal(answer.finalized_features_epoch, -1);
