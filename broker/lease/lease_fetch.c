@@ -175,7 +175,9 @@ static void spans_end(struct lease_call *call)
     } else if (op->range_count > 0) {
         uint32_t pos = 0;
         for (uint32_t i = 0; i < call->span_count; i++) {
-            memcpy(all + pos, call->reads[i].data, call->reads[i].data_len);
+            if (call->reads[i].data_len > 0) {
+                memcpy(all + pos, call->reads[i].data, call->reads[i].data_len);
+            }
             pos += call->reads[i].data_len;
         }
         op->data = all;
