@@ -187,12 +187,12 @@ static void meta_make(enum batch_name name, const struct batch_plan *plan, const
 static void meta_make_all(void)
 {
     static const uint8_t owners[] = {0, 0, 1, 0, 0, 0};
-    struct catalogue_change change = {CATALOGUE_PUT, orders, false, el_slice_str("orders"), 3, owners, {0}};
+    struct catalogue_change change = {CATALOGUE_PUT, orders, false, el_slice_str("orders"), 3, owners, {{0}}};
     topic_config_init(&change.config);
     int err = topic_config_set(&change.config, el_slice_str("retention.ms"), el_slice_str("-1"), NULL);
     must(err == 0, "retention.ms");
     meta_make(META_ORDERS, &(struct batch_plan){&META_TOPIC_ID, 0, 0, 1, -1, 0, 1}, &change);
-    change = (struct catalogue_change){CATALOGUE_PUT, gone, true, el_slice_str("gone-topic"), 1, owners, {0}};
+    change = (struct catalogue_change){CATALOGUE_PUT, gone, true, el_slice_str("gone-topic"), 1, owners, {{0}}};
     topic_config_init(&change.config);
     meta_make(META_GONE, &(struct batch_plan){&META_TOPIC_ID, 0, 1, 1, -1, 0, 4}, &change);
     change.verb = CATALOGUE_DELETE;

@@ -120,8 +120,8 @@ TEST(join, refuses_metadata_that_no_record_holds)
     one.protocols[0].metadata = el_slice_of(large, sizeof large);
     caller_join(&one, "g");
     assert_int_equal(one.error, EVLOG_ERR_GROUP_FULL); /* waiting does not mend it */
-    assert_int_equal(bench_metric(&b, METRIC_REFUSED_GROUP_SIZE), 1);
-    assert_int_equal(bench_metric(&b, METRIC_REFUSED_GROUP_MEMORY), 0);
+    assert_int_equal(fake_store_metric(&b.store, METRIC_REFUSED_GROUP_SIZE), 1);
+    assert_int_equal(fake_store_metric(&b.store, METRIC_REFUSED_GROUP_MEMORY), 0);
     assert_string_equal(bench_state("g"), "Dead");
     bench_end(&b);
 }
