@@ -9,9 +9,11 @@ from kafka_wire import batch
 FIRST_ANSWERED = {0: 3}  # Produce is listed from 0 for old clients' sake
 # What a sound request is told: no such directory, no election needed. Groups: what those who are no members are told; a
 # join asks for a session that is too short, so that it ends at once.
-SOUND = {34: {57}, 43: {84}, 11: {26}, 12: {25}, 13: {25}, 14: {25}, 15: {69}, 42: {69}}
-BY_ID = {0: 13, 1: 13, 3: 12, 8: 10, 9: 10, 20: 6}
-NAMELESS = (10, 11, 12, 13, 14, 15, 16, 18, 19, 22, 34, 35, 42, 46, 47, 57, 60, 74)
+SOUND = {34: {57}, 43: {84}, 11: {26}, 12: {25}, 13: {25}, 14: {25}, 15: {69}, 42: {69}, 77: {69}, 91: {69},
+         92: {69}}
+BY_ID = {0: 13, 1: 13, 3: 12, 8: 10, 9: 10, 20: 6, 78: 0}
+NAMELESS = (10, 11, 12, 13, 14, 15, 16, 18, 19, 22, 34, 35, 42, 46, 47, 57, 60, 74, 76, 77, 79, 91,
+            92)
 
 
 def listed(broker):
@@ -75,6 +77,15 @@ def question(key, version, topic, topic_id, fresh):
         75: {"Topics": [{"Name": topic}], "ResponsePartitionLimit": 10},
         44: {"Resources": [{"ResourceType": 2, "ResourceName": topic, "Configs": configs}]},
         60: {"IncludeClusterAuthorizedOperations": 1, "EndpointType": 1},
+        76: {"GroupId": "work", "MemberId": "member", "SubscribedTopicNames": [topic]},
+        77: {"GroupIds": ["no such group"], "IncludeAuthorizedOperations": 1},
+        78: {"GroupId": "work", "MemberId": "member", "MaxBytes": 1 << 20, "MaxRecords": 1, "BatchSize": 1,
+             "Topics": [{"TopicId": topic_id, "Partitions": [{"PartitionIndex": 0}]}]},
+        79: {"GroupId": "work", "MemberId": "member", "ShareSessionEpoch": version,    # of the session that 78 opened
+             "Topics": [{"TopicId": topic_id, "Partitions": [{"PartitionIndex": 0}]}]},
+        90: {"Groups": [{"GroupId": "work", "Topics": [{"TopicName": topic, "Partitions": [0]}]}]},
+        91: {"GroupId": "no such group", "Topics": [{"TopicName": topic, "Partitions": [{"PartitionIndex": 0}]}]},
+        92: {"GroupId": "no such group", "Topics": [{"TopicName": topic}]},
     }[key]
 
 
