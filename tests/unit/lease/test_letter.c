@@ -23,7 +23,7 @@ static struct el_slice batch_of(uint32_t count, const char *header, const char *
                                   {el_slice_str(header), el_slice_str(header_value)}};
     el_batch_builder_init_fixed(&builder, batch_buf, sizeof batch_buf);
     for (uint32_t i = 0; i < count; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "k%u", i);
         struct el_record_body body = {.key = i == 1 ? (struct el_slice){0} : el_slice_str(key),
                                       .value = el_slice_str("value"),
