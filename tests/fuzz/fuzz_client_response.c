@@ -44,6 +44,7 @@ static void client_begin(struct evlog_client *client)
     el_list_init(&client->conns);
     el_list_init(&client->producers);
     el_list_init(&client->subscribers);
+    el_list_init(&client->groups);
     el_list_init(&client->log);
     client->event_fd = -1;
     el_map_init(&client->cluster.topics, NULL);
