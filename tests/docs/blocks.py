@@ -121,10 +121,13 @@ class Session:
                     return None
                 time.sleep(0.02)
             return f"'{awaited[0]}' did not appear\n{read(log)}"
-        try:
-            code = process.wait(BLOCK_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            return f"still running after {BLOCK_LIMIT_S} s\n{read(log)}"
+        deadline = time.monotonic() + BLOCK_LIMIT_S
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                return f"still running after {BLOCK_LIMIT_S} s\n{read(log)}"
+            children(process.pid)    # a block may wait for the end of what it has killed, and that is a child by now
+            time.sleep(0.02)
+        code = process.returncode
         missing = [text for text in wanted if text not in read(log)]
         if code != 0 or missing:
             return f"exit code {code}; not in the output: {missing}\n{read(log)}"
@@ -143,8 +146,8 @@ class Session:
             time.sleep(0.01)
 
 
-def children():
-    """Processes whose parent is this one. Those that have ended are not among them."""
+def children(kept=None):
+    """Processes whose parent is this one. Those that have ended are not among them, and are gone then, but for `kept`."""
     found = []
     for path in glob.glob("/proc/[0-9]*/stat"):
         try:
@@ -152,7 +155,8 @@ def children():
         except OSError:
             continue    # it is gone
         if int(parent) == os.getpid() and state == "Z":
-            os.waitpid(int(pid), 0)
+            if int(pid) != kept:
+                os.waitpid(int(pid), 0)
         elif int(parent) == os.getpid():
             found.append(int(pid))
     return found
