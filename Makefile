@@ -140,8 +140,8 @@ $(OUT)/bin/evlog-exhaustive: $(call lib,exhaustive sim storage io obs config for
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call group_link,$^) $(LIBS_core) $(LIBS_broker)
 
-CRASH_SLICE ?= 17
-ROT_SLICE ?= 15
+CRASH_SLICE ?= 41
+ROT_SLICE ?= 37
 .PHONY: exhaustive
 exhaustive: $(OUT)/bin/evlog-exhaustive
 	$(Q)status=0; for space in "crash --slice $(CRASH_SLICE)" "rot --slice $(ROT_SLICE)"; do \
