@@ -147,7 +147,7 @@ class Session:
 
 
 def children(kept=None):
-    """Processes whose parent is this one. Those that have ended are not among them, and are gone then, but for `kept`."""
+    """Processes whose parent is this one. Those that have ended are not among them; but for `kept` they go now."""
     found = []
     for path in glob.glob("/proc/[0-9]*/stat"):
         try:
