@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Records of __evlog_groups read from a damaged or hostile disk: keys, where a group stands in a partition, parked
+ * keys. The first byte says what the rest is taken for; what is accepted is encoded again and must be the same bytes.
+ */
+#include <core/assert.h>
+#include <evlog/error.h>
+#include <lease/lease_record.h>
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    if (len == 0) {
+        return 0;
+    }
+    struct el_slice in = el_slice_of(data + 1, len - 1);
+    struct lease_record_key key;
+    struct lease_record_part part;
+    struct lease_record_parked parked;
+    struct el_writer w;
+    size_t unused = SIZE_MAX; /* a byte that is not looked at */
+    uint8_t *room = malloc(len);
+    EL_ASSERT(room != NULL);
+    el_writer_init(&w, room, len);
+    if (data[0] % 3 == 0 && lease_record_key_decode(in, &key) == 0) {
+        EL_ASSERT(lease_record_key_len(&key) == in.len);
+        lease_record_key_encode(&w, &key);
+    } else if (data[0] % 3 == 1 && lease_record_part_decode(in, &part) == 0) {
+        lease_record_part_encode(&w, &part);
+        unused = 1;
+    } else if (data[0] % 3 == 2 && lease_record_parked_decode(in, &parked) == 0) {
+        lease_record_parked_encode(&w, &parked);
+    }
+    EL_ASSERT(w.err == 0);
+    EL_ASSERT(el_writer_len(&w) == 0 || el_writer_len(&w) == in.len);
+    for (size_t i = 0; i < el_writer_len(&w); i++) {
+        EL_ASSERT(i == unused || room[i] == in.data[i]);
+    }
+    free(room);
+    return 0;
+}
