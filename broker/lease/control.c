@@ -5,11 +5,11 @@
  *   1. a new group: is its id free? The server asks the consumer groups
  *   2. its settings become one record of __evlog_groups, durable
  *   3. every shard is told, one after the other, and takes them over at once; so a group that its maker was told of is
- *      known everywhere
+ *      known everywhere (control_tell.c)
  *   4. the op is answered, and those that waited run
  *   5. the end of a group: the tombstone of its settings is durable, then each shard forgets its part, which writes
  *      tombstones of its own. A crash between leaves records of a group that nobody knows, which shards drop when they
- *      have been told all groups
+ *      have been told all groups (control_end.c)
  *
  * A write that fails leaves the group as it was, and may be in the log all the same. A shard that has no memory for the
  * settings is told again until it has; one that cannot forget a group now is asked again, while the group's ops are
@@ -17,15 +17,7 @@
  */
 #include <lease/control.h>
 
-#include <core/logger.h>
-
-#define TELL_RETRY_NS 100000000u
-#define END_RETRY_NS 1000000000u
-#define COMPLAIN_NS 60000000000u
 #define NEXT(a) EL_SM_TO(CONTROL_##a)
-
-static void tell_next(struct lease_control *control);
-static void end_next(struct control_task *task);
 
 static void group_check(const void *object, unsigned state)
 {
@@ -111,7 +103,7 @@ static void group_free(struct control_group *group)
     lease_free(ls, group);
 }
 
-static void group_set_exists(struct control_group *group, bool exists)
+void control_set_exists(struct control_group *group, bool exists)
 {
     if (group->exists != exists) {
         metrics_add(group->ls->metrics, METRIC_WORK_GROUPS, exists ? 1 : -1);
@@ -168,7 +160,7 @@ static void ops_run(struct leases *ls, struct el_list *waiting)
     }
 }
 
-static void ops_refuse(struct control_group *group, int error)
+void control_refuse_blocked(struct control_group *group, int error)
 {
     for (struct el_list *node = el_list_pop_front(&group->blocked); node != NULL;
          node = el_list_pop_front(&group->blocked)) {
@@ -176,9 +168,7 @@ static void ops_refuse(struct control_group *group, int error)
     }
 }
 
-/* The change under way has ended: its op is told, and those that waited run. The group is live, or is freed. Either may
- * be different afterwards. */
-static void change_ended(struct control_group *group, int error)
+void control_change_ended(struct control_group *group, int error)
 {
     struct leases *ls = group->ls;
     struct lease_op *work = group->work;
@@ -198,13 +188,13 @@ static void change_ended(struct control_group *group, int error)
     ops_run(ls, &waiting);
 }
 
-static void task_drop(struct control_group *group)
+void control_task_drop(struct control_group *group)
 {
     lease_free(group->ls, group->task);
     group->task = NULL;
 }
 
-static bool task_new(struct control_group *group)
+bool control_task_new(struct control_group *group)
 {
     struct control_task *task = lease_alloc(group->ls, sizeof *task);
     if (task != NULL) {
@@ -221,8 +211,7 @@ static struct lease_record_key record_key(const struct control_group *group)
     return (struct lease_record_key){.kind = LEASE_RECORD_SETTINGS, .group_id = group->id};
 }
 
-/* Write the settings, or, config NULL, their end. done is called once unless an error is returned. */
-static int record_write(struct control_group *group, const struct group_config *config, lease_write_fn done)
+int control_record_write(struct control_group *group, const struct group_config *config, lease_write_fn done)
 {
     struct lease_record_key key = record_key(group);
     uint8_t key_bytes[LEASE_KEY_LEN_MAX];
@@ -256,7 +245,7 @@ static void store_on_write(struct lease_write *write, int error)
     if (error != 0) {
         lease_free(ls, group->next);
         group->next = NULL;
-        change_ended(group, error);
+        control_change_ended(group, error);
         return;
     }
     lease_free(ls, group->config);
@@ -264,18 +253,18 @@ static void store_on_write(struct lease_write *write, int error)
     group->next = NULL;
     el_sm_move(&group->sm, group, CONTROL_TELLING);
     el_list_push_back(&ls->control->changed, &group->link);
-    tell_next(ls->control);
+    control_tell_next(ls->control);
 }
 
 static void store(struct control_group *group)
 {
     static const struct group_config none;
     el_sm_move(&group->sm, group, CONTROL_STORING);
-    int code = record_write(group, group->next == NULL ? &none : group->next, store_on_write);
+    int code = control_record_write(group, group->next == NULL ? &none : group->next, store_on_write);
     if (code != 0) {
         lease_free(group->ls, group->next);
         group->next = NULL;
-        change_ended(group, code);
+        control_change_ended(group, code);
     }
 }
 
@@ -290,9 +279,9 @@ static void kind_on_told(struct lease_kind_question *question, int error)
     EL_ASSERT(group->sm.state == CONTROL_NEW);
     EL_ASSERT(task->flying);
     ls->busy--;
-    task_drop(group);
+    control_task_drop(group);
     if (error != 0 || ls->stopping) {
-        change_ended(group, error != 0 ? error : EVLOG_ERR_CLOSED);
+        control_change_ended(group, error != 0 ? error : EVLOG_ERR_CLOSED);
         return;
     }
     store(group);
@@ -324,7 +313,7 @@ void control_change(struct leases *ls, struct control_group *group, struct lease
     }
     if (made) {
         group = group_new(ls, op->group_id, CONTROL_NEW);
-        if (group != NULL && !task_new(group)) {
+        if (group != NULL && !control_task_new(group)) {
             group_free(group);
             group = NULL;
         }
@@ -341,211 +330,6 @@ void control_change(struct leases *ls, struct control_group *group, struct lease
         kind_ask(group);
     } else {
         store(group);
-    }
-}
-
-/* --- telling the shards ------------------------------------------------------------------------------------------- */
-
-static void tell_result(struct lease_control *control);
-
-static void tell_on_return(struct io_message *message)
-{
-    struct lease_control *control = EL_CONTAINER(message, struct lease_control, tell_message);
-    OBJ_CHECK(control, CONTROL);
-    EL_ASSERT(control->tell_flying);
-    control->tell_flying = false;
-    control->ls->busy--;
-    tell_result(control);
-}
-
-/* On the shard that is told. */
-static void tell_at_shard(struct io_message *message)
-{
-    struct lease_control *control = EL_CONTAINER(message, struct lease_control, tell_message);
-    struct leases *ls = control->ls->peers[control->tell_shard];
-    const struct control_group *group = control->telling;
-    control->tell_error = 0;
-    if (group == NULL) {
-        lease_groups_known(ls);
-    } else {
-        control->tell_error = lease_group_apply(ls, group->id, control_config(group));
-    }
-    message->run = tell_on_return;
-    io_post(control->ls->io, message);
-}
-
-/* Tell tell_shard; the next one follows. */
-static void tell_post(struct lease_control *control)
-{
-    struct leases *ls = control->ls;
-    EL_ASSERT(!control->tell_flying);
-    EL_ASSERT(control->tell_shard < ls->shard_count);
-    control->tell_flying = true;
-    ls->busy++;
-    control->tell_message.run = tell_at_shard;
-    io_post(ls->peers[control->tell_shard]->io, &control->tell_message);
-}
-
-static void complain(struct lease_control *control, const char *what, uint32_t shard, int error)
-{
-    uint64_t now_ns = control->ls->io->now_ns;
-    if (control->complained_ns == 0 || now_ns - control->complained_ns >= COMPLAIN_NS) {
-        control->complained_ns = now_ns;
-        el_log(EL_LOG_ERROR, "lease", "shard %u %s: %s; trying again", shard, what, evlog_error_text(error));
-    }
-}
-
-static void tell_on_retry(struct io_timer *timer)
-{
-    tell_post(timer->arg);
-}
-
-static void tell_result(struct lease_control *control)
-{
-    struct leases *ls = control->ls;
-    struct control_group *group = control->telling;
-    if (ls->stopping) {
-        control->telling = NULL;
-        control->knowing = false;
-        if (group != NULL) {
-            group_set_exists(group, true);
-            change_ended(group, EVLOG_ERR_CLOSED);
-        }
-        return;
-    }
-    if (control->tell_error != 0) {
-        complain(control, "cannot take the settings of work groups; raise group.memory.max or memory.max",
-                 control->tell_shard, control->tell_error);
-        io_timer_set(ls->io, &control->tell_retry, ls->io->now_ns + TELL_RETRY_NS);
-        return;
-    }
-    if (++control->tell_shard < ls->shard_count) {
-        tell_post(control);
-        return;
-    }
-    control->telling = NULL;
-    if (group == NULL) {
-        control->knowing = false;
-        control->known = true;
-    } else {
-        group_set_exists(group, true);
-        change_ended(group, 0);
-    }
-    tell_next(control);
-}
-
-/* The next group that has changed; after the restored ones, that these are all. */
-static void tell_next(struct lease_control *control)
-{
-    if (control->telling != NULL || control->knowing || control->ls->stopping) {
-        return;
-    }
-    struct el_list *node = el_list_pop_front(&control->changed);
-    if (node == NULL && (!control->loaded || control->known)) {
-        return;
-    }
-    control->telling = node == NULL ? NULL : EL_CONTAINER(node, struct control_group, link);
-    control->knowing = node == NULL;
-    control->tell_shard = 0;
-    tell_post(control);
-}
-
-/* --- ending ------------------------------------------------------------------------------------------------------- */
-
-/* All shards have forgotten it, or nobody waits for that any more. */
-static void end_ended(struct control_group *group, int error)
-{
-    group->refusing = false;
-    change_ended(group, error);
-}
-
-static void end_on_op(struct lease_op *op)
-{
-    struct control_task *task = op->arg;
-    struct control_group *group = task->group;
-    struct leases *ls = group->ls;
-    OBJ_CHECK(group, CONTROL_GROUP);
-    task->flying = false;
-    ls->busy--;
-    lease_op_release(op);
-    if (ls->stopping) {
-        end_ended(group, EVLOG_ERR_CLOSED);
-        return;
-    }
-    if (op->error == 0) {
-        task->shard++;
-        end_next(task);
-        return;
-    }
-    complain(ls->control, "cannot forget a work group that was deleted", task->shard, op->error);
-    group->refusing = true;
-    io_timer_set(ls->io, &task->retry, ls->io->now_ns + END_RETRY_NS);
-    struct lease_op *work = group->work;
-    group->work = NULL;
-    int error = op->error;
-    ops_refuse(group, EVLOG_ERR_GROUP_UNAVAILABLE);
-    if (work != NULL) {
-        group->done(ls, work, error);
-    }
-}
-
-static void end_next(struct control_task *task)
-{
-    struct control_group *group = task->group;
-    struct leases *ls = group->ls;
-    EL_ASSERT(!task->flying);
-    if (task->shard == ls->shard_count) {
-        end_ended(group, 0);
-        return;
-    }
-    task->flying = true;
-    ls->busy++;
-    task->op = (struct lease_op){.group_id = group->id, .done = end_on_op, .arg = task};
-    lease_op_send(ls, &task->op, task->shard, 0, lease_group_end);
-}
-
-static void end_on_retry(struct io_timer *timer)
-{
-    end_next(timer->arg);
-}
-
-static void end_on_write(struct lease_write *write, int error)
-{
-    struct control_group *group = write->arg;
-    OBJ_CHECK(group, CONTROL_GROUP);
-    EL_ASSERT(group->sm.state == CONTROL_CLOSING);
-    if (error != 0) {
-        task_drop(group);
-        change_ended(group, error);
-        return;
-    }
-    group_set_exists(group, false);
-    el_sm_move(&group->sm, group, CONTROL_ENDING);
-    struct control_task *task = group->task;
-    task->retry = (struct io_timer){.fire = end_on_retry, .arg = task};
-    if (group->ls->stopping) {
-        end_ended(group, EVLOG_ERR_CLOSED);
-        return;
-    }
-    end_next(task);
-}
-
-void control_end(struct control_group *group, struct lease_op *op, control_change_fn done)
-{
-    struct leases *ls = group->ls;
-    EL_ASSERT(group->sm.state == CONTROL_LIVE);
-    EL_ASSERT(group->member_count == 0);
-    if (!task_new(group)) {
-        done(ls, op, EVLOG_ERR_NO_MEMORY);
-        return;
-    }
-    el_sm_move(&group->sm, group, CONTROL_CLOSING);
-    group->work = op;
-    group->done = done;
-    int code = record_write(group, NULL, end_on_write);
-    if (code != 0) {
-        task_drop(group);
-        change_ended(group, code);
     }
 }
 
@@ -575,7 +359,7 @@ int lease_control_restore(struct leases *ls, struct el_slice group_id, struct el
     }
     lease_free(ls, group->config);
     group->config = copy;
-    group_set_exists(group, true);
+    control_set_exists(group, true);
     return 0;
 }
 
@@ -589,7 +373,7 @@ void lease_control_loaded(struct leases *ls)
         el_list_push_back(&control->changed, &group->link);
     }
     control->loaded = true;
-    tell_next(control);
+    control_tell_next(control);
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
@@ -602,7 +386,7 @@ int lease_control_create(struct leases *ls)
     }
     EL_ASSERT(ls->index == LEASE_CONTROL_SHARD);
     *control = (struct lease_control){.magic = CONTROL_MAGIC, .ls = ls};
-    control->tell_retry = (struct io_timer){.fire = tell_on_retry, .arg = control};
+    control->tell_retry = (struct io_timer){.fire = control_tell_on_retry, .arg = control};
     el_map_init(&control->groups, ls->buddy);
     el_map_init(&control->members, ls->buddy);
     el_map_init(&control->topics, ls->buddy);
@@ -626,23 +410,23 @@ void lease_control_stop(struct leases *ls)
     for (size_t i = control->groups.count; i > 0; i--) {
         struct control_group *group = control->groups.entries[i - 1].value;
         control_members_stop(group);
-        ops_refuse(group, EVLOG_ERR_CLOSED);
+        control_refuse_blocked(group, EVLOG_ERR_CLOSED);
     }
     if (control->tell_retry.heap_index != 0) {
         io_timer_cancel(ls->io, &control->tell_retry);
-        tell_result(control);
+        control_tell_result(control);
     }
     for (size_t i = control->groups.count; i > 0; i--) {
         struct control_group *group = control->groups.entries[i - 1].value;
         if (group->task != NULL && group->task->retry.heap_index != 0) {
             io_timer_cancel(ls->io, &group->task->retry);
-            end_ended(group, EVLOG_ERR_CLOSED);
+            control_end_ended(group, EVLOG_ERR_CLOSED);
         }
     }
     while (!el_list_empty(&control->changed)) {
         struct control_group *group = EL_CONTAINER(el_list_pop_front(&control->changed), struct control_group, link);
-        group_set_exists(group, true);
-        change_ended(group, EVLOG_ERR_CLOSED);
+        control_set_exists(group, true);
+        control_change_ended(group, EVLOG_ERR_CLOSED);
     }
 }
 

@@ -3,7 +3,9 @@
  * Control of work groups, on shard 0: which there are, their settings, their members and who gets which partition.
  * Private to broker/lease.
  *
- *   control.c           groups: found, made, changed, ended; the other shards are told
+ *   control.c           groups: found, made, changed
+ *   control_tell.c      the other shards are told
+ *   control_end.c       groups: ended
  *   control_settings.c  ops: settings, list, delete
  *   control_member.c    ops: heartbeat, describe; sessions
  *   control_assign.c    topics of a group, who gets what
@@ -142,8 +144,35 @@ bool control_enter(struct leases *ls, struct lease_op *op, bool change, struct c
  */
 void control_change(struct leases *ls, struct control_group *group, struct lease_op *op,
                     const struct group_config *config, control_change_fn done);
+/* What the change under way needs beside: the group's task. returns false without memory */
+bool control_task_new(struct control_group *group);
+void control_task_drop(struct control_group *group);
+/* Write the settings, or, config NULL, their end. done is called once unless an error is returned. */
+int control_record_write(struct control_group *group, const struct group_config *config, lease_write_fn done);
+/* The shards know it, or know it no more; the metric follows. */
+void control_set_exists(struct control_group *group, bool exists);
+/* The change under way has ended: its op is told, and those that waited run. The group is live, or is freed. Either may
+ * be different afterwards. */
+void control_change_ended(struct control_group *group, int error);
+/* Those that wait for the end of the change are not waited for. */
+void control_refuse_blocked(struct control_group *group, int error);
+
+/* --- control_tell.c ----------------------------------------------------------------------------------------------- */
+
+/* Tell the next group of `changed`; after the restored ones, that these are all. Nothing while one is told. */
+void control_tell_next(struct lease_control *control);
+/* tell_shard has answered, or nobody waits for it any more. */
+void control_tell_result(struct lease_control *control);
+void control_tell_on_retry(struct io_timer *timer);
+/* To the log, once a minute: what this shard cannot do. */
+void control_complain(struct lease_control *control, const char *what, uint32_t shard, int error);
+
+/* --- control_end.c ------------------------------------------------------------------------------------------------ */
+
 /* End a group that is LIVE and has no members. */
 void control_end(struct control_group *group, struct lease_op *op, control_change_fn done);
+/* All shards have forgotten it, or nobody waits for that any more. */
+void control_end_ended(struct control_group *group, int error);
 
 /* --- control_member.c --------------------------------------------------------------------------------------------- */
 

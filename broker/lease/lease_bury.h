@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Dead letters of a part that are on their way. Private to lease_bury.c and lease_bury_topic.c.
+ * Dead letters of a part that are on their way. Private to lease_bury*.c:
+ *
+ *   lease_bury.c         slots, the turn, what waits
+ *   lease_bury_letter.c  the event is read, the letter made
+ *   lease_bury_append.c  intents, appends, what is settled
+ *   lease_bury_topic.c   topic, partition and producer id
  */
 #ifndef EL_LEASE_LEASE_BURY_H
 #define EL_LEASE_LEASE_BURY_H
@@ -66,6 +71,36 @@ struct lease_burial {
     int error;
     char why[192];
 };
+
+static inline struct lease_part *bury_part(const struct bury_slot *slot)
+{
+    return slot->burial->part;
+}
+
+/* --- lease_bury.c ------------------------------------------------------------------------------------------------- */
+
+/* Free what the slot holds: it is BURY_FREE. */
+void bury_slot_clear(struct bury_slot *slot);
+/* It cannot be buried now, for a reason of its own: it leaves its slot for a while, or, with a number, waits in it. */
+void bury_slot_fail(struct bury_slot *slot, int error);
+
+/* --- lease_bury_letter.c ------------------------------------------------------------------------------------------ */
+
+/* Read the event and build its letter: the slot is BUILT, or INTENDED where it has a number; or has failed. */
+void bury_slot_read(struct bury_slot *slot);
+
+/* --- lease_bury_append.c ------------------------------------------------------------------------------------------ */
+
+/* A slot that is INTENDED is appended, when those before it are or will be. */
+void bury_append_turn(struct bury_slot *slot);
+/* One that is APPENDED: the table learns it when it has told the event, and the next write carries it. */
+void bury_slot_settle(struct bury_slot *slot);
+/* The event is nowhere any more: there is nothing to bury. */
+void bury_slot_vanished(struct bury_slot *slot);
+/* The partition takes no number of this producer: draw another id, once none may be sent again. */
+void bury_fence_turn(struct lease_burial *b);
+
+/* --- lease_bury_topic.c ------------------------------------------------------------------------------------------- */
 
 /* Where a letter goes. */
 struct bury_target {
