@@ -301,91 +301,6 @@ static int check_dead_topic(struct el_slice text, struct el_error *err)
     return 0;
 }
 
-/* --- filter ------------------------------------------------------------------------------------------------------- */
-
-static struct el_slice skip(struct el_slice text, size_t len)
-{
-    return el_slice_of(text.data + len, text.len - len);
-}
-
-static struct el_slice skip_blanks(struct el_slice text)
-{
-    while (text.len > 0 && strchr(" \t\r\n", text.data[0]) != NULL) {
-        text = skip(text, 1);
-    }
-    return text;
-}
-
-/* Bytes of the object at the start of a text: to the brace that closes the first one, braces in strings aside; 0 when
- * it is none. */
-static size_t object_len(struct el_slice text)
-{
-    size_t depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < text.len && (i > 0 || text.data[0] == '{'); i++) {
-        uint8_t c = text.data[i];
-        if (in_string) {
-            i += c == '\\' ? 1 : 0;
-            in_string = c != '"';
-            continue;
-        }
-        in_string = c == '"';
-        depth += c == '{' ? 1 : 0;
-        depth -= c == '}' && depth > 0 ? 1 : 0;
-        if (depth == 0) {
-            return i + 1;
-        }
-    }
-    return 0;
-}
-
-/* One object, or a list of 1 to 5. returns their number, 0 for no filter, -1 when it is something else */
-static int split_filter(struct el_slice text, struct el_slice patterns[GROUP_FILTERS_MAX])
-{
-    text = skip_blanks(text);
-    bool list = text.len > 0 && text.data[0] == '[';
-    int count = 0;
-    if (text.len == 0) {
-        return 0;
-    }
-    text = list ? skip(text, 1) : text;
-    for (bool more = true; more; count++) {
-        text = skip_blanks(text);
-        size_t len = object_len(text);
-        if (len == 0 || count == GROUP_FILTERS_MAX) {
-            return -1;
-        }
-        patterns[count] = el_slice_of(text.data, len);
-        text = skip_blanks(skip(text, len));
-        more = list && text.len > 0 && text.data[0] == ',';
-        text = more ? skip(text, 1) : text;
-    }
-    if (list && (text.len == 0 || text.data[0] != ']')) {
-        return -1;
-    }
-    text = list ? skip_blanks(skip(text, 1)) : text;
-    return text.len == 0 ? count : -1;
-}
-
-uint32_t group_config_filters(const struct group_config *cfg, struct el_slice patterns[GROUP_FILTERS_MAX])
-{
-    int count = split_filter(group_config_text(cfg, GROUP_SETTING_FILTER), patterns);
-    EL_ASSERT(count >= 0);
-    return (uint32_t)count;
-}
-
-static int check_filter(struct el_slice text, struct el_error *err)
-{
-    struct el_slice patterns[GROUP_FILTERS_MAX];
-    return split_filter(text, patterns) >= 0
-               ? 0
-               : el_error_set(
-                     err, EVLOG_ERR_INVALID_CONFIG,
-                     "filter cannot be '%.*s': allowed is one event pattern, which is a JSON object, or a JSON "
-                     "array of up to %d",
-                     value_shown_len(text), (const char *)text.data, GROUP_FILTERS_MAX);
-}
-
 /* --- checks ------------------------------------------------------------------------------------------------------- */
 
 static int check(int id, int64_t number, struct el_slice text, struct el_error *err)
@@ -394,8 +309,6 @@ static int check(int id, int64_t number, struct el_slice text, struct el_error *
     switch ((enum group_setting_id)id) {
     case GROUP_SETTING_DLQ_TOPIC:
         return check_dead_topic(text, err);
-    case GROUP_SETTING_FILTER:
-        return check_filter(text, err);
     case GROUP_SETTING_RETRY_MAX_ATTEMPTS:
         return number != 0 ? 0
                            : el_error_set(err, EVLOG_ERR_INVALID_CONFIG,

@@ -65,11 +65,6 @@ struct group_start {
 /* now_ms: wall time, for durations. */
 void group_config_start(const struct group_config *cfg, int32_t partition, int64_t now_ms, struct group_start *start);
 
-/* The patterns of a filter, as they stand in the text; 0 without one. Each is an object from brace to brace; whether it
- * can be compiled is not looked at. */
-#define GROUP_FILTERS_MAX 5
-uint32_t group_config_filters(const struct group_config *cfg, struct el_slice patterns[GROUP_FILTERS_MAX]);
-
 /* Name of the topic for dead letters of a source, always one that is allowed: characters of the group's id that no
  * topic may have become '-', and where that or the length changes the name a hash of group and topic ends it. */
 void group_config_dead_topic(const struct group_config *cfg, struct el_slice topic, struct el_slice group_id,

@@ -5,6 +5,7 @@
  * a while.
  */
 #include <lease/control.h>
+#include <lease/lease_filter.h>
 
 static bool id_valid(struct el_slice id)
 {
@@ -32,14 +33,15 @@ static void settings_on_change(struct leases *ls, struct lease_op *base, int err
     lease_op_finish(base, error);
 }
 
-/* Patterns are for the matcher to compile, which is not there: what could not be kept to is not taken. */
-static int filter_check(const struct group_config *config, struct el_error *err)
+/* Compiled here only to be refused where that is wrong; each shard compiles its own when it is told. */
+static int filter_check(struct leases *ls, const struct group_config *config, struct el_error *err)
 {
-    struct el_slice patterns[GROUP_FILTERS_MAX];
-    return group_config_filters(config, patterns) == 0
-               ? 0
-               : el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                              "filter: this version of evlogd cannot match event patterns, take the filter away");
+    struct lease_filter *filter = NULL;
+    int code = lease_filter_make(ls, config, &filter, err);
+    if (code == 0) {
+        lease_filter_let_go(filter);
+    }
+    return code;
 }
 
 static void settings_set(struct leases *ls, struct lease_op *base)
@@ -48,7 +50,7 @@ static void settings_set(struct leases *ls, struct lease_op *base)
     struct control_group *group = NULL;
     struct el_error err;
     int code = group_config_check(op->config, &err);
-    code = code == 0 ? filter_check(op->config, &err) : code;
+    code = code == 0 ? filter_check(ls, op->config, &err) : code;
     if (code != 0) {
         lease_op_refuse(base, code, "%s", err.text);
         return;

@@ -4,6 +4,7 @@
  * of tiny records in a batch makes the broker inflate it some hundred times, on a worker.
  */
 #include <lease/lease_decode.h>
+#include <lease/lease_filter.h>
 
 #include <core/alloc.h>
 #include <core/hash.h>
@@ -59,7 +60,7 @@ int64_t lease_not_before_ms(const struct el_record *record)
 uint32_t lease_decode_measure(const struct lease_decode *decode, bool *small)
 {
     uint64_t count = 0;
-    *small = true;
+    *small = decode->filter == NULL;
     for (uint32_t i = 0; i < decode->entry_count; i++) {
         struct el_batch_info info;
         const struct read_entry *entry = &decode->entries[i];
@@ -73,8 +74,27 @@ uint32_t lease_decode_measure(const struct lease_decode *decode, bool *small)
     return (uint32_t)EL_MIN(count, (uint64_t)UINT32_MAX);
 }
 
+static enum lease_pass passed(const struct lease_decode *decode, const struct el_record *record, void *scratch)
+{
+    if (decode->filter == NULL) {
+        return LEASE_PASS_NOT;
+    }
+    switch (lease_filter_match(decode->filter, record, scratch)) {
+    case EL_PATTERN_MATCH:
+        return LEASE_PASS_NOT;
+    case EL_PATTERN_NO_MATCH:
+        return LEASE_PASS_UNMATCHED;
+    case EL_PATTERN_UNPARSABLE:
+        return LEASE_PASS_UNPARSABLE;
+    case EL_PATTERN_TOO_MANY_STEPS:
+        return LEASE_PASS_TOO_LONG;
+    }
+    return LEASE_PASS_NOT;
+}
+
 /* returns 1: there is no room for the record at *next | 0 | EVLOG_ERR_ */
-static int batch_decode(struct lease_decode *decode, struct el_batch_iter *iter, uint64_t append_time_ns, int64_t *next)
+static int batch_decode(struct lease_decode *decode, struct el_batch_iter *iter, const struct read_entry *entry,
+                        void *match_scratch, int64_t *next)
 {
     struct el_batch_record record;
     int more;
@@ -89,16 +109,42 @@ static int batch_decode(struct lease_decode *decode, struct el_batch_iter *iter,
         decode->records[decode->record_count++] = (struct lease_record){
             .offset = record.offset,
             .key_hash = lease_key_hash(record.record.key),
-            .append_ms = (int64_t)(append_time_ns / NS_PER_MS),
+            .append_ms = (int64_t)(entry->append_time_ns / NS_PER_MS),
             .not_before_ms = lease_not_before_ms(&record.record),
+            .passed = passed(decode, &record.record, match_scratch),
         };
     }
     return more;
 }
 
+/* What a run takes from the heap. */
+struct scratch {
+    void *match; /* for the filter */
+    void *inflate;
+    size_t inflate_len;
+};
+
+/* A compressed batch is opened with as much memory as that takes, which codecs can only guess at first. */
+static int batch_open(struct el_batch_iter *iter, const uint8_t *batch, size_t len, struct scratch *scratch)
+{
+    int code = el_batch_open(iter, batch, len, scratch->inflate, scratch->inflate_len);
+    while (code == EVLOG_ERR_NO_MEMORY && iter->info.scratch_len_wanted > scratch->inflate_len) {
+        size_t wanted = iter->info.scratch_len_wanted;
+        if (scratch->inflate != NULL) {
+            el_free(scratch->inflate);
+        }
+        scratch->inflate = el_malloc(wanted);
+        scratch->inflate_len = scratch->inflate == NULL ? 0 : wanted;
+        if (scratch->inflate == NULL) {
+            break;
+        }
+        code = el_batch_open(iter, batch, len, scratch->inflate, scratch->inflate_len);
+    }
+    return code;
+}
+
 /* The batch of an entry, from its header to its last record. */
-static int entry_decode(struct lease_decode *decode, const struct read_entry *entry, void **scratch,
-                        size_t *scratch_len)
+static int entry_decode(struct lease_decode *decode, const struct read_entry *entry, struct scratch *scratch)
 {
     const uint8_t *batch = decode->data + entry->pos;
     struct el_batch_iter iter;
@@ -108,20 +154,8 @@ static int entry_decode(struct lease_decode *decode, const struct read_entry *en
         (el_batch_last_offset(batch) < decode->from || (iter.info.attributes & EL_BATCH_ATTR_CONTROL) != 0)) {
         return 0;
     }
-    code = el_batch_open(&iter, batch, entry->len, *scratch, *scratch_len);
-    while (code == EVLOG_ERR_NO_MEMORY && iter.info.scratch_len_wanted > *scratch_len) { /* codecs guess */
-        size_t wanted = iter.info.scratch_len_wanted;
-        if (*scratch != NULL) {
-            el_free(*scratch);
-        }
-        *scratch = el_malloc(wanted);
-        *scratch_len = *scratch == NULL ? 0 : wanted;
-        if (*scratch == NULL) {
-            break;
-        }
-        code = el_batch_open(&iter, batch, entry->len, *scratch, *scratch_len);
-    }
-    code = code != 0 ? code : batch_decode(decode, &iter, entry->append_time_ns, &next);
+    code = batch_open(&iter, batch, entry->len, scratch);
+    code = code != 0 ? code : batch_decode(decode, &iter, entry, scratch->match, &next);
     if (code != 0) {
         decode->end = EL_MAX(next, decode->from);
     }
@@ -130,17 +164,22 @@ static int entry_decode(struct lease_decode *decode, const struct read_entry *en
 
 int lease_decode_run(struct lease_decode *decode)
 {
-    void *scratch = NULL;
-    size_t scratch_len = 0;
+    struct scratch scratch = {0};
     int code = 0;
     EL_ASSERT(decode->record_max > 0);
     decode->record_count = 0;
     decode->end = decode->next_offset;
+    if (decode->filter != NULL) {
+        scratch.match = el_malloc(el_pattern_scratch_len(decode->filter));
+        if (scratch.match == NULL) {
+            decode->end = decode->from;
+            return EVLOG_ERR_NO_MEMORY;
+        }
+    }
     for (uint32_t i = 0; i < decode->entry_count && code == 0; i++) {
-        code = entry_decode(decode, &decode->entries[i], &scratch, &scratch_len);
+        code = entry_decode(decode, &decode->entries[i], &scratch);
     }
-    if (scratch != NULL) {
-        el_free(scratch);
-    }
+    el_free(scratch.match);
+    el_free(scratch.inflate);
     return code < 0 ? code : 0;
 }

@@ -6,6 +6,7 @@
 #ifndef EL_LEASE_LEASE_DECODE_H
 #define EL_LEASE_LEASE_DECODE_H
 
+#include <core/pattern.h>
 #include <lease/lease_table.h>
 #include <storage/store.h>
 
@@ -17,12 +18,13 @@ struct lease_decode {
     const uint8_t *data;              /* batches back to back, checked when they were stored */
     const struct read_entry *entries; /* [entry_count] */
     uint32_t entry_count;
-    int64_t from;                 /* records below it are known already */
-    int64_t next_offset;          /* behind the batches */
-    struct lease_record *records; /* [record_max] out */
-    uint32_t record_max;          /* at least 1 */
-    uint32_t record_count;        /* out */
-    int64_t end;                  /* out: everything below has been looked at; below next_offset when there was no room
+    const struct el_pattern *filter; /* NULL: everything matches */
+    int64_t from;                    /* records below it are known already */
+    int64_t next_offset;             /* behind the batches */
+    struct lease_record *records;    /* [record_max] out */
+    uint32_t record_max;             /* at least 1 */
+    uint32_t record_count;           /* out */
+    int64_t end; /* out: everything below has been looked at; below next_offset when there was no room
                                       for more, or something was wrong */
 };
 
@@ -30,7 +32,7 @@ struct lease_decode {
  * them is little work. returns the most records there can be */
 uint32_t lease_decode_measure(const struct lease_decode *decode, bool *small);
 /* Look at records from `from` on, until all is seen or records is full. Takes memory from the heap for compressed
- * batches: only on a worker then.
+ * batches and for a filter: only on a worker then.
  *
  * returns   0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_INVALID_RECORD, EVLOG_ERR_COMPRESSION ... the batch at `end` cannot be
  *           read; what was seen before it counts */

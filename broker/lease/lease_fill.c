@@ -31,7 +31,7 @@ static bool enough(const struct lease_part *part)
     const struct lease_rules *rules = lease_rules_of(part->table);
     uint32_t wanted = EL_MIN(EL_MAX(rules->inflight_max, READY_MIN), READY_MAX);
     uint32_t ready = rules->order == LEASE_ORDER_PARTITION ? counts.total : counts.of[LEASE_STATE_READY];
-    return ready >= wanted || part->rules_wait || lease_halted(part->table) >= 0;
+    return ready >= wanted || part->rules_wait || part->group->filter_broken || lease_halted(part->table) >= 0;
 }
 
 static void complain(struct lease_part *part, int64_t offset, int error)
@@ -72,6 +72,8 @@ static void records_free(struct lease_part *part)
     struct lease_fill *fill = &part->fill;
     el_buddy_free(lease_part_leases(part)->buddy, fill->decode.records);
     fill->decode.records = NULL;
+    lease_filter_let_go(fill->filter);
+    fill->filter = NULL;
     store_read_release(&fill->read);
 }
 
@@ -95,6 +97,17 @@ static void piece_end(struct lease_part *part, bool full)
     lease_part_unpin(part);
 }
 
+static void count_passed(struct lease_part *part, enum lease_pass passed)
+{
+    static const enum metric_id metrics[] = {
+        [LEASE_PASS_UNMATCHED] = METRIC_LEASES_PASSED,
+        [LEASE_PASS_UNPARSABLE] = METRIC_LEASES_UNPARSABLE,
+        [LEASE_PASS_TOO_LONG] = METRIC_LEASES_TOO_LONG,
+    };
+    metrics_add(lease_part_leases(part)->metrics, metrics[passed], 1);
+    part->passing = true;
+}
+
 /* Some of what was read. */
 static void add_some(struct lease_part *part)
 {
@@ -104,10 +117,15 @@ static void add_some(struct lease_part *part)
     for (; fill->added < end; fill->added++) {
         struct lease_record *record = &fill->decode.records[fill->added];
         record->death = lease_bury_intended(part, record->offset);
+        bool passes = record->passed != LEASE_PASS_NOT && record->offset >= lease_read_next(part->table);
+        uint32_t before = lease_counts(part->table).total;
         int code = lease_add(part->table, record, now);
         if (code != 0) {
             piece_end(part, true);
             return;
+        }
+        if (passes && lease_counts(part->table).total == before) {
+            count_passed(part, record->passed);
         }
     }
     if (fill->added == fill->decode.record_count) {
@@ -185,7 +203,10 @@ static void fill_on_read(struct store_op *base)
     }
     part->start_wanted = EL_MAX(part->start_wanted, fill->read.log_start_offset);
     bool small;
+    EL_ASSERT(fill->filter == NULL);
+    fill->filter = lease_filter_hold(part->group->filter);
     fill->decode = (struct lease_decode){
+        .filter = fill->filter == NULL ? NULL : fill->filter->pattern,
         .data = fill->read.data,
         .entries = fill->read.entries,
         .entry_count = fill->read.entry_count,

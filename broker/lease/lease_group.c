@@ -3,7 +3,10 @@
  * Groups as a shard knows them. One is made by what control tells, or by a record of one of its parts that is read
  * before that; what control does not know by then is left over of a group that ended, and ends here too.
  */
+#include <lease/lease_filter.h>
 #include <lease/lease_part.h>
+
+#include <core/logger.h>
 
 #define SWEEP_NS 10000000000u
 #define SWEEP_STEP_NS 10000000u
@@ -52,6 +55,7 @@ static void group_destroy(struct lease_group *group)
     EL_ASSERT(group->part_count == 0);
     el_map_remove(&ls->groups, group->id.data, group->id.len);
     lease_free(ls, group->config);
+    lease_filter_let_go(group->filter);
     EL_ASSERT(el_list_empty(&group->enders));
     lease_drop(ls, &group->id);
     group->magic = 0;
@@ -316,15 +320,26 @@ int lease_group_apply(struct leases *ls, struct el_slice group_id, const struct 
     struct lease_group *group = lease_group_get(ls, group_id);
     size_t len = group_config_len(config);
     struct group_config *copy = group == NULL ? NULL : lease_alloc(ls, len);
-    if (copy == NULL) {
+    struct lease_filter *filter = NULL;
+    struct el_error err = {0};
+    int code = copy == NULL ? EVLOG_ERR_NO_MEMORY : lease_filter_make(ls, config, &filter, &err);
+    if (code == EVLOG_ERR_NO_MEMORY) {
+        lease_free(ls, copy);
         if (is_new && group != NULL) {
             group_destroy(group);
         }
         return EVLOG_ERR_NO_MEMORY;
     }
+    if (code != 0) { /* it was checked when it was set: another version did that */
+        el_log(EL_LOG_ERROR, "lease", "work group %.*s stands still, set its filter anew: %s", (int)group_id.len,
+               (const char *)group_id.data, err.text);
+    }
     memcpy(copy, config, len);
     lease_free(ls, group->config);
     group->config = copy;
+    lease_filter_let_go(group->filter);
+    group->filter = filter;
+    group->filter_broken = code != 0;
     group->exists = true;
     EL_LIST_EACH(node, &group->parts) {
         lease_part_new_rules(EL_CONTAINER(node, struct lease_part, link));

@@ -11,6 +11,7 @@
 
 #define LEASE_GROUP_MAGIC OBJ_MAGIC('l', 's', 'g', 'r')
 
+struct lease_filter;
 struct lease_part;
 
 struct lease_group {
@@ -24,6 +25,8 @@ struct lease_group {
     struct el_list enders;       /* struct lease_op.link: wait until all of it is gone */
     uint32_t pins;               /* code or writes that look at it again */
     struct group_config *config; /* overrides, a copy; NULL while it does not exist */
+    struct lease_filter *filter; /* compiled; NULL: everything matches */
+    bool filter_broken; /* the one that is stored cannot be compiled: nothing is read, for it might not match */
 };
 
 void lease_groups_init(struct leases *ls);

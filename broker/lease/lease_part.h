@@ -17,12 +17,14 @@
 
 #include <core/sm.h>
 #include <lease/lease_decode.h>
+#include <lease/lease_filter.h>
 #include <lease/lease_group.h>
 #include <lease/lease_story.h>
 #include <lease/lease_table.h>
 
 #define LEASE_PART_MAGIC OBJ_MAGIC('l', 's', 'p', 't')
 #define LEASE_WRITE_WITHIN_NS 50000000u    /* leases that nobody waits for are written so soon */
+#define LEASE_PASSED_WITHIN_NS 2000000000u /* the same, when events only passed by */
 #define LEASE_PARK_KEY_LEN_MAX (64u << 10) /* longer keys cannot be parked */
 /* struct lease_part.start_fixed; the first two as ListOffsets has them. */
 #define LEASE_START_LATEST (-1)
@@ -78,11 +80,12 @@ struct lease_fill {
     bool statting; /* the log start is being looked up */
     struct io_op job;
     struct lease_decode decode;
-    uint32_t added;    /* of decode.records */
-    int error;         /* why it waits for retry_ns; 0 nothing */
-    bool paused;       /* memory is used up */
-    uint64_t said_ns;  /* when the log was told of what cannot be read; 0 never */
-    uint64_t retry_ns; /* not before */
+    struct lease_filter *filter; /* of the group as it was when decode began, held; NULL none */
+    uint32_t added;              /* of decode.records */
+    int error;                   /* why it waits for retry_ns; 0 nothing */
+    bool paused;                 /* memory is used up */
+    uint64_t said_ns;            /* when the log was told of what cannot be read; 0 never */
+    uint64_t retry_ns;           /* not before */
 };
 
 struct lease_save;
@@ -119,6 +122,7 @@ struct lease_part {
     bool write_wanted;       /* another one, at once */
     bool write_failed;       /* the last one did: the next waits for write_ns */
     uint64_t write_ns;       /* another one, then; UINT64_MAX none */
+    bool passing;            /* the filter has let events pass by since the last write */
     struct el_list settled;  /* struct lease_call.link: outcomes that the next write carries */
     struct el_list carried;  /* the same of the write under way */
     struct lease_fill fill;

@@ -358,6 +358,7 @@ static void save_begin(struct lease_part *part)
     struct leases *ls = lease_part_leases(part);
     struct lease_save *p = save_new(part);
     part->write_wanted = false;
+    part->passing = false;
     part->write_ns = UINT64_MAX;
     if (p == NULL) {
         part->write_ns = ls->io->now_ns + RETRY_NS;
@@ -396,8 +397,9 @@ void lease_save_turn(struct lease_part *part)
     }
     bool changed = lease_dirty(part->table) || !el_list_empty(&part->stories.changed) ||
                    !el_list_empty(&part->parked_changed);
-    if (changed && part->write_ns == UINT64_MAX) {
-        part->write_ns = ls->io->now_ns + LEASE_WRITE_WITHIN_NS;
+    if (changed || part->passing) {
+        uint64_t within_ns = changed ? LEASE_WRITE_WITHIN_NS : LEASE_PASSED_WITHIN_NS;
+        part->write_ns = part->write_failed ? part->write_ns : EL_MIN(part->write_ns, ls->io->now_ns + within_ns);
     }
     if (part->write_ns <= ls->io->now_ns || (wants_write(part) && !part->write_failed)) {
         save_begin(part);
@@ -407,7 +409,8 @@ void lease_save_turn(struct lease_part *part)
 void lease_save_last(struct lease_part *part)
 {
     const struct leases *ls = lease_part_leases(part);
-    if (part->sm.state == PART_READY && part->save == NULL && ls->state == LEASES_READY && lease_dirty(part->table)) {
+    bool changed = part->sm.state == PART_READY && (lease_dirty(part->table) || part->passing);
+    if (changed && part->save == NULL && ls->state == LEASES_READY) {
         save_begin(part);
     }
 }

@@ -131,7 +131,8 @@ int lease_add(struct lease_table *t, const struct lease_record *record, struct l
         return 0;
     }
     uint16_t known = lease_position_known(t, offset);
-    if (known == LEASE_RUN_FINISHED || (record->passed && record->death == LEASE_DEATH_NONE)) {
+    bool begun = known != LEASE_RUN_UNTOUCHED || record->death != LEASE_DEATH_NONE;
+    if (known == LEASE_RUN_FINISHED || (record->passed != LEASE_PASS_NOT && !begun)) {
         lease_position_set(t, offset + 1);
         return 0;
     }

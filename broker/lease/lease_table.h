@@ -102,12 +102,20 @@ const struct lease_rules *lease_rules_of(const struct lease_table *t);
 
 /* --- filling ------------------------------------------------------------------------------------------------------ */
 
+/* Whether the filter lets an event pass by, and why. */
+enum lease_pass {
+    LEASE_PASS_NOT,        /* it matches, or there is no filter */
+    LEASE_PASS_UNMATCHED,  /* it does not */
+    LEASE_PASS_UNPARSABLE, /* it cannot, for its payload cannot be read */
+    LEASE_PASS_TOO_LONG,   /* it cannot, within the steps there are */
+};
+
 struct lease_record {
     int64_t offset;
     uint64_t key_hash;      /* XXH3 of the key bytes, 1 for 0; 0: no key, ordered with nothing when order=key */
     int64_t append_ms;      /* when it was appended, for its age */
     int64_t not_before_ms;  /* wall clock; 0: at once */
-    bool passed;            /* the filter does not match: finished at once, and again after a restart */
+    enum lease_pass passed; /* not NOT: finished at once, unless an attempt has been made; and again after a restart */
     enum lease_death death; /* an intent is stored for it: it dies for this when it is first of its key; else NONE */
 };
 

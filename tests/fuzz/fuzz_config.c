@@ -96,9 +96,7 @@ static void try_setting(const struct override_table *table, struct el_slice name
     if (table == &group_settings) {
         struct group_start start;
         char topic[EL_TOPIC_NAME_MAX + 1];
-        struct el_slice patterns[GROUP_FILTERS_MAX];
         group_config_start(&cfg.group, 0, 0, &start);
-        group_config_filters(&cfg.group, patterns);
         group_config_dead_topic(&cfg.group, name, value, topic);
         EL_ASSERT(topic[0] != 0);
     }

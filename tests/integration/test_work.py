@@ -93,6 +93,15 @@ def test_settings_that_are_none_are_refused_before_anything_runs(place):
     assert place.runs() == ["v 1"]
 
 
+def test_a_filter_passes_over_what_it_does_not_match(place):
+    place.publish(['a {"n":1}', 'a {"n":2}', 'b nothing', 'a {"n":3}'])
+    refused = place.evlog("groups", "create", place.group, "--set", 'filter={"data":{"n":[{"numeric":["!",1]}]}}')
+    assert refused.code != 0 and "line 1, column" in refused.err
+    place.evlog("groups", "create", place.group, "--set", 'filter={"data":{"n":[{"numeric":[">",1]}]}}', expect=0)
+    place.work(place.script("exit 0"))
+    assert [run.split()[0] for run in place.runs()] == ['{"n":2}', '{"n":3}']
+
+
 def test_a_chain_of_workers_is_shown_as_a_tree(place):
     place.publish([])
     middle, last = f"{place.topic}-middle", f"{place.topic}-last"

@@ -112,38 +112,6 @@ TEST(group_config, texts_that_cannot_be_used_are_refused)
     }
 }
 
-static int filters_of(const char *text, const char *const *wanted)
-{
-    struct group_config cfg;
-    struct el_slice patterns[GROUP_FILTERS_MAX];
-    group_config_init(&cfg);
-    assert_int_equal(set(&cfg, "filter", text, NULL), 0);
-    uint32_t count = group_config_filters(&cfg, patterns);
-    for (uint32_t i = 0; i < count; i++) {
-        assert_true(el_slice_eq(patterns[i], el_slice_str(wanted[i])));
-    }
-    return (int)count;
-}
-
-TEST(group_config, a_filter_is_one_object_or_up_to_five)
-{
-    static const char *const refused[] = {
-        "x",     "{",     "}",      "[]",     "[{}",        "[{},]",       "{} {}",
-        "{},{}", "[{}]x", "[[{}]]", "\"{}\"", "{\"a\":\"}", "{\"a\":\"\\", "[{},{},{},{},{},{}]",
-        "null",
-    };
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-        assert_refused("filter", refused[i], "one event pattern");
-    }
-    assert_int_equal(filters_of("", NULL), 0);
-    assert_int_equal(filters_of("{\"a\":[1]}", (const char *const[]){"{\"a\":[1]}"}), 1);
-    assert_int_equal(filters_of("[ {} ]", (const char *const[]){"{}"}), 1);
-    assert_int_equal(
-        filters_of("[{\"a\":{\"b\":[\"}\\\"{\"]}},\n {}]", (const char *const[]){"{\"a\":{\"b\":[\"}\\\"{\"]}}", "{}"}),
-        2);
-    assert_int_equal(filters_of("[{},{},{},{},{}]", (const char *const[]){"{}", "{}", "{}", "{}", "{}"}), 5);
-}
-
 TEST(group_config, settings_that_contradict_each_other_are_refused_together)
 {
     static const char *const pairs[][4] = {
@@ -336,7 +304,7 @@ TEST(group_config, texts_keep_out_of_each_others_way)
     static const char *const values[3][4] = {
         {"a", "dead.letters", "<topic>-x", "yyyyyyyyyyyyyyyyyyyyyyyyyyy"},
         {"earliest", "latest", "@1", "offsets:0=1,1=2,2=3"},
-        {"", "", "", ""},
+        {"{}", "[{}]", "{\"a\":[1]}", ""},
     };
     static struct group_config cfg, again;
     const char *now[3] = {NULL, NULL, NULL};
