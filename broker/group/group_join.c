@@ -266,13 +266,25 @@ static void refuse_size(struct group *group, struct join_op *op)
     group_op_finish(&op->base, EVLOG_ERR_GROUP_FULL);
 }
 
-static size_t protocols_len(const struct join_op *op)
+/* The member that the op is of, or whose place it takes; NULL: somebody new. */
+static const struct member *member_of(struct group *group, const struct join_op *op)
 {
-    size_t len = 0;
-    for (uint32_t i = 0; i < op->protocol_count; i++) {
-        len += op->protocols[i].metadata.len;
+    if (op->member_id.len > 0) {
+        return member_find(group, op->member_id);
     }
-    return len;
+    return op->instance_id.data == NULL ? NULL : member_by_instance(group, op->instance_id);
+}
+
+/* Would the metadata of all members, with what this one says now, fit into the group's record? */
+static bool metadata_fits(struct group *group, const struct join_op *op)
+{
+    const struct member *member = member_of(group, op);
+    uint64_t len = group->data_len - (member == NULL ? 0 : member->data_len);
+    EL_ASSERT(member == NULL || member->data_len <= group->data_len);
+    for (uint32_t i = 0; i < op->protocol_count; i++) {
+        len += op->protocols[i].name.len + op->protocols[i].metadata.len;
+    }
+    return len <= GROUP_STATE_LEN_MAX / 2;
 }
 
 static void join_run(struct groups *gs, struct group_partition *part, struct group_op *base)
@@ -297,7 +309,7 @@ static void join_run(struct groups *gs, struct group_partition *part, struct gro
     } else if (!group_supports(group, op)) {
         group_remove_if_unused(group);
         group_op_finish(base, EVLOG_ERR_GROUP_PROTOCOL);
-    } else if (group->data_len + protocols_len(op) > GROUP_STATE_LEN_MAX / 2) {
+    } else if (!metadata_fits(group, op)) {
         refuse_metadata(group, op);
     } else if (op->member_id.len == 0) {
         join_new(group, op);

@@ -126,6 +126,26 @@ TEST(join, refuses_metadata_that_no_record_holds)
     bench_end(&b);
 }
 
+TEST(join, counts_the_metadata_of_a_member_once)
+{
+    static uint8_t large[GROUP_STATE_LEN_MAX / 4 + 100]; /* of two there is no room */
+    begin();
+    b.groups[0].cfg.memory_max = b.groups[1].cfg.memory_max = 64u << 20;
+    strcpy(one.instance, "first");
+    one.protocols[0].metadata = el_slice_of(large, sizeof large);
+    caller_alone(&one, "g");
+    caller_join(&one, "g"); /* a leader begins a new round */
+    assert_int_equal(one.error, 0);
+    assert_int_equal(one.generation, 2);
+    one.id[0] = 0; /* another process takes its place */
+    caller_join(&one, "g");
+    assert_int_equal(one.error, 0);
+    two.protocols[0].metadata = one.protocols[0].metadata;
+    caller_join(&two, "g");
+    assert_int_equal(two.error, EVLOG_ERR_GROUP_FULL);
+    bench_end(&b);
+}
+
 TEST(join, gives_an_id_first_and_the_reservation_lapses)
 {
     begin();
