@@ -8,7 +8,7 @@
 #include <core/assert.h>
 #include <stdio.h>
 
-#define STOP_STEPS_MAX 1000000u /* a request may wait for room until its connection is cut */
+#define STOP_STEPS_MAX 200000u
 #define PORT 9092
 #define FLAGS_MAX 20
 #define FLAG_LEN_MAX 64

@@ -187,22 +187,30 @@ static bool op_execute(struct sim_io *s, struct io_op *op, int64_t *result)
     return true;
 }
 
-static struct io_op *op_due(struct sim_io *s)
+/* The op that can go on first, and when; NULL and UINT64_MAX when none can. Disk jobs wait for the one before. */
+static struct io_op *op_first(struct sim_io *s, uint64_t *first_ns)
 {
-    struct io_op *best = NULL;
-    uint64_t best_ns = s->clock->now_ns + 1;
+    struct io_op *first = NULL;
     bool disk_job = false;
+    *first_ns = UINT64_MAX;
     EL_LIST_EACH(n, &s->ops) {
         struct io_op *op = EL_CONTAINER(n, struct io_op, link);
         bool waits = op->code == IO_JOB_DISK && disk_job;
         disk_job = disk_job || op->code == IO_JOB_DISK;
         uint64_t due_ns = waits ? UINT64_MAX : op_due_ns(s, op);
-        if (due_ns < best_ns) {
-            best = op;
-            best_ns = due_ns;
+        if (due_ns < *first_ns) {
+            first = op;
+            *first_ns = due_ns;
         }
     }
-    return best;
+    return first;
+}
+
+static struct io_op *op_due(struct sim_io *s)
+{
+    uint64_t due_ns;
+    struct io_op *op = op_first(s, &due_ns);
+    return due_ns <= s->clock->now_ns ? op : NULL;
 }
 
 static void sim_step(struct io *io, uint64_t wait_until_ns)
@@ -341,10 +349,9 @@ void sim_io_network(struct io *io, struct sim_net *net)
 uint64_t sim_io_next(struct io *io)
 {
     struct sim_io *s = self(io);
-    uint64_t next = io_timer_next(io);
-    EL_LIST_EACH(n, &s->ops) {
-        next = EL_MIN(next, op_due_ns(s, EL_CONTAINER(n, struct io_op, link)));
-    }
+    uint64_t next;
+    op_first(s, &next);
+    next = EL_MIN(next, io_timer_next(io));
     return el_queue_empty(&io->inbox) ? next : EL_MIN(next, s->clock->now_ns);
 }
 
