@@ -32,8 +32,8 @@ class Kcat:
         self.broker = broker
 
     def run(self, *args, text=""):
-        done = subprocess.run(["kcat", "-b", self.broker.bootstrap, *args], input=text, capture_output=True, text=True,
-                              timeout=PATIENCE_SECONDS, check=False)
+        done = subprocess.run(["kcat", "-b", self.broker.bootstrap, *args], input=text, capture_output=True,
+                              encoding="utf-8", errors="surrogateescape", timeout=PATIENCE_SECONDS, check=False)
         assert done.returncode == 0, f"kcat {args}: {done.stderr}"
         return done.stdout
 
@@ -55,10 +55,14 @@ class Kcat:
         return [self.event(json.loads(line)) for line in lines]
 
     @staticmethod
+    def bytes_of(text):
+        return None if text is None else text.encode("utf-8", "surrogateescape")
+
+    @staticmethod
     def event(line):
         names = line.get("headers") or []
-        headers = [(n, None if v is None else v.encode()) for n, v in zip(names[::2], names[1::2])]
-        key, value = (None if line.get(part) is None else line[part].encode() for part in ("key", "payload"))
+        headers = [(n, Kcat.bytes_of(v)) for n, v in zip(names[::2], names[1::2])]
+        key, value = (Kcat.bytes_of(line.get(part)) for part in ("key", "payload"))
         return line["offset"], line["ts"], key, value, headers
 
 

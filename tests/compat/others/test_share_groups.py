@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Share groups with the share consumers of Java and librdkafka and with kafka-share-groups, on evlogd and on a real
-Apache Kafka: what does not work there either is the client's fault, or the test's."""
+"""Share groups with the share consumers of Java and librdkafka and with Kafka's tools, on evlogd and on a real Apache
+Kafka: what does not work there either is the client's fault, or the test's."""
 import re
 import time
 
-import confluent_kafka
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from apache_kafka import ApacheKafka, fetch_or_skip
-from evlogd import Broker, wait_for
+from evlogd import Broker, quiet_port, wait_for
 from kafka_tools import run_tool
 from members import PATIENCE_SECONDS, Crew, Family
+from share_cases import *  # noqa: F401, F403
+from share_cases import ShareWriter, earliest
 
 BROKERS = ("evlog", "kafka")
 LOCK_MS = 3000
-KAFKA_SETTINGS = {"group.share.min.record.lock.duration.ms": 1000, "group.share.record.lock.duration.ms": 15000}
+KAFKA_SETTINGS = {"group.share.min.record.lock.duration.ms": 1000, "group.share.record.lock.duration.ms": 15000,
+                  "group.share.min.session.timeout.ms": 5000, "group.share.min.heartbeat.interval.ms": 1000}
 
 
 @pytest.fixture(scope="module", params=BROKERS)
@@ -32,30 +33,14 @@ def broker(request, tmp_path_factory):
     one.stop()
 
 
+def java_crew(java_classes, broker, topic):
+    return Crew(Family("java", [*java_classes, "ShareMember"], set()), broker, topic, topic)
+
+
 @pytest.fixture
 def crew(java_classes, broker, topic):
-    with Crew(Family("java", [*java_classes, "ShareMember"], set()), broker, topic, topic) as members:
+    with java_crew(java_classes, broker, topic) as members:
         yield members
-
-
-class Writer:
-    """A topic of its own, to whose partitions events are written by hand."""
-
-    def __init__(self, broker, topic, partitions=1):
-        self.topic = topic
-        with broker.connect() as conn:
-            assert conn.create_topic(topic, partitions)[0] == 0
-        self.producer = confluent_kafka.Producer({"bootstrap.servers": broker.bootstrap, "log_level": 0})
-
-    def write(self, *values, partition=0):
-        for value in values:
-            self.producer.produce(self.topic, value, partition=partition)
-        assert self.producer.flush(PATIENCE_SECONDS) == 0
-
-
-@pytest.fixture
-def writer(broker, topic):
-    return Writer(broker, topic)
 
 
 # Events are leased for long where their lock does not matter, so that a slow machine changes nothing.
@@ -209,68 +194,67 @@ def test_modes_of_acquiring(crew, writer):
     member.leave()
 
 
-# --- librdkafka -------------------------------------------------------------------------------------------------------
+def test_partitions_find_a_member_whoever_comes_and_goes(broker, topic, crew):
+    """Members come, leave and are killed while events are written: each event is done, none twice."""
+    writer = ShareWriter(broker, topic, 4)
+    settings = {**EARLIEST, "records": "20", "group.share.heartbeat.interval.ms": "1000",
+                "group.share.session.timeout.ms": "6000"}
+    members = [ready(crew.start(**settings))]
+    count = 0
 
-def share_consumer(broker, group, **settings):
-    consumer = confluent_kafka.ShareConsumer({"bootstrap.servers": broker.bootstrap, "group.id": group, "log_level": 0,
-                                              **settings})
-    consumer.subscribe([group])
-    return consumer
+    def write_and_wait(*working):
+        nonlocal count
+        for partition in range(4):
+            writer.write(*[f"v{partition}-{count + number}" for number in range(50)], partition=partition)
+        count += 200
+        for member in working:
+            member.alive()
+        wait_for(lambda: sum(len(done(member)) for member in members) >= count, "the events", PATIENCE_SECONDS)
 
-
-def poll_until(consumer, count, handle=lambda message: None):
-    found = []
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(found) < count and time.monotonic() < deadline:
-        for message in consumer.poll(0.5):
-            assert message.error() is None, message.error()
-            handle(message)
-            found.append((message.offset(), message.value().decode()))
-    return found
-
-
-def earliest(broker, group):
-    entry = ConfigEntry("share.auto.offset.reset", "earliest", incremental_operation=AlterConfigOpType.SET)
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    for change in admin.incremental_alter_configs(
-            [ConfigResource(ResourceType.GROUP, group, incremental_configs=[entry])]).values():
-        change.result(PATIENCE_SECONDS)
-
-
-def test_librdkafka_reads_on(broker, writer, topic):
-    earliest(broker, topic)
-    values = [f"v{number}" for number in range(200)]
-    writer.write(*values)
-    first = share_consumer(broker, topic)
-    assert poll_until(first, 200) == list(enumerate(values))
-    assert all(error is None for error in first.commit_sync(PATIENCE_SECONDS).values())
-    first.close()
-    second = share_consumer(broker, topic)
-    writer.write("last")
-    assert poll_until(second, 1) == [(200, "last")]
-    second.close()
+    write_and_wait(members[0])
+    members += [ready(crew.start(**settings)) for _ in range(2)]
+    wait_for(lambda: write_and_wait(*members) or all(done(member) for member in members), "work for all",
+             PATIENCE_SECONDS)
+    members[0].leave()
+    write_and_wait(*members[1:])
+    members[1].kill()
+    write_and_wait(members[2])
+    finished = [value for member in members for value in done(member)]
+    assert len(finished) == len(set(finished)) == count
+    members[2].leave()
 
 
-def test_librdkafka_acknowledges_each(broker, writer, topic):
-    earliest(broker, topic)
-    writer.write("accept", "release", "reject", "accept")
-    kinds = {"accept": confluent_kafka.AcknowledgeType.ACCEPT, "reject": confluent_kafka.AcknowledgeType.REJECT,
-             "release": confluent_kafka.AcknowledgeType.RELEASE}
-    seen = set()
+@pytest.mark.parametrize("crash", (False, True), ids=("stopped", "killed"))
+def test_a_restart_keeps_outcomes_and_members_go_on(tmp_path, topic, java_classes, crash):
+    """Members of a broker that comes back: what was acknowledged does not come again, all else does."""
+    broker = Broker(tmp_path, listen=f"127.0.0.1:{quiet_port()}").start()
+    try:
+        writer = ShareWriter(broker, topic, 2)
+        with java_crew(java_classes, broker, topic) as crew:
+            members = [ready(crew.start(mode="explicit", records="5", pause="5", **EARLIEST)) for _ in range(2)]
+            values = [f"v{number}" for number in range(400)]
+            writer.write(*values[:100])
+            writer.write(*values[100:200], partition=1)
+            wait_for(lambda: sum(len(done(member)) for member in members) > 50, "some outcomes", PATIENCE_SECONDS)
+            if crash:
+                broker.kill()
+            else:
+                assert broker.stop() == 0
+            broker.start()
+            writer.write(*values[200:300])
+            writer.write(*values[300:], partition=1)
+            wait_for(lambda: {value for member in members for value in done(member)} == set(values), "all outcomes",
+                     PATIENCE_SECONDS)
+            finished = [value for member in members for value in done(member)]
+            assert sorted(finished) == sorted(values), "what was acknowledged came again"
+            for member in members:
+                member.alive()
+                member.leave()
+    finally:
+        broker.stop()
 
-    def handle(message):
-        kind = message.value().decode() if message.offset() not in seen else "accept"
-        seen.add(message.offset())
-        consumer.acknowledge(message, kinds[kind])
 
-    consumer = share_consumer(broker, topic, **{"share.acknowledgement.mode": "explicit"})
-    assert sorted(poll_until(consumer, 5, handle)) == [(0, "accept"), (1, "release"), (1, "release"), (2, "reject"),
-                                                       (3, "accept")]
-    assert all(error is None for error in consumer.commit_sync(PATIENCE_SECONDS).values())
-    consumer.close()
-
-
-# --- kafka-share-groups -----------------------------------------------------------------------------------------------
+# --- Kafka's tools ----------------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def jars():
@@ -285,14 +269,43 @@ def rows(outcome):
     return [dict(zip(lines[heads], words)) for words in lines[heads + 1:]]
 
 
-def test_kafka_share_groups(broker, topic, crew, jars):
-    def groups(*args, code=0):
-        outcome = run_tool(jars, broker, "kafka-share-groups", *args)
+class Tools:
+    """Kafka's tools for a share group, with the code that they end with."""
+
+    def __init__(self, jars, broker, group):
+        self.jars, self.broker, self.of = jars, broker, ("--group", group)
+        self.entity = ("--entity-type", "groups", "--entity-name", group)
+
+    def run(self, tool, *args, code=0):
+        outcome = run_tool(self.jars, self.broker, tool, *args)
         assert outcome.code == code, outcome
         return outcome
 
-    of = ("--group", topic)
-    writer = Writer(broker, topic, 2)
+    def groups(self, *args, code=0):
+        return self.run("kafka-share-groups", *args, code=code)
+
+    def starts(self, topic):
+        """{partition: start offset}"""
+        return {int(row["PARTITION"]): row["START-OFFSET"]
+                for row in rows(self.groups("--describe", *self.of, "--offsets")) if row["TOPIC"] == topic}
+
+    def configs(self, *args, code=0):
+        return self.run("kafka-configs", *args, *self.entity, code=code)
+
+    def settings(self):
+        """Those of the group's own."""
+        found = self.configs("--describe").find(r"^  (\S+)=(\S*) sensitive=false")
+        return dict(found)
+
+
+@pytest.fixture
+def tools(jars, broker, topic):
+    return Tools(jars, broker, topic)
+
+
+def test_kafka_share_groups(broker, topic, crew, tools):
+    groups, of = tools.groups, tools.of
+    writer = ShareWriter(broker, topic, 2)
     member = ready(crew.start(**EARLIEST))
     writer.write(*[f"v{number}" for number in range(10)])
     writer.write(*[f"w{number}" for number in range(5)], partition=1)
@@ -303,6 +316,8 @@ def test_kafka_share_groups(broker, topic, crew, jars):
     assert (state["STATE"], state["#MEMBERS"]) == ("Stable", "1")
     shown, = rows(groups("--describe", *of, "--members"))
     assert f"{topic}:0,1" in shown["ASSIGNMENT"]
+    shown, = rows(groups("--describe", *of, "--members", "--verbose"))
+    assert int(shown["MEMBER-EPOCH"]) > 0
     stand = {(row["TOPIC"], row["PARTITION"], row["START-OFFSET"], row["LAG"])
              for row in rows(groups("--describe", *of, "--offsets"))}
     assert {row[:2] for row in stand} == {(topic, "0"), (topic, "1")}
@@ -320,3 +335,59 @@ def test_kafka_share_groups(broker, topic, crew, jars):
     assert topic not in groups("--describe", *of).text.replace(f"'{topic}'", "")
     groups("--delete", *of)
     assert topic not in groups("--list").text.split()
+
+
+def test_offsets_are_reset_by_end_and_by_time(broker, topic, crew, tools):
+    """Without --execute nothing changes; one topic, and all of them; with members, and of a group that is not there."""
+    reset = ("--reset-offsets", *tools.of)
+    writer = ShareWriter(broker, topic, 2)
+    for number in range(10):
+        writer.write(f"v{number}", timestamp=1700000000000 + 1000 * number)
+    member = ready(crew.start(**EARLIEST))
+    member.wait(lambda: len(done(member)) == 10, "the events")
+    refused = tools.groups(*reset, "--topic", topic, "--to-earliest", "--execute", code=1)
+    assert "not empty" in refused.text.lower() or "NonEmpty" in refused.text or "inactive" in refused.text, refused
+    member.leave()
+    wait_for(lambda: "Empty" in tools.groups("--list", "--state").text, "the group to be empty", PATIENCE_SECONDS)
+    tools.groups(*reset, "--topic", topic, "--to-latest", "--execute")
+    assert tools.starts(topic)[0] == "10"
+    planned = rows(tools.groups(*reset, "--topic", topic, "--to-earliest", "--dry-run"))
+    assert {row["NEW-OFFSET"] for row in planned} == {"0"}
+    assert tools.starts(topic)[0] == "10"
+    tools.groups(*reset, "--all-topics", "--to-datetime", "2023-11-14T22:13:25.000Z", "--execute")
+    assert tools.starts(topic)[0] == "5"
+    again = ready(crew.start())
+    again.wait(lambda: len(done(again)) == 5, "the events since then")
+    assert [value for _, _, value in events(again)] == [f"v{number}" for number in range(5, 10)]
+    again.leave()
+    assert "GroupIdNotFoundException" in tools.groups("--describe", "--group", "nobody").text
+
+
+def test_kafka_configs_of_a_group(broker, topic, tools):
+    assert "share.record.lock.duration.ms" not in tools.settings()
+    tools.configs("--alter", "--add-config", "share.auto.offset.reset=earliest,share.record.lock.duration.ms=20000")
+    assert tools.settings() == {"share.auto.offset.reset": "earliest", "share.record.lock.duration.ms": "20000"}
+    assert "InvalidConfigurationException" in tools.configs("--alter", "--add-config",
+                                                            "share.auto.offset.reset=sometimes", code=1).text
+    assert "InvalidConfigurationException" in tools.configs("--alter", "--add-config", "no.such=1", code=1).text
+    tools.configs("--alter", "--delete-config", "share.record.lock.duration.ms")
+    assert tools.settings() == {"share.auto.offset.reset": "earliest"}
+
+
+def test_the_console_share_consumer(broker, topic, tools):
+    """It accepts what it shows; what it releases comes again, and what it rejects does not."""
+    writer = ShareWriter(broker, topic)
+    earliest(broker, topic)
+    writer.write("one", "two", "three")
+
+    def read(*args):
+        outcome = tools.run("kafka-console-share-consumer", "--topic", topic, *tools.of, "--timeout-ms", "5000",
+                            "--formatter-property", "print.delivery=true", *args)
+        return outcome.find(r"^Delivery:(\d+)\t(\w+)$")
+
+    assert read("--max-messages", "3", "--release") == [("1", "one"), ("1", "two"), ("1", "three")]
+    assert read("--max-messages", "3", "--reject") == [("2", "one"), ("2", "two"), ("2", "three")]
+    writer.write("four")
+    assert read("--max-messages", "1") == [("1", "four")]
+    writer.write("five")
+    assert read("--max-messages", "1") == [("1", "five")]
