@@ -6,8 +6,8 @@
  *   2. what is ready is leased to its session
  *   3. the batches that hold it are read, a span of offsets that lie close after the other, at most SPANS_MAX: what
  *      does not fit is given back as if it had not been leased
- *   4. the answer leaves when the data is there and what must not be forgotten is durable: that events are done. That
- *      they were delivered, failed or were given back is written soon, and nobody waits
+ *   4. the answer leaves when the data is there and what must not be forgotten is durable: that events are done, or
+ *      rejected. That they were delivered, failed or were given back is written soon, and nobody waits
  *
  * An event that was leased and is in no batch any more, because compaction or retention took it, is done with here.
  */
@@ -302,8 +302,11 @@ static bool take_outcomes(struct lease_part *part, struct lease_fetch_op *op)
             lease_story_end(&part->stories, outcome->first, outcome->last);
             waits = true;
             break;
-        case LEASE_FAIL:
         case LEASE_REJECT:
+            tell_stories(part, op, outcome);
+            waits = true;
+            break;
+        case LEASE_FAIL:
             tell_stories(part, op, outcome);
             break;
         case LEASE_RELEASE:

@@ -119,11 +119,25 @@ void lease_part_new_rules(struct lease_part *part)
     }
 }
 
+/* A lease has ended by itself: who had it is not known here any more. */
+static void on_expiry(void *arg, int64_t offset)
+{
+    struct lease_part *part = arg;
+    struct leases *ls = lease_part_leases(part);
+    metrics_add(ls->metrics, METRIC_LEASES_EXPIRED, 1);
+    lease_story_add(&part->stories, offset,
+                    &(struct lease_attempt){.time_ms = lease_wall_ms(ls), .outcome = "timeout"});
+}
+
 static int table_make(struct lease_part *part, int64_t start)
 {
     struct lease_rules rules = rules_of(part->group->config);
     EL_ASSERT(part->table == NULL);
-    return lease_table_create(lease_part_leases(part)->tables, &rules, start, &part->table);
+    int code = lease_table_create(lease_part_leases(part)->tables, &rules, start, &part->table);
+    if (code == 0) {
+        lease_on_expiry(part->table, on_expiry, part);
+    }
+    return code;
 }
 
 /* --- a new part --------------------------------------------------------------------------------------------------- */

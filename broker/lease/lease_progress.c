@@ -165,6 +165,18 @@ int lease_block_restore(struct lease_table *t, uint64_t number, struct el_slice 
 
 /* --- the bytes of a block ----------------------------------------------------------------------------------------- */
 
+/* What is to be stored of an entry. */
+static uint16_t what_of(const struct lease_node *e)
+{
+    if (lease_entry_state(e) == LEASE_STATE_WRITING) {
+        return LEASE_RUN_FINISHED;
+    }
+    if (e->death == LEASE_DEATH_REJECTED && e->attempts > 0) {
+        return (uint16_t)(EL_MIN((uint32_t)e->attempts, LEASE_REJECTED_MAX) | LEASE_RUN_REJECTED);
+    }
+    return e->attempts;
+}
+
 /* What was read of the block: entries, and finished between them. returns the place behind it */
 static uint32_t encode_read(const struct lease_table *t, int64_t number, struct lease_run_writer *rw)
 {
@@ -180,7 +192,7 @@ static uint32_t encode_read(const struct lease_table *t, int64_t number, struct 
         const struct lease_node *e = lease_node(m, id);
         EL_ASSERT(e->at < t->read_to);
         lease_run_push(rw, place_of(e->at) - place, LEASE_RUN_FINISHED);
-        lease_run_push(rw, 1, lease_entry_state(e) == LEASE_STATE_WRITING ? LEASE_RUN_FINISHED : e->attempts);
+        lease_run_push(rw, 1, what_of(e));
         place = place_of(e->at) + 1;
         id = lease_tree_next(m, id);
     }
@@ -296,6 +308,8 @@ bool lease_reset(struct lease_table *t, int64_t offset)
     }
     t->read_to = offset;
     t->floor = offset;
+    t->passed_first = INT64_MAX;
+    t->passed_last = 0;
     return true;
 }
 
@@ -318,6 +332,22 @@ bool lease_dirty(const struct lease_table *t)
     return stored != 0 && lease_node(m, stored)->at < block_of(lease_start(t));
 }
 
+/* Blocks whose events were let pass by have what is to be stored too, where the start does not say it. Without memory
+ * for that they are looked at again after a restart. */
+static void touch_passed(struct lease_table *t)
+{
+    int64_t number = block_of(EL_MAX(t->passed_first, t->write_start));
+    for (uint32_t i = 0; i < LEASE_STEP_MAX && t->passed_first <= t->passed_last; i++, number++) {
+        uint32_t id = number > block_of(t->passed_last) ? 0 : lease_block_get(t, (uint64_t)number);
+        if (id == 0) {
+            break;
+        }
+        block_mark(t, id, LEASE_BLOCK_DIRTY, 0);
+    }
+    t->passed_first = INT64_MAX;
+    t->passed_last = 0;
+}
+
 void lease_write_begin(struct lease_table *t, lease_block_fn block, void *arg)
 {
     OBJ_CHECK(t, LEASE_TABLE);
@@ -325,6 +355,7 @@ void lease_write_begin(struct lease_table *t, lease_block_fn block, void *arg)
     struct lease_memory *m = t->memory;
     t->write_start = lease_write_start(t);
     t->writing = true;
+    touch_passed(t);
     uint32_t id = lease_tree_first_of(m, t->entries, LEASE_BIT(LEASE_STATE_SETTLING));
     while (id != 0) {
         lease_entry_move(t, id, LEASE_STATE_WRITING);

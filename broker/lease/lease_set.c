@@ -6,6 +6,7 @@
 #define KIND_UNTOUCHED 0u
 #define KIND_FINISHED 1u
 #define KIND_ATTEMPTED 2u
+#define KIND_REJECTED 3u
 
 /* In place of a struct lease_node. */
 struct runs_node {
@@ -30,13 +31,15 @@ static void run_flush(struct lease_run_writer *rw)
     if (rw->len == 0) {
         return;
     }
-    uint32_t kind = rw->what == LEASE_RUN_UNTOUCHED  ? KIND_UNTOUCHED
-                    : rw->what == LEASE_RUN_FINISHED ? KIND_FINISHED
-                                                     : KIND_ATTEMPTED;
+    uint32_t kind = rw->what == LEASE_RUN_UNTOUCHED        ? KIND_UNTOUCHED
+                    : rw->what == LEASE_RUN_FINISHED       ? KIND_FINISHED
+                    : (rw->what & LEASE_RUN_REJECTED) != 0 ? KIND_REJECTED
+                                                           : KIND_ATTEMPTED;
     el_write_uvarint(&rw->w, (rw->len - 1) * 4 + kind);
-    if (kind == KIND_ATTEMPTED) {
-        EL_ASSERT(rw->what <= LEASE_ATTEMPTS_MAX);
-        el_write_uvarint(&rw->w, rw->what);
+    if (kind >= KIND_ATTEMPTED) {
+        uint32_t attempts = rw->what & ~LEASE_RUN_REJECTED;
+        EL_ASSERT(attempts > 0);
+        el_write_uvarint(&rw->w, attempts);
     }
     rw->len = 0;
 }
@@ -88,15 +91,15 @@ static bool read_any(struct lease_run_reader *rr, uint32_t *len, uint32_t *what)
 {
     uint32_t head = read_shortest(&rr->r);
     uint32_t kind = head & 3;
-    if (kind == KIND_ATTEMPTED) {
+    if (kind >= KIND_ATTEMPTED) {
+        bool rejected = kind == KIND_REJECTED;
         *what = read_shortest(&rr->r);
-        if (*what == 0 || *what > LEASE_ATTEMPTS_MAX) {
+        if (*what == 0 || *what > (rejected ? LEASE_REJECTED_MAX : LEASE_ATTEMPTS_MAX)) {
             return false;
         }
-    } else if (kind <= KIND_FINISHED) {
-        *what = kind == KIND_FINISHED ? LEASE_RUN_FINISHED : LEASE_RUN_UNTOUCHED;
+        *what |= rejected ? LEASE_RUN_REJECTED : 0;
     } else {
-        return false;
+        *what = kind == KIND_FINISHED ? LEASE_RUN_FINISHED : LEASE_RUN_UNTOUCHED;
     }
     *len = (head >> 2) + 1;
     return rr->r.err == 0 && *len <= LEASE_BLOCK_OFFSETS - rr->total && (int)*what != rr->last_what;

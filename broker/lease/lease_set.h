@@ -10,15 +10,19 @@
 #include <lease/lease_node.h>
 
 #define LEASE_RUN_UNTOUCHED 0u
-#define LEASE_RUN_FINISHED 0xffffu /* else attempts, 1 .. LEASE_ATTEMPTS_MAX */
+#define LEASE_RUN_FINISHED 0xffffu
+#define LEASE_RUN_REJECTED                                                                                             \
+    0x8000u /* a bit, with attempts up to LEASE_REJECTED_MAX; else attempts, to LEASE_ATTEMPTS_MAX */
+#define LEASE_REJECTED_MAX (LEASE_ATTEMPTS_MAX - 1)
 #define LEASE_BLOCK_OFFSETS (1u << LEASE_BLOCK_BITS)
 #define LEASE_BLOCK_VERSION 1u
 
-EL_STATIC_ASSERT(LEASE_ATTEMPTS_MAX < LEASE_RUN_FINISHED, "attempts are told from finished");
+EL_STATIC_ASSERT(LEASE_ATTEMPTS_MAX < LEASE_RUN_REJECTED, "attempts are told from rejected");
+EL_STATIC_ASSERT((LEASE_REJECTED_MAX | LEASE_RUN_REJECTED) < LEASE_RUN_FINISHED, "and that from finished");
 
 struct lease_run {
     uint16_t first, last; /* place in the block, inclusive */
-    uint16_t what;        /* LEASE_RUN_FINISHED or attempts */
+    uint16_t what;        /* LEASE_RUN_FINISHED, or attempts, maybe with LEASE_RUN_REJECTED */
 };
 
 /* --- as bytes ----------------------------------------------------------------------------------------------------- */

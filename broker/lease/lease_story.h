@@ -31,7 +31,7 @@ struct lease_stories {
 struct lease_attempt {
     int64_t time_ms;
     struct el_slice worker;        /* data NULL: nobody knows */
-    const char *outcome;           /* "fail", "reject", ... */
+    const char *outcome;           /* "fail", "reject", "timeout" */
     struct el_slice reason, error; /* data NULL: none */
 };
 

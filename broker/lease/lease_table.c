@@ -49,6 +49,7 @@ int lease_table_create(struct lease_memory *memory, const struct lease_rules *ru
                               .memory = memory,
                               .rules = *rules,
                               .read_to = start,
+                              .passed_first = INT64_MAX,
                               .floor = start};
     *table = t;
     return 0;
@@ -133,6 +134,10 @@ int lease_add(struct lease_table *t, const struct lease_record *record, struct l
     uint16_t known = lease_position_known(t, offset);
     bool begun = known != LEASE_RUN_UNTOUCHED || record->death != LEASE_DEATH_NONE;
     if (known == LEASE_RUN_FINISHED || (record->passed != LEASE_PASS_NOT && !begun)) {
+        if (known != LEASE_RUN_FINISHED) {
+            t->passed_first = EL_MIN(t->passed_first, offset);
+            t->passed_last = offset;
+        }
         lease_position_set(t, offset + 1);
         return 0;
     }
@@ -150,7 +155,10 @@ int lease_add(struct lease_table *t, const struct lease_record *record, struct l
     }
     struct lease_node *e = lease_node(m, id);
     entry_fill(t, e, record);
-    e->attempts = known;
+    e->attempts = known & ~LEASE_RUN_REJECTED;
+    if ((known & LEASE_RUN_REJECTED) != 0 && record->death == LEASE_DEATH_NONE) {
+        e->death = LEASE_DEATH_REJECTED;
+    }
     lease_tree_insert(m, &t->entries, id);
     t->counts.of[LEASE_STATE_WAITING]++;
     t->counts.total++;
@@ -296,6 +304,7 @@ static void outcome_take(struct lease_table *t, uint32_t id, const struct lease_
         e->due = 0;
         e->death = LEASE_DEATH_REJECTED;
         lease_entry_move(t, id, LEASE_STATE_DYING);
+        lease_block_touch(t, e->at);
         return;
     case LEASE_EXTEND:
         e->due = now.mono_ns + lease_ms_to_ns(t->rules.lease_ms);
@@ -351,6 +360,13 @@ static uint32_t due_next(const struct lease_table *t, struct lease_now now)
     return id != 0 ? id : lease_tree_due_wall(t->memory, t->entries, now.wall_ms);
 }
 
+void lease_on_expiry(struct lease_table *t, lease_expiry_fn expired, void *arg)
+{
+    OBJ_CHECK(t, LEASE_TABLE);
+    t->expired = expired;
+    t->expired_arg = arg;
+}
+
 uint64_t lease_tick(struct lease_table *t, struct lease_now now)
 {
     OBJ_CHECK(t, LEASE_TABLE);
@@ -360,6 +376,9 @@ uint64_t lease_tick(struct lease_table *t, struct lease_now now)
             return now.mono_ns;
         }
         if (lease_node(t->memory, id)->own == LEASE_BIT(LEASE_STATE_LEASED)) {
+            if (t->expired != NULL) {
+                t->expired(t->expired_arg, lease_node(t->memory, id)->at);
+            }
             lease_entry_fail(t, id, -1, now);
         } else {
             lease_entry_ready(t, id, now);

@@ -115,7 +115,7 @@ struct lease_record {
     uint64_t key_hash;      /* XXH3 of the key bytes, 1 for 0; 0: no key, ordered with nothing when order=key */
     int64_t append_ms;      /* when it was appended, for its age */
     int64_t not_before_ms;  /* wall clock; 0: at once */
-    enum lease_pass passed; /* not NOT: finished at once, unless an attempt has been made; and again after a restart */
+    enum lease_pass passed; /* not NOT: finished at once, unless an attempt has been made; stored with the next write */
     enum lease_death death; /* an intent is stored for it: it dies for this when it is first of its key; else NONE */
 };
 
@@ -158,6 +158,10 @@ void lease_release_session(struct lease_table *t, uint64_t session, struct lease
  * returns   when to call again, on the monotonic clock (now.mono_ns: at once, there is more) | LEASE_NEVER. The wall
  *           clock may jump: where entries are delayed, call at least every few seconds */
 uint64_t lease_tick(struct lease_table *t, struct lease_now now);
+/* Be told of each lease that a tick ends, before anything becomes of its event. The table may not be called from
+ * there. */
+typedef void (*lease_expiry_fn)(void *arg, int64_t offset);
+void lease_on_expiry(struct lease_table *t, lease_expiry_fn expired, void *arg);
 /* Something can be leased now. */
 bool lease_ready(const struct lease_table *t);
 /* The lowest event at which the partition halts | -1 */
@@ -206,8 +210,8 @@ void lease_write_end(struct lease_table *t, bool durable, struct lease_now now);
  *
  *   u8       1, the version
  *   runs, each of length 1 .. 65,536, in all at most 65,536, no two neighbours alike, the last one not untouched:
- *   uvarint  (length - 1) * 4 + kind: 0 untouched, 1 finished, 2 attempted
- *   uvarint  attempts, 1 .. 32,767; kind 2 only
+ *   uvarint  (length - 1) * 4 + kind: 0 untouched, 1 finished, 2 attempted, 3 rejected by a worker
+ *   uvarint  attempts, 1 .. 32,767 (32,766 when rejected); kinds 2 and 3 only
  *
  * room      LEASE_BLOCK_LEN_MAX is always enough
  * returns   bytes written | 0: room is too small */

@@ -19,11 +19,15 @@ struct lease_table {
     uint32_t parked;      /* tree of hashes of parked keys */
     uint32_t chain_first; /* order=partition: the first entry, 0 none */
     int64_t read_to;      /* everything below was added, or is finished by what was restored */
-    int64_t floor;        /* the log's start as told: acknowledgements below are left out */
-    uint64_t park_clock;  /* parkings so far */
+    int64_t passed_first; /* of the events that the filter let pass by since the last write; above passed_last: none */
+    int64_t passed_last;
+    int64_t floor;       /* the log's start as told: acknowledgements below are left out */
+    uint64_t park_clock; /* parkings so far */
     struct lease_counts counts;
-    bool writing;        /* between lease_write_begin() and lease_write_end() */
-    int64_t write_start; /* writing: the start that was written */
+    bool writing;            /* between lease_write_begin() and lease_write_end() */
+    int64_t write_start;     /* writing: the start that was written */
+    lease_expiry_fn expired; /* NULL: nobody wants to know */
+    void *expired_arg;
 };
 
 /* --- entries: lease_entry.c --------------------------------------------------------------------------------------- */
@@ -65,7 +69,7 @@ void lease_block_touch(struct lease_table *t, int64_t offset);
 int64_t lease_position_skip(const struct lease_table *t, int64_t offset);
 /* Everything below offset has been read: restored runs there are not needed any more. */
 void lease_position_set(struct lease_table *t, int64_t offset);
-/* What is known of an offset that was not read yet: 0 nothing, LEASE_RUN_FINISHED, else attempts. */
+/* What is known of an offset that was not read yet: LEASE_RUN_UNTOUCHED nothing, else as in struct lease_run. */
 uint16_t lease_position_known(const struct lease_table *t, int64_t offset);
 
 /* lease_ms etc. as nanoseconds, capped where a sum could overflow. */

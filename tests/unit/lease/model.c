@@ -149,13 +149,14 @@ void model_add(struct model *m, uint32_t i)
     e->read = true;
     m->from = EL_MIN(m->from, i);
     m->to = EL_MAX(m->to, i + 1);
-    if (e->stored_finished || (e->passed && e->intent == LEASE_DEATH_NONE)) {
+    bool begun = e->stored_attempts > 0 || e->intent != LEASE_DEATH_NONE;
+    if (e->stored_finished || (e->passed && !begun)) {
         e->state = MODEL_FINISHED;
         return;
     }
     e->state = LEASE_STATE_WAITING;
     e->attempts = e->stored_attempts;
-    e->death = e->intent;
+    e->death = e->intent != LEASE_DEATH_NONE ? e->intent : e->stored_rejected ? LEASE_DEATH_REJECTED : LEASE_DEATH_NONE;
     e->session = 0;
     e->must_check = m->parked[e->hash] > 0;
     let_go_on(m);
@@ -423,9 +424,11 @@ void model_write_begin(struct model *m, int64_t read_next)
         if (e->read) {
             e->pending_finished = e->state == MODEL_FINISHED || e->state == LEASE_STATE_WRITING;
             e->pending_attempts = e->attempts;
+            e->pending_rejected = e->death == LEASE_DEATH_REJECTED;
         } else {
             e->pending_finished = e->stored_finished;
             e->pending_attempts = e->stored_attempts;
+            e->pending_rejected = e->stored_rejected;
         }
         if (e->read && !e->pending_finished) {
             m->pending_start = e->offset;
@@ -442,6 +445,7 @@ void model_write_end(struct model *m, bool durable)
         if (durable) {
             e->stored_finished = e->pending_finished;
             e->stored_attempts = e->pending_attempts;
+            e->stored_rejected = e->pending_rejected;
         }
         if (!model_live(e) || e->state != LEASE_STATE_WRITING) {
             continue;
@@ -506,6 +510,7 @@ void model_reset(struct model *m, int64_t offset)
         forget(e);
         e->stored_attempts = e->pending_attempts = 0;
         e->stored_finished = e->pending_finished = false;
+        e->stored_rejected = e->pending_rejected = false;
         if (e->offset < offset) {
             e->read = true;
             e->state = MODEL_FINISHED;

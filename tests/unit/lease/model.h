@@ -32,6 +32,7 @@ struct model_event {
     /* of the disk: what the last durable write has carried; what the write under way would */
     bool stored_finished, pending_finished;
     uint32_t stored_attempts, pending_attempts;
+    bool stored_rejected, pending_rejected;
     enum lease_death intent; /* stored at once */
     /* what the world outside has seen */
     bool acknowledged, buried;

@@ -74,6 +74,59 @@ TEST(lease_part, an_acknowledgement_is_durable_before_it_is_answered)
     part_end();
 }
 
+TEST(lease_part, a_rejection_is_durable_before_it_is_answered)
+{
+    part_begin("start=earliest dlq.topic=source"); /* where no dead letter can go */
+    part_append("a");
+    assert_int_equal(part_lease(7), 0);
+    fake_store_ms(&desk->store, 100);
+    desk->store.defer = true;
+    part_settle_begin(7, 0, LEASE_REJECT);
+    assert_true(part_waits);
+    fake_store_durable(&desk->store);
+    assert_false(part_waits);
+    assert_int_equal(part_settle_op.outcome_error, 0);
+    desk->store.defer = false;
+    desk_restart(desk);
+    assert_int_equal(part_lease(7), -1);
+    assert_int_equal(desk_set("g", "start=earliest"), 0);
+    fake_store_ms(&desk->store, 61000);
+    assert_int_equal(part_letters("source.g.dlq"), 1);
+    part_end();
+}
+
+TEST(lease_part, a_rejection_that_cannot_be_stored_is_told)
+{
+    part_begin("start=earliest");
+    part_append("a");
+    assert_int_equal(part_lease(7), 0);
+    desk->store.append_error = EVLOG_ERR_STORAGE;
+    assert_int_equal(part_settle(7, 0, LEASE_REJECT), EVLOG_ERR_STORAGE);
+    desk->store.append_error = 0;
+    fake_store_ms(&desk->store, 61000);
+    assert_int_equal(part_letters("source.g.dlq"), 1);
+    part_end();
+}
+
+TEST(lease_part, a_lease_that_expires_is_in_the_story_of_its_event)
+{
+    part_begin("start=earliest lease.ms=1000 retry.backoff.ms=0 retry.max.attempts=2");
+    part_append("a");
+    assert_int_equal(part_lease(7), 0);
+    fake_store_ms(&desk->store, 1100);
+    assert_int_equal(part_lease(7), 0);
+    struct lease_part *part = lease_part_find(lease_group_find(desk->leases[0], el_slice_str("g")), &part_source->id,
+                                              0);
+    const struct lease_story *story = lease_story_find(&part->stories, 0);
+    assert_non_null(story);
+    assert_int_equal(story->count, 1);
+    assert_non_null(memmem(story->entries.data, story->entries.len, "timeout", 7));
+    fake_store_ms(&desk->store, 1100);
+    assert_int_equal(part_letters("source.g.dlq"), 1);
+    assert_int_equal(fake_store_metric(&desk->store, METRIC_LEASES_EXPIRED), 2);
+    part_end();
+}
+
 TEST(lease_part, an_acknowledgement_that_cannot_be_stored_is_told_and_tried_again)
 {
     part_begin("start=earliest");
