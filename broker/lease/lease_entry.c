@@ -4,8 +4,12 @@
  * leased, has failed, or is finished.
  *
  * Events of a key form a chain by offset. Only the first one is anything but waiting, and the index names it; so it is
- * also the only one that can leave. With order=partition there is one chain for the table, with order=none there is
- * none. Events of a chain that the log's start passes leave in order of offsets, and are then each the first.
+ * also the only one that can finish. With order=partition there is one chain for the table, with order=none there is
+ * none.
+ *
+ * An event that comes back (lease_entry_chain_in()) takes its place by offset again, but for one thing: a first one
+ * that is in work already stays the first, and what has come back before it stands behind it, in order. It gives way
+ * when it would go on. So the lowest of a chain is its first or second, and leaves as such when the log's start passes.
  */
 #include <core/sm.h>
 #include <lease/lease_table_state.h>
@@ -15,18 +19,18 @@
 #define TO_LEASABLE (TO(READY) | TO(CHECK) | TO(DYING) | TO(HALTED))
 
 static const struct el_sm_state states[LEASE_STATE_COUNT] = {
-    [LEASE_STATE_READY] = {"ready", TO(LEASED) | TO(CHECK) | TO(DYING) | TO(HALTED)},
+    [LEASE_STATE_READY] = {"ready", TO(LEASED) | TO(CHECK) | TO(DYING) | TO(HALTED) | TO(WAITING)},
     [LEASE_STATE_WAITING] = {"waiting", TO_LEASABLE | TO(DELAYED)},
-    [LEASE_STATE_DELAYED] = {"delayed", TO_LEASABLE},
-    [LEASE_STATE_LEASED] = {"leased", TO_LEASABLE | TO(BACKOFF) | TO(SETTLING)},
-    [LEASE_STATE_BACKOFF] = {"backoff", TO_LEASABLE},
+    [LEASE_STATE_DELAYED] = {"delayed", TO_LEASABLE | TO(WAITING)},
+    [LEASE_STATE_LEASED] = {"leased", TO_LEASABLE | TO(WAITING) | TO(BACKOFF) | TO(SETTLING)},
+    [LEASE_STATE_BACKOFF] = {"backoff", TO_LEASABLE | TO(WAITING)},
     [LEASE_STATE_SETTLING] = {"settling", TO(WRITING)},
     [LEASE_STATE_WRITING] = {"writing", TO(SETTLING)},
     [LEASE_STATE_DYING] = {"dying", TO(BURIED)},
     [LEASE_STATE_BURIED] = {"buried", TO(DYING) | TO(SETTLING)},
-    [LEASE_STATE_CHECK] = {"check", TO(CHECKING) | TO_LEASABLE},
-    [LEASE_STATE_CHECKING] = {"checking", TO_LEASABLE | TO(SETTLING)},
-    [LEASE_STATE_HALTED] = {"halted", TO_LEASABLE},
+    [LEASE_STATE_CHECK] = {"check", TO(CHECKING) | TO_LEASABLE | TO(WAITING)},
+    [LEASE_STATE_CHECKING] = {"checking", TO_LEASABLE | TO(WAITING) | TO(SETTLING)},
+    [LEASE_STATE_HALTED] = {"halted", TO_LEASABLE | TO(WAITING)},
 };
 
 const char *lease_state_name(enum lease_state state)
@@ -97,7 +101,26 @@ bool lease_entry_chain(struct lease_table *t, uint32_t id)
     return false;
 }
 
-/* Take the first of its key out of its chain. returns the next one, which is the first now | 0 */
+static uint32_t chain_first(const struct lease_table *t, uint64_t key_hash)
+{
+    return t->rules.order == LEASE_ORDER_KEY ? lease_index_find(t->memory, t->id, key_hash) : t->chain_first;
+}
+
+/* Another one is the first of the chain now; 0 none. */
+static void chain_set_first(struct lease_table *t, uint32_t old, uint32_t id)
+{
+    if (t->rules.order != LEASE_ORDER_KEY) {
+        EL_ASSERT(t->chain_first == old);
+        t->chain_first = id;
+    } else if (id == 0) {
+        lease_index_remove(t->memory, old);
+    } else {
+        lease_index_replace(t->memory, old, id);
+    }
+}
+
+/* Take the first of its key, or the second where that has come back, out of its chain. returns the next one, where that
+ * is the first now | 0 */
 static uint32_t unchain(struct lease_table *t, uint32_t id)
 {
     struct lease_memory *m = t->memory;
@@ -105,23 +128,104 @@ static uint32_t unchain(struct lease_table *t, uint32_t id)
     if (!lease_entry_chained(t, e)) {
         return 0;
     }
-    bool by_key = t->rules.order == LEASE_ORDER_KEY;
+    uint32_t first = chain_first(t, e->key_hash);
     uint32_t next = e->key_next;
-    if (!by_key) {
-        EL_ASSERT(t->chain_first == id);
-        t->chain_first = next;
-    } else if (next == 0) {
-        lease_index_remove(m, id);
-    } else {
-        lease_index_replace(m, id, next);
+    if (first != id) {
+        struct lease_node *f = lease_node(m, first);
+        EL_ASSERT(f->key_next == id);
+        f->key_next = next;
+        f->key_tail = f->key_tail == id ? first : f->key_tail;
+        return 0;
     }
+    chain_set_first(t, id, next);
     if (next != 0) {
         struct lease_node *n = lease_node(m, next);
-        EL_ASSERT(n->at > e->at);
         EL_ASSERT(lease_entry_state(n) == LEASE_STATE_WAITING);
         n->key_tail = e->key_tail;
     }
     return next;
+}
+
+/* Place a waiting one behind the first, and behind all behind that which are earlier than it. */
+static void chain_behind(struct lease_table *t, uint32_t first, uint32_t id)
+{
+    struct lease_memory *m = t->memory;
+    struct lease_node *f = lease_node(m, first), *e = lease_node(m, id), *prev = f;
+    uint32_t prev_id = first;
+    uint32_t rank = f->key_next == 0 ? 1 : lease_node(m, f->key_next)->key_rank - 1;
+    while (prev->key_next != 0 && lease_node(m, prev->key_next)->at < e->at) {
+        prev_id = prev->key_next;
+        prev = lease_node(m, prev_id);
+        rank = prev->key_rank;
+        prev->key_rank--; /* places count up along the chain */
+    }
+    e->key_next = prev->key_next;
+    prev->key_next = id;
+    e->key_rank = rank;
+    f->key_tail = f->key_tail == prev_id ? id : f->key_tail;
+}
+
+bool lease_entry_far(const struct lease_table *t, const struct lease_record *record)
+{
+    if (t->rules.order == LEASE_ORDER_NONE || (t->rules.order == LEASE_ORDER_KEY && record->key_hash == 0)) {
+        return false;
+    }
+    uint32_t first = chain_first(t, record->key_hash);
+    uint32_t id = first == 0 ? 0 : lease_node(t->memory, first)->key_next;
+    for (uint32_t i = 0; id != 0 && lease_node(t->memory, id)->at < record->offset; i++) {
+        if (i == LEASE_STEP_MAX) {
+            return true;
+        }
+        id = lease_node(t->memory, id)->key_next;
+    }
+    return false;
+}
+
+void lease_entry_chain_in(struct lease_table *t, uint32_t id, struct lease_now now)
+{
+    const uint32_t idle = LEASE_BIT(LEASE_STATE_READY) | LEASE_BIT(LEASE_STATE_DELAYED) | LEASE_BIT(LEASE_STATE_CHECK);
+    struct lease_memory *m = t->memory;
+    struct lease_node *e = lease_node(m, id);
+    uint32_t first = lease_entry_chained(t, e) ? chain_first(t, e->key_hash) : 0;
+    if (first == 0) {
+        (void)lease_entry_chain(t, id);
+        lease_entry_activate(t, id, now);
+        return;
+    }
+    struct lease_node *f = lease_node(m, first);
+    EL_ASSERT(f->at != e->at);
+    /* One that is to be compared again (lease_dead_retry()) may have others before it behind it already. */
+    bool in_order = f->key_next == 0 || lease_node(m, f->key_next)->at > f->at;
+    if (f->at < e->at || (f->own & idle) == 0 || !in_order) {
+        chain_behind(t, first, id);
+        return;
+    }
+    uint32_t next = f->key_next, tail = f->key_tail;
+    chain_set_first(t, first, id);
+    e->key_next = first;
+    e->key_tail = tail; /* the other one itself when it was alone */
+    f->key_rank = next == 0 ? 1 : lease_node(m, next)->key_rank - 1;
+    lease_entry_move(t, first, LEASE_STATE_WAITING);
+    lease_entry_activate(t, id, now);
+}
+
+bool lease_entry_give_way(struct lease_table *t, uint32_t id, struct lease_now now)
+{
+    struct lease_memory *m = t->memory;
+    struct lease_node *e = lease_node(m, id);
+    uint32_t next = e->key_next;
+    if (next == 0 || lease_node(m, next)->at > e->at || lease_entry_state(e) == LEASE_STATE_WAITING) {
+        return false;
+    }
+    uint32_t tail = e->key_tail;
+    EL_ASSERT(lease_entry_chained(t, e));
+    chain_set_first(t, id, next);
+    lease_node(m, next)->key_tail = tail;
+    e->key_next = 0;
+    chain_behind(t, next, id);
+    lease_entry_move(t, id, LEASE_STATE_WAITING);
+    lease_entry_activate(t, next, now);
+    return true;
 }
 
 /* --- what becomes of it ------------------------------------------------------------------------------------------- */
@@ -158,6 +262,9 @@ void lease_entry_ready(struct lease_table *t, uint32_t id, struct lease_now now)
 {
     struct lease_node *e = lease_node(t->memory, id);
     e->due = 0;
+    if (lease_entry_give_way(t, id, now)) {
+        return;
+    }
     if (lease_entry_parked(t, e)) {
         lease_entry_move(t, id, LEASE_STATE_CHECK);
         return;

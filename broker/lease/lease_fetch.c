@@ -77,7 +77,7 @@ static void give_back(struct lease_call *call, uint32_t n)
 {
     struct lease_part *part = call->part;
     for (uint32_t i = n; i < call->grant_count && part->sm.state == PART_READY; i++) {
-        lease_unacquire(part->table, call->op->session, call->grants[i].offset);
+        lease_unacquire(part->table, call->op->session, call->grants[i].offset, lease_part_now(part));
     }
     call->grant_count = n;
 }

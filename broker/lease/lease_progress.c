@@ -92,13 +92,73 @@ uint16_t lease_position_known(const struct lease_table *t, int64_t offset)
     return run_at(t, offset, &run) ? run.what : LEASE_RUN_UNTOUCHED;
 }
 
+/* Below the base, and nothing says that anything there is not finished. */
+static bool below_base(const struct lease_table *t, int64_t offset)
+{
+    return offset < t->base && lease_tree_find(t->memory, t->blocks, block_of(offset)) == 0;
+}
+
 int64_t lease_position_skip(const struct lease_table *t, int64_t offset)
 {
     struct lease_run run;
-    while (run_at(t, offset, &run) && run.what == LEASE_RUN_FINISHED) {
-        offset = offset_at(block_of(offset), run.last) + 1;
+    for (;;) {
+        if (run_at(t, offset, &run) && run.what == LEASE_RUN_FINISHED) {
+            offset = offset_at(block_of(offset), run.last) + 1;
+        } else if (below_base(t, offset)) {
+            uint32_t next = lease_tree_ceil(t->memory, t->blocks, block_of(offset));
+            int64_t end = next == 0 ? t->base : offset_at(lease_node(t->memory, next)->at, 0);
+            offset = EL_MIN(end, t->base);
+        } else {
+            return offset;
+        }
     }
-    return offset;
+}
+
+bool lease_position_finished(const struct lease_table *t, int64_t offset)
+{
+    EL_ASSERT(offset >= t->read_to);
+    return lease_position_known(t, offset) == LEASE_RUN_FINISHED || below_base(t, offset);
+}
+
+/* A block of which all is finished up to the base, as runs. */
+static uint32_t block_finished(struct lease_table *t, int64_t number)
+{
+    uint32_t id = lease_block_get(t, (uint64_t)number);
+    struct lease_run run = {.what = LEASE_RUN_FINISHED, .last = LEASE_BLOCK_OFFSETS - 1};
+    if (id == 0) {
+        return 0;
+    }
+    if (block_of(t->base) == number) {
+        run.last = (uint16_t)(place_of(t->base) - 1);
+    }
+    if (lease_runs_push(t->memory, lease_node(t->memory, id), run) != 0) {
+        lease_block_drop(t, id);
+        return 0;
+    }
+    block_mark(t, id, LEASE_BLOCK_RUNS, 0);
+    return id;
+}
+
+int lease_position_punch(struct lease_table *t, int64_t offset)
+{
+    EL_ASSERT(lease_position_finished(t, offset));
+    uint32_t id = lease_tree_find(t->memory, t->blocks, block_of(offset));
+    id = id != 0 ? id : block_finished(t, block_of(offset));
+    if (id == 0 || lease_runs_punch(t->memory, lease_node(t->memory, id), (uint16_t)place_of(offset)) != 0) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    bool left = lease_node(t->memory, id)->runs != 0;
+    block_mark(t, id, LEASE_BLOCK_DIRTY, left ? 0 : LEASE_BLOCK_RUNS);
+    return 0;
+}
+
+void lease_blocks_touch(struct lease_table *t, int64_t from, int64_t to)
+{
+    uint32_t id = lease_tree_ceil(t->memory, t->blocks, block_of(from));
+    while (id != 0 && lease_node(t->memory, id)->at <= block_of(to)) {
+        block_mark(t, id, LEASE_BLOCK_DIRTY, 0);
+        id = lease_tree_next(t->memory, id);
+    }
 }
 
 void lease_position_set(struct lease_table *t, int64_t offset)
@@ -308,6 +368,7 @@ bool lease_reset(struct lease_table *t, int64_t offset)
     }
     t->read_to = offset;
     t->floor = offset;
+    t->base = offset;
     t->passed_first = INT64_MAX;
     t->passed_last = 0;
     return true;

@@ -197,3 +197,36 @@ bool lease_runs_next(const struct lease_memory *m, struct lease_runs_cursor *cur
     }
     return false;
 }
+
+/* Append a run without that place. */
+static int push_around(struct lease_memory *m, struct lease_node *block, struct lease_run run, uint16_t place)
+{
+    struct lease_run before = run, behind = run;
+    if (place < run.first || place > run.last) {
+        return lease_runs_push(m, block, run);
+    }
+    before.last = (uint16_t)(place - 1u);
+    behind.first = (uint16_t)(place + 1u);
+    int err = place > run.first ? lease_runs_push(m, block, before) : 0;
+    return err == 0 && place < run.last ? lease_runs_push(m, block, behind) : err;
+}
+
+int lease_runs_punch(struct lease_memory *m, struct lease_node *block, uint16_t place)
+{
+    struct lease_node fresh = {.runs = 0};
+    struct lease_runs_cursor cursor;
+    struct lease_run run;
+    int err = 0;
+    lease_runs_begin(block, &cursor);
+    while (err == 0 && lease_runs_next(m, &cursor, 0, &run)) {
+        err = push_around(m, &fresh, run, place);
+    }
+    if (err != 0) {
+        lease_runs_trim(m, &fresh, LEASE_BLOCK_OFFSETS);
+        return err;
+    }
+    lease_runs_trim(m, block, LEASE_BLOCK_OFFSETS);
+    block->runs = fresh.runs;
+    block->runs_tail = fresh.runs_tail;
+    return 0;
+}

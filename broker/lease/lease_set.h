@@ -56,6 +56,8 @@ int lease_run_read(struct lease_run_reader *rr, struct lease_run *run);
 int lease_runs_push(struct lease_memory *m, struct lease_node *block, struct lease_run run);
 /* Forget what lies below place (0 .. 65,536). */
 void lease_runs_trim(struct lease_memory *m, struct lease_node *block, uint32_t place);
+/* The offset at that place, which is in a run, is untouched. returns 0 | EVLOG_ERR_NO_MEMORY nothing has changed */
+int lease_runs_punch(struct lease_memory *m, struct lease_node *block, uint16_t place);
 /* Where one walk over a list is; the list may not change meanwhile. */
 struct lease_runs_cursor {
     uint32_t id;

@@ -50,7 +50,8 @@ int lease_table_create(struct lease_memory *memory, const struct lease_rules *ru
                               .rules = *rules,
                               .read_to = start,
                               .passed_first = INT64_MAX,
-                              .floor = start};
+                              .floor = start,
+                              .base = start};
     *table = t;
     return 0;
 }
@@ -108,7 +109,7 @@ const struct lease_rules *lease_rules_of(const struct lease_table *t)
 
 /* --- filling ------------------------------------------------------------------------------------------------------ */
 
-static void entry_fill(const struct lease_table *t, struct lease_node *e, const struct lease_record *record)
+void lease_entry_fill(const struct lease_table *t, struct lease_node *e, const struct lease_record *record)
 {
     int64_t not_before = EL_MAX(record->not_before_ms, (int64_t)0);
     e->at = record->offset;
@@ -154,7 +155,7 @@ int lease_add(struct lease_table *t, const struct lease_record *record, struct l
         return EVLOG_ERR_NO_MEMORY;
     }
     struct lease_node *e = lease_node(m, id);
-    entry_fill(t, e, record);
+    lease_entry_fill(t, e, record);
     e->attempts = known & ~LEASE_RUN_REJECTED;
     if ((known & LEASE_RUN_REJECTED) != 0 && record->death == LEASE_DEATH_NONE) {
         e->death = LEASE_DEATH_REJECTED;
@@ -228,7 +229,7 @@ static bool leased_by(const struct lease_node *e, uint64_t session)
     return e->own == LEASE_BIT(LEASE_STATE_LEASED) && e->session == session;
 }
 
-bool lease_unacquire(struct lease_table *t, uint64_t session, int64_t offset)
+bool lease_unacquire(struct lease_table *t, uint64_t session, int64_t offset, struct lease_now now)
 {
     OBJ_CHECK(t, LEASE_TABLE);
     uint32_t id = lease_tree_find(t->memory, t->entries, offset);
@@ -240,7 +241,9 @@ bool lease_unacquire(struct lease_table *t, uint64_t session, int64_t offset)
     e->attempts--;
     e->checked = 0;
     e->due = 0;
-    lease_entry_move(t, id, LEASE_STATE_READY);
+    if (!lease_entry_give_way(t, id, now)) {
+        lease_entry_move(t, id, LEASE_STATE_READY);
+    }
     lease_block_touch(t, offset); /* a write may have carried the attempt meanwhile */
     return true;
 }

@@ -13,7 +13,7 @@
  * Finished events are not kept: between the start and what has been read, an offset without an entry is finished. So a
  * slow event costs its own entry, however many have been finished behind it. With order=key an entry behind an
  * unfinished one of its key waits, and the first becomes ready when that is finished, which is when the write that
- * carries its outcome is durable.
+ * carries its outcome is durable. A dead letter may come back (lease_reopen()), also below the start.
  *
  * Progress is stored in blocks of 65,536 offsets, see lease_block_encode(). An entry costs 88 bytes, each
  * operation O(log n); what may touch more says so and is bounded for each call.
@@ -143,7 +143,7 @@ uint32_t lease_acquire(struct lease_table *t, uint64_t session, struct lease_now
                        uint32_t max);
 /* The event did not fit into the answer: as if never leased.
  * returns   false: it is not leased by the session any more (its lease has ended, or the event is gone) */
-bool lease_unacquire(struct lease_table *t, uint64_t session, int64_t offset);
+bool lease_unacquire(struct lease_table *t, uint64_t session, int64_t offset, struct lease_now now);
 /* Outcomes, all or none. Ranges must rise and not overlap. Each offset in them must be leased by session, and its lease
  * not have ended, whether or not a tick has seen that; only in a GAP there may be offsets without an event. What lies
  * below an offset given to lease_set_start() is left out: the event is gone. A FAIL for which neither an attempt nor
@@ -232,6 +232,24 @@ bool lease_set_start(struct lease_table *t, int64_t offset, struct lease_now now
  * Parked hashes stay. A write that is under way carries what was before: it holds when the next one is durable.
  * returns   false: LEASE_STEP_MAX entries are gone and there are more; call nothing else until it is true */
 bool lease_reset(struct lease_table *t, int64_t offset);
+
+/* --- again -------------------------------------------------------------------------------------------------------- */
+
+/* A finished event becomes unfinished, without attempts: it was a dead letter, and is to be worked on once more. Its
+ * key's other events wait for it as they do for any earlier one; it only waits for a later one that is in work already.
+ * Where it lies below the start, that goes back to it. Its key, when parked, does not hold it up before it fails. With
+ * the next write it is durable, and so is the block of its offset; lease_write_base() belongs to that write as well.
+ *
+ * record    as it was read from the log again; its death is NONE, and it does not pass by
+ * *open     out: it is unfinished already, or was not read yet: nothing has changed
+ * returns   0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_AGAIN more of its key wait than one call looks at: when some are done.
+ *           Nothing has changed then */
+int lease_reopen(struct lease_table *t, const struct lease_record *record, struct lease_now now, bool *open);
+/* Blocks without a record are finished below it, and were not read above. To be stored with a write while it is above
+ * lease_write_start(). */
+int64_t lease_write_base(const struct lease_table *t);
+/* That which was stored, before anything is added. */
+void lease_base_restore(struct lease_table *t, int64_t base);
 
 /* --- looking ------------------------------------------------------------------------------------------------------ */
 

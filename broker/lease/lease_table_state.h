@@ -22,6 +22,7 @@ struct lease_table {
     int64_t passed_first; /* of the events that the filter let pass by since the last write; above passed_last: none */
     int64_t passed_last;
     int64_t floor;       /* the log's start as told: acknowledgements below are left out */
+    int64_t base;        /* blocks without a record are finished below it */
     uint64_t park_clock; /* parkings so far */
     struct lease_counts counts;
     bool writing;            /* between lease_write_begin() and lease_write_end() */
@@ -36,6 +37,14 @@ struct lease_table {
 bool lease_entry_chained(const struct lease_table *t, const struct lease_node *e);
 /* Append an entry that is in the tree to its chain; true when it is the first one. */
 bool lease_entry_chain(struct lease_table *t, uint32_t id);
+/* Would placing that event look at too many of its key? */
+bool lease_entry_far(const struct lease_table *t, const struct lease_record *record);
+/* Chain an entry that is in the tree and waits, in its order; it goes on when nothing of its key is in work. */
+void lease_entry_chain_in(struct lease_table *t, uint32_t id, struct lease_now now);
+/* What was read of an event, as an entry that waits. */
+void lease_entry_fill(const struct lease_table *t, struct lease_node *e, const struct lease_record *record);
+/* The first of its key would go on: earlier ones that came back go first. returns false: there are none */
+bool lease_entry_give_way(struct lease_table *t, uint32_t id, struct lease_now now);
 /* The state in which it is; an entry only. */
 enum lease_state lease_entry_state(const struct lease_node *e);
 /* Change the state; due was set before. Asserts that the move is allowed. */
@@ -69,6 +78,12 @@ void lease_block_touch(struct lease_table *t, int64_t offset);
 int64_t lease_position_skip(const struct lease_table *t, int64_t offset);
 /* Everything below offset has been read: restored runs there are not needed any more. */
 void lease_position_set(struct lease_table *t, int64_t offset);
+/* Blocks from .. to are written with the next write: the start goes back over them. */
+void lease_blocks_touch(struct lease_table *t, int64_t from, int64_t to);
+/* It was not read yet, and is known to be finished. */
+bool lease_position_finished(const struct lease_table *t, int64_t offset);
+/* It is not any more. returns 0 | EVLOG_ERR_NO_MEMORY */
+int lease_position_punch(struct lease_table *t, int64_t offset);
 /* What is known of an offset that was not read yet: LEASE_RUN_UNTOUCHED nothing, else as in struct lease_run. */
 uint16_t lease_position_known(const struct lease_table *t, int64_t offset);
 

@@ -44,16 +44,32 @@ int model_find(const struct model *m, int64_t offset)
     return -1;
 }
 
-bool model_is_behind(const struct model *m, uint32_t i)
+static bool ordered_with(const struct model *m, uint32_t i, uint32_t j)
+{
+    if (i == j || !model_live(&m->events[j])) {
+        return false;
+    }
+    bool same_key = m->events[i].hash != 0 && m->events[j].hash == m->events[i].hash;
+    return m->rules.order == LEASE_ORDER_PARTITION || (m->rules.order == LEASE_ORDER_KEY && same_key);
+}
+
+int model_before(const struct model *m, uint32_t i)
 {
     for (uint32_t j = m->from; j < i; j++) {
-        if (!model_live(&m->events[j])) {
-            continue;
+        if (ordered_with(m, i, j)) {
+            return (int)j;
         }
-        if (m->rules.order == LEASE_ORDER_PARTITION) {
-            return true;
-        }
-        if (m->rules.order == LEASE_ORDER_KEY && m->events[i].hash != 0 && m->events[j].hash == m->events[i].hash) {
+    }
+    return -1;
+}
+
+bool model_is_behind(const struct model *m, uint32_t i)
+{
+    if (model_before(m, i) >= 0) {
+        return true;
+    }
+    for (uint32_t j = i + 1; j < m->to; j++) {
+        if (ordered_with(m, i, j) && m->events[j].state != LEASE_STATE_WAITING) {
             return true;
         }
     }
@@ -79,8 +95,17 @@ static void give_up(const struct model *m, struct model_event *e)
     e->state = m->rules.on_exhausted == LEASE_HALT ? LEASE_STATE_HALTED : LEASE_STATE_DYING;
 }
 
-static void make_ready(const struct model *m, struct model_event *e)
+static void let_go_on(struct model *m);
+
+static void make_ready(struct model *m, struct model_event *e)
 {
+    if (e->state != LEASE_STATE_WAITING && model_before(m, (uint32_t)(e - m->events)) >= 0) {
+        e->undelayed = true;
+        e->state = LEASE_STATE_WAITING; /* what has come back goes first */
+        let_go_on(m);
+        return;
+    }
+    e->undelayed = true;
     if (e->must_check) {
         e->state = LEASE_STATE_CHECK;
     } else if (why_not_again(m, e) != LEASE_DEATH_NONE) {
@@ -101,7 +126,7 @@ static void let_go_on(struct model *m)
         }
         if (e->death != LEASE_DEATH_NONE) {
             e->state = LEASE_STATE_DYING;
-        } else if (e->not_before_ms > m->now.wall_ms) {
+        } else if (!e->undelayed && e->not_before_ms > m->now.wall_ms) {
             e->state = LEASE_STATE_DELAYED;
         } else {
             make_ready(m, e);
@@ -115,7 +140,7 @@ static void lease_ends(const struct model *m, struct model_event *e)
     e->must_check = m->parked[e->hash] > 0;
 }
 
-static void failed(const struct model *m, struct model_event *e, int64_t delay_ms)
+static void failed(struct model *m, struct model_event *e, int64_t delay_ms)
 {
     lease_ends(m, e);
     if (why_not_again(m, e) != LEASE_DEATH_NONE) {
@@ -149,17 +174,63 @@ void model_add(struct model *m, uint32_t i)
     e->read = true;
     m->from = EL_MIN(m->from, i);
     m->to = EL_MAX(m->to, i + 1);
-    bool begun = e->stored_attempts > 0 || e->intent != LEASE_DEATH_NONE;
-    if (e->stored_finished || (e->passed && !begun)) {
+    bool begun = e->ahead_attempts > 0 || e->intent != LEASE_DEATH_NONE;
+    if (e->ahead_finished || (e->passed && !begun)) {
         e->state = MODEL_FINISHED;
         return;
     }
     e->state = LEASE_STATE_WAITING;
-    e->attempts = e->stored_attempts;
-    e->death = e->intent != LEASE_DEATH_NONE ? e->intent : e->stored_rejected ? LEASE_DEATH_REJECTED : LEASE_DEATH_NONE;
+    e->undelayed = false;
+    e->attempts = e->ahead_attempts;
+    e->death = e->intent != LEASE_DEATH_NONE ? e->intent : e->ahead_rejected ? LEASE_DEATH_REJECTED : LEASE_DEATH_NONE;
     e->session = 0;
     e->must_check = m->parked[e->hash] > 0;
     let_go_on(m);
+}
+
+static bool has_other_before(const struct model *m, uint32_t i, uint32_t j)
+{
+    for (uint32_t n = m->from; n < j; n++) {
+        if (n != i && ordered_with(m, j, n)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool model_reopen(struct model *m, uint32_t i)
+{
+    struct model_event *e = &m->events[i];
+    if (e->read ? e->state != MODEL_FINISHED : !e->ahead_finished) {
+        return false;
+    }
+    e->acknowledged = e->buried = false;
+    e->intent = LEASE_DEATH_NONE;
+    e->returned = true;
+    if (!e->read) {
+        e->ahead_finished = e->ahead_rejected = false;
+        e->ahead_attempts = 0;
+        return true;
+    }
+    m->floor = EL_MIN(m->floor, e->offset);
+    m->from = EL_MIN(m->from, i);
+    m->to = EL_MAX(m->to, i + 1);
+    e->state = LEASE_STATE_WAITING;
+    e->attempts = 0;
+    e->death = LEASE_DEATH_NONE;
+    e->session = 0;
+    e->must_check = e->undelayed = false;
+    /* A later one that is not in work goes behind it. */
+    for (uint32_t j = i + 1; j < m->to; j++) {
+        struct model_event *later = &m->events[j];
+        bool idle = later->state == LEASE_STATE_READY || later->state == LEASE_STATE_DELAYED ||
+                    later->state == LEASE_STATE_CHECK;
+        if (idle && ordered_with(m, i, j) && !has_other_before(m, i, j)) {
+            later->state = LEASE_STATE_WAITING;
+        }
+    }
+    let_go_on(m);
+    return true;
 }
 
 bool model_ready(const struct model *m)
@@ -197,7 +268,8 @@ void model_unacquire(struct model *m, uint32_t i)
 {
     lease_ends(m, &m->events[i]);
     m->events[i].attempts--;
-    m->events[i].state = LEASE_STATE_READY;
+    m->events[i].state = model_before(m, i) >= 0 ? LEASE_STATE_WAITING : LEASE_STATE_READY;
+    let_go_on(m);
 }
 
 static bool range_holds(const struct model *m, uint64_t session, const struct lease_outcome *o)
@@ -287,6 +359,13 @@ uint64_t model_tick(struct model *m)
             make_ready(m, e);
         } else if (e->state == LEASE_STATE_DELAYED && e->not_before_ms <= m->now.wall_ms) {
             make_ready(m, e);
+        }
+    }
+    EACH(m, i)
+    {
+        const struct model_event *e = &m->events[i];
+        if (!model_live(e)) {
+            continue;
         }
         if (e->state == LEASE_STATE_LEASED || e->state == LEASE_STATE_BACKOFF) {
             next = EL_MIN(next, e->due_ns);
@@ -426,9 +505,9 @@ void model_write_begin(struct model *m, int64_t read_next)
             e->pending_attempts = e->attempts;
             e->pending_rejected = e->death == LEASE_DEATH_REJECTED;
         } else {
-            e->pending_finished = e->stored_finished;
-            e->pending_attempts = e->stored_attempts;
-            e->pending_rejected = e->stored_rejected;
+            e->pending_finished = e->ahead_finished;
+            e->pending_attempts = e->ahead_attempts;
+            e->pending_rejected = e->ahead_rejected;
         }
         if (e->read && !e->pending_finished) {
             m->pending_start = e->offset;
@@ -463,7 +542,8 @@ void model_write_end(struct model *m, bool durable)
 
 static void forget(struct model_event *e)
 {
-    e->read = false;
+    e->read = e->ahead_finished = e->ahead_rejected = e->undelayed = false;
+    e->ahead_attempts = 0;
     e->state = LEASE_STATE_WAITING;
     e->attempts = 0;
     e->session = 0;
@@ -480,6 +560,9 @@ void model_restart(struct model *m)
         struct model_event *e = &m->events[i];
         if (e->offset >= m->stored_start) {
             forget(e);
+            e->ahead_finished = e->stored_finished;
+            e->ahead_attempts = e->stored_attempts;
+            e->ahead_rejected = e->stored_rejected;
         } else {
             e->read = true;
             e->state = MODEL_FINISHED;
@@ -489,7 +572,7 @@ void model_restart(struct model *m)
 
 void model_set_start(struct model *m, int64_t offset)
 {
-    m->floor = offset;
+    m->floor = m->log_start = offset;
     EACH_OF_ALL(m, i)
     {
         if (m->events[i].offset < offset) {

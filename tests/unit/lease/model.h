@@ -29,6 +29,11 @@ struct model_event {
     uint64_t session;
     bool must_check;
     enum lease_death death;
+    bool undelayed; /* it could have been leased once: its delay counts no more */
+    bool returned;  /* it has come back, maybe behind a later one */
+    /* what was restored says of it, until it is read */
+    bool ahead_finished, ahead_rejected;
+    uint32_t ahead_attempts;
     /* of the disk: what the last durable write has carried; what the write under way would */
     bool stored_finished, pending_finished;
     uint32_t stored_attempts, pending_attempts;
@@ -48,6 +53,7 @@ struct model {
     uint32_t from, to; /* no event outside of these is live: the others need not be looked at */
     uint32_t parked[MODEL_HASHES];
     int64_t floor;
+    int64_t log_start;
     bool writing;
     int64_t pending_start, stored_start;
 };
@@ -59,10 +65,14 @@ bool model_live(const struct model_event *e);
 uint32_t model_count(const struct model *m, int state);
 /* Index of the event at that offset | -1 */
 int model_find(const struct model *m, int64_t offset);
-/* Another event that is not finished comes before it and is ordered with it. */
+/* Another event that is not finished and is ordered with it comes before it, or is in work. */
 bool model_is_behind(const struct model *m, uint32_t i);
+/* The same, of those that come before it only; its index | -1 */
+int model_before(const struct model *m, uint32_t i);
 
 void model_add(struct model *m, uint32_t i);
+/* returns false: it is unfinished already */
+bool model_reopen(struct model *m, uint32_t i);
 uint32_t model_acquire(struct model *m, uint64_t session, struct lease_grant *out, uint32_t max);
 void model_unacquire(struct model *m, uint32_t i);
 /* read_next: as the table has it */

@@ -121,6 +121,7 @@ void kit_write_begin(struct kit *k)
     assert_int_equal(k->pending_count, 0);
     lease_write_begin(k->t, take_block, k);
     k->pending_start = lease_write_start(k->t);
+    k->pending_base = lease_write_base(k->t);
 }
 
 static void store(struct kit *k, struct kit_block block)
@@ -146,6 +147,7 @@ void kit_write_end(struct kit *k, bool durable)
         }
         k->pending_count = 0;
         k->stored_start = k->pending_start;
+        k->stored_base = k->pending_base;
     }
     blocks_free(k->pending, &k->pending_count);
     lease_write_end(k->t, durable, k->now);
@@ -162,6 +164,7 @@ void kit_restart(struct kit *k)
     lease_table_destroy(k->t);
     blocks_free(k->pending, &k->pending_count);
     assert_int_equal(lease_table_create(k->memory, &k->rules, k->stored_start, &k->t), 0);
+    lease_base_restore(k->t, k->stored_base);
     for (uint32_t i = 0; i < k->stored_count; i++) {
         if (k->stored[i].data != NULL) {
             struct el_slice data = el_slice_of(k->stored[i].data, k->stored[i].len);

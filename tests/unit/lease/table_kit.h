@@ -31,6 +31,7 @@ struct kit {
     struct kit_block stored[KIT_BLOCKS_MAX], pending[KIT_BLOCKS_MAX];
     uint32_t stored_count, pending_count;
     int64_t stored_start, pending_start;
+    int64_t stored_base, pending_base;
     uint32_t gone_count; /* blocks told as gone, ever */
     uint8_t room[LEASE_BLOCK_LEN_MAX];
 };

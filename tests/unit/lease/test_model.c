@@ -43,7 +43,11 @@ enum {
     SEEN_HALT,
     SEEN_RESTART,
     SEEN_EXPIRED,
-    SEEN_GONE
+    SEEN_GONE,
+    SEEN_BACK,
+    SEEN_BELOW,
+    SEEN_BEHIND,
+    SEEN_AHEAD
 };
 
 static uint32_t below(uint32_t bound)
@@ -120,7 +124,9 @@ static void compare_events(void)
         check((int)lease_entry_state(n) == e->state, "an entry is in another state");
         check(n->attempts == e->attempts, "an entry has other attempts");
         check(e->state != LEASE_STATE_WAITING || model_is_behind(&m, i), "an event waits that is behind nothing");
-        check(e->state != LEASE_STATE_LEASED || !model_is_behind(&m, i), "an event is leased before an earlier one");
+        int before = e->state == LEASE_STATE_LEASED ? model_before(&m, i) : -1;
+        check(before < 0 || m.events[before].returned, "an event is leased before an earlier one");
+        check(before < 0 || m.events[before].state == LEASE_STATE_WAITING, "two of a key are in work");
         check(!(e->acknowledged && e->buried), "an event is both acknowledged and dead-lettered");
         id = lease_tree_next(k.memory, id);
     }
@@ -138,7 +144,8 @@ static void compare_keys(void)
     for (uint32_t i = m.from; i < m.to && m.rules.order != LEASE_ORDER_NONE; i++) {
         const struct model_event *e = &m.events[i];
         if (model_live(e) && (partition || (hash != 0 && e->hash == hash))) {
-            first = first == NULL ? e : first;
+            bool leads = first == NULL || (first->state == LEASE_STATE_WAITING && e->state != LEASE_STATE_WAITING);
+            first = leads ? e : first;
             count++;
         }
     }
@@ -182,7 +189,7 @@ static uint32_t next_unread(void)
     uint32_t i = 0;
     for (; i < m.count && (m.events[i].read || m.events[i].offset < next); i++) {
         if (!m.events[i].read) {
-            check(m.events[i].stored_finished, "reading skips an event that is not finished");
+            check(m.events[i].ahead_finished, "reading skips an event that is not finished");
             m.events[i].read = true;
             m.events[i].state = MODEL_FINISHED;
         }
@@ -228,7 +235,7 @@ static void do_acquire(void)
         seen[SEEN_GRANT]++;
     }
     for (uint32_t i = count; i > 0 && below(6) == 0; i--) {
-        check(lease_unacquire(k.t, session, got[i - 1].offset), "a lease cannot be taken back");
+        check(lease_unacquire(k.t, session, got[i - 1].offset, k.now), "a lease cannot be taken back");
         model_unacquire(&m, (uint32_t)model_find(&m, got[i - 1].offset));
     }
 }
@@ -316,8 +323,8 @@ static void do_unacquire(void)
     for (uint32_t i = m.from; i < m.to; i++) {
         const struct model_event *e = &m.events[i];
         if (model_live(e) && e->state == LEASE_STATE_LEASED && below(3) == 0) {
-            check(!lease_unacquire(k.t, SESSIONS + 1, e->offset), "somebody else takes a lease back");
-            check(lease_unacquire(k.t, e->session, e->offset), "a lease cannot be taken back");
+            check(!lease_unacquire(k.t, SESSIONS + 1, e->offset, k.now), "somebody else takes a lease back");
+            check(lease_unacquire(k.t, e->session, e->offset, k.now), "a lease cannot be taken back");
             model_unacquire(&m, i);
         }
     }
@@ -466,6 +473,44 @@ static void do_reset(void)
     start_before = 0;
 }
 
+/* A dead letter, or any other that is finished, is to be worked on once more. */
+static void do_reopen(void)
+{
+    uint32_t i = below(m.count);
+    (void)next_unread();
+    if (below(3) > 0) {
+        i = m.from - below(EL_MIN(m.from, 30u) + 1); /* near the start */
+        i = EL_MIN(i, m.count - 1);
+    }
+    bool ahead = below(4) == 0;
+    for (uint32_t n = m.to; ahead && n < m.count; n++) { /* or one that was not read again */
+        if (!m.events[n].read && m.events[n].ahead_finished && below(3) == 0) {
+            i = n;
+            break;
+        }
+    }
+    const struct model_event *e = &m.events[i];
+    if (e->passed || e->offset < m.log_start || lease_counts(k.t).total >= LIVE_MAX) {
+        return;
+    }
+    struct lease_record record = {.offset = e->offset,
+                                  .key_hash = model_hash(e->hash),
+                                  .append_ms = e->append_ms,
+                                  .not_before_ms = e->not_before_ms};
+    bool open, was_read = e->read, is_below = e->offset < lease_start(k.t);
+    assert_int_equal(lease_reopen(k.t, &record, k.now, &open), 0);
+    bool back = model_reopen(&m, i);
+    check(open == !back, "it is open already or not");
+    if (back) {
+        start_before = 0;
+        seen[SEEN_BACK]++;
+        seen[SEEN_BELOW] += is_below;
+        seen[SEEN_AHEAD] += !was_read;
+        seen[SEEN_BEHIND] += was_read && e->state == LEASE_STATE_WAITING;
+        check(lease_dirty(k.t), "what has come back is not to be stored");
+    }
+}
+
 static void do_rules(void)
 {
     struct lease_rules rules = draw_rules();
@@ -495,7 +540,7 @@ static const struct {
 } ops[] = {
     {"add", do_add, 25},    {"acquire", do_acquire, 20}, {"settle", do_settle, 25},      {"release", do_release, 1},
     {"tick", do_tick, 12},  {"dead", do_dead, 10},       {"park", do_park, 2},           {"write", do_write, 20},
-    {"start", do_start, 1}, {"resume", do_resume, 2},    {"unacquire", do_unacquire, 1},
+    {"start", do_start, 1}, {"resume", do_resume, 2},    {"unacquire", do_unacquire, 1}, {"reopen", do_reopen, 3},
 };
 /* Seldom ones, one in a thousand each unit. */
 static const struct {
@@ -567,18 +612,20 @@ TEST(lease_model, the_table_does_what_the_model_says_whatever_is_called)
         run_world(world, count);
         left -= count;
     }
-    for (uint32_t i = SEEN_GRANT; i <= SEEN_GONE; i++) {
+    for (uint32_t i = SEEN_GRANT; i <= SEEN_AHEAD; i++) {
         if (seen[i] < 10) {
             fail_msg("the run shows little: kind %u was seen %llu times", i, (unsigned long long)seen[i]);
         }
     }
     if (getenv("EL_MODEL_OPS") != NULL) {
         printf("leased %llu settled %llu refused %llu dead %llu checked %llu resumed %llu restarts %llu expired %llu "
-               "gone %llu\n",
+               "gone %llu back %llu below %llu behind %llu ahead %llu\n",
                (unsigned long long)seen[SEEN_GRANT], (unsigned long long)seen[SEEN_SETTLED],
                (unsigned long long)seen[SEEN_REFUSED], (unsigned long long)seen[SEEN_DEAD],
                (unsigned long long)seen[SEEN_CHECK], (unsigned long long)seen[SEEN_HALT],
                (unsigned long long)seen[SEEN_RESTART], (unsigned long long)seen[SEEN_EXPIRED],
-               (unsigned long long)seen[SEEN_GONE]);
+               (unsigned long long)seen[SEEN_GONE], (unsigned long long)seen[SEEN_BACK],
+               (unsigned long long)seen[SEEN_BELOW], (unsigned long long)seen[SEEN_BEHIND],
+               (unsigned long long)seen[SEEN_AHEAD]);
     }
 }

@@ -321,7 +321,7 @@ TEST(lease_progress, an_attempt_that_was_written_and_taken_back_is_written_again
     kit_add(&k, 0, 1);
     kit_take_one(&k, KIT_SESSION, 0, 1);
     kit_write(&k);
-    assert_true(lease_unacquire(k.t, KIT_SESSION, 0));
+    assert_true(lease_unacquire(k.t, KIT_SESSION, 0, k.now));
     assert_true(lease_dirty(k.t));
     kit_write(&k);
     kit_restart(&k);

@@ -159,13 +159,13 @@ TEST(lease_table, takes_back_no_lease_that_is_not_the_sessions_any_more)
 {
     open_with(kit_rules());
     kit_add(&k, 0, 1);
-    assert_false(lease_unacquire(k.t, KIT_SESSION, 0));
+    assert_false(lease_unacquire(k.t, KIT_SESSION, 0, k.now));
     kit_take_one(&k, KIT_SESSION, 0, 1);
-    assert_false(lease_unacquire(k.t, 8, 0));
+    assert_false(lease_unacquire(k.t, 8, 0, k.now));
     kit_pass(&k, 30000);
-    assert_false(lease_unacquire(k.t, KIT_SESSION, 0));
+    assert_false(lease_unacquire(k.t, KIT_SESSION, 0, k.now));
     assert_true(lease_set_start(k.t, 1, k.now));
-    assert_false(lease_unacquire(k.t, KIT_SESSION, 0));
+    assert_false(lease_unacquire(k.t, KIT_SESSION, 0, k.now));
     kit_close(&k);
 }
 
@@ -306,7 +306,7 @@ TEST(lease_table, what_did_not_fit_into_the_answer_was_never_leased)
     kit_add(&k, 0, 1);
     for (int i = 0; i < 5; i++) {
         kit_take_one(&k, KIT_SESSION, 0, 1);
-        assert_true(lease_unacquire(k.t, KIT_SESSION, 0));
+        assert_true(lease_unacquire(k.t, KIT_SESSION, 0, k.now));
     }
     assert_int_equal(kit_state(&k, 0), LEASE_STATE_READY);
     kit_close(&k);
