@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What operators ask of a part: where its group stands, moving that, why a key waits, letting one go.
- *
- * To move where a group stands is to end the part with all its records and to make it anew there. A crash between the
- * two leaves a partition that the group does not know: whoever asked was not answered, and asks again.
+ * What operators ask of a part: where its group stands (moving that: lease_move.c), why a key waits, letting one go.
  */
-#include <lease/control.h>
 #include <lease/lease_part.h>
 
 #include <stdio.h>
@@ -21,7 +17,7 @@ static struct lease_part *find(struct leases *ls, struct lease_op *op, const str
 
 /* --- where it stands ---------------------------------------------------------------------------------------------- */
 
-static void fill_counts(struct lease_offsets_op *op, const struct lease_part *part)
+void lease_look_counts(struct lease_offsets_op *op, const struct lease_part *part)
 {
     struct lease_counts counts = lease_counts(part->table);
     op->start = lease_start(part->table);
@@ -43,7 +39,7 @@ static void get_on_stat(struct store_op *base)
     struct lease_part *part = find(ls, &op->base, &op->topic_id, op->partition);
     ls->busy--;
     if (base->error == 0 && part != NULL && part->sm.state == PART_READY) {
-        fill_counts(op, part);
+        lease_look_counts(op, part);
         int64_t behind = op->stat.high_watermark - lease_read_next(part->table);
         op->lag = (int64_t)lease_counts(part->table).total + EL_MAX(behind, (int64_t)0);
     } else if (base->error == 0 && op->exists) {
@@ -69,6 +65,10 @@ static void get_run(struct leases *ls, struct lease_op *base)
 {
     struct lease_offsets_op *op = EL_CONTAINER(base, struct lease_offsets_op, base);
     struct lease_part *part = find(ls, base, &op->topic_id, op->partition);
+    if (part != NULL && part->sm.state == PART_MOVING) {
+        lease_part_wait(part, base);
+        return;
+    }
     op->exists = part != NULL && (part->sm.state == PART_READY || stored_start(part, &op->start));
     if (!op->exists) {
         lease_op_finish(base, ls->state == LEASES_READY && !ls->known ? EVLOG_ERR_GROUP_LOADING : 0);
@@ -81,84 +81,6 @@ static void get_run(struct leases *ls, struct lease_op *base)
     store_stat(ls->shard, &op->stat);
 }
 
-/* --- moving it ---------------------------------------------------------------------------------------------------- */
-
-static void moved_run(struct leases *ls, struct lease_op *base)
-{
-    struct lease_offsets_op *op = EL_CONTAINER(base, struct lease_offsets_op, base);
-    struct lease_part *part = find(ls, base, &op->topic_id, op->partition);
-    op->exists = part != NULL && part->sm.state == PART_READY;
-    if (op->exists) {
-        fill_counts(op, part);
-    }
-    lease_op_finish(base, op->exists ? 0 : EVLOG_ERR_AGAIN);
-}
-
-/* The part is gone, or never was: make it anew where the operator wants it. */
-static void move_run(struct leases *ls, struct lease_op *base)
-{
-    struct lease_offsets_op *op = EL_CONTAINER(base, struct lease_offsets_op, base);
-    struct lease_group *group = lease_group_find(ls, base->group_id);
-    base->flags &= ~(uint32_t)LEASE_OP_WAITS;
-    if (group == NULL || !group->exists || op->verb == LEASE_OFFSETS_DELETE) {
-        lease_op_finish(base, op->verb == LEASE_OFFSETS_DELETE ? 0 : EVLOG_ERR_GROUP_NOT_FOUND);
-        return;
-    }
-    struct lease_part *part = lease_part_find(group, &op->topic_id, op->partition);
-    if (part != NULL) {
-        lease_op_finish(base, EVLOG_ERR_AGAIN); /* somebody was faster */
-        return;
-    }
-    part = lease_part_create(group, &op->topic_id, op->partition);
-    if (part == NULL) {
-        lease_op_finish(base, EVLOG_ERR_NO_MEMORY);
-        return;
-    }
-    part->start_fixed = op->offset;
-    base->run = moved_run;
-    if (lease_part_for(ls, base, &op->topic_id, op->partition) != NULL) {
-        moved_run(ls, base);
-    }
-}
-
-/* What is there ends first. */
-static void change_run(struct leases *ls, struct lease_op *base)
-{
-    struct lease_offsets_op *op = EL_CONTAINER(base, struct lease_offsets_op, base);
-    struct lease_part *part = find(ls, base, &op->topic_id, op->partition);
-    base->run = move_run;
-    op->exists = part != NULL;
-    if (part == NULL) {
-        move_run(ls, base);
-        return;
-    }
-    if (part->sm.state == PART_READY && lease_counts(part->table).of[LEASE_STATE_LEASED] > 0) {
-        lease_op_refuse(base, EVLOG_ERR_GROUP_NOT_EMPTY, "workers hold events of the partition");
-        return;
-    }
-    el_list_push_back(&part->enders, &base->link);
-    lease_part_end(part, EVLOG_ERR_AGAIN);
-}
-
-/* On control's shard: nobody may be at work. */
-static void change_check(struct leases *ls, struct lease_op *base)
-{
-    struct lease_offsets_op *op = EL_CONTAINER(base, struct lease_offsets_op, base);
-    const struct topic *topic = store_topic_by_id(ls->shard, &op->topic_id);
-    int code = lease_control_check_empty(ls, base->group_id);
-    if (code == 0 && (topic == NULL || op->partition < 0 || op->partition >= topic->partition_count)) {
-        code = topic == NULL ? EVLOG_ERR_UNKNOWN_TOPIC_ID : EVLOG_ERR_UNKNOWN_TOPIC;
-    }
-    if (code == 0 && op->verb == LEASE_OFFSETS_ALTER && op->offset < LEASE_START_EARLIEST) {
-        code = EVLOG_ERR_OFFSET_RANGE;
-    }
-    if (code != 0) {
-        lease_op_finish(base, code);
-        return;
-    }
-    lease_op_forward(base, topic->shard_of[op->partition], change_run);
-}
-
 void leases_offsets(struct leases *ls, struct lease_offsets_op *op)
 {
     op->exists = false;
@@ -167,7 +89,7 @@ void leases_offsets(struct leases *ls, struct lease_offsets_op *op)
     if (op->verb == LEASE_OFFSETS_GET) {
         lease_op_send_part(ls, &op->base, &op->topic_id, op->partition, get_run);
     } else {
-        lease_op_send(ls, &op->base, LEASE_CONTROL_SHARD, 0, change_check);
+        lease_op_send(ls, &op->base, LEASE_CONTROL_SHARD, 0, lease_move_check);
     }
 }
 

@@ -23,7 +23,7 @@
 static void part_check(const void *object, unsigned state)
 {
     const struct lease_part *part = object;
-    if (state == PART_READY) {
+    if (state == PART_READY || state == PART_MOVING) {
         EL_ASSERT(part->table != NULL);
         EL_ASSERT(el_list_empty(&part->stored));
     }
@@ -35,7 +35,8 @@ static void part_check(const void *object, unsigned state)
 static const struct el_sm_state states[LEASE_PART_STATE_COUNT] = {
     [PART_STORED] = {"stored", EL_SM_TO(PART_STARTING) | EL_SM_TO(PART_READY) | EL_SM_TO(PART_ENDING)},
     [PART_STARTING] = {"starting", EL_SM_TO(PART_READY) | EL_SM_TO(PART_ENDING)},
-    [PART_READY] = {"ready", EL_SM_TO(PART_ENDING)},
+    [PART_READY] = {"ready", EL_SM_TO(PART_MOVING) | EL_SM_TO(PART_ENDING)},
+    [PART_MOVING] = {"moving", EL_SM_TO(PART_READY) | EL_SM_TO(PART_ENDING)},
     [PART_ENDING] = {"ending", EL_SM_TO(PART_ENDED)},
     [PART_ENDED] = {"ended", 0},
 };
@@ -62,7 +63,8 @@ void lease_part_pin(struct lease_part *part)
     lease_part_leases(part)->busy++;
 }
 
-void lease_part_unpin(struct lease_part *part)
+/* After a turn the timer knows what is next. */
+static void unpin(struct lease_part *part, bool after_turn)
 {
     struct leases *ls = lease_part_leases(part);
     OBJ_CHECK(part, LEASE_PART);
@@ -73,11 +75,17 @@ void lease_part_unpin(struct lease_part *part)
     if (part->pins > 0) {
         return;
     }
+    bool waits = part->sm.state == PART_ENDING || part->sm.state == PART_MOVING;
     if (part->sm.state == PART_ENDED) {
         lease_part_destroy(part);
-    } else if (part->sm.state == PART_ENDING) {
+    } else if (waits && !after_turn) {
         lease_part_turn_at(part, ls->io->now_ns);
     }
+}
+
+void lease_part_unpin(struct lease_part *part)
+{
+    unpin(part, false);
 }
 
 /* --- rules -------------------------------------------------------------------------------------------------------- */
@@ -152,7 +160,13 @@ static void waiting_end(struct lease_part *part, int error)
     }
 }
 
-static void waiting_run(struct lease_part *part)
+void lease_part_wait(struct lease_part *part, struct lease_op *op)
+{
+    el_list_push_back(&part->waiting, &op->link);
+    op->flags |= LEASE_OP_WAITS;
+}
+
+void lease_part_run_waiting(struct lease_part *part)
 {
     struct leases *ls = lease_part_leases(part);
     struct el_list ops;
@@ -195,7 +209,7 @@ void lease_part_started(struct lease_part *part, int error)
         return;
     }
     el_sm_move(&part->sm, part, PART_READY);
-    waiting_run(part);
+    lease_part_run_waiting(part);
 }
 
 static void start_on_lookup(struct store_op *base)
@@ -407,9 +421,11 @@ struct lease_part *lease_part_for(struct leases *ls, struct lease_op *op, const 
     switch ((enum lease_part_state)part->sm.state) {
     case PART_READY:
         return part;
+    case PART_MOVING:
+        lease_part_wait(part, op);
+        return NULL;
     case PART_STARTING:
-        el_list_push_back(&part->waiting, &op->link);
-        op->flags |= LEASE_OP_WAITS;
+        lease_part_wait(part, op);
         if (part->table == NULL && !part->starting) {
             start_begin(part);
         }
@@ -487,6 +503,9 @@ static uint64_t next_ns(const struct lease_part *part)
     if (part->sm.state == PART_ENDING) {
         return part->pins > 1 || part->save != NULL ? UINT64_MAX : EL_MAX(part->erase_ns, ls->io->now_ns);
     }
+    if (part->sm.state == PART_MOVING && !part->moved) {
+        return part->pins > 1 || part->save != NULL ? UINT64_MAX : ls->io->now_ns;
+    }
     uint64_t next = part->save == NULL ? part->write_ns : UINT64_MAX;
     if (part->sm.state != PART_READY) {
         return next;
@@ -513,6 +532,8 @@ void lease_part_turn(struct lease_part *part)
         part->again = false;
         if (part->sm.state == PART_READY && !ls->stopping) {
             ready_turn(part);
+        } else if (part->sm.state == PART_MOVING) {
+            lease_move_turn(part);
         }
         lease_save_turn(part);
         if (part->sm.state == PART_ENDING) {
@@ -526,7 +547,7 @@ void lease_part_turn(struct lease_part *part)
     } else {
         io_timer_set(ls->io, &part->timer, next);
     }
-    lease_part_unpin(part);
+    unpin(part, true);
 }
 
 void lease_part_on_timer(struct io_timer *timer)
@@ -548,6 +569,10 @@ void lease_part_turn_at(struct lease_part *part, uint64_t at_ns)
 void lease_part_close(struct lease_part *part, int error)
 {
     waiting_end(part, error);
+    if (part->mover != NULL) {
+        lease_op_finish(&part->mover->base, error);
+        part->mover = NULL;
+    }
     for (struct el_list *node = el_list_pop_front(&part->watchers); node != NULL;
          node = el_list_pop_front(&part->watchers)) {
         lease_op_finish(EL_CONTAINER(node, struct lease_op, link), error);

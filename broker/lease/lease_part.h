@@ -9,6 +9,7 @@
  *   lease_bury.c      dead letters
  *   lease_story.c     what became of failed attempts
  *   lease_look.c      offsets, why a key waits, release of keys
+ *   lease_move.c      other offsets
  *
  * Everything that happens ends with the part's turn: lease_part_turn() does what is due and says when the next is.
  */
@@ -36,6 +37,7 @@ enum lease_part_state {
     PART_STORED,   /* as records; nobody has used it since the start */
     PART_STARTING, /* where it begins is looked up, then stored */
     PART_READY,
+    PART_MOVING, /* an operator moves where its group stands: see lease_move.c */
     PART_ENDING, /* its records are being deleted */
     PART_ENDED,
     LEASE_PART_STATE_COUNT
@@ -113,8 +115,12 @@ struct lease_part {
     int64_t start_wanted; /* the log begins there now: events below are gone */
     struct stat_op stat;
     struct lookup_op lookup;
+    /* moving */
+    struct lease_offsets_op *mover; /* to be answered; NULL: nobody any more */
+    int64_t move_to;
+    bool moved; /* in memory: a write is to carry it */
     /* end */
-    int end_error;         /* what is still asked of it ends with this */
+    int end_error;         /* what is still asked of it ends with this; the same of MOVING */
     struct el_list enders; /* struct lease_op.link: run when it is gone */
     uint64_t erase_ns;     /* its records are not deleted before */
     /* progress */
@@ -181,6 +187,21 @@ void lease_part_started(struct lease_part *part, int error);
 /* A name for the log: "topic 3 (group g)", in text; returns text. */
 const char *lease_part_text(const struct lease_part *part, char *text, size_t text_len);
 #define LEASE_PART_TEXT_MAX (EL_TOPIC_NAME_MAX + LEASE_GROUP_ID_LEN_MAX + 32)
+
+/* The op waits until the part is READY, and is then run anew. */
+void lease_part_wait(struct lease_part *part, struct lease_op *op);
+void lease_part_run_waiting(struct lease_part *part);
+
+/* --- lease_look.c, lease_move.c ----------------------------------------------------------------------------------- */
+
+/* Where the group stands, of a part with a table. */
+void lease_look_counts(struct lease_offsets_op *op, const struct lease_part *part);
+/* An op that moves or forgets, on control's shard. */
+void lease_move_check(struct leases *ls, struct lease_op *base);
+/* Of a part that is MOVING: forget what was, once nothing is under way. */
+void lease_move_turn(struct lease_part *part);
+/* The write that carries that has ended. */
+void lease_move_end(struct lease_part *part, int error);
 
 /* --- lease_fill.c ------------------------------------------------------------------------------------------------- */
 

@@ -324,6 +324,8 @@ static void save_end(struct lease_save *p, int error)
     calls_written(&part->carried, error);
     if (part->sm.state == PART_STARTING) {
         lease_part_started(part, error);
+    } else if (part->sm.state == PART_MOVING && part->moved) {
+        lease_move_end(part, error);
     }
 }
 
@@ -391,7 +393,8 @@ static bool wants_write(struct lease_part *part)
 void lease_save_turn(struct lease_part *part)
 {
     struct leases *ls = lease_part_leases(part);
-    bool serves = part->sm.state == PART_READY || (part->sm.state == PART_STARTING && part->table != NULL);
+    bool serves = part->sm.state == PART_READY || (part->sm.state == PART_STARTING && part->table != NULL) ||
+                  (part->sm.state == PART_MOVING && part->moved);
     if (part->save != NULL || !serves || ls->stopping || ls->state != LEASES_READY) {
         return;
     }
