@@ -9,8 +9,8 @@
  *      the ends of the records that told of the old one
  *   5. durable: READY again, the operator is answered, and what waited runs
  *
- * A crash leaves the one or the other. A write that fails is repeated until it is durable; the operator has been told of
- * the failure by then, and may ask again. A partition that the group does not know begins where the operator says.
+ * A crash leaves the one or the other. A write that fails is repeated until it is durable; the operator has been told
+ * of the failure by then, and may ask again. A partition that the group does not know begins where the operator says.
  * To forget a partition is to end its part.
  */
 #include <lease/control.h>
