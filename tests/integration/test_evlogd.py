@@ -247,6 +247,7 @@ def test_a_full_disk_refuses_appends_and_serves_reads(tmp_path):
     broker.start()
     try:
         with broker.connect() as conn:
+            wait_for(lambda: broker.health()[0] == 503, "a look at the disk")
             before = broker.refused("full")
             assert conn.produce("t", batch([b"after"]))[:2] == (56, -1)
             assert broker.refused("full") == before + 1
