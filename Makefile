@@ -160,6 +160,7 @@ sim-hash: $(OUT)/bin/evlog-sim
 # Checks, long runs, packaging and developer targets live beside the tests.
 include bench/bench.mk
 include bench/peers/peers.mk
+include bench/leases/leases.mk
 include tests/tests.mk
 
 .PHONY: clean

@@ -10,6 +10,7 @@ PEERS := $(OUT)/peers
 DEPS_BENCH_APT := librdkafka-dev             # the client whose rows a user's own producer would see
 DEPS_BENCH_APT += openjdk-17-jre-headless    # Kafka runs on it
 DEPS_BENCH_APT += maven                      # fetches Kafka
+DEPS_BENCH_APT += rabbitmq-server            # beside work groups (bench/leases)
 
 .PHONY: deps-bench
 deps-bench: DEPS_APT += $(DEPS_BENCH_APT)
