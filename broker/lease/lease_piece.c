@@ -16,7 +16,7 @@ struct piece {
 };
 EL_STATIC_ASSERT(sizeof(struct piece) == 16, "keeps the alignment");
 
-void *lease_alloc(struct leases *ls, size_t len)
+static void *alloc_below(struct leases *ls, size_t len, uint64_t used_max)
 {
     uint64_t size_class = 0;
     size_t room = LEASE_CLASS_LEN_MIN;
@@ -27,7 +27,7 @@ void *lease_alloc(struct leases *ls, size_t len)
     }
     bool pooled = size_class < LEASE_CLASSES;
     room = pooled ? room : EL_ALIGN_UP(len, EL_BUDDY_BLOCK_MIN); /* what it is will be known when it is there */
-    if (ls->memory_used + room + MAP_ENTRY_LEN > ls->cfg.memory_max / LEASE_PIECES_SHARE) {
+    if (ls->memory_used + room + MAP_ENTRY_LEN > used_max) {
         return NULL;
     }
     struct piece *piece = pooled ? el_pool_get(&ls->classes[size_class]) : el_buddy_alloc(ls->buddy, len);
@@ -42,6 +42,17 @@ void *lease_alloc(struct leases *ls, size_t len)
     piece->charged = room + MAP_ENTRY_LEN;
     ls->memory_used += piece->charged;
     return piece + 1;
+}
+
+void *lease_alloc(struct leases *ls, size_t len)
+{
+    return alloc_below(ls, len, ls->cfg.memory_max / LEASE_PIECES_SHARE);
+}
+
+void *lease_alloc_spare(struct leases *ls, size_t len)
+{
+    uint64_t max = ls->cfg.memory_max / LEASE_PIECES_SHARE;
+    return alloc_below(ls, len, max - max / LEASE_SPARE_SHARE);
 }
 
 void lease_free(struct leases *ls, void *memory)

@@ -78,11 +78,15 @@ struct leases {
 
 /* What is not in the tables may take this share of the budget: stories, parked keys, parts. */
 #define LEASE_PIECES_SHARE 4u
+/* And this share of that is not for what can be done without. */
+#define LEASE_SPARE_SHARE 4u
 
 /* --- lease_piece.c ------------------------------------------------------------------------------------------------ */
 
 /* Zeroed, from the budget of work groups; NULL when it is spent. */
 void *lease_alloc(struct leases *ls, size_t len);
+/* The same for what can be done without, such as a story: many leave room for groups, members and partitions. */
+void *lease_alloc_spare(struct leases *ls, size_t len);
 /* NULL is ignored. */
 void lease_free(struct leases *ls, void *memory);
 /* A copy, NULL stays NULL. returns false without memory */

@@ -39,9 +39,10 @@ struct lease_story *lease_story_find(const struct lease_stories *stories, int64_
     return el_map_get(&stories->by_offset, &offset, sizeof offset);
 }
 
-static struct lease_story *story_new(struct lease_stories *stories, int64_t offset)
+/* memory: zeroed, for the story, becomes its own; NULL: there was none. */
+static struct lease_story *story_new(struct lease_stories *stories, int64_t offset, struct lease_story *memory)
 {
-    struct lease_story *story = lease_alloc(stories->ls, sizeof *story);
+    struct lease_story *story = memory;
     if (story == NULL) {
         return NULL;
     }
@@ -115,14 +116,14 @@ void lease_story_add(struct lease_stories *stories, int64_t offset, const struct
     uint8_t text[ATTEMPT_LEN_MAX];
     struct lease_story *story = lease_story_find(stories, offset);
     bool is_new = story == NULL;
-    story = is_new ? story_new(stories, offset) : story;
+    story = is_new ? story_new(stories, offset, lease_alloc_spare(stories->ls, sizeof *story)) : story;
     if (story == NULL) {
         return;
     }
     size_t len = attempt_encode(text, sizeof text, attempt);
     bool full = story->count == LEASE_STORY_ATTEMPTS_MAX;
     struct el_slice old = full ? without_first(story) : story->entries;
-    uint8_t *grown = lease_alloc(stories->ls, old.len + len);
+    uint8_t *grown = lease_alloc_spare(stories->ls, old.len + len);
     if (grown == NULL) {
         if (is_new) {
             story_free(stories, story);
@@ -227,7 +228,7 @@ int lease_story_restore(struct lease_stories *stories, int64_t offset, struct el
     if (!good || r.err != 0 || el_reader_left(&r) != 0 || count == 0 || count > LEASE_STORY_ATTEMPTS_MAX) {
         return EVLOG_ERR_CORRUPT;
     }
-    struct lease_story *story = story_new(stories, offset);
+    struct lease_story *story = story_new(stories, offset, lease_alloc(stories->ls, sizeof *story));
     if (story == NULL || !lease_copy(stories->ls, entries, &story->entries)) {
         if (story != NULL) {
             story_free(stories, story);
