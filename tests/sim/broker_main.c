@@ -109,14 +109,12 @@ static bool groups_recover(struct life *l)
     }
     world_say(w, "members behave", 0, 0);
     clients_behave(&l->clients, true);
-    if (!step_while(l, members_are_apart)) {
-        return false;
-    }
-    if (members_are_apart(l) && !world_failed_shard(w)) {
+    bool runs = step_while(l, members_are_apart);
+    clients_behave(&l->clients, false);
+    if (runs && members_are_apart(l) && !world_failed_shard(w)) {
         world_violation(w, "stuck: the groups do not come together");
     }
-    clients_behave(&l->clients, false);
-    return true;
+    return runs;
 }
 
 /* The same when all faults have ceased. */

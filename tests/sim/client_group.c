@@ -119,7 +119,10 @@ static void anew(struct member_client *m, int32_t generation)
     group_model_anew(m->c->w, g);
     for (uint32_t i = m->group; i < CLIENT_MEMBERS; i += GROUP_CROWDED) {
         struct member_client *other = &m->c->members[i];
-        other->incarnation = other->generation == generation ? g->incarnation : other->incarnation;
+        if (other->generation == generation) { /* and so does what it has asked */
+            other->incarnation = other->incarnation_before = g->incarnation;
+            other->told_before = 0;
+        }
     }
 }
 
@@ -281,7 +284,6 @@ static void on_synced(void *arg, const void *response)
     m->parts = answer->assignment.len == 0 ? 0 : answer->assignment.data[0];
     if (group_model_conflict(g, m->generation, m->owner, m->parts) && may_have_ended(m, m->generation)) {
         anew(m, m->generation);
-        m->told_before = 0;
     }
     group_model_assigned(m->c->w, g, m->generation, m->told_before, m->owner, m->parts);
     m->incarnation = g->incarnation;
@@ -372,6 +374,7 @@ static void leave(struct member_client *m)
         request.members = &member;
         request.member_count = 1;
     }
+    m->alive_ns = 0; /* from now on the group may do without it */
     m->busy = true;
     peer_send(&m->peer, EL_API_LeaveGroup, version, &request, on_left, m);
 }

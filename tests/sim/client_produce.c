@@ -117,7 +117,7 @@ static void begin(struct producer_client *p)
     p->index = c->producer_count++;
     p->id = -1;
     p->lost_before = p->peer.lost_count;
-    p->active_ns = store_now_ns(p);
+    p->active_ns = p->c->w->clock_max_ns;
     p->acks = world_chance(c->w, 100000) ? 0 : world_chance(c->w, 500000) ? 1 : -1;
     p->state = PRODUCER_READY;
     if (p->acks != 0 && !c->m->topics[p->lanes[0].topic].memory && world_chance(c->w, 700000)) {
@@ -224,7 +224,7 @@ static void answered(struct producer_client *p, struct produce_lane *lane, uint3
         return;
     }
     stored(p, s, r);
-    p->active_ns = store_now_ns(p);
+    p->active_ns = s->sent_ns;
     if (lane->queue_len > 0 && lane->queue[0] == sent) {
         queue_drop(lane, sent);
         lane->proved = true;

@@ -59,7 +59,7 @@ struct producer_client {
     uint32_t index; /* of the producer in the model: never used again */
     int64_t id;     /* -1: not idempotent */
     int16_t acks;
-    uint64_t active_ns;   /* by the store's clock: when it began or was last acknowledged */
+    uint64_t active_ns;   /* by the store's clock: when it began, or sent what was last acknowledged */
     uint32_t lost_before; /* connections lost when it began: acks 0 goes on as another producer after one more */
     struct produce_lane lanes[CLIENT_LANES]; /* [lane_count] all different */
     uint32_t lane_count;
