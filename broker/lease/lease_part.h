@@ -121,8 +121,8 @@ struct lease_mark {
 
 /* What became of the letters of a partition of dead letters. */
 struct lease_letters {
-    struct el_list blocks;  /* struct letters_block.link, by number */
-    struct el_list writing; /* the same: would replace them */
+    struct el_list blocks;       /* struct letters_block.link, by number */
+    struct el_list writing;      /* the same: would replace them */
     struct lease_letters_op *op; /* that is being stored; NULL none */
 };
 
@@ -170,7 +170,7 @@ struct lease_part {
     /* dead letters */
     int64_t producer_id; /* -1 none yet */
     int32_t next_sequence;
-    struct lease_burial *burial;   /* NULL until there is something to bury */
+    struct lease_burial *burial; /* NULL until there is something to bury */
     struct lease_again back;
     struct lease_letters letters;
     struct el_map parked;          /* key -> struct lease_parked */
