@@ -124,7 +124,7 @@ $(foreach t,batch journal segment checkpoint,$(eval FUZZ_LAYERS_$(t) := format c
 FUZZ_LAYERS_config := config core
 FUZZ_LAYERS_group_record := group core
 FUZZ_LAYERS_lease_block := lease core
-FUZZ_LAYERS_lease_record := lease core
+FUZZ_LAYERS_lease_record := lease format core
 FUZZ_LAYERS_consumer_protocol := client wire format core
 $(foreach l,core format wire store,$(eval FUZZ_LAYERS_$(l) := $(l) core))
 

@@ -20,9 +20,9 @@
 
 static const struct el_sm_state states[LEASE_STATE_COUNT] = {
     [LEASE_STATE_READY] = {"ready", TO(LEASED) | TO(CHECK) | TO(DYING) | TO(HALTED) | TO(WAITING)},
-    [LEASE_STATE_WAITING] = {"waiting", TO_LEASABLE | TO(DELAYED)},
+    [LEASE_STATE_WAITING] = {"waiting", TO_LEASABLE | TO(DELAYED) | TO(EMITTING)},
     [LEASE_STATE_DELAYED] = {"delayed", TO_LEASABLE | TO(WAITING)},
-    [LEASE_STATE_LEASED] = {"leased", TO_LEASABLE | TO(WAITING) | TO(BACKOFF) | TO(SETTLING)},
+    [LEASE_STATE_LEASED] = {"leased", TO_LEASABLE | TO(WAITING) | TO(BACKOFF) | TO(SETTLING) | TO(EMITTING)},
     [LEASE_STATE_BACKOFF] = {"backoff", TO_LEASABLE | TO(WAITING)},
     [LEASE_STATE_SETTLING] = {"settling", TO(WRITING)},
     [LEASE_STATE_WRITING] = {"writing", TO(SETTLING)},
@@ -31,6 +31,7 @@ static const struct el_sm_state states[LEASE_STATE_COUNT] = {
     [LEASE_STATE_CHECK] = {"check", TO(CHECKING) | TO_LEASABLE | TO(WAITING)},
     [LEASE_STATE_CHECKING] = {"checking", TO_LEASABLE | TO(WAITING) | TO(SETTLING)},
     [LEASE_STATE_HALTED] = {"halted", TO_LEASABLE | TO(WAITING)},
+    [LEASE_STATE_EMITTING] = {"emitting", TO(SETTLING)},
 };
 
 const char *lease_state_name(enum lease_state state)
@@ -281,7 +282,10 @@ void lease_entry_activate(struct lease_table *t, uint32_t id, struct lease_now n
 {
     struct lease_node *e = lease_node(t->memory, id);
     EL_ASSERT(lease_entry_state(e) == LEASE_STATE_WAITING);
-    if (e->death != LEASE_DEATH_NONE) {
+    if (e->death == LEASE_NODE_EMITS) {
+        e->due = 0;
+        lease_entry_move(t, id, LEASE_STATE_EMITTING);
+    } else if (e->death != LEASE_DEATH_NONE) {
         e->due = 0;
         lease_entry_move(t, id, LEASE_STATE_DYING);
     } else if (e->due != 0 && (int64_t)e->due > now.wall_ms) {

@@ -21,10 +21,11 @@
 struct lease_call {
     struct el_list link; /* in part->settled or part->carried */
     struct lease_part *part;
-    struct lease_op *base;     /* to be answered */
-    struct lease_fetch_op *op; /* the same; NULL: it is no fetch */
-    uint32_t pending;          /* what it waits for, and 1 while it is being begun */
-    int error;                 /* of the op */
+    struct lease_op *base;      /* to be answered */
+    struct lease_fetch_op *op;  /* the same; NULL: it is no fetch */
+    uint32_t pending;           /* what it waits for, and 1 while it is being begun */
+    int error;                  /* of the op */
+    struct lease_staged staged; /* of outcomes with emits */
     /* reading; 0 grants: none */
     struct lease_grant *grants; /* [grant_count] rising, in the op's results */
     uint32_t grant_count;
@@ -282,16 +283,35 @@ static void count_outcome(struct lease_part *part, const struct lease_outcome *o
     metrics_add(lease_part_leases(part)->metrics, metrics[outcome->kind], count);
 }
 
-/* returns true when the answer waits for the write that carries them */
-static bool take_outcomes(struct lease_part *part, struct lease_fetch_op *op)
+/* What is to be emitted may be. returns false: the outcomes are refused for it */
+static bool emits_good(struct lease_part *part, struct lease_fetch_op *op)
 {
-    bool waits = false;
-    if (op->outcome_count == 0) {
-        return false;
+    for (uint32_t i = 0; i < op->outcome_count; i++) {
+        int code = op->outcomes[i].emit_count == 0
+                       ? 0
+                       : lease_emit_check(part, &op->outcomes[i], op->base.message_text, LEASE_MESSAGE_LEN);
+        if (code != 0) {
+            op->outcome_error = code;
+            op->emits_refused = code == EVLOG_ERR_TOO_LARGE;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the answer waits for. */
+enum { WAITS_WRITE = 1, WAITS_EMITS = 2 };
+
+/* returns what the answer waits for */
+static unsigned take_outcomes(struct lease_part *part, struct lease_fetch_op *op)
+{
+    unsigned waits = 0;
+    if (op->outcome_count == 0 || !emits_good(part, op)) {
+        return 0;
     }
     if (lease_settle(part->table, op->session, op->outcomes, op->outcome_count, lease_part_now(part)) != 0) {
         op->outcome_error = EVLOG_ERR_LEASE;
-        return false;
+        return 0;
     }
     for (uint32_t i = 0; i < op->outcome_count; i++) {
         const struct lease_outcome *outcome = &op->outcomes[i];
@@ -300,11 +320,11 @@ static bool take_outcomes(struct lease_part *part, struct lease_fetch_op *op)
         case LEASE_ACCEPT:
         case LEASE_GAP:
             lease_story_end(&part->stories, outcome->first, outcome->last);
-            waits = true;
+            waits |= outcome->emit_count > 0 ? WAITS_EMITS : WAITS_WRITE;
             break;
         case LEASE_REJECT:
             tell_stories(part, op, outcome);
-            waits = true;
+            waits |= WAITS_WRITE;
             break;
         case LEASE_FAIL:
             tell_stories(part, op, outcome);
@@ -328,6 +348,7 @@ static struct lease_call *call_new(struct lease_part *part, struct lease_op *bas
     }
     memset(call, 0, len);
     el_list_init(&call->link);
+    el_list_init(&call->staged.link);
     call->part = part;
     call->base = base;
     call->pending = 1;
@@ -355,6 +376,21 @@ static uint32_t grant_room(struct lease_part *part, struct lease_fetch_op *op)
     return max > 0 && lease_op_room(&op->base, len) ? max : 0;
 }
 
+static void staged_told(struct lease_staged *staged, int error)
+{
+    lease_call_written(EL_CONTAINER(staged, struct lease_call, staged), error);
+}
+
+static void stage(struct lease_call *call, const struct lease_fetch_op *op)
+{
+    call->staged.outcomes = op->outcomes;
+    call->staged.outcome_count = op->outcome_count;
+    call->staged.told = staged_told;
+    call->pending++;
+    bool staged = lease_emit_stage(call->part, &call->staged);
+    EL_ASSERT(staged); /* lease_emit_check() has made what it needs */
+}
+
 static void fetch_run(struct leases *ls, struct lease_op *base)
 {
     struct lease_fetch_op *op = EL_CONTAINER(base, struct lease_fetch_op, base);
@@ -369,9 +405,13 @@ static void fetch_run(struct leases *ls, struct lease_op *base)
     }
     call->op = op;
     op->lease_ms = (int32_t)lease_rules_of(part->table)->lease_ms;
-    if (take_outcomes(part, op)) {
+    unsigned waits = take_outcomes(part, op);
+    if ((waits & WAITS_WRITE) != 0) {
         call->pending++;
         el_list_push_back(&part->settled, &call->link);
+    }
+    if ((waits & WAITS_EMITS) != 0) {
+        stage(call, op);
     }
     uint32_t max = grant_room(part, op);
     if (max > 0) {
@@ -389,6 +429,7 @@ static void fetch_run(struct leases *ls, struct lease_op *base)
 void leases_fetch(struct leases *ls, struct lease_fetch_op *op)
 {
     op->outcome_error = 0;
+    op->emits_refused = false;
     op->lease_ms = 0;
     op->ranges = NULL;
     op->range_count = 0;

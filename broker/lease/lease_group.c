@@ -92,8 +92,6 @@ struct lease_part *lease_part_create(struct lease_group *group, const struct el_
     }
     el_map_init(&part->parked, ls->buddy);
     lease_stories_init(&part->stories, ls);
-    lease_again_init(part);
-    lease_letters_init(part);
     el_sm_init(&part->sm, &lease_part_sm, PART_STORED);
     if (el_map_put(&ls->parts, &part->key, sizeof part->key, part) != 0) {
         lease_free(ls, part);
@@ -146,10 +144,9 @@ static void part_free(struct lease_part *part)
     io_timer_cancel(ls->io, &part->timer);
     lease_part_forget_stored(part);
     lease_bury_free(part);
+    lease_emit_free(part);
     lease_park_free_all(part);
     lease_stories_free(&part->stories);
-    lease_again_free(part);
-    lease_letters_free(part);
     lease_table_destroy(part->table);
     el_map_remove(&ls->parts, &part->key, sizeof part->key);
     el_list_remove(&part->link);
@@ -211,10 +208,6 @@ int lease_part_restore(struct leases *ls, const struct lease_record_key *key, st
 {
     struct lease_stored *stored = el_map_get(&ls->restoring, raw.data, raw.len);
     EL_ASSERT(ls->state == LEASES_LOADING);
-    if (key->kind == LEASE_RECORD_LETTERS) {
-        struct lease_part *part = part_of(ls, key);
-        return part == NULL ? EVLOG_ERR_NO_MEMORY : lease_letters_restore(part, (uint64_t)key->number, value);
-    }
     if (value.data == NULL) {
         if (stored != NULL) {
             stored_free(stored);
@@ -255,7 +248,7 @@ void lease_groups_destroy(struct leases *ls)
 
 /* --- after reading ------------------------------------------------------------------------------------------------ */
 
-static bool has_record(const struct lease_part *part, enum lease_record_kind kind)
+bool lease_part_has_stored(const struct lease_part *part, enum lease_record_kind kind)
 {
     EL_LIST_EACH(node, &part->stored) {
         if (EL_CONTAINER(node, struct lease_stored, link)->kind == kind) {
@@ -265,22 +258,24 @@ static bool has_record(const struct lease_part *part, enum lease_record_kind kin
     return false;
 }
 
-/* Dead letters that were on their way go on at once. */
-static void wake(struct lease_part *part)
+static bool has_intents(const struct lease_part *part)
 {
     struct lease_record_part record;
-    if (part->sm.state != PART_STORED) {
-        return;
-    }
     EL_LIST_EACH(node, &part->stored) {
         const struct lease_stored *stored = EL_CONTAINER(node, struct lease_stored, link);
         if (stored->kind == LEASE_RECORD_PART && lease_record_part_decode(stored->value, &record) == 0 &&
             record.intent_count > 0) {
-            if (lease_part_wake(part) == 0) {
-                lease_part_turn_at(part, lease_part_leases(part)->io->now_ns);
-            }
-            return;
+            return true;
         }
+    }
+    return lease_part_has_stored(part, LEASE_RECORD_EMITS);
+}
+
+/* Dead letters and emits that were on their way go on at once. */
+static void wake(struct lease_part *part)
+{
+    if (part->sm.state == PART_STORED && has_intents(part) && lease_part_wake(part) == 0) {
+        lease_part_turn_at(part, lease_part_leases(part)->io->now_ns);
     }
 }
 
@@ -307,9 +302,7 @@ void lease_groups_loaded(struct leases *ls)
     el_map_destroy(&ls->restoring);
     for (size_t i = 0; i < ls->parts.count; i++) {
         struct lease_part *part = ls->parts.entries[i].value;
-        int64_t letters = -1;
-        bool only_letters = el_list_empty(&part->stored) && lease_letters_next(part, &letters);
-        if (!has_record(part, LEASE_RECORD_PART) && !only_letters) {
+        if (!lease_part_has_stored(part, LEASE_RECORD_PART)) {
             lease_part_end(part, EVLOG_ERR_AGAIN);
         }
     }

@@ -28,6 +28,7 @@ void lease_look_counts(struct lease_offsets_op *op, const struct lease_part *par
     op->delayed = counts.of[LEASE_STATE_DELAYED];
     op->dying = counts.of[LEASE_STATE_DYING] + counts.of[LEASE_STATE_BURIED] + counts.of[LEASE_STATE_CHECK] +
                 counts.of[LEASE_STATE_CHECKING];
+    op->emitting = counts.of[LEASE_STATE_EMITTING];
     op->halted_at = lease_halted(part->table);
 }
 
@@ -85,7 +86,7 @@ void leases_offsets(struct leases *ls, struct lease_offsets_op *op)
 {
     op->exists = false;
     op->start = op->lag = op->halted_at = -1;
-    op->ready = op->leased = op->waiting = op->backoff = op->delayed = op->dying = 0;
+    op->ready = op->leased = op->waiting = op->backoff = op->delayed = op->dying = op->emitting = 0;
     if (op->verb == LEASE_OFFSETS_GET) {
         lease_op_send_part(ls, &op->base, &op->topic_id, op->partition, get_run);
     } else {
@@ -116,7 +117,9 @@ static void why_run(struct leases *ls, struct lease_op *base)
         } else if (why.due_ms >= 0) {
             op->due_ms = EL_MAX(why.due_ms - now.wall_ms, (int64_t)0);
         }
-        if (why.state == LEASE_STATE_BURIED || why.state == LEASE_STATE_DYING) {
+        if (why.state == LEASE_STATE_EMITTING) {
+            lease_emit_why(part, why.offset, base->message_text, sizeof base->message_text);
+        } else if (why.state == LEASE_STATE_BURIED || why.state == LEASE_STATE_DYING) {
             snprintf(base->message_text, sizeof base->message_text, "%s", lease_bury_why(part, why.offset));
         }
     }

@@ -95,6 +95,9 @@ static void alter_on_stat(struct store_op *base)
         lease_op_finish(&op->base, EVLOG_ERR_AGAIN);
     } else if (lease_counts(part->table).of[LEASE_STATE_LEASED] > 0) {
         lease_op_refuse(&op->base, EVLOG_ERR_GROUP_NOT_EMPTY, "workers hold events of the partition");
+    } else if (lease_emit_under_way(part)) {
+        lease_op_refuse(&op->base, EVLOG_ERR_GROUP_NOT_EMPTY,
+                        "what workers have emitted is being published: try again, or ask why its key waits");
     } else {
         int64_t wanted = op->offset == LEASE_START_LATEST ? end : op->offset;
         move_begin(part, op, EL_MIN(EL_MAX(wanted, begin), end));

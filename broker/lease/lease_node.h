@@ -37,7 +37,10 @@
 #define LEASE_BITS_MONO (LEASE_BIT(LEASE_STATE_LEASED) | LEASE_BIT(LEASE_STATE_BACKOFF))
 #define LEASE_BITS_WALL LEASE_BIT(LEASE_STATE_DELAYED)
 
-EL_STATIC_ASSERT(LEASE_STATE_COUNT <= 12, "states and the bits of blocks fit into 16 bits");
+/* Entries and blocks are in trees of their own, so that some states have the same bits as blocks; but not those states
+ * that have a time. */
+EL_STATIC_ASSERT(LEASE_STATE_COUNT <= 16, "states fit into 16 bits");
+EL_STATIC_ASSERT((LEASE_BITS_MONO | LEASE_BITS_WALL) < LEASE_BLOCK_DIRTY, "a block has no time");
 
 struct lease_node {
     int64_t at;             /* what the tree is sorted by: offset, block number, hash */
@@ -47,7 +50,7 @@ struct lease_node {
     uint32_t left, right, parent;
     uint16_t own;   /* its own bits */
     uint8_t height; /* of the subtree, 1 a leaf */
-    uint8_t death;  /* entry: enum lease_death */
+    uint8_t death;  /* entry: enum lease_death, or LEASE_NODE_EMITS */
     union {
         struct {
             uint64_t due;            /* leased, backoff: mono ns; delayed, waiting: not before, wall ms, 0 none */
@@ -77,6 +80,7 @@ struct lease_node {
     };
 };
 EL_STATIC_ASSERT(sizeof(struct lease_node) == LEASE_NODE_LEN, "what an entry costs is promised");
+#define LEASE_NODE_EMITS 0xffu /* done before a restart, but for what it has emitted */
 
 struct lease_index {
     uint32_t **pages;      /* [page_max] of 1,024 buckets */

@@ -304,8 +304,6 @@ static int restore_one(struct lease_part *part, const struct lease_stored *store
 {
     struct lease_record_key key;
     struct lease_record_parked parked;
-    struct lease_record_mark mark;
-    int64_t base;
     int code = lease_record_key_decode(stored->key, &key);
     if (code != 0) {
         return code;
@@ -322,21 +320,10 @@ static int restore_one(struct lease_part *part, const struct lease_stored *store
         return code != 0 ? code : lease_park_key(part, key.key, &parked, true);
     case LEASE_RECORD_STORY:
         return lease_story_restore(&part->stories, key.number, stored->value);
-    case LEASE_RECORD_BASE:
-        code = lease_record_base_decode(stored->value, &base);
-        if (code == 0) {
-            lease_base_restore(part->table, base);
-            part->back.base_stored = true;
-            part->back.base_written = part->back.base_writing = base;
-        }
-        return code;
-    case LEASE_RECORD_MARK:
-        code = lease_record_mark_decode(stored->value, &mark);
-        return code != 0 ? code : lease_mark_restore(part, &key, &mark);
+    case LEASE_RECORD_EMITS:
+        return lease_emit_restore(part, key.number, stored->value);
     case LEASE_RECORD_PART:
     case LEASE_RECORD_SETTINGS:
-    case LEASE_RECORD_REDRIVE:
-    case LEASE_RECORD_LETTERS:
         return 0;
     }
     return EVLOG_ERR_CORRUPT;
@@ -345,12 +332,11 @@ static int restore_one(struct lease_part *part, const struct lease_stored *store
 static void restore_undo(struct lease_part *part)
 {
     lease_bury_free(part);
+    lease_emit_free(part);
     lease_park_free_all(part);
     el_map_init(&part->parked, lease_part_leases(part)->buddy);
     lease_stories_free(&part->stories);
     lease_stories_init(&part->stories, lease_part_leases(part));
-    lease_again_free(part);
-    lease_again_init(part);
     lease_table_destroy(part->table);
     part->table = NULL;
 }
@@ -376,6 +362,7 @@ static int restore(struct lease_part *part)
         restore_undo(part);
         return code;
     }
+    lease_emit_restored(part);
     lease_part_forget_stored(part);
     el_sm_move(&part->sm, part, PART_READY);
     return 0;
@@ -483,6 +470,7 @@ static void ready_turn(struct lease_part *part)
     }
     lease_bury_turn(part);
     lease_fill_turn(part);
+    lease_emit_turn(part);
     wake_watchers(part);
 }
 
@@ -500,15 +488,18 @@ static void ended(struct lease_part *part, int error)
 static void ending_turn(struct lease_part *part)
 {
     struct leases *ls = lease_part_leases(part);
-    if (part->pins > 1 || part->save != NULL || ls->stopping || part->erase_ns > ls->io->now_ns) {
+    if (!ls->stopping) {
+        lease_emit_turn(part);
+    }
+    if (lease_emit_busy(part) || part->pins > 1 || part->save != NULL || ls->stopping ||
+        part->erase_ns > ls->io->now_ns) {
         return;
     }
     if (part->table != NULL && !lease_reset(part->table, 0)) {
         part->again = true;
         return;
     }
-    int64_t letters = -1;
-    if (part->table == NULL && el_list_empty(&part->stored) && !lease_letters_next(part, &letters)) {
+    if (part->table == NULL && el_list_empty(&part->stored)) {
         ended(part, 0);
         return;
     }
@@ -518,6 +509,9 @@ static void ending_turn(struct lease_part *part)
 static uint64_t next_ns(const struct lease_part *part)
 {
     const struct leases *ls = lease_part_leases(part);
+    if (part->sm.state == PART_ENDING && lease_emit_busy(part)) {
+        return lease_emit_next(part);
+    }
     if (part->sm.state == PART_ENDING) {
         return part->pins > 1 || part->save != NULL ? UINT64_MAX : EL_MAX(part->erase_ns, ls->io->now_ns);
     }
@@ -531,6 +525,7 @@ static uint64_t next_ns(const struct lease_part *part)
     next = EL_MIN(next, part->tick_ns);
     next = EL_MIN(next, lease_fill_next(part));
     next = EL_MIN(next, lease_bury_next(part));
+    next = EL_MIN(next, lease_emit_next(part));
     bool delayed = lease_counts(part->table).of[LEASE_STATE_DELAYED] > 0;
     return delayed ? EL_MIN(next, ls->io->now_ns + DELAYED_TURN_NS) : next;
 }
@@ -599,6 +594,7 @@ void lease_part_close(struct lease_part *part, int error)
          node = el_list_pop_front(&part->settled)) {
         lease_call_written(lease_call_of(node), error);
     }
+    lease_emit_close(part, error);
     if (lease_part_leases(part)->stopping) {
         for (struct el_list *node = el_list_pop_front(&part->enders); node != NULL;
              node = el_list_pop_front(&part->enders)) {
@@ -615,6 +611,9 @@ void lease_part_end(struct lease_part *part, int error)
         return;
     }
     EL_ASSERT(error != 0);
+    if (part->sm.state == PART_STORED && lease_part_has_stored(part, LEASE_RECORD_EMITS) && stored_part(part) != NULL) {
+        lease_part_wake(part); /* what is stored is published before it goes; the log says when it cannot be */
+    }
     lease_part_pin(part);
     part->end_error = error;
     el_sm_move(&part->sm, part, PART_ENDING);

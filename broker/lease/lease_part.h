@@ -7,9 +7,8 @@
  *   lease_fetch.c     outcomes and leases of a worker, and the batches that hold them
  *   lease_save.c  what must be durable
  *   lease_bury.c      dead letters
+ *   lease_emit.c      what handled events have emitted
  *   lease_story.c     what became of failed attempts
- *   lease_again.c     events that come back from the dead letters
- *   lease_letters.c   of a partition of dead letters: which are settled
  *   lease_look.c      offsets, why a key waits, release of keys
  *   lease_move.c      other offsets
  *
@@ -82,7 +81,6 @@ struct lease_fill {
     struct watch_op watch;
     struct stat_op stat;
     bool statting; /* the log start is being looked up */
-    bool stale;    /* something below what is being read has come back: read again */
     struct io_op job;
     struct lease_decode decode;
     struct lease_filter *filter; /* of the group as it was when decode began, held; NULL none */
@@ -93,38 +91,21 @@ struct lease_fill {
     uint64_t retry_ns;           /* not before */
 };
 
+/* Outcomes of a worker that have emits, until all of these are stored. Embedded in what waits for that. */
+struct lease_staged {
+    struct el_list link;                  /* lease_emitter.staged, or of those to be told */
+    const struct lease_outcome *outcomes; /* [outcome_count] */
+    uint32_t outcome_count;
+    void (*told)(struct lease_staged *staged, int error); /* once: all are stored, or some are not */
+    uint32_t next;                                        /* private: the first outcome that is in no bundle */
+    uint32_t chosen;                                      /* private: the first that is not in the one being built */
+    uint32_t open;                                        /* private */
+    int error;                                            /* private */
+};
+
 struct lease_save;
 struct lease_burial;
-struct lease_letters_op;
-
-/* Blocks with events that came back since a write began: not more, so that they fit into one batch. */
-#define LEASE_AGAIN_BLOCKS_MAX 16u
-
-/* Events that come back, see lease_again.c. */
-struct lease_again {
-    struct el_list marks; /* struct lease_mark.link */
-    bool running;         /* an op is at it */
-    bool base_stored;     /* there is a record of the base, or may be */
-    int64_t base_written; /* what it says; -1: what cannot be known */
-    int64_t base_writing; /* the same of the write under way; 0: it ends the record */
-    uint64_t blocks[2 * LEASE_AGAIN_BLOCKS_MAX], writing[2 * LEASE_AGAIN_BLOCKS_MAX];
-    uint32_t block_count, writing_count;
-};
-struct lease_mark {
-    struct el_list link;
-    struct el_uuid dead_id;
-    int32_t dead_partition;
-    bool changed, writing; /* to be stored; being stored */
-    bool ended;            /* the topic of dead letters is gone: the record goes, then this */
-    struct lease_record_mark record;
-};
-
-/* What became of the letters of a partition of dead letters. */
-struct lease_letters {
-    struct el_list blocks;       /* struct letters_block.link, by number */
-    struct el_list writing;      /* the same: would replace them */
-    struct lease_letters_op *op; /* that is being stored; NULL none */
-};
+struct lease_emitter;
 
 struct lease_part {
     uint32_t magic;
@@ -170,9 +151,8 @@ struct lease_part {
     /* dead letters */
     int64_t producer_id; /* -1 none yet */
     int32_t next_sequence;
-    struct lease_burial *burial; /* NULL until there is something to bury */
-    struct lease_again back;
-    struct lease_letters letters;
+    struct lease_burial *burial;   /* NULL until there is something to bury */
+    struct lease_emitter *emitter; /* NULL until something is emitted */
     struct el_map parked;          /* key -> struct lease_parked */
     struct el_list parked_changed; /* struct lease_parked.link: to be written */
     struct el_list parked_writing; /* the same: part of the write under way */
@@ -183,6 +163,8 @@ struct lease_part {
 struct lease_part *lease_part_find(struct lease_group *group, const struct el_uuid *topic_id, int32_t partition);
 /* Without anything in it yet, STORED; NULL without memory. */
 struct lease_part *lease_part_create(struct lease_group *group, const struct el_uuid *topic_id, int32_t partition);
+/* Is there one that was read, of this kind? */
+bool lease_part_has_stored(const struct lease_part *part, enum lease_record_kind kind);
 /* Forget records that were read: all of them. */
 void lease_part_forget_stored(struct lease_part *part);
 /* Nothing is under way for it. */
@@ -291,6 +273,53 @@ const char *lease_bury_why(const struct lease_part *part, int64_t offset);
 /* No append, read or job is under way for it. */
 void lease_bury_free(struct lease_part *part);
 
+/* --- lease_emit.c ------------------------------------------------------------------------------------------------- */
+
+#define LEASE_EMITS_LEN_MAX (1u << 20) /* of what one event emits, as it is stored */
+
+/* Bytes that a shard's emits may need until they are published; and those of one event. */
+static inline uint64_t lease_emit_budget(const struct leases *ls)
+{
+    return ls->cfg.memory_max / LEASE_PIECES_SHARE / 2;
+}
+uint32_t lease_emits_len_max(const struct leases *ls);
+/* Bytes of an emitted event in its batch, at most. */
+uint32_t lease_emit_len(const struct lease_emit *emit);
+/* May an outcome have these emits? returns 0 | EVLOG_ERR_TOO_LARGE with a text | EVLOG_ERR_NO_MEMORY */
+int lease_emit_check(struct lease_part *part, const struct lease_outcome *outcome, char *text, size_t text_len);
+/* The table has taken these outcomes: publish their emits. Borrowed until told. returns false without memory: only when
+ * lease_emit_check() was not asked */
+bool lease_emit_stage(struct lease_part *part, struct lease_staged *staged);
+/* Bundle, append, settle. */
+void lease_emit_turn(struct lease_part *part);
+/* When it wants a turn; UINT64_MAX: it will be called. */
+uint64_t lease_emit_next(const struct lease_part *part);
+/* Something that is stored is to be published still. */
+bool lease_emit_busy(const struct lease_part *part);
+/* Something is emitted and not yet finished. */
+bool lease_emit_under_way(const struct lease_part *part);
+/* Bundles wait for a write. */
+bool lease_emit_wants_write(const struct lease_part *part);
+void lease_emit_write_begin(struct lease_part *part);
+/* The records of the write that begins, value.data NULL: to be deleted; while the part ends: all. */
+typedef void (*lease_emit_record_fn)(void *arg, int64_t number, struct el_slice value);
+void lease_emit_write_each(const struct lease_part *part, lease_emit_record_fn each, void *arg);
+/* Who is to be told of the write's end is put into a list, for lease_emit_tell(). */
+void lease_emit_write_end(struct lease_part *part, int error, struct el_list *tell);
+void lease_emit_tell(struct el_list *tell);
+/* A stored record: appended again. The value is borrowed until lease_emit_restored(), which takes it out of its struct
+ * lease_stored. returns 0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT */
+int lease_emit_restore(struct lease_part *part, int64_t number, struct el_slice value);
+void lease_emit_restored(struct lease_part *part);
+/* Is a record stored for this offset, from before a restart? */
+bool lease_emit_intended(const struct lease_part *part, int64_t offset);
+/* Why the event at this offset is still emitting, for people; "" nothing stands in its way. */
+void lease_emit_why(const struct lease_part *part, int64_t offset, char *text, size_t text_len);
+/* What is not stored is not going to be: whoever waits for it is told. */
+void lease_emit_close(struct lease_part *part, int error);
+/* No append is under way for it, and nobody waits. */
+void lease_emit_free(struct lease_part *part);
+
 /* --- lease_park.c ------------------------------------------------------------------------------------------------- */
 
 struct lease_parked *lease_parked_find(const struct lease_part *part, struct el_slice key);
@@ -304,29 +333,5 @@ void lease_park_write_end(struct lease_part *part, bool durable);
 /* All are released. */
 void lease_park_end_all(struct lease_part *part);
 void lease_park_free_all(struct lease_part *part);
-
-/* --- lease_again.c ------------------------------------------------------------------------------------------------ */
-
-void lease_again_init(struct lease_part *part);
-void lease_again_free(struct lease_part *part);
-/* A record of kind MARK. returns 0 | EVLOG_ERR_NO_MEMORY */
-int lease_mark_restore(struct lease_part *part, const struct lease_record_key *key,
-                       const struct lease_record_mark *record);
-/* A write begins with that start; it has ended. */
-void lease_again_write_begin(struct lease_part *part, int64_t start);
-void lease_again_write_end(struct lease_part *part, bool durable);
-/* Between the two: events of this block have come back by it. */
-bool lease_again_in(const struct lease_part *part, uint64_t block);
-/* Between the two: the record of the base is written. */
-bool lease_again_base(const struct lease_part *part);
-
-/* --- lease_letters.c ---------------------------------------------------------------------------------------------- */
-
-void lease_letters_init(struct lease_part *part);
-void lease_letters_free(struct lease_part *part);
-/* A record of kind LETTERS; data NULL: it has ended. returns 0 | EVLOG_ERR_CORRUPT | EVLOG_ERR_NO_MEMORY */
-int lease_letters_restore(struct lease_part *part, uint64_t number, struct el_slice value);
-/* The number of each block that has a record, or may have. */
-bool lease_letters_next(const struct lease_part *part, int64_t *number);
 
 #endif

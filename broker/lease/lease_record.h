@@ -5,12 +5,12 @@
 #ifndef EL_LEASE_LEASE_RECORD_H
 #define EL_LEASE_LEASE_RECORD_H
 
-#include <core/cursor.h>
+#include <format/batch.h>
 
 #define LEASE_RECORD_VERSION 1u
-#define LEASE_GROUP_ID_LEN_MAX 249u                                  /* longer ones are refused */
-#define LEASE_KEY_LEN_MAX (2 + 2 + LEASE_GROUP_ID_LEN_MAX + 20 + 20) /* of a record's key, but for parked ones */
-#define LEASE_INTENTS_MAX 5u                                         /* an idempotent producer's window */
+#define LEASE_GROUP_ID_LEN_MAX 249u                                 /* longer ones are refused */
+#define LEASE_KEY_LEN_MAX (2 + 2 + LEASE_GROUP_ID_LEN_MAX + 20 + 8) /* of a record's key, but for parked ones */
+#define LEASE_INTENTS_MAX 5u                                        /* an idempotent producer's window */
 
 enum lease_record_kind {
     LEASE_RECORD_SETTINGS = 1, /* overrides of a group; on control's shard */
@@ -18,20 +18,15 @@ enum lease_record_kind {
     LEASE_RECORD_BLOCK = 3,    /* states of 65,536 offsets */
     LEASE_RECORD_PARKED = 4,   /* a parked key */
     LEASE_RECORD_STORY = 5,    /* failed attempts of an event */
-    LEASE_RECORD_BASE = 7,     /* up to where blocks without a record are finished, while the start lies below */
-    LEASE_RECORD_REDRIVE = 8,  /* a redrive of dead letters; on control's shard */
-    LEASE_RECORD_MARK = 9,     /* the last dead letter whose event has come back */
-    LEASE_RECORD_LETTERS = 10, /* what became of 65,536 dead letters */
+    LEASE_RECORD_EMITS = 6,    /* events that are done, and what they have emitted */
 };
 
 struct lease_record_key {
     enum lease_record_kind kind;
     struct el_slice group_id;
-    struct el_uuid topic_id; /* all but SETTINGS, REDRIVE */
-    int32_t partition;       /* all but SETTINGS, REDRIVE */
-    int64_t number;          /* BLOCK, LETTERS: its number; STORY: offset; REDRIVE: its id */
-    struct el_uuid dead_id;  /* MARK: of the dead-letter topic */
-    int32_t dead_partition;  /* MARK */
+    struct el_uuid topic_id; /* all but SETTINGS */
+    int32_t partition;       /* all but SETTINGS */
+    int64_t number;          /* BLOCK: its number; STORY: offset; EMITS: offset of the first event */
     struct el_slice key;     /* PARKED: the event's key; borrowed */
 };
 
@@ -70,16 +65,31 @@ struct lease_record_parked {
 void lease_record_parked_encode(struct el_writer *w, const struct lease_record_parked *parked);
 int lease_record_parked_decode(struct el_slice data, struct lease_record_parked *parked);
 
-int lease_record_base_decode(struct el_slice data, int64_t *base);
-#define LEASE_RECORD_BASE_LEN 16u
-void lease_record_base_encode(struct el_writer *w, int64_t base);
-
-struct lease_record_mark {
-    uint64_t task;  /* the redrive */
-    int64_t letter; /* offset in the dead-letter partition: this and what that task asked for below has come back */
+/* Events that are done but for what they have emitted, and that as batches that are ready to be appended. */
+#define LEASE_EMITS_EVENTS_MAX 1024u
+#define LEASE_EMITS_BATCHES_MAX 256u
+#define LEASE_EMITS_HEAD_LEN 8u
+#define LEASE_EMITS_BATCH_HEAD_LEN 24u
+struct lease_record_emits {
+    uint32_t event_count, batch_count; /* at least 1 each */
+    const uint8_t *offsets;            /* [event_count] of 8 bytes, rising: lease_record_emits_offset() */
+    struct el_reader batches;          /* lease_record_emits_next() */
 };
-#define LEASE_RECORD_MARK_LEN 24u
-void lease_record_mark_encode(struct el_writer *w, const struct lease_record_mark *mark);
-int lease_record_mark_decode(struct el_slice data, struct lease_record_mark *mark);
+struct lease_record_emits_batch {
+    struct el_uuid topic_id; /* target */
+    int32_t partition;
+    uint32_t pos; /* of the batch in the value */
+    struct el_batch_info info;
+};
+/* The value's beginning; batches follow, each behind its head. */
+void lease_record_emits_begin(struct el_writer *w, uint32_t batch_count, const int64_t *offsets, uint32_t event_count);
+void lease_record_emits_batch_head(struct el_writer *w, const struct el_uuid *topic_id, int32_t partition,
+                                   uint32_t len);
+/* All is checked, the batches' checksums included.
+ * returns 0 | EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT */
+int lease_record_emits_decode(struct el_slice data, struct lease_record_emits *emits);
+int64_t lease_record_emits_offset(const struct lease_record_emits *emits, uint32_t i);
+/* The next batch; call it batch_count times. */
+void lease_record_emits_next(struct lease_record_emits *emits, struct lease_record_emits_batch *batch);
 
 #endif

@@ -27,12 +27,20 @@ struct note {
     bool gone;
 };
 
+/* Bytes of keys and values that must be in one batch, and of all. */
+struct sizes {
+    size_t must, all;
+    uint32_t must_count, count;
+};
+
 struct lease_save {
     struct lease_part *part;
     struct lease_write *next; /* to be submitted */
     bool erasing;
     void (*erased)(struct lease_part *part, int error);
     struct lease_write *before, *main, *behind; /* while it is built */
+    struct sizes sizes;
+    bool one; /* all of it is one batch */
     struct note *notes;
     uint32_t note_count, note_max;
     int error;
@@ -183,6 +191,14 @@ static void put_block(struct lease_save *p, struct lease_write **writes, const s
     put_record(p, writes, &key, el_slice_of(ls->scratch, len));
 }
 
+static void put_emits(void *arg, int64_t number, struct el_slice value)
+{
+    struct lease_save *p = arg;
+    struct lease_record_key key = record_key(p->part, LEASE_RECORD_EMITS, number);
+    /* Stored before the events are finished, deleted after that. */
+    put_record(p, p->one ? &p->main : value.data == NULL ? &p->behind : &p->before, &key, value);
+}
+
 static void put_part(struct lease_save *p, const struct lease_record_part *record)
 {
     uint8_t text[LEASE_RECORD_PART_LEN_MAX];
@@ -194,72 +210,7 @@ static void put_part(struct lease_save *p, const struct lease_record_part *recor
     put_record(p, &p->main, &key, p->erasing ? (struct el_slice){0} : el_slice_of(text, el_writer_len(&w)));
 }
 
-/* --- events that come back, and letters --------------------------------------------------------------------------- */
-
-static void put_base(struct lease_save *p, struct lease_write **writes)
-{
-    uint8_t text[LEASE_RECORD_BASE_LEN];
-    struct el_writer w;
-    struct lease_record_key key = record_key(p->part, LEASE_RECORD_BASE, 0);
-    int64_t base = p->part->back.base_writing;
-    el_writer_init(&w, text, sizeof text);
-    lease_record_base_encode(&w, base);
-    EL_ASSERT(w.err == 0);
-    bool gone = base == 0 || p->erasing;
-    put_record(p, writes, &key, gone ? (struct el_slice){0} : el_slice_of(text, el_writer_len(&w)));
-}
-
-static void put_mark(struct lease_save *p, struct lease_write **writes, const struct lease_mark *mark)
-{
-    uint8_t text[LEASE_RECORD_MARK_LEN];
-    struct el_writer w;
-    struct lease_record_key key = record_key(p->part, LEASE_RECORD_MARK, 0);
-    key.dead_id = mark->dead_id;
-    key.dead_partition = mark->dead_partition;
-    el_writer_init(&w, text, sizeof text);
-    lease_record_mark_encode(&w, &mark->record);
-    EL_ASSERT(w.err == 0);
-    bool gone = mark->ended || p->erasing;
-    put_record(p, writes, &key, gone ? (struct el_slice){0} : el_slice_of(text, el_writer_len(&w)));
-}
-
-static void put_again(struct lease_save *p)
-{
-    if (lease_again_base(p->part)) {
-        put_base(p, &p->main);
-    }
-    EL_LIST_EACH(node, &p->part->back.marks) {
-        const struct lease_mark *mark = EL_CONTAINER(node, struct lease_mark, link);
-        if (mark->writing) {
-            put_mark(p, &p->main, mark);
-        }
-    }
-}
-
-/* The same for the end of all records. */
-static void end_again(struct lease_save *p)
-{
-    struct lease_part *part = p->part;
-    if (part->back.base_stored) {
-        put_base(p, &p->behind);
-    }
-    EL_LIST_EACH(node, &part->back.marks) {
-        put_mark(p, &p->behind, EL_CONTAINER(node, struct lease_mark, link));
-    }
-    int64_t number = -1;
-    while (lease_letters_next(part, &number)) {
-        struct lease_record_key key = record_key(part, LEASE_RECORD_LETTERS, number);
-        put_record(p, &p->behind, &key, (struct el_slice){0});
-    }
-}
-
 /* --- a write ------------------------------------------------------------------------------------------------------ */
-
-/* Bytes of keys and values that must be in one batch, and of all. */
-struct sizes {
-    size_t must, all;
-    uint32_t must_count, count;
-};
 
 static void size_add(struct sizes *sizes, bool must, size_t len)
 {
@@ -271,10 +222,17 @@ static void size_add(struct sizes *sizes, bool must, size_t len)
 
 static bool block_must(const struct lease_save *p, const struct note *note)
 {
-    return !note->gone && (lease_bury_done_in(p->part, note->number) || lease_again_in(p->part, note->number));
+    return !note->gone && lease_bury_done_in(p->part, note->number);
 }
 
-static struct sizes measure(struct lease_save *p)
+static void size_emits(void *arg, int64_t number, struct el_slice value)
+{
+    struct lease_save *p = arg;
+    (void)number;
+    size_add(&p->sizes, false, 4 + p->part->group->id.len + 28 + value.len);
+}
+
+static void measure(struct lease_save *p)
 {
     struct lease_part *part = p->part;
     struct leases *ls = lease_part_leases(part);
@@ -292,18 +250,12 @@ static struct sizes measure(struct lease_save *p)
         const struct lease_parked *parked = EL_CONTAINER(node, struct lease_parked, link);
         size_add(&sizes, true, key_len + parked->key.len + LEASE_RECORD_PARKED_LEN);
     }
-    if (lease_again_base(part)) {
-        size_add(&sizes, true, key_len + LEASE_RECORD_BASE_LEN);
-    }
-    EL_LIST_EACH(node, &part->back.marks) {
-        if (EL_CONTAINER(node, struct lease_mark, link)->writing) {
-            size_add(&sizes, true, key_len + 20 + LEASE_RECORD_MARK_LEN);
-        }
-    }
     EL_LIST_EACH(node, &part->stories.writing) {
         size_add(&sizes, false, key_len + lease_story_len(EL_CONTAINER(node, struct lease_story, link)));
     }
-    return sizes;
+    p->sizes = sizes;
+    lease_emit_write_each(part, size_emits, p);
+    p->one = p->sizes.all <= MAIN_LEN_MAX;
 }
 
 static struct lease_write *reversed(struct lease_write *write)
@@ -329,16 +281,15 @@ static void append_writes(struct lease_write **list, struct lease_write *more)
 static int build(struct lease_save *p, const struct lease_record_part *record)
 {
     struct lease_part *part = p->part;
-    struct sizes sizes = measure(p);
-    bool one = sizes.all <= MAIN_LEN_MAX;
+    measure(p);
+    bool one = p->one;
     p->error = p->error != 0 ? p->error
-                             : lease_write_new(lease_part_leases(part), one ? sizes.count : sizes.must_count,
-                                               one ? sizes.all : sizes.must, &p->main);
+                             : lease_write_new(lease_part_leases(part), one ? p->sizes.count : p->sizes.must_count,
+                                               one ? p->sizes.all : p->sizes.must, &p->main);
     if (p->error != 0) {
         return p->error;
     }
     put_part(p, record);
-    put_again(p);
     for (uint32_t i = 0; i < p->note_count; i++) {
         const struct note *note = &p->notes[i];
         bool here = one || block_must(p, note);
@@ -350,6 +301,7 @@ static int build(struct lease_save *p, const struct lease_record_part *record)
     EL_LIST_EACH(node, &part->stories.writing) {
         put_story(p, one ? &p->main : &p->behind, EL_CONTAINER(node, struct lease_story, link));
     }
+    lease_emit_write_each(part, put_emits, p);
     p->next = reversed(p->before);
     append_writes(&p->next, p->main);
     append_writes(&p->next, reversed(p->behind));
@@ -385,12 +337,15 @@ static void save_end(struct lease_save *p, int error)
         return;
     }
     lease_bury_write_end(part, error == 0);
-    lease_again_write_end(part, error == 0);
+    struct el_list tell;
+    el_list_init(&tell);
+    lease_emit_write_end(part, error, &tell);
     part->write_failed = error != 0;
     if (error != 0) {
         part->write_ns = ls->io->now_ns + RETRY_NS;
     }
     calls_written(&part->carried, error);
+    lease_emit_tell(&tell);
     if (part->sm.state == PART_STARTING) {
         lease_part_started(part, error);
     } else if (part->sm.state == PART_MOVING && part->moved) {
@@ -441,7 +396,7 @@ static void save_begin(struct lease_part *part)
     lease_write_begin(part->table, note_block, p);
     struct lease_record_part record = {.start = lease_write_start(part->table)};
     lease_bury_write_begin(part, &record);
-    lease_again_write_begin(part, record.start);
+    lease_emit_write_begin(part);
     record.producer_id = part->producer_id;
     record.next_sequence = part->next_sequence;
     lease_story_write_begin(&part->stories);
@@ -457,7 +412,8 @@ static void save_begin(struct lease_part *part)
 
 static bool wants_write(struct lease_part *part)
 {
-    return part->write_wanted || !el_list_empty(&part->settled) || lease_bury_wants_write(part);
+    return part->write_wanted || !el_list_empty(&part->settled) || lease_bury_wants_write(part) ||
+           lease_emit_wants_write(part);
 }
 
 void lease_save_turn(struct lease_part *part)
@@ -512,7 +468,6 @@ void lease_save_erase(struct lease_part *part, void (*done)(struct lease_part *p
         EL_LIST_EACH(node, &part->stored) {
             put(p, &p->behind, EL_CONTAINER(node, struct lease_stored, link)->key, (struct el_slice){0});
         }
-        end_again(p);
         p->next = reversed(p->behind);
         p->behind = NULL;
         error = p->error;
@@ -522,7 +477,6 @@ void lease_save_erase(struct lease_part *part, void (*done)(struct lease_part *p
         lease_story_write_begin(&part->stories);
         lease_park_end_all(part);
         lease_park_write_begin(part);
-        end_again(p);
         error = build(p, &(struct lease_record_part){0});
     }
     if (error == 0 && p->next != NULL) {

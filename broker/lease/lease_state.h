@@ -60,6 +60,7 @@ struct leases {
     struct lease_load *load; /* while it is read */
     struct el_pool classes[LEASE_CLASSES];
     uint64_t memory_used; /* of pieces, against a quarter of cfg.memory_max; the tables have the rest */
+    uint64_t emit_bytes;  /* of these: of emits that are not published */
     uint32_t busy;        /* writes, reads and jobs under way: the store may stop at 0 */
     uint64_t session_count;
     uint8_t *scratch;              /* [LEASE_SCRATCH_LEN] for the time of a call */
@@ -172,8 +173,6 @@ int lease_control_create(struct leases *ls);
 /* A record of a group's settings, while the partition is read: value.data NULL: it has ended. Not checked yet.
  * returns 0 | EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT | EVLOG_ERR_NO_MEMORY */
 int lease_control_restore(struct leases *ls, struct el_slice group_id, struct el_slice value);
-/* A record of a redrive, in the same way. */
-int lease_redrive_restore(struct leases *ls, struct el_slice group_id, uint64_t id, struct el_slice value);
 /* All has been read, the state is READY: tell all shards the settings of all groups (lease_group_apply()), then that
  * they are known (lease_groups_known()). */
 void lease_control_loaded(struct leases *ls);

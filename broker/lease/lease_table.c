@@ -118,7 +118,7 @@ void lease_entry_fill(const struct lease_table *t, struct lease_node *e, const s
     e->key_hash = record->key_hash;
     e->append_ms = (uint64_t)EL_MIN(EL_MAX(record->append_ms, (int64_t)0), APPEND_MS_MAX);
     e->due = EL_MIN((uint64_t)not_before, LEASE_WALL_NEVER - 1);
-    e->death = (uint8_t)record->death;
+    e->death = record->emits ? LEASE_NODE_EMITS : (uint8_t)record->death;
 }
 
 int lease_add(struct lease_table *t, const struct lease_record *record, struct lease_now now)
@@ -127,13 +127,14 @@ int lease_add(struct lease_table *t, const struct lease_record *record, struct l
     EL_ASSERT(record->offset >= 0);
     EL_ASSERT(record->offset < INT64_MAX);
     EL_ASSERT(record->death < LEASE_DEATH_CHECK);
+    EL_ASSERT(record->death == LEASE_DEATH_NONE || !record->emits);
     struct lease_memory *m = t->memory;
     int64_t offset = record->offset;
     if (offset < lease_position_skip(t, t->read_to)) {
         return 0;
     }
     uint16_t known = lease_position_known(t, offset);
-    bool begun = known != LEASE_RUN_UNTOUCHED || record->death != LEASE_DEATH_NONE;
+    bool begun = known != LEASE_RUN_UNTOUCHED || record->death != LEASE_DEATH_NONE || record->emits;
     if (known == LEASE_RUN_FINISHED || (record->passed != LEASE_PASS_NOT && !begun)) {
         if (known != LEASE_RUN_FINISHED) {
             t->passed_first = EL_MIN(t->passed_first, offset);
@@ -157,7 +158,7 @@ int lease_add(struct lease_table *t, const struct lease_record *record, struct l
     struct lease_node *e = lease_node(m, id);
     lease_entry_fill(t, e, record);
     e->attempts = known & ~LEASE_RUN_REJECTED;
-    if ((known & LEASE_RUN_REJECTED) != 0 && record->death == LEASE_DEATH_NONE) {
+    if ((known & LEASE_RUN_REJECTED) != 0 && e->death == LEASE_DEATH_NONE) {
         e->death = LEASE_DEATH_REJECTED;
     }
     lease_tree_insert(m, &t->entries, id);
@@ -255,6 +256,9 @@ static bool outcome_holds(const struct lease_table *t, uint64_t session, const s
     const struct lease_memory *m = t->memory;
     int64_t offset = EL_MAX(o->first, t->floor);
     uint32_t id = lease_tree_ceil(m, t->entries, offset);
+    if (o->emit_count > 0 && (o->kind != LEASE_ACCEPT || o->first != o->last || o->first < t->floor)) {
+        return false; /* what is gone was not done: nobody knows how often */
+    }
     for (; offset <= o->last; offset++) {
         const struct lease_node *e = id == 0 ? NULL : lease_node(m, id);
         if (e == NULL || e->at > o->last) {
@@ -296,7 +300,7 @@ static void outcome_take(struct lease_table *t, uint32_t id, const struct lease_
     case LEASE_GAP:
     case LEASE_ACCEPT:
         e->due = 0;
-        lease_entry_move(t, id, LEASE_STATE_SETTLING);
+        lease_entry_move(t, id, o->emit_count > 0 ? LEASE_STATE_EMITTING : LEASE_STATE_SETTLING);
         lease_block_touch(t, e->at);
         return;
     case LEASE_RELEASE:
@@ -337,6 +341,39 @@ int lease_settle(struct lease_table *t, uint64_t session, const struct lease_out
         }
     }
     return 0;
+}
+
+bool lease_emit_done(struct lease_table *t, int64_t offset)
+{
+    OBJ_CHECK(t, LEASE_TABLE);
+    uint32_t id = lease_tree_find(t->memory, t->entries, offset);
+    if (id == 0) {
+        return offset < lease_read_next(t);
+    }
+    switch (lease_entry_state(lease_node(t->memory, id))) {
+    case LEASE_STATE_EMITTING:
+        lease_entry_move(t, id, LEASE_STATE_SETTLING);
+        lease_block_touch(t, offset);
+        return true;
+    case LEASE_STATE_WAITING:
+        return false;
+    case LEASE_STATE_SETTLING:
+    case LEASE_STATE_WRITING:
+        return true;
+    case LEASE_STATE_READY:
+    case LEASE_STATE_DELAYED:
+    case LEASE_STATE_LEASED:
+    case LEASE_STATE_BACKOFF:
+    case LEASE_STATE_DYING:
+    case LEASE_STATE_BURIED:
+    case LEASE_STATE_CHECK:
+    case LEASE_STATE_CHECKING:
+    case LEASE_STATE_HALTED:
+    case LEASE_STATE_COUNT:
+        break;
+    }
+    EL_ASSERT(!"an event whose emits are stored is nothing else");
+    return true;
 }
 
 void lease_release_session(struct lease_table *t, uint64_t session, struct lease_now now)

@@ -8,7 +8,7 @@
  *   add -> waiting -> ready -> leased -> settling -> finished (gone) ... | ...
  *            |   ^      ^        |  \-> backoff ------------------------>+
  *            v   |      |        v
- *          delayed -----+      dying -> buried -> settling
+ *          delayed -----+      dying -> buried -> settling      leased -> emitting -> settling
  *
  * Finished events are not kept: between the start and what has been read, an offset without an entry is finished. So a
  * slow event costs its own entry, however many have been finished behind it. With order=key an entry behind an
@@ -68,6 +68,7 @@ enum lease_state {
     LEASE_STATE_CHECK,    /* to be told: its hash is that of a parked key, the bytes must be compared */
     LEASE_STATE_CHECKING, /* told: the engine compares */
     LEASE_STATE_HALTED,   /* exhausted, and the partition halts at it */
+    LEASE_STATE_EMITTING, /* done, but for what it has emitted: lease_emit_done() ends that */
     LEASE_STATE_COUNT,
 };
 /* As people see it. */
@@ -117,6 +118,7 @@ struct lease_record {
     int64_t not_before_ms;  /* wall clock; 0: at once */
     enum lease_pass passed; /* not NOT: finished at once, unless an attempt has been made; stored with the next write */
     enum lease_death death; /* an intent is stored for it: it dies for this when it is first of its key; else NONE */
+    bool emits;             /* what it has emitted is stored: it is emitting when it is first of its key */
 };
 
 /* Add the next event. Offsets rise; what lies between the last one and this is finished (holes, control records). An
@@ -152,6 +154,10 @@ bool lease_unacquire(struct lease_table *t, uint64_t session, int64_t offset, st
  * returns   0 | EVLOG_ERR_ARGUMENT: one of them is not so, and nothing has changed */
 int lease_settle(struct lease_table *t, uint64_t session, const struct lease_outcome *outcomes, uint32_t count,
                  struct lease_now now);
+/* What the event at offset has emitted is published, after an ACCEPT with emits or a restored record with them: it
+ * settles.
+ * returns   false: not yet, it was not read so far or waits for an earlier one of its key; true also when it is gone */
+bool lease_emit_done(struct lease_table *t, int64_t offset);
 /* All leases of the session are available again; the deliveries count. O(leased). */
 void lease_release_session(struct lease_table *t, uint64_t session, struct lease_now now);
 /* Do what is due: leases that end (a failure), backoff and delays that end; at most LEASE_STEP_MAX of them, by time.

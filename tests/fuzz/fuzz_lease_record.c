@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Records of __evlog_groups read from a damaged or hostile disk: keys, where a group stands in a partition, parked
- * keys. The first byte says what the rest is taken for; what is accepted is encoded again and must be the same bytes.
+ * keys, what events have emitted. The first byte says what the rest is taken for; what is accepted is encoded again and
+ * must be the same bytes.
  */
 #include <core/assert.h>
 #include <evlog/error.h>
@@ -10,6 +11,26 @@
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* Head and batches as they came; but their bytes are the batches' own. */
+static void encode_emits(struct el_writer *w, struct el_slice in, struct lease_record_emits *emits)
+{
+    int64_t *offsets = malloc(emits->event_count * sizeof *offsets);
+    EL_ASSERT(offsets != NULL);
+    for (uint32_t i = 0; i < emits->event_count; i++) {
+        offsets[i] = lease_record_emits_offset(emits, i);
+    }
+    lease_record_emits_begin(w, emits->batch_count, offsets, emits->event_count);
+    free(offsets);
+    for (uint32_t i = 0; i < emits->batch_count; i++) {
+        struct lease_record_emits_batch batch = {0};
+        lease_record_emits_next(emits, &batch);
+        EL_ASSERT(batch.pos <= in.len);
+        EL_ASSERT(batch.info.len <= in.len - batch.pos);
+        lease_record_emits_batch_head(w, &batch.topic_id, batch.partition, batch.info.len);
+        el_write_bytes(w, in.data + batch.pos, batch.info.len);
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -20,19 +41,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct lease_record_key key;
     struct lease_record_part part;
     struct lease_record_parked parked;
+    struct lease_record_emits emits;
     struct el_writer w;
     size_t unused = SIZE_MAX; /* a byte that is not looked at */
     uint8_t *room = malloc(len);
     EL_ASSERT(room != NULL);
     el_writer_init(&w, room, len);
-    if (data[0] % 3 == 0 && lease_record_key_decode(in, &key) == 0) {
+    if (data[0] % 4 == 0 && lease_record_key_decode(in, &key) == 0) {
         EL_ASSERT(lease_record_key_len(&key) == in.len);
         lease_record_key_encode(&w, &key);
-    } else if (data[0] % 3 == 1 && lease_record_part_decode(in, &part) == 0) {
+    } else if (data[0] % 4 == 1 && lease_record_part_decode(in, &part) == 0) {
         lease_record_part_encode(&w, &part);
         unused = 1;
-    } else if (data[0] % 3 == 2 && lease_record_parked_decode(in, &parked) == 0) {
+    } else if (data[0] % 4 == 2 && lease_record_parked_decode(in, &parked) == 0) {
         lease_record_parked_encode(&w, &parked);
+    } else if (data[0] % 4 == 3 && lease_record_emits_decode(in, &emits) == 0) {
+        encode_emits(&w, in, &emits);
     }
     EL_ASSERT(w.err == 0);
     EL_ASSERT(el_writer_len(&w) == 0 || el_writer_len(&w) == in.len);

@@ -10,7 +10,7 @@
  */
 #include "lease_main.h"
 
-#include "lease_model.h"
+#include "lease_emits.h"
 #include "lease_world.h"
 #include <core/assert.h>
 #include <stdio.h>
@@ -38,6 +38,7 @@ struct worker {
     uint32_t held_count;
     struct lease_outcome outcomes[HELD_MAX];
     uint32_t outcome_count;
+    struct emit_room emit_room;
     bool busy, releasing, told_good; /* an op is under way; outcomes of it are acknowledgements */
     struct lease_fetch_op fetch;
     struct lease_release_op release;
@@ -59,6 +60,7 @@ struct lease_life {
     struct world w;
     struct lease_world lw;
     struct lease_model m;
+    struct lease_emits emits;
     char topic_names[LEASE_TOPICS_MAX][16];
     struct el_uuid topic_ids[LEASE_TOPICS_MAX];
     struct worker workers[WORKERS_MAX];
@@ -144,6 +146,11 @@ static struct lease_log *worker_log(struct worker *k)
     return lease_model_log(&k->l->m, k->topic, k->partition);
 }
 
+static struct emit_source worker_source(const struct worker *k, int64_t offset)
+{
+    return (struct emit_source){k->group, k->topic, k->partition, offset};
+}
+
 /* What came: every offset of the ranges is in a batch, and is what was appended. */
 static void take_events(struct worker *k)
 {
@@ -195,6 +202,8 @@ static void take_answers(struct worker *k)
         struct lease_view *view = &worker_log(k)->events[outcome->first].views[k->group];
         if (outcome->kind == LEASE_ACCEPT) {
             view->acked = true;
+            struct emit_source source = worker_source(k, outcome->first);
+            lease_emits_acked(&l->emits, &source, outcome);
             l->m.acks++;
         }
     }
@@ -266,6 +275,10 @@ static void choose_outcomes(struct worker *k)
                                 ? (int64_t)world_below(&l->w, 300)
                                 : -1;
         outcome->error = el_slice_str("it is broken");
+        if (outcome->kind == LEASE_ACCEPT) {
+            struct emit_source source = worker_source(k, offset);
+            lease_emits_choose(&l->emits, &source, outcome, &k->emit_room, k->outcome_count - 1);
+        }
         event->views[k->group].ack_sent |= outcome->kind == LEASE_ACCEPT;
         event->views[k->group].rejected |= outcome->kind == LEASE_REJECT;
         if (outcome->kind == LEASE_EXTEND) {
@@ -335,7 +348,11 @@ static void worker_step(struct worker *k)
     }
     choose_outcomes(k);
     uint32_t room = HELD_MAX - k->held_count;
-    ask_fetch(k, world_chance(w, 800000) ? (uint32_t)world_below(w, EL_MIN(room, 12u) + 1) : 0);
+    bool emits = false; /* LeaseOutcome, which asks for nothing: its answer may come late */
+    for (uint32_t i = 0; i < k->outcome_count; i++) {
+        emits = emits || k->outcomes[i].emit_count > 0;
+    }
+    ask_fetch(k, !emits && world_chance(w, 800000) ? (uint32_t)world_below(w, EL_MIN(room, 12u) + 1) : 0);
 }
 
 static void step(void *arg)
@@ -467,6 +484,30 @@ static bool read_letters(struct lease_life *l)
     return true;
 }
 
+static void each_emit(struct lease_life *l, const struct el_batch_record *record, void *arg)
+{
+    (void)arg;
+    lease_emits_found(&l->emits, record);
+}
+
+/* all: nothing is on its way any more */
+static bool read_emits(struct lease_life *l, bool all)
+{
+    lease_emits_begin(&l->emits);
+    for (uint32_t t = 0; t < EMIT_TOPICS; t++) {
+        for (int32_t p = 0; p < EMIT_PARTITIONS && l->w.violation[0] == 0; p++) {
+            lease_emits_partition(&l->emits, t, p);
+            if (!read_log(l, &l->emits.topic_ids[t], p, each_emit, NULL)) {
+                return false;
+            }
+        }
+    }
+    if (l->w.violation[0] == 0) {
+        lease_emits_end(&l->emits, all);
+    }
+    return l->w.violation[0] == 0;
+}
+
 /* Where the groups stand. returns events that are not finished, -1: crashed, or a violation */
 static int64_t read_starts(struct lease_life *l)
 {
@@ -534,17 +575,29 @@ static void choose_group(struct lease_life *l, struct lease_model_group *g, stru
     set(config, "max.inflight", NULL, 1 + world_below(w, 30));
 }
 
+static bool make_topic(struct lease_life *l, const char *name, int32_t partition_count, struct el_uuid *id)
+{
+    const struct topic *topic = store_topic_by_name(store_shard_at(l->w.store, 0), el_slice_str(name));
+    if (topic == NULL) {
+        return lease_world_topic(&l->lw, name, partition_count, id) == 0;
+    }
+    *id = topic->id;
+    return true;
+}
+
 /* Topics and groups, once. returns false when the machine crashed: they are made again */
 static bool make(struct lease_life *l)
 {
     static struct group_config config;
-    for (uint32_t t = 0; t < l->m.topic_count; t++) {
-        const struct topic *topic = store_topic_by_name(store_shard_at(l->w.store, 0), el_slice_str(l->topic_names[t]));
-        if (topic != NULL) {
-            l->topic_ids[t] = topic->id;
-        } else if (lease_world_topic(&l->lw, l->topic_names[t], l->m.partition_count, &l->topic_ids[t]) != 0) {
-            return false;
-        }
+    bool made = true;
+    for (uint32_t t = 0; t < l->m.topic_count && made; t++) {
+        made = make_topic(l, l->topic_names[t], l->m.partition_count, &l->topic_ids[t]);
+    }
+    for (uint32_t t = 0; t < EMIT_TOPICS && made; t++) {
+        made = make_topic(l, lease_emits_topic(t), EMIT_PARTITIONS, &l->emits.topic_ids[t]);
+    }
+    if (!made) {
+        return false;
     }
     for (uint32_t g = 0; g < l->m.group_count; g++) {
         snprintf(l->m.groups[g].id, sizeof(l->m.groups[g].id), "group%u", g);
@@ -656,7 +709,7 @@ static void quiet(struct lease_life *l)
         world_violation(w, "stuck: %lld events are never finished", (long long)left);
     }
     l->lw.serving = false;
-    if (w->violation[0] == 0 && read_letters(l)) {
+    if (w->violation[0] == 0 && read_letters(l) && read_emits(l, true)) {
         lease_model_end(&l->m);
     }
 }
@@ -672,6 +725,7 @@ static void run_seed(const struct plan *plan, struct lease_life *l)
     fault_set(l, FAULT_SLOW_IO, 20000);
     fault_set(l, FAULT_REORDER, SIM_PPM);
     lease_model_init(&l->m, w);
+    l->emits.m = &l->m;
     lease_world_init(&l->lw, w);
     l->lw.step = step;
     l->lw.lose = lose;
@@ -707,7 +761,9 @@ static void run_seed(const struct plan *plan, struct lease_life *l)
         end_faults(l);
     }
     if (w->violation[0] == 0 && start(l) && (l->made || make(l)) && read_events(l)) {
-        read_letters(l);
+        if (read_letters(l)) {
+            read_emits(l, false);
+        }
         quiet(l);
     }
 }

@@ -25,6 +25,9 @@ struct lease_view {
     bool acked;      /* it is: that was answered */
     bool rejected;   /* a worker said so, maybe without an answer */
     uint16_t buried; /* times that it is in the dead-letter topic */
+    /* see lease_emits.h */
+    uint8_t emits_wanted, emits_said, emits_found; /* acknowledged with so many; those that say so; a bit for each */
+    uint32_t emit_nonce, emits_nonce_found;
 };
 
 struct lease_event {

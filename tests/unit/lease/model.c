@@ -124,7 +124,9 @@ static void let_go_on(struct model *m)
         if (!model_live(e) || e->state != LEASE_STATE_WAITING || model_is_behind(m, i)) {
             continue;
         }
-        if (e->death != LEASE_DEATH_NONE) {
+        if (e->emits) {
+            e->state = LEASE_STATE_EMITTING;
+        } else if (e->death != LEASE_DEATH_NONE) {
             e->state = LEASE_STATE_DYING;
         } else if (!e->undelayed && e->not_before_ms > m->now.wall_ms) {
             e->state = LEASE_STATE_DELAYED;
@@ -174,7 +176,7 @@ void model_add(struct model *m, uint32_t i)
     e->read = true;
     m->from = EL_MIN(m->from, i);
     m->to = EL_MAX(m->to, i + 1);
-    bool begun = e->ahead_attempts > 0 || e->intent != LEASE_DEATH_NONE;
+    bool begun = e->ahead_attempts > 0 || e->intent != LEASE_DEATH_NONE || e->emits;
     if (e->ahead_finished || (e->passed && !begun)) {
         e->state = MODEL_FINISHED;
         return;
@@ -207,6 +209,7 @@ bool model_reopen(struct model *m, uint32_t i)
     e->acknowledged = e->buried = false;
     e->intent = LEASE_DEATH_NONE;
     e->returned = true;
+    e->emits = false;
     if (!e->read) {
         e->ahead_finished = e->ahead_rejected = false;
         e->ahead_attempts = 0;
@@ -292,7 +295,9 @@ static bool range_holds(const struct model *m, uint64_t session, const struct le
 
 static void take(struct model *m, struct model_event *e, const struct lease_outcome *o)
 {
-    if (o->kind == LEASE_ACCEPT || o->kind == LEASE_GAP) {
+    if (o->kind == LEASE_ACCEPT && o->emit_count > 0) {
+        e->state = LEASE_STATE_EMITTING;
+    } else if (o->kind == LEASE_ACCEPT || o->kind == LEASE_GAP) {
         e->state = LEASE_STATE_SETTLING;
         e->accepted = true;
     } else if (o->kind == LEASE_RELEASE) {
@@ -314,6 +319,7 @@ bool model_settle(struct model *m, uint64_t session, const struct lease_outcome 
         bool rises = i == 0 ? o[i].first >= 0 : o[i].first > o[i - 1].last;
         bool delay_allowed = o[i].kind != LEASE_FAIL || (o[i].delay_ms >= -1 && o[i].delay_ms <= LEASE_DELAY_MS_MAX);
         if (!rises || o[i].last < o[i].first || o[i].last >= read_next || !delay_allowed ||
+            (o[i].emit_count > 0 && (o[i].kind != LEASE_ACCEPT || o[i].first != o[i].last || o[i].first < m->floor)) ||
             !range_holds(m, session, &o[i])) {
             return false;
         }
@@ -485,6 +491,25 @@ void model_unpark(struct model *m, uint32_t hash)
             }
         }
     }
+}
+
+/* --- emits -------------------------------------------------------------------------------------------------------- */
+
+bool model_emit_done(struct model *m, int64_t offset, int64_t read_next)
+{
+    int i = model_find(m, offset);
+    struct model_event *e = i < 0 ? NULL : &m->events[i];
+    if (e == NULL || !model_live(e)) {
+        return offset < read_next;
+    }
+    if (e->state == LEASE_STATE_WAITING) {
+        return false;
+    }
+    if (e->state == LEASE_STATE_EMITTING) {
+        e->state = LEASE_STATE_SETTLING;
+        e->accepted = true;
+    }
+    return true;
 }
 
 /* --- durability --------------------------------------------------------------------------------------------------- */

@@ -39,6 +39,7 @@ struct model_event {
     uint32_t stored_attempts, pending_attempts;
     bool stored_rejected, pending_rejected;
     enum lease_death intent; /* stored at once */
+    bool emits;              /* the same of what it has emitted */
     /* what the world outside has seen */
     bool acknowledged, buried;
     bool accepted; /* its outcome was ACCEPT or GAP, not durable yet */
@@ -86,6 +87,7 @@ bool model_next_dying(struct model *m, struct lease_dead *out);
 bool model_dead_done(struct model *m, int64_t offset);
 bool model_dead_retry(struct model *m, int64_t offset);
 bool model_check_passed(struct model *m, int64_t offset);
+bool model_emit_done(struct model *m, int64_t offset, int64_t read_next);
 void model_park(struct model *m, uint32_t hash);
 void model_unpark(struct model *m, uint32_t hash);
 void model_write_begin(struct model *m, int64_t read_next);

@@ -226,7 +226,7 @@ TEST(lease_record, refuses_keys_that_are_cut_or_strange)
     text[0] = 2;
     assert_int_equal(lease_record_key_decode(el_slice_of(text, len), &out), EVLOG_ERR_FORMAT);
     text[0] = 1;
-    text[1] = 6;
+    text[1] = 77;
     assert_int_equal(lease_record_key_decode(el_slice_of(text, len), &out), EVLOG_ERR_FORMAT);
 }
 
@@ -249,4 +249,67 @@ TEST(lease_record, a_part_comes_back_with_its_intents)
     assert_int_equal(out.next_sequence, 3);
     text[2] = 6; /* more intents than an idempotent producer's window */
     assert_int_equal(lease_record_part_decode(el_slice_of(text, len), &out), EVLOG_ERR_CORRUPT);
+}
+
+/* Two batches for two events. returns its length */
+static size_t emits_encode(uint8_t *text, size_t room, uint16_t epoch)
+{
+    static const int64_t offsets[2] = {5, 9};
+    struct el_writer w;
+    el_writer_init(&w, text, room);
+    lease_record_emits_begin(&w, 2, offsets, 2);
+    for (int32_t i = 0; i < 2; i++) {
+        uint8_t buf[256];
+        struct el_batch_builder builder;
+        struct el_slice batch;
+        struct el_record_body body = {.key = el_slice_str("k"), .value = el_slice_str("v")};
+        struct el_batch_origin origin = {
+            .producer_id = 7 + i, .producer_epoch = (int16_t)epoch, .base_sequence = 3 * i};
+        el_batch_builder_init_fixed(&builder, buf, sizeof buf);
+        assert_int_equal(el_batch_builder_add(&builder, 1, &body), 0);
+        assert_int_equal(el_batch_builder_finish(&builder, EL_CODEC_NONE, &origin, &batch), 0);
+        lease_record_emits_batch_head(&w, &(struct el_uuid){{1}}, i, (uint32_t)batch.len);
+        el_write_bytes(&w, batch.data, batch.len);
+    }
+    assert_int_equal(w.err, 0);
+    return el_writer_len(&w);
+}
+
+TEST(lease_record, refuses_emits_that_are_cut_or_spoilt)
+{
+    uint8_t text[512];
+    struct lease_record_emits emits;
+    size_t len = emits_encode(text, sizeof text, 0);
+    for (size_t i = 0; i < len; i++) {
+        assert_int_equal(lease_record_emits_decode(el_slice_of(text, i), &emits), EVLOG_ERR_CORRUPT);
+    }
+    assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), 0);
+    text[len - 1] ^= 1; /* of a batch: its checksum */
+    assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_CORRUPT);
+    text[len - 1] ^= 1;
+    text[0] = 2;
+    assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_FORMAT);
+    text[0] = 1;
+    text[8] = 9; /* offsets that do not rise */
+    assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_CORRUPT);
+    len = emits_encode(text, sizeof text, 1); /* an epoch that nobody gave */
+    assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_CORRUPT);
+}
+
+TEST(lease_record, emits_come_back_as_batches)
+{
+    uint8_t text[512];
+    struct lease_record_emits emits;
+    struct lease_record_emits_batch batch = {0};
+    size_t len = emits_encode(text, sizeof text, 0);
+    assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), 0);
+    assert_int_equal(emits.event_count, 2);
+    assert_int_equal(lease_record_emits_offset(&emits, 1), 9);
+    for (int32_t i = 0; i < 2; i++) {
+        lease_record_emits_next(&emits, &batch);
+        assert_int_equal(batch.partition, i);
+        assert_int_equal(batch.info.producer_id, 7 + i);
+        assert_int_equal(batch.info.base_sequence, 3 * i);
+        assert_int_equal(el_batch_verify(text + batch.pos, batch.info.len), 0);
+    }
 }

@@ -47,7 +47,8 @@ enum {
     SEEN_BACK,
     SEEN_BELOW,
     SEEN_BEHIND,
-    SEEN_AHEAD
+    SEEN_AHEAD,
+    SEEN_EMITTED
 };
 
 static uint32_t below(uint32_t bound)
@@ -211,7 +212,8 @@ static void do_add(void)
                                       .append_ms = e->append_ms,
                                       .not_before_ms = e->not_before_ms,
                                       .passed = e->passed,
-                                      .death = e->intent};
+                                      .death = e->intent,
+                                      .emits = e->emits};
         assert_int_equal(lease_add(k.t, &record, k.now), 0);
         model_add(&m, i);
         if (below(8) == 0 && i > 0) {
@@ -262,7 +264,12 @@ static uint32_t draw_outcomes(uint64_t session, struct lease_outcome *out, uint3
         if (below(4) == 0) {
             out[count].delay_ms = below(3) == 0 ? 0 : (int64_t)below(3000);
         }
-        last = e->offset;
+        if (kind == LEASE_ACCEPT && below(3) == 0) {
+            out[count].emit_count = 1; /* the next ones cannot be of the same range */
+            last = -2;
+        } else {
+            last = e->offset;
+        }
         count++;
     }
     return count;
@@ -397,6 +404,31 @@ static void do_dead(void)
     }
 }
 
+/* The engine: what was emitted is stored before it is published, and is published before the table is told. */
+static void do_emit(void)
+{
+    uint32_t i = below(m.count);
+    while (i < m.count && !(model_live(&m.events[i]) && m.events[i].state == LEASE_STATE_EMITTING)) {
+        i++;
+    }
+    if (i < m.count) {
+        m.events[i].emits = m.events[i].emits || below(2) == 0;
+        if (below(2) == 0) {
+            m.events[i].emits = true;
+            check(lease_emit_done(k.t, m.events[i].offset) && model_emit_done(&m, m.events[i].offset, 0), "it emits");
+            seen[SEEN_EMITTED]++;
+        }
+        return;
+    }
+    /* One that was restored, and is read or is not, or has been told. */
+    for (i = 0; i < m.count; i++) {
+        if (m.events[i].emits && below(4) == 0) {
+            int64_t offset = m.events[i].offset;
+            check(lease_emit_done(k.t, offset) == model_emit_done(&m, offset, lease_read_next(k.t)), "emitted or not");
+        }
+    }
+}
+
 static void do_park(void)
 {
     uint32_t hash = 1 + below(MODEL_HASHES - 1);
@@ -462,6 +494,7 @@ static void do_reset(void)
     for (uint32_t i = 0; i < m.count; i++) {
         m.events[i].acknowledged = m.events[i].buried = false;
         m.events[i].intent = LEASE_DEATH_NONE;
+        m.events[i].emits = false;
     }
     /* Until the next write is durable a restart would find what was before, so nothing else is called meanwhile. */
     if (m.writing) {
@@ -541,6 +574,7 @@ static const struct {
     {"add", do_add, 25},    {"acquire", do_acquire, 20}, {"settle", do_settle, 25},      {"release", do_release, 1},
     {"tick", do_tick, 12},  {"dead", do_dead, 10},       {"park", do_park, 2},           {"write", do_write, 20},
     {"start", do_start, 1}, {"resume", do_resume, 2},    {"unacquire", do_unacquire, 1}, {"reopen", do_reopen, 3},
+    {"emit", do_emit, 10},
 };
 /* Seldom ones, one in a thousand each unit. */
 static const struct {
@@ -612,20 +646,20 @@ TEST(lease_model, the_table_does_what_the_model_says_whatever_is_called)
         run_world(world, count);
         left -= count;
     }
-    for (uint32_t i = SEEN_GRANT; i <= SEEN_AHEAD; i++) {
+    for (uint32_t i = SEEN_GRANT; i <= SEEN_EMITTED; i++) {
         if (seen[i] < 10) {
             fail_msg("the run shows little: kind %u was seen %llu times", i, (unsigned long long)seen[i]);
         }
     }
     if (getenv("EL_MODEL_OPS") != NULL) {
         printf("leased %llu settled %llu refused %llu dead %llu checked %llu resumed %llu restarts %llu expired %llu "
-               "gone %llu back %llu below %llu behind %llu ahead %llu\n",
+               "gone %llu back %llu below %llu behind %llu ahead %llu emitted %llu\n",
                (unsigned long long)seen[SEEN_GRANT], (unsigned long long)seen[SEEN_SETTLED],
                (unsigned long long)seen[SEEN_REFUSED], (unsigned long long)seen[SEEN_DEAD],
                (unsigned long long)seen[SEEN_CHECK], (unsigned long long)seen[SEEN_HALT],
                (unsigned long long)seen[SEEN_RESTART], (unsigned long long)seen[SEEN_EXPIRED],
                (unsigned long long)seen[SEEN_GONE], (unsigned long long)seen[SEEN_BACK],
                (unsigned long long)seen[SEEN_BELOW], (unsigned long long)seen[SEEN_BEHIND],
-               (unsigned long long)seen[SEEN_AHEAD]);
+               (unsigned long long)seen[SEEN_AHEAD], (unsigned long long)seen[SEEN_EMITTED]);
     }
 }

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See lease_emits.h.
+ */
+#include "lease_emits.h"
+
+#include <core/assert.h>
+
+#define VALUE_LEN 40u
+
+const char *lease_emits_topic(uint32_t i)
+{
+    static const char *const names[EMIT_TOPICS] = {"out0", "out1"};
+    EL_ASSERT(i < EMIT_TOPICS);
+    return names[i];
+}
+
+/* --- emitting ----------------------------------------------------------------------------------------------------- */
+
+static struct lease_event *event_of(struct lease_emits *e, const struct emit_source *source)
+{
+    return &lease_model_log(e->m, source->topic, source->partition)->events[source->offset];
+}
+
+static void fill(struct lease_emits *e, const struct emit_source *source, struct lease_emit *emit, uint8_t *value,
+                 const struct lease_outcome *outcome)
+{
+    static const uint8_t keys[LEASE_KEYS] = {0, 'a', 'b', 'c', 'd', 'e'};
+    struct world *w = e->m->w;
+    const struct lease_event *event = event_of(e, source);
+    uint32_t topic = (uint32_t)world_below(w, EMIT_TOPICS);
+    int32_t partition = event->key == 0 ? (int32_t)world_below(w, EMIT_PARTITIONS) : event->key % EMIT_PARTITIONS;
+    el_put_le32(value, source->group);
+    el_put_le32(value + 4, source->topic);
+    el_put_le32(value + 8, (uint32_t)source->partition);
+    el_put_le64(value + 12, (uint64_t)source->offset);
+    el_put_le32(value + 20, e->nonce);
+    el_put_le32(value + 24, (uint32_t)(emit - outcome->emits));
+    el_put_le32(value + 28, outcome->emit_count);
+    el_put_le32(value + 32, event->key);
+    *emit = (struct lease_emit){
+        .topic_id = e->topic_ids[topic],
+        .partition = partition,
+        .timestamp_ms = (int64_t)event->number,
+        .body = {.key = event->key == 0 ? (struct el_slice){0} : el_slice_of(&keys[event->key], 1),
+                 .value = el_slice_of(value, VALUE_LEN + world_below(w, 300))},
+        .batch_len_max = world_chance(w, 300000) ? 600 : 1u << 20,
+    };
+}
+
+void lease_emits_choose(struct lease_emits *e, const struct emit_source *source, struct lease_outcome *outcome,
+                        struct emit_room *room, uint32_t i)
+{
+    struct world *w = e->m->w;
+    EL_ASSERT(i < EMIT_OUTCOMES_MAX);
+    if (world_chance(w, 400000)) {
+        return;
+    }
+    outcome->emits = room->emits[i];
+    outcome->emit_count = 1 + (uint32_t)world_below(w, EMITS_MAX);
+    e->nonce++;
+    for (uint32_t n = 0; n < outcome->emit_count; n++) {
+        memset(room->values[i][n], 0, sizeof(room->values[i][n]));
+        fill(e, source, &room->emits[i][n], room->values[i][n], outcome);
+        room->emits[i][n].batch_len_max *= outcome->emit_count; /* it is allowed to fit */
+    }
+}
+
+void lease_emits_acked(struct lease_emits *e, const struct emit_source *source, const struct lease_outcome *outcome)
+{
+    struct lease_view *view = &event_of(e, source)->views[source->group];
+    view->emits_wanted = (uint8_t)outcome->emit_count;
+    view->emit_nonce = outcome->emit_count == 0 ? 0 : el_get_le32(outcome->emits[0].body.value.data + 20);
+}
+
+/* --- what is there ------------------------------------------------------------------------------------------------ */
+
+void lease_emits_begin(struct lease_emits *e)
+{
+    e->count = 0;
+    for (uint32_t t = 0; t < e->m->topic_count; t++) {
+        for (int32_t p = 0; p < e->m->partition_count; p++) {
+            struct lease_log *log = lease_model_log(e->m, t, p);
+            for (int64_t i = 0; i < log->end; i++) {
+                for (uint32_t g = 0; g < e->m->group_count; g++) {
+                    log->events[i].views[g].emits_found = 0;
+                    log->events[i].views[g].emits_said = 0;
+                }
+            }
+        }
+    }
+}
+
+void lease_emits_partition(struct lease_emits *e, uint32_t topic, int32_t partition)
+{
+    memset(e->last, 0xff, sizeof(e->last));
+    e->topic = topic;
+    e->partition = partition;
+}
+
+void lease_emits_found(struct lease_emits *e, const struct el_batch_record *record)
+{
+    struct world *w = e->m->w;
+    const uint8_t *value = record->record.value.data;
+    EL_ASSERT(record->record.value.len >= VALUE_LEN);
+    struct emit_source source = {.group = el_get_le32(value),
+                                 .topic = el_get_le32(value + 4),
+                                 .partition = (int32_t)el_get_le32(value + 8),
+                                 .offset = (int64_t)el_get_le64(value + 12)};
+    uint32_t nonce = el_get_le32(value + 20), index = el_get_le32(value + 24), count = el_get_le32(value + 28);
+    uint8_t key = (uint8_t)el_get_le32(value + 32);
+    struct lease_event *event = event_of(e, &source);
+    struct lease_view *view = &event->views[source.group];
+    const char *group = e->m->groups[source.group].id;
+    e->count++;
+    if (!event->known || !view->ack_sent) {
+        world_violation(w, "group %s: offset %lld has emitted, and nobody has acknowledged it", group,
+                        (long long)source.offset);
+        return;
+    }
+    if ((view->emits_found & 1u << index) != 0) {
+        world_violation(w, "group %s: emit %u of offset %lld of partition %d is there twice (acknowledgements %u, %u)",
+                        group, index, (long long)source.offset, source.partition, view->emits_nonce_found, nonce);
+    }
+    if (view->emits_found != 0 && view->emits_nonce_found != nonce) {
+        world_violation(w, "group %s: offset %lld of partition %d has emitted for two acknowledgements", group,
+                        (long long)source.offset, source.partition);
+    }
+    if (view->acked && (view->emits_wanted != count || view->emit_nonce != nonce)) {
+        world_violation(w, "group %s: offset %lld of partition %d has emitted for an acknowledgement that failed",
+                        group, (long long)source.offset, source.partition);
+    }
+    view->emits_found |= (uint8_t)(1u << index);
+    view->emits_said = (uint8_t)count;
+    view->emits_nonce_found = nonce;
+    int64_t *last = &e->last[source.group][source.topic][source.partition][key];
+    enum lease_model_order order = e->m->groups[source.group].order;
+    if ((order == MODEL_BY_PARTITION || (order == MODEL_BY_KEY && key != 0)) && *last > source.offset) {
+        world_violation(w, "group %s: what offset %lld emitted lies behind that of offset %lld of the same key", group,
+                        (long long)source.offset, (long long)*last);
+    }
+    *last = EL_MAX(*last, source.offset);
+}
+
+void lease_emits_end(struct lease_emits *e, bool all)
+{
+    for (uint32_t t = 0; t < e->m->topic_count; t++) {
+        for (int32_t p = 0; p < e->m->partition_count; p++) {
+            const struct lease_log *log = lease_model_log(e->m, t, p);
+            for (int64_t i = 0; i < log->end; i++) {
+                for (uint32_t g = 0; g < e->m->group_count; g++) {
+                    const struct lease_view *view = &log->events[i].views[g];
+                    uint32_t whole = (1u << view->emits_said) - 1, wanted = (1u << view->emits_wanted) - 1;
+                    if (all && view->emits_found != whole) {
+                        world_violation(e->m->w,
+                                        "group %s: of what offset %lld of partition %d emitted, a part is there",
+                                        e->m->groups[g].id, (long long)i, p);
+                    }
+                    if (all && view->acked && view->emits_found != wanted) {
+                        world_violation(e->m->w, "group %s: what offset %lld of partition %d emitted is lost",
+                                        e->m->groups[g].id, (long long)i, p);
+                    }
+                    if (view->emits_found != 0 && view->buried > 0) {
+                        world_violation(e->m->w, "group %s: offset %lld of partition %d has emitted, and is dead",
+                                        e->m->groups[g].id, (long long)i, p);
+                    }
+                }
+            }
+        }
+    }
+}
