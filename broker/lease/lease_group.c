@@ -350,6 +350,14 @@ int lease_group_apply(struct leases *ls, struct el_slice group_id, const struct 
     return 0;
 }
 
+void lease_group_end_failed(struct lease_group *group, int error)
+{
+    for (struct el_list *node = el_list_pop_front(&group->enders); node != NULL;
+         node = el_list_pop_front(&group->enders)) {
+        lease_op_finish(EL_CONTAINER(node, struct lease_op, link), error);
+    }
+}
+
 void lease_group_end(struct leases *ls, struct lease_op *op)
 {
     struct lease_group *group = lease_group_find(ls, op->group_id);
@@ -395,10 +403,7 @@ void lease_groups_stop(struct leases *ls)
     io_timer_cancel(ls->io, &ls->sweep);
     for (size_t i = 0; i < ls->groups.count; i++) {
         struct lease_group *group = ls->groups.entries[i].value;
-        for (struct el_list *node = el_list_pop_front(&group->enders); node != NULL;
-             node = el_list_pop_front(&group->enders)) {
-            lease_op_finish(EL_CONTAINER(node, struct lease_op, link), EVLOG_ERR_CLOSED);
-        }
+        lease_group_end_failed(group, EVLOG_ERR_CLOSED);
     }
     for (size_t i = 0; i < ls->parts.count; i++) {
         struct lease_part *part = ls->parts.entries[i].value;

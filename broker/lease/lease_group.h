@@ -50,6 +50,8 @@ void lease_groups_known(struct leases *ls);
 /* The group ends on this shard: what waits ends with GROUP_NOT_FOUND, and all that is kept of it is forgotten. The op
  * has arrived here (lease_op_send() with this function as `run`); it is answered once that is durable. */
 void lease_group_end(struct leases *ls, struct lease_op *op);
+/* Records of a part cannot be deleted now: who waits for the group's end is told so. */
+void lease_group_end_failed(struct lease_group *group, int error);
 
 /* --- for lease_load.c --------------------------------------------------------------------------------------------- */
 

@@ -44,6 +44,7 @@ static void get_on_stat(struct store_op *base)
         int64_t behind = op->stat.high_watermark - lease_read_next(part->table);
         op->lag = (int64_t)lease_counts(part->table).total + EL_MAX(behind, (int64_t)0);
     } else if (base->error == 0 && op->exists) {
+        op->start = EL_MAX(op->start, op->stat.log_start_offset); /* what is gone is finished */
         op->lag = EL_MAX(op->stat.high_watermark - op->start, (int64_t)0);
     }
     lease_op_finish(&op->base, base->error);

@@ -68,6 +68,8 @@ void lease_move_end(struct lease_part *part, int error)
     }
     if (error == 0) {
         lease_part_run_waiting(part);
+    } else {
+        lease_part_end_waiting(part, error);
     }
 }
 

@@ -150,7 +150,7 @@ static int table_make(struct lease_part *part, int64_t start)
 
 /* --- a new part --------------------------------------------------------------------------------------------------- */
 
-static void waiting_end(struct lease_part *part, int error)
+void lease_part_end_waiting(struct lease_part *part, int error)
 {
     struct el_list ops;
     el_list_init(&ops);
@@ -187,7 +187,7 @@ static void start_failed(struct lease_part *part, int error)
     }
     /* The next op begins anew. */
     part->starting = false;
-    waiting_end(part, error);
+    lease_part_end_waiting(part, error);
 }
 
 static void start_at(struct lease_part *part, int64_t offset)
@@ -205,7 +205,7 @@ void lease_part_started(struct lease_part *part, int error)
 {
     EL_ASSERT(part->sm.state == PART_STARTING);
     if (error != 0) {
-        waiting_end(part, error); /* the write is repeated */
+        lease_part_end_waiting(part, error); /* the write is repeated */
         return;
     }
     el_sm_move(&part->sm, part, PART_READY);
@@ -474,11 +474,21 @@ static void ready_turn(struct lease_part *part)
     wake_watchers(part);
 }
 
+static void enders_end(struct lease_part *part, int error)
+{
+    for (struct el_list *node = el_list_pop_front(&part->enders); node != NULL;
+         node = el_list_pop_front(&part->enders)) {
+        lease_op_finish(EL_CONTAINER(node, struct lease_op, link), error);
+    }
+}
+
 static void ended(struct lease_part *part, int error)
 {
     struct leases *ls = lease_part_leases(part);
     if (error != 0) {
         part->erase_ns = ls->io->now_ns + ERASE_RETRY_NS;
+        enders_end(part, error); /* it goes on, and they may ask again */
+        lease_group_end_failed(part->group, error);
         return;
     }
     el_sm_move(&part->sm, part, PART_ENDED);
@@ -581,7 +591,7 @@ void lease_part_turn_at(struct lease_part *part, uint64_t at_ns)
 
 void lease_part_close(struct lease_part *part, int error)
 {
-    waiting_end(part, error);
+    lease_part_end_waiting(part, error);
     if (part->mover != NULL) {
         lease_op_finish(&part->mover->base, error);
         part->mover = NULL;
@@ -596,10 +606,7 @@ void lease_part_close(struct lease_part *part, int error)
     }
     lease_emit_close(part, error);
     if (lease_part_leases(part)->stopping) {
-        for (struct el_list *node = el_list_pop_front(&part->enders); node != NULL;
-             node = el_list_pop_front(&part->enders)) {
-            lease_op_finish(EL_CONTAINER(node, struct lease_op, link), error);
-        }
+        enders_end(part, error);
     }
     lease_fill_stop(part);
 }

@@ -208,6 +208,8 @@ const char *lease_part_text(const struct lease_part *part, char *text, size_t te
 /* The op waits until the part is READY, and is then run anew. */
 void lease_part_wait(struct lease_part *part, struct lease_op *op);
 void lease_part_run_waiting(struct lease_part *part);
+/* It will not be, for now: they end with the error. */
+void lease_part_end_waiting(struct lease_part *part, int error);
 
 /* --- lease_look.c, lease_move.c ----------------------------------------------------------------------------------- */
 

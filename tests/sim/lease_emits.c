@@ -34,7 +34,7 @@ static void fill(struct lease_emits *e, const struct emit_source *source, struct
     el_put_le32(value + 4, source->topic);
     el_put_le32(value + 8, (uint32_t)source->partition);
     el_put_le64(value + 12, (uint64_t)source->offset);
-    el_put_le32(value + 20, e->nonce);
+    el_put_le32(value + 20, e->m->nonce);
     el_put_le32(value + 24, (uint32_t)(emit - outcome->emits));
     el_put_le32(value + 28, outcome->emit_count);
     el_put_le32(value + 32, event->key);
@@ -58,7 +58,7 @@ void lease_emits_choose(struct lease_emits *e, const struct emit_source *source,
     }
     outcome->emits = room->emits[i];
     outcome->emit_count = 1 + (uint32_t)world_below(w, EMITS_MAX);
-    e->nonce++;
+    e->m->nonce++;
     for (uint32_t n = 0; n < outcome->emit_count; n++) {
         memset(room->values[i][n], 0, sizeof(room->values[i][n]));
         fill(e, source, &room->emits[i][n], room->values[i][n], outcome);
@@ -113,6 +113,9 @@ void lease_emits_found(struct lease_emits *e, const struct el_batch_record *reco
     struct lease_view *view = &event->views[source.group];
     const char *group = e->m->groups[source.group].id;
     e->count++;
+    if (nonce <= view->emits_before) {
+        return;
+    }
     if (!event->known || !view->ack_sent) {
         world_violation(w, "group %s: offset %lld has emitted, and nobody has acknowledged it", group,
                         (long long)source.offset);
@@ -156,11 +159,11 @@ void lease_emits_end(struct lease_emits *e, bool all)
                                         "group %s: of what offset %lld of partition %d emitted, a part is there",
                                         e->m->groups[g].id, (long long)i, p);
                     }
-                    if (all && view->acked && view->emits_found != wanted) {
+                    if (all && view->acked && i >= log->trimmed && view->emits_found != wanted) {
                         world_violation(e->m->w, "group %s: what offset %lld of partition %d emitted is lost",
                                         e->m->groups[g].id, (long long)i, p);
                     }
-                    if (view->emits_found != 0 && view->buried > 0) {
+                    if (view->emits_found != 0 && view->buried > view->buried_before && i >= log->trimmed) {
                         world_violation(e->m->w, "group %s: offset %lld of partition %d has emitted, and is dead",
                                         e->m->groups[g].id, (long long)i, p);
                     }

@@ -30,7 +30,6 @@ struct emit_source {
 struct lease_emits {
     struct lease_model *m;
     struct el_uuid topic_ids[EMIT_TOPICS];
-    uint32_t nonce; /* of the last acknowledgement with emits */
     uint64_t count; /* found in the topics */
     uint32_t topic; /* that is being read */
     int32_t partition;

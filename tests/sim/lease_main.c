@@ -10,70 +10,16 @@
  */
 #include "lease_main.h"
 
-#include "lease_emits.h"
-#include "lease_world.h"
+#include "lease_acts.h"
 #include <core/assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WORKERS_MAX 6u
-#define HELD_MAX 64u
-#define BATCH_EVENTS_MAX 8u
-#define VALUE_LEN_MAX 300u
 #define QUIET_NS_MAX 600000000000ull /* the longest waits are for clocks that jumped */
 #define QUIET_STEPS_MAX 200000u
 #define EVENTS_LIFE_MAX 900 /* of a partition, in a seed */
 
-struct held {
-    int64_t offset;
-};
-
-struct worker {
-    struct lease_life *l;
-    uint32_t number, group, topic;
-    int32_t partition;
-    uint64_t session;
-    uint32_t shard; /* it asks there */
-    struct held held[HELD_MAX];
-    uint32_t held_count;
-    struct lease_outcome outcomes[HELD_MAX];
-    uint32_t outcome_count;
-    struct emit_room emit_room;
-    bool busy, releasing, told_good; /* an op is under way; outcomes of it are acknowledgements */
-    struct lease_fetch_op fetch;
-    struct lease_release_op release;
-};
-
-struct producer_batch {
-    struct append_op op;
-    bool busy;
-    uint32_t topic;
-    uint8_t buf[BATCH_EVENTS_MAX * (VALUE_LEN_MAX + 64) + EL_BATCH_HEADER_LEN];
-    uint8_t keys[BATCH_EVENTS_MAX];
-    uint64_t numbers[BATCH_EVENTS_MAX];
-    uint32_t count;
-    struct lease_life *l;
-};
-
-struct lease_life {
-    struct plan plan;
-    struct world w;
-    struct lease_world lw;
-    struct lease_model m;
-    struct lease_emits emits;
-    char topic_names[LEASE_TOPICS_MAX][16];
-    struct el_uuid topic_ids[LEASE_TOPICS_MAX];
-    struct worker workers[WORKERS_MAX];
-    uint32_t worker_count;
-    struct producer_batch batch;
-    uint64_t sent; /* events; the number of the last */
-    bool made;     /* topics and groups are there */
-    bool behave;   /* workers acknowledge all but poison */
-    uint64_t lives, steps_longest, answers;
-    uint32_t crashes;
-    bool stopped;
-};
-
+static uint8_t inflate_room[64u << 10];
 static const char key_names[LEASE_KEYS][4] = {"", "a", "bb", "ccc", "d", "e"};
 
 static void say(struct lease_life *l, const char *text)
@@ -100,12 +46,21 @@ static void batch_on_done(struct store_op *base)
     }
 }
 
+/* As the store sees it. */
+static uint64_t wall_ms(const struct lease_life *l)
+{
+    return el_clock_now(store_clock(l->w.store)) / 1000000u;
+}
+
 static void produce(struct lease_life *l)
 {
     struct producer_batch *b = &l->batch;
     struct world *w = &l->w;
+    static const enum el_codec codecs[] = {EL_CODEC_NONE, EL_CODEC_GZIP, EL_CODEC_LZ4, EL_CODEC_ZSTD, EL_CODEC_SNAPPY};
     struct el_batch_builder builder;
     uint8_t value[VALUE_LEN_MAX] = {0};
+    char texts[2][24];
+    enum el_codec codec = world_chance(w, 300000) ? codecs[world_below(w, 5)] : EL_CODEC_NONE;
     b->l = l;
     b->topic = (uint32_t)world_below(w, l->m.topic_count);
     int32_t partition = (int32_t)world_below(w, (uint64_t)l->m.partition_count);
@@ -113,27 +68,37 @@ static void produce(struct lease_life *l)
         return;
     }
     b->count = 1 + (uint32_t)world_below(w, BATCH_EVENTS_MAX);
-    el_batch_builder_init_fixed(&builder, b->buf, sizeof(b->buf));
+    el_batch_builder_init(&builder, sizeof(b->buf));
     for (uint32_t i = 0; i < b->count; i++) {
         b->keys[i] = (uint8_t)world_below(w, LEASE_KEYS);
         b->numbers[i] = ++l->sent;
         el_put_le64(value, b->numbers[i]);
         value[8] = b->keys[i];
+        snprintf(texts[0], sizeof(texts[0]), "%u", (uint32_t)(b->numbers[i] % LEASE_FILTER_OF));
+        snprintf(texts[1], sizeof(texts[1]), "%llu", (unsigned long long)(wall_ms(l) + world_below(w, 3000)));
+        const struct el_header headers[] = {{el_slice_str("f"), el_slice_str(texts[0])},
+                                            {el_slice_str("evlog-not-before"), el_slice_str(texts[1])}};
         struct el_record_body body = {.key = b->keys[i] == 0 ? (struct el_slice){0}
                                                              : el_slice_str(key_names[b->keys[i]]),
-                                      .value = el_slice_of(value, 9 + world_below(w, VALUE_LEN_MAX - 9))};
+                                      .value = el_slice_of(value, 9 + world_below(w, VALUE_LEN_MAX - 9)),
+                                      .headers = headers,
+                                      .header_count = world_chance(w, 50000) ? 2 : 1};
         int code = el_batch_builder_add(&builder, (int64_t)b->numbers[i], &body);
         EL_ASSERT(code == 0);
     }
     struct el_slice batch;
-    int code = el_batch_builder_finish(&builder, EL_CODEC_NONE, NULL, &batch);
+    int code = el_batch_builder_finish(&builder, codec, NULL, &batch);
     EL_ASSERT(code == 0);
+    EL_ASSERT(batch.len <= sizeof(b->buf));
+    memcpy(b->buf, batch.data, batch.len);
+    batch.data = b->buf;
+    el_batch_builder_destroy(&builder);
     b->op = (struct append_op){.base = {.done = batch_on_done, .arg = b},
                                .topic_id = l->topic_ids[b->topic],
                                .partition = partition,
                                .batch = batch.data,
                                .batch_len = (uint32_t)batch.len};
-    code = el_batch_check(batch.data, batch.len, EL_BATCH_LEN_MAX, NULL, 0, &b->op.info);
+    code = el_batch_check(batch.data, batch.len, EL_BATCH_LEN_MAX, inflate_room, sizeof(inflate_room), &b->op.info);
     EL_ASSERT(code == 0);
     b->busy = true;
     store_append(store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count)), &b->op);
@@ -151,6 +116,19 @@ static struct emit_source worker_source(const struct worker *k, int64_t offset)
     return (struct emit_source){k->group, k->topic, k->partition, offset};
 }
 
+static void check_delay(struct lease_life *l, const struct el_batch_record *record)
+{
+    struct el_slice value;
+    char text[24] = {0};
+    if (!el_header_find(&record->record, "evlog-not-before", &value) || value.len >= sizeof(text)) {
+        return;
+    }
+    memcpy(text, value.data, value.len);
+    if (strtoull(text, NULL, 10) > wall_ms(l)) {
+        world_violation(&l->w, "offset %lld came before its time", (long long)record->offset);
+    }
+}
+
 /* What came: every offset of the ranges is in a batch, and is what was appended. */
 static void take_events(struct worker *k)
 {
@@ -164,7 +142,7 @@ static void take_events(struct worker *k)
         struct el_batch_record record;
         uint32_t len = (uint32_t)el_batch_total_len(op->data + pos);
         if (len > op->data_len - pos || el_batch_verify(op->data + pos, len) != 0 ||
-            el_batch_open(&iter, op->data + pos, len, NULL, 0) != 0) {
+            el_batch_open(&iter, op->data + pos, len, inflate_room, sizeof(inflate_room)) != 0) {
             world_violation(&l->w, "a batch of a fetch cannot be read");
             return;
         }
@@ -176,6 +154,7 @@ static void take_events(struct worker *k)
                     lease_model_stored(&l->m, log, record.offset, record.record.value.data[8],
                                        el_get_le64(record.record.value.data));
                     lease_model_delivered(&l->m, log, k->group, record.offset, op->ranges[i].deliveries);
+                    check_delay(l, &record);
                 }
             }
         }
@@ -205,6 +184,8 @@ static void take_answers(struct worker *k)
             struct emit_source source = worker_source(k, outcome->first);
             lease_emits_acked(&l->emits, &source, outcome);
             l->m.acks++;
+        } else if (outcome->kind == LEASE_REJECT) {
+            lease_model_rejected(&l->m, worker_log(k), k->group, outcome->first);
         }
     }
 }
@@ -244,7 +225,8 @@ static enum lease_outcome_kind choose_kind(struct worker *k, const struct lease_
 {
     struct lease_life *l = k->l;
     uint64_t die = world_below(&l->w, 100);
-    if (event->poison) {
+    bool halts = l->m.groups[k->group].halts;
+    if (event->poison && !(halts && l->behave)) {
         return die < 5 && !l->behave ? LEASE_REJECT : LEASE_FAIL;
     }
     if (l->behave) {
@@ -315,6 +297,9 @@ static void worker_choose(struct worker *k)
     k->topic = (uint32_t)world_below(w, l->m.topic_count);
     k->partition = (int32_t)world_below(w, (uint64_t)l->m.partition_count);
     k->shard = (uint32_t)world_below(w, w->shard_count);
+    if (!lease_may_work(l, k->group, k->topic, k->partition)) {
+        return;
+    }
     k->session = leases_session(l->lw.leases[k->shard]);
     k->held_count = 0;
 }
@@ -382,170 +367,6 @@ static void lose(void *arg)
     l->batch.busy = false;
 }
 
-/* --- what the logs say -------------------------------------------------------------------------------------------- */
-
-typedef void (*record_fn)(struct lease_life *l, const struct el_batch_record *record, void *arg);
-
-/* returns false when it could not be read: the machine crashed, or a violation */
-static bool read_log(struct lease_life *l, const struct el_uuid *topic_id, int32_t partition, record_fn each, void *arg)
-{
-    static struct read_op op;
-    for (int64_t offset = 0;;) {
-        op = (struct read_op){.topic_id = *topic_id,
-                              .partition = partition,
-                              .offset = offset,
-                              .max_bytes = 1u << 20,
-                              .at_least_one = true,
-                              .current_leader_epoch = -1,
-                              .last_fetched_epoch = -1};
-        int code = lease_world_read(&l->lw, &op);
-        if (code != 0) {
-            if (code != EVLOG_ERR_CRASHED && !world_read_may_fail(&l->w, code)) {
-                world_violation(&l->w, "a log cannot be read: %s", evlog_error_text(code));
-            }
-            return false;
-        }
-        for (uint32_t pos = 0; pos < op.data_len;) {
-            struct el_batch_iter iter;
-            struct el_batch_record record;
-            uint32_t len = (uint32_t)el_batch_total_len(op.data + pos);
-            code = el_batch_open(&iter, op.data + pos, len, NULL, 0);
-            EL_ASSERT(code == 0);
-            while (el_batch_next(&iter, &record) == 1) {
-                each(l, &record, arg);
-            }
-            pos += len;
-        }
-        bool end = op.next_offset >= op.high_watermark;
-        offset = op.next_offset;
-        store_read_release(&op);
-        if (end) {
-            return true;
-        }
-    }
-}
-
-static void each_event(struct lease_life *l, const struct el_batch_record *record, void *arg)
-{
-    lease_model_stored(&l->m, arg, record->offset, record->record.value.data[8],
-                       el_get_le64(record->record.value.data));
-}
-
-static void each_letter(struct lease_life *l, const struct el_batch_record *record, void *arg)
-{
-    struct worker *where = arg; /* group, topic, partition */
-    struct el_slice value;
-    char text[32];
-    if (!el_header_find(&record->record, "evlog-dlq-offset", &value) || value.len >= sizeof(text)) {
-        world_violation(&l->w, "a dead letter does not say where it is from");
-        return;
-    }
-    memcpy(text, value.data, value.len);
-    text[value.len] = 0;
-    int64_t offset = strtoll(text, NULL, 10);
-    struct lease_log *log = lease_model_log(&l->m, where->topic, where->partition);
-    lease_model_buried(&l->m, log, where->group, offset);
-    if (l->w.violation[0] == 0 && log->events[offset].number != el_get_le64(record->record.value.data)) {
-        world_violation(&l->w, "the dead letter of offset %lld is of another event", (long long)offset);
-    }
-}
-
-static bool read_events(struct lease_life *l)
-{
-    for (uint32_t t = 0; t < l->m.topic_count; t++) {
-        for (int32_t p = 0; p < l->m.partition_count; p++) {
-            if (!read_log(l, &l->topic_ids[t], p, each_event, lease_model_log(&l->m, t, p))) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-static bool read_letters(struct lease_life *l)
-{
-    for (uint32_t g = 0; g < l->m.group_count; g++) {
-        for (uint32_t t = 0; t < l->m.topic_count; t++) {
-            char name[EL_TOPIC_NAME_MAX + 1];
-            group_config_dead_topic(NULL, el_slice_str(l->topic_names[t]), el_slice_str(l->m.groups[g].id), name);
-            const struct topic *topic = store_topic_by_name(store_shard_at(l->w.store, 0), el_slice_str(name));
-            struct el_uuid id = topic == NULL ? (struct el_uuid){0} : topic->id;
-            for (int32_t p = 0; p < l->m.partition_count && topic != NULL; p++) {
-                struct worker where = {.group = g, .topic = t, .partition = p};
-                for (int64_t i = 0; i < lease_model_log(&l->m, t, p)->end; i++) {
-                    lease_model_log(&l->m, t, p)->events[i].views[g].buried = 0;
-                }
-                if (!read_log(l, &id, p, each_letter, &where)) {
-                    return false;
-                }
-            }
-        }
-    }
-    return true;
-}
-
-static void each_emit(struct lease_life *l, const struct el_batch_record *record, void *arg)
-{
-    (void)arg;
-    lease_emits_found(&l->emits, record);
-}
-
-/* all: nothing is on its way any more */
-static bool read_emits(struct lease_life *l, bool all)
-{
-    lease_emits_begin(&l->emits);
-    for (uint32_t t = 0; t < EMIT_TOPICS; t++) {
-        for (int32_t p = 0; p < EMIT_PARTITIONS && l->w.violation[0] == 0; p++) {
-            lease_emits_partition(&l->emits, t, p);
-            if (!read_log(l, &l->emits.topic_ids[t], p, each_emit, NULL)) {
-                return false;
-            }
-        }
-    }
-    if (l->w.violation[0] == 0) {
-        lease_emits_end(&l->emits, all);
-    }
-    return l->w.violation[0] == 0;
-}
-
-/* Where the groups stand. returns events that are not finished, -1: crashed, or a violation */
-static int64_t read_starts(struct lease_life *l)
-{
-    static struct lease_offsets_op op;
-    int64_t left = 0;
-    for (uint32_t g = 0; g < l->m.group_count; g++) {
-        for (uint32_t t = 0; t < l->m.topic_count; t++) {
-            for (int32_t p = 0; p < l->m.partition_count; p++) {
-                struct lease_log *log = lease_model_log(&l->m, t, p);
-                op = (struct lease_offsets_op){.base = {.group_id = el_slice_str(l->m.groups[g].id)},
-                                               .verb = LEASE_OFFSETS_GET,
-                                               .topic_id = l->topic_ids[t],
-                                               .partition = p};
-                int code = lease_world_offsets(&l->lw, &op);
-                if (code == EVLOG_ERR_CRASHED) {
-                    return -1;
-                }
-                if (code == 0 && op.exists) {
-                    lease_model_start(&l->m, log, g, op.start);
-                    left += op.lag;
-                    if (l->w.verbose && op.lag > 0) {
-                        printf(
-                            "  group %u topic %u partition %d: start %lld lag %lld ready %llu leased %llu waiting %llu "
-                            "backoff %llu delayed %llu dying %llu\n",
-                            g, t, p, (long long)op.start, (long long)op.lag, (unsigned long long)op.ready,
-                            (unsigned long long)op.leased, (unsigned long long)op.waiting,
-                            (unsigned long long)op.backoff, (unsigned long long)op.delayed,
-                            (unsigned long long)op.dying);
-                    }
-                } else {
-                    left += log->end;
-                }
-            }
-        }
-    }
-    return left;
-}
-
 /* --- a seed ------------------------------------------------------------------------------------------------------- */
 
 static void set(struct group_config *config, const char *name, const char *format, uint64_t value)
@@ -557,17 +378,20 @@ static void set(struct group_config *config, const char *name, const char *forma
     EL_ASSERT(code == 0);
 }
 
-static void choose_group(struct lease_life *l, struct lease_model_group *g, struct group_config *config)
+void lease_choose_group(struct lease_life *l, struct lease_model_group *g, struct group_config *config)
 {
     static const char *const orders[] = {"key", "partition", "none"};
     struct world *w = &l->w;
     group_config_init(config);
     g->order = world_chance(w, 700000) ? MODEL_BY_KEY : (enum lease_model_order)world_below(w, 3);
     g->attempts_max = 1 + (int32_t)world_below(w, 4);
-    g->parks = world_chance(w, 300000);
+    g->parks = g->order == MODEL_BY_KEY && world_chance(w, 300000);
+    g->halts = !g->parks && world_chance(w, 150000);
+    g->filters = world_chance(w, 300000);
     set(config, "order", orders[g->order], 0);
     set(config, "retry.max.attempts", NULL, (uint64_t)g->attempts_max);
-    set(config, "on.exhausted", g->parks ? "park" : "skip", 0);
+    set(config, "on.exhausted", g->parks ? "park" : g->halts ? "halt" : "skip", 0);
+    set(config, "filter", g->filters ? LEASE_FILTER : "", 0);
     set(config, "start", "earliest", 0);
     set(config, "lease.ms", NULL, 100 + world_below(w, 2000));
     set(config, "retry.backoff.ms", NULL, 1 + world_below(w, 200));
@@ -601,7 +425,7 @@ static bool make(struct lease_life *l)
     }
     for (uint32_t g = 0; g < l->m.group_count; g++) {
         snprintf(l->m.groups[g].id, sizeof(l->m.groups[g].id), "group%u", g);
-        choose_group(l, &l->m.groups[g], &config);
+        lease_choose_group(l, &l->m.groups[g], &config);
         if (lease_world_settings(&l->lw, l->m.groups[g].id, &config) != 0) {
             return false;
         }
@@ -696,6 +520,12 @@ static void quiet(struct lease_life *l)
     l->behave = true;
     l->lw.serving = true;
     say(l, "workers behave");
+    /* A clock that was set back holds up events with a time for as long. */
+    int64_t late_ns = (int64_t)w->clock_max_ns - ((int64_t)w->clock.now_ns + w->clock.wall_offset);
+    w->clock.wall_offset += EL_MAX(late_ns, (int64_t)0);
+    if (!lease_acts_end(l)) {
+        return;
+    }
     uint64_t until_ns = w->clock.now_ns + QUIET_NS_MAX;
     uint64_t most_steps = w->steps + QUIET_STEPS_MAX;
     int64_t left = -1;
@@ -703,13 +533,13 @@ static void quiet(struct lease_life *l)
         for (uint32_t i = 0; i < 400 && w->violation[0] == 0; i++) {
             world_step(w);
         }
-        left = w->violation[0] == 0 ? read_starts(l) : -1;
+        left = w->violation[0] == 0 ? lease_read_starts(l) : -1;
     }
     if (w->violation[0] == 0 && left != 0) {
         world_violation(w, "stuck: %lld events are never finished", (long long)left);
     }
     l->lw.serving = false;
-    if (w->violation[0] == 0 && read_letters(l) && read_emits(l, true)) {
+    if (w->violation[0] == 0 && lease_read_letters(l) && lease_read_emits(l, true)) {
         lease_model_end(&l->m);
     }
 }
@@ -748,10 +578,16 @@ static void run_seed(const struct plan *plan, struct lease_life *l)
         uint64_t steps = EL_MIN(500 + world_below(w, 6000), plan->limits[LIMIT_STEPS]);
         l->lives++;
         l->steps_longest = EL_MAX(l->steps_longest, steps);
-        bool whole = (l->made || make(l)) && read_events(l);
+        bool whole = (l->made || make(l)) && lease_read_events(l);
         l->lw.serving = true;
         for (uint64_t k = 0; k < steps && whole && w->violation[0] == 0; k++) {
             whole = world_step(w);
+            if (whole && world_chance(w, 500)) {
+                whole = lease_act(l);
+            }
+            if (whole && world_chance(w, 500)) {
+                whole = lease_read_starts(l) >= 0;
+            }
         }
         l->lw.serving = false;
         if (w->violation[0] != 0) {
@@ -760,9 +596,9 @@ static void run_seed(const struct plan *plan, struct lease_life *l)
         end_life(l, !whole || sim_disk_crashed(w->disk));
         end_faults(l);
     }
-    if (w->violation[0] == 0 && start(l) && (l->made || make(l)) && read_events(l)) {
-        if (read_letters(l)) {
-            read_emits(l, false);
+    if (w->violation[0] == 0 && start(l) && (l->made || make(l)) && lease_read_events(l)) {
+        if (lease_read_letters(l)) {
+            lease_read_emits(l, false);
         }
         quiet(l);
     }
@@ -773,6 +609,12 @@ void lease_trial(const struct plan *plan, struct verdict *v)
     struct lease_life *l = calloc(1, sizeof(*l));
     EL_ASSERT(l != NULL);
     run_seed(plan, l);
+    if (plan->verbose) {
+        const struct lease_acts *a = &l->acts;
+        printf("  groups were moved %llu times, ended %llu; logs trimmed %llu; halted partitions let go on %llu\n",
+               (unsigned long long)a->moves, (unsigned long long)a->ends, (unsigned long long)a->trims,
+               (unsigned long long)a->releases);
+    }
     *v = (struct verdict){
         .seed = plan->seed,
         .good = l->w.violation[0] == 0,

@@ -66,12 +66,27 @@ void lease_model_stored(struct lease_model *m, struct lease_log *log, int64_t of
     log->end = EL_MAX(log->end, offset + 1);
 }
 
+static bool passes(const struct lease_model *m, uint32_t group, const struct lease_event *event)
+{
+    return m->groups[group].filters && event->number % LEASE_FILTER_OF == 0;
+}
+
 /* Has it been rejected, or delivered as often as it may be? */
 static bool may_die(const struct lease_model *m, const struct lease_log *log, uint32_t group,
                     const struct lease_view *view)
 {
     int32_t attempts_max = m->groups[group].attempts_max;
-    return view->rejected || (attempts_max > 0 && view->deliveries + log->lost[group] >= (uint32_t)attempts_max);
+    return view->rejected || (!m->groups[group].halts && attempts_max > 0 &&
+                              view->deliveries + log->lost[group] >= (uint32_t)attempts_max);
+}
+
+/* May an event be finished, as far as is known? */
+static bool may_be_finished(const struct lease_model *m, const struct lease_log *log, uint32_t group, int64_t offset)
+{
+    const struct lease_event *event = &log->events[offset];
+    const struct lease_view *view = &event->views[group];
+    return !event->known || view->ack_sent || may_die(m, log, group, view) || m->groups[group].parks ||
+           passes(m, group, event) || offset < log->trimmed || offset < log->skipped[group];
 }
 
 /* May b only be delivered once a is finished? */
@@ -94,8 +109,7 @@ static void check_order(struct lease_model *m, struct lease_log *log, uint32_t g
     for (int64_t i = 0; i < offset; i++) {
         const struct lease_event *before = &log->events[i];
         const struct lease_view *view = &before->views[group];
-        bool may_be_finished = view->ack_sent || may_die(m, log, group, view) || m->groups[group].parks;
-        if (before->known && !may_be_finished && ordered(&m->groups[group], before, event)) {
+        if (!may_be_finished(m, log, group, i) && ordered(&m->groups[group], before, event)) {
             world_violation(m->w,
                             "group %s got offset %lld of partition %d before offset %lld of the same key was "
                             "finished (%u deliveries)",
@@ -114,6 +128,10 @@ void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_
     if (view->acked) {
         world_violation(m->w, "group %s got offset %lld of partition %d again, which it had acknowledged", g->id,
                         (long long)offset, log->partition);
+    }
+    if (view->told || passes(m, group, &log->events[offset])) {
+        world_violation(m->w, "group %s got offset %lld of partition %d, which %s", g->id, (long long)offset,
+                        log->partition, view->told ? "was rejected" : "its filter does not match");
     }
     if (deliveries < 1 || (g->attempts_max > 0 && deliveries > g->attempts_max)) {
         world_violation(m->w, "group %s got offset %lld of partition %d as delivery %d of %d", g->id, (long long)offset,
@@ -135,11 +153,18 @@ void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t g
         return;
     }
     struct lease_view *view = &log->events[offset].views[group];
-    if (++view->buried > 1) {
+    if (++view->buried <= view->buried_before) {
+        return;
+    }
+    if (passes(m, group, &log->events[offset])) {
+        world_violation(m->w, "group %s: offset %lld of partition %d is dead, and does not match", g->id,
+                        (long long)offset, log->partition);
+    }
+    if (view->buried - view->buried_before > 1) {
         world_violation(m->w, "group %s: offset %lld of partition %d is dead twice", g->id, (long long)offset,
                         log->partition);
     }
-    if (view->acked) {
+    if (view->acked && offset >= log->trimmed) { /* what is gone may be acknowledged whatever became of it */
         world_violation(m->w, "group %s: offset %lld of partition %d is dead, and was acknowledged", g->id,
                         (long long)offset, log->partition);
     }
@@ -151,18 +176,68 @@ void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t g
 
 void lease_model_start(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t start)
 {
-    if (start < log->start[group]) {
+    if (start < log->start[group] && !lease_model_stands(m, log, group, start, log->start[group])) {
         world_violation(m->w, "group %s stood at offset %lld of partition %d and now stands at %lld",
                         m->groups[group].id, (long long)log->start[group], log->partition, (long long)start);
     }
     log->start[group] = start;
     for (int64_t i = 0; i < start && i < log->end; i++) {
-        const struct lease_view *view = &log->events[i].views[group];
-        if (log->events[i].known && !view->ack_sent && !may_die(m, log, group, view) && !m->groups[group].parks) {
+        if (!may_be_finished(m, log, group, i)) {
             world_violation(m->w, "group %s stands at offset %lld of partition %d, but nobody finished offset %lld",
                             m->groups[group].id, (long long)start, log->partition, (long long)i);
             return;
         }
+    }
+}
+
+void lease_model_rejected(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset)
+{
+    (void)m;
+    log->events[offset].views[group].told = true;
+}
+
+void lease_model_moved(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset)
+{
+    EL_ASSERT(group < m->group_count);
+    for (int64_t i = 0; i < (int64_t)LEASE_EVENTS_MAX; i++) {
+        struct lease_view *view = &log->events[i].views[group];
+        *view = (struct lease_view){.buried = view->buried, .buried_before = view->buried, .emits_before = m->nonce};
+    }
+    log->start[group] = log->skipped[group] = offset;
+    log->lost[group] = 0;
+}
+
+bool lease_model_stands(const struct lease_model *m, const struct lease_log *log, uint32_t group, int64_t start,
+                        int64_t seen)
+{
+    for (int64_t i = seen; i < start; i++) {
+        if (!may_be_finished(m, log, group, i)) {
+            return false;
+        }
+    }
+    for (int64_t i = start; i < seen; i++) {
+        if (log->events[i].known && !passes(m, group, &log->events[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_end(struct lease_model *m, const struct lease_log *log, uint32_t group, int64_t offset)
+{
+    const struct lease_event *event = &log->events[offset];
+    const struct lease_view *view = &event->views[group];
+    bool finished = view->ack_sent || view->buried > view->buried_before || passes(m, group, event);
+    bool gone = offset < log->trimmed || offset < log->skipped[group];
+    m->dead += view->buried;
+    if (event->known && !finished && !gone) {
+        world_violation(m->w,
+                        "group %s: offset %lld of partition %d was neither acknowledged nor buried (%u deliveries)",
+                        m->groups[group].id, (long long)offset, log->partition, view->deliveries);
+    }
+    if (view->told && view->buried == view->buried_before && !gone) {
+        world_violation(m->w, "group %s: offset %lld of partition %d was rejected and is not buried",
+                        m->groups[group].id, (long long)offset, log->partition);
     }
 }
 
@@ -173,14 +248,7 @@ void lease_model_end(struct lease_model *m)
             const struct lease_log *log = &m->logs[t][p];
             for (int64_t i = 0; i < log->end; i++) {
                 for (uint32_t g = 0; g < m->group_count; g++) {
-                    const struct lease_view *view = &log->events[i].views[g];
-                    m->dead += view->buried;
-                    if (log->events[i].known && !view->ack_sent && view->buried == 0) {
-                        world_violation(m->w,
-                                        "group %s: offset %lld of partition %d was neither acknowledged nor buried "
-                                        "(%u deliveries)",
-                                        m->groups[g].id, (long long)i, p, view->deliveries);
-                    }
+                    check_end(m, log, g, i);
                 }
             }
         }

@@ -21,13 +21,16 @@ enum lease_model_order { MODEL_BY_KEY, MODEL_BY_PARTITION, MODEL_UNORDERED };
 /* An event, as one group sees it. */
 struct lease_view {
     uint16_t deliveries;
-    bool ack_sent;   /* it may be done */
-    bool acked;      /* it is: that was answered */
-    bool rejected;   /* a worker said so, maybe without an answer */
-    uint16_t buried; /* times that it is in the dead-letter topic */
+    bool ack_sent;          /* it may be done */
+    bool acked;             /* it is: that was answered */
+    bool rejected;          /* a worker said so, maybe without an answer */
+    bool told;              /* that was answered */
+    uint16_t buried;        /* times that it is in the dead-letter topic */
+    uint16_t buried_before; /* the group was moved there, or made anew */
     /* see lease_emits.h */
     uint8_t emits_wanted, emits_said, emits_found; /* acknowledged with so many; those that say so; a bit for each */
     uint32_t emit_nonce, emits_nonce_found;
+    uint32_t emits_before; /* the nonce when the group was moved, or made anew */
 };
 
 struct lease_event {
@@ -43,16 +46,22 @@ struct lease_log {
     int32_t partition;
     struct lease_event *events; /* [LEASE_EVENTS_MAX] */
     int64_t end;                /* of those known */
+    int64_t trimmed;            /* events below may be gone */
     int64_t start[LEASE_GROUPS_MAX];
-    uint32_t lost[LEASE_GROUPS_MAX]; /* fetches without an answer: each may have been a delivery of any event */
+    int64_t skipped[LEASE_GROUPS_MAX]; /* the group was moved there, last: events below are finished */
+    bool away[LEASE_GROUPS_MAX];       /* it is being moved, or ended: nobody works on it */
+    uint32_t lost[LEASE_GROUPS_MAX];   /* fetches without an answer: each may have been a delivery of any event */
 };
 
 struct lease_model_group {
     char id[16];
     enum lease_model_order order;
     int32_t attempts_max; /* -1 no end */
-    bool parks;
+    bool parks, halts;
+    bool filters; /* one event in FILTER_OF does not match */
 };
+#define LEASE_FILTER_OF 3u
+#define LEASE_FILTER "{\"f\":[\"1\",\"2\"]}" /* header f: the event's number modulo that */
 
 struct lease_model {
     struct world *w;
@@ -62,6 +71,7 @@ struct lease_model {
     int32_t partition_count;
     struct lease_log logs[LEASE_TOPICS_MAX][LEASE_PARTITIONS_MAX];
     uint64_t deliveries, acks, dead;
+    uint32_t nonce; /* of the last acknowledgement with emits */
 };
 
 void lease_model_init(struct lease_model *m, struct world *w);
@@ -76,6 +86,14 @@ void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_
                            int32_t deliveries);
 /* It was told by a dead letter. */
 void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset);
+/* A worker was told that its rejection counts. */
+void lease_model_rejected(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset);
+/* The group begins anew at that offset; what is in the dead-letter topic was read just now. */
+void lease_model_moved(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset);
+/* May it stand there, when it was seen at that place before? Further, when what lies between may be finished; events
+ * that do not match are looked at again after a crash. */
+bool lease_model_stands(const struct lease_model *m, const struct lease_log *log, uint32_t group, int64_t start,
+                        int64_t seen);
 /* Where the group stands. */
 void lease_model_start(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t start);
 /* All is quiet and finished: nothing is missing. */

@@ -179,6 +179,20 @@ int lease_world_offsets(struct lease_world *lw, struct lease_offsets_op *op)
     return op->base.error;
 }
 
+int lease_world_log_start(struct lease_world *lw, const struct el_uuid *topic_id, int32_t partition, int64_t *start)
+{
+    static struct stat_op op;
+    static bool done;
+    op = (struct stat_op){.base = {.done = on_store, .arg = &done}, .topic_id = *topic_id, .partition = partition};
+    done = false;
+    store_stat(store_shard_at(lw->w->store, 0), &op);
+    if (!lease_world_wait(lw, &done)) {
+        return EVLOG_ERR_CRASHED;
+    }
+    *start = op.log_start_offset;
+    return op.base.error;
+}
+
 int lease_world_read(struct lease_world *lw, struct read_op *op)
 {
     static bool done;

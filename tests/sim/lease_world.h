@@ -27,6 +27,7 @@ void lease_world_init(struct lease_world *lw, struct world *w);
 int lease_world_topic(struct lease_world *lw, const char *name, int32_t partition_count, struct el_uuid *id);
 int lease_world_settings(struct lease_world *lw, const char *group, const struct group_config *config);
 int lease_world_offsets(struct lease_world *lw, struct lease_offsets_op *op);
+int lease_world_log_start(struct lease_world *lw, const struct el_uuid *topic_id, int32_t partition, int64_t *start);
 int lease_world_read(struct lease_world *lw, struct read_op *op);
 /* Wait for a flag as world_wait(), but a crash is no violation. returns false: crashed, or stuck (a violation) */
 bool lease_world_wait(struct lease_world *lw, const bool *flag);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a seed of the lease mode is made of.
+ */
+#ifndef EL_SIM_LEASE_LIFE_H
+#define EL_SIM_LEASE_LIFE_H
+
+#include "lease_emits.h"
+#include "lease_world.h"
+#include "plan.h"
+
+#define WORKERS_MAX 6u
+#define HELD_MAX 64u
+#define BATCH_EVENTS_MAX 8u
+#define VALUE_LEN_MAX 300u
+
+struct lease_life;
+
+struct held {
+    int64_t offset;
+};
+
+struct worker {
+    struct lease_life *l;
+    uint32_t number, group, topic;
+    int32_t partition;
+    uint64_t session;
+    uint32_t shard; /* it asks there */
+    struct held held[HELD_MAX];
+    uint32_t held_count;
+    struct lease_outcome outcomes[HELD_MAX];
+    uint32_t outcome_count;
+    struct emit_room emit_room;
+    bool busy, releasing, told_good; /* an op is under way; outcomes of it are acknowledgements */
+    struct lease_fetch_op fetch;
+    struct lease_release_op release;
+};
+
+struct producer_batch {
+    struct append_op op;
+    bool busy;
+    uint32_t topic;
+    uint8_t buf[BATCH_EVENTS_MAX * (VALUE_LEN_MAX + 128) + EL_BATCH_HEADER_LEN];
+    uint8_t keys[BATCH_EVENTS_MAX];
+    uint64_t numbers[BATCH_EVENTS_MAX];
+    uint32_t count;
+    struct lease_life *l;
+};
+
+/* What operators have begun: it is repeated until it is answered, and nobody works on its partitions meanwhile. */
+struct lease_acts {
+    bool moving; /* where group stands in that partition */
+    uint32_t group, topic;
+    int32_t partition;
+    int64_t from, to; /* from -1: the group did not know the partition */
+    bool ending;      /* ending_group is deleted, and made anew */
+    uint32_t ending_group;
+    uint64_t moves, ends, trims, releases; /* that were answered */
+};
+
+struct lease_life {
+    struct plan plan;
+    struct world w;
+    struct lease_world lw;
+    struct lease_model m;
+    struct lease_emits emits;
+    char topic_names[LEASE_TOPICS_MAX][16];
+    struct el_uuid topic_ids[LEASE_TOPICS_MAX];
+    struct worker workers[WORKERS_MAX];
+    uint32_t worker_count;
+    struct producer_batch batch;
+    uint64_t sent; /* events; the number of the last */
+    bool made;     /* topics and groups are there */
+    bool behave;   /* workers acknowledge all but poison */
+    uint64_t lives, steps_longest, answers;
+    uint32_t crashes;
+    struct lease_acts acts;
+};
+
+/* The settings of a group, as the seed has them. */
+void lease_choose_group(struct lease_life *l, struct lease_model_group *group, struct group_config *config);
+/* Read the events of all topics, all dead letters, all that was emitted (all: nothing is on its way any more). returns
+ * false: the machine crashed, or a violation */
+bool lease_read_events(struct lease_life *l);
+bool lease_read_letters(struct lease_life *l);
+bool lease_read_emits(struct lease_life *l, bool all);
+/* Where the groups stand; halted partitions are let go on. returns events that are not finished, -1: crashed, or a
+ * violation */
+int64_t lease_read_starts(struct lease_life *l);
+
+#endif
