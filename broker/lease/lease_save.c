@@ -19,11 +19,13 @@
 #define WRITE_LEN_MIN (16u << 10)
 #define RETRY_NS 200000000u
 #define NOTES_INLINE 24u
+#define KEPT_LEN 3072u /* the struct stays one of the buddy's smallest blocks */
 
 /* A block that is to be stored. */
 struct note {
     uint64_t number;
-    uint32_t len; /* encoded */
+    uint32_t len;  /* encoded */
+    uint16_t kept; /* its bytes begin there in the save's, plus 1; 0: they are not kept */
     bool gone;
 };
 
@@ -45,14 +47,17 @@ struct lease_save {
     uint32_t note_count, note_max;
     int error;
     struct note inline_notes[NOTES_INLINE];
+    uint32_t kept_len;
+    uint8_t kept[KEPT_LEN]; /* bytes of blocks that were measured: a walk over their entries saved */
 };
+EL_STATIC_ASSERT(sizeof(struct lease_save) <= EL_BUDDY_BLOCK_MIN, "there is one for each write");
 
 static struct lease_save *save_new(struct lease_part *part)
 {
     struct leases *ls = lease_part_leases(part);
     struct lease_save *p = el_buddy_alloc(ls->buddy, sizeof *p);
     if (p != NULL) {
-        memset(p, 0, sizeof *p);
+        memset(p, 0, offsetof(struct lease_save, kept));
         p->part = part;
         p->notes = p->inline_notes;
         p->note_max = NOTES_INLINE;
@@ -185,6 +190,10 @@ static void put_block(struct lease_save *p, struct lease_write **writes, const s
         put_record(p, writes, &key, (struct el_slice){0});
         return;
     }
+    if (note->kept != 0) {
+        put_record(p, writes, &key, el_slice_of(p->kept + note->kept - 1, note->len));
+        return;
+    }
     size_t len = lease_block_encode(p->part->table, note->number, ls->scratch, LEASE_SCRATCH_LEN);
     EL_ASSERT(len > 0);
     EL_ASSERT(len == note->len);
@@ -232,18 +241,30 @@ static void size_emits(void *arg, int64_t number, struct el_slice value)
     size_add(&p->sizes, false, 4 + p->part->group->id.len + 28 + value.len);
 }
 
+/* Blocks are mostly a few bytes; long ones are encoded again when they are written. */
+static void measure_block(struct lease_save *p, struct note *note)
+{
+    struct leases *ls = lease_part_leases(p->part);
+    if (note->gone || p->erasing) {
+        return;
+    }
+    note->len = (uint32_t)lease_block_encode(p->part->table, note->number, ls->scratch, LEASE_SCRATCH_LEN);
+    if (note->len <= KEPT_LEN - p->kept_len) {
+        memcpy(p->kept + p->kept_len, ls->scratch, note->len);
+        note->kept = (uint16_t)(p->kept_len + 1);
+        p->kept_len += note->len;
+    }
+}
+
 static void measure(struct lease_save *p)
 {
     struct lease_part *part = p->part;
-    struct leases *ls = lease_part_leases(part);
     struct sizes sizes = {0};
     size_t key_len = 4 + part->group->id.len + 28;
     size_add(&sizes, true, key_len + LEASE_RECORD_PART_LEN_MAX);
     for (uint32_t i = 0; i < p->note_count; i++) {
         struct note *note = &p->notes[i];
-        bool encoded = !note->gone && !p->erasing;
-        note->len = encoded ? (uint32_t)lease_block_encode(part->table, note->number, ls->scratch, LEASE_SCRATCH_LEN)
-                            : 0;
+        measure_block(p, note);
         size_add(&sizes, block_must(p, note), key_len + note->len);
     }
     EL_LIST_EACH(node, &part->parked_writing) {

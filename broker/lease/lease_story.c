@@ -36,7 +36,8 @@ void lease_stories_free(struct lease_stories *stories)
 
 struct lease_story *lease_story_find(const struct lease_stories *stories, int64_t offset)
 {
-    return el_map_get(&stories->by_offset, &offset, sizeof offset);
+    bool inside = offset >= stories->lowest && offset <= stories->highest;
+    return inside ? el_map_get(&stories->by_offset, &offset, sizeof offset) : NULL;
 }
 
 /* memory: zeroed, for the story, becomes its own; NULL: there was none. */
@@ -52,6 +53,9 @@ static struct lease_story *story_new(struct lease_stories *stories, int64_t offs
         lease_free(stories->ls, story);
         return NULL;
     }
+    bool only = stories->by_offset.count == 1;
+    stories->lowest = only ? offset : EL_MIN(stories->lowest, offset);
+    stories->highest = only ? offset : EL_MAX(stories->highest, offset);
     return story;
 }
 
@@ -153,6 +157,11 @@ static void end_one(struct lease_stories *stories, struct lease_story *story)
 
 void lease_story_end(struct lease_stories *stories, int64_t first, int64_t last)
 {
+    first = EL_MAX(first, stories->lowest); /* what is done in front of many that wait costs nothing */
+    last = EL_MIN(last, stories->highest);
+    if (stories->by_offset.count == 0 || first > last) {
+        return;
+    }
     if ((uint64_t)(last - first) < stories->by_offset.count) {
         for (int64_t offset = first; offset <= last; offset++) {
             struct lease_story *story = lease_story_find(stories, offset);

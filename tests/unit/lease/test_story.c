@@ -28,3 +28,35 @@ TEST(lease_story, leaves_memory_for_settings_and_new_partitions)
     lease_stories_free(&stories);
     part_end();
 }
+
+TEST(lease_story, ends_with_its_event_and_no_other)
+{
+    static const int64_t offsets[] = {50, 10, 90, 51};
+    part_begin("start=earliest");
+    struct lease_stories stories = {0};
+    lease_stories_init(&stories, desk->leases[1]);
+    const struct lease_attempt attempt = {.outcome = "fail"};
+    lease_story_end(&stories, 0, INT64_MAX);
+    for (int i = 0; i < 4; i++) {
+        assert_null(lease_story_find(&stories, offsets[i]));
+        lease_story_add(&stories, offsets[i], &attempt);
+    }
+    lease_story_end(&stories, 0, 9);
+    lease_story_end(&stories, 11, 49);
+    lease_story_end(&stories, 91, INT64_MAX);
+    for (int i = 0; i < 4; i++) {
+        assert_non_null(lease_story_find(&stories, offsets[i]));
+    }
+    lease_story_end(&stories, 50, 50);
+    lease_story_end(&stories, 89, 1000);
+    assert_null(lease_story_find(&stories, 50));
+    assert_null(lease_story_find(&stories, 90));
+    assert_non_null(lease_story_find(&stories, 10));
+    assert_non_null(lease_story_find(&stories, 51));
+    lease_story_end(&stories, 0, INT64_MAX);
+    assert_int_equal(stories.by_offset.count, 0);
+    lease_story_add(&stories, 7, &attempt);
+    assert_non_null(lease_story_find(&stories, 7));
+    lease_stories_free(&stories);
+    part_end();
+}
