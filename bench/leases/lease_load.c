@@ -34,6 +34,7 @@ struct lease_load {
     const char *topic, *group;
     char address[64];
     uint64_t count, keys, fail;
+    uint64_t first; /* number of the first event: others may be there already */
     uint32_t workers, inflight, partitions;
     uint32_t value_len, batch_len;
     const char *compression;
@@ -53,6 +54,7 @@ struct worker {
     struct evlog_group *group;
     const struct evlog_lease **leases;
     struct evlog_settlement *settlements;
+    bool joined; /* the round in which it joined is not counted */
     struct bench_histogram histogram;
 };
 
@@ -145,7 +147,7 @@ static void run_fill(struct lease_load *load)
     must(evlog_producer_open(client, &producer, &failure));
     uint64_t from_ns = bench_now_ns();
     for (uint64_t i = 0; i < load->count; i++) {
-        publish(load, producer, i);
+        publish(load, producer, load->first + i);
     }
     must(evlog_flush(producer, -1, &failure));
     load->done = load->count;
@@ -266,7 +268,10 @@ static void *work_thread(void *arg)
         }
         if (count > 0) {
             settle(w, count, true);
-            bench_histogram_add(&w->histogram, bench_now_ns() - from_ns);
+            if (w->joined) {
+                bench_histogram_add(&w->histogram, bench_now_ns() - from_ns);
+            }
+            w->joined = true;
             load->failed += count - good;
         }
         more = count_done(load, good, wanted);
@@ -416,7 +421,7 @@ int main(int argc, char **argv)
         {"port", 1, NULL, 'p'},  {"topic", 1, NULL, 't'}, {"group", 1, NULL, 'g'},      {"count", 1, NULL, 'c'},
         {"keys", 1, NULL, 'k'},  {"fail", 1, NULL, 'f'},  {"workers", 1, NULL, 'w'},    {"inflight", 1, NULL, 'i'},
         {"delay", 1, NULL, 'd'}, {"rate", 1, NULL, 'r'},  {"value", 1, NULL, 'v'},      {"batch", 1, NULL, 'b'},
-        {"keep", 1, NULL, 'K'},  {"codec", 1, NULL, 'z'}, {"partitions", 1, NULL, 'P'}, {NULL, 0, NULL, 0},
+        {"first", 1, NULL, 'F'}, {"codec", 1, NULL, 'z'}, {"partitions", 1, NULL, 'P'}, {NULL, 0, NULL, 0},
     };
     static struct lease_load load = {.topic = "bench",
                                      .group = "bench",
@@ -466,7 +471,8 @@ int main(int argc, char **argv)
         case 'v':
             load.value_len = (uint32_t)number;
             break;
-        case 'K': /* a topic that is there is kept anyway */
+        case 'F':
+            load.first = number;
             break;
         case 'b':
             load.batch_len = (uint32_t)number;

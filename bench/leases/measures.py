@@ -131,9 +131,9 @@ class Loads:
                                                       "inflight": 250}))
         time.sleep(HOLD_S)
         after = system.resident_mib()
-        self.fill(system, name, meanwhile, keys=meanwhile, keep=1)
-        again = systems.call(system.load("work", name, {"count": meanwhile, "keys": meanwhile, "delay": 600_000,
-                                                        "workers": 4, "inflight": 250}))
+        self.fill(system, name, meanwhile, keys=2 * count, first=count)
+        again = systems.call(system.load("work", name, {"count": meanwhile, "delay": 600_000, "workers": 4,
+                                                        "inflight": 250}))
         return Memory(before, after, count, out["records"] / out["seconds"], out["seconds"],
                       again["records"] / again["seconds"])
 

@@ -124,6 +124,7 @@ func (r *run) fails(d delivery) bool {
 // Acknowledge what does not fail.
 func (r *run) work(w worker) (took []time.Duration) {
 	until := time.Now().Add(patience)
+	joined := false // the round in which it began is not counted
 	for more := true; more && r.done.Load() < r.wanted; {
 		from := time.Now()
 		got := w.next(r.o.inflight)
@@ -144,7 +145,10 @@ func (r *run) work(w worker) (took []time.Duration) {
 		}
 		if len(good) > 0 {
 			w.ack(good)
-			took = append(took, time.Since(from))
+			if joined {
+				took = append(took, time.Since(from))
+			}
+			joined = true
 		}
 		more = r.count(len(good))
 		if time.Now().After(until) {
@@ -271,7 +275,7 @@ func main() {
 	flag.IntVar(&o.inflight, "inflight", 1, "messages in the hands of a worker")
 	flag.IntVar(&o.value, "value", 100, "bytes of a message")
 	flag.Float64Var(&o.rate, "rate", 0, "retry: messages a second")
-	keep := flag.Int("keep", 0, "fill: add to the queue that is there")
+	first := flag.Int("first", 0, "fill: number of the first message; if not 0 the queue is there already")
 	delay := flag.Int("delay", 1000, "milliseconds until a message that failed comes again")
 	flag.Parse()
 	o.delay = time.Duration(*delay) * time.Millisecond
@@ -286,7 +290,7 @@ func main() {
 	var r result
 	switch verb := flag.Arg(0); verb {
 	case "fill":
-		if *keep == 0 {
+		if *first == 0 {
 			q.create(o)
 		}
 		from := time.Now()
