@@ -114,6 +114,12 @@ static void add_some(struct lease_part *part)
     struct lease_fill *fill = &part->fill;
     struct lease_now now = lease_part_now(part);
     uint32_t end = EL_MIN(fill->added + ADDS_MAX, fill->decode.record_count);
+    if (fill->stale) {
+        records_free(part);
+        fill->state = FILL_IDLE;
+        lease_part_unpin(part);
+        return;
+    }
     for (; fill->added < end; fill->added++) {
         struct lease_record *record = &fill->decode.records[fill->added];
         record->death = lease_bury_intended(part, record->offset);
@@ -261,6 +267,7 @@ static void read_begin(struct lease_part *part, int64_t offset)
 {
     struct lease_fill *fill = &part->fill;
     fill->state = FILL_READING;
+    fill->stale = false;
     fill->read = (struct read_op){
         .base = {.done = fill_on_read, .arg = part},
         .topic_id = part->key.topic_id,

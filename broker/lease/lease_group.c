@@ -92,6 +92,8 @@ struct lease_part *lease_part_create(struct lease_group *group, const struct el_
     }
     el_map_init(&part->parked, ls->buddy);
     lease_stories_init(&part->stories, ls);
+    lease_again_init(part);
+    lease_letters_init(part);
     el_sm_init(&part->sm, &lease_part_sm, PART_STORED);
     if (el_map_put(&ls->parts, &part->key, sizeof part->key, part) != 0) {
         lease_free(ls, part);
@@ -147,6 +149,8 @@ static void part_free(struct lease_part *part)
     lease_emit_free(part);
     lease_park_free_all(part);
     lease_stories_free(&part->stories);
+    lease_again_free(part);
+    lease_letters_free(part);
     lease_table_destroy(part->table);
     el_map_remove(&ls->parts, &part->key, sizeof part->key);
     el_list_remove(&part->link);
@@ -208,6 +212,10 @@ int lease_part_restore(struct leases *ls, const struct lease_record_key *key, st
 {
     struct lease_stored *stored = el_map_get(&ls->restoring, raw.data, raw.len);
     EL_ASSERT(ls->state == LEASES_LOADING);
+    if (key->kind == LEASE_RECORD_LETTERS) {
+        struct lease_part *part = part_of(ls, key);
+        return part == NULL ? EVLOG_ERR_NO_MEMORY : lease_letters_restore(part, (uint64_t)key->number, value);
+    }
     if (value.data == NULL) {
         if (stored != NULL) {
             stored_free(stored);
@@ -302,7 +310,7 @@ void lease_groups_loaded(struct leases *ls)
     el_map_destroy(&ls->restoring);
     for (size_t i = 0; i < ls->parts.count; i++) {
         struct lease_part *part = ls->parts.entries[i].value;
-        if (!lease_part_has_stored(part, LEASE_RECORD_PART)) {
+        if (!lease_part_has_stored(part, LEASE_RECORD_PART) && !el_list_empty(&part->stored)) {
             lease_part_end(part, EVLOG_ERR_AGAIN);
         }
     }

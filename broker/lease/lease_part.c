@@ -304,6 +304,8 @@ static int restore_one(struct lease_part *part, const struct lease_stored *store
 {
     struct lease_record_key key;
     struct lease_record_parked parked;
+    struct lease_record_mark mark;
+    int64_t base;
     int code = lease_record_key_decode(stored->key, &key);
     if (code != 0) {
         return code;
@@ -322,8 +324,21 @@ static int restore_one(struct lease_part *part, const struct lease_stored *store
         return lease_story_restore(&part->stories, key.number, stored->value);
     case LEASE_RECORD_EMITS:
         return lease_emit_restore(part, key.number, stored->value);
+    case LEASE_RECORD_BASE:
+        code = lease_record_base_decode(stored->value, &base);
+        if (code == 0) {
+            lease_base_restore(part->table, base);
+            part->back.base_stored = true;
+            part->back.base_written = part->back.base_writing = base;
+        }
+        return code;
+    case LEASE_RECORD_MARK:
+        code = lease_record_mark_decode(stored->value, &mark);
+        return code != 0 ? code : lease_mark_restore(part, &key, &mark);
     case LEASE_RECORD_PART:
     case LEASE_RECORD_SETTINGS:
+    case LEASE_RECORD_REDRIVE:
+    case LEASE_RECORD_LETTERS:
         return 0;
     }
     return EVLOG_ERR_CORRUPT;
@@ -337,6 +352,8 @@ static void restore_undo(struct lease_part *part)
     el_map_init(&part->parked, lease_part_leases(part)->buddy);
     lease_stories_free(&part->stories);
     lease_stories_init(&part->stories, lease_part_leases(part));
+    lease_again_free(part);
+    lease_again_init(part);
     lease_table_destroy(part->table);
     part->table = NULL;
 }
@@ -509,7 +526,8 @@ static void ending_turn(struct lease_part *part)
         part->again = true;
         return;
     }
-    if (part->table == NULL && el_list_empty(&part->stored)) {
+    int64_t letters = -1;
+    if (part->table == NULL && el_list_empty(&part->stored) && !lease_letters_next(part, &letters)) {
         ended(part, 0);
         return;
     }

@@ -9,6 +9,8 @@
  *   lease_bury.c      dead letters
  *   lease_emit.c      what handled events have emitted
  *   lease_story.c     what became of failed attempts
+ *   lease_again.c     events that come back from the dead letters
+ *   lease_letters.c   of a partition of dead letters: which are settled
  *   lease_look.c      offsets, why a key waits, release of keys
  *   lease_move.c      other offsets
  *
@@ -81,6 +83,7 @@ struct lease_fill {
     struct watch_op watch;
     struct stat_op stat;
     bool statting; /* the log start is being looked up */
+    bool stale;    /* something below what is being read has come back: read again */
     struct io_op job;
     struct lease_decode decode;
     struct lease_filter *filter; /* of the group as it was when decode began, held; NULL none */
@@ -106,6 +109,36 @@ struct lease_staged {
 struct lease_save;
 struct lease_burial;
 struct lease_emitter;
+struct lease_letters_op;
+
+/* Blocks with events that came back since a write began: not more, so that they fit into one batch. */
+#define LEASE_AGAIN_BLOCKS_MAX 16u
+
+/* Events that come back, see lease_again.c. */
+struct lease_again {
+    struct el_list marks; /* struct lease_mark.link */
+    bool running;         /* an op is at it */
+    bool base_stored;     /* there is a record of the base, or may be */
+    int64_t base_written; /* what it says; -1: what cannot be known */
+    int64_t base_writing; /* the same of the write under way; 0: it ends the record */
+    uint64_t blocks[2 * LEASE_AGAIN_BLOCKS_MAX], writing[2 * LEASE_AGAIN_BLOCKS_MAX];
+    uint32_t block_count, writing_count;
+};
+struct lease_mark {
+    struct el_list link;
+    struct el_uuid dead_id;
+    int32_t dead_partition;
+    bool changed, writing; /* to be stored; being stored */
+    bool ended;            /* the topic of dead letters is gone: the record goes, then this */
+    struct lease_record_mark record;
+};
+
+/* What became of the letters of a partition of dead letters. */
+struct lease_letters {
+    struct el_list blocks;  /* struct letters_block.link, by number */
+    struct el_list writing; /* the same: would replace them */
+    struct lease_letters_op *op; /* that is being stored; NULL none */
+};
 
 struct lease_part {
     uint32_t magic;
@@ -153,6 +186,8 @@ struct lease_part {
     int32_t next_sequence;
     struct lease_burial *burial;   /* NULL until there is something to bury */
     struct lease_emitter *emitter; /* NULL until something is emitted */
+    struct lease_again back;
+    struct lease_letters letters;
     struct el_map parked;          /* key -> struct lease_parked */
     struct el_list parked_changed; /* struct lease_parked.link: to be written */
     struct el_list parked_writing; /* the same: part of the write under way */
@@ -335,5 +370,29 @@ void lease_park_write_end(struct lease_part *part, bool durable);
 /* All are released. */
 void lease_park_end_all(struct lease_part *part);
 void lease_park_free_all(struct lease_part *part);
+
+/* --- lease_again.c ------------------------------------------------------------------------------------------------ */
+
+void lease_again_init(struct lease_part *part);
+void lease_again_free(struct lease_part *part);
+/* A record of kind MARK. returns 0 | EVLOG_ERR_NO_MEMORY */
+int lease_mark_restore(struct lease_part *part, const struct lease_record_key *key,
+                       const struct lease_record_mark *record);
+/* A write begins with that start; it has ended. */
+void lease_again_write_begin(struct lease_part *part, int64_t start);
+void lease_again_write_end(struct lease_part *part, bool durable);
+/* Between the two: events of this block have come back by it. */
+bool lease_again_in(const struct lease_part *part, uint64_t block);
+/* Between the two: the record of the base is written. */
+bool lease_again_base(const struct lease_part *part);
+
+/* --- lease_letters.c ---------------------------------------------------------------------------------------------- */
+
+void lease_letters_init(struct lease_part *part);
+void lease_letters_free(struct lease_part *part);
+/* A record of kind LETTERS; data NULL: it has ended. returns 0 | EVLOG_ERR_CORRUPT | EVLOG_ERR_NO_MEMORY */
+int lease_letters_restore(struct lease_part *part, uint64_t number, struct el_slice value);
+/* The number of each block that has a record, or may have. */
+bool lease_letters_next(const struct lease_part *part, int64_t *number);
 
 #endif

@@ -3,16 +3,21 @@
  * Records of __evlog_groups; all numbers little-endian.
  *
  *   key      u8 version 1, u8 kind, u16 length of the group id, group id
- *            kinds 2 to 6: then topic id (16), i32 partition
- *            kind 3, 5, 6: then i64 number of the block, or offset
+ *            all but 1, 8: then topic id (16), i32 partition
+ *            kind 3, 5, 6, 10: then i64 number of the block, or offset
+ *            kind 8:       then i64 id of the redrive
+ *            kind 9:       then topic id (16) and i32 partition of the dead letters
  *            kind 4:       then the event's key to the end
  *   part     u8 version 1, u8 0, u16 intent count, i32 next sequence, i64 start, i64 producer id, then for each intent:
  *            i64 offset, topic id (16), i32 partition, i32 sequence, i32 attempts, u32 reason
  *   parked   u8 version 1, 7 zero bytes, i64 offset, i64 time
  *   emits    u8 version 1, u8 0, u16 batch count, u32 event count, i64 offset of each event, then for each batch:
  *            topic id (16), i32 partition, u32 length, the batch with its producer id and sequence
+ *   base     u8 version 1, 7 zero bytes, i64 base
+ *   mark     u8 version 1, 7 zero bytes, u64 id of the redrive, i64 letter
  *
- * Values of settings, blocks and stories are made elsewhere (control.c, lease_set.c, lease_story.c).
+ * Values of settings, blocks and stories are made elsewhere (control.c, lease_set.c, lease_story.c,
+ * redrive_record.c, lease_letters.c).
  */
 #include <lease/lease_record.h>
 
@@ -25,16 +30,27 @@
 
 static bool has_number(enum lease_record_kind kind)
 {
-    return kind == LEASE_RECORD_BLOCK || kind == LEASE_RECORD_STORY || kind == LEASE_RECORD_EMITS;
+    return kind == LEASE_RECORD_BLOCK || kind == LEASE_RECORD_STORY || kind == LEASE_RECORD_EMITS ||
+           kind == LEASE_RECORD_LETTERS;
+}
+
+static bool has_part(enum lease_record_kind kind)
+{
+    return kind != LEASE_RECORD_SETTINGS && kind != LEASE_RECORD_REDRIVE;
+}
+
+static bool is_known(uint8_t kind)
+{
+    return kind >= LEASE_RECORD_SETTINGS && kind <= LEASE_RECORD_LETTERS;
 }
 
 size_t lease_record_key_len(const struct lease_record_key *key)
 {
     size_t len = 4 + key->group_id.len;
-    if (key->kind == LEASE_RECORD_SETTINGS) {
-        return len;
+    if (!has_part(key->kind)) {
+        return len + (key->kind == LEASE_RECORD_REDRIVE ? 8 : 0);
     }
-    return len + 20 + (has_number(key->kind) ? 8 : 0) + (key->kind == LEASE_RECORD_PARKED ? key->key.len : 0);
+    return len + 20 + (key->kind == LEASE_RECORD_MARK ? 20 : 0) + (has_number(key->kind) ? 8 : 0) + (key->kind == LEASE_RECORD_PARKED ? key->key.len : 0);
 }
 
 void lease_record_key_encode(struct el_writer *w, const struct lease_record_key *key)
@@ -43,7 +59,10 @@ void lease_record_key_encode(struct el_writer *w, const struct lease_record_key 
     el_write_u8(w, (uint8_t)key->kind);
     el_write_le16(w, (uint16_t)key->group_id.len);
     el_write_bytes(w, key->group_id.data, key->group_id.len);
-    if (key->kind == LEASE_RECORD_SETTINGS) {
+    if (key->kind == LEASE_RECORD_REDRIVE) {
+        el_write_le64(w, (uint64_t)key->number);
+    }
+    if (!has_part(key->kind)) {
         return;
     }
     el_write_bytes(w, key->topic_id.bytes, sizeof key->topic_id.bytes);
@@ -52,7 +71,19 @@ void lease_record_key_encode(struct el_writer *w, const struct lease_record_key 
         el_write_le64(w, (uint64_t)key->number);
     } else if (key->kind == LEASE_RECORD_PARKED) {
         el_write_bytes(w, key->key.data, key->key.len);
+    } else if (key->kind == LEASE_RECORD_MARK) {
+        el_write_bytes(w, key->dead_id.bytes, sizeof key->dead_id.bytes);
+        el_write_le32(w, (uint32_t)key->dead_partition);
     }
+}
+
+static void read_part(struct el_reader *r, struct el_uuid *topic_id, int32_t *partition)
+{
+    const uint8_t *id = el_read_bytes(r, sizeof topic_id->bytes);
+    if (id != NULL) {
+        memcpy(topic_id->bytes, id, sizeof topic_id->bytes);
+    }
+    *partition = (int32_t)el_read_le32(r);
 }
 
 int lease_record_key_decode(struct el_slice data, struct lease_record_key *out)
@@ -61,26 +92,28 @@ int lease_record_key_decode(struct el_slice data, struct lease_record_key *out)
     struct lease_record_key key = {.kind = LEASE_RECORD_SETTINGS};
     el_reader_init(&r, data.data, data.len);
     uint8_t version = el_read_u8(&r), kind = el_read_u8(&r);
-    if (r.err == 0 && (version != LEASE_RECORD_VERSION || kind < LEASE_RECORD_SETTINGS || kind > LEASE_RECORD_EMITS)) {
+    if (r.err == 0 && (version != LEASE_RECORD_VERSION || !is_known(kind))) {
         return EVLOG_ERR_FORMAT;
     }
     key.kind = (enum lease_record_kind)kind;
     key.group_id.len = el_read_le16(&r);
     key.group_id.data = el_read_bytes(&r, key.group_id.len);
-    if (key.kind != LEASE_RECORD_SETTINGS) {
-        const uint8_t *id = el_read_bytes(&r, sizeof key.topic_id.bytes);
-        if (id != NULL) {
-            memcpy(key.topic_id.bytes, id, sizeof key.topic_id.bytes);
-        }
-        key.partition = (int32_t)el_read_le32(&r);
-        key.number = has_number(key.kind) ? (int64_t)el_read_le64(&r) : 0;
+    if (has_part(key.kind)) {
+        read_part(&r, &key.topic_id, &key.partition);
+    }
+    if (has_number(key.kind) || key.kind == LEASE_RECORD_REDRIVE) {
+        key.number = (int64_t)el_read_le64(&r);
+    }
+    if (key.kind == LEASE_RECORD_MARK) {
+        read_part(&r, &key.dead_id, &key.dead_partition);
     }
     if (key.kind == LEASE_RECORD_PARKED && r.err == 0) {
         key.key.len = el_reader_left(&r);
         key.key.data = el_read_bytes(&r, key.key.len);
     }
     bool good = r.err == 0 && el_reader_left(&r) == 0 && key.group_id.len > 0 &&
-                key.group_id.len <= LEASE_GROUP_ID_LEN_MAX && key.partition >= 0 && key.number >= 0;
+                key.group_id.len <= LEASE_GROUP_ID_LEN_MAX && key.partition >= 0 && key.number >= 0 &&
+                key.dead_partition >= 0;
     if (!good) {
         return EVLOG_ERR_CORRUPT;
     }
@@ -274,4 +307,51 @@ void lease_record_emits_next(struct lease_record_emits *emits, struct lease_reco
     bool good = emits_batch_decode(&emits->batches, batch, &bytes);
     EL_ASSERT(good); /* lease_record_emits_decode() has seen it */
     batch->pos = (uint32_t)(bytes - emits->offsets) + LEASE_EMITS_HEAD_LEN;
+}
+
+/* --- events that come back ---------------------------------------------------------------------------------------- */
+
+void lease_record_base_encode(struct el_writer *w, int64_t base)
+{
+    el_write_le64(w, LEASE_RECORD_VERSION);
+    el_write_le64(w, (uint64_t)base);
+}
+
+int lease_record_base_decode(struct el_slice data, int64_t *out)
+{
+    if (data.len != LEASE_RECORD_BASE_LEN) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    if (el_get_le64(data.data) != LEASE_RECORD_VERSION) {
+        return EVLOG_ERR_FORMAT;
+    }
+    int64_t base = (int64_t)el_get_le64(data.data + 8);
+    if (base < 0) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    *out = base;
+    return 0;
+}
+
+void lease_record_mark_encode(struct el_writer *w, const struct lease_record_mark *mark)
+{
+    el_write_le64(w, LEASE_RECORD_VERSION);
+    el_write_le64(w, mark->task);
+    el_write_le64(w, (uint64_t)mark->letter);
+}
+
+int lease_record_mark_decode(struct el_slice data, struct lease_record_mark *out)
+{
+    if (data.len != LEASE_RECORD_MARK_LEN) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    if (el_get_le64(data.data) != LEASE_RECORD_VERSION) {
+        return EVLOG_ERR_FORMAT;
+    }
+    struct lease_record_mark mark = {el_get_le64(data.data + 8), (int64_t)el_get_le64(data.data + 16)};
+    if (mark.letter < 0) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    *out = mark;
+    return 0;
 }

@@ -9,7 +9,7 @@
 
 #define LEASE_RECORD_VERSION 1u
 #define LEASE_GROUP_ID_LEN_MAX 249u                                 /* longer ones are refused */
-#define LEASE_KEY_LEN_MAX (2 + 2 + LEASE_GROUP_ID_LEN_MAX + 20 + 8) /* of a record's key, but for parked ones */
+#define LEASE_KEY_LEN_MAX (2 + 2 + LEASE_GROUP_ID_LEN_MAX + 20 + 20) /* of a record's key, but for parked ones */
 #define LEASE_INTENTS_MAX 5u                                        /* an idempotent producer's window */
 
 enum lease_record_kind {
@@ -19,14 +19,20 @@ enum lease_record_kind {
     LEASE_RECORD_PARKED = 4,   /* a parked key */
     LEASE_RECORD_STORY = 5,    /* failed attempts of an event */
     LEASE_RECORD_EMITS = 6,    /* events that are done, and what they have emitted */
+    LEASE_RECORD_BASE = 7,     /* up to where blocks without a record are finished, while the start lies below */
+    LEASE_RECORD_REDRIVE = 8,  /* a redrive of dead letters; on control's shard */
+    LEASE_RECORD_MARK = 9,     /* the last dead letter whose event has come back */
+    LEASE_RECORD_LETTERS = 10, /* what became of 65,536 dead letters */
 };
 
 struct lease_record_key {
     enum lease_record_kind kind;
     struct el_slice group_id;
-    struct el_uuid topic_id; /* all but SETTINGS */
-    int32_t partition;       /* all but SETTINGS */
-    int64_t number;          /* BLOCK: its number; STORY: offset; EMITS: offset of the first event */
+    struct el_uuid topic_id; /* all but SETTINGS, REDRIVE */
+    int32_t partition;       /* all but SETTINGS, REDRIVE */
+    int64_t number;          /* BLOCK, LETTERS: its number; STORY: offset; EMITS: of the first event; REDRIVE: its id */
+    struct el_uuid dead_id;  /* MARK: of the dead-letter topic */
+    int32_t dead_partition;  /* MARK */
     struct el_slice key;     /* PARKED: the event's key; borrowed */
 };
 
@@ -91,5 +97,16 @@ int lease_record_emits_decode(struct el_slice data, struct lease_record_emits *e
 int64_t lease_record_emits_offset(const struct lease_record_emits *emits, uint32_t i);
 /* The next batch; call it batch_count times. */
 void lease_record_emits_next(struct lease_record_emits *emits, struct lease_record_emits_batch *batch);
+int lease_record_base_decode(struct el_slice data, int64_t *base);
+#define LEASE_RECORD_BASE_LEN 16u
+void lease_record_base_encode(struct el_writer *w, int64_t base);
+
+struct lease_record_mark {
+    uint64_t task;  /* the redrive */
+    int64_t letter; /* offset in the dead-letter partition: this and what that task asked for below has come back */
+};
+#define LEASE_RECORD_MARK_LEN 24u
+void lease_record_mark_encode(struct el_writer *w, const struct lease_record_mark *mark);
+int lease_record_mark_decode(struct el_slice data, struct lease_record_mark *mark);
 
 #endif

@@ -219,6 +219,65 @@ static void put_part(struct lease_save *p, const struct lease_record_part *recor
     put_record(p, &p->main, &key, p->erasing ? (struct el_slice){0} : el_slice_of(text, el_writer_len(&w)));
 }
 
+/* --- events that come back, and letters --------------------------------------------------------------------------- */
+
+static void put_base(struct lease_save *p, struct lease_write **writes)
+{
+    uint8_t text[LEASE_RECORD_BASE_LEN];
+    struct el_writer w;
+    struct lease_record_key key = record_key(p->part, LEASE_RECORD_BASE, 0);
+    int64_t base = p->part->back.base_writing;
+    el_writer_init(&w, text, sizeof text);
+    lease_record_base_encode(&w, base);
+    EL_ASSERT(w.err == 0);
+    bool gone = base == 0 || p->erasing;
+    put_record(p, writes, &key, gone ? (struct el_slice){0} : el_slice_of(text, el_writer_len(&w)));
+}
+
+static void put_mark(struct lease_save *p, struct lease_write **writes, const struct lease_mark *mark)
+{
+    uint8_t text[LEASE_RECORD_MARK_LEN];
+    struct el_writer w;
+    struct lease_record_key key = record_key(p->part, LEASE_RECORD_MARK, 0);
+    key.dead_id = mark->dead_id;
+    key.dead_partition = mark->dead_partition;
+    el_writer_init(&w, text, sizeof text);
+    lease_record_mark_encode(&w, &mark->record);
+    EL_ASSERT(w.err == 0);
+    bool gone = mark->ended || p->erasing;
+    put_record(p, writes, &key, gone ? (struct el_slice){0} : el_slice_of(text, el_writer_len(&w)));
+}
+
+static void put_again(struct lease_save *p)
+{
+    if (lease_again_base(p->part)) {
+        put_base(p, &p->main);
+    }
+    EL_LIST_EACH(node, &p->part->back.marks) {
+        const struct lease_mark *mark = EL_CONTAINER(node, struct lease_mark, link);
+        if (mark->writing) {
+            put_mark(p, &p->main, mark);
+        }
+    }
+}
+
+/* The same for the end of all records. */
+static void end_again(struct lease_save *p)
+{
+    struct lease_part *part = p->part;
+    if (part->back.base_stored) {
+        put_base(p, &p->behind);
+    }
+    EL_LIST_EACH(node, &part->back.marks) {
+        put_mark(p, &p->behind, EL_CONTAINER(node, struct lease_mark, link));
+    }
+    int64_t number = -1;
+    while (lease_letters_next(part, &number)) {
+        struct lease_record_key key = record_key(part, LEASE_RECORD_LETTERS, number);
+        put_record(p, &p->behind, &key, (struct el_slice){0});
+    }
+}
+
 /* --- a write ------------------------------------------------------------------------------------------------------ */
 
 static void size_add(struct sizes *sizes, bool must, size_t len)
@@ -231,7 +290,7 @@ static void size_add(struct sizes *sizes, bool must, size_t len)
 
 static bool block_must(const struct lease_save *p, const struct note *note)
 {
-    return !note->gone && lease_bury_done_in(p->part, note->number);
+    return !note->gone && (lease_bury_done_in(p->part, note->number) || lease_again_in(p->part, note->number));
 }
 
 static void size_emits(void *arg, int64_t number, struct el_slice value)
@@ -270,6 +329,14 @@ static void measure(struct lease_save *p)
     EL_LIST_EACH(node, &part->parked_writing) {
         const struct lease_parked *parked = EL_CONTAINER(node, struct lease_parked, link);
         size_add(&sizes, true, key_len + parked->key.len + LEASE_RECORD_PARKED_LEN);
+    }
+    if (lease_again_base(part)) {
+        size_add(&sizes, true, key_len + LEASE_RECORD_BASE_LEN);
+    }
+    EL_LIST_EACH(node, &part->back.marks) {
+        if (EL_CONTAINER(node, struct lease_mark, link)->writing) {
+            size_add(&sizes, true, key_len + 20 + LEASE_RECORD_MARK_LEN);
+        }
     }
     EL_LIST_EACH(node, &part->stories.writing) {
         size_add(&sizes, false, key_len + lease_story_len(EL_CONTAINER(node, struct lease_story, link)));
@@ -311,6 +378,7 @@ static int build(struct lease_save *p, const struct lease_record_part *record)
         return p->error;
     }
     put_part(p, record);
+    put_again(p);
     for (uint32_t i = 0; i < p->note_count; i++) {
         const struct note *note = &p->notes[i];
         bool here = one || block_must(p, note);
@@ -361,6 +429,7 @@ static void save_end(struct lease_save *p, int error)
     struct el_list tell;
     el_list_init(&tell);
     lease_emit_write_end(part, error, &tell);
+    lease_again_write_end(part, error == 0);
     part->write_failed = error != 0;
     if (error != 0) {
         part->write_ns = ls->io->now_ns + RETRY_NS;
@@ -418,6 +487,7 @@ static void save_begin(struct lease_part *part)
     struct lease_record_part record = {.start = lease_write_start(part->table)};
     lease_bury_write_begin(part, &record);
     lease_emit_write_begin(part);
+    lease_again_write_begin(part, record.start);
     record.producer_id = part->producer_id;
     record.next_sequence = part->next_sequence;
     lease_story_write_begin(&part->stories);
@@ -489,6 +559,7 @@ void lease_save_erase(struct lease_part *part, void (*done)(struct lease_part *p
         EL_LIST_EACH(node, &part->stored) {
             put(p, &p->behind, EL_CONTAINER(node, struct lease_stored, link)->key, (struct el_slice){0});
         }
+        end_again(p);
         p->next = reversed(p->behind);
         p->behind = NULL;
         error = p->error;
@@ -498,6 +569,7 @@ void lease_save_erase(struct lease_part *part, void (*done)(struct lease_part *p
         lease_story_write_begin(&part->stories);
         lease_park_end_all(part);
         lease_park_write_begin(part);
+        end_again(p);
         error = build(p, &(struct lease_record_part){0});
     }
     if (error == 0 && p->next != NULL) {

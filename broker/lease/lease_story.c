@@ -249,6 +249,17 @@ int lease_story_restore(struct lease_stories *stories, int64_t offset, struct el
     return 0;
 }
 
+void lease_story_keep(struct lease_stories *stories, int64_t offset, struct el_slice history)
+{
+    if (history.len == 0 || lease_story_find(stories, offset) != NULL ||
+        lease_story_restore(stories, offset, history) != 0) {
+        return;
+    }
+    struct lease_story *story = lease_story_find(stories, offset);
+    story->stored = false;
+    changed(stories, story);
+}
+
 void lease_story_last(const struct lease_story *story, struct el_slice *reason, struct el_slice *error)
 {
     struct el_reader r;

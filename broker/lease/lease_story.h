@@ -38,6 +38,8 @@ struct lease_attempt {
 
 void lease_stories_init(struct lease_stories *stories, struct leases *ls);
 void lease_stories_free(struct lease_stories *stories);
+/* What a letter tells of an event that comes back; what cannot be understood is left out. */
+void lease_story_keep(struct lease_stories *stories, int64_t offset, struct el_slice history);
 void lease_story_add(struct lease_stories *stories, int64_t offset, const struct lease_attempt *attempt);
 /* Events first .. last are finished. */
 void lease_story_end(struct lease_stories *stories, int64_t first, int64_t last);
