@@ -373,6 +373,7 @@ void lease_control_loaded(struct leases *ls)
         el_list_push_back(&control->changed, &group->link);
     }
     control->loaded = true;
+    lease_redrives_loaded(ls);
     control_tell_next(control);
 }
 
@@ -391,6 +392,7 @@ int lease_control_create(struct leases *ls)
     el_map_init(&control->members, ls->buddy);
     el_map_init(&control->topics, ls->buddy);
     el_list_init(&control->changed);
+    el_list_init(&control->redrives);
     ls->control = control;
     return 0;
 }
@@ -407,6 +409,7 @@ void lease_control_stop(struct leases *ls)
     struct lease_control *control = ls->control;
     OBJ_CHECK(control, CONTROL);
     EL_ASSERT(ls->stopping);
+    lease_redrives_stop(ls);
     for (size_t i = control->groups.count; i > 0; i--) {
         struct control_group *group = control->groups.entries[i - 1].value;
         control_members_stop(group);
@@ -435,6 +438,7 @@ void lease_control_destroy(struct leases *ls)
     struct lease_control *control = ls->control;
     OBJ_CHECK(control, CONTROL);
     EL_ASSERT(!control->tell_flying);
+    lease_redrives_destroy(ls);
     while (control->groups.count > 0) {
         struct control_group *group = control->groups.entries[control->groups.count - 1].value;
         EL_ASSERT(group->work == NULL);

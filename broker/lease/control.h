@@ -53,10 +53,12 @@ struct lease_control {
     int tell_error;                /* what that shard said */
     struct io_message tell_message;
     struct io_timer tell_retry;
-    bool tell_flying;       /* tell_message is under way */
-    bool loaded;            /* all records have been read */
-    bool knowing, known;    /* the shards are being told, have been told, that they know all groups */
-    uint64_t complained_ns; /* of a shard that takes nothing; 0 never */
+    bool tell_flying;        /* tell_message is under way */
+    bool loaded;             /* all records have been read */
+    bool knowing, known;     /* the shards are being told, have been told, that they know all groups */
+    struct el_list redrives; /* struct redrive.link, by id */
+    uint64_t redrive_last;   /* id given last */
+    uint64_t complained_ns;  /* of a shard that takes nothing; 0 never */
 };
 
 /* A name that members of a group subscribe to. */
@@ -192,6 +194,14 @@ bool control_topics_look(struct control_group *group);
 /* Divide the partitions of the group's topics over its members, and raise the epoch.
  * returns 0 | EVLOG_ERR_NO_MEMORY the old division is in force, and the group stale */
 int control_assign(struct control_group *group);
+
+/* --- redrive.c ---------------------------------------------------------------------------------------------------- */
+
+void lease_redrives_loaded(struct leases *ls);
+/* A group has ended: its redrives are forgotten. */
+void lease_redrives_end_group(struct leases *ls, struct el_slice group_id);
+void lease_redrives_stop(struct leases *ls);
+void lease_redrives_destroy(struct leases *ls);
 
 /* --- for other files of the layer --------------------------------------------------------------------------------- */
 

@@ -76,6 +76,7 @@ static void end_on_write(struct lease_write *write, int error)
         return;
     }
     control_set_exists(group, false);
+    lease_redrives_end_group(group->ls, group->id);
     el_sm_move(&group->sm, group, CONTROL_ENDING);
     struct control_task *task = group->task;
     task->retry = (struct io_timer){.fire = end_on_retry, .arg = task};

@@ -203,9 +203,8 @@ static void tell_story(struct again_call *call, const struct lease_again_letter 
 {
     struct lease_part *part = call->part;
     lease_story_keep(&part->stories, letter->offset, letter->history);
-    lease_story_add(
-        &part->stories, letter->offset,
-        &(struct lease_attempt){.time_ms = lease_wall_ms(lease_part_leases(part)), .outcome = "redriven"});
+    lease_story_add(&part->stories, letter->offset,
+                    &(struct lease_attempt){.time_ms = lease_wall_ms(lease_part_leases(part)), .outcome = "redriven"});
 }
 
 /* The event is there. returns 0 | EVLOG_ERR_AGAIN, EVLOG_ERR_NO_MEMORY: not now */
@@ -251,7 +250,7 @@ static void call_go(struct again_call *call)
             return;
         }
         const struct lease_record *record = record_find(call, letter->offset);
-        if (record == NULL) {
+        if (record == NULL || record->key_hash != letter->key_hash) {
             letter->result = LEASE_AGAIN_GONE;
         } else if (record->passed != LEASE_PASS_NOT) {
             letter->result = LEASE_AGAIN_PASSED;

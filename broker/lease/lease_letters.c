@@ -327,8 +327,8 @@ static void letters_run(struct leases *ls, struct lease_op *base)
     struct lease_letters_op *op = EL_CONTAINER(base, struct lease_letters_op, base);
     struct lease_group *group = lease_group_find(ls, base->group_id);
     if (group == NULL || !group->exists) {
-        lease_op_finish(base, ls->state == LEASES_READY && !ls->known ? EVLOG_ERR_GROUP_LOADING
-                                                                      : EVLOG_ERR_GROUP_NOT_FOUND);
+        lease_op_finish(base,
+                        ls->state == LEASES_READY && !ls->known ? EVLOG_ERR_GROUP_LOADING : EVLOG_ERR_GROUP_NOT_FOUND);
         return;
     }
     struct lease_part *part = lease_part_find(group, &op->topic_id, op->partition);

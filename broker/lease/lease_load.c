@@ -38,6 +38,11 @@ static int apply(struct leases *ls, const struct el_record *record)
     if (code != 0) {
         return code;
     }
+    if (key.kind == LEASE_RECORD_REDRIVE) {
+        return ls->index == LEASE_CONTROL_SHARD
+                   ? lease_redrive_restore(ls, key.group_id, (uint64_t)key.number, record->value)
+                   : EVLOG_ERR_CORRUPT;
+    }
     if (key.kind != LEASE_RECORD_SETTINGS) {
         return lease_part_restore(ls, &key, record->key, record->value);
     }

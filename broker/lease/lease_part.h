@@ -135,8 +135,8 @@ struct lease_mark {
 
 /* What became of the letters of a partition of dead letters. */
 struct lease_letters {
-    struct el_list blocks;  /* struct letters_block.link, by number */
-    struct el_list writing; /* the same: would replace them */
+    struct el_list blocks;       /* struct letters_block.link, by number */
+    struct el_list writing;      /* the same: would replace them */
     struct lease_letters_op *op; /* that is being stored; NULL none */
 };
 

@@ -50,7 +50,8 @@ size_t lease_record_key_len(const struct lease_record_key *key)
     if (!has_part(key->kind)) {
         return len + (key->kind == LEASE_RECORD_REDRIVE ? 8 : 0);
     }
-    return len + 20 + (key->kind == LEASE_RECORD_MARK ? 20 : 0) + (has_number(key->kind) ? 8 : 0) + (key->kind == LEASE_RECORD_PARKED ? key->key.len : 0);
+    return len + 20 + (key->kind == LEASE_RECORD_MARK ? 20 : 0) + (has_number(key->kind) ? 8 : 0) +
+           (key->kind == LEASE_RECORD_PARKED ? key->key.len : 0);
 }
 
 void lease_record_key_encode(struct el_writer *w, const struct lease_record_key *key)

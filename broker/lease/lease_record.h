@@ -8,9 +8,9 @@
 #include <format/batch.h>
 
 #define LEASE_RECORD_VERSION 1u
-#define LEASE_GROUP_ID_LEN_MAX 249u                                 /* longer ones are refused */
+#define LEASE_GROUP_ID_LEN_MAX 249u                                  /* longer ones are refused */
 #define LEASE_KEY_LEN_MAX (2 + 2 + LEASE_GROUP_ID_LEN_MAX + 20 + 20) /* of a record's key, but for parked ones */
-#define LEASE_INTENTS_MAX 5u                                        /* an idempotent producer's window */
+#define LEASE_INTENTS_MAX 5u                                         /* an idempotent producer's window */
 
 enum lease_record_kind {
     LEASE_RECORD_SETTINGS = 1, /* overrides of a group; on control's shard */

@@ -19,9 +19,10 @@ enum lease_again_result {
 };
 
 struct lease_again_letter {
-    int64_t letter;          /* its offset in the dead-letter partition */
-    int64_t offset;          /* of the event in its source */
-    struct el_slice history; /* of the letter; data NULL: none */
+    int64_t letter;                 /* its offset in the dead-letter partition */
+    int64_t offset;                 /* of the event in its source */
+    uint64_t key_hash;              /* of the letter: an event with another key is another event */
+    struct el_slice history;        /* of the letter; data NULL: none */
     enum lease_again_result result; /* out, for the first done_count */
 };
 
@@ -35,37 +36,11 @@ struct lease_again_op {
     int32_t partition;
     struct el_uuid dead_id; /* of the letters */
     int32_t dead_partition;
-    uint64_t task; /* never 0; the tasks of one topic of letters rise */
+    uint64_t task;                      /* never 0; the tasks of one topic of letters rise */
     struct lease_again_letter *letters; /* [letter_count] rising, at most LEASE_LETTERS_MAX */
     uint32_t letter_count;
     uint32_t done_count; /* out: 0 .. letter_count */
 };
 void leases_again(struct leases *ls, struct lease_again_op *op);
-
-/* A letter is open, and may be redriven or dropped, until it is one of the others. */
-enum lease_letter_state {
-    LEASE_LETTER_OPEN,
-    LEASE_LETTER_REDRIVEN,
-    LEASE_LETTER_DROPPED,
-};
-
-struct lease_letter_range {
-    int64_t first, last; /* inclusive */
-    enum lease_letter_state state;
-};
-
-/* MARK: durable when it is answered. GET: those of first .. last that are not open, as far as `end`.
- * errors: GROUP_NOT_FOUND, UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC, NO_MEMORY, STORAGE; AGAIN: another MARK is under way */
-struct lease_letters_op {
-    struct lease_op base;
-    enum { LEASE_LETTERS_GET, LEASE_LETTERS_MARK } verb;
-    struct el_uuid topic_id; /* of the letters */
-    int32_t partition;
-    int64_t first, last;                     /* GET */
-    struct lease_letter_range *ranges;       /* MARK: [range_count] rising, none open; GET: out */
-    uint32_t range_count;
-    int64_t end; /* GET, out: below it all is told; above last when that is all */
-};
-void leases_letters(struct leases *ls, struct lease_letters_op *op);
 
 #endif

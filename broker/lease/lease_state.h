@@ -173,6 +173,8 @@ int lease_control_create(struct leases *ls);
 /* A record of a group's settings, while the partition is read: value.data NULL: it has ended. Not checked yet.
  * returns 0 | EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT | EVLOG_ERR_NO_MEMORY */
 int lease_control_restore(struct leases *ls, struct el_slice group_id, struct el_slice value);
+/* A record of a redrive, in the same way. */
+int lease_redrive_restore(struct leases *ls, struct el_slice group_id, uint64_t id, struct el_slice value);
 /* All has been read, the state is READY: tell all shards the settings of all groups (lease_group_apply()), then that
  * they are known (lease_groups_known()). */
 void lease_control_loaded(struct leases *ls);

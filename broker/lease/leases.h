@@ -171,6 +171,85 @@ struct lease_settings_op {
 };
 void leases_settings(struct leases *ls, struct lease_settings_op *op);
 
+/* --- redrive of dead letters: run on shard 0 ---------------------------------------------------------------------- */
+
+#define LEASE_SELECT_RANGES_MAX 64u
+#define LEASE_SELECT_TEXT_MAX (64u << 10) /* of a key, reason or pattern */
+
+/* Which letters: those that are all of it. Letters of other groups, and those redriven or dropped before, never are. */
+struct lease_selection {
+    struct lease_select_range {
+        int32_t partition;
+        int64_t first, last; /* inclusive */
+    } ranges[LEASE_SELECT_RANGES_MAX];
+    uint32_t range_count;       /* 0: all offsets */
+    struct el_slice key;        /* of the event; data NULL: any */
+    struct el_slice reason;     /* as the letter's header has it; data NULL: any */
+    struct el_slice pattern;    /* event pattern on the letter; data NULL: none */
+    int64_t since_ms, until_ms; /* of the letter's own time, since <= time < until; -1: open */
+};
+
+enum lease_redrive_action { LEASE_REDRIVE_BACK, LEASE_REDRIVE_DROP };
+enum lease_redrive_state {
+    LEASE_REDRIVE_BEGINNING, /* nobody was told of it */
+    LEASE_REDRIVE_RUNNING,
+    LEASE_REDRIVE_DONE,
+    LEASE_REDRIVE_CANCELLED,
+    LEASE_REDRIVE_FAILED,
+};
+
+/* Begin a redrive of the letters that are in the topic now: a task that runs until it has seen them all, also over
+ * restarts. A dry run is one that changes nothing, is not stored and only counts.
+ * errors: GROUP_NOT_FOUND; UNKNOWN_TOPIC, INVALID_TOPIC of the letters; CONFLICT another one of this topic is running;
+ *         ARGUMENT the selection cannot be; NO_MEMORY, STORAGE, LIMIT too many tasks */
+struct lease_redrive_op {
+    struct lease_op base;
+    struct el_slice topic; /* of the letters */
+    enum lease_redrive_action action;
+    bool dry_run;
+    uint32_t rate;                           /* events a second, 0: as fast as it goes */
+    const struct lease_selection *selection; /* borrowed */
+    uint64_t id;                             /* out */
+};
+void leases_redrive(struct leases *ls, struct lease_redrive_op *op);
+
+struct lease_redrive_counts {
+    uint64_t total;    /* offsets in all that are to be looked at, about */
+    uint64_t seen;     /* of those */
+    uint64_t matched;  /* letters that were selected */
+    uint64_t redriven; /* come back, or would have in a dry run of that */
+    uint64_t dropped;
+    uint64_t gone;    /* the source does not have the event any more; they stay open */
+    uint64_t passed;  /* the group's filter lets the event pass by; they stay open */
+    uint64_t settled; /* selected, but redriven or dropped before */
+    uint64_t others;  /* of another group, or no letters at all */
+};
+
+struct lease_redrive_view {
+    uint64_t id;
+    struct el_slice group, topic, why; /* why: data NULL: nothing to say */
+    enum lease_redrive_action action;
+    enum lease_redrive_state state;
+    bool dry_run;
+    uint32_t rate;
+    int64_t began_ms, ended_ms; /* ended: -1 not yet */
+    int32_t partition;          /* where it stands */
+    int64_t offset;
+    struct lease_redrive_counts counts;
+};
+
+/* LIST: all, or of one topic of letters; DESCRIBE, CANCEL: one. A cancel is answered when it has ended.
+ * errors: NOT_FOUND, CONFLICT it has ended before */
+struct lease_redrives_op {
+    struct lease_op base; /* group_id unused */
+    enum { LEASE_REDRIVES_LIST, LEASE_REDRIVES_DESCRIBE, LEASE_REDRIVES_CANCEL } verb;
+    uint64_t id;
+    struct el_slice topic;                  /* LIST: data NULL: of all */
+    const struct lease_redrive_view *views; /* out: [view_count] */
+    uint32_t view_count;
+};
+void leases_redrives(struct leases *ls, struct lease_redrives_op *op);
+
 /* --- leases: run on the shard that owns the partition ------------------------------------------------------------- */
 
 struct lease_range {
@@ -262,5 +341,31 @@ struct lease_release_key_op {
     struct el_slice key;
 };
 void leases_release_key(struct leases *ls, struct lease_release_key_op *op);
+
+/* A letter is open, and may be redriven or dropped, until it is one of the others. */
+enum lease_letter_state {
+    LEASE_LETTER_OPEN,
+    LEASE_LETTER_REDRIVEN,
+    LEASE_LETTER_DROPPED,
+};
+
+struct lease_letter_range {
+    int64_t first, last; /* inclusive */
+    enum lease_letter_state state;
+};
+
+/* MARK: durable when it is answered. GET: those of first .. last that are not open, as far as `end`.
+ * errors: GROUP_NOT_FOUND, UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC, NO_MEMORY, STORAGE; AGAIN: another MARK is under way */
+struct lease_letters_op {
+    struct lease_op base;
+    enum { LEASE_LETTERS_GET, LEASE_LETTERS_MARK } verb;
+    struct el_uuid topic_id; /* of the letters */
+    int32_t partition;
+    int64_t first, last;               /* GET */
+    struct lease_letter_range *ranges; /* MARK: [range_count] rising, none open; GET: out */
+    uint32_t range_count;
+    int64_t end; /* GET, out: below it all is told; above last when that is all */
+};
+void leases_letters(struct leases *ls, struct lease_letters_op *op);
 
 #endif

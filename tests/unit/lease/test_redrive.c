@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Goal: a redrive brings the letters that were asked for back to their group, each once, and leaves the others; what
+ * cannot be is refused; a restart goes on. Method: the desk; letters are events that a worker has rejected.
+ */
+#include "part_kit.h"
+
+#define LETTERS "source.g.dlq"
+
+static struct lease_redrive_op begin_op;
+static struct lease_redrives_op look_op;
+static struct lease_selection selection;
+
+static struct lease_selection everything(void)
+{
+    return (struct lease_selection){.since_ms = -1, .until_ms = -1};
+}
+
+/* Ask for one; the answer is there, or the op waits. */
+static void ask(const char *group, const char *topic, enum lease_redrive_action action)
+{
+    bool dry_run = begin_op.dry_run;
+    uint32_t rate = begin_op.rate;
+    begin_op = (struct lease_redrive_op){.base = {.group_id = el_slice_str(group), .done = part_on_answer},
+                                         .topic = el_slice_str(topic),
+                                         .action = action,
+                                         .dry_run = dry_run,
+                                         .rate = rate,
+                                         .selection = &selection};
+    part_waits = true;
+    leases_redrive(desk->leases[1], &begin_op);
+    fake_store_run(&desk->store);
+}
+
+static int refused(const char *group, const char *topic)
+{
+    ask(group, topic, LEASE_REDRIVE_BACK);
+    assert_false(part_waits);
+    return begin_op.base.error;
+}
+
+static struct lease_redrive_view look(uint64_t id)
+{
+    static struct lease_redrive_view view;
+    look_op = (struct lease_redrives_op){.base = {.done = part_on_answer}, .verb = LEASE_REDRIVES_DESCRIBE, .id = id};
+    leases_redrives(desk->leases[1], &look_op);
+    fake_store_run(&desk->store);
+    assert_int_equal(look_op.base.error, 0);
+    assert_int_equal(look_op.view_count, 1);
+    view = look_op.views[0];
+    view.why = view.group = view.topic = (struct el_slice){0};
+    lease_op_release(&look_op.base);
+    fake_store_run(&desk->store);
+    return view;
+}
+
+static int cancel(uint64_t id)
+{
+    look_op = (struct lease_redrives_op){.base = {.done = part_on_answer}, .verb = LEASE_REDRIVES_CANCEL, .id = id};
+    part_waits = true;
+    leases_redrives(desk->leases[1], &look_op);
+    fake_store_run(&desk->store);
+    assert_false(part_waits);
+    return look_op.base.error;
+}
+
+/* Begin one and let it come to its end. */
+static struct lease_redrive_view redrive(enum lease_redrive_action action)
+{
+    ask("g", LETTERS, action);
+    assert_false(part_waits);
+    assert_int_equal(begin_op.base.error, 0);
+    for (int i = 0; i < 50 && look(begin_op.id).ended_ms < 0; i++) {
+        fake_store_ms(&desk->store, 100);
+    }
+    return look(begin_op.id);
+}
+
+/* Events of keys "a", "b", "a", "b" ... in source, those from 0 to count - 1 rejected. */
+static void dead(int64_t count)
+{
+    part_begin("start=earliest max.inflight=100");
+    selection = everything();
+    begin_op.dry_run = false;
+    begin_op.rate = 0;
+    for (int64_t i = 0; i < count; i++) {
+        part_append(i % 2 == 0 ? "a" : "b");
+        assert_int_equal(part_lease(7), i);
+        assert_int_equal(part_settle(7, i, LEASE_REJECT), 0);
+        fake_store_ms(&desk->store, 200);
+    }
+    assert_int_equal(part_letters(LETTERS), count);
+}
+
+TEST(redrive, refuses_what_is_not_there)
+{
+    dead(1);
+    assert_int_equal(refused("other", LETTERS), EVLOG_ERR_GROUP_NOT_FOUND);
+    assert_int_equal(refused("g", "nothing"), EVLOG_ERR_UNKNOWN_TOPIC);
+    assert_int_equal(refused("g", LEASES_TOPIC), EVLOG_ERR_INVALID_TOPIC);
+    part_end();
+}
+
+TEST(redrive, refuses_a_selection_that_cannot_be)
+{
+    dead(1);
+    selection.ranges[0] = (struct lease_select_range){.partition = 9, .last = 1};
+    selection.range_count = 1;
+    assert_int_equal(refused("g", LETTERS), EVLOG_ERR_ARGUMENT);
+    selection.ranges[0] = (struct lease_select_range){.first = 2, .last = 1};
+    assert_int_equal(refused("g", LETTERS), EVLOG_ERR_ARGUMENT);
+    selection = everything();
+    selection.pattern = el_slice_str("{\"ce_type\": [");
+    assert_int_equal(refused("g", LETTERS), EVLOG_ERR_ARGUMENT);
+    assert_non_null(strstr(begin_op.base.message_text, "pattern"));
+    selection = everything();
+    selection.since_ms = 5;
+    selection.until_ms = 5;
+    assert_int_equal(refused("g", LETTERS), EVLOG_ERR_ARGUMENT);
+    part_end();
+}
+
+TEST(redrive, refuses_a_second_one_of_the_same_letters_while_one_runs)
+{
+    dead(3);
+    begin_op.rate = 1;
+    assert_int_equal(refused("g", LETTERS), 0);
+    uint64_t id = begin_op.id;
+    assert_int_equal(refused("g", LETTERS), EVLOG_ERR_CONFLICT);
+    assert_int_equal(cancel(id), 0);
+    assert_int_equal(look(id).state, LEASE_REDRIVE_CANCELLED);
+    assert_int_equal(cancel(id), EVLOG_ERR_CONFLICT);
+    assert_int_equal(cancel(id + 1), EVLOG_ERR_NOT_FOUND);
+    begin_op.rate = 0;
+    assert_int_equal(redrive(LEASE_REDRIVE_BACK).state, LEASE_REDRIVE_DONE);
+    part_end();
+}
+
+TEST(redrive, events_come_back_once_and_in_order)
+{
+    dead(4);
+    struct lease_redrive_view view = redrive(LEASE_REDRIVE_BACK);
+    assert_int_equal(view.state, LEASE_REDRIVE_DONE);
+    assert_int_equal(view.counts.matched, 4);
+    assert_int_equal(view.counts.redriven, 4);
+    assert_int_equal(part_lease(7), 0);
+    assert_int_equal(part_lease(7), 1);
+    assert_int_equal(part_lease(7), -1); /* 2 waits behind 0, 3 behind 1 */
+    for (int64_t i = 0; i < 4; i++) {
+        assert_int_equal(part_settle(7, i, LEASE_ACCEPT), 0);
+        assert_int_equal(i < 2 ? part_lease(7) : -1, i < 2 ? i + 2 : -1);
+    }
+    view = redrive(LEASE_REDRIVE_BACK);
+    assert_int_equal(view.counts.matched, 0);
+    assert_int_equal(view.counts.settled, 4);
+    desk_restart(desk);
+    view = redrive(LEASE_REDRIVE_BACK);
+    assert_int_equal(view.counts.redriven, 0);
+    assert_int_equal(part_lease(7), -1);
+    part_end();
+}
+
+TEST(redrive, what_has_come_back_survives_a_restart)
+{
+    dead(3);
+    assert_int_equal(redrive(LEASE_REDRIVE_BACK).counts.redriven, 3);
+    desk_restart(desk);
+    assert_int_equal(part_lease(7), 0);
+    assert_int_equal(part_settle(7, 0, LEASE_ACCEPT), 0);
+    desk_restart(desk);
+    assert_int_equal(part_lease(7), 1);
+    assert_int_equal(part_lease(7), 2);
+    part_end();
+}
+
+TEST(redrive, one_that_dies_again_is_a_letter_with_its_whole_story)
+{
+    dead(1);
+    assert_int_equal(redrive(LEASE_REDRIVE_BACK).counts.redriven, 1);
+    assert_int_equal(part_lease(7), 0);
+    assert_int_equal(part_settle(7, 0, LEASE_REJECT), 0);
+    fake_store_ms(&desk->store, 200);
+    assert_int_equal(part_letters(LETTERS), 2);
+    struct lease_redrive_view view = redrive(LEASE_REDRIVE_BACK);
+    assert_int_equal(view.counts.redriven, 1);
+    assert_int_equal(view.counts.settled, 1);
+    part_end();
+}
+
+TEST(redrive, a_drop_settles_letters_and_brings_nothing_back)
+{
+    dead(3);
+    selection.key = el_slice_str("a");
+    struct lease_redrive_view view = redrive(LEASE_REDRIVE_DROP);
+    assert_int_equal(view.counts.dropped, 2);
+    assert_int_equal(part_lease(7), -1);
+    selection = everything();
+    view = redrive(LEASE_REDRIVE_BACK);
+    assert_int_equal(view.counts.redriven, 1);
+    assert_int_equal(part_lease(7), 1);
+    assert_int_equal(part_lease(7), -1);
+    part_end();
+}
+
+TEST(redrive, only_what_is_selected_comes_back)
+{
+    dead(5);
+    selection.ranges[0] = (struct lease_select_range){.first = 1, .last = 2};
+    selection.range_count = 1;
+    assert_int_equal(redrive(LEASE_REDRIVE_BACK).counts.redriven, 2);
+    selection = everything();
+    selection.reason = el_slice_str("exhausted");
+    assert_int_equal(redrive(LEASE_REDRIVE_BACK).counts.redriven, 0);
+    selection = everything();
+    selection.pattern = el_slice_str("{\"evlog-dlq-offset\":[\"4\"]}");
+    assert_int_equal(redrive(LEASE_REDRIVE_BACK).counts.redriven, 1);
+    selection = everything();
+    selection.until_ms = 1;
+    assert_int_equal(redrive(LEASE_REDRIVE_BACK).counts.matched, 0);
+    assert_int_equal(part_lease(7), 1);
+    assert_int_equal(part_lease(7), 2);
+    assert_int_equal(part_settle(7, 2, LEASE_ACCEPT), 0);
+    assert_int_equal(part_lease(7), 4);
+    assert_int_equal(part_lease(7), -1);
+    part_end();
+}
+
+TEST(redrive, a_dry_run_counts_and_changes_nothing)
+{
+    dead(3);
+    begin_op.dry_run = true;
+    struct lease_redrive_view view = redrive(LEASE_REDRIVE_BACK);
+    assert_int_equal(view.counts.matched, 3);
+    assert_int_equal(view.counts.redriven, 0);
+    assert_int_equal(part_lease(7), -1);
+    begin_op.dry_run = false;
+    assert_int_equal(redrive(LEASE_REDRIVE_BACK).counts.redriven, 3);
+    part_end();
+}
+
+TEST(redrive, a_restart_goes_on_where_it_was)
+{
+    dead(4);
+    begin_op.rate = 8;
+    assert_int_equal(refused("g", LETTERS), 0);
+    uint64_t id = begin_op.id;
+    fake_store_ms(&desk->store, 60);
+    assert_int_equal(look(id).state, LEASE_REDRIVE_RUNNING);
+    desk_restart(desk);
+    assert_int_equal(desk_set("g", "start=earliest max.inflight=100"), 0);
+    for (int i = 0; i < 20; i++) {
+        fake_store_ms(&desk->store, 100);
+    }
+    assert_int_equal(look(id).state, LEASE_REDRIVE_DONE);
+    assert_int_equal(look(id).counts.redriven, 4);
+    for (int64_t i = 0; i < 2; i++) {
+        assert_int_equal(part_lease(7), i);
+    }
+    assert_int_equal(part_lease(7), -1);
+    part_end();
+}
+
+TEST(redrive, letters_of_a_topic_that_is_gone_stay_open)
+{
+    dead(2);
+    fake_topic_delete(&desk->store, "source");
+    fake_store_ms(&desk->store, 1000);
+    struct lease_redrive_view view = redrive(LEASE_REDRIVE_BACK);
+    assert_int_equal(view.state, LEASE_REDRIVE_DONE);
+    assert_int_equal(view.counts.gone, 2);
+    assert_int_equal(view.counts.redriven, 0);
+    part_end();
+}
+
+TEST(redrive, is_forgotten_with_its_group)
+{
+    dead(1);
+    assert_int_equal(redrive(LEASE_REDRIVE_BACK).counts.redriven, 1);
+    uint64_t id = begin_op.id;
+    assert_int_equal(desk_delete("g"), 0);
+    fake_store_ms(&desk->store, 100);
+    look_op = (struct lease_redrives_op){.base = {.done = part_on_answer}, .verb = LEASE_REDRIVES_DESCRIBE, .id = id};
+    leases_redrives(desk->leases[1], &look_op);
+    fake_store_run(&desk->store);
+    assert_int_equal(look_op.base.error, EVLOG_ERR_NOT_FOUND);
+    desk_restart(desk);
+    part_end();
+}
