@@ -310,7 +310,9 @@ void lease_groups_loaded(struct leases *ls)
     el_map_destroy(&ls->restoring);
     for (size_t i = 0; i < ls->parts.count; i++) {
         struct lease_part *part = ls->parts.entries[i].value;
-        if (!lease_part_has_stored(part, LEASE_RECORD_PART) && !el_list_empty(&part->stored)) {
+        int64_t letters = -1;
+        bool only_letters = el_list_empty(&part->stored) && lease_letters_next(part, &letters);
+        if (!lease_part_has_stored(part, LEASE_RECORD_PART) && !only_letters) {
             lease_part_end(part, EVLOG_ERR_AGAIN);
         }
     }

@@ -55,7 +55,7 @@ void lease_group_end_failed(struct lease_group *group, int error);
 
 /* --- for lease_load.c --------------------------------------------------------------------------------------------- */
 
-/* A record of a part (all kinds but those of control) as it is read, with its key as bytes; value.data NULL: it is no more.
+/* A record of a part (not one of control) as it is read, with its key as bytes; value.data NULL: it is no more.
  * returns 0 | EVLOG_ERR_NO_MEMORY */
 int lease_part_restore(struct leases *ls, const struct lease_record_key *key, struct el_slice raw,
                        struct el_slice value);

@@ -5,8 +5,8 @@
  *   1. what is asked is checked; each partition of letters is measured, so that the task has an end
  *   2. the task is a record of control's shard, durable before whoever asked is told its number
  *   3. it runs (redrive_run.c), and its record says after each step how far it is
- *   4. it has seen all, was cancelled, or cannot go on: its record says so, and stays until there are REDRIVE_KEEP later
- *      ones of its group, or the group ends
+ *   4. it has seen all, was cancelled, or cannot go on: its record says so, and stays until there are REDRIVE_KEEP
+ *      later ones of its group, or the group ends
  *
  * A restart goes on from the record. What was done since it was written is asked for again, and found to be done.
  */
