@@ -14,6 +14,7 @@
 #include <evlog/groups.h>
 #include <evlog/lease.h>
 #include <evlog/producer.h>
+#include <evlog/redrive.h>
 #include <evlog/replay.h>
 #include <evlog/settings.h>
 #include <evlog/subscriber.h>

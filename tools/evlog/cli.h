@@ -198,6 +198,11 @@ int cmd_groups_why(struct cli *cli, const struct cli_command *command, int argc,
 int cmd_dlq_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_dlq_inspect(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_dlq_stats(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_dlq_redrive(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_dlq_drop(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_dlq_tasks(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_dlq_cancel(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_dlq_release(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_trace(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_top(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_produce(struct cli *cli, const struct cli_command *command, int argc, char **argv);
