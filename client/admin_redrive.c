@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Redrives of dead letters from outside: begun, listed, cancelled; states of letters; parked keys. Blocking, any thread.
+ * Redrives of dead letters from outside: begun, listed, cancelled; states of letters; parked keys. Blocking, any
+ * thread.
  */
 #include "client_core.h"
 #include "fail.h"

@@ -278,3 +278,41 @@ void leases_release_key(struct leases *ls, struct lease_release_key_op *op)
                                                             : EVLOG_ERR_NOT_FOUND;
     finish(&op->base);
 }
+
+/* --- redrives ----------------------------------------------------------------------------------------------------- */
+
+static void say(struct lease_op *op)
+{
+    op->error = L->redrive_error;
+    snprintf(op->message_text, sizeof op->message_text, "%s", L->redrive_message == NULL ? "" : L->redrive_message);
+}
+
+void leases_redrive(struct leases *ls, struct lease_redrive_op *op)
+{
+    L->redrive_asked = *op;
+    L->redrive_selection = *op->selection;
+    say(&op->base);
+    op->id = L->redrive_error == 0 ? 7 : 0;
+    finish(&op->base);
+}
+
+void leases_redrives(struct leases *ls, struct lease_redrives_op *op)
+{
+    L->redrives_asked = *op;
+    say(&op->base);
+    op->views = L->redrives;
+    op->view_count = L->redrive_error == 0 ? L->redrive_count : 0;
+    take_block(&op->base, 1);
+    finish(&op->base);
+}
+
+void leases_letters(struct leases *ls, struct lease_letters_op *op)
+{
+    L->letters_asked = *op;
+    say(&op->base);
+    op->ranges = L->letter_ranges;
+    op->range_count = L->letter_range_count;
+    op->end = op->last + 1;
+    take_block(&op->base, 1);
+    finish(&op->base);
+}

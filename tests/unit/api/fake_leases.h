@@ -54,6 +54,17 @@ struct fake_leases {
     struct lease_why_op why_answer;
     int32_t why_partition; /* where the key is known */
     int32_t parked_partition;
+    /* redrives */
+    struct lease_redrive_op redrive_asked;
+    struct lease_selection redrive_selection; /* texts as long as its request lives */
+    int redrive_error;
+    const char *redrive_message; /* NULL: none */
+    struct lease_redrive_view redrives[2];
+    uint32_t redrive_count;
+    struct lease_redrives_op redrives_asked;
+    struct lease_letter_range letter_ranges[2];
+    uint32_t letter_range_count;
+    struct lease_letters_op letters_asked;
 };
 
 extern struct fake_leases leases_fake;
