@@ -5,6 +5,7 @@
  */
 #include "lib/bench.h"
 
+#include <core/assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <format/batch.h>
@@ -195,6 +196,7 @@ static int64_t fill(struct fetch_run *run, const char *topic, uint32_t records, 
     int fd = bench_connect(run->broker.port, true);
     bench_topic_create(fd, topic, partitions, false);
     close(fd);
+    EL_ASSERT(partitions > 0);
     for (uint32_t p = 0; p < partitions; p++) {
         bench_produce_make(&produces[p], topic, (int32_t)p, records, value_len, -1);
     }

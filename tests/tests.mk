@@ -108,7 +108,8 @@ lint:
 	$(Q)files=$$( (git diff --name-only --diff-filter=d $(LINT_BASE) -- '*.c'; \
 	        git ls-files -o --exclude-standard '*.c') | sort -u); \
 	if [ -z "$$files" ]; then echo "lint: no C source differs from $(LINT_BASE)"; exit 0; fi; \
-	clang-tidy --quiet $$files -- $(filter-out -MMD -MP,$(CFLAGS_ALL))
+	printf '%s\n' $$files | xargs -P $$(nproc) -I FILE clang-tidy --quiet FILE -- \
+	        $(filter-out -MMD -MP,$(CFLAGS_ALL)) -Itests/lib -Itests/fakes
 
 .PHONY: unit-bins
 unit-bins: $(UNIT_BINS)

@@ -161,7 +161,7 @@ uint64_t bench_now_ns(void)
 void bench_histogram_add(struct bench_histogram *h, uint64_t ns)
 {
     unsigned power = ns < 64 ? 0 : 63u - (unsigned)__builtin_clzll(ns) - 5;
-    h->buckets[power * 64 + (power == 0 ? ns : (ns >> (power - 1)) & 63)]++;
+    h->buckets[(size_t)power * 64 + (power == 0 ? ns : (ns >> (power - 1)) & 63)]++;
     h->count++;
 }
 

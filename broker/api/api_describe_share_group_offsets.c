@@ -126,7 +126,7 @@ static bool take_group(struct describe_call *call, uint32_t index)
     const struct el_msg_describe_share_group_offsets_group *ask = &call->ask->groups[index];
     struct share_offsets *offsets = &call->groups[index];
     uint32_t count = ask->topics == NULL ? share_offsets_partition_count(api) : 0;
-    for (uint32_t t = 0; t < ask->topic_count; t++) {
+    for (uint32_t t = 0; ask->topics != NULL && t < ask->topic_count; t++) {
         count += ask->topics[t].partition_count;
     }
     offsets->call = &call->base;

@@ -84,7 +84,7 @@ static int take(struct progress_call *call, const struct el_msg_ext_group_progre
 {
     struct api *api = call->base.api;
     uint32_t count = ask->topics == NULL ? share_offsets_partition_count(api) : 0;
-    for (uint32_t i = 0; i < ask->topic_count; i++) {
+    for (uint32_t i = 0; ask->topics != NULL && i < ask->topic_count; i++) {
         const struct topic *topic = api_topic(api, ask->topics[i], NULL);
         if (topic == NULL) {
             return EVLOG_ERR_UNKNOWN_TOPIC;

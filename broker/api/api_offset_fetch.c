@@ -277,6 +277,7 @@ static bool take_old(struct fetch_call *call, const struct el_msg_offset_fetch_r
     if (group->topics == NULL) {
         return false;
     }
+    EL_ASSERT(ask->topics != NULL || ask->topic_count == 0);
     for (uint32_t i = 0; i < ask->topic_count; i++) {
         group->topics[i].name = ask->topics[i].name;
         group->topics[i].partitions = ask->topics[i].partition_indexes;
@@ -295,6 +296,7 @@ static bool take_group(struct fetch_call *call, struct fetch_group *group, const
     if (group->topics == NULL) {
         return false;
     }
+    EL_ASSERT(ask->topics != NULL || ask->topic_count == 0);
     for (uint32_t i = 0; i < ask->topic_count; i++) {
         group->topics[i].name = by_id ? (struct el_slice){0} : ask->topics[i].name;
         group->topics[i].id = ask->topics[i].topic_id;

@@ -412,7 +412,7 @@ static void part_init(struct produce_part *part, struct produce_call *call,
         part_refuse(part, EVLOG_ERR_INVALID_ACKS, 0);
         return;
     }
-    if (!api_partition_exists(topic, part->ask->index)) {
+    if (topic == NULL || !api_partition_exists(topic, part->ask->index)) {
         part_refuse(part, by_id && topic == NULL ? EVLOG_ERR_UNKNOWN_TOPIC_ID : EVLOG_ERR_UNKNOWN_TOPIC,
                     by_id && topic != NULL ? EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION : 0);
         return;

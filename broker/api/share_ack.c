@@ -132,7 +132,7 @@ void share_ack_target(struct share_ack *ack, struct api *api, struct el_slice na
     ack->op.partition = partition;
     if (topic == NULL && topic_id != NULL && !el_uuid_is_zero(topic_id)) {
         ack_refuse(ack, EL_KAFKA_UNKNOWN_TOPIC_ID, evlog_error_text(EVLOG_ERR_UNKNOWN_TOPIC_ID));
-    } else if (!api_partition_exists(topic, partition)) {
+    } else if (topic == NULL || !api_partition_exists(topic, partition)) {
         ack_refuse(ack, EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION, evlog_error_text(EVLOG_ERR_UNKNOWN_TOPIC));
     } else {
         ack->op.topic_id = topic->id;
