@@ -140,7 +140,7 @@ int ini_parse(const char *name, const void *data, size_t len, ini_fn fn, void *a
     struct ini ini = {.name = name, .line_start = data};
     const uint8_t *p = data, *end = p == NULL ? NULL : p + len;
     int result = 0;
-    if (len >= 3 && memcmp(p, byte_order_mark, 3) == 0) {
+    if (p != NULL && len >= 3 && memcmp(p, byte_order_mark, 3) == 0) {
         p += 3;
     }
     while (p != end && result == 0) {

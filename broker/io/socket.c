@@ -76,7 +76,7 @@ int socket_listen(struct io *io, const char *host, uint16_t port, bool join, int
         return el_error_set(err, code, "cannot listen on %s:%u: %s", name == NULL ? "*" : name, (unsigned)port,
                             strerror(-found));
     }
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t bound_len = sizeof(bound);
     if (getsockname(found, (struct sockaddr *)&bound, &bound_len) != 0) {
         rc = el_error_set(err, el_error_from_errno(errno), "getsockname: %s", strerror(errno));
@@ -90,7 +90,7 @@ int socket_listen(struct io *io, const char *host, uint16_t port, bool join, int
 
 int socket_peer_name(struct io *io, int fd, char *text, size_t text_len)
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {0};
     socklen_t peer_len = sizeof(peer);
     char address[INET6_ADDRSTRLEN] = "?";
     EL_ASSERT(text_len > 0);

@@ -112,7 +112,7 @@ static inline void *lease_slot(const struct lease_memory *m, uint32_t id)
 {
     EL_DEBUG_ASSERT((id & 63u) >= 1 && (id & 63u) <= LEASE_CHUNK_NODES);
     return m->base + (uint64_t)(id >> LEASE_ID_SLOT_BITS) * EL_BUDDY_BLOCK_MIN + LEASE_CHUNK_HEAD_LEN +
-           ((id & 63u) - 1) * LEASE_NODE_LEN;
+           (size_t)((id & 63u) - 1) * LEASE_NODE_LEN;
 }
 static inline struct lease_node *lease_node(const struct lease_memory *m, uint32_t id)
 {

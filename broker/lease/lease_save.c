@@ -92,7 +92,7 @@ static void note_block(void *arg, uint64_t number, bool gone)
     struct lease_save *p = arg;
     if (p->note_count == p->note_max) {
         struct leases *ls = lease_part_leases(p->part);
-        struct note *grown = el_buddy_alloc(ls->buddy, 4u * p->note_max * sizeof *grown);
+        struct note *grown = el_buddy_alloc(ls->buddy, (size_t)4 * p->note_max * sizeof *grown);
         if (grown == NULL) {
             p->error = EVLOG_ERR_NO_MEMORY;
             return;

@@ -21,7 +21,7 @@
 
 #define NS_PER_S 1000000000u
 #define NS_PER_MS 1000000u
-#define ACCEPT_PAUSE_NS (100u * NS_PER_MS)
+#define ACCEPT_PAUSE_NS (100ull * NS_PER_MS)
 #define LOG_PER_S_MAX 10u
 
 bool net_may_log(struct net *net)
