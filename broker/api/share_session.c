@@ -14,7 +14,8 @@
 #define SHARE_SESSION_MAGIC OBJ_MAGIC('s', 'h', 's', 'e')
 #define PARTS_PER_SESSION 64u /* on average, so that sessions cannot use up a shard's memory */
 #define LEASE_MS_DEFAULT 30000
-EL_STATIC_ASSERT(sizeof(uint32_t) + (size_t)2 * EL_STRING_LEN_MAX <= API_SCRATCH_LEN, "a key is put together in the scratch");
+EL_STATIC_ASSERT(sizeof(uint32_t) + (size_t)2 * EL_STRING_LEN_MAX <= API_SCRATCH_LEN,
+                 "a key is put together in the scratch");
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
