@@ -16,6 +16,7 @@
 #include <wire/error_code.h>
 #include <wire/msg_describe_share_group_offsets.h>
 #include <wire/msg_ext_group_why.h>
+#include <wire/msg_ext_release_key.h>
 
 #define SETTING_COUNT_MAX 1000
 
@@ -235,10 +236,12 @@ static int copy_waits(struct waits_object *object, const struct el_msg_ext_group
         const struct el_msg_ext_group_why_wait *wait = &response->waits[i];
         char *state = el_arena_strndup(
             &object->arena, wait->state.data == NULL ? (const uint8_t *)"" : wait->state.data, wait->state.len);
+        char *message = el_arena_strndup(
+            &object->arena, wait->message.data == NULL ? (const uint8_t *)"" : wait->message.data, wait->message.len);
         waits[i] = (struct evlog_group_wait){
-            wait->partition, state, wait->parked, wait->attempts, wait->offset, wait->due_ms, wait->behind,
+            wait->partition, state, wait->parked, wait->attempts, wait->offset, wait->due_ms, wait->behind, message,
         };
-        if (state == NULL) {
+        if (state == NULL || message == NULL) {
             return EVLOG_ERR_NO_MEMORY;
         }
     }
@@ -289,6 +292,42 @@ int evlog_group_why(struct evlog_client *client, const char *group, const char *
         } else {
             *waits = &object->waits;
         }
+    }
+    el_call_free(&call);
+    return rc;
+}
+
+int evlog_group_go_on(struct evlog_client *client, const char *group, const char *topic, int32_t partition,
+                      struct evlog_failure *failure)
+{
+    struct el_msg_ext_release_key_request request;
+    struct el_msg_ext_release_key_response response;
+    struct el_call call;
+    char what[600];
+    el_schema_init(&el_schema_ext_release_key_request, &request);
+    request.group = el_slice_str(group);
+    request.topic = el_slice_str(topic);
+    request.partition = partition;
+    struct el_ask ask = {
+        .api = EL_API_ReleaseKey,
+        .request = &request,
+        .version_max = INT16_MAX,
+        .node_id = EL_NODE_ANY,
+        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
+    };
+    (void)snprintf(what, sizeof what, "work group %.200s, topic %.250s", group, topic);
+    int rc = el_client_ask(client, &ask, &call, &response, failure);
+    if (rc == EVLOG_ERR_UNSUPPORTED) {
+        (void)el_fail(failure, rc, "%s: the broker does not halt partitions", what);
+        return el_fail_hint(failure, "only evlog does");
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (response.error == EL_KAFKA_RESOURCE_NOT_FOUND) {
+        rc = el_fail(failure, EVLOG_ERR_NOT_FOUND, "%s: no partition halts", what);
+    } else if (response.error != 0) {
+        rc = el_fail_kafka(failure, response.error, response.message, what);
     }
     el_call_free(&call);
     return rc;

@@ -4,6 +4,7 @@
  */
 #include <lease/lease_part.h>
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define NS_PER_MS 1000000u
@@ -97,6 +98,24 @@ void leases_offsets(struct leases *ls, struct lease_offsets_op *op)
 
 /* --- why a key waits ---------------------------------------------------------------------------------------------- */
 
+/* Every key waits while the partition halts, also those that were not read. */
+static void tell_halt(const struct lease_part *part, struct lease_why_op *op)
+{
+    int64_t offset = lease_halted(part->table);
+    if (offset < 0) {
+        return;
+    }
+    if (!op->known) {
+        op->known = true;
+        op->offset = offset;
+        op->state = lease_state_name(LEASE_STATE_HALTED);
+    }
+    snprintf(op->base.message_text, sizeof op->base.message_text,
+             "the partition halts at offset %" PRId64 ", whose event failed for the last time: nothing of it is "
+             "delivered until it is released",
+             offset);
+}
+
 static void why_run(struct leases *ls, struct lease_op *base)
 {
     struct lease_why_op *op = EL_CONTAINER(base, struct lease_why_op, base);
@@ -124,6 +143,7 @@ static void why_run(struct leases *ls, struct lease_op *base)
             snprintf(base->message_text, sizeof base->message_text, "%s", lease_bury_why(part, why.offset));
         }
     }
+    tell_halt(part, op);
     lease_op_finish(base, 0);
     lease_part_turn(part);
 }

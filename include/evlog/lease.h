@@ -260,12 +260,13 @@ int evlog_group_progress(struct evlog_client *client, const char *group, const c
 /* Why a key waits in one partition. */
 struct evlog_group_wait {
     int32_t partition;
-    const char *state; /* of the event at offset, such as "leased", "backoff" */
-    bool parked;       /* later events of the key follow it to the dead letters until the key is released */
-    int32_t attempt;   /* deliveries of the event */
-    int64_t offset;    /* event that the others wait for, -1 none */
-    int64_t due_ms;    /* until its lease or its wait ends, -1 no end */
-    uint64_t behind;   /* events of the key behind it */
+    const char *state;   /* of the event at offset, such as "leased", "backoff" */
+    bool parked;         /* later events of the key follow it to the dead letters until the key is released */
+    int32_t attempt;     /* deliveries of the event */
+    int64_t offset;      /* event that the others wait for, -1 none */
+    int64_t due_ms;      /* until its lease or its wait ends, -1 no end */
+    uint64_t behind;     /* events of the key behind it */
+    const char *message; /* what keeps it from going on, where there is more to say; "" nothing */
 };
 struct evlog_group_waits {
     const struct evlog_group_wait *waits; /* [wait_count]; none: the key does not wait */
@@ -281,6 +282,14 @@ struct evlog_group_waits {
 int evlog_group_why(struct evlog_client *client, const char *group, const char *topic, int32_t partition,
                     struct evlog_bytes key, struct evlog_group_waits **waits, struct evlog_failure *failure);
 void evlog_group_waits_free(struct evlog_group_waits *waits);
+
+/* Let partitions of a topic go on that a work group has halted (on.exhausted=halt): the event that failed is tried
+ * anew, with all its attempts.
+ *
+ * returns  0 | EVLOG_ERR_NOT_FOUND nothing halts there | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNSUPPORTED
+ */
+int evlog_group_go_on(struct evlog_client *client, const char *group, const char *topic, int32_t partition,
+                      struct evlog_failure *failure);
 
 #ifdef __cplusplus
 }

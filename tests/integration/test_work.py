@@ -74,6 +74,22 @@ def test_why_a_key_waits_is_told(place):
     assert finish(worker)[0] == 130
 
 
+def test_a_halted_partition_says_where_and_goes_on_when_it_is_released(place):
+    place.settings |= {"on.exhausted": "halt", "retry.max.attempts": 2}
+    place.publish(["bad one", "good two", "other three"])
+    assert place.evlog("groups", "release", place.group, "-t", place.topic).code != 0
+    worker = place.start(place.script(f"test $v != one || test -e {place.folder}/now"))
+    why = ["groups", "why", place.group, "nobody", "-t", place.topic]
+    place.wait_for_runs(2)
+    wait_for(lambda: '"halted"' in place.evlog(*why, "--json", expect=0).out, "a halt", PATIENCE_SECONDS)
+    assert "halts at offset 0" in place.evlog(*why, expect=0).err
+    (place.folder / "now").touch()
+    place.evlog("groups", "release", place.group, "-t", place.topic, expect=0)
+    wait_for(lambda: place.runs().count("one 1") == 2, "the event again, as a first attempt", PATIENCE_SECONDS)
+    assert place.evlog("groups", "release", place.group, "-t", place.topic).code == 5
+    finish(worker)
+
+
 def test_a_handler_that_outlives_its_lease_keeps_it(place):
     place.settings["lease.ms"] = 1000
     place.publish(["k slow"])

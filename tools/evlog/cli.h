@@ -195,6 +195,7 @@ int cmd_groups_rm(struct cli *cli, const struct cli_command *command, int argc, 
 int cmd_groups_create(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_groups_set(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_groups_why(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_groups_release(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_dlq_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_dlq_inspect(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_dlq_stats(struct cli *cli, const struct cli_command *command, int argc, char **argv);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * evlog groups create | set | why: work groups.
+ * evlog groups create | set | why | release: work groups.
  *
  * create and set change settings of the group, which is made by that; a setting without a value goes back to its
- * default. why asks what events of a key wait for.
+ * default. why asks what events of a key wait for. release lets halted partitions go on.
  */
 #include "cli.h"
 #include "table.h"
@@ -121,6 +121,7 @@ static int why_json(const struct cli *cli, const struct evlog_group_wait *wait)
     el_json_add_int(&w, "attempts", wait->attempt);
     el_json_add_int(&w, "due_ms", wait->due_ms);
     el_json_add_uint(&w, "behind", wait->behind);
+    el_json_add_str(&w, "message", wait->message);
     int rc = cli_json_end(cli, &w, &line);
     el_buffer_free(&line);
     return rc;
@@ -168,6 +169,11 @@ static int ask_why(struct cli *cli, const char *group, const char *key, const ch
         return cli_failure(cli, &failure);
     }
     rc = show_waits(cli, waits);
+    for (size_t i = 0; i < waits->wait_count && !cli->json; i++) {
+        if (waits->waits[i].message[0] != '\0') {
+            cli_say(cli, "%s %d: %s", topic, waits->waits[i].partition, waits->waits[i].message);
+        }
+    }
     if (waits->wait_count == 0) {
         cli_say(cli, "key %s of %s does not wait in group %s", key, topic, group);
     }
@@ -190,4 +196,34 @@ int cmd_groups_why(struct cli *cli, const struct cli_command *command, int argc,
         rc = cli_error(cli, CLI_ERR_VALUE, "-p takes a partition");
     }
     return rc == CLI_PARSED ? ask_why(cli, words.items[0], words.items[1], topic, partition) : rc;
+}
+
+/* --- release ------------------------------------------------------------------------------------------------------ */
+
+int cmd_groups_release(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    const char *topic = NULL;
+    int64_t partition = -1;
+    const struct cli_option options[] = {
+        {"topic", 't', CLI_TEXT, &topic, "TOPIC", "whose partitions halt"},
+        {"partition", 'p', CLI_INT, &partition, "N", "only this partition"},
+    };
+    struct cli_grammar grammar = {options, 2, 1, 1};
+    struct cli_words words;
+    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
+    if (rc == CLI_PARSED && (partition < -1 || partition > INT32_MAX)) {
+        rc = cli_error(cli, CLI_ERR_VALUE, "-p takes a partition");
+    } else if (rc == CLI_PARSED && topic == NULL) {
+        rc = cli_error(cli, CLI_ERR_VALUE, "-t TOPIC is missing: it says what halts");
+    }
+    rc = rc == CLI_PARSED ? cli_connect(cli) : rc;
+    if (rc != CLI_OK) {
+        return rc;
+    }
+    if (evlog_group_go_on(cli->client, words.items[0], topic, (int32_t)partition, &failure) != 0) {
+        return cli_failure(cli, &failure);
+    }
+    cli_say(cli, "work group %s goes on in %s", words.items[0], topic);
+    return CLI_OK;
 }

@@ -59,6 +59,8 @@ const struct cli_command cli_commands[] = {
     {"groups set", "GROUP NAME=VALUE...", "Change settings of a work group", "NAME= goes back to the default.",
      cmd_groups_set},
     {"groups why", "GROUP KEY -t TOPIC", "Say what the events of a key wait for in a work group", NULL, cmd_groups_why},
+    {"groups release", "GROUP -t TOPIC", "Let partitions go on that a work group has halted",
+     "The event that failed for the last time is tried anew, with all its attempts.", cmd_groups_release},
     {"dlq ls", "", "List topics of dead letters", NULL, cmd_dlq_ls},
     {"dlq inspect", "TOPIC", "Show dead letters: where each came from, why it was given up, and its history", NULL,
      cmd_dlq_inspect},

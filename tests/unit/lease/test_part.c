@@ -265,6 +265,30 @@ TEST(lease_part, later_events_of_a_parked_key_follow_until_it_is_released)
     part_end();
 }
 
+TEST(lease_part, a_halted_partition_says_so_for_every_key)
+{
+    part_begin("start=earliest on.exhausted=halt retry.max.attempts=1");
+    part_append("a");
+    part_append("b");
+    assert_int_equal(part_lease(7), 0);
+    assert_string_equal(part_why("c"), "");
+    assert_int_equal(part_settle(7, 0, LEASE_FAIL), 0);
+    assert_int_equal(part_lease(7), -1);
+    assert_non_null(strstr(part_why("a"), "halts at offset 0"));
+    assert_non_null(strstr(part_why("c"), "halts at offset 0"));
+    desk_restart(desk);
+    assert_int_equal(part_lease(7), -1);
+    assert_non_null(strstr(part_why("c"), "halts at offset 0"));
+    static struct lease_release_key_op op;
+    op = (struct lease_release_key_op){.base = {.group_id = el_slice_str("g"), .done = part_on_answer},
+                                       .topic_id = part_source->id};
+    leases_release_key(desk->leases[1], &op);
+    fake_store_run(&desk->store);
+    assert_int_equal(op.base.error, 0);
+    assert_int_equal(part_lease(7), 0);
+    part_end();
+}
+
 /* --- ends --------------------------------------------------------------------------------------------------------- */
 
 TEST(lease_part, is_forgotten_with_its_topic)
