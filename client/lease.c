@@ -65,6 +65,7 @@ void el_lease_free(struct el_lease *lease)
     EL_ASSERT(lease->source->use_count > 0);
     lease->source->use_count--;
     el_free(lease->outcome.reason); /* one block with the error's text */
+    el_emits_free(lease);
     el_free(lease);
 }
 
@@ -256,7 +257,7 @@ static void copy_text(char *to, const char *from, size_t len)
 }
 
 /* Keep the texts of an outcome; without memory they are left out, which is better than no outcome. */
-static void copy_texts(struct el_outcome *outcome, const struct evlog_settlement *settlement)
+void el_outcome_texts(struct el_outcome *outcome, const struct evlog_settlement *settlement)
 {
     size_t reason_len = settlement->reason == NULL ? 0 : strnlen(settlement->reason, EVLOG_REASON_MAX - 1);
     size_t error_len = settlement->error == NULL ? 0 : strnlen(settlement->error, EVLOG_ERROR_TEXT_MAX - 1);
@@ -285,6 +286,17 @@ static enum el_outcome_kind kind_of(enum evlog_outcome outcome)
     return EL_OUTCOME_RELEASE;
 }
 
+/* What was to be published before the acknowledgement was not: the event has failed, and whoever waits is told why. */
+static void emit_failed(const struct evlog_settlement *settlement, struct el_lease *lease, struct el_outcome_wait *wait)
+{
+    struct evlog_settlement failed = {settlement->lease, EVLOG_NACK, -1, "emit", lease->emit_failure.text};
+    lease->outcome.kind = EL_OUTCOME_FAIL;
+    el_outcome_texts(&lease->outcome, &failed);
+    if (wait != NULL && wait->failure.code == 0) {
+        wait->failure = lease->emit_failure;
+    }
+}
+
 static void settle_one(struct evlog_group *group, const struct evlog_settlement *settlement,
                        struct el_outcome_wait *wait)
 {
@@ -296,7 +308,12 @@ static void settle_one(struct evlog_group *group, const struct evlog_settlement 
     outcome->delay_ms = EL_MAX(outcome->delay_ms, -1);
     outcome->wait = wait;
     if (settlement->outcome == EVLOG_NACK || settlement->outcome == EVLOG_DEAD) {
-        copy_texts(outcome, settlement);
+        el_outcome_texts(outcome, settlement);
+    }
+    if (settlement->outcome != EVLOG_ACK) {
+        el_emits_free(lease);
+    } else if (lease->emit_failure.code != 0) {
+        emit_failed(settlement, lease, wait);
     }
     if (lease->extension.queued) { /* of no use any more */
         el_outcome_end(group, &lease->extension, NULL);
@@ -358,6 +375,12 @@ int evlog_group_settle(struct evlog_group *group, const struct evlog_settlement 
     }
     struct el_outcome_wait waiting = {.left = (uint32_t)count, .failure = EVLOG_FAILURE_INIT};
     int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct el_lease *lease = el_lease_of(settlements[i].lease);
+        if (settlements[i].outcome == EVLOG_ACK && lease->emit_count > 0) {
+            el_emits_prepare(group, lease);
+        }
+    }
     el_client_lock(group->client);
     for (size_t i = 0; i < count; i++) {
         settle_one(group, &settlements[i], wait ? &waiting : NULL);
@@ -455,8 +478,10 @@ int evlog_group_close(struct evlog_group *group, int timeout_ms, struct evlog_fa
         el_conns_retire(client, group->lane); /* tells the broker as well */
     }
     el_list_remove(&group->link);
+    struct evlog_producer *producer = group->producer;
     group_free(group);
     el_client_unlock(client);
+    evlog_producer_close(producer);
     return left ? 0
                 : el_fail(failure, EVLOG_ERR_TIMED_OUT,
                           "the work group was not told that this member leaves; its "

@@ -96,6 +96,7 @@ static struct el_lease *lease_new(const struct piece *piece, const struct el_bat
         .delay_ms = -1,
     };
     el_list_init(&lease->outcome.link);
+    el_list_init(&lease->emits);
     el_list_init(&lease->extension.link);
     return lease;
 }

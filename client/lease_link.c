@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Chains of events: correlation and causation ids, and events that a handler publishes about another one. Any thread.
+ * Chains of events: correlation and causation ids. Any thread.
  */
 #include "fail.h"
 #include "lease_state.h"
@@ -50,11 +50,8 @@ static void copy_headers(struct evlog_linked_message *linked, const struct evlog
     }
 }
 
-/* A copy with the cause's ids; event_id: replaces the message's own, NULL: none does.
- *
- * returns  NULL: no memory */
-static struct evlog_linked_message *link_to(const struct evlog_message *message, const struct evlog_event *cause,
-                                            const char *event_id)
+struct evlog_linked_message *el_message_link(const struct evlog_message *message, const struct evlog_event *cause,
+                                             const char *event_id)
 {
     struct evlog_event_view view = {.size = sizeof view};
     struct evlog_bytes correlation;
@@ -108,7 +105,7 @@ int evlog_message_link(const struct evlog_message *message, const struct evlog_e
         return el_fail(failure, EVLOG_ERR_ARGUMENT, "the message was not initialised");
     }
     full.size = sizeof full;
-    *linked = link_to(&full, cause, NULL);
+    *linked = el_message_link(&full, cause, NULL);
     return *linked == NULL ? el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory to link a message") : 0;
 }
 
@@ -123,34 +120,4 @@ void evlog_linked_message_free(struct evlog_linked_message *linked)
         el_free(linked->texts);
         el_free(linked);
     }
-}
-
-int evlog_group_emit(struct evlog_group *group, struct evlog_producer *producer, const struct evlog_lease *given,
-                     const struct evlog_message *message, struct evlog_receipt *receipt, struct evlog_failure *failure)
-{
-    struct el_lease *lease = el_lease_of(given);
-    struct evlog_message full = EVLOG_MESSAGE_INIT;
-    if (!EL_OPTIONS_TAKE(&full, message)) {
-        return el_fail(failure, EVLOG_ERR_ARGUMENT, "the message was not initialised");
-    }
-    full.size = sizeof full;
-    const struct evlog_event *event = given->event;
-    size_t len = strlen(group->name) + strlen(event->topic) + 64;
-    char *id = el_malloc(len);
-    struct evlog_linked_message *linked = NULL;
-    if (id != NULL) {
-        (void)snprintf(id, len, "%s/%s/%d/%lld/%u", group->name, event->topic, event->partition,
-                       (long long)event->offset, lease->emit_count);
-        linked = link_to(&full, event, id);
-        el_free(id);
-    }
-    if (linked == NULL) {
-        return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory to emit an event");
-    }
-    int rc = evlog_publish(producer, &linked->message, receipt, failure);
-    if (rc == 0) {
-        lease->emit_count++;
-    }
-    evlog_linked_message_free(linked);
-    return rc;
 }

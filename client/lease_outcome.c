@@ -18,7 +18,8 @@
 #include <wire/error_code.h>
 
 #define OUTCOMES_MAX 2000u
-#define EXTEND_VERSION_MIN 2 /* of ShareAcknowledge */
+#define EXTEND_VERSION_MIN 2    /* of ShareAcknowledge */
+#define EMIT_LEN_MAX (4u << 20) /* of what is emitted by the outcomes of one request, but for the first */
 
 enum sort { SORT_PLAIN, SORT_EXTEND, SORT_FULL };
 
@@ -107,10 +108,41 @@ static bool is_in(const struct el_outcome *outcome, const struct el_uuid *topic_
     return outcome->source->partition == partition && el_uuid_eq(&outcome->source->topic_id, topic_id);
 }
 
-/* A partition's code: end its outcomes, or send each by itself. */
-static void end_partition(struct el_lease_call *its, const struct el_uuid *topic_id, int32_t partition, int kafka_code,
-                          struct el_slice message)
+static bool emits(const struct el_outcome *outcome)
 {
+    return outcome->kind == EL_OUTCOME_ACCEPT && outcome->lease != NULL && outcome->lease->emit_count > 0;
+}
+
+/* What was to be emitted may not be: the lease holds, and the event has failed. Whoever waits is told why. */
+static void emits_refused(struct el_lease_session *session, struct el_outcome *outcome, const struct evlog_failure *why)
+{
+    struct evlog_settlement failed = {&outcome->lease->lease, EVLOG_NACK, -1, "emit", why->text};
+    outcome->kind = EL_OUTCOME_FAIL;
+    el_emits_free(outcome->lease);
+    el_outcome_texts(outcome, &failed);
+    if (outcome->wait != NULL && outcome->wait->failure.code == 0) {
+        outcome->wait->failure = *why;
+    }
+    outcome->alone = true;
+    el_list_remove(&outcome->link);
+    requeue(session, outcome);
+}
+
+/* The answer to the outcomes of a partition. */
+struct partition_end {
+    const struct el_uuid *topic_id;
+    int32_t partition;
+    int kafka_code;
+    bool emits_refused;
+    struct el_slice message;
+};
+
+/* A partition's code: end its outcomes, or send each by itself. */
+static void end_partition(struct el_lease_call *its, const struct partition_end *end)
+{
+    const struct el_uuid *topic_id = end->topic_id;
+    int32_t partition = end->partition;
+    int kafka_code = end->kafka_code;
     struct evlog_group *group = its->group;
     struct evlog_failure why = EVLOG_FAILURE_INIT;
     uint32_t count = 0;
@@ -118,7 +150,7 @@ static void end_partition(struct el_lease_call *its, const struct el_uuid *topic
         count += is_in(EL_CONTAINER(node, struct el_outcome, link), topic_id, partition);
     }
     if (kafka_code != 0) {
-        (void)el_fail_kafka(&why, kafka_code, message, "outcome of a lease");
+        (void)el_fail_kafka(&why, kafka_code, end->message, "outcome of a lease");
     }
     if (kafka_code == EL_KAFKA_NOT_LEADER_OR_FOLLOWER || kafka_code == EL_KAFKA_UNKNOWN_TOPIC_ID) {
         el_cluster_suspect(group->client);
@@ -129,7 +161,9 @@ static void end_partition(struct el_lease_call *its, const struct el_uuid *topic
             continue;
         }
         bool outdated = outcome->kind == EL_OUTCOME_EXTEND && !el_list_empty(&outcome->lease->outcome.link);
-        if (kafka_code == EL_KAFKA_INVALID_RECORD_STATE && count > 1 && !outdated) {
+        if (end->emits_refused && count == 1 && emits(outcome)) {
+            emits_refused(its->session, outcome, &why);
+        } else if ((kafka_code == EL_KAFKA_INVALID_RECORD_STATE || end->emits_refused) && count > 1 && !outdated) {
             outcome->alone = true;
             el_list_remove(&outcome->link);
             requeue(its->session, outcome);
@@ -198,7 +232,10 @@ static void acknowledge_on_done(struct evlog_client *client, struct el_call *cal
             const struct el_msg_share_acknowledge_topic_result *topic = &response.responses[i];
             for (uint32_t j = 0; j < topic->partition_count; j++) {
                 const struct el_msg_share_acknowledge_partition_result *part = &topic->partitions[j];
-                end_partition(its, &topic->topic_id, part->partition_index, part->error_code, part->error_message);
+                end_partition(its, &(struct partition_end){.topic_id = &topic->topic_id,
+                                                           .partition = part->partition_index,
+                                                           .kafka_code = part->error_code,
+                                                           .message = part->error_message});
             }
         }
         end_rest(its);
@@ -225,7 +262,11 @@ static void full_on_done(struct evlog_client *client, struct el_call *call)
             const struct el_msg_ext_lease_outcome_topic_result *topic = &response.topics[i];
             for (uint32_t j = 0; j < topic->partition_count; j++) {
                 const struct el_msg_ext_lease_outcome_partition_result *part = &topic->partitions[j];
-                end_partition(its, &topic->topic_id, part->partition, part->error, part->message);
+                end_partition(its, &(struct partition_end){.topic_id = &topic->topic_id,
+                                                           .partition = part->partition,
+                                                           .kafka_code = part->error,
+                                                           .emits_refused = part->emits_refused,
+                                                           .message = part->message});
             }
         }
         end_rest(its);
@@ -240,7 +281,7 @@ static enum sort sort_of(const struct el_outcome *outcome, bool has_full)
     if (outcome->kind == EL_OUTCOME_EXTEND) {
         return SORT_EXTEND;
     }
-    bool says_more = outcome->kind == EL_OUTCOME_FAIL ||
+    bool says_more = outcome->kind == EL_OUTCOME_FAIL || emits(outcome) ||
                      (outcome->kind == EL_OUTCOME_REJECT && (outcome->reason != NULL || outcome->error != NULL));
     return says_more && has_full ? SORT_FULL : SORT_PLAIN;
 }
@@ -249,11 +290,15 @@ static enum sort sort_of(const struct el_outcome *outcome, bool has_full)
 static uint32_t take(struct el_lease_session *session, enum sort sort, bool has_full, struct el_lease_call *its)
 {
     uint32_t count = 0;
+    size_t emit_len = 0;
     EL_LIST_EACH_SAFE(node, following, &session->outcomes) {
         struct el_outcome *outcome = EL_CONTAINER(node, struct el_outcome, link);
-        if (sort_of(outcome, has_full) != sort || (outcome->alone && count > 0)) {
+        size_t len = emits(outcome) ? outcome->lease->emit_len : 0;
+        if (sort_of(outcome, has_full) != sort || (outcome->alone && count > 0) ||
+            (count > 0 && emit_len + len > EMIT_LEN_MAX)) {
             continue;
         }
+        emit_len += len;
         el_outcome_unqueue(outcome);
         el_list_push_back(&its->outcomes, &outcome->link);
         if (++count == OUTCOMES_MAX || outcome->alone) {
@@ -388,6 +433,9 @@ static int fill_full(struct el_lease_call *its, struct el_outcome *const *all, u
         ranges[i].delay_ms = all[i]->delay_ms;
         ranges[i].reason = text_or_null(&its->arena, all[i]->reason);
         ranges[i].error = text_or_null(&its->arena, all[i]->error);
+        if (emits(all[i]) && !el_emits_fill(&its->arena, all[i]->lease, &ranges[i])) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
         part->outcome_count++;
     }
     request->topics = topics;
@@ -422,6 +470,14 @@ int el_outcomes_send(struct evlog_group *group, struct el_lease_session *session
     const struct el_outcome *first = EL_CONTAINER(session->outcomes.next, struct el_outcome, link);
     bool has_full = el_conns_version(group->client, session->node_id, group->lane + 1, EL_API_LeaseOutcome) >= 0;
     enum sort sort = sort_of(first, has_full);
+    if (emits(first) && el_conns_version(group->client, session->node_id, group->lane + 1, EL_API_LeaseOutcome) <
+                            EL_EMIT_VERSION_MIN) { /* it could when the event was acknowledged */
+        struct evlog_failure why = EVLOG_FAILURE_INIT;
+        (void)el_fail(&why, EVLOG_ERR_UNSUPPORTED, "the broker does not publish what is emitted any more");
+        emits_refused(session, EL_CONTAINER(session->outcomes.next, struct el_outcome, link), &why);
+        el_client_wake(group->client);
+        return 0;
+    }
     if (sort == SORT_EXTEND && el_conns_version(group->client, session->node_id, group->lane + 1,
                                                 EL_API_ShareAcknowledge) < EXTEND_VERSION_MIN) {
         struct evlog_failure why = EVLOG_FAILURE_INIT;

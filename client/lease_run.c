@@ -122,6 +122,9 @@ static void run_batch(const struct run *run, struct batch *batch)
             settle(run, batch, first, count, &whole);
         } else {
             EL_ASSERT(depth + 2 <= SPLIT_DEPTH_MAX + 1);
+            for (size_t i = 0; i < count; i++) {
+                el_emits_free(el_lease_of(batch->leases[first + i])); /* the halves emit anew */
+            }
             keep_part(run, batch, first, count);
             for (size_t i = 0; i < depth; i++) {
                 keep_part(run, batch, stack[i].first, stack[i].count);

@@ -73,6 +73,13 @@ struct el_outcome {
     bool alone;  /* was refused together with others: sent by itself */
 };
 
+/* An event that is published with the acknowledgement of its lease: a copy, one block. */
+struct el_emit {
+    struct el_list link; /* lease->emits */
+    struct evlog_message message;
+};
+#define EL_EMIT_VERSION_MIN 1 /* of LeaseOutcome */
+
 struct el_lease {
     struct evlog_lease lease;
     struct el_list link; /* group->ready, ->held or ->settling */
@@ -86,7 +93,10 @@ struct el_lease {
     int64_t lease_ns;      /* length of the lease */
     int64_t deadline_ns;   /* its end, unless it is extended */
     int64_t keep_until_ns; /* extend until then, 0: do not */
+    struct el_list emits;  /* struct el_emit */
     uint32_t emit_count;
+    size_t emit_len;                   /* of them, about, as they are sent */
+    struct evlog_failure emit_failure; /* why they could not be published before the acknowledgement; code 0 */
     struct evlog_event event;
     struct evlog_header headers[]; /* [event.header_count], then the bytes */
 };
@@ -160,8 +170,9 @@ struct evlog_group {
     int64_t trouble_ns;      /* since when nothing works, 0: all is well */
     struct evlog_failure trouble;
     struct evlog_group_counts counts;
-    bool stopping;    /* evlog_group_run() shall end; atomic */
-    uint8_t *scratch; /* [scratch_len] decompressed records, the reader's */
+    bool stopping;                   /* evlog_group_run() shall end; atomic */
+    struct evlog_producer *producer; /* of emits, for brokers that do not publish them; NULL none */
+    uint8_t *scratch;                /* [scratch_len] decompressed records, the reader's */
     size_t scratch_len;
 };
 
@@ -220,6 +231,8 @@ static inline void el_outcome_unqueue(struct el_outcome *outcome)
     el_list_remove(&outcome->link);
     outcome->queued = false;
 }
+/* Reason and error of a settlement, copied. */
+void el_outcome_texts(struct el_outcome *outcome, const struct evlog_settlement *settlement);
 /* The end of an outcome: confirmed (failure NULL), or not. Frees a lease whose end it was. */
 void el_outcome_end(struct evlog_group *group, struct el_outcome *outcome, const struct evlog_failure *failure);
 /* Send what waits. returns 0 | EVLOG_ERR_NO_MEMORY */
@@ -231,6 +244,19 @@ int32_t el_lease_session_epoch(struct el_lease_session *session);
 
 /* Turn answers into leases in group->ready. returns 0 | negative: a batch could not be read */
 int el_lease_take_answers(struct evlog_group *group, struct evlog_failure *failure);
+
+/* --- lease_link.c, lease_emit.c ----------------------------------------------------------------------------------- */
+
+/* A copy with the cause's ids; event_id: replaces the message's own, NULL: none does. returns NULL: no memory */
+struct evlog_linked_message *el_message_link(const struct evlog_message *message, const struct evlog_event *cause,
+                                             const char *event_id);
+/* What was emitted is forgotten; lock held, or the lease is the caller's. */
+void el_emits_free(struct el_lease *lease);
+/* The event is about to be acknowledged, by the caller's thread, lock not held: where the broker does not publish what
+ * it has emitted, that is done now; emit_failure says when it could not be. */
+void el_emits_prepare(struct evlog_group *group, struct el_lease *lease);
+/* Copy a lease's emits into a request. returns false: no memory */
+bool el_emits_fill(struct el_arena *arena, const struct el_lease *lease, struct el_msg_ext_lease_outcome_range *range);
 
 /* --- lease.c ------------------------------------------------------------------------------------------------------ */
 

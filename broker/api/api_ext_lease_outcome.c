@@ -3,8 +3,7 @@
  * LeaseOutcome: outcomes as ShareAcknowledge takes them, with reason, error text and delay. The session is named by its
  * member and its epoch stays, so that outcomes may be sent while other requests of the session are under way.
  */
-#include <api/share_ack.h>
-#include <wire/msg_ext_lease_outcome.h>
+#include <api/share_emits.h>
 
 #define REASON_LEN_MAX 64u
 #define ERROR_LEN_MAX 256u
@@ -38,6 +37,7 @@ static bool fill(struct outcome_call *call, struct el_msg_ext_lease_outcome_resp
             out->partition = ask->topics[t].partitions[p].partition;
             out->error = ack->error;
             out->message = el_slice_str(ack->message);
+            out->emits_refused = ack->emits_refused;
         }
     }
     return response->topics != NULL;
@@ -81,7 +81,7 @@ static struct el_slice cut(struct el_slice text, size_t len_max)
 
 /* returns false without memory */
 static bool take_partition(struct share_ack *ack, const struct el_msg_ext_lease_outcome_partition *from,
-                           struct el_arena *arena)
+                           struct api *api, struct el_arena *arena)
 {
     struct lease_outcome *outcomes = el_arena_alloc(arena, EL_MAX(from->outcome_count, 1u) * sizeof *outcomes);
     int64_t after = -1;
@@ -105,6 +105,12 @@ static bool take_partition(struct share_ack *ack, const struct el_msg_ext_lease_
             .reason = cut(range->reason, REASON_LEN_MAX),
             .error = cut(range->error, ERROR_LEN_MAX),
         };
+        if (range->emit_count > 0 && !share_emits_take(ack, range, from->partition, &outcomes[i], api, arena)) {
+            return false;
+        }
+        if (ack->error != EL_KAFKA_NONE) {
+            return true;
+        }
     }
     ack->op.outcomes = outcomes;
     ack->op.outcome_count = from->outcome_count;
@@ -118,7 +124,7 @@ static bool take_acks(struct outcome_call *call)
     for (uint32_t t = 0; t < ask->topic_count; t++) {
         for (uint32_t p = 0; p < ask->topics[t].partition_count; p++, ack++) {
             const struct el_msg_ext_lease_outcome_partition *from = &ask->topics[t].partitions[p];
-            if (!take_partition(ack, from, &call->request->arena)) {
+            if (!take_partition(ack, from, call->acks.api, &call->request->arena)) {
                 return false;
             }
             share_ack_target(ack, call->acks.api, ask->topics[t].topic, &ask->topics[t].topic_id, from->partition);

@@ -25,6 +25,8 @@ int16_t share_part_error(int error)
         return EL_KAFKA_INVALID_REQUEST;
     case EVLOG_ERR_CORRUPT:
         return EL_KAFKA_CORRUPT_MESSAGE;
+    case EVLOG_ERR_TOO_LARGE:
+        return EL_KAFKA_MESSAGE_TOO_LARGE;
     case EVLOG_ERR_CLOSED:
     case EVLOG_ERR_GROUP_LOADING:
     case EVLOG_ERR_GROUP_UNAVAILABLE:
@@ -154,6 +156,7 @@ static void ack_on_done(struct lease_op *op)
     ack->error = share_part_error(error);
     if (error != 0) {
         ack->message = op->message_text[0] != 0 ? op->message_text : evlog_error_text(error);
+        ack->emits_refused = ack->op.emits_refused;
         api_count_refusal(ack->of->api, error);
     } else if (ack->op.lease_ms > 0) {
         ack->of->session->lease_ms = ack->op.lease_ms;

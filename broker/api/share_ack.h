@@ -28,7 +28,8 @@ struct share_ack_range {
 struct share_ack {
     struct lease_fetch_op op;
     int16_t error;         /* enum el_kafka_error, out */
-    const char *message;   /* out: static, or in op; NULL without */
+    const char *message;   /* out: static, in op or in the request's arena; NULL without */
+    bool emits_refused;    /* out: error is about what was to be emitted */
     struct share_acks *of; /* private */
 };
 

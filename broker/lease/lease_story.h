@@ -24,8 +24,8 @@ struct lease_stories {
     struct leases *ls;
     struct el_map by_offset;
     int64_t lowest, highest; /* no story is outside, while there is any */
-    struct el_list changed; /* struct lease_story.link: to be written */
-    struct el_list writing; /* the same: part of the write under way */
+    struct el_list changed;  /* struct lease_story.link: to be written */
+    struct el_list writing;  /* the same: part of the write under way */
 };
 
 /* One failed attempt. */

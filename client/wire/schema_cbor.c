@@ -19,7 +19,7 @@
 #define FIELD_COUNT_MAX 64 /* fields seen are a 64-bit mask */
 
 /* A struct in an array is two levels: the array and the map. */
-EL_STATIC_ASSERT(2 * 3 + 1 <= EL_CBOR_DEPTH_MAX, "topics, partitions and batches fit into the nesting allowed");
+EL_STATIC_ASSERT(2 * 5 + 1 <= EL_CBOR_DEPTH_MAX, "topics, partitions, outcomes, emits and headers fit in");
 
 struct cbor_decode_ctx {
     struct el_reader *r;

@@ -17,7 +17,7 @@
 #define EL_SHARD_COUNT_MAX 64
 #define EL_JOURNAL_ALIGN 4096u       /* O_DIRECT block; stored in every group */
 #define EL_GROUP_LEN_MAX (24u << 20) /* one journal group; a slot holds at least one */
-#define EL_CBOR_DEPTH_MAX 8
+#define EL_CBOR_DEPTH_MAX 12
 
 EL_STATIC_ASSERT(EL_BATCH_LEN_MAX + 2 * EL_JOURNAL_ALIGN <= EL_GROUP_LEN_MAX, "the largest batch fits into a group");
 EL_STATIC_ASSERT(EL_BATCH_LEN_MAX <= EL_REQUEST_LEN_MAX, "the largest batch fits into a request");

@@ -219,17 +219,25 @@ int evlog_message_link(const struct evlog_message *message, const struct evlog_e
 const struct evlog_message *evlog_linked_message(const struct evlog_linked_message *linked);
 void evlog_linked_message_free(struct evlog_linked_message *linked);
 
-/* Publish what a handler has to say about an event, and wait until it is stored. The message is linked to the event,
- * and its ce_id is replaced by one that is derived from group, topic, partition, offset, and how many were emitted for
- * this lease before: a handler that runs again emits the same ids. Give the outcome afterwards.
+#define EVLOG_EMIT_LEN_MAX 1000000u /* bytes that one event may emit, headers and about 64 bytes each included */
+
+/* Say that an event is to be published when this one is acknowledged. The message is linked to the event, and its ce_id
+ * is replaced by one that is derived from group, topic, partition, offset, and how many were emitted for this lease
+ * before: a handler that runs again emits the same ids. With any other outcome, and when the lease ends, it is
+ * forgotten.
  *
- * That leaves at least once: a retry after a crash between emit and outcome stores the event again under the same id.
- * On topics that know ids (streams) the second one is dropped; readers of others can drop it by its ce_id.
+ * evlog publishes it exactly once: durably decided together with the acknowledgement, whatever crashes then; a handler
+ * that runs again adds nothing. It is in its topic a moment after evlog_group_settle() returns, and before the event
+ * counts as done for the group's progress. An emit that may not be (no such topic, too large) fails its event with the
+ * reason "emit", and that call returns why. Brokers that cannot publish with an acknowledgement (Apache Kafka): it is
+ * published by evlog_group_settle() before the acknowledgement is sent, at least once; the client's log says so.
  *
- * returns  as evlog_publish()
+ * message  copied; its topic must be given
+ * returns  0 | EVLOG_ERR_ARGUMENT | EVLOG_ERR_LIMIT more than one event may emit (EVLOG_EMIT_LEN_MAX bytes, 4,096
+ *          events): publish it with a producer | EVLOG_ERR_NO_MEMORY
  */
-int evlog_group_emit(struct evlog_group *group, struct evlog_producer *producer, const struct evlog_lease *lease,
-                     const struct evlog_message *message, struct evlog_receipt *receipt, struct evlog_failure *failure);
+int evlog_emit(struct evlog_group *group, const struct evlog_lease *lease, const struct evlog_message *message,
+               struct evlog_failure *failure);
 
 /* --- work groups from outside ------------------------------------------------------------------------------------ */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * LeaseOutcome (key 0x4020, version 0): outcomes of leased events, with what ShareAcknowledge cannot
- * say: a reason, the text of an error, a delay.
+ * LeaseOutcome (key 0x4020, versions 0 to 1): outcomes of leased events, with what ShareAcknowledge cannot
+ * say: a reason, the text of an error, a delay, and what a handled event emits.
  * Body: one CBOR map; every field and its key: docs/protocol.md section 5.
  * Fill a message only after el_schema_init() or el_schema_new().
  */
@@ -10,10 +10,29 @@
 
 #include <wire/schema.h>
 
+/* Header of an event. */
+struct el_msg_ext_lease_outcome_header {
+    struct el_slice name;  /* bytes */
+    struct el_slice value; /* bytes, null allowed */
+};
+
+/* An event that is published because another one is done. */
+struct el_msg_ext_lease_outcome_emit {
+    struct el_slice key;                             /* null for none */
+    int64_t time;                                    /* ms since 1970; -1 now */
+    struct el_slice topic;                           /* name */
+    struct el_slice value;                           /* null for none */
+    struct el_msg_ext_lease_outcome_header *headers; /* [header_count] */
+    uint32_t header_count;
+    int32_t partition; /* -1 by the key, as producers choose it */
+};
+
 /* Outcome of a range of events. */
 struct el_msg_ext_lease_outcome_range {
-    int8_t kind;            /* 0 gap, 1 accept, 2 release, 3 reject, 4 extend, 5 fail */
-    int64_t last;           /* last offset, inclusive */
+    int8_t kind;                                 /* 0 gap, 1 accept, 2 release, 3 reject, 4 extend, 5 fail */
+    int64_t last;                                /* last offset, inclusive */
+    struct el_msg_ext_lease_outcome_emit *emits; /* [emit_count] of an accept of one offset; since version 1 */
+    uint32_t emit_count;
     struct el_slice error;  /* text of the error, null for none */
     int64_t first;          /* first offset */
     struct el_slice reason; /* short, null for none */
@@ -48,6 +67,7 @@ struct el_msg_ext_lease_outcome_partition_result {
     int16_t error;           /* enum el_kafka_error */
     struct el_slice message; /* text when error is set, else null */
     int32_t partition;       /* index */
+    bool emits_refused; /* error is about what was to be emitted: the events are leased as before; since version 1 */
 };
 
 /* Outcomes of one topic. */
@@ -67,6 +87,8 @@ struct el_msg_ext_lease_outcome_response {
     int32_t lease_ms;        /* how long an extended lease lasts, ms */
 };
 
+extern const struct el_schema el_schema_ext_lease_outcome_header;
+extern const struct el_schema el_schema_ext_lease_outcome_emit;
 extern const struct el_schema el_schema_ext_lease_outcome_range;
 extern const struct el_schema el_schema_ext_lease_outcome_partition;
 extern const struct el_schema el_schema_ext_lease_outcome_topic;

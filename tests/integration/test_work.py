@@ -10,7 +10,7 @@ import pytest
 
 from conftest import Broker, start_or_skip, wait_for
 from work_cases import *  # noqa: F401, F403
-from work_cases import PATIENCE_SECONDS, Place, finish
+from work_cases import PATIENCE_SECONDS, Place, finish, value_of
 
 QUICK = {"retry.backoff.ms": 20, "retry.backoff.max.ms": 20}
 LATE = {"retry.backoff.ms": 60000, "retry.backoff.max.ms": 60000, "retry.backoff.jitter": "none"}
@@ -158,3 +158,37 @@ def test_work_groups_are_groups_among_others(place):
     assert (lag["committed"], lag["lag"]) == (1, 1), "only one event is not done"
     place.evlog("groups", "rm", place.group, "--confirm", place.group, expect=0)
     assert place.group not in place.evlog("groups", "ls", expect=0).out
+
+
+def test_retries_and_killed_workers_add_nothing_to_what_is_emitted(place):
+    place.settings |= {"lease.ms": 2000, "retry.max.attempts": "20"}
+    place.publish([f"k{i % 7} {i}" for i in range(60)], partitions=2)
+    target = f"{place.topic}-out"
+    place.evlog("topics", "create", target, "-p", 3, expect=0)
+    handler = place.script("echo $v; echo $v; test $(($v % 3)) != 0 || test $EVLOG_ATTEMPT -ge 2")
+    for i in range(3):
+        worker = place.start(handler, "--emit", target, "--concurrency", "4")
+        place.wait_for_runs(10 * (i + 1))
+        worker.kill()
+        worker.wait()
+    place.work(handler, "--emit", target, "--concurrency", "4", "--drill", "duplicate")
+    events = place.evlog("consume", target, "--json", expect=0).lines()
+    assert sorted(value_of(event) for event in events) == sorted(str(i) for i in range(60) for _ in range(2))
+    last = {}
+    for event in events:
+        number = int(value_of(event))
+        assert last.get(event["key"], -1) <= number, "order of a key"
+        last[event["key"]] = number
+
+
+def test_what_may_not_be_emitted_fails_its_event(place):
+    place.settings |= {"retry.max.attempts": "2"}
+    target = f"{place.topic}-out"
+    place.evlog("topics", "create", place.topic, "-p", 1, expect=0)
+    place.evlog("topics", "create", target, "-p", 1, "--set", "cleanup.policy=compact", expect=0)
+    place.evlog("produce", place.topic, stdin="keyless\n", expect=0)
+    place.evlog("produce", place.topic, "-f", "%k %v", stdin="k good\n", expect=0)
+    place.work(place.script("echo $v"), "--emit", target)
+    assert [value_of(event) for event in place.evlog("consume", target, "--json", expect=0).lines()] == ["good"]
+    letter, = place.evlog("dlq", "inspect", f"{place.topic}.{place.group}.dlq", "--json", expect=0).lines()
+    assert letter["reason"] == "emit" and "compacted" in letter["error"], letter

@@ -4,6 +4,7 @@
 A file of tests makes a fixture `place` (a Place) and says `from work_cases import *`. Handlers are shell scripts that
 write what they saw into a file, one line a run.
 """
+import base64
 import os
 import pathlib
 import signal
@@ -21,6 +22,8 @@ PATIENCE_SECONDS = 60
 __all__ = ["Place", "test_every_event_is_worked_on_once", "test_exit_codes_say_what_becomes_of_an_event",
            "test_failed_items_of_a_batch_come_again_and_the_others_do_not", "test_a_malformed_report_fails_the_batch",
            "test_a_failed_batch_is_split_without_using_up_attempts", "test_emitted_lines_have_ids_of_their_event",
+           "test_lines_of_a_batch_are_emitted_by_the_event_that_they_name",
+           "test_a_line_of_a_batch_that_names_no_event_fails_the_batch",
            "test_a_drill_runs_handlers_again_and_loses_nothing",
            "test_a_handler_that_cannot_be_started_ends_the_command",
            "test_a_handler_that_hangs_is_stopped_and_tried_again", "test_an_interrupt_lets_handlers_finish",
@@ -169,6 +172,48 @@ echo '{"specversion":"1.0","id":"mine","source":"/s","type":"Made","subject":"'$
         f"{place.group}/{place_of['two']}/1": ("two", place_of["two"], place_of["two"]),
     }
     assert len(events) == 4, "what a failed run said was published"
+
+
+def emitted(place, target):
+    """{id: value} of what is there; asserts that no id is there twice."""
+    events = place.evlog("consume", target, "--json", expect=0).lines()
+    ids = [header["value"] for event in events for header in event["headers"] if header["name"] == "ce_id"]
+    assert len(ids) == len(events) == len(set(ids)), ids
+    return dict(zip(ids, [value_of(event) for event in events]))
+
+
+def value_of(event):
+    return str(event["data"]) if "data" in event else base64.b64decode(event["data_base64"]).decode()
+
+
+BATCH_EMITS = r"""import json, os, sys
+for line in sys.stdin:
+    event = json.loads(line)
+    print(f"{event['offset']} a{event['data']}")
+    print(f"{event['offset']}\tb {event['data']}")
+    if event["data"] == 2 and event["attempt"] == 1:
+        os.write(3, f"{event['offset']}\n".encode())
+"""
+
+
+def test_lines_of_a_batch_are_emitted_by_the_event_that_they_name(place):
+    place.publish(["a 1", "b 2", "c 3"])
+    target = f"{place.topic}-out"
+    place.evlog("topics", "create", target, "-p", 1, expect=0)
+    place.work([sys.executable, "-c", BATCH_EMITS], "--emit", target, "--batch", 10)
+    where = f"{place.group}/{place.topic}/0"
+    assert emitted(place, target) == {f"{where}/{offset}/{index}": f"{'ab'[index]}{' ' * index}{offset + 1}"
+                                      for offset in range(3) for index in range(2)}
+
+
+def test_a_line_of_a_batch_that_names_no_event_fails_the_batch(place):
+    place.publish(["a 1", "b 2"])
+    target = f"{place.topic}-out"
+    place.evlog("topics", "create", target, "-p", 1, expect=0)
+    done = place.work(place.script('echo 0 good; test -e "$0.again" || { touch "$0.again"; echo 7 bad; }'), "--emit",
+                      target, "--batch", 10, "--json")
+    assert done.lines()[-1]["failed"] >= 1 and "does not begin with an offset" in done.err
+    assert list(emitted(place, target).values()) == ["good"]
 
 
 def test_a_drill_runs_handlers_again_and_loses_nothing(place):

@@ -5,7 +5,7 @@
  * 1. evlog_group_run() leases events and calls back in its worker threads, --concurrency of them.
  * 2. A callback runs COMMAND once: an event's payload, or a batch as lines of JSON, on its stdin; its end says what
  *    became of it (work_handler.c). Leases are kept while it runs, up to --handler-timeout.
- * 3. With --emit, the lines of its stdout are published before the event is acknowledged.
+ * 3. With --emit, the lines of its stdout travel with the acknowledgement of the event (of a batch: that each names).
  * 4. SIGINT and SIGTERM end it gracefully: handlers that run are waited for.
  *
  * A handler that cannot be started ends the command, and its event is given back.
@@ -43,7 +43,6 @@ struct work {
     const char *const *command; /* NULL-terminated */
     struct work_drill drill;
     struct evlog_group *member;
-    struct evlog_producer *producer;
     int start_error;      /* errno of a handler that did not start, 0; atomic */
     uint64_t drill_count; /* troubles made; atomic */
     uint64_t emit_count;  /* events emitted; atomic */
@@ -130,7 +129,7 @@ static void tell(const struct work *work, const struct evlog_event *event, int32
 
 /* --- emit --------------------------------------------------------------------------------------------------------- */
 
-/* Publish one line of the handler's stdout. returns 0 | a library code */
+/* Let an event publish one line of the handler's stdout. returns 0 | a library code */
 static int emit_line(struct work *work, const struct evlog_lease *lease, struct el_slice line,
                      struct evlog_failure *failure)
 {
@@ -147,29 +146,60 @@ static int emit_line(struct work *work, const struct evlog_lease *lease, struct 
     }
     message.topic = work->emit;
     if (rc == 0) {
-        rc = evlog_group_emit(work->member, work->producer, lease, &message, NULL, failure);
+        rc = evlog_emit(work->member, lease, &message, failure);
     }
     evlog_cloudevent_free(event);
     return rc;
 }
 
-/* Publish all lines; the event failed when one of them could not be. */
-static void emit(struct work *work, const struct evlog_lease *lease, struct el_slice output,
+/* Emit a line, not an empty one; the event failed when that may not be. */
+static void emit(struct work *work, const struct evlog_lease *lease, struct el_slice line, size_t number,
                  struct evlog_result *result)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
-    size_t number = 1;
-    for (size_t pos = 0; pos < output.len && result->outcome == EVLOG_ACK; number++) {
-        const uint8_t *line = output.data + pos, *end = memchr(line, '\n', output.len - pos);
-        size_t len = end == NULL ? output.len - pos : (size_t)(end - line);
-        if (len > 0 && emit_line(work, lease, el_slice_of(line, len), &failure) != 0) {
-            result->outcome = EVLOG_NACK;
-            (void)snprintf(result->reason, sizeof result->reason, "emit");
-            (void)snprintf(result->error, sizeof result->error, "line %zu of stdout: %.200s", number, failure.text);
-        } else if (len > 0) {
-            count_up(&work->emit_count);
+    if (line.len == 0 || result->outcome != EVLOG_ACK) {
+        return;
+    }
+    if (emit_line(work, lease, line, &failure) != 0) {
+        result->outcome = EVLOG_NACK;
+        (void)snprintf(result->reason, sizeof result->reason, "emit");
+        (void)snprintf(result->error, sizeof result->error, "line %zu of stdout: %.200s", number, failure.text);
+        return;
+    }
+    count_up(&work->emit_count);
+}
+
+/* All lines of one event's handler. */
+static void emit_lines(struct work *work, const struct evlog_lease *lease, struct el_slice output,
+                       struct evlog_result *result)
+{
+    struct work_line line = {0};
+    while (work_line_next(output, &line)) {
+        emit(work, lease, line.text, line.number, result);
+    }
+}
+
+/* All lines of a batch's handler; each names its event. A line that does not makes the batch fail before anything is
+ * emitted. */
+static void emit_batch(struct work *work, const struct evlog_lease *const *leases, size_t count, struct el_slice output,
+                       struct evlog_result *results, struct evlog_result *whole)
+{
+    struct work_line line = {0};
+    while (work_line_next(output, &line)) {
+        if (line.text.len > 0 && work_line_index(&line.text, leases, count) == count) {
+            whole->outcome = EVLOG_NACK;
+            (void)snprintf(whole->reason, sizeof whole->reason, "emit");
+            (void)snprintf(whole->error, sizeof whole->error,
+                           "line %zu of stdout does not begin with an offset of this batch and a space", line.number);
+            return;
         }
-        pos += len + 1;
+    }
+    line = (struct work_line){0};
+    while (work_line_next(output, &line)) {
+        if (line.text.len > 0) {
+            size_t index = work_line_index(&line.text, leases, count);
+            emit(work, leases[index], line.text, line.number, &results[index]);
+        }
     }
 }
 
@@ -194,7 +224,7 @@ static void on_event(void *arg, const struct evlog_lease *lease, struct evlog_re
         no_memory(result);
     }
     if (work->emit != NULL && result->outcome == EVLOG_ACK) {
-        emit(work, lease, el_buffer_slice(&run.output), result);
+        emit_lines(work, lease, el_buffer_slice(&run.output), result);
     }
     tell(work, lease->event, lease->attempt, result);
     handler_run_free(&run);
@@ -225,6 +255,11 @@ static void on_batch(void *arg, const struct evlog_lease *const *leases, size_t 
         (run.report.err != 0 || !work_report(el_buffer_slice(&run.report), leases, count, results, whole->error))) {
         whole->outcome = EVLOG_NACK;
         (void)snprintf(whole->reason, sizeof whole->reason, "report");
+    }
+    if (whole->outcome == EVLOG_ACK && run.output.err != 0) {
+        no_memory(whole);
+    } else if (whole->outcome == EVLOG_ACK && work->emit != NULL) {
+        emit_batch(work, leases, count, el_buffer_slice(&run.output), results, whole);
     }
     for (size_t i = 0; i < count && (whole->outcome == EVLOG_ACK || i == 0); i++) {
         tell(work, leases[i]->event, leases[i]->attempt, whole->outcome == EVLOG_ACK ? &results[i] : whole);
@@ -282,10 +317,6 @@ static int check(struct work *work)
     if (work->bisect && work->batch == 0) {
         return cli_error(work->cli, CLI_ERR_VALUE, "--bisect splits batches: it needs --batch");
     }
-    if (work->emit != NULL && work->batch > 0) {
-        return cli_error(work->cli, CLI_ERR_VALUE,
-                         "--emit derives ids from single events, so it cannot be used with --batch");
-    }
     if (work->emit != NULL && strcmp(work->emit, work->topic) == 0) {
         return cli_error(work->cli, CLI_ERR_VALUE,
                          "--emit %s: what is emitted there would be worked on again, for ever", work->emit);
@@ -313,9 +344,6 @@ static int join(struct work *work)
     options.settings = settings;
     options.setting_count = work->settings.count;
     if (evlog_group_open(work->cli->client, &options, &work->member, &failure) != 0) {
-        return cli_failure(work->cli, &failure);
-    }
-    if (work->emit != NULL && evlog_producer_open(work->cli->client, &work->producer, &failure) != 0) {
         return cli_failure(work->cli, &failure);
     }
     return CLI_OK;
@@ -395,7 +423,6 @@ static int work_on(struct work *work)
     if (rc == CLI_OK) {
         rc = run(work);
     }
-    evlog_producer_close(work->producer);
     if (evlog_group_close(work->member, -1, &failure) != 0) {
         cli_say(work->cli, "%s", failure.text);
     }
@@ -413,7 +440,7 @@ int cmd_work(struct cli *cli, const struct cli_command *command, int argc, char 
         {"concurrency", 0, CLI_INT, &work.concurrency, "N", "handlers that run at the same time (1)"},
         {"handler-timeout", 0, CLI_DURATION, &work.timeout_ms, "TIME", "longest run of a handler (5m)"},
         {"set", 0, CLI_LIST, &work.settings, "NAME=VALUE", "a setting of the group, such as start=earliest"},
-        {"emit", 0, CLI_TEXT, &work.emit, "TOPIC", "publish the lines of the handler's stdout"},
+        {"emit", 0, CLI_TEXT, &work.emit, "TOPIC", "publish the lines of the handler's stdout, exactly once"},
         {"until-caught-up", 0, CLI_FLAG, &work.until_caught_up, NULL, "end when what is there now is done"},
         {"drill", 0, CLI_TEXT, &work.drill_text, "KINDS", "make trouble: duplicate,crash,late"},
         {"seed", 0, CLI_INT, &work.seed, "N", "of the drill (1)"},

@@ -44,7 +44,7 @@ const struct cli_command cli_commands[] = {
      "COMMAND runs once an event: payload on stdin, EVLOG_TOPIC, _PARTITION, _OFFSET, _KEY, _TYPE, _ID, _ATTEMPT\n"
      "and _TIME in its environment. Exit 0: done; 75: try again later; 65: a dead letter, now; anything else: failed,\n"
      "with the last line of stderr as the reason. --batch: failed items are lines of their offsets on descriptor 3.\n"
-     "--emit publishes each line of stdout, before the event is acknowledged.",
+     "--emit publishes each line of stdout, together with the acknowledgement.",
      cmd_work},
     {"groups ls", "", "List consumer groups", NULL, cmd_groups_ls},
     {"groups describe", "GROUP...", "Show the members of groups, and who reads what", NULL, cmd_groups_describe},

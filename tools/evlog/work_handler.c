@@ -210,3 +210,28 @@ bool work_report(struct el_slice report, const struct evlog_lease *const *leases
     }
     return true;
 }
+
+bool work_line_next(struct el_slice output, struct work_line *line)
+{
+    if (line->next >= output.len) {
+        return false;
+    }
+    const uint8_t *begin = output.data + line->next, *end = memchr(begin, '\n', output.len - line->next);
+    line->text = el_slice_of(begin, end == NULL ? output.len - line->next : (size_t)(end - begin));
+    line->next += line->text.len + 1;
+    line->number++;
+    return true;
+}
+
+size_t work_line_index(struct el_slice *text, const struct evlog_lease *const *leases, size_t count)
+{
+    size_t len = 0;
+    while (len < text->len && text->data[len] != ' ' && text->data[len] != '\t') {
+        len++;
+    }
+    size_t index = len == text->len ? count : index_of(text->data, len, leases, count);
+    if (index < count) {
+        *text = el_slice_of(text->data + len + 1, text->len - len - 1);
+    }
+    return index;
+}

@@ -33,4 +33,16 @@ void work_verdict(const struct handler_run *run, struct evlog_result *result);
 bool work_report(struct el_slice report, const struct evlog_lease *const *leases, size_t count,
                  struct evlog_result *results, char why[EVLOG_ERROR_TEXT_MAX]);
 
+/* A line of a handler's stdout. */
+struct work_line {
+    struct el_slice text; /* without its end */
+    size_t number;        /* 1: the first */
+    size_t next;          /* private: where the one behind it begins */
+};
+/* The next line; begin with zeros. The last one need not have an end. returns false: none is left */
+bool work_line_next(struct el_slice output, struct work_line *line);
+/* Of a batch, the event that a line names: OFFSET, a space or tab, then what it emits, to which the text is cut.
+ * returns its index | count: none */
+size_t work_line_index(struct el_slice *text, const struct evlog_lease *const *leases, size_t count);
+
 #endif

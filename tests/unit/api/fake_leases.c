@@ -93,6 +93,9 @@ static void note(const struct lease_fetch_op *op)
     }
     if (op->outcome_count > 0) {
         const struct lease_outcome *first = &op->outcomes[0];
+        for (uint32_t i = 0; i < EL_MIN(first->emit_count, 4u); i++) {
+            call->emit_partitions[i] = first->emits[i].partition;
+        }
         snprintf(call->reason, sizeof call->reason, "%.*s", (int)first->reason.len, (const char *)first->reason.data);
         snprintf(call->error, sizeof call->error, "%.*s", (int)first->error.len, (const char *)first->error.data);
     }

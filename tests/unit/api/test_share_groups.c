@@ -5,6 +5,7 @@
  */
 #include "share_ask.h"
 
+#include <core/hash.h>
 #include <wire/msg_alter_share_group_offsets.h>
 #include <wire/msg_delete_share_group_offsets.h>
 #include <wire/msg_describe_share_group_offsets.h>
@@ -442,7 +443,7 @@ static struct el_msg_ext_lease_outcome_response send_outcome(struct fake_request
     message.member = el_slice_str("m");
     message.topics = &asked;
     message.topic_count = 1;
-    *r = send_message(EL_API_LeaseOutcome, 0, &message);
+    *r = send_message(EL_API_LeaseOutcome, 1, &message);
     fake_response(*r, &answer);
     return answer;
 }
@@ -506,6 +507,71 @@ TEST(lease_outcome, of_an_unknown_topic_is_refused)
     struct el_msg_ext_lease_outcome_range range = range_of(0, 0, 5);
     struct el_msg_ext_lease_outcome_response answer = send_outcome(&r, &range, 1, "nothing");
     assert_int_equal(answer.topics[0].partitions[0].error, EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+    fake_free(r);
+    fake_end(&f);
+}
+
+static struct el_msg_ext_lease_outcome_emit emit_to(const char *topic, int32_t partition)
+{
+    struct el_msg_ext_lease_outcome_emit emit;
+    el_schema_init(&el_schema_ext_lease_outcome_emit, &emit);
+    emit.topic = el_slice_str(topic);
+    emit.key = el_slice_str("k");
+    emit.value = el_slice_str("v");
+    emit.partition = partition;
+    return emit;
+}
+
+TEST(lease_outcome, that_may_not_emit_what_it_says_is_refused)
+{
+    begin();
+    open_session();
+    f.topics[1].internal = true;
+    uint32_t before = leases_fake.call_count;
+    for (int i = 0; i < 7; i++) {
+        struct el_msg_ext_lease_outcome_range range = range_of(3, i == 0 ? 4 : 3, i == 1 ? 5 : 1);
+        struct el_msg_ext_lease_outcome_emit emit = emit_to(i == 2   ? "nothing"
+                                                            : i == 3 ? "others"
+                                                                     : "events",
+                                                            i == 4   ? 3
+                                                            : i == 5 ? -2
+                                                                     : -1);
+        static const int errors[] = {EL_KAFKA_INVALID_REQUEST,
+                                     EL_KAFKA_INVALID_REQUEST,
+                                     EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
+                                     EL_KAFKA_INVALID_TOPIC_EXCEPTION,
+                                     EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
+                                     EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
+                                     EL_KAFKA_INVALID_TIMESTAMP};
+        emit.time = i == 6 ? INT64_MAX : -1;
+        range.emits = &emit;
+        range.emit_count = 1;
+        struct fake_request *r;
+        struct el_msg_ext_lease_outcome_response answer = send_outcome(&r, &range, 1, "events");
+        assert_int_equal(answer.topics[0].partitions[0].error, errors[i]);
+        assert_true(answer.topics[0].partitions[0].emits_refused);
+        assert_non_null(answer.topics[0].partitions[0].message.data);
+        fake_free(r);
+    }
+    assert_int_equal(leases_fake.call_count, before);
+    fake_end(&f);
+}
+
+TEST(lease_outcome, emits_to_the_partition_of_the_key)
+{
+    begin();
+    open_session();
+    struct el_msg_ext_lease_outcome_range range = range_of(3, 3, 1);
+    struct el_msg_ext_lease_outcome_emit emits[2] = {emit_to("others", -1), emit_to("others", 0)};
+    range.emits = emits;
+    range.emit_count = 2;
+    struct fake_request *r;
+    struct el_msg_ext_lease_outcome_response answer = send_outcome(&r, &range, 1, "events");
+    assert_int_equal(answer.topics[0].partitions[0].error, 0);
+    const struct fake_lease_call *call = &leases_fake.calls[leases_fake.call_count - 1];
+    assert_int_equal(call->outcomes[0].emit_count, 2);
+    assert_int_equal(call->emit_partitions[0], (int32_t)((el_murmur2("k", 1) & 0x7fffffff) % 2));
+    assert_int_equal(call->emit_partitions[1], 0);
     fake_free(r);
     fake_end(&f);
 }

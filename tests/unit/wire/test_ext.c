@@ -12,6 +12,7 @@
 #include <wire/msg_ext_cut.h>
 #include <wire/msg_ext_lease_outcome.h>
 #include <wire/msg_ext_log_fetch.h>
+#include <wire/schema_cbor.h>
 
 /* clang-format off */
 static struct el_arena arena;
@@ -109,6 +110,45 @@ TEST(ext, lease_outcome_request_golden)
     assert_int_equal(el_get_be32(frame.data), sizeof golden - 4);
     assert_memory_equal(frame.data + 4, golden + 4, sizeof golden - 4);
     el_arena_reset(&arena);
+}
+
+TEST(ext, lease_outcome_emits_golden)
+{
+    static const uint8_t golden[] = {
+        0xa7, 0x64, 'k', 'i', 'n', 'd', 1, 0x64, 'l', 'a', 's', 't', 7,
+        0x65, 'e', 'm', 'i', 't', 's', 0x81,
+        0xa6, 0x63, 'k', 'e', 'y', 0x41, 'k', 0x64, 't', 'i', 'm', 'e', 0x20,
+        0x65, 't', 'o', 'p', 'i', 'c', 0x61, 't', 0x65, 'v', 'a', 'l', 'u', 'e', 0xf6,
+        0x67, 'h', 'e', 'a', 'd', 'e', 'r', 's', 0x81,
+        0xa2, 0x64, 'n', 'a', 'm', 'e', 0x41, 'h', 0x65, 'v', 'a', 'l', 'u', 'e', 0x42, 'v', 'v',
+        0x69, 'p', 'a', 'r', 't', 'i', 't', 'i', 'o', 'n', 2,
+        0x65, 'e', 'r', 'r', 'o', 'r', 0xf6, 0x65, 'f', 'i', 'r', 's', 't', 7,
+        0x66, 'r', 'e', 'a', 's', 'o', 'n', 0xf6,
+        0x68, 'd', 'e', 'l', 'a', 'y', '_', 'm', 's', 0x20,
+    };
+    struct el_msg_ext_lease_outcome_range range;
+    struct el_msg_ext_lease_outcome_emit emit;
+    struct el_msg_ext_lease_outcome_header header;
+    struct el_writer w;
+    uint8_t buf[256];
+    el_schema_init(&el_schema_ext_lease_outcome_range, &range);
+    el_schema_init(&el_schema_ext_lease_outcome_emit, &emit);
+    el_schema_init(&el_schema_ext_lease_outcome_header, &header);
+    range.kind = 1;
+    range.first = range.last = 7;
+    range.emits = &emit;
+    range.emit_count = 1;
+    emit.topic = el_slice_str("t");
+    emit.key = el_slice_str("k");
+    emit.partition = 2;
+    emit.headers = &header;
+    emit.header_count = 1;
+    header.name = el_slice_str("h");
+    header.value = el_slice_str("vv");
+    el_writer_init(&w, buf, sizeof buf);
+    assert_int_equal(el_schema_cbor_encode(&el_schema_ext_lease_outcome_range, 1, &range, &w, NULL), 0);
+    assert_int_equal(el_writer_len(&w), sizeof golden);
+    assert_memory_equal(buf, golden, sizeof golden);
 }
 
 TEST(ext, empty_map_is_the_defaults)
