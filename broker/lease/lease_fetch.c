@@ -5,13 +5,15 @@
  *   1. outcomes are taken by the table, all or none, and noted in the stories of events that failed
  *   2. what is ready is leased to its session
  *   3. the batches that hold it are read, a span of offsets that lie close after the other, at most SPANS_MAX: what
- *      does not fit is given back as if it had not been leased
+ *      does not fit is given back as if it had not been leased. Records that nobody was given are taken out of them
+ *      (lease_trim.c)
  *   4. the answer leaves when the data is there and what must not be forgotten is durable: that events are done, or
  *      rejected. That they were delivered, failed or were given back is written soon, and nobody waits
  *
  * An event that was leased and is in no batch any more, because compaction or retention took it, is done with here.
  */
 #include <lease/lease_part.h>
+#include <lease/lease_trim.h>
 
 #define SPANS_MAX 16u
 #define GAP_MAX 64           /* offsets between events of one span */
@@ -95,7 +97,7 @@ static void grant_gone(struct lease_call *call, uint32_t n)
     call->grant_count--;
 }
 
-/* Keep the batches that hold grants, pushed together at the beginning of the read's data. */
+/* Keep what holds grants of the batches, pushed together at the beginning of the read's data. */
 static void keep_batches(struct lease_call *call, struct read_op *read)
 {
     uint32_t kept = 0;
@@ -108,14 +110,13 @@ static void keep_batches(struct lease_call *call, struct read_op *read)
         while (call->grant_next < call->grant_count && call->grants[call->grant_next].offset < base) {
             grant_gone(call, call->grant_next);
         }
-        bool wanted = false;
+        uint32_t first = call->grant_next;
         while (call->grant_next < call->grant_count && call->grants[call->grant_next].offset <= last) {
-            wanted = true;
             call->grant_next++;
         }
-        if (wanted) {
+        if (call->grant_next > first) {
             memmove(read->data + kept, batch, len);
-            kept += len;
+            kept += lease_trim_batch(read->data + kept, len, &call->grants[first], call->grant_next - first);
         }
         pos += len;
     }
