@@ -138,7 +138,9 @@ void lease_emits_found(struct lease_emits *e, const struct el_batch_record *reco
     view->emits_nonce_found = nonce;
     int64_t *last = &e->last[source.group][source.topic][source.partition][key];
     enum lease_model_order order = e->m->groups[source.group].order;
-    if ((order == MODEL_BY_PARTITION || (order == MODEL_BY_KEY && key != 0)) && *last > source.offset) {
+    bool ordered = order == MODEL_BY_PARTITION || (order == MODEL_BY_KEY && key != 0);
+    bool may_return = lease_model_log(e->m, source.topic, source.partition)->redrives[source.group] > 0;
+    if (ordered && !may_return && *last > source.offset) {
         world_violation(w, "group %s: what offset %lld emitted lies behind that of offset %lld of the same key", group,
                         (long long)source.offset, (long long)*last);
     }
@@ -163,7 +165,8 @@ void lease_emits_end(struct lease_emits *e, bool all)
                         world_violation(e->m->w, "group %s: what offset %lld of partition %d emitted is lost",
                                         e->m->groups[g].id, (long long)i, p);
                     }
-                    if (view->emits_found != 0 && view->buried > view->buried_before && i >= log->trimmed) {
+                    uint32_t settled = view->buried_before + view->redriven;
+                    if (all && view->emits_found != 0 && view->buried > settled && i >= log->trimmed) {
                         world_violation(e->m->w, "group %s: offset %lld of partition %d has emitted, and is dead",
                                         e->m->groups[g].id, (long long)i, p);
                     }

@@ -58,6 +58,17 @@ struct lease_acts {
     uint64_t moves, ends, trims, releases; /* that were answered */
 };
 
+/* See lease_redrives.h. */
+struct lease_redrives {
+    bool on, busy;
+    uint64_t begun;
+    char name[EL_TOPIC_NAME_MAX + 1];
+    struct lease_redrive_op op;
+    struct lease_selection selection;
+    struct lease_letter_range ranges[1024]; /* [range_count] of the partition read last */
+    uint32_t range_count;
+};
+
 struct lease_life {
     struct plan plan;
     struct world w;
@@ -75,6 +86,7 @@ struct lease_life {
     uint64_t lives, steps_longest, answers;
     uint32_t crashes;
     struct lease_acts acts;
+    struct lease_redrives redrive;
 };
 
 /* The settings of a group, as the seed has them. */

@@ -3,6 +3,7 @@
  * What the logs of the lease mode say: events, dead letters, what was emitted; and where the groups stand.
  */
 #include "lease_acts.h"
+#include "lease_redrives.h"
 
 #include <core/assert.h>
 #include <stdio.h>
@@ -76,7 +77,7 @@ static void each_letter(struct lease_life *l, const struct el_batch_record *reco
     text[value.len] = 0;
     int64_t offset = strtoll(text, NULL, 10);
     struct lease_log *log = lease_model_log(&l->m, where->topic, where->partition);
-    lease_model_buried(&l->m, log, where->group, offset);
+    lease_model_buried(&l->m, log, where->group, offset, lease_redrives_letter(l, record->offset));
     if (l->w.violation[0] == 0 && log->events[offset].number != el_get_le64(record->record.value.data)) {
         world_violation(&l->w, "the dead letter of offset %lld is of another event", (long long)offset);
     }
@@ -106,8 +107,9 @@ bool lease_read_letters(struct lease_life *l)
                 struct worker where = {.group = g, .topic = t, .partition = p};
                 for (int64_t i = 0; i < lease_model_log(&l->m, t, p)->end; i++) {
                     lease_model_log(&l->m, t, p)->events[i].views[g].buried = 0;
+                    lease_model_log(&l->m, t, p)->events[i].views[g].redriven = 0;
                 }
-                if (!read_log(l, &id, p, each_letter, &where)) {
+                if (!lease_redrives_read(l, g, &id, p) || !read_log(l, &id, p, each_letter, &where)) {
                     return false;
                 }
             }

@@ -11,6 +11,7 @@
 #include "lease_main.h"
 
 #include "lease_acts.h"
+#include "lease_redrives.h"
 #include <core/assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -346,6 +347,7 @@ static void step(void *arg)
     for (uint32_t i = 0; i < l->worker_count; i++) {
         worker_step(&l->workers[i]);
     }
+    lease_redrives_step(l);
     if (!l->batch.busy && !l->behave && world_chance(&l->w, 40000)) {
         produce(l);
     }
@@ -365,6 +367,7 @@ static void lose(void *arg)
         k->held_count = k->outcome_count = 0;
     }
     l->batch.busy = false;
+    lease_redrives_lose(l);
 }
 
 /* --- a seed ------------------------------------------------------------------------------------------------------- */
@@ -534,6 +537,8 @@ static void quiet(struct lease_life *l)
             world_step(w);
         }
         left = w->violation[0] == 0 ? lease_read_starts(l) : -1;
+        int ended = left == 0 ? lease_redrives_ended(l) : 0;
+        left = ended < 0 ? -1 : left == 0 && ended == 0 ? 1 : left;
     }
     if (w->violation[0] == 0 && left != 0) {
         world_violation(w, "stuck: %lld events are never finished", (long long)left);
@@ -565,6 +570,7 @@ static void run_seed(const struct plan *plan, struct lease_life *l)
     l->m.partition_count = 1 + (int32_t)world_below(w, LEASE_PARTITIONS_MAX);
     l->m.group_count = 1 + (uint32_t)world_below(w, LEASE_GROUPS_MAX);
     l->worker_count = 1 + (uint32_t)world_below(w, WORKERS_MAX);
+    l->redrive.on = world_chance(w, 400000);
     for (uint32_t t = 0; t < l->m.topic_count; t++) {
         snprintf(l->topic_names[t], sizeof(l->topic_names[t]), "t%u", t);
     }
@@ -582,7 +588,7 @@ static void run_seed(const struct plan *plan, struct lease_life *l)
         l->lw.serving = true;
         for (uint64_t k = 0; k < steps && whole && w->violation[0] == 0; k++) {
             whole = world_step(w);
-            if (whole && world_chance(w, 500)) {
+            if (whole && !l->redrive.on && world_chance(w, 500)) {
                 whole = lease_act(l);
             }
             if (whole && world_chance(w, 500)) {
@@ -611,6 +617,7 @@ void lease_trial(const struct plan *plan, struct verdict *v)
     run_seed(plan, l);
     if (plan->verbose) {
         const struct lease_acts *a = &l->acts;
+        printf("  redrives begun %llu\n", (unsigned long long)l->redrive.begun);
         printf("  groups were moved %llu times, ended %llu; logs trimmed %llu; halted partitions let go on %llu\n",
                (unsigned long long)a->moves, (unsigned long long)a->ends, (unsigned long long)a->trims,
                (unsigned long long)a->releases);

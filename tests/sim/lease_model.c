@@ -129,7 +129,7 @@ void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_
         world_violation(m->w, "group %s got offset %lld of partition %d again, which it had acknowledged", g->id,
                         (long long)offset, log->partition);
     }
-    if (view->told || passes(m, group, &log->events[offset])) {
+    if ((view->told && log->redrives[group] == 0) || passes(m, group, &log->events[offset])) {
         world_violation(m->w, "group %s got offset %lld of partition %d, which %s", g->id, (long long)offset,
                         log->partition, view->told ? "was rejected" : "its filter does not match");
     }
@@ -145,7 +145,7 @@ void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_
     check_order(m, log, group, offset);
 }
 
-void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset)
+void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset, bool redriven)
 {
     struct lease_model_group *g = &m->groups[group];
     if (offset < 0 || offset >= log->end || !log->events[offset].known) {
@@ -153,6 +153,7 @@ void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t g
         return;
     }
     struct lease_view *view = &log->events[offset].views[group];
+    view->redriven += redriven;
     if (++view->buried <= view->buried_before) {
         return;
     }
@@ -160,11 +161,12 @@ void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t g
         world_violation(m->w, "group %s: offset %lld of partition %d is dead, and does not match", g->id,
                         (long long)offset, log->partition);
     }
-    if (view->buried - view->buried_before > 1) {
+    if ((uint32_t)(view->buried - view->buried_before) > 1 + log->redrives[group]) {
         world_violation(m->w, "group %s: offset %lld of partition %d is dead twice", g->id, (long long)offset,
                         log->partition);
     }
-    if (view->acked && offset >= log->trimmed) { /* what is gone may be acknowledged whatever became of it */
+    if (view->acked && offset >= log->trimmed &&
+        log->redrives[group] == 0) { /* what is gone may be acknowledged whatever became of it */
         world_violation(m->w, "group %s: offset %lld of partition %d is dead, and was acknowledged", g->id,
                         (long long)offset, log->partition);
     }
@@ -176,7 +178,8 @@ void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t g
 
 void lease_model_start(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t start)
 {
-    if (start < log->start[group] && !lease_model_stands(m, log, group, start, log->start[group])) {
+    if (start < log->start[group] && log->redrives[group] == 0 &&
+        !lease_model_stands(m, log, group, start, log->start[group])) {
         world_violation(m->w, "group %s stood at offset %lld of partition %d and now stands at %lld",
                         m->groups[group].id, (long long)log->start[group], log->partition, (long long)start);
     }
@@ -229,6 +232,16 @@ static void check_end(struct lease_model *m, const struct lease_log *log, uint32
     const struct lease_view *view = &event->views[group];
     bool finished = view->ack_sent || view->buried > view->buried_before || passes(m, group, event);
     bool gone = offset < log->trimmed || offset < log->skipped[group];
+    int32_t open = view->buried - view->buried_before - view->redriven;
+    if (open < 0 || open > 1 ||
+        (log->redrives[group] > 0 && ((view->acked && open != 0) || (event->known && !view->ack_sent && !gone &&
+                                                                     open != 1 && !passes(m, group, event))))) {
+        world_violation(m->w, "group %s: offset %lld of partition %d has %u letters, %u were redriven, and it was %s",
+                        m->groups[group].id, (long long)offset, log->partition, view->buried, view->redriven,
+                        view->acked      ? "acknowledged"
+                        : view->ack_sent ? "maybe acknowledged"
+                                         : "not acknowledged");
+    }
     m->dead += view->buried;
     if (event->known && !finished && !gone) {
         world_violation(m->w,

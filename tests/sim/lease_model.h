@@ -27,6 +27,7 @@ struct lease_view {
     bool told;              /* that was answered */
     uint16_t buried;        /* times that it is in the dead-letter topic */
     uint16_t buried_before; /* the group was moved there, or made anew */
+    uint16_t redriven;      /* letters of it that are marked as redriven */
     /* see lease_emits.h */
     uint8_t emits_wanted, emits_said, emits_found; /* acknowledged with so many; those that say so; a bit for each */
     uint32_t emit_nonce, emits_nonce_found;
@@ -48,9 +49,10 @@ struct lease_log {
     int64_t end;                /* of those known */
     int64_t trimmed;            /* events below may be gone */
     int64_t start[LEASE_GROUPS_MAX];
-    int64_t skipped[LEASE_GROUPS_MAX]; /* the group was moved there, last: events below are finished */
-    bool away[LEASE_GROUPS_MAX];       /* it is being moved, or ended: nobody works on it */
-    uint32_t lost[LEASE_GROUPS_MAX];   /* fetches without an answer: each may have been a delivery of any event */
+    int64_t skipped[LEASE_GROUPS_MAX];   /* the group was moved there, last: events below are finished */
+    bool away[LEASE_GROUPS_MAX];         /* it is being moved, or ended: nobody works on it */
+    uint32_t redrives[LEASE_GROUPS_MAX]; /* of its letters, that may have been begun */
+    uint32_t lost[LEASE_GROUPS_MAX];     /* fetches without an answer: each may have been a delivery of any event */
 };
 
 struct lease_model_group {
@@ -84,8 +86,8 @@ void lease_model_crash(struct lease_model *m);
 /* A worker got it. */
 void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset,
                            int32_t deliveries);
-/* It was told by a dead letter. */
-void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset);
+/* It was told by a dead letter; redriven: that is marked so. */
+void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset, bool redriven);
 /* A worker was told that its rejection counts. */
 void lease_model_rejected(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset);
 /* The group begins anew at that offset; what is in the dead-letter topic was read just now. */

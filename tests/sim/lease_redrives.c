@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See lease_redrives.h.
+ */
+#include "lease_redrives.h"
+
+#include <core/assert.h>
+
+static void redrive_on_done(struct lease_op *base)
+{
+    struct lease_life *l = base->arg;
+    l->redrive.busy = false;
+    l->redrive.begun += base->error == 0;
+    lease_op_release(base);
+}
+
+void lease_redrives_lose(struct lease_life *l)
+{
+    l->redrive.busy = false;
+}
+
+void lease_redrives_step(struct lease_life *l)
+{
+    static const char *const keys[] = {"a", "bb", "ccc"};
+    struct world *w = &l->w;
+    struct lease_redrives *r = &l->redrive;
+    if (!r->on || r->busy || l->behave || !world_chance(w, 4000)) {
+        return;
+    }
+    uint32_t group = (uint32_t)world_below(w, l->m.group_count), topic = (uint32_t)world_below(w, l->m.topic_count);
+    for (int32_t p = 0; p < l->m.partition_count; p++) {
+        lease_model_log(&l->m, topic, p)->redrives[group]++; /* whatever is answered, it may run */
+    }
+    group_config_dead_topic(NULL, el_slice_str(l->topic_names[topic]), el_slice_str(l->m.groups[group].id), r->name);
+    r->selection = (struct lease_selection){.since_ms = -1, .until_ms = -1};
+    if (world_chance(w, 300000)) {
+        r->selection.key = el_slice_str(keys[world_below(w, 3)]);
+    }
+    r->op = (struct lease_redrive_op){
+        .base = {.group_id = el_slice_str(l->m.groups[group].id), .done = redrive_on_done, .arg = l},
+        .topic = el_slice_str(r->name),
+        .rate = world_chance(w, 300000) ? 1 + (uint32_t)world_below(w, 50) : 0,
+        .selection = &r->selection};
+    r->busy = true;
+    leases_redrive(l->lw.leases[world_below(w, w->shard_count)], &r->op);
+}
+
+static void on_flag(struct lease_op *op)
+{
+    *(bool *)op->arg = true;
+}
+
+int lease_redrives_ended(struct lease_life *l)
+{
+    static struct lease_redrives_op op;
+    static bool done;
+    if (!l->redrive.on) {
+        return 1;
+    }
+    op = (struct lease_redrives_op){.base = {.done = on_flag, .arg = &done}, .verb = LEASE_REDRIVES_LIST};
+    done = false;
+    leases_redrives(l->lw.leases[0], &op);
+    if (!lease_world_wait(&l->lw, &done)) {
+        return -1;
+    }
+    int ended = op.base.error == 0 && !l->redrive.busy;
+    for (uint32_t i = 0; i < op.view_count; i++) {
+        ended = ended && op.views[i].ended_ms >= 0;
+        if (op.views[i].state == LEASE_REDRIVE_FAILED) {
+            world_violation(&l->w, "redrive %llu has failed: %.*s", (unsigned long long)op.views[i].id,
+                            (int)op.views[i].why.len, (const char *)op.views[i].why.data);
+        }
+    }
+    lease_op_release(&op.base);
+    return ended;
+}
+
+bool lease_redrives_read(struct lease_life *l, uint32_t group, const struct el_uuid *topic_id, int32_t partition)
+{
+    static struct lease_letters_op op;
+    static bool done;
+    struct lease_redrives *r = &l->redrive;
+    r->range_count = 0;
+    if (!r->on) {
+        return true;
+    }
+    op = (struct lease_letters_op){
+        .base = {.group_id = el_slice_str(l->m.groups[group].id), .done = on_flag, .arg = &done},
+        .verb = LEASE_LETTERS_GET,
+        .topic_id = *topic_id,
+        .partition = partition,
+        .last = INT64_MAX - 1};
+    do {
+        done = false;
+        leases_letters(l->lw.leases[0], &op);
+        if (!lease_world_wait(&l->lw, &done)) {
+            return false;
+        }
+    } while (op.base.error == EVLOG_ERR_GROUP_LOADING && world_step(&l->w));
+    if (op.base.error != 0) {
+        world_violation(&l->w, "states of letters cannot be read: %s", evlog_error_text(op.base.error));
+    }
+    EL_ASSERT(op.range_count <= sizeof(r->ranges) / sizeof(r->ranges[0]));
+    r->range_count = op.range_count;
+    if (op.range_count > 0) {
+        memcpy(r->ranges, op.ranges, op.range_count * sizeof(r->ranges[0]));
+    }
+    lease_op_release(&op.base);
+    return l->w.violation[0] == 0;
+}
+
+bool lease_redrives_letter(const struct lease_life *l, int64_t letter)
+{
+    for (uint32_t i = 0; i < l->redrive.range_count; i++) {
+        const struct lease_letter_range *range = &l->redrive.ranges[i];
+        if (letter >= range->first && letter <= range->last) {
+            return range->state == LEASE_LETTER_REDRIVEN;
+        }
+    }
+    return false;
+}
