@@ -218,6 +218,10 @@ static int bring_back(struct again_call *call, struct lease_again_letter *letter
         call->back = true;
         return 0;
     }
+    /* Its letter is there, and that it is finished is not yet stored. */
+    if (lease_bury_intended(part, letter->offset) != LEASE_DEATH_NONE) {
+        return EVLOG_ERR_AGAIN;
+    }
     if (lease_counts(part->table).of[LEASE_STATE_READY] >= READY_ENOUGH ||
         !blocks_add(again->blocks, &again->block_count, LEASE_AGAIN_BLOCKS_MAX,
                     (uint64_t)letter->offset >> LEASE_BLOCK_BITS)) {

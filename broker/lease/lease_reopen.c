@@ -12,6 +12,11 @@
 #include <evlog/error.h>
 #include <lease/lease_table_state.h>
 
+/* On its way out: the letter is in its topic maybe, and the event not finished yet. */
+#define ENDING                                                                                                         \
+    (LEASE_BIT(LEASE_STATE_BURIED) | LEASE_BIT(LEASE_STATE_CHECKING) | LEASE_BIT(LEASE_STATE_SETTLING) |               \
+     LEASE_BIT(LEASE_STATE_WRITING))
+
 int64_t lease_write_base(const struct lease_table *t)
 {
     OBJ_CHECK(t, LEASE_TABLE);
@@ -48,9 +53,10 @@ int lease_reopen(struct lease_table *t, const struct lease_record *record, struc
         *open = !lease_position_finished(t, record->offset);
         return *open ? 0 : lease_position_punch(t, record->offset);
     }
-    *open = lease_tree_find(m, t->entries, record->offset) != 0;
+    uint32_t there = lease_tree_find(m, t->entries, record->offset);
+    *open = there != 0;
     if (*open) {
-        return 0;
+        return (lease_node(m, there)->own & ENDING) != 0 ? EVLOG_ERR_AGAIN : 0;
     }
     if (lease_entry_far(t, record)) {
         return EVLOG_ERR_AGAIN;

@@ -248,8 +248,8 @@ bool lease_reset(struct lease_table *t, int64_t offset);
  *
  * record    as it was read from the log again; its death is NONE, and it does not pass by
  * *open     out: it is unfinished already, or was not read yet: nothing has changed
- * returns   0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_AGAIN more of its key wait than one call looks at: when some are done.
- *           Nothing has changed then */
+ * returns   0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_AGAIN it is about to be finished, or more of its key wait than one call
+ *           looks at. Nothing has changed then */
 int lease_reopen(struct lease_table *t, const struct lease_record *record, struct lease_now now, bool *open);
 /* Blocks without a record are finished below it, and were not read above. To be stored with a write while it is above
  * lease_write_start(). */

@@ -200,9 +200,11 @@ static bool has_other_before(const struct model *m, uint32_t i, uint32_t j)
     return false;
 }
 
-bool model_reopen(struct model *m, uint32_t i)
+bool model_reopen(struct model *m, uint32_t i, bool *ending)
 {
     struct model_event *e = &m->events[i];
+    *ending = model_live(e) && (e->state == LEASE_STATE_BURIED || e->state == LEASE_STATE_CHECKING ||
+                                e->state == LEASE_STATE_SETTLING || e->state == LEASE_STATE_WRITING);
     if (e->read ? e->state != MODEL_FINISHED : !e->ahead_finished) {
         return false;
     }

@@ -72,8 +72,8 @@ bool model_is_behind(const struct model *m, uint32_t i);
 int model_before(const struct model *m, uint32_t i);
 
 void model_add(struct model *m, uint32_t i);
-/* returns false: it is unfinished already */
-bool model_reopen(struct model *m, uint32_t i);
+/* returns false: it is unfinished already; *ending: and about to be finished */
+bool model_reopen(struct model *m, uint32_t i, bool *ending);
 uint32_t model_acquire(struct model *m, uint64_t session, struct lease_grant *out, uint32_t max);
 void model_unacquire(struct model *m, uint32_t i);
 /* read_next: as the table has it */

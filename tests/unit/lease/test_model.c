@@ -531,8 +531,10 @@ static void do_reopen(void)
                                   .append_ms = e->append_ms,
                                   .not_before_ms = e->not_before_ms};
     bool open, was_read = e->read, is_below = e->offset < lease_start(k.t);
-    assert_int_equal(lease_reopen(k.t, &record, k.now, &open), 0);
-    bool back = model_reopen(&m, i);
+    bool ending;
+    int code = lease_reopen(k.t, &record, k.now, &open);
+    bool back = model_reopen(&m, i, &ending);
+    check(code == (ending ? EVLOG_ERR_AGAIN : 0), "it is about to end or not");
     check(open == !back, "it is open already or not");
     if (back) {
         start_before = 0;

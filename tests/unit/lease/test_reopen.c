@@ -202,3 +202,22 @@ TEST(lease_reopen, more_than_one_call_looks_at_are_refused_for_now)
     assert_int_equal(lease_counts(k.t).total, LEASE_STEP_MAX + 2);
     kit_close(&k);
 }
+
+TEST(lease_reopen, what_is_about_to_be_finished_cannot_come_back_yet)
+{
+    bool open = false;
+    setup(0);
+    kit_add(&k, 0, 5);
+    kit_take_one(&k, KIT_SESSION, 0, 1);
+    assert_int_equal(kit_settle(&k, KIT_SESSION, 0, 0, LEASE_REJECT), 0);
+    struct lease_dead dead;
+    assert_true(lease_next_dying(k.t, &dead));
+    assert_int_equal(reopen(0, 5, &open), EVLOG_ERR_AGAIN);
+    assert_true(lease_dead_done(k.t, 0));
+    assert_int_equal(reopen(0, 5, &open), EVLOG_ERR_AGAIN);
+    kit_write_begin(&k);
+    assert_int_equal(reopen(0, 5, &open), EVLOG_ERR_AGAIN);
+    kit_write_end(&k, true);
+    come_back(0, 5);
+    kit_close(&k);
+}
