@@ -13,14 +13,19 @@ import brokers  # noqa: E402
 
 RABBIT = Path("/usr/lib/rabbitmq/bin")
 RUN_LIMIT_S = 120
+GROUP_MEMORY = "group.memory.max=512MiB"
 
 
 class Evlog(brokers.Evlog):
     label = "evlog"
 
     def settings(self) -> str:
-        return ("defaults: a shard for each processor; an acknowledgement is answered after a flush (--http=off). "
-                "Order by key, so it does more than the others; libevlog")
+        return ("defaults: a shard for each processor; an outcome is answered after a flush (--http=off; "
+                f"{GROUP_MEMORY}, for a million events that wait); settings of the group as they are by default, "
+                "order by key among them, but no jitter; libevlog")
+
+    def command(self) -> list[str]:
+        return [*super().command(), f"--{GROUP_MEMORY.replace('.', '-')}"]
 
     def watcher(self) -> list[str]:
         return [str(self.build / "peers/raw_load"), "first-ack", f"--port={self.port}", "--topic=first"]
@@ -35,8 +40,9 @@ class Nats(brokers.Nats):
 
     def settings(self) -> str:
         return super().settings() + ("; a stream with work-queue retention, a pull consumer with explicit "
-                                     "acknowledgements, each answered (double ack). The answer does not wait for the "
-                                     "consumer's state to be written: the server has no setting for that")
+                                     "acknowledgements, each answered (double ack). An acknowledgement removes its "
+                                     "message, and that is flushed, one by one; the answer does not wait for it, and "
+                                     "the server has no setting for that")
 
     def load(self, verb: str, name: str, args: dict) -> list[str]:
         return peer_load(self, "nats", f"nats://127.0.0.1:{self.port}", verb, args)
@@ -53,7 +59,7 @@ class Rabbit(brokers.Broker):
 
     def settings(self) -> str:
         return ("a quorum queue on one node, persistent messages, publisher confirms: each write is flushed, "
-                "acknowledgements too, but AMQP does not confirm those; a retry is a dead letter in a second quorum "
+                "acknowledgements too, but AMQP confirms none; a retry is a dead letter in a second quorum "
                 "queue that expires back (both at-least-once)")
 
     def version(self) -> str:
