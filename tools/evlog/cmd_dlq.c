@@ -8,6 +8,7 @@
  */
 #include "cli.h"
 #include "dead_letter.h"
+#include "letter_states.h"
 #include "table.h"
 #include "topic_scan.h"
 
@@ -97,6 +98,9 @@ struct inspect {
     const char *reason;
     int64_t count;
     uint64_t other_count; /* events that are no dead letters */
+    bool open;            /* only those neither redriven nor dropped */
+    const char *state;    /* of the letter that is being shown */
+    struct letter_states states;
     int rc;
     struct el_buffer line;
 };
@@ -138,6 +142,7 @@ static void put_json(struct inspect *in, const struct evlog_event *event, const 
     el_json_add_int(&w, "attempts", letter->attempts);
     cli_json_bytes(&w, "reason", letter->reason);
     cli_json_bytes(&w, "error", letter->error);
+    el_json_add_str(&w, "state", in->state);
     put_history(&w, letter);
     cli_json_bytes(&w, "key", event->key);
     cli_json_data(&w, event->value);
@@ -172,6 +177,7 @@ static void put_readable(struct inspect *in, const struct evlog_event *event, co
     put_text(out, letter->group);
     el_buffer_printf(out, "  attempts %lld  ", (long long)letter->attempts);
     put_text(out, letter->reason);
+    el_buffer_printf(out, "  %s", in->state);
     el_buffer_append_str(out, ": ");
     put_text(out, letter->error);
     el_buffer_append_str(out, "\n    key ");
@@ -209,6 +215,10 @@ static bool inspect_one(void *arg, const struct evlog_event *event)
         (in->reason != NULL && !is_text(letter.reason, in->reason))) {
         return true;
     }
+    in->state = letter_state(&in->states, event, &letter);
+    if (in->open && strcmp(in->state, "open") != 0) {
+        return true;
+    }
     if (in->cli->json) {
         put_json(in, event, &letter);
     } else {
@@ -220,13 +230,14 @@ static bool inspect_one(void *arg, const struct evlog_event *event)
 
 int cmd_dlq_inspect(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    struct inspect in = {.cli = cli, .count_max = -1};
+    struct inspect in = {.cli = cli, .count_max = -1, .states = {.cli = cli}};
     const struct cli_option options[] = {
         {"count", 'n', CLI_INT, &in.count_max, "N", "stop after so many"},
         {"key", 'k', CLI_TEXT, &in.key, "KEY", "only events of this key"},
         {"reason", 0, CLI_TEXT, &in.reason, "REASON", "only those given up for this reason"},
+        {"open", 0, CLI_FLAG, &in.open, NULL, "only those neither redriven nor dropped"},
     };
-    struct cli_grammar grammar = {options, 3, 1, 1};
+    struct cli_grammar grammar = {options, 4, 1, 1};
     struct cli_words words;
     int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
     if (rc != CLI_PARSED) {
@@ -240,6 +251,7 @@ int cmd_dlq_inspect(struct cli *cli, const struct cli_command *command, int argc
         cli_say(cli, "%llu events are no dead letters", (unsigned long long)in.other_count);
     }
     el_buffer_free(&in.line);
+    letter_states_free(&in.states);
     return rc == CLI_OK ? in.rc : rc;
 }
 
@@ -247,14 +259,15 @@ int cmd_dlq_inspect(struct cli *cli, const struct cli_command *command, int argc
 
 struct reason {
     char text[EVLOG_REASON_MAX];
-    uint64_t count;
+    uint64_t count, open;
     int64_t first_ms, last_ms; /* of the events' times, -1 unknown */
 };
 
 struct stats {
     struct reason *reasons; /* [reason_count] of REASON_MAX */
     size_t reason_count;
-    uint64_t count, other_count, uncounted;
+    uint64_t count, open, other_count, uncounted;
+    struct letter_states states;
 };
 
 static struct reason *reason_of(struct stats *stats, struct evlog_bytes text)
@@ -286,12 +299,15 @@ static bool count_one(void *arg, const struct evlog_event *event)
         return true;
     }
     struct reason *reason = reason_of(stats, letter.reason);
+    bool open = strcmp(letter_state(&stats->states, event, &letter), "open") == 0;
     stats->count++;
+    stats->open += open;
     if (reason == NULL) {
         stats->uncounted++;
         return true;
     }
     reason->count++;
+    reason->open += open;
     if (event->timestamp_ms >= 0) {
         reason->first_ms = reason->first_ms < 0 ? event->timestamp_ms : EL_MIN(reason->first_ms, event->timestamp_ms);
         reason->last_ms = EL_MAX(reason->last_ms, event->timestamp_ms);
@@ -314,6 +330,7 @@ static int show_reason(const struct cli *cli, const struct reason *reason, struc
         cli_json_begin(&w, &line);
         cli_json_bytes(&w, "reason", (struct evlog_bytes){reason->text, strlen(reason->text)});
         el_json_add_uint(&w, "events", reason->count);
+        el_json_add_uint(&w, "open", reason->open);
         cli_json_time(&w, "first", cli_event_ns(reason->first_ms), 3);
         cli_json_time(&w, "last", cli_event_ns(reason->last_ms), 3);
         int rc = cli_json_end(cli, &w, &line);
@@ -326,6 +343,7 @@ static int show_reason(const struct cli *cli, const struct reason *reason, struc
     }
     table_cell(table, "%s", reason->text);
     table_cell(table, "%llu", (unsigned long long)reason->count);
+    table_cell(table, "%llu", (unsigned long long)reason->open);
     table_cell(table, "%s", first);
     table_cell(table, "%s", last);
     return CLI_OK;
@@ -334,10 +352,7 @@ static int show_reason(const struct cli *cli, const struct reason *reason, struc
 static int show_stats(const struct cli *cli, const char *topic, struct stats *stats)
 {
     static const struct table_column columns[] = {
-        {"REASON", false},
-        {"EVENTS", true},
-        {"FIRST", false},
-        {"LAST", false},
+        {"REASON", false}, {"EVENTS", true}, {"OPEN", true}, {"FIRST", false}, {"LAST", false},
     };
     struct table table;
     int rc = CLI_OK;
@@ -349,7 +364,8 @@ static int show_stats(const struct cli *cli, const char *topic, struct stats *st
         rc = show_reason(cli, &stats->reasons[i], &table);
     }
     int its = table_end(cli, &table);
-    cli_say(cli, "%llu dead letters in %s", (unsigned long long)stats->count, topic);
+    cli_say(cli, "%llu dead letters in %s, %llu of them open", (unsigned long long)stats->count, topic,
+            (unsigned long long)stats->open);
     if (stats->uncounted > 0) {
         cli_say(cli, "%llu of them for more than %d different reasons", (unsigned long long)stats->uncounted,
                 REASON_MAX);
@@ -359,7 +375,7 @@ static int show_stats(const struct cli *cli, const char *topic, struct stats *st
 
 int cmd_dlq_stats(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    struct stats stats = {0};
+    struct stats stats = {.states = {.cli = cli}};
     struct cli_grammar grammar = {NULL, 0, 1, 1};
     struct cli_words words;
     int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
@@ -374,6 +390,7 @@ int cmd_dlq_stats(struct cli *cli, const struct cli_command *command, int argc, 
     if (rc == CLI_OK) {
         rc = show_stats(cli, words.items[0], &stats);
     }
+    letter_states_free(&stats.states);
     el_free(stats.reasons);
     return rc;
 }

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "letter_states.h"
+
+#include <core/alloc.h>
+#include <string.h>
+
+/* What is known of a partition; NULL: nothing can be. */
+static const struct letter_states_part *part_of(struct letter_states *states, const char *topic, int32_t partition,
+                                                const char *group)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    for (size_t i = 0; i < states->part_count; i++) {
+        if (states->parts[i].partition == partition && strcmp(states->parts[i].group, group) == 0) {
+            return &states->parts[i];
+        }
+    }
+    if (states->parts == NULL) {
+        states->parts = el_calloc(LETTER_STATES_MAX, sizeof *states->parts);
+    }
+    if (states->parts == NULL || states->part_count == LETTER_STATES_MAX) {
+        return NULL;
+    }
+    struct letter_states_part *part = &states->parts[states->part_count];
+    int rc = evlog_letter_list(states->cli->client, group, topic, partition, &part->list, &failure);
+    if (rc == EVLOG_ERR_UNSUPPORTED) {
+        states->off = true;
+        return NULL;
+    }
+    part->list = rc == 0 ? part->list : NULL; /* a group that was deleted has redriven nothing that is known */
+    part->partition = partition;
+    (void)snprintf(part->group, sizeof part->group, "%s", group);
+    states->part_count++;
+    return part;
+}
+
+const char *letter_state(struct letter_states *states, const struct evlog_event *event,
+                         const struct dead_letter *letter)
+{
+    char group[sizeof states->parts->group];
+    if (states->off || letter->group.data == NULL || letter->group.len >= sizeof group) {
+        return "open";
+    }
+    memcpy(group, letter->group.data, letter->group.len);
+    group[letter->group.len] = '\0';
+    const struct letter_states_part *part = part_of(states, event->topic, event->partition, group);
+    if (part == NULL || part->list == NULL) {
+        return "open";
+    }
+    for (size_t low = 0, high = part->list->letter_count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        const struct evlog_letters *letters = &part->list->letters[middle];
+        if (event->offset < letters->first) {
+            high = middle;
+        } else if (event->offset > letters->last) {
+            low = middle + 1;
+        } else {
+            return letters->dropped ? "dropped" : "redriven";
+        }
+    }
+    return "open";
+}
+
+void letter_states_free(struct letter_states *states)
+{
+    for (size_t i = 0; i < states->part_count; i++) {
+        evlog_letter_list_free(states->parts[i].list);
+    }
+    el_free(states->parts);
+    states->parts = NULL;
+    states->part_count = 0;
+}
