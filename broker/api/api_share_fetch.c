@@ -141,20 +141,29 @@ static bool make_topics(struct fetch_call *call, struct el_map *topics, struct e
     return true;
 }
 
-/* The leases of a read. */
+/* The leases of a read, in ranges of at most the records that the client would like in one. */
 static bool fill_read(struct fetch_call *call, const struct lease_fetch_op *read,
                       struct el_msg_share_fetch_partition_result *out)
 {
-    out->acquired_records = el_schema_new(&el_schema_share_fetch_acquired, &call->request->arena, read->range_count);
+    const int64_t size = call->ask->batch_size > 0 ? call->ask->batch_size : (int64_t)LEASE_RANGES_MAX;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < read->range_count; i++) {
+        count += (uint32_t)((read->ranges[i].last - read->ranges[i].first) / size) + 1;
+    }
+    out->acquired_records = el_schema_new(&el_schema_share_fetch_acquired, &call->request->arena, count);
     if (out->acquired_records == NULL) {
         return false;
     }
     for (uint32_t i = 0; i < read->range_count; i++) {
-        struct el_msg_share_fetch_acquired *to = &out->acquired_records[out->acquired_record_count++];
-        to->first_offset = read->ranges[i].first;
-        to->last_offset = read->ranges[i].last;
-        to->delivery_count = (int16_t)EL_MIN(read->ranges[i].deliveries, INT16_MAX);
+        const struct lease_range *range = &read->ranges[i];
+        for (int64_t first = range->first; first <= range->last; first += size) {
+            struct el_msg_share_fetch_acquired *to = &out->acquired_records[out->acquired_record_count++];
+            to->first_offset = first;
+            to->last_offset = EL_MIN(first + size - 1, range->last);
+            to->delivery_count = (int16_t)EL_MIN(range->deliveries, INT16_MAX);
+        }
     }
+    EL_ASSERT(out->acquired_record_count == count);
     if (read->data_len > 0) {
         out->records = el_slice_of(read->data, read->data_len);
     }
@@ -339,7 +348,11 @@ static void start(struct fetch_call *call)
     call->poll.session = call->session;
     call->poll.records_max = reads ? (uint32_t)EL_MAX(ask->max_records, 0) : 0;
     call->poll.bytes_max = (uint32_t)EL_MIN((int64_t)EL_MAX(ask->max_bytes, 0), call->api->node->fetch_len_max);
+    struct lease_batch batch = leases_batch(call->api->leases, ask->group_id);
+    call->poll.records_max = EL_MIN(call->poll.records_max, batch.records_max);
+    call->poll.bytes_max = EL_MIN(call->poll.bytes_max, batch.bytes_max);
     call->poll.wait_ms = ask->min_bytes > 0 && call->acks.count == 0 ? ask->max_wait_ms : 0;
+    call->poll.window_ms = EL_MIN(batch.window_ms, EL_MAX(call->poll.wait_ms, (int64_t)0));
     call->acks.session = call->session;
     if (!share_poll_init(&call->poll)) {
         share_session_give_back(call->session);

@@ -36,6 +36,7 @@ struct share_poll {
     uint32_t records_max;                /* leases of all partitions; 0: nothing is read */
     uint32_t bytes_max;                  /* of data; a first batch may be larger */
     int64_t wait_ms;                     /* for the first lease */
+    int64_t window_ms;                   /* of a partition, for more of them */
     void (*finish)(struct share_poll *poll);
     /* results */
     struct share_poll_part *parts; /* [part_count] in the order of the session's turns */

@@ -392,11 +392,58 @@ static void stage(struct lease_call *call, const struct lease_fetch_op *op)
     EL_ASSERT(staged); /* lease_emit_check() has made what it needs */
 }
 
+/* There is something and might be more, and the time for that is not over. */
+static bool gathers(const struct lease_part *part, struct lease_fetch_op *op)
+{
+    struct lease_counts counts = lease_counts(part->table);
+    uint64_t ready = lease_ready(part->table) ? counts.of[LEASE_STATE_READY] : 0;
+    uint64_t now = lease_part_leases(part)->io->now_ns;
+    bool most = ready + counts.of[LEASE_STATE_LEASED] >= lease_rules_of(part->table)->inflight_max;
+    if (op->window_ms <= 0 || op->outcome_count > 0 || ready == 0 || most || ready >= op->records_max ||
+        ready * part->event_len >= op->bytes_max) {
+        return false;
+    }
+    op->until_ns = op->until_ns == 0 ? now + (uint64_t)op->window_ms * 1000000u : op->until_ns;
+    return op->until_ns > now;
+}
+
+void lease_gather_turn(struct lease_part *part)
+{
+    struct el_list over;
+    el_list_init(&over);
+    EL_LIST_EACH_SAFE(node, next, &part->gathering) {
+        if (!gathers(part, EL_CONTAINER(node, struct lease_fetch_op, base.link))) {
+            el_list_remove(node);
+            el_list_push_back(&over, node);
+        }
+    }
+    for (struct el_list *node = el_list_pop_front(&over); node != NULL; node = el_list_pop_front(&over)) {
+        struct lease_op *op = EL_CONTAINER(node, struct lease_op, link);
+        EL_CONTAINER(op, struct lease_fetch_op, base)->window_ms = 0;
+        op->run(lease_part_leases(part), op);
+    }
+}
+
+uint64_t lease_gather_next(const struct lease_part *part)
+{
+    uint64_t next = UINT64_MAX;
+    EL_LIST_EACH(node, &part->gathering) {
+        next = EL_MIN(next, EL_CONTAINER(node, struct lease_fetch_op, base.link)->until_ns);
+    }
+    return next;
+}
+
 static void fetch_run(struct leases *ls, struct lease_op *base)
 {
     struct lease_fetch_op *op = EL_CONTAINER(base, struct lease_fetch_op, base);
     struct lease_part *part = lease_part_for(ls, base, &op->topic_id, op->partition);
     if (part == NULL) {
+        return;
+    }
+    if (gathers(part, op)) {
+        base->flags |= LEASE_OP_WAITS;
+        el_list_push_back(&part->gathering, &base->link);
+        lease_part_turn(part);
         return;
     }
     struct lease_call *call = call_new(part, base, op->records_max > 0);
@@ -427,6 +474,17 @@ static void fetch_run(struct leases *ls, struct lease_op *base)
     lease_part_unpin(part);
 }
 
+struct lease_batch leases_batch(struct leases *ls, struct el_slice group_id)
+{
+    const struct lease_group *group = group_id.len == 0 ? NULL : lease_group_find(ls, group_id);
+    const struct group_config *config = group == NULL ? NULL : group->config;
+    return (struct lease_batch){
+        .records_max = (uint32_t)group_config_int(config, GROUP_SETTING_BATCH_SIZE),
+        .bytes_max = (uint32_t)group_config_int(config, GROUP_SETTING_BATCH_BYTES),
+        .window_ms = group_config_int(config, GROUP_SETTING_BATCH_WINDOW_MS),
+    };
+}
+
 void leases_fetch(struct leases *ls, struct lease_fetch_op *op)
 {
     op->outcome_error = 0;
@@ -436,6 +494,7 @@ void leases_fetch(struct leases *ls, struct lease_fetch_op *op)
     op->range_count = 0;
     op->data = NULL;
     op->data_len = 0;
+    op->until_ns = 0;
     EL_ASSERT(op->session != 0);
     lease_op_send_part(ls, &op->base, &op->topic_id, op->partition, fetch_run);
 }

@@ -85,8 +85,9 @@ struct lease_part *lease_part_create(struct lease_group *group, const struct el_
     part->write_ns = part->tick_ns = UINT64_MAX;
     part->timer.fire = lease_part_on_timer;
     part->timer.arg = part;
-    struct el_list *lists[] = {&part->stored,  &part->waiting,        &part->watchers,       &part->settled,
-                               &part->carried, &part->parked_changed, &part->parked_writing, &part->enders};
+    struct el_list *lists[] = {&part->gathering,      &part->stored,         &part->waiting,
+                               &part->watchers,       &part->settled,        &part->carried,
+                               &part->parked_changed, &part->parked_writing, &part->enders};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         el_list_init(lists[i]);
     }

@@ -488,6 +488,7 @@ static void ready_turn(struct lease_part *part)
     lease_bury_turn(part);
     lease_fill_turn(part);
     lease_emit_turn(part);
+    lease_gather_turn(part);
     wake_watchers(part);
 }
 
@@ -554,6 +555,7 @@ static uint64_t next_ns(const struct lease_part *part)
     next = EL_MIN(next, lease_fill_next(part));
     next = EL_MIN(next, lease_bury_next(part));
     next = EL_MIN(next, lease_emit_next(part));
+    next = EL_MIN(next, lease_gather_next(part));
     bool delayed = lease_counts(part->table).of[LEASE_STATE_DELAYED] > 0;
     return delayed ? EL_MIN(next, ls->io->now_ns + DELAYED_TURN_NS) : next;
 }
@@ -616,6 +618,10 @@ void lease_part_close(struct lease_part *part, int error)
     }
     for (struct el_list *node = el_list_pop_front(&part->watchers); node != NULL;
          node = el_list_pop_front(&part->watchers)) {
+        lease_op_finish(EL_CONTAINER(node, struct lease_op, link), error);
+    }
+    for (struct el_list *node = el_list_pop_front(&part->gathering); node != NULL;
+         node = el_list_pop_front(&part->gathering)) {
         lease_op_finish(EL_CONTAINER(node, struct lease_op, link), error);
     }
     for (struct el_list *node = el_list_pop_front(&part->settled); node != NULL;

@@ -155,6 +155,7 @@ struct lease_part {
     struct el_list waiting;    /* struct lease_op.link: until it is READY */
     uint32_t event_len;        /* about, of an event in its batch; 0 not known yet */
     struct el_list watchers;   /* struct lease_watch_op.base.link */
+    struct el_list gathering;  /* struct lease_fetch_op.base.link: there is something, and time for more */
     bool rules_wait;           /* another order counts once the table is empty: read-ahead stops until then */
     /* start */
     bool starting;        /* it is looked up */
@@ -276,6 +277,10 @@ void lease_call_written(struct lease_call *call, int error);
 /* Answer an op when the next write is durable. returns false without memory */
 bool lease_call_wait(struct lease_part *part, struct lease_op *base);
 struct lease_call *lease_call_of(struct el_list *link);
+/* Answer those that gather, when they have enough or their time is over. */
+void lease_gather_turn(struct lease_part *part);
+/* When the next of them is over; UINT64_MAX: none. */
+uint64_t lease_gather_next(const struct lease_part *part);
 
 /* --- lease_save.c --------------------------------------------------------------------------------------------- */
 

@@ -257,6 +257,14 @@ struct lease_range {
     int32_t deliveries;  /* this one counted */
 };
 
+/* What one answer to a worker may bring, and how long it waits for that once there is something, by the settings of the
+ * group as this shard knows them. */
+struct lease_batch {
+    uint32_t records_max, bytes_max;
+    int64_t window_ms;
+};
+struct lease_batch leases_batch(struct leases *ls, struct el_slice group_id);
+
 /* Outcomes first, then lease what is ready. All outcomes of an op are taken, or none.
  * errors: of the op: UNKNOWN_TOPIC, STORAGE, CLOSED, NO_MEMORY, GROUP_LOADING (records are being read; try again)
  * outcome_error: 0 | EVLOG_ERR_LEASE (not leased by this session, or finished) | EVLOG_ERR_TOO_LARGE (what is emitted;
@@ -271,6 +279,7 @@ struct lease_fetch_op {
     uint32_t outcome_count;
     uint32_t records_max; /* 0: outcomes only */
     uint32_t bytes_max;   /* of data; the first batch may be larger */
+    int64_t window_ms;    /* without outcomes: once an event is there, wait so long for as many as are asked for */
     /* out */
     int outcome_error;
     bool emits_refused; /* outcome_error is about what was to be emitted */
@@ -279,6 +288,7 @@ struct lease_fetch_op {
     uint32_t range_count;
     uint8_t *data; /* whole batches, back to back, rising; in the owner's memory, until lease_op_release() */
     uint32_t data_len;
+    uint64_t until_ns; /* private: the window ends then; 0 not begun */
 };
 void leases_fetch(struct leases *ls, struct lease_fetch_op *op);
 

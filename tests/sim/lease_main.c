@@ -285,6 +285,7 @@ static void ask_fetch(struct worker *k, uint32_t records_max)
         .outcome_count = k->outcome_count,
         .records_max = records_max,
         .bytes_max = 1 + (uint32_t)world_below(&l->w, 20000),
+        .window_ms = world_chance(&l->w, 200000) ? (int64_t)world_below(&l->w, 100) : 0,
     };
     k->busy = true;
     leases_fetch(l->lw.leases[k->shard], &k->fetch);

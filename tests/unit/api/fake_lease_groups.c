@@ -43,6 +43,16 @@ struct fake_lease_group *fake_lease_group_add(const char *id)
     return NULL;
 }
 
+struct lease_batch leases_batch(struct leases *ls, struct el_slice group_id)
+{
+    (void)ls;
+    (void)group_id;
+    struct lease_batch batch = leases_fake.batch;
+    batch.records_max = batch.records_max == 0 ? 100000 : batch.records_max;
+    batch.bytes_max = batch.bytes_max == 0 ? 64u << 20 : batch.bytes_max;
+    return batch;
+}
+
 bool leases_has(struct leases *ls, struct el_slice group_id)
 {
     return find(group_id) != NULL;

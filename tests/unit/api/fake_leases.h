@@ -22,6 +22,7 @@ struct fake_lease_call {
     char reason[80], error[300];      /* of the first outcome */
     int32_t emit_partitions[4];       /* the same */
     uint32_t records_max, bytes_max;
+    int64_t window_ms;
 };
 
 struct fake_leases {
@@ -29,6 +30,7 @@ struct fake_leases {
     int64_t end[FAKE_TOPIC_MAX][FAKE_PARTITION_MAX];  /* one past the last */
     int error[FAKE_TOPIC_MAX][FAKE_PARTITION_MAX];    /* what fetches end with */
     int outcome_error;                                /* what outcomes end with */
+    struct lease_batch batch;                         /* what an answer may bring; 0 no limit */
     int32_t lease_ms;
     struct fake_lease_call calls[256]; /* [call_count] fetches and releases in order */
     uint32_t call_count;

@@ -21,7 +21,7 @@ struct share_ask {
     int64_t ack2_first;                 /* when above 0: acknowledged as well, alone */
     const char *ack_types;              /* digits, one for all or one for each */
     bool renew;
-    int32_t max_wait_ms, min_bytes, max_bytes, max_records;
+    int32_t max_wait_ms, min_bytes, max_bytes, max_records, batch_size;
     int8_t mode;
     uint64_t conn_id;
 };
@@ -88,6 +88,7 @@ static inline struct fake_request *share_send(struct fake *f, const struct share
     message.min_bytes = a->min_bytes;
     message.max_bytes = a->max_bytes;
     message.max_records = a->max_records;
+    message.batch_size = a->batch_size;
     message.share_acquire_mode = a->mode;
     message.is_renew_ack = a->renew;
     message.topics = &topic;

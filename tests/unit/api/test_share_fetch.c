@@ -317,6 +317,47 @@ TEST(share_fetch, asks_for_no_more_bytes_than_allowed)
     fake_end(&f);
 }
 
+TEST(share_fetch, an_answer_is_a_batch_of_the_groups_settings)
+{
+    begin();
+    leases_fake.end[0][0] = 10000;
+    leases_fake.batch = (struct lease_batch){.records_max = 7, .window_ms = 400};
+    struct share_ask a = share_defaults;
+    a.max_wait_ms = 300;
+    struct fake_request *r = share_send(&f, &a, 1);
+    struct el_msg_share_fetch_response answer = share_answer(r);
+    assert_int_equal(got_all(&answer, 1), 7);
+    assert_int_equal(leases_fake.calls[0].window_ms, 300); /* no longer than the client waits */
+    fake_free(r);
+    leases_fake.batch = (struct lease_batch){.bytes_max = 3 * FAKE_RECORD_LEN, .window_ms = 20};
+    a.epoch = 1;
+    r = share_send(&f, &a, 1);
+    answer = share_answer(r);
+    assert_int_equal(got_all(&answer, 1), 3);
+    assert_int_equal(leases_fake.calls[1].window_ms, 20);
+    fake_free(r);
+    fake_end(&f);
+}
+
+TEST(share_fetch, ranges_are_no_longer_than_the_client_would_like)
+{
+    begin();
+    leases_fake.next[0][0] = 5;
+    leases_fake.end[0][0] = 15;
+    struct share_ask a = share_defaults;
+    a.batch_size = 4;
+    struct fake_request *r = share_send(&f, &a, 1);
+    struct el_msg_share_fetch_response answer = share_answer(r);
+    const struct el_msg_share_fetch_partition_result *part = share_part_of(&answer, 0);
+    assert_int_equal(part->acquired_record_count, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(part->acquired_records[i].first_offset, 5 + 4 * i);
+        assert_int_equal(part->acquired_records[i].last_offset, EL_MIN(8 + 4 * i, 14u));
+    }
+    fake_free(r);
+    fake_end(&f);
+}
+
 TEST(share_fetch, one_busy_partition_fills_the_answer)
 {
     begin();

@@ -289,6 +289,47 @@ TEST(lease_part, a_halted_partition_says_so_for_every_key)
     part_end();
 }
 
+TEST(lease_part, a_fetch_with_a_window_returns_when_there_is_enough_or_it_is_over)
+{
+    static struct lease_fetch_op op;
+    part_begin("start=earliest order=none");
+    assert_int_equal(part_lease(7), -1);
+    for (int round = 0; round < 3; round++) {
+        part_append("a");
+        op = part_fetch_of(7, 3);
+        op.window_ms = 1000;
+        part_fetch(&op);
+        assert_true(part_waits);
+        fake_store_ms(&desk->store, 900);
+        assert_true(part_waits);
+        if (round == 0) {
+            part_append("b");
+            assert_true(part_waits);
+            part_append("c");
+        } else if (round == 1) {
+            fake_store_ms(&desk->store, 100);
+        } else {
+            leases_cancel(&op.base);
+            fake_store_run(&desk->store);
+        }
+        assert_false(part_waits);
+        assert_int_equal(op.base.error, round == 2 ? EVLOG_ERR_CLOSED : 0);
+        assert_int_equal(op.range_count == 0 ? 0 : op.ranges[0].last - op.ranges[0].first + 1, round == 0   ? 3
+                                                                                               : round == 1 ? 1
+                                                                                                            : 0);
+        lease_op_release(&op.base);
+    }
+    assert_int_equal(part_lease(7), 4);
+    struct lease_batch batch = leases_batch(desk->leases[1], el_slice_str("g"));
+    assert_int_equal(batch.records_max, 100);
+    assert_int_equal(desk_set("g", "batch.size=7 batch.window.ms=20 batch.bytes=1000"), 0);
+    batch = leases_batch(desk->leases[1], el_slice_str("g"));
+    assert_int_equal(batch.records_max, 7);
+    assert_int_equal(batch.bytes_max, 1000);
+    assert_int_equal(batch.window_ms, 20);
+    part_end();
+}
+
 /* --- ends --------------------------------------------------------------------------------------------------------- */
 
 TEST(lease_part, is_forgotten_with_its_topic)
