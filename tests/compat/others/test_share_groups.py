@@ -293,8 +293,8 @@ class Tools:
         return self.run("kafka-configs", *args, *self.entity, code=code)
 
     def settings(self):
-        """Those of the group's own."""
-        found = self.configs("--describe").find(r"^  (\S+)=(\S*) sensitive=false")
+        """Those of the group's own, by Kafka's names: evlogd shows those of its own as well."""
+        found = self.configs("--describe").find(r"^  (share\.\S+)=(\S*) sensitive=false")
         return dict(found)
 
 
@@ -381,7 +381,7 @@ def test_the_console_share_consumer(broker, topic, tools):
     writer.write("one", "two", "three")
 
     def read(*args):
-        outcome = tools.run("kafka-console-share-consumer", "--topic", topic, *tools.of, "--timeout-ms", "5000",
+        outcome = tools.run("kafka-console-share-consumer", "--topic", topic, *tools.of, "--timeout-ms", "30000",
                             "--formatter-property", "print.delivery=true", *args)
         return outcome.find(r"^Delivery:(\d+)\t(\w+)$")
 
