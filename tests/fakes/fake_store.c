@@ -11,6 +11,7 @@
 
 #define WALL_NS 1700000000000000000u
 #define NS_PER_MS 1000000u
+#define ROUNDS_MAX 1000000u /* at one time: whoever wants more spins */
 
 struct fake_store *fake_store;
 
@@ -56,7 +57,8 @@ static const struct io_ops ops = {.wake = wake, .random = random_fill, .submit =
 void fake_store_run(struct fake_store *fs)
 {
     bool busy = true;
-    while (busy) {
+    for (uint32_t rounds = 0; busy; rounds++) {
+        EL_ASSERT(rounds < ROUNDS_MAX);
         busy = false;
         for (uint32_t i = 0; i < FAKE_SHARDS; i++) {
             struct io *io = &fs->shards[i].io;

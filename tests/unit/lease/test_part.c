@@ -345,6 +345,26 @@ TEST(lease_part, is_forgotten_with_its_topic)
     part_end();
 }
 
+TEST(lease_part, whose_records_cannot_be_deleted_sleeps_until_it_tries_again)
+{
+    part_begin("start=earliest");
+    part_append("a");
+    assert_int_equal(part_lease(7), 0);
+    assert_int_equal(part_settle(7, 0, LEASE_ACCEPT), 0);
+    desk->store.append_error = EVLOG_ERR_STORAGE;
+    fake_topic_delete(&desk->store, "source");
+    fake_store_ms(&desk->store, 11000); /* which does not end while a timer is due */
+    assert_int_equal(fake_store_metric(&desk->store, METRIC_LEASE_PARTS), 1);
+    for (uint32_t i = 0; i < FAKE_SHARDS; i++) {
+        struct io *io = &desk->store.shards[i].io;
+        assert_true(io_timer_next(io) > io->now_ns);
+    }
+    desk->store.append_error = 0;
+    fake_store_ms(&desk->store, 1000);
+    assert_int_equal(fake_store_metric(&desk->store, METRIC_LEASE_PARTS), 0);
+    part_end();
+}
+
 TEST(lease_part, begins_anew_when_its_group_was_deleted)
 {
     part_begin("start=earliest");
