@@ -173,7 +173,8 @@ static void poll_watch_all(struct long_poll *poll)
 
 static bool poll_satisfied(const struct long_poll *poll)
 {
-    if (poll->expired || poll->wait_ms <= 0 || poll->part_count == 0 || poll->bytes >= poll->bytes_min) {
+    if (poll->expired || poll->without_memory || poll->wait_ms <= 0 || poll->part_count == 0 ||
+        poll->bytes >= poll->bytes_min) {
         return true;
     }
     for (uint32_t i = 0; i < poll->part_count; i++) {
@@ -215,7 +216,8 @@ static void part_without_memory(struct long_poll_part *part)
         part->error = 0;
         poll->cursor = 0;
     } else if (poll->bytes > 0) {
-        part->error = 0; /* the others' data goes out; this partition comes next time */
+        part->error = 0; /* the others' data goes out, now; this partition comes next time */
+        poll->without_memory = true;
     }
 }
 

@@ -53,10 +53,11 @@ struct long_poll {
     uint32_t cursor; /* parts before it are not wanted */
     struct io_timer deadline;
     struct io_timer recheck;
-    bool pumping;   /* inside the loop that submits reads: completions only take notes */
-    bool started;   /* the first round of reads is over */
-    bool expired;   /* answer with what is there */
-    bool finishing; /* watches are being cancelled */
+    bool pumping;        /* inside the loop that submits reads: completions only take notes */
+    bool started;        /* the first round of reads is over */
+    bool expired;        /* answer with what is there */
+    bool without_memory; /* for a partition, and others have data: likewise */
+    bool finishing;      /* watches are being cancelled */
 };
 
 /* Begin. finish may be called from inside. */

@@ -441,7 +441,8 @@ void store_read(struct store_shard *shard, struct read_op *op)
         op->base.error = EVLOG_ERR_UNKNOWN_TOPIC;
     } else if (op->current_leader_epoch >= 0 && op->current_leader_epoch != LEADER_EPOCH) {
         op->base.error = op->current_leader_epoch < LEADER_EPOCH ? EVLOG_ERR_FENCED_EPOCH : EVLOG_ERR_UNKNOWN_EPOCH;
-    } else if (fake->read_len_max > 0 && op->max_bytes > fake->read_len_max) {
+    } else if ((fake->read_len_max > 0 && op->max_bytes > fake->read_len_max) ||
+               (fake->starved != 0 && op->partition == fake->starved)) {
         op->base.error = EVLOG_ERR_NO_MEMORY;
     } else if (op->offset < 0 || op->offset > fake->partition.high_watermark) {
         op->base.error = EVLOG_ERR_OFFSET_RANGE;

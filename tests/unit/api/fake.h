@@ -65,6 +65,7 @@ struct fake {
     bool defer_cancel; /* cancelled watches end by fake_fire() only */
     uint32_t cancel_count;
     uint32_t read_len_max; /* reads of more find no memory; 0: no limit */
+    int32_t starved;       /* reads of this partition find no memory, if it is not 0 */
     uint32_t read_count;
     uint32_t read_release_count;
     struct io_op *jobs[FAKE_OP_MAX]; /* compute jobs waiting for fake_run_job() */

@@ -284,6 +284,25 @@ TEST(fetch, asks_for_less_when_memory_is_short)
     fake_end(&f);
 }
 
+TEST(fetch, does_not_wait_for_a_partition_without_memory_when_another_has_data)
+{
+    begin();
+    append(10, EL_CODEC_NONE);
+    f.starved = 1;
+    struct ask a = defaults;
+    a.max_wait_ms = 1000;
+    a.min_bytes = 1 << 20;
+    a.partition_count = 2;
+    a.partitions[1] = 1;
+    struct fake_request *r = send_fetch(&a, 11);
+    assert_int_equal(r->outcome, FAKE_REPLIED);
+    assert_int_equal(f.watch_count, 0);
+    assert_int_equal(result_at(r, 0).records.len, f.partition.data_len);
+    assert_int_equal(result_at(r, 1).error_code, EL_KAFKA_NONE);
+    fake_free(r);
+    fake_end(&f);
+}
+
 TEST(fetch, waits_for_an_append)
 {
     begin();
