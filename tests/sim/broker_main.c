@@ -17,7 +17,8 @@
 
 #define QUIET_STEPS_MAX 100000u
 #define SECOND_NS 1000000000ull
-#define LIES_MORE 4u /* a life has fewer durable writes than one of the store alone */
+#define LETTER_LEN_MAX 100000 /* of a dead letter: a limit below it may hold letters up */
+#define LIES_MORE 4u          /* a life has fewer durable writes than one of the store alone */
 
 struct life {
     struct plan plan;
@@ -43,6 +44,11 @@ static bool verify(struct life *l)
     }
     if (l->w.violation[0] == 0) {
         model_check_log(&l->m);
+    }
+    for (uint32_t i = 0; i < SHARE_GROUPS && l->w.violation[0] == 0; i++) {
+        if (!share_group_letters(&l->clients.shares[i], &l->m)) {
+            break;
+        }
     }
     l->clients.idle = false;
     return l->w.violation[0] == 0;
@@ -72,6 +78,11 @@ static bool somebody_waits(const struct life *l)
 static bool requests_are_left(const struct life *l)
 {
     return broker_requests(&l->broker) > 0;
+}
+
+static bool work_is_left(const struct life *l)
+{
+    return !clients_shared(&l->clients);
 }
 
 static bool members_are_apart(const struct life *l)
@@ -117,11 +128,51 @@ static bool groups_recover(struct life *l)
     return runs;
 }
 
+/* Without faults everything is done that share groups had to do. returns false when the machine crashed */
+static bool work_is_finished(struct life *l)
+{
+    struct world *w = &l->w;
+    bool bounded = rule_least(&l->broker.rules, RULE_BATCH_LEN, l->broker.rules.done) < LETTER_LEN_MAX;
+    if (world_failed_shard(w) || w->memory_tight || w->lying || w->rotten > 0 || bounded) {
+        return true; /* what fails by promise */
+    }
+    world_say(w, "share groups behave", 0, 0);
+    clients_share(&l->clients, true);
+    if (!step_while(l, work_is_left)) {
+        return false;
+    }
+    bool left = work_is_left(l);
+    l->clients.idle = true; /* nothing new comes before it has been looked at */
+    clients_share(&l->clients, false);
+    if (left && !world_failed_shard(w)) {
+        world_violation(w, "stuck: share groups do not come to their end");
+    }
+    for (uint32_t i = 0; i < SHARE_GROUPS && !left && w->violation[0] == 0; i++) {
+        w->events[EVENT_SHARE_FINISHED]++;
+        if (!share_group_letters(&l->clients.shares[i], &l->m)) {
+            return false;
+        }
+        share_group_end(&l->clients.shares[i], &l->m);
+    }
+    l->clients.idle = false;
+    return true;
+}
+
 /* The same when all faults have ceased. */
 static bool quiet(struct life *l)
 {
+    bool (*const phases[])(struct life *) = {settle, groups_recover, settle, work_is_finished, settle};
+    bool no_files = l->w.no_files, read_errors = l->w.read_errors;
     world_faults(&l->w, false);
-    return settle(l) && (l->w.violation[0] != 0 || (groups_recover(l) && (l->w.violation[0] != 0 || settle(l))));
+    l->w.no_files = no_files; /* what is under way may have met them */
+    l->w.read_errors = read_errors;
+    for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]) && l->w.violation[0] == 0; i++) {
+        if (!phases[i](l)) {
+            return false;
+        }
+        l->w.no_files = l->w.read_errors = false;
+    }
+    return true;
 }
 
 /* Nobody asks anything for a long time: members are forgotten, commits and tombstones grow old. returns false when the

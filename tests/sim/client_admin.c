@@ -106,6 +106,8 @@ static uint32_t choose_configs(struct model *m, struct model_topic *t, struct el
         for (uint32_t i = 0; i < more; i++) {
             config_add(&configs[count++], settings[i].name, settings[i].value);
         }
+    } else if (world_chance(w, 700000)) {
+        t->spread = 1u << world_below(w, 6);
     }
     return count;
 }
@@ -122,6 +124,7 @@ static void create(struct admin_client *a)
     a->topic = m->topic_count++;
     struct model_topic *t = topic_of(a);
     memset(t, 0, sizeof(*t));
+    t->small = clients_works_on(a->c, a->topic);
     snprintf(t->name, sizeof(t->name), "topic-%u", m->topic_count);
     t->partition_asked = 1 + (int32_t)world_below(a->c->w, 3);
     t->state = TOPIC_MAYBE;
@@ -244,6 +247,12 @@ static void see_topic(struct admin_client *a, uint32_t index, const struct el_ms
     }
 }
 
+/* Those that the broker makes itself: its own, and dead letters. */
+static bool is_of_broker(struct el_slice name)
+{
+    return name.len > 4 && (memcmp(name.data, "__", 2) == 0 || memcmp(name.data + name.len - 4, ".dlq", 4) == 0);
+}
+
 static void on_metadata(void *arg, const void *response)
 {
     struct admin_client *a = arg;
@@ -253,7 +262,7 @@ static void on_metadata(void *arg, const void *response)
     }
     uint32_t seen = 0;
     for (uint32_t i = 0; i < answer->topic_count; i++) {
-        if (el_slice_eq(answer->topics[i].name, el_slice_str("__consumer_offsets"))) {
+        if (is_of_broker(answer->topics[i].name)) {
             continue;
         }
         uint32_t index = topic_by_name(a->c->m, answer->topics[i].name);

@@ -42,6 +42,9 @@ static bool see_place(struct consumer_client *consumer, struct consumer_place *p
     if (f->error != EL_KAFKA_NONE) {
         return false;
     }
+    if (f->high_watermark < 0 && w->memory_tight) {
+        return false; /* there was no memory for this partition, and others had data */
+    }
     model_see_end(c->m, place->topic, place->partition, place->end_before, f->high_watermark);
     if (f->log_start >= 0) {
         model_see_start(c->m, place->topic, place->partition, f->log_start);

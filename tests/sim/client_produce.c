@@ -289,7 +289,7 @@ struct batch_shape {
 };
 
 /* It follows from the id, so that a retry sends the same bytes. The largest are decompressed by a worker. */
-static struct batch_shape shape_of(const struct sent *s)
+static struct batch_shape shape_of(const struct model *m, const struct sent *s)
 {
     struct el_rng rng;
     struct batch_shape shape = {12, EL_CODEC_NONE};
@@ -297,9 +297,9 @@ static struct batch_shape shape_of(const struct sent *s)
     if (el_rng_chance(&rng, 150000)) {
         shape.codec = (enum el_codec)(1 + el_rng_below(&rng, EL_CODEC_ZSTD));
     }
-    if (el_rng_chance(&rng, 3000)) {
+    if (!m->topics[s->topic].small && el_rng_chance(&rng, 3000)) {
         shape.value_len += (uint32_t)el_rng_below(&rng, 28000);
-    } else if (shape.codec != EL_CODEC_NONE && el_rng_chance(&rng, 70000)) {
+    } else if (shape.codec != EL_CODEC_NONE && !m->topics[s->topic].small && el_rng_chance(&rng, 70000)) {
         shape.value_len += MODEL_PLAIN_LEN + (uint32_t)el_rng_below(&rng, 150000);
     } else {
         shape.value_len += (uint32_t)el_rng_below(&rng, el_rng_chance(&rng, 100000) ? 5000 : 200);
@@ -328,7 +328,7 @@ static void message_add(struct produce_message *message, struct producer_client 
 {
     const struct model *m = p->c->m;
     const struct sent *s = &m->sent[f->sent[n]];
-    struct batch_shape shape = shape_of(s);
+    struct batch_shape shape = shape_of(m, s);
     struct el_msg_produce_partition *partition = &message->partitions[n];
     el_schema_init(&el_schema_produce_partition, partition);
     partition->index = s->partition;

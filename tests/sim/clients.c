@@ -9,10 +9,14 @@
 #include <wire/error_code.h>
 
 #define MEMBERS_FROM (CLIENT_PRODUCERS + CLIENT_CONSUMERS + CLIENT_ADMINS + CLIENT_KEEPERS)
-#define PEER_COUNT (MEMBERS_FROM + CLIENT_MEMBERS)
+#define SHARES_FROM (MEMBERS_FROM + CLIENT_MEMBERS)
+#define PEER_COUNT (SHARES_FROM + CLIENT_SHARES)
 
 static struct peer *peer_at(struct clients *c, uint32_t i)
 {
+    if (i >= SHARES_FROM) {
+        return &c->sharers[i - SHARES_FROM].peer;
+    }
     if (i >= MEMBERS_FROM) {
         return &c->members[i - MEMBERS_FROM].peer;
     }
@@ -63,12 +67,21 @@ void clients_init(struct clients *c, struct model *m)
     for (uint32_t i = 0; i < CLIENT_MEMBERS; i++) {
         member_init(&c->members[i], c, i);
     }
+    for (uint32_t i = 0; i < SHARE_GROUPS; i++) {
+        share_group_init(&c->shares[i], m->w, i);
+    }
+    for (uint32_t i = 0; i < CLIENT_SHARES; i++) {
+        share_init(&c->sharers[i], c, i);
+    }
 }
 
 void clients_free(struct clients *c)
 {
     for (uint32_t i = 0; i < PEER_COUNT; i++) {
         peer_free(peer_at(c, i));
+    }
+    for (uint32_t i = 0; i < SHARE_GROUPS; i++) {
+        share_group_free(&c->shares[i]);
     }
 }
 
@@ -86,13 +99,15 @@ uint32_t clients_topic(struct clients *c)
 static void act(struct clients *c)
 {
     uint64_t what = world_below(c->w, 1000);
-    if (what < 460) {
+    if (what < 420) {
         producer_act(&c->producers[world_below(c->w, CLIENT_PRODUCERS)]);
-    } else if (what < 720) {
+    } else if (what < 640) {
         consumer_act(&c->consumers[world_below(c->w, CLIENT_CONSUMERS)]);
-    } else if (what < 915) {
+    } else if (what < 800) {
+        share_act(&c->sharers[world_below(c->w, CLIENT_SHARES)]);
+    } else if (what < 930) {
         member_act(&c->members[world_below(c->w, CLIENT_MEMBERS)]);
-    } else if (what < 950) {
+    } else if (what < 955) {
         keeper_act(&c->keepers[world_below(c->w, CLIENT_KEEPERS)]);
     } else {
         admin_act(&c->admins[world_below(c->w, CLIENT_ADMINS)]);
@@ -107,8 +122,20 @@ static void behave(struct clients *c)
     }
 }
 
+static void share(struct clients *c)
+{
+    for (uint32_t i = 0; i < CLIENT_SHARES && c->w->violation[0] == 0; i++) {
+        peer_step(&c->sharers[i].peer);
+        share_behave(&c->sharers[i]);
+    }
+}
+
 void clients_step(struct clients *c)
 {
+    if (c->sharing) {
+        share(c);
+        return;
+    }
     if (c->behaving) {
         behave(c);
         return;
@@ -123,11 +150,19 @@ void clients_step(struct clients *c)
     }
 }
 
+static bool takes_part(const struct clients *c, uint32_t i)
+{
+    return (!c->behaving || (i >= MEMBERS_FROM && i < SHARES_FROM)) && (!c->sharing || i >= SHARES_FROM);
+}
+
 uint64_t clients_next(const struct clients *c)
 {
     uint64_t next = UINT64_MAX;
-    for (uint32_t i = c->behaving ? MEMBERS_FROM : 0; i < PEER_COUNT; i++) {
-        next = EL_MIN(next, peer_next(peer_look(c, i)));
+    for (uint32_t i = 0; i < PEER_COUNT; i++) {
+        next = takes_part(c, i) ? EL_MIN(next, peer_next(peer_look(c, i))) : next;
+    }
+    for (uint32_t i = 0; i < CLIENT_SHARES && c->sharing; i++) {
+        next = EL_MIN(next, share_next(&c->sharers[i]));
     }
     for (uint32_t i = 0; i < CLIENT_MEMBERS && c->behaving; i++) {
         next = c->members[i].busy ? next : EL_MIN(next, c->members[i].beat_ns);
@@ -147,11 +182,15 @@ void clients_lose(struct clients *c)
 
 void clients_restart(struct clients *c)
 {
+    c->behaving = c->sharing = false;
     for (uint32_t g = 0; g < GROUP_MODELS; g++) {
         group_model_restart(&c->groups[g], c->w->lying);
     }
     for (uint32_t i = 0; i < CLIENT_MEMBERS && c->w->lying; i++) {
         c->members[i].incarnation = c->groups[c->members[i].group].incarnation;
+    }
+    for (uint32_t i = 0; i < SHARE_GROUPS; i++) {
+        share_group_restart(&c->shares[i]);
     }
 }
 
@@ -181,16 +220,56 @@ const struct peer *clients_waiting(const struct clients *c)
     return NULL;
 }
 
+/* Whoever does not take part leaves its place to those who do. */
+static void make_room(struct clients *c)
+{
+    for (uint32_t i = 0; i < PEER_COUNT; i++) {
+        if (!takes_part(c, i)) {
+            peer_lose(peer_at(c, i), true);
+        }
+    }
+}
+
 void clients_behave(struct clients *c, bool on)
 {
     c->behaving = on;
-    for (uint32_t i = 0; i < MEMBERS_FROM && on; i++) {
-        peer_lose(peer_at(c, i), true); /* they leave their places to the members */
-    }
+    make_room(c);
     for (uint32_t i = 0; i < CLIENT_MEMBERS && on; i++) {
         c->members[i].beat_ns = 0;
         c->members[i].silent_ns = 0;
     }
+}
+
+void clients_share(struct clients *c, bool on)
+{
+    c->sharing = on;
+    make_room(c);
+    for (uint32_t i = 0; i < CLIENT_SHARES && on; i++) {
+        c->sharers[i].beat_ns = c->sharers[i].silent_ns = c->sharers[i].look_ns = 0;
+    }
+    for (uint32_t i = 0; i < SHARE_GROUPS; i++) {
+        c->shares[i].finished = false;
+    }
+}
+
+bool clients_shared(const struct clients *c)
+{
+    for (uint32_t i = 0; i < SHARE_GROUPS; i++) {
+        if (!c->shares[i].finished) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool clients_works_on(const struct clients *c, uint32_t topic)
+{
+    for (uint32_t i = 0; i < SHARE_GROUPS; i++) {
+        if (share_group_may_read(&c->shares[i], topic)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 uint64_t clients_lost(const struct clients *c)

@@ -8,12 +8,15 @@
 
 #include "group_model.h"
 #include "peer.h"
+#include "share_model.h"
+#include <lease/lease_outcome.h>
 
 #define CLIENT_PRODUCERS 5u
 #define CLIENT_CONSUMERS 3u
 #define CLIENT_ADMINS 2u
 #define CLIENT_MEMBERS 6u
 #define CLIENT_KEEPERS 2u
+#define CLIENT_SHARES 4u
 #define CLIENT_WINDOW 5u /* batches of a producer under way, as Kafka's own clients have it */
 #define CLIENT_PLACES 3u
 #define CLIENT_LANES 2u /* partitions of a producer */
@@ -176,6 +179,57 @@ struct keeper_client {
     struct offsets_ask offsets;
 };
 
+/* --- share groups ------------------------------------------------------------------------------------------------- */
+
+#define SHARE_PLACES 48u
+#define SHARE_HELD 256u
+
+/* A partition that a member reads. */
+struct share_place {
+    uint32_t topic;
+    int32_t partition;
+    bool wanted; /* it is assigned to the member */
+    bool there;  /* it is in the session */
+};
+
+/* A lease, and its outcome. */
+struct share_held {
+    uint32_t topic;
+    int32_t partition;
+    int64_t offset;
+    uint64_t asked_ns; /* when the lease, or its extension, was asked for */
+    bool gap;          /* no record came with it */
+    enum lease_outcome_kind kind;
+    bool answered; /* of outcomes under way */
+};
+
+/* A member of a share group. */
+struct share_client {
+    struct clients *c;
+    struct peer peer;
+    bool busy;
+    uint32_t group, number;
+    char id[32];
+    uint32_t incarnation;                    /* of its id */
+    int32_t epoch;                           /* 0: it joins next */
+    int32_t session;                         /* epoch of the session's next request; 0: there is none */
+    uint32_t lost_seen;                      /* connections lost, as far as it knows */
+    bool haunted;                            /* ... under this id: what it asked over them may still arrive */
+    struct share_place places[SHARE_PLACES]; /* [place_count] */
+    uint32_t place_count;
+    struct share_held held[SHARE_HELD]; /* [held_count] leases without an outcome */
+    uint32_t held_count;
+    uint64_t silent_ns; /* says nothing before */
+    uint64_t beat_ns;   /* next heartbeat when all goes well */
+    uint64_t look_ns;   /* next look at the progress, likewise */
+    /* the question under way */
+    struct share_held told[SHARE_HELD]; /* [told_count] outcomes, in order */
+    uint32_t told_count;
+    uint32_t records_max;
+    uint64_t asked_ns;
+    bool closing; /* the session */
+};
+
 /* ------------------------------------------------------------------------------------------------------------------ */
 
 struct clients {
@@ -183,6 +237,7 @@ struct clients {
     struct model *m;
     bool idle;     /* ask nothing more */
     bool behaving; /* members do what they should, nobody else does anything */
+    bool sharing;  /* likewise those of share groups */
     const struct rule_book *rules;
     bool groups_end; /* groups may end: by DeleteGroups, or when they are empty and nothing is committed */
     struct member_client members[CLIENT_MEMBERS];
@@ -192,6 +247,8 @@ struct clients {
     struct consumer_client consumers[CLIENT_CONSUMERS];
     struct admin_client admins[CLIENT_ADMINS];
     struct keeper_client keepers[CLIENT_KEEPERS];
+    struct share_client sharers[CLIENT_SHARES];
+    struct share_group shares[SHARE_GROUPS];
     uint32_t producer_count;          /* of the model: indexes that were used */
     int64_t ids[MODEL_PRODUCERS_MAX]; /* [id_count] producer ids that were given out */
     uint32_t id_count;
@@ -212,8 +269,14 @@ void clients_restart(struct clients *c);
 bool clients_excuse(const struct clients *c, int16_t code);
 /* A client that waits for an answer; NULL none. */
 const struct peer *clients_waiting(const struct clients *c);
-/* Only members do something, as sound clients do; or all again. */
+/* Only members of consumer groups do something, as sound clients do; or all again. */
 void clients_behave(struct clients *c, bool on);
+/* Likewise only those of share groups. */
+void clients_share(struct clients *c, bool on);
+/* Nothing is left to do for any share group, as those were told who looked. */
+bool clients_shared(const struct clients *c);
+/* May a share group read a topic of this number, and make dead letters of its events? */
+bool clients_works_on(const struct clients *c, uint32_t topic);
 /* Connections that were lost so far. */
 uint64_t clients_lost(const struct clients *c);
 
@@ -235,6 +298,11 @@ void member_act(struct member_client *m);
 void member_behave(struct member_client *m);
 /* All are members, and every partition is somebody's. */
 bool members_settled(const struct clients *c);
+void share_init(struct share_client *s, struct clients *c, uint32_t index);
+void share_act(struct share_client *s);
+/* As a sound worker does: join, heartbeats, leases, everything done. */
+void share_behave(struct share_client *s);
+uint64_t share_next(const struct share_client *s);
 /* A topic that is there; UINT32_MAX none. */
 uint32_t clients_topic(struct clients *c);
 

@@ -25,6 +25,13 @@ const struct sim_event_info sim_event_table[EVENT_COUNT] = {
     [EVENT_GROUPS_UNSERVED] = {"groups-unserved", true,
         "a partition of __consumer_offsets was damaged, and its groups refused"},
     [EVENT_LIMIT_REFUSED] = {"limit-refused", true, "a request was over a limit of the configuration"},
+    [EVENT_LEASED] = {"leased", true, "a member of a share group got an event for the first time"},
+    [EVENT_LEASED_AGAIN] = {"leased-again", true, "a member of a share group got an event that was delivered before"},
+    [EVENT_LEASE_DONE] = {"lease-done", true, "an event of a share group was acknowledged"},
+    [EVENT_LEASE_LATE] = {"lease-late", true, "outcomes were refused, for their leases had ended"},
+    [EVENT_LEASE_EXTENDED] = {"lease-extended", true, "a lease was extended"},
+    [EVENT_DEAD_LETTER] = {"dead-letter", true, "a dead letter was found"},
+    [EVENT_SHARE_FINISHED] = {"share-finished", true, "at the end nothing was left to do for a share group"},
 };
 /* clang-format on */
 

@@ -42,7 +42,12 @@ uint32_t keyed_configure(struct model *m, struct model_topic *t, struct keyed_se
 
 static uint32_t key_number(const struct sent *s, uint32_t index)
 {
-    return (uint32_t)(mix(s, index) % s->key_count);
+    return (uint32_t)(mix(s, index) % EL_MAX(s->key_count, s->spread));
+}
+
+int64_t keyed_number(const struct sent *s, uint32_t index)
+{
+    return s->key_count == 0 && s->spread == 0 ? -1 : (int64_t)key_number(s, index);
 }
 
 void keyed_key(const struct sent *s, uint32_t index, char key[12])

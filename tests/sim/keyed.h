@@ -17,6 +17,8 @@ struct keyed_setting {
 
 /* Settings of a compacted topic, drawn. returns how many there are */
 uint32_t keyed_configure(struct model *m, struct model_topic *t, struct keyed_setting settings[KEYED_SETTINGS_MAX]);
+/* Number of a record's key, -1 when it has none. */
+int64_t keyed_number(const struct sent *s, uint32_t index);
 /* Key of a record, a text; and whether its value is null. Both follow from batch and index. */
 void keyed_key(const struct sent *s, uint32_t index, char key[12]);
 bool keyed_tombstone(const struct sent *s, uint32_t index);

@@ -38,6 +38,7 @@ uint32_t model_send(struct model *m, uint32_t topic, int32_t partition, uint32_t
         .offset = -1,
         .sent_ns = m->w->clock_max_ns,
         .key_count = m->topics[topic].key_count,
+        .spread = m->topics[topic].spread,
     };
     return m->sent_count++;
 }

@@ -32,6 +32,7 @@ struct sent {
     uint64_t append_ns;    /* when seen */
     uint64_t sent_ns;      /* by the store's clock, when it was made */
     uint32_t key_count;    /* of a compacted topic: its records have keys; else 0 */
+    uint32_t spread;       /* of another one: keys of its records; 0 they have none */
     uint32_t read_records; /* of a compacted topic, those that the last read gave; a bit each */
     uint32_t seen_records; /* those that the last scan has seen */
     bool repeated;         /* it was sent more than once */
@@ -57,6 +58,8 @@ struct model_topic {
     bool stamped;   /* message.timestamp.type=LogAppendTime */
     bool compacted; /* events may leave as keyed.h says */
     uint32_t key_count;
+    uint32_t spread;       /* keys of the events of one that is not compacted, 0: they have none */
+    bool small;            /* no large events: as dead letters they might fit nowhere */
     uint64_t tombstone_ns; /* delete.retention.ms */
     uint64_t lag_ns;       /* min.compaction.lag.ms */
     struct model_partition partitions[MODEL_PARTITIONS_MAX];
@@ -122,6 +125,9 @@ uint64_t model_last_append_ns(const struct model *m);
  * after a violation */
 struct sent *model_see(struct model *m, uint32_t topic, int32_t partition, int64_t next, bool inside,
                        const uint8_t *batch, const struct read_entry *e);
+/* A reader was given some records of a batch; which is in read_records. returns NULL after a violation */
+const struct sent *model_see_some(struct model *m, uint32_t topic, int32_t partition, const uint8_t *batch,
+                                  uint32_t len);
 /* A read was answered. */
 void model_trace_read(struct model *m, const struct read_op *op);
 /* The end of a partition was told: it is never below what had been told when the question was asked (model_end()). */

@@ -33,6 +33,10 @@ static void batch_fill(struct el_batch_builder *builder, const struct sent *s, u
         struct el_record_body body = {.value = el_slice_of(value, value_len)};
         struct el_header header = {.key = el_slice_str("id"), .value = el_slice_of(value, 12)};
         char key[12];
+        if (s->spread > 0) {
+            keyed_key(s, i, key);
+            body.key = el_slice_str(key);
+        }
         if (s->key_count > 0) {
             EL_ASSERT(i < KEYED_RECORDS_MAX);
             keyed_key(s, i, key);
@@ -82,7 +86,12 @@ size_t model_batch_packed(const struct sent *s, int64_t pid, uint32_t value_len,
 static void see_record(struct model *m, const struct el_batch_record *record, const struct sent *sent, uint32_t index)
 {
     const struct el_slice *v = &record->record.value;
-    if (sent->key_count > 0 && !keyed_right(sent, index, record)) {
+    char key[12];
+    if (sent->spread > 0) {
+        keyed_key(sent, index, key);
+    }
+    if ((sent->spread > 0 && !el_slice_eq(record->record.key, el_slice_str(key))) ||
+        (sent->key_count > 0 && !keyed_right(sent, index, record))) {
         world_violation(m->w, "offset %lld has another key than was sent", (long long)record->offset);
     }
     if (sent->key_count > 0 && keyed_tombstone(sent, index)) {
@@ -116,8 +125,26 @@ static struct sent *see_identify(struct model *m, uint32_t topic, int32_t partit
     return sent;
 }
 
+/* One record of a batch of which others may be left out. returns its index */
+static uint32_t see_some(struct model *m, const struct el_batch_record *record, struct sent *sent)
+{
+    uint64_t id = 0;
+    uint32_t index = 0;
+    bool known = keyed_identify(record, &id, &index) && id == sent->id && index < sent->record_count;
+    int64_t base = record->offset - index;
+    if (!known || sent->state == SENT_REFUSED || (sent->state == SENT_STORED && sent->offset != base)) {
+        world_violation(m->w, "offset %lld holds another record than was sent there", (long long)record->offset);
+        return 0;
+    }
+    if (sent->state == SENT_UNKNOWN) {
+        model_acked(m, sent, base, 0);
+    }
+    sent->read_records |= 1u << index % KEYED_RECORDS_MAX;
+    return index;
+}
+
 static struct sent *walk_records(struct model *m, uint32_t topic, int32_t partition, struct el_batch_iter *iter,
-                                 const struct read_entry *e)
+                                 const struct read_entry *e, bool some)
 {
     struct el_batch_record record;
     struct sent *sent = NULL;
@@ -130,7 +157,9 @@ static struct sent *walk_records(struct model *m, uint32_t topic, int32_t partit
             }
             sent->read_records = 0;
         }
-        if (sent->key_count > 0) {
+        if (some) {
+            index = see_some(m, &record, sent);
+        } else if (sent->key_count > 0) {
             index = (uint32_t)(record.offset - iter->info.base_offset);
             sent->read_records |= 1u << index % KEYED_RECORDS_MAX;
         }
@@ -143,7 +172,8 @@ static struct sent *walk_records(struct model *m, uint32_t topic, int32_t partit
                             (long long)record.timestamp_ms, (long long)time_ms);
         }
     }
-    if (sent == NULL || (sent->key_count == 0 && index != sent->record_count) || index > sent->record_count) {
+    bool whole = some || sent == NULL || sent->key_count > 0 || index == sent->record_count;
+    if (sent == NULL || !whole || index > sent->record_count) {
         world_violation(m->w, "a batch at offset %lld has %u records", (long long)iter->info.base_offset, index);
         return NULL;
     }
@@ -152,7 +182,7 @@ static struct sent *walk_records(struct model *m, uint32_t topic, int32_t partit
 
 /* The batch's records are those of one sent batch; NULL after a violation. */
 static struct sent *see_records(struct model *m, uint32_t topic, int32_t partition, const uint8_t *batch,
-                                const struct read_entry *e)
+                                const struct read_entry *e, bool some)
 {
     struct el_batch_iter iter;
     struct sent *sent = NULL;
@@ -168,17 +198,24 @@ static struct sent *see_records(struct model *m, uint32_t topic, int32_t partiti
     if (code != 0) {
         world_violation(m->w, "batch at offset %lld does not verify", (long long)el_batch_base_offset(batch));
     } else {
-        sent = walk_records(m, topic, partition, &iter, e);
+        sent = walk_records(m, topic, partition, &iter, e, some);
     }
     free(scratch);
     return sent;
+}
+
+const struct sent *model_see_some(struct model *m, uint32_t topic, int32_t partition, const uint8_t *batch,
+                                  uint32_t len)
+{
+    struct read_entry e = {.len = len, .leader_epoch = -1};
+    return see_records(m, topic, partition, batch, &e, true);
 }
 
 struct sent *model_see(struct model *m, uint32_t topic, int32_t partition, int64_t next, bool inside,
                        const uint8_t *batch, const struct read_entry *e)
 {
     struct world *w = m->w;
-    struct sent *sent = see_records(m, topic, partition, batch, e);
+    struct sent *sent = see_records(m, topic, partition, batch, e, false);
     if (sent == NULL) {
         return NULL;
     }
