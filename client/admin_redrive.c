@@ -5,6 +5,7 @@
  */
 #include "client_core.h"
 #include "fail.h"
+#include "group_ask.h"
 
 #include <core/alloc.h>
 #include <evlog/redrive.h>
@@ -20,24 +21,38 @@
 
 enum { VERB_LIST, VERB_DESCRIBE, VERB_CANCEL };
 
-/* One request to any node. returns 0 with the answer in *call | a failure, told */
-static int ask(struct evlog_client *client, enum el_api_key api, const void *request, struct el_call *call,
-               void *response, struct evlog_failure *failure)
+/* What is asked, and where the answer says that it failed. */
+struct question {
+    enum el_api_key api;
+    const void *request;
+    int (*code_of)(const void *response);
+};
+
+/* One request to any node; while the broker reads its groups, until it has. returns 0 with the answer in *call | a
+ * failure, told */
+static int ask(struct evlog_client *client, const struct question *question, struct el_call *call, void *response,
+               struct evlog_failure *failure)
 {
     struct el_ask of = {
-        .api = api,
-        .request = request,
+        .api = question->api,
+        .request = question->request,
         .version_max = INT16_MAX,
         .node_id = EL_NODE_ANY,
         .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
-        .once = api == EL_API_RedriveStart,
+        .once = question->api == EL_API_RedriveStart,
     };
-    int rc = el_client_ask(client, &of, call, response, failure);
-    if (rc == EVLOG_ERR_UNSUPPORTED) {
-        (void)el_fail(failure, rc, "the broker does not know redrives of dead letters");
-        return el_fail_hint(failure, "only evlog does");
+    for (uint32_t tries = 1;; tries++) {
+        int rc = el_client_ask(client, &of, call, response, failure);
+        if (rc == EVLOG_ERR_UNSUPPORTED) {
+            (void)el_fail(failure, rc, "the broker does not know redrives of dead letters");
+            return el_fail_hint(failure, "only evlog does");
+        }
+        if (rc != 0 || !el_coordinator_error(question->code_of(response)) ||
+            !el_pause_before_retry(client, tries, of.deadline_ns)) {
+            return rc;
+        }
+        el_call_free(call);
     }
-    return rc;
 }
 
 /* --- begin -------------------------------------------------------------------------------------------------------- */
@@ -45,6 +60,11 @@ static int ask(struct evlog_client *client, enum el_api_key api, const void *req
 static struct el_slice text_of(const char *text)
 {
     return text == NULL ? (struct el_slice){0} : el_slice_str(text);
+}
+
+static int start_code(const void *response)
+{
+    return ((const struct el_msg_ext_redrive_start_response *)response)->error;
 }
 
 static int start_check(const struct evlog_redrive_options *options, struct evlog_failure *failure)
@@ -90,7 +110,7 @@ int evlog_redrive_start(struct evlog_client *client, const struct evlog_redrive_
     request.until_ms = options->until_ms;
     request.ranges = ranges;
     request.range_count = (uint32_t)options->range_count;
-    rc = ask(client, EL_API_RedriveStart, &request, &call, &response, failure);
+    rc = ask(client, &(struct question){EL_API_RedriveStart, &request, start_code}, &call, &response, failure);
     if (rc != 0) {
         return rc;
     }
@@ -153,12 +173,17 @@ static int copy_tasks(struct list_object *object, const struct el_msg_ext_redriv
     return redrives == NULL ? EVLOG_ERR_NO_MEMORY : 0;
 }
 
+static int tasks_code(const void *response)
+{
+    return ((const struct el_msg_ext_redrive_tasks_response *)response)->error;
+}
+
 static int tasks(struct evlog_client *client, const struct el_msg_ext_redrive_tasks_request *request,
                  struct evlog_redrive_list **list, struct evlog_failure *failure)
 {
     struct el_msg_ext_redrive_tasks_response response;
     struct el_call call;
-    int rc = ask(client, EL_API_RedriveTasks, request, &call, &response, failure);
+    int rc = ask(client, &(struct question){EL_API_RedriveTasks, request, tasks_code}, &call, &response, failure);
     if (rc != 0) {
         return rc;
     }
@@ -250,6 +275,11 @@ static int letters_add(struct letters_object *object, const struct el_msg_ext_le
     return 0;
 }
 
+static int states_code(const void *response)
+{
+    return ((const struct el_msg_ext_letter_states_response *)response)->error;
+}
+
 int evlog_letter_list(struct evlog_client *client, const char *group, const char *topic, int32_t partition,
                       struct evlog_letter_list **list, struct evlog_failure *failure)
 {
@@ -264,7 +294,7 @@ int evlog_letter_list(struct evlog_client *client, const char *group, const char
         struct el_msg_ext_letter_states_response response;
         struct el_call call;
         char what[WHAT_LEN];
-        rc = ask(client, EL_API_LetterStates, &request, &call, &response, failure);
+        rc = ask(client, &(struct question){EL_API_LetterStates, &request, states_code}, &call, &response, failure);
         if (rc != 0) {
             break;
         }
@@ -297,6 +327,11 @@ void evlog_letter_list_free(struct evlog_letter_list *list)
 
 /* --- parked keys -------------------------------------------------------------------------------------------------- */
 
+static int release_code(const void *response)
+{
+    return ((const struct el_msg_ext_release_key_response *)response)->error;
+}
+
 int evlog_key_release(struct evlog_client *client, const char *group, const char *topic, struct evlog_bytes key,
                       struct evlog_failure *failure)
 {
@@ -309,7 +344,7 @@ int evlog_key_release(struct evlog_client *client, const char *group, const char
     request.topic = el_slice_str(topic);
     request.partition = -1;
     request.key = el_slice_of(key.data, key.len);
-    int rc = ask(client, EL_API_ReleaseKey, &request, &call, &response, failure);
+    int rc = ask(client, &(struct question){EL_API_ReleaseKey, &request, release_code}, &call, &response, failure);
     if (rc != 0) {
         return rc;
     }

@@ -74,8 +74,7 @@ static bool may_mend(const struct evlog_failure *failure)
            failure->code == EVLOG_ERR_TIMED_OUT || el_coordinator_error(failure->kafka_code);
 }
 
-/* Wait before the next try. returns false when there is no time left for one */
-static bool pause_before_retry(struct evlog_client *client, uint32_t tries, int64_t deadline_ns)
+bool el_pause_before_retry(struct evlog_client *client, uint32_t tries, int64_t deadline_ns)
 {
     el_client_lock(client);
     int64_t resume_ns = el_now_ns() + el_client_backoff_ns(client, tries, client->cfg.retry_backoff_ms,
@@ -116,7 +115,7 @@ int el_group_ask(struct evlog_client *client, const struct el_group_ask *ask, st
                 why.in_doubt = false;
             }
         }
-        if (!may_mend(&why) || (ask->once && why.in_doubt) || !pause_before_retry(client, tries, ask->deadline_ns)) {
+        if (!may_mend(&why) || (ask->once && why.in_doubt) || !el_pause_before_retry(client, tries, ask->deadline_ns)) {
             if (!ask->once) {
                 why.in_doubt = false; /* asking again does no harm */
             }

@@ -114,7 +114,8 @@ static void read_counts(struct el_reader *r, struct lease_redrive_counts *counts
 static int read_ends(struct redrive *task, struct el_reader *r)
 {
     uint32_t count = el_read_le32(r);
-    if (r->err != 0 || count > REDRIVE_PARTITIONS_MAX || el_reader_left(r) != (size_t)count * 8u) {
+    if (r->err != 0 || count > REDRIVE_PARTITIONS_MAX || (uint32_t)task->partition > count ||
+        el_reader_left(r) != (size_t)count * 8u) {
         return EVLOG_ERR_CORRUPT;
     }
     task->ends = lease_alloc(task->ls, count * sizeof *task->ends + 1);
@@ -143,7 +144,7 @@ int redrive_record_decode(struct redrive *task, struct el_slice value)
     task->began_ms = (int64_t)el_read_le64(&r);
     task->ended_ms = (int64_t)el_read_le64(&r);
     const uint8_t *id = el_read_bytes(&r, sizeof task->topic_id.bytes);
-    if (id == NULL || action > LEASE_REDRIVE_DROP || state > LEASE_REDRIVE_FAILED) {
+    if (id == NULL || action > LEASE_REDRIVE_DROP || state < LEASE_REDRIVE_RUNNING || state > LEASE_REDRIVE_FAILED) {
         return EVLOG_ERR_CORRUPT;
     }
     memcpy(task->topic_id.bytes, id, sizeof task->topic_id.bytes);
