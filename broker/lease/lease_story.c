@@ -229,10 +229,12 @@ int lease_story_restore(struct lease_stories *stories, int64_t offset, struct el
     struct el_slice entries = el_slice_of(r.p, el_reader_left(&r));
     bool good = true;
     for (uint32_t i = 0; i < count && r.err == 0; i++) {
+        const uint8_t *begin = r.p;
         good = good && el_cbor_read_array(&r) == ATTEMPT_ITEMS;
         for (uint32_t k = 0; k < ATTEMPT_ITEMS && r.err == 0; k++) {
             el_cbor_skip(&r, 0);
         }
+        good = good && (size_t)(r.p - begin) <= ATTEMPT_LEN_MAX; /* as it is written: there is room for no more */
     }
     if (!good || r.err != 0 || el_reader_left(&r) != 0 || count == 0 || count > LEASE_STORY_ATTEMPTS_MAX) {
         return EVLOG_ERR_CORRUPT;
