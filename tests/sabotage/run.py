@@ -22,7 +22,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-FOLDERS = ["Makefile", "bench/bench.mk", "bench/peers/peers.mk", "include", "client", "broker", "tests"]
+FOLDERS = ["Makefile", "bench/bench.mk", "bench/peers/peers.mk", "bench/leases/leases.mk", "include", "client",
+           "broker", "tests"]
 SEEDS_STEP = 20
 UNIT_TIME_MAX_S = 60     # an endless loop is a way to fail
 EXHAUSTIVE_TIME_MAX_S = 600
