@@ -51,6 +51,10 @@ struct redrive_scan {
     uint64_t settled_seen, others;
     size_t texts_used;
     uint8_t texts[REDRIVE_TEXTS_LEN];
+    /* what becomes of them */
+    uint8_t results[LEASE_LETTERS_MAX]; /* enum lease_again_result, by letter */
+    struct lease_again_letter again[LEASE_LETTERS_MAX];
+    struct lease_letter_range ranges[LEASE_LETTERS_MAX];
 };
 
 /* returns 0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_INVALID_RECORD, ...: the batch at `next` cannot be read */
@@ -106,12 +110,9 @@ struct redrive {
     };
     struct lease_letters_op letters_op;
     struct lease_again_op again_op;
-    struct lease_again_letter again[LEASE_LETTERS_MAX];
-    struct lease_letter_range ranges[LEASE_LETTERS_MAX];
     uint32_t range_count;
-    uint32_t letter_next;               /* the first of scan->letters that is not done */
-    uint8_t results[LEASE_LETTERS_MAX]; /* enum lease_again_result, by letter */
-    struct redrive_scan *scan;          /* a block of the buddy while a piece is being worked on */
+    uint32_t letter_next;      /* the first of scan->letters that is not done */
+    struct redrive_scan *scan; /* a block of the buddy while a piece is being worked on */
     struct io_op job;
 };
 

@@ -190,9 +190,9 @@ static void piece_end(struct redrive *task)
     struct lease_redrive_counts *counts = &task->counts;
     uint64_t done = 0;
     for (uint32_t i = 0; i < scan->letter_count && !task->dry_run; i++) {
-        counts->gone += task->results[i] == LEASE_AGAIN_GONE;
-        counts->passed += task->results[i] == LEASE_AGAIN_PASSED;
-        done += task->results[i] == LEASE_AGAIN_BACK;
+        counts->gone += task->scan->results[i] == LEASE_AGAIN_GONE;
+        counts->passed += task->scan->results[i] == LEASE_AGAIN_PASSED;
+        done += task->scan->results[i] == LEASE_AGAIN_BACK;
     }
     counts->redriven += task->action == LEASE_REDRIVE_BACK ? done : 0;
     counts->dropped += task->action == LEASE_REDRIVE_DROP ? done : 0;
@@ -235,15 +235,15 @@ static void mark(struct redrive *task)
     enum lease_letter_state state = task->action == LEASE_REDRIVE_DROP ? LEASE_LETTER_DROPPED : LEASE_LETTER_REDRIVEN;
     task->range_count = 0;
     for (uint32_t i = 0; i < scan->letter_count && !task->dry_run; i++) {
-        struct lease_letter_range *last = task->range_count == 0 ? NULL : &task->ranges[task->range_count - 1];
-        if (task->results[i] != LEASE_AGAIN_BACK) {
+        struct lease_letter_range *last = task->range_count == 0 ? NULL : &task->scan->ranges[task->range_count - 1];
+        if (task->scan->results[i] != LEASE_AGAIN_BACK) {
             continue;
         }
         if (last != NULL && last->last + 1 == scan->letters[i].letter) {
             last->last++;
         } else {
-            task->ranges[task->range_count++] = (struct lease_letter_range){scan->letters[i].letter,
-                                                                            scan->letters[i].letter, state};
+            task->scan->ranges[task->range_count++] = (struct lease_letter_range){scan->letters[i].letter,
+                                                                                  scan->letters[i].letter, state};
         }
     }
     if (task->range_count == 0) {
@@ -255,7 +255,7 @@ static void mark(struct redrive *task)
         .verb = LEASE_LETTERS_MARK,
         .topic_id = task->topic_id,
         .partition = task->partition,
-        .ranges = task->ranges,
+        .ranges = task->scan->ranges,
         .range_count = task->range_count,
     };
     begin(task, REDRIVE_MARKING);
@@ -266,7 +266,7 @@ static void mark(struct redrive *task)
 
 static void results_set(struct redrive *task, uint32_t count, enum lease_again_result result)
 {
-    memset(task->results + task->letter_next, (int)result, count);
+    memset(task->scan->results + task->letter_next, (int)result, count);
     task->letter_next += count;
 }
 
@@ -281,7 +281,7 @@ static void back_on_op(struct lease_op *base)
     }
     if (error == 0) {
         for (uint32_t i = 0; i < op->done_count; i++) {
-            task->results[task->letter_next + i] = (uint8_t)op->letters[i].result;
+            task->scan->results[task->letter_next + i] = (uint8_t)op->letters[i].result;
         }
         task->letter_next += op->done_count;
         went_well(task);
@@ -312,10 +312,10 @@ static void bring_back(struct redrive *task)
         if (letter->partition != first->partition || !el_slice_eq(letter->topic, first->topic)) {
             break;
         }
-        task->again[count] = (struct lease_again_letter){.letter = letter->letter,
-                                                         .offset = letter->offset,
-                                                         .key_hash = letter->key_hash,
-                                                         .history = letter->history};
+        task->scan->again[count] = (struct lease_again_letter){.letter = letter->letter,
+                                                               .offset = letter->offset,
+                                                               .key_hash = letter->key_hash,
+                                                               .history = letter->history};
     }
     const struct topic *topic = store_topic_by_name(ls->shard, first->topic);
     if (topic == NULL || first->partition >= topic->partition_count) {
@@ -330,7 +330,7 @@ static void bring_back(struct redrive *task)
         .dead_id = task->topic_id,
         .dead_partition = task->partition,
         .task = task->id,
-        .letters = task->again,
+        .letters = task->scan->again,
         .letter_count = count,
     };
     begin(task, REDRIVE_RETURNING);
