@@ -162,14 +162,21 @@ static void run_fill(struct lease_load *load)
 /* Before the first worker comes. */
 static void group_settings(const struct lease_load *load)
 {
-    char inflight[32], delay[32];
+    char inflight[32], answer[32], delay[32];
     uint64_t most = EL_MAX(1000u, (uint64_t)load->workers * load->inflight);
     snprintf(inflight, sizeof inflight, "%llu", (unsigned long long)EL_MIN(most, 1000000u));
+    snprintf(answer, sizeof answer, "%u", EL_MIN(EL_MAX(load->inflight, 100u), 100000u));
     snprintf(delay, sizeof delay, "%lld", (long long)load->delay_ms);
     const struct evlog_setting settings[] = {
-        {"start", "earliest"},           {"lease.ms", "600000"},           {"max.inflight", inflight},
-        {"retry.max.attempts", "-1"},    {"retry.backoff.ms", delay},      {"retry.backoff.multiplier", "1"},
-        {"retry.backoff.max.ms", delay}, {"retry.backoff.jitter", "none"},
+        {"start", "earliest"},
+        {"lease.ms", "600000"},
+        {"max.inflight", inflight},
+        {"batch.size", answer},
+        {"retry.max.attempts", "-1"},
+        {"retry.backoff.ms", delay},
+        {"retry.backoff.multiplier", "1"},
+        {"retry.backoff.max.ms", delay},
+        {"retry.backoff.jitter", "none"},
     };
     struct evlog_client *client = client_new(load);
     must(evlog_group_set(client, load->group, settings, sizeof settings / sizeof settings[0], false, &failure));

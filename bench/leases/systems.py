@@ -22,7 +22,8 @@ class Evlog(brokers.Evlog):
     def settings(self) -> str:
         return ("defaults: a shard for each processor; an outcome is answered after a flush (--http=off; "
                 f"{GROUP_MEMORY}, for a million events that wait); settings of the group as they are by default, "
-                "order by key among them, but no jitter; libevlog")
+                "order by key among them, but no jitter, no end of attempts, and an answer may bring all that a worker "
+                "may have; libevlog")
 
     def command(self) -> list[str]:
         return [*super().command(), f"--{GROUP_MEMORY.replace('.', '-')}"]
