@@ -24,7 +24,8 @@ def read(path):
 
 def evaluate(text, names):
     """Value of a constant C expression of numbers, names, + - * << and parentheses."""
-    words = re.findall(r"[A-Za-z_]\w*|\d+|<<|[-+*()]", re.sub(r"\b(\d+)[uUlL]+\b", r"\1", text))
+    text = re.sub(r"\bU?INT64_C\b", "", re.sub(r"\b(\d+)[uUlL]+\b", r"\1", text))
+    words = re.findall(r"[A-Za-z_]\w*|\d+|<<|[-+*()]", text)
     return eval(" ".join(str(names[word]) if word[0].isalpha() else word for word in words))  # words are checked above
 
 
