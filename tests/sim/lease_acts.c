@@ -193,8 +193,10 @@ static bool end_ask(struct lease_life *l)
     if (!lease_read_letters(l)) {
         return false;
     }
-    lease_choose_group(l, &l->m.groups[a->ending_group], &config);
-    if (lease_world_settings(&l->lw, l->m.groups[a->ending_group].id, &config) == 0) {
+    struct lease_model_group next = l->m.groups[a->ending_group];
+    lease_choose_group(l, &next, &config);
+    if (lease_world_settings(&l->lw, next.id, &config) == 0) {
+        l->m.groups[a->ending_group] = next;
         set_away(l, a->ending_group, false);
         a->ending = false;
         a->ends++;
