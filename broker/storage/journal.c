@@ -232,7 +232,7 @@ static int fresh_slot(struct journal *j, struct disk *disk, struct el_error *err
 
 static int mark_open(struct journal *j, struct disk *disk, struct el_error *err)
 {
-    struct journal_prepare mark = {.len = 2 * EL_JOURNAL_ALIGN};
+    struct journal_prepare mark = {.len = (uint64_t)2 * EL_JOURNAL_ALIGN};
     journal_mark_path(mark.path, sizeof(mark.path), j->cfg.shard);
     journal_dir_path(mark.dir, sizeof(mark.dir), j->cfg.shard);
     uint64_t len = 0;

@@ -155,6 +155,7 @@ static int check_memory(struct store_shard *shard, struct topic_op *op, int32_t 
 {
     const struct store *store = shard->store;
     uint64_t memory = UINT64_MAX;
+    EL_ASSERT(store->shard_count > 0);
     for (uint32_t i = 0; i < store->shard_count; i++) {
         memory = EL_MIN(memory, (uint64_t)store->shards[i].buddy->len);
     }

@@ -138,6 +138,7 @@ static int frame_apply(void *arg, const struct el_group_header *group, const str
 static int recovery_apply(struct shard_recovery *r, bool meta_pass, struct el_error *err)
 {
     struct store_shard *shard = r->shard;
+    EL_ASSERT(shard != NULL);
     r->meta_pass = meta_pass;
     r->err = err;
     int code = checkpoint_chain_apply(shard, &r->chain, meta_pass ? want_meta : want_others, err);
@@ -308,7 +309,7 @@ static void leftover_find(void *arg, const char *name, bool is_dir)
     }
     for (int i = 0; i < 16; i++) {
         unsigned v;
-        if (sscanf(name + 2 * i, "%2x", &v) != 1) {
+        if (sscanf(&name[2 * i], "%2x", &v) != 1) {
             return;
         }
         id.bytes[i] = (uint8_t)v;

@@ -265,7 +265,7 @@ static int node_open(struct store *store, struct el_error *err)
 {
     struct el_error local = {0};
     int code = node_load(store->disk, store->node, &local);
-    if (code == 0 || code != EVLOG_ERR_NOT_FOUND) {
+    if (code != EVLOG_ERR_NOT_FOUND) {
         return code == 0 ? 0 : el_error_set(err, code, "%s", local.text);
     }
     uint8_t p[EL_GROUP_HEADER_LEN];
