@@ -397,7 +397,7 @@ int evlog_group_describe(struct evlog_client *client, const char *group, struct 
         return rc;
     }
     rc = take_describe(&response, group, &object, failure);
-    if (rc == 0 && object != NULL) {
+    if (rc == 0) {
         object->info.coordinator = call.node_id;
         *info = &object->info;
     }

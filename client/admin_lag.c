@@ -309,12 +309,12 @@ int evlog_group_lag(struct evlog_client *client, const char *group, bool with_ag
     if (object != NULL) {
         el_arena_init(&object->arena, NULL, 0);
     }
-    if (rc == 0 && object != NULL) {
+    if (rc == 0) {
         rc = ask(client, object, offsets, info, with_ages, failure);
     }
     evlog_group_info_free(info);
     evlog_group_offsets_free(offsets);
-    if (rc != 0 || object == NULL) {
+    if (rc != 0) {
         evlog_group_lag_free(object == NULL ? NULL : &object->lag);
         return rc;
     }

@@ -73,15 +73,15 @@ __attribute__((target("sha,sse4.1"))) static void sha256_blocks_ni(uint32_t stat
     for (; count > 0; count--, p += SHA_BLOCK_LEN) {
         const __m128i abef_before = abef, cdgh_before = cdgh;
         __m128i w[16]; /* message schedule, four words each */
-        for (int i = 0; i < 16; i++) {
+        for (size_t i = 0; i < 16; i++) {
             if (i < 4) {
-                w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i)), big_endian);
+                w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)&p[16 * i]), big_endian);
             } else {
                 __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(w[i - 4], w[i - 3]),
                                             _mm_alignr_epi8(w[i - 1], w[i - 2], 4));
                 w[i] = _mm_sha256msg2_epu32(sum, w[i - 1]);
             }
-            __m128i wk = _mm_add_epi32(w[i], _mm_loadu_si128((const __m128i *)(const void *)(sha_k + 4 * i)));
+            __m128i wk = _mm_add_epi32(w[i], _mm_loadu_si128((const __m128i *)(const void *)&sha_k[4 * i]));
             cdgh = _mm_sha256rnds2_epu32(cdgh, abef, wk);
             abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(wk, 0x0e));
         }

@@ -120,7 +120,7 @@ int pattern_string(struct pattern_parse *parse, struct el_slice *text)
 static uint32_t slot_of(const struct el_pattern *pattern, const struct pattern_node *parent, struct el_slice name,
                         uint64_t *work)
 {
-    uint32_t slot = (uint32_t)(el_xxh3(name.data, name.len) + parent->number * 0x9e3779b9u) & pattern->slot_mask;
+    uint32_t slot = ((uint32_t)el_xxh3(name.data, name.len) + parent->number * 0x9e3779b9u) & pattern->slot_mask;
     while (pattern->slots[slot] != NULL &&
            (pattern->slots[slot]->parent != parent || !el_slice_eq(pattern->slots[slot]->name, name))) {
         slot = (slot + 1) & pattern->slot_mask;
