@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct el_reader r;
     el_reader_init(&r, data, len);
     struct subject s = {.side = (el_read_u8(&r) & 1) != 0 ? EL_SIDE_RESPONSE : EL_SIDE_REQUEST};
-    int err = r.err;
+    int err;
     if (s.side == EL_SIDE_REQUEST) {
         struct el_request_header header = {0};
         err = el_request_header_decode(&r, &header);

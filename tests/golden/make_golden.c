@@ -35,7 +35,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SLOT_LEN (16u * EL_JOURNAL_ALIGN)
+#define SLOT_LEN ((size_t)16 * EL_JOURNAL_ALIGN)
 #define TIME_NS 1760000000000000000ull /* of group 0; each group a second later */
 #define TIME_MS 1760000000000ll
 #define SECOND_NS 1000000000ull
@@ -166,7 +166,7 @@ static void batch_make(enum batch_name name, const struct batch_plan *plan)
         if (name == ORDERS_3) {
             body.value = el_slice_str("");
         }
-        must(el_batch_builder_add(&builder, TIME_MS + 10 * (int)name - i, &body) == 0, "adding a record");
+        must(el_batch_builder_add(&builder, TIME_MS + INT64_C(10) * name - i, &body) == 0, "adding a record");
     }
     batch_finish(name, plan, &builder);
 }
