@@ -19,6 +19,7 @@
 #define RANGES_MAX 64u
 #define WHAT_LEN 600
 
+enum { ACTION_BACK, ACTION_DROP, ACTION_COPY };
 enum { VERB_LIST, VERB_DESCRIBE, VERB_CANCEL };
 
 /* What is asked, and where the answer says that it failed. */
@@ -72,6 +73,9 @@ static int start_check(const struct evlog_redrive_options *options, struct evlog
     if (options == NULL || options->size < sizeof *options || options->group == NULL || options->topic == NULL) {
         return el_fail(failure, EVLOG_ERR_ARGUMENT, "a redrive needs a group and a topic of dead letters");
     }
+    if (options->drop && options->to != NULL) {
+        return el_fail(failure, EVLOG_ERR_ARGUMENT, "letters are dropped, or copied to a topic: not both");
+    }
     if (options->range_count > RANGES_MAX || options->rate < 0) {
         return el_fail(failure, EVLOG_ERR_ARGUMENT, "a redrive takes at most %u ranges, and a rate of 0 or more",
                        RANGES_MAX);
@@ -100,7 +104,8 @@ int evlog_redrive_start(struct evlog_client *client, const struct evlog_redrive_
     }
     request.group = el_slice_str(options->group);
     request.topic = el_slice_str(options->topic);
-    request.action = options->drop ? 1 : 0;
+    request.action = options->to != NULL ? ACTION_COPY : options->drop ? ACTION_DROP : ACTION_BACK;
+    request.to = text_of(options->to);
     request.dry_run = options->dry_run;
     request.rate = options->rate;
     request.key = el_slice_of(options->key.data, options->key.len);
@@ -147,7 +152,8 @@ static int copy_tasks(struct list_object *object, const struct el_msg_ext_redriv
             .topic = copy_text(&object->arena, task->topic),
             .state = copy_text(&object->arena, task->state),
             .why = copy_text(&object->arena, task->why),
-            .drop = task->action == 1,
+            .to = task->to.data == NULL ? NULL : copy_text(&object->arena, task->to),
+            .drop = task->action == ACTION_DROP,
             .dry_run = task->dry_run,
             .rate = task->rate,
             .began_ms = task->began_ms,
@@ -165,7 +171,8 @@ static int copy_tasks(struct list_object *object, const struct el_msg_ext_redriv
             .others = task->others,
         };
         const struct evlog_redrive *r = &redrives[i];
-        if (r->group == NULL || r->topic == NULL || r->state == NULL || r->why == NULL) {
+        if (r->group == NULL || r->topic == NULL || r->state == NULL || r->why == NULL ||
+            (task->to.data != NULL && r->to == NULL)) {
             return EVLOG_ERR_NO_MEMORY;
         }
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * RedriveStart: a redrive of dead letters begins, or one that drops them.
+ * RedriveStart: a redrive of dead letters begins, or one that drops or copies them.
  */
 #include <api/api.h>
 #include <wire/msg_ext_redrive_start.h>
@@ -36,8 +36,8 @@ static void start_on_op(struct lease_op *op)
 static bool fill(struct start_call *call, const struct el_msg_ext_redrive_start_request *ask)
 {
     struct lease_selection *selection = &call->selection;
-    if (ask->range_count > LEASE_SELECT_RANGES_MAX || ask->action < 0 || ask->action > LEASE_REDRIVE_DROP ||
-        ask->rate < 0) {
+    if (ask->range_count > LEASE_SELECT_RANGES_MAX || ask->action < 0 || ask->action > LEASE_REDRIVE_COPY ||
+        ask->rate < 0 || (ask->action == LEASE_REDRIVE_COPY) != (ask->to.data != NULL)) {
         return false;
     }
     for (uint32_t i = 0; i < ask->range_count; i++) {
@@ -53,6 +53,7 @@ static bool fill(struct start_call *call, const struct el_msg_ext_redrive_start_
     call->op.base.group_id = ask->group;
     call->op.topic = ask->topic;
     call->op.action = (enum lease_redrive_action)ask->action;
+    call->op.target = ask->to;
     call->op.dry_run = ask->dry_run;
     call->op.rate = (uint32_t)ask->rate;
     call->op.selection = selection;
@@ -66,7 +67,8 @@ void api_ext_redrive_start(struct api *api, struct request *request, const void 
         return;
     }
     if (!fill(call, message)) {
-        reply(request, 0, EVLOG_ERR_ARGUMENT, "at most 64 ranges, a rate of 0 or more, and an action of 0 or 1");
+        reply(request, 0, EVLOG_ERR_ARGUMENT,
+              "at most 64 ranges, a rate of 0 or more, and an action of 0, 1, or with a topic to copy to 2");
         return;
     }
     api_call_init(&call->base, api, request, start_finish);

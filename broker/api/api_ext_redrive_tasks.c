@@ -22,6 +22,7 @@ static struct el_slice state_name(enum lease_redrive_state state)
 static void fill(const struct lease_redrive_view *view, struct el_msg_ext_redrive_tasks_task *out)
 {
     out->id = view->id;
+    out->to = view->target;
     out->why = view->why;
     out->rate = (int32_t)view->rate;
     out->group = view->group;

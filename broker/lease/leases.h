@@ -189,7 +189,11 @@ struct lease_selection {
     int64_t since_ms, until_ms; /* of the letter's own time, since <= time < until; -1: open */
 };
 
-enum lease_redrive_action { LEASE_REDRIVE_BACK, LEASE_REDRIVE_DROP };
+enum lease_redrive_action {
+    LEASE_REDRIVE_BACK, /* events come back to their group */
+    LEASE_REDRIVE_DROP, /* nothing becomes of them */
+    LEASE_REDRIVE_COPY, /* they are appended to a topic, as they were */
+};
 enum lease_redrive_state {
     LEASE_REDRIVE_BEGINNING, /* nobody was told of it */
     LEASE_REDRIVE_RUNNING,
@@ -201,11 +205,12 @@ enum lease_redrive_state {
 /* Begin a redrive of the letters that are in the topic now: a task that runs until it has seen them all, also over
  * restarts. A dry run is one that changes nothing, is not stored and only counts.
  * errors: GROUP_NOT_FOUND; UNKNOWN_TOPIC, INVALID_TOPIC of the letters; CONFLICT another one of this topic is running;
- *         ARGUMENT the selection cannot be; NO_MEMORY, STORAGE, LIMIT too many tasks */
+ *         ARGUMENT the selection, or the target, cannot be; NO_MEMORY, STORAGE, LIMIT too many tasks */
 struct lease_redrive_op {
     struct lease_op base;
     struct el_slice topic; /* of the letters */
     enum lease_redrive_action action;
+    struct el_slice target; /* COPY: name of the topic; else data NULL */
     bool dry_run;
     uint32_t rate;                           /* events a second, 0: as fast as it goes */
     const struct lease_selection *selection; /* borrowed */
@@ -217,10 +222,10 @@ struct lease_redrive_counts {
     uint64_t total;    /* offsets in all that are to be looked at, about */
     uint64_t seen;     /* of those */
     uint64_t matched;  /* letters that were selected */
-    uint64_t redriven; /* come back, or would have in a dry run of that */
+    uint64_t redriven; /* come back, or copied */
     uint64_t dropped;
     uint64_t gone;    /* the source does not have the event any more; they stay open */
-    uint64_t passed;  /* the group's filter lets the event pass by; they stay open */
+    uint64_t passed;  /* the group's filter lets the event pass by, or the target does not take it; they stay open */
     uint64_t settled; /* selected, but redriven or dropped before */
     uint64_t others;  /* of another group, or no letters at all */
 };
@@ -228,6 +233,7 @@ struct lease_redrive_counts {
 struct lease_redrive_view {
     uint64_t id;
     struct el_slice group, topic, why; /* why: data NULL: nothing to say */
+    struct el_slice target;            /* COPY; else data NULL */
     enum lease_redrive_action action;
     enum lease_redrive_state state;
     bool dry_run;

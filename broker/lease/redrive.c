@@ -50,11 +50,12 @@ void redrive_free(struct redrive *task)
     el_arena_reset(&task->arena);
     lease_drop(ls, &task->group_id);
     lease_drop(ls, &task->topic);
+    lease_drop(ls, &task->copy.topic);
     lease_drop(ls, &task->selection.key);
     lease_drop(ls, &task->selection.reason);
     lease_drop(ls, &task->selection.pattern);
     lease_free(ls, task->ends);
-    el_buddy_free(ls->buddy, task->scan);
+    redrive_piece_free(task);
     task->magic = 0;
     el_buddy_free(ls->buddy, task);
 }
@@ -70,6 +71,8 @@ static struct redrive *task_new(struct leases *ls, uint64_t id)
     task->ls = ls;
     task->id = id;
     task->ended_ms = -1;
+    task->copy.producer_id = task->copy.epoch = task->copy.next = -1;
+    task->copy.room = REDRIVE_COPIES_LEN;
     task->timer = (struct io_timer){.fire = redrive_on_timer, .arg = task};
     el_list_init(&task->link);
     el_list_init(&task->cancellers);
@@ -131,8 +134,8 @@ void redrive_end(struct redrive *task, enum lease_redrive_state state, const cha
     EL_ASSERT(task->step == REDRIVE_IDLE);
     EL_ASSERT(!has_ended(task));
     snprintf(task->why, sizeof task->why, "%s", why);
-    el_buddy_free(ls->buddy, task->scan);
-    task->scan = NULL;
+    redrive_piece_free(task);
+    task->copy.next = -1;
     if (task->state == LEASE_REDRIVE_BEGINNING) {
         task_leave(task, EVLOG_ERR_UNKNOWN_TOPIC);
         return;
@@ -252,6 +255,12 @@ static bool begin_check(struct leases *ls, struct lease_redrive_op *op, const st
         lease_op_refuse(&op->base, EVLOG_ERR_ARGUMENT, "%s", wrong);
         return false;
     }
+    char text[LEASE_MESSAGE_LEN];
+    wrong = op->action == LEASE_REDRIVE_COPY ? redrive_copy_check(ls, op, *topic, text, sizeof text) : NULL;
+    if (wrong != NULL) {
+        lease_op_refuse(&op->base, EVLOG_ERR_ARGUMENT, "%s", wrong);
+        return false;
+    }
     const struct redrive *other = op->dry_run ? NULL : running_of(ls, &(*topic)->id);
     if (other != NULL) {
         lease_op_refuse(&op->base, EVLOG_ERR_CONFLICT,
@@ -273,6 +282,12 @@ static int task_fill(struct redrive *task, const struct lease_redrive_op *op, co
     }
     if (!lease_copy(ls, op->base.group_id, &task->group_id) || !lease_copy(ls, op->topic, &task->topic)) {
         return EVLOG_ERR_NO_MEMORY;
+    }
+    if (op->action == LEASE_REDRIVE_COPY) {
+        task->copy.topic_id = store_topic_by_name(ls->shard, op->target)->id; /* redrive_copy_check() has seen it */
+        if (!lease_copy(ls, op->target, &task->copy.topic)) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
     }
     task->ends = lease_alloc(ls, (size_t)topic->partition_count * sizeof *task->ends);
     if (task->ends == NULL) {
@@ -351,6 +366,7 @@ static struct lease_redrive_view view_of(struct lease_op *base, const struct red
         .id = task->id,
         .group = lease_op_copy(base, task->group_id),
         .topic = lease_op_copy(base, task->topic),
+        .target = task->copy.topic.data == NULL ? (struct el_slice){0} : lease_op_copy(base, task->copy.topic),
         .why = task->why[0] == 0 ? (struct el_slice){0} : lease_op_copy(base, el_slice_str(task->why)),
         .action = task->action,
         .state = task->state,
@@ -371,7 +387,8 @@ static void redrives_look(struct leases *ls, struct lease_redrives_op *op)
     EL_LIST_EACH(node, tasks_of(ls)) {
         const struct redrive *task = EL_CONTAINER(node, struct redrive, link);
         if (is_asked(op, task)) {
-            len += EL_ALIGN_UP(task->group_id.len, 8) + EL_ALIGN_UP(task->topic.len, 8) + sizeof task->why;
+            len += EL_ALIGN_UP(task->group_id.len, 8) + EL_ALIGN_UP(task->topic.len, 8) +
+                   EL_ALIGN_UP(task->copy.topic.len, 8) + sizeof task->why;
             count++;
         }
     }

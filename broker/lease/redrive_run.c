@@ -25,7 +25,7 @@
 
 /* --- waiting ------------------------------------------------------------------------------------------------------ */
 
-static void begin(struct redrive *task, enum redrive_step step)
+void redrive_step_begin(struct redrive *task, enum redrive_step step)
 {
     EL_ASSERT(task->step == REDRIVE_IDLE);
     EL_ASSERT(!task->ls->stopping);
@@ -33,8 +33,7 @@ static void begin(struct redrive *task, enum redrive_step step)
     task->ls->busy++;
 }
 
-/* What was under way has ended. returns false: the shard stops, and so does the task */
-static bool ended(struct redrive *task, enum redrive_step step)
+bool redrive_step_end(struct redrive *task, enum redrive_step step)
 {
     OBJ_CHECK(task, REDRIVE);
     EL_ASSERT(task->step == step);
@@ -51,8 +50,7 @@ static void later(struct redrive *task, uint64_t delay_ns)
     io_timer_set(ls->io, &task->timer, task->not_before_ns);
 }
 
-/* Once more, and what for. */
-static void again(struct redrive *task, const char *what, int error)
+void redrive_again(struct redrive *task, const char *what, int error)
 {
     task->delay_ns = EL_MIN(EL_MAX(task->delay_ns * 2, (uint64_t)DELAY_NS_MIN), (uint64_t)DELAY_NS_MAX);
     if (error == EVLOG_ERR_AGAIN) {
@@ -64,7 +62,7 @@ static void again(struct redrive *task, const char *what, int error)
     later(task, task->delay_ns);
 }
 
-static void went_well(struct redrive *task)
+void redrive_went_well(struct redrive *task)
 {
     task->delay_ns = 0;
     task->why[0] = 0;
@@ -75,12 +73,22 @@ static bool is_gone(int error)
     return error == EVLOG_ERR_UNKNOWN_TOPIC || error == EVLOG_ERR_UNKNOWN_TOPIC_ID;
 }
 
+void redrive_piece_free(struct redrive *task)
+{
+    struct leases *ls = task->ls;
+    if (task->scan != NULL) {
+        el_buddy_free(ls->buddy, task->scan->copies.buf);
+    }
+    el_buddy_free(ls->buddy, task->scan);
+    task->scan = NULL;
+}
+
 /* --- the record --------------------------------------------------------------------------------------------------- */
 
 static void store_on_write(struct lease_write *write, int error)
 {
     struct redrive *task = write->arg;
-    (void)ended(task, REDRIVE_STORING);
+    (void)redrive_step_end(task, REDRIVE_STORING);
     redrive_stored(task, error);
 }
 
@@ -112,7 +120,7 @@ static void store(struct redrive *task)
     lease_write_put(write, key_text, task->forget ? (struct el_slice){0} : el_slice_of(value, el_writer_len(&w)));
     el_buddy_free(ls->buddy, value);
     task->stored = true;
-    begin(task, REDRIVE_STORING);
+    redrive_step_begin(task, REDRIVE_STORING);
     lease_write_submit(write, store_on_write, task);
 }
 
@@ -139,7 +147,7 @@ static void span_of(const struct redrive *task, int32_t partition, int64_t *firs
 static void measure_on_stat(struct store_op *base)
 {
     struct redrive *task = base->arg;
-    if (!ended(task, REDRIVE_MEASURING)) {
+    if (!redrive_step_end(task, REDRIVE_MEASURING)) {
         return;
     }
     if (is_gone(base->error)) {
@@ -147,10 +155,10 @@ static void measure_on_stat(struct store_op *base)
         return;
     }
     if (base->error != 0) {
-        again(task, "the topic of dead letters cannot be looked at", base->error);
+        redrive_again(task, "the topic of dead letters cannot be looked at", base->error);
         return;
     }
-    went_well(task);
+    redrive_went_well(task);
     int64_t first = task->stat.log_start_offset, end = task->stat.high_watermark;
     task->ends[task->partition] = end;
     span_of(task, task->partition, &first, &end);
@@ -171,17 +179,11 @@ static void measure(struct redrive *task)
 {
     task->stat = (struct stat_op){
         .base = {.done = measure_on_stat, .arg = task}, .topic_id = task->topic_id, .partition = task->partition};
-    begin(task, REDRIVE_MEASURING);
+    redrive_step_begin(task, REDRIVE_MEASURING);
     store_stat(task->ls->shard, &task->stat);
 }
 
 /* --- marking ------------------------------------------------------------------------------------------------------ */
-
-static void piece_free(struct redrive *task)
-{
-    el_buddy_free(task->ls->buddy, task->scan);
-    task->scan = NULL;
-}
 
 /* All of the piece is done: count it, and go on behind it. */
 static void piece_end(struct redrive *task)
@@ -194,19 +196,21 @@ static void piece_end(struct redrive *task)
         counts->passed += task->scan->results[i] == LEASE_AGAIN_PASSED;
         done += task->scan->results[i] == LEASE_AGAIN_BACK;
     }
-    counts->redriven += task->action == LEASE_REDRIVE_BACK ? done : 0;
+    counts->redriven += task->action == LEASE_REDRIVE_DROP ? 0 : done;
     counts->dropped += task->action == LEASE_REDRIVE_DROP ? done : 0;
     counts->matched += scan->letter_count;
     counts->settled += scan->settled_seen;
     counts->others += scan->others;
-    counts->seen += (uint64_t)(scan->next - scan->from);
+    counts->seen += (uint64_t)(scan->next - task->offset);
     task->offset = scan->next;
+    task->copy.next = -1;
+    task->copy.room = REDRIVE_COPIES_LEN;
     task->dirty = !task->dry_run;
     if (task->rate > 0 && done > 0) {
         task->not_before_ns = task->ls->io->now_ns + done * NS_PER_S / task->rate;
     }
-    piece_free(task);
-    went_well(task);
+    redrive_piece_free(task);
+    redrive_went_well(task);
     redrive_go(task);
 }
 
@@ -215,7 +219,7 @@ static void mark_on_op(struct lease_op *base)
     struct redrive *task = base->arg;
     int error = base->error;
     lease_op_release(base);
-    if (!ended(task, REDRIVE_MARKING)) {
+    if (!redrive_step_end(task, REDRIVE_MARKING)) {
         return;
     }
     if (error == 0) {
@@ -225,7 +229,7 @@ static void mark_on_op(struct lease_op *base)
         redrive_end(task, LEASE_REDRIVE_FAILED,
                     is_gone(error) ? "the topic of dead letters was deleted" : "the group was deleted");
     } else {
-        again(task, "letters cannot be marked as done", error);
+        redrive_again(task, "letters cannot be marked as done", error);
     }
 }
 
@@ -258,7 +262,7 @@ static void mark(struct redrive *task)
         .ranges = task->scan->ranges,
         .range_count = task->range_count,
     };
-    begin(task, REDRIVE_MARKING);
+    redrive_step_begin(task, REDRIVE_MARKING);
     leases_letters(task->ls, &task->letters_op);
 }
 
@@ -276,7 +280,7 @@ static void back_on_op(struct lease_op *base)
     struct lease_again_op *op = &task->again_op;
     int error = base->error;
     lease_op_release(base);
-    if (!ended(task, REDRIVE_RETURNING)) {
+    if (!redrive_step_end(task, REDRIVE_RETURNING)) {
         return;
     }
     if (error == 0) {
@@ -284,9 +288,9 @@ static void back_on_op(struct lease_op *base)
             task->scan->results[task->letter_next + i] = (uint8_t)op->letters[i].result;
         }
         task->letter_next += op->done_count;
-        went_well(task);
+        redrive_went_well(task);
         if (op->done_count < op->letter_count) {
-            again(task, "events cannot come back now", EVLOG_ERR_AGAIN);
+            redrive_again(task, "events cannot come back now", EVLOG_ERR_AGAIN);
             return;
         }
         redrive_go(task);
@@ -296,7 +300,7 @@ static void back_on_op(struct lease_op *base)
     } else if (error == EVLOG_ERR_GROUP_NOT_FOUND) {
         redrive_end(task, LEASE_REDRIVE_FAILED, "the group was deleted");
     } else {
-        again(task, "events cannot come back now", error);
+        redrive_again(task, "events cannot come back now", error);
     }
 }
 
@@ -333,7 +337,7 @@ static void bring_back(struct redrive *task)
         .letters = task->scan->again,
         .letter_count = count,
     };
-    begin(task, REDRIVE_RETURNING);
+    redrive_step_begin(task, REDRIVE_RETURNING);
     leases_again(ls, &task->again_op);
 }
 
@@ -343,18 +347,20 @@ static void scanned(struct redrive *task, int error)
 {
     store_read_release(&task->read);
     lease_op_release(&task->letters_op.base);
-    if (!ended(task, REDRIVE_SCANNING)) {
-        piece_free(task);
+    if (!redrive_step_end(task, REDRIVE_SCANNING)) {
+        redrive_piece_free(task);
         return;
     }
     if (error != 0) {
         char what[64];
         snprintf(what, sizeof what, "the letter at offset %lld cannot be read", (long long)task->scan->next);
-        piece_free(task);
-        again(task, what, error);
+        redrive_piece_free(task);
+        redrive_again(task, what, error);
         return;
     }
-    task->letter_next = 0;
+    if (!redrive_copy_looked(task)) {
+        redrive_piece_free(task);
+    }
     redrive_go(task);
 }
 
@@ -369,43 +375,61 @@ static void scan_on_done(struct io_op *op)
     scanned(op->arg, (int)op->result);
 }
 
-static void scan(struct redrive *task)
+/* A look that has seen nothing. */
+static int piece_new(struct redrive *task)
 {
-    struct leases *ls = task->ls;
-    struct redrive_scan *piece = el_buddy_alloc(ls->buddy, sizeof *piece);
-    const struct lease_letters_op *op = &task->letters_op;
-    begin(task, REDRIVE_SCANNING);
-    task->scan = piece;
-    if (piece == NULL) {
-        store_read_release(&task->read);
-        lease_op_release(&task->letters_op.base);
-        (void)ended(task, REDRIVE_SCANNING);
-        again(task, "letters cannot be looked at", EVLOG_ERR_NO_MEMORY);
-        return;
-    }
+    struct redrive_scan *piece = el_buddy_alloc(task->ls->buddy, sizeof *piece);
     uint32_t step = task->rate == 0 ? LEASE_LETTERS_MAX : EL_MAX(task->rate / 8, 1u);
+    if (piece == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
     memset(piece, 0, offsetof(struct redrive_scan, letters));
-    piece->data = task->read.data;
-    piece->len = task->read.data_len;
-    piece->from = task->offset;
-    piece->end = EL_MIN(op->end, op->last + 1);
-    piece->next_offset = task->read.next_offset;
+    piece->letter_count = 0;
+    piece->settled_seen = piece->others = 0;
+    piece->texts_used = 0;
     piece->partition = task->partition;
     piece->group = task->group_id;
     piece->selection = &task->selection;
     piece->pattern = task->pattern;
+    piece->letter_max = EL_MIN(step, LEASE_LETTERS_MAX);
+    task->scan = piece;
+    task->letter_next = 0;
+    return task->action == LEASE_REDRIVE_COPY && !task->dry_run ? redrive_copy_open(task, piece) : 0;
+}
+
+static void scan(struct redrive *task)
+{
+    const struct lease_letters_op *op = &task->letters_op;
+    int code = task->scan == NULL ? piece_new(task) : 0;
+    if (code != 0) {
+        store_read_release(&task->read);
+        lease_op_release(&task->letters_op.base);
+        redrive_piece_free(task);
+        if (is_gone(code)) {
+            redrive_end(task, LEASE_REDRIVE_FAILED, "the topic that letters are copied to was deleted");
+        } else {
+            redrive_again(task, "letters cannot be looked at", code);
+        }
+        return;
+    }
+    struct redrive_scan *piece = task->scan;
+    piece->data = task->read.data;
+    piece->len = task->read.data_len;
+    piece->from = task->letters_op.first;
+    piece->end = EL_MIN(op->end, op->last + 1);
+    piece->next_offset = task->read.next_offset;
     piece->settled = op->ranges;
     piece->settled_count = op->range_count;
-    piece->letter_max = EL_MIN(step, LEASE_LETTERS_MAX);
+    redrive_step_begin(task, REDRIVE_SCANNING);
     task->job.done = scan_on_done;
     task->job.arg = task;
-    io_job(ls->io, &task->job, IO_JOB_COMPUTE, scan_job, piece);
+    io_job(task->ls->io, &task->job, IO_JOB_COMPUTE, scan_job, piece);
 }
 
 static void ask_on_op(struct lease_op *base)
 {
     struct redrive *task = base->arg;
-    if (!ended(task, REDRIVE_ASKING) || base->error != 0) {
+    if (!redrive_step_end(task, REDRIVE_ASKING) || base->error != 0) {
         int error = base->error;
         lease_op_release(base);
         store_read_release(&task->read);
@@ -416,19 +440,37 @@ static void ask_on_op(struct lease_op *base)
             redrive_end(task, LEASE_REDRIVE_FAILED,
                         is_gone(error) ? "the topic of dead letters was deleted" : "the group was deleted");
         } else {
-            again(task, "what became of the letters cannot be asked", error);
+            redrive_again(task, "what became of the letters cannot be asked", error);
         }
         return;
     }
     scan(task);
 }
 
+/* Where the next letters are looked for. */
+static int64_t position(const struct redrive *task)
+{
+    return task->scan != NULL ? task->scan->next : task->offset;
+}
+
+/* There are no letters below that. */
+static void skip_to(struct redrive *task, int64_t offset)
+{
+    if (task->scan != NULL) {
+        task->scan->next = EL_MIN(offset, task->copy.next);
+    } else {
+        task->offset = offset;
+        task->copy.next = task->copy.next <= offset ? -1 : task->copy.next;
+    }
+    later(task, 0);
+}
+
 static void read_on_done(struct store_op *base)
 {
     struct redrive *task = base->arg;
     struct read_op *read = &task->read;
-    int64_t end = task->ends[task->partition];
-    bool goes_on = ended(task, REDRIVE_READING);
+    int64_t end = task->copy.next >= 0 ? task->copy.next : task->ends[task->partition];
+    bool goes_on = redrive_step_end(task, REDRIVE_READING);
     if (!goes_on || base->error != 0 || read->data_len == 0) {
         int64_t start = read->log_start_offset;
         int error = base->error;
@@ -438,15 +480,13 @@ static void read_on_done(struct store_op *base)
         }
         if (is_gone(error)) {
             redrive_end(task, LEASE_REDRIVE_FAILED, "the topic of dead letters was deleted");
-        } else if (error == EVLOG_ERR_OFFSET_RANGE && start > task->offset) {
-            task->counts.seen += (uint64_t)(EL_MIN(start, end) - task->offset);
-            task->offset = start;
-            later(task, 0);
+        } else if (error == EVLOG_ERR_OFFSET_RANGE && start > position(task)) {
+            task->counts.seen += task->scan == NULL ? (uint64_t)(EL_MIN(start, end) - task->offset) : 0u;
+            skip_to(task, start);
         } else if (error == 0) {
-            task->offset = end; /* nothing is left below it */
-            later(task, 0);
+            skip_to(task, end);
         } else {
-            again(task, "letters cannot be read", error);
+            redrive_again(task, "letters cannot be read", error);
         }
         return;
     }
@@ -455,10 +495,10 @@ static void read_on_done(struct store_op *base)
         .verb = LEASE_LETTERS_GET,
         .topic_id = task->topic_id,
         .partition = task->partition,
-        .first = task->offset,
-        .last = EL_MAX(EL_MIN(read->next_offset, end) - 1, task->offset),
+        .first = position(task),
+        .last = EL_MAX(EL_MIN(read->next_offset, end) - 1, position(task)),
     };
-    begin(task, REDRIVE_ASKING);
+    redrive_step_begin(task, REDRIVE_ASKING);
     leases_letters(task->ls, &task->letters_op);
 }
 
@@ -468,13 +508,13 @@ static void read_letters(struct redrive *task)
         .base = {.done = read_on_done, .arg = task},
         .topic_id = task->topic_id,
         .partition = task->partition,
-        .offset = task->offset,
+        .offset = position(task),
         .max_bytes = REDRIVE_PIECE_LEN,
         .at_least_one = true,
         .current_leader_epoch = -1,
         .last_fetched_epoch = -1,
     };
-    begin(task, REDRIVE_READING);
+    redrive_step_begin(task, REDRIVE_READING);
     store_read(task->ls->shard, &task->read);
 }
 
@@ -494,14 +534,48 @@ static bool move_on(struct redrive *task)
     return false;
 }
 
+/* Some letters of the look have been done, and are not marked. */
+static bool is_begun(const struct redrive *task)
+{
+    return task->copy.next >= 0 ||
+           (task->action == LEASE_REDRIVE_BACK && task->scan != NULL && task->letter_next > 0 && !task->dry_run);
+}
+
+/* The look has no more letters than those whose events have come back. */
+static void cut_short(struct redrive *task)
+{
+    struct redrive_scan *scan = task->scan;
+    if (task->letter_next < scan->letter_count) {
+        scan->next = scan->letters[task->letter_next].letter;
+        scan->letter_count = task->letter_next;
+    }
+}
+
+static bool has_open(const struct redrive *task)
+{
+    return task->scan != NULL && !task->dry_run && task->action != LEASE_REDRIVE_DROP &&
+           task->letter_next < task->scan->letter_count;
+}
+
 static void running_go(struct redrive *task)
 {
-    if (task->cancel) {
-        piece_free(task);
+    bool back = task->action == LEASE_REDRIVE_BACK;
+    if (task->cancel && !is_begun(task)) {
+        redrive_piece_free(task);
         redrive_end(task, LEASE_REDRIVE_CANCELLED, "");
-    } else if (task->scan != NULL && !task->dry_run && task->action == LEASE_REDRIVE_BACK &&
-               task->letter_next < task->scan->letter_count) {
-        bring_back(task);
+        return;
+    }
+    if (task->cancel && back) {
+        cut_short(task);
+    }
+    if (task->scan != NULL && task->scan->next < task->copy.next) {
+        read_letters(task); /* they were one piece before a crash */
+    } else if (has_open(task)) {
+        if (back) {
+            bring_back(task);
+        } else {
+            redrive_copy_go(task);
+        }
     } else if (task->scan != NULL) {
         if (task->action == LEASE_REDRIVE_DROP) {
             task->letter_next = 0;
@@ -529,7 +603,9 @@ void redrive_go(struct redrive *task)
         return;
     }
     if (writes) {
-        piece_free(task);
+        if (task->forget) {
+            redrive_piece_free(task);
+        }
         if (task->forget && !task->stored) {
             redrive_stored(task, 0);
         } else {

@@ -18,6 +18,7 @@ const struct el_schema el_schema_ext_redrive_start_range = EL_SCHEMA(ext_redrive
 
 #define T struct el_msg_ext_redrive_start_request
 static const struct el_field ext_redrive_start_request_fields[] = {
+    EL_STRING(T, to,      EL_ALL, .nullable = EL_ALL, .null_initial = true),
     EL_BYTES(T, key,      EL_ALL, .nullable = EL_ALL, .null_initial = true),
     EL_INT32(T, rate,     EL_ALL),
     EL_STRING(T, group,   EL_ALL),

@@ -19,6 +19,7 @@ const struct el_schema el_schema_ext_redrive_tasks_request = EL_SCHEMA(ext_redri
 #define T struct el_msg_ext_redrive_tasks_task
 static const struct el_field ext_redrive_tasks_task_fields[] = {
     EL_UINT64(T, id,       EL_ALL),
+    EL_STRING(T, to,       EL_ALL, .nullable = EL_ALL, .null_initial = true),
     EL_STRING(T, why,      EL_ALL, .nullable = EL_ALL, .null_initial = true),
     EL_UINT64(T, gone,     EL_ALL),
     EL_INT32(T, rate,      EL_ALL),

@@ -4,8 +4,9 @@
  * keeps no dead letters.
  *
  * A redrive is a task of the broker: it brings the events of letters back to their group, in order, once each, and goes
- * on by itself over restarts. Every function blocks for at most request.timeout.ms a request and may be called from any
- * thread. Results lie in one object, which its _free gives back with everything in it. Since 1.0.
+ * on by itself over restarts. It may append copies to a topic instead. Every function blocks for at most
+ * request.timeout.ms a request and may be called from any thread. Results lie in one object, which its _free gives
+ * back with everything in it. Since 1.0.
  */
 #ifndef EVLOG_REDRIVE_H
 #define EVLOG_REDRIVE_H
@@ -27,6 +28,7 @@ struct evlog_redrive_options {
     const char *group; /* that gave the events up */
     const char *topic; /* of the letters */
     bool drop;         /* settle the letters, and bring nothing back */
+    const char *to;    /* append the events to this topic, and bring none back; NULL: do not */
     bool dry_run;      /* count, and change nothing */
     int32_t rate;      /* events a second, 0: as fast as workers take them */
     /* Which letters: those that are all of this. */
@@ -45,7 +47,8 @@ struct evlog_redrive_options {
 /* Begin a redrive of the letters that are in the topic now.
  *
  * id       its number, written on success
- * returns  0 | EVLOG_ERR_GROUP_NOT_FOUND | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_ARGUMENT the selection cannot be, or
+ * returns  0 | EVLOG_ERR_GROUP_NOT_FOUND | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_ARGUMENT the selection or the topic to
+ *          copy to cannot be, or
  *          another redrive of these letters is running | EVLOG_ERR_UNSUPPORTED the broker is not evlog
  */
 int evlog_redrive_start(struct evlog_client *client, const struct evlog_redrive_options *options, uint64_t *id,
@@ -56,16 +59,18 @@ struct evlog_redrive {
     const char *group, *topic;
     const char *state; /* "running", "done", "cancelled", "failed" */
     const char *why;   /* it waits or has failed; empty: nothing to say */
+    const char *to;    /* topic that letters are copied to; NULL: none */
     bool drop, dry_run;
     int32_t rate;
     int64_t began_ms, ended_ms; /* ended: -1 not yet */
     int32_t partition;          /* where it stands */
     int64_t offset;
-    uint64_t total, seen; /* offsets to be looked at, about; that were */
-    uint64_t matched;     /* open letters that were selected */
-    uint64_t redriven, dropped;
-    uint64_t gone;    /* the source does not have the event any more; they stay open */
-    uint64_t passed;  /* the group's filter lets the event pass by; they stay open */
+    uint64_t total, seen;       /* offsets to be looked at, about; that were */
+    uint64_t matched;           /* open letters that were selected */
+    uint64_t redriven, dropped; /* redriven: also those copied */
+    uint64_t gone;              /* the source does not have the event any more; they stay open */
+    uint64_t
+        passed; /* the group's filter lets the event pass by, or the topic copied to does not take it; they stay open */
     uint64_t settled; /* selected ones that were redriven or dropped before */
     uint64_t others;  /* records that are no letters of the group */
 };

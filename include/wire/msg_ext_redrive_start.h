@@ -18,11 +18,12 @@ struct el_msg_ext_redrive_start_range {
 
 /* The request. */
 struct el_msg_ext_redrive_start_request {
+    struct el_slice to;                            /* action 2: topic that letters are copied to, else null */
     struct el_slice key;                           /* only letters of this key, null for any */
     int32_t rate;                                  /* events a second, 0 as fast as it goes */
     struct el_slice group;                         /* group that the events come back to */
     struct el_slice topic;                         /* of the letters */
-    int8_t action;                                 /* 0 redrive, 1 drop */
+    int8_t action;                                 /* 0 redrive, 1 drop, 2 copy */
     struct el_msg_ext_redrive_start_range *ranges; /* [range_count] only these offsets, none for all */
     uint32_t range_count;
     struct el_slice reason;  /* only letters with this reason, null for any */

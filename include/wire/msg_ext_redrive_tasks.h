@@ -19,6 +19,7 @@ struct el_msg_ext_redrive_tasks_request {
 /* One redrive. */
 struct el_msg_ext_redrive_tasks_task {
     uint64_t id;           /* number */
+    struct el_slice to;    /* topic that letters are copied to, null none */
     struct el_slice why;   /* it waits or has failed, null nothing to say */
     uint64_t gone;         /* letters whose source has the event no more */
     int32_t rate;          /* events a second, 0 no bound */
@@ -27,17 +28,17 @@ struct el_msg_ext_redrive_tasks_task {
     struct el_slice state; /* running, done, cancelled, failed */
     struct el_slice topic; /* of the letters */
     uint64_t total;        /* offsets to be looked at, about */
-    int8_t action;         /* 0 redrive, 1 drop */
+    int8_t action;         /* 0 redrive, 1 drop, 2 copy */
     int64_t offset;        /* where it stands */
     uint64_t others;       /* records that are no letters of the group */
-    uint64_t passed;       /* letters whose events the group's filter lets pass by */
+    uint64_t passed;       /* letters whose events the group's filter lets pass by, or the target does not take */
     uint64_t dropped;      /* letters settled without coming back */
     bool dry_run;          /* it only counts */
     uint64_t matched;      /* open letters that were selected */
     uint64_t settled;      /* selected ones that were redriven or dropped before */
     int64_t began_ms;      /* time */
     int64_t ended_ms;      /* time, -1 not yet */
-    uint64_t redriven;     /* letters whose events have come back */
+    uint64_t redriven;     /* letters whose events have come back, or were copied */
     int32_t partition;     /* where it stands */
 };
 

@@ -136,6 +136,27 @@ const struct topic *store_topic_by_id(struct store_shard *shard, const struct el
     return NULL;
 }
 
+uint32_t store_topic_count(struct store_shard *shard)
+{
+    uint32_t count = 0;
+    (void)shard;
+    for (uint32_t i = 0; i < fake_store->topic_count; i++) {
+        count += fake_store->topics[i].name[0] != 0;
+    }
+    return count;
+}
+
+const struct topic *store_topic_at(struct store_shard *shard, uint32_t index)
+{
+    (void)shard;
+    for (uint32_t i = 0; i < fake_store->topic_count; i++) {
+        if (fake_store->topics[i].name[0] != 0 && index-- == 0) {
+            return &fake_store->topics[i];
+        }
+    }
+    return NULL;
+}
+
 struct topic *fake_topic(struct fake_store *fs, const char *name, int32_t partitions)
 {
     assert_true(fs->topic_count < FAKE_TOPICS_MAX);

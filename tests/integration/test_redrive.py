@@ -4,6 +4,7 @@
 Goal: what was given up is worked on once more, each event once and in order, and only what was asked for; what cannot
 be is refused with what to do. Method: handlers that refuse events until a file says that they are mended.
 """
+import re
 import time
 
 import pytest
@@ -81,6 +82,40 @@ def test_only_what_is_selected_comes_back(place):
     place.work(place.script("exit 0"))
     assert place.runs() == ["1 1", "3 1"]
     assert [letter["key"] for letter in dlq(place, "inspect", "--json", "--open").lines()] == ["c"]
+
+
+def test_copies_go_to_a_topic_once_and_as_they_were(place):
+    refuse_all(place, [f"k{i % 3} {i}" for i in range(30)], partitions=2)
+    before = place.evlog("consume", place.topic, "--json", expect=0).lines()
+    target = f"{place.topic}.by-hand"
+    assert "create it first" in refusal(dlq(place, "redrive", "--to", target, expect=None))
+    place.evlog("topics", "create", target, "-p", "2", expect=0)
+    assert "30 open letters" in dlq(place, "redrive", "--to", target, "--dry-run").err
+    assert f"10 events were copied to {target}" in dlq(place, "redrive", "--to", target, "--key", "k1").err
+    assert f"20 events were copied to {target}" in dlq(place, "redrive", "--to", target).err
+    assert f"0 events were copied to {target}" in dlq(place, "redrive", "--to", target).err
+    after = place.evlog("consume", target, "--json", expect=0).lines()
+    where = re.compile(r"%s/%s/(\d+)/(\d+)$" % (re.escape(place.group), re.escape(place.topic)))
+    origin = {(e["partition"], e["offset"]): e for e in before}
+    for event in after:
+        mark, = [header for header in event["headers"] if header["name"].startswith("evlog-")]
+        assert mark["name"] == "evlog-redrive-source"
+        old = origin.pop(tuple(int(number) for number in where.match(mark["value"]).groups()))
+        assert all(event[name] == old[name] for name in ("key", "time", "data"))
+    assert not origin, "some were not copied"
+    for key in ("k0", "k1", "k2"):
+        mine = [e["data"] for e in after if e["key"] == key]
+        assert mine == sorted(mine), "copies of a key are out of order"
+    tasks = dlq(place, "tasks", "--json").lines()
+    assert {task["to"] for task in tasks} == {target} and {task["action"] for task in tasks} == {"copy"}
+    assert {letter["state"] for letter in dlq(place, "inspect", "--json").lines()} == {"redriven"}
+
+
+def test_copies_are_not_sent_where_dead_letters_of_the_group_go(place):
+    refuse_all(place, ["k v"])
+    assert "they are there" in refusal(dlq(place, "redrive", "--to", letters_of(place), expect=None))
+    assert "evlog itself" in refusal(dlq(place, "redrive", "--to", "__evlog_groups", expect=None))
+    assert "1 events were copied" in dlq(place, "redrive", "--to", place.topic).err
 
 
 def test_a_redrive_with_a_rate_can_be_looked_at_and_cancelled(place):

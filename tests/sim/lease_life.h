@@ -59,8 +59,14 @@ struct lease_acts {
 };
 
 /* See lease_redrives.h. */
+#define COPY_PARTITIONS 3
+
 struct lease_redrives {
     bool on, busy;
+    bool copies; /* redrives of the seed go to the topic "copies" */
+    struct el_uuid copies_id;
+    int64_t last[LEASE_GROUPS_MAX][LEASE_TOPICS_MAX][LEASE_PARTITIONS_MAX][LEASE_KEYS]; /* of the partition read */
+    uint64_t copy_count;
     uint64_t begun;
     char name[EL_TOPIC_NAME_MAX + 1];
     struct lease_redrive_op op;
@@ -96,6 +102,7 @@ void lease_choose_group(struct lease_life *l, struct lease_model_group *group, s
 bool lease_read_events(struct lease_life *l);
 bool lease_read_letters(struct lease_life *l);
 bool lease_read_emits(struct lease_life *l, bool all);
+bool lease_read_copies(struct lease_life *l);
 /* Where the groups stand; halted partitions are let go on. returns events that are not finished, -1: crashed, or a
  * violation */
 int64_t lease_read_starts(struct lease_life *l);

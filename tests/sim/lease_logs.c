@@ -77,7 +77,11 @@ static void each_letter(struct lease_life *l, const struct el_batch_record *reco
     text[value.len] = 0;
     int64_t offset = strtoll(text, NULL, 10);
     struct lease_log *log = lease_model_log(&l->m, where->topic, where->partition);
-    lease_model_buried(&l->m, log, where->group, offset, lease_redrives_letter(l, record->offset));
+    bool settled = lease_redrives_letter(l, record->offset);
+    lease_model_buried(&l->m, log, where->group, offset, settled && !l->redrive.copies);
+    if (l->w.violation[0] == 0 && l->redrive.copies) {
+        log->events[offset].views[where->group].copied += settled;
+    }
     if (l->w.violation[0] == 0 && log->events[offset].number != el_get_le64(record->record.value.data)) {
         world_violation(&l->w, "the dead letter of offset %lld is of another event", (long long)offset);
     }
@@ -108,6 +112,7 @@ bool lease_read_letters(struct lease_life *l)
                 for (int64_t i = 0; i < lease_model_log(&l->m, t, p)->end; i++) {
                     lease_model_log(&l->m, t, p)->events[i].views[g].buried = 0;
                     lease_model_log(&l->m, t, p)->events[i].views[g].redriven = 0;
+                    lease_model_log(&l->m, t, p)->events[i].views[g].copied = 0;
                 }
                 if (!lease_redrives_read(l, g, &id, p) || !read_log(l, &id, p, each_letter, &where)) {
                     return false;
@@ -137,6 +142,23 @@ bool lease_read_emits(struct lease_life *l, bool all)
     }
     if (l->w.violation[0] == 0) {
         lease_emits_end(&l->emits, all);
+    }
+    return l->w.violation[0] == 0;
+}
+
+static void each_copy(struct lease_life *l, const struct el_batch_record *record, void *arg)
+{
+    (void)arg;
+    lease_redrives_copy(l, record);
+}
+
+bool lease_read_copies(struct lease_life *l)
+{
+    for (int32_t p = 0; p < COPY_PARTITIONS && l->redrive.copies && l->w.violation[0] == 0; p++) {
+        memset(l->redrive.last, 0xff, sizeof(l->redrive.last));
+        if (!read_log(l, &l->redrive.copies_id, p, each_copy, NULL)) {
+            return false;
+        }
     }
     return l->w.violation[0] == 0;
 }

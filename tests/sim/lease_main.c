@@ -424,6 +424,9 @@ static bool make(struct lease_life *l)
     for (uint32_t t = 0; t < EMIT_TOPICS && made; t++) {
         made = make_topic(l, lease_emits_topic(t), EMIT_PARTITIONS, &l->emits.topic_ids[t]);
     }
+    if (made && l->redrive.copies) {
+        made = make_topic(l, "copies", COPY_PARTITIONS, &l->redrive.copies_id);
+    }
     if (!made) {
         return false;
     }
@@ -545,7 +548,8 @@ static void quiet(struct lease_life *l)
         world_violation(w, "stuck: %lld events are never finished", (long long)left);
     }
     l->lw.serving = false;
-    if (w->violation[0] == 0 && lease_read_letters(l) && lease_read_emits(l, true)) {
+    if (w->violation[0] == 0 && lease_read_letters(l) && lease_read_emits(l, true) && lease_read_copies(l)) {
+        lease_redrives_end(l);
         lease_model_end(&l->m);
     }
 }
@@ -572,6 +576,7 @@ static void run_seed(const struct plan *plan, struct lease_life *l)
     l->m.group_count = 1 + (uint32_t)world_below(w, LEASE_GROUPS_MAX);
     l->worker_count = 1 + (uint32_t)world_below(w, WORKERS_MAX);
     l->redrive.on = world_chance(w, 400000);
+    l->redrive.copies = l->redrive.on && world_chance(w, 400000);
     for (uint32_t t = 0; t < l->m.topic_count; t++) {
         snprintf(l->topic_names[t], sizeof(l->topic_names[t]), "t%u", t);
     }
@@ -618,7 +623,8 @@ void lease_trial(const struct plan *plan, struct verdict *v)
     run_seed(plan, l);
     if (plan->verbose) {
         const struct lease_acts *a = &l->acts;
-        printf("  redrives begun %llu\n", (unsigned long long)l->redrive.begun);
+        printf("  redrives begun %llu, copies %llu\n", (unsigned long long)l->redrive.begun,
+               (unsigned long long)l->redrive.copy_count);
         printf("  groups were moved %llu times, ended %llu; logs trimmed %llu; halted partitions let go on %llu\n",
                (unsigned long long)a->moves, (unsigned long long)a->ends, (unsigned long long)a->trims,
                (unsigned long long)a->releases);

@@ -28,6 +28,8 @@ struct lease_view {
     uint16_t buried;        /* times that it is in the dead-letter topic */
     uint16_t buried_before; /* the group was moved there, or made anew */
     uint16_t redriven;      /* letters of it that are marked as redriven */
+    uint16_t copied;        /* the same, of a redrive to a topic */
+    uint16_t copies;        /* of it, that are in that topic */
     /* see lease_emits.h */
     uint8_t emits_wanted, emits_said, emits_found; /* acknowledged with so many; those that say so; a bit for each */
     uint32_t emit_nonce, emits_nonce_found;

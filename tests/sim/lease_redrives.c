@@ -5,6 +5,7 @@
 #include "lease_redrives.h"
 
 #include <core/assert.h>
+#include <stdio.h>
 
 static void redrive_on_done(struct lease_op *base)
 {
@@ -29,7 +30,8 @@ void lease_redrives_step(struct lease_life *l)
     }
     uint32_t group = (uint32_t)world_below(w, l->m.group_count), topic = (uint32_t)world_below(w, l->m.topic_count);
     for (int32_t p = 0; p < l->m.partition_count; p++) {
-        lease_model_log(&l->m, topic, p)->redrives[group]++; /* whatever is answered, it may run */
+        /* whatever is answered, it may run */
+        lease_model_log(&l->m, topic, p)->redrives[group] += r->copies ? 0 : 1;
     }
     group_config_dead_topic(NULL, el_slice_str(l->topic_names[topic]), el_slice_str(l->m.groups[group].id), r->name);
     r->selection = (struct lease_selection){.since_ms = -1, .until_ms = -1};
@@ -39,6 +41,8 @@ void lease_redrives_step(struct lease_life *l)
     r->op = (struct lease_redrive_op){
         .base = {.group_id = el_slice_str(l->m.groups[group].id), .done = redrive_on_done, .arg = l},
         .topic = el_slice_str(r->name),
+        .action = r->copies ? LEASE_REDRIVE_COPY : LEASE_REDRIVE_BACK,
+        .target = r->copies ? el_slice_str("copies") : (struct el_slice){0},
         .rate = world_chance(w, 300000) ? 1 + (uint32_t)world_below(w, 50) : 0,
         .selection = &r->selection};
     r->busy = true;
@@ -118,4 +122,54 @@ bool lease_redrives_letter(const struct lease_life *l, int64_t letter)
         }
     }
     return false;
+}
+
+void lease_redrives_copy(struct lease_life *l, const struct el_batch_record *record)
+{
+    struct el_slice source;
+    char text[64];
+    unsigned group, topic;
+    int partition;
+    long long offset;
+    bool found = el_header_find(&record->record, "evlog-redrive-source", &source) && source.len < sizeof(text);
+    memcpy(text, source.data, found ? source.len : 0);
+    text[found ? source.len : 0] = 0;
+    if (sscanf(text, "group%u/t%u/%d/%lld", &group, &topic, &partition, &offset) != 4 || group >= l->m.group_count ||
+        topic >= l->m.topic_count || offset < 0 || offset >= lease_model_log(&l->m, topic, partition)->end) {
+        world_violation(&l->w, "a copy does not say where it is from: %s", text);
+        return;
+    }
+    struct lease_event *event = &lease_model_log(&l->m, topic, partition)->events[offset];
+    int64_t *last = &l->redrive.last[group][topic][partition][event->key];
+    l->redrive.copy_count++;
+    event->views[group].copies++;
+    if (event->number != el_get_le64(record->record.value.data) || record->timestamp_ms != (int64_t)event->number ||
+        record->record.header_count > 3) {
+        world_violation(&l->w, "the copy of offset %lld is not the event as it was", offset);
+    }
+    if (event->key != 0 && l->m.groups[group].order == MODEL_BY_KEY && *last > offset) {
+        world_violation(&l->w, "the copy of offset %lld lies behind that of offset %lld of the same key", offset,
+                        (long long)*last);
+    }
+    *last = offset;
+}
+
+void lease_redrives_end(struct lease_life *l)
+{
+    for (uint32_t t = 0; t < l->m.topic_count; t++) {
+        for (int32_t p = 0; p < l->m.partition_count; p++) {
+            const struct lease_log *log = lease_model_log(&l->m, t, p);
+            for (int64_t i = 0; i < log->end; i++) {
+                for (uint32_t g = 0; g < l->m.group_count; g++) {
+                    const struct lease_view *view = &log->events[i].views[g];
+                    if (view->copies != view->copied) {
+                        world_violation(&l->w,
+                                        "group %u: of offset %lld of partition %d, %u letters were copied, and %u "
+                                        "copies are there",
+                                        g, (long long)i, p, view->copied, view->copies);
+                    }
+                }
+            }
+        }
+    }
 }

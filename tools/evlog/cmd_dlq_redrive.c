@@ -114,6 +114,11 @@ static int take_selection(const struct cli *cli, struct selection *selection, st
 
 /* --- showing ------------------------------------------------------------------------------------------------------ */
 
+static const char *action_word(const struct evlog_redrive *r)
+{
+    return r->drop ? "drop" : r->to != NULL ? "copy" : "redrive";
+}
+
 static int put_json(const struct cli *cli, const struct evlog_redrive *r)
 {
     struct el_buffer line = {0};
@@ -122,7 +127,10 @@ static int put_json(const struct cli *cli, const struct evlog_redrive *r)
     el_json_add_uint(&w, "id", r->id);
     el_json_add_str(&w, "dlq_topic", r->topic);
     el_json_add_str(&w, "group", r->group);
-    el_json_add_str(&w, "action", r->drop ? "drop" : "redrive");
+    el_json_add_str(&w, "action", action_word(r));
+    if (r->to != NULL) {
+        el_json_add_str(&w, "to", r->to);
+    }
     el_json_add_bool(&w, "dry_run", r->dry_run);
     el_json_add_str(&w, "state", r->state);
     el_json_add_str(&w, "why", r->why);
@@ -150,6 +158,8 @@ static void tell(const struct cli *cli, const struct evlog_redrive *r)
         cli_say(cli, "%llu open letters are selected; nothing was changed", (unsigned long long)r->matched);
     } else if (r->drop) {
         cli_say(cli, "%llu letters dropped", (unsigned long long)r->dropped);
+    } else if (r->to != NULL) {
+        cli_say(cli, "%llu events were copied to %s", (unsigned long long)r->redriven, r->to);
     } else {
         cli_say(cli, "%llu events are delivered to group %s again", (unsigned long long)r->redriven, r->group);
     }
@@ -163,7 +173,12 @@ static void tell(const struct cli *cli, const struct evlog_redrive *r)
             "letters stay open, and hold the events as they were",
             (unsigned long long)r->gone);
     }
-    if (r->passed > 0) {
+    if (r->passed > 0 && r->to != NULL) {
+        cli_say(cli,
+                "%llu events were not taken by %s, for they are above its max.message.bytes, or have no key and it is "
+                "compacted: their letters stay open",
+                (unsigned long long)r->passed, r->to);
+    } else if (r->passed > 0) {
         cli_say(cli, "%llu events do not match the filter of group %s any more: their letters stay open",
                 (unsigned long long)r->passed, r->group);
     }
@@ -208,7 +223,7 @@ static int watch(struct cli *cli, uint64_t id, bool *done)
             evlog_redrive_list_free(list);
             return rc;
         }
-        cli_progress(cli, r->drop ? "dropping" : "redriving", r->seen, r->total);
+        cli_progress(cli, r->drop ? "dropping" : r->to != NULL ? "copying" : "redriving", r->seen, r->total);
         evlog_redrive_list_free(list);
         if (cli_interrupted) {
             cli_progress_end(cli);
@@ -277,6 +292,7 @@ int cmd_dlq_redrive(struct cli *cli, const struct cli_command *command, int argc
     int64_t rate = 0;
     const struct cli_option options[] = {
         SELECTION_OPTIONS(b),
+        {"to", 0, CLI_TEXT, &b.options.to, "TOPIC", "append the events to this topic instead"},
         {"rate", 0, CLI_INT, &rate, "N", "events a second (as fast as workers take them)"},
         {"dry-run", 0, CLI_FLAG, &b.options.dry_run, NULL, "count, and change nothing"},
         {"detach", 'd', CLI_FLAG, &b.detach, NULL, "do not wait for its end"},
@@ -336,7 +352,7 @@ static int show_tasks(struct cli *cli, const struct evlog_redrive_list *list)
         table_cell(&table, "%llu", (unsigned long long)r->id);
         table_cell(&table, "%s", r->topic);
         table_cell(&table, "%s", r->group);
-        table_cell(&table, "%s%s", r->drop ? "drop" : "redrive", r->dry_run ? " (dry run)" : "");
+        table_cell(&table, "%s%s", action_word(r), r->dry_run ? " (dry run)" : "");
         table_cell(&table, "%s", r->state);
         table_number(&table, (int64_t)r->matched);
         table_number(&table, (int64_t)(r->redriven + r->dropped));

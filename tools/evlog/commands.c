@@ -67,7 +67,7 @@ const struct cli_command cli_commands[] = {
     {"dlq stats", "TOPIC", "Count dead letters by reason", NULL, cmd_dlq_stats},
     {"dlq redrive", "TOPIC", "Deliver the events of dead letters to their group once more",
      "Runs in the broker, over restarts as well; this shows it until it ends. Only the group that gave the events up "
-     "gets them again, in the order of each key, with all attempts.",
+     "gets them again, in the order of each key, with all attempts. With --to they are appended to a topic instead.",
      cmd_dlq_redrive},
     {"dlq drop", "TOPIC", "Settle dead letters without redriving them", NULL, cmd_dlq_drop},
     {"dlq tasks", "[TOPIC]", "Show redrives that run, and the last that have ended", NULL, cmd_dlq_tasks},

@@ -47,10 +47,18 @@ TEST(redrive_start, refuses_more_ranges_unknown_actions_and_rates_below_0)
     message.range_count = 65;
     fake_free(send_message(EL_API_RedriveStart, &message, &answer));
     message = start_message();
-    message.action = 2;
+    message.action = 3;
     struct fake_request *r = send_message(EL_API_RedriveStart, &message, &answer);
     assert_int_equal(answer.error, EL_KAFKA_INVALID_REQUEST);
     fake_free(r);
+    message = start_message();
+    message.action = 2; /* a copy without a topic */
+    fake_free(send_message(EL_API_RedriveStart, &message, &answer));
+    assert_int_equal(answer.error, EL_KAFKA_INVALID_REQUEST);
+    message = start_message();
+    message.to = el_slice_str("elsewhere"); /* a topic without a copy */
+    fake_free(send_message(EL_API_RedriveStart, &message, &answer));
+    assert_int_equal(answer.error, EL_KAFKA_INVALID_REQUEST);
     message = start_message();
     message.rate = -1;
     r = send_message(EL_API_RedriveStart, &message, &answer);

@@ -10,6 +10,7 @@
 static struct lease_redrive_op begin_op;
 static struct lease_redrives_op look_op;
 static struct lease_selection selection;
+static const char *copy_to; /* topic that letters are copied to; NULL: their events come back */
 
 static struct lease_selection everything(void)
 {
@@ -23,7 +24,8 @@ static void ask(const char *group, const char *topic, enum lease_redrive_action 
     uint32_t rate = begin_op.rate;
     begin_op = (struct lease_redrive_op){.base = {.group_id = el_slice_str(group), .done = part_on_answer},
                                          .topic = el_slice_str(topic),
-                                         .action = action,
+                                         .action = copy_to == NULL ? action : LEASE_REDRIVE_COPY,
+                                         .target = copy_to == NULL ? (struct el_slice){0} : el_slice_str(copy_to),
                                          .dry_run = dry_run,
                                          .rate = rate,
                                          .selection = &selection};
@@ -48,7 +50,7 @@ static struct lease_redrive_view look(uint64_t id)
     assert_int_equal(look_op.base.error, 0);
     assert_int_equal(look_op.view_count, 1);
     view = look_op.views[0];
-    view.why = view.group = view.topic = (struct el_slice){0};
+    view.why = view.group = view.topic = view.target = (struct el_slice){0};
     lease_op_release(&look_op.base);
     fake_store_run(&desk->store);
     return view;
@@ -81,6 +83,7 @@ static void dead(int64_t count)
 {
     part_begin("start=earliest max.inflight=100");
     selection = everything();
+    copy_to = NULL;
     begin_op.dry_run = false;
     begin_op.rate = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -284,5 +287,103 @@ TEST(redrive, is_forgotten_with_its_group)
     fake_store_run(&desk->store);
     assert_int_equal(look_op.base.error, EVLOG_ERR_NOT_FOUND);
     desk_restart(desk);
+    part_end();
+}
+
+/* --- to a topic --------------------------------------------------------------------------------------------------- */
+
+/* Records in all partitions of "target". */
+static int64_t copies(void)
+{
+    int64_t count = 0;
+    for (uint32_t i = 0; i < desk->store.topic_count; i++) {
+        for (int32_t p = 0; p < 3 && strcmp(desk->store.topics[i].name, "target") == 0; p++) {
+            count += desk->store.next_offset[i][p];
+        }
+    }
+    return count;
+}
+
+static bool refusal_says(const char *target, const char *text)
+{
+    copy_to = target;
+    assert_int_equal(refused("g", LETTERS), EVLOG_ERR_ARGUMENT);
+    return strstr(begin_op.base.message_text, text) != NULL;
+}
+
+TEST(redrive_copy, refuses_targets_that_cannot_be)
+{
+    dead(1);
+    assert_true(refusal_says("nowhere", "create it first"));
+    assert_true(refusal_says(LEASES_TOPIC, "evlog itself"));
+    assert_true(refusal_says(LETTERS, "they are there"));
+    fake_topic(&desk->store, "other", 1);
+    fake_topic(&desk->store, "other.g.dlq", 1);
+    assert_true(refusal_says("other.g.dlq", "same group"));
+    part_end();
+}
+
+TEST(redrive_copy, letters_are_in_the_topic_once_and_settled)
+{
+    dead(5);
+    fake_topic(&desk->store, "target", 3);
+    copy_to = "target";
+    struct lease_redrive_view view = redrive(LEASE_REDRIVE_COPY);
+    assert_int_equal(view.state, LEASE_REDRIVE_DONE);
+    assert_int_equal(view.counts.redriven, 5);
+    assert_int_equal(copies(), 5);
+    assert_int_equal(part_lease(7), -1);
+    desk_restart(desk);
+    view = redrive(LEASE_REDRIVE_COPY);
+    assert_int_equal(view.counts.redriven, 0);
+    assert_int_equal(view.counts.settled, 5);
+    assert_int_equal(copies(), 5);
+    part_end();
+}
+
+TEST(redrive_copy, a_dry_run_copies_nothing)
+{
+    dead(2);
+    fake_topic(&desk->store, "target", 3);
+    copy_to = "target";
+    begin_op.dry_run = true;
+    assert_int_equal(redrive(LEASE_REDRIVE_COPY).counts.matched, 2);
+    assert_int_equal(copies(), 0);
+    part_end();
+}
+
+TEST(redrive_copy, a_restart_goes_on_where_it_was)
+{
+    dead(4);
+    fake_topic(&desk->store, "target", 3);
+    copy_to = "target";
+    begin_op.rate = 8;
+    assert_int_equal(refused("g", LETTERS), 0);
+    uint64_t id = begin_op.id;
+    fake_store_ms(&desk->store, 60);
+    assert_int_equal(look(id).state, LEASE_REDRIVE_RUNNING);
+    desk_restart(desk);
+    for (int i = 0; i < 20; i++) {
+        fake_store_ms(&desk->store, 100);
+    }
+    assert_int_equal(look(id).state, LEASE_REDRIVE_DONE);
+    assert_int_equal(look(id).action, LEASE_REDRIVE_COPY);
+    assert_int_equal(look(id).counts.redriven, 4);
+    assert_int_equal(copies(), 4);
+    part_end();
+}
+
+TEST(redrive_copy, fails_when_its_topic_is_deleted)
+{
+    dead(4);
+    fake_topic(&desk->store, "target", 3);
+    copy_to = "target";
+    begin_op.rate = 8;
+    assert_int_equal(refused("g", LETTERS), 0);
+    fake_topic_delete(&desk->store, "target");
+    for (int i = 0; i < 20; i++) {
+        fake_store_ms(&desk->store, 100);
+    }
+    assert_int_equal(look(begin_op.id).state, LEASE_REDRIVE_FAILED);
     part_end();
 }
