@@ -63,6 +63,9 @@ void lease_entry_move(struct lease_table *t, uint32_t id, enum lease_state state
 
 bool lease_entry_chained(const struct lease_table *t, const struct lease_node *e)
 {
+    if (e->death == LEASE_NODE_EMITS) {
+        return false;
+    }
     switch (t->rules.order) {
     case LEASE_ORDER_KEY:
         return e->key_hash != 0;

@@ -355,11 +355,10 @@ bool lease_emit_done(struct lease_table *t, int64_t offset)
         lease_entry_move(t, id, LEASE_STATE_SETTLING);
         lease_block_touch(t, offset);
         return true;
-    case LEASE_STATE_WAITING:
-        return false;
     case LEASE_STATE_SETTLING:
     case LEASE_STATE_WRITING:
         return true;
+    case LEASE_STATE_WAITING:
     case LEASE_STATE_READY:
     case LEASE_STATE_DELAYED:
     case LEASE_STATE_LEASED:

@@ -118,7 +118,7 @@ struct lease_record {
     int64_t not_before_ms;  /* wall clock; 0: at once */
     enum lease_pass passed; /* not NOT: finished at once, unless an attempt has been made; stored with the next write */
     enum lease_death death; /* an intent is stored for it: it dies for this when it is first of its key; else NONE */
-    bool emits;             /* what it has emitted is stored: it is emitting when it is first of its key */
+    bool emits;             /* what it has emitted is stored: it is emitting, and its key is not held up by it */
 };
 
 /* Add the next event. Offsets rise; what lies between the last one and this is finished (holes, control records). An
@@ -156,7 +156,7 @@ int lease_settle(struct lease_table *t, uint64_t session, const struct lease_out
                  struct lease_now now);
 /* What the event at offset has emitted is published, after an ACCEPT with emits or a restored record with them: it
  * settles.
- * returns   false: not yet, it was not read so far or waits for an earlier one of its key; true also when it is gone */
+ * returns   false: not yet, it was not read so far; true also when it is gone */
 bool lease_emit_done(struct lease_table *t, int64_t offset);
 /* All leases of the session are available again; the deliveries count. O(leased). */
 void lease_release_session(struct lease_table *t, uint64_t session, struct lease_now now);

@@ -46,7 +46,7 @@ int model_find(const struct model *m, int64_t offset)
 
 static bool ordered_with(const struct model *m, uint32_t i, uint32_t j)
 {
-    if (i == j || !model_live(&m->events[j])) {
+    if (i == j || !model_live(&m->events[j]) || m->events[i].unordered || m->events[j].unordered) {
         return false;
     }
     bool same_key = m->events[i].hash != 0 && m->events[j].hash == m->events[i].hash;
@@ -182,6 +182,7 @@ void model_add(struct model *m, uint32_t i)
         return;
     }
     e->state = LEASE_STATE_WAITING;
+    e->unordered = e->emits;
     e->undelayed = false;
     e->attempts = e->ahead_attempts;
     e->death = e->intent != LEASE_DEATH_NONE ? e->intent : e->ahead_rejected ? LEASE_DEATH_REJECTED : LEASE_DEATH_NONE;
@@ -211,7 +212,7 @@ bool model_reopen(struct model *m, uint32_t i, bool *ending)
     e->acknowledged = e->buried = false;
     e->intent = LEASE_DEATH_NONE;
     e->returned = true;
-    e->emits = false;
+    e->emits = e->unordered = false;
     if (!e->read) {
         e->ahead_finished = e->ahead_rejected = false;
         e->ahead_attempts = 0;
@@ -503,9 +504,6 @@ bool model_emit_done(struct model *m, int64_t offset, int64_t read_next)
     struct model_event *e = i < 0 ? NULL : &m->events[i];
     if (e == NULL || !model_live(e)) {
         return offset < read_next;
-    }
-    if (e->state == LEASE_STATE_WAITING) {
-        return false;
     }
     if (e->state == LEASE_STATE_EMITTING) {
         e->state = LEASE_STATE_SETTLING;

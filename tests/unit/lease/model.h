@@ -40,6 +40,7 @@ struct model_event {
     bool stored_rejected, pending_rejected;
     enum lease_death intent; /* stored at once */
     bool emits;              /* the same of what it has emitted */
+    bool unordered;          /* that was stored when it was read: it is done, and holds up nobody */
     /* what the world outside has seen */
     bool acknowledged, buried;
     bool accepted; /* its outcome was ACCEPT or GAP, not durable yet */

@@ -144,7 +144,7 @@ static void compare_keys(void)
     uint32_t count = 0;
     for (uint32_t i = m.from; i < m.to && m.rules.order != LEASE_ORDER_NONE; i++) {
         const struct model_event *e = &m.events[i];
-        if (model_live(e) && (partition || (hash != 0 && e->hash == hash))) {
+        if (model_live(e) && !e->unordered && (partition || (hash != 0 && e->hash == hash))) {
             bool leads = first == NULL || (first->state == LEASE_STATE_WAITING && e->state != LEASE_STATE_WAITING);
             first = leads ? e : first;
             count++;
