@@ -34,7 +34,6 @@
 #define LEASE_START_LATEST (-1)
 #define LEASE_START_EARLIEST (-2)
 #define LEASE_START_BY_GROUP (-3) /* as its settings say */
-#define LEASE_MINUTE_NS 60000000000u
 
 enum lease_part_state {
     PART_STORED,   /* as records; nobody has used it since the start */

@@ -25,6 +25,7 @@
 #define LEASE_CLASSES 6u        /* sizes of pieces of memory */
 #define LEASE_CLASS_LEN_MIN 64u /* each is twice the one before */
 #define LEASE_CONTROL_SHARD 0u
+#define LEASE_MINUTE_NS 60000000000u
 #define LEASE_SCRATCH_LEN (288u << 10) /* a block of a table, or the record of a parked key */
 
 /* The shard's partition of __evlog_groups: the lowest one that it owns. */
@@ -73,6 +74,7 @@ struct leases {
     size_t sweep_cursor;           /* of the look under way, into parts */
     uint64_t group_number;         /* given to the last group */
     uint64_t paused_ns;            /* when the log was told that reading ahead waits; 0 never */
+    uint64_t unstored_ns;          /* the same of records that cannot be stored */
     uint64_t log_second;           /* rate limit of log lines */
     uint32_t log_count;
 };

@@ -57,7 +57,9 @@ static void write_on_append(struct store_op *base)
     struct leases *ls = write->ls;
     OBJ_CHECK(ls, LEASES);
     int error = base->error == 0 || base->error == EVLOG_ERR_CLOSED ? base->error : EVLOG_ERR_STORAGE;
-    if (error == EVLOG_ERR_STORAGE && lease_may_log(ls)) {
+    bool said = ls->unstored_ns != 0 && ls->io->now_ns - ls->unstored_ns < LEASE_MINUTE_NS;
+    if (error == EVLOG_ERR_STORAGE && !said) {
+        ls->unstored_ns = ls->io->now_ns;
         el_log(EL_LOG_WARN, "lease", "%s partition %d: progress of work groups cannot be stored: %s", LEASES_TOPIC,
                ls->partition, evlog_error_text(base->error));
     }
