@@ -16,7 +16,7 @@ static const struct {
 
 static bool is_known(int code)
 {
-    return code >= -1 && (size_t)code + 1 < ERROR_CODE_COUNT && error_codes[code + 1].name != NULL;
+    return code >= -1 && code < (int)ERROR_CODE_COUNT - 1 && error_codes[code + 1].name != NULL;
 }
 
 const char *el_kafka_error_name(int code)

@@ -113,7 +113,8 @@ static double floor_ms(const struct bench *b)
         return -1;
     }
     qsort(times, FLOOR_WRITES, sizeof times[0], compare);
-    return times[FLOOR_WRITES / 2] / 1000.0;
+    size_t middle = FLOOR_WRITES / 2;
+    return times[middle] / 1000.0;
 }
 
 static int report(struct bench *b, const char *what, int64_t event_count, double seconds)

@@ -109,8 +109,8 @@ static int run(struct replay *replay, const struct cli_words *words)
                 (unsigned long long)summary.keyless_count);
     }
     (void)fflush(stdout);
-    for (int i = 0; i < 32; i++) {
-        (void)snprintf(digest + 2 * i, 3, "%02x", summary.digest[i]);
+    for (size_t i = 0; i < 32; i++) {
+        (void)snprintf(&digest[2 * i], 3, "%02x", summary.digest[i]);
     }
     (void)fprintf(stderr, "digest sha256:%s events %llu keys %llu%s\n", digest, (unsigned long long)summary.event_count,
                   (unsigned long long)summary.key_count, summary.partial ? " partial" : "");

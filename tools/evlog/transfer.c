@@ -130,7 +130,7 @@ static int settled_ends(struct transfer *t, int64_t *ends, struct evlog_failure 
             return 0;
         }
         if (sum != before) {
-            struct timespec pause = {0, SETTLE_MS * 1000000};
+            struct timespec pause = {0, SETTLE_MS * 1000000L};
             (void)nanosleep(&pause, NULL);
         }
     }
