@@ -339,8 +339,9 @@ static int release_code(const void *response)
     return ((const struct el_msg_ext_release_key_response *)response)->error;
 }
 
-int evlog_key_release(struct evlog_client *client, const char *group, const char *topic, struct evlog_bytes key,
-                      struct evlog_failure *failure)
+/* parked NULL: wherever it is; probe: it is written, else it is what is released. */
+static int release(struct evlog_client *client, const char *group, const char *topic, struct evlog_bytes key,
+                   struct evlog_parked *parked, bool probe, struct evlog_failure *failure)
 {
     struct el_msg_ext_release_key_request request;
     struct el_msg_ext_release_key_response response;
@@ -349,8 +350,10 @@ int evlog_key_release(struct evlog_client *client, const char *group, const char
     el_schema_init(&el_schema_ext_release_key_request, &request);
     request.group = el_slice_str(group);
     request.topic = el_slice_str(topic);
-    request.partition = -1;
     request.key = el_slice_of(key.data, key.len);
+    request.probe = probe;
+    request.partition = parked == NULL || probe ? -1 : parked->partition;
+    request.token = parked == NULL || probe ? 0 : parked->token;
     int rc = ask(client, &(struct question){EL_API_ReleaseKey, &request, release_code}, &call, &response, failure);
     if (rc != 0) {
         return rc;
@@ -358,9 +361,32 @@ int evlog_key_release(struct evlog_client *client, const char *group, const char
     (void)snprintf(what, sizeof what, "work group %.250s, topic %.250s", group, topic);
     if (response.error == EL_KAFKA_RESOURCE_NOT_FOUND) {
         rc = el_fail(failure, EVLOG_ERR_NOT_FOUND, "%s: the key is not parked", what);
+    } else if (response.error == EL_KAFKA_FENCED_STATE_EPOCH) {
+        rc = el_fail(failure, EVLOG_ERR_AGAIN, "%s: more events of the key have become dead letters meanwhile", what);
     } else if (response.error != 0) {
         rc = el_fail_kafka(failure, response.error, response.message, what);
+    } else if (probe) {
+        *parked = (struct evlog_parked){response.partition, response.token};
     }
     el_call_free(&call);
     return rc;
+}
+
+int evlog_key_release(struct evlog_client *client, const char *group, const char *topic, struct evlog_bytes key,
+                      struct evlog_failure *failure)
+{
+    return release(client, group, topic, key, NULL, false, failure);
+}
+
+int evlog_key_parked(struct evlog_client *client, const char *group, const char *topic, struct evlog_bytes key,
+                     struct evlog_parked *parked, struct evlog_failure *failure)
+{
+    return release(client, group, topic, key, parked, true, failure);
+}
+
+int evlog_key_release_after(struct evlog_client *client, const char *group, const char *topic, struct evlog_bytes key,
+                            const struct evlog_parked *parked, struct evlog_failure *failure)
+{
+    struct evlog_parked at = *parked;
+    return release(client, group, topic, key, &at, false, failure);
 }

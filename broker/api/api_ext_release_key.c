@@ -19,6 +19,10 @@ static void release_finish(struct api_call *base)
     int error = EVLOG_ERR_NOT_FOUND;
     el_schema_init(&el_schema_ext_release_key_response, &response);
     for (uint32_t i = 0; i < call->op_count; i++) {
+        if (call->ops[i].base.error == 0 && call->ops[i].ask && !released) {
+            response.token = call->ops[i].token;
+            response.partition = call->ops[i].partition;
+        }
         released = released || call->ops[i].base.error == 0;
         if (call->ops[i].base.error != 0 && error == EVLOG_ERR_NOT_FOUND) {
             error = call->ops[i].base.error;
@@ -27,6 +31,9 @@ static void release_finish(struct api_call *base)
     if (error == EVLOG_ERR_NOT_FOUND && !released) {
         response.error = EL_KAFKA_RESOURCE_NOT_FOUND;
         response.message = el_slice_str("nothing is parked or halted there");
+    } else if (error == EVLOG_ERR_CONFLICT) {
+        response.error = EL_KAFKA_FENCED_STATE_EPOCH;
+        response.message = el_slice_str("more events of the key have become dead letters meanwhile");
     } else if (error != EVLOG_ERR_NOT_FOUND) {
         response.error = api_share_group_error(error);
         response.message = api_error_message(error);
@@ -70,6 +77,8 @@ void api_ext_release_key(struct api *api, struct request *request, const void *m
         op->topic_id = topic_id;
         op->partition = all ? (int32_t)i : ask->partition;
         op->key = ask->key;
+        op->ask = ask->probe;
+        op->token = ask->token;
         api_call_add_lease(&call->base, &op->base, release_on_partition);
         leases_release_key(api->leases, op);
     }

@@ -101,6 +101,20 @@ bool lease_bury_done_in(const struct lease_part *part, uint64_t block)
     return false;
 }
 
+bool lease_bury_follows(const struct lease_part *part, struct el_slice key)
+{
+    const struct lease_burial *b = part->burial;
+    for (uint32_t i = 0; b != NULL && i < LEASE_INTENTS_MAX; i++) {
+        const struct bury_slot *slot = &b->slots[i];
+        bool under_way = slot->state != BURY_FREE && slot->state != BURY_DONE && slot->state != BURY_FINISHING;
+        if (under_way && slot->dead.death == LEASE_DEATH_PARKED_KEY &&
+            (slot->letter.key.data == NULL || el_slice_eq(slot->letter.key, key))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- appended ----------------------------------------------------------------------------------------------------- */
 
 /* Later events of its key follow it, when the group says so. returns false: there is no memory for that now */
@@ -123,6 +137,10 @@ void bury_slot_settle(struct bury_slot *slot)
     EL_ASSERT(slot->state == BURY_APPENDED);
     if (!slot->told || !slot_park(slot)) {
         return;
+    }
+    struct lease_parked *parked = slot->letter.key.data == NULL ? NULL : lease_parked_find(part, slot->letter.key);
+    if (parked != NULL) {
+        lease_parked_followed(part, parked);
     }
     slot->state = BURY_DONE;
     lease_dead_done(part->table, slot->dead.offset); /* it may have gone with the start of the log */

@@ -179,6 +179,15 @@ static void release_key_run(struct leases *ls, struct lease_op *base)
         lease_op_refuse(base, EVLOG_ERR_NOT_FOUND, "the key is not parked in this partition");
         return;
     }
+    if (op->ask) {
+        op->token = parked->token;
+        lease_op_finish(base, 0);
+        return;
+    }
+    if (op->token != 0 && (op->token != parked->token || lease_bury_follows(part, op->key))) {
+        lease_op_refuse(base, EVLOG_ERR_CONFLICT, "more events of the key have become dead letters meanwhile");
+        return;
+    }
     if (!lease_call_wait(part, base)) {
         lease_op_finish(base, EVLOG_ERR_NO_MEMORY);
         return;

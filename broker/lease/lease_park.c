@@ -25,6 +25,12 @@ static void changed(struct lease_part *part, struct lease_parked *parked)
     el_list_push_back(&part->parked_changed, &parked->link);
 }
 
+void lease_parked_followed(struct lease_part *part, struct lease_parked *parked)
+{
+    struct leases *ls = lease_part_leases(part);
+    parked->token = (uint64_t)lease_wall_ms(ls) << 20 | (leases_session(ls) & 0xfffff);
+}
+
 static struct lease_parked *parked_new(struct lease_part *part, struct el_slice key)
 {
     struct leases *ls = lease_part_leases(part);
@@ -62,6 +68,7 @@ int lease_park_key(struct lease_part *part, struct el_slice key, const struct le
         }
         return code;
     }
+    lease_parked_followed(part, parked);
     parked->released = false;
     parked->offset = record->offset;
     parked->time_ms = record->time_ms;

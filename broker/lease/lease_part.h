@@ -69,6 +69,7 @@ struct lease_parked {
     uint64_t hash;
     int64_t offset;  /* that parked it */
     int64_t time_ms; /* when */
+    uint64_t token;  /* another one with each letter of the key, and in each life */
     bool stored;     /* there is a record, or may be */
     bool released;   /* it is parked no more: the record goes, then this */
 };
@@ -311,6 +312,8 @@ int lease_bury_restore(struct lease_part *part, const struct lease_intent *inten
 enum lease_death lease_bury_intended(const struct lease_part *part, int64_t offset);
 /* Why the event at this offset waits for its dead letter, for people; "" it does not. */
 const char *lease_bury_why(const struct lease_part *part, int64_t offset);
+/* Is an event that follows this parked key on its way to the dead letters? */
+bool lease_bury_follows(const struct lease_part *part, struct el_slice key);
 /* No append, read or job is under way for it. */
 void lease_bury_free(struct lease_part *part);
 
@@ -364,6 +367,8 @@ void lease_emit_free(struct lease_part *part);
 /* --- lease_park.c ------------------------------------------------------------------------------------------------- */
 
 struct lease_parked *lease_parked_find(const struct lease_part *part, struct el_slice key);
+/* There is a letter of the key that its token does not know of. */
+void lease_parked_followed(struct lease_part *part, struct lease_parked *parked);
 /* A key is parked from now on; stored: the log says so already. returns 0 | EVLOG_ERR_NO_MEMORY */
 int lease_park_key(struct lease_part *part, struct el_slice key, const struct lease_record_parked *record, bool stored);
 /* It is parked no more, durable with the next write. */

@@ -349,12 +349,16 @@ struct lease_why_op {
 };
 void leases_why(struct leases *ls, struct lease_why_op *op);
 
-/* Release a parked key, or, key.data NULL, a halted partition. errors: NOT_FOUND (nothing is parked or halted) */
+/* Release a parked key, or, key.data NULL, a halted partition.
+ * A key can be released on condition that no letter of it has come since its token was asked for.
+ * errors: NOT_FOUND (nothing is parked or halted), CONFLICT the token is not that of the key any more */
 struct lease_release_key_op {
     struct lease_op base;
     struct el_uuid topic_id;
     int32_t partition;
     struct el_slice key;
+    bool ask;       /* only tell the token of a parked key */
+    uint64_t token; /* in: 0: release it in any case; out, with ask */
 };
 void leases_release_key(struct leases *ls, struct lease_release_key_op *op);
 

@@ -122,6 +122,22 @@ void evlog_letter_list_free(struct evlog_letter_list *list);
 int evlog_key_release(struct evlog_client *client, const char *group, const char *topic, struct evlog_bytes key,
                       struct evlog_failure *failure);
 
+/* Where a key is parked, and after which letter of it. */
+struct evlog_parked {
+    int32_t partition;
+    uint64_t token;
+};
+/* returns 0 it is parked, the lowest partition is written | EVLOG_ERR_NOT_FOUND | as evlog_key_release() */
+int evlog_key_parked(struct evlog_client *client, const char *group, const char *topic, struct evlog_bytes key,
+                     struct evlog_parked *parked, struct evlog_failure *failure);
+/* Let it go on there, unless more of its events have become dead letters since evlog_key_parked(): redrive between the
+ * two, and no letter of the key is left behind.
+ *
+ * returns  as evlog_key_release() | EVLOG_ERR_AGAIN there are more letters: ask again, and redrive these
+ */
+int evlog_key_release_after(struct evlog_client *client, const char *group, const char *topic, struct evlog_bytes key,
+                            const struct evlog_parked *parked, struct evlog_failure *failure);
+
 #ifdef __cplusplus
 }
 #endif

@@ -13,6 +13,8 @@
 struct el_msg_ext_release_key_request {
     struct el_slice key;     /* parked key, null for a halted partition */
     struct el_slice group;   /* group */
+    bool probe;              /* release nothing, tell the token of a parked key */
+    uint64_t token;          /* only while the key has it, 0 in any case */
     struct el_slice topic;   /* name, null when asked by id */
     struct el_uuid topic_id; /* zero when asked by name */
     int32_t partition;       /* index, -1 for all */
@@ -21,7 +23,9 @@ struct el_msg_ext_release_key_request {
 /* The response. */
 struct el_msg_ext_release_key_response {
     int16_t error;           /* enum el_kafka_error */
+    uint64_t token;          /* of the key, when it was asked for */
     struct el_slice message; /* text when error is set, else null */
+    int32_t partition;       /* where the key is parked, when its token was asked for */
 };
 
 extern const struct el_schema el_schema_ext_release_key_request;

@@ -17,6 +17,7 @@
 
 #define RANGES_MAX 64
 #define POLL_MS 200
+#define RELEASE_ROUNDS_MAX 10
 #define NS_PER_MS 1000000
 
 /* --- which group -------------------------------------------------------------------------------------------------- */
@@ -430,6 +431,32 @@ static int redrive_key(struct cli *cli, const char *letters, const char *group, 
     return rc == CLI_OK && !done ? CLI_FAILED : rc;
 }
 
+/* Redrive its letters and release it, in each partition; again while more of its events have followed it meanwhile. */
+static int release_key(struct cli *cli, const char *letters, const char *group, const char *topic, const char *key)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_bytes bytes = {key, strlen(key)};
+    bool released = false;
+    for (int round = 0; round < RELEASE_ROUNDS_MAX; round++) {
+        struct evlog_parked parked;
+        int code = evlog_key_parked(cli->client, group, topic, bytes, &parked, &failure);
+        if (code != 0) {
+            return code == EVLOG_ERR_NOT_FOUND && released ? CLI_OK : cli_failure(cli, &failure);
+        }
+        int rc = redrive_key(cli, letters, group, key);
+        if (rc != CLI_OK || cli_interrupted) {
+            return rc;
+        }
+        code = evlog_key_release_after(cli->client, group, topic, bytes, &parked, &failure);
+        if (code != 0 && code != EVLOG_ERR_AGAIN && code != EVLOG_ERR_NOT_FOUND) {
+            return cli_failure(cli, &failure);
+        }
+        released = released || code == 0;
+    }
+    return cli_error(cli, CLI_ERR_VALUE,
+                     "events of this key fail as fast as they are redriven: mend that, then release it");
+}
+
 int cmd_dlq_release(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
@@ -453,10 +480,10 @@ int cmd_dlq_release(struct cli *cli, const struct cli_command *command, int argc
     const char *topic = words.items[0], *key = words.items[1];
     (void)snprintf(name, sizeof name, "%.250s.%.250s" DEAD_LETTER_SUFFIX, topic, group);
     rc = cli_connect(cli);
-    if (rc == CLI_OK && !no_redrive) {
-        rc = redrive_key(cli, letters == NULL ? name : letters, group, key);
-    }
     struct evlog_bytes bytes = {key, strlen(key)};
+    if (rc == CLI_OK && !no_redrive) {
+        return release_key(cli, letters == NULL ? name : letters, group, topic, key);
+    }
     if (rc == CLI_OK && evlog_key_release(cli->client, group, topic, bytes, &failure) != 0) {
         rc = cli_failure(cli, &failure);
     }

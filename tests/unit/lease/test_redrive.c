@@ -387,3 +387,84 @@ TEST(redrive_copy, fails_when_its_topic_is_deleted)
     assert_int_equal(look(begin_op.id).state, LEASE_REDRIVE_FAILED);
     part_end();
 }
+
+/* --- parked keys -------------------------------------------------------------------------------------------------- */
+
+static struct lease_release_key_op key_op;
+
+/* Ask for the token of key "a", or release it while it has that token. */
+static int key_release(bool ask, uint64_t token)
+{
+    key_op = (struct lease_release_key_op){.base = {.group_id = el_slice_str("g"), .done = part_on_answer},
+                                           .topic_id = part_source->id,
+                                           .key = el_slice_str("a"),
+                                           .ask = ask,
+                                           .token = token};
+    part_waits = true;
+    leases_release_key(desk->leases[1], &key_op);
+    fake_store_run(&desk->store);
+    fake_store_ms(&desk->store, 200);
+    assert_false(part_waits);
+    return key_op.base.error;
+}
+
+static uint64_t key_token(void)
+{
+    assert_int_equal(key_release(true, 0), 0);
+    assert_true(key_op.token != 0);
+    return key_op.token;
+}
+
+/* Key "a" is parked, one event has followed. */
+static void parked(void)
+{
+    part_begin("start=earliest max.inflight=100 on.exhausted=park");
+    selection = everything();
+    copy_to = NULL;
+    part_append("a");
+    assert_int_equal(part_lease(7), 0);
+    assert_int_equal(key_release(true, 0), EVLOG_ERR_NOT_FOUND);
+    assert_int_equal(part_settle(7, 0, LEASE_REJECT), 0);
+    fake_store_ms(&desk->store, 200);
+    part_append("a");
+    assert_int_equal(part_lease(7), -1);
+    fake_store_ms(&desk->store, 200);
+    assert_int_equal(part_letters(LETTERS), 2);
+}
+
+TEST(release_key, is_refused_when_more_letters_of_the_key_have_come)
+{
+    parked();
+    uint64_t token = key_token();
+    assert_int_equal(key_token(), token);
+    assert_int_equal(key_release(false, token + 1), EVLOG_ERR_CONFLICT);
+    part_append("a");
+    assert_int_equal(part_lease(7), -1);
+    fake_store_ms(&desk->store, 200);
+    assert_int_equal(part_letters(LETTERS), 3);
+    assert_int_equal(key_release(false, token), EVLOG_ERR_CONFLICT);
+    assert_int_equal(redrive(LEASE_REDRIVE_BACK).counts.redriven, 3);
+    assert_int_equal(key_release(false, key_token()), 0);
+    assert_int_equal(key_release(true, 0), EVLOG_ERR_NOT_FOUND);
+    part_end();
+}
+
+TEST(release_key, is_refused_with_what_was_known_before_a_restart)
+{
+    parked();
+    uint64_t token = key_token();
+    fake_store_ms(&desk->store, 200);
+    desk_restart(desk);
+    assert_int_equal(part_lease(7), -1);
+    assert_int_equal(key_release(false, token), EVLOG_ERR_CONFLICT);
+    assert_int_equal(key_release(false, key_token()), 0);
+    part_end();
+}
+
+TEST(release_key, needs_no_token)
+{
+    parked();
+    assert_int_equal(key_release(false, 0), 0);
+    assert_int_equal(key_release(false, 0), EVLOG_ERR_NOT_FOUND);
+    part_end();
+}
