@@ -77,6 +77,9 @@ def test_only_what_is_selected_comes_back(place):
     refuse_all(place, ["a 1", "b 2", "a 3", "c 4"])
     dlq(place, "redrive", "--key", "a")
     dlq(place, "drop", "--offsets", "0:1", "--confirm", letters_of(place))
+    mine, = [topic for topic in place.evlog("dlq", "ls", "--json", expect=0).lines()
+             if topic["topic"] == letters_of(place)]
+    assert (mine["events"], mine["open"]) == (4, 1)
     states = {letter["key"]: letter["state"] for letter in dlq(place, "inspect", "--json").lines()}
     assert states == {"a": "redriven", "b": "dropped", "c": "open"}
     place.work(place.script("exit 0"))

@@ -4,7 +4,8 @@
  * the story.
  *
  * ls takes a topic for one of dead letters when its name ends in .dlq; the other two take any topic and show what has
- * the headers. Counts of ls are offsets, so compaction and transactions make them too high.
+ * the headers. Counts of ls are offsets, so compaction and transactions make them too high. Which letters are open is
+ * known for the group that a topic's name tells.
  */
 #include "cli.h"
 #include "dead_letter.h"
@@ -28,43 +29,72 @@ static bool is_dead_letter_topic(const struct evlog_topic_name *topic)
     return !topic->internal && len > suffix && strcmp(topic->name + len - suffix, DEAD_LETTER_SUFFIX) == 0;
 }
 
-static int list_one(struct cli *cli, const struct evlog_topic_name *topic, struct table *table, struct el_buffer *line)
+/* Letters that are settled, of the groups that the topic's name tells; -1 it tells none, or nobody knows. */
+static int64_t settled_in(struct cli *cli, const char *topic, const struct evlog_group_list *groups,
+                          const int64_t *bounds, int32_t count)
+{
+    int64_t settled = -1;
+    for (size_t i = 0; i < groups->group_count; i++) {
+        if (!dead_letter_names(topic, &groups->groups[i])) {
+            continue;
+        }
+        settled = EL_MAX(settled, (int64_t)0);
+        for (int32_t p = 0; p < count; p++) {
+            int64_t its = letter_states_settled(cli, groups->groups[i].name, topic, p, bounds[p], bounds[count + p]);
+            if (its < 0) {
+                return -1;
+            }
+            settled += its;
+        }
+    }
+    return settled;
+}
+
+static int list_one(struct cli *cli, const struct evlog_topic_name *topic, const struct evlog_group_list *groups,
+                    struct table *table, struct el_buffer *line)
 {
     struct el_json_writer w;
-    int64_t count = topic_scan_count(cli, topic->name);
-    if (count < 0) {
+    int32_t partitions;
+    int64_t *bounds = topic_scan_bounds(cli, topic->name, &partitions), count = 0;
+    if (bounds == NULL) {
         return CLI_FAILED;
     }
+    for (int32_t i = 0; i < partitions; i++) {
+        count += bounds[partitions + i] - bounds[i];
+    }
+    int64_t settled = settled_in(cli, topic->name, groups, bounds, partitions);
+    int64_t open = settled < 0 ? -1 : EL_MAX(count - settled, (int64_t)0);
+    el_free(bounds);
     if (cli->json) {
         cli_json_begin(&w, line);
         el_json_add_str(&w, "topic", topic->name);
         el_json_add_int(&w, "partitions", topic->partition_count);
         el_json_add_int(&w, "events", count);
+        if (open >= 0) {
+            el_json_add_int(&w, "open", open);
+        }
         return cli_json_end(cli, &w, line);
     }
     table_cell(table, "%s", topic->name);
     table_cell(table, "%d", topic->partition_count);
     table_number(table, count);
+    table_number(table, open);
     return CLI_OK;
 }
 
-static int list(struct cli *cli)
+static int list_all(struct cli *cli, const struct evlog_topic_list *topics, const struct evlog_group_list *groups)
 {
-    static const struct table_column columns[] = {{"TOPIC", false}, {"PARTITIONS", true}, {"EVENTS", true}};
-    struct evlog_failure failure = EVLOG_FAILURE_INIT;
-    struct evlog_topic_list *topics;
+    static const struct table_column columns[] = {
+        {"TOPIC", false}, {"PARTITIONS", true}, {"EVENTS", true}, {"OPEN", true}};
     struct el_buffer line = {0};
     struct table table;
     size_t found = 0;
     int rc = CLI_OK;
-    if (evlog_topic_list(cli->client, &topics, &failure) != 0) {
-        return cli_failure(cli, &failure);
-    }
     table_begin(&table, columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; rc == CLI_OK && i < topics->topic_count; i++) {
         if (is_dead_letter_topic(&topics->topics[i])) {
             found++;
-            rc = list_one(cli, &topics->topics[i], &table, &line);
+            rc = list_one(cli, &topics->topics[i], groups, &table, &line);
         }
     }
     int its = table_end(cli, &table);
@@ -73,8 +103,25 @@ static int list(struct cli *cli)
                 DEAD_LETTER_SUFFIX);
     }
     el_buffer_free(&line);
-    evlog_topic_list_free(topics);
     return rc != CLI_OK ? rc : its;
+}
+
+static int list(struct cli *cli)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_topic_list *topics;
+    struct evlog_group_list *groups;
+    if (evlog_topic_list(cli->client, &topics, &failure) != 0) {
+        return cli_failure(cli, &failure);
+    }
+    if (evlog_group_list(cli->client, &groups, &failure) != 0) {
+        evlog_topic_list_free(topics);
+        return cli_failure(cli, &failure);
+    }
+    int rc = list_all(cli, topics, groups);
+    evlog_group_list_free(groups);
+    evlog_topic_list_free(topics);
+    return rc;
 }
 
 int cmd_dlq_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv)

@@ -22,17 +22,6 @@
 
 /* --- which group -------------------------------------------------------------------------------------------------- */
 
-/* Does "TOPIC.GROUP.dlq" name this group? */
-static bool names_group(const char *topic, const char *group)
-{
-    size_t len = strlen(topic), group_len = strlen(group), suffix = strlen(DEAD_LETTER_SUFFIX);
-    if (len <= suffix + group_len + 1 || strcmp(topic + len - suffix, DEAD_LETTER_SUFFIX) != 0) {
-        return false;
-    }
-    const char *at = topic + len - suffix - group_len;
-    return at[-1] == '.' && memcmp(at, group, group_len) == 0;
-}
-
 /* The group that a topic of dead letters belongs to by its name; written to group. */
 static int find_group(struct cli *cli, const char *topic, char *group, size_t room)
 {
@@ -44,8 +33,7 @@ static int find_group(struct cli *cli, const char *topic, char *group, size_t ro
     }
     for (size_t i = 0; i < list->group_count; i++) {
         const struct evlog_group_name *name = &list->groups[i];
-        bool works = strcmp(name->protocol_type, "share") == 0 || strcmp(name->type, "share") == 0;
-        if (works && names_group(topic, name->name)) {
+        if (dead_letter_names(topic, name)) {
             (void)snprintf(group, room, "%s", name->name);
             found++;
         }

@@ -3,6 +3,7 @@
 
 #include <core/cbor.h>
 #include <core/timefmt.h>
+#include <evlog/groups.h>
 #include <string.h>
 
 #define ATTEMPT_ITEMS 5 /* time, worker, outcome, reason, error; others may follow */
@@ -102,4 +103,15 @@ bool dead_letter_read(const struct evlog_event *event, struct dead_letter *lette
     letter->timestamp_ms = time_of(text_of(event, "evlog-dlq-timestamp"));
     read_history(text_of(event, "evlog-dlq-history"), letter);
     return letter->topic.data != NULL && letter->offset >= 0;
+}
+
+bool dead_letter_names(const char *topic, const struct evlog_group_name *group)
+{
+    size_t len = strlen(topic), group_len = strlen(group->name), suffix = strlen(DEAD_LETTER_SUFFIX);
+    if (len <= suffix + group_len + 1 || strcmp(topic + len - suffix, DEAD_LETTER_SUFFIX) != 0) {
+        return false;
+    }
+    const char *at = topic + len - suffix - group_len;
+    bool works = strcmp(group->protocol_type, "share") == 0 || strcmp(group->type, "share") == 0;
+    return works && at[-1] == '.' && memcmp(at, group->name, group_len) == 0;
 }

@@ -26,6 +26,8 @@ struct dead_letter {
     bool history_broken; /* it is there and cannot be read */
 };
 
+/* Does "TOPIC.GROUP.dlq" name this group, and is it one of work? */
+bool dead_letter_names(const char *topic, const struct evlog_group_name *group);
 /* Read the headers of an event. returns false: it is no dead letter. Slices point into the event */
 bool dead_letter_read(const struct evlog_event *event, struct dead_letter *letter);
 

@@ -60,6 +60,23 @@ const char *letter_state(struct letter_states *states, const struct evlog_event 
     return "open";
 }
 
+int64_t letter_states_settled(struct cli *cli, const char *group, const char *topic, int32_t partition, int64_t start,
+                              int64_t end)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_letter_list *list;
+    int64_t settled = 0;
+    if (evlog_letter_list(cli->client, group, topic, partition, &list, &failure) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < list->letter_count; i++) {
+        int64_t first = EL_MAX(list->letters[i].first, start), last = EL_MIN(list->letters[i].last, end - 1);
+        settled += EL_MAX(last - first + 1, (int64_t)0);
+    }
+    evlog_letter_list_free(list);
+    return settled;
+}
+
 void letter_states_free(struct letter_states *states)
 {
     for (size_t i = 0; i < states->part_count; i++) {

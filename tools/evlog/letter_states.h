@@ -26,6 +26,9 @@ struct letter_states {
 /* "open", "redriven" or "dropped"; static */
 const char *letter_state(struct letter_states *states, const struct evlog_event *event,
                          const struct dead_letter *letter);
+/* Letters from offset start on, below end, that are not open; -1: nobody knows */
+int64_t letter_states_settled(struct cli *cli, const char *group, const char *topic, int32_t partition, int64_t start,
+                              int64_t end);
 void letter_states_free(struct letter_states *states);
 
 #endif

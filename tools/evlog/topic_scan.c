@@ -59,22 +59,14 @@ int topic_scan(struct cli *cli, const char *topic, topic_scan_fn fn, void *arg)
     return rc;
 }
 
-int64_t topic_scan_count(struct cli *cli, const char *topic)
+int64_t *topic_scan_bounds(struct cli *cli, const char *topic, int32_t *count)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
-    int32_t count;
-    int64_t events = -1;
-    int64_t *bounds = evlog_topic_partition_count(cli->client, topic, &count, &failure) != 0
+    int64_t *bounds = evlog_topic_partition_count(cli->client, topic, count, &failure) != 0
                           ? NULL
-                          : bounds_of(cli, topic, count, &failure);
+                          : bounds_of(cli, topic, *count, &failure);
     if (bounds == NULL) {
         (void)cli_failure(cli, &failure);
-        return -1;
     }
-    events = 0;
-    for (int32_t i = 0; i < count; i++) {
-        events += bounds[count + i] - bounds[i];
-    }
-    el_free(bounds);
-    return events;
+    return bounds;
 }
