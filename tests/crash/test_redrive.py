@@ -3,7 +3,8 @@
 
 Method: every event of a topic is a dead letter. A redrive is begun, and the broker killed at a random moment, once or
 more; it goes on after the start. Then all events are refused again: each must have come exactly once, and be a letter
-once more, with all letters before it marked as redriven.
+once more, with all letters before it marked as redriven. Copies to a topic: each event is there once, and those of a
+key are in order.
 
 KILLS is the number of rounds, SEED repeats the moments of a run.
 """
@@ -24,6 +25,7 @@ EVENTS = 40
 PATIENCE_SECONDS = 60
 TOPIC, GROUP = "orders", "workers"
 LETTERS = f"{TOPIC}.{GROUP}.dlq"
+COPIES = "by-hand"
 
 
 class Run:
@@ -55,8 +57,12 @@ class Run:
     def tasks(self):
         return self.lines("dlq", "tasks", LETTERS)
 
-    def killed_redrive(self, rng):
-        begun = self.evlog("dlq", "redrive", LETTERS, "--detach", *rng.choice([[], ["--rate", 400]]))
+    def produce(self, first):
+        events = "".join(f"k{i % 7} v{i}\n" for i in range(first, first + EVENTS))
+        self.evlog("produce", TOPIC, "-f", "%k %v", stdin=events)
+
+    def killed_redrive(self, rng, *args):
+        begun = self.evlog("dlq", "redrive", LETTERS, "--detach", *args, *rng.choice([[], ["--rate", 400]]))
         assert "has begun" in begun.stderr
         for _ in range(rng.choice([1, 1, 2])):
             time.sleep(rng.random() * rng.choice([0.002, 0.02, 0.15]))
@@ -73,7 +79,7 @@ def test_redrive(folder, io):
     rng = random.Random(f"{SEED}-{io}")
     start_or_skip(run.broker)
     run.evlog("topics", "create", TOPIC, "-p", 3)
-    run.evlog("produce", TOPIC, "-f", "%k %v", stdin="".join(f"k{i % 7} v{i}\n" for i in range(EVENTS)))
+    run.produce(0)
     try:
         assert len(run.refuse_all()) == EVENTS
         for count in range(1, KILLS + 1):
@@ -84,5 +90,29 @@ def test_redrive(folder, io):
             stats = run.lines("dlq", "stats", LETTERS)
             assert sum(line["events"] for line in stats) == EVENTS * (count + 1)
             assert sum(line["open"] for line in stats) == EVENTS
+    finally:
+        run.broker.kill()
+
+
+@pytest.mark.parametrize("io", backends())
+def test_copies_to_a_topic(folder, io):
+    run = Run(folder, io)
+    rng = random.Random(f"{SEED}-copies-{io}")
+    start_or_skip(run.broker)
+    for topic in (TOPIC, COPIES):
+        run.evlog("topics", "create", topic, "-p", 3)
+    try:
+        for count in range(KILLS):
+            run.produce(count * EVENTS)
+            assert len(run.refuse_all()) == EVENTS
+            run.killed_redrive(rng, "--to", COPIES)
+            there = run.evlog("consume", COPIES, "-f", "%k %v\\n").stdout.split("\n")[:-1]
+            numbers = [int(line.split(" v")[1]) for line in there]
+            assert sorted(numbers) == list(range((count + 1) * EVENTS)), f"SEED={SEED}, round {count}: lost or twice"
+            for key in range(7):
+                mine = [number for number in numbers if number % 7 == key]
+                assert mine == sorted(mine), f"SEED={SEED}, round {count}: copies of a key are out of order"
+            stats = run.lines("dlq", "stats", LETTERS)
+            assert sum(line["open"] for line in stats) == 0
     finally:
         run.broker.kill()
