@@ -278,8 +278,10 @@ int lease_bury_restore(struct lease_part *part, const struct lease_intent *inten
     if (slot == NULL) {
         return EVLOG_ERR_NO_MEMORY; /* a record has no more intents than there are slots */
     }
-    slot->dead = (struct lease_dead){intent->offset, (uint32_t)intent->attempts, (enum lease_death)intent->reason};
+    slot->appended = (intent->reason & LEASE_INTENT_APPENDED) != 0;
     slot->intent = *intent;
+    slot->intent.reason &= (uint8_t)~LEASE_INTENT_APPENDED;
+    slot->dead = (struct lease_dead){intent->offset, (uint32_t)intent->attempts, (enum lease_death)slot->intent.reason};
     slot->intended = true;
     slot->state = BURY_WAITING;
     return 0;

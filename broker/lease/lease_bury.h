@@ -32,6 +32,7 @@ struct bury_slot {
     enum bury_state state;
     bool told;     /* by the table; an intent that was restored runs before that */
     bool intended; /* `intent` is valid, and may be stored */
+    bool appended; /* the letter is in its topic, which the intent says from the next write on */
     struct lease_dead dead;
     struct lease_intent intent;
     struct read_op read;

@@ -69,7 +69,8 @@ void lease_bury_write_begin(struct lease_part *part, struct lease_record_part *r
         if (slot->state == BURY_DONE) {
             slot->state = BURY_FINISHING;
         } else if (slot->state != BURY_FREE && slot->intended) {
-            record->intents[record->intent_count++] = slot->intent;
+            record->intents[record->intent_count] = slot->intent;
+            record->intents[record->intent_count++].reason |= slot->appended ? LEASE_INTENT_APPENDED : 0u;
         }
     }
 }
@@ -161,7 +162,7 @@ static bool is_lowest(const struct bury_slot *slot)
     const struct lease_burial *b = slot->burial;
     for (uint32_t i = 0; i < LEASE_INTENTS_MAX; i++) {
         const struct bury_slot *other = &b->slots[i];
-        if (other != slot && other->intended && other->state < BURY_APPENDED &&
+        if (other != slot && other->intended && !other->appended && other->state < BURY_APPENDED &&
             sequence_before(other->intent.sequence, slot->intent.sequence)) {
             return false;
         }
@@ -181,6 +182,9 @@ void bury_fence_turn(struct lease_burial *b)
     }
     for (uint32_t i = 0; i < LEASE_INTENTS_MAX; i++) {
         struct bury_slot *slot = &b->slots[i];
+        if (slot->appended) {
+            continue;
+        }
         slot->intended = false;
         slot->state = slot->state == BURY_INTENDED ? BURY_BUILT : slot->state;
     }
@@ -203,6 +207,7 @@ static void append_on_done(struct store_op *base)
         bury_went_well(b);
         metrics_add(lease_part_leases(part)->metrics, METRIC_LEASES_DEAD, 1);
         slot->state = BURY_APPENDED;
+        slot->appended = true;
         if (part->sm.state == PART_READY) {
             bury_slot_settle(slot);
         }
@@ -233,7 +238,7 @@ static bool may_append(const struct lease_burial *b, const struct bury_slot *slo
     bool proven = el_uuid_eq(&b->proven, &slot->intent.topic_id) && b->proven_partition == slot->intent.partition;
     for (uint32_t i = 0; i < LEASE_INTENTS_MAX; i++) {
         const struct bury_slot *other = &b->slots[i];
-        if (other == slot || !other->intended) {
+        if (other == slot || !other->intended || other->appended) {
             continue;
         }
         if (other->state == BURY_APPENDING && !proven) {
@@ -275,6 +280,11 @@ void bury_append_turn(struct bury_slot *slot)
 {
     struct lease_burial *b = slot->burial;
     EL_ASSERT(slot->state == BURY_INTENDED);
+    if (slot->appended) { /* before a restart: only its key was to be known */
+        slot->state = BURY_APPENDED;
+        bury_slot_settle(slot);
+        return;
+    }
     if (!b->fenced && b->retry_ns <= lease_part_leases(b->part)->io->now_ns && may_append(b, slot)) {
         slot_append(slot);
     }

@@ -41,13 +41,15 @@ void lease_record_key_encode(struct el_writer *w, const struct lease_record_key 
 /* returns 0 | EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT a version or kind that is not known */
 int lease_record_key_decode(struct el_slice data, struct lease_record_key *key);
 
+#define LEASE_INTENT_APPENDED 0x80u /* the letter is in its topic, which may not know its number any more */
+
 /* A dead letter that is on its way. */
 struct lease_intent {
     int64_t offset;          /* of the event */
     struct el_uuid topic_id; /* of the dead-letter topic */
     int32_t partition;       /* of the same */
     int32_t sequence;
-    uint8_t reason; /* enum lease_dead_reason */
+    uint8_t reason; /* enum lease_death, and LEASE_INTENT_APPENDED */
     int32_t attempts;
 };
 

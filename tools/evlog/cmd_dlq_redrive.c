@@ -440,6 +440,7 @@ static int release_key(struct cli *cli, const char *letters, const char *group, 
             return cli_failure(cli, &failure);
         }
         released = released || code == 0;
+        wait_ms(code == EVLOG_ERR_AGAIN ? POLL_MS : 0);
     }
     return cli_error(cli, CLI_ERR_VALUE,
                      "events of this key fail as fast as they are redriven: mend that, then release it");
