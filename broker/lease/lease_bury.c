@@ -171,8 +171,10 @@ static void take_dying(struct lease_part *part, struct lease_burial *b)
             return;
         }
         struct bury_slot *slot = slot_of(b, dead.offset);
-        if (slot != NULL) {
-            EL_ASSERT(!slot->told);
+        if (slot != NULL && slot->told) { /* it vanished in between */
+            EL_ASSERT(slot->state == BURY_DONE || slot->state == BURY_FINISHING);
+            lease_dead_done(part->table, dead.offset);
+        } else if (slot != NULL) {
             slot->told = true;
             if (slot->state == BURY_APPENDED) {
                 bury_slot_settle(slot);

@@ -153,6 +153,8 @@ void bury_slot_vanished(struct bury_slot *slot)
     metrics_add(lease_part_leases(bury_part(slot))->metrics, METRIC_LEASES_GONE, 1);
     slot->letter.key = (struct el_slice){0};
     slot->state = BURY_APPENDED;
+    slot->appended = true;
+    slot->told = true; /* the table never will: the event is below the start of its log */
     bury_slot_settle(slot);
 }
 
@@ -176,7 +178,7 @@ void bury_fence_turn(struct lease_burial *b)
 {
     for (uint32_t i = 0; i < LEASE_INTENTS_MAX; i++) {
         enum bury_state state = b->slots[i].state;
-        if (state == BURY_INTENT || state >= BURY_APPENDING) {
+        if (state == BURY_INTENT || state == BURY_APPENDING) {
             return;
         }
     }
