@@ -13,8 +13,8 @@
  *      record is deleted. Their keys go on
  *
  * After a crash the bundles that were stored run again from 4, with their numbers: what was appended is a duplicate and
- * dropped. Their events are emitting when they are read. A new bundle has a new producer id, for the last numbers
- * of the old one are not known. A crash before 3 leaves nothing: the event is delivered again.
+ * dropped. Their events are emitting when they are read, and hold up no key any more. A new bundle has a new producer
+ * id, for the last numbers of the old one are not known. A crash before 3 leaves nothing: the event is delivered again.
  *
  * A target that was deleted meanwhile takes nothing: what was for it is as lost as what it held, counted, and the log
  * says so. One that takes nothing now (a shard that has stopped) keeps the bundle and the keys of its events waiting.

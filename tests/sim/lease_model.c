@@ -178,8 +178,8 @@ void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t g
 
 void lease_model_start(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t start)
 {
-    /* Of a partition that nobody uses is told what is stored, and where its log begins. */
-    bool stored = start == log->trimmed;
+    /* Of a partition that nobody uses is told what is stored, and where its log begins once that was trimmed. */
+    bool stored = log->trimmed > 0 && start == log->trimmed;
     if (start < log->start[group] && !stored && log->redrives[group] == 0 &&
         !lease_model_stands(m, log, group, start, log->start[group])) {
         world_violation(m->w, "group %s stood at offset %lld of partition %d and now stands at %lld",
