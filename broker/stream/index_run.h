@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A run: a sorted, immutable file of the stream index. docs/format.md, Index runs, is the specification;
+ * format/index_layout.h has its bytes.
+ *
+ * Calls marked *blocking* do file I/O: in jobs and at start only, one thread at a time per writer, cursor or merge; any
+ * number of threads may look into one open run. Memory: a writer, cursor or merge uses el_malloc (jobs may); what
+ * an open run keeps is memory that the caller hands over.
+ */
+#ifndef EL_STREAM_INDEX_RUN_H
+#define EL_STREAM_INDEX_RUN_H
+
+#include <core/bytes.h>
+#include <core/err.h>
+#include <core/hash.h>
+#include <format/index_layout.h>
+#include <io/disk.h>
+
+/* struct el_index_entry: slot is the partition, by number in the list of index files; position is a version, or an
+ * offset for types and ids; place is the offset with flags in its top bits, or the version for ids. No two entries of
+ * a run are equal in slot, hash and position; of two runs that hold such a pair the newer one counts. */
+
+/* --- writing: blocking -------------------------------------------------------------------------------------------- */
+
+struct index_run_writer;
+
+/* Begin a run under path (which must not exist). entry_count and name_count are upper bounds, for the filter. */
+int index_run_writer_open(struct disk *disk, const char *path, uint64_t run_id, uint64_t entry_count,
+                          struct index_run_writer **writer, struct el_error *err);
+/* In order; all entries before the first name. */
+int index_run_writer_add(struct index_run_writer *writer, const struct el_index_entry *entry);
+/* In order of slot, then bytes; keys of 0 .. 4096 bytes. */
+int index_run_writer_add_name(struct index_run_writer *writer, uint32_t slot, struct el_slice key);
+/* Write what is left, sync the file. The folder is synced by whoever lists the run. */
+int index_run_writer_finish(struct index_run_writer *writer, struct el_index_run_info *info);
+/* Close and free; an unfinished file is removed. */
+void index_run_writer_close(struct index_run_writer *writer);
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+struct index_run {
+    int fd;
+    struct disk *disk;
+    struct el_index_run_info info;
+    const uint8_t *top;    /* first key of every block of block index, in the caller's memory */
+    const uint8_t *filter; /* NULL: not resident */
+};
+
+/* Bytes of memory that index_run_open() wants: with and without the filter. Blocking (reads the footer).
+ * returns 0 | EVLOG_ERR_CORRUPT | _FORMAT | _NOT_FOUND | _IO */
+int index_run_peek(struct disk *disk, const char *path, struct el_index_run_info *info, struct el_error *err);
+size_t index_run_memory(const struct el_index_run_info *info, bool with_filter);
+/* Open with memory[index_run_memory()], which stays the caller's and is used until the run is closed. Blocking. */
+int index_run_open(struct disk *disk, const char *path, const struct el_index_run_info *info, void *memory,
+                   bool with_filter, struct index_run *run, struct el_error *err);
+void index_run_close(struct index_run *run);
+
+/* Can the run hold an entry of this slot and hash? No I/O; true when the filter is not resident. */
+bool index_run_may_hold(const struct index_run *run, uint32_t slot, struct el_hash128 hash);
+/* Entries of one slot and hash with low <= position <= high, ascending or descending, at most room. Blocking; at most
+ * one block of the block index and the data blocks that hold them are read, each checked.
+ * returns 0, *count set | EVLOG_ERR_CORRUPT | _IO */
+int index_run_find(const struct index_run *run, uint32_t slot, struct el_hash128 hash, uint64_t low, uint64_t high,
+                   bool descending, struct el_index_entry *entries, uint32_t room, uint32_t *count);
+
+/* Walk entries or names in order. Blocking. */
+struct index_cursor;
+int index_cursor_open(const struct index_run *run, struct index_cursor **cursor);
+/* returns 1 an entry | 0 the end | EVLOG_ERR_CORRUPT | _IO */
+int index_cursor_next(struct index_cursor *cursor, struct el_index_entry *entry);
+/* Go to the first name of the slot that is above `after` (data NULL: at or above prefix). */
+int index_cursor_seek_name(struct index_cursor *cursor, uint32_t slot, struct el_slice prefix, struct el_slice after);
+/* returns 1 a name, valid until the next call | 0 the end of the run's names | EVLOG_ERR_CORRUPT | _IO */
+int index_cursor_next_name(struct index_cursor *cursor, uint32_t *slot, struct el_slice *key);
+void index_cursor_close(struct index_cursor *cursor);
+
+/* --- merging: blocking, in steps ---------------------------------------------------------------------------------- */
+
+struct index_merge;
+
+/* Merge runs[count], newest first, into one at path. keep says whether a slot still exists; called in the steps. */
+int index_merge_open(const struct index_run *const *runs, uint32_t count, struct disk *disk, const char *path,
+                     uint64_t run_id, bool (*keep)(void *arg, uint32_t slot), void *arg, struct index_merge **merge,
+                     struct el_error *err);
+/* Do about len bytes of it. returns 1 more to do | 0 the run is finished and synced | EVLOG_ERR_... */
+int index_merge_step(struct index_merge *merge, size_t len, struct el_index_run_info *info);
+void index_merge_close(struct index_merge *merge); /* an unfinished file is removed */
+
+#endif
