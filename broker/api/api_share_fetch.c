@@ -15,7 +15,8 @@
 #include <api/share_poll.h>
 #include <wire/msg_share_fetch.h>
 
-#define MODE_MAX 1 /* 0 batch-optimized, 1 record-limit: neither gives more records than max_records */
+/* Neither mode gives more records than max_records. */
+enum { MODE_BATCH_OPTIMIZED, MODE_RECORD_LIMIT };
 
 struct fetch_key {
     struct el_uuid topic_id;
@@ -141,29 +142,20 @@ static bool make_topics(struct fetch_call *call, struct el_map *topics, struct e
     return true;
 }
 
-/* The leases of a read, in ranges of at most the records that the client would like in one. */
 static bool fill_read(struct fetch_call *call, const struct lease_fetch_op *read,
                       struct el_msg_share_fetch_partition_result *out)
 {
-    const int64_t size = call->ask->batch_size > 0 ? call->ask->batch_size : (int64_t)LEASE_RANGES_MAX;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < read->range_count; i++) {
-        count += (uint32_t)((read->ranges[i].last - read->ranges[i].first) / size) + 1;
-    }
-    out->acquired_records = el_schema_new(&el_schema_share_fetch_acquired, &call->request->arena, count);
+    out->acquired_records = el_schema_new(&el_schema_share_fetch_acquired, &call->request->arena, read->range_count);
     if (out->acquired_records == NULL) {
         return false;
     }
+    out->acquired_record_count = read->range_count;
     for (uint32_t i = 0; i < read->range_count; i++) {
-        const struct lease_range *range = &read->ranges[i];
-        for (int64_t first = range->first; first <= range->last; first += size) {
-            struct el_msg_share_fetch_acquired *to = &out->acquired_records[out->acquired_record_count++];
-            to->first_offset = first;
-            to->last_offset = EL_MIN(first + size - 1, range->last);
-            to->delivery_count = (int16_t)EL_MIN(range->deliveries, INT16_MAX);
-        }
+        struct el_msg_share_fetch_acquired *to = &out->acquired_records[i];
+        to->first_offset = read->ranges[i].first;
+        to->last_offset = read->ranges[i].last;
+        to->delivery_count = (int16_t)EL_MIN(read->ranges[i].deliveries, INT16_MAX);
     }
-    EL_ASSERT(out->acquired_record_count == count);
     if (read->data_len > 0) {
         out->records = el_slice_of(read->data, read->data_len);
     }
@@ -289,7 +281,7 @@ static const char *fault_of(const struct el_msg_share_fetch_request *ask, uint32
     if (ask->share_session_epoch == SHARE_EPOCH_OPEN && ack_count > 0) {
         return "a new share session has nothing to acknowledge";
     }
-    if (ask->share_acquire_mode < 0 || ask->share_acquire_mode > MODE_MAX) {
+    if (ask->share_acquire_mode < MODE_BATCH_OPTIMIZED || ask->share_acquire_mode > MODE_RECORD_LIMIT) {
         return "acquire mode must be 0 batch-optimized or 1 record-limit";
     }
     return NULL;
@@ -348,6 +340,7 @@ static void start(struct fetch_call *call)
     call->poll.session = call->session;
     call->poll.records_max = reads ? (uint32_t)EL_MAX(ask->max_records, 0) : 0;
     call->poll.bytes_max = (uint32_t)EL_MIN((int64_t)EL_MAX(ask->max_bytes, 0), call->api->node->fetch_len_max);
+    call->poll.range_fill = ask->share_acquire_mode == MODE_RECORD_LIMIT ? 0 : (uint32_t)EL_MAX(ask->batch_size, 0);
     struct lease_batch batch = leases_batch(call->api->leases, ask->group_id);
     call->poll.records_max = EL_MIN(call->poll.records_max, batch.records_max);
     call->poll.bytes_max = EL_MIN(call->poll.bytes_max, batch.bytes_max);

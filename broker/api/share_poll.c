@@ -259,6 +259,7 @@ static bool part_read(struct share_poll_part *part, uint32_t records, uint32_t b
         .worker = poll->member_id,
         .records_max = records,
         .bytes_max = bytes,
+        .range_fill = poll->range_fill,
         .window_ms = poll->expired ? 0 : poll->window_ms,
     };
     if (known != NULL) {

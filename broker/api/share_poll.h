@@ -35,6 +35,7 @@ struct share_poll {
     struct el_slice group_id, member_id; /* in the request */
     uint32_t records_max;                /* leases of all partitions; 0: nothing is read */
     uint32_t bytes_max;                  /* of data; a first batch may be larger */
+    uint32_t range_fill;                 /* as in lease_fetch_op */
     int64_t wait_ms;                     /* for the first lease */
     int64_t window_ms;                   /* of a partition, for more of them */
     void (*finish)(struct share_poll *poll);

@@ -115,6 +115,7 @@ static void keep_batches(struct lease_call *call, struct read_op *read)
             call->grant_next++;
         }
         if (call->grant_next > first) {
+            call->grants[first].opens_batch = true;
             memmove(read->data + kept, batch, len);
             kept += lease_trim_batch(read->data + kept, len, &call->grants[first], call->grant_next - first);
         }
@@ -127,6 +128,15 @@ static void keep_batches(struct lease_call *call, struct read_op *read)
     call->kept_len += kept;
 }
 
+/* The range goes on with the grant. A full one does not leave its batch: clients acknowledge by ranges, and
+ * whole batches cost the least. */
+static bool range_takes(const struct lease_range *range, const struct lease_grant *grant, uint32_t range_fill)
+{
+    bool full = range_fill > 0 && range->last - range->first >= (int64_t)range_fill - 1;
+    return range->last + 1 == grant->offset && range->deliveries == (int32_t)grant->attempts &&
+           !(full && grant->opens_batch);
+}
+
 static bool fill_ranges(struct lease_call *call)
 {
     struct lease_fetch_op *op = call->op;
@@ -135,7 +145,7 @@ static bool fill_ranges(struct lease_call *call)
     for (uint32_t i = 0; i < call->grant_count; i++) {
         const struct lease_grant *grant = &call->grants[i];
         struct lease_range *last = count == 0 ? NULL : &ranges[count - 1];
-        if (last != NULL && last->last + 1 == grant->offset && last->deliveries == (int32_t)grant->attempts) {
+        if (last != NULL && range_takes(last, grant, op->range_fill)) {
             last->last++;
         } else {
             ranges[count++] = (struct lease_range){grant->offset, grant->offset, (int32_t)grant->attempts};

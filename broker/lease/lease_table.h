@@ -135,6 +135,7 @@ int64_t lease_read_next(const struct lease_table *t);
 struct lease_grant {
     int64_t offset;
     uint32_t attempts; /* this one counted, 1 .. LEASE_ATTEMPTS_MAX */
+    bool opens_batch;  /* for the reader: the first grant of its batch; false from here */
 };
 
 /* Lease what is ready to a session, lowest offsets first, as far as inflight_max allows; nothing while halted.

@@ -285,6 +285,7 @@ struct lease_fetch_op {
     uint32_t outcome_count;
     uint32_t records_max; /* 0: outcomes only */
     uint32_t bytes_max;   /* of data; the first batch may be larger */
+    uint32_t range_fill;  /* a range of so many offsets ends where its batch does; 0: only gaps and attempts end one */
     int64_t window_ms;    /* without outcomes: once an event is there, wait so long for as many as are asked for */
     /* out */
     int outcome_error;

@@ -87,6 +87,7 @@ static void note(const struct lease_fetch_op *op)
         .outcome_count = op->outcome_count,
         .records_max = op->records_max,
         .bytes_max = op->bytes_max,
+        .range_fill = op->range_fill,
         .window_ms = op->window_ms,
     };
     for (uint32_t i = 0; i < op->outcome_count && i < 4; i++) {

@@ -21,7 +21,7 @@ struct fake_lease_call {
     struct lease_outcome outcomes[4]; /* texts are not kept */
     char reason[80], error[300];      /* of the first outcome */
     int32_t emit_partitions[4];       /* the same */
-    uint32_t records_max, bytes_max;
+    uint32_t records_max, bytes_max, range_fill;
     int64_t window_ms;
 };
 

@@ -339,22 +339,26 @@ TEST(share_fetch, an_answer_is_a_batch_of_the_groups_settings)
     fake_end(&f);
 }
 
-TEST(share_fetch, ranges_are_no_longer_than_the_client_would_like)
+TEST(share_fetch, only_batch_optimized_says_when_a_range_is_full)
 {
+    static const struct {
+        int8_t mode;
+        int32_t batch_size;
+        uint32_t range_fill;
+    } cases[] = {{0, 4, 4}, {1, 4, 0}, {0, 0, 0}, {0, -1, 0}, {0, INT32_MAX, INT32_MAX}};
     begin();
-    leases_fake.next[0][0] = 5;
-    leases_fake.end[0][0] = 15;
     struct share_ask a = share_defaults;
-    a.batch_size = 4;
-    struct fake_request *r = share_send(&f, &a, 1);
-    struct el_msg_share_fetch_response answer = share_answer(r);
-    const struct el_msg_share_fetch_partition_result *part = share_part_of(&answer, 0);
-    assert_int_equal(part->acquired_record_count, 3);
-    for (uint32_t i = 0; i < 3; i++) {
-        assert_int_equal(part->acquired_records[i].first_offset, 5 + 4 * i);
-        assert_int_equal(part->acquired_records[i].last_offset, EL_MIN(8 + 4 * i, 14u));
+    for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        leases_fake.end[0][0] = leases_fake.next[0][0] + 10;
+        a.mode = cases[i].mode;
+        a.batch_size = cases[i].batch_size;
+        struct fake_request *r = share_send(&f, &a, 2);
+        struct el_msg_share_fetch_response answer = share_answer(r);
+        assert_int_equal(leases_fake.calls[leases_fake.call_count - 1].range_fill, cases[i].range_fill);
+        assert_int_equal(share_part_of(&answer, 0)->acquired_record_count, 1); /* as the leases are told */
+        fake_free(r);
+        a.epoch++;
     }
-    fake_free(r);
     fake_end(&f);
 }
 

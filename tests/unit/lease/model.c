@@ -263,7 +263,7 @@ uint32_t model_acquire(struct model *m, uint64_t session, struct lease_grant *ou
             e->attempts++;
             e->session = session;
             e->due_ns = m->now.mono_ns + (uint64_t)m->rules.lease_ms * 1000000;
-            out[count] = (struct lease_grant){e->offset, e->attempts};
+            out[count] = (struct lease_grant){.offset = e->offset, .attempts = e->attempts};
             count++;
         }
     }

@@ -5,6 +5,8 @@
  */
 #include "part_kit.h"
 
+#include <stdio.h>
+
 /* --- refusals ----------------------------------------------------------------------------------------------------- */
 
 TEST(lease_part, refuses_groups_and_partitions_that_are_not_there)
@@ -376,4 +378,53 @@ TEST(lease_part, begins_anew_when_its_group_was_deleted)
     assert_int_equal(desk_set("g", "start=earliest"), 0);
     assert_int_equal(part_lease(7), 0);
     part_end();
+}
+
+/* --- ranges ------------------------------------------------------------------------------------------------------- */
+
+/* Append batches of so many events, no key twice. */
+static void append_batches(const uint32_t *sizes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        static const struct part_event events[8] = {{NULL, "v"}, {NULL, "v"}, {NULL, "v"}, {NULL, "v"},
+                                                    {NULL, "v"}, {NULL, "v"}, {NULL, "v"}, {NULL, "v"}};
+        part_append_batch(events, sizes[i], EL_CODEC_NONE);
+    }
+}
+
+/* "0-4 5-9": the ranges of a fetch. */
+static const char *ranges_of(uint32_t range_fill)
+{
+    static char text[200];
+    struct lease_fetch_op op = part_fetch_of(7, 100);
+    op.range_fill = range_fill;
+    part_fetch(&op);
+    assert_int_equal(op.base.error, 0);
+    text[0] = '\0';
+    for (uint32_t i = 0; i < op.range_count; i++) {
+        size_t len = strlen(text);
+        snprintf(text + len, sizeof text - len, "%s%d-%d", i == 0 ? "" : " ", (int)op.ranges[i].first,
+                 (int)op.ranges[i].last);
+    }
+    lease_op_release(&op.base);
+    fake_store_run(&desk->store);
+    return text;
+}
+
+TEST(lease_part, a_full_range_ends_with_its_batch)
+{
+    static const struct {
+        uint32_t fill;
+        const char *ranges;
+    } cases[] = {
+        {0, "0-14"},         {1, "0-4 5-7 8-8 9-14"}, {3, "0-4 5-7 8-14"}, /* 8 alone is not full */
+        {4, "0-4 5-8 9-14"}, {6, "0-7 8-14"},         {9, "0-8 9-14"},     {15, "0-14"}, {UINT32_MAX, "0-14"},
+    };
+    for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        part_begin("start=earliest retry.max.attempts=-1");
+        append_batches((const uint32_t[]){5, 3, 1, 6}, 4);
+        assert_string_equal(ranges_of(0), ""); /* brings it to life */
+        assert_string_equal(ranges_of(cases[i].fill), cases[i].ranges);
+        part_end();
+    }
 }

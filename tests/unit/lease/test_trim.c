@@ -35,7 +35,7 @@ static uint32_t grants_of(uint32_t mask, struct lease_grant *grants)
     uint32_t count = 0;
     for (uint32_t i = 0; i < RECORDS; i++) {
         if ((mask & 1u << i) != 0) {
-            grants[count++] = (struct lease_grant){BASE + i, 1};
+            grants[count++] = (struct lease_grant){.offset = BASE + i, .attempts = 1};
         }
     }
     return count;
