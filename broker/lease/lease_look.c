@@ -41,9 +41,12 @@ static void get_on_stat(struct store_op *base)
     struct lease_part *part = find(ls, &op->base, &op->topic_id, op->partition);
     ls->busy--;
     if (base->error == 0 && part != NULL && part->sm.state == PART_READY) {
+        int64_t end = op->stat.high_watermark;
+        int64_t next = EL_MAX(lease_read_next(part->table), op->stat.log_start_offset);
         lease_look_counts(op, part);
-        int64_t behind = op->stat.high_watermark - lease_read_next(part->table);
-        op->lag = (int64_t)lease_counts(part->table).total + EL_MAX(behind, (int64_t)0);
+        op->start = EL_MAX(op->start, op->stat.log_start_offset);
+        op->lag = lease_counts(part->table).total;
+        op->lag += EL_MAX(end - next - lease_finished_ahead(part->table, next, end), (int64_t)0);
     } else if (base->error == 0 && op->exists) {
         op->start = EL_MAX(op->start, op->stat.log_start_offset); /* what is gone is finished */
         op->lag = EL_MAX(op->stat.high_watermark - op->start, (int64_t)0);
@@ -71,6 +74,9 @@ static void get_run(struct leases *ls, struct lease_op *base)
     if (part != NULL && part->sm.state == PART_MOVING) {
         lease_part_wait(part, base);
         return;
+    }
+    if (part != NULL && part->sm.state == PART_STORED && lease_part_has_stored(part, LEASE_RECORD_PART)) {
+        lease_part_wake_quietly(part); /* without memory for that: what its record says */
     }
     op->exists = part != NULL && (part->sm.state == PART_READY || stored_start(part, &op->start));
     if (!op->exists) {

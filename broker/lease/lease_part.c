@@ -385,18 +385,22 @@ static int restore(struct lease_part *part)
     return 0;
 }
 
-int lease_part_wake(struct lease_part *part)
+int lease_part_wake_quietly(struct lease_part *part)
 {
-    struct leases *ls = lease_part_leases(part);
-    char text[LEASE_PART_TEXT_MAX];
-    EL_ASSERT(ls->state == LEASES_READY);
+    EL_ASSERT(lease_part_leases(part)->state == LEASES_READY);
     EL_ASSERT(part->sm.state == PART_STORED);
     if (el_list_empty(&part->stored)) {
         el_sm_move(&part->sm, part, PART_STARTING);
         return 0;
     }
-    int code = restore(part);
-    if (code != 0 && lease_may_log(ls)) {
+    return restore(part);
+}
+
+int lease_part_wake(struct lease_part *part)
+{
+    char text[LEASE_PART_TEXT_MAX];
+    int code = lease_part_wake_quietly(part);
+    if (code != 0 && lease_may_log(lease_part_leases(part))) {
         el_log(EL_LOG_ERROR, "lease", "%s: its progress cannot be restored: %s%s",
                lease_part_text(part, text, sizeof text), evlog_error_text(code),
                code == EVLOG_ERR_NO_MEMORY ? "; raise group.memory.max" : "");

@@ -120,6 +120,46 @@ bool lease_position_finished(const struct lease_table *t, int64_t offset)
     return lease_position_known(t, offset) == LEASE_RUN_FINISHED || below_base(t, offset);
 }
 
+/* Finished places of a block's runs at offsets in [from, end); looks at *steps of them at most, counted off. */
+static int64_t finished_in(const struct lease_memory *m, const struct lease_node *b, int64_t from, int64_t end,
+                           uint32_t *steps)
+{
+    struct lease_runs_cursor cursor;
+    struct lease_run run;
+    int64_t count = 0;
+    uint32_t place = block_of(from) == b->at ? place_of(from) : 0;
+    lease_runs_begin(b, &cursor);
+    for (; *steps > 0 && lease_runs_next(m, &cursor, place, &run); (*steps)--) {
+        int64_t first = EL_MAX(offset_at(b->at, run.first), from);
+        int64_t behind = EL_MIN(offset_at(b->at, run.last) + 1, end);
+        count += run.what == LEASE_RUN_FINISHED ? EL_MAX(behind - first, (int64_t)0) : 0;
+    }
+    return count;
+}
+
+int64_t lease_finished_ahead(const struct lease_table *t, int64_t from, int64_t end)
+{
+    OBJ_CHECK(t, LEASE_TABLE);
+    EL_ASSERT(from >= t->read_to);
+    const struct lease_memory *m = t->memory;
+    int64_t count = 0, told = from; /* blocks before it were counted */
+    uint32_t steps = LEASE_STEP_MAX;
+    uint32_t id = lease_tree_ceil(m, t->blocks, block_of(from));
+    while (id != 0 && offset_at(lease_node(m, id)->at, 0) < end) {
+        const struct lease_node *b = lease_node(m, id);
+        int64_t begin = offset_at(b->at, 0);
+        if (steps == 0) {
+            return count;
+        }
+        steps--;
+        count += EL_MAX(EL_MIN(begin, t->base) - told, (int64_t)0);
+        count += finished_in(m, b, from, end, &steps);
+        told = begin + LEASE_BLOCK_OFFSETS;
+        id = lease_tree_next(m, id);
+    }
+    return count + EL_MAX(EL_MIN(end, t->base) - told, (int64_t)0);
+}
+
 /* A block of which all is finished up to the base, as runs. */
 static uint32_t block_finished(struct lease_table *t, int64_t number)
 {

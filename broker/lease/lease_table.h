@@ -265,6 +265,11 @@ struct lease_counts {
     uint32_t total;
 };
 struct lease_counts lease_counts(const struct lease_table *t);
+/* Offsets in [from, end) that were not read yet and are known to be finished, from what was restored. At most
+ * LEASE_STEP_MAX blocks and runs are looked at: with more of them it is a lower bound.
+ *
+ * from   not below lease_read_next() */
+int64_t lease_finished_ahead(const struct lease_table *t, int64_t from, int64_t end);
 
 struct lease_why {
     int64_t offset; /* the event that its key waits for, or that is in work */

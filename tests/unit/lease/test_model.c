@@ -48,7 +48,8 @@ enum {
     SEEN_BELOW,
     SEEN_BEHIND,
     SEEN_AHEAD,
-    SEEN_EMITTED
+    SEEN_EMITTED,
+    SEEN_DONE_AHEAD
 };
 
 static uint32_t below(uint32_t bound)
@@ -158,6 +159,20 @@ static void compare_keys(void)
     }
 }
 
+/* What a restart knows ahead of reading, counted as a whole and offset by offset. */
+static void compare_ahead(void)
+{
+    if (below(64) != 0) {
+        return;
+    }
+    int64_t from = lease_read_next(k.t) + (int64_t)below(3), end = from + (int64_t)below(1000), count = 0;
+    for (int64_t offset = from; offset < end; offset++) {
+        count += lease_position_finished(k.t, offset);
+    }
+    check(lease_finished_ahead(k.t, from, end) == count, "another number is finished ahead");
+    seen[SEEN_DONE_AHEAD] += count > 0;
+}
+
 static void compare(void)
 {
     struct lease_counts counts = lease_counts(k.t);
@@ -174,6 +189,7 @@ static void compare(void)
     check(lease_start(k.t) == (start < 0 ? lease_read_next(k.t) : start), "the start is not the first unfinished one");
     check(lease_start(k.t) >= start_before, "the start went back");
     start_before = lease_start(k.t);
+    compare_ahead();
     check(lease_ready(k.t) == model_ready(&m), "ready or not");
     check(lease_halted(k.t) == model_halted(&m), "halted or not");
     check(of[LEASE_STATE_SETTLING] == 0 || lease_dirty(k.t), "something settles and nothing is to be written");
@@ -648,20 +664,21 @@ TEST(lease_model, the_table_does_what_the_model_says_whatever_is_called)
         run_world(world, count);
         left -= count;
     }
-    for (uint32_t i = SEEN_GRANT; i <= SEEN_EMITTED; i++) {
+    for (uint32_t i = SEEN_GRANT; i <= SEEN_DONE_AHEAD; i++) {
         if (seen[i] < 10) {
             fail_msg("the run shows little: kind %u was seen %llu times", i, (unsigned long long)seen[i]);
         }
     }
     if (getenv("EL_MODEL_OPS") != NULL) {
         printf("leased %llu settled %llu refused %llu dead %llu checked %llu resumed %llu restarts %llu expired %llu "
-               "gone %llu back %llu below %llu behind %llu ahead %llu emitted %llu\n",
+               "gone %llu back %llu below %llu behind %llu ahead %llu emitted %llu done ahead %llu\n",
                (unsigned long long)seen[SEEN_GRANT], (unsigned long long)seen[SEEN_SETTLED],
                (unsigned long long)seen[SEEN_REFUSED], (unsigned long long)seen[SEEN_DEAD],
                (unsigned long long)seen[SEEN_CHECK], (unsigned long long)seen[SEEN_HALT],
                (unsigned long long)seen[SEEN_RESTART], (unsigned long long)seen[SEEN_EXPIRED],
                (unsigned long long)seen[SEEN_GONE], (unsigned long long)seen[SEEN_BACK],
                (unsigned long long)seen[SEEN_BELOW], (unsigned long long)seen[SEEN_BEHIND],
-               (unsigned long long)seen[SEEN_AHEAD], (unsigned long long)seen[SEEN_EMITTED]);
+               (unsigned long long)seen[SEEN_AHEAD], (unsigned long long)seen[SEEN_EMITTED],
+               (unsigned long long)seen[SEEN_DONE_AHEAD]);
     }
 }

@@ -62,6 +62,43 @@ TEST(lease_move, refuses_what_is_not_there_or_in_work)
     part_end();
 }
 
+/* --- looking ------------------------------------------------------------------------------------------------------ */
+
+TEST(lease_move, a_look_after_a_restart_knows_what_is_done_behind_an_unfinished_event)
+{
+    part_begin("start=earliest");
+    for (int i = 0; i < 10; i++) {
+        part_append(NULL);
+    }
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(part_lease(7), i);
+        assert_int_equal(part_settle(7, i, i == 2 || i == 9 ? LEASE_RELEASE : LEASE_ACCEPT), 0);
+        if (i == 2) {
+            assert_int_equal(part_lease(8), 2); /* out of the way */
+        }
+    }
+    fake_store_ms(&desk->store, 100);
+    desk_restart(desk);
+    assert_int_equal(stands(), 2);
+    assert_int_equal(op.lag, 2);
+    assert_int_equal(op.ready, 0); /* a look reads nothing ahead */
+    assert_int_equal(part_lease(7), 2);
+    assert_int_equal(stands(), 2);
+    assert_int_equal(op.lag, 2);
+    part_end();
+}
+
+TEST(lease_move, a_look_makes_nothing)
+{
+    part_begin("start=earliest");
+    part_append("a");
+    assert_int_equal(stands(), -1);
+    assert_null(lease_part_find(lease_group_find(desk->leases[0], el_slice_str("g")), &part_source->id, 0));
+    part_end();
+}
+
+/* --- moving ------------------------------------------------------------------------------------------------------- */
+
 TEST(lease_move, back_delivers_again_and_forward_passes_over)
 {
     part_begin("start=earliest");

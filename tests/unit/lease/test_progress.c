@@ -238,6 +238,32 @@ TEST(lease_progress, reading_goes_on_behind_blocks_that_are_finished)
     kit_close(&k);
 }
 
+TEST(lease_progress, what_is_finished_ahead_is_counted_within_bounds)
+{
+    uint8_t bytes[6000] = {1}, whole[] = {1, 0xfd, 0xff, 0x0f};
+    size_t len = 1;
+    for (uint32_t i = 0; i < 1500; i++) { /* by turns one offset finished, one tried once */
+        bytes[len++] = 1;
+        bytes[len++] = 2;
+        bytes[len++] = 1;
+    }
+    open_table();
+    assert_int_equal(lease_finished_ahead(k.t, 0, INT64_MAX), 0);
+    assert_int_equal(restore(1, whole, sizeof(whole)), 0);
+    assert_int_equal(restore(3, bytes, len), 0);
+    assert_int_equal(lease_finished_ahead(k.t, 0, 65536), 0);
+    assert_int_equal(lease_finished_ahead(k.t, 65546, 65556), 10);
+    assert_int_equal(lease_finished_ahead(k.t, 0, 3 * 65536 + 100), 65536 + 50);
+    assert_int_equal(lease_finished_ahead(k.t, 3 * 65536 + 1, 3 * 65536 + 100), 49);
+    lease_base_restore(k.t, 2 * 65536 + 5);
+    assert_int_equal(lease_finished_ahead(k.t, 0, 3 * 65536), 2 * 65536 + 5);
+    /* No more than a step: a lower bound. */
+    int64_t count = lease_finished_ahead(k.t, 3 * 65536, INT64_MAX);
+    assert_true(count >= 500);
+    assert_true(count < 750);
+    kit_close(&k);
+}
+
 TEST(lease_progress, an_offset_without_an_event_is_finished)
 {
     open_table();
