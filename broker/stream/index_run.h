@@ -16,7 +16,7 @@
 #include <format/index_layout.h>
 #include <io/disk.h>
 
-/* struct el_index_entry: slot is the partition, by number in the list of index files; position is a version, or an
+/* struct el_stream_entry: slot is the partition, by number in the list of index files; position is a version, or an
  * offset for types and ids; place is the offset with flags in its top bits, or the version for ids. No two entries of
  * a run are equal in slot, hash and position; of two runs that hold such a pair the newer one counts. */
 
@@ -28,7 +28,7 @@ struct index_run_writer;
 int index_run_writer_open(struct disk *disk, const char *path, uint64_t run_id, uint64_t entry_count,
                           struct index_run_writer **writer, struct el_error *err);
 /* In order; all entries before the first name. */
-int index_run_writer_add(struct index_run_writer *writer, const struct el_index_entry *entry);
+int index_run_writer_add(struct index_run_writer *writer, const struct el_stream_entry *entry);
 /* In order of slot, then bytes; keys of 0 .. 4096 bytes. */
 int index_run_writer_add_name(struct index_run_writer *writer, uint32_t slot, struct el_slice key);
 /* Write what is left, sync the file. The folder is synced by whoever lists the run. */
@@ -61,13 +61,13 @@ bool index_run_may_hold(const struct index_run *run, uint32_t slot, struct el_ha
  * one block of the block index and the data blocks that hold them are read, each checked.
  * returns 0, *count set | EVLOG_ERR_CORRUPT | _IO */
 int index_run_find(const struct index_run *run, uint32_t slot, struct el_hash128 hash, uint64_t low, uint64_t high,
-                   bool descending, struct el_index_entry *entries, uint32_t room, uint32_t *count);
+                   bool descending, struct el_stream_entry *entries, uint32_t room, uint32_t *count);
 
 /* Walk entries or names in order. Blocking. */
 struct index_cursor;
 int index_cursor_open(const struct index_run *run, struct index_cursor **cursor);
 /* returns 1 an entry | 0 the end | EVLOG_ERR_CORRUPT | _IO */
-int index_cursor_next(struct index_cursor *cursor, struct el_index_entry *entry);
+int index_cursor_next(struct index_cursor *cursor, struct el_stream_entry *entry);
 /* Go to the first name of the slot that is above `after` (data NULL: at or above prefix). */
 int index_cursor_seek_name(struct index_cursor *cursor, uint32_t slot, struct el_slice prefix, struct el_slice after);
 /* returns 1 a name, valid until the next call | 0 the end of the run's names | EVLOG_ERR_CORRUPT | _IO */

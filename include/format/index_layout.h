@@ -9,7 +9,7 @@
 #include <core/hash.h>
 
 /* Order: slot, hash.high, hash.low, position. */
-struct el_index_entry {
+struct el_stream_entry {
     uint32_t slot;          /* of the partition, in the list of index files */
     struct el_hash128 hash; /* of what it is of, its kind included */
     uint64_t position;      /* version, or offset for types and ids */
