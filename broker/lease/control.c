@@ -426,11 +426,7 @@ void lease_control_stop(struct leases *ls)
             control_end_ended(group, EVLOG_ERR_CLOSED);
         }
     }
-    while (!el_list_empty(&control->changed)) {
-        struct control_group *group = EL_CONTAINER(el_list_pop_front(&control->changed), struct control_group, link);
-        control_set_exists(group, true);
-        control_change_ended(group, EVLOG_ERR_CLOSED);
-    }
+    control_tell_next(control);
 }
 
 void lease_control_destroy(struct leases *ls)

@@ -161,7 +161,8 @@ void control_refuse_blocked(struct control_group *group, int error);
 
 /* --- control_tell.c ----------------------------------------------------------------------------------------------- */
 
-/* Tell the next group of `changed`; after the restored ones, that these are all. Nothing while one is told. */
+/* Tell the next group of `changed`; after the restored ones, that these are all. Nothing while one is told. When the
+ * shard stops, nobody is told: their changes end. */
 void control_tell_next(struct lease_control *control);
 /* tell_shard has answered, or nobody waits for it any more. */
 void control_tell_result(struct lease_control *control);

@@ -96,9 +96,23 @@ void control_tell_result(struct lease_control *control)
     control_tell_next(control);
 }
 
+/* Nobody is told any more, also of what is stored from now on. */
+static void close_changed(struct lease_control *control)
+{
+    while (!el_list_empty(&control->changed)) {
+        struct control_group *group = EL_CONTAINER(el_list_pop_front(&control->changed), struct control_group, link);
+        control_set_exists(group, true);
+        control_change_ended(group, EVLOG_ERR_CLOSED);
+    }
+}
+
 void control_tell_next(struct lease_control *control)
 {
-    if (control->telling != NULL || control->knowing || control->ls->stopping) {
+    if (control->ls->stopping) {
+        close_changed(control);
+        return;
+    }
+    if (control->telling != NULL || control->knowing) {
         return;
     }
     struct el_list *node = el_list_pop_front(&control->changed);

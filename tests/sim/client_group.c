@@ -96,15 +96,15 @@ static void granted(struct member_client *m)
     }
 }
 
-/* May the group have ended before this generation? Only when all that were granted something in another one have been
- * silent for the shortest timeout. */
+/* May the group have ended before this generation? Only when all that were in another one when it was asked for have been
+ * silent for the shortest timeout. Those who came later may have come after the end. */
 static bool may_have_ended(const struct member_client *m, int32_t generation)
 {
     const struct clients *c = m->c;
     for (uint32_t i = m->group; i < CLIENT_MEMBERS; i += GROUP_CROWDED) {
         const struct member_client *other = &c->members[i];
         bool member = other != m && other->state == MEMBER_IN && other->generation != generation &&
-                      other->incarnation == c->groups[m->group].incarnation;
+                      other->incarnation == c->groups[m->group].incarnation && other->joined_ns <= m->asked_ns;
         if (member && c->w->clock.now_ns - other->alive_ns < TIMEOUT_MS_MIN * 1000000ull) {
             return false;
         }
@@ -192,6 +192,7 @@ static void on_joined(void *arg, const void *response)
         anew(m, answer->generation_id);
     }
     m->tried = true;
+    m->joined_ns = m->tried_before ? m->joined_ns : m->c->w->clock.now_ns;
     if (strlen(m->id) != answer->member_id.len || memcmp(m->id, answer->member_id.data, answer->member_id.len) != 0) {
         /* Somebody else, as far as the group knows; a static one only has a new id. */
         m->owner = m->is_static ? m->owner : ++m->c->member_count;

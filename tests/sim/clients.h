@@ -151,6 +151,7 @@ struct member_client {
     uint64_t owner; /* number of it as a member: another one with every id */
     int32_t generation;
     uint32_t incarnation;                 /* of the group, that it is in */
+    uint64_t joined_ns;                   /* when it was first told a generation with this id */
     uint64_t alive_ns;                    /* when it asked what was last granted to it */
     uint8_t parts;                        /* bit n: partition n */
     char members[CLIENT_MEMBERS * 4][96]; /* [member_count] when it leads */

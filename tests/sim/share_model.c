@@ -138,7 +138,8 @@ void share_group_delivered(struct share_group *g, struct model *m, const struct 
     if (!is_sound(m)) {
         return;
     }
-    if ((view->acked && view->acked_ns <= delivery->asked_ns) || view->buried > 0) {
+    bool dead = view->buried > 0 && view->buried_ns <= delivery->asked_ns; /* else its answer was on the way for long */
+    if ((view->acked && view->acked_ns <= delivery->asked_ns) || dead) {
         world_violation(m->w, "group %u got offset %lld of topic %u partition %d again, which was %s", g->number,
                         (long long)offset, sent->topic, sent->partition, view->acked ? "acknowledged" : "dead");
     } else if (told < 1 || (g->attempts_max > 0 && told > g->attempts_max) ||
@@ -192,6 +193,7 @@ static void see_letter(struct share_group *g, struct model *m, const struct lett
                         (long long)offset);
     }
     view->buried++;
+    view->buried_ns = view->buried_ns == 0 ? m->w->clock.now_ns : view->buried_ns;
     if (view->buried > 1 || view->acked || !may_die(g, view)) {
         world_violation(m->w, "group %u: offset %lld of topic %u partition %d is dead %s after %u deliveries",
                         g->number, (long long)offset, topic, partition,

@@ -24,6 +24,7 @@ struct share_view {
     uint64_t acked_ns; /* ... then */
     bool rejected;     /* a member said so, maybe without an answer */
     uint8_t buried;
+    uint64_t buried_ns; /* when its letter was first seen; 0: never */
 };
 
 struct share_track {

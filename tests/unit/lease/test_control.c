@@ -366,3 +366,23 @@ TEST(control, what_waits_when_the_shard_stops_is_answered)
         desk_end(&k);
     }
 }
+
+TEST(control, a_change_that_becomes_durable_after_the_stop_is_answered)
+{
+    begin();
+    k.store.defer = true;
+    struct worker w = worker_of("w", "a");
+    worker_ask(&w, "g");
+    assert_true(w.waits);
+    assert_true(k.store.append_count > 0);
+    for (uint32_t i = 0; i < FAKE_SHARDS; i++) {
+        leases_stop(k.leases[i]);
+    }
+    while (k.store.append_count > 0) {
+        fake_store_durable(&k.store);
+    }
+    fake_store_run(&k.store);
+    assert_false(w.waits);
+    assert_int_equal(w.op.base.error, EVLOG_ERR_CLOSED);
+    desk_end(&k);
+}
