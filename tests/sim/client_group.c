@@ -96,8 +96,8 @@ static void granted(struct member_client *m)
     }
 }
 
-/* May the group have ended before this generation? Only when all that were in another one when it was asked for have been
- * silent for the shortest timeout. Those who came later may have come after the end. */
+/* May the group have ended before this generation? Only when all that were in another one when it was asked for have
+ * been silent for the shortest timeout. Those who came later may have come after the end. */
 static bool may_have_ended(const struct member_client *m, int32_t generation)
 {
     const struct clients *c = m->c;
