@@ -99,6 +99,7 @@ void emit_complain(struct lease_emitter *emitter, const struct emit_target *targ
     struct leases *ls = lease_part_leases(emitter->part);
     char text[LEASE_PART_TEXT_MAX];
     metrics_add(ls->metrics, METRIC_LEASE_EMITS_FAILED, 1);
+    lease_part_end_delayed(emitter->part, error);
     if (emitter->said_ns != 0 && ls->io->now_ns - emitter->said_ns < LEASE_MINUTE_NS) {
         return;
     }

@@ -99,7 +99,7 @@ struct emit_bundle *emit_bundle_new(struct lease_emitter *emitter, uint32_t even
                                     uint32_t batch_count);
 /* Out of all lists. */
 void emit_bundle_free(struct emit_bundle *bundle);
-/* The log is told, once a minute. */
+/* The log is told, once a minute; those who wait for the end of its partition, each time. */
 void emit_complain(struct lease_emitter *emitter, const struct emit_target *target, int error);
 
 /* --- lease_emit_build.c ------------------------------------------------------------------------------------------- */

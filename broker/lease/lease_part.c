@@ -504,13 +504,21 @@ static void enders_end(struct lease_part *part, int error)
     }
 }
 
+void lease_part_end_delayed(struct lease_part *part, int error)
+{
+    EL_ASSERT(error != 0);
+    if (part->sm.state == PART_ENDING) {
+        enders_end(part, error);
+        lease_group_end_failed(part->group, error);
+    }
+}
+
 static void ended(struct lease_part *part, int error)
 {
     struct leases *ls = lease_part_leases(part);
     if (error != 0) {
         part->erase_ns = ls->io->now_ns + ERASE_RETRY_NS;
-        enders_end(part, error); /* it goes on, and they may ask again */
-        lease_group_end_failed(part->group, error);
+        lease_part_end_delayed(part, error);
         return;
     }
     el_sm_move(&part->sm, part, PART_ENDED);

@@ -232,6 +232,8 @@ static inline struct leases *lease_part_leases(const struct lease_part *part)
 }
 /* Its records go, then itself. error: what is still asked of it ends with. */
 void lease_part_end(struct lease_part *part, int error);
+/* What must happen before its end has failed: whoever waits for it is told so; it goes on, and they may ask again. */
+void lease_part_end_delayed(struct lease_part *part, int error);
 /* Whatever waits is answered, nothing new begins. */
 void lease_part_close(struct lease_part *part, int error);
 void lease_part_on_timer(struct io_timer *timer);

@@ -304,6 +304,48 @@ TEST(lease_emit, that_is_stored_outlives_its_group)
     part_end();
 }
 
+TEST(lease_emit, that_waits_lets_nobody_wait_for_the_end_of_its_group)
+{
+    static struct lease_delete_op op;
+    begin("start=earliest");
+    part_append("a");
+    assert_int_equal(part_lease(7), 0);
+    fake_store_ms(&desk->store, 100);
+    emits[0] = emit_of(out, 1, 10);
+    desk->store.defer = true;
+    settle_begin(7, 0, LEASE_ACCEPT, 1);
+    fake_store_durable(&desk->store);
+    lease_op_release(&ask.base);
+    desk->store.append_error = EVLOG_ERR_STORAGE;
+    fake_store_durable(&desk->store); /* the append */
+    desk->store.append_error = 0;
+    op = (struct lease_delete_op){.base = {.group_id = el_slice_str("g"), .done = part_on_answer}};
+    part_waits = true;
+    leases_delete(desk->leases[1], &op);
+    fake_store_run(&desk->store);
+    while (desk->store.append_count > 0) {
+        fake_store_durable(&desk->store);
+    }
+    assert_true(part_waits);
+    desk->store.append_error = EVLOG_ERR_STORAGE;
+    for (int i = 0; i < 10 && part_waits; i++) {
+        fake_store_ms(&desk->store, 1000);
+        while (desk->store.append_count > 0) {
+            fake_store_durable(&desk->store);
+        }
+    }
+    assert_false(part_waits);
+    assert_int_equal(op.base.error, EVLOG_ERR_STORAGE);
+    desk->store.append_error = 0;
+    desk->store.defer = false;
+    for (int i = 0; i < 20; i++) {
+        fake_store_ms(&desk->store, 1000);
+    }
+    assert_int_equal(fake_store_metric(&desk->store, METRIC_LEASE_EMITS), 1);
+    assert_false(leases_has(desk->leases[1], el_slice_str("g")));
+    part_end();
+}
+
 TEST(lease_emit, with_a_number_that_is_not_taken_gets_another_producer)
 {
     begin("start=earliest");
