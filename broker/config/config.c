@@ -99,7 +99,17 @@ static int assign_topic(struct config *cfg, enum topic_setting_id id, struct el_
         snprintf(digits, sizeof digits, "%" PRId64, number);
         value = el_slice_str(digits);
     }
-    return topic_config_set(&cfg->topic_defaults, el_slice_str(name), value, err);
+    struct topic_config with = cfg->topic_defaults;
+    int error = topic_config_set(&with, el_slice_str(name), value, err);
+    if (error == 0 && topic_setting_is_own(id) &&
+        topic_config_int(&with, NULL, id) != topic_setting(id)->default_value) {
+        error = el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                             "%s has no default for all topics: it is set when a topic is made, and stays", name);
+    }
+    if (error == 0) {
+        cfg->topic_defaults = with;
+    }
+    return error;
 }
 
 static int assign(struct config *cfg, int target, struct el_slice value, struct config_origin origin,
@@ -549,6 +559,11 @@ uint64_t config_memory_max(const struct config *cfg)
 uint64_t config_group_memory_max(const struct config *cfg)
 {
     return cfg->group_memory_max != 0 ? (uint64_t)cfg->group_memory_max : config_memory_max(cfg) / 8;
+}
+
+uint64_t config_stream_memory_max(const struct config *cfg)
+{
+    return cfg->stream_memory_max != 0 ? (uint64_t)cfg->stream_memory_max : config_memory_max(cfg) / 8;
 }
 
 void config_advertised(const struct config *cfg, uint16_t listen_port, struct config_address *address)

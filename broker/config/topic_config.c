@@ -72,6 +72,45 @@ int64_t topic_config_int(const struct topic_config *cfg, const struct topic_conf
     return overrides_int(&topic_settings, set_of(cfg), set_of(defaults), (int)id);
 }
 
+bool topic_setting_is_own(enum topic_setting_id id)
+{
+    return id == TOPIC_STREAMS || id == TOPIC_KEY_PARTITIONER;
+}
+
+int topic_config_check_new(const struct topic_config *cfg, struct el_error *err)
+{
+    static const enum topic_setting_id needs_streams[] = {TOPIC_KEY_PARTITIONER, TOPIC_STREAM_MAX_AGE_MS,
+                                                          TOPIC_STREAM_MAX_COUNT};
+    for (size_t i = 0; i < sizeof needs_streams / sizeof needs_streams[0]; i++) {
+        if (topic_config_is_overridden(cfg, needs_streams[i]) && !topic_config_streams(cfg)) {
+            return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                "%s is for topics with streams: set evlog.streams=true as well, when the topic is made",
+                                rows[needs_streams[i]].name);
+        }
+    }
+    if (topic_config_streams(cfg) && topic_config_int(cfg, NULL, TOPIC_CLEANUP_POLICY) != TOPIC_CLEANUP_DELETE) {
+        return el_error_set(
+            err, EVLOG_ERR_POLICY,
+            "a topic with evlog.streams=true cannot be compacted, for the versions of its streams count "
+            "every event: leave out cleanup.policy");
+    }
+    return 0;
+}
+
+int topic_config_check_change(const struct topic_config *cfg, const struct topic_config *next, struct el_error *err)
+{
+    for (int id = 0; id < TOPIC_SETTING_COUNT; id++) {
+        bool differs = topic_config_int(cfg, NULL, (enum topic_setting_id)id) !=
+                       topic_config_int(next, NULL, (enum topic_setting_id)id);
+        if (topic_setting_is_own((enum topic_setting_id)id) && differs) {
+            return el_error_set(err, EVLOG_ERR_POLICY,
+                                "%s is set when a topic is made and stays: make another topic, or leave it as it is",
+                                rows[id].name);
+        }
+    }
+    return topic_config_check_new(next, err);
+}
+
 void topic_config_describe(const struct topic_config *cfg, const struct topic_config *defaults,
                            enum topic_setting_id id, struct override_entry *entry)
 {

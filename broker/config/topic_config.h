@@ -21,6 +21,7 @@ enum topic_setting_id {
 /* Values of the settings with choices: the index of the choice. */
 enum topic_cleanup { TOPIC_CLEANUP_DELETE = 0, TOPIC_CLEANUP_COMPACT = 1, TOPIC_CLEANUP_BOTH = 2 };
 enum topic_timestamp_type { TOPIC_CREATE_TIME = 0, TOPIC_LOG_APPEND_TIME = 1 };
+enum topic_partitioner { TOPIC_MURMUR2 = 0, TOPIC_CRC32 = 1, TOPIC_FNV1A = 2 };
 enum topic_durability { TOPIC_DURABILITY_FLUSH = 0, TOPIC_DURABILITY_MEMORY = 1 };
 
 #define TOPIC_CONFIG_BYTES_MAX 2048 /* more than topic_config_encode() ever writes */
@@ -55,6 +56,20 @@ static inline bool topic_config_is_overridden(const struct topic_config *cfg, en
 {
     return cfg != NULL && overrides_has(&cfg->set, (int)id);
 }
+
+/* Do the keys of the topic make streams? Its own setting alone says so: a default could not hold for what was made
+ * before. */
+static inline bool topic_config_streams(const struct topic_config *cfg)
+{
+    return topic_config_int(cfg, NULL, TOPIC_STREAMS) != 0;
+}
+/* May a topic be made with these settings?
+ * returns 0 | EVLOG_ERR_POLICY, EVLOG_ERR_INVALID_CONFIG with a text */
+int topic_config_check_new(const struct topic_config *cfg, struct el_error *err);
+/* May a topic's settings become `next`? Some are for life. returns 0 | EVLOG_ERR_POLICY with a text */
+int topic_config_check_change(const struct topic_config *cfg, const struct topic_config *next, struct el_error *err);
+/* Is this one of those that only a topic itself may have? */
+bool topic_setting_is_own(enum topic_setting_id id);
 
 /* What DescribeConfigs tells about one setting. Iterate with id from 0 to TOPIC_SETTING_COUNT - 1. */
 void topic_config_describe(const struct topic_config *cfg, const struct topic_config *defaults,

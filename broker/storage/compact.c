@@ -57,12 +57,12 @@ static int64_t setting(const struct partition *part, enum topic_setting_id id)
 
 bool compact_wanted(const struct partition *part)
 {
-    return setting(part, TOPIC_CLEANUP_POLICY) != TOPIC_CLEANUP_DELETE;
+    return !part->observed && setting(part, TOPIC_CLEANUP_POLICY) != TOPIC_CLEANUP_DELETE;
 }
 
 bool compact_deletes(const struct partition *part)
 {
-    return setting(part, TOPIC_CLEANUP_POLICY) != TOPIC_CLEANUP_COMPACT;
+    return part->observed || setting(part, TOPIC_CLEANUP_POLICY) != TOPIC_CLEANUP_COMPACT;
 }
 
 /* Is a time ms milliseconds or more ago? */

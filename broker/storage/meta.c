@@ -188,6 +188,9 @@ static int check_create(struct meta *meta, struct store_shard *shard, struct top
     if (op->partition_count < 1 || op->partition_count > EL_PARTITION_COUNT_MAX) {
         return refuse(op, EVLOG_ERR_INVALID_PARTITIONS, "a topic has 1 to 10000 partitions");
     }
+    if (op->config != NULL && topic_config_check_new(op->config, &err) != 0) {
+        return refuse(op, err.code, err.text);
+    }
     int code = check_memory(shard, op, op->partition_count);
     if (code != 0) {
         return code;
@@ -207,6 +210,7 @@ static int check_create(struct meta *meta, struct store_shard *shard, struct top
 
 static int check_existing(struct meta *meta, struct store_shard *shard, struct topic_op *op)
 {
+    struct el_error err = {0};
     const struct topic *topic = el_uuid_is_zero(&op->id) ? store_topic_by_name(shard, op->name)
                                                          : store_topic_by_id(shard, &op->id);
     if (topic == NULL) {
@@ -231,6 +235,12 @@ static int check_existing(struct meta *meta, struct store_shard *shard, struct t
                      topic->partition_count, EL_PARTITION_COUNT_MAX);
             return EVLOG_ERR_INVALID_PARTITIONS;
         }
+        if (topic_config_streams(&topic->config)) {
+            return refuse(
+                op, EVLOG_ERR_POLICY,
+                "a topic with evlog.streams=true keeps its number of partitions, for another number would move "
+                "keys away from their streams: make another topic and replay into it");
+        }
         if (check_memory(shard, op, op->partition_count - topic->partition_count) != 0) {
             return EVLOG_ERR_POLICY;
         }
@@ -239,6 +249,9 @@ static int check_existing(struct meta *meta, struct store_shard *shard, struct t
     case TOPIC_ALTER:
         if (op->expected != NULL && !topic_config_equal(op->expected, &topic->config)) {
             return refuse(op, EVLOG_ERR_AGAIN, "the topic's settings were changed meanwhile");
+        }
+        if (op->config != NULL && topic_config_check_change(&topic->config, op->config, &err) != 0) {
+            return refuse(op, err.code, err.text);
         }
         if (op->config != NULL) {
             meta->change.config = *op->config;

@@ -5,7 +5,7 @@
  *
  * An append that finds no room in journal or memory is held, in order, until the next checkpoint made room: a client
  * sees a slow answer and not an error. It is refused at once when the disk is below its reserve or the shard has
- * stopped.
+ * stopped. On topics with evlog.streams the observer has a say (observer.h), and what it holds waits at its partition.
  */
 #include <storage/shard_state.h>
 #include <storage/upkeep.h>
@@ -49,7 +49,7 @@ static int epoch_check(const struct store_shard *shard, int32_t current_leader_e
 static void append_on_durable(struct journal_wait *wait, int error)
 {
     struct append_op *op = EL_CONTAINER(wait, struct append_op, private_);
-    store_op_finish(&op->base, error);
+    store_op_finish(&op->base, error != 0 ? error : op->refusal);
 }
 
 static bool append_waits(const struct partition *part, const struct append_op *op)
@@ -74,59 +74,135 @@ static bool is_decided(struct partition *part, const struct append_op *op)
     return op->info.producer_id >= 0 && producer_check(part, &op->info, &found) != 0;
 }
 
-/* returns false when there is no room now */
-static bool append_try(struct store_shard *shard, struct append_op *op)
+/* The append ends with code, now or when what it tells is durable. */
+static void append_end(struct partition *part, struct append_op *op, int code)
 {
-    struct partition *part = partition_find(shard, &op->topic_id, op->partition);
-    if (part == NULL) {
-        store_op_finish(&op->base, EVLOG_ERR_UNKNOWN_TOPIC);
-        return true;
+    struct store_shard *shard = op->base.owner;
+    if (op->observer_knows) {
+        op->observer_knows = false;
+        shard->observer->ended(shard->observer->arg, part, op, code);
     }
-    if (shard->failed || shard->stopping) {
-        store_op_finish(&op->base, shard->failed ? EVLOG_ERR_STORAGE : EVLOG_ERR_CLOSED);
-        return true;
+    if (part == NULL || !append_waits(part, op)) {
+        store_op_finish(&op->base, code);
+        return;
     }
-    bool decided = shard->disk_full && is_decided(part, op);
-    if (shard->disk_full && !decided) {
-        store_op_finish(&op->base, EVLOG_ERR_FULL);
-        return true;
+    op->refusal = code;
+    struct journal_wait *wait = (struct journal_wait *)(void *)op->private_;
+    wait->done = append_on_durable;
+    journal_wait(&shard->journal, wait);
+}
+
+enum append_result {
+    APPEND_ENDS,    /* it was taken or refused */
+    APPEND_NO_ROOM, /* for now, in the shard */
+    APPEND_HELD,    /* by the observer */
+};
+
+static enum append_result append_store(struct partition *part, struct append_op *op, bool decided)
+{
+    struct store_shard *shard = part->shard;
+    const struct store_observer *observer = decided || !part->observed ? NULL : shard->observer;
+    int code = STORE_ADMITTED;
+    if (observer != NULL) {
+        op->observer_knows = true;
+        code = observer->admit(observer->arg, part, op);
     }
-    if (!decided && should_hold(shard)) {
-        return false;
+    if (code == STORE_HELD) {
+        return APPEND_HELD;
     }
-    int code = partition_append(part, op);
+    op->duplicate = code == STORE_ANSWERED;
+    if (code == STORE_ADMITTED) {
+        code = partition_append(part, op);
+        if (code != 0 && observer != NULL) {
+            observer->undo(observer->arg, part, op);
+        }
+    }
     if (code == EVLOG_ERR_NO_MEMORY) {
         tail_evict(&shard->tail, 0); /* what is only a cache goes first */
-        return false;
+        return APPEND_NO_ROOM;
     }
     op->log_start_offset = part->log_start;
     if (code == 0) {
         upkeep_appended(shard, op->batch_len);
     }
-    if (code != 0 || !append_waits(part, op)) {
-        store_op_finish(&op->base, code);
+    append_end(part, op, code == STORE_ANSWERED ? 0 : code);
+    return APPEND_ENDS;
+}
+
+static enum append_result append_try(struct partition *part, struct append_op *op)
+{
+    struct store_shard *shard = op->base.owner;
+    if (part == NULL || shard->failed || shard->stopping) {
+        append_end(part, op,
+                   part == NULL    ? EVLOG_ERR_UNKNOWN_TOPIC
+                   : shard->failed ? EVLOG_ERR_STORAGE
+                                   : EVLOG_ERR_CLOSED);
+        return APPEND_ENDS;
+    }
+    bool decided = (shard->disk_full || part->observed) && is_decided(part, op);
+    if (shard->disk_full && !decided) {
+        append_end(part, op, EVLOG_ERR_FULL);
+        return APPEND_ENDS;
+    }
+    return !decided && should_hold(shard) ? APPEND_NO_ROOM : append_store(part, op, decided);
+}
+
+/* Try an append, behind those of its partition that the observer holds. returns false when there is no room now */
+static bool append_place(struct store_shard *shard, struct append_op *op)
+{
+    struct partition *part = partition_find(shard, &op->topic_id, op->partition);
+    if (part != NULL && !el_list_empty(&part->held)) {
+        el_list_push_back(&part->held, &op->base.link);
         return true;
     }
-    struct journal_wait *wait = (struct journal_wait *)(void *)op->private_;
-    wait->done = append_on_durable;
-    journal_wait(&shard->journal, wait);
-    return true;
+    enum append_result result = append_try(part, op);
+    if (result == APPEND_HELD) {
+        el_list_push_back(&part->held, &op->base.link);
+        el_list_push_back(&shard->held_parts, &part->held_link);
+    }
+    return result != APPEND_NO_ROOM;
 }
 
 static void append_run(struct store_op *base)
 {
     struct append_op *op = EL_CONTAINER(base, struct append_op, base);
     struct store_shard *shard = base->owner;
-    if (!el_list_empty(&shard->held) || !append_try(shard, op)) {
+    if (!el_list_empty(&shard->held) || !append_place(shard, op)) {
         el_list_push_back(&shard->held, &base->link);
     }
 }
 
+/* Appends of one partition that the observer has held. returns false when there is no room now */
+static bool retry_observed(struct partition *part)
+{
+    struct store_shard *shard = part->shard;
+    while (!el_list_empty(&part->held)) {
+        struct store_op *base = EL_CONTAINER(el_list_pop_front(&part->held), struct store_op, link);
+        enum append_result result = append_try(part, EL_CONTAINER(base, struct append_op, base));
+        if (result != APPEND_ENDS) {
+            el_list_push_front(&part->held, &base->link);
+            el_list_remove(&part->held_link);
+            el_list_push_front(result == APPEND_HELD ? &shard->held_parts : &shard->resumed_parts, &part->held_link);
+            return result == APPEND_HELD;
+        }
+    }
+    el_list_remove(&part->held_link);
+    return true;
+}
+
 void shard_retry_held(struct store_shard *shard)
 {
+    if (shard->failed || shard->stopping) {
+        el_list_splice_back(&shard->resumed_parts, &shard->held_parts);
+    }
+    while (!el_list_empty(&shard->resumed_parts)) {
+        if (!retry_observed(EL_CONTAINER(shard->resumed_parts.next, struct partition, held_link))) {
+            return;
+        }
+    }
     while (!el_list_empty(&shard->held)) {
         struct store_op *base = EL_CONTAINER(el_list_pop_front(&shard->held), struct store_op, link);
-        if (!append_try(shard, EL_CONTAINER(base, struct append_op, base))) {
+        if (!append_place(shard, EL_CONTAINER(base, struct append_op, base))) {
             el_list_push_front(&shard->held, &base->link);
             return;
         }
@@ -141,6 +217,9 @@ void store_append(struct store_shard *shard, struct append_op *op)
     op->append_time_ns = 0;
     op->duplicate = false;
     op->sequence = 0;
+    op->observer_memory = NULL;
+    op->observer_knows = false;
+    op->refusal = 0;
     send_to_owner(shard, &op->base, &op->topic_id, op->partition, append_run);
 }
 
@@ -291,6 +370,10 @@ static void trim_run(struct store_op *base)
     op->log_start_offset = part->log_start;
     if (op->offset < 0 || op->offset > part->high_watermark) {
         store_op_finish(base, EVLOG_ERR_OFFSET_RANGE);
+        return;
+    }
+    if (observer_allows(part, op->offset) < op->offset) {
+        el_list_push_back(&part->held_trims, &base->link);
         return;
     }
     int code = op->offset <= part->log_start ? EVLOG_ERR_EXISTS : partition_trim_frame(part, op->offset);

@@ -33,6 +33,9 @@ static void partition_init(struct partition *part, struct store_shard *shard)
     el_list_init(&part->pending_link);
     el_list_init(&part->behind_link);
     el_list_init(&part->chunk_jobs);
+    el_list_init(&part->held);
+    el_list_init(&part->held_link);
+    el_list_init(&part->held_trims);
     el_map_init(&part->producers, shard->buddy);
 }
 
@@ -44,6 +47,7 @@ struct partition *partition_create(struct store_shard *shard, struct topic *topi
     }
     partition_init(part, shard);
     part->topic = topic;
+    part->observed = topic_config_streams(&topic->config);
     part->key.topic_id = topic->id;
     part->key.partition = number;
     if (el_map_put(&shard->partitions, &part->key, sizeof(part->key), part) != 0) {
@@ -204,6 +208,7 @@ void partition_delete(struct partition *part)
     EL_ASSERT(!part->deleted);
     el_map_remove(&shard->partitions, &part->key, sizeof(part->key));
     metrics_add(shard->metrics, METRIC_PARTITIONS, -1);
+    observer_forget(part);
     part->deleted = true;
     part->topic = NULL;
     part->pins++;

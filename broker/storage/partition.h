@@ -84,7 +84,12 @@ struct partition {
     int64_t trim_target;
     bool trimming;
     bool deleted;
-    bool directory_known; /* its folder exists and is durable */
+    bool directory_known;      /* its folder exists and is durable */
+    bool observed;             /* its topic has evlog.streams: see observer.h */
+    void *observer_state;      /* the observer's */
+    struct el_list held;       /* struct append_op.base.link: wait for the observer, in order */
+    struct el_list held_link;  /* shard->held_parts or resumed_parts, while appends are held */
+    struct el_list held_trims; /* struct trim_op.base.link: wait for the observer's floor */
 };
 
 /* struct watch_op.state */

@@ -9,6 +9,7 @@
 #include <core/pool.h>
 #include <storage/checkpoint.h>
 #include <storage/journal.h>
+#include <storage/observer.h>
 #include <storage/partition.h>
 #include <storage/segment.h>
 #include <storage/tail.h>
@@ -47,10 +48,14 @@ struct store_shard {
     struct el_list unsynced; /* segments with bytes or names that are not durable */
     struct el_list open_segments;
     uint32_t open_count;
-    struct el_list removed_segments; /* files that go after two more checkpoints */
-    struct el_list held;             /* struct append_op.base.link: wait for room in the journal */
-    uint32_t chunk_jobs;             /* under way */
-    uint8_t *chunk_buf;              /* aligned; of the chunk job that runs */
+    struct el_list removed_segments;       /* files that go after two more checkpoints */
+    struct el_list held;                   /* struct append_op.base.link: wait for room in the journal */
+    const struct store_observer *observer; /* NULL none */
+    struct el_list held_parts;             /* struct partition.held_link: appends wait for the observer */
+    struct el_list resumed_parts;          /* the same: they are to be tried again */
+    const char *_Atomic observer_reason;   /* why the observer has failed, NULL it has not */
+    uint32_t chunk_jobs;                   /* under way */
+    uint8_t *chunk_buf;                    /* aligned; of the chunk job that runs */
     size_t chunk_buf_len;
     uint32_t chunks_waiting; /* of them: tried again every second, for the disk was full */
     uint32_t jobs;           /* any job under way that a stop waits for */
@@ -113,6 +118,11 @@ void store_op_carry(struct store_op *op);
 
 /* After a change of held, disk or journal state: try the appends that wait. */
 void shard_retry_held(struct store_shard *shard);
+/* The partition is deleted: what waits at it ends with EVLOG_ERR_UNKNOWN_TOPIC. */
+void observer_forget(struct partition *part);
+/* Keep the log start at or below the observer's floor, and have it raised when more is wanted. returns the offset that
+ * is allowed now */
+int64_t observer_allows(struct partition *part, int64_t log_start);
 /* Append a record to an internal topic's partition on this shard; wait->done when durable. */
 int shard_append_internal(struct partition *part, const struct el_record_body *body, struct journal_wait *wait);
 

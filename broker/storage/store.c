@@ -193,8 +193,9 @@ static int shard_init(struct store *store, uint32_t index, struct io *io, struct
     shard->io = io;
     shard->buddy = buddy;
     shard->metrics = metrics;
-    struct el_list *lists[] = {&shard->dirty,         &shard->pending,          &shard->behind, &shard->unsynced,
-                               &shard->open_segments, &shard->removed_segments, &shard->held};
+    struct el_list *lists[] = {&shard->dirty,    &shard->pending,       &shard->behind,
+                               &shard->unsynced, &shard->open_segments, &shard->removed_segments,
+                               &shard->held,     &shard->held_parts,    &shard->resumed_parts};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         el_list_init(lists[i]);
     }
@@ -403,6 +404,12 @@ const char *store_not_ready_reason(struct store *store)
     for (uint32_t i = 0; i < store->shard_count; i++) {
         if (atomic_load(&store->shards[i].failed_flag)) {
             return store->shards[i].failed_reason;
+        }
+    }
+    for (uint32_t i = 0; i < store->shard_count; i++) {
+        const char *reason = atomic_load(&store->shards[i].observer_reason);
+        if (reason != NULL) {
+            return reason;
         }
     }
     for (uint32_t i = 0; i < store->shard_count; i++) { /* a full disk on one shard must not hide another's failure */

@@ -25,6 +25,7 @@
 struct store;
 struct store_shard;
 struct store_op;
+struct stream_batch; /* stream/stream_batch.h */
 struct topic;
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
@@ -139,14 +140,18 @@ struct append_op {
     int32_t partition;
     const uint8_t *batch; /* borrowed until done; copied, not changed */
     uint32_t batch_len;
-    struct el_batch_info info; /* of el_batch_check() */
-    bool no_wait;              /* acks 0: done as soon as it is admitted */
-    int64_t base_offset;       /* out: also for a duplicate */
-    int64_t log_start_offset;  /* out */
-    int64_t append_time_ms;    /* out: -1 unless the topic stamps append time */
-    uint64_t append_time_ns;   /* out */
-    bool duplicate;            /* out: an idempotent retry of a stored batch */
-    uint64_t sequence;         /* private: group that carries it */
+    struct el_batch_info info;     /* of el_batch_check() */
+    bool no_wait;                  /* acks 0: done as soon as it is admitted */
+    int64_t base_offset;           /* out: also for a duplicate */
+    int64_t log_start_offset;      /* out */
+    int64_t append_time_ms;        /* out: -1 unless the topic stamps append time */
+    uint64_t append_time_ns;       /* out */
+    bool duplicate;                /* out: an idempotent retry of a stored batch */
+    struct stream_batch *observed; /* of a topic with evlog.streams: what the stream index is to know, else NULL */
+    uint64_t sequence;             /* private: group that carries it */
+    void *observer_memory;         /* the observer's, see observer.h */
+    bool observer_knows;           /* private: the observer has seen it */
+    int refusal;                   /* private: what it ends with once `sequence` is durable */
     void *private_[4];
 };
 void store_append(struct store_shard *shard, struct append_op *op);

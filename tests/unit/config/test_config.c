@@ -338,6 +338,17 @@ TEST(config, printed_configuration_reads_back_the_same)
     free(page);
 }
 
+/* What a topic has for life cannot change with the broker's configuration. */
+TEST(config, streams_have_no_default_for_all_topics)
+{
+    assert_int_equal(load_all("[topics]\nevlog.streams = true\n", NULL, FLAGS("--data=d")), EVLOG_ERR_INVALID_CONFIG);
+    assert_non_null(strstr(err.text, "evlog.streams has no default for all topics"));
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--evlog-key-partitioner=crc32")),
+                     EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(load_all("[topics]\nevlog.streams = false\n", NULL, FLAGS("--data=d")), 0);
+    assert_int_equal(load_all("[topics]\nevlog.stream.max.count = 5\n", NULL, FLAGS("--data=d")), 0);
+}
+
 TEST(config, help_names_every_flag_within_its_columns)
 {
     char flag[128];

@@ -162,6 +162,12 @@ static void batch_make(struct kit *k, struct append_op *op, int32_t partition, u
     batch_make_as(k, op, partition, value_len, -1, -1);
 }
 
+void kit_batch(struct kit *k, struct append_op *op, int32_t partition, uint32_t value_len)
+{
+    *op = (struct append_op){0};
+    batch_make(k, op, partition, value_len);
+}
+
 int64_t kit_append(struct kit *k, int32_t partition, uint32_t value_len)
 {
     return kit_append_as(k, partition, value_len, -1, -1);
