@@ -12,6 +12,7 @@
 #include <core/bytes.h>
 #include <core/hash.h>
 #include <format/batch.h>
+#include <stdbool.h>
 
 /* What an append may ask of a stream besides an exact version >= 0, which is that of its last event. */
 #define STREAM_NONE (-1)   /* no event yet, or the stream was deleted so that it can begin anew */
@@ -34,7 +35,7 @@ enum stream_record_flags {
 /* One record, in the order of the batch. */
 struct stream_record {
     struct el_hash128 key;     /* of the key's bytes */
-    struct el_hash128 id;      /* of key and event id */
+    struct el_hash128 id;      /* of key and event id; only with a key */
     struct el_hash128 type;    /* of the event type */
     struct el_slice key_bytes; /* borrowed until the append is done */
     int64_t expected;          /* version that the stream must have before this record; STREAM_ANY by default */
@@ -50,7 +51,8 @@ struct stream_check {
     struct el_slice key_bytes;
     int64_t expected;
     bool failed;            /* out */
-    bool deleted;           /* out: the stream has ended for good, or is deleted while STREAM_EXISTS was asked */
+    bool deleted;           /* out: the stream's last event deletes it */
+    bool ended;             /* out: and for good */
     int64_t current;        /* out: version of the stream's last event, -1 none; cited only when it is durable */
     int64_t current_offset; /* out: of that event, -1 none */
 };
@@ -61,7 +63,8 @@ struct stream_batch {
     struct stream_check *checks; /* [check_count] all failing ones are told together */
     uint32_t check_count;
     int32_t failed_index;     /* out: record whose own check or id was refused, -1 none */
-    struct stream_check told; /* out: of that record: what its stream is at */
+    struct stream_check told; /* out: of that record: what its stream is at, without this batch */
+    int64_t cited;            /* out: greatest offset that an answer speaks of, -1 none: told when it is durable */
     void *private_;           /* the index's, while the append waits for it */
 };
 
@@ -70,25 +73,37 @@ struct stream_secret {
     uint8_t bytes[EL_XXH3_SECRET_LEN];
 };
 
+/* At most EL_STREAM_KEY_MAX and EL_STREAM_ID_MAX bytes. */
 struct el_hash128 stream_hash_key(const struct stream_secret *secret, struct el_slice key);
 struct el_hash128 stream_hash_type(const struct stream_secret *secret, struct el_slice type);
-/* scratch for key and id back to back: key.len + id.len + 8 bytes */
-struct el_hash128 stream_hash_id(const struct stream_secret *secret, struct el_slice key, struct el_slice id,
-                                 void *scratch);
+struct el_hash128 stream_hash_id(const struct stream_secret *secret, struct el_slice key, struct el_slice id);
+
+/* Hash of a stream's tombstones, from that of its key. */
+static inline struct el_hash128 stream_hash_deleted(struct el_hash128 key)
+{
+    return (struct el_hash128){key.low ^ 0x44656c6574656421ull, key.high};
+}
+
+#define EL_STREAM_KEY_MAX 4096u      /* bytes of a key */
+#define EL_STREAM_ID_MAX 4096u       /* bytes of an event id, and of a type */
+#define EL_STREAM_RECORDS_MAX 16384u /* of one batch: admission is done in one go */
+
+struct el_arena;
 
 /* Look through the records of a batch.
  *
- * batch     passed el_batch_check() scratch   for the decompressed records, as for el_batch_open() arena     takes the
- * records and copies of the keys; NULL: el_malloc, one block, free it with el_free(out->records) trusted   an append
- * of evlog's own: STREAM_HEADER_DELETED is obeyed; else such a record is refused out       records written, checks
- * none returns   0 | EVLOG_ERR_INVALID_RECORD an expected version that says nothing, or a tombstone from outside, or a
- * key of
- *           more than EL_STREAM_KEY_MAX bytes; out->failed_index names the record and *why, static, says what is
- *           wrong |
+ * batch     passed el_batch_check()
+ * scratch   for the decompressed records: info.records_len bytes as el_batch_check() found it, none when uncompressed
+ * arena     takes the records and copies of the keys; NULL: el_malloc, one block, free it with el_free(out->records)
+ * trusted   an append of evlog's own, or the log: STREAM_HEADER_DELETED is obeyed and STREAM_HEADER_EXPECTED is not
+ *           looked at; else the former is refused
+ * out       records written, checks none; failed_index with EVLOG_ERR_INVALID_RECORD
+ * why       static: what is wrong, in words for whoever sent it; written when 0 is not returned
+ * returns   0 | EVLOG_ERR_INVALID_RECORD an expected version that says nothing or that has neither producer id nor
+ *           event id beside it, a tombstone from outside, a key, id or type that is too long |
+ *           EVLOG_ERR_TOO_LARGE more than EL_STREAM_RECORDS_MAX records | EVLOG_ERR_NO_MEMORY |
  *           what el_batch_open() returns
  */
-#define EL_STREAM_KEY_MAX 4096u
-struct el_arena;
 int stream_batch_make(const struct stream_secret *secret, const void *batch, size_t len, void *scratch,
                       size_t scratch_len, struct el_arena *arena, bool trusted, struct stream_batch *out,
                       const char **why);
