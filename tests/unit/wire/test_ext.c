@@ -12,6 +12,8 @@
 #include <wire/msg_ext_cut.h>
 #include <wire/msg_ext_lease_outcome.h>
 #include <wire/msg_ext_log_fetch.h>
+#include <wire/msg_ext_stream_append.h>
+#include <wire/msg_ext_stream_read.h>
 #include <wire/schema_cbor.h>
 
 /* clang-format off */
@@ -149,6 +151,67 @@ TEST(ext, lease_outcome_emits_golden)
     assert_int_equal(el_schema_cbor_encode(&el_schema_ext_lease_outcome_range, 1, &range, &w, NULL), 0);
     assert_int_equal(el_writer_len(&w), sizeof golden);
     assert_memory_equal(buf, golden, sizeof golden);
+}
+
+TEST(ext, stream_append_golden)
+{
+    static const uint8_t golden[] = {
+        0xa6, 0x65, 't', 'o', 'p', 'i', 'c', 0x61, 't',
+        0x66, 'c', 'h', 'e', 'c', 'k', 's', 0x81,
+        0xa2, 0x63, 'k', 'e', 'y', 0x41, 'c', 0x68, 'e', 'x', 'p', 'e', 'c', 't', 'e', 'd', 0x23,
+        0x67, 'a', 'p', 'p', 'e', 'n', 'd', 's', 0x81,
+        0xa3, 0x63, 'k', 'e', 'y', 0x41, 'k', 0x66, 'e', 'v', 'e', 'n', 't', 's', 0x81,
+        0xa7, 0x62, 'i', 'd', 0x61, 'i', 0x64, 'd', 'a', 't', 'a', 0x41, 'd', 0x64, 't', 'y', 'p', 'e', 0x61, 'y',
+        0x66, 's', 'o', 'u', 'r', 'c', 'e', 0xf6,
+        0x67, 'h', 'e', 'a', 'd', 'e', 'r', 's', 0x81,
+        0xa2, 0x64, 'n', 'a', 'm', 'e', 0x41, 'h', 0x65, 'v', 'a', 'l', 'u', 'e', 0xf6,
+        0x67, 't', 'i', 'm', 'e', '_', 'm', 's', 0x20,
+        0x6c, 'c', 'o', 'n', 't', 'e', 'n', 't', '_', 't', 'y', 'p', 'e', 0xf6,
+        0x68, 'e', 'x', 'p', 'e', 'c', 't', 'e', 'd', 0x20,
+        TOPIC_ID, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0x69, 'p', 'a', 'r', 't', 'i', 't', 'i', 'o', 'n', 0x20,
+        0x6a, 't', 'i', 'm', 'e', 'o', 'u', 't', '_', 'm', 's', 0,
+    };
+    struct el_msg_ext_stream_append_header header = {.name = el_slice_str("h")};
+    struct el_msg_ext_stream_append_event event;
+    struct el_msg_ext_stream_append_append append;
+    struct el_msg_ext_stream_append_check check = {.key = el_slice_str("c"), .expected = -4};
+    struct el_msg_ext_stream_append_request in;
+    struct el_writer w;
+    uint8_t buf[512];
+    el_schema_init(&el_schema_ext_stream_append_event, &event);
+    el_schema_init(&el_schema_ext_stream_append_append, &append);
+    el_schema_init(&el_schema_ext_stream_append_request, &in);
+    assert_int_equal(append.expected, -2);
+    event.id = el_slice_str("i");
+    event.type = el_slice_str("y");
+    event.data = el_slice_str("d");
+    event.headers = &header;
+    event.header_count = 1;
+    append.key = el_slice_str("k");
+    append.events = &event;
+    append.event_count = 1;
+    append.expected = -1;
+    in.topic = el_slice_str("t");
+    in.checks = &check;
+    in.check_count = 1;
+    in.appends = &append;
+    in.append_count = 1;
+    el_writer_init(&w, buf, sizeof buf);
+    assert_int_equal(el_schema_cbor_encode(&el_schema_ext_stream_append_request, 0, &in, &w, NULL), 0);
+    assert_int_equal(el_writer_len(&w), sizeof golden);
+    assert_memory_equal(buf, golden, sizeof golden);
+}
+
+TEST(ext, an_empty_stream_read_asks_for_all_from_the_start)
+{
+    struct el_msg_ext_stream_read_request read;
+    ASSERT_DECODE(EL_API_StreamRead, EL_SIDE_REQUEST, &read, 0, 0xa0);
+    assert_int_equal(read.from, -1);
+    assert_int_equal(read.to, -1);
+    assert_int_equal(read.max_events, 1000);
+    assert_int_equal(read.max_bytes, 1 << 20);
+    assert_false(read.backward);
 }
 
 TEST(ext, empty_map_is_the_defaults)
