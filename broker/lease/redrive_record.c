@@ -173,6 +173,12 @@ static int read_copy(struct redrive *task, struct el_reader *r)
     return lease_copy(task->ls, topic, &copy->topic) ? 0 : EVLOG_ERR_NO_MEMORY;
 }
 
+/* It is what was written of a C string. */
+static bool why_fits(const struct redrive *task, struct el_slice why)
+{
+    return why.data != NULL && why.len < sizeof task->why && memchr(why.data, '\0', why.len) == NULL;
+}
+
 int redrive_record_decode(struct redrive *task, struct el_slice value)
 {
     struct el_reader r;
@@ -200,8 +206,8 @@ int redrive_record_decode(struct redrive *task, struct el_slice value)
     read_counts(&r, &task->counts);
     task->partition = (int32_t)el_read_le32(&r);
     task->offset = (int64_t)el_read_le64(&r);
-    if (r.err != 0 || topic.len == 0 || topic.len > EL_TOPIC_NAME_MAX || why.len >= sizeof task->why ||
-        task->partition < 0 || task->offset < 0) {
+    if (r.err != 0 || topic.len == 0 || topic.len > EL_TOPIC_NAME_MAX || !why_fits(task, why) || task->partition < 0 ||
+        task->offset < 0) {
         return EVLOG_ERR_CORRUPT;
     }
     if (why.len > 0) {
