@@ -5,6 +5,8 @@
  */
 #include "part_kit.h"
 
+#include <config/group_config.h>
+
 static const struct part_event orders[] = {
     {"a", "{\"n\":1}"}, {"a", "{\"n\":2}"}, {"b", "{\"n\":1}"},
     {"a", "{\"n\":3}"}, {"b", "{\"n\":2}"}, {"a", "no json"},
@@ -115,6 +117,25 @@ TEST(lease_filter, an_event_that_was_begun_goes_on_without_regard_to_it)
     desk_restart(desk);
     assert_int_equal(part_lease(7), 0);
     assert_int_equal(part_lease(7), 4);
+    part_end();
+}
+
+TEST(lease_filter, that_another_version_has_stored_and_this_one_cannot_compile_stops_all_reading)
+{
+    static struct group_config config;
+    struct el_error err = {0};
+    part_begin("start=earliest");
+    part_append_batch(orders, 6, EL_CODEC_NONE);
+    group_config_init(&config);
+    assert_int_equal(group_config_set(&config, el_slice_str("start"), el_slice_str("earliest"), &err), 0);
+    assert_int_equal(group_config_set(&config, el_slice_str("filter"), el_slice_str("{\"later\":9}"), &err), 0);
+    assert_int_equal(lease_group_apply(desk->leases[0], el_slice_str("g"), &config), 0);
+    assert_int_equal(part_lease(7), -1);
+    fake_store_ms(&desk->store, 3000);
+    assert_int_equal(part_lease(7), -1);
+    assert_int_equal(passed(METRIC_LEASES_PASSED), 0);
+    assert_int_equal(desk_set("g", "start=earliest lease.ms=20000"), 0); /* other settings than control has */
+    assert_int_equal(part_lease(7), 0);                                  /* nothing was taken for finished meanwhile */
     part_end();
 }
 

@@ -173,6 +173,32 @@ TEST(lease_move, that_was_not_durable_leaves_what_was)
     part_end();
 }
 
+TEST(lease_move, is_one_write_with_all_that_it_forgets)
+{
+    part_begin("start=earliest");
+    for (int i = 0; i < 6; i++) {
+        part_append(NULL);
+    }
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(part_lease(7), i);
+    }
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(part_settle(7, i, i == 0 ? LEASE_FAIL : LEASE_ACCEPT), 0);
+    }
+    fake_store_ms(&desk->store, 100);
+    desk->store.defer = true;
+    ask(LEASE_OFFSETS_ALTER, 3);
+    assert_int_equal(desk->store.append_count, 1);
+    assert_true(part_waits);
+    fake_store_durable(&desk->store);
+    desk->store.defer = false;
+    assert_false(part_waits);
+    desk_restart(desk);
+    assert_int_equal(stands(), 3);
+    assert_int_equal(op.lag, 3); /* what was done is not any more */
+    part_end();
+}
+
 TEST(lease_move, that_was_durable_holds_after_a_restart)
 {
     part_begin("start=latest");
