@@ -216,6 +216,8 @@ static void part_without_memory(struct long_poll_part *part)
         part->error = 0;
         poll->cursor = 0;
     } else if (poll->bytes > 0) {
+        EL_ASSERT(part->read.high_watermark >= 0); /* which readers take for the end of what there is */
+        EL_ASSERT(part->read.data_len == 0);
         part->error = 0; /* the others' data goes out, now; this partition comes next time */
         poll->without_memory = true;
     }

@@ -69,7 +69,7 @@ static void read_finish(struct read_op *op, int error)
     if (error != 0 || op->data_len == 0) {
         block_free(op);
     }
-    if (error != 0) {
+    if (error != 0 && error != EVLOG_ERR_NO_MEMORY) {
         op->high_watermark = -1;
         op->log_start_offset = -1;
     } else {

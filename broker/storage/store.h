@@ -175,8 +175,8 @@ struct read_op {
     bool want_entries;            /* fill entries (evlog LogFetch) */
     int32_t current_leader_epoch; /* -1: no check */
     int32_t last_fetched_epoch;   /* -1: no check */
-    int64_t high_watermark;       /* out: -1 on error */
-    int64_t log_start_offset;     /* out: -1 on error */
+    int64_t high_watermark;       /* out: -1 on error, but for EVLOG_ERR_NO_MEMORY */
+    int64_t log_start_offset;     /* out: the same */
     int64_t next_offset;          /* out: first offset after the data */
     int32_t diverging_epoch;      /* out: -1 none */
     int64_t diverging_end_offset; /* out */

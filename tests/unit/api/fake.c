@@ -444,6 +444,8 @@ void store_read(struct store_shard *shard, struct read_op *op)
     } else if ((fake->read_len_max > 0 && op->max_bytes > fake->read_len_max) ||
                (fake->starved != 0 && op->partition == fake->starved)) {
         op->base.error = EVLOG_ERR_NO_MEMORY;
+        op->high_watermark = fake->partition.high_watermark;
+        op->log_start_offset = 0;
     } else if (op->offset < 0 || op->offset > fake->partition.high_watermark) {
         op->base.error = EVLOG_ERR_OFFSET_RANGE;
     } else {

@@ -299,6 +299,11 @@ TEST(fetch, does_not_wait_for_a_partition_without_memory_when_another_has_data)
     assert_int_equal(f.watch_count, 0);
     assert_int_equal(result_at(r, 0).records.len, f.partition.data_len);
     assert_int_equal(result_at(r, 1).error_code, EL_KAFKA_NONE);
+    assert_int_equal(result_at(r, 1).records.len, 0);
+    assert_true(f.partition.high_watermark > 0);
+    assert_int_equal(result_at(r, 1).high_watermark, f.partition.high_watermark); /* readers measure their lag by it */
+    assert_int_equal(result_at(r, 1).last_stable_offset, f.partition.high_watermark);
+    assert_int_equal(result_at(r, 1).log_start_offset, 0);
     fake_free(r);
     fake_end(&f);
 }

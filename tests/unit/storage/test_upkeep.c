@@ -162,6 +162,54 @@ static void on_end(struct store_op *op)
     *ended = true;
 }
 
+/* Every block of the buddy, in a list. */
+static void *take_all(struct el_buddy *buddy)
+{
+    void **all = NULL;
+    for (size_t len = buddy->len; len >= EL_BUDDY_BLOCK_MIN; len /= 2) {
+        for (void **block = el_buddy_alloc(buddy, len); block != NULL; block = el_buddy_alloc(buddy, len)) {
+            *block = all;
+            all = block;
+        }
+    }
+    return all;
+}
+
+static void give_back(struct el_buddy *buddy, void **all)
+{
+    while (all != NULL) {
+        void **next = *all;
+        el_buddy_free(buddy, all);
+        all = next;
+    }
+}
+
+TEST(upkeep, a_read_without_memory_tells_where_the_log_begins_and_ends)
+{
+    struct kit k;
+    kit_init(&k, 46);
+    assert_int_equal(kit_open(&k), 0);
+    kit_topic(&k, 1, "");
+    kit_append_many(&k, 0, 1500, 20);
+    bool done = false;
+    struct read_op op = {.base = {.done = on_end, .arg = &done},
+                         .topic_id = k.topic,
+                         .offset = 3,
+                         .max_bytes = 1u << 20,
+                         .current_leader_epoch = -1,
+                         .last_fetched_epoch = -1};
+    void *all = take_all(kit_shard(&k)->buddy);
+    store_read(kit_shard(&k), &op);
+    give_back(kit_shard(&k)->buddy, all);
+    assert_true(done);
+    assert_int_equal(op.base.error, EVLOG_ERR_NO_MEMORY);
+    assert_int_equal(op.data_len, 0);
+    assert_int_equal(op.log_start_offset, 0);
+    assert_int_equal(op.high_watermark, 20);
+    store_read_release(&op);
+    kit_free(&k);
+}
+
 /* The deletion is durable first: there is no new start that could be told. */
 TEST(upkeep, a_trim_of_a_topic_that_goes_is_refused)
 {
