@@ -22,38 +22,12 @@
 enum { ACTION_BACK, ACTION_DROP, ACTION_COPY };
 enum { VERB_LIST, VERB_DESCRIBE, VERB_CANCEL };
 
-/* What is asked, and where the answer says that it failed. */
-struct question {
-    enum el_api_key api;
-    const void *request;
-    int (*code_of)(const void *response);
-};
-
-/* One request to any node; while the broker reads its groups, until it has. returns 0 with the answer in *call | a
- * failure, told */
-static int ask(struct evlog_client *client, const struct question *question, struct el_call *call, void *response,
+static int ask(struct evlog_client *client, const struct el_evlog_ask *question, struct el_call *call, void *response,
                struct evlog_failure *failure)
 {
-    struct el_ask of = {
-        .api = question->api,
-        .request = question->request,
-        .version_max = INT16_MAX,
-        .node_id = EL_NODE_ANY,
-        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
-        .once = question->api == EL_API_RedriveStart,
-    };
-    for (uint32_t tries = 1;; tries++) {
-        int rc = el_client_ask(client, &of, call, response, failure);
-        if (rc == EVLOG_ERR_UNSUPPORTED) {
-            (void)el_fail(failure, rc, "the broker does not know redrives of dead letters");
-            return el_fail_hint(failure, "only evlog does");
-        }
-        if (rc != 0 || !el_coordinator_error(question->code_of(response)) ||
-            !el_pause_before_retry(client, tries, of.deadline_ns)) {
-            return rc;
-        }
-        el_call_free(call);
-    }
+    struct el_evlog_ask of = *question;
+    of.cannot = "know redrives of dead letters";
+    return el_evlog_ask(client, &of, call, response, failure);
 }
 
 /* --- begin -------------------------------------------------------------------------------------------------------- */
@@ -115,7 +89,10 @@ int evlog_redrive_start(struct evlog_client *client, const struct evlog_redrive_
     request.until_ms = options->until_ms;
     request.ranges = ranges;
     request.range_count = (uint32_t)options->range_count;
-    rc = ask(client, &(struct question){EL_API_RedriveStart, &request, start_code}, &call, &response, failure);
+    rc = ask(
+        client,
+        &(struct el_evlog_ask){.api = EL_API_RedriveStart, .request = &request, .code_of = start_code, .once = true},
+        &call, &response, failure);
     if (rc != 0) {
         return rc;
     }
@@ -190,7 +167,8 @@ static int tasks(struct evlog_client *client, const struct el_msg_ext_redrive_ta
 {
     struct el_msg_ext_redrive_tasks_response response;
     struct el_call call;
-    int rc = ask(client, &(struct question){EL_API_RedriveTasks, request, tasks_code}, &call, &response, failure);
+    int rc = ask(client, &(struct el_evlog_ask){.api = EL_API_RedriveTasks, .request = request, .code_of = tasks_code},
+                 &call, &response, failure);
     if (rc != 0) {
         return rc;
     }
@@ -301,7 +279,9 @@ int evlog_letter_list(struct evlog_client *client, const char *group, const char
         struct el_msg_ext_letter_states_response response;
         struct el_call call;
         char what[WHAT_LEN];
-        rc = ask(client, &(struct question){EL_API_LetterStates, &request, states_code}, &call, &response, failure);
+        rc = ask(client,
+                 &(struct el_evlog_ask){.api = EL_API_LetterStates, .request = &request, .code_of = states_code}, &call,
+                 &response, failure);
         if (rc != 0) {
             break;
         }
@@ -354,7 +334,8 @@ static int release(struct evlog_client *client, const char *group, const char *t
     request.probe = probe;
     request.partition = parked == NULL || probe ? -1 : parked->partition;
     request.token = parked == NULL || probe ? 0 : parked->token;
-    int rc = ask(client, &(struct question){EL_API_ReleaseKey, &request, release_code}, &call, &response, failure);
+    int rc = ask(client, &(struct el_evlog_ask){.api = EL_API_ReleaseKey, .request = &request, .code_of = release_code},
+                 &call, &response, failure);
     if (rc != 0) {
         return rc;
     }

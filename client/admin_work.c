@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Work groups from outside: their settings, how far they are, and why a key waits. Blocking, any thread.
+ * Work groups from outside: their settings, how far they are, why a key waits, and what halts. Blocking, any thread.
  *
  * Settings have evlog's names and Kafka's; a broker that is not evlog knows only its own, so the others are replaced
  * where there is the same. Why a key waits is evlog's to say.
@@ -15,10 +15,12 @@
 #include <stdio.h>
 #include <wire/error_code.h>
 #include <wire/msg_describe_share_group_offsets.h>
+#include <wire/msg_ext_group_progress.h>
 #include <wire/msg_ext_group_why.h>
 #include <wire/msg_ext_release_key.h>
 
 #define SETTING_COUNT_MAX 1000
+#define WHAT_LEN 600
 
 /* --- settings ----------------------------------------------------------------------------------------------------- */
 
@@ -90,12 +92,35 @@ static int take_progress(const struct el_msg_describe_share_group_offsets_group_
     return code;
 }
 
+/* Where the group stands in the topic, or, with NULL, in all. returns 0 with the answer in *call | a failure, told */
+static int ask_progress(struct evlog_client *client, const char *group,
+                        struct el_msg_describe_share_group_offsets_topic *topic, struct el_call *call,
+                        struct el_msg_describe_share_group_offsets_response *response, struct evlog_failure *failure)
+{
+    struct el_msg_describe_share_group_offsets_request request;
+    struct el_msg_describe_share_group_offsets_group asked;
+    el_schema_init(&el_schema_describe_share_group_offsets_request, &request);
+    el_schema_init(&el_schema_describe_share_group_offsets_group, &asked);
+    asked.group_id = el_slice_str(group);
+    asked.topics = topic;
+    asked.topic_count = topic != NULL;
+    request.groups = &asked;
+    request.group_count = 1;
+    struct el_group_ask ask = {
+        .group = group,
+        .api = EL_API_DescribeShareGroupOffsets,
+        .request = &request,
+        .version_max = INT16_MAX,
+        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
+        .code_of = progress_code,
+    };
+    return el_group_ask(client, &ask, call, response, failure);
+}
+
 int evlog_group_progress(struct evlog_client *client, const char *group, const char *topic,
                          struct evlog_group_progress *progress, int32_t partition_count, struct evlog_failure *failure)
 {
-    struct el_msg_describe_share_group_offsets_request request;
     struct el_msg_describe_share_group_offsets_response response;
-    struct el_msg_describe_share_group_offsets_group asked;
     struct el_msg_describe_share_group_offsets_topic of;
     struct el_call call;
     int32_t *indexes = el_malloc(((size_t)EL_MAX(partition_count, 0) + 1) * sizeof *indexes);
@@ -108,26 +133,11 @@ int evlog_group_progress(struct evlog_client *client, const char *group, const c
         indexes[i] = i;
         progress[i] = (struct evlog_group_progress){-1, -1};
     }
-    el_schema_init(&el_schema_describe_share_group_offsets_request, &request);
-    el_schema_init(&el_schema_describe_share_group_offsets_group, &asked);
     el_schema_init(&el_schema_describe_share_group_offsets_topic, &of);
     of.topic_name = el_slice_str(topic);
     of.partitions = indexes;
     of.partition_count = (uint32_t)partition_count;
-    asked.group_id = el_slice_str(group);
-    asked.topics = &of;
-    asked.topic_count = 1;
-    request.groups = &asked;
-    request.group_count = 1;
-    struct el_group_ask ask = {
-        .group = group,
-        .api = EL_API_DescribeShareGroupOffsets,
-        .request = &request,
-        .version_max = INT16_MAX,
-        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
-        .code_of = progress_code,
-    };
-    int rc = el_group_ask(client, &ask, &call, &response, failure);
+    int rc = ask_progress(client, group, &of, &call, &response, failure);
     el_free(indexes);
     if (rc != 0) {
         return rc;
@@ -174,28 +184,12 @@ static int take_all(const struct el_msg_describe_share_group_offsets_group_resul
 int el_work_offsets_ask(struct evlog_client *client, const char *group, struct el_work_offsets *offsets,
                         struct evlog_failure *failure)
 {
-    struct el_msg_describe_share_group_offsets_request request;
     struct el_msg_describe_share_group_offsets_response response;
-    struct el_msg_describe_share_group_offsets_group asked;
     struct el_call call;
     char what[300];
-    el_schema_init(&el_schema_describe_share_group_offsets_request, &request);
-    el_schema_init(&el_schema_describe_share_group_offsets_group, &asked);
-    asked.group_id = el_slice_str(group);
-    asked.topics = NULL; /* all of them */
-    request.groups = &asked;
-    request.group_count = 1;
-    struct el_group_ask ask = {
-        .group = group,
-        .api = EL_API_DescribeShareGroupOffsets,
-        .request = &request,
-        .version_max = INT16_MAX,
-        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
-        .code_of = progress_code,
-    };
     memset(offsets, 0, sizeof *offsets);
     el_arena_init(&offsets->arena, NULL, 0);
-    int rc = el_group_ask(client, &ask, &call, &response, failure);
+    int rc = ask_progress(client, group, NULL, &call, &response, failure);
     if (rc != 0) {
         return rc;
     }
@@ -250,32 +244,22 @@ static int copy_waits(struct waits_object *object, const struct el_msg_ext_group
     return waits == NULL ? EVLOG_ERR_NO_MEMORY : 0;
 }
 
-/* A node that leads the partition, or any: they know where to ask. */
 int evlog_group_why(struct evlog_client *client, const char *group, const char *topic, int32_t partition,
                     struct evlog_bytes key, struct evlog_group_waits **waits, struct evlog_failure *failure)
 {
     struct el_msg_ext_group_why_request request;
     struct el_msg_ext_group_why_response response;
     struct el_call call;
-    char what[600];
+    char what[WHAT_LEN];
     el_schema_init(&el_schema_ext_group_why_request, &request);
     request.group = el_slice_str(group);
     request.topic = el_slice_str(topic);
     request.partition = partition;
     request.key = el_slice_of(key.data, key.len);
-    struct el_ask ask = {
-        .api = EL_API_GroupWhy,
-        .request = &request,
-        .version_max = INT16_MAX,
-        .node_id = EL_NODE_ANY,
-        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
-    };
+    struct el_evlog_ask ask = {
+        .api = EL_API_GroupWhy, .request = &request, .code_of = why_code, .cannot = "say why a key waits"};
     (void)snprintf(what, sizeof what, "work group %.200s, topic %.250s", group, topic);
-    int rc = el_client_ask(client, &ask, &call, &response, failure);
-    if (rc == EVLOG_ERR_UNSUPPORTED) {
-        (void)el_fail(failure, rc, "%s: the broker does not say why a key waits", what);
-        return el_fail_hint(failure, "only evlog does");
-    }
+    int rc = el_evlog_ask(client, &ask, &call, &response, failure);
     if (rc != 0) {
         return rc;
     }
@@ -297,30 +281,114 @@ int evlog_group_why(struct evlog_client *client, const char *group, const char *
     return rc;
 }
 
+void evlog_group_waits_free(struct evlog_group_waits *waits)
+{
+    if (waits != NULL) {
+        struct waits_object *object = EL_CONTAINER(waits, struct waits_object, waits);
+        el_arena_reset(&object->arena);
+        el_free(object);
+    }
+}
+
+/* --- halts -------------------------------------------------------------------------------------------------------- */
+
+struct halts_object {
+    struct evlog_group_halts halts;
+    struct el_arena arena;
+};
+
+static int halts_code(const void *response)
+{
+    return ((const struct el_msg_ext_group_progress_response *)response)->error;
+}
+
+static int copy_halts(struct halts_object *object, const struct el_msg_ext_group_progress_response *response)
+{
+    size_t room = 1;
+    for (uint32_t i = 0; i < response->topic_count; i++) {
+        room += response->topics[i].partition_count;
+    }
+    struct evlog_group_halt *halts = el_arena_alloc(&object->arena, room * sizeof *halts);
+    for (uint32_t i = 0; halts != NULL && i < response->topic_count; i++) {
+        const struct el_msg_ext_group_progress_topic *topic = &response->topics[i];
+        const char *name = el_arena_strndup(&object->arena, topic->topic.data, topic->topic.len);
+        if (name == NULL) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        for (uint32_t j = 0; j < topic->partition_count; j++) {
+            const struct el_msg_ext_group_progress_partition *part = &topic->partitions[j];
+            if (part->error == 0 && part->halted_at >= 0) {
+                halts[object->halts.halt_count++] = (struct evlog_group_halt){name, part->partition, part->halted_at};
+            }
+        }
+    }
+    object->halts.halts = halts;
+    return halts == NULL ? EVLOG_ERR_NO_MEMORY : 0;
+}
+
+int evlog_group_halts(struct evlog_client *client, const char *group, struct evlog_group_halts **halts,
+                      struct evlog_failure *failure)
+{
+    struct el_msg_ext_group_progress_request request;
+    struct el_msg_ext_group_progress_response response;
+    struct el_call call;
+    char what[WHAT_LEN];
+    el_schema_init(&el_schema_ext_group_progress_request, &request);
+    request.group = el_slice_str(group);
+    struct el_evlog_ask ask = {
+        .api = EL_API_GroupProgress, .request = &request, .code_of = halts_code, .cannot = "halt partitions"};
+    (void)snprintf(what, sizeof what, "work group %.250s", group);
+    int rc = el_evlog_ask(client, &ask, &call, &response, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    struct halts_object *object = NULL;
+    rc = response.error == 0 ? 0 : el_fail_kafka(failure, response.error, response.message, what);
+    if (rc == 0) {
+        object = el_calloc(1, sizeof *object);
+        if (object != NULL) {
+            el_arena_init(&object->arena, NULL, 0);
+        }
+        if (object == NULL || copy_halts(object, &response) != 0) {
+            evlog_group_halts_free(object == NULL ? NULL : &object->halts);
+            rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for an answer");
+        } else {
+            *halts = &object->halts;
+        }
+    }
+    el_call_free(&call);
+    return rc;
+}
+
+void evlog_group_halts_free(struct evlog_group_halts *halts)
+{
+    if (halts != NULL) {
+        struct halts_object *object = EL_CONTAINER(halts, struct halts_object, halts);
+        el_arena_reset(&object->arena);
+        el_free(object);
+    }
+}
+
+static int go_on_code(const void *response)
+{
+    return ((const struct el_msg_ext_release_key_response *)response)->error;
+}
+
 int evlog_group_go_on(struct evlog_client *client, const char *group, const char *topic, int32_t partition,
                       struct evlog_failure *failure)
 {
     struct el_msg_ext_release_key_request request;
     struct el_msg_ext_release_key_response response;
     struct el_call call;
-    char what[600];
+    char what[WHAT_LEN];
     el_schema_init(&el_schema_ext_release_key_request, &request);
     request.group = el_slice_str(group);
     request.topic = el_slice_str(topic);
     request.partition = partition;
-    struct el_ask ask = {
-        .api = EL_API_ReleaseKey,
-        .request = &request,
-        .version_max = INT16_MAX,
-        .node_id = EL_NODE_ANY,
-        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
-    };
+    struct el_evlog_ask ask = {
+        .api = EL_API_ReleaseKey, .request = &request, .code_of = go_on_code, .cannot = "halt partitions"};
     (void)snprintf(what, sizeof what, "work group %.200s, topic %.250s", group, topic);
-    int rc = el_client_ask(client, &ask, &call, &response, failure);
-    if (rc == EVLOG_ERR_UNSUPPORTED) {
-        (void)el_fail(failure, rc, "%s: the broker does not halt partitions", what);
-        return el_fail_hint(failure, "only evlog does");
-    }
+    int rc = el_evlog_ask(client, &ask, &call, &response, failure);
     if (rc != 0) {
         return rc;
     }
@@ -331,13 +399,4 @@ int evlog_group_go_on(struct evlog_client *client, const char *group, const char
     }
     el_call_free(&call);
     return rc;
-}
-
-void evlog_group_waits_free(struct evlog_group_waits *waits)
-{
-    if (waits != NULL) {
-        struct waits_object *object = EL_CONTAINER(waits, struct waits_object, waits);
-        el_arena_reset(&object->arena);
-        el_free(object);
-    }
 }

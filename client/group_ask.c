@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Blocking requests to a group's coordinator. Any thread.
+ * Blocking requests to a group's coordinator, and evlog's own about a group. Any thread.
  *
  * 1. Any node is asked who the coordinator is; the answer is a node, and the cluster is asked for again when its
  *    address is not known.
@@ -122,5 +122,30 @@ int el_group_ask(struct evlog_client *client, const struct el_group_ask *ask, st
             (void)el_fail_copy(failure, &why);
             return rc;
         }
+    }
+}
+
+int el_evlog_ask(struct evlog_client *client, const struct el_evlog_ask *ask, struct el_call *call, void *response,
+                 struct evlog_failure *failure)
+{
+    struct el_ask question = {
+        .api = ask->api,
+        .request = ask->request,
+        .version_max = INT16_MAX,
+        .node_id = EL_NODE_ANY,
+        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
+        .once = ask->once,
+    };
+    for (uint32_t tries = 1;; tries++) {
+        int rc = el_client_ask(client, &question, call, response, failure);
+        if (rc == EVLOG_ERR_UNSUPPORTED) {
+            (void)el_fail(failure, rc, "the broker does not %s", ask->cannot);
+            return el_fail_hint(failure, "only evlog does");
+        }
+        if (rc != 0 || !el_coordinator_error(ask->code_of(response)) ||
+            !el_pause_before_retry(client, tries, question.deadline_ns)) {
+            return rc;
+        }
+        el_call_free(call);
     }
 }

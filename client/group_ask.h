@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Blocking requests to the coordinator of a group: found, asked, and found again when it has moved.
+ * Blocking requests to the coordinator of a group: found, asked, and found again when it has moved; and evlog's own
+ * requests about a group.
  */
 #ifndef EL_CLIENT_GROUP_ASK_H
 #define EL_CLIENT_GROUP_ASK_H
@@ -23,6 +24,21 @@ struct el_group_ask {
  * call, response  as el_client_ask(); a code that code_of gives beyond those about the coordinator is the caller's
  */
 int el_group_ask(struct evlog_client *client, const struct el_group_ask *ask, struct el_call *call, void *response,
+                 struct evlog_failure *failure);
+
+/* A request of evlog's own about a group: any node knows where to ask. */
+struct el_evlog_ask {
+    enum el_api_key api;
+    const void *request;
+    int (*code_of)(const void *response); /* as above */
+    const char *cannot;                   /* what other brokers do not do, for people */
+    bool once;                            /* as above */
+};
+/* Ask and wait; while the broker reads its groups, until it has. Lock not held.
+ *
+ * returns  0 with the answer in *call | EVLOG_ERR_UNSUPPORTED the broker is not evlog | another failure, told
+ */
+int el_evlog_ask(struct evlog_client *client, const struct el_evlog_ask *ask, struct el_call *call, void *response,
                  struct evlog_failure *failure);
 
 /* Wait before the next try. returns false when there is no time left for one */

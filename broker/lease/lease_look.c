@@ -118,7 +118,7 @@ static void tell_halt(const struct lease_part *part, struct lease_why_op *op)
     }
     snprintf(op->base.message_text, sizeof op->base.message_text,
              "the partition halts at offset %" PRId64 ", whose event failed for the last time: nothing of it is "
-             "delivered until it is released",
+             "delivered until \"evlog groups release\" lets it go on",
              offset);
 }
 

@@ -291,6 +291,27 @@ int evlog_group_why(struct evlog_client *client, const char *group, const char *
                     struct evlog_bytes key, struct evlog_group_waits **waits, struct evlog_failure *failure);
 void evlog_group_waits_free(struct evlog_group_waits *waits);
 
+/* A partition of which a group is given nothing: an event of it has failed for the last time (on.exhausted=halt). */
+struct evlog_group_halt {
+    const char *topic;
+    int32_t partition;
+    int64_t offset; /* of that event */
+};
+struct evlog_group_halts {
+    const struct evlog_group_halt *halts; /* [halt_count] topic by topic */
+    size_t halt_count;
+};
+
+/* Ask evlog which partitions a work group has halted. After a start of the broker a halt is known again when a worker
+ * has asked for events.
+ *
+ * halts    written on success; free with evlog_group_halts_free()
+ * returns  0 | EVLOG_ERR_UNSUPPORTED the broker is not evlog | EVLOG_ERR_GROUP_NOT_FOUND
+ */
+int evlog_group_halts(struct evlog_client *client, const char *group, struct evlog_group_halts **halts,
+                      struct evlog_failure *failure);
+void evlog_group_halts_free(struct evlog_group_halts *halts);
+
 /* Let partitions of a topic go on that a work group has halted (on.exhausted=halt): the event that failed is tried
  * anew, with all its attempts.
  *

@@ -83,10 +83,18 @@ def test_a_halted_partition_says_where_and_goes_on_when_it_is_released(place):
     place.wait_for_runs(2)
     wait_for(lambda: '"halted"' in place.evlog(*why, "--json", expect=0).out, "a halt", PATIENCE_SECONDS)
     assert "halts at offset 0" in place.evlog(*why, expect=0).err
+    assert "evlog groups release" in place.evlog(*why, expect=0).err
+    letters = f"{place.topic}.{place.group}.dlq"
+    place.evlog("topics", "create", letters, expect=0)
+    for look in (["dlq", "ls"], ["dlq", "stats", letters], ["groups", "describe", place.group]):
+        told = place.evlog(*look, expect=0).err
+        assert f"halts in {place.topic}[0]: the event at offset 0" in told, look
+        assert f"evlog groups release {place.group} -t {place.topic}" in told, look
     (place.folder / "now").touch()
     place.evlog("groups", "release", place.group, "-t", place.topic, expect=0)
     wait_for(lambda: place.runs().count("one 1") == 2, "the event again, as a first attempt", PATIENCE_SECONDS)
     assert place.evlog("groups", "release", place.group, "-t", place.topic).code == 5
+    assert "halts" not in place.evlog("dlq", "ls", expect=0).err
     finish(worker)
 
 

@@ -9,6 +9,7 @@
  */
 #include "cli.h"
 #include "dead_letter.h"
+#include "group_halts.h"
 #include "letter_states.h"
 #include "table.h"
 #include "topic_scan.h"
@@ -119,6 +120,7 @@ static int list(struct cli *cli)
         return cli_failure(cli, &failure);
     }
     int rc = list_all(cli, topics, groups);
+    group_halts_say_all(cli, groups, NULL);
     evlog_group_list_free(groups);
     evlog_topic_list_free(topics);
     return rc;
@@ -420,6 +422,17 @@ static int show_stats(const struct cli *cli, const char *topic, struct stats *st
     return rc != CLI_OK ? rc : its;
 }
 
+/* Of the groups that the topic's name tells. */
+static void say_halts(struct cli *cli, const char *topic)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_group_list *groups;
+    if (evlog_group_list(cli->client, &groups, &failure) == 0) {
+        group_halts_say_all(cli, groups, topic);
+        evlog_group_list_free(groups);
+    }
+}
+
 int cmd_dlq_stats(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
     struct stats stats = {.states = {.cli = cli}};
@@ -436,6 +449,7 @@ int cmd_dlq_stats(struct cli *cli, const struct cli_command *command, int argc, 
     }
     if (rc == CLI_OK) {
         rc = show_stats(cli, words.items[0], &stats);
+        say_halts(cli, words.items[0]);
     }
     letter_states_free(&stats.states);
     el_free(stats.reasons);

@@ -6,6 +6,7 @@
  * catches up, and when.
  */
 #include "cli.h"
+#include "group_halts.h"
 #include "table.h"
 
 #include <core/alloc.h>
@@ -180,6 +181,9 @@ int cmd_groups_describe(struct cli *cli, const struct cli_command *command, int 
             return cli_failure(cli, &failure);
         }
         rc = cli->json ? describe_json(cli, info) : describe_text(cli, info);
+        if (strcmp(info->protocol_type, "share") == 0) {
+            group_halts_say(cli, words.items[i]);
+        }
         evlog_group_info_free(info);
     }
     return rc;

@@ -105,6 +105,11 @@ bool dead_letter_read(const struct evlog_event *event, struct dead_letter *lette
     return letter->topic.data != NULL && letter->offset >= 0;
 }
 
+bool group_works(const struct evlog_group_name *group)
+{
+    return strcmp(group->protocol_type, "share") == 0 || strcmp(group->type, "share") == 0;
+}
+
 bool dead_letter_names(const char *topic, const struct evlog_group_name *group)
 {
     size_t len = strlen(topic), group_len = strlen(group->name), suffix = strlen(DEAD_LETTER_SUFFIX);
@@ -112,6 +117,5 @@ bool dead_letter_names(const char *topic, const struct evlog_group_name *group)
         return false;
     }
     const char *at = topic + len - suffix - group_len;
-    bool works = strcmp(group->protocol_type, "share") == 0 || strcmp(group->type, "share") == 0;
-    return works && at[-1] == '.' && memcmp(at, group->name, group_len) == 0;
+    return group_works(group) && at[-1] == '.' && memcmp(at, group->name, group_len) == 0;
 }

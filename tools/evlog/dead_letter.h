@@ -26,6 +26,8 @@ struct dead_letter {
     bool history_broken; /* it is there and cannot be read */
 };
 
+/* Is it a group of work? */
+bool group_works(const struct evlog_group_name *group);
 /* Does "TOPIC.GROUP.dlq" name this group, and is it one of work? */
 bool dead_letter_names(const char *topic, const struct evlog_group_name *group);
 /* Read the headers of an event. returns false: it is no dead letter. Slices point into the event */
