@@ -416,6 +416,7 @@ static void *serve(void *arg)
     el_client_lock(&s->client);
     while (!s->stopping) {
         int64_t until_ns = EL_NEVER_NS;
+        el_producers_tick(&s->client, el_now_ns(), &until_ns);
         el_subscribers_tick(&s->client, el_now_ns(), &until_ns);
         el_groups_tick(&s->client, el_now_ns(), &until_ns);
         el_cluster_tick(&s->client, el_now_ns(), &until_ns);

@@ -13,6 +13,8 @@
 #include <wire/error_code.h>
 #include <wire/msg_describe_share_group_offsets.h>
 #include <wire/msg_ext_lease_outcome.h>
+#include <wire/msg_init_producer_id.h>
+#include <wire/msg_produce.h>
 #include <wire/msg_share_acknowledge.h>
 #include <wire/msg_share_fetch.h>
 #include <wire/msg_share_group_heartbeat.h>
@@ -297,6 +299,10 @@ static void answer_full(struct scripted_lease *l, struct el_call *call)
         scripted_note(&l->s, " %lld %.*s %.*s", (long long)range->delay_ms, (int)range->reason.len,
                       range->reason.data == NULL ? "" : (const char *)range->reason.data, (int)range->error.len,
                       range->error.data == NULL ? "" : (const char *)range->error.data);
+        for (uint32_t n = 0; n < range->emit_count; n++) {
+            scripted_note(&l->s, " emits %.*s", (int)range->emits[n].value.len,
+                          (const char *)range->emits[n].value.data);
+        }
         result.error = (int16_t)settle(l, asked->partition, range->first, range->last, range->kind, false);
     }
     scripted_note(&l->s, ") ");
@@ -338,6 +344,54 @@ static void answer_progress(struct scripted_lease *l, struct el_call *call)
     scripted_give(&l->s, call, &response);
 }
 
+static void answer_producer_id(struct scripted_lease *l, struct el_call *call)
+{
+    struct el_msg_init_producer_id_response response;
+    el_schema_init(&el_schema_init_producer_id_response, &response);
+    response.producer_id = 1000;
+    response.producer_epoch = 0;
+    scripted_give(&l->s, call, &response);
+}
+
+static void note_batch(struct scripted_lease *l, struct el_slice batch)
+{
+    struct el_batch_iter iter;
+    struct el_batch_record record;
+    assert_int_equal(el_batch_open(&iter, batch.data, batch.len, NULL, 0), 0);
+    while (el_batch_next(&iter, &record) == 1) {
+        struct el_slice id = {0};
+        (void)el_header_find(&record.record, "ce_id", &id);
+        scripted_note(&l->s, " %.*s=%.*s", (int)id.len, id.data == NULL ? "" : (const char *)id.data,
+                      (int)record.record.value.len, (const char *)record.record.value.data);
+    }
+}
+
+/* Of one partition, which is what the tests send. */
+static void answer_produce(struct scripted_lease *l, struct el_call *call)
+{
+    const struct el_msg_produce_request *request = call->request;
+    const struct el_msg_produce_partition *asked = &request->topic_data[0].partition_data[0];
+    struct el_msg_produce_response response;
+    struct el_msg_produce_topic_result topic;
+    struct el_msg_produce_partition_result result;
+    el_schema_init(&el_schema_produce_response, &response);
+    el_schema_init(&el_schema_produce_topic_result, &topic);
+    el_schema_init(&el_schema_produce_partition_result, &result);
+    result.index = asked->index;
+    result.error_code = (int16_t)error_of(l, &l->produce_error);
+    result.base_offset = result.error_code == 0 ? 0 : -1;
+    scripted_note(&l->s, "%s(%d", result.error_code == 0 ? "produced" : "refused", asked->index);
+    note_batch(l, asked->records);
+    scripted_note(&l->s, ") ");
+    topic.name = request->topic_data[0].name;
+    topic.topic_id = scripted_topic_id;
+    topic.partition_responses = &result;
+    topic.partition_response_count = 1;
+    response.responses = &topic;
+    response.response_count = 1;
+    scripted_give(&l->s, call, &response);
+}
+
 static bool other(struct scripted *s, struct el_call *call)
 {
     struct scripted_lease *l = EL_CONTAINER(s, struct scripted_lease, s);
@@ -355,6 +409,12 @@ static bool other(struct scripted *s, struct el_call *call)
         return true;
     case EL_API_DescribeShareGroupOffsets:
         answer_progress(l, call);
+        return true;
+    case EL_API_InitProducerId:
+        answer_producer_id(l, call);
+        return true;
+    case EL_API_Produce:
+        answer_produce(l, call);
         return true;
     default:
         scripted_give(s, call, NULL);
@@ -390,11 +450,12 @@ void scripted_lease_versions(struct scripted_lease *l, int acknowledge, int outc
     el_list_init(&conn->flying);
     el_list_init(&conn->negotiation.link);
     el_arena_init(&conn->negotiation.arena, NULL, 0);
-    conn->versions = el_calloc(2, sizeof *conn->versions);
+    conn->versions = el_calloc(3, sizeof *conn->versions);
     assert_non_null(conn->versions);
-    conn->versions[0] = (struct el_msg_api_versions_key){EL_API_ShareAcknowledge, 1, (int16_t)acknowledge};
-    conn->versions[1] = (struct el_msg_api_versions_key){EL_API_LeaseOutcome, 0, (int16_t)outcome};
-    conn->version_count = outcome < 0 ? 1 : 2;
+    conn->versions[0] = (struct el_msg_api_versions_key){EL_API_ShareFetch, 1, 2};
+    conn->versions[1] = (struct el_msg_api_versions_key){EL_API_ShareAcknowledge, 1, (int16_t)acknowledge};
+    conn->versions[2] = (struct el_msg_api_versions_key){EL_API_LeaseOutcome, 0, (int16_t)outcome};
+    conn->version_count = outcome < 0 ? 2 : 3;
     el_list_push_back(&client->conns, &conn->link);
     el_client_unlock(client);
 }

@@ -4,6 +4,8 @@
  * and of its session, faults on request. It writes down what it was asked, beside the scripted broker's own notes:
  *
  *     join(1) beat(2) fetch(0 +0,1) ack(1 0:0-2=1 0:3=3) full(0:4=5 100 why text) close leave
+ *
+ * Batches that a producer sends are told by their records: produced(0 id=value id=value).
  */
 #ifndef EL_TEST_SCRIPTED_LEASE_H
 #define EL_TEST_SCRIPTED_LEASE_H
@@ -23,10 +25,11 @@ struct scripted_lease {
     int32_t session_epoch;                         /* expected next, 0: no session */
     const struct el_call *waiting;                 /* the fetch that waits for events: its epoch was taken */
     int32_t lease_ms;
-    int64_t refused_offset;                  /* an outcome of it is refused, -1 none */
-    bool spoils;                             /* the next batch does not pass its checks */
-    bool breaks;                             /* the next outcome's connection breaks, and the session is lost */
-    int beat_error, fetch_error, full_error; /* Kafka codes, answered until changed; once as in scripted */
+    int64_t refused_offset; /* an outcome of it is refused, -1 none */
+    bool spoils;            /* the next batch does not pass its checks */
+    bool breaks;            /* the next outcome's connection breaks, and the session is lost */
+    int beat_error, fetch_error, full_error,
+        produce_error; /* Kafka codes, answered until changed; once as in scripted */
     bool once;
 };
 
