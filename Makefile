@@ -97,8 +97,9 @@ upto = $(if $(filter $(1),$(firstword $(2))),$(firstword $(2)),$(firstword $(2))
 UNIT_LAYERS := $(notdir $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/*/test_*.c)))))
 layer_libs = $(if $(filter client,$(1)),client $(CLIENT_LAYERS),$(if $(filter tools,$(1)),tools client $(CLIENT_LAYERS),$(call upto,$(1),$(ALL_LAYERS))))
 
-# The tests of the storage layer run it on the simulated machine.
+# The tests of these layers run on the simulated machine.
 unit_extra_storage := sim
+unit_extra_stream := sim
 # Layers above it have a storage of a few arrays.
 unit_extra_group := fakes
 unit_extra_lease := fakes
