@@ -104,6 +104,33 @@ TEST(lease_trim, leaves_damage_alone)
     assert_int_equal(lease_trim_batch(buf, (uint32_t)whole.len, grants, 1), whole.len);
 }
 
+TEST(lease_trim, all_events_that_were_leased_are_in_the_answer)
+{
+    static struct part_event events[100];
+    static struct lease_fetch_op op;
+    for (int i = 0; i < 100; i++) {
+        events[i] = (struct part_event){NULL, "v"};
+    }
+    part_begin("start=earliest");
+    part_append_batch(events, 100, EL_CODEC_NONE);
+    assert_int_equal(part_lease(7), 0);
+    int64_t next = 1;
+    for (uint32_t count = 1; count < 12; count++) {
+        struct el_batch_iter iter;
+        struct el_batch_record record;
+        op = part_fetch_of(7, count);
+        part_fetch(&op);
+        assert_int_equal(el_batch_verify(op.data, op.data_len), 0);
+        assert_int_equal(el_batch_open(&iter, op.data, op.data_len, NULL, 0), 0);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_int_equal(el_batch_next(&iter, &record), 1);
+            assert_int_equal(record.offset, next++);
+        }
+        lease_op_release(&op.base);
+    }
+    part_end();
+}
+
 TEST(lease_trim, one_event_at_a_time_costs_its_own_bytes)
 {
     static struct part_event events[1000];
