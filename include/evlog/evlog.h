@@ -17,6 +17,7 @@
 #include <evlog/redrive.h>
 #include <evlog/replay.h>
 #include <evlog/settings.h>
+#include <evlog/stream.h>
 #include <evlog/subscriber.h>
 
 #endif
