@@ -107,6 +107,12 @@ struct cli_grammar {
 };
 int cli_parse(struct cli *cli, const struct cli_command *command, const struct cli_grammar *grammar, int argc,
               char **argv, struct cli_words *words);
+/* What a stream must be: none, any, exists, or the version of its last event.
+ *
+ * option   in whose name a mistake is told, such as "--expect"
+ * returns  CLI_OK | CLI_USAGE told
+ */
+int cli_expected(const struct cli *cli, const char *option, const char *text, int64_t *expected);
 /* Forget what lists hold. */
 void cli_list_free(struct cli_list *list);
 
@@ -124,6 +130,9 @@ int cli_error_remedy(const struct cli *cli, struct cli_remedy remedy, const char
     __attribute__((format(printf, 3, 4)));
 /* Tell a failure of the library. returns its exit code */
 int cli_failure(const struct cli *cli, const struct evlog_failure *failure);
+/* The same of an append; a conflict that it is about is told in fields with --json. NULL: there is none */
+int cli_failure_conflict(const struct cli *cli, const struct evlog_failure *failure,
+                         const struct evlog_conflict *conflict);
 int cli_exit_of(const struct evlog_failure *failure);
 /* Talk: to stderr unless -q. */
 void cli_say(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -157,6 +166,8 @@ void cli_json_data(struct el_json_writer *w, struct evlog_bytes data);
 /* A time as RFC 3339, null when it is unknown (below 0). digits: of the fraction */
 void cli_json_time(struct el_json_writer *w, const char *name, int64_t ns, int digits);
 int64_t cli_event_ns(int64_t timestamp_ms);
+/* An object with key, version, type, id, partition, offset, time, append_time and data: as docs/semantics.md has it. */
+void cli_json_event(struct el_json_writer *w, const struct evlog_stream_event *event);
 /* A bar on a terminal, nothing elsewhere; total 0: only a count. */
 void cli_progress(const struct cli *cli, const char *what, uint64_t done, uint64_t total);
 void cli_progress_end(const struct cli *cli);
@@ -210,6 +221,11 @@ int cmd_bench_produce(struct cli *cli, const struct cli_command *command, int ar
 int cmd_bench_consume(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_e2e(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_latency(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_append(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_read(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_streams_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_streams_top(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_streams_delete(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_replay(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_print(struct cli *cli, const struct cli_command *command, int argc, char **argv);

@@ -217,6 +217,32 @@ int cli_parse(struct cli *cli, const struct cli_command *command, const struct c
     return CLI_PARSED;
 }
 
+int cli_expected(const struct cli *cli, const char *option, const char *text, int64_t *expected)
+{
+    static const char *const names[] = {"none", "any", "exists"};
+    static const int64_t values[] = {EVLOG_EXPECT_NONE, EVLOG_EXPECT_ANY, EVLOG_EXPECT_EXISTS};
+    char *end, remedy[64];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *expected = values[i];
+            return CLI_OK;
+        }
+    }
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (end != text && *end == '\0' && errno == 0 && number >= 0) {
+        *expected = number;
+        return CLI_OK;
+    }
+    const char *near = el_nearest(text, names, sizeof names / sizeof names[0]);
+    (void)snprintf(remedy, sizeof remedy,
+                   near == NULL ? "say what the stream must be: none, any, exists, or a version" : "did you mean %s?",
+                   near);
+    return cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_VALUE, remedy},
+                            "%s %.60s: it is none, any, exists, or the version of the last event, from 0 on", option,
+                            text);
+}
+
 /* --- help ------------------------------------------------------------------------------------------------------- */
 
 static void help_option(const struct cli_option *o, FILE *out)

@@ -36,7 +36,27 @@ static const struct row *row_of(int number)
     return NULL;
 }
 
-static void print_json(int number, const char *text, const char *remedy, bool in_doubt)
+static void add_conflict(struct el_json_writer *w, const struct evlog_conflict *conflict)
+{
+    el_json_key(w, "current_version");
+    if (conflict->current_version < 0) {
+        el_json_put_null(w);
+    } else {
+        el_json_put_int(w, conflict->current_version);
+    }
+    el_json_add_str(w, "current_type", conflict->current_type[0] == '\0' ? NULL : conflict->current_type);
+    cli_json_time(w, "current_time", cli_event_ns(conflict->current_time_ms), 3);
+    el_json_add_bool(w, "deleted", conflict->deleted);
+}
+
+/* What an error has besides its number. */
+struct about {
+    const char *remedy;
+    bool in_doubt;
+    const struct evlog_conflict *conflict; /* NULL: none */
+};
+
+static void print_json(int number, const char *text, const struct about *about)
 {
     char code[16];
     struct el_buffer line = {0};
@@ -46,9 +66,12 @@ static void print_json(int number, const char *text, const char *remedy, bool in
     el_json_begin_object(&w);
     el_json_add_str(&w, "error", code);
     el_json_add_str(&w, "text", text);
-    el_json_add_str(&w, "remedy", remedy);
-    if (in_doubt) {
+    el_json_add_str(&w, "remedy", about->remedy);
+    if (about->in_doubt) {
         el_json_add_bool(&w, "in_doubt", true);
+    }
+    if (about->conflict != NULL) {
+        add_conflict(&w, about->conflict);
     }
     el_json_end_object(&w);
     if (el_json_writer_end(&w) == 0) {
@@ -59,16 +82,16 @@ static void print_json(int number, const char *text, const char *remedy, bool in
     el_buffer_free(&line);
 }
 
-static void print_error(const struct cli *cli, int number, const char *text, const char *remedy, bool in_doubt)
+static void print_error(const struct cli *cli, int number, const char *text, const struct about *about)
 {
     (void)fflush(stdout);
     if (cli->json) {
-        print_json(number, text, remedy, in_doubt);
+        print_json(number, text, about);
         return;
     }
     (void)fprintf(stderr, "evlog: EVL-%04d: %s\n", number, text);
-    if (remedy != NULL && remedy[0] != '\0') {
-        (void)fprintf(stderr, "  remedy: %s\n", remedy);
+    if (about->remedy != NULL && about->remedy[0] != '\0') {
+        (void)fprintf(stderr, "  remedy: %s\n", about->remedy);
     }
 }
 
@@ -80,7 +103,7 @@ static int error_v(const struct cli *cli, struct cli_remedy what, const char *fo
     char text[1024];
     const struct row *row = row_of(what.number);
     (void)vsnprintf(text, sizeof text, format, args);
-    print_error(cli, what.number, text, what.remedy == NULL ? row->remedy : what.remedy, false);
+    print_error(cli, what.number, text, &(struct about){.remedy = what.remedy == NULL ? row->remedy : what.remedy});
     return row->exit_code;
 }
 
@@ -126,6 +149,9 @@ int cli_exit_of(const struct evlog_failure *failure)
     case EVLOG_ERR_TOPIC_EXISTS:
     case EVLOG_ERR_EXISTS:
     case EVLOG_ERR_CONFLICT:
+    case EVLOG_ERR_WRONG_VERSION:
+    case EVLOG_ERR_ID_CONFLICT:
+    case EVLOG_ERR_STREAM_ENDED:
     case EVLOG_ERR_GROUP_NOT_EMPTY:
     case EVLOG_ERR_GROUP_SUBSCRIBED:
         return CLI_CONFLICT;
@@ -138,7 +164,13 @@ int cli_exit_of(const struct evlog_failure *failure)
 
 int cli_failure(const struct cli *cli, const struct evlog_failure *failure)
 {
-    print_error(cli, 1000 - failure->code, failure->text, failure->hint, failure->in_doubt);
+    return cli_failure_conflict(cli, failure, NULL);
+}
+
+int cli_failure_conflict(const struct cli *cli, const struct evlog_failure *failure,
+                         const struct evlog_conflict *conflict)
+{
+    print_error(cli, 1000 - failure->code, failure->text, &(struct about){failure->hint, failure->in_doubt, conflict});
     return cli_exit_of(failure);
 }
 
@@ -201,6 +233,20 @@ static const char *class_advice(enum evlog_error_class error_class)
     return "";
 }
 
+static const char *advice_of(int code)
+{
+    switch (code) {
+    case EVLOG_ERR_WRONG_VERSION:
+        return "read the stream, decide anew, and append with the version that it has now";
+    case EVLOG_ERR_ID_CONFLICT:
+        return "repeat an append with exactly the events it had, or give new events new ids";
+    case EVLOG_ERR_STREAM_ENDED:
+        return "a stream that was deleted for good takes no events: use another key";
+    default:
+        return class_advice(evlog_error_class_of(code));
+    }
+}
+
 static bool find_explanation(int number, struct explanation *out)
 {
     const struct row *row = row_of(number);
@@ -220,7 +266,7 @@ static bool find_explanation(int number, struct explanation *out)
                 number,
                 evlog_error_name(codes[i]),
                 evlog_error_text(codes[i]),
-                class_advice(evlog_error_class_of(codes[i])),
+                advice_of(codes[i]),
                 cli_exit_of(&failure),
                 evlog_error_kafka(codes[i]),
             };

@@ -21,28 +21,6 @@ struct replay {
     int exit_code;   /* of a callback that failed */
 };
 
-/* Key, version, type, id, partition, offset, time, append_time, data: the order of docs/semantics.md. */
-static void write_event(struct el_json_writer *w, const struct evlog_replay_event *replayed)
-{
-    const struct evlog_event *event = replayed->event;
-    el_json_begin_object(w);
-    cli_json_bytes(w, "key", event->key);
-    el_json_key(w, "version");
-    if (replayed->version < 0) {
-        el_json_put_null(w);
-    } else {
-        el_json_put_int(w, replayed->version);
-    }
-    cli_json_bytes(w, "type", replayed->type);
-    cli_json_bytes(w, "id", replayed->id);
-    el_json_add_int(w, "partition", event->partition);
-    el_json_add_int(w, "offset", event->offset);
-    cli_json_time(w, "time", cli_event_ns(event->timestamp_ms), 3);
-    cli_json_time(w, "append_time", event->append_time_ns, 9);
-    cli_json_data(w, replayed->data);
-    el_json_end_object(w);
-}
-
 static int on_event(void *arg, const struct evlog_replay_event *replayed)
 {
     struct replay *replay = arg;
@@ -50,8 +28,11 @@ static int on_event(void *arg, const struct evlog_replay_event *replayed)
     if (replay->cli->quiet) {
         return 0;
     }
+    struct evlog_stream_event row = {
+        replayed->event, replayed->version, replayed->type, replayed->id, replayed->data,
+    };
     el_json_writer_init(&w, &replay->line);
-    write_event(&w, replayed);
+    cli_json_event(&w, &row);
     if (el_json_writer_end(&w) != 0) {
         replay->line.err = EVLOG_ERR_NO_MEMORY;
     }

@@ -28,6 +28,18 @@ const struct cli_command cli_commands[] = {
      "docs/patterns.md.",
      cmd_consume},
     {"tail", "TOPIC...", "Follow topics: the last ten events of each partition, then what comes", NULL, cmd_tail},
+    {"append", "TOPIC KEY --type NAME", "Append an event to a stream, if the stream is as expected",
+     "TOPIC has evlog.streams=true; KEY names the stream, whose events are numbered 0, 1, 2 ...\n"
+     "--expect none|any|exists|N: the stream has no event yet, is whatever it is, has one, or its last event is N;\n"
+     "else nothing is appended, and the exit code is 6. The same --id again is a success that appends nothing.",
+     cmd_append},
+    {"read", "TOPIC KEY", "Print the events of a stream",
+     "JSON objects, one a line; on a terminal, lines for people. Exit code 5: there is no such stream.", cmd_read},
+    {"streams ls", "TOPIC", "List the streams of a topic by key", NULL, cmd_streams_ls},
+    {"streams top", "TOPIC", "List the longest streams of a topic", NULL, cmd_streams_top},
+    {"streams delete", "TOPIC KEY", "Delete a stream: its events are not read as a stream any more",
+     "A later append begins it anew and goes on numbering. --hard: nothing is ever appended to it again.",
+     cmd_streams_delete},
     {"topics ls", "", "List topics", NULL, cmd_topics_ls},
     {"topics create", "TOPIC...", "Make topics", NULL, cmd_topics_create},
     {"topics describe", "TOPIC...", "Show partitions, offsets and settings", NULL, cmd_topics_describe},

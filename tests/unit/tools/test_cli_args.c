@@ -154,6 +154,25 @@ TEST(cli_error, failures_become_exit_codes)
     }
 }
 
+TEST(cli_args, an_expectation_is_a_word_or_a_version)
+{
+    struct cli cli = {.quiet = true};
+    int64_t expected = 77;
+    assert_int_equal(cli_expected(&cli, "--expect", "", &expected), CLI_USAGE);
+    assert_int_equal(cli_expected(&cli, "--expect", "-1", &expected), CLI_USAGE);
+    assert_int_equal(cli_expected(&cli, "--expect", "9223372036854775808", &expected), CLI_USAGE);
+    assert_int_equal(cli_expected(&cli, "--expect", "None", &expected), CLI_USAGE);
+    assert_int_equal(expected, 77);
+    assert_int_equal(cli_expected(&cli, "--expect", "none", &expected), CLI_OK);
+    assert_int_equal(expected, EVLOG_EXPECT_NONE);
+    assert_int_equal(cli_expected(&cli, "--expect", "any", &expected), CLI_OK);
+    assert_int_equal(expected, EVLOG_EXPECT_ANY);
+    assert_int_equal(cli_expected(&cli, "--expect", "exists", &expected), CLI_OK);
+    assert_int_equal(expected, EVLOG_EXPECT_EXISTS);
+    assert_int_equal(cli_expected(&cli, "--expect", "9223372036854775807", &expected), CLI_OK);
+    assert_true(expected == INT64_MAX);
+}
+
 TEST(cli_error, every_number_is_explained)
 {
     FILE *nowhere = fopen("/dev/null", "w");

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * evlog read TOPIC KEY: the events of one stream, in either direction, now or as it was.
+ *
+ * JSON objects, one a line, as replay prints them; on a terminal lines for people. A stream that is not there prints
+ * nothing and is exit code 5, so that scripts can tell it from one without events in the range asked for.
+ */
+#include "cli.h"
+
+#include <core/timefmt.h>
+#include <core/utf8.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SHOWN_LEN_MAX 2000 /* bytes of data in a line for people */
+
+struct reading {
+    struct cli *cli;
+    const char *topic;
+    struct evlog_stream_options options;
+    int64_t count_max; /* -1: no limit */
+    bool readable;
+    struct el_buffer line;
+};
+
+/* Text of bytes that must not break a line or move a terminal's cursor. */
+static void put_text(struct el_buffer *line, struct evlog_bytes bytes, size_t len_max)
+{
+    const unsigned char *data = bytes.data;
+    size_t len = EL_MIN(bytes.len, len_max);
+    while (len > 0 && len < bytes.len && (data[len] & 0xc0) == 0x80) {
+        len--; /* not within a character */
+    }
+    bool is_text = el_utf8_valid(data, len);
+    for (size_t i = 0; i < len; i++) {
+        bool shown = data[i] >= ' ' && data[i] != 0x7f && (is_text || data[i] < 0x80);
+        el_buffer_append_char(line, shown ? (char)data[i] : data[i] == '\n' || data[i] == '\t' ? ' ' : '?');
+    }
+    if (len < bytes.len) {
+        el_buffer_append_str(line, "...");
+    }
+}
+
+/* Version, append time, type, data: with tabs between them for scripts. */
+static void put_row(struct reading *r, const struct evlog_stream_event *row)
+{
+    char time[40] = "-";
+    if (row->event->append_time_ns >= 0) {
+        el_time_format(time, row->event->append_time_ns, r->cli->plain ? 9 : 3);
+    }
+    const char *gap = r->cli->plain ? "\t" : "  ";
+    el_buffer_printf(&r->line, r->cli->plain ? "%lld%s%s%s" : "%7lld%s%s%s", (long long)row->version, gap, time, gap);
+    size_t start = r->line.len;
+    put_text(&r->line, row->type.data == NULL ? (struct evlog_bytes){"-", 1} : row->type, SIZE_MAX - 1);
+    while (!r->cli->plain && r->line.err == 0 && r->line.len - start < 20) {
+        el_buffer_append_char(&r->line, ' ');
+    }
+    el_buffer_append_str(&r->line, gap);
+    put_text(&r->line, row->data, r->cli->plain ? SIZE_MAX - 1 : SHOWN_LEN_MAX);
+}
+
+static int print(struct reading *r, const struct evlog_stream_event *row)
+{
+    struct el_json_writer w;
+    if (r->readable) {
+        put_row(r, row);
+    } else {
+        el_json_writer_init(&w, &r->line);
+        cli_json_event(&w, row);
+        if (el_json_writer_end(&w) != 0) {
+            r->line.err = EVLOG_ERR_NO_MEMORY;
+        }
+    }
+    el_buffer_append_char(&r->line, '\n');
+    return cli_put(r->cli, &r->line);
+}
+
+static int read_events(struct reading *r, struct evlog_stream *stream)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    const struct evlog_stream_event *event;
+    int64_t count = 0;
+    int rc = CLI_OK;
+    while (rc == CLI_OK && !cli_interrupted && count != r->count_max) {
+        int got = evlog_stream_next(stream, &event, &failure);
+        if (got <= 0) {
+            return got < 0 ? cli_failure(r->cli, &failure) : CLI_OK;
+        }
+        if (count++ == 0 && r->readable && !r->cli->plain) {
+            el_buffer_printf(&r->line, "%7s  %-24s  %-20s  %s\n", "VERSION", "APPENDED", "TYPE", "DATA");
+        }
+        rc = print(r, event);
+    }
+    return rc;
+}
+
+/* There is nothing to be read under this key: why. */
+static int absent(const struct reading *r, const struct evlog_stream_state *state)
+{
+    char as_of[64] = "", time[40];
+    const char *key = r->options.key.data;
+    if (r->options.as_of_ns > 0) {
+        el_time_format(time, r->options.as_of_ns, 9);
+        (void)snprintf(as_of, sizeof as_of, " as of %s", time);
+    }
+    if (state->last_version < 0) {
+        return cli_error(r->cli, CLI_ERR_NO_STREAM, "topic %s has no stream %.200s%s", r->topic, key, as_of);
+    }
+    return cli_error_remedy(r->cli,
+                            (struct cli_remedy){CLI_ERR_NO_STREAM, "--as-of a time before reads what it was; 'evlog "
+                                                                   "streams ls --deleted' lists such streams"},
+                            "stream %.200s of topic %s is deleted%s%s", key, r->topic, state->ended ? " for good" : "",
+                            as_of);
+}
+
+static int run(struct reading *r, const struct cli_words *words)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_stream_state state = EVLOG_STREAM_STATE_INIT;
+    struct evlog_stream *stream;
+    r->topic = r->options.topic = words->items[0];
+    r->options.key = (struct evlog_bytes){words->items[1], strlen(words->items[1])};
+    r->readable = !r->cli->json && (r->cli->plain || isatty(STDOUT_FILENO) != 0);
+    if (r->options.from < -1 || r->options.to < -1 || r->count_max < -1) {
+        return cli_error(r->cli, CLI_ERR_VALUE, "versions and counts begin at 0");
+    }
+    int rc = cli_connect(r->cli);
+    if (rc != CLI_OK) {
+        return rc;
+    }
+    if (evlog_stream_open(r->cli->client, &r->options, &stream, &failure) != 0) {
+        return cli_failure(r->cli, &failure);
+    }
+    evlog_stream_state(stream, &state);
+    rc = state.last_version < 0 || state.deleted || state.ended ? absent(r, &state) : read_events(r, stream);
+    evlog_stream_close(stream);
+    return rc;
+}
+
+int cmd_read(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    struct reading r = {.cli = cli, .count_max = -1};
+    r.options = (struct evlog_stream_options)EVLOG_STREAM_OPTIONS_INIT;
+    const struct cli_option options[] = {
+        {"from", 0, CLI_INT, &r.options.from, "VERSION", "begin here (the first; with --backward the last)"},
+        {"to", 0, CLI_INT, &r.options.to, "VERSION", "the last one wanted (all)"},
+        {"backward", 'r', CLI_FLAG, &r.options.backward, NULL, "the newest first"},
+        {"as-of", 0, CLI_TIME, &r.options.as_of_ns, "TIME", "as the stream stood at this append time (now)"},
+        {"count", 'n', CLI_INT, &r.count_max, "N", "stop after so many events"},
+    };
+    struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 2, 2};
+    struct cli_words words;
+    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
+    if (rc == CLI_PARSED) {
+        rc = run(&r, &words);
+    }
+    el_buffer_free(&r.line);
+    return rc;
+}
