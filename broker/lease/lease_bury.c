@@ -11,7 +11,8 @@
  *   4. appended: the table knows, and the next write makes the event finished and forgets the intent, in one batch
  *
  * After a crash the intents of the part's record run again from 1, each with its number: what was appended is a
- * duplicate and dropped. The table tells these events later, when they are read; the slot waits for that.
+ * duplicate and dropped. The table tells these events later, when they are read; the slot waits for that, but not for
+ * earlier events of their keys that have come back: those may need a slot themselves.
  *
  * What fails keeps the event and its key waiting, nothing else. A topic that cannot be made or written holds up all
  * letters of the part (bury_fail); one that cannot be read or is too large only itself: it leaves its slot and comes
@@ -257,7 +258,9 @@ uint64_t lease_bury_next(const struct lease_part *part)
         if (slot->state == BURY_WAITING) {
             next = EL_MIN(next, slot->retry_ns);
         }
+        bool early = slot->state == BURY_APPENDED && !slot->told && lease_dead_waits(part->table, slot->dead.offset);
         bool stuck = slot->state == BURY_APPENDED && slot->told;
+        next = early ? EL_MIN(next, slot->retry_ns) : next;
         if (stuck || (b->retry_ns > now && (slot->state == BURY_INTENDED || slot->state == BURY_BUILT))) {
             next = EL_MIN(next, EL_MAX(b->retry_ns, now + bury_longer(0)));
         }

@@ -136,7 +136,11 @@ void bury_slot_settle(struct bury_slot *slot)
 {
     struct lease_part *part = bury_part(slot);
     EL_ASSERT(slot->state == BURY_APPENDED);
-    if (!slot->told || !slot_park(slot)) {
+    if (!slot->told && !lease_dead_waits(part->table, slot->dead.offset)) {
+        return;
+    }
+    if (!slot_park(slot)) {
+        slot->retry_ns = lease_part_leases(part)->io->now_ns + bury_longer(0);
         return;
     }
     struct lease_parked *parked = slot->letter.key.data == NULL ? NULL : lease_parked_find(part, slot->letter.key);
@@ -144,6 +148,7 @@ void bury_slot_settle(struct bury_slot *slot)
         lease_parked_followed(part, parked);
     }
     slot->state = BURY_DONE;
+    slot->told = true;
     lease_dead_done(part->table, slot->dead.offset); /* it may have gone with the start of the log */
     lease_story_end(&part->stories, slot->dead.offset, slot->dead.offset);
 }

@@ -34,10 +34,29 @@ static uint32_t told(const struct lease_table *t, int64_t offset, uint32_t bits)
     return id != 0 && (lease_node(t->memory, id)->own & bits) != 0 ? id : 0;
 }
 
+/* The entry at that offset, where it was dead when it was read, and an earlier one of its key came first | 0 */
+static uint32_t waits_dead(const struct lease_table *t, int64_t offset)
+{
+    uint32_t id = told(t, offset, LEASE_BIT(LEASE_STATE_WAITING));
+    uint8_t death = id == 0 ? LEASE_DEATH_NONE : lease_node(t->memory, id)->death;
+    return death != LEASE_DEATH_NONE && death != LEASE_NODE_EMITS ? id : 0;
+}
+
+bool lease_dead_waits(const struct lease_table *t, int64_t offset)
+{
+    OBJ_CHECK(t, LEASE_TABLE);
+    return waits_dead(t, offset) != 0;
+}
+
 bool lease_dead_done(struct lease_table *t, int64_t offset)
 {
     OBJ_CHECK(t, LEASE_TABLE);
-    uint32_t id = told(t, offset, LEASE_BIT(LEASE_STATE_BURIED) | LEASE_BIT(LEASE_STATE_CHECKING));
+    uint32_t id = waits_dead(t, offset);
+    if (id != 0) {
+        lease_entry_loosen(t, id);
+    } else {
+        id = told(t, offset, LEASE_BIT(LEASE_STATE_BURIED) | LEASE_BIT(LEASE_STATE_CHECKING));
+    }
     if (id == 0) {
         return false;
     }

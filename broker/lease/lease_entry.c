@@ -20,7 +20,7 @@
 
 static const struct el_sm_state states[LEASE_STATE_COUNT] = {
     [LEASE_STATE_READY] = {"ready", TO(LEASED) | TO(CHECK) | TO(DYING) | TO(HALTED) | TO(WAITING)},
-    [LEASE_STATE_WAITING] = {"waiting", TO_LEASABLE | TO(DELAYED) | TO(EMITTING)},
+    [LEASE_STATE_WAITING] = {"waiting", TO_LEASABLE | TO(DELAYED) | TO(EMITTING) | TO(SETTLING)},
     [LEASE_STATE_DELAYED] = {"delayed", TO_LEASABLE | TO(WAITING)},
     [LEASE_STATE_LEASED] = {"leased", TO_LEASABLE | TO(WAITING) | TO(BACKOFF) | TO(SETTLING) | TO(EMITTING)},
     [LEASE_STATE_BACKOFF] = {"backoff", TO_LEASABLE | TO(WAITING)},
@@ -63,7 +63,7 @@ void lease_entry_move(struct lease_table *t, uint32_t id, enum lease_state state
 
 bool lease_entry_chained(const struct lease_table *t, const struct lease_node *e)
 {
-    if (e->death == LEASE_NODE_EMITS) {
+    if (e->death == LEASE_NODE_EMITS || e->death == LEASE_NODE_LOOSE) {
         return false;
     }
     switch (t->rules.order) {
@@ -148,6 +148,27 @@ static uint32_t unchain(struct lease_table *t, uint32_t id)
         n->key_tail = e->key_tail;
     }
     return next;
+}
+
+void lease_entry_loosen(struct lease_table *t, uint32_t id)
+{
+    struct lease_memory *m = t->memory;
+    struct lease_node *e = lease_node(m, id);
+    uint32_t first = lease_entry_chained(t, e) ? chain_first(t, e->key_hash) : 0;
+    EL_ASSERT(lease_entry_state(e) == LEASE_STATE_WAITING);
+    if (first != 0) {
+        EL_ASSERT(first != id);
+        struct lease_node *f = lease_node(m, first);
+        uint32_t prev = first;
+        while (lease_node(m, prev)->key_next != id) {
+            prev = lease_node(m, prev)->key_next;
+            lease_node(m, prev)->key_rank++; /* places count up along the chain */
+        }
+        lease_node(m, prev)->key_next = e->key_next;
+        f->key_tail = f->key_tail == id ? prev : f->key_tail;
+        e->key_next = 0;
+    }
+    e->death = LEASE_NODE_LOOSE;
 }
 
 /* Place a waiting one behind the first, and behind all behind that which are earlier than it. */

@@ -50,7 +50,7 @@ struct lease_node {
     uint32_t left, right, parent;
     uint16_t own;   /* its own bits */
     uint8_t height; /* of the subtree, 1 a leaf */
-    uint8_t death;  /* entry: enum lease_death, or LEASE_NODE_EMITS */
+    uint8_t death;  /* entry: enum lease_death, or LEASE_NODE_... */
     union {
         struct {
             uint64_t due;            /* leased, backoff: mono ns; delayed, waiting: not before, wall ms, 0 none */
@@ -81,6 +81,7 @@ struct lease_node {
 };
 EL_STATIC_ASSERT(sizeof(struct lease_node) == LEASE_NODE_LEN, "what an entry costs is promised");
 #define LEASE_NODE_EMITS 0xffu /* done before a restart, but for what it has emitted */
+#define LEASE_NODE_LOOSE 0xfeu /* it settles, and is not among the events of its key any more */
 
 struct lease_index {
     uint32_t **pages;      /* [page_max] of 1,024 buckets */

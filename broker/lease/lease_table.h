@@ -189,7 +189,11 @@ struct lease_dead {
  * the start moves; the calls below then return false and change nothing.
  * returns   false: none, *out is not written */
 bool lease_next_dying(struct lease_table *t, struct lease_dead *out);
-/* It is in the dead-letter topic: finished with the next write. */
+/* It was dead when it was read (struct lease_record.death), and an earlier event of its key has come back meanwhile: it
+ * is not told before that one is finished. */
+bool lease_dead_waits(const struct lease_table *t, int64_t offset);
+/* It is in the dead-letter topic: finished with the next write. Also for one that waits so: then the others of its key
+ * go on without it. */
 bool lease_dead_done(struct lease_table *t, int64_t offset);
 /* That failed: it is told again. */
 bool lease_dead_retry(struct lease_table *t, int64_t offset);

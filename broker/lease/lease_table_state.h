@@ -63,6 +63,8 @@ void lease_entry_fail(struct lease_table *t, uint32_t id, int64_t delay_ms, stru
 bool lease_entry_parked(const struct lease_table *t, const struct lease_node *e);
 /* It is finished and leaves the table; the next of its key goes on. */
 void lease_entry_finish(struct lease_table *t, uint32_t id, struct lease_now now);
+/* One that waits, and whose letter is in its topic: the others of its key go on without it. O(those before it). */
+void lease_entry_loosen(struct lease_table *t, uint32_t id);
 /* It leaves the table; the next of its key becomes the first and does not go on. */
 void lease_entry_drop(struct lease_table *t, uint32_t id);
 

@@ -240,6 +240,11 @@ void store_topic_change(struct store_shard *shard, struct topic_op *op)
     op->base.done(&op->base);
 }
 
+static bool is_held(const struct fake_store *fs, const struct append_op *op)
+{
+    return fs->held != NULL && el_uuid_eq(&op->topic_id, &fs->held->id);
+}
+
 void store_append(struct store_shard *shard, struct append_op *op)
 {
     struct fake_store *fs = fake_store;
@@ -256,16 +261,20 @@ void store_append(struct store_shard *shard, struct append_op *op)
     op->sequence = fs->batch_count - 1;
     assert_true(fs->append_count < FAKE_OPS_MAX);
     fs->appends[fs->append_count++] = op;
-    if (!fs->defer) {
+    if (!fs->defer && !is_held(fs, op)) {
         fake_store_durable(fs);
     }
 }
 
 void fake_store_durable(struct fake_store *fs)
 {
-    assert_true(fs->append_count > 0);
-    struct append_op *op = fs->appends[0];
-    memmove(fs->appends, fs->appends + 1, --fs->append_count * sizeof fs->appends[0]);
+    uint32_t i = 0;
+    while (i < fs->append_count && is_held(fs, fs->appends[i])) {
+        i++;
+    }
+    assert_true(i < fs->append_count);
+    struct append_op *op = fs->appends[i];
+    memmove(&fs->appends[i], &fs->appends[i + 1], (--fs->append_count - i) * sizeof fs->appends[0]);
     fs->batches[op->sequence].durable = fs->append_error == 0;
     struct el_uuid topic_id = op->topic_id;
     int32_t partition = op->partition;

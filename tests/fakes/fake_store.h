@@ -44,7 +44,8 @@ struct fake_store {
     bool defer; /* writes wait for fake_store_durable() */
     struct append_op *appends[FAKE_OPS_MAX];
     uint32_t append_count;
-    int append_error; /* what writes end with */
+    int append_error;         /* what writes end with */
+    const struct topic *held; /* writes to it do not end before it is NULL */
     int read_error;
     int change_error;
     struct watch_op *watches[FAKE_OPS_MAX]; /* under way */
@@ -67,7 +68,7 @@ void fake_topic_delete(struct fake_store *fs, const char *name);
 /* Let messages and timers that are due run. */
 void fake_store_run(struct fake_store *fs);
 void fake_store_ms(struct fake_store *fs, uint64_t ms);
-/* The oldest deferred write ends, with append_error. */
+/* The oldest deferred write that is not held ends, with append_error. */
 void fake_store_durable(struct fake_store *fs);
 /* The sum over the shards. */
 int64_t fake_store_metric(const struct fake_store *fs, enum metric_id id);

@@ -56,6 +56,7 @@ void desk_stop(struct desk *k)
         k->question->told(k->question, EVLOG_ERR_CLOSED);
         k->question = NULL;
     }
+    k->store.held = NULL;
     k->store.append_error = k->store.append_count > 0 ? EVLOG_ERR_CLOSED : 0;
     while (k->store.append_count > 0) {
         fake_store_durable(&k->store);

@@ -434,15 +434,26 @@ static struct model_event *told(struct model *m, int64_t offset)
     return is ? e : NULL;
 }
 
+bool model_dead_waits(const struct model *m, int64_t offset)
+{
+    int i = model_find(m, offset);
+    const struct model_event *e = i < 0 ? NULL : &m->events[i];
+    return e != NULL && model_live(e) && e->state == LEASE_STATE_WAITING && e->death != LEASE_DEATH_NONE && !e->emits;
+}
+
 bool model_dead_done(struct model *m, int64_t offset)
 {
-    struct model_event *e = told(m, offset);
+    bool waits = model_dead_waits(m, offset);
+    struct model_event *e = waits ? &m->events[model_find(m, offset)] : told(m, offset);
     if (e == NULL) {
         return false;
     }
+    e->unordered = e->unordered || waits;
+    e->death = waits ? LEASE_DEATH_NONE : e->death; /* the intent knows it */
     e->state = LEASE_STATE_SETTLING;
     e->accepted = false;
     e->buried = true;
+    let_go_on(m);
     return true;
 }
 

@@ -85,6 +85,7 @@ bool model_ready(const struct model *m);
 int64_t model_halted(const struct model *m);
 void model_resume(struct model *m);
 bool model_next_dying(struct model *m, struct lease_dead *out);
+bool model_dead_waits(const struct model *m, int64_t offset);
 bool model_dead_done(struct model *m, int64_t offset);
 bool model_dead_retry(struct model *m, int64_t offset);
 bool model_check_passed(struct model *m, int64_t offset);

@@ -176,6 +176,53 @@ TEST(redrive, what_has_come_back_survives_a_restart)
     part_end();
 }
 
+static uint32_t durable_letters(void)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < desk->store.batch_count; i++) {
+        const struct fake_batch *batch = &desk->store.batches[i];
+        const struct topic *topic = store_topic_by_id(&desk->store.shards[0], &batch->topic_id);
+        count += batch->durable && topic != NULL && strcmp(topic->name, LETTERS) == 0;
+    }
+    return count;
+}
+
+/* Events first to first + count - 1, each of a key of its own, rejected. */
+static void reject_some(int64_t first, int64_t count)
+{
+    static const char *const keys[] = {"a", "b", "c", "d", "e"};
+    for (int64_t i = 0; i < count; i++) {
+        part_append(keys[i]);
+        assert_int_equal(part_lease(7), first + i);
+        assert_int_equal(part_settle(7, first + i, LEASE_REJECT), 0);
+    }
+}
+
+/* All letters that may be under way wait, when the machine stops, and an earlier event of the key of each has come
+ * back meanwhile: those need a place themselves. */
+TEST(redrive, letters_under_way_at_a_restart_do_not_wait_for_what_has_come_back)
+{
+    part_begin("start=earliest max.inflight=100");
+    selection = everything();
+    copy_to = NULL;
+    reject_some(0, LEASE_INTENTS_MAX);
+    fake_store_ms(&desk->store, 500);
+    assert_int_equal(durable_letters(), LEASE_INTENTS_MAX);
+    desk->store.held = store_topic_by_name(&desk->store.shards[0], el_slice_str(LETTERS));
+    reject_some(LEASE_INTENTS_MAX, LEASE_INTENTS_MAX);
+    fake_store_ms(&desk->store, 500);
+    assert_int_equal(redrive(LEASE_REDRIVE_BACK).counts.redriven, LEASE_INTENTS_MAX);
+    desk_restart(desk);
+    for (int64_t i = 0; i < LEASE_INTENTS_MAX; i++) {
+        assert_int_equal(part_lease(7), i);
+        assert_int_equal(part_settle(7, i, LEASE_REJECT), 0);
+    }
+    fake_store_ms(&desk->store, 5000);
+    assert_int_equal(durable_letters(), 3 * LEASE_INTENTS_MAX);
+    assert_int_equal(part_lease(7), -1);
+    part_end();
+}
+
 TEST(redrive, one_that_dies_again_is_a_letter_with_its_whole_story)
 {
     dead(1);
