@@ -133,7 +133,7 @@ sim-broker: $(OUT)/bin/evlog-sim
 	$(Q)$(OUT)/bin/evlog-sim --mode broker --seeds $(SEEDS) $(SIM_FLAGS)
 
 sim-lease: $(OUT)/bin/evlog-sim
-	$(Q)$(OUT)/bin/evlog-sim --mode lease --seeds $(SEEDS)
+	$(Q)$(OUT)/bin/evlog-sim --mode lease --seeds $(SEEDS) $(SIM_FLAGS)
 
 # Every crash of every small workload, every byte of a data directory changed.
 $(OUT)/bin/evlog-exhaustive: $(call lib,exhaustive sim storage io obs config format core)
@@ -154,7 +154,7 @@ HASH_SEEDS ?= 20
 .PHONY: sim-hash
 sim-hash: $(OUT)/bin/evlog-sim
 	$(Q)$(MAKE) --no-print-directory CC=clang OUT=$(OUT)/clang-full $(OUT)/clang-full/bin/evlog-sim
-	$(Q)for mode in store broker; do \
+	$(Q)for mode in store broker lease; do \
 	    $(PYTHON) tests/sim/hashes.py --mode $$mode --seeds $(HASH_SEEDS) $(OUT)/bin/evlog-sim \
 	        $(OUT)/clang-full/bin/evlog-sim || exit 1; done
 

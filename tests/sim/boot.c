@@ -6,22 +6,22 @@
 
 #define DAY_NS (86400ull * 1000000000)
 
-void boot_init(struct boot *b, struct model *m, const struct plan *plan)
+void boot_init(struct boot *b, struct world *w, struct model *m, const struct plan *plan)
 {
-    *b = (struct boot){.m = m, .plan = plan};
+    *b = (struct boot){.w = w, .m = m, .plan = plan};
 }
 
 /* The clock of a machine that was off, or whose store was, need not be where it was. */
 static void clock_while_down(struct boot *b)
 {
-    struct world *w = b->m->w;
+    struct world *w = b->w;
     if (sim_disk_fault(w->disk, FAULT_CLOCK_RESTART_FORWARD)) {
         world_clock_jump(w, true);
     }
     if (sim_disk_fault(w->disk, FAULT_CLOCK_RESTART_BACK)) {
         world_clock_jump(w, false);
     }
-    uint64_t stored_ns = model_last_append_ns(b->m);
+    uint64_t stored_ns = b->m != NULL ? model_last_append_ns(b->m) : w->clock_max_ns;
     if (stored_ns > 0 && sim_disk_fault(w->disk, FAULT_CLOCK_BELOW_STORED)) {
         w->clock.wall_offset = (int64_t)(stored_ns - 1 - world_below(w, 2 * DAY_NS)) - (int64_t)w->clock.now_ns;
         w->clock_jumped = true;
@@ -31,7 +31,7 @@ static void clock_while_down(struct boot *b)
 /* A start was refused. returns true when there was a reason that has been taken away: it must succeed now */
 static bool refusal_mended(struct boot *b, int code, bool errors)
 {
-    struct world *w = b->m->w;
+    struct world *w = b->w;
     w->events[EVENT_START_REFUSED]++;
     bool rotten = b->rot.path[0] != 0 && !b->rot.harmless && (code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT);
     if (rotten) {
@@ -61,7 +61,7 @@ static bool refusal_mended(struct boot *b, int code, bool errors)
 
 static void started(struct boot *b)
 {
-    struct world *w = b->m->w;
+    struct world *w = b->w;
     int32_t epoch = store_leader_epoch(w->store);
     bool repeated = epoch < b->epoch || (epoch == b->epoch && b->served && !b->stopped);
     if (repeated && !w->lying) {
@@ -75,7 +75,7 @@ static void started(struct boot *b)
 
 bool boot_start(struct boot *b)
 {
-    struct world *w = b->m->w;
+    struct world *w = b->w;
     if (b->begun && w->shard_count < EL_MIN(b->plan->limits[LIMIT_SHARDS], WORLD_SHARDS_MAX) &&
         world_chance(w, 60000)) {
         w->cfg.shard_count = ++w->shard_count;
@@ -115,10 +115,12 @@ bool boot_start(struct boot *b)
 
 void boot_kill(struct boot *b, bool crashed)
 {
-    struct world *w = b->m->w;
+    struct world *w = b->w;
     b->stopped = false;
     world_abandon(w);
-    model_forget(b->m);
+    if (b->m != NULL) {
+        model_forget(b->m);
+    }
     b->crashes++;
     if (crashed) {
         sim_disk_fault_count(w->disk, FAULT_CRASH);
@@ -134,7 +136,7 @@ void boot_kill(struct boot *b, bool crashed)
 
 void boot_rot(struct boot *b)
 {
-    struct world *w = b->m->w;
+    struct world *w = b->w;
     if (world_chance(w, w->knobs.ppm[FAULT_BIT_FLIP])) {
         b->rot = rot_make(w, b->stopped);
         world_say(w, b->rot.path, (long long)b->rot.pos, b->rot.harmless);

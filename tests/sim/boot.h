@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Starts and ends of a store on one disk: what may refuse a start, what becomes of the clock meanwhile, crashes in
- * recovery, processes and machines that end. For both modes.
+ * recovery, processes and machines that end. For all modes.
  */
 #ifndef EL_SIM_BOOT_H
 #define EL_SIM_BOOT_H
@@ -12,7 +12,8 @@
 
 struct boot {
     const struct plan *plan;
-    struct model *m;
+    struct world *w;
+    struct model *m; /* NULL: there is none */
     struct rot rot;
     bool stopped;  /* the last life ended with a clean stop */
     bool begun;    /* the store was started once */
@@ -21,7 +22,8 @@ struct boot {
     uint32_t crashes;
 };
 
-void boot_init(struct boot *b, struct model *m, const struct plan *plan);
+/* m may be NULL. */
+void boot_init(struct boot *b, struct world *w, struct model *m, const struct plan *plan);
 /* Start on what the disk holds; crash in recovery now and then, or have the disk fail. returns false when the start was
  * refused, which is a violation unless the device lies */
 bool boot_start(struct boot *b);

@@ -284,6 +284,7 @@ static void run_seed(const struct plan *plan, struct life *l)
     l->plan = *plan;
     world_init(&l->w, plan->seed, (uint32_t)EL_MIN(plan->limits[LIMIT_SHARDS], WORLD_SHARDS_MAX), plan->verbose);
     l->w.trace->print = plan->trace;
+    l->w.mode = plan->mode;
     l->w.jump_kinds = 2; /* clients do not know that the store may have forgotten them after a day */
     el_rng_seed(&knobs, ~plan->seed);
     sim_knobs_draw(&l->w.knobs, &knobs, plan->faults_off);
@@ -292,7 +293,7 @@ static void run_seed(const struct plan *plan, struct life *l)
     l->w.lying = l->w.knobs.lying;
     l->w.net = sim_net_create(&l->w.clock, &l->w.rng, l->w.disk);
     model_init(&l->m, &l->w);
-    boot_init(&l->boot, &l->m, &l->plan);
+    boot_init(&l->boot, &l->w, &l->m, &l->plan);
     clients_init(&l->clients, &l->m);
     broker_init(&l->broker, &l->w, &l->clients);
     world_faults(&l->w, false);

@@ -132,13 +132,13 @@ static bool tally_print(const char *name, const struct tally *t, bool should)
 static uint32_t tallies_print(const struct sums *s, const struct campaign *c)
 {
     uint32_t never = 0;
-    bool broker = c->plan.broker;
+    enum sim_mode mode = c->plan.mode;
     for (int i = 0; i < FAULT_COUNT; i++) {
-        bool should = c->every_fault && sim_fault_applies((enum sim_fault)i, broker);
+        bool should = c->every_fault && sim_fault_applies((enum sim_fault)i, mode);
         never += tally_print(sim_fault_table[i].name, &s->faults[i], should);
     }
     for (int i = 0; i < EVENT_COUNT; i++) {
-        bool should = c->every_fault && sim_event_applies((enum sim_event)i, broker);
+        bool should = c->every_fault && sim_event_applies((enum sim_event)i, mode);
         never += tally_print(sim_event_table[i].name, &s->events[i], should);
     }
     return never;
@@ -159,11 +159,11 @@ bool campaign_run(const struct campaign *c)
     uint64_t took_ms = EL_MAX(trial_now_ms() - began_ms, 1);
     printf("%llu steps, %llu batches stored, %llu crashes\n", (unsigned long long)s.steps,
            (unsigned long long)s.batches, (unsigned long long)s.crashes);
-    if (c->plan.broker) {
+    if (c->plan.mode == MODE_BROKER) {
         printf("%llu answers, %llu sent again, %llu connections lost\n", (unsigned long long)s.answers,
                (unsigned long long)s.repeats, (unsigned long long)s.lost);
     }
-    if (c->plan.lease) {
+    if (c->plan.mode == MODE_LEASE) {
         printf("the batches were leases; %llu acknowledged, %llu dead letters\n", (unsigned long long)s.answers,
                (unsigned long long)s.repeats);
     }

@@ -8,30 +8,42 @@
 #include <storage/shard_state.h>
 #include <string.h>
 
+#define ALL (1u << MODE_STORE | 1u << MODE_BROKER | 1u << MODE_LEASE)
+#define BROKER (1u << MODE_BROKER)
+#define LEASES (1u << MODE_LEASE)
+
 /* clang-format off */
 const struct sim_event_info sim_event_table[EVENT_COUNT] = {
-    [EVENT_START_REFUSED] = {"start-refused", false, "a start was refused, and there was a reason"},
-    [EVENT_COMPACTED] = {"compacted", false, "a pass of compaction"},
-    [EVENT_OFFSETS_COMPACTED] = {"offsets-compacted", true,
+    [EVENT_START_REFUSED] = {"start-refused", ALL, "a start was refused, and there was a reason"},
+    [EVENT_COMPACTED] = {"compacted", ALL, "a pass of compaction"},
+    [EVENT_OFFSETS_COMPACTED] = {"offsets-compacted", BROKER,
         "at the end of a life a partition of __consumer_offsets was compacted"},
-    [EVENT_REBALANCED] = {"rebalanced", true, "a group began a generation"},
-    [EVENT_MEMBER_EXPIRED] = {"member-expired", true, "a member was removed, for nothing was heard of it"},
-    [EVENT_COMMITTED] = {"committed", true, "an offset was committed"},
-    [EVENT_COMMIT_EXPIRED] = {"commit-expired", true, "a commit was removed for its age"},
-    [EVENT_COMMIT_DELETED] = {"commit-deleted", true, "OffsetDelete said that a commit is gone"},
-    [EVENT_COMMIT_GONE] = {"commit-gone", true, "a look found no commit where there had been one"},
-    [EVENT_GROUP_DELETED] = {"group-deleted", true, "DeleteGroups said that a group is gone"},
-    [EVENT_GROUP_ANEW] = {"group-anew", true, "a group that had ended began again"},
-    [EVENT_GROUPS_UNSERVED] = {"groups-unserved", true,
+    [EVENT_REBALANCED] = {"rebalanced", BROKER, "a group began a generation"},
+    [EVENT_MEMBER_EXPIRED] = {"member-expired", BROKER, "a member was removed, for nothing was heard of it"},
+    [EVENT_COMMITTED] = {"committed", BROKER, "an offset was committed"},
+    [EVENT_COMMIT_EXPIRED] = {"commit-expired", BROKER, "a commit was removed for its age"},
+    [EVENT_COMMIT_DELETED] = {"commit-deleted", BROKER, "OffsetDelete said that a commit is gone"},
+    [EVENT_COMMIT_GONE] = {"commit-gone", BROKER, "a look found no commit where there had been one"},
+    [EVENT_GROUP_DELETED] = {"group-deleted", BROKER, "DeleteGroups said that a group is gone"},
+    [EVENT_GROUP_ANEW] = {"group-anew", BROKER, "a group that had ended began again"},
+    [EVENT_GROUPS_UNSERVED] = {"groups-unserved", BROKER,
         "a partition of __consumer_offsets was damaged, and its groups refused"},
-    [EVENT_LIMIT_REFUSED] = {"limit-refused", true, "a request was over a limit of the configuration"},
-    [EVENT_LEASED] = {"leased", true, "a member of a share group got an event for the first time"},
-    [EVENT_LEASED_AGAIN] = {"leased-again", true, "a member of a share group got an event that was delivered before"},
-    [EVENT_LEASE_DONE] = {"lease-done", true, "an event of a share group was acknowledged"},
-    [EVENT_LEASE_LATE] = {"lease-late", true, "outcomes were refused, for their leases had ended"},
-    [EVENT_LEASE_EXTENDED] = {"lease-extended", true, "a lease was extended"},
-    [EVENT_DEAD_LETTER] = {"dead-letter", true, "a dead letter was found"},
-    [EVENT_SHARE_FINISHED] = {"share-finished", true, "at the end nothing was left to do for a share group"},
+    [EVENT_LIMIT_REFUSED] = {"limit-refused", BROKER, "a request was over a limit of the configuration"},
+    [EVENT_LEASED] = {"leased", BROKER | LEASES, "a member of a group got an event for the first time"},
+    [EVENT_LEASED_AGAIN] = {"leased-again", BROKER | LEASES, "likewise one that was delivered before"},
+    [EVENT_LEASE_DONE] = {"lease-done", BROKER | LEASES, "an event of it was acknowledged"},
+    [EVENT_LEASE_LATE] = {"lease-late", BROKER | LEASES, "outcomes were refused, for their leases had ended"},
+    [EVENT_LEASE_EXTENDED] = {"lease-extended", BROKER | LEASES, "a lease was extended"},
+    [EVENT_DEAD_LETTER] = {"dead-letter", BROKER | LEASES, "a dead letter was found"},
+    [EVENT_SHARE_FINISHED] = {"share-finished", BROKER, "at the end nothing was left to do for a share group"},
+    [EVENT_LEASED_EXPIRED] = {"leased-expired", LEASES, "an event went by its age while a worker had it"},
+    [EVENT_MOVED] = {"moved", LEASES, "an operator moved where a work group stands"},
+    [EVENT_WORK_ENDED] = {"work-ended", LEASES, "a work group was deleted and made anew"},
+    [EVENT_TRIMMED] = {"trimmed", LEASES, "an operator deleted the beginning of a log that is worked on"},
+    [EVENT_HALT_ENDED] = {"halt-ended", LEASES, "a halted partition was let go on"},
+    [EVENT_CAME_BACK] = {"came-back", LEASES, "a dead letter was found that brought its event back"},
+    [EVENT_COPIED] = {"copied", LEASES, "the copy of a dead letter was found"},
+    [EVENT_EMITTED] = {"emitted", LEASES, "something that was emitted was found"},
 };
 /* clang-format on */
 
@@ -49,9 +61,15 @@ void sim_event_count(uint64_t events[EVENT_COUNT], struct store *store, uint32_t
 
 void sim_event_list(void)
 {
-    printf("\n%-22s %-8s %s\n", "event", "mode", "what happened");
+    printf("\n%-22s %-13s %s\n", "event", "mode", "what happened");
     for (uint32_t i = 0; i < EVENT_COUNT; i++) {
-        printf("%-22s %-8s %s\n", sim_event_table[i].name, sim_event_table[i].broker ? "broker" : "both",
+        unsigned modes = sim_event_table[i].modes;
+        printf("%-22s %-13s %s\n", sim_event_table[i].name,
+               modes == ALL                 ? "all"
+               : modes == BROKER            ? "broker"
+               : modes == LEASES            ? "lease"
+               : modes == (BROKER | LEASES) ? "broker, lease"
+                                            : "store, broker",
                sim_event_table[i].what);
     }
 }

@@ -6,8 +6,7 @@
 #ifndef EL_SIM_EVENTS_H
 #define EL_SIM_EVENTS_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "faults.h"
 
 enum sim_event {
     EVENT_START_REFUSED,
@@ -30,21 +29,30 @@ enum sim_event {
     EVENT_LEASE_EXTENDED,
     EVENT_DEAD_LETTER,
     EVENT_SHARE_FINISHED,
+    EVENT_LEASED_EXPIRED,
+    EVENT_MOVED,
+    EVENT_WORK_ENDED,
+    EVENT_TRIMMED,
+    EVENT_HALT_ENDED,
+    EVENT_CAME_BACK,
+    EVENT_COPIED,
+    EVENT_EMITTED,
     EVENT_COUNT
 };
 
 struct sim_event_info {
     const char *name;
-    bool broker; /* the store alone never does it */
+    unsigned modes; /* a bit for each enum sim_mode in which it happens */
     const char *what;
 };
 
 extern const struct sim_event_info sim_event_table[EVENT_COUNT];
 
-static inline bool sim_event_applies(enum sim_event event, bool broker)
+static inline bool sim_event_applies(enum sim_event event, enum sim_mode mode)
 {
-    return broker || !sim_event_table[event].broker;
+    return (sim_event_table[event].modes >> mode & 1) != 0;
 }
+
 struct store;
 /* Count what an open store shows; once, at its end. */
 void sim_event_count(uint64_t events[EVENT_COUNT], struct store *store, uint32_t shard_count);

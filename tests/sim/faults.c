@@ -94,6 +94,14 @@ const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
         "SIGHUP: the configuration is read again, and has other values"},
     [FAULT_NIGHT] = {"night", SCOPE_NET, 500000, 100, 600,
         "for one to three minutes nobody asks anything"},
+    [FAULT_TOPIC_DELETED] = {"topic-deleted", SCOPE_LEASE, 400000, 50, 500,
+        "a topic is deleted whose events are leased, wait, die, come back; another one takes its place"},
+    [FAULT_DEAD_TOPIC_DELETED] = {"dead-topic-deleted", SCOPE_LEASE, 400000, 50, 500,
+        "a topic of dead letters is deleted, while there are more to come"},
+    [FAULT_EMIT_TOPIC_DELETED] = {"emit-topic-deleted", SCOPE_LEASE, 400000, 50, 500,
+        "a topic that is emitted to is deleted, and made anew under its name"},
+    [FAULT_EVENTS_EXPIRE] = {"events-expire", SCOPE_LEASE, 300000, 1000000, 1000000,
+        "events go by their age, whoever works on them"},
 };
 /* clang-format on */
 
@@ -123,18 +131,27 @@ int sim_fault_find(const char *name, size_t name_len)
     return -1;
 }
 
-bool sim_fault_applies(enum sim_fault fault, bool broker)
+bool sim_fault_applies(enum sim_fault fault, enum sim_mode mode)
 {
-    return broker || sim_fault_table[fault].scope != SCOPE_NET;
+    switch (sim_fault_table[fault].scope) {
+    case SCOPE_SEED:
+    case SCOPE_WORK:
+        return true;
+    case SCOPE_LIAR:
+    case SCOPE_ROT:
+        return mode != MODE_LEASE; /* of what the model knows nothing would hold */
+    case SCOPE_NET:
+        return mode == MODE_BROKER;
+    case SCOPE_LEASE:
+        return mode == MODE_LEASE;
+    }
+    return false;
 }
 
 void sim_fault_list(void)
 {
-    static const char *const scopes[] = {[SCOPE_SEED] = "always",
-                                         [SCOPE_WORK] = "at work",
-                                         [SCOPE_LIAR] = "liars",
-                                         [SCOPE_ROT] = "rotting",
-                                         [SCOPE_NET] = "broker"};
+    static const char *const scopes[] = {[SCOPE_SEED] = "always", [SCOPE_WORK] = "at work", [SCOPE_LIAR] = "liars",
+                                         [SCOPE_ROT] = "rotting", [SCOPE_NET] = "broker",   [SCOPE_LEASE] = "lease"};
     printf("%-22s %-8s %7s  %-19s  %s\n", "fault", "when", "seeds", "probability", "what it does");
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         const struct sim_fault_info *info = &sim_fault_table[i];

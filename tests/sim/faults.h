@@ -53,18 +53,26 @@ enum sim_fault {
     FAULT_CLIENT_PAUSES,
     FAULT_RELOAD,
     FAULT_NIGHT,
+    FAULT_TOPIC_DELETED,
+    FAULT_DEAD_TOPIC_DELETED,
+    FAULT_EMIT_TOPIC_DELETED,
+    FAULT_EVENTS_EXPIRE,
     FAULT_COUNT
 };
 
 #define SIM_PPM 1000000u
 
+/* What is simulated. */
+enum sim_mode { MODE_STORE, MODE_BROKER, MODE_LEASE };
+
 /* Where a fault may happen. */
 enum sim_fault_scope {
-    SCOPE_SEED, /* all the time */
-    SCOPE_WORK, /* while a store works, in some of its lives */
-    SCOPE_LIAR, /* likewise, on the few seeds whose device loses what it confirmed: nothing may be made up then */
-    SCOPE_ROT,  /* between two lives, on the few seeds where files rot */
-    SCOPE_NET,  /* while a broker works, in some of its lives; the store alone has no network, clients or settings */
+    SCOPE_SEED,  /* all the time */
+    SCOPE_WORK,  /* while a store works, in some of its lives */
+    SCOPE_LIAR,  /* likewise, on the few seeds whose device loses what it confirmed: nothing may be made up then */
+    SCOPE_ROT,   /* between two lives, on the few seeds where files rot */
+    SCOPE_NET,   /* while a broker works, in some of its lives; the store alone has no network, clients or settings */
+    SCOPE_LEASE, /* while work groups work, in some of their lives */
 };
 
 struct sim_fault_info {
@@ -89,7 +97,7 @@ void sim_knobs_draw(struct sim_knobs *knobs, struct el_rng *rng, uint64_t off);
 /* Index of a fault, -1 when there is none of that name. */
 int sim_fault_find(const char *name, size_t name_len);
 /* Can a mode have it? */
-bool sim_fault_applies(enum sim_fault fault, bool broker);
+bool sim_fault_applies(enum sim_fault fault, enum sim_mode mode);
 /* Print the table. */
 void sim_fault_list(void);
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the same seeds in several builds of evlog-sim and compares their trace hashes.
 
-usage: hashes.py [--mode store|broker] [--seeds N] [--from S] PROGRAM PROGRAM...
+usage: hashes.py [--mode store|broker|lease] [--seeds N] [--from S] PROGRAM PROGRAM...
 
 The first program runs twice, the second time with heap memory that is never zero at first. Closes with
 "N passed, N failed" over the seeds; a seed has passed when all its hashes are equal.

@@ -129,7 +129,7 @@ static bool move_ask(struct lease_life *l)
     if (code == 0 && lease_read_letters(l)) {
         lease_model_moved(&l->m, log, a->group, EL_MAX(op.start, a->to));
         log->away[a->group] = a->moving = false;
-        a->moves++;
+        l->w.events[EVENT_MOVED]++;
     }
     return alive(l);
 }
@@ -199,7 +199,7 @@ static bool end_ask(struct lease_life *l)
         l->m.groups[a->ending_group] = next;
         set_away(l, a->ending_group, false);
         a->ending = false;
-        a->ends++;
+        l->w.events[EVENT_WORK_ENDED]++;
     }
     return alive(l);
 }
@@ -243,7 +243,7 @@ static bool trim(struct lease_life *l)
     if (!lease_world_wait(&l->lw, &done)) {
         return false;
     }
-    l->acts.trims += op.base.error == 0;
+    l->w.events[EVENT_TRIMMED] += op.base.error == 0;
     return alive(l);
 }
 
@@ -264,7 +264,7 @@ bool lease_let_go_on(struct lease_life *l, uint32_t group, uint32_t topic, int32
         return false;
     }
     lease_op_release(&op.base);
-    l->acts.releases += op.base.error == 0;
+    l->w.events[EVENT_HALT_ENDED] += op.base.error == 0;
     return alive(l);
 }
 

@@ -22,13 +22,35 @@ static struct lease_event *event_of(struct lease_emits *e, const struct emit_sou
     return &lease_model_log(e->m, source->topic, source->partition)->events[source->offset];
 }
 
+/* Which of the topics an emit is for, of an acknowledgement. */
+static uint32_t target_of(uint32_t nonce, uint32_t index)
+{
+    return (nonce * 2654435761u >> (16 + index)) % EMIT_TOPICS;
+}
+
+/* Emits of an acknowledgement that must be there: a bit for each. */
+static uint32_t due(const struct lease_emits *e, uint32_t nonce, uint32_t count)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bits |= nonce > e->gone[target_of(nonce, i)] ? 1u << i : 0;
+    }
+    return bits;
+}
+
+void lease_emits_anew(struct lease_emits *e, uint32_t topic, const struct el_uuid *id)
+{
+    e->topic_ids[topic] = *id;
+    e->gone[topic] = e->m->nonce;
+}
+
 static void fill(struct lease_emits *e, const struct emit_source *source, struct lease_emit *emit, uint8_t *value,
                  const struct lease_outcome *outcome)
 {
     static const uint8_t keys[LEASE_KEYS] = {0, 'a', 'b', 'c', 'd', 'e'};
     struct world *w = e->m->w;
     const struct lease_event *event = event_of(e, source);
-    uint32_t topic = (uint32_t)world_below(w, EMIT_TOPICS);
+    uint32_t topic = target_of(e->m->nonce, (uint32_t)(emit - outcome->emits));
     int32_t partition = event->key == 0 ? (int32_t)world_below(w, EMIT_PARTITIONS) : event->key % EMIT_PARTITIONS;
     el_put_le32(value, source->group);
     el_put_le32(value + 4, source->topic);
@@ -59,6 +81,7 @@ void lease_emits_choose(struct lease_emits *e, const struct emit_source *source,
     outcome->emits = room->emits[i];
     outcome->emit_count = 1 + (uint32_t)world_below(w, EMITS_MAX);
     e->m->nonce++;
+    EL_ASSERT(e->m->nonce < LEASE_NONCES_MAX);
     for (uint32_t n = 0; n < outcome->emit_count; n++) {
         memset(room->values[i][n], 0, sizeof(room->values[i][n]));
         fill(e, source, &room->emits[i][n], room->values[i][n], outcome);
@@ -78,6 +101,7 @@ void lease_emits_acked(struct lease_emits *e, const struct emit_source *source, 
 void lease_emits_begin(struct lease_emits *e)
 {
     e->count = 0;
+    memset(e->m->paid, 0, LEASE_NONCES_MAX);
     for (uint32_t t = 0; t < e->m->topic_count; t++) {
         for (int32_t p = 0; p < e->m->partition_count; p++) {
             struct lease_log *log = lease_model_log(e->m, t, p);
@@ -98,6 +122,15 @@ void lease_emits_partition(struct lease_emits *e, uint32_t topic, int32_t partit
     e->partition = partition;
 }
 
+/* Of an acknowledgement before the group was moved, or its topic deleted. */
+static void paid(struct lease_emits *e, uint32_t nonce, uint32_t index)
+{
+    if ((e->m->paid[nonce] & 1u << index) != 0) {
+        world_violation(e->m->w, "emit %u of acknowledgement %u is there twice", index, nonce);
+    }
+    e->m->paid[nonce] |= (uint8_t)(1u << index);
+}
+
 void lease_emits_found(struct lease_emits *e, const struct el_batch_record *record)
 {
     struct world *w = e->m->w;
@@ -113,7 +146,12 @@ void lease_emits_found(struct lease_emits *e, const struct el_batch_record *reco
     struct lease_view *view = &event->views[source.group];
     const char *group = e->m->groups[source.group].id;
     e->count++;
+    if (nonce <= e->gone[e->topic] || target_of(nonce, index) != e->topic) {
+        world_violation(w, "group %s: what offset %lld emitted is in a topic that it was not for", group,
+                        (long long)source.offset);
+    }
     if (nonce <= view->emits_before) {
+        paid(e, nonce, index);
         return;
     }
     if (!event->known || !view->ack_sent) {
@@ -147,31 +185,44 @@ void lease_emits_found(struct lease_emits *e, const struct el_batch_record *reco
     *last = EL_MAX(*last, source.offset);
 }
 
+/* Nothing is on its way any more. */
+static void check_view(struct lease_emits *e, const struct lease_log *log, uint32_t group, int64_t offset)
+{
+    const struct lease_view *view = &log->events[offset].views[group];
+    const char *id = e->m->groups[group].id;
+    uint32_t whole = due(e, view->emits_nonce_found, view->emits_said);
+    uint32_t wanted = due(e, view->emit_nonce, view->emits_wanted);
+    if (view->emits_found != 0 && (view->emits_found & whole) != whole) {
+        world_violation(e->m->w, "group %s: of what offset %lld of partition %d emitted, a part is there", id,
+                        (long long)offset, log->partition);
+    }
+    if (view->acked && offset >= log->trimmed && (view->emits_found & wanted) != wanted) {
+        world_violation(e->m->w, "group %s: what offset %lld of partition %d emitted is lost", id, (long long)offset,
+                        log->partition);
+    }
+    uint32_t settled = view->buried_before + view->redriven;
+    if (view->emits_found != 0 && view->buried > settled && offset >= log->trimmed) {
+        world_violation(e->m->w, "group %s: offset %lld of partition %d has emitted, and is dead", id,
+                        (long long)offset, log->partition);
+    }
+}
+
 void lease_emits_end(struct lease_emits *e, bool all)
 {
-    for (uint32_t t = 0; t < e->m->topic_count; t++) {
+    for (uint32_t t = 0; t < e->m->topic_count && all; t++) {
         for (int32_t p = 0; p < e->m->partition_count; p++) {
             const struct lease_log *log = lease_model_log(e->m, t, p);
             for (int64_t i = 0; i < log->end; i++) {
                 for (uint32_t g = 0; g < e->m->group_count; g++) {
-                    const struct lease_view *view = &log->events[i].views[g];
-                    uint32_t whole = (1u << view->emits_said) - 1, wanted = (1u << view->emits_wanted) - 1;
-                    if (all && view->emits_found != whole) {
-                        world_violation(e->m->w,
-                                        "group %s: of what offset %lld of partition %d emitted, a part is there",
-                                        e->m->groups[g].id, (long long)i, p);
-                    }
-                    if (all && view->acked && i >= log->trimmed && view->emits_found != wanted) {
-                        world_violation(e->m->w, "group %s: what offset %lld of partition %d emitted is lost",
-                                        e->m->groups[g].id, (long long)i, p);
-                    }
-                    uint32_t settled = view->buried_before + view->redriven;
-                    if (all && view->emits_found != 0 && view->buried > settled && i >= log->trimmed) {
-                        world_violation(e->m->w, "group %s: offset %lld of partition %d has emitted, and is dead",
-                                        e->m->groups[g].id, (long long)i, p);
-                    }
+                    check_view(e, log, g, i);
                 }
             }
+        }
+    }
+    for (uint32_t nonce = 1; nonce <= e->m->nonce && all; nonce++) {
+        uint32_t wanted = due(e, nonce, e->m->owed[nonce]);
+        if ((e->m->paid[nonce] & wanted) != wanted) {
+            world_violation(e->m->w, "what acknowledgement %u emitted is lost with its group or topic", nonce);
         }
     }
 }

@@ -30,8 +30,9 @@ struct emit_source {
 struct lease_emits {
     struct lease_model *m;
     struct el_uuid topic_ids[EMIT_TOPICS];
-    uint64_t count; /* found in the topics */
-    uint32_t topic; /* that is being read */
+    uint32_t gone[EMIT_TOPICS]; /* nonces up to this were for topics of that name that are deleted: they may be lost */
+    uint64_t count;             /* found in the topics */
+    uint32_t topic;             /* that is being read */
     int32_t partition;
     int64_t last[LEASE_GROUPS_MAX][LEASE_TOPICS_MAX][LEASE_PARTITIONS_MAX][LEASE_KEYS]; /* there */
 };
@@ -40,6 +41,8 @@ const char *lease_emits_topic(uint32_t i);
 /* Let an acknowledgement emit something, sometimes. i: of the outcome in its request */
 void lease_emits_choose(struct lease_emits *e, const struct emit_source *source, struct lease_outcome *outcome,
                         struct emit_room *room, uint32_t i);
+/* The topic of that name is another one now. */
+void lease_emits_anew(struct lease_emits *e, uint32_t topic, const struct el_uuid *id);
 /* It was answered: done. */
 void lease_emits_acked(struct lease_emits *e, const struct emit_source *source, const struct lease_outcome *outcome);
 /* All that was found is forgotten, then every record of every partition of the topics is told. */

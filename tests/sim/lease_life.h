@@ -5,6 +5,7 @@
 #ifndef EL_SIM_LEASE_LIFE_H
 #define EL_SIM_LEASE_LIFE_H
 
+#include "boot.h"
 #include "lease_emits.h"
 #include "lease_world.h"
 #include "plan.h"
@@ -31,15 +32,18 @@ struct worker {
     struct lease_outcome outcomes[HELD_MAX];
     uint32_t outcome_count;
     struct emit_room emit_room;
-    bool busy, releasing, told_good; /* an op is under way; outcomes of it are acknowledgements */
+    bool busy, releasing; /* an op is under way */
+    uint32_t generation;  /* of the topic */
+    uint64_t asked;       /* on the clock of questions */
+    uint64_t asked_ns;
     struct lease_fetch_op fetch;
     struct lease_release_op release;
 };
 
-struct producer_batch {
+struct appended {
     struct append_op op;
     bool busy;
-    uint32_t topic;
+    uint32_t topic, generation;
     uint8_t buf[BATCH_EVENTS_MAX * (VALUE_LEN_MAX + 128) + EL_BATCH_HEADER_LEN];
     uint8_t keys[BATCH_EVENTS_MAX];
     uint64_t numbers[BATCH_EVENTS_MAX];
@@ -55,7 +59,6 @@ struct lease_acts {
     int64_t from, to; /* from -1: the group did not know the partition */
     bool ending;      /* ending_group is deleted, and made anew */
     uint32_t ending_group;
-    uint64_t moves, ends, trims, releases; /* that were answered */
 };
 
 /* See lease_redrives.h. */
@@ -75,6 +78,23 @@ struct lease_redrives {
     uint32_t range_count;
 };
 
+/* See lease_topics.h. */
+enum lease_topic_kind { TOPIC_OF_EVENTS, TOPIC_OF_LETTERS, TOPIC_OF_EMITS, LEASE_TOPIC_KINDS };
+
+struct lease_topics {
+    enum { TOPICS_WHOLE, TOPICS_DELETING, TOPICS_MAKING } state;
+    enum lease_topic_kind kind; /* of the one that is not there */
+    uint32_t topic, group;
+    struct el_uuid id; /* of the one that is deleted */
+    char name[EL_TOPIC_NAME_MAX + 1];
+    struct topic_op op;
+    struct topic_config config;
+    bool busy;
+    uint32_t generations[LEASE_TOPICS_MAX]; /* of topics of events */
+    bool expire[LEASE_TOPICS_MAX];          /* events of the topic go by their age */
+    uint32_t deleted[LEASE_TOPIC_KINDS];
+};
+
 struct lease_life {
     struct plan plan;
     struct world w;
@@ -85,16 +105,22 @@ struct lease_life {
     struct el_uuid topic_ids[LEASE_TOPICS_MAX];
     struct worker workers[WORKERS_MAX];
     uint32_t worker_count;
-    struct producer_batch batch;
+    struct appended batch;
     uint64_t sent; /* events; the number of the last */
     bool made;     /* topics and groups are there */
     bool behave;   /* workers acknowledge all but poison */
     uint64_t lives, steps_longest, answers;
-    uint32_t crashes;
+    struct boot boot;
     struct lease_acts acts;
     struct lease_redrives redrive;
+    struct lease_topics topics;
 };
 
+/* What producers and workers do in a step; the process has ended. arg: the lease_life */
+void lease_work_step(void *arg);
+void lease_work_lose(void *arg);
+/* Count fetches whose answers are so late that their leases may have ended. */
+void lease_work_late(struct lease_life *l);
 /* The settings of a group, as the seed has them. */
 void lease_choose_group(struct lease_life *l, struct lease_model_group *group, struct group_config *config);
 /* Read the events of all topics, all dead letters, all that was emitted (all: nothing is on its way any more). returns

@@ -4,6 +4,7 @@
  */
 #include "lease_acts.h"
 #include "lease_redrives.h"
+#include "lease_topics.h"
 
 #include <core/assert.h>
 #include <stdio.h>
@@ -26,11 +27,18 @@ static bool read_log(struct lease_life *l, const struct el_uuid *topic_id, int32
                               .current_leader_epoch = -1,
                               .last_fetched_epoch = -1};
         int code = lease_world_read(&l->lw, &op);
-        if (code == EVLOG_ERR_OFFSET_RANGE && offset == 0) { /* it was trimmed */
-            code = lease_world_log_start(&l->lw, topic_id, partition, &offset);
-            if (code == 0 && offset > 0) {
+        if (code == EVLOG_ERR_OFFSET_RANGE) { /* it was trimmed, or has expired */
+            int64_t begin = 0;
+            code = lease_world_log_start(&l->lw, topic_id, partition, &begin);
+            if (code == 0 && begin > offset) {
+                offset = begin;
                 continue;
             }
+            code = code == 0 ? EVLOG_ERR_OFFSET_RANGE : code;
+        }
+        if (code == EVLOG_ERR_UNKNOWN_TOPIC || code == EVLOG_ERR_UNKNOWN_TOPIC_ID) {
+            return l->topics.state != TOPICS_WHOLE ||
+                   store_topic_by_id(store_shard_at(l->w.store, 0), topic_id) == NULL;
         }
         if (code != 0) {
             if (code != EVLOG_ERR_CRASHED && !world_read_may_fail(&l->w, code)) {
@@ -76,8 +84,10 @@ static void each_letter(struct lease_life *l, const struct el_batch_record *reco
     memcpy(text, value.data, value.len);
     text[value.len] = 0;
     int64_t offset = strtoll(text, NULL, 10);
+    l->w.events[EVENT_DEAD_LETTER]++;
     struct lease_log *log = lease_model_log(&l->m, where->topic, where->partition);
     bool settled = lease_redrives_letter(l, record->offset);
+    l->w.events[EVENT_CAME_BACK] += settled && !l->redrive.copies;
     lease_model_buried(&l->m, log, where->group, offset, settled && !l->redrive.copies);
     if (l->w.violation[0] == 0 && l->redrive.copies) {
         log->events[offset].views[where->group].copied += settled;
@@ -91,7 +101,8 @@ bool lease_read_events(struct lease_life *l)
 {
     for (uint32_t t = 0; t < l->m.topic_count; t++) {
         for (int32_t p = 0; p < l->m.partition_count; p++) {
-            if (!read_log(l, &l->topic_ids[t], p, each_event, lease_model_log(&l->m, t, p))) {
+            bool there = lease_topic_there(l, t);
+            if (there && !read_log(l, &l->topic_ids[t], p, each_event, lease_model_log(&l->m, t, p))) {
                 return false;
             }
         }
@@ -107,14 +118,17 @@ bool lease_read_letters(struct lease_life *l)
             group_config_dead_topic(NULL, el_slice_str(l->topic_names[t]), el_slice_str(l->m.groups[g].id), name);
             const struct topic *topic = store_topic_by_name(store_shard_at(l->w.store, 0), el_slice_str(name));
             struct el_uuid id = topic == NULL ? (struct el_uuid){0} : topic->id;
-            for (int32_t p = 0; p < l->m.partition_count && topic != NULL; p++) {
+            for (int32_t p = 0; p < l->m.partition_count; p++) {
                 struct worker where = {.group = g, .topic = t, .partition = p};
                 for (int64_t i = 0; i < lease_model_log(&l->m, t, p)->end; i++) {
                     lease_model_log(&l->m, t, p)->events[i].views[g].buried = 0;
                     lease_model_log(&l->m, t, p)->events[i].views[g].redriven = 0;
                     lease_model_log(&l->m, t, p)->events[i].views[g].copied = 0;
                 }
-                if (!lease_redrives_read(l, g, &id, p) || !read_log(l, &id, p, each_letter, &where)) {
+                lease_topics_look(l);
+                lease_work_late(l);
+                if (topic != NULL &&
+                    (!lease_redrives_read(l, g, &id, p) || !read_log(l, &id, p, each_letter, &where))) {
                     return false;
                 }
             }
@@ -126,6 +140,7 @@ bool lease_read_letters(struct lease_life *l)
 static void each_emit(struct lease_life *l, const struct el_batch_record *record, void *arg)
 {
     (void)arg;
+    l->w.events[EVENT_EMITTED]++;
     lease_emits_found(&l->emits, record);
 }
 
@@ -163,43 +178,59 @@ bool lease_read_copies(struct lease_life *l)
     return l->w.violation[0] == 0;
 }
 
-int64_t lease_read_starts(struct lease_life *l)
+/* Where one group stands in a partition. returns what is left to do there; -1: crashed, or a violation */
+static int64_t read_start(struct lease_life *l, uint32_t g, uint32_t t, int32_t p)
 {
     static struct lease_offsets_op op;
+    struct lease_log *log = lease_model_log(&l->m, t, p);
+    uint32_t generation = l->topics.generations[t];
+    if (!lease_topic_there(l, t)) {
+        return 1;
+    }
+    op = (struct lease_offsets_op){.base = {.group_id = el_slice_str(l->m.groups[g].id)},
+                                   .verb = LEASE_OFFSETS_GET,
+                                   .topic_id = l->topic_ids[t],
+                                   .partition = p};
+    int code = lease_world_offsets(&l->lw, &op);
+    if (code == EVLOG_ERR_CRASHED) {
+        return -1;
+    }
+    lease_topics_look(l);
+    lease_work_late(l);
+    if (!lease_topic_there(l, t) || l->topics.generations[t] != generation) {
+        return 1;
+    }
+    if (code != 0 || !op.exists) {
+        return EL_MAX(log->end - log->trimmed, (int64_t)0);
+    }
+    if (log->away[g]) {
+        return 0;
+    }
+    lease_model_start(&l->m, log, g, op.start);
+    if (op.halted_at >= 0 && !lease_let_go_on(l, g, t, p)) {
+        return -1;
+    }
+    if (l->w.verbose && op.lag > 0) {
+        printf("  group %u topic %u partition %d: start %lld lag %lld ready %llu leased %llu waiting %llu backoff %llu "
+               "delayed %llu dying %llu\n",
+               g, t, p, (long long)op.start, (long long)op.lag, (unsigned long long)op.ready,
+               (unsigned long long)op.leased, (unsigned long long)op.waiting, (unsigned long long)op.backoff,
+               (unsigned long long)op.delayed, (unsigned long long)op.dying);
+    }
+    return op.lag;
+}
+
+int64_t lease_read_starts(struct lease_life *l)
+{
     int64_t left = 0;
     for (uint32_t g = 0; g < l->m.group_count; g++) {
         for (uint32_t t = 0; t < l->m.topic_count; t++) {
             for (int32_t p = 0; p < l->m.partition_count; p++) {
-                struct lease_log *log = lease_model_log(&l->m, t, p);
-                op = (struct lease_offsets_op){.base = {.group_id = el_slice_str(l->m.groups[g].id)},
-                                               .verb = LEASE_OFFSETS_GET,
-                                               .topic_id = l->topic_ids[t],
-                                               .partition = p};
-                int code = lease_world_offsets(&l->lw, &op);
-                if (code == EVLOG_ERR_CRASHED) {
+                int64_t here = read_start(l, g, t, p);
+                if (here < 0) {
                     return -1;
                 }
-                if (code == 0 && op.exists && log->away[g]) {
-                    continue;
-                }
-                if (code == 0 && op.exists) {
-                    lease_model_start(&l->m, log, g, op.start);
-                    left += op.lag;
-                    if (op.halted_at >= 0 && !lease_let_go_on(l, g, t, p)) {
-                        return -1;
-                    }
-                    if (l->w.verbose && op.lag > 0) {
-                        printf(
-                            "  group %u topic %u partition %d: start %lld lag %lld ready %llu leased %llu waiting %llu "
-                            "backoff %llu delayed %llu dying %llu\n",
-                            g, t, p, (long long)op.start, (long long)op.lag, (unsigned long long)op.ready,
-                            (unsigned long long)op.leased, (unsigned long long)op.waiting,
-                            (unsigned long long)op.backoff, (unsigned long long)op.delayed,
-                            (unsigned long long)op.dying);
-                    }
-                } else {
-                    left += EL_MAX(log->end - log->trimmed, (int64_t)0);
-                }
+                left += here;
             }
         }
     }

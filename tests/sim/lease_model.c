@@ -13,6 +13,10 @@ void lease_model_init(struct lease_model *m, struct world *w)
 {
     memset(m, 0, sizeof(*m));
     m->w = w;
+    m->owed = calloc(LEASE_NONCES_MAX, 1);
+    m->paid = calloc(LEASE_NONCES_MAX, 1);
+    EL_ASSERT(m->owed != NULL);
+    EL_ASSERT(m->paid != NULL);
     for (uint32_t t = 0; t < LEASE_TOPICS_MAX; t++) {
         for (int32_t p = 0; p < LEASE_PARTITIONS_MAX; p++) {
             struct lease_log *log = &m->logs[t][p];
@@ -25,6 +29,8 @@ void lease_model_init(struct lease_model *m, struct world *w)
 
 void lease_model_free(struct lease_model *m)
 {
+    free(m->owed);
+    free(m->paid);
     for (uint32_t t = 0; t < LEASE_TOPICS_MAX; t++) {
         for (int32_t p = 0; p < LEASE_PARTITIONS_MAX; p++) {
             free(m->logs[t][p].events);
@@ -38,6 +44,7 @@ void lease_model_crash(struct lease_model *m)
         for (int32_t p = 0; p < LEASE_PARTITIONS_MAX; p++) {
             for (uint32_t g = 0; g < LEASE_GROUPS_MAX; g++) {
                 m->logs[t][p].lost[g]++;
+                m->logs[t][p].flying[g] = 0;
             }
         }
     }
@@ -76,8 +83,9 @@ static bool may_die(const struct lease_model *m, const struct lease_log *log, ui
                     const struct lease_view *view)
 {
     int32_t attempts_max = m->groups[group].attempts_max;
-    return view->rejected || (!m->groups[group].halts && attempts_max > 0 &&
-                              view->deliveries + log->lost[group] >= (uint32_t)attempts_max);
+    uint32_t unseen = log->lost[group] - view->lost_before + log->flying[group];
+    return view->rejected ||
+           (!m->groups[group].halts && attempts_max > 0 && view->deliveries + unseen >= (uint32_t)attempts_max);
 }
 
 /* May an event be finished, as far as is known? */
@@ -86,7 +94,7 @@ static bool may_be_finished(const struct lease_model *m, const struct lease_log 
     const struct lease_event *event = &log->events[offset];
     const struct lease_view *view = &event->views[group];
     return !event->known || view->ack_sent || may_die(m, log, group, view) || m->groups[group].parks ||
-           passes(m, group, event) || offset < log->trimmed || offset < log->skipped[group];
+           view->letter_gone || passes(m, group, event) || offset < log->trimmed || offset < log->skipped[group];
 }
 
 /* May b only be delivered once a is finished? */
@@ -103,13 +111,15 @@ static bool ordered(const struct lease_model_group *group, const struct lease_ev
     return false;
 }
 
-static void check_order(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset)
+/* asked: when it was asked for; what was delivered once more since then may have come back later. */
+static void check_order(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset, uint64_t asked)
 {
     const struct lease_event *event = &log->events[offset];
     for (int64_t i = 0; i < offset; i++) {
         const struct lease_event *before = &log->events[i];
         const struct lease_view *view = &before->views[group];
-        if (!may_be_finished(m, log, group, i) && ordered(&m->groups[group], before, event)) {
+        bool later = log->redrives[group] > 0 && view->answered > asked;
+        if (!later && !may_be_finished(m, log, group, i) && ordered(&m->groups[group], before, event)) {
             world_violation(m->w,
                             "group %s got offset %lld of partition %d before offset %lld of the same key was "
                             "finished (%u deliveries)",
@@ -119,8 +129,21 @@ static void check_order(struct lease_model *m, struct lease_log *log, uint32_t g
     }
 }
 
+/* It was leased after all that was known of it: so it was not finished, whatever was sent before. */
+static void open_again(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset, int32_t deliveries)
+{
+    struct lease_view *view = &log->events[offset].views[group];
+    if (log->redrives[group] == 0 && view->buried > view->buried_before) {
+        world_violation(m->w, "group %s got offset %lld of partition %d, which is a dead letter", m->groups[group].id,
+                        (long long)offset, log->partition);
+    }
+    view->ack_sent = view->rejected = view->told = view->letter_gone = false;
+    view->deliveries = (uint16_t)deliveries;
+    view->lost_before = log->lost[group];
+}
+
 void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset,
-                           int32_t deliveries)
+                           int32_t deliveries, uint64_t asked)
 {
     struct lease_model_group *g = &m->groups[group];
     struct lease_view *view = &log->events[offset].views[group];
@@ -137,12 +160,18 @@ void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_
         world_violation(m->w, "group %s got offset %lld of partition %d as delivery %d of %d", g->id, (long long)offset,
                         log->partition, deliveries, g->attempts_max);
     }
-    if ((uint32_t)deliveries > view->deliveries + log->lost[group] + 1) {
+    uint32_t unseen = log->lost[group] - view->lost_before + log->flying[group];
+    if ((uint32_t)deliveries > view->deliveries + unseen + 1) {
         world_violation(m->w, "group %s got offset %lld of partition %d as delivery %d after %u", g->id,
                         (long long)offset, log->partition, deliveries, view->deliveries);
     }
-    view->deliveries++;
-    check_order(m, log, group, offset);
+    check_order(m, log, group, offset, asked);
+    if (asked > view->answered) {
+        open_again(m, log, group, offset, deliveries);
+    } else {
+        view->deliveries = (uint16_t)EL_MAX(view->deliveries, deliveries);
+    }
+    view->answered = ++m->clock;
 }
 
 void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset, bool redriven)
@@ -170,7 +199,7 @@ void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t g
         world_violation(m->w, "group %s: offset %lld of partition %d is dead, and was acknowledged", g->id,
                         (long long)offset, log->partition);
     }
-    if (!may_die(m, log, group, view) && !g->parks) {
+    if (!may_die(m, log, group, view) && !g->parks && log->redrives[group] == 0) {
         world_violation(m->w, "group %s: offset %lld of partition %d is dead after %u deliveries of %d", g->id,
                         (long long)offset, log->partition, view->deliveries, g->attempts_max);
     }
@@ -201,12 +230,53 @@ void lease_model_rejected(struct lease_model *m, struct lease_log *log, uint32_t
     log->events[offset].views[group].told = true;
 }
 
+/* It was told that what it emitted counts: it comes, whatever becomes of group and topic. */
+static void owe(struct lease_model *m, const struct lease_log *log, int64_t offset, const struct lease_view *view)
+{
+    if (view->acked && view->emits_wanted > 0 && offset >= log->trimmed) {
+        m->owed[view->emit_nonce] = view->emits_wanted;
+        m->paid[view->emit_nonce] = 0;
+    }
+}
+
+void lease_model_deleted(struct lease_model *m, struct lease_log *log)
+{
+    for (int64_t i = 0; i < log->end; i++) {
+        for (uint32_t g = 0; g < m->group_count; g++) {
+            owe(m, log, i, &log->events[i].views[g]);
+        }
+    }
+    memset(log->events, 0, LEASE_EVENTS_MAX * sizeof(*log->events));
+    for (int64_t i = 0; i < (int64_t)LEASE_EVENTS_MAX; i++) {
+        for (uint32_t g = 0; g < m->group_count; g++) {
+            log->events[i].views[g].emits_before = m->nonce;
+        }
+    }
+    *log = (struct lease_log){.partition = log->partition, .events = log->events};
+}
+
+void lease_model_letters_gone(struct lease_model *m, struct lease_log *log, uint32_t group, bool known)
+{
+    for (int64_t i = 0; i < log->end; i++) {
+        struct lease_view *view = &log->events[i].views[group];
+        if (known) {
+            view->buried = view->buried_before = view->redriven = view->copied = 0;
+            view->copied_more = true;
+        }
+        view->letter_gone = view->letter_gone || m->groups[group].parks || may_die(m, log, group, view);
+    }
+}
+
 void lease_model_moved(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset)
 {
     EL_ASSERT(group < m->group_count);
     for (int64_t i = 0; i < (int64_t)LEASE_EVENTS_MAX; i++) {
         struct lease_view *view = &log->events[i].views[group];
-        *view = (struct lease_view){.buried = view->buried, .buried_before = view->buried, .emits_before = m->nonce};
+        owe(m, log, i, view);
+        *view = (struct lease_view){.buried = view->buried,
+                                    .buried_before = view->buried,
+                                    .answered = view->answered,
+                                    .emits_before = m->nonce};
     }
     log->start[group] = log->skipped[group] = offset;
     log->lost[group] = 0;
@@ -232,12 +302,14 @@ static void check_end(struct lease_model *m, const struct lease_log *log, uint32
 {
     const struct lease_event *event = &log->events[offset];
     const struct lease_view *view = &event->views[group];
-    bool finished = view->ack_sent || view->buried > view->buried_before || passes(m, group, event);
+    bool finished = view->ack_sent || view->buried > view->buried_before || view->letter_gone ||
+                    passes(m, group, event);
     bool gone = offset < log->trimmed || offset < log->skipped[group];
     int32_t open = view->buried - view->buried_before - view->redriven;
     if (open < 0 || open > 1 ||
-        (log->redrives[group] > 0 && ((view->acked && open != 0) || (event->known && !view->ack_sent && !gone &&
-                                                                     open != 1 && !passes(m, group, event))))) {
+        (log->redrives[group] > 0 &&
+         ((view->acked && open != 0) ||
+          (event->known && !view->ack_sent && !gone && open != 1 && !view->letter_gone && !passes(m, group, event))))) {
         world_violation(m->w, "group %s: offset %lld of partition %d has %u letters, %u were redriven, and it was %s",
                         m->groups[group].id, (long long)offset, log->partition, view->buried, view->redriven,
                         view->acked      ? "acknowledged"
@@ -250,7 +322,7 @@ static void check_end(struct lease_model *m, const struct lease_log *log, uint32
                         "group %s: offset %lld of partition %d was neither acknowledged nor buried (%u deliveries)",
                         m->groups[group].id, (long long)offset, log->partition, view->deliveries);
     }
-    if (view->told && view->buried == view->buried_before && !gone) {
+    if (view->told && view->buried == view->buried_before && !view->letter_gone && !gone) {
         world_violation(m->w, "group %s: offset %lld of partition %d was rejected and is not buried",
                         m->groups[group].id, (long long)offset, log->partition);
     }

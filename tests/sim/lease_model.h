@@ -15,12 +15,15 @@
 #define LEASE_PARTITIONS_MAX 3
 #define LEASE_EVENTS_MAX 4096u /* of a partition */
 #define LEASE_KEYS 6u          /* key 0: none */
+#define LEASE_NONCES_MAX 65536u
 
 enum lease_model_order { MODEL_BY_KEY, MODEL_BY_PARTITION, MODEL_UNORDERED };
 
 /* An event, as one group sees it. */
 struct lease_view {
-    uint16_t deliveries;
+    uint16_t deliveries;    /* as the broker has counted them when it was delivered last */
+    uint32_t lost_before;   /* log->lost at that time */
+    uint64_t answered;      /* and the clock of questions; 0 never */
     bool ack_sent;          /* it may be done */
     bool acked;             /* it is: that was answered */
     bool rejected;          /* a worker said so, maybe without an answer */
@@ -30,6 +33,8 @@ struct lease_view {
     uint16_t redriven;      /* letters of it that are marked as redriven */
     uint16_t copied;        /* the same, of a redrive to a topic */
     uint16_t copies;        /* of it, that are in that topic */
+    bool letter_gone;       /* it may have been in a dead-letter topic that was deleted, and be finished */
+    bool copied_more;       /* the same: letters that were copied may be gone */
     /* see lease_emits.h */
     uint8_t emits_wanted, emits_said, emits_found; /* acknowledged with so many; those that say so; a bit for each */
     uint32_t emit_nonce, emits_nonce_found;
@@ -55,6 +60,7 @@ struct lease_log {
     bool away[LEASE_GROUPS_MAX];         /* it is being moved, or ended: nobody works on it */
     uint32_t redrives[LEASE_GROUPS_MAX]; /* of its letters, that may have been begun */
     uint32_t lost[LEASE_GROUPS_MAX];     /* fetches without an answer: each may have been a delivery of any event */
+    uint32_t flying[LEASE_GROUPS_MAX];   /* fetches whose answers are late: likewise */
 };
 
 struct lease_model_group {
@@ -62,6 +68,7 @@ struct lease_model_group {
     enum lease_model_order order;
     int32_t attempts_max; /* -1 no end */
     bool parks, halts;
+    uint32_t lease_ms;
     bool filters; /* one event in FILTER_OF does not match */
 };
 #define LEASE_FILTER_OF 3u
@@ -75,7 +82,10 @@ struct lease_model {
     int32_t partition_count;
     struct lease_log logs[LEASE_TOPICS_MAX][LEASE_PARTITIONS_MAX];
     uint64_t deliveries, acks, dead;
+    uint64_t clock; /* of questions: rises with each fetch that is begun or answered */
     uint32_t nonce; /* of the last acknowledgement with emits */
+    uint8_t *owed;  /* [LEASE_NONCES_MAX] emits of an acknowledgement that counted, of events whose view is forgotten */
+    uint8_t *paid;  /* [LEASE_NONCES_MAX] a bit for each of them that was found */
 };
 
 void lease_model_init(struct lease_model *m, struct world *w);
@@ -85,15 +95,20 @@ struct lease_log *lease_model_log(struct lease_model *m, uint32_t topic, int32_t
 void lease_model_stored(struct lease_model *m, struct lease_log *log, int64_t offset, uint8_t key, uint64_t number);
 /* The process has ended. What was leased and given back, because it did not fit into an answer, may count. */
 void lease_model_crash(struct lease_model *m);
-/* A worker got it. */
+/* A worker got it, who asked at that time of m->clock. */
 void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset,
-                           int32_t deliveries);
+                           int32_t deliveries, uint64_t asked);
 /* It was told by a dead letter; redriven: that is marked so. */
 void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset, bool redriven);
 /* A worker was told that its rejection counts. */
 void lease_model_rejected(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset);
 /* The group begins anew at that offset; what is in the dead-letter topic was read just now. */
 void lease_model_moved(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset);
+/* The topic was deleted: the log is another one, and empty. */
+void lease_model_deleted(struct lease_model *m, struct lease_log *log);
+/* The topic of its dead letters was deleted: whatever may have been in it is gone; what came later is in the next one.
+ * known: it is gone for sure; else it may be */
+void lease_model_letters_gone(struct lease_model *m, struct lease_log *log, uint32_t group, bool known);
 /* May it stand there, when it was seen at that place before? Further, when what lies between may be finished; events
  * that do not match are looked at again after a crash. */
 bool lease_model_stands(const struct lease_model *m, const struct lease_log *log, uint32_t group, int64_t start,

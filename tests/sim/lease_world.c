@@ -130,21 +130,32 @@ static void on_lease(struct lease_op *op)
     *(bool *)op->arg = true;
 }
 
-int lease_world_topic(struct lease_world *lw, const char *name, int32_t partition_count, struct el_uuid *id)
+static int change_topic(struct lease_world *lw, struct topic_op *op)
+{
+    static bool done;
+    op->base.done = on_store;
+    op->base.arg = &done;
+    done = false;
+    store_topic_change(store_shard_at(lw->w->store, 0), op);
+    return lease_world_wait(lw, &done) ? op->base.error : EVLOG_ERR_CRASHED;
+}
+
+int lease_world_topic(struct lease_world *lw, const char *name, int32_t partition_count,
+                      const struct topic_config *config, struct el_uuid *id)
 {
     static struct topic_op op;
-    static bool done;
-    op = (struct topic_op){.base = {.done = on_store, .arg = &done},
-                           .verb = TOPIC_CREATE,
-                           .name = el_slice_str(name),
-                           .partition_count = partition_count};
-    done = false;
-    store_topic_change(store_shard_at(lw->w->store, 0), &op);
-    if (!lease_world_wait(lw, &done)) {
-        return EVLOG_ERR_CRASHED;
-    }
+    op = (struct topic_op){
+        .verb = TOPIC_CREATE, .name = el_slice_str(name), .partition_count = partition_count, .config = config};
+    int code = change_topic(lw, &op);
     *id = op.id;
-    return op.base.error;
+    return code;
+}
+
+int lease_world_alter(struct lease_world *lw, const struct el_uuid *id, const struct topic_config *config)
+{
+    static struct topic_op op;
+    op = (struct topic_op){.verb = TOPIC_ALTER, .id = *id, .config = config};
+    return change_topic(lw, &op);
 }
 
 int lease_world_settings(struct lease_world *lw, const char *group, const struct group_config *config)
@@ -152,16 +163,18 @@ int lease_world_settings(struct lease_world *lw, const char *group, const struct
     static struct lease_settings_op op;
     static struct group_config current;
     static bool done;
-    op = (struct lease_settings_op){.base = {.group_id = el_slice_str(group), .done = on_lease, .arg = &done},
-                                    .verb = LEASE_SETTINGS_SET,
-                                    .config = config,
-                                    .current = &current};
-    done = false;
-    leases_settings(lw->leases[0], &op);
-    if (!lease_world_wait(lw, &done)) {
-        return EVLOG_ERR_CRASHED;
-    }
-    lease_op_release(&op.base);
+    do {
+        op = (struct lease_settings_op){.base = {.group_id = el_slice_str(group), .done = on_lease, .arg = &done},
+                                        .verb = LEASE_SETTINGS_SET,
+                                        .config = config,
+                                        .current = &current};
+        done = false;
+        leases_settings(lw->leases[0], &op);
+        if (!lease_world_wait(lw, &done)) {
+            return EVLOG_ERR_CRASHED;
+        }
+        lease_op_release(&op.base);
+    } while (op.base.error == EVLOG_ERR_GROUP_LOADING && world_step(lw->w));
     return op.base.error;
 }
 

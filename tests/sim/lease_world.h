@@ -24,7 +24,9 @@ struct lease_world {
 
 void lease_world_init(struct lease_world *lw, struct world *w);
 /* Blocking; each returns 0 | EVLOG_ERR_..., or EVLOG_ERR_CRASHED when the machine crashed. */
-int lease_world_topic(struct lease_world *lw, const char *name, int32_t partition_count, struct el_uuid *id);
+int lease_world_topic(struct lease_world *lw, const char *name, int32_t partition_count,
+                      const struct topic_config *config, struct el_uuid *id);
+int lease_world_alter(struct lease_world *lw, const struct el_uuid *id, const struct topic_config *config);
 int lease_world_settings(struct lease_world *lw, const char *group, const struct group_config *config);
 int lease_world_offsets(struct lease_world *lw, struct lease_offsets_op *op);
 int lease_world_log_start(struct lease_world *lw, const struct el_uuid *topic_id, int32_t partition, int64_t *start);

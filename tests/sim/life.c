@@ -114,7 +114,7 @@ void life_run(struct life *l, const struct plan *plan)
     l->w.lying = l->w.knobs.lying;
     world_faults(&l->w, false);
     model_init(&l->m, &l->w);
-    boot_init(&l->boot, &l->m, &l->plan);
+    boot_init(&l->boot, &l->w, &l->m, &l->plan);
     producers_init(&l->producers, &l->m, plan->limits[LIMIT_PRODUCERS]);
     readers_init(&l->readers, &l->m, plan->limits[LIMIT_READERS]);
     uint32_t lives = 1 + (uint32_t)world_below(&l->w, 5);

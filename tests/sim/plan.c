@@ -60,10 +60,9 @@ int plan_option(struct plan *plan, const char *option)
 
 void plan_print(const struct plan *plan, char *text, size_t text_len)
 {
-    size_t at = (size_t)snprintf(text, text_len, "evlog-sim%s --seed=%llu",
-                                 plan->broker  ? " --mode broker"
-                                 : plan->lease ? " --mode lease"
-                                               : "",
+    static const char *const modes[] = {
+        [MODE_STORE] = "", [MODE_BROKER] = " --mode broker", [MODE_LEASE] = " --mode lease"};
+    size_t at = (size_t)snprintf(text, text_len, "evlog-sim%s --seed=%llu", modes[plan->mode],
                                  (unsigned long long)plan->seed);
     for (int i = 0; i < LIMIT_COUNT && at < text_len; i++) {
         if (plan->limits[i] != UINT64_MAX) {

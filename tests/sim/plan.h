@@ -21,10 +21,9 @@ struct plan {
     uint64_t seed;
     uint64_t faults_off;          /* a bit for each fault that is left out */
     uint64_t limits[LIMIT_COUNT]; /* at most so many; UINT64_MAX: as the seed has it */
-    bool broker;                  /* the whole broker, not the store alone */
-    bool lease;                   /* work groups on the store */
-    bool verbose;                 /* tell the story */
-    bool trace;                   /* print every event */
+    enum sim_mode mode;
+    bool verbose; /* tell the story */
+    bool trace;   /* print every event */
 };
 
 void plan_init(struct plan *plan, uint64_t seed);

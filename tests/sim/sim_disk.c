@@ -660,6 +660,11 @@ void sim_disk_fault_set(struct sim_disk *d, enum sim_fault fault, uint32_t ppm)
 {
     d->fault_ppm[fault] = ppm;
 }
+uint32_t sim_disk_fault_ppm(const struct sim_disk *d, enum sim_fault fault)
+{
+    return d->fault_ppm[fault];
+}
+
 bool sim_disk_fault(struct sim_disk *d, enum sim_fault fault)
 {
     bool happens = el_rng_chance(d->rng, d->fault_ppm[fault]);

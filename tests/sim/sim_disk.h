@@ -24,6 +24,7 @@ struct disk *sim_disk_as_disk(struct sim_disk *disk);
 struct sim_trace *sim_disk_trace(struct sim_disk *disk);
 /* Set the probability of a fault; a new disk has those of power cuts alone. */
 void sim_disk_fault_set(struct sim_disk *disk, enum sim_fault fault, uint32_t ppm);
+uint32_t sim_disk_fault_ppm(const struct sim_disk *disk, enum sim_fault fault);
 /* Draw whether a fault happens now; counted when it does. */
 bool sim_disk_fault(struct sim_disk *disk, enum sim_fault fault);
 void sim_disk_fault_count(struct sim_disk *disk, enum sim_fault fault);

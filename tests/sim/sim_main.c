@@ -72,8 +72,9 @@ static int parse(int argc, char **argv, struct campaign *c)
             continue;
         }
         if (taken == 0 && (value = value_of(argv, &i, "--mode")) != NULL) {
-            c->plan.broker = strcmp(value, "broker") == 0;
-            c->plan.lease = strcmp(value, "lease") == 0;
+            c->plan.mode = strcmp(value, "broker") == 0  ? MODE_BROKER
+                           : strcmp(value, "lease") == 0 ? MODE_LEASE
+                                                         : MODE_STORE;
         } else if (taken == 0 && (value = value_of(argv, &i, "--seeds")) != NULL) {
             c->count = strtoull(value, NULL, 10);
         } else if (taken == 0 && (value = value_of(argv, &i, "--from")) != NULL) {

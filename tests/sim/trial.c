@@ -44,11 +44,11 @@ void verdict_take(struct verdict *v, struct world *w)
 
 void trial_here(const struct plan *plan, struct verdict *v)
 {
-    if (plan->broker) {
+    if (plan->mode == MODE_BROKER) {
         broker_trial(plan, v);
         return;
     }
-    if (plan->lease) {
+    if (plan->mode == MODE_LEASE) {
         lease_trial(plan, v);
         return;
     }

@@ -89,7 +89,7 @@ void world_faults(struct world *w, bool work)
 {
     bool on[FAULT_COUNT];
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
-        bool here = work && sim_fault_applies((enum sim_fault)i, w->upper != NULL);
+        bool here = work && sim_fault_applies((enum sim_fault)i, w->mode);
         on[i] = sim_fault_table[i].scope == SCOPE_SEED || (here && world_chance(w, 600000));
         sim_disk_fault_set(w->disk, (enum sim_fault)i, on[i] ? w->knobs.ppm[i] : 0);
     }
@@ -281,7 +281,7 @@ bool world_step(struct world *w)
     return true;
 }
 
-static void space_returns(struct world *w)
+void world_space_returns(struct world *w)
 {
     w->disk_bounded = false;
     sim_disk_capacity(w->disk, 0);
@@ -298,7 +298,7 @@ bool world_wait(struct world *w, const bool *flag)
         }
     }
     if (!*flag && w->disk_bounded) {
-        space_returns(w); /* what waited must go on by itself */
+        world_space_returns(w); /* what waited must go on by itself */
         return world_wait(w, flag);
     }
     if (!*flag) {

@@ -29,6 +29,7 @@ struct world_upper {
 
 struct world {
     uint64_t seed;
+    enum sim_mode mode;
     struct el_rng rng;
     struct sim_clock clock;
     struct sim_disk *disk;
@@ -79,6 +80,8 @@ void world_abandon(struct world *w);
 bool world_stop(struct world *w);
 /* Faults of the seed's knobs: those that come at work are on, by chance, or off. */
 void world_faults(struct world *w, bool work);
+/* The disk has room again. */
+void world_space_returns(struct world *w);
 /* Somebody sets the clock: forward or back, by little or by much. */
 void world_clock_jump(struct world *w, bool forward);
 /* Let every shard run once and the time move on. returns false when the machine has crashed */
