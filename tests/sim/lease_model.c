@@ -130,10 +130,11 @@ static void check_order(struct lease_model *m, struct lease_log *log, uint32_t g
 }
 
 /* It was leased after all that was known of it: so it was not finished, whatever was sent before. */
-static void open_again(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset, int32_t deliveries)
+static void open_again(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset, int32_t deliveries,
+                       uint64_t asked)
 {
     struct lease_view *view = &log->events[offset].views[group];
-    if (log->redrives[group] == 0 && view->buried > view->buried_before) {
+    if (log->redrives[group] == 0 && view->letter_seen > 0 && asked > view->letter_seen) {
         world_violation(m->w, "group %s got offset %lld of partition %d, which is a dead letter", m->groups[group].id,
                         (long long)offset, log->partition);
     }
@@ -148,11 +149,12 @@ void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_
     struct lease_model_group *g = &m->groups[group];
     struct lease_view *view = &log->events[offset].views[group];
     m->deliveries++;
-    if (view->acked) {
+    bool fresh = asked > view->answered; /* else the answer is late, and its lease may have ended long ago */
+    if (view->acked && fresh) {
         world_violation(m->w, "group %s got offset %lld of partition %d again, which it had acknowledged", g->id,
                         (long long)offset, log->partition);
     }
-    if ((view->told && log->redrives[group] == 0) || passes(m, group, &log->events[offset])) {
+    if ((view->told && fresh && log->redrives[group] == 0) || passes(m, group, &log->events[offset])) {
         world_violation(m->w, "group %s got offset %lld of partition %d, which %s", g->id, (long long)offset,
                         log->partition, view->told ? "was rejected" : "its filter does not match");
     }
@@ -166,8 +168,8 @@ void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_
                         (long long)offset, log->partition, deliveries, view->deliveries);
     }
     check_order(m, log, group, offset, asked);
-    if (asked > view->answered) {
-        open_again(m, log, group, offset, deliveries);
+    if (fresh) {
+        open_again(m, log, group, offset, deliveries, asked);
     } else {
         view->deliveries = (uint16_t)EL_MAX(view->deliveries, deliveries);
     }
@@ -186,6 +188,7 @@ void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t g
     if (++view->buried <= view->buried_before) {
         return;
     }
+    view->letter_seen = view->letter_seen == 0 ? ++m->clock : view->letter_seen;
     if (passes(m, group, &log->events[offset])) {
         world_violation(m->w, "group %s: offset %lld of partition %d is dead, and does not match", g->id,
                         (long long)offset, log->partition);
@@ -226,8 +229,15 @@ void lease_model_start(struct lease_model *m, struct lease_log *log, uint32_t gr
 
 void lease_model_rejected(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset)
 {
-    (void)m;
     log->events[offset].views[group].told = true;
+    log->events[offset].views[group].answered = ++m->clock;
+}
+
+void lease_model_acked(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset)
+{
+    log->events[offset].views[group].acked = true;
+    log->events[offset].views[group].answered = ++m->clock;
+    m->acks++;
 }
 
 /* It was told that what it emitted counts: it comes, whatever becomes of group and topic. */
@@ -261,6 +271,7 @@ void lease_model_letters_gone(struct lease_model *m, struct lease_log *log, uint
         struct lease_view *view = &log->events[i].views[group];
         if (known) {
             view->buried = view->buried_before = view->redriven = view->copied = 0;
+            view->letter_seen = 0;
             view->copied_more = true;
         }
         view->letter_gone = view->letter_gone || m->groups[group].parks || may_die(m, log, group, view);

@@ -23,7 +23,8 @@ enum lease_model_order { MODEL_BY_KEY, MODEL_BY_PARTITION, MODEL_UNORDERED };
 struct lease_view {
     uint16_t deliveries;    /* as the broker has counted them when it was delivered last */
     uint32_t lost_before;   /* log->lost at that time */
-    uint64_t answered;      /* and the clock of questions; 0 never */
+    uint64_t answered;      /* and the clock of questions, or when it was finished; 0 never */
+    uint64_t letter_seen;   /* the same of its letter */
     bool ack_sent;          /* it may be done */
     bool acked;             /* it is: that was answered */
     bool rejected;          /* a worker said so, maybe without an answer */
@@ -100,7 +101,9 @@ void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_
                            int32_t deliveries, uint64_t asked);
 /* It was told by a dead letter; redriven: that is marked so. */
 void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset, bool redriven);
-/* A worker was told that its rejection counts. */
+/* A worker was told that its acknowledgement counts. */
+void lease_model_acked(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset);
+/* The same of its rejection. */
 void lease_model_rejected(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset);
 /* The group begins anew at that offset; what is in the dead-letter topic was read just now. */
 void lease_model_moved(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset);

@@ -165,12 +165,10 @@ static void take_answers(struct worker *k)
     struct lease_life *l = k->l;
     for (uint32_t i = 0; i < k->outcome_count; i++) {
         const struct lease_outcome *outcome = &k->outcomes[i];
-        struct lease_view *view = &worker_log(k)->events[outcome->first].views[k->group];
         if (outcome->kind == LEASE_ACCEPT) {
-            view->acked = true;
             struct emit_source source = worker_source(k, outcome->first);
+            lease_model_acked(&l->m, worker_log(k), k->group, outcome->first);
             lease_emits_acked(&l->emits, &source, outcome);
-            l->m.acks++;
             l->w.events[EVENT_LEASE_DONE]++;
         } else if (outcome->kind == LEASE_EXTEND) {
             l->w.events[EVENT_LEASE_EXTENDED]++;
