@@ -319,11 +319,17 @@ void store_producer_id(struct store_shard *shard, struct producer_id_op *op)
     op->base.done(&op->base);
 }
 
+static int64_t log_start_of(const struct el_uuid *topic_id)
+{
+    const struct topic *trimmed = fake_store->trimmed;
+    return trimmed != NULL && el_uuid_eq(&trimmed->id, topic_id) ? fake_store->log_start : 0;
+}
+
 void store_stat(struct store_shard *shard, struct stat_op *op)
 {
     (void)shard;
     op->high_watermark = *next_offset(&op->topic_id, op->partition);
-    op->log_start_offset = 0;
+    op->log_start_offset = log_start_of(&op->topic_id);
     op->stored_len = 0;
     op->base.error = 0;
     op->base.done(&op->base);
@@ -345,7 +351,10 @@ void store_read(struct store_shard *shard, struct read_op *op)
     op->high_watermark = *next_offset(&op->topic_id, op->partition);
     op->next_offset = op->offset;
     op->entry_count = 0;
-    op->log_start_offset = 0;
+    op->log_start_offset = log_start_of(&op->topic_id);
+    if (op->offset < op->log_start_offset && op->base.error == 0) {
+        op->base.error = EVLOG_ERR_OFFSET_RANGE;
+    }
     for (uint32_t i = 0; i < fake_store->batch_count && op->base.error == 0; i++) {
         const struct fake_batch *batch = &fake_store->batches[i];
         if (batch->partition == op->partition && el_uuid_eq(&batch->topic_id, &op->topic_id) &&

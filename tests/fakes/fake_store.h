@@ -44,8 +44,10 @@ struct fake_store {
     bool defer; /* writes wait for fake_store_durable() */
     struct append_op *appends[FAKE_OPS_MAX];
     uint32_t append_count;
-    int append_error;         /* what writes end with */
-    const struct topic *held; /* writes to it do not end before it is NULL */
+    int append_error;            /* what writes end with */
+    const struct topic *held;    /* writes to it do not end before it is NULL */
+    const struct topic *trimmed; /* its partitions begin at log_start */
+    int64_t log_start;
     int read_error;
     int change_error;
     struct watch_op *watches[FAKE_OPS_MAX]; /* under way */

@@ -133,6 +133,17 @@ int64_t part_letters(const char *topic)
     return -1;
 }
 
+uint32_t part_durable(const char *topic)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < desk->store.batch_count; i++) {
+        const struct fake_batch *batch = &desk->store.batches[i];
+        const struct topic *found = store_topic_by_id(&desk->store.shards[0], &batch->topic_id);
+        count += batch->durable && found != NULL && strcmp(found->name, topic) == 0;
+    }
+    return count;
+}
+
 const char *part_why(const char *key)
 {
     static struct lease_why_op op;

@@ -34,6 +34,8 @@ void part_settle_begin(uint64_t session, int64_t offset, enum lease_outcome_kind
 int part_settle(uint64_t session, int64_t offset, enum lease_outcome_kind kind);
 /* Events in partition 0 of a topic; -1: there is no such topic. */
 int64_t part_letters(const char *topic);
+/* Durable batches of a topic: what was appended twice counts twice. */
+uint32_t part_durable(const char *topic);
 /* Why a key waits, as people are told. */
 const char *part_why(const char *key);
 

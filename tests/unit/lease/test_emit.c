@@ -202,6 +202,38 @@ TEST(lease_emit, of_several_workers_share_a_record)
     part_end();
 }
 
+/* A batch that may have to be sent again must be among the last five of its partition, which remembers no more. */
+TEST(lease_emit, gets_no_number_while_one_five_before_it_may_be_sent_again)
+{
+    begin("start=earliest");
+    struct topic *other = fake_topic(&desk->store, "other", 1);
+    for (int64_t i = 0; i < 7; i++) {
+        part_append(NULL);
+        assert_int_equal(part_lease(7), i);
+    }
+    fake_store_ms(&desk->store, 100);
+    desk->store.held = other;
+    emits[0] = emit_of(out, 0, 10);
+    emits[1] = emit_of(other, 0, 10);
+    assert_int_equal(settle(7, 0, 2), 0); /* it does not end before the other topic has taken its part */
+    for (int64_t i = 1; i < 5; i++) {
+        assert_int_equal(settle(7, i, 1), 0);
+        assert_int_equal(emitted(0), i + 1);
+    }
+    settle_begin(7, 5, LEASE_ACCEPT, 1);
+    fake_store_ms(&desk->store, 1000);
+    assert_true(part_waits);
+    assert_int_equal(emitted(0), 5);
+    desk->store.held = NULL;
+    fake_store_durable(&desk->store);
+    fake_store_ms(&desk->store, 100);
+    assert_false(part_waits);
+    assert_int_equal(ask.outcome_error, 0);
+    lease_op_release(&ask.base);
+    assert_int_equal(emitted(0), 6);
+    part_end();
+}
+
 /* --- what comes between ------------------------------------------------------------------------------------------- */
 
 TEST(lease_emit, that_is_stored_is_appended_after_a_restart)

@@ -176,17 +176,6 @@ TEST(redrive, what_has_come_back_survives_a_restart)
     part_end();
 }
 
-static uint32_t durable_letters(void)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < desk->store.batch_count; i++) {
-        const struct fake_batch *batch = &desk->store.batches[i];
-        const struct topic *topic = store_topic_by_id(&desk->store.shards[0], &batch->topic_id);
-        count += batch->durable && topic != NULL && strcmp(topic->name, LETTERS) == 0;
-    }
-    return count;
-}
-
 /* Events first to first + count - 1, each of a key of its own, rejected. */
 static void reject_some(int64_t first, int64_t count)
 {
@@ -207,7 +196,7 @@ TEST(redrive, letters_under_way_at_a_restart_do_not_wait_for_what_has_come_back)
     copy_to = NULL;
     reject_some(0, LEASE_INTENTS_MAX);
     fake_store_ms(&desk->store, 500);
-    assert_int_equal(durable_letters(), LEASE_INTENTS_MAX);
+    assert_int_equal(part_durable(LETTERS), LEASE_INTENTS_MAX);
     desk->store.held = store_topic_by_name(&desk->store.shards[0], el_slice_str(LETTERS));
     reject_some(LEASE_INTENTS_MAX, LEASE_INTENTS_MAX);
     fake_store_ms(&desk->store, 500);
@@ -218,7 +207,7 @@ TEST(redrive, letters_under_way_at_a_restart_do_not_wait_for_what_has_come_back)
         assert_int_equal(part_settle(7, i, LEASE_REJECT), 0);
     }
     fake_store_ms(&desk->store, 5000);
-    assert_int_equal(durable_letters(), 3 * LEASE_INTENTS_MAX);
+    assert_int_equal(part_durable(LETTERS), 3 * LEASE_INTENTS_MAX);
     assert_int_equal(part_lease(7), -1);
     part_end();
 }
