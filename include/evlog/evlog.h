@@ -6,6 +6,7 @@
 #define EVLOG_EVLOG_H
 
 #include <evlog/admin.h>
+#include <evlog/aggregate.h>
 #include <evlog/client.h>
 #include <evlog/consumer.h>
 #include <evlog/error.h>

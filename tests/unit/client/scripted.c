@@ -108,6 +108,14 @@ static void answer_metadata(struct scripted *s, struct el_call *call)
     topic.topic_id = scripted_topic_id;
     topic.partitions = partitions;
     topic.partition_count = (uint32_t)s->partition_count;
+    if (request->topics != NULL && request->topic_count == 1 && s->second_topic != NULL &&
+        !el_slice_eq(request->topics[0].name, topic.name)) {
+        bool there = s->has_second && el_slice_eq(request->topics[0].name, el_slice_str(s->second_topic));
+        topic.name = request->topics[0].name;
+        topic.error_code = there ? 0 : EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        topic.topic_id = (struct el_uuid){{7, 2}};
+        topic.partition_count = there ? topic.partition_count : 0;
+    }
     response.brokers = &broker;
     response.broker_count = 1;
     response.topics = &topic;

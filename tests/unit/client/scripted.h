@@ -31,6 +31,8 @@ struct scripted {
     bool holds_joins;
     bool breaks_sync; /* assignments are bytes that mean nothing */
     const char *strategy;
+    const char *second_topic; /* another one than "t", which is there when has_second is set; NULL: none is asked for */
+    bool has_second;
     int32_t generation;
     bool (*other)(struct scripted *s,
                   struct el_call *call); /* answers requests that are not known here; false: later */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <wire/error_code.h>
+#include <wire/msg_create_topics.h>
 #include <wire/msg_ext_stream_delete.h>
 #include <wire/msg_ext_stream_list.h>
 #include <wire/msg_ext_stream_read.h>
@@ -16,6 +17,7 @@
 
 #define POSITION "posposposposposposposposposposposposposp"
 #define ANSWER_EVENTS 64
+#define SHOWN_HEADERS (SCRIPTED_HEADERS + 2)
 
 static struct scripted_stream *of(struct scripted *s)
 {
@@ -35,6 +37,19 @@ static void text(char *out, struct el_slice from)
 static struct el_slice slice(const char *from)
 {
     return from[0] == '\0' ? (struct el_slice){0} : el_slice_str(from);
+}
+
+static bool is_second(const struct scripted_stream *st, struct el_slice topic)
+{
+    return st->s.second_topic != NULL && el_slice_eq(topic, el_slice_str(st->s.second_topic));
+}
+
+/* A key as it stands in the logs; room[SCRIPTED_TEXT_LEN]. */
+static struct el_slice key_in(const struct scripted_stream *st, struct el_slice topic, struct el_slice key, char *room)
+{
+    (void)snprintf(room, SCRIPTED_TEXT_LEN, "%s%.*s", is_second(st, topic) ? "~" : "", (int)key.len,
+                   (const char *)key.data);
+    return el_slice_str(room);
 }
 
 static bool is(const struct scripted_event *event, struct el_slice key)
@@ -159,6 +174,10 @@ static void store(struct scripted_stream *st, const struct el_msg_ext_stream_app
             text(event->id, append->events[j].id);
             text(event->type, append->events[j].type);
             text(event->data, append->events[j].data);
+            for (uint32_t k = 0; k < EL_MIN(append->events[j].header_count, SCRIPTED_HEADERS); k++) {
+                text(event->headers[k][0], append->events[j].headers[k].name);
+                text(event->headers[k][1], append->events[j].headers[k].value);
+            }
             there = event;
         }
         if (j == 0) {
@@ -185,13 +204,23 @@ static void note_append(struct scripted *s, const struct el_msg_ext_stream_appen
 
 static void answer_append(struct scripted_stream *st, struct el_call *call)
 {
-    const struct el_msg_ext_stream_append_request *request = call->request;
+    struct el_msg_ext_stream_append_request own = *(const struct el_msg_ext_stream_append_request *)call->request;
+    const struct el_msg_ext_stream_append_request *request = &own;
     struct el_msg_ext_stream_append_response response;
+    struct el_msg_ext_stream_append_append first = own.appends[0];
+    char key[SCRIPTED_TEXT_LEN];
     struct el_msg_ext_stream_append_result results[16];
     struct el_msg_ext_stream_append_conflict conflicts[16];
     assert_true(request->append_count <= 16 && request->append_count + request->check_count <= 16);
+    if (is_second(st, own.topic)) {
+        first.key = key_in(st, own.topic, first.key, key);
+        own.appends = &first;
+    }
     note_append(&st->s, request);
     st->append_count++;
+    if (st->before_append != NULL) {
+        st->before_append(st);
+    }
     el_schema_init(&el_schema_ext_stream_append_response, &response);
     response.conflict_count = find_conflicts(st, request, conflicts);
     response.conflicts = conflicts;
@@ -249,11 +278,12 @@ static void show(const struct scripted_event *event, int offset, struct el_msg_e
 {
     el_schema_init(&el_schema_ext_stream_read_event, out);
     out->headers = headers;
-    for (int i = 0; i < 2; i++) {
-        const char *value = i == 0 ? event->id : event->type;
+    for (int i = 0; i < SHOWN_HEADERS; i++) {
+        const char *name = i == 0 ? "ce_id" : i == 1 ? "ce_type" : event->headers[i - 2][0];
+        const char *value = i == 0 ? event->id : i == 1 ? event->type : event->headers[i - 2][1];
         if (value[0] != '\0') {
             el_schema_init(&el_schema_ext_stream_read_header, &headers[out->header_count]);
-            headers[out->header_count].name = el_slice_str(i == 0 ? "ce_id" : "ce_type");
+            headers[out->header_count].name = el_slice_str(name);
             headers[out->header_count++].value = el_slice_str(value);
         }
     }
@@ -266,10 +296,13 @@ static void show(const struct scripted_event *event, int offset, struct el_msg_e
 
 static void answer_read(struct scripted_stream *st, struct el_call *call)
 {
-    const struct el_msg_ext_stream_read_request *request = call->request;
+    struct el_msg_ext_stream_read_request own = *(const struct el_msg_ext_stream_read_request *)call->request;
+    const struct el_msg_ext_stream_read_request *request = &own;
     struct el_msg_ext_stream_read_response response;
     struct el_msg_ext_stream_read_event events[ANSWER_EVENTS];
-    struct el_msg_ext_stream_read_header headers[2 * ANSWER_EVENTS];
+    struct el_msg_ext_stream_read_header headers[SHOWN_HEADERS * ANSWER_EVENTS];
+    char key[SCRIPTED_TEXT_LEN];
+    own.key = key_in(st, own.topic, own.key, key);
     int part = part_of(request->key), count = st->count[part];
     if (request->as_of_ns > 0) {
         count = (int)EL_MIN((uint64_t)count, request->as_of_ns / 1000);
@@ -299,7 +332,7 @@ static void answer_read(struct scripted_stream *st, struct el_call *call)
             response.next = event->version;
             break;
         }
-        show(event, at, &headers[2 * response.event_count], &events[response.event_count]);
+        show(event, at, &headers[SHOWN_HEADERS * response.event_count], &events[response.event_count]);
         response.event_count++;
     }
     if (st->unfit && response.more) {
@@ -313,7 +346,7 @@ static void answer_type(struct scripted_stream *st, struct el_call *call)
     const struct el_msg_ext_type_read_request *request = call->request;
     struct el_msg_ext_type_read_response response;
     struct el_msg_ext_stream_read_event events[ANSWER_EVENTS];
-    struct el_msg_ext_stream_read_header headers[2 * ANSWER_EVENTS];
+    struct el_msg_ext_stream_read_header headers[SHOWN_HEADERS * ANSWER_EVENTS];
     int part = request->partition, count = st->count[part];
     scripted_note(&st->s, "type(%d %lld) ", part, (long long)request->from);
     el_schema_init(&el_schema_ext_type_read_response, &response);
@@ -330,7 +363,7 @@ static void answer_type(struct scripted_stream *st, struct el_call *call)
             response.next = at;
             break;
         }
-        show(event, at, &headers[2 * response.event_count], &events[response.event_count]);
+        show(event, at, &headers[SHOWN_HEADERS * response.event_count], &events[response.event_count]);
         events[response.event_count].key = el_slice_str(event->key);
         events[response.event_count++].version = -1;
     }
@@ -419,9 +452,34 @@ static void refuse(struct scripted_stream *st, struct el_call *call)
     scripted_give(&st->s, call, &r);
 }
 
+static void answer_create(struct scripted_stream *st, struct el_call *call)
+{
+    const struct el_msg_create_topics_request *request = call->request;
+    struct el_msg_create_topics_response response;
+    struct el_msg_create_topics_topic_result result;
+    el_schema_init(&el_schema_create_topics_response, &response);
+    el_schema_init(&el_schema_create_topics_topic_result, &result);
+    result.name = request->topics[0].name;
+    scripted_note(&st->s, "create(%.*s", (int)result.name.len, (const char *)result.name.data);
+    for (uint32_t i = 0; i < request->topics[0].config_count; i++) {
+        const struct el_msg_create_topics_config *config = &request->topics[0].configs[i];
+        scripted_note(&st->s, " %.*s=%.*s", (int)config->name.len, (const char *)config->name.data,
+                      (int)config->value.len, (const char *)config->value.data);
+    }
+    scripted_note(&st->s, ") ");
+    st->s.has_second = st->s.has_second || is_second(st, result.name);
+    response.topics = &result;
+    response.topic_count = 1;
+    scripted_give(&st->s, call, &response);
+}
+
 static bool answer(struct scripted *s, struct el_call *call)
 {
     struct scripted_stream *st = of(s);
+    if ((int)call->api->key == EL_API_CreateTopics) {
+        answer_create(st, call);
+        return true;
+    }
     if (st->unsupported) {
         call->failure.code = EVLOG_ERR_UNSUPPORTED;
         el_call_end(&s->client, call);
@@ -465,6 +523,7 @@ void scripted_stream_begin(struct scripted_stream *st, const char *const *settin
     scripted_begin(&st->s, settings);
     el_client_lock(&st->s.client);
     st->s.other = answer;
+    st->s.second_topic = "t.snapshots";
     st->page = ANSWER_EVENTS;
     el_client_unlock(&st->s.client);
 }
@@ -474,13 +533,19 @@ void scripted_stream_end(struct scripted_stream *st)
     scripted_end(&st->s);
 }
 
-void scripted_stream_put(struct scripted_stream *st, const char *key, const char *id, const char *type,
+void scripted_stream_add(struct scripted_stream *st, const char *key, const char *id, const char *type,
                          const char *data)
 {
-    el_client_lock(&st->s.client);
     struct scripted_event *event = add(st, el_slice_str(key));
     (void)snprintf(event->id, sizeof event->id, "%s", id == NULL ? "" : id);
     (void)snprintf(event->type, sizeof event->type, "%s", type == NULL ? "" : type);
     (void)snprintf(event->data, sizeof event->data, "%s", data == NULL ? "" : data);
+}
+
+void scripted_stream_put(struct scripted_stream *st, const char *key, const char *id, const char *type,
+                         const char *data)
+{
+    el_client_lock(&st->s.client);
+    scripted_stream_add(st, key, id, type, data);
     el_client_unlock(&st->s.client);
 }
