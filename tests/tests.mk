@@ -126,6 +126,7 @@ FUZZ_LAYERS_config := config core
 FUZZ_LAYERS_group_record := group core
 FUZZ_LAYERS_lease_block := lease core
 FUZZ_LAYERS_lease_record := lease format core
+$(foreach t,index_run index_list,$(eval FUZZ_LAYERS_$(t) := stream format core))
 FUZZ_LAYERS_consumer_protocol := client wire format core
 $(foreach l,core format wire store,$(eval FUZZ_LAYERS_$(l) := $(l) core))
 

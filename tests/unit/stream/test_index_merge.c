@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Goal: a merge holds what its runs held, of each entry the newest, without the slots that are gone, whatever the
- * length of its steps; one that fails or is given up leaves no file. Method: random sets that overlap, merged in small steps
- * and compared with what sorted arrays merge to; each call of the disk and each allocation failed; damaged runs.
+ * length of its steps; one that fails or is given up leaves no file. Method: random sets that overlap, merged in small
+ * steps and compared with what sorted arrays merge to; each call of the disk and each allocation failed; damaged runs.
  */
 #include "run_kit.h"
 

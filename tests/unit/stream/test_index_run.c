@@ -288,11 +288,12 @@ static uint32_t look_over(struct kit *k, const struct kit_set *set, bool with_fi
 TEST(index_run, tells_of_every_changed_byte)
 {
     struct kit k;
-    struct kit_set set;
+    struct kit_set set = {.entry_count = 0};
     struct el_index_run_info info;
     char path[INDEX_PATH_LEN];
     kit_init(&k, 6);
     do {
+        kit_set_free(&set);
         kit_set_draw(&set, &k.rng, 60, 30, 3);
     } while (set.entry_count < 20 || set.name_count < 10);
     assert_int_equal(kit_write(&k, 1, &set, &info), 0);
