@@ -1,37 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading a partition of __consumer_offsets at start.
+ * Reading a partition of __consumer_offsets at start (storage/record_scan.h). Then members of groups that were stable
+ * have their session timeout to be heard of again, and the groups are served.
  *
- *   1. look up where its log begins
- *   2. read a piece, apply its records in order, go on in the next turn of the shard's loop, up to the high watermark
- *   3. members of groups that were stable have their session timeout to be heard of again; then the groups are served
- *
- * A record that does not decode, a piece that is damaged, or too little memory for what it says ends it: the
- * partition's groups are refused, for a commit that is not known would be taken for none. The log says why. A read that
- * failed without saying that something is damaged is repeated; clients are told meanwhile that groups are loading.
+ * When it cannot be read, the partition's groups are refused, for a commit that is not known would be taken for none.
+ * Clients are told meanwhile that groups are loading.
  */
 #include <group/group_state.h>
-
-#include <core/logger.h>
-#include <inttypes.h>
-
-#define PIECE_LEN_MAX (1u << 20)
-#define RETRY_NS 100000000u /* no memory for the piece now */
-#define RETRY_STORAGE_NS 1000000000u
-#define NS_PER_MS 1000000u
+#include <storage/record_scan.h>
 
 struct group_load {
     struct group_partition *part;
-    struct lookup_op lookup;
-    struct read_op read;
-    struct io_timer timer;
-    int64_t offset; /* to be read next */
-    uint64_t record_count;
-    uint64_t began_ns;
-    bool complained; /* of a read that failed */
+    struct record_scan scan;
 };
-
-static void load_on_timer(struct io_timer *timer);
 
 /* --- records ------------------------------------------------------------------------------------------------------ */
 
@@ -104,8 +85,10 @@ static int apply_state(struct group *group, struct el_slice value)
     return 0;
 }
 
-static int apply(struct group_partition *part, const struct el_record *record)
+static int apply(void *arg, const struct el_record *record)
 {
+    struct group_load *load = arg;
+    struct group_partition *part = load->part;
     struct group_record_key key;
     int code = group_record_key_decode(record->key, &key);
     if (code != 0) {
@@ -126,27 +109,6 @@ static int apply(struct group_partition *part, const struct el_record *record)
                                            : apply_state(group, record->value);
 }
 
-static int apply_batch(struct group_load *load, const uint8_t *data, size_t len)
-{
-    struct el_batch_iter iter;
-    struct el_batch_record record;
-    int code = el_batch_open(&iter, data, len, NULL, 0);
-    while (code == 0) {
-        int more = el_batch_next(&iter, &record);
-        if (more <= 0) {
-            return more;
-        }
-        code = apply(load->part, &record.record);
-        load->record_count++;
-        if (code != 0) {
-            el_log(EL_LOG_ERROR, "group", "%s partition %d: the record at offset %" PRId64 " cannot be taken: %s%s",
-                   GROUPS_TOPIC, load->part->index, record.offset, evlog_error_text(code),
-                   code == EVLOG_ERR_NO_MEMORY ? "; raise group.memory.max or memory.max" : "");
-        }
-    }
-    return code;
-}
-
 /* --- the end ------------------------------------------------------------------------------------------------------ */
 
 static void groups_ready(struct group_partition *part)
@@ -160,123 +122,25 @@ static void groups_ready(struct group_partition *part)
     }
 }
 
-static void load_end(struct group_load *load, int code)
+static void load_end(void *arg, int code)
 {
+    struct group_load *load = arg;
     struct group_partition *part = load->part;
-    struct groups *gs = part->gs;
-    uint64_t took_ms = (gs->io->now_ns - load->began_ns) / NS_PER_MS;
-    if (code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT || code == EVLOG_ERR_INVALID_RECORD) {
-        metrics_add(gs->metrics, METRIC_GROUP_RECORDS_DAMAGED, 1);
-    }
-    if (code != 0 && code != EVLOG_ERR_CLOSED) {
-        el_log(EL_LOG_ERROR, "group",
-               "%s partition %d cannot be read at offset %" PRId64
-               " (%s): its groups are refused until it can be and evlogd is started again",
-               GROUPS_TOPIC, part->index, load->offset, evlog_error_text(code));
-    } else if (code == 0 && load->record_count > 0) {
-        el_log(EL_LOG_INFO, "group", "%s partition %d: %" PRIu64 " records read in %" PRIu64 " ms", GROUPS_TOPIC,
-               part->index, load->record_count, took_ms);
-    }
+    EL_ASSERT(part->load == load);
     if (code == 0) {
         groups_ready(part);
     }
     part->load = NULL;
-    el_buddy_free(gs->buddy, load);
+    el_buddy_free(part->gs->buddy, load);
     group_partition_loaded(part, code);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
-static void load_later(struct group_load *load, uint64_t delay_ns)
-{
-    struct io *io = load->part->gs->io;
-    io_timer_set(io, &load->timer, io->now_ns + delay_ns);
-}
-
-/* Repeat what failed, when that may help. */
-static bool load_again(struct group_load *load, int error)
-{
-    if (error == EVLOG_ERR_NO_MEMORY) {
-        load_later(load, RETRY_NS);
-        return true;
-    }
-    if (error != EVLOG_ERR_STORAGE && error != EVLOG_ERR_NO_FILES) {
-        return false;
-    }
-    if (!load->complained) {
-        el_log(EL_LOG_ERROR, "group",
-               "%s partition %d cannot be read at offset %" PRId64 " (%s): trying again every second, its groups wait",
-               GROUPS_TOPIC, load->part->index, load->offset, evlog_error_text(error));
-    }
-    load->complained = true;
-    load_later(load, RETRY_STORAGE_NS);
-    return true;
-}
-
-static void load_on_read(struct store_op *base)
-{
-    struct group_load *load = base->arg;
-    struct read_op *read = &load->read;
-    size_t pos = 0;
-    int code = base->error;
-    while (code == 0 && pos < read->data_len) {
-        struct el_batch_info info;
-        code = el_batch_header(read->data + pos, read->data_len - pos, &info);
-        if (code == 0) {
-            code = apply_batch(load, read->data + pos, info.len);
-            pos += info.len;
-        }
-    }
-    bool at_end = read->next_offset >= read->high_watermark;
-    load->offset = code == 0 ? read->next_offset : load->offset;
-    int error = base->error;
-    store_read_release(read);
-    if (error != 0 && load_again(load, error)) {
-        return;
-    }
-    if (code != 0 || at_end) {
-        load_end(load, code);
-    } else {
-        load_later(load, 0);
-    }
-}
-
-static void load_on_timer(struct io_timer *timer)
-{
-    struct group_load *load = timer->arg;
-    struct group_partition *part = load->part;
-    if (part->gs->stopping) {
-        load_end(load, EVLOG_ERR_CLOSED);
-        return;
-    }
-    load->read = (struct read_op){
-        .base = {.done = load_on_read, .arg = load},
-        .topic_id = part->topic_id,
-        .partition = part->index,
-        .offset = load->offset,
-        .max_bytes = PIECE_LEN_MAX,
-        .at_least_one = true,
-        .current_leader_epoch = -1,
-        .last_fetched_epoch = -1,
-    };
-    store_read(part->gs->shard, &load->read);
-}
-
-static void load_on_lookup(struct store_op *base)
-{
-    struct group_load *load = base->arg;
-    if (base->error != 0) {
-        load_end(load, base->error);
-        return;
-    }
-    load->offset = load->lookup.offset;
-    load_later(load, 0);
-}
-
 void group_load_drop(struct group_partition *part)
 {
     if (part->load != NULL) {
-        io_timer_cancel(part->gs->io, &part->load->timer);
+        record_scan_drop(&part->load->scan);
         el_buddy_free(part->gs->buddy, part->load);
         part->load = NULL;
     }
@@ -292,14 +156,20 @@ void group_load_start(struct group_partition *part)
     }
     *load = (struct group_load){
         .part = part,
-        .began_ns = gs->io->now_ns,
-        .timer = {.fire = load_on_timer, .arg = load},
-        .lookup = {.base = {.done = load_on_lookup, .arg = load},
-                   .topic_id = part->topic_id,
-                   .partition = part->index,
-                   .timestamp = -2,
-                   .current_leader_epoch = -1},
+        .scan = {.shard = gs->shard,
+                 .io = gs->io,
+                 .metrics = gs->metrics,
+                 .stopping = &gs->stopping,
+                 .topic_id = part->topic_id,
+                 .partition = part->index,
+                 .module = "group",
+                 .topic = GROUPS_TOPIC,
+                 .waiters = "its groups",
+                 .damaged = METRIC_GROUP_RECORDS_DAMAGED,
+                 .take = apply,
+                 .end = load_end,
+                 .arg = load},
     };
     part->load = load;
-    store_lookup(gs->shard, &load->lookup);
+    record_scan_start(&load->scan);
 }

@@ -162,9 +162,10 @@ static void on_end(struct store_op *op)
     *ended = true;
 }
 
-/* Every block of the buddy, in a list. */
-static void *take_all(struct el_buddy *buddy)
+/* All that the shard has left. Each block begins with the place of the one taken before it. */
+static void *memory_take(struct kit *k)
 {
+    struct el_buddy *buddy = kit_shard(k)->buddy;
     void **all = NULL;
     for (size_t len = buddy->len; len >= EL_BUDDY_BLOCK_MIN; len /= 2) {
         for (void **block = el_buddy_alloc(buddy, len); block != NULL; block = el_buddy_alloc(buddy, len)) {
@@ -175,12 +176,12 @@ static void *take_all(struct el_buddy *buddy)
     return all;
 }
 
-static void give_back(struct el_buddy *buddy, void **all)
+static void memory_give(struct kit *k, void *all)
 {
-    while (all != NULL) {
-        void **next = *all;
-        el_buddy_free(buddy, all);
-        all = next;
+    for (void **block = all; block != NULL;) {
+        void **next = *block;
+        el_buddy_free(kit_shard(k)->buddy, block);
+        block = next;
     }
 }
 
@@ -198,9 +199,9 @@ TEST(upkeep, a_read_without_memory_tells_where_the_log_begins_and_ends)
                          .max_bytes = 1u << 20,
                          .current_leader_epoch = -1,
                          .last_fetched_epoch = -1};
-    void *all = take_all(kit_shard(&k)->buddy);
+    void *all = memory_take(&k);
     store_read(kit_shard(&k), &op);
-    give_back(kit_shard(&k)->buddy, all);
+    memory_give(&k, all);
     assert_true(done);
     assert_int_equal(op.base.error, EVLOG_ERR_NO_MEMORY);
     assert_int_equal(op.data_len, 0);
