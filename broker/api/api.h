@@ -120,6 +120,15 @@ struct api_target {
 const struct topic *api_topic(struct api *api, struct el_slice name, const struct el_uuid *id);
 /* Is there such a partition? */
 bool api_partition_exists(const struct topic *topic, int32_t partition);
+/* Partitions of a topic as a request names them: one, or with -1 all. */
+struct api_partitions {
+    struct el_uuid topic_id;
+    int32_t first;
+    uint32_t count;
+};
+/* returns EL_KAFKA_NONE | UNKNOWN_TOPIC_OR_PARTITION | UNKNOWN_TOPIC_ID no topic has that id */
+int16_t api_partitions(struct api *api, struct el_slice name, const struct el_uuid *id, int32_t partition,
+                       struct api_partitions *out);
 /* Names that clients may not write, create or delete: evlog's own topics. */
 bool api_name_reserved(struct el_slice name);
 /* 1 to 249 of [a-zA-Z0-9._-], not "." or ".." */
@@ -160,6 +169,11 @@ struct el_slice api_client_host(struct request *request);
 int16_t api_share_group_error(int error);
 /* The operation has been asked for one more work group or partition; its done is to call api_call_release(). */
 void api_call_add_lease(struct api_call *call, struct lease_op *op, lease_op_fn done);
+/* For both, where the answer is made of their results. */
+void api_call_on_group(struct group_op *op);
+void api_call_on_lease(struct lease_op *op);
+/* Where it is made of how they ended: results are given back at once. */
+void api_call_on_lease_end(struct lease_op *op);
 /* Has a work group this id? Requests of consumer groups that would make one are refused then. */
 bool api_is_work_group(struct api *api, struct el_slice group_id);
 /* Has a consumer group this id? Work groups ask before they are made: a leases_config.ask_kind, arg is the struct api

@@ -117,6 +117,18 @@ bool api_partition_exists(const struct topic *topic, int32_t partition)
     return topic != NULL && partition >= 0 && partition < topic->partition_count;
 }
 
+int16_t api_partitions(struct api *api, struct el_slice name, const struct el_uuid *id, int32_t partition,
+                       struct api_partitions *out)
+{
+    const struct topic *topic = api_topic(api, name, id);
+    bool all = partition == -1;
+    if (topic == NULL || (!all && !api_partition_exists(topic, partition))) {
+        return api_error(EVLOG_ERR_UNKNOWN_TOPIC, topic == NULL && !el_uuid_is_zero(id));
+    }
+    *out = (struct api_partitions){topic->id, all ? 0 : partition, all ? (uint32_t)topic->partition_count : 1};
+    return EL_KAFKA_NONE;
+}
+
 bool api_name_reserved(struct el_slice name)
 {
     size_t len = sizeof RESERVED_PREFIX - 1;

@@ -344,11 +344,6 @@ static void describe_finish(struct api_call *base)
     request_reply(call->request, &el_schema_describe_configs_response, &response);
 }
 
-static void describe_on_group(struct lease_op *op)
-{
-    api_call_release(op->arg);
-}
-
 void api_describe_configs(struct api *api, struct request *request, const void *message)
 {
     struct describe_call *call = api_alloc(api, request, 1, sizeof *call);
@@ -377,7 +372,7 @@ void api_describe_configs(struct api *api, struct request *request, const void *
     api_call_init(&call->base, api, request, describe_finish);
     for (uint32_t i = 0; i < call->ask->resource_count; i++) {
         if (call->groups[i] != NULL) {
-            api_call_add_lease(&call->base, &call->groups[i]->op.base, describe_on_group);
+            api_call_add_lease(&call->base, &call->groups[i]->op.base, api_call_on_lease);
             leases_settings(api->leases, &call->groups[i]->op);
         }
     }

@@ -84,11 +84,6 @@ static void describe_finish(struct api_call *base)
     request_reply_release(request, &el_schema_describe_groups_response, &response, describe_on_release);
 }
 
-static void describe_on_group(struct group_op *op)
-{
-    api_call_release(op->arg);
-}
-
 void api_describe_groups(struct api *api, struct request *request, const void *message)
 {
     const struct el_msg_describe_groups_request *ask = message;
@@ -106,7 +101,7 @@ void api_describe_groups(struct api *api, struct request *request, const void *m
     call->operations = ask->include_authorized_operations;
     for (uint32_t i = 0; i < ask->group_count; i++) {
         call->ops[i].base.group_id = ask->groups[i];
-        api_call_add_group(&call->base, &call->ops[i].base, describe_on_group);
+        api_call_add_group(&call->base, &call->ops[i].base, api_call_on_group);
         groups_describe(api->groups, &call->ops[i]);
     }
     api_call_release(&call->base);

@@ -44,21 +44,15 @@ static void why_finish(struct api_call *base)
     request_reply(base->request, &el_schema_ext_group_why_response, &response);
 }
 
-static void why_on_partition(struct lease_op *op)
-{
-    lease_op_release(op);
-    api_call_release(op->arg);
-}
-
 void api_ext_group_why(struct api *api, struct request *request, const void *message)
 {
     const struct el_msg_ext_group_why_request *ask = message;
-    const struct topic *topic = api_topic(api, ask->topic, &ask->topic_id);
-    bool all = ask->partition == -1;
-    if (topic == NULL || (!all && !api_partition_exists(topic, ask->partition))) {
+    struct api_partitions of;
+    int16_t error = api_partitions(api, ask->topic, &ask->topic_id, ask->partition, &of);
+    if (error != EL_KAFKA_NONE) {
         struct el_msg_ext_group_why_response response;
         el_schema_init(&el_schema_ext_group_why_response, &response);
-        response.error = api_error(EVLOG_ERR_UNKNOWN_TOPIC, !el_uuid_is_zero(&ask->topic_id) && topic == NULL);
+        response.error = error;
         response.message = api_error_message(EVLOG_ERR_UNKNOWN_TOPIC);
         request_reply(request, &el_schema_ext_group_why_response, &response);
         return;
@@ -67,20 +61,19 @@ void api_ext_group_why(struct api *api, struct request *request, const void *mes
     if (call == NULL) {
         return;
     }
-    call->op_count = all ? (uint32_t)topic->partition_count : 1;
+    call->op_count = of.count;
     call->ops = api_alloc(api, request, call->op_count, sizeof *call->ops);
     if (call->ops == NULL) {
         return;
     }
     api_call_init(&call->base, api, request, why_finish);
-    struct el_uuid topic_id = topic->id; /* the topic may go while ops are handed in */
     for (uint32_t i = 0; i < call->op_count; i++) {
         struct lease_why_op *op = &call->ops[i];
         op->base.group_id = ask->group;
-        op->topic_id = topic_id;
-        op->partition = all ? (int32_t)i : ask->partition;
+        op->topic_id = of.topic_id;
+        op->partition = of.first + (int32_t)i;
         op->key = ask->key.data == NULL ? el_slice_str("") : ask->key;
-        api_call_add_lease(&call->base, &op->base, why_on_partition);
+        api_call_add_lease(&call->base, &op->base, api_call_on_lease_end);
         leases_why(api->leases, op);
     }
     api_call_release(&call->base);

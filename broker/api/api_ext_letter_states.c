@@ -44,11 +44,6 @@ static void states_finish(struct api_call *base)
     lease_op_release(&op->base);
 }
 
-static void states_on_op(struct lease_op *op)
-{
-    api_call_release(op->arg);
-}
-
 void api_ext_letter_states(struct api *api, struct request *request, const void *message)
 {
     const struct el_msg_ext_letter_states_request *ask = message;
@@ -73,7 +68,7 @@ void api_ext_letter_states(struct api *api, struct request *request, const void 
     call->op.first = ask->first;
     call->op.last = last;
     api_call_init(&call->base, api, request, states_finish);
-    api_call_add_lease(&call->base, &call->op.base, states_on_op);
+    api_call_add_lease(&call->base, &call->op.base, api_call_on_lease);
     leases_letters(api->leases, &call->op);
     api_call_release(&call->base);
 }

@@ -27,12 +27,6 @@ static void start_finish(struct api_call *base)
     reply(base->request, call->op.id, call->op.base.error, call->op.base.message_text);
 }
 
-static void start_on_op(struct lease_op *op)
-{
-    lease_op_release(op);
-    api_call_release(op->arg);
-}
-
 static bool fill(struct start_call *call, const struct el_msg_ext_redrive_start_request *ask)
 {
     struct lease_selection *selection = &call->selection;
@@ -72,7 +66,7 @@ void api_ext_redrive_start(struct api *api, struct request *request, const void 
         return;
     }
     api_call_init(&call->base, api, request, start_finish);
-    api_call_add_lease(&call->base, &call->op.base, start_on_op);
+    api_call_add_lease(&call->base, &call->op.base, api_call_on_lease_end);
     leases_redrive(api->leases, &call->op);
     api_call_release(&call->base);
 }

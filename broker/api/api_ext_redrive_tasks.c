@@ -71,11 +71,6 @@ static void tasks_finish(struct api_call *base)
     lease_op_release(&op->base);
 }
 
-static void tasks_on_op(struct lease_op *op)
-{
-    api_call_release(op->arg);
-}
-
 void api_ext_redrive_tasks(struct api *api, struct request *request, const void *message)
 {
     const struct el_msg_ext_redrive_tasks_request *ask = message;
@@ -97,7 +92,7 @@ void api_ext_redrive_tasks(struct api *api, struct request *request, const void 
     call->op.id = ask->id;
     call->op.topic = ask->topic;
     api_call_init(&call->base, api, request, tasks_finish);
-    api_call_add_lease(&call->base, &call->op.base, tasks_on_op);
+    api_call_add_lease(&call->base, &call->op.base, api_call_on_lease);
     leases_redrives(api->leases, &call->op);
     api_call_release(&call->base);
 }

@@ -105,16 +105,6 @@ static void list_finish(struct api_call *base)
     request_reply_release(request, &el_schema_list_groups_response, &response, list_on_release);
 }
 
-static void list_on_shard(struct group_op *op)
-{
-    api_call_release(op->arg);
-}
-
-static void list_on_work(struct lease_op *op)
-{
-    api_call_release(op->arg);
-}
-
 void api_list_groups(struct api *api, struct request *request, const void *message)
 {
     struct list_call *call = api_alloc(api, request, 1, sizeof *call);
@@ -132,11 +122,11 @@ void api_list_groups(struct api *api, struct request *request, const void *messa
     call->op_count = shard_count;
     for (uint32_t i = 0; i < shard_count; i++) {
         call->ops[i].shard = i;
-        api_call_add_group(&call->base, &call->ops[i].base, list_on_shard);
+        api_call_add_group(&call->base, &call->ops[i].base, api_call_on_group);
         groups_list(api->groups, &call->ops[i]);
     }
     if (api->leases != NULL) {
-        api_call_add_lease(&call->base, &call->work.base, list_on_work);
+        api_call_add_lease(&call->base, &call->work.base, api_call_on_lease);
         leases_list(api->leases, &call->work);
     }
     api_call_release(&call->base);

@@ -229,11 +229,6 @@ static void fetch_finish(struct api_call *base)
 
 /* --- the question ------------------------------------------------------------------------------------------------- */
 
-static void fetch_on_group(struct group_op *op)
-{
-    api_call_release(op->arg);
-}
-
 /* One topic asked for; its partitions become views of the group. */
 static void topic_take(struct api *api, struct fetch_topic *out, struct offset_view *views)
 {
@@ -327,7 +322,7 @@ void api_offset_fetch(struct api *api, struct request *request, const void *mess
         }
     }
     for (uint32_t i = 0; i < call->group_count; i++) {
-        api_call_add_group(&call->base, &call->groups[i].op.base, fetch_on_group);
+        api_call_add_group(&call->base, &call->groups[i].op.base, api_call_on_group);
         groups_offsets(api->groups, &call->groups[i].op);
     }
     api_call_release(&call->base);

@@ -96,11 +96,6 @@ static void describe_finish(struct api_call *base)
     request_reply_release(request, &el_schema_share_group_describe_response, &response, describe_let_go);
 }
 
-static void describe_on_group(struct lease_op *op)
-{
-    api_call_release(op->arg);
-}
-
 void api_share_group_describe(struct api *api, struct request *request, const void *message)
 {
     const struct el_msg_share_group_describe_request *ask = message;
@@ -117,7 +112,7 @@ void api_share_group_describe(struct api *api, struct request *request, const vo
     request->user = call;
     for (uint32_t i = 0; i < ask->group_id_count; i++) {
         call->ops[i].base.group_id = ask->group_ids[i];
-        api_call_add_lease(&call->base, &call->ops[i].base, describe_on_group);
+        api_call_add_lease(&call->base, &call->ops[i].base, api_call_on_lease);
         leases_describe(api->leases, &call->ops[i]);
     }
     api_call_release(&call->base);

@@ -42,6 +42,22 @@ void api_call_add_lease(struct api_call *call, struct lease_op *op, lease_op_fn 
     op->arg = call;
 }
 
+void api_call_on_group(struct group_op *op)
+{
+    api_call_release(op->arg);
+}
+
+void api_call_on_lease(struct lease_op *op)
+{
+    api_call_release(op->arg);
+}
+
+void api_call_on_lease_end(struct lease_op *op)
+{
+    lease_op_release(op);
+    api_call_release(op->arg);
+}
+
 struct el_slice api_client_host(struct request *request)
 {
     const char *peer = request_peer(request);

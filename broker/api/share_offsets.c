@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <api/share_offsets.h>
 
-static void offsets_on_partition(struct lease_op *op)
-{
-    lease_op_release(op);
-    api_call_release(op->arg);
-}
-
 static void offsets_on_group(struct lease_op *op)
 {
     struct share_offsets *offsets = EL_CONTAINER(op, struct share_offsets, group.base);
@@ -22,7 +16,7 @@ static void offsets_on_group(struct lease_op *op)
             continue;
         }
         ask->base.group_id = offsets->group_id;
-        api_call_add_lease(call, &ask->base, offsets_on_partition);
+        api_call_add_lease(call, &ask->base, api_call_on_lease_end);
         leases_offsets(call->api->leases, ask);
     }
     api_call_release(call);
