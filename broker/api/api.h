@@ -17,6 +17,7 @@
 #include <net/request.h>
 #include <obs/metrics.h>
 #include <storage/store.h>
+#include <stream/streams.h>
 #include <wire/api.h>
 #include <wire/error_code.h>
 
@@ -48,6 +49,7 @@ struct api {
     const struct api_node *node;
     struct groups *groups;       /* this shard's; set before the first request */
     struct leases *leases;       /* this shard's work groups; set before the first request */
+    struct streams *streams;     /* this shard's stream index; set before the first request */
     uint8_t *scratch;            /* [API_SCRATCH_LEN] for records decompressed on the shard */
     struct el_list produce_list; /* produce requests whose batches are being checked, in order of arrival */
     struct el_list poll_list;    /* struct request.link of fetches that wait for more */
@@ -109,6 +111,15 @@ void *api_new(struct api *api, struct request *request, const struct el_schema *
 void api_refuse_memory(struct api *api, struct request *request);
 /* Text in the request's arena: a copy, or "" when that is spent. */
 struct el_slice api_text(struct request *request, const char *text);
+
+/* The same, made as printf does; at most 511 bytes. */
+struct el_slice api_textf(struct request *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Index of the record whose timestamp is further from now than a topic allows, -1 for none.
+ *
+ * before_ms, after_ms  how far; -1: not checked
+ */
+int32_t api_timestamp_fault(struct api *api, const struct el_batch_info *info, int64_t before_ms, int64_t after_ms);
 
 /* A partition as a request names it. */
 struct api_target {

@@ -5,7 +5,10 @@
  */
 #include <api/api.h>
 #include <core/logger.h>
+#include <stdarg.h>
+#include <stdio.h>
 
+#define TEXT_LEN 512u
 #define RESERVED_PREFIX "__evlog"
 
 int api_init(struct api *api, struct store_shard *shard, const struct api_node *node)
@@ -102,6 +105,29 @@ struct el_slice api_text(struct request *request, const char *text)
 {
     const char *copy = el_arena_strndup(&request->arena, text, strlen(text));
     return el_slice_str(copy == NULL ? "" : copy);
+}
+
+struct el_slice api_textf(struct request *request, const char *format, ...)
+{
+    char text[TEXT_LEN];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return api_text(request, text);
+}
+
+int32_t api_timestamp_fault(struct api *api, const struct el_batch_info *info, int64_t before_ms, int64_t after_ms)
+{
+    int64_t now_ms = (int64_t)(io_wall(api->io) / 1000000u);
+    if (after_ms >= 0 && info->record_timestamp_max > now_ms && info->record_timestamp_max - now_ms > after_ms) {
+        return info->record_timestamp_max_index;
+    }
+    if (before_ms >= 0 && info->record_timestamp_min >= 0 && info->record_timestamp_min < now_ms &&
+        now_ms - info->record_timestamp_min > before_ms) {
+        return info->record_timestamp_min_index;
+    }
+    return -1;
 }
 
 const struct topic *api_topic(struct api *api, struct el_slice name, const struct el_uuid *id)

@@ -4,8 +4,9 @@
  */
 #include <api/share_emits.h>
 
-#include <core/hash.h>
+#include <config/topic_partitioner.h>
 #include <stdio.h>
+#include <stream/stream_batch.h>
 
 #define MESSAGE_LEN 320u
 #define STICKY_BITS 6u /* events without a key go to the same partition so long, in powers of two of offsets */
@@ -55,6 +56,32 @@ static struct fault record_fault(const struct api *api, const struct topic *topi
     return (struct fault){0};
 }
 
+/* A topic with streams: what is emitted is an event of one. */
+static struct fault stream_fault(const struct topic *topic, const struct el_msg_ext_lease_outcome_emit *emit)
+{
+    if (!topic_config_streams(&topic->config)) {
+        return (struct fault){0};
+    }
+    if (emit->key.data != NULL && (emit->key.len == 0 || emit->key.len > EL_STREAM_KEY_MAX)) {
+        return (struct fault){EL_KAFKA_INVALID_RECORD, "%.*s has streams: a key has 1 to 4096 bytes"};
+    }
+    if (emit->key.data != NULL && emit->partition >= 0 &&
+        emit->partition != topic_partition_of(&topic->config, emit->key, topic->partition_count)) {
+        return (struct fault){EL_KAFKA_INVALID_RECORD, "%.*s has streams: the key belongs to another partition; -1: by "
+                                                       "the key"};
+    }
+    for (uint32_t i = 0; i < emit->header_count; i++) {
+        struct el_slice name = emit->headers[i].name;
+        if (el_slice_eq(name, el_slice_str(STREAM_HEADER_EXPECTED)) ||
+            el_slice_eq(name, el_slice_str(STREAM_HEADER_DELETED))) {
+            return (struct fault){EL_KAFKA_INVALID_RECORD,
+                                  "an emit to %.*s cannot expect a version or delete a stream: it is appended whatever "
+                                  "the stream is at"};
+        }
+    }
+    return (struct fault){0};
+}
+
 static bool refuse(struct share_ack *ack, const struct fault *fault, struct el_slice name, struct el_arena *arena)
 {
     char *message = el_arena_alloc(arena, MESSAGE_LEN);
@@ -80,7 +107,7 @@ static int32_t partition_of(const struct topic *topic, const struct el_msg_ext_l
         return emit->partition;
     }
     if (emit->key.data != NULL) {
-        return (int32_t)((el_murmur2(emit->key.data, emit->key.len) & 0x7fffffffu) % count);
+        return topic_partition_of(&topic->config, emit->key, topic->partition_count);
     }
     return (int32_t)(((uint64_t)(offset >> STICKY_BITS) + (uint32_t)partition) % count);
 }
@@ -115,6 +142,9 @@ bool share_emits_take(struct share_ack *ack, const struct el_msg_ext_lease_outco
         fault = topic_fault(topic, emit);
         if (fault.text == NULL) {
             fault = record_fault(api, topic, emit, time_ms);
+        }
+        if (fault.text == NULL) {
+            fault = stream_fault(topic, emit);
         }
         if (fault.text != NULL) {
             return refuse(ack, &fault, emit->topic, arena);

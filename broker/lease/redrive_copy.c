@@ -47,6 +47,9 @@ const char *redrive_copy_check(struct leases *ls, const struct lease_redrive_op 
         snprintf(text, text_len, "there is no topic %.*s to copy to: create it first", len, name);
     } else if (topic->internal) {
         snprintf(text, text_len, "%.*s is a topic of evlog itself", len, name);
+    } else if (topic_config_streams(&topic->config)) {
+        snprintf(text, text_len, "%.*s has streams, and a copy would be an event of one: copy to a topic without", len,
+                 name);
     } else if (topic == letters) {
         snprintf(text, text_len, "%.*s is the topic of these letters: they are there", len, name);
     } else if (takes_letters(ls, op->base.group_id, op->target)) {

@@ -34,6 +34,14 @@ void el_arena_init(struct el_arena *arena, struct el_buddy *buddy, size_t used_m
     arena->used_max = used_max;
 }
 
+void el_arena_init_fixed(struct el_arena *arena, void *memory, size_t len)
+{
+    EL_ASSERT((uintptr_t)memory % ARENA_ALIGN == 0);
+    el_arena_init(arena, NULL, 1); /* a budget that no block fits into */
+    arena->p = memory;
+    arena->end = arena->p + len;
+}
+
 /* A block of at least len bytes within the budget, not yet linked. */
 static struct arena_block *block_get(struct el_arena *arena, size_t len)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * XXH3 (from libxxhash), CRC-32C and murmur2. Pure functions, any thread.
+ * XXH3 (from libxxhash), CRC-32C, and the hashes by which clients choose partitions. Pure functions, any thread.
  *
  * CRC-32C, reflected polynomial 0x82f63b78:
  * 1. with SSE4.2 and PCLMULQDQ: three runs of equal length at once, because the crc32 instruction takes three cycles
@@ -161,4 +161,31 @@ uint32_t el_murmur2(const void *data, size_t len)
     }
     h = (h ^ h >> 13) * m;
     return h ^ h >> 15;
+}
+
+/* Four bits at a time: the keys are short, and a table of 64 bytes stays in the cache. */
+uint32_t el_crc32(const void *data, size_t len)
+{
+    static const uint32_t table[16] = {
+        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+        0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+    };
+    const uint8_t *bytes = data;
+    uint32_t crc = 0xffffffffu;
+    for (size_t i = 0; i < len; i++) {
+        crc ^= bytes[i];
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
+    }
+    return ~crc;
+}
+
+uint32_t el_fnv1a(const void *data, size_t len)
+{
+    const uint8_t *bytes = data;
+    uint32_t hash = 0x811c9dc5u;
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ bytes[i]) * 0x01000193u;
+    }
+    return hash;
 }

@@ -17,6 +17,8 @@ struct el_arena {
 };
 
 void el_arena_init(struct el_arena *arena, struct el_buddy *buddy, size_t used_max);
+/* An arena in the caller's memory, aligned to 16 bytes: no more than that, and nothing to free. */
+void el_arena_init_fixed(struct el_arena *arena, void *memory, size_t len);
 /* len bytes, undefined / zeroed; NULL when the budget is spent. */
 void *el_arena_alloc(struct el_arena *arena, size_t len);
 void *el_arena_zalloc(struct el_arena *arena, size_t len);

@@ -24,5 +24,9 @@ uint32_t el_crc32c_table(uint32_t crc, const void *data, size_t len);
 /* murmur2 as Kafka's Java client uses it to choose partitions (seed 0x9747b28c); the partition of a key is
  * (hash & 0x7fffffff) % partition_count. */
 uint32_t el_murmur2(const void *data, size_t len);
+/* CRC-32 (ISO 3309), as librdkafka uses it to choose partitions: hash % partition_count. For short keys. */
+uint32_t el_crc32(const void *data, size_t len);
+/* FNV-1a, 32 bits, as Sarama uses it to choose partitions. */
+uint32_t el_fnv1a(const void *data, size_t len);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "fake.h"
 #include "fake_lease_groups.h"
+#include "fake_streams.h"
 
 #include <format/batch.h>
 #include <stdlib.h>
@@ -92,6 +93,7 @@ void fake_begin(struct fake *f)
     f->api.groups = &f->groups;
     f->api.leases = fake_leases_begin();
     fake_lease_groups_begin();
+    f->api.streams = fake_streams_begin();
 }
 
 void fake_end(struct fake *f)
@@ -100,6 +102,7 @@ void fake_end(struct fake *f)
         fake_close_conn(f, id);
     }
     fake_leases_end();
+    fake_streams_end();
     assert_int_equal(f->watch_count, 0);
     assert_int_equal(f->read_release_count, f->read_count);
     assert_int_equal(f->job_count, 0);
@@ -400,7 +403,24 @@ void store_append(struct store_shard *shard, struct append_op *op)
     op->append_time_ms = -1;
     op->base.error = fake->append_error;
     fake->appends[fake->append_count++] = op;
+    if (fake->on_append != NULL) {
+        fake->on_append(op);
+    }
     finish(&op->base);
+}
+
+static void read_entries(struct read_op *op)
+{
+    struct el_batch_info info;
+    for (uint32_t pos = 0; pos < op->data_len; pos += info.len) {
+        assert_int_equal(el_batch_header(op->data + pos, op->data_len - pos, &info), 0);
+        op->entries[op->entry_count++] = (struct read_entry){
+            .append_time_ns = fake->partition.append_time_ns + (uint64_t)info.base_offset,
+            .leader_epoch = LEADER_EPOCH,
+            .pos = pos,
+            .len = info.len,
+        };
+    }
 }
 
 /* The batches from the one that holds the offset on, as many as fit. */
@@ -425,8 +445,14 @@ static void read_data(struct read_op *op)
     }
     if (start != UINT32_MAX) {
         op->data_len = end_pos - start;
-        op->data = el_buddy_alloc(&fake->buddy, op->data_len);
+        size_t entries_pos = EL_ALIGN_UP(op->data_len, 16);
+        size_t room = op->want_entries ? (op->data_len / EL_BATCH_LEN_MIN + 1) * sizeof *op->entries : 0;
+        op->data = el_buddy_alloc(&fake->buddy, entries_pos + room);
         memcpy(op->data, p->data + start, op->data_len);
+        op->entries = (struct read_entry *)(void *)(op->data + entries_pos);
+        if (op->want_entries) {
+            read_entries(op);
+        }
     }
 }
 
@@ -446,7 +472,7 @@ void store_read(struct store_shard *shard, struct read_op *op)
         op->base.error = EVLOG_ERR_NO_MEMORY;
         op->high_watermark = fake->partition.high_watermark;
         op->log_start_offset = 0;
-    } else if (op->offset < 0 || op->offset > fake->partition.high_watermark) {
+    } else if (op->offset < fake->partition.log_start || op->offset > fake->partition.high_watermark) {
         op->base.error = EVLOG_ERR_OFFSET_RANGE;
     } else {
         op->high_watermark = op->partition == 0 ? fake->partition.high_watermark : 0;
@@ -498,7 +524,7 @@ void store_watch_cancel(struct watch_op *op)
 
 void store_lookup(struct store_shard *shard, struct lookup_op *op)
 {
-    op->offset = op->timestamp == -2 ? 0 : fake->partition.high_watermark;
+    op->offset = op->by_append_time ? fake->young : op->timestamp == -2 ? 0 : fake->partition.high_watermark;
     op->found_timestamp = -1;
     op->leader_epoch = LEADER_EPOCH;
     finish(&op->base);
@@ -522,7 +548,7 @@ void store_cut(struct store_shard *shard, struct cut_op *op)
     op->time_ns = op->time_ns == 0 ? fake->wall_ns : op->time_ns;
     op->base.error = op->time_ns > fake->wall_ns ? EVLOG_ERR_ARGUMENT : 0;
     for (uint32_t i = 0; i < op->result_count; i++) {
-        op->results[i].end_offset = fake->partition.high_watermark;
+        op->results[i].end_offset = fake->cut_end > 0 ? fake->cut_end : fake->partition.high_watermark;
         op->results[i].error = i + 1 == fake->cut_gone ? EVLOG_ERR_UNKNOWN_TOPIC : 0;
     }
     finish(&op->base);
@@ -540,6 +566,7 @@ void store_stat(struct store_shard *shard, struct stat_op *op)
     op->base.error = topic == NULL ? EVLOG_ERR_UNKNOWN_TOPIC : 0;
     op->stored_len = 1000 + (uint64_t)op->partition;
     op->high_watermark = fake->partition.high_watermark;
+    op->log_start_offset = fake->partition.log_start;
     finish(&op->base);
 }
 

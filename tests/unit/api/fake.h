@@ -23,6 +23,8 @@ struct fake_partition {
     uint8_t *data; /* what reads return from offset 0 on; owned by the test */
     uint32_t data_len;
     int64_t high_watermark; /* of whole partition */
+    int64_t log_start;
+    uint64_t append_time_ns; /* of the batch at offset 0; each offset later one ns more */
 };
 
 struct fake_request {
@@ -59,8 +61,9 @@ struct fake {
     uint32_t op_count;
     struct append_op *appends[FAKE_OP_MAX]; /* in order of submission */
     uint32_t append_count;
-    int append_error;                      /* what appends end with */
-    struct watch_op *watches[FAKE_OP_MAX]; /* under way */
+    int append_error;                        /* what appends end with */
+    void (*on_append)(struct append_op *op); /* NULL, or answers in place of the store */
+    struct watch_op *watches[FAKE_OP_MAX];   /* under way */
     uint32_t watch_count;
     bool defer_cancel; /* cancelled watches end by fake_fire() only */
     uint32_t cancel_count;
@@ -74,6 +77,8 @@ struct fake {
     uint32_t change_count;
     int change_error;
     uint64_t disk_total; /* bytes, a quarter of them free; 0: nobody has looked yet */
+    int64_t cut_end;     /* where a cut ends partitions; 0: at the high watermark */
+    int64_t young;       /* first offset that is young enough, for look-ups by append time */
     uint32_t cut_gone;   /* this result of a cut, counted from 1, is of a topic deleted meanwhile; 0: none */
     struct topic_config change_config; /* of the last change that had one */
     uint32_t rival_count;              /* before so many changes of settings somebody else sets segment.bytes */

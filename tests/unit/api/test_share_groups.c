@@ -3,6 +3,7 @@
  * Goal: requests about share groups and work groups reach leases as they were meant, and their results and errors reach
  * the client. Method: a fake of the leases that notes what it was asked and answers what the test says.
  */
+#include "fake_streams.h"
 #include "share_ask.h"
 
 #include <core/hash.h>
@@ -573,6 +574,39 @@ TEST(lease_outcome, emits_to_the_partition_of_the_key)
     assert_int_equal(call->emit_partitions[0], (int32_t)((el_murmur2("k", 1) & 0x7fffffff) % 2));
     assert_int_equal(call->emit_partitions[1], 0);
     fake_free(r);
+    fake_end(&f);
+}
+
+TEST(lease_outcome, emits_to_streams_keep_the_rules_of_streams)
+{
+    static const struct {
+        const char *key, *header;
+        int32_t partition;
+        int16_t error; /* the CRC-32 of "hello" is even */
+    } cases[] = {{"", "h", -1, EL_KAFKA_INVALID_RECORD},
+                 {"k", STREAM_HEADER_EXPECTED, -1, EL_KAFKA_INVALID_RECORD},
+                 {"hello", "h", 1, EL_KAFKA_INVALID_RECORD},
+                 {"k", STREAM_HEADER_DELETED, -1, EL_KAFKA_INVALID_RECORD},
+                 {"hello", "ce_id", 0, 0},
+                 {"hello", "h", -1, 0}};
+    begin();
+    open_session();
+    f.topics[1].internal = false;
+    fake_topic_streams(&f.topics[1], "crc32");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct el_msg_ext_lease_outcome_range range = range_of(3, 3, 1);
+        struct el_msg_ext_lease_outcome_emit emit = emit_to("others", cases[i].partition);
+        struct el_msg_ext_lease_outcome_header header = {el_slice_str(cases[i].header), el_slice_str("1")};
+        struct fake_request *r;
+        emit.key = el_slice_str(cases[i].key);
+        emit.headers = &header;
+        emit.header_count = range.emit_count = 1;
+        range.emits = &emit;
+        struct el_msg_ext_lease_outcome_response answer = send_outcome(&r, &range, 1, "events");
+        assert_int_equal(answer.topics[0].partitions[0].error, cases[i].error);
+        fake_free(r);
+    }
+    assert_int_equal(leases_fake.calls[leases_fake.call_count - 1].emit_partitions[0], 0);
     fake_end(&f);
 }
 

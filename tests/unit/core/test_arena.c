@@ -125,6 +125,18 @@ TEST(arena, exhausted_buddy_gives_null)
     el_buddy_destroy(&buddy);
 }
 
+TEST(arena, in_the_callers_memory_takes_no_more)
+{
+    _Alignas(16) uint8_t memory[256];
+    struct el_arena arena;
+    el_arena_init_fixed(&arena, memory, sizeof memory);
+    assert_null(el_arena_alloc(&arena, 257));
+    assert_ptr_equal(el_arena_alloc(&arena, 100), memory);
+    assert_non_null(el_arena_alloc(&arena, 144));
+    assert_null(el_arena_alloc(&arena, 1));
+    el_arena_reset(&arena);
+}
+
 TEST_TORTURE(arena, failing_heap_gives_null_and_nothing_leaks)
 {
     struct el_arena arena;

@@ -127,3 +127,17 @@ TEST(hash, xxh3_equals_the_published_value_of_nothing)
     assert_true(el_xxh3("", 0) == 0x2d06800538d394c2u);
     assert_true(el_xxh3("a", 1) != el_xxh3("b", 1));
 }
+
+TEST(hash, crc32_equals_published_vectors)
+{
+    assert_int_equal(el_crc32("", 0), 0);
+    assert_int_equal(el_crc32("123456789", 9), 0xcbf43926u);
+    assert_int_equal(el_crc32("The quick brown fox jumps over the lazy dog", 43), 0x414fa339u);
+}
+
+TEST(hash, fnv1a_equals_published_vectors)
+{
+    assert_int_equal(el_fnv1a("", 0), 0x811c9dc5u);
+    assert_int_equal(el_fnv1a("a", 1), 0xe40c292cu);
+    assert_int_equal(el_fnv1a("foobar", 6), 0xbf9cf968u);
+}

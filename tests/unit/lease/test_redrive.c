@@ -356,6 +356,9 @@ TEST(redrive_copy, refuses_targets_that_cannot_be)
     fake_topic(&desk->store, "other", 1);
     fake_topic(&desk->store, "other.g.dlq", 1);
     assert_true(refusal_says("other.g.dlq", "same group"));
+    struct topic *streams = fake_topic(&desk->store, "streams", 1);
+    assert_int_equal(topic_config_set(&streams->config, el_slice_str("evlog.streams"), el_slice_str("true"), NULL), 0);
+    assert_true(refusal_says("streams", "copy to a topic without"));
     part_end();
 }
 
