@@ -46,12 +46,11 @@ static int begin_state(struct evlog_aggregate *a, struct evlog_failure *failure)
 static bool restore_state(struct evlog_aggregate *a)
 {
     const struct evlog_snapshot *snapshot;
-    if (a->fold.restore == NULL || evlog_snapshot_get(a->client, a->topic, el_aggregate_key(a), &snapshot, NULL) != 0) {
+    if (a->fold.restore == NULL ||
+        el_snapshot_find(a->client, a->topic, el_aggregate_key(a), a->fold.schema, &snapshot, NULL) != 0) {
         return false; /* also when it could not be asked for: then reading the stream says why */
     }
-    if (snapshot->schema == a->fold.schema) {
-        a->state = a->fold.restore(a->fold.arg, snapshot->state);
-    }
+    a->state = a->fold.restore(a->fold.arg, snapshot->state);
     if (a->state != NULL) {
         a->applied = a->snapshot_version = snapshot->version;
         a->applied_offset = snapshot->offset;
@@ -197,8 +196,8 @@ int evlog_load(struct evlog_client *client, const struct evlog_fold *given, stru
 {
     struct evlog_fold fold = EVLOG_FOLD_INIT;
     if (!EL_OPTIONS_TAKE(&fold, given) || fold.begin == NULL || fold.apply == NULL || fold.end == NULL ||
-        fold.snapshot_every < 0) {
-        return el_fail(failure, EVLOG_ERR_ARGUMENT, "a fold needs begin, apply and end");
+        fold.snapshot_every < 0 || fold.schema < 0) {
+        return el_fail(failure, EVLOG_ERR_ARGUMENT, "a fold needs begin, apply and end, and numbers from 0 on");
     }
     int rc = el_stream_check_name(fold.topic, key, failure);
     if (rc != 0) {

@@ -35,4 +35,8 @@ static inline struct evlog_bytes el_aggregate_key(const struct evlog_aggregate *
     return (struct evlog_bytes){a->key, a->key_len};
 }
 
+/* As evlog_snapshot_get(), of one schema number; -1: of any. */
+int el_snapshot_find(struct evlog_client *client, const char *topic, struct evlog_bytes key, int32_t schema,
+                     const struct evlog_snapshot **snapshot, struct evlog_failure *failure);
+
 #endif

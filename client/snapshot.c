@@ -3,6 +3,8 @@
  * Snapshots: events of type "evlog.snapshot" in the topic NAME.snapshots, under the key of the stream they are of. The
  * newest is the last event of that stream, found as any other.
  *
+ * Programs of several schema numbers may keep snapshots beside each other: each looks back for the newest of its own.
+ *
  * What it stands for is in headers: the version, schema number, offset and id of the last event in the state. Bytes
  * that are there but do not read as a snapshot count as none.
  */
@@ -23,6 +25,7 @@
 #define HEADER_EVENT_ID "snapshot-event-id"
 #define SNAPSHOT_TYPE "evlog.snapshot"
 #define NUMBER_LEN 24
+#define LOOK_MAX 16 /* snapshots looked at for one of a schema: programs of two versions may run side by side */
 
 static int topic_of(char *name, const char *topic, struct evlog_failure *failure)
 {
@@ -99,13 +102,29 @@ static int keep(const struct evlog_snapshot *read, const struct evlog_snapshot *
     return 0;
 }
 
-int evlog_snapshot_get(struct evlog_client *client, const char *topic, struct evlog_bytes key,
-                       const struct evlog_snapshot **snapshot, struct evlog_failure *failure)
+/* The newest of the last LOOK_MAX that reads as a snapshot and has the schema. returns 1 found | 0 none | an error */
+static int look(struct evlog_stream *stream, int32_t schema, struct evlog_snapshot *found,
+                struct evlog_failure *failure)
+{
+    const struct evlog_stream_event *event;
+    for (int i = 0; i < LOOK_MAX; i++) {
+        int rc = evlog_stream_next(stream, &event, failure);
+        if (rc != 1) {
+            return rc;
+        }
+        if (read_snapshot(event, found) && (schema < 0 || found->schema == schema)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int el_snapshot_find(struct evlog_client *client, const char *topic, struct evlog_bytes key, int32_t schema,
+                     const struct evlog_snapshot **snapshot, struct evlog_failure *failure)
 {
     char name[EL_TOPIC_NAME_MAX + 1], what[EL_STREAM_WHAT_LEN];
     struct evlog_stream_options options = EVLOG_STREAM_OPTIONS_INIT;
     struct evlog_snapshot found = {.version = -1};
-    const struct evlog_stream_event *event;
     struct evlog_stream *stream = NULL;
     int rc = topic_of(name, topic, failure);
     if (rc == 0) {
@@ -115,15 +134,21 @@ int evlog_snapshot_get(struct evlog_client *client, const char *topic, struct ev
         rc = evlog_stream_open(client, &options, &stream, failure);
     }
     if (rc == 0) {
-        rc = evlog_stream_next(stream, &event, failure);
+        rc = look(stream, schema, &found, failure);
     }
-    if (rc == 1 && read_snapshot(event, &found)) {
+    if (rc == 1) {
         rc = keep(&found, snapshot) == 0 ? 0 : el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a snapshot");
-    } else if (rc >= 0 || rc == EVLOG_ERR_UNKNOWN_TOPIC) {
+    } else if (rc == 0 || rc == EVLOG_ERR_UNKNOWN_TOPIC) {
         rc = el_fail(failure, EVLOG_ERR_NOT_FOUND, "%s has no snapshot", el_stream_what(what, topic, key));
     }
     evlog_stream_close(stream);
     return rc;
+}
+
+int evlog_snapshot_get(struct evlog_client *client, const char *topic, struct evlog_bytes key,
+                       const struct evlog_snapshot **snapshot, struct evlog_failure *failure)
+{
+    return el_snapshot_find(client, topic, key, -1, snapshot, failure);
 }
 
 void evlog_snapshot_free(const struct evlog_snapshot *snapshot)

@@ -152,7 +152,7 @@ struct evlog_snapshot {
     int64_t taken_ms;            /* when it was put */
 };
 
-/* The newest snapshot of a stream, whether it still counts or not.
+/* The newest snapshot of a stream, of any schema and whether it still counts or not.
  *
  * snapshot  written on success; free with evlog_snapshot_free()
  * returns   0 | EVLOG_ERR_NOT_FOUND | as evlog_stream_open()

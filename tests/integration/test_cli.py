@@ -84,6 +84,9 @@ def nobody():
     (("streams", "top", "t", "-n", "0"), "1 to 10000"),
     (("streams", "delete", "t", "k", "--hard"), "--confirm=k"),
     (("streams", "delete", "t", "k", "--hard", "--confirm", "K"), "--confirm=k"),
+    (("snapshot", "put", "t", "k"), "--data is needed"),
+    (("snapshot", "put", "t", "k", "--data", "x", "--schema", "-1"), "begin at 0"),
+    (("snapshot", "gte", "t", "k"), "did you mean evlog snapshot get?"),
     (("inspect",), "usage"),
 ])
 def test_mistakes_exit_2_with_a_remedy(args, hint, nobody):

@@ -226,6 +226,9 @@ int cmd_read(struct cli *cli, const struct cli_command *command, int argc, char 
 int cmd_streams_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_streams_top(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_streams_delete(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_snapshot_get(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_snapshot_put(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_snapshot_rm(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_replay(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_print(struct cli *cli, const struct cli_command *command, int argc, char **argv);

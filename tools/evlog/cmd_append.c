@@ -6,18 +6,15 @@
  * the stream is not as expected, 5 no such topic.
  */
 #include "cli.h"
+#include "data_argument.h"
 #include "table.h"
 
 #include <core/json.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define NS_PER_MS 1000000
 #define HEADER_MAX 256
 #define CHECK_MAX 256
-#define DATA_LEN_MAX (64u << 20)
-#define CHUNK_LEN 65536
 #define JSON_TYPE "application/json"
 
 struct append {
@@ -66,33 +63,6 @@ static int fill_headers(struct append *a)
 
 /* --- data -------------------------------------------------------------------------------------------------------- */
 
-/* All of a file, or of stdin. returns CLI_OK | an exit code, told */
-static int read_file(struct append *a, const char *path)
-{
-    bool is_stdin = path == NULL;
-    const char *name = is_stdin ? "stdin" : path;
-    FILE *file = is_stdin ? stdin : fopen(path, "rb");
-    if (file == NULL) {
-        return cli_error(a->cli, CLI_ERR_FILE, "--data @%s: %s", path, strerror(errno));
-    }
-    size_t got = 1;
-    while (got > 0 && a->bytes.len <= DATA_LEN_MAX) {
-        uint8_t *room = el_buffer_room(&a->bytes, CHUNK_LEN);
-        got = room == NULL ? 0 : fread(room, 1, CHUNK_LEN, file);
-        a->bytes.len -= room == NULL ? 0 : CHUNK_LEN - got;
-    }
-    bool failed = ferror(file) != 0;
-    if (!is_stdin) {
-        (void)fclose(file);
-    }
-    if (failed || a->bytes.err != 0) {
-        return cli_error(a->cli, CLI_ERR_FILE, "--data %s: %s", name, failed ? "it cannot be read" : "no memory");
-    }
-    return a->bytes.len > DATA_LEN_MAX
-               ? cli_error(a->cli, CLI_ERR_FILE, "--data %s: more than %u MiB", name, DATA_LEN_MAX >> 20)
-               : CLI_OK;
-}
-
 static bool is_json(const char *content_type)
 {
     size_t len = strcspn(content_type, "; \t");
@@ -104,17 +74,11 @@ static int fill_data(struct append *a)
 {
     struct evlog_new_event *event = &a->event;
     struct el_error err = {0};
-    int rc = CLI_OK;
     if (a->data == NULL) {
         event->content_type = a->content_type;
         return CLI_OK;
     }
-    if (strcmp(a->data, "-") == 0 || a->data[0] == '@') {
-        rc = read_file(a, a->data[0] == '@' ? a->data + 1 : NULL);
-        event->data = (struct evlog_bytes){a->bytes.len == 0 ? (const void *)"" : a->bytes.data, a->bytes.len};
-    } else {
-        event->data = (struct evlog_bytes){a->data, strlen(a->data)};
-    }
+    int rc = data_argument(a->cli, a->data, &a->bytes, &event->data);
     event->content_type = a->content_type == NULL ? JSON_TYPE : a->content_type;
     if (rc != CLI_OK || !is_json(event->content_type)) {
         return rc;

@@ -40,6 +40,13 @@ const struct cli_command cli_commands[] = {
     {"streams delete", "TOPIC KEY", "Delete a stream: its events are not read as a stream any more",
      "A later append begins it anew and goes on numbering. --hard: nothing is ever appended to it again.",
      cmd_streams_delete},
+    {"snapshot get", "TOPIC KEY", "Print the newest snapshot of a stream's state", NULL, cmd_snapshot_get},
+    {"snapshot put", "TOPIC KEY --data STATE", "Keep a state with the version of the stream that it stands for",
+     "Snapshots are events of the topic TOPIC.snapshots, which is made when it is not there. Programs that load the\n"
+     "stream take the newest one of their schema number and read only the events behind it.",
+     cmd_snapshot_put},
+    {"snapshot rm", "TOPIC KEY", "Forget the snapshots of a stream: loading reads all its events", NULL,
+     cmd_snapshot_rm},
     {"topics ls", "", "List topics", NULL, cmd_topics_ls},
     {"topics create", "TOPIC...", "Make topics", NULL, cmd_topics_create},
     {"topics describe", "TOPIC...", "Show partitions, offsets and settings", NULL, cmd_topics_describe},

@@ -283,6 +283,24 @@ TEST(aggregate, a_snapshot_spares_reading_what_it_stands_for)
     finish(&st, &sums);
 }
 
+TEST(aggregate, schemas_have_snapshots_beside_each_other)
+{
+    struct scripted_stream st;
+    struct sums sums = {0};
+    struct evlog_fold old = snapshot_fold(&sums, 1), new = snapshot_fold(&sums, 2);
+    scripted_stream_begin(&st, NULL);
+    for (int i = 0; i < 4; i++) {
+        put_number(&st, 1);
+        struct evlog_aggregate *a = load(&st, i % 2 == 0 ? &old : &new);
+        assert_int_equal(evlog_aggregate_snapshot(a, NULL), 0);
+        evlog_aggregate_close(a);
+    }
+    assert_int_equal(load_once(&st, &old).snapshot_version, 2);
+    assert_int_equal(load_once(&st, &new).snapshot_version, 3);
+    assert_int_equal(load_once(&st, &old).total, 4);
+    finish(&st, &sums);
+}
+
 TEST(aggregate, snapshots_are_put_in_passing)
 {
     struct scripted_stream st;
