@@ -69,7 +69,7 @@ static int refused(struct evlog_client *client, const struct el_stream_ask *ask,
     char what[300];
     (void)snprintf(what, sizeof what, "topic %.250s", ask->topic);
     int rc = el_fail_kafka(why, kafka_code, el_slice_of(NULL, 0), what);
-    why->in_doubt = false;
+    why->in_doubt = ask->appends && kafka_code == EL_KAFKA_REQUEST_TIMED_OUT; /* it may still be stored */
     if (kafka_code == EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION) {
         el_cluster_forget(client, ask->topic);
     } else {
@@ -116,7 +116,7 @@ int el_stream_ask(struct evlog_client *client, const struct el_stream_ask *ask, 
 
 int el_stream_check_name(const char *topic, struct evlog_bytes key, struct evlog_failure *failure)
 {
-    if (topic == NULL || topic[0] == '\0' || key.data == NULL) {
+    if (topic == NULL || topic[0] == '\0' || key.data == NULL || key.len == 0) {
         return el_fail(failure, EVLOG_ERR_ARGUMENT, "a stream needs a topic and a key");
     }
     if (key.len > EVLOG_STREAM_KEY_MAX) {

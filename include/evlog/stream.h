@@ -110,7 +110,8 @@ struct evlog_appended {
  * returns   0 | EVLOG_ERR_WRONG_VERSION a stream is not at the expected version | EVLOG_ERR_ID_CONFLICT some of the ids
  *           are in the stream and some are not, or one stands twice in the append | EVLOG_ERR_STREAM_ENDED the stream
  *           was deleted for good | EVLOG_ERR_ARGUMENT, EVLOG_ERR_LIMIT, EVLOG_ERR_TOO_LARGE caller |
- *           EVLOG_ERR_UNSUPPORTED the topic or the broker has no streams | EVLOG_ERR_UNKNOWN_TOPIC |
+ *           EVLOG_ERR_POLICY the topic has no streams | EVLOG_ERR_UNSUPPORTED the broker has none |
+ *           EVLOG_ERR_UNKNOWN_TOPIC |
  *           EVLOG_ERR_UNREACHABLE not sent | EVLOG_ERR_IN_DOUBT sent, and no answer in time: append again with the same
  *           ids
  */
@@ -129,7 +130,7 @@ struct evlog_stream_events {
 struct evlog_append_all {
     size_t size; /* sizeof(struct evlog_append_all) */
     const char *topic;
-    const struct evlog_stream_events *streams; /* [stream_count] different keys */
+    const struct evlog_stream_events *streams; /* [stream_count]; a key may come again: what is before it counts then */
     size_t stream_count;
     const struct evlog_stream_check *checks; /* [check_count] */
     size_t check_count;
@@ -202,8 +203,8 @@ struct evlog_stream_options {
  *
  * stream   written on success; close with evlog_stream_close()
  * returns  0, also when there is no such stream (evlog_stream_state() says so) | EVLOG_ERR_ARGUMENT |
- *          EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNSUPPORTED the topic or the broker has no streams |
- *          EVLOG_ERR_UNREACHABLE
+ *          EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_POLICY the topic has no streams | EVLOG_ERR_UNSUPPORTED the broker has
+ *          none | EVLOG_ERR_UNREACHABLE
  */
 int evlog_stream_open(struct evlog_client *client, const struct evlog_stream_options *options,
                       struct evlog_stream **stream, struct evlog_failure *failure);

@@ -73,6 +73,8 @@ TEST(stream, appends_that_cannot_be_are_refused_here)
     a = append_of("k", 0, &event, 1);
     a.key = (struct evlog_bytes){NULL, 0};
     refused(&st, &a, EVLOG_ERR_ARGUMENT);
+    a = append_of("", 0, &event, 1);
+    refused(&st, &a, EVLOG_ERR_ARGUMENT);
     a = append_of(long_key, 0, &event, 1);
     refused(&st, &a, EVLOG_ERR_LIMIT);
     a = append_of("k", 0, NULL, 0);
@@ -179,6 +181,18 @@ TEST(stream, an_append_without_an_answer_is_in_doubt)
     assert_true(failure.in_doubt);
     assert_true(failure.retriable);
     expect_text(&failure, "same ids");
+    el_client_lock(&st.s.client);
+    st.silent = false;
+    st.error = EL_KAFKA_REQUEST_TIMED_OUT; /* the broker has it, and does not know yet */
+    st.error_count = 1000;
+    el_client_unlock(&st.s.client);
+    assert_int_equal(append_one(&st, "a", 0, "id-1", NULL, &failure), EVLOG_ERR_IN_DOUBT);
+    el_client_lock(&st.s.client);
+    st.error = EL_KAFKA_NOT_LEADER_OR_FOLLOWER;
+    st.error_count = 1000;
+    el_client_unlock(&st.s.client);
+    assert_int_equal(append_one(&st, "a", 0, "id-1", NULL, &failure), EVLOG_ERR_CLOSED);
+    assert_false(failure.in_doubt);
     scripted_stream_end(&st);
 }
 
