@@ -54,6 +54,36 @@ static int64_t emitted(int32_t partition)
     return desk->store.next_offset[out - desk->store.topics][partition];
 }
 
+/* Worker 7 holds the event 0, of key "a", and what it costs to lease it has been written. */
+static void begin_leased(void)
+{
+    begin("start=earliest");
+    part_append("a");
+    assert_int_equal(part_lease(7), 0);
+    fake_store_ms(&desk->store, 100);
+}
+
+/* That event is done, and what it emits into partition 1 is stored, but could not be appended. Writes are deferred. */
+static void begin_stored(void)
+{
+    begin_leased();
+    emits[0] = emit_of(out, 1, 10);
+    desk->store.defer = true;
+    settle_begin(7, 0, LEASE_ACCEPT, 1);
+    fake_store_durable(&desk->store);
+    lease_op_release(&ask.base);
+    desk->store.append_error = EVLOG_ERR_STORAGE;
+    fake_store_durable(&desk->store); /* the append */
+    desk->store.append_error = 0;
+}
+
+static void all_durable(void)
+{
+    while (desk->store.append_count > 0) {
+        fake_store_durable(&desk->store);
+    }
+}
+
 /* --- refusals ----------------------------------------------------------------------------------------------------- */
 
 TEST(lease_emit, is_refused_with_any_outcome_but_done)
@@ -147,10 +177,7 @@ TEST(lease_emit, is_stored_before_it_is_appended_and_answered)
 
 TEST(lease_emit, that_cannot_be_stored_is_told_and_tried_again)
 {
-    begin("start=earliest");
-    part_append("a");
-    assert_int_equal(part_lease(7), 0);
-    fake_store_ms(&desk->store, 100);
+    begin_leased();
     emits[0] = emit_of(out, 0, 10);
     desk->store.append_error = EVLOG_ERR_STORAGE;
     assert_int_equal(settle(7, 0, 1), EVLOG_ERR_STORAGE);
@@ -185,9 +212,7 @@ TEST(lease_emit, of_several_workers_share_a_record)
     }
     fake_store_durable(&desk->store); /* the first one's record; then its batch, and the record of all others */
     desk->store.defer = false;
-    while (desk->store.append_count > 0) {
-        fake_store_durable(&desk->store);
-    }
+    all_durable();
     assert_int_equal(emitted(0), 4);
     assert_int_equal(fake_store_metric(&desk->store, METRIC_LEASE_EMITS), 4);
     uint32_t batches = 0;
@@ -279,9 +304,7 @@ TEST(lease_emit, to_a_topic_that_is_deleted_meanwhile_is_lost_with_it_and_counte
     fake_store_durable(&desk->store);
     desk->store.append_error = 0;
     desk->store.defer = false;
-    while (desk->store.append_count > 0) {
-        fake_store_durable(&desk->store);
-    }
+    all_durable();
     assert_int_equal(fake_store_metric(&desk->store, METRIC_LEASE_EMITS_LOST), 1);
     assert_int_equal(part_lease(7), 1);
     part_end();
@@ -289,18 +312,7 @@ TEST(lease_emit, to_a_topic_that_is_deleted_meanwhile_is_lost_with_it_and_counte
 
 TEST(lease_emit, that_waits_says_why_and_is_tried_again)
 {
-    begin("start=earliest");
-    part_append("a");
-    assert_int_equal(part_lease(7), 0);
-    fake_store_ms(&desk->store, 100);
-    emits[0] = emit_of(out, 1, 10);
-    desk->store.defer = true;
-    settle_begin(7, 0, LEASE_ACCEPT, 1);
-    fake_store_durable(&desk->store);
-    lease_op_release(&ask.base);
-    desk->store.append_error = EVLOG_ERR_STORAGE;
-    fake_store_durable(&desk->store);
-    desk->store.append_error = 0;
+    begin_stored();
     assert_non_null(strstr(part_why("a"), "out 1 takes nothing"));
     desk->store.defer = false;
     fake_store_ms(&desk->store, 2000);
@@ -310,18 +322,7 @@ TEST(lease_emit, that_waits_says_why_and_is_tried_again)
 
 TEST(lease_emit, that_is_stored_outlives_its_group)
 {
-    begin("start=earliest");
-    part_append("a");
-    assert_int_equal(part_lease(7), 0);
-    fake_store_ms(&desk->store, 100);
-    emits[0] = emit_of(out, 1, 10);
-    desk->store.defer = true;
-    settle_begin(7, 0, LEASE_ACCEPT, 1);
-    fake_store_durable(&desk->store);
-    lease_op_release(&ask.base);
-    desk->store.append_error = EVLOG_ERR_STORAGE;
-    fake_store_durable(&desk->store); /* the append */
-    desk->store.append_error = 0;
+    begin_stored();
     desk->store.defer = false;
     static struct lease_delete_op op;
     op = (struct lease_delete_op){.base = {.group_id = el_slice_str("g"), .done = part_on_answer}};
@@ -339,32 +340,17 @@ TEST(lease_emit, that_is_stored_outlives_its_group)
 TEST(lease_emit, that_waits_lets_nobody_wait_for_the_end_of_its_group)
 {
     static struct lease_delete_op op;
-    begin("start=earliest");
-    part_append("a");
-    assert_int_equal(part_lease(7), 0);
-    fake_store_ms(&desk->store, 100);
-    emits[0] = emit_of(out, 1, 10);
-    desk->store.defer = true;
-    settle_begin(7, 0, LEASE_ACCEPT, 1);
-    fake_store_durable(&desk->store);
-    lease_op_release(&ask.base);
-    desk->store.append_error = EVLOG_ERR_STORAGE;
-    fake_store_durable(&desk->store); /* the append */
-    desk->store.append_error = 0;
+    begin_stored();
     op = (struct lease_delete_op){.base = {.group_id = el_slice_str("g"), .done = part_on_answer}};
     part_waits = true;
     leases_delete(desk->leases[1], &op);
     fake_store_run(&desk->store);
-    while (desk->store.append_count > 0) {
-        fake_store_durable(&desk->store);
-    }
+    all_durable();
     assert_true(part_waits);
     desk->store.append_error = EVLOG_ERR_STORAGE;
     for (int i = 0; i < 10 && part_waits; i++) {
         fake_store_ms(&desk->store, 1000);
-        while (desk->store.append_count > 0) {
-            fake_store_durable(&desk->store);
-        }
+        all_durable();
     }
     assert_false(part_waits);
     assert_int_equal(op.base.error, EVLOG_ERR_STORAGE);
@@ -380,10 +366,7 @@ TEST(lease_emit, that_waits_lets_nobody_wait_for_the_end_of_its_group)
 
 TEST(lease_emit, with_a_number_that_is_not_taken_gets_another_producer)
 {
-    begin("start=earliest");
-    part_append("a");
-    assert_int_equal(part_lease(7), 0);
-    fake_store_ms(&desk->store, 100);
+    begin_leased();
     emits[0] = emit_of(out, 1, 10);
     desk->store.defer = true;
     settle_begin(7, 0, LEASE_ACCEPT, 1);
@@ -398,9 +381,7 @@ TEST(lease_emit, with_a_number_that_is_not_taken_gets_another_producer)
     assert_true(el_uuid_eq(&desk->store.appends[0]->topic_id, &out->id));
     assert_true(desk->store.appends[0]->info.producer_id > before);
     desk->store.defer = false;
-    while (desk->store.append_count > 0) {
-        fake_store_durable(&desk->store);
-    }
+    all_durable();
     assert_int_equal(part_lease(7), -1);
     part_end();
 }

@@ -66,6 +66,14 @@ static int cancel(uint64_t id)
     return look_op.base.error;
 }
 
+/* Time passes, in steps that timers need. */
+static void pass(int ms)
+{
+    for (; ms > 0; ms -= 100) {
+        fake_store_ms(&desk->store, 100);
+    }
+}
+
 /* Begin one and let it come to its end. */
 static struct lease_redrive_view redrive(enum lease_redrive_action action)
 {
@@ -287,9 +295,7 @@ TEST(redrive, a_restart_goes_on_where_it_was)
     assert_int_equal(look(id).state, LEASE_REDRIVE_RUNNING);
     desk_restart(desk);
     assert_int_equal(desk_set("g", "start=earliest max.inflight=100"), 0);
-    for (int i = 0; i < 20; i++) {
-        fake_store_ms(&desk->store, 100);
-    }
+    pass(2000);
     assert_int_equal(look(id).state, LEASE_REDRIVE_DONE);
     assert_int_equal(look(id).counts.redriven, 4);
     for (int64_t i = 0; i < 2; i++) {
@@ -347,6 +353,16 @@ static bool refusal_says(const char *target, const char *text)
     return strstr(begin_op.base.message_text, text) != NULL;
 }
 
+/* Of 4 letters, eight events a second. */
+static void begin_slow_copy(void)
+{
+    dead(4);
+    fake_topic(&desk->store, "target", 3);
+    copy_to = "target";
+    begin_op.rate = 8;
+    assert_int_equal(refused("g", LETTERS), 0);
+}
+
 TEST(redrive_copy, refuses_targets_that_cannot_be)
 {
     dead(1);
@@ -393,18 +409,12 @@ TEST(redrive_copy, a_dry_run_copies_nothing)
 
 TEST(redrive_copy, a_restart_goes_on_where_it_was)
 {
-    dead(4);
-    fake_topic(&desk->store, "target", 3);
-    copy_to = "target";
-    begin_op.rate = 8;
-    assert_int_equal(refused("g", LETTERS), 0);
+    begin_slow_copy();
     uint64_t id = begin_op.id;
     fake_store_ms(&desk->store, 60);
     assert_int_equal(look(id).state, LEASE_REDRIVE_RUNNING);
     desk_restart(desk);
-    for (int i = 0; i < 20; i++) {
-        fake_store_ms(&desk->store, 100);
-    }
+    pass(2000);
     assert_int_equal(look(id).state, LEASE_REDRIVE_DONE);
     assert_int_equal(look(id).action, LEASE_REDRIVE_COPY);
     assert_int_equal(look(id).counts.redriven, 4);
@@ -414,15 +424,9 @@ TEST(redrive_copy, a_restart_goes_on_where_it_was)
 
 TEST(redrive_copy, fails_when_its_topic_is_deleted)
 {
-    dead(4);
-    fake_topic(&desk->store, "target", 3);
-    copy_to = "target";
-    begin_op.rate = 8;
-    assert_int_equal(refused("g", LETTERS), 0);
+    begin_slow_copy();
     fake_topic_delete(&desk->store, "target");
-    for (int i = 0; i < 20; i++) {
-        fake_store_ms(&desk->store, 100);
-    }
+    pass(2000);
     assert_int_equal(look(begin_op.id).state, LEASE_REDRIVE_FAILED);
     part_end();
 }
