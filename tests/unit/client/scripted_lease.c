@@ -470,3 +470,27 @@ int scripted_lease_count(struct scripted_lease *l, int32_t partition, enum lease
     el_client_unlock(&l->s.client);
     return count;
 }
+
+struct evlog_group *scripted_lease_open(struct scripted_lease *l)
+{
+    struct evlog_group *group = NULL;
+    struct evlog_group_options options = EVLOG_GROUP_OPTIONS_INIT;
+    const char *topic = "t";
+    options.group = "g";
+    options.topics = &topic;
+    options.topic_count = 1;
+    assert_int_equal(evlog_group_open(&l->s.client, &options, &group, NULL), 0);
+    return group;
+}
+
+void scripted_lease_fetch(struct evlog_group *group, const struct evlog_lease **leases, int count)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    for (int have = 0; have < count;) {
+        int n = evlog_group_fetch(group, (size_t)(count - have), SCRIPTED_PATIENCE_MS, leases + have, &failure);
+        if (n <= 0) {
+            fail_msg("%d of %d leases: %d %s", have, count, n, failure.text);
+        }
+        have += n;
+    }
+}

@@ -13,6 +13,7 @@
 #include "scripted.h"
 
 #define LEASED_EVENTS 64 /* of a partition */
+#define SCRIPTED_PATIENCE_MS 10000
 
 enum leased_state { LEASED_HERE, LEASED_OUT, LEASED_DONE, LEASED_DEAD };
 
@@ -37,6 +38,10 @@ void scripted_lease_begin(struct scripted_lease *l, const char *const *settings)
 /* Say that the connection of a group's sessions has agreed on these versions; -1: not listed. Call it once the session
  * is open. */
 void scripted_lease_versions(struct scripted_lease *l, int acknowledge, int outcome);
+/* A member of it. */
+struct evlog_group *scripted_lease_open(struct scripted_lease *l);
+/* Leases that must come: exactly count of them, in so many calls as it takes. */
+void scripted_lease_fetch(struct evlog_group *group, const struct evlog_lease **leases, int count);
 /* Events of a partition in a state. */
 int scripted_lease_count(struct scripted_lease *l, int32_t partition, enum leased_state state);
 

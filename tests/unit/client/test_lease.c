@@ -13,32 +13,7 @@
 #include <string.h>
 #include <wire/error_code.h>
 
-#define PATIENCE_MS 10000
-
-static struct evlog_group *open_group(struct scripted_lease *l)
-{
-    struct evlog_group *group = NULL;
-    struct evlog_group_options options = EVLOG_GROUP_OPTIONS_INIT;
-    const char *topic = "t";
-    options.group = "g";
-    options.topics = &topic;
-    options.topic_count = 1;
-    assert_int_equal(evlog_group_open(&l->s.client, &options, &group, NULL), 0);
-    return group;
-}
-
-/* Leases that must come: exactly count of them, in so many calls as it takes. */
-static void fetch(struct evlog_group *group, const struct evlog_lease **leases, int count)
-{
-    struct evlog_failure failure = EVLOG_FAILURE_INIT;
-    for (int have = 0; have < count;) {
-        int n = evlog_group_fetch(group, (size_t)(count - have), PATIENCE_MS, leases + have, &failure);
-        if (n <= 0) {
-            fail_msg("%d of %d leases: %d %s", have, count, n, failure.text);
-        }
-        have += n;
-    }
-}
+#define PATIENCE_MS SCRIPTED_PATIENCE_MS
 
 static void set(struct scripted_lease *l, int *error, int code, bool once)
 {
@@ -98,7 +73,7 @@ TEST(lease, a_group_that_does_not_take_it_is_told_by_every_call)
         const struct evlog_lease *lease;
         scripted_lease_begin(&l, NULL);
         set(&l, &l.beat_error, cases[i].kafka_code, false);
-        struct evlog_group *group = open_group(&l);
+        struct evlog_group *group = scripted_lease_open(&l);
         assert_int_equal(evlog_group_fetch(group, 1, PATIENCE_MS, &lease, &failure), cases[i].code);
         assert_int_equal(failure.kafka_code, cases[i].kafka_code);
         assert_int_equal(evlog_group_fetch(group, 1, 0, &lease, &failure), cases[i].code);
@@ -111,7 +86,7 @@ TEST(lease, fetches_of_nothing_or_of_too_much_are_refused)
     static struct scripted_lease l;
     const struct evlog_lease *lease;
     scripted_lease_begin(&l, NULL);
-    struct evlog_group *group = open_group(&l);
+    struct evlog_group *group = scripted_lease_open(&l);
     assert_int_equal(evlog_group_fetch(group, 0, 0, &lease, NULL), EVLOG_ERR_ARGUMENT);
     assert_int_equal(evlog_group_fetch(group, 100001, 0, &lease, NULL), EVLOG_ERR_ARGUMENT);
     finish(&l, group);
@@ -127,8 +102,8 @@ TEST(lease, an_outcome_of_a_lease_that_ended_is_told_and_spoils_no_other)
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 4;
     l.refused_offset = 2;
-    struct evlog_group *group = open_group(&l);
-    fetch(group, leases, 4);
+    struct evlog_group *group = scripted_lease_open(&l);
+    scripted_lease_fetch(group, leases, 4);
     for (int i = 0; i < 4; i++) {
         all[i] = (struct evlog_settlement){.lease = leases[i], .outcome = EVLOG_ACK, .delay_ms = -1};
     }
@@ -148,10 +123,10 @@ TEST(lease, a_batch_that_does_not_pass_its_checks_is_given_back_and_told)
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 2;
     l.spoils = true;
-    struct evlog_group *group = open_group(&l);
+    struct evlog_group *group = scripted_lease_open(&l);
     assert_int_equal(evlog_group_fetch(group, 2, PATIENCE_MS, leases, &failure), EVLOG_ERR_CORRUPT);
     assert_non_null(strstr(failure.text, "t[0]"));
-    fetch(group, leases, 2);
+    scripted_lease_fetch(group, leases, 2);
     assert_int_equal(leases[0]->attempt, 2);
     (void)scripted_wait(&l.s, 0, "0:0-1=2");
     finish(&l, group);
@@ -163,8 +138,8 @@ TEST(lease, an_old_broker_says_that_it_cannot_extend)
     const struct evlog_lease *leases[1];
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 1;
-    struct evlog_group *group = open_group(&l);
-    fetch(group, leases, 1);
+    struct evlog_group *group = scripted_lease_open(&l);
+    scripted_lease_fetch(group, leases, 1);
     scripted_lease_versions(&l, 1, -1);
     assert_int_equal(evlog_group_extend(group, leases[0], NULL), EVLOG_ERR_UNSUPPORTED);
     assert_int_equal(evlog_group_ack(group, leases[0], NULL), 0);
@@ -180,8 +155,8 @@ TEST(lease, leases_in_order_and_acknowledges_in_ranges)
     struct evlog_settlement all[5];
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 5;
-    struct evlog_group *group = open_group(&l);
-    fetch(group, leases, 5);
+    struct evlog_group *group = scripted_lease_open(&l);
+    scripted_lease_fetch(group, leases, 5);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(leases[i]->event->offset, i);
         assert_int_equal(leases[i]->attempt, 1);
@@ -204,14 +179,14 @@ TEST(lease, a_failure_is_told_in_full_where_the_broker_listens)
     const struct evlog_lease *leases[2];
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 2;
-    struct evlog_group *group = open_group(&l);
-    fetch(group, leases, 2);
+    struct evlog_group *group = scripted_lease_open(&l);
+    scripted_lease_fetch(group, leases, 2);
     assert_int_equal(evlog_group_nack(group, leases[0], 100, "why", "text", NULL), 0);
     (void)scripted_wait(&l.s, 0, "ack(1 0:0=2)"); /* it knows no other way */
     scripted_lease_versions(&l, 2, 0);
     assert_int_equal(evlog_group_nack(group, leases[1], 100, "why", "bad \xff\xc3", NULL), 0);
     (void)scripted_wait(&l.s, 0, "full( 0:1=5 100 why bad ?");
-    fetch(group, leases, 1);
+    scripted_lease_fetch(group, leases, 1);
     assert_int_equal(evlog_group_dead(group, leases[0], NULL, NULL, NULL), 0);
     (void)scripted_wait(&l.s, 0, "=3)");
     finish(&l, group);
@@ -224,14 +199,14 @@ TEST(lease, a_lost_session_ends_its_leases_and_the_events_come_again)
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 2;
-    struct evlog_group *group = open_group(&l);
-    fetch(group, leases, 2);
+    struct evlog_group *group = scripted_lease_open(&l);
+    scripted_lease_fetch(group, leases, 2);
     set_flag(&l, &l.breaks);
     assert_true(evlog_group_ack(group, leases[0], &failure) != 0);
     assert_true(failure.in_doubt);
     assert_false(evlog_group_holds(group, leases[1]));
     assert_int_equal(evlog_group_ack(group, leases[1], &failure), EVLOG_ERR_LEASE);
-    fetch(group, again, 2);
+    scripted_lease_fetch(group, again, 2);
     assert_int_equal(again[0]->attempt, 2);
     size_t pos = scripted_wait(&l.s, 0, "broken");
     (void)scripted_wait(&l.s, pos, "fetch(0 +0)");
@@ -244,9 +219,9 @@ TEST(lease, a_refused_session_epoch_opens_a_new_session)
     const struct evlog_lease *leases[1];
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 1;
-    struct evlog_group *group = open_group(&l);
+    struct evlog_group *group = scripted_lease_open(&l);
     set(&l, &l.fetch_error, EL_KAFKA_SHARE_SESSION_NOT_FOUND, true);
-    fetch(group, leases, 1);
+    scripted_lease_fetch(group, leases, 1);
     size_t pos = scripted_wait(&l.s, 0, "fetch(0 +0)");
     (void)scripted_wait(&l.s, pos, "fetch(0 +0)");
     assert_int_equal(evlog_group_ack(group, leases[0], NULL), 0);
@@ -259,8 +234,8 @@ TEST(lease, a_member_that_is_fenced_joins_anew_and_keeps_its_leases)
     const struct evlog_lease *leases[1];
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 1;
-    struct evlog_group *group = open_group(&l);
-    fetch(group, leases, 1);
+    struct evlog_group *group = scripted_lease_open(&l);
+    scripted_lease_fetch(group, leases, 1);
     size_t pos = scripted_pos(&l.s);
     set(&l, &l.beat_error, EL_KAFKA_FENCED_MEMBER_EPOCH, true);
     pos = scripted_wait(&l.s, pos, "beat(1)");
@@ -276,8 +251,8 @@ TEST(lease, a_kept_lease_is_extended_by_itself)
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 1;
     l.lease_ms = 200;
-    struct evlog_group *group = open_group(&l);
-    fetch(group, leases, 1);
+    struct evlog_group *group = scripted_lease_open(&l);
+    scripted_lease_fetch(group, leases, 1);
     scripted_lease_versions(&l, 2, -1);
     evlog_group_keep(group, leases[0], PATIENCE_MS);
     size_t pos = scripted_wait(&l.s, 0, "renew 0:0=4)");
@@ -294,8 +269,8 @@ TEST(lease, closing_sends_what_waits_and_releases_the_rest)
     const struct evlog_lease *leases[3];
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 3;
-    struct evlog_group *group = open_group(&l);
-    fetch(group, leases, 3);
+    struct evlog_group *group = scripted_lease_open(&l);
+    scripted_lease_fetch(group, leases, 3);
     struct evlog_settlement one = {.lease = leases[0], .outcome = EVLOG_ACK};
     assert_int_equal(evlog_group_settle(group, &one, 1, false, NULL), 0);
     assert_int_equal(evlog_group_close(group, -1, NULL), 0);
@@ -313,7 +288,7 @@ TEST(lease, a_call_without_patience_asks_and_a_later_one_takes)
     const struct evlog_lease *leases[1];
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 1;
-    struct evlog_group *group = open_group(&l);
+    struct evlog_group *group = scripted_lease_open(&l);
     assert_int_equal(evlog_group_fetch(group, 1, 0, leases, NULL), 0);
     el_client_lock(&l.s.client);
     int64_t deadline_ns = el_deadline(PATIENCE_MS);
@@ -425,7 +400,7 @@ TEST(lease_run, options_that_make_no_sense_are_refused)
     static struct scripted_lease l;
     struct evlog_group_run_options options = EVLOG_GROUP_RUN_OPTIONS_INIT;
     scripted_lease_begin(&l, NULL);
-    struct evlog_group *group = open_group(&l);
+    struct evlog_group *group = scripted_lease_open(&l);
     assert_int_equal(evlog_group_run(group, &options, NULL), EVLOG_ERR_ARGUMENT);
     options.on_event = on_event;
     options.on_batch = on_batch;
@@ -443,7 +418,7 @@ TEST(lease_run, runs_every_event_until_it_is_done_or_dead)
     struct seen seen = {.poison = 4};
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 20;
-    struct evlog_group *group = open_group(&l);
+    struct evlog_group *group = scripted_lease_open(&l);
     options.on_event = on_event;
     options.worker_count = 3;
     run_to_end(group, &options, &seen);
@@ -460,7 +435,7 @@ TEST(lease_run, a_failed_batch_is_split_until_the_event_stands_alone)
     struct seen seen = {.poison = 5};
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 8;
-    struct evlog_group *group = open_group(&l);
+    struct evlog_group *group = scripted_lease_open(&l);
     options.on_batch = on_batch;
     options.batch_size = 8;
     options.bisect = true;
@@ -481,7 +456,7 @@ TEST(lease_run, without_splitting_a_failed_batch_fails_whole)
     struct seen seen = {.poison = 1};
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 4;
-    struct evlog_group *group = open_group(&l);
+    struct evlog_group *group = scripted_lease_open(&l);
     options.on_batch = on_batch;
     options.batch_size = 4;
     run_to_end(group, &options, &seen);
@@ -504,7 +479,7 @@ TEST(lease_run, stops_when_the_caller_says_so_and_gives_back_what_was_not_begun)
     struct seen seen = {.poison = -1};
     scripted_lease_begin(&l, NULL);
     l.s.ends[0] = 20;
-    struct evlog_group *group = open_group(&l);
+    struct evlog_group *group = scripted_lease_open(&l);
     (void)pthread_mutex_init(&seen.lock, NULL);
     options.on_event = on_event;
     options.on_turn = stop_at_once;

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <wire/error_code.h>
 
-#define PATIENCE_MS 10000
 #define LEASES_MAX 4
 
 static struct scripted_lease l;
@@ -22,23 +21,11 @@ static const struct evlog_lease *leases[LEASES_MAX];
 /* A member that holds so many events; outcome: the version of LeaseOutcome that the broker knows, -1 none. */
 static void begin(int count, int outcome)
 {
-    struct evlog_group_options options = EVLOG_GROUP_OPTIONS_INIT;
-    struct evlog_failure failure = EVLOG_FAILURE_INIT;
-    const char *topic = "t";
     static const char *const settings[] = {"compression.type", "none", "linger.ms", "0", NULL};
     scripted_lease_begin(&l, settings);
     l.s.ends[0] = count;
-    options.group = "g";
-    options.topics = &topic;
-    options.topic_count = 1;
-    assert_int_equal(evlog_group_open(&l.s.client, &options, &group, NULL), 0);
-    for (int have = 0; have < count;) {
-        int n = evlog_group_fetch(group, (size_t)(count - have), PATIENCE_MS, leases + have, &failure);
-        if (n <= 0) {
-            fail_msg("%d of %d leases: %d %s", have, count, n, failure.text);
-        }
-        have += n;
-    }
+    group = scripted_lease_open(&l);
+    scripted_lease_fetch(group, leases, count);
     scripted_lease_versions(&l, 2, outcome);
 }
 
@@ -141,7 +128,7 @@ TEST(lease_emit, an_event_that_comes_again_emits_under_the_same_ids)
     l.refused_offset = -1;
     l.state[0][0] = LEASED_HERE;
     el_client_unlock(&l.s.client);
-    assert_int_equal(evlog_group_fetch(group, 1, PATIENCE_MS, leases, &failure), 1);
+    assert_int_equal(evlog_group_fetch(group, 1, SCRIPTED_PATIENCE_MS, leases, &failure), 1);
     emit(0, "a");
     assert_int_equal(settle(0, EVLOG_ACK, &failure), 0);
     (void)scripted_wait(&l.s, pos, "produced(0 g/t/0/0/0=a) ");
