@@ -366,6 +366,9 @@ static uint32_t take_out(struct lease_table *t, uint32_t id)
     uint32_t next = unchain(t, id);
     EL_ASSERT(t->counts.of[state] > 0);
     EL_ASSERT(t->counts.total > 0);
+    if (lease_node(t->memory, id)->attempts == 0) { /* else it was not fresh before */
+        lease_block_used(t, lease_node(t->memory, id)->at);
+    }
     t->counts.of[state]--;
     t->counts.total--;
     lease_tree_remove(t->memory, &t->entries, id);

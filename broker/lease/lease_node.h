@@ -72,6 +72,7 @@ struct lease_node {
         struct {
             uint32_t runs; /* block: first node of its restored runs, 0 none */
             uint32_t runs_tail;
+            uint32_t fresh; /* place: from there on each offset that was read has an entry that was never delivered */
         };
         struct {
             uint64_t park_from; /* parked hash: the count of parkings when it was parked last */

@@ -10,7 +10,9 @@
  * 4. lease_block_encode() reads the block off the entries and, behind read_to, off the runs that are left
  * 5. lease_write_end() lets those events go
  *
- * A block has a node while it has entries, a record, or runs; so marking it dirty needs no memory and cannot fail.
+ * A block has a node while it has entries, a record, or runs; so marking it dirty needs no memory and cannot fail. The
+ * node knows from which place on nothing was ever done with its events, so that a long queue behind those in work is
+ * not walked for each write.
  * Blocks that the start has passed lose their records (gone), at most LEASE_STEP_MAX with a write, then their nodes.
  */
 #include <evlog/error.h>
@@ -39,6 +41,13 @@ static void block_mark(struct lease_table *t, uint32_t id, uint32_t set, uint32_
     lease_tree_refresh(t->memory, id);
 }
 
+/* The first place of the block that was not read. */
+static uint32_t read_in(const struct lease_table *t, int64_t number)
+{
+    int64_t reading = block_of(t->read_to);
+    return reading > number ? LEASE_BLOCK_OFFSETS : reading == number ? place_of(t->read_to) : 0;
+}
+
 uint32_t lease_block_get(struct lease_table *t, uint64_t number)
 {
     struct lease_memory *m = t->memory;
@@ -47,6 +56,7 @@ uint32_t lease_block_get(struct lease_table *t, uint64_t number)
         id = lease_node_get(m, lease_is_small(t));
         if (id != 0) {
             lease_node(m, id)->at = (int64_t)number;
+            lease_node(m, id)->fresh = read_in(t, (int64_t)number);
             lease_tree_insert(m, &t->blocks, id);
         }
     }
@@ -60,10 +70,18 @@ void lease_block_drop(struct lease_table *t, uint32_t id)
     lease_node_put(t->memory, id);
 }
 
-void lease_block_touch(struct lease_table *t, int64_t offset)
+uint32_t lease_block_used(struct lease_table *t, int64_t offset)
 {
     uint32_t id = lease_tree_find(t->memory, t->blocks, block_of(offset));
     EL_ASSERT(id != 0);
+    struct lease_node *b = lease_node(t->memory, id);
+    b->fresh = EL_MAX(b->fresh, place_of(offset) + 1);
+    return id;
+}
+
+void lease_block_touch(struct lease_table *t, int64_t offset)
+{
+    uint32_t id = lease_block_used(t, offset);
     if ((lease_node(t->memory, id)->own & LEASE_BLOCK_DIRTY) == 0) {
         block_mark(t, id, LEASE_BLOCK_DIRTY, 0);
     }
@@ -201,7 +219,19 @@ void lease_blocks_touch(struct lease_table *t, int64_t from, int64_t to)
     }
 }
 
-void lease_position_set(struct lease_table *t, int64_t offset)
+/* Not all that was read from `from` on is an event that was never delivered. */
+static void not_fresh(struct lease_table *t, int64_t from)
+{
+    struct lease_memory *m = t->memory;
+    uint32_t id = lease_tree_ceil(m, t->blocks, block_of(from));
+    while (id != 0 && offset_at(lease_node(m, id)->at, 0) < t->read_to) {
+        struct lease_node *b = lease_node(m, id);
+        b->fresh = read_in(t, b->at);
+        id = lease_tree_next(m, id);
+    }
+}
+
+static void position_move(struct lease_table *t, int64_t offset)
 {
     struct lease_memory *m = t->memory;
     t->read_to = EL_MAX(t->read_to, lease_position_skip(t, offset));
@@ -217,6 +247,25 @@ void lease_position_set(struct lease_table *t, int64_t offset)
             return;
         }
         block_mark(t, id, 0, LEASE_BLOCK_RUNS);
+    }
+}
+
+void lease_position_set(struct lease_table *t, int64_t offset)
+{
+    int64_t from = t->read_to;
+    position_move(t, offset);
+    if (t->read_to > from) {
+        not_fresh(t, from);
+    }
+}
+
+void lease_position_added(struct lease_table *t, const struct lease_node *e)
+{
+    int64_t from = t->read_to;
+    EL_ASSERT(e->at >= from);
+    position_move(t, e->at + 1);
+    if (e->at > from || t->read_to > e->at + 1 || e->attempts > 0) {
+        not_fresh(t, from);
     }
 }
 
@@ -285,10 +334,11 @@ static uint32_t encode_read(const struct lease_table *t, int64_t number, struct 
     if (t->read_to <= begin) {
         return 0;
     }
-    uint32_t end = block_of(t->read_to) > number ? LEASE_BLOCK_OFFSETS : place_of(t->read_to);
+    uint32_t block = lease_tree_find(m, t->blocks, number);
+    uint32_t end = read_in(t, number), stop = block == 0 ? end : EL_MIN(lease_node(m, block)->fresh, end);
     uint32_t place = 0;
     uint32_t id = lease_tree_ceil(m, t->entries, begin);
-    while (id != 0 && block_of(lease_node(m, id)->at) == number) {
+    while (id != 0 && lease_node(m, id)->at < offset_at(number, stop)) {
         const struct lease_node *e = lease_node(m, id);
         EL_ASSERT(e->at < t->read_to);
         lease_run_push(rw, place_of(e->at) - place, LEASE_RUN_FINISHED);
@@ -296,7 +346,8 @@ static uint32_t encode_read(const struct lease_table *t, int64_t number, struct 
         place = place_of(e->at) + 1;
         id = lease_tree_next(m, id);
     }
-    lease_run_push(rw, end - place, LEASE_RUN_FINISHED);
+    lease_run_push(rw, stop - place, LEASE_RUN_FINISHED);
+    lease_run_push(rw, end - stop, LEASE_RUN_UNTOUCHED);
     return end;
 }
 
@@ -407,6 +458,10 @@ bool lease_reset(struct lease_table *t, int64_t offset)
         }
     }
     t->read_to = offset;
+    for (id = lease_tree_first(t->memory, t->blocks); id != 0; id = lease_tree_next(t->memory, id)) {
+        struct lease_node *b = lease_node(t->memory, id);
+        b->fresh = read_in(t, b->at);
+    }
     t->floor = offset;
     t->base = offset;
     t->passed_first = INT64_MAX;

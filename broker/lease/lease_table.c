@@ -164,7 +164,7 @@ int lease_add(struct lease_table *t, const struct lease_record *record, struct l
     lease_tree_insert(m, &t->entries, id);
     t->counts.of[LEASE_STATE_WAITING]++;
     t->counts.total++;
-    lease_position_set(t, offset + 1);
+    lease_position_added(t, e);
     if (lease_entry_chain(t, id)) {
         lease_entry_activate(t, id, now);
     }

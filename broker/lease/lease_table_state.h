@@ -76,10 +76,14 @@ uint32_t lease_block_get(struct lease_table *t, uint64_t number);
 void lease_block_drop(struct lease_table *t, uint32_t id);
 /* The block of that offset, whose node exists, must be written. */
 void lease_block_touch(struct lease_table *t, int64_t offset);
+/* Something is done with the event there: it is not fresh any more. returns the block's node, which exists */
+uint32_t lease_block_used(struct lease_table *t, int64_t offset);
 /* Behind offset, and behind what is known to be finished there. */
 int64_t lease_position_skip(const struct lease_table *t, int64_t offset);
 /* Everything below offset has been read: restored runs there are not needed any more. */
 void lease_position_set(struct lease_table *t, int64_t offset);
+/* The same up to and with the entry, which was read just now. */
+void lease_position_added(struct lease_table *t, const struct lease_node *e);
 /* Blocks from .. to are written with the next write: the start goes back over them. */
 void lease_blocks_touch(struct lease_table *t, int64_t from, int64_t to);
 /* It was not read yet, and is known to be finished. */

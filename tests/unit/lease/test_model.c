@@ -50,7 +50,8 @@ enum {
     SEEN_BEHIND,
     SEEN_AHEAD,
     SEEN_EMITTED,
-    SEEN_DONE_AHEAD
+    SEEN_DONE_AHEAD,
+    SEEN_FRESH
 };
 
 static uint32_t below(uint32_t bound)
@@ -174,6 +175,25 @@ static void compare_ahead(void)
     seen[SEEN_DONE_AHEAD] += count > 0;
 }
 
+/* What a write does not look at is as if it had been looked at. */
+static void compare_fresh(void)
+{
+    uint32_t block = below(16) != 0 ? 0 : lease_tree_first(k.memory, k.t->blocks);
+    for (; block != 0; block = lease_tree_next(k.memory, block)) {
+        int64_t begin = lease_node(k.memory, block)->at << LEASE_BLOCK_BITS;
+        int64_t end = EL_MIN(begin + (1 << LEASE_BLOCK_BITS), k.t->read_to);
+        for (int64_t at = begin + lease_node(k.memory, block)->fresh; at < end; at++) {
+            uint32_t id = lease_tree_find(k.memory, k.t->entries, at);
+            check(id != 0, "a fresh offset has no entry");
+            check(lease_node(k.memory, id)->attempts == 0, "a fresh event was delivered");
+            check(lease_entry_state(lease_node(k.memory, id)) < LEASE_STATE_SETTLING ||
+                      lease_entry_state(lease_node(k.memory, id)) > LEASE_STATE_WRITING,
+                  "a fresh event is done");
+            seen[SEEN_FRESH]++;
+        }
+    }
+}
+
 static void compare(void)
 {
     struct lease_counts counts = lease_counts(k.t);
@@ -191,6 +211,7 @@ static void compare(void)
     check(lease_start(k.t) >= start_before, "the start went back");
     start_before = lease_start(k.t);
     compare_ahead();
+    compare_fresh();
     check(lease_ready(k.t) == model_ready(&m), "ready or not");
     check(lease_halted(k.t) == model_halted(&m), "halted or not");
     check(of[LEASE_STATE_SETTLING] == 0 || lease_dirty(k.t), "something settles and nothing is to be written");
@@ -685,14 +706,15 @@ TEST(lease_model, the_table_does_what_the_model_says_whatever_is_called)
         run_world(world, count);
         left -= count;
     }
-    for (uint32_t i = SEEN_GRANT; i <= SEEN_DONE_AHEAD; i++) {
+    for (uint32_t i = SEEN_GRANT; i <= SEEN_FRESH; i++) {
         if (seen[i] < 10) {
             fail_msg("the run shows little: kind %u was seen %llu times", i, (unsigned long long)seen[i]);
         }
     }
     if (getenv("EL_MODEL_OPS") != NULL) {
         printf("leased %llu settled %llu refused %llu dead %llu checked %llu resumed %llu restarts %llu expired %llu "
-               "gone %llu back %llu below %llu behind %llu ahead %llu emitted %llu done ahead %llu dead early %llu\n",
+               "gone %llu back %llu below %llu behind %llu ahead %llu emitted %llu done ahead %llu dead early %llu "
+               "fresh %llu\n",
                (unsigned long long)seen[SEEN_GRANT], (unsigned long long)seen[SEEN_SETTLED],
                (unsigned long long)seen[SEEN_REFUSED], (unsigned long long)seen[SEEN_DEAD],
                (unsigned long long)seen[SEEN_CHECK], (unsigned long long)seen[SEEN_HALT],
@@ -700,6 +722,7 @@ TEST(lease_model, the_table_does_what_the_model_says_whatever_is_called)
                (unsigned long long)seen[SEEN_GONE], (unsigned long long)seen[SEEN_BACK],
                (unsigned long long)seen[SEEN_BELOW], (unsigned long long)seen[SEEN_BEHIND],
                (unsigned long long)seen[SEEN_AHEAD], (unsigned long long)seen[SEEN_EMITTED],
-               (unsigned long long)seen[SEEN_DONE_AHEAD], (unsigned long long)seen[SEEN_DEAD_EARLY]);
+               (unsigned long long)seen[SEEN_DONE_AHEAD], (unsigned long long)seen[SEEN_DEAD_EARLY],
+               (unsigned long long)seen[SEEN_FRESH]);
     }
 }
