@@ -5,6 +5,8 @@
 $(eval $(call archive_rule,bench,bench/lib))
 BENCH_BINS := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
 
+# That of the stream index measures code of the broker itself.
+$(OUT)/bench/index_runs: $(call lib,stream io obs config)
 $(OUT)/bench/%: $(OUT)/obj/bench/%.o $(call lib,bench format wire core)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")

@@ -339,44 +339,43 @@ static int find_ascending(struct finding *f)
     return code != 0 ? code : more < 0 ? more : 0;
 }
 
-/* How many entries of a block are in range. *first is the block's first one. */
-static int count_in_range(struct finding *f, struct el_entry_unpacker u, struct el_stream_entry *first, uint32_t *count)
+static void turn_round(struct el_stream_entry *entries, uint32_t count)
 {
-    *count = 0;
-    int code = el_entry_unpack(&u);
-    *first = u.last;
-    while (code > 0 && el_stream_entry_compare(&u.last, &f->high) <= 0) {
-        *count += el_stream_entry_compare(&u.last, &f->low) >= 0;
-        code = el_entry_unpack(&u);
+    for (uint32_t i = 0; i < count / 2; i++) {
+        struct el_stream_entry e = entries[i];
+        entries[i] = entries[count - 1 - i];
+        entries[count - 1 - i] = e;
     }
-    return code < 0 ? code : 0;
 }
 
-/* As take_ascending(), from the block's end. */
+/* As take_ascending(), from the block's end: entries go round in what is left of the room, so that the last ones stay.
+ */
 static int take_descending(struct finding *f, uint32_t group, uint32_t block)
 {
     struct el_entry_unpacker u;
-    struct el_stream_entry first;
-    uint32_t in_range = 0, seen = 0;
+    struct el_stream_entry *ring = f->entries + f->count;
+    uint32_t room = f->room - f->count, in_range = 0, at = 0;
     int code = block_unpacker(f, group, block, &u);
-    code = code != 0 ? code : count_in_range(f, u, &first, &in_range);
-    if (code != 0) {
+    code = code != 0 ? code : el_entry_unpack(&u);
+    bool goes_on = code > 0 && el_stream_entry_compare(&u.last, &f->low) > 0; /* what is before may be in range too */
+    while (code > 0 && el_stream_entry_compare(&u.last, &f->high) <= 0) {
+        if (el_stream_entry_compare(&u.last, &f->low) >= 0) {
+            ring[at] = u.last;
+            at = at + 1 == room ? 0 : at + 1;
+            in_range++;
+        }
+        code = el_entry_unpack(&u);
+    }
+    if (code < 0) {
         return code;
     }
-    uint32_t take = EL_MIN(in_range, f->room - f->count);
-    while (seen < in_range) {
-        code = el_entry_unpack(&u);
-        EL_ASSERT(code == 1); /* the same bytes as a moment ago */
-        if (el_stream_entry_compare(&u.last, &f->low) < 0) {
-            continue;
-        }
-        seen++;
-        if (seen > in_range - take) {
-            f->entries[f->count + in_range - seen] = u.last;
-        }
+    uint32_t take = EL_MIN(in_range, room);
+    turn_round(ring, in_range > room ? at : take);
+    if (in_range > room) {
+        turn_round(ring + at, room - at);
     }
     f->count += take;
-    return f->count < f->room && el_stream_entry_compare(&first, &f->low) > 0;
+    return f->count < f->room && goes_on;
 }
 
 static int find_descending(struct finding *f)

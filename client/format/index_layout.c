@@ -297,6 +297,12 @@ void el_entry_unpacker_init(struct el_entry_unpacker *u, const uint8_t *items, s
     *u = (struct el_entry_unpacker){.p = items, .end = items + len, .left = count};
 }
 
+/* Most numbers have one byte. */
+static inline uint64_t read_small(struct el_reader *r)
+{
+    return __builtin_expect(r->p != r->end && *r->p < 0x80, 1) ? *r->p++ : el_read_uvarlong(r);
+}
+
 /* Slot and hash. returns false when they are not above those before */
 static bool unpack_hash(struct el_reader *r, unsigned shared, struct el_stream_entry *e)
 {
@@ -327,13 +333,14 @@ static uint64_t unpack_place(struct el_reader *r, enum place_mode mode, bool sam
     uint64_t v = 0;
     switch (mode) {
     case PLACE_PLAIN:
-        return same ? before + (uint64_t)el_read_varlong(r) : el_read_uvarlong(r);
+        v = read_small(r);
+        return same ? before + (v >> 1 ^ (0 - (v & 1))) : v;
     case PLACE_NEXT:
         return before + 1;
     case PLACE_EQUAL:
         return before;
     case PLACE_TURNED:
-        v = el_read_uvarlong(r);
+        v = read_small(r);
         return v >> 2 | v << 62;
     }
     return 0;
@@ -353,7 +360,7 @@ int el_entry_unpack(struct el_entry_unpacker *u)
         (!same && !unpack_hash(&r, shared, &e))) {
         return EVLOG_ERR_CORRUPT;
     }
-    uint64_t position = implied ? 0 : el_read_uvarlong(&r);
+    uint64_t position = implied ? 0 : read_small(&r);
     if (same && position > UINT64_MAX - 1 - e.position) {
         return EVLOG_ERR_CORRUPT;
     }
