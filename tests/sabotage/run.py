@@ -88,10 +88,11 @@ def layer_exhaustive(tree, _, args):
 
 
 LAYERS = {"unit_storage": layer_unit, "unit_group": layer_unit, "unit_client": layer_unit, "sim": layer_sim,
-          "sim-broker": layer_sim, "sim-lease": layer_sim, "unit_lease": layer_unit, "exhaustive": layer_exhaustive}
+          "sim-broker": layer_sim, "sim-lease": layer_sim, "unit_lease": layer_unit, "unit_stream": layer_unit,
+          "exhaustive": layer_exhaustive}
 PROGRAMS = {"unit_storage": "unit_storage", "unit_group": "unit_group", "unit_client": "unit_client",
             "sim": "evlog-sim", "sim-broker": "evlog-sim", "sim-lease": "evlog-sim", "unit_lease": "unit_lease",
-            "exhaustive": "evlog-exhaustive"}
+            "unit_stream": "unit_stream", "exhaustive": "evlog-exhaustive"}
 
 
 def copy_tree(target):
