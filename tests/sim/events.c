@@ -42,6 +42,7 @@ const struct sim_event_info sim_event_table[EVENT_COUNT] = {
     [EVENT_TRIMMED] = {"trimmed", LEASES, "an operator deleted the beginning of a log that is worked on"},
     [EVENT_HALT_ENDED] = {"halt-ended", LEASES, "a halted partition was let go on"},
     [EVENT_CAME_BACK] = {"came-back", LEASES, "a dead letter was found that brought its event back"},
+    [EVENT_BACK_UNSEEN] = {"back-unseen", LEASES, "the same, before a worker got the event again"},
     [EVENT_COPIED] = {"copied", LEASES, "the copy of a dead letter was found"},
     [EVENT_EMITTED] = {"emitted", LEASES, "something that was emitted was found"},
 };

@@ -86,7 +86,14 @@ static void each_letter(struct lease_life *l, const struct el_batch_record *reco
     int64_t offset = strtoll(text, NULL, 10);
     l->w.events[EVENT_DEAD_LETTER]++;
     struct lease_log *log = lease_model_log(&l->m, where->topic, where->partition);
+    if (where->generation != l->topics.generations[where->topic]) {
+        return; /* its topic was deleted meanwhile */
+    }
     bool settled = lease_redrives_letter(l, record->offset);
+    if (l->lw.serving && !l->behave && offset >= 0 && offset < (int64_t)LEASE_EVENTS_MAX) {
+        lease_model_stored(&l->m, log, offset, record->record.value.data[8],
+                           el_get_le64(record->record.value.data)); /* its producer may not know it yet */
+    }
     l->w.events[EVENT_CAME_BACK] += settled && !l->redrive.copies;
     lease_model_buried(&l->m, log, where->group, offset, settled && !l->redrive.copies);
     if (l->w.violation[0] == 0 && l->redrive.copies) {
@@ -119,7 +126,7 @@ bool lease_read_letters(struct lease_life *l)
             const struct topic *topic = store_topic_by_name(store_shard_at(l->w.store, 0), el_slice_str(name));
             struct el_uuid id = topic == NULL ? (struct el_uuid){0} : topic->id;
             for (int32_t p = 0; p < l->m.partition_count; p++) {
-                struct worker where = {.group = g, .topic = t, .partition = p};
+                struct worker where = {.group = g, .topic = t, .partition = p, .generation = l->topics.generations[t]};
                 for (int64_t i = 0; i < lease_model_log(&l->m, t, p)->end; i++) {
                     lease_model_log(&l->m, t, p)->events[i].views[g].buried = 0;
                     lease_model_log(&l->m, t, p)->events[i].views[g].redriven = 0;
@@ -127,9 +134,15 @@ bool lease_read_letters(struct lease_life *l)
                 }
                 lease_topics_look(l);
                 lease_work_late(l);
+                uint64_t since = ++l->m.clock;
                 if (topic != NULL &&
                     (!lease_redrives_read(l, g, &id, p) || !read_log(l, &id, p, each_letter, &where))) {
                     return false;
+                }
+                bool there = where.generation == l->topics.generations[t] &&
+                             store_topic_by_id(store_shard_at(l->w.store, 0), &id) != NULL;
+                if (l->redrive.on && !l->redrive.copies && there) {
+                    lease_model_letters_read(&l->m, lease_model_log(&l->m, t, p), g, since);
                 }
             }
         }

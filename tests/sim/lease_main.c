@@ -247,6 +247,9 @@ static bool work_step(struct lease_life *l)
     if (whole && world_chance(w, 500)) {
         whole = lease_read_starts(l) >= 0;
     }
+    if (whole && l->redrive.on && !l->redrive.copies && world_chance(w, 2000)) {
+        whole = lease_read_letters(l);
+    }
     return whole;
 }
 

@@ -265,13 +265,40 @@ void lease_model_deleted(struct lease_model *m, struct lease_log *log)
     *log = (struct lease_log){.partition = log->partition, .events = log->events};
 }
 
+/* It has used up its attempts, and nothing is on its way that could change that. An event may be back before its letter
+ * says so: but then it begins with its first attempt. */
+static bool surely_dead(const struct lease_model *m, const struct lease_log *log, uint32_t group,
+                        const struct lease_view *view)
+{
+    int32_t attempts_max = m->groups[group].attempts_max;
+    return attempts_max >= 2 && view->deliveries >= attempts_max && !view->ack_sent && !view->rejected &&
+           log->lost[group] == view->lost_before && log->flying[group] == 0 && !m->w->disk_bounded;
+}
+
+void lease_model_letters_read(struct lease_model *m, struct lease_log *log, uint32_t group, uint64_t since)
+{
+    for (int64_t i = 0; i < log->end; i++) {
+        struct lease_view *view = &log->events[i].views[group];
+        int32_t open = view->buried - view->buried_before - view->redriven;
+        bool dead = surely_dead(m, log, group, view);
+        if (open == 0 && dead && view->dead_at > view->answered) {
+            /* It has come back, and nobody has got it yet: it is before all later ones of its key from now on. */
+            view->letter_gone = false;
+            view->deliveries = 0;
+            view->answered = ++m->clock;
+            m->w->events[EVENT_BACK_UNSEEN]++;
+        }
+        view->dead_at = open == 1 && dead ? since : 0;
+    }
+}
+
 void lease_model_letters_gone(struct lease_model *m, struct lease_log *log, uint32_t group, bool known)
 {
     for (int64_t i = 0; i < log->end; i++) {
         struct lease_view *view = &log->events[i].views[group];
         if (known) {
             view->buried = view->buried_before = view->redriven = view->copied = 0;
-            view->letter_seen = 0;
+            view->letter_seen = view->dead_at = 0;
             view->copied_more = true;
         }
         view->letter_gone = view->letter_gone || m->groups[group].parks || may_die(m, log, group, view);

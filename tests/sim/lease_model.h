@@ -25,6 +25,7 @@ struct lease_view {
     uint32_t lost_before;   /* log->lost at that time */
     uint64_t answered;      /* and the clock of questions, or when it was finished; 0 never */
     uint64_t letter_seen;   /* the same of its letter */
+    uint64_t dead_at;       /* it was dead then for sure; 0 nobody knows */
     bool ack_sent;          /* it may be done */
     bool acked;             /* it is: that was answered */
     bool rejected;          /* a worker said so, maybe without an answer */
@@ -101,6 +102,8 @@ void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_
                            int32_t deliveries, uint64_t asked);
 /* It was told by a dead letter; redriven: that is marked so. */
 void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset, bool redriven);
+/* All letters of the log were read: since that time of the clock. */
+void lease_model_letters_read(struct lease_model *m, struct lease_log *log, uint32_t group, uint64_t since);
 /* A worker was told that its acknowledgement counts. */
 void lease_model_acked(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset);
 /* The same of its rejection. */

@@ -221,6 +221,9 @@ static void begin(struct lease_life *l, enum lease_topic_kind kind, enum sim_fau
         letters_gone(l, false);
     }
     ask(l);
+    if (world_chance(&l->w, l->w.knobs.ppm[FAULT_CRASH] > 0 ? 300000 : 0)) {
+        sim_disk_crash_at(l->w.disk, 1 + world_below(&l->w, 60)); /* parts end in the next life */
+    }
 }
 
 void lease_topics_step(struct lease_life *l)
