@@ -15,6 +15,8 @@
 #include <evlog/groups.h>
 #include <evlog/lease.h>
 #include <evlog/producer.h>
+#include <evlog/projection.h>
+#include <evlog/projection_sql.h>
 #include <evlog/redrive.h>
 #include <evlog/replay.h>
 #include <evlog/settings.h>
