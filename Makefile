@@ -27,6 +27,7 @@ CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -DEVLOG_VERSION='"$(VERSION)"' $(OPT_$(BU
 LDFLAGS_ALL := $(OPT_$(BUILD)) -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -pthread $(LDFLAGS)
 
 LIBS_core := -llz4 -lzstd -lsnappy -lz -lxxhash -lcbor -lmbedcrypto -ljansson -lm
+LIBS_sqlite := -lsqlite3
 LIBS_broker := -l:liburing.a -lmicrohttpd
 
 src = $(sort $(wildcard $(addsuffix /*.c,$(1))))
@@ -37,7 +38,8 @@ CLIENT_LAYERS := core format wire store
 BROKER_LAYERS := config obs io storage stream group lease archive auth net api http
 
 .PHONY: all
-all: $(OUT)/bin/evlogd $(OUT)/bin/evlog $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1
+all: $(OUT)/bin/evlogd $(OUT)/bin/evlog $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1 \
+	$(OUT)/lib/libevlog-sqlite.a $(OUT)/lib/libevlog-sqlite.so.1
 
 $(OUT)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -55,6 +57,7 @@ endef
 $(foreach l,$(CLIENT_LAYERS),$(eval $(call archive_rule,$(l),client/$(l))))
 $(foreach l,$(BROKER_LAYERS),$(eval $(call archive_rule,$(l),broker/$(l))))
 $(eval $(call archive_rule,client,client))
+$(eval $(call archive_rule,sqlite,client/sqlite))
 $(eval $(call archive_rule,server,broker))
 $(eval $(call archive_rule,tools,tools/evlog))
 $(eval $(call archive_rule,testlib,tests/lib))
@@ -80,22 +83,38 @@ $(OUT)/lib/libevlog.so.1: $(LIBEVLOG_OBJ) client/libevlog.map
 	$(Q)$(CC) -shared $(LDFLAGS_ALL) -Wl,-soname,libevlog.so.1 -Wl,--version-script=client/libevlog.map -o $@ $(LIBEVLOG_OBJ) $(LIBS_core)
 	$(Q)ln -sf libevlog.so.1 $(OUT)/lib/libevlog.so
 
+# Stores of projections are libraries of their own: a program links the database that it uses, and no other.
+$(OUT)/lib/libevlog-sqlite.a: $(call obj,$(SRC_sqlite))
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(if $(Q),@echo "  AR    $@")
+	$(Q)ar rcs $@ $^
+
+$(OUT)/lib/libevlog-sqlite.so.1: $(call obj,$(SRC_sqlite) client/fail.c) $(call lib,core wire) $(OUT)/lib/libevlog.so.1 \
+	        client/sqlite/libevlog-sqlite.map
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) -shared $(LDFLAGS_ALL) -Wl,-soname,libevlog-sqlite.so.1 \
+	    -Wl,--version-script=client/sqlite/libevlog-sqlite.map -o $@ $(call obj,$(SRC_sqlite) client/fail.c) \
+	    $(OUT)/lib/libevlog.so.1 $(call group_link,$(call lib,core wire)) $(LIBS_core) $(LIBS_sqlite)
+	$(Q)ln -sf libevlog-sqlite.so.1 $(OUT)/lib/libevlog-sqlite.so
+
 BROKER_LIBS := $(call lib,server $(BROKER_LAYERS) $(CLIENT_LAYERS))
 $(OUT)/bin/evlogd: $(BROKER_LIBS)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call group_link,$(BROKER_LIBS)) $(LIBS_core) $(LIBS_broker)
 
-$(OUT)/bin/evlog: $(call lib,tools) $(OUT)/lib/libevlog.a
+$(OUT)/bin/evlog: $(call lib,tools sqlite) $(OUT)/lib/libevlog.a
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call group_link,$^) $(LIBS_core)
+	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call group_link,$^) $(LIBS_core) $(LIBS_sqlite)
 
 # --- unit tests: tests/unit/<layer>/test_*.c become one program that links that layer and all below it --------------
 ALL_LAYERS := $(CLIENT_LAYERS) $(BROKER_LAYERS)
 upto = $(if $(filter $(1),$(firstword $(2))),$(firstword $(2)),$(firstword $(2)) $(call upto,$(1),$(wordlist 2,99,$(2))))
 UNIT_LAYERS := $(notdir $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/*/test_*.c)))))
-layer_libs = $(if $(filter client,$(1)),client $(CLIENT_LAYERS),$(if $(filter tools,$(1)),tools client $(CLIENT_LAYERS),$(call upto,$(1),$(ALL_LAYERS))))
+layer_libs = $(if $(filter client,$(1)),client $(CLIENT_LAYERS),$(if $(filter sqlite,$(1)),sqlite client $(CLIENT_LAYERS),$(if $(filter tools,$(1)),tools sqlite client $(CLIENT_LAYERS),$(call upto,$(1),$(ALL_LAYERS)))))
 
 # The tests of these layers run on the simulated machine.
 unit_extra_storage := sim
@@ -109,7 +128,7 @@ SRC_unit_$(1) := $(call src,tests/unit/$(1))
 $(OUT)/bin/unit_$(1): $$(call obj,$$(SRC_unit_$(1))) $(call lib,testlib $(unit_extra_$(1)) $(call layer_libs,$(1)))
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LD    $$@")
-	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$(call group_link,$$^) -lcmocka $$(LIBS_core) $$(LIBS_broker)
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$(call group_link,$$^) -lcmocka $$(LIBS_core) $$(LIBS_broker) $(if $(filter sqlite tools,$(1)),$(LIBS_sqlite))
 UNIT_BINS += $(OUT)/bin/unit_$(1)
 endef
 $(foreach l,$(UNIT_LAYERS),$(eval $(call unit_rule,$(l))))
