@@ -215,6 +215,14 @@ int cmd_dlq_drop(struct cli *cli, const struct cli_command *command, int argc, c
 int cmd_dlq_tasks(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_dlq_cancel(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_dlq_release(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_project_run(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_project_rebuild(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_project_verify(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_project_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_project_status(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_project_pause(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_project_resume(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_project_wait(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_trace(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_top(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_produce(struct cli *cli, const struct cli_command *command, int argc, char **argv);

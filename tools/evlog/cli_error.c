@@ -152,6 +152,7 @@ int cli_exit_of(const struct evlog_failure *failure)
     case EVLOG_ERR_WRONG_VERSION:
     case EVLOG_ERR_ID_CONFLICT:
     case EVLOG_ERR_STREAM_ENDED:
+    case EVLOG_ERR_LOCKED:
     case EVLOG_ERR_GROUP_NOT_EMPTY:
     case EVLOG_ERR_GROUP_SUBSCRIBED:
         return CLI_CONFLICT;

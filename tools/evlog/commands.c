@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMMAND_MAX 64
+#define COMMAND_MAX 128
 #define ARGUMENT_MAX 100000
 
 const struct cli_command cli_commands[] = {
@@ -100,6 +100,21 @@ const struct cli_command cli_commands[] = {
      "the publishers' times count. Times: 2026-03-01T12:00Z, -1h, @1772366400000, 'yesterday 14:00'.\n"
      "The digest on stderr is equal exactly when the history is.",
      cmd_replay},
+    {"project run", "FILE.sql --db sqlite:FILE", "Keep the rows of a database up with topics, each event exactly once",
+     "FILE.sql holds a head (-- name:, -- topics:, -- filter:), a block -- setup, and blocks -- on TYPE of SQL with\n"
+     "values of the event: :key :version :type :id :time :append_time :topic :partition :offset :data :data.field.\n"
+     "docs/projections.md describes it.",
+     cmd_project_run},
+    {"project rebuild", "FILE.sql --db sqlite:FILE", "Make the rows anew beside the live ones, and swap",
+     "The runner of the old rows ends at the swap. Interrupted, the same command goes on.", cmd_project_rebuild},
+    {"project verify", "FILE.sql --db sqlite:FILE", "Compare the rows with those that the log gives",
+     "Exit code 8 when they differ.", cmd_project_verify},
+    {"project ls", "", "List the projections of a database", NULL, cmd_project_ls},
+    {"project status", "NAME", "Show how far a projection is, how fast, and why it stopped", NULL, cmd_project_status},
+    {"project pause", "NAME", "Let a projection's runner apply nothing", NULL, cmd_project_pause},
+    {"project resume", "NAME", "Let it go on", NULL, cmd_project_resume},
+    {"project wait", "NAME --position POSITION", "Wait until a projection has applied an event",
+     "--timeout says how long (30s).", cmd_project_wait},
     {"top", "", "Watch topics and groups: events, rates, lag", "--once prints one picture, for scripts.", cmd_top},
     {"bench produce", "TOPIC", "Publish as fast as it goes, and time the acknowledgements",
      "The events stay in the topic: use one of its own.", cmd_bench_produce},
