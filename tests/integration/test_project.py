@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: Apache-2.0
+"""evlog project: rows of a database kept up with topics, on a real evlogd and SQLite.
+
+Goal: what is wrong is refused before or in front of the event, with its place; trouble of the database is nobody's lost
+event; one runner at a time; a rebuild is seen as old rows or new ones. Method: files by hand, refusals first; the real
+histories, whose states are known.
+"""
+import gzip
+import json
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+
+import pytest
+
+from cli_kit import shared_data, state_hash
+from conftest import Broker, start_or_skip, wait_for
+from projecting import LEDGER, PATIENCE_SECONDS, Runner, check_ledger, cloudevents, fold
+
+
+# What is tested is the client: one backend of the server is enough.
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    instance = start_or_skip(Broker(tmp_path_factory.mktemp("data")))
+    yield instance
+    assert instance.stop() == 0, "".join(instance.log[-50:])
+
+
+@pytest.fixture
+def make(broker, tmp_path, request):
+    """Makes a topic and a runner on it."""
+    safe = "".join(c if c.isalnum() else "-" for c in request.node.name)
+    topic = f"{safe[5:60]}-{time.monotonic_ns() % 10**6}"
+
+    def runner(text=LEDGER, partitions=1, name="p"):
+        made = Runner(tmp_path, broker.bootstrap, topic, text, name)
+        made.evlog("topics", "create", topic, "-p", partitions)
+        return made
+    return runner
+
+
+def event(number, kind="Paid", key="a", data=None, **more):
+    return json.dumps({"specversion": "1.0", "id": f"e{number}", "source": "/t", "type": kind, "subject": key,
+                       "data": {"amount": 1} if data is None else data, **more})
+
+
+def finish(process, code):
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=PATIENCE_SECONDS)[0]
+    assert process.returncode == code, output
+    return output
+
+
+def wait_applied(runner, count, name="ledger"):
+    wait_for(lambda: runner.applied(name) >= count, f"{count} events applied", PATIENCE_SECONDS)
+
+
+HEAD = "-- name: n\n-- topics: TOPIC\n-- setup\nCREATE TABLE t (a TEXT NOT NULL, b INTEGER CHECK (b < 10));\n"
+
+
+@pytest.mark.parametrize("text, line, about", [
+    ("-- name: n\n-- on *\nSELECT 1;\n", 1, "reads no topic"),
+    (HEAD + "-- on Paid\nINSERT INTO t\n VALUES (:keey, 1);\n", 7, "did you mean :key?"),
+])
+def test_a_file_with_a_slip_is_refused_with_its_line(make, text, line, about):
+    runner = make(text)
+    done = runner.catch_up(expect=2)
+    assert f"{runner.path}:{line}: " in done.stderr and about in done.stderr
+    assert not runner.db.exists()
+
+
+@pytest.mark.parametrize("text, line, about", [
+    (HEAD + "CREATE TABEL u (a);\n-- on *\nSELECT 1;\n", 5, "syntax error"),
+    (HEAD + "-- on Paid\nINSERT INTO t\nVALUSE (:key, 1);\n", 7, "syntax error"),
+    (HEAD + "-- on Paid\n\nINSERT INTO nix VALUES (:key);\n", 7, "no such table"),
+    (HEAD + "-- on Paid\nINSERT INTO t (a, c) VALUES (:key, 1);\n", 6, "no column named c"),
+    (HEAD + "-- on Paid\nINSERT INTO t VALUES (?, :key);\n", 6, "parameter of its own"),
+    (HEAD + "-- on Paid\nCOMMIT;\n", 6, "transactions"),
+])
+def test_sql_that_does_not_compile_is_refused_before_the_first_event(make, text, line, about):
+    runner = make(text)
+    runner.publish([event(0)])
+    done = runner.catch_up(expect=1)
+    assert f"{runner.path}:{line}: " in done.stderr and about in done.stderr
+    assert runner.applied("n") in (-1, 0)
+
+
+@pytest.mark.parametrize("values, data, about", [
+    (":key, :data.amount", {"other": 1}, ":data.amount is missing"),
+    (":key, :data.amount", {"amount": 12}, "CHECK constraint"),
+    (":data.name?, 1", {}, "NOT NULL constraint"),
+])
+def test_an_event_that_cannot_be_applied_stops_the_run_in_front_of_it(make, values, data, about):
+    runner = make(HEAD + f"-- on Paid\nINSERT INTO t VALUES ({values});\n")
+    good = {"amount": 1, "name": "x"}
+    runner.publish([event(0, data=good), event(1, data=good), event(2, data=data), event(3, data=good)])
+    done = runner.catch_up("--retries", 1, expect=1)
+    assert f"{runner.path}:6: {runner.topic}[0] offset 2: " in done.stderr and about in done.stderr
+    assert runner.ask("SELECT count(*) FROM t") == [(2,)]
+    status = runner.status("n")
+    assert (status["state"], status["applied"], status["positions"][0]["next_offset"]) == ("failed", 2, 2)
+    assert about in status["error"]
+    runner.catch_up("--retries", 0, "--on-error", "skip")
+    status = runner.status("n")
+    assert (status["state"], status["applied"], status["skipped"], status["error"]) == ("stopped", 3, 1, None)
+
+
+def test_an_event_that_fails_for_ever_becomes_a_dead_letter(make):
+    runner = make(HEAD + "-- on Paid\nINSERT INTO t VALUES (:key, :data.amount);\n")
+    runner.publish([event(0), event(1, data={"amount": 50}), event(2)])
+    done = runner.catch_up("--retries", 2, "--on-error", "dead-letter", "--json")
+    counts = json.loads(done.stdout)
+    assert (counts["applied"], counts["dead"], counts["retries"]) == (2, 1, 2)
+    letters = runner.evlog("dlq", "inspect", f"{runner.topic}.n.dlq", "--json", expect=0).stdout.splitlines()
+    letter, = map(json.loads, letters)
+    told = {"topic": runner.topic, "partition": 0, "offset": 1, "group": "n", "attempts": 3, "key": "a"}
+    assert letter | told == letter
+    assert "CHECK constraint" in letter["error"]
+    assert runner.ask("SELECT count(*) FROM t") == [(2,)]
+
+
+def test_a_locked_database_is_waited_for(make):
+    runner = make()
+    runner.publish(cloudevents(50, 1))
+    runner.catch_up()
+    runner.publish(cloudevents(50, 2, 50))
+    blocker = sqlite3.connect(runner.db, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    process = runner.start("--until-caught-up")
+    with pytest.raises(subprocess.TimeoutExpired):  # longer than SQLite itself waits
+        process.wait(4)
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    assert process.wait(PATIENCE_SECONDS) == 0, process.stdout.read()
+    process.stdout.close()
+    assert check_ledger(runner, runner.log()) == 100
+
+
+@pytest.mark.parametrize("change, about", [
+    ("DROP TABLE account", "no such table"),
+    ("ALTER TABLE account RENAME COLUMN balance TO other", "balance"),
+])
+def test_a_table_that_is_gone_or_changed_stops_the_run_and_skips_nothing(make, change, about):
+    runner = make()
+    runner.publish([event(number) for number in range(5)])
+    process = runner.start("--on-error", "skip", "--retries", 0)
+    wait_applied(runner, 5)
+    with sqlite3.connect(runner.db) as connection:
+        connection.execute(change)
+    connection.close()
+    runner.publish([event(5)])
+    output = process.communicate(timeout=PATIENCE_SECONDS)[0]
+    assert process.returncode == 1 and about in output, output
+    status = runner.status()
+    assert (status["state"], status["skipped"], status["positions"][0]["next_offset"]) == ("failed", 0, 5)
+    assert runner.ask("SELECT count(*) FROM seen") == [(5,)]
+    assert runner.catch_up(expect=1).returncode == 1
+    runner.project("rebuild", expect=0)
+    assert check_ledger(runner, runner.log()) == 6
+
+
+def test_a_second_runner_is_told_who_runs_it(make):
+    runner = make()
+    runner.publish(cloudevents(20, 1))
+    process = runner.start()
+    wait_applied(runner, 20)
+    done = runner.catch_up(expect=6)
+    assert f"run by process {process.pid} on host " in done.stderr
+    assert runner.status()["runner"].startswith(f"process {process.pid} on host ")
+    finish(process, 130)
+    runner.catch_up()
+    assert check_ledger(runner, runner.log()) == 20
+
+
+def test_a_runner_that_slept_through_its_lease_keeps_nothing(make):
+    runner = make()
+    runner.publish(cloudevents(20, 1))
+    first = runner.start("--lease", "300ms")
+    wait_applied(runner, 20)
+    first.send_signal(signal.SIGSTOP)
+    runner.publish(cloudevents(20, 2, 20))
+    wait_for(lambda: not runner.status()["running"], "the end of the lease", PATIENCE_SECONDS)
+    second = runner.start()
+    wait_applied(runner, 40)
+    first.send_signal(signal.SIGCONT)
+    output = first.communicate(timeout=PATIENCE_SECONDS)[0]
+    assert first.returncode == 6 and "taken over" in output, output
+    runner.publish(cloudevents(20, 3, 40))
+    wait_applied(runner, 60)
+    finish(second, 130)
+    assert check_ledger(runner, runner.log()) == 60
+
+
+def test_a_filter_passes_events_over_and_versions_count_them(make):
+    pattern = '-- filter: {"data":{"amount":[{"numeric":[">",10]}]}}'
+    runner = make(LEDGER.replace("-- topics: TOPIC", f"-- topics: TOPIC\n{pattern}"))
+    runner.publish([event(number, data={"amount": amount}) for number, amount in enumerate([5, 20, 7, 30])])
+    runner.catch_up()
+    assert runner.ask("SELECT name, balance, version FROM account") == [("a", 50, 3)]
+    status = runner.status()
+    assert (status["applied"], status["positions"][0]["next_offset"], status["positions"][0]["last_id"]) == (2, 4, "e3")
+
+
+@pytest.mark.parametrize("change, about", [
+    ("UPDATE evlog_projection_position SET next_offset = next_offset + 5", "the log ends at 20"),
+    ("UPDATE evlog_projection_position SET last_id = 'other'", "another one than was applied"),
+    ("UPDATE evlog_projection_position SET topic_id = '00112233445566778899aabbccddeeff'", "made anew"),
+    ("UPDATE evlog_projection_position SET leader_epoch = 1000", "leader epoch 1000"),
+])
+def test_a_checkpoint_that_is_not_of_this_log_is_refused(make, change, about):
+    runner = make()
+    runner.publish(cloudevents(20, 1))
+    runner.catch_up()
+    with sqlite3.connect(runner.db) as connection:
+        connection.execute(change)
+    connection.close()
+    done = runner.catch_up(expect=6)
+    assert about in done.stderr and "--rebuild" in done.stderr
+    assert about in runner.status()["error"]
+
+
+def test_a_topic_made_anew_is_refused_until_the_rows_are_rebuilt(make):
+    runner = make()
+    runner.publish(cloudevents(20, 1))
+    runner.catch_up()
+    runner.evlog("topics", "rm", runner.topic, f"--confirm={runner.topic}", expect=0)
+    runner.evlog("topics", "create", runner.topic, expect=0)
+    runner.publish(cloudevents(30, 2))
+    assert "made anew" in runner.catch_up(expect=6).stderr
+    runner.catch_up("--rebuild")
+    assert check_ledger(runner, runner.log()) == 30
+
+
+def test_a_changed_file_is_refused_rebuilt_or_accepted(make):
+    runner = make()
+    runner.publish(cloudevents(20, 1))
+    runner.catch_up()
+    runner.write(LEDGER.replace("balance + excluded.balance", "balance + 2 * excluded.balance"))
+    assert "--rebuild" in runner.catch_up(expect=6).stderr
+    assert "has changed" in runner.project("verify", expect=6).stderr
+    runner.catch_up("--accept-change")
+    assert runner.project("verify", expect=8).returncode == 8
+    runner.project("rebuild", expect=0)
+    assert "0 differences" in runner.project("verify", expect=0).stderr
+    assert runner.status()["generation"] == 2
+
+
+def test_pause_resume_and_wait(make):
+    runner = make()
+    runner.publish([event(0)])
+    process = runner.start()
+    runner.look("wait", "ledger", "--position", f"{runner.topic}/0/0", expect=None)
+    wait_applied(runner, 1)
+    runner.look("pause", "ledger", expect=0)
+    wait_for(lambda: runner.status()["state"] == "paused", "a pause", PATIENCE_SECONDS)
+    # The runner sees it at its next renewal; from then on nothing is applied.
+    before = runner.ask("SELECT lease_until_ms FROM evlog_projection")
+    wait_for(lambda: runner.ask("SELECT lease_until_ms FROM evlog_projection") > before, "a renewal", PATIENCE_SECONDS)
+    runner.publish([event(1)])
+    assert runner.look("wait", "ledger", "--position", f"{runner.topic}/0/1", "--timeout", "700ms").returncode == 1
+    assert runner.applied() == 1
+    runner.look("resume", "ledger", expect=0)
+    runner.look("wait", "ledger", "--position", f"{runner.topic}/0/1", "--timeout", "30s", expect=0)
+    assert runner.applied() == 2
+    done = runner.look("wait", "ledger", "--position", "elsewhere/0/1", "--timeout", "1ms", expect=5)
+    assert "does not read" in done.stderr
+    runner.look("wait", "nix", "--position", f"{runner.topic}/0/1", expect=5)
+    runner.look("pause", "nix", expect=5)
+    finish(process, 130)
+
+
+def test_a_rebuild_beside_a_live_runner_under_load(make):
+    runner = make(partitions=3)
+    runner.publish(cloudevents(3000, 1))
+    live = runner.start("--batch", 50)
+    wait_applied(runner, 3000)
+    ended, faults = threading.Event(), []
+
+    def publish():
+        number = 3000
+        while not ended.is_set():
+            runner.publish(cloudevents(200, number, number))
+            number += 200
+
+    def read():
+        last = 0
+        while not ended.is_set():
+            count = runner.ask("SELECT count(*) FROM seen")[0][0]
+            if count < last:
+                faults.append((last, count))
+            last = count
+
+    threads = [threading.Thread(target=target) for target in (publish, read)]
+    for thread in threads:
+        thread.start()
+    try:
+        runner.project("rebuild", expect=0)
+        output = live.communicate(timeout=PATIENCE_SECONDS)[0]
+        again = runner.start()
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert live.returncode == 6 and "taken over" in output, output
+    assert faults == [], "a reader saw rows vanish"
+    log = runner.log()
+    wait_applied(runner, sum(map(len, log.values())))
+    finish(again, 130)
+    assert check_ledger(runner, log) == sum(map(len, log.values()))
+    assert runner.status()["generation"] == 2
+
+
+def test_two_projections_share_a_database_and_a_rebuild_touches_one(make):
+    runner = make()
+    runner.publish(cloudevents(50, 1))
+    runner.catch_up()
+    other = Runner(runner.folder, runner.bootstrap, runner.topic,
+                   "-- name: count\n-- topics: TOPIC\n-- setup\nCREATE TABLE n (n INTEGER); INSERT INTO n VALUES (0);\n"
+                   "-- on *\nUPDATE n SET n = n + 1;\n", "other")
+    other.db = runner.db
+    other.catch_up()
+    runner.project("rebuild", expect=0)
+    assert runner.ask("SELECT n FROM n") == [(50,)]
+    assert runner.ask("SELECT name, balance, version FROM account ORDER BY name") == fold(runner.log(), {0: 50})
+    rows = [json.loads(line) for line in
+            runner.evlog("project", "ls", "--db", f"sqlite:{runner.db}", "--json", expect=0).stdout.splitlines()]
+    told = [(row["projection"], row["generation"], row["applied"]) for row in rows]
+    assert told == [("count", 1, 50), ("ledger", 2, 50)]
+
+
+FILES = """-- name: files
+-- topics: TOPIC
+-- setup
+CREATE TABLE file (path TEXT PRIMARY KEY, blob TEXT NOT NULL);
+-- on file.removed
+DELETE FROM file WHERE path = :key;
+-- on file.added, file.changed
+INSERT INTO file VALUES (:key, :data.blob) ON CONFLICT (path) DO UPDATE SET blob = excluded.blob;
+"""
+
+
+@pytest.mark.parametrize("name, partitions", [("zstd", 1), ("zstd", 6), ("libuv", 64)])
+def test_the_histories_become_the_states_that_are_known(make, name, partitions):
+    path = shared_data() / f"{name}.events.ndjson.gz"
+    known = json.loads((shared_data() / f"{name}.truth.json").read_text())
+    lines = gzip.open(path, "rt").read().splitlines()
+    runner = make(FILES, partitions)
+    published = 0
+    for state in known["states"]:
+        runner.publish(lines[published:state["events"]])
+        published = state["events"]
+        runner.catch_up()
+        rows = [{"key": key, "data": {"blob": blob}} for key, blob in runner.ask("SELECT path, blob FROM file")]
+        assert len(rows) == state["files"]
+        assert state_hash(rows) == state["sha256"]
+    assert runner.applied("files") == published
+    assert "0 differences" in runner.project("verify", expect=0).stderr
+
+
+def test_a_projection_outlives_a_restart_of_its_server(tmp_path):
+    instance = start_or_skip(Broker(tmp_path / "data"))
+    instance.listen = f"127.0.0.1:{instance.port}"
+    runner = Runner(tmp_path, instance.bootstrap, "t")
+    runner.evlog("topics", "create", "t", expect=0)
+    runner.publish(cloudevents(20, 1))
+    process = runner.start()
+    wait_applied(runner, 20)
+    instance.kill()
+    instance.start()
+    runner.publish(cloudevents(20, 2, 20))
+    wait_applied(runner, 40)
+    finish(process, 130)
+    assert check_ledger(runner, runner.log()) == 40
+    assert instance.stop() == 0

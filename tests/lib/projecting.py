@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Projections in tests: events to publish, files to run, and a fold in Python to compare with."""
+import json
+import os
+import pathlib
+import random
+import sqlite3
+import subprocess
+
+from evlogd import BIN
+
+PATIENCE_SECONDS = 60
+
+# Every way to be wrong shows: a sum that is no sum when an event is applied twice, a row an event that must be unique.
+LEDGER = """-- name: ledger
+-- topics: TOPIC
+
+-- setup
+CREATE TABLE seen (partition_index INTEGER, offset_number INTEGER, id TEXT,
+    PRIMARY KEY (partition_index, offset_number));
+CREATE TABLE account (name TEXT PRIMARY KEY, balance INTEGER NOT NULL, version INTEGER NOT NULL);
+
+-- on *
+INSERT INTO seen VALUES (:partition, :offset, :id);
+
+-- on Paid
+INSERT INTO account VALUES (:key, :data.amount, :version) ON CONFLICT (name)
+DO UPDATE SET balance = balance + excluded.balance, version = excluded.version;
+
+-- on Closed
+DELETE FROM account WHERE name = :key;
+"""
+
+
+def cloudevents(count, seed, first=0):
+    """Lines of payments to a few accounts, some of which are closed now and then."""
+    chosen = random.Random(seed)
+    for number in range(first, first + count):
+        kind = "Closed" if chosen.random() < 0.05 else "Paid"
+        yield json.dumps({"specversion": "1.0", "id": f"e{number}", "source": "/t", "type": kind,
+                          "subject": f"account-{chosen.randrange(20)}",
+                          "data": {"amount": chosen.randrange(-100, 1000)} if kind == "Paid" else {}})
+
+
+class Runner:
+    """One project command of a test, on a database of its own."""
+
+    def __init__(self, folder, bootstrap, topic, text=LEDGER, name="p"):
+        self.folder = pathlib.Path(folder)
+        self.bootstrap = bootstrap
+        self.topic = topic
+        self.path = self.folder / f"{name}.sql"
+        self.db = self.folder / f"{name}.db"
+        self.write(text)
+
+    def write(self, text):
+        self.path.write_text(text.replace("TOPIC", self.topic))
+
+    def command(self, *args):
+        return [str(BIN / "evlog"), *map(str, args)]
+
+    def env(self):
+        return {**os.environ, "EVLOG_BOOTSTRAP__SERVERS": self.bootstrap}
+
+    def evlog(self, *args, stdin="", expect=None):
+        done = subprocess.run(self.command(*args), input=stdin, capture_output=True, text=True, env=self.env(),
+                              timeout=2 * PATIENCE_SECONDS)
+        told = f"{args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert expect is None or done.returncode == expect, told
+        return done
+
+    def publish(self, lines, *args):
+        text = "".join(f"{line}\n" for line in lines)
+        return self.evlog("produce", self.topic, "--cloudevents", "-", *args, stdin=text, expect=0)
+
+    def project(self, verb, *args, expect=None):
+        """A verb that takes the file."""
+        return self.evlog("project", verb, self.path, "--db", f"sqlite:{self.db}", *args, expect=expect)
+
+    def catch_up(self, *args, expect=0):
+        return self.project("run", "--until-caught-up", *args, expect=expect)
+
+    def look(self, verb, name, *args, expect=None):
+        """A verb that takes the name."""
+        return self.evlog("project", verb, name, "--db", f"sqlite:{self.db}", *args, expect=expect)
+
+    def status(self, name="ledger"):
+        return json.loads(self.look("status", name, "--json", expect=0).stdout)
+
+    def start(self, *args, prefix=()):
+        command = [*prefix, *self.command("project", "run", self.path, "--db", f"sqlite:{self.db}", *args)]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                text=True, env=self.env())
+
+    def ask(self, sql, *values):
+        with sqlite3.connect(self.db, timeout=PATIENCE_SECONDS) as connection:
+            rows = connection.execute(sql, values).fetchall()
+        connection.close()
+        return rows
+
+    def applied(self, name="ledger"):
+        try:
+            return self.ask("SELECT applied FROM evlog_projection WHERE name = ?", name)[0][0]
+        except (sqlite3.OperationalError, IndexError):
+            return -1
+
+    def log(self):
+        """partition -> [(id, type, key, data)] by offset."""
+        done = self.evlog("consume", self.topic, "--json", expect=0)
+        log = {}
+        for line in done.stdout.splitlines():
+            event = json.loads(line)
+            headers = {header["name"]: header["value"] for header in event["headers"]}
+            events = log.setdefault(event["partition"], [])
+            assert event["offset"] == len(events)
+            events.append((headers["ce_id"], headers["ce_type"], event["key"], event["data"]))
+        return log
+
+
+def fold(log, ends):
+    """Rows of account that the events before ends[partition] add up to, as LEDGER has them."""
+    balances, versions = {}, {}
+    for partition, events in log.items():
+        for _, kind, key, data in events[:ends.get(partition, 0)]:
+            versions[key] = versions.get(key, -1) + 1
+            if kind == "Paid":
+                balances[key] = (balances.get(key, (0,))[0] + data["amount"], versions[key])
+            else:
+                balances.pop(key, None)
+    return sorted((key, balance, version) for key, (balance, version) in balances.items())
+
+
+def check_ledger(runner, log):
+    """Rows and checkpoint are of one moment, and nothing was left out or doubled. returns events applied"""
+    with sqlite3.connect(runner.db, timeout=PATIENCE_SECONDS) as connection:
+        connection.execute("BEGIN")
+        places = connection.execute(
+            "SELECT partition_index, next_offset, last_id FROM evlog_projection_position").fetchall()
+        seen = connection.execute("SELECT partition_index, offset_number, id FROM seen").fetchall()
+        rows = connection.execute("SELECT name, balance, version FROM account ORDER BY name").fetchall()
+    connection.close()
+    ends = {partition: offset for partition, offset, _ in places}
+    wanted = [(partition, offset, log[partition][offset][0])
+              for partition, end in ends.items() for offset in range(end)]
+    assert sorted(seen) == sorted(wanted)
+    assert rows == fold(log, ends)
+    for partition, offset, last_id in places:
+        assert last_id == (log[partition][offset - 1][0] if offset > 0 else "")
+    return len(seen)
