@@ -93,6 +93,7 @@ struct lease_topics {
     uint32_t generations[LEASE_TOPICS_MAX]; /* of topics of events */
     bool expire[LEASE_TOPICS_MAX];          /* events of the topic go by their age */
     uint32_t deleted[LEASE_TOPIC_KINDS];
+    int64_t ends[LEASE_PARTITIONS_MAX]; /* of the one that is deleted, when that was looked at last */
 };
 
 struct lease_life {

@@ -133,7 +133,7 @@ static void choose_faults(struct lease_life *l)
     struct world *w = &l->w;
     world_faults(w, true);
     if (sim_disk_fault_ppm(w->disk, FAULT_DISK_FULL) > 0 && w->disk_bounded) { /* work groups write little */
-        sim_disk_capacity(w->disk, sim_disk_used(w->disk) + world_below(w, 1u << 20));
+        sim_disk_capacity(w->disk, sim_disk_used(w->disk) + world_below(w, 1u << 18));
     }
     if (world_chance(w, w->knobs.ppm[FAULT_CRASH])) {
         sim_disk_crash_at(w->disk, 1 + world_below(w, 4000));

@@ -292,11 +292,13 @@ void lease_model_letters_read(struct lease_model *m, struct lease_log *log, uint
     }
 }
 
-void lease_model_letters_gone(struct lease_model *m, struct lease_log *log, uint32_t group, bool known)
+void lease_model_letters_gone(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t count)
 {
+    log->letters_gone[group] += EL_MAX(count, (int64_t)0);
     for (int64_t i = 0; i < log->end; i++) {
         struct lease_view *view = &log->events[i].views[group];
-        if (known) {
+        if (count >= 0) {
+            log->letters_gone[group] -= view->buried_before;
             view->buried = view->buried_before = view->redriven = view->copied = 0;
             view->letter_seen = view->dead_at = 0;
             view->copied_more = true;
@@ -318,6 +320,7 @@ void lease_model_moved(struct lease_model *m, struct lease_log *log, uint32_t gr
     }
     log->start[group] = log->skipped[group] = offset;
     log->lost[group] = 0;
+    log->letters_gone[group] = 0;
 }
 
 bool lease_model_stands(const struct lease_model *m, const struct lease_log *log, uint32_t group, int64_t start,
@@ -366,15 +369,32 @@ static void check_end(struct lease_model *m, const struct lease_log *log, uint32
     }
 }
 
+/* An event may only be nowhere when its letter was in a topic that was deleted. */
+static void check_gone(struct lease_model *m, const struct lease_log *log, uint32_t group)
+{
+    int64_t nowhere = 0;
+    for (int64_t i = EL_MAX(log->trimmed, log->skipped[group]); i < log->end; i++) {
+        const struct lease_event *event = &log->events[i];
+        const struct lease_view *view = &event->views[group];
+        bool somewhere = view->ack_sent || view->buried > view->buried_before || passes(m, group, event);
+        nowhere += event->known && !somewhere;
+    }
+    if (log->redrives[group] == 0 && nowhere > log->letters_gone[group]) {
+        world_violation(m->w, "group %s: %lld events of partition %d are nowhere, and %lld letters went with their topic",
+                        m->groups[group].id, (long long)nowhere, log->partition, (long long)log->letters_gone[group]);
+    }
+}
+
 void lease_model_end(struct lease_model *m)
 {
     for (uint32_t t = 0; t < m->topic_count; t++) {
         for (int32_t p = 0; p < m->partition_count; p++) {
             const struct lease_log *log = &m->logs[t][p];
-            for (int64_t i = 0; i < log->end; i++) {
-                for (uint32_t g = 0; g < m->group_count; g++) {
+            for (uint32_t g = 0; g < m->group_count; g++) {
+                for (int64_t i = 0; i < log->end; i++) {
                     check_end(m, log, g, i);
                 }
+                check_gone(m, log, g);
             }
         }
     }

@@ -62,6 +62,7 @@ struct lease_log {
     bool away[LEASE_GROUPS_MAX];         /* it is being moved, or ended: nobody works on it */
     uint32_t redrives[LEASE_GROUPS_MAX]; /* of its letters, that may have been begun */
     uint32_t lost[LEASE_GROUPS_MAX];     /* fetches without an answer: each may have been a delivery of any event */
+    int64_t letters_gone[LEASE_GROUPS_MAX]; /* that were in topics which were deleted, since the group begins there */
     uint32_t flying[LEASE_GROUPS_MAX];   /* fetches whose answers are late: likewise */
 };
 
@@ -113,8 +114,8 @@ void lease_model_moved(struct lease_model *m, struct lease_log *log, uint32_t gr
 /* The topic was deleted: the log is another one, and empty. */
 void lease_model_deleted(struct lease_model *m, struct lease_log *log);
 /* The topic of its dead letters was deleted: whatever may have been in it is gone; what came later is in the next one.
- * known: it is gone for sure; else it may be */
-void lease_model_letters_gone(struct lease_model *m, struct lease_log *log, uint32_t group, bool known);
+ * count: of its letters, when it is gone for sure; -1: it may be */
+void lease_model_letters_gone(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t count);
 /* May it stand there, when it was seen at that place before? Further, when what lies between may be finished; events
  * that do not match are looked at again after a crash. */
 bool lease_model_stands(const struct lease_model *m, const struct lease_log *log, uint32_t group, int64_t start,

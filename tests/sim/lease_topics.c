@@ -43,14 +43,16 @@ void lease_topics_config(struct lease_life *l, uint32_t topic, struct topic_conf
 
 /* --- what has expired --------------------------------------------------------------------------------------------- */
 
+static const struct partition *partition_of(struct lease_life *l, const struct el_uuid *id, int32_t partition)
+{
+    const struct topic *topic = store_topic_by_id(shard_of(l), id);
+    return topic == NULL ? NULL : partition_find(store_shard_at(l->w.store, topic->shard_of[partition]), id, partition);
+}
+
 static void look_at(struct lease_life *l, uint32_t topic, int32_t partition)
 {
     struct lease_log *log = lease_model_log(&l->m, topic, partition);
-    const struct topic *found = store_topic_by_id(shard_of(l), &l->topic_ids[topic]);
-    const struct partition *part = found == NULL
-                                       ? NULL
-                                       : partition_find(store_shard_at(l->w.store, found->shard_of[partition]),
-                                                        &l->topic_ids[topic], partition);
+    const struct partition *part = partition_of(l, &l->topic_ids[topic], partition);
     if (part == NULL || part->log_start <= log->trimmed) {
         return;
     }
@@ -105,12 +107,21 @@ static struct lease_log *log_of(struct lease_life *l, int32_t partition)
     return lease_model_log(&l->m, l->topics.topic, partition);
 }
 
+/* What is in its partitions, for as long as they are there. */
+static void look_at_ends(struct lease_life *l)
+{
+    for (int32_t p = 0; p < l->m.partition_count; p++) {
+        const struct partition *part = partition_of(l, &l->topics.id, p);
+        l->topics.ends[p] = part != NULL ? part->next_offset : l->topics.ends[p];
+    }
+}
+
 static void letters_gone(struct lease_life *l, bool known)
 {
     const struct lease_topics *t = &l->topics;
     lease_work_late(l);
     for (int32_t p = 0; p < l->m.partition_count; p++) {
-        lease_model_letters_gone(&l->m, log_of(l, p), t->group, known);
+        lease_model_letters_gone(&l->m, log_of(l, p), t->group, known ? t->ends[p] : -1);
     }
     for (uint32_t i = 0; i < l->worker_count; i++) { /* what they are told now may have been before it */
         struct worker *k = &l->workers[i];
@@ -218,6 +229,7 @@ static void begin(struct lease_life *l, enum lease_topic_kind kind, enum sim_fau
     t->kind = kind;
     t->state = TOPICS_DELETING;
     if (kind == TOPIC_OF_LETTERS) {
+        look_at_ends(l);
         letters_gone(l, false);
     }
     ask(l);
@@ -231,6 +243,9 @@ void lease_topics_step(struct lease_life *l)
     struct lease_topics *t = &l->topics;
     lease_topics_look(l);
     if (t->state != TOPICS_WHOLE) {
+        if (t->kind == TOPIC_OF_LETTERS) {
+            look_at_ends(l);
+        }
         if (!t->busy) {
             go_on(l);
         }
