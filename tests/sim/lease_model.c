@@ -380,7 +380,7 @@ static void check_gone(struct lease_model *m, const struct lease_log *log, uint3
         nowhere += event->known && !somewhere;
     }
     if (log->redrives[group] == 0 && nowhere > log->letters_gone[group]) {
-        world_violation(m->w, "group %s: %lld events of partition %d are nowhere, and %lld letters went with their topic",
+        world_violation(m->w, "group %s: %lld events of partition %d are nowhere, and %lld letters are gone",
                         m->groups[group].id, (long long)nowhere, log->partition, (long long)log->letters_gone[group]);
     }
 }
