@@ -301,6 +301,25 @@ int evlog_append(struct evlog_client *client, const struct evlog_append *given, 
     return rc;
 }
 
+int evlog_event_find(struct evlog_client *client, const char *topic, struct evlog_bytes key, const char *id,
+                     struct evlog_appended *appended, struct evlog_failure *failure)
+{
+    struct evlog_append append = EVLOG_APPEND_INIT;
+    struct evlog_new_event event = {.id = id == NULL ? "" : id};
+    char what[EL_STREAM_WHAT_LEN];
+    append.topic = topic;
+    append.key = key;
+    append.expected = INT64_MAX; /* ids are looked at first, and then nothing is appended */
+    append.events = &event;
+    append.event_count = 1;
+    int rc = evlog_append(client, &append, appended, failure);
+    if (rc == EVLOG_ERR_WRONG_VERSION || rc == EVLOG_ERR_STREAM_ENDED) {
+        rc = EVLOG_ERR_NOT_FOUND;
+        (void)el_fail(failure, rc, "%s has no event with the id %.100s", el_stream_what(what, topic, key), event.id);
+    }
+    return rc;
+}
+
 /* --- several ----------------------------------------------------------------------------------------------------- */
 
 struct outcome_object {

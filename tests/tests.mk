@@ -170,9 +170,11 @@ docs-check:
 # Programs built as a user builds them. The README shows publish.c behind its head comment.
 define user_program
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=c11 $(OPT_$(BUILD)) -Wall -Wextra -Werror -Iinclude -o $@ $< $(OUT)/lib/libevlog.a $(LIBS_core) -pthread
+	$(Q)$(CC) -std=c11 $(OPT_$(BUILD)) -Wall -Wextra -Werror -Iinclude -o $@ $(filter %.c,$^) $(OUT)/lib/libevlog.a $(LIBS_core) -pthread
 endef
-EXAMPLES := $(patsubst docs/examples/%.c,$(OUT)/examples/%,$(sort $(wildcard docs/examples/*.c)))
+EXAMPLES := $(patsubst docs/examples/%.c,$(OUT)/examples/%,$(sort $(wildcard docs/examples/*.c))) $(OUT)/examples/order_service
+$(OUT)/examples/order_service: $(sort $(wildcard docs/examples/order_service/*.[ch])) $(OUT)/lib/libevlog.a
+	$(user_program)
 $(OUT)/examples/%: docs/examples/%.c $(OUT)/lib/libevlog.a
 	$(user_program)
 

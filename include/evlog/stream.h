@@ -168,6 +168,15 @@ int evlog_append_all(struct evlog_client *client, const struct evlog_append_all 
                      struct evlog_append_outcome **outcome, struct evlog_failure *failure);
 void evlog_append_outcome_free(struct evlog_append_outcome *outcome);
 
+/* Has an event with this id been appended to the stream? Asks by an append that no stream can be as expected for, and
+ * so needs the right to append.
+ *
+ * appended  NULL, or written on success: where the event is
+ * returns   0 | EVLOG_ERR_NOT_FOUND | as evlog_append()
+ */
+int evlog_event_find(struct evlog_client *client, const char *topic, struct evlog_bytes key, const char *id,
+                     struct evlog_appended *appended, struct evlog_failure *failure);
+
 /* Make an id that nobody else has (a UUID of version 7, as text), for appends that may have to be repeated after the
  * program was restarted: keep the id before appending. Does not block. */
 void evlog_event_id_make(char id[EVLOG_ID_MAX]);

@@ -262,6 +262,29 @@ TEST(stream, ids_that_half_exist_and_ended_streams_are_told_apart)
     scripted_stream_end(&st);
 }
 
+TEST(stream, an_event_is_found_by_its_id_and_nothing_is_appended)
+{
+    struct scripted_stream st;
+    struct evlog_appended appended = EVLOG_APPENDED_INIT;
+    struct evlog_stream_delete del = EVLOG_STREAM_DELETE_INIT;
+    scripted_stream_begin(&st, NULL);
+    scripted_stream_put(&st, "a", "1", "Made", "x");
+    scripted_stream_put(&st, "a", "2", "Paid", "x");
+    struct evlog_client *client = &st.s.client;
+    assert_int_equal(evlog_event_find(client, "t", bytes("a"), "1", &appended, NULL), 0);
+    assert_int_equal(appended.version, 0);
+    assert_int_equal(evlog_event_find(client, "t", bytes("a"), "3", &appended, NULL), EVLOG_ERR_NOT_FOUND);
+    assert_int_equal(evlog_event_find(client, "t", bytes("b"), "1", NULL, NULL), EVLOG_ERR_NOT_FOUND);
+    assert_int_equal(evlog_event_find(client, "t", bytes("a"), NULL, NULL, NULL), EVLOG_ERR_ARGUMENT);
+    del.topic = "t";
+    del.key = bytes("a");
+    del.hard = true;
+    assert_int_equal(evlog_stream_delete(client, &del, NULL, NULL), 0);
+    assert_int_equal(evlog_event_find(client, "t", bytes("a"), "3", NULL, NULL), EVLOG_ERR_NOT_FOUND);
+    assert_int_equal(st.count[1], 3);
+    scripted_stream_end(&st);
+}
+
 TEST(stream, several_streams_are_appended_to_or_all_conflicts_are_told)
 {
     struct scripted_stream st;
