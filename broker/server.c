@@ -46,6 +46,8 @@ struct server {
     struct metrics **metrics; /* [shard_count] of each, for rendering */
     struct groups *groups[EL_SHARD_COUNT_MAX];
     struct leases *leases[EL_SHARD_COUNT_MAX];
+    struct streams *streams[EL_SHARD_COUNT_MAX];
+    struct stream_secret stream_secret;
     struct store *store;
     struct http *http;
     int signal_fd;
@@ -184,6 +186,8 @@ static int build_shards(struct server *server, struct el_error *err)
         shard->index = i;
         shard->peers = server->groups;
         shard->lease_peers = server->leases;
+        shard->stream_peers = server->streams;
+        shard->stream_secret = &server->stream_secret;
         shard->shard_count = server->shard_count;
         shard->drain_ns = DRAIN_NS;
         shard->done = server_on_shard_done;
@@ -230,7 +234,7 @@ static int open_store(struct server *server, struct el_error *err)
         return error;
     }
     EL_ASSERT(store_shard_count(server->store) == server->shard_count);
-    return 0;
+    return streams_secret_load(server->shards[0].io, &server->stream_secret, err);
 }
 
 static int open_listeners(struct server *server, struct el_error *err)
@@ -387,6 +391,9 @@ static void stop_shards(struct server *server)
         groups_destroy(&server->shards[i].groups); /* nothing is under way any more */
         if (leases_idle(server->shards[i].leases)) {
             leases_destroy(server->shards[i].leases);
+        }
+        if (streams_idle(server->shards[i].streams)) {
+            streams_destroy(server->shards[i].streams);
         }
     }
 }

@@ -6,7 +6,8 @@
  *   2. io_step() runs what has happened; store_shard_tick() flushes and says when it wants to run again; and so on
  *   3. commands of the main thread come as messages; each is answered through shard->done when it is carried out
  *
- * Work groups have writes of their own under way when their requests have ended: a stop waits for them as well.
+ * Work groups have writes of their own under way when their requests have ended: a stop waits for them as well. Then
+ * the stream index writes what it has in memory, so that the next start reads little.
  *
  * Requests that wait for the store, for room on a full disk perhaps, do not hold up a stop for ever: after drain_ns
  * their connections are cut and the stores stop, which answers them. Only then is the net freed, for they are its.
@@ -72,8 +73,13 @@ void shard_take_config(struct shard *shard, const struct config *cfg)
 /* SHARD_STOP_NET is carried out, once. */
 static void shard_drained(struct shard *shard)
 {
+    bool late = shard->io->now_ns >= shard->drain_timer.at_ns;
     shard->net_stopped = true;
-    if (!shard->drained && (leases_idle(shard->leases) || shard->io->now_ns >= shard->drain_timer.at_ns)) {
+    if (!shard->streams_stopped && (leases_idle(shard->leases) || late)) {
+        shard->streams_stopped = true;
+        streams_stop(shard->streams);
+    }
+    if (!shard->drained && shard->streams_stopped && (streams_idle(shard->streams) || late)) {
         shard->drained = true;
         io_timer_cancel(shard->io, &shard->drain_timer);
         shard->done(shard);
@@ -172,6 +178,12 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     }
     shard->lease_peers[shard->index] = shard->leases;
     shard->api.leases = shard->leases;
+    struct streams_config streams_cfg = {.memory_max = config_stream_memory_max(cfg) / shard->shard_count};
+    error = streams_create(shard->store, shard->stream_peers, shard->stream_secret, &streams_cfg, &shard->streams, err);
+    if (error != 0) {
+        return el_error_wrap(err, "shard %" PRIu32, shard->index);
+    }
+    shard->stream_peers[shard->index] = shard->streams;
     shard->node.shard_count = shard->shard_count;
     struct net_config own = *net_cfg;
     own.dispatch = api_dispatch;
@@ -194,6 +206,7 @@ void shard_begin(struct shard *shard)
     store_shard_start(shard->store);
     groups_start(&shard->groups);
     leases_start(shard->leases);
+    streams_start(shard->streams);
     el_alloc_seal(true);
     metrics_set(shard->metrics, METRIC_MEMORY_MAX_BYTES, (int64_t)store_shard_buddy(shard->store)->len);
     shard->done(shard);

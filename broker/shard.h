@@ -9,6 +9,7 @@
 #include <api/api.h>
 #include <net/net.h>
 #include <pthread.h>
+#include <stream/streams.h>
 
 #define SHARD_THREAD_MAGIC OBJ_MAGIC('s', 'h', 't', 'h')
 
@@ -36,6 +37,9 @@ struct shard {
     struct groups **peers; /* [shard_count] by shard: all of the node; the main thread's */
     struct leases *leases;
     struct leases **lease_peers; /* the same of work groups */
+    struct streams *streams;
+    struct streams **stream_peers;             /* the same of the stream index */
+    const struct stream_secret *stream_secret; /* of the data directory */
     uint32_t shard_count;
     struct api_node node;
     struct config cfg;          /* the shard's own copy: SIGHUP changes the main thread's */
@@ -49,10 +53,11 @@ struct shard {
     bool exiting;
     uint64_t drain_ns; /* how long a stop waits for clients */
     struct io_timer drain_timer;
-    bool net_stopped;   /* all connections have ended, or drain_ns is over */
-    bool drained;       /* SHARD_STOP_NET was carried out */
-    shard_done_fn done; /* called on the shard's thread when a command is carried out, and once at the start */
-    void *arg;          /* of done */
+    bool net_stopped;     /* all connections have ended, or drain_ns is over */
+    bool streams_stopped; /* they write what they have in memory */
+    bool drained;         /* SHARD_STOP_NET was carried out */
+    shard_done_fn done;   /* called on the shard's thread when a command is carried out, and once at the start */
+    void *arg;            /* of done */
 };
 
 /* The listener's limits as cfg has them; everything else is zero. */

@@ -122,15 +122,16 @@ void observer_forget(struct partition *part)
     }
 }
 
-int64_t observer_allows(struct partition *part, int64_t log_start)
+int64_t observer_allows(struct partition *part, int64_t log_start, int *error)
 {
+    *error = 0;
     const struct store_observer *observer = part->shard->observer;
     if (!part->observed || observer == NULL || log_start <= part->log_start) {
         return log_start;
     }
     int64_t floor = observer->floor(observer->arg, part);
     if (floor < log_start) {
-        observer->raise(observer->arg, part, log_start);
+        *error = observer->raise(observer->arg, part, log_start);
     }
     return EL_MIN(log_start, floor);
 }

@@ -40,8 +40,9 @@ struct store_observer {
     /* The log start may move up to here. */
     int64_t (*floor)(void *arg, struct partition *part);
     /* Somebody wants the log start at offset: raise the floor so far, and call store_observed_floor() then, also when
-     * that failed, but not from inside this call. May be called again while it is under way. */
-    void (*raise)(void *arg, struct partition *part, int64_t offset);
+     * that failed, but not from inside this call. May be called again while it is under way.
+     * returns 0 | EVLOG_ERR_NO_MEMORY nobody will be told */
+    int (*raise)(void *arg, struct partition *part, int64_t offset);
     void *arg;
 };
 

@@ -372,11 +372,16 @@ static void trim_run(struct store_op *base)
         store_op_finish(base, EVLOG_ERR_OFFSET_RANGE);
         return;
     }
-    if (observer_allows(part, op->offset) < op->offset) {
-        el_list_push_back(&part->held_trims, &base->link);
+    int code;
+    if (observer_allows(part, op->offset, &code) < op->offset) {
+        if (code != 0) {
+            store_op_finish(base, code);
+        } else {
+            el_list_push_back(&part->held_trims, &base->link);
+        }
         return;
     }
-    int code = op->offset <= part->log_start ? EVLOG_ERR_EXISTS : partition_trim_frame(part, op->offset);
+    code = op->offset <= part->log_start ? EVLOG_ERR_EXISTS : partition_trim_frame(part, op->offset);
     if (code != 0) {
         store_op_finish(base, code == EVLOG_ERR_EXISTS ? 0 : code);
         return;

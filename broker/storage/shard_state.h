@@ -121,8 +121,8 @@ void shard_retry_held(struct store_shard *shard);
 /* The partition is deleted: what waits at it ends with EVLOG_ERR_UNKNOWN_TOPIC. */
 void observer_forget(struct partition *part);
 /* Keep the log start at or below the observer's floor, and have it raised when more is wanted. returns the offset that
- * is allowed now */
-int64_t observer_allows(struct partition *part, int64_t log_start);
+ * is allowed now; *error: why it will not be told when it is raised, 0 it will */
+int64_t observer_allows(struct partition *part, int64_t log_start, int *error);
 /* Append a record to an internal topic's partition on this shard; wait->done when durable. */
 int shard_append_internal(struct partition *part, const struct el_record_body *body, struct journal_wait *wait);
 

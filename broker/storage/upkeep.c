@@ -126,7 +126,8 @@ static void retention_on_timer(struct io_timer *timer)
         compact_roll(part, now);
         segment_seal_rolled(part);
         int64_t start = compact_deletes(part) ? retention_start(part, now) : 0;
-        start = observer_allows(part, start);
+        int wait;
+        start = observer_allows(part, start, &wait);
         if (start > part->log_start && partition_trim(part, start) == 0) {
             shard->checkpoint.wanted = true;
         }

@@ -20,14 +20,17 @@
 
 struct streams;
 
+#define STREAMS_MEMORY_MIN (256u << 10) /* less is taken as so much */
+
 struct streams_config {
     uint64_t memory_max; /* of this shard's index: newest entries, filters and heads (stream.memory.max / shards) */
 };
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
-/* Read the secret of the data directory, or make it. Blocking; once, before streams_create(). */
-int streams_secret_load(struct disk *disk, struct stream_secret *secret, struct el_error *err);
+/* Read the secret of the data directory, or make it when there is none that can be read. Blocking; once, before
+ * streams_create(). returns 0 | EVLOG_ERR_IO | _NO_SPACE */
+int streams_secret_load(struct io *io, struct stream_secret *secret, struct el_error *err);
 /* Read the list of index files and register with the store. Blocking; before the shard runs.
  *
  * peers    [shard count] filled in by the callers as they are made; borrowed

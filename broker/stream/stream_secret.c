@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The secret that streams, ids and types are hashed with: streams/secret, docs/format.md. It is made once in the life
+ * of a data directory; with another one an index is worth nothing and is made anew from the log.
+ */
+#include <stream/streams.h>
+
+#include <core/hash.h>
+
+#define SECRET_PATH "streams/secret"
+#define SECRET_TMP "streams/secret.tmp"
+#define SECRET_MAGIC "EVLOGSEC"
+#define SECRET_FILE_LEN (8u + EL_XXH3_SECRET_LEN + 8u)
+
+static int secret_read(struct disk *disk, int fd, struct stream_secret *secret)
+{
+    uint8_t p[SECRET_FILE_LEN + 1];
+    size_t done = 0;
+    int code = disk_pread(disk, fd, p, sizeof p, 0, &done);
+    if (code != 0) {
+        return code;
+    }
+    if (done != SECRET_FILE_LEN || memcmp(p, SECRET_MAGIC, 8) != 0 ||
+        el_get_le64(p + SECRET_FILE_LEN - 8) != el_xxh3(p, SECRET_FILE_LEN - 8)) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    memcpy(secret->bytes, p + 8, EL_XXH3_SECRET_LEN);
+    return 0;
+}
+
+/* Under another name first: a file of the right name is whole. */
+static int secret_make(struct io *io, struct stream_secret *secret)
+{
+    struct disk *disk = io->disk;
+    uint8_t p[SECRET_FILE_LEN];
+    int fd = -1;
+    io_random(io, secret->bytes, sizeof secret->bytes);
+    memcpy(p, SECRET_MAGIC, 8);
+    memcpy(p + 8, secret->bytes, EL_XXH3_SECRET_LEN);
+    el_put_le64(p + SECRET_FILE_LEN - 8, el_xxh3(p, SECRET_FILE_LEN - 8));
+    int code = disk_mkdir(disk, "streams");
+    code = code != 0 ? code : disk_sync_dir(disk, "");
+    if (code != 0) {
+        return code;
+    }
+    disk_unlink(disk, SECRET_TMP); /* of a start that did not come to its end */
+    code = disk_open(disk, SECRET_TMP, DISK_WRITE | DISK_CREATE | DISK_EXCL, &fd);
+    if (code != 0) {
+        return code;
+    }
+    code = disk_pwrite(disk, fd, p, sizeof p, 0);
+    code = code != 0 ? code : disk_sync(disk, fd);
+    disk_close(disk, fd);
+    code = code != 0 ? code : disk_rename(disk, SECRET_TMP, SECRET_PATH);
+    return code != 0 ? code : disk_sync_dir(disk, "streams");
+}
+
+int streams_secret_load(struct io *io, struct stream_secret *secret, struct el_error *err)
+{
+    int fd = -1;
+    int code = disk_open(io->disk, SECRET_PATH, DISK_READ, &fd);
+    if (code == 0) {
+        code = secret_read(io->disk, fd, secret);
+        disk_close(io->disk, fd);
+    }
+    if (code == EVLOG_ERR_NOT_FOUND || code == EVLOG_ERR_CORRUPT) {
+        code = secret_make(io, secret);
+    }
+    return code == 0 ? 0 : el_error_set(err, code, "%s: %s", SECRET_PATH, evlog_error_text(code));
+}
