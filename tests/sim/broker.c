@@ -29,6 +29,8 @@ static void shard_make(struct broker *b, uint32_t index)
     shard->index = index;
     shard->peers = b->groups;
     shard->lease_peers = b->leases;
+    shard->stream_peers = b->streams;
+    shard->stream_secret = &b->secret;
     shard->shard_count = w->shard_count;
     shard->io = w->ios[index];
     shard->metrics = w->metrics[index];
@@ -137,13 +139,16 @@ static void reload_look(struct broker *b)
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
-static void up(struct world *w)
+static int up(struct world *w, struct el_error *up_err)
 {
     struct broker *b = w->upper_arg;
     b->stopping_store = b->stopping_net = b->reloading = false;
     b->done_count = 0;
     rules_settle(&b->rules);
     atomic_store(&b->conn_total, 0);
+    sim_disk_shelter(w->disk, true); /* no streams here: their own mode cuts the power at each call */
+    int secret = streams_secret_load(w->ios[0], &b->secret, NULL);
+    EL_ASSERT(secret == 0);
     for (uint32_t i = 0; i < w->shard_count; i++) {
         struct el_error err = {0};
         struct net_config net_cfg = b->limits;
@@ -154,10 +159,13 @@ static void up(struct world *w)
         int code = shard_listen(&b->shards[i], &b->config, &net_cfg, &err);
         EL_ASSERT(code == 0);
     }
+    sim_disk_shelter(w->disk, false);
     for (uint32_t i = 0; i < w->shard_count; i++) {
         shard_begin(&b->shards[i]);
         el_alloc_seal(false);
     }
+    (void)up_err;
+    return 0;
 }
 
 /* Step until every shard has carried out the last command, or for very long. returns false when the machine crashed */
@@ -201,6 +209,7 @@ static void down(struct world *w)
     for (uint32_t i = 0; i < w->shard_count && stopped; i++) {
         groups_destroy(&b->shards[i].groups);
         leases_destroy(b->shards[i].leases);
+        streams_destroy(b->shards[i].streams);
     }
     sim_net_off(w->net);
     clients_lose(b->clients);

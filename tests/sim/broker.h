@@ -20,6 +20,8 @@ struct broker {
     struct shard shards[WORLD_SHARDS_MAX];
     struct groups *groups[WORLD_SHARDS_MAX];
     struct leases *leases[WORLD_SHARDS_MAX];
+    struct streams *streams[WORLD_SHARDS_MAX];
+    struct stream_secret secret;
     uint64_t drain_ns;
     uint32_t done_count; /* commands that were carried out */
     bool stopping_net, stopping_store;

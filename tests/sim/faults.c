@@ -139,7 +139,7 @@ bool sim_fault_applies(enum sim_fault fault, enum sim_mode mode)
         return true;
     case SCOPE_LIAR:
     case SCOPE_ROT:
-        return mode != MODE_LEASE; /* of what the model knows nothing would hold */
+        return mode != MODE_LEASE && mode != MODE_STREAM; /* of what the model knows nothing would hold */
     case SCOPE_NET:
         return mode == MODE_BROKER;
     case SCOPE_LEASE:

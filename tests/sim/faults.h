@@ -63,7 +63,7 @@ enum sim_fault {
 #define SIM_PPM 1000000u
 
 /* What is simulated. */
-enum sim_mode { MODE_STORE, MODE_BROKER, MODE_LEASE };
+enum sim_mode { MODE_STORE, MODE_BROKER, MODE_LEASE, MODE_STREAM };
 
 /* Where a fault may happen. */
 enum sim_fault_scope {

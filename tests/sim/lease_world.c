@@ -15,7 +15,7 @@ static struct lease_world *of(const struct world *w)
     return w->upper_arg;
 }
 
-static void up(struct world *w)
+static int up(struct world *w, struct el_error *err)
 {
     struct lease_world *lw = of(w);
     struct leases_config cfg = {.topic_defaults = &lw->topic_defaults, .memory_max = lw->memory_max, .members_max = 10};
@@ -28,6 +28,8 @@ static void up(struct world *w)
         store_shard_start(store_shard_at(w->store, i));
         leases_start(lw->leases[i]);
     }
+    (void)err;
+    return 0;
 }
 
 static uint64_t turn(struct world *w, uint32_t shard)

@@ -195,6 +195,10 @@ void op_add(struct sim_disk *d, struct sim_inode *inode, struct sim_op op)
 struct sim_disk *enter(struct disk *disk, int *code)
 {
     struct sim_disk *d = EL_CONTAINER(disk, struct sim_disk, disk);
+    if (d->sheltered) {
+        *code = d->crashed ? EVLOG_ERR_CRASHED : 0;
+        return d;
+    }
     if (!d->crashed && el_rng_chance(d->rng, d->fault_ppm[FAULT_JOB_PAUSE]) && fiber_pause()) {
         sim_disk_fault_count(d, FAULT_JOB_PAUSE);
     }
@@ -667,7 +671,7 @@ uint32_t sim_disk_fault_ppm(const struct sim_disk *d, enum sim_fault fault)
 
 bool sim_disk_fault(struct sim_disk *d, enum sim_fault fault)
 {
-    bool happens = el_rng_chance(d->rng, d->fault_ppm[fault]);
+    bool happens = !d->sheltered && el_rng_chance(d->rng, d->fault_ppm[fault]);
     d->fault_counts[fault] += happens;
     return happens;
 }
@@ -686,6 +690,10 @@ void sim_disk_capacity(struct sim_disk *d, uint64_t bytes)
 void sim_disk_off(struct sim_disk *d, bool off)
 {
     d->crashed = off;
+}
+void sim_disk_shelter(struct sim_disk *d, bool on)
+{
+    d->sheltered = on;
 }
 void sim_disk_watch(struct sim_disk *d, void (*fn)(void *arg), void *arg)
 {

@@ -45,6 +45,9 @@ void sim_disk_power_cycle(struct sim_disk *disk);
 /* The process ended but the machine did not: descriptors are gone, the page cache stays. */
 void sim_disk_process_exit(struct sim_disk *disk);
 
+/* No crash and no fault, for a while; calls take no random numbers. */
+void sim_disk_shelter(struct sim_disk *disk, bool on);
+
 /* --- choosing what a crash leaves --------------------------------------------------------------------------------- */
 
 /* Call fn whenever a call begins and the disk has changed since fn was called last: a crash now leaves what a crash

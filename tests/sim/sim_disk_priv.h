@@ -78,6 +78,7 @@ struct sim_disk {
     enum sim_call fail_call; /* the next one of this kind fails ... */
     int fail_code;           /* ... with this; 0 none */
     bool crashed;
+    bool sheltered;           /* no crash and no fault now */
     uint64_t order;           /* of the next operation that is not durable at once */
     bool changed;             /* since the watcher was called last */
     void (*watch)(void *arg); /* NULL: nobody watches */

@@ -6,6 +6,7 @@
  *   evlog-sim --seed S [-v]          one seed; with its story
  *   evlog-sim --mode broker ...      the whole broker with network and clients: broker_main.c
  *   evlog-sim --mode lease ...       work groups on the store: lease_main.c
+ *   evlog-sim --mode stream ...      streams on the store: stream_main.c
  *   evlog-sim --faults               the tables of faults and events
  *
  *   --jobs N           seeds at the same time; the number of processors
@@ -33,8 +34,8 @@
 #include <unistd.h>
 
 #define USAGE                                                                                                          \
-    "usage: evlog-sim [--mode store|broker|lease] [--seeds N] [--from S] [--seed S] [-v] [--jobs N] [--hash]\n"        \
-    "                 [--trace] [--every-fault] [--shrink-seconds N] [--lives=N] [--steps=N] [--topics=N]\n"           \
+    "usage: evlog-sim [--mode store|broker|lease|stream] [--seeds N] [--from S] [--seed S] [-v] [--jobs N]\n"          \
+    "                 [--hash] [--trace] [--every-fault] [--shrink-seconds N] [--lives=N] [--steps=N] [--topics=N]\n"  \
     "                 [--producers=N] [--readers=N] [--shards=N] [--no-fault=NAME,...] | --faults\n"
 
 static void log_drop(void *arg, enum el_log_level level, const char *area, const char *text)
@@ -72,9 +73,10 @@ static int parse(int argc, char **argv, struct campaign *c)
             continue;
         }
         if (taken == 0 && (value = value_of(argv, &i, "--mode")) != NULL) {
-            c->plan.mode = strcmp(value, "broker") == 0  ? MODE_BROKER
-                           : strcmp(value, "lease") == 0 ? MODE_LEASE
-                                                         : MODE_STORE;
+            c->plan.mode = strcmp(value, "broker") == 0   ? MODE_BROKER
+                           : strcmp(value, "lease") == 0  ? MODE_LEASE
+                           : strcmp(value, "stream") == 0 ? MODE_STREAM
+                                                          : MODE_STORE;
         } else if (taken == 0 && (value = value_of(argv, &i, "--seeds")) != NULL) {
             c->count = strtoull(value, NULL, 10);
         } else if (taken == 0 && (value = value_of(argv, &i, "--from")) != NULL) {

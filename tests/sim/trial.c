@@ -7,6 +7,7 @@
 #include "broker_main.h"
 #include "lease_main.h"
 #include "life.h"
+#include "stream_main.h"
 #include <core/assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +51,10 @@ void trial_here(const struct plan *plan, struct verdict *v)
     }
     if (plan->mode == MODE_LEASE) {
         lease_trial(plan, v);
+        return;
+    }
+    if (plan->mode == MODE_STREAM) {
+        stream_trial(plan, v);
         return;
     }
     struct life *l = malloc(sizeof(*l));

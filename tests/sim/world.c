@@ -189,8 +189,14 @@ int world_open(struct world *w, struct el_error *err)
     w->stopped_count = 0;
     w->clock_begin_ns[w->life] = w->clock_end_ns[w->life] = el_clock_now(store_clock(w->store));
     if (w->upper != NULL) {
-        w->upper->up(w);
-        return 0;
+        code = w->upper->up(w, err);
+        if (code != 0) {
+            store_close(w->store);
+            w->store = NULL;
+            heap_check(w, "a start that failed");
+            machine_down(w);
+        }
+        return code;
     }
     for (uint32_t i = 0; i < w->shard_count; i++) {
         store_shard_start(store_shard_at(w->store, i));

@@ -19,7 +19,8 @@ struct world;
 
 /* What stands on the store, where there is more than the store. */
 struct world_upper {
-    void (*up)(struct world *w);                       /* the store is open, no shard has run: start them */
+    /* The store is open, no shard has run: start them. returns 0 | EVLOG_ERR_..., with nothing left behind */
+    int (*up)(struct world *w, struct el_error *err);
     bool (*stop)(struct world *w);                     /* a clean stop, to where the stores stop; false: crashed */
     void (*down)(struct world *w);                     /* the process has ended */
     uint64_t (*turn)(struct world *w, uint32_t shard); /* one turn of a shard; returns when it wants the next */

@@ -65,12 +65,13 @@ static int64_t fake_floor(void *arg, struct partition *part)
     return f->floor;
 }
 
-static void fake_raise(void *arg, struct partition *part, int64_t offset)
+static int fake_raise(void *arg, struct partition *part, int64_t offset)
 {
     struct fake *f = arg;
     (void)part;
     (void)offset;
     f->raises++;
+    return 0;
 }
 
 static struct partition *part_of(struct kit *k, int32_t number)
