@@ -21,7 +21,7 @@
 
 /* --- runs --------------------------------------------------------------------------------------------------------- */
 
-/* An open run. Sets refer to it; when the last one is gone it is closed, and its file removed unless it still counts. */
+/* An open run. Sets refer to it; when the last is gone it is closed, and its file removed unless it still counts. */
 struct stream_run {
     struct el_list link; /* st->closing, without sets */
     struct index_run run;
