@@ -144,7 +144,7 @@ $(OUT)/bin/evlog-sim: $(call lib,sim server $(BROKER_LAYERS) $(CLIENT_LAYERS))
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call group_link,$^) $(LIBS_core) $(LIBS_broker)
 
-.PHONY: sim sim-broker sim-lease
+.PHONY: sim sim-broker sim-lease sim-stream
 sim: $(OUT)/bin/evlog-sim
 	$(Q)$(OUT)/bin/evlog-sim --seeds $(SEEDS) $(SIM_FLAGS)
 
@@ -153,6 +153,9 @@ sim-broker: $(OUT)/bin/evlog-sim
 
 sim-lease: $(OUT)/bin/evlog-sim
 	$(Q)$(OUT)/bin/evlog-sim --mode lease --seeds $(SEEDS) $(SIM_FLAGS)
+
+sim-stream: $(OUT)/bin/evlog-sim
+	$(Q)$(OUT)/bin/evlog-sim --mode stream --seeds $(SEEDS) $(SIM_FLAGS)
 
 # Every crash of every small workload, every byte of a data directory changed.
 $(OUT)/bin/evlog-exhaustive: $(call lib,exhaustive sim storage io obs config format core)

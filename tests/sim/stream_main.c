@@ -549,6 +549,10 @@ static bool trim(struct stream_life *l)
 /* Something that is not an append. returns false: crashed or a violation */
 static bool act(struct stream_life *l)
 {
+    if (l->w.disk_bounded) { /* what is asked now is waited for */
+        l->w.disk_bounded = false;
+        sim_disk_capacity(l->w.disk, 0);
+    }
     if (l->trims && world_chance(&l->w, 500000)) {
         return trim(l);
     }
