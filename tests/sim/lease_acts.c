@@ -5,6 +5,7 @@
  * repeated and answered, also in later lives; until then the group stands where it stood or where it was to be moved.
  */
 #include "lease_acts.h"
+#include "lease_topics.h"
 
 #include <core/assert.h>
 
@@ -95,7 +96,9 @@ static int ask_offsets(struct lease_life *l, struct lease_offsets_op *op, int ve
                                     .topic_id = l->topic_ids[a->topic],
                                     .partition = a->partition,
                                     .offset = offset};
-    return lease_world_offsets(&l->lw, op);
+    int code = lease_world_offsets(&l->lw, op);
+    lease_topics_look(l); /* the answer knows of what has expired */
+    return code;
 }
 
 /* It stands at one of the two. */
