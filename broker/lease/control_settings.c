@@ -58,6 +58,7 @@ static void settings_set(struct leases *ls, struct lease_op *base)
     if (control_enter(ls, base, true, &group)) {
         return;
     }
+    EL_ASSERT(group == NULL || group->exists);
     bool same = group_config_equal(control_config(group), op->config);
     bool again = op->expected != NULL && !group_config_equal(control_config(group), op->expected);
     settings_tell(ls, op); /* maybe into what was expected */
@@ -124,6 +125,7 @@ static void list_run(struct leases *ls, struct lease_op *base)
                                                                  .state = group->member_count > 0 ? "Stable" : "Empty"};
         }
     }
+    EL_ASSERT(op->group_count <= groups->count);
     lease_op_finish(base, 0);
 }
 

@@ -103,6 +103,8 @@ void bury_slot_fail(struct bury_slot *slot, int error)
     struct lease_burial *b = slot->burial;
     struct leases *ls = lease_part_leases(b->part);
     char text[LEASE_PART_TEXT_MAX];
+    EL_ASSERT(slot->state != BURY_FREE);
+    EL_ASSERT(error != 0);
     metrics_add(ls->metrics, METRIC_LEASES_DEAD_FAILED, 1);
     if (b->said_ns == 0 || ls->io->now_ns - b->said_ns >= LEASE_MINUTE_NS) {
         b->said_ns = ls->io->now_ns;
@@ -220,6 +222,7 @@ static void slot_turn(struct bury_slot *slot)
 
 void lease_bury_turn(struct lease_part *part)
 {
+    EL_ASSERT(part->sm.state == PART_READY);
     struct lease_counts counts = lease_counts(part->table);
     bool dying = counts.of[LEASE_STATE_DYING] + counts.of[LEASE_STATE_CHECK] > 0;
     struct lease_burial *b = part->burial != NULL || !dying ? part->burial : burial_of(part);
@@ -278,6 +281,8 @@ uint64_t lease_bury_next(const struct lease_part *part)
 
 int lease_bury_restore(struct lease_part *part, const struct lease_intent *intent)
 {
+    EL_ASSERT(part->table != NULL);
+    EL_ASSERT(intent->offset >= 0);
     struct lease_burial *b = burial_of(part);
     struct bury_slot *slot = b == NULL ? NULL : slot_free(b);
     if (slot == NULL) {
@@ -331,7 +336,12 @@ void lease_bury_free(struct lease_part *part)
     while (!el_list_empty(&b->later)) {
         later_free(b, EL_CONTAINER(b->later.next, struct bury_later, link));
     }
+    EL_ASSERT(!b->making);
+    EL_ASSERT(!b->drawing);
     for (uint32_t i = 0; i < LEASE_INTENTS_MAX; i++) {
+        EL_ASSERT(b->slots[i].state != BURY_READING);
+        EL_ASSERT(b->slots[i].state != BURY_BUILDING);
+        EL_ASSERT(b->slots[i].state != BURY_APPENDING);
         bury_slot_clear(&b->slots[i]);
     }
     lease_free(lease_part_leases(part), b);

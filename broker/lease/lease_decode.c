@@ -179,6 +179,8 @@ int lease_decode_run(struct lease_decode *decode)
     for (uint32_t i = 0; i < decode->entry_count && code == 0; i++) {
         code = entry_decode(decode, &decode->entries[i], &scratch);
     }
+    EL_ASSERT(decode->record_count <= decode->record_max);
+    EL_ASSERT(decode->end >= decode->from);
     el_free(scratch.match);
     el_free(scratch.inflate);
     return code < 0 ? code : 0;

@@ -79,6 +79,7 @@ void lease_call_written(struct lease_call *call, int error)
 static void give_back(struct lease_call *call, uint32_t n)
 {
     struct lease_part *part = call->part;
+    EL_ASSERT(n <= call->grant_count);
     for (uint32_t i = n; i < call->grant_count && part->sm.state == PART_READY; i++) {
         lease_unacquire(part->table, call->op->session, call->grants[i].offset, lease_part_now(part));
     }
@@ -88,6 +89,7 @@ static void give_back(struct lease_call *call, uint32_t n)
 /* The event is nowhere in the log any more. */
 static void grant_gone(struct lease_call *call, uint32_t n)
 {
+    EL_ASSERT(n < call->grant_count);
     struct lease_outcome gone = {
         .first = call->grants[n].offset, .last = call->grants[n].offset, .kind = LEASE_GAP, .delay_ms = -1};
     if (call->part->sm.state == PART_READY) {
@@ -124,6 +126,7 @@ static void keep_batches(struct lease_call *call, struct read_op *read)
     while (call->grant_next < call->grant_count && call->grants[call->grant_next].offset < read->next_offset) {
         grant_gone(call, call->grant_next);
     }
+    EL_ASSERT(kept <= read->data_len);
     read->data_len = kept;
     call->kept_len += kept;
 }
@@ -145,6 +148,7 @@ static bool fill_ranges(struct lease_call *call)
     for (uint32_t i = 0; i < call->grant_count; i++) {
         const struct lease_grant *grant = &call->grants[i];
         struct lease_range *last = count == 0 ? NULL : &ranges[count - 1];
+        EL_ASSERT(last == NULL || grant->offset > last->last);
         if (last != NULL && range_takes(last, grant, op->range_fill)) {
             last->last++;
         } else {
@@ -192,6 +196,7 @@ static void spans_end(struct lease_call *call)
             }
             pos += call->reads[i].data_len;
         }
+        EL_ASSERT(pos == call->kept_len);
         op->data = all;
         lease_op_keep_memory(&op->base, all);
         all = NULL;
@@ -214,8 +219,10 @@ static void span_on_read(struct store_op *base)
 {
     struct lease_call *call = base->arg;
     struct lease_part *part = call->part;
+    EL_ASSERT(call->span_count < SPANS_MAX);
     struct read_op *read = &call->reads[call->span_count++];
     int64_t before = read->offset;
+    EL_ASSERT(before == call->grants[call->grant_next].offset);
     if (base->error == 0 && read->next_offset > before) {
         part->event_len = (uint32_t)(read->data_len / (uint64_t)(read->next_offset - before)) + 1;
         part->start_wanted = EL_MAX(part->start_wanted, read->log_start_offset);

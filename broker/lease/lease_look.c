@@ -20,6 +20,7 @@ static struct lease_part *find(struct leases *ls, struct lease_op *op, const str
 
 void lease_look_counts(struct lease_offsets_op *op, const struct lease_part *part)
 {
+    EL_ASSERT(part->table != NULL);
     struct lease_counts counts = lease_counts(part->table);
     op->start = lease_start(part->table);
     op->ready = counts.of[LEASE_STATE_READY];
@@ -39,6 +40,9 @@ static void get_on_stat(struct store_op *base)
     struct lease_offsets_op *op = base->arg;
     struct leases *ls = op->base.owner;
     struct lease_part *part = find(ls, &op->base, &op->topic_id, op->partition);
+    OBJ_CHECK(ls, LEASES);
+    EL_ASSERT(ls->busy > 0);
+    EL_ASSERT(op->base.at_owner);
     ls->busy--;
     if (base->error == 0 && part != NULL && part->sm.state == PART_READY) {
         int64_t end = op->stat.high_watermark;
@@ -50,6 +54,10 @@ static void get_on_stat(struct store_op *base)
     } else if (base->error == 0 && op->exists) {
         op->start = EL_MAX(op->start, op->stat.log_start_offset); /* what is gone is finished */
         op->lag = EL_MAX(op->stat.high_watermark - op->start, (int64_t)0);
+    }
+    if (base->error == 0 && op->exists) {
+        EL_ASSERT(op->start >= 0);
+        EL_ASSERT(op->lag >= 0);
     }
     lease_op_finish(&op->base, base->error);
 }
@@ -111,6 +119,7 @@ static void tell_halt(const struct lease_part *part, struct lease_why_op *op)
     if (offset < 0) {
         return;
     }
+    EL_ASSERT(lease_counts(part->table).of[LEASE_STATE_HALTED] > 0);
     if (!op->known) {
         op->known = true;
         op->offset = offset;

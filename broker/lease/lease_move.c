@@ -41,6 +41,8 @@ void lease_move_turn(struct lease_part *part)
         part->again = true;
         return;
     }
+    EL_ASSERT(lease_counts(part->table).total == 0);
+    EL_ASSERT(!lease_emit_under_way(part));
     lease_bury_free(part);
     lease_stories_end_all(&part->stories);
     lease_park_end_all(part);
@@ -54,6 +56,8 @@ void lease_move_turn(struct lease_part *part)
 void lease_move_end(struct lease_part *part, int error)
 {
     struct lease_offsets_op *op = part->mover;
+    EL_ASSERT(part->sm.state == PART_MOVING);
+    EL_ASSERT(part->save == NULL);
     EL_ASSERT(part->moved);
     part->mover = NULL;
     if (error == 0) {
@@ -75,6 +79,9 @@ void lease_move_end(struct lease_part *part, int error)
 
 static void move_begin(struct lease_part *part, struct lease_offsets_op *op, int64_t offset)
 {
+    EL_ASSERT(part->mover == NULL);
+    EL_ASSERT(!part->moved);
+    EL_ASSERT(offset >= 0);
     part->end_error = EVLOG_ERR_AGAIN;
     part->move_to = offset;
     lease_part_pin(part);
@@ -90,6 +97,8 @@ static void alter_on_stat(struct store_op *base)
     struct leases *ls = op->base.owner;
     struct lease_part *part = part_of(ls, &op->base);
     int64_t begin = op->stat.log_start_offset, end = op->stat.high_watermark;
+    OBJ_CHECK(ls, LEASES);
+    EL_ASSERT(ls->busy > 0);
     ls->busy--;
     if (base->error != 0 || ls->stopping) {
         lease_op_finish(&op->base, ls->stopping ? EVLOG_ERR_CLOSED : base->error);

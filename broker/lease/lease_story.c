@@ -141,6 +141,7 @@ void lease_story_add(struct lease_stories *stories, int64_t offset, const struct
     lease_drop(stories->ls, &story->entries);
     story->entries = el_slice_of(grown, old.len + len);
     story->count += full ? 0 : 1;
+    EL_ASSERT(story->count <= LEASE_STORY_ATTEMPTS_MAX);
     story->ended = false;
     changed(stories, story);
 }
@@ -217,6 +218,7 @@ size_t lease_story_len(const struct lease_story *story)
 
 void lease_story_encode(struct el_writer *w, const struct lease_story *story)
 {
+    EL_ASSERT(story->count > 0);
     el_cbor_write_array(w, story->count);
     el_write_bytes(w, story->entries.data, story->entries.len);
 }

@@ -100,6 +100,8 @@ static void cancellers_tell(struct redrive *task, int error)
 static void task_leave(struct redrive *task, int error)
 {
     struct lease_redrive_op *beginner = task->beginner;
+    EL_ASSERT(error != 0);
+    EL_ASSERT(task->step == REDRIVE_IDLE);
     task->beginner = NULL;
     cancellers_tell(task, error);
     if (beginner != NULL && task->why[0] != 0) {
@@ -123,6 +125,7 @@ static void prune(struct leases *ls, struct el_slice group_id)
         }
     }
     if (count > REDRIVE_KEEP) {
+        EL_ASSERT(oldest->beginner == NULL);
         oldest->forget = true;
         redrive_go(oldest);
     }
@@ -133,6 +136,7 @@ void redrive_end(struct redrive *task, enum lease_redrive_state state, const cha
     struct leases *ls = task->ls;
     EL_ASSERT(task->step == REDRIVE_IDLE);
     EL_ASSERT(!has_ended(task));
+    EL_ASSERT(state > LEASE_REDRIVE_RUNNING);
     snprintf(task->why, sizeof task->why, "%s", why);
     redrive_piece_free(task);
     task->copy.next = -1;
@@ -160,6 +164,8 @@ void redrive_end(struct redrive *task, enum lease_redrive_state state, const cha
 void redrive_stored(struct redrive *task, int error)
 {
     struct leases *ls = task->ls;
+    OBJ_CHECK(task, REDRIVE);
+    EL_ASSERT(task->step == REDRIVE_IDLE);
     if (task->forget && error == 0) {
         task_leave(task, EVLOG_ERR_GROUP_NOT_FOUND);
         return;

@@ -79,6 +79,8 @@ int redrive_copy_open(struct redrive *task, struct redrive_scan *scan)
     if (topic == NULL) {
         return EVLOG_ERR_UNKNOWN_TOPIC;
     }
+    EL_ASSERT(copies->buf == NULL);
+    EL_ASSERT(task->copy.room > 0);
     copies->buf = el_buddy_alloc(ls->buddy, 2 * task->copy.room);
     if (copies->buf == NULL) {
         return EVLOG_ERR_NO_MEMORY;
@@ -123,6 +125,8 @@ static void draw_on_done(struct store_op *base)
         redrive_again(task, "no producer id can be drawn", base->error);
         return;
     }
+    EL_ASSERT(task->draw.producer_id >= 0);
+    EL_ASSERT(task->copy.next < 0); /* no piece is begun under the old one */
     task->copy.producer_id = task->draw.producer_id;
     task->copy.epoch = -1;
     redrive_go(task);
@@ -149,6 +153,8 @@ static void intend(struct redrive *task)
 static void batch_end(struct redrive *task)
 {
     struct redrive_scan *scan = task->scan;
+    EL_ASSERT(task->copy.next >= 0);
+    EL_ASSERT(scan->copies.partition >= 0);
     for (uint32_t i = 0; i < scan->letter_count; i++) {
         if (scan->letters[i].to == scan->copies.partition) {
             scan->letters[i].done = true;
@@ -230,6 +236,8 @@ void redrive_copy_go(struct redrive *task)
         intend(task);
         return;
     }
+    EL_ASSERT(task->copy.epoch >= 0);
+    EL_ASSERT(scan->letters[task->letter_next].to < task->copy.target.partition_count);
     scan->copies.partition = scan->letters[task->letter_next].to;
     scan->copies.origin = (struct el_batch_origin){
         .producer_id = task->copy.producer_id, .base_sequence = 0, .producer_epoch = task->copy.epoch};

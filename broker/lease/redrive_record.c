@@ -53,6 +53,9 @@ void redrive_record_encode(struct el_writer *w, const struct redrive *task)
 {
     const struct lease_selection *selection = &task->selection;
     uint64_t counts[COUNTS];
+    EL_ASSERT(task->state != LEASE_REDRIVE_BEGINNING);
+    EL_ASSERT(task->topic.len > 0);
+    EL_ASSERT(task->partition <= task->partition_count);
     el_write_u8(w, LEASE_RECORD_VERSION);
     el_write_u8(w, (uint8_t)task->action);
     el_write_u8(w, (uint8_t)task->state);

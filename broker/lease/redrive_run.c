@@ -159,6 +159,8 @@ static void measure_on_stat(struct store_op *base)
         return;
     }
     redrive_went_well(task);
+    EL_ASSERT(task->state == LEASE_REDRIVE_BEGINNING);
+    EL_ASSERT(task->partition < task->partition_count);
     int64_t first = task->stat.log_start_offset, end = task->stat.high_watermark;
     task->ends[task->partition] = end;
     span_of(task, task->partition, &first, &end);
@@ -191,6 +193,8 @@ static void piece_end(struct redrive *task)
     struct redrive_scan *scan = task->scan;
     struct lease_redrive_counts *counts = &task->counts;
     uint64_t done = 0;
+    EL_ASSERT(scan->letter_count <= LEASE_LETTERS_MAX);
+    EL_ASSERT(scan->next >= task->offset);
     for (uint32_t i = 0; i < scan->letter_count && !task->dry_run; i++) {
         counts->gone += task->scan->results[i] == LEASE_AGAIN_GONE;
         counts->passed += task->scan->results[i] == LEASE_AGAIN_PASSED;
@@ -243,6 +247,7 @@ static void mark(struct redrive *task)
         if (task->scan->results[i] != LEASE_AGAIN_BACK) {
             continue;
         }
+        EL_ASSERT(last == NULL || scan->letters[i].letter > last->last);
         if (last != NULL && last->last + 1 == scan->letters[i].letter) {
             last->last++;
         } else {
@@ -270,6 +275,7 @@ static void mark(struct redrive *task)
 
 static void results_set(struct redrive *task, uint32_t count, enum lease_again_result result)
 {
+    EL_ASSERT(count <= task->scan->letter_count - task->letter_next);
     memset(task->scan->results + task->letter_next, (int)result, count);
     task->letter_next += count;
 }
@@ -284,6 +290,7 @@ static void back_on_op(struct lease_op *base)
         return;
     }
     if (error == 0) {
+        EL_ASSERT(op->done_count <= op->letter_count);
         for (uint32_t i = 0; i < op->done_count; i++) {
             task->scan->results[task->letter_next + i] = (uint8_t)op->letters[i].result;
         }
