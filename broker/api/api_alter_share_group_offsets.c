@@ -50,6 +50,7 @@ static bool fill(struct alter_call *call, struct el_msg_alter_share_group_offset
             to->error_message = api_error_message(op->base.error);
         }
     }
+    EL_ASSERT(response->responses == NULL || op == call->offsets.ops + call->offsets.op_count);
     return response->responses != NULL;
 }
 
@@ -96,6 +97,7 @@ void api_alter_share_group_offsets(struct api *api, struct request *request, con
             op->offset = from->start_offset;
         }
     }
+    EL_ASSERT(op == call->offsets.ops + call->offsets.op_count);
     share_offsets_start(&call->offsets);
     api_call_release(&call->base);
 }

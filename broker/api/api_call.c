@@ -49,6 +49,7 @@ void api_conn_closed(void *arg, void *conn_user)
 void api_call_init(struct api_call *call, struct api *api, struct request *request,
                    void (*finish)(struct api_call *call))
 {
+    EL_ASSERT(finish != NULL);
     *call = (struct api_call){.api = api, .request = request, .pending = 1, .finish = finish};
 }
 

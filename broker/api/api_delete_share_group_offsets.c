@@ -53,6 +53,7 @@ static void delete_finish(struct api_call *base)
                                  : api_error_message(error);
         op += call->partition_counts[t];
     }
+    EL_ASSERT(count == 0 || op == call->offsets.ops + call->offsets.op_count);
     request_reply(base->request, &el_schema_delete_share_group_offsets_response, &response);
 }
 
@@ -89,6 +90,7 @@ void api_delete_share_group_offsets(struct api *api, struct request *request, co
     for (uint32_t t = 0; t < ask->topic_count; t++) {
         op = call->topics[t] == NULL ? op : share_offsets_topic(op, call->topics[t]);
     }
+    EL_ASSERT(op == call->offsets.ops + call->offsets.op_count);
     for (uint32_t i = 0; i < call->offsets.op_count; i++) {
         call->offsets.ops[i].verb = LEASE_OFFSETS_DELETE;
     }

@@ -146,6 +146,7 @@ static bool take_group(struct describe_call *call, uint32_t index)
             op->base.error = api_partition_exists(topic, op->partition) ? 0 : EVLOG_ERR_UNKNOWN_TOPIC;
         }
     }
+    EL_ASSERT(op == NULL || op == offsets->ops + count);
     return offsets->ops != NULL;
 }
 

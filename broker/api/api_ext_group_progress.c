@@ -104,6 +104,7 @@ static int take(struct progress_call *call, const struct el_msg_ext_group_progre
     for (uint32_t i = 0; i < ask->topic_count; i++) {
         op = share_offsets_topic(op, api_topic(api, ask->topics[i], NULL));
     }
+    EL_ASSERT(op == call->offsets.ops + count);
     return 0;
 }
 

@@ -130,6 +130,7 @@ static bool take_acks(struct outcome_call *call)
             share_ack_target(ack, call->acks.api, ask->topics[t].topic, &ask->topics[t].topic_id, from->partition);
         }
     }
+    EL_ASSERT(ack == call->acks.acks + call->acks.count);
     return true;
 }
 

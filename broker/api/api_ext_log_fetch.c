@@ -34,6 +34,8 @@ static int fill_partition(const struct log_fetch_call *call, const struct long_p
     if (out->batches == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
+    EL_ASSERT(read->high_watermark >= 0);
+    EL_ASSERT(read->log_start_offset >= 0);
     out->batch_count = read->entry_count;
     for (uint32_t i = 0; i < read->entry_count; i++) {
         const struct read_entry *entry = &read->entries[i];
@@ -78,6 +80,7 @@ static int fill_response(struct log_fetch_call *call, struct el_msg_ext_log_fetc
             }
         }
     }
+    EL_ASSERT(n == call->poll.part_count);
     return 0;
 }
 

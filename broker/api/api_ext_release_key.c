@@ -17,6 +17,7 @@ static void release_finish(struct api_call *base)
     struct el_msg_ext_release_key_response response;
     bool released = false;
     int error = EVLOG_ERR_NOT_FOUND;
+    EL_ASSERT(call->op_count > 0);
     el_schema_init(&el_schema_ext_release_key_response, &response);
     for (uint32_t i = 0; i < call->op_count; i++) {
         if (call->ops[i].base.error == 0 && call->ops[i].ask && !released) {

@@ -58,6 +58,9 @@ static void fill_partition(const struct fetch_call *call, const struct long_poll
         return;
     }
     const struct read_op *read = &part->read;
+    EL_ASSERT(read->high_watermark >= 0);
+    EL_ASSERT(read->log_start_offset >= 0);
+    EL_ASSERT(read->log_start_offset <= read->high_watermark);
     out->high_watermark = read->high_watermark;
     out->last_stable_offset = read->high_watermark;
     out->log_start_offset = read->log_start_offset;
@@ -95,6 +98,7 @@ static void fetch_finish(struct long_poll *poll)
         out->partition_count = enough ? topic->partition_count : 0;
         response.response_count++;
     }
+    EL_ASSERT(!enough || n == poll->part_count);
     if (!enough) {
         metrics_add(poll->api->metrics, METRIC_REFUSED_MEMORY, 1);
         long_poll_release(poll);

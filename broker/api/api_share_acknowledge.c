@@ -38,6 +38,7 @@ static bool fill(struct acknowledge_call *call, struct el_msg_share_acknowledge_
             out->current_leader.leader_epoch = store_leader_epoch(store_shard_store(api->shard));
         }
     }
+    EL_ASSERT(response->responses == NULL || ack == call->acks.acks + call->acks.count);
     return response->responses != NULL;
 }
 
@@ -99,6 +100,7 @@ static bool take_acks(struct acknowledge_call *call)
                              from->partition_index);
         }
     }
+    EL_ASSERT(ack == call->acks.acks + call->acks.count);
     return true;
 }
 

@@ -94,6 +94,7 @@ static bool collect(struct fetch_call *call, struct el_map *items)
             if (item == NULL) {
                 return false;
             }
+            EL_ASSERT(n <= call->acks.count);
             item->ack = item->ack == NULL || item->ack->error == EL_KAFKA_NONE ? ack : item->ack;
         }
     }
@@ -108,6 +109,7 @@ static bool collect(struct fetch_call *call, struct el_map *items)
         }
         item->part = part;
     }
+    EL_ASSERT(n == call->acks.count);
     return true;
 }
 
@@ -191,6 +193,8 @@ static bool fill(struct fetch_call *call, struct el_msg_share_fetch_response *re
 {
     struct el_map map;
     el_map_init(&map, call->api->buddy);
+    EL_ASSERT(call->pending == 0);
+    EL_ASSERT(call->item_count == 0);
     bool filled = collect(call, &map);
     el_map_destroy(&map);
     el_map_init(&map, call->api->buddy);
@@ -312,6 +316,7 @@ static bool take_acks(struct fetch_call *call)
             share_ack_target(ack, call->api, (struct el_slice){0}, &ask->topics[t].topic_id, from->partition_index);
         }
     }
+    EL_ASSERT(n == call->acks.count);
     return true;
 }
 

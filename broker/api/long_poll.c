@@ -232,6 +232,8 @@ static void poll_on_read(struct store_op *op)
     EL_ASSERT(poll->reading_count > 0);
     part->reading = false;
     part->holding = true;
+    EL_ASSERT(poll->reserved >= part->reserved);
+    EL_ASSERT(part->read.data_len <= part->reserved || part->forced);
     poll->reading_count--;
     poll->reserved -= part->reserved;
     poll->bytes += part->read.data_len;
@@ -247,6 +249,8 @@ static void poll_on_read(struct store_op *op)
 static void part_read(struct long_poll_part *part, uint32_t room)
 {
     struct long_poll *poll = part->poll;
+    EL_ASSERT(!part->reading);
+    EL_ASSERT(!part->watching);
     part_drop(part);
     part->read = (struct read_op){
         .base = {.done = poll_on_read, .arg = part},
@@ -319,6 +323,8 @@ static void poll_pump(struct long_poll *poll)
 
 void long_poll_start(struct long_poll *poll)
 {
+    EL_ASSERT(poll->finish != NULL);
+    EL_ASSERT(poll->request->on_abandon == NULL);
     poll->magic = LONG_POLL_MAGIC;
     poll->request->user = poll;
     poll->request->on_abandon = poll_on_abandon;

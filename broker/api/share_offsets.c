@@ -5,6 +5,7 @@ static void offsets_on_group(struct lease_op *op)
 {
     struct share_offsets *offsets = EL_CONTAINER(op, struct share_offsets, group.base);
     struct api_call *call = offsets->call;
+    EL_ASSERT(call->pending > 0);
     offsets->error = op->error;
     if (op->error == 0 && offsets->must_be_empty && offsets->group.member_count > 0) {
         offsets->error = EVLOG_ERR_GROUP_NOT_EMPTY;

@@ -199,6 +199,8 @@ static void poll_on_read(struct lease_op *op)
     EL_ASSERT(part->reading);
     EL_ASSERT(poll->reading_count > 0);
     part->reading = false;
+    EL_ASSERT(poll->records_reserved >= part->records_reserved);
+    EL_ASSERT(poll->bytes_reserved >= part->bytes_reserved);
     poll->reading_count--;
     poll->records_reserved -= part->records_reserved;
     poll->bytes_reserved -= part->bytes_reserved;
@@ -219,6 +221,7 @@ static void poll_on_read(struct lease_op *op)
         for (uint32_t i = 0; i < part->read->range_count; i++) {
             poll->records += (uint32_t)(part->read->ranges[i].last - part->read->ranges[i].first + 1);
         }
+        EL_ASSERT(poll->records + poll->records_reserved <= poll->records_max);
         poll->bytes += part->read->data_len;
     }
     if (!poll->pumping) {
@@ -251,6 +254,8 @@ static bool part_read(struct share_poll_part *part, uint32_t records, uint32_t b
     if (part->read == NULL) {
         return false;
     }
+    EL_ASSERT(!part->reading);
+    EL_ASSERT(!part->watching);
     *part->read = (struct lease_fetch_op){
         .base = {.group_id = poll->group_id, .done = poll_on_read, .arg = part},
         .topic_id = part->topic_id,
@@ -277,6 +282,8 @@ static bool part_read(struct share_poll_part *part, uint32_t records, uint32_t b
 
 static void part_unwant(struct share_poll_part *part)
 {
+    EL_ASSERT(part->wanted);
+    EL_ASSERT(part->poll->wanted_count > 0);
     part->wanted = false;
     part->poll->wanted_count--;
 }
@@ -354,6 +361,7 @@ bool share_poll_init(struct share_poll *poll)
 
 void share_poll_start(struct share_poll *poll)
 {
+    EL_ASSERT(poll->finish != NULL);
     poll->magic = SHARE_POLL_MAGIC;
     poll->request->user = poll;
     poll->request->on_abandon = poll_on_abandon;
