@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: appends with expected versions and event ids, and reads of streams, are linearizable while evlogd is killed.
 
-Method: writers of evlog's request and of librdkafka, and readers, share a few streams and write down what they ask and
-are told (streams.py); at the end every stream is read; porcupine (porcupine/main.go) looks for an order that explains all
-of it. recorded_streams/ holds small histories that have none, each for a reason of its own, and a good one.
+Method: writers of evlog's request and of librdkafka, and readers, share a few streams and write down what they ask
+and are told (streams.py); at the end every stream is read; porcupine (porcupine/main.go) looks for an order that
+explains all of it. recorded_streams/ holds small histories that have none, each for a reason of its own, and a good
+one.
 """
 import pathlib
 import random
