@@ -184,6 +184,7 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
         return el_error_wrap(err, "shard %" PRIu32, shard->index);
     }
     shard->stream_peers[shard->index] = shard->streams;
+    shard->api.streams = shard->streams;
     shard->node.shard_count = shard->shard_count;
     struct net_config own = *net_cfg;
     own.dispatch = api_dispatch;

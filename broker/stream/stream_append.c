@@ -23,8 +23,11 @@ struct own_batch {
 
 static int own_make(struct streams *st, struct append_op *op)
 {
-    struct own_batch *own = el_buddy_alloc(st->buddy, sizeof *own);
     const char *why = "";
+    if (op->info.codec != EL_CODEC_NONE) {
+        return EVLOG_ERR_COMPRESSION; /* a shard does not decompress: who appends for evlog does not compress */
+    }
+    struct own_batch *own = el_buddy_alloc(st->buddy, sizeof *own);
     if (own == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }

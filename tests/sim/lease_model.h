@@ -58,12 +58,12 @@ struct lease_log {
     int64_t end;                /* of those known */
     int64_t trimmed;            /* events below may be gone */
     int64_t start[LEASE_GROUPS_MAX];
-    int64_t skipped[LEASE_GROUPS_MAX];   /* the group was moved there, last: events below are finished */
-    bool away[LEASE_GROUPS_MAX];         /* it is being moved, or ended: nobody works on it */
-    uint32_t redrives[LEASE_GROUPS_MAX]; /* of its letters, that may have been begun */
-    uint32_t lost[LEASE_GROUPS_MAX];     /* fetches without an answer: each may have been a delivery of any event */
+    int64_t skipped[LEASE_GROUPS_MAX];      /* the group was moved there, last: events below are finished */
+    bool away[LEASE_GROUPS_MAX];            /* it is being moved, or ended: nobody works on it */
+    uint32_t redrives[LEASE_GROUPS_MAX];    /* of its letters, that may have been begun */
+    uint32_t lost[LEASE_GROUPS_MAX];        /* fetches without an answer: each may have been a delivery of any event */
     int64_t letters_gone[LEASE_GROUPS_MAX]; /* that were in topics which were deleted, since the group begins there */
-    uint32_t flying[LEASE_GROUPS_MAX];   /* fetches whose answers are late: likewise */
+    uint32_t flying[LEASE_GROUPS_MAX];      /* fetches whose answers are late: likewise */
 };
 
 struct lease_model_group {

@@ -23,6 +23,7 @@
 #define TOLD_MAX 20000u
 #define EVENTS_MAX 9000 /* of a partition, in a seed */
 #define HOT_KEYS 8u
+#define VERSION_UNTOLD (-9)
 
 struct stream_life;
 
@@ -54,6 +55,7 @@ struct client {
     uint32_t len;
     bool busy;
     bool all_ids; /* each event has one */
+    bool own;     /* as evlog itself appends: without a stream_batch */
     bool again;   /* nobody knows what became of it */
 };
 
@@ -85,7 +87,8 @@ static void check_success(struct stream_life *l, const struct told *t)
 {
     const struct model_part *p = &l->m.parts[t->partition];
     const struct model_event *e = &p->events[t->offset];
-    if (e->key != t->key || e->version != t->version || (t->duplicate ? e->id != t->id : e->number != t->number)) {
+    bool version = t->version == VERSION_UNTOLD || e->version == t->version;
+    if (e->key != t->key || !version || (t->duplicate ? e->id != t->id : e->number != t->number)) {
         world_violation(
             &l->w,
             "event %llu (id %llu) of key %u was told to be version %lld at offset %lld of partition %d; there "
@@ -159,7 +162,15 @@ static void tell_success(struct client *c)
 {
     struct stream_life *l = c->l;
     struct model_part *p = &l->m.parts[c->op.partition];
-    for (uint32_t i = 0; i < c->count; i++) {
+    for (uint32_t i = 0; i < c->count && c->own && !c->op.duplicate; i++) {
+        tell(l, (struct told){.partition = c->op.partition,
+                              .key = c->events[i].key,
+                              .number = c->events[i].number,
+                              .expected = STREAM_ANY,
+                              .version = VERSION_UNTOLD,
+                              .offset = c->op.base_offset + i});
+    }
+    for (uint32_t i = 0; i < c->count && !c->own; i++) {
         const struct stream_record *r = &c->batch.records[i];
         const struct model_event *e = &c->events[i];
         tell(l, (struct told){.duplicate = c->op.duplicate,
@@ -198,6 +209,9 @@ static void tell_conflict(struct client *c, int error)
     struct stream_life *l = c->l;
     const struct stream_batch *b = &c->batch;
     l->conflicts++;
+    if (c->own) {
+        return;
+    }
     for (uint32_t i = 0; i < b->check_count; i++) {
         if (b->checks[i].failed) {
             tell_check(c, &b->checks[i], c->check_of[i], b->checks[i].expected, c->check_acked[i]);
@@ -311,7 +325,7 @@ static void batch_build(struct client *c)
         EL_ASSERT(code == 0);
     }
     struct el_slice batch;
-    enum el_codec codec = world_chance(&l->w, 200000) ? EL_CODEC_ZSTD : EL_CODEC_NONE;
+    enum el_codec codec = !c->own && world_chance(&l->w, 200000) ? EL_CODEC_ZSTD : EL_CODEC_NONE;
     int code = el_batch_builder_finish(&builder, codec, NULL, &batch);
     EL_ASSERT(code == 0);
     EL_ASSERT(batch.len <= sizeof(c->buf));
@@ -352,6 +366,7 @@ static void client_send(struct client *c)
         for (uint32_t i = 0; i < c->count; i++) {
             event_choose(c, i);
         }
+        c->own = world_chance(w, 100000);
         batch_build(c);
     }
     const char *why = "";
@@ -371,7 +386,7 @@ static void client_send(struct client *c)
         c->batch.records[i].expected = c->expected[i];
         c->acked[i] = c->events[i].key == 0 ? -1 : l->m.parts[partition].acked[c->events[i].key];
     }
-    c->op.observed = &c->batch;
+    c->op.observed = c->own ? NULL : &c->batch;
     c->busy = true;
     store_append(store_shard_at(w->store, (uint32_t)world_below(w, w->shard_count)), &c->op);
 }
