@@ -8,6 +8,7 @@
  *      reach a partition in the order in which the connection sent them
  *   3. each batch is checked (el_batch_check), its records decompressed into the shard's scratch memory, or by a worker
  *      into a block of the budget when there is more than API_SCRATCH_LEN of them
+ *      On a topic with streams, what the index is to know of the records is made there as well (produce_streams.c)
  *   4. once all checks of the request are done, its good parts are appended, in order; then the next request may go
  *   5. the answer leaves when every append is done, or at the request's deadline with REQUEST_TIMED_OUT for those that
  *      are not: the appends go on, so the request is held until the last one is done
@@ -15,7 +16,7 @@
  * A bad part fails alone. With acks 0 there is no answer, and a failure closes the connection: it is the client's only
  * signal. Source: docs/protocol.md, Produce; the order of the checks is the order of its table.
  */
-#include <api/api.h>
+#include <api/produce_streams.h>
 #include <wire/msg_produce.h>
 
 #define TIMEOUT_MS_DEFAULT 30000 /* for a timeout that is not positive: it would refuse what is about to be stored */
@@ -24,6 +25,7 @@
 #define VERSION_TOPIC_IDS 13    /* first version that names topics by id */
 #define VERSION_ABORTABLE 11    /* first version that knows TRANSACTION_ABORTABLE */
 #define VERSION_RECORD_ERRORS 8 /* first version that names the record */
+#define SCRATCH_ALIGN 16u       /* of what lies behind the records in a worker's block */
 
 #define PRODUCE_MAGIC OBJ_MAGIC('p', 'r', 'o', 'd')
 
@@ -35,17 +37,19 @@ struct produce_part {
     struct produce_call *call;
     struct el_slice records; /* as sent; in the request's body */
     struct io_op job;        /* check on a worker */
-    void *scratch;           /* block of the budget while a worker decompresses, else NULL */
-    size_t scratch_len;      /* bytes of it */
+    uint8_t *scratch;        /* block of the budget while a worker decompresses, else NULL */
+    size_t scratch_len;      /* bytes of it that are for records; more with streams */
     const struct el_msg_produce_partition *ask;
-    uint32_t batch_len_max;      /* the topic's max.message.bytes */
-    int64_t before_ms, after_ms; /* how old and how far ahead records may be; -1: not checked */
-    bool keys;                   /* every record must have a key: the topic is compacted */
-    int error;                   /* EVLOG_ERR_ of what was refused before the append, else 0 */
-    int16_t kafka_error;         /* what the client is told when evlog has no code of its own, else 0 */
-    int32_t record_index;        /* record at fault, -1 for the batch as a whole */
-    bool submitted;              /* the append is under way or done */
-    bool done;                   /* the append is done */
+    uint32_t batch_len_max;          /* the topic's max.message.bytes */
+    int64_t before_ms, after_ms;     /* how old and how far ahead records may be; -1: not checked */
+    bool keys;                       /* every record must have a key: the topic is compacted */
+    struct produce_streams *streams; /* NULL: the keys of the topic are no streams */
+    struct el_slice message;         /* says more than the error; data NULL none */
+    int error;                       /* EVLOG_ERR_ of what was refused before the append, else 0 */
+    int16_t kafka_error;             /* what the client is told when evlog has no code of its own, else 0 */
+    int32_t record_index;            /* record at fault, -1 for the batch as a whole */
+    bool submitted;                  /* the append is under way or done */
+    bool done;                       /* the append is done */
 };
 
 struct produce_call {
@@ -82,6 +86,9 @@ static int16_t part_result(struct produce_part *part, int *error)
 /* What the error text says; a slice that lasts. */
 static struct el_slice part_message(const struct produce_part *part, int error)
 {
+    if (part->message.data != NULL) {
+        return part->message;
+    }
     if (part->kafka_error == EL_KAFKA_INVALID_TXN_STATE || part->kafka_error == EL_KAFKA_TRANSACTION_ABORTABLE) {
         return el_slice_str("evlogd has no transactions: send batches without a transactional id");
     }
@@ -105,6 +112,9 @@ static int fill_part(struct produce_call *call, struct produce_part *part, struc
         out->log_append_time_ms = part->op.append_time_ms;
         out->log_start_offset = part->op.log_start_offset;
         return 0;
+    }
+    if (part->streams != NULL && part->message.data == NULL) {
+        part->message = produce_streams_refusal(part->streams, call->request, error, &part->record_index);
     }
     out->base_offset = -1;
     out->error_message = part_message(part, error);
@@ -246,6 +256,7 @@ static void produce_append(struct produce_call *call)
         part->op.batch = part->records.data;
         part->op.batch_len = (uint32_t)part->records.len;
         part->op.no_wait = call->ask->acks == 0;
+        part->op.observed = part->streams == NULL ? NULL : &part->streams->batch;
         call->appends_pending++;
         store_append(api->shard, &part->op);
     }
@@ -271,18 +282,17 @@ static void part_check_rules(struct produce_part *part)
         part_refuse(part, EVLOG_ERR_POLICY, abortable ? EL_KAFKA_TRANSACTION_ABORTABLE : EL_KAFKA_INVALID_TXN_STATE);
         return;
     }
-    int64_t now_ms = (int64_t)(io_wall(call->api->io) / 1000000u);
-    if (part->after_ms >= 0 && info->record_timestamp_max > now_ms &&
-        info->record_timestamp_max - now_ms > part->after_ms) {
-        part->record_index = info->record_timestamp_max_index;
-        part_refuse(part, EVLOG_ERR_TIMESTAMP, 0);
-    } else if (part->before_ms >= 0 && info->record_timestamp_min >= 0 && info->record_timestamp_min < now_ms &&
-               now_ms - info->record_timestamp_min > part->before_ms) {
-        part->record_index = info->record_timestamp_min_index;
+    part->record_index = api_timestamp_fault(call->api, info, part->before_ms, part->after_ms);
+    if (part->record_index >= 0) {
         part_refuse(part, EVLOG_ERR_TIMESTAMP, 0);
     } else if (part->keys && info->keyless_index >= 0) {
         part->record_index = info->keyless_index;
         part_refuse(part, EVLOG_ERR_INVALID_RECORD, 0);
+    } else if (part->streams != NULL) {
+        int error = produce_streams_place(part->streams, call->request, &part->record_index, &part->message);
+        if (error != 0) {
+            part_refuse(part, error, 0);
+        }
     }
 }
 
@@ -300,8 +310,15 @@ static void part_checked(struct produce_part *part, int error)
 static int64_t part_check_job(struct disk *disk, void *arg)
 {
     struct produce_part *part = arg;
-    return el_batch_check(part->records.data, part->records.len, part->batch_len_max, part->scratch, part->scratch_len,
-                          &part->op.info);
+    int error = el_batch_check(part->records.data, part->records.len, part->batch_len_max, part->scratch,
+                               part->scratch_len, &part->op.info);
+    if (error != 0 || part->streams == NULL) {
+        return error;
+    }
+    struct el_arena arena; /* the rest of the block */
+    el_arena_init_fixed(&arena, part->scratch + part->scratch_len,
+                        produce_streams_room(&part->op.info, part->scratch_len));
+    return produce_streams_make(part->streams, part->records, part->scratch, part->scratch_len, &arena);
 }
 
 static bool part_send_to_worker(struct produce_part *part, size_t scratch_len);
@@ -312,9 +329,12 @@ static void part_on_job(struct io_op *op)
     struct produce_part *part = op->arg;
     struct produce_call *call = part->call;
     OBJ_CHECK(call, PRODUCE);
+    int error = (int)op->result;
+    if (error == 0 && part->streams != NULL) {
+        error = produce_streams_keep(part->streams, &call->request->arena);
+    }
     el_buddy_free(call->api->buddy, part->scratch);
     part->scratch = NULL;
-    int error = (int)op->result;
     size_t wanted = part->op.info.scratch_len_wanted;
     if (error == EVLOG_ERR_NO_MEMORY && wanted > part->scratch_len && part_send_to_worker(part, wanted)) {
         return;
@@ -330,7 +350,9 @@ static bool part_send_to_worker(struct produce_part *part, size_t scratch_len)
 {
     struct api *api = part->call->api;
     EL_ASSERT(scratch_len <= EL_BATCH_OUTPUT_MAX);
-    part->scratch = el_buddy_alloc(api->buddy, scratch_len);
+    scratch_len = EL_ALIGN_UP(scratch_len, SCRATCH_ALIGN);
+    size_t room = part->streams == NULL ? 0 : produce_streams_room(&part->op.info, scratch_len);
+    part->scratch = el_buddy_alloc(api->buddy, scratch_len + room);
     if (part->scratch == NULL) {
         return false;
     }
@@ -359,6 +381,10 @@ static void part_check(struct produce_part *part)
             return;
         }
         call->checks_pending--;
+    }
+    if (error == 0 && part->streams != NULL) {
+        error = produce_streams_make(part->streams, part->records, api->scratch, API_SCRATCH_LEN,
+                                     &call->request->arena);
     }
     part_checked(part, error);
 }
@@ -431,6 +457,17 @@ static void part_init(struct produce_part *part, struct produce_call *call,
     part->keys = topic_config_int(&topic->config, defaults, TOPIC_CLEANUP_POLICY) != TOPIC_CLEANUP_DELETE;
     part->before_ms = stamped ? -1 : topic_config_int(&topic->config, defaults, TOPIC_TIMESTAMP_BEFORE_MAX_MS);
     part->after_ms = stamped ? -1 : topic_config_int(&topic->config, defaults, TOPIC_TIMESTAMP_AFTER_MAX_MS);
+    if (!topic_config_streams(&topic->config)) {
+        return;
+    }
+    if (call->api->streams == NULL) {
+        part_refuse(part, EVLOG_ERR_UNSUPPORTED, 0);
+    } else {
+        part->streams = produce_streams_new(call->api, call->request, topic, part->ask->index);
+        if (part->streams == NULL) {
+            part_refuse(part, EVLOG_ERR_NO_MEMORY, 0);
+        }
+    }
 }
 
 static bool make_parts(struct produce_call *call)
