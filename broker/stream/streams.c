@@ -348,7 +348,7 @@ static int index_load(struct streams *st, struct el_error *err)
     st->list_sequence = known ? list.sequence : code != 0 ? io_wall(st->io) : 0;
     st->next_slot = known ? list.next_slot : 1;
     st->next_run_id = known ? list.next_run_id : code != 0 ? io_wall(st->io) : 1;
-    if (code == 0 && known) {
+    if (code == 0) { /* also without a list: a kill may have come before the first one, but after the first run */
         code = index_list_sweep(st->io->disk, st->index, &list, err);
     }
     index_list_free(&list);
