@@ -7,6 +7,7 @@
  */
 #include <config/config.h>
 #include <core/logger.h>
+#include <repair.h>
 #include <server.h>
 
 #include <unistd.h>
@@ -41,6 +42,16 @@ static int run(struct server_args *args)
     return exit_code_of(error);
 }
 
+static int repair(const struct config *cfg)
+{
+    struct el_error err = {0};
+    int error = repair_run(cfg, stdout, &err);
+    if (error != 0) {
+        fprintf(stderr, "evlogd: %s\n", err.text);
+    }
+    return exit_code_of(error);
+}
+
 int main(int argc, char **argv)
 {
     static struct config cfg;
@@ -62,6 +73,9 @@ int main(int argc, char **argv)
     case CONFIG_CHECK:
         printf("evlogd: the configuration is valid\n");
         return EXIT_CLEAN;
+    case CONFIG_REPAIR_CHECK:
+    case CONFIG_REPAIR_INDEXES:
+        return repair(&cfg);
     case CONFIG_RUN:
         break;
     }

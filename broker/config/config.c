@@ -313,7 +313,7 @@ static const struct {
 
 static int refuse_flag(struct el_slice name, struct el_error *err)
 {
-    const char *words[TARGET_COUNT + ACTION_FLAG_COUNT + 1];
+    const char *words[TARGET_COUNT + ACTION_FLAG_COUNT + 2];
     char hint[96], known[TARGET_COUNT][NAME_TEXT_MAX];
     size_t count = 0;
     if (name.len == 0 || name.data[0] != '-') {
@@ -322,6 +322,7 @@ static int refuse_flag(struct el_slice name, struct el_error *err)
                             (const char *)name.data);
     }
     words[count++] = "--config";
+    words[count++] = "--repair";
     for (size_t i = 0; i < ACTION_FLAG_COUNT; i++) {
         words[count++] = action_flags[i].name;
     }
@@ -370,6 +371,19 @@ static bool take_action(struct config *cfg, struct el_slice name)
     return false;
 }
 
+/* --repair: what it is to do follows it. */
+static int take_repair(struct config *cfg, const char *what, struct el_error *err)
+{
+    bool check = what != NULL && strcmp(what, "--check") == 0;
+    if (!check && (what == NULL || strcmp(what, "indexes") != 0)) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "--repair needs a word more: `--repair --check` looks for damage, `--repair indexes` "
+                            "removes damaged indexes");
+    }
+    cfg->action = EL_MAX(cfg->action, check ? CONFIG_REPAIR_CHECK : CONFIG_REPAIR_INDEXES);
+    return 0;
+}
+
 /* Walk the flags. settings_wanted false: take what is no setting, and check the syntax; true: take the settings. */
 static int walk_flags(struct config *cfg, int argc, char *const *argv, bool settings_wanted, struct el_error *err)
 {
@@ -379,6 +393,13 @@ static int walk_flags(struct config *cfg, int argc, char *const *argv, bool sett
         struct el_slice name = el_slice_of(argv[i], equals == NULL ? strlen(argv[i]) : (size_t)(equals - argv[i]));
         bool is_path = el_slice_eq(name, el_slice_str("--config"));
         if (equals == NULL && take_action(cfg, name)) {
+            continue;
+        }
+        if (el_slice_eq(name, el_slice_str("--repair"))) {
+            int result = take_repair(cfg, equals != NULL ? equals + 1 : i + 1 < argc ? argv[++i] : NULL, err);
+            if (result != 0) {
+                return result;
+            }
             continue;
         }
         int target = is_path ? -1 : find_flag(name);
@@ -481,7 +502,8 @@ static int check(const struct config *cfg, struct el_error *err)
     char commit[32];
     bool ring_commit = cfg->io_commit == CONFIG_COMMIT_RING_DSYNC || cfg->io_commit == CONFIG_COMMIT_LINKED;
     /* A file may leave it to the command line, as the service does. */
-    if (cfg->data[0] == 0 && !cfg->ephemeral && cfg->action == CONFIG_RUN) {
+    bool repairs = cfg->action == CONFIG_REPAIR_INDEXES || cfg->action == CONFIG_REPAIR_CHECK;
+    if (cfg->data[0] == 0 && (repairs || (!cfg->ephemeral && cfg->action == CONFIG_RUN))) {
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
                             "no data directory: give --data=DIR, or --ephemeral to keep everything in memory");
     }

@@ -25,7 +25,15 @@ enum config_setting_id {
 };
 
 /* What evlogd was asked to do. */
-enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_PRINT, CONFIG_HELP, CONFIG_VERSION };
+enum config_action {
+    CONFIG_RUN,
+    CONFIG_REPAIR_INDEXES,
+    CONFIG_REPAIR_CHECK,
+    CONFIG_CHECK,
+    CONFIG_PRINT,
+    CONFIG_HELP,
+    CONFIG_VERSION
+};
 
 /* Choices, in the order of the table. */
 enum config_io { CONFIG_IO_AUTO, CONFIG_IO_URING, CONFIG_IO_POSIX };

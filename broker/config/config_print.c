@@ -150,6 +150,8 @@ void config_print_help(FILE *out)
           "  --config=FILE    read settings from FILE: [section], key = value, # comment\n"
           "  --check-config   read and check the settings, then exit\n"
           "  --print-config   show all settings and where each comes from, then exit\n"
+          "  --repair --check look for damage in the indexes of a directory that no evlogd runs on, then exit\n"
+          "  --repair indexes the same, and remove those that are damaged: the next start makes them anew\n"
           "  --version        show the version, then exit\n"
           "  --help           show this text, then exit\n\n"
           "A flag wins over the environment (EVLOG_SECTION__KEY, dots as underscores), that over the file, that over\n"

@@ -77,7 +77,7 @@ static void write_entries(struct disk *disk)
                                         .position = el_rng_next(&rng) >> el_rng_below(&rng, 64),
                                         .place = el_rng_next(&rng) >> el_rng_below(&rng, 64)});
     }
-    add(w, (struct el_stream_entry){.slot = UINT32_MAX, .hash = {UINT64_MAX, UINT64_MAX}, .position = UINT64_MAX});
+    add(w, (struct el_stream_entry){.slot = UINT32_MAX - 1, .hash = {UINT64_MAX, UINT64_MAX}, .position = UINT64_MAX});
     add_text(w, 1, "");
     add_text(w, 1, "order-1");
     add_text(w, 1, "order-10");
@@ -107,7 +107,7 @@ static void write_all(struct disk *disk)
     uint64_t run_ids[] = {0x2a, 0x29};
     struct index_list list = {.sequence = 5,
                               .next_run_id = 0x2b,
-                              .next_slot = 140004,
+                              .next_slot = UINT32_MAX,
                               .slots = slots,
                               .slot_count = 3,
                               .run_ids = run_ids,

@@ -291,6 +291,21 @@ TEST(config, actions_are_taken_before_anything_is_checked)
     assert_flags_refused("unknown flag", "--help", "--nonsense");
 }
 
+TEST(config, a_repair_is_told_what_to_repair_and_where)
+{
+    assert_flags_refused("--repair needs a word more", "--data=d", "--repair");
+    assert_flags_refused("--repair needs a word more", "--repair", "--data=d");
+    assert_flags_refused("--repair needs a word more", "--repair=everything", "--data=d");
+    assert_flags_refused("no data directory", "--repair", "indexes");
+    assert_flags_refused("no data directory", "--repair", "--check", "--ephemeral");
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--repair", "indexes")), 0);
+    assert_int_equal(cfg.action, CONFIG_REPAIR_INDEXES);
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--repair", "--check", "--data=d", "--repair", "indexes")), 0);
+    assert_int_equal(cfg.action, CONFIG_REPAIR_CHECK); /* what changes nothing wins */
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--repair=indexes", "--data=d", "--print-config")), 0);
+    assert_int_equal(cfg.action, CONFIG_PRINT);
+}
+
 static char *printed(void (*print)(FILE *out))
 {
     char *text = NULL;

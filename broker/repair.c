@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <repair.h>
+
+#include <data_dir.h>
+#include <io/disk.h>
+#include <storage/node.h>
+#include <stream/index_check.h>
+
+static bool is_damage(int code)
+{
+    return code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT;
+}
+
+/* returns 0 | EVLOG_ERR_CORRUPT damage was left | what prevented the look */
+static int repair_shard(const struct config *cfg, struct disk *disk, uint32_t shard, FILE *out, struct el_error *err)
+{
+    struct index_check_count count = {.run_count = 0};
+    int code = index_check_shard(disk, shard, &count, err);
+    if (code == 0) {
+        fprintf(out, "shard %u: stream index sound: files %u, entries %llu, keys %llu\n", shard, count.run_count,
+                (unsigned long long)count.entry_count, (unsigned long long)count.name_count);
+        return 0;
+    }
+    if (!is_damage(code)) {
+        return code;
+    }
+    fprintf(out, "shard %u: stream index DAMAGED: %s\n", shard, err->text);
+    if (cfg->action == CONFIG_REPAIR_CHECK) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    code = index_drop(disk, shard, err);
+    if (code == 0) {
+        fprintf(out, "shard %u: stream index removed: the next start makes it anew from the log\n", shard);
+    }
+    return code;
+}
+
+static int repair_all(const struct config *cfg, struct disk *disk, const struct node_state *node, FILE *out,
+                      struct el_error *err)
+{
+    uint32_t damaged = 0;
+    for (uint32_t shard = 0; shard < node->shard_count; shard++) {
+        int code = repair_shard(cfg, disk, shard, out, err);
+        if (code != 0 && code != EVLOG_ERR_CORRUPT) {
+            return code;
+        }
+        damaged += code != 0;
+    }
+    if (damaged > 0) {
+        return el_error_set(err, EVLOG_ERR_CORRUPT,
+                            "the stream index of %u of %u shards is damaged: `evlogd --repair indexes` removes it, and "
+                            "the next start makes it anew from the log",
+                            damaged, node->shard_count);
+    }
+    return 0;
+}
+
+int repair_run(const struct config *cfg, FILE *out, struct el_error *err)
+{
+    struct data_dir dir = {.lock_fd = -1};
+    struct node_state node;
+    struct disk *disk = NULL;
+    int code = disk_posix_open(cfg->data, &disk);
+    if (code != 0) {
+        return el_error_set(err, code, "data directory %s: %s", cfg->data, evlog_error_text(code));
+    }
+    /* Before anything is made: a wrong name of the directory must not leave one. */
+    code = node_load(disk, &node, err);
+    if (code == EVLOG_ERR_NOT_FOUND) {
+        el_error_set(err, code, "%s is no data directory of evlogd: it has no node file", cfg->data);
+    }
+    code = code != 0 ? code : data_dir_open(cfg, &dir, err);
+    code = code != 0 ? code : node_load(disk, &node, err);
+    code = code != 0 ? code : repair_all(cfg, disk, &node, out, err);
+    data_dir_close(&dir);
+    disk_posix_close(disk);
+    return code;
+}
