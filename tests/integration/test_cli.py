@@ -17,7 +17,7 @@ import time
 import pytest
 
 from cli_kit import evlog, shared_data
-from conftest import BIN, wait_for
+from conftest import BIN, ROOT, wait_for
 
 CE = '{"specversion":"1.0","id":"%s","source":"/s","type":"t","subject":"%s","data":%s}'
 
@@ -456,6 +456,25 @@ def test_inspect_reads_what_the_server_wrote(fresh_broker, tmp_path):
     text.write_text("no journal, no segment")
     evlog("inspect", text, expect=2)
     evlog("inspect", tmp_path / "absent", expect=1)
+
+
+def test_inspect_reads_files_of_the_stream_index(tmp_path):
+    for path in sorted((ROOT / "tests" / "golden" / "index-v1" / "streams" / "0000").glob("*.run")):
+        rows = evlog("inspect", path, "--json", expect=0).lines()
+        kinds = [row.get("kind") for row in rows[1:]]
+        assert rows[0]["run"] == int(path.stem, 16) and kinds[-2:] == ["top", "footer"]
+        items = {kind: sum(row["items"] for row in rows[1:] if row["kind"] == kind) for kind in kinds}
+        assert (items["entries"], items["names"]) == (rows[0]["entries"], rows[0]["names"])
+        assert evlog("inspect", path, expect=0).out.startswith(f"run {rows[0]['run']}: entries ")
+        data = path.read_bytes()
+        for pos in range(20, len(data), 4096):
+            broken = tmp_path / "broken"
+            broken.write_bytes(data[:pos] + bytes([data[pos] ^ 4]) + data[pos + 1:])
+            shown = evlog("inspect", broken, expect=8)
+            assert "EVL-2030" in shown.err
+        cut = tmp_path / "cut"
+        cut.write_bytes(data[:-1])
+        assert "the footer does not verify" in evlog("inspect", cut, expect=8).err
 
 
 def test_interrupted_produce_says_how_far_it_came(broker):

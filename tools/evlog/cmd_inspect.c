@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * evlog inspect: what a journal slot or a segment file holds, one line for each group, frame, chunk and batch, with
- * every checksum computed again. Needs no server; a server may be running, but then the end of a file may be half
- * written.
+ * evlog inspect: what a journal slot, a segment or a file of the stream index (inspect_run.c) holds, one line for each
+ * group, frame, chunk, batch and block, with every checksum computed again. Needs no server; a server may be running, but
+ * then the end of a file may be half written.
  *
  * 1. The file is mapped; its first bytes say what it is.
  * 2. A journal slot is looked at block by block: a group, a durable-end mark, or zeros.
@@ -11,6 +11,7 @@
  * Exit code 8 when anything does not add up; the rest is still printed. Source: docs/format.md.
  */
 #include "cli.h"
+#include "inspect_run.h"
 
 #include <core/base64.h>
 #include <core/crypto.h>
@@ -309,10 +310,13 @@ static int inspect_mapped(struct inspect *in)
 {
     if (in->len >= 8 && memcmp(in->data, "EVLOGSEG", 8) == 0) {
         inspect_segment(in);
+    } else if (in->len >= 8 && memcmp(in->data, INSPECT_RUN_MAGIC, 8) == 0) {
+        in->problem_count = inspect_run(in->cli, in->path, in->data, in->len);
     } else if (looks_like_journal(in)) {
         inspect_journal(in);
     } else {
-        return cli_error(in->cli, CLI_ERR_UNKNOWN_FILE, "%s is no journal slot and no segment", in->path);
+        return cli_error(in->cli, CLI_ERR_UNKNOWN_FILE,
+                         "%s is no journal slot, no segment and no file of the stream index", in->path);
     }
     if (in->problem_count > 0) {
         return cli_error(in->cli, CLI_ERR_FORMAT, "%s: %llu places do not add up", in->path,

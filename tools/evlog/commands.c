@@ -125,7 +125,7 @@ const struct cli_command cli_commands[] = {
      "The events stay in the topic: use one of its own.", cmd_bench_latency},
     {"config check", "[FILE]", "Check a server's configuration", NULL, cmd_config_check},
     {"config print", "[FILE]", "Print a server's configuration as it would be in force", NULL, cmd_config_print},
-    {"inspect", "FILE...", "Print what a journal slot or a segment file holds, checking every checksum", NULL,
+    {"inspect", "FILE...", "Print what a file of the data directory holds, checking every checksum", NULL,
      cmd_inspect},
     {"version", "", "Print the version", NULL, cmd_version},
     {"explain", "CODE...", "Explain an error code such as EVL-1036", NULL, cmd_explain},
