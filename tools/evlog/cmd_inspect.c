@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * evlog inspect: what a journal slot, a segment or a file of the stream index (inspect_run.c) holds, one line for each
- * group, frame, chunk, batch and block, with every checksum computed again. Needs no server; a server may be running, but
- * then the end of a file may be half written.
+ * group, frame, chunk, batch and block, with every checksum computed again. Needs no server; a server may be running,
+ * but then the end of a file may be half written.
  *
  * 1. The file is mapped; its first bytes say what it is.
  * 2. A journal slot is looked at block by block: a group, a durable-end mark, or zeros.
