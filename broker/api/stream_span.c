@@ -6,14 +6,13 @@
  *   AGE      a maximum age: the first offset that is young enough (store_lookup)
  *   STATE    what the stream is at; when nothing is cut off, its places are the answer already
  *   UPPER    the last version below the cut, by bisection: offsets rise with versions
- *   LOWER    the first version that is young enough, the same way
+ *   TOMB     which of these had been deleted by then
+ *   LOWER    the first version that is young enough, the same way, and that the log still has
  *   PLACES   where the events are
- *
- * Deletion counts from when it was made, whatever the time that is asked for.
  */
 #include <api/stream_span.h>
 
-enum stage { CUT, AGE, STATE, UPPER, LOWER, PLACES, DONE };
+enum stage { CUT, AGE, STATE, UPPER, TOMB, LOWER, PLACES, DONE };
 
 #define NS_PER_MS 1000000
 
@@ -38,6 +37,7 @@ static void span_on_cut(struct store_op *op)
 {
     struct stream_span *s = op->arg;
     s->offset_below = s->cut_result.end_offset;
+    s->offset_from = s->cut_result.log_start_offset;
     step_end(s, op->error != 0 ? op->error : s->cut_result.error);
 }
 
@@ -61,7 +61,7 @@ static void cut_start(struct stream_span *s)
 static void span_on_age(struct store_op *op)
 {
     struct stream_span *s = op->arg;
-    s->offset_from = s->age.offset < 0 ? INT64_MAX : s->age.offset; /* none is young enough */
+    s->offset_from = s->age.offset < 0 ? INT64_MAX : EL_MAX(s->offset_from, s->age.offset); /* none is young enough */
     step_end(s, op->error);
 }
 
@@ -86,11 +86,13 @@ static void age_start(struct stream_span *s)
 
 /* --- the stream --------------------------------------------------------------------------------------------------- */
 
-static void find_submit(struct stream_span *s, struct stream_find_op *op, void (*done)(struct store_op *op))
+static void find_submit(struct stream_span *s, struct stream_find_op *op, bool of_tombs,
+                        void (*done)(struct store_op *op))
 {
     op->topic_id = s->target->topic_id;
     op->partition = s->partition;
     op->hash = stream_hash_key(streams_secret(s->api->streams), s->key);
+    op->hash = of_tombs ? stream_hash_deleted(op->hash) : op->hash;
     op->base.done = done;
     op->base.arg = s;
     s->waiting = true;
@@ -102,9 +104,10 @@ static void places_ask(struct stream_span *s, int64_t from, void (*done)(struct 
     if (s->held) {
         streams_find_release(s->api->streams, &s->find);
     }
-    s->find = (struct stream_find_op){.backward = s->backward, .from = from, .count_max = s->count_max};
+    s->find = (struct stream_find_op){
+        .raw = s->cut_off, .backward = s->backward, .from = from, .count_max = s->count_max};
     s->held = true;
-    find_submit(s, &s->find, done);
+    find_submit(s, &s->find, false, done);
 }
 
 /* What was asked for, within what can be seen. */
@@ -171,6 +174,38 @@ static void places_start(struct stream_span *s)
     places_ask(s, s->start, span_on_places);
 }
 
+/* --- what had been deleted then ----------------------------------------------------------------------------------- */
+
+static void span_on_tomb(struct store_op *op)
+{
+    struct stream_span *s = op->arg;
+    int64_t tomb = s->probe_find.count > 0 ? s->probe_find.places[0].version : -1;
+    int error = op->error;
+    int64_t count_max = topic_config_int(&s->target->config, &s->api->node->topic_defaults, TOPIC_STREAM_MAX_COUNT);
+    streams_find_release(s->api->streams, &s->probe_find);
+    s->first_version = tomb + 1;
+    if (count_max >= 0 && count_max <= s->last_version) {
+        s->first_version = EL_MAX(s->first_version, s->last_version + 1 - count_max);
+    }
+    s->deleted = tomb >= 0 && tomb == s->last_version;
+    s->ended = false; /* that would be the last of all versions, and was cut off */
+    s->stage = LOWER;
+    step_end(s, error);
+}
+
+static void tomb_start(struct stream_span *s)
+{
+    if (!s->cut_off || s->last_version < 0) {
+        s->first_version = s->cut_off ? 0 : s->first_version;
+        s->deleted = s->deleted && !s->cut_off;
+        s->ended = s->ended && !s->cut_off;
+        s->stage = LOWER;
+        return;
+    }
+    s->probe_find = (struct stream_find_op){.raw = true, .backward = true, .from = s->last_version, .count_max = 1};
+    find_submit(s, &s->probe_find, true, span_on_tomb);
+}
+
 /* --- the first version at or above an offset ---------------------------------------------------------------------- */
 
 static void span_on_probe(struct store_op *op)
@@ -178,9 +213,10 @@ static void span_on_probe(struct store_op *op)
     struct stream_span *s = op->arg;
     const struct stream_find_op *find = &s->probe_find;
     int error = op->error;
-    if (error == 0 && find->count > 0 && find->places[0].offset < s->sought) {
+    bool gone = find->count == 0 || find->places[0].version != s->probe; /* below the start of the log */
+    if (gone || find->places[0].offset < s->sought) {
         s->low = s->probe + 1;
-        s->low_offset = find->places[0].offset;
+        s->low_offset = gone ? s->low_offset : find->places[0].offset;
     } else {
         s->high = s->probe;
     }
@@ -195,8 +231,8 @@ static bool bisect(struct stream_span *s)
         return true;
     }
     s->probe = s->low + (s->high - s->low) / 2;
-    s->probe_find = (struct stream_find_op){.from = s->probe, .count_max = 1};
-    find_submit(s, &s->probe_find, span_on_probe);
+    s->probe_find = (struct stream_find_op){.raw = true, .backward = true, .from = s->probe, .count_max = 1};
+    find_submit(s, &s->probe_find, false, span_on_probe);
     return false;
 }
 
@@ -220,8 +256,9 @@ static void upper_step(struct stream_span *s)
     if (cut) {
         s->last_version = s->low - 1;
         s->last_offset = s->low_offset;
+        s->cut_off = true;
     }
-    s->stage = LOWER;
+    s->stage = TOMB;
     s->sought = -1;
 }
 
@@ -256,6 +293,9 @@ static void span_turn(struct stream_span *s)
         break;
     case UPPER:
         upper_step(s);
+        break;
+    case TOMB:
+        tomb_start(s);
         break;
     case LOWER:
         lower_step(s);

@@ -32,6 +32,7 @@ struct stream_span {
     /* private */
     struct cut_op cut;
     struct cut_result cut_result;
+    bool cut_off; /* the stream went on after the time asked for: all questions are raw */
     struct lookup_op age;
     int64_t offset_below;      /* only events below it */
     int64_t offset_from;       /* only events from it on */

@@ -41,8 +41,8 @@ const char *topic_partitioner_hint(const struct topic_config *cfg)
 {
     switch (partitioner_of(cfg)) {
     case TOPIC_MURMUR2:
-        return "no partition and no partitioner of your own in Java, partitioner=murmur2_random in librdkafka, "
-               "confluent clients and kcat (-X)";
+        return "no partition and no partitioner of your own in Java and franz-go, partitioner=murmur2_random in "
+               "librdkafka, confluent clients and kcat (-X)";
     case TOPIC_CRC32:
         return "partitioner=consistent_random in librdkafka, confluent clients and kcat (-X); the Java client has none "
                "like it";

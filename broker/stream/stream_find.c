@@ -216,7 +216,7 @@ static void answer(struct find *f)
         place_add(f, &memory[i]);
     }
     op->places = op->count > 0 ? f->places : NULL;
-    bool whole = op->of_type || op->count == (f->low > f->high ? 0 : f->high - f->low + 1) ||
+    bool whole = op->of_type || op->raw || op->count == (f->low > f->high ? 0 : f->high - f->low + 1) ||
                  f->log_start < store_observed_log_start(f->sp->part);
     find_end(f, whole ? 0 : EVLOG_ERR_CORRUPT);
 }
@@ -282,6 +282,23 @@ static void range_of_stream(struct find *f)
     }
 }
 
+/* Whatever there is, which of tombstones is not every version. */
+static void range_raw(struct find *f)
+{
+    struct stream_find_op *op = f->op;
+    op->last_version = op->last_offset = -1;
+    op->first_version = 0;
+    f->low = 1;
+    f->high = 0;
+    if (!f->has_head) {
+        return;
+    }
+    op->last_version = (int64_t)f->head.position;
+    op->last_offset = stream_place_offset(f->head.place);
+    f->low = op->backward || op->from < 0 ? 0 : (uint64_t)op->from;
+    f->high = op->backward && op->from >= 0 ? EL_MIN((uint64_t)op->from, f->head.position) : f->head.position;
+}
+
 static void range_of_type(struct find *f)
 {
     struct stream_find_op *op = f->op;
@@ -303,6 +320,8 @@ static void find_places(struct find *f)
     op->end_offset = f->high_watermark;
     if (op->of_type) {
         range_of_type(f);
+    } else if (op->raw) {
+        range_raw(f);
     } else {
         range_of_stream(f);
     }
@@ -312,7 +331,8 @@ static void find_places(struct find *f)
         return;
     }
     tables_gather(f);
-    bool all = op->of_type ? op->backward && f->memory_count == f->room : f->memory_count == f->high - f->low + 1;
+    bool all = op->of_type || op->raw ? op->backward && f->memory_count == f->room
+                                      : f->memory_count == f->high - f->low + 1;
     if (all || !stream_runs_may_hold(st, f->sp->slot, op->hash)) {
         answer(f);
         return;
@@ -386,12 +406,12 @@ static void find_newest(struct find *f)
     struct el_hash128 tomb = stream_hash_deleted(op->hash);
     f->has_head = stream_tables_newest(&st->view, slot, op->hash, op->of_type, f->high_watermark, &f->head);
     f->wants_head = !f->has_head && stream_runs_may_hold(st, slot, op->hash);
-    if (!op->of_type) {
+    if (!op->of_type && !op->raw) {
         f->has_tomb = stream_tables_newest(&st->view, slot, tomb, false, f->high_watermark, &f->tomb);
         f->wants_tomb = !f->has_tomb && stream_runs_may_hold(st, slot, tomb);
         f->wants_kept = f->log_start > 0 && stream_runs_may_hold(st, slot, op->hash);
     }
-    int code = f->log_start > 0 && !op->of_type ? tables_kept(f) : 0;
+    int code = f->log_start > 0 && !op->of_type && !op->raw ? tables_kept(f) : 0;
     if (code != 0) {
         find_end(f, code);
         return;

@@ -65,6 +65,7 @@ struct stream_find_op {
     int32_t partition;
     struct el_hash128 hash; /* of key or type */
     bool of_type;           /* positions are offsets, and not versions */
+    bool raw;               /* what is hidden from readers as well; of stream_hash_deleted(): the tombstones */
     bool backward;
     int64_t from;       /* first position wanted, counted in the direction of reading; -1: the first or last there is */
     uint32_t count_max; /* 1 .. STREAM_FIND_MAX */

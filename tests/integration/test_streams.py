@@ -191,6 +191,7 @@ def test_deletion_hides_or_ends_a_stream(broker, topic):
         assert delete(b"s")["error"] == RESOURCE_NOT_FOUND
         for n in range(3):
             append(conn, topic, b"s", [event(b"%d" % n)])
+        before = read(conn, topic, b"s")["events"][-1]["append_time_ns"]
         assert delete(b"s", expected=1)["error"] == INVALID_UPDATE_VERSION
         got = delete(b"s", expected=2)
         assert (got["error"], got["version"], got["duplicate"]) == (0, 3, False)
@@ -200,7 +201,10 @@ def test_deletion_hides_or_ends_a_stream(broker, topic):
         assert append(conn, topic, b"s", [event()], EXISTS)["error"] == INVALID_UPDATE_VERSION
         assert append(conn, topic, b"s", [event(b"anew")], NONE)["results"][0]["version"] == 4
         assert values(read(conn, topic, b"s")) == [(4, b"anew")]
+        whole = read(conn, topic, b"s", as_of_ns=before)
+        assert (values(whole), whole["last_version"], whole["deleted"]) == ([(0, b"0"), (1, b"1"), (2, b"2")], 2, False)
         assert delete(b"s", hard=True)["error"] == 0
+        assert values(read(conn, topic, b"s", as_of_ns=before)) == [(0, b"0"), (1, b"1"), (2, b"2")]
         got = append(conn, topic, b"s", [event()])
         assert got["error"] == INVALID_RECORD_STATE and got["conflicts"][0]["reason"] == "ended"
         answer = read(conn, topic, b"s")

@@ -52,12 +52,36 @@ static int64_t position_of(const struct stream_find_op *op, int64_t i)
     return op->of_type ? fake_streams.offsets[i] : i;
 }
 
+/* The newest tombstone up to a version. */
+static void tombs_fill(struct stream_find_op *op)
+{
+    op->places = el_buddy_alloc(&fake->buddy, op->count_max * sizeof *op->places);
+    for (uint32_t i = fake_streams.tomb_count; i > 0 && op->count < 1; i--) {
+        int64_t version = fake_streams.tombs[i - 1];
+        if (version <= op->from) {
+            op->places[op->count++] = (struct stream_place){version, fake_streams.offsets[version]};
+        }
+    }
+}
+
+static bool of_tombs(const struct stream_find_op *op)
+{
+    return op->raw && memcmp(&op->hash, &fake_streams.key_hash, sizeof op->hash) != 0;
+}
+
 static void places_fill(struct stream_find_op *op)
 {
+    if (of_tombs(op)) {
+        tombs_fill(op);
+        return;
+    }
     int64_t count = fake_streams.count;
     op->places = el_buddy_alloc(&fake->buddy, op->count_max * sizeof *op->places);
     for (int64_t n = 0; n < count && op->count < op->count_max; n++) {
         int64_t i = op->backward ? count - 1 - n : n;
+        if (!op->raw && !op->of_type && i < fake_streams.first_version) {
+            continue;
+        }
         bool wanted = op->from < 0 || (op->backward ? position_of(op, i) <= op->from : position_of(op, i) >= op->from);
         if (wanted) {
             op->places[op->count++] = (struct stream_place){op->of_type ? -1 : i, fake_streams.offsets[i]};
@@ -70,6 +94,7 @@ void streams_find(struct streams *st, struct stream_find_op *op)
     fake_streams.find_count++;
     fake_streams.hash = op->hash;
     fake_streams.of_type = op->of_type;
+    fake_streams.key_hash = op->raw ? fake_streams.key_hash : op->hash;
     fake_streams.partition = op->partition;
     op->last_version = (int64_t)fake_streams.count - 1;
     op->last_offset = fake_streams.count == 0 ? -1 : fake_streams.offsets[fake_streams.count - 1];

@@ -15,8 +15,11 @@ struct fake_streams {
     uint32_t count;
     int64_t first_version;
     bool deleted, ended;
-    int error;                 /* what questions end with */
-    struct stream_name *names; /* [name_count] rising */
+    int64_t tombs[4]; /* versions of tombstones, rising: what raw questions for stream_hash_deleted() find */
+    uint32_t tomb_count;
+    struct el_hash128 key_hash; /* of the last question that was not raw */
+    int error;                  /* what questions end with */
+    struct stream_name *names;  /* [name_count] rising */
     uint32_t name_count;
     uint32_t find_count;
     uint32_t release_count;

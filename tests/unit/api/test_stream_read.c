@@ -297,6 +297,39 @@ TEST(stream_read, of_a_time_ends_where_the_log_ended)
     end();
 }
 
+TEST(stream_read, of_a_time_shows_what_was_deleted_since)
+{
+    struct el_msg_ext_stream_read_request ask = ask_of("s");
+    begin();
+    fill_log(8, EL_CODEC_NONE);
+    fake_streams.tombs[0] = 2;
+    fake_streams.tombs[1] = 5;
+    fake_streams.tomb_count = 2;
+    fake_streams.first_version = 6;
+    expect(&ask, "6 7", false, 8);
+    ask.as_of_ns = 1;
+    f.cut_end = 6; /* versions 0 and 1 */
+    expect(&ask, "0 1", false, 2);
+    assert_false(answer.deleted);
+    f.cut_end = 7; /* and the tombstone */
+    expect(&ask, "", false, 3);
+    assert_true(answer.deleted);
+    assert_int_equal(answer.last_version, 2);
+    f.cut_end = 15;
+    expect(&ask, "3 4", false, 5);
+    assert_int_equal(answer.first_version, 3);
+    ask.backward = true;
+    ask.max_events = 1;
+    expect(&ask, "4", true, 3);
+    fake_streams.deleted = fake_streams.ended = true; /* now, not then */
+    expect(&ask, "4", true, 3);
+    assert_false(answer.ended);
+    assert_int_equal(
+        topic_config_set(&f.topics[0].config, el_slice_str("evlog.stream.max.count"), el_slice_str("1"), NULL), 0);
+    expect(&ask, "4", false, -1);
+    end();
+}
+
 TEST(stream_read, shows_nothing_over_the_maximum_age)
 {
     struct el_msg_ext_stream_read_request ask = ask_of("s");
