@@ -61,7 +61,7 @@ def layer_unit(tree, layer, args):
 
 def layer_sim(tree, layer, args):
     """Seeds of the simulator, until one fails."""
-    mode = {"sim-broker": "broker", "sim-lease": "lease"}.get(layer, "store")
+    mode = {"sim-broker": "broker", "sim-lease": "lease", "sim-stream": "stream"}.get(layer, "store")
     for first in range(1, args.seeds + 1, SEEDS_STEP):
         command = [f"{args.out}/bin/evlog-sim", "--mode", mode, "--from", str(first), "--seeds", str(SEEDS_STEP)]
         code, output = run([*command, "--shrink-seconds", SHRINK_S], tree, SIM_TIME_MAX_S)
@@ -88,11 +88,11 @@ def layer_exhaustive(tree, _, args):
 
 
 LAYERS = {"unit_storage": layer_unit, "unit_group": layer_unit, "unit_client": layer_unit, "sim": layer_sim,
-          "sim-broker": layer_sim, "sim-lease": layer_sim, "unit_lease": layer_unit, "unit_stream": layer_unit,
-          "exhaustive": layer_exhaustive}
+          "sim-broker": layer_sim, "sim-lease": layer_sim, "sim-stream": layer_sim, "unit_lease": layer_unit,
+          "unit_stream": layer_unit, "exhaustive": layer_exhaustive}
 PROGRAMS = {"unit_storage": "unit_storage", "unit_group": "unit_group", "unit_client": "unit_client",
-            "sim": "evlog-sim", "sim-broker": "evlog-sim", "sim-lease": "evlog-sim", "unit_lease": "unit_lease",
-            "unit_stream": "unit_stream", "exhaustive": "evlog-exhaustive"}
+            "sim": "evlog-sim", "sim-broker": "evlog-sim", "sim-lease": "evlog-sim", "sim-stream": "evlog-sim",
+            "unit_lease": "unit_lease", "unit_stream": "unit_stream", "exhaustive": "evlog-exhaustive"}
 
 
 def copy_tree(target):
