@@ -80,6 +80,8 @@ def nobody():
     (("read", "t"), "usage: evlog read TOPIC KEY"),
     (("read", "t", "k", "--from", "-5"), "begin at 0"),
     (("read", "t", "k", "--as-of", "someday"), "a time is"),
+    (("read", "t", "k", "--type", "T"), "usage: evlog read TOPIC KEY"),
+    (("read", "t", "--type", "T", "--from", "3"), "for streams"),
     (("streams", "lst", "t"), "did you mean evlog streams ls?"),
     (("streams", "top", "t", "-n", "0"), "1 to 10000"),
     (("streams", "delete", "t", "k", "--hard"), "--confirm=k"),

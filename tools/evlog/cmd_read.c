@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * evlog read TOPIC KEY: the events of one stream, in either direction, now or as it was.
+ * evlog read TOPIC KEY: the events of one stream, in either direction, now or as it was; evlog read TOPIC --type NAME:
+ * the events of one type, whatever their streams.
  *
  * JSON objects, one a line, as replay prints them; on a terminal lines for people. A stream that is not there prints
  * nothing and is exit code 5, so that scripts can tell it from one without events in the range asked for.
@@ -18,6 +19,7 @@ struct reading {
     struct cli *cli;
     const char *topic;
     struct evlog_stream_options options;
+    const char *type;  /* NULL: a stream is read */
     int64_t count_max; /* -1: no limit */
     bool readable;
     struct el_buffer line;
@@ -41,7 +43,7 @@ static void put_text(struct el_buffer *line, struct evlog_bytes bytes, size_t le
     }
 }
 
-/* Version, append time, type, data: with tabs between them for scripts. */
+/* Version (of a type: the key), append time, type, data: with tabs between them for scripts. */
 static void put_row(struct reading *r, const struct evlog_stream_event *row)
 {
     char time[40] = "-";
@@ -49,9 +51,15 @@ static void put_row(struct reading *r, const struct evlog_stream_event *row)
         el_time_format(time, row->event->append_time_ns, r->cli->plain ? 9 : 3);
     }
     const char *gap = r->cli->plain ? "\t" : "  ";
-    el_buffer_printf(&r->line, r->cli->plain ? "%lld%s%s%s" : "%7lld%s%s%s", (long long)row->version, gap, time, gap);
+    if (r->type == NULL) {
+        el_buffer_printf(&r->line, r->cli->plain ? "%lld%s%s%s" : "%7lld%s%s%s", (long long)row->version, gap, time,
+                         gap);
+    } else {
+        el_buffer_printf(&r->line, "%s%s", time, gap);
+    }
+    struct evlog_bytes second = r->type == NULL ? row->type : row->event->key;
     size_t start = r->line.len;
-    put_text(&r->line, row->type.data == NULL ? (struct evlog_bytes){"-", 1} : row->type, SIZE_MAX - 1);
+    put_text(&r->line, second.data == NULL ? (struct evlog_bytes){"-", 1} : second, SIZE_MAX - 1);
     while (!r->cli->plain && r->line.err == 0 && r->line.len - start < 20) {
         el_buffer_append_char(&r->line, ' ');
     }
@@ -75,19 +83,35 @@ static int print(struct reading *r, const struct evlog_stream_event *row)
     return cli_put(r->cli, &r->line);
 }
 
-static int read_events(struct reading *r, struct evlog_stream *stream)
+static void put_heading(struct reading *r)
+{
+    if (r->type == NULL) {
+        el_buffer_printf(&r->line, "%7s  %-24s  %-20s  %s\n", "VERSION", "APPENDED", "TYPE", "DATA");
+    } else {
+        el_buffer_printf(&r->line, "%-24s  %-20s  %s\n", "APPENDED", "KEY", "DATA");
+    }
+}
+
+/* The next event of one of the two. */
+static int next(struct evlog_stream *stream, struct evlog_type_reader *reader, const struct evlog_stream_event **event,
+                struct evlog_failure *failure)
+{
+    return stream != NULL ? evlog_stream_next(stream, event, failure) : evlog_type_next(reader, event, failure);
+}
+
+static int read_events(struct reading *r, struct evlog_stream *stream, struct evlog_type_reader *reader)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     const struct evlog_stream_event *event;
     int64_t count = 0;
     int rc = CLI_OK;
     while (rc == CLI_OK && !cli_interrupted && count != r->count_max) {
-        int got = evlog_stream_next(stream, &event, &failure);
+        int got = next(stream, reader, &event, &failure);
         if (got <= 0) {
             return got < 0 ? cli_failure(r->cli, &failure) : CLI_OK;
         }
         if (count++ == 0 && r->readable && !r->cli->plain) {
-            el_buffer_printf(&r->line, "%7s  %-24s  %-20s  %s\n", "VERSION", "APPENDED", "TYPE", "DATA");
+            put_heading(r);
         }
         rc = print(r, event);
     }
@@ -107,33 +131,63 @@ static int absent(const struct reading *r, const struct evlog_stream_state *stat
         return cli_error(r->cli, CLI_ERR_NO_STREAM, "topic %s has no stream %.200s%s", r->topic, key, as_of);
     }
     return cli_error_remedy(r->cli,
-                            (struct cli_remedy){CLI_ERR_NO_STREAM, "--as-of a time before reads what it was; 'evlog "
-                                                                   "streams ls --deleted' lists such streams"},
+                            (struct cli_remedy){CLI_ERR_NO_STREAM, "'evlog replay TOPIC KEY' shows what the log still "
+                                                                   "has of it"},
                             "stream %.200s of topic %s is deleted%s%s", key, r->topic, state->ended ? " for good" : "",
                             as_of);
 }
 
-static int run(struct reading *r, const struct cli_words *words)
+static int read_stream(struct reading *r)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_stream_state state = EVLOG_STREAM_STATE_INIT;
     struct evlog_stream *stream;
-    r->topic = r->options.topic = words->items[0];
-    r->options.key = (struct evlog_bytes){words->items[1], strlen(words->items[1])};
-    r->readable = !r->cli->json && (r->cli->plain || isatty(STDOUT_FILENO) != 0);
-    if (r->options.from < -1 || r->options.to < -1 || r->count_max < -1) {
-        return cli_error(r->cli, CLI_ERR_VALUE, "versions and counts begin at 0");
-    }
-    int rc = cli_connect(r->cli);
-    if (rc != CLI_OK) {
-        return rc;
-    }
     if (evlog_stream_open(r->cli->client, &r->options, &stream, &failure) != 0) {
         return cli_failure(r->cli, &failure);
     }
     evlog_stream_state(stream, &state);
-    rc = state.last_version < 0 || state.deleted || state.ended ? absent(r, &state) : read_events(r, stream);
+    int rc = state.last_version < 0 || state.deleted || state.ended ? absent(r, &state) : read_events(r, stream, NULL);
     evlog_stream_close(stream);
+    return rc;
+}
+
+static int read_type(struct reading *r)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_type_options options = EVLOG_TYPE_OPTIONS_INIT;
+    struct evlog_type_reader *reader;
+    options.topic = r->topic;
+    options.type = r->type;
+    options.backward = r->options.backward;
+    if (evlog_type_open(r->cli->client, &options, &reader, &failure) != 0) {
+        return cli_failure(r->cli, &failure);
+    }
+    int rc = read_events(r, NULL, reader);
+    evlog_type_close(reader);
+    return rc;
+}
+
+static int run(struct reading *r, const struct cli_words *words)
+{
+    bool of_stream = words->count == 2;
+    r->topic = r->options.topic = words->items[0];
+    r->readable = !r->cli->json && (r->cli->plain || isatty(STDOUT_FILENO) != 0);
+    if (of_stream == (r->type != NULL)) {
+        return cli_error(r->cli, CLI_ERR_WORDS, "usage: evlog read TOPIC KEY, or evlog read TOPIC --type NAME");
+    }
+    if (!of_stream && (r->options.from != -1 || r->options.to != -1 || r->options.as_of_ns != 0)) {
+        return cli_error(r->cli, CLI_ERR_VALUE, "--from, --to and --as-of are for streams, not for --type");
+    }
+    if (r->options.from < -1 || r->options.to < -1 || r->count_max < -1) {
+        return cli_error(r->cli, CLI_ERR_VALUE, "versions and counts begin at 0");
+    }
+    int rc = cli_connect(r->cli);
+    if (rc == CLI_OK && of_stream) {
+        r->options.key = (struct evlog_bytes){words->items[1], strlen(words->items[1])};
+        rc = read_stream(r);
+    } else if (rc == CLI_OK) {
+        rc = read_type(r);
+    }
     return rc;
 }
 
@@ -146,9 +200,10 @@ int cmd_read(struct cli *cli, const struct cli_command *command, int argc, char 
         {"to", 0, CLI_INT, &r.options.to, "VERSION", "the last one wanted (all)"},
         {"backward", 'r', CLI_FLAG, &r.options.backward, NULL, "the newest first"},
         {"as-of", 0, CLI_TIME, &r.options.as_of_ns, "TIME", "as the stream stood at this append time (now)"},
+        {"type", 't', CLI_TEXT, &r.type, "NAME", "instead of a stream: all events of this type, by partition"},
         {"count", 'n', CLI_INT, &r.count_max, "N", "stop after so many events"},
     };
-    struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 2, 2};
+    struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 1, 2};
     struct cli_words words;
     int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
     if (rc == CLI_PARSED) {

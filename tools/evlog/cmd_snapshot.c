@@ -176,8 +176,8 @@ static int forget(struct cli *cli, const struct cli_words *words)
     options.key = bytes_of(words->items[1]);
     rc = evlog_stream_delete(cli->client, &options, &appended, &failure);
     if (rc == EVLOG_ERR_NOT_FOUND || rc == EVLOG_ERR_UNKNOWN_TOPIC || (rc == 0 && appended.duplicate)) {
-        return cli_error(cli, CLI_ERR_NO_STREAM, "stream %.200s of topic %s has no snapshot", words->items[1],
-                         words->items[0]);
+        return cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_NO_STREAM, "there is nothing to forget"},
+                                "stream %.200s of topic %s has no snapshot", words->items[1], words->items[0]);
     }
     if (rc != 0) {
         return cli_failure(cli, &failure);

@@ -33,7 +33,7 @@ const struct cli_command cli_commands[] = {
      "--expect none|any|exists|N: the stream has no event yet, is whatever it is, has one, or its last event is N;\n"
      "else nothing is appended, and the exit code is 6. The same --id again is a success that appends nothing.",
      cmd_append},
-    {"read", "TOPIC KEY", "Print the events of a stream",
+    {"read", "TOPIC KEY | TOPIC --type NAME", "Print the events of a stream, or those of a type",
      "JSON objects, one a line; on a terminal, lines for people. Exit code 5: there is no such stream.", cmd_read},
     {"streams ls", "TOPIC", "List the streams of a topic by key", NULL, cmd_streams_ls},
     {"streams top", "TOPIC", "List the longest streams of a topic", NULL, cmd_streams_top},
