@@ -52,8 +52,11 @@ class Writer(Client):
     """Draws appends; what is not answered and has ids is asked for again."""
 
     again = None
+    last = None    # that had ids
 
     def draw(self):
+        if self.last is not None and self.random.random() < 0.05:
+            return self.last    # as if its answer had been lost
         key = self.history.pick(self.random.randrange(STREAMS))
         guess = self.history.guess.get(key, NONE)
         expected = self.random.choice([guess, guess, guess, ANY, ANY, NONE, EXISTS, guess + 1])
@@ -65,6 +68,7 @@ class Writer(Client):
         if version is not None:
             self.history.learn(asked["key"], version + (count_known if outcome != "refused" else 0))
         self.again = asked if outcome == "unknown" and asked["ids"] else None
+        self.last = asked if asked["ids"] else self.last
         self.history.acked += outcome == "ok"
         self.history.add(self.name, began=began, ended=time.monotonic_ns(), append=op)
 
@@ -125,7 +129,7 @@ class HeaderWriter(Writer):
 
     def append(self, producer):
         asked = self.draw()
-        asked["values"] = asked["values"][:1]
+        asked = {**asked, "values": asked["values"][:1]}
         done = threading.Event()
         answer = []
 
