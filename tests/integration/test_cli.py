@@ -59,6 +59,7 @@ def nobody():
     (("top", "-i", "1ms"), "100ms"),
     (("bench", "e2e", "t", "--rate", "0"), "--rate 1"),
     (("bench", "produce", "t", "-n", "0"), "-n takes"),
+    (("bench", "append", "t", "-w", "9", "--streams", "8"), "as many as there are writers"),
     (("consume", "t", "-f", "%z"), "no verb"),
     (("produce", "t", "-p", "3", "x"), "--create"),
     (("produce", "t", "--create", "-p", "0", "x"), "partitions"),

@@ -206,6 +206,12 @@ def test_snapshots_are_kept_shown_and_forgotten(streams):
     streams.evlog("snapshot", "get", streams.topic, "k", expect=5)
 
 
+def test_a_bench_appends_with_exact_versions(streams):
+    result, = streams.evlog("bench", "append", streams.topic, "-n", 120, "-w", 4, "--streams", 12, "--json").lines()
+    assert (result["events"], result["failed"]) == (120, 0)
+    assert [row["events"] for row in streams.ls().values()] == [10] * 12
+
+
 # --- listing, deleting ------------------------------------------------------------------------------------------------
 
 def test_streams_are_listed_and_counted(streams):

@@ -228,6 +228,7 @@ int cmd_top(struct cli *cli, const struct cli_command *command, int argc, char *
 int cmd_bench_produce(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_consume(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_e2e(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_bench_append(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_latency(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_append(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_read(struct cli *cli, const struct cli_command *command, int argc, char **argv);

@@ -11,9 +11,9 @@
  * on the server's disk. All times are kept and sorted, so that percentiles are exact. Events of a bench stay in the
  * topic.
  */
+#include "bench_report.h"
 #include "cli.h"
 #include "publishing.h"
-#include "table.h"
 
 #include <core/alloc.h>
 #include <core/rng.h>
@@ -26,11 +26,9 @@
 #define COUNT_MAX 10000000
 #define VALUE_LEN_MAX (16 << 20)
 #define STAMP_LEN 16 /* run and time at the head of a value */
-#define FLOOR_WRITES 200
-#define FLOOR_LEN 4096
 #define WAIT_MS 1000
 #define LATE_MS 30000 /* without any event, a bench gives up */
-#define NS_PER_S 1000000000ll
+#define NS_PER_S BENCH_NS_PER_S
 #define PROGRESS_EVENTS 1024
 
 struct bench {
@@ -43,9 +41,8 @@ struct bench {
     bool create;
     int64_t partition_count;
     struct evlog_producer *producer;
-    uint8_t *value;     /* [value_len] */
-    uint32_t *times_us; /* [count] */
-    int64_t time_count;
+    uint8_t *value; /* [value_len] */
+    struct bench_times times;
     uint64_t run; /* drawn, so that events of another run are told apart */
     int64_t failed_count;
     struct evlog_failure failure; /* of the first that failed */
@@ -57,114 +54,10 @@ struct shot {
     int64_t sent_ns;
 };
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
-static void note_time(struct bench *b, int64_t from_ns)
-{
-    int64_t us = (now_ns() - from_ns) / 1000;
-    if (b->time_count < b->count) {
-        b->times_us[b->time_count++] = (uint32_t)EL_MIN(EL_MAX(us, 0), (int64_t)UINT32_MAX);
-    }
-}
-
-/* --- results ----------------------------------------------------------------------------------------------------- */
-
-static int compare(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-static double percentile_ms(const uint32_t *sorted, int64_t count, double share)
-{
-    return count == 0 ? 0 : sorted[EL_MIN((int64_t)(share * (double)count), count - 1)] / 1000.0;
-}
-
-/* Median of small synced writes; -1: not measured. */
-static double floor_ms(const struct bench *b)
-{
-    char path[4096];
-    uint32_t times[FLOOR_WRITES];
-    uint8_t block[FLOOR_LEN] = {0};
-    if (b->floor_dir == NULL) {
-        return -1;
-    }
-    (void)snprintf(path, sizeof path, "%s/.evlog-bench-%d", b->floor_dir, (int)getpid());
-    int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-    int count = 0;
-    for (; fd >= 0 && count < FLOOR_WRITES; count++) {
-        int64_t from_ns = now_ns();
-        if (pwrite(fd, block, sizeof block, (off_t)count * FLOOR_LEN) != FLOOR_LEN || fdatasync(fd) != 0) {
-            break;
-        }
-        times[count] = (uint32_t)((now_ns() - from_ns) / 1000);
-    }
-    if (fd >= 0) {
-        (void)close(fd);
-        (void)unlink(path);
-    }
-    if (count < FLOOR_WRITES) {
-        cli_say(b->cli, "%s: the device could not be timed", b->floor_dir);
-        return -1;
-    }
-    qsort(times, FLOOR_WRITES, sizeof times[0], compare);
-    size_t middle = FLOOR_WRITES / 2;
-    return times[middle] / 1000.0;
-}
-
 static int report(struct bench *b, const char *what, int64_t event_count, double seconds)
 {
-    double floor = floor_ms(b);
-    double per_second = (double)event_count / EL_MAX(seconds, 1e-9);
-    double mib = per_second * (double)b->value_len / (1 << 20);
-    struct el_buffer line = {0};
-    int rc;
-    qsort(b->times_us, (size_t)b->time_count, sizeof *b->times_us, compare);
-    if (b->cli->json) {
-        struct el_json_writer w;
-        cli_json_begin(&w, &line);
-        el_json_add_str(&w, "bench", what);
-        el_json_add_int(&w, "events", event_count);
-        el_json_add_int(&w, "failed", b->failed_count);
-        el_json_add_int(&w, "value_bytes", b->value_len);
-        el_json_key(&w, "seconds");
-        el_json_put_real(&w, seconds);
-        el_json_key(&w, "events_per_second");
-        el_json_put_real(&w, per_second);
-        static const struct {
-            const char *name;
-            double share;
-        } shares[] = {{"p50_ms", 0.5}, {"p99_ms", 0.99}, {"p999_ms", 0.999}, {"max_ms", 1}};
-        for (size_t i = 0; b->time_count > 0 && i < sizeof shares / sizeof shares[0]; i++) {
-            el_json_key(&w, shares[i].name);
-            el_json_put_real(&w, percentile_ms(b->times_us, b->time_count, shares[i].share));
-        }
-        if (floor >= 0) {
-            el_json_key(&w, "floor_ms");
-            el_json_put_real(&w, floor);
-        }
-        rc = cli_json_end(b->cli, &w, &line);
-    } else {
-        el_buffer_printf(&line, "%s: %lld events of %lld bytes in %.2f s: %.0f events/s, %.1f MiB/s\n", what,
-                         (long long)event_count, (long long)b->value_len, seconds, per_second, mib);
-        if (b->time_count > 0) {
-            el_buffer_printf(
-                &line, "time of an event: p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, longest %.2f ms\n",
-                percentile_ms(b->times_us, b->time_count, 0.5), percentile_ms(b->times_us, b->time_count, 0.99),
-                percentile_ms(b->times_us, b->time_count, 0.999), percentile_ms(b->times_us, b->time_count, 1));
-        }
-        if (floor >= 0) {
-            el_buffer_printf(&line, "device: a synced write of 4 KiB takes %.2f ms (median)\n", floor);
-        }
-        rc = cli_put(b->cli, &line);
-    }
-    el_buffer_free(&line);
-    return rc;
+    struct bench_result result = {what, b->floor_dir, event_count, b->failed_count, b->value_len, seconds};
+    return bench_report(b->cli, &result, &b->times);
 }
 
 /* --- publishing -------------------------------------------------------------------------------------------------- */
@@ -180,7 +73,7 @@ static void on_delivery(void *arg, const struct evlog_receipt *receipt, const st
     struct shot *shot = arg;
     struct bench *b = shot->bench;
     if (receipt != NULL) {
-        note_time(b, shot->sent_ns);
+        bench_note(&b->times, shot->sent_ns);
     } else {
         b->failure = b->failed_count == 0 ? *failure : b->failure;
         b->failed_count++;
@@ -197,7 +90,7 @@ static int fire(struct bench *b, bool timed)
     if (timed && shot == NULL) {
         return cli_error(b->cli, CLI_ERR_VALUE, "no memory");
     }
-    int64_t sent_ns = now_ns();
+    int64_t sent_ns = bench_now_ns();
     if (timed) {
         *shot = (struct shot){b, sent_ns};
     }
@@ -219,20 +112,20 @@ static void pace(const struct bench *b, int64_t began_ns, int64_t i)
         return;
     }
     int64_t due_ns = began_ns + (int64_t)((double)i * (double)NS_PER_S / (double)b->rate);
-    int64_t left_ns = due_ns - now_ns();
+    int64_t left_ns = due_ns - bench_now_ns();
     while (left_ns > 0 && !cli_interrupted) {
         (void)evlog_poll(b->producer, (int)EL_MIN(left_ns / 1000000, 100));
         if (left_ns < 1000000) {
             struct timespec rest = {0, (long)left_ns};
             (void)nanosleep(&rest, NULL);
         }
-        left_ns = due_ns - now_ns();
+        left_ns = due_ns - bench_now_ns();
     }
 }
 
 static int run_produce(struct bench *b)
 {
-    int64_t began_ns = now_ns(), sent = 0;
+    int64_t began_ns = bench_now_ns(), sent = 0;
     int rc = CLI_OK;
     for (; rc == CLI_OK && sent < b->count && !cli_interrupted && b->failed_count == 0; sent++) {
         pace(b, began_ns, sent);
@@ -244,23 +137,23 @@ static int run_produce(struct bench *b)
     (void)evlog_flush(b->producer, -1, NULL);
     while (evlog_poll(b->producer, 0) > 0) {
     }
-    double seconds = (double)(now_ns() - began_ns) / NS_PER_S;
+    double seconds = (double)(bench_now_ns() - began_ns) / NS_PER_S;
     cli_progress_end(b->cli);
     if (rc == CLI_OK && b->failed_count > 0) {
         rc = cli_failure(b->cli, &b->failure);
     }
-    int its = report(b, "produce", b->time_count, seconds);
+    int its = report(b, "produce", b->times.count, seconds);
     return rc != CLI_OK ? rc : its;
 }
 
 static int run_latency(struct bench *b)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
-    int64_t began_ns = now_ns(), done = 0;
+    int64_t began_ns = bench_now_ns(), done = 0;
     for (; done < b->count && !cli_interrupted; done++) {
         struct evlog_message message = EVLOG_MESSAGE_INIT;
         pace(b, began_ns, done);
-        int64_t sent_ns = now_ns();
+        int64_t sent_ns = bench_now_ns();
         stamp(b, sent_ns);
         message.topic = b->topic;
         message.value = (struct evlog_bytes){b->value, (size_t)b->value_len};
@@ -268,11 +161,11 @@ static int run_latency(struct bench *b)
             cli_progress_end(b->cli);
             return cli_failure(b->cli, &failure);
         }
-        note_time(b, sent_ns);
+        bench_note(&b->times, sent_ns);
         cli_progress(b->cli, "published", (uint64_t)done, (uint64_t)b->count);
     }
     cli_progress_end(b->cli);
-    return report(b, "latency", done, (double)(now_ns() - began_ns) / NS_PER_S);
+    return report(b, "latency", done, (double)(bench_now_ns() - began_ns) / NS_PER_S);
 }
 
 /* --- reading ----------------------------------------------------------------------------------------------------- */
@@ -295,7 +188,7 @@ static int run_consume(struct bench *b)
     struct evlog_consumer *consumer = NULL;
     const struct evlog_event *event;
     int rc = open_reader(b, EVLOG_OFFSET_EARLIEST, &consumer);
-    int64_t began_ns = now_ns(), count = 0, len = 0, last_ns = began_ns;
+    int64_t began_ns = bench_now_ns(), count = 0, len = 0, last_ns = began_ns;
     while (rc == CLI_OK && count < b->count && !cli_interrupted) {
         int its = evlog_consumer_next(consumer, WAIT_MS, &event, &failure);
         if (its == 0) {
@@ -306,7 +199,7 @@ static int run_consume(struct bench *b)
             break;
         }
         len += (int64_t)event->value.len;
-        last_ns = ++count % PROGRESS_EVENTS == 0 || count == b->count ? now_ns() : last_ns;
+        last_ns = ++count % PROGRESS_EVENTS == 0 || count == b->count ? bench_now_ns() : last_ns;
         if (count % PROGRESS_EVENTS == 0) {
             cli_progress(b->cli, "read", (uint64_t)count, (uint64_t)b->count);
         }
@@ -338,7 +231,7 @@ static int take(struct bench *b, struct evlog_consumer *consumer, int timeout_ms
         memcpy(&run, event->value.data, sizeof run);
         memcpy(&sent_ns, (const uint8_t *)event->value.data + sizeof run, sizeof sent_ns);
         if (run == b->run) {
-            note_time(b, sent_ns);
+            bench_note(&b->times, sent_ns);
         }
     }
     return rc < 0 ? cli_failure(b->cli, &failure) : CLI_OK;
@@ -348,27 +241,27 @@ static int run_e2e(struct bench *b)
 {
     struct evlog_consumer *consumer = NULL;
     int rc = open_reader(b, EVLOG_OFFSET_LATEST, &consumer);
-    int64_t began_ns = now_ns(), sent = 0, late_ns = 0;
-    while (rc == CLI_OK && b->time_count < b->count && !cli_interrupted) {
+    int64_t began_ns = bench_now_ns(), sent = 0, late_ns = 0;
+    while (rc == CLI_OK && b->times.count < b->count && !cli_interrupted) {
         int64_t due_ns = began_ns + (int64_t)((double)sent * (double)NS_PER_S / (double)b->rate);
-        int64_t before = b->time_count, left_ms = (due_ns - now_ns()) / 1000000;
+        int64_t before = b->times.count, left_ms = (due_ns - bench_now_ns()) / 1000000;
         if (sent < b->count && left_ms <= 0) {
             rc = fire(b, false);
             sent++;
             continue;
         }
         rc = take(b, consumer, sent < b->count ? (int)EL_MIN(left_ms, WAIT_MS) : WAIT_MS);
-        late_ns = b->time_count > before || sent < b->count ? now_ns() : late_ns;
-        if (rc == CLI_OK && now_ns() - late_ns > LATE_MS * 1000000ll) {
-            rc = cli_error(b->cli, CLI_ERR_PARTIAL, "%lld of %lld events came", (long long)b->time_count,
+        late_ns = b->times.count > before || sent < b->count ? bench_now_ns() : late_ns;
+        if (rc == CLI_OK && bench_now_ns() - late_ns > LATE_MS * 1000000ll) {
+            rc = cli_error(b->cli, CLI_ERR_PARTIAL, "%lld of %lld events came", (long long)b->times.count,
                            (long long)b->count);
         }
-        cli_progress(b->cli, "came", (uint64_t)b->time_count, (uint64_t)b->count);
+        cli_progress(b->cli, "came", (uint64_t)b->times.count, (uint64_t)b->count);
     }
-    double seconds = (double)(now_ns() - began_ns) / NS_PER_S;
+    double seconds = (double)(bench_now_ns() - began_ns) / NS_PER_S;
     cli_progress_end(b->cli);
     evlog_consumer_close(consumer);
-    int its = rc == CLI_OK ? report(b, "e2e", b->time_count, seconds) : rc;
+    int its = rc == CLI_OK ? report(b, "e2e", b->times.count, seconds) : rc;
     return its;
 }
 
@@ -380,11 +273,12 @@ static int prepare(struct bench *b, bool publishes)
     struct el_rng rng;
     b->failure.size = sizeof b->failure;
     b->value = el_malloc((size_t)EL_MAX(b->value_len, STAMP_LEN));
-    b->times_us = el_malloc((size_t)b->count * sizeof *b->times_us);
-    if (b->value == NULL || b->times_us == NULL) {
+    b->times.us = el_malloc((size_t)b->count * sizeof *b->times.us);
+    b->times.room = b->count;
+    if (b->value == NULL || b->times.us == NULL) {
         return cli_error(b->cli, CLI_ERR_VALUE, "no memory");
     }
-    el_rng_seed(&rng, (uint64_t)now_ns() ^ (uint64_t)getpid() << 32);
+    el_rng_seed(&rng, (uint64_t)bench_now_ns() ^ (uint64_t)getpid() << 32);
     b->run = el_rng_next(&rng);
     for (int64_t i = 0; i < b->value_len; i++) {
         b->value[i] = (uint8_t)(' ' + el_rng_below(&rng, 64)); /* compresses about as text does */
@@ -442,7 +336,7 @@ static int bench(struct cli *cli, const struct cli_command *command, const struc
     }
     evlog_producer_close(b.producer);
     el_free(b.value);
-    el_free(b.times_us);
+    el_free(b.times.us);
     return rc;
 }
 
