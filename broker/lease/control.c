@@ -2,14 +2,15 @@
  *
  * Work groups on shard 0: found, made, changed, ended. A group is changed by one op at a time; others wait for it.
  *
- *   1. a new group: is its id free? The server asks the consumer groups
+ *   1. a new group: is its id free? The server asks the consumer groups. Then each shard forgets what an end that was
+ *      cut short has left of an earlier group of that id, durable (control_end.c)
  *   2. its settings become one record of __evlog_groups, durable
  *   3. every shard is told, one after the other, and takes them over at once; so a group that its maker was told of is
  *      known everywhere (control_tell.c)
  *   4. the op is answered, and those that waited run
  *   5. the end of a group: the tombstone of its settings is durable, then each shard forgets its part, which writes
  *      tombstones of its own. A crash between leaves records of a group that nobody knows, which shards drop when they
- *      have been told all groups (control_end.c)
+ *      have been told all groups, or before the id is given to another one (control_end.c)
  *
  * A write that fails leaves the group as it was, and may be in the log all the same. A shard that has no memory for the
  * settings is told again until it has; one that cannot forget a group now is asked again, while the group's ops are
@@ -256,7 +257,7 @@ static void store_on_write(struct lease_write *write, int error)
     control_tell_next(ls->control);
 }
 
-static void store(struct control_group *group)
+void control_store(struct control_group *group)
 {
     static const struct group_config none;
     el_sm_move(&group->sm, group, CONTROL_STORING);
@@ -279,12 +280,13 @@ static void kind_on_told(struct lease_kind_question *question, int error)
     EL_ASSERT(group->sm.state == CONTROL_NEW);
     EL_ASSERT(task->flying);
     ls->busy--;
-    control_task_drop(group);
+    task->flying = false;
     if (error != 0 || ls->stopping) {
+        control_task_drop(group);
         control_change_ended(group, error != 0 ? error : EVLOG_ERR_CLOSED);
         return;
     }
-    store(group);
+    control_forget(group);
 }
 
 static void kind_ask(struct control_group *group)
@@ -329,7 +331,7 @@ void control_change(struct leases *ls, struct control_group *group, struct lease
     if (made) {
         kind_ask(group);
     } else {
-        store(group);
+        control_store(group);
     }
 }
 

@@ -156,6 +156,8 @@ void control_set_exists(struct control_group *group, bool exists);
 /* The change under way has ended: its op is told, and those that waited run. The group is live, or is freed. Either may
  * be different afterwards. */
 void control_change_ended(struct control_group *group, int error);
+/* Write the settings that are next; then the shards are told. */
+void control_store(struct control_group *group);
 /* Those that wait for the end of the change are not waited for. */
 void control_refuse_blocked(struct control_group *group, int error);
 
@@ -174,6 +176,8 @@ void control_complain(struct lease_control *control, const char *what, uint32_t 
 
 /* End a group that is LIVE and has no members. */
 void control_end(struct control_group *group, struct lease_op *op, control_change_fn done);
+/* Let all shards forget what is left of an earlier group with the id of a new one, then store that one's settings. */
+void control_forget(struct control_group *group);
 /* All shards have forgotten it, or nobody waits for that any more. */
 void control_end_ended(struct control_group *group, int error);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Work groups on shard 0: the end of a group. Its settings' tombstone is durable, then each shard forgets it; see
- * control.c.
+ * control.c. And what is done before a new one: an end may have been cut short by a crash, and a shard may still be
+ * reading the records that it left. A new group must not find them as its own, in this life or a later one.
  */
 #include <lease/control.h>
 
@@ -104,4 +105,51 @@ void control_end(struct control_group *group, struct lease_op *op, control_chang
         control_task_drop(group);
         control_change_ended(group, code);
     }
+}
+
+/* --- before a new one --------------------------------------------------------------------------------------------- */
+
+static void forget_next(struct control_task *task);
+
+static void forget_on_op(struct lease_op *op)
+{
+    struct control_task *task = op->arg;
+    struct control_group *group = task->group;
+    struct leases *ls = group->ls;
+    OBJ_CHECK(group, CONTROL_GROUP);
+    EL_ASSERT(group->sm.state == CONTROL_NEW);
+    EL_ASSERT(task->flying);
+    task->flying = false;
+    ls->busy--;
+    lease_op_release(op);
+    int error = op->error == EVLOG_ERR_GROUP_UNAVAILABLE ? 0 : op->error; /* that shard serves no group */
+    error = ls->stopping ? EVLOG_ERR_CLOSED : error;
+    if (error == 0 && ++task->shard < ls->shard_count) {
+        forget_next(task);
+        return;
+    }
+    control_task_drop(group);
+    if (error != 0) {
+        control_change_ended(group, error);
+    } else {
+        control_store(group);
+    }
+}
+
+static void forget_next(struct control_task *task)
+{
+    struct control_group *group = task->group;
+    struct leases *ls = group->ls;
+    task->flying = true;
+    ls->busy++;
+    task->op = (struct lease_op){.group_id = group->id, .done = forget_on_op, .arg = task};
+    lease_op_send(ls, &task->op, task->shard, 0, lease_group_end);
+}
+
+void control_forget(struct control_group *group)
+{
+    EL_ASSERT(group->sm.state == CONTROL_NEW);
+    EL_ASSERT(!group->exists);
+    group->task->shard = 0;
+    forget_next(group->task);
 }

@@ -347,7 +347,9 @@ void store_lookup(struct store_shard *shard, struct lookup_op *op)
 /* One batch each time. */
 void store_read(struct store_shard *shard, struct read_op *op)
 {
-    op->base.error = fake_store->read_error;
+    bool unread = fake_store->unread != NULL && el_uuid_eq(&fake_store->unread->id, &op->topic_id) &&
+                  fake_store->unread_partition == op->partition;
+    op->base.error = unread ? EVLOG_ERR_NO_FILES : fake_store->read_error;
     op->high_watermark = *next_offset(&op->topic_id, op->partition);
     op->next_offset = op->offset;
     op->entry_count = 0;

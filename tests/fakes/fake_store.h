@@ -48,6 +48,8 @@ struct fake_store {
     const struct topic *held;    /* writes to it do not end before it is NULL */
     const struct topic *trimmed; /* its partitions begin at log_start */
     int64_t log_start;
+    const struct topic *unread; /* reads of one of its partitions fail for now */
+    int32_t unread_partition;
     int read_error;
     int change_error;
     struct watch_op *watches[FAKE_OPS_MAX]; /* under way */
