@@ -124,9 +124,10 @@ bool lease_read_letters(struct lease_life *l)
             char name[EL_TOPIC_NAME_MAX + 1];
             group_config_dead_topic(NULL, el_slice_str(l->topic_names[t]), el_slice_str(l->m.groups[g].id), name);
             const struct topic *topic = store_topic_by_name(store_shard_at(l->w.store, 0), el_slice_str(name));
+            uint32_t generation = l->topics.generations[t];
             struct el_uuid id = topic == NULL ? (struct el_uuid){0} : topic->id;
             for (int32_t p = 0; p < l->m.partition_count; p++) {
-                struct worker where = {.group = g, .topic = t, .partition = p, .generation = l->topics.generations[t]};
+                struct worker where = {.group = g, .topic = t, .partition = p, .generation = generation};
                 for (int64_t i = 0; i < lease_model_log(&l->m, t, p)->end; i++) {
                     lease_model_log(&l->m, t, p)->events[i].views[g].buried = 0;
                     lease_model_log(&l->m, t, p)->events[i].views[g].redriven = 0;
@@ -139,7 +140,7 @@ bool lease_read_letters(struct lease_life *l)
                     (!lease_redrives_read(l, g, &id, p) || !read_log(l, &id, p, each_letter, &where))) {
                     return false;
                 }
-                bool there = where.generation == l->topics.generations[t] &&
+                bool there = generation == l->topics.generations[t] &&
                              store_topic_by_id(store_shard_at(l->w.store, 0), &id) != NULL;
                 if (l->redrive.on && !l->redrive.copies && there) {
                     lease_model_letters_read(&l->m, lease_model_log(&l->m, t, p), g, since);

@@ -253,6 +253,20 @@ static bool work_step(struct lease_life *l)
     return whole;
 }
 
+/* The last bytes of the disk go, and work goes on: the end of the life finds what was told meanwhile. */
+static void fill_disk(struct lease_life *l)
+{
+    struct world *w = &l->w;
+    world_say(w, "disk full", 0, 0);
+    w->disk_bounded = true;
+    sim_disk_capacity(w->disk, sim_disk_used(w->disk));
+    for (uint64_t i = 200 + world_below(w, 1500); i > 0 && w->violation[0] == 0; i--) {
+        if (!world_step(w)) {
+            return;
+        }
+    }
+}
+
 /* Work with faults, and the end of that. */
 static void live(struct lease_life *l)
 {
@@ -270,9 +284,12 @@ static void live(struct lease_life *l)
             steps = EL_MIN(steps, k + 1 + world_below(w, 1000)); /* it stores nothing any more */
         }
     }
+    if (whole && world_chance(w, (l->plan.faults_off >> FAULT_DISK_FULL & 1) == 0 ? 100000 : 0)) {
+        fill_disk(l);
+    }
     l->lw.serving = false;
     if (w->violation[0] == 0) {
-        end_life(l, !whole && sim_disk_crashed(w->disk));
+        end_life(l, sim_disk_crashed(w->disk));
         world_faults(w, false);
     }
 }

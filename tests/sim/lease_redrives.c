@@ -107,6 +107,9 @@ bool lease_redrives_read(struct lease_life *l, uint32_t group, const struct el_u
             return false;
         }
     } while (op.base.error == EVLOG_ERR_GROUP_LOADING && world_step(&l->w));
+    if (op.base.error == EVLOG_ERR_GROUP_LOADING) {
+        return false; /* the machine crashed */
+    }
     if (op.base.error != 0) {
         world_violation(&l->w, "states of letters cannot be read: %s", evlog_error_text(op.base.error));
     }

@@ -9,6 +9,7 @@
 #include <storage/partition.h>
 
 #define DELETED_MAX 4u       /* topics of a kind in a seed */
+#define LAST_TURN 2          /* letters of a partition that are taken in one turn with the end of it; mostly none */
 #define AGAIN_PPM 50000u     /* what failed, in each step */
 #define EXPIRE_MS_MAX 20000u /* events live so long at most */
 
@@ -43,10 +44,14 @@ void lease_topics_config(struct lease_life *l, uint32_t topic, struct topic_conf
 
 /* --- what has expired --------------------------------------------------------------------------------------------- */
 
+/* On whichever shard: a shard may know later than others that its topic is gone. */
 static const struct partition *partition_of(struct lease_life *l, const struct el_uuid *id, int32_t partition)
 {
-    const struct topic *topic = store_topic_by_id(shard_of(l), id);
-    return topic == NULL ? NULL : partition_find(store_shard_at(l->w.store, topic->shard_of[partition]), id, partition);
+    const struct partition *part = NULL;
+    for (uint32_t i = 0; i < l->w.shard_count && part == NULL; i++) {
+        part = partition_find(store_shard_at(l->w.store, i), id, partition);
+    }
+    return part;
 }
 
 static void look_at(struct lease_life *l, uint32_t topic, int32_t partition)
@@ -107,13 +112,17 @@ static struct lease_log *log_of(struct lease_life *l, int32_t partition)
     return lease_model_log(&l->m, l->topics.topic, partition);
 }
 
-/* What is in its partitions, for as long as they are there. */
-static void look_at_ends(struct lease_life *l)
+/* What is in its partitions, for as long as they are there, and what may come in the turn that ends them. returns false:
+ * none is */
+static bool look_at_ends(struct lease_life *l)
 {
+    bool there = false;
     for (int32_t p = 0; p < l->m.partition_count; p++) {
         const struct partition *part = partition_of(l, &l->topics.id, p);
-        l->topics.ends[p] = part != NULL ? part->next_offset : l->topics.ends[p];
+        there = there || part != NULL;
+        l->topics.ends[p] = part != NULL ? part->next_offset + LAST_TURN : l->topics.ends[p];
     }
+    return there;
 }
 
 static void letters_gone(struct lease_life *l, bool known)
@@ -173,15 +182,16 @@ static void made(struct lease_life *l, const struct el_uuid *id)
     }
 }
 
-static void go_on(struct lease_life *l)
+/* there: a shard still takes what is for the topic that is deleted. */
+static void go_on(struct lease_life *l, bool there)
 {
     struct lease_topics *t = &l->topics;
     const struct topic *found;
     if (t->state == TOPICS_DELETING) {
         found = store_topic_by_id(shard_of(l), &t->id);
-        if (found == NULL) {
+        if (found == NULL && !there) {
             gone(l);
-        } else if (world_chance(&l->w, AGAIN_PPM)) {
+        } else if (found != NULL && world_chance(&l->w, AGAIN_PPM)) {
             ask(l);
         }
         return;
@@ -243,11 +253,9 @@ void lease_topics_step(struct lease_life *l)
     struct lease_topics *t = &l->topics;
     lease_topics_look(l);
     if (t->state != TOPICS_WHOLE) {
-        if (t->kind == TOPIC_OF_LETTERS) {
-            look_at_ends(l);
-        }
+        bool there = t->state == TOPICS_DELETING && look_at_ends(l);
         if (!t->busy) {
-            go_on(l);
+            go_on(l, there);
         }
         return;
     }

@@ -178,6 +178,13 @@ static void take_answers(struct worker *k)
     }
 }
 
+/* Leases that its question has got may have ended. */
+static bool is_late(const struct worker *k)
+{
+    const struct lease_life *l = k->l;
+    return l->w.clock.now_ns - k->asked_ns >= l->m.groups[k->group].lease_ms * 1000000ull;
+}
+
 static void fetch_on_done(struct lease_op *base)
 {
     struct worker *k = base->arg;
@@ -195,10 +202,11 @@ static void fetch_on_done(struct lease_op *base)
         take_answers(k);
     }
     l->w.events[EVENT_LEASE_LATE] += base->error == 0 && k->fetch.outcome_error == EVLOG_ERR_LEASE;
+    /* What was leased and does not come, in time at least, may count as a delivery of any event. */
+    bool failed = base->error == EVLOG_ERR_CLOSED || base->error == EVLOG_ERR_STORAGE;
+    worker_log(k)->lost[k->group] += failed || is_late(k);
     if (base->error == 0) {
         take_events(k);
-    } else if (base->error == EVLOG_ERR_CLOSED || base->error == EVLOG_ERR_STORAGE) {
-        worker_log(k)->lost[k->group]++;
     }
     lease_op_release(base);
     k->outcome_count = 0;
@@ -213,8 +221,7 @@ void lease_work_late(struct lease_life *l)
     }
     for (uint32_t i = 0; i < l->worker_count; i++) {
         const struct worker *k = &l->workers[i];
-        bool late = l->w.clock.now_ns - k->asked_ns >= l->m.groups[k->group].lease_ms * 1000000ull;
-        if (k->busy && !k->releasing && late && k->generation == l->topics.generations[k->topic]) {
+        if (k->busy && !k->releasing && is_late(k) && k->generation == l->topics.generations[k->topic]) {
             lease_model_log(&l->m, k->topic, k->partition)->flying[k->group]++;
         }
     }
