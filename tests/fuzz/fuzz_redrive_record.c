@@ -3,6 +3,8 @@
  * How far a redrive has come, from a damaged or hostile disk. What is accepted is within what a task may be and is
  * encoded again as the same bytes; what is refused leaves nothing behind.
  */
+#include "leases_kit.h"
+
 #include <core/assert.h>
 #include <evlog/error.h>
 #include <lease/redrive.h>
@@ -49,25 +51,13 @@ static void try_record(struct leases *ls, struct el_slice in)
         check(task, in);
     }
     redrive_free(task);
-    EL_ASSERT(ls->memory_used == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct el_buddy buddy;
-    struct leases *ls = calloc(1, sizeof(*ls));
-    EL_ASSERT(ls != NULL);
-    EL_ASSERT(el_buddy_init(&buddy, 32u << 20, NULL) == 0);
-    ls->buddy = &buddy;
-    ls->cfg.memory_max = 64u << 20;
-    for (uint32_t i = 0; i < LEASE_CLASSES; i++) {
-        el_pool_init(&ls->classes[i], &buddy, LEASE_CLASS_LEN_MIN << i);
-    }
+    struct leases *ls = leases_kit_begin(&buddy);
     try_record(ls, el_slice_of(data, len));
-    for (uint32_t i = 0; i < LEASE_CLASSES; i++) {
-        el_pool_destroy(&ls->classes[i]);
-    }
-    el_buddy_destroy(&buddy);
-    free(ls);
+    leases_kit_end(ls);
     return 0;
 }
