@@ -23,7 +23,8 @@ struct partition;
 enum store_admission {
     STORE_ADMITTED = 0,
     STORE_HELD = 1,    /* try again after store_observed_resume() */
-    STORE_ANSWERED = 2 /* stored before: base_offset is filled */
+    STORE_ANSWERED = 2 /* stored before: base_offset is filled. For an idempotent producer a batch without records is
+                        * appended, which keeps its sequence: the next offset moves before ended() */
 };
 
 struct store_observer {

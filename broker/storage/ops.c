@@ -92,6 +92,24 @@ static void append_end(struct partition *part, struct append_op *op, int code)
     journal_wait(&shard->journal, wait);
 }
 
+/* The events are stored already, but not by this batch: its producer's next batch must find this one's sequence all the
+ * same, also after a crash. A batch without records says it, and takes the offsets. */
+static int append_hollow(struct partition *part, struct append_op *op)
+{
+    uint8_t hollow[EL_BATCH_HEADER_LEN];
+    struct append_op note = {.topic_id = op->topic_id, .partition = op->partition};
+    el_batch_hollow(hollow, &op->info);
+    int code = el_batch_header(hollow, sizeof(hollow), &note.info);
+    EL_ASSERT(code == 0);
+    note.batch = hollow;
+    note.batch_len = sizeof(hollow);
+    note.info.record_timestamp_max = note.info.max_timestamp;
+    code = partition_append(part, &note);
+    EL_ASSERT(!note.duplicate);
+    op->sequence = note.sequence;
+    return code;
+}
+
 enum append_result {
     APPEND_ENDS,    /* it was taken or refused */
     APPEND_NO_ROOM, /* for now, in the shard */
@@ -110,12 +128,15 @@ static enum append_result append_store(struct partition *part, struct append_op 
     if (code == STORE_HELD) {
         return APPEND_HELD;
     }
-    op->duplicate = code == STORE_ANSWERED;
+    op->duplicate = false;
     if (code == STORE_ADMITTED) {
         code = partition_append(part, op);
         if (code != 0 && observer != NULL) {
             observer->undo(observer->arg, part, op);
         }
+    } else if (code == STORE_ANSWERED) {
+        code = op->info.producer_id < 0 ? 0 : append_hollow(part, op);
+        op->duplicate = code == 0;
     }
     if (code == EVLOG_ERR_NO_MEMORY) {
         tail_evict(&shard->tail, 0); /* what is only a cache goes first */
@@ -125,7 +146,7 @@ static enum append_result append_store(struct partition *part, struct append_op 
     if (code == 0) {
         upkeep_appended(shard, op->batch_len);
     }
-    append_end(part, op, code == STORE_ANSWERED ? 0 : code);
+    append_end(part, op, code);
     return APPEND_ENDS;
 }
 

@@ -230,7 +230,9 @@ void stream_append_ended(void *arg, struct partition *part, struct append_op *op
 {
     struct streams *st = arg;
     struct stream_part *sp = part == NULL ? NULL : *store_observed_state(part);
-    (void)error;
+    if (error == 0 && op->duplicate && sp != NULL && sp->state == STREAM_PART_READY) {
+        sp->noted = store_observed_next_offset(part); /* a batch without records says nothing of streams */
+    }
     if (op->observed == NULL) {
         return;
     }

@@ -124,6 +124,22 @@ void el_batch_stamp_append_time(void *batch, size_t len, int64_t append_ms)
     el_put_be32(bytes + EL_BATCH_POS_CRC, batch_crc(bytes, len));
 }
 
+void el_batch_hollow(uint8_t *hollow, const struct el_batch_info *info)
+{
+    EL_ASSERT(info->last_offset_delta >= 0);
+    memset(hollow, 0, EL_BATCH_HEADER_LEN);
+    el_put_be32(hollow + EL_BATCH_POS_LENGTH, EL_BATCH_HEADER_LEN - EL_BATCH_LENGTH_BASE);
+    el_put_be32(hollow + EL_BATCH_POS_LEADER_EPOCH, UINT32_MAX);
+    hollow[EL_BATCH_POS_MAGIC] = EL_BATCH_MAGIC;
+    el_put_be32(hollow + EL_BATCH_POS_LAST_OFFSET_DELTA, (uint32_t)info->last_offset_delta);
+    el_put_be64(hollow + EL_BATCH_POS_BASE_TIMESTAMP, UINT64_MAX);
+    el_put_be64(hollow + EL_BATCH_POS_MAX_TIMESTAMP, UINT64_MAX);
+    el_put_be64(hollow + EL_BATCH_POS_PRODUCER_ID, (uint64_t)info->producer_id);
+    el_put_be16(hollow + EL_BATCH_POS_PRODUCER_EPOCH, (uint16_t)info->producer_epoch);
+    el_put_be32(hollow + EL_BATCH_POS_BASE_SEQUENCE, (uint32_t)info->base_sequence);
+    el_put_be32(hollow + EL_BATCH_POS_CRC, batch_crc(hollow, EL_BATCH_HEADER_LEN));
+}
+
 /* --- records section -------------------------------------------------------------------------------------------- */
 
 /* The records of a batch whose header was parsed, decompressed into scratch unless they are plain. Sets

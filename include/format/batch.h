@@ -148,6 +148,10 @@ void el_batch_assign(void *batch, int64_t base_offset, int32_t leader_epoch);
  * stay as they are. */
 void el_batch_stamp_append_time(void *batch, size_t len, int64_t append_ms);
 
+/* Make of a checked batch's header one without records: it takes the same offsets and says the same of its producer, as
+ * compaction leaves them. Without timestamps. hollow[EL_BATCH_HEADER_LEN] */
+void el_batch_hollow(uint8_t *hollow, const struct el_batch_info *info);
+
 /* --- reading records -------------------------------------------------------------------------------------------- */
 
 struct el_batch_iter {

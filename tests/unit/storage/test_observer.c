@@ -178,6 +178,30 @@ TEST(observer, answers_what_is_stored_already)
     kit_free(&k);
 }
 
+/* Else the producer's next batch would be out of order, which is the end of librdkafka's producers. */
+TEST(observer, an_answered_batch_keeps_its_producers_sequence)
+{
+    struct kit k;
+    struct fake f;
+    kit_init(&k, 83);
+    fake_open(&k, &f, "evlog.streams=true");
+    assert_int_equal(kit_append_as(&k, 0, 10, 7, 0), 0);
+    f.verdict = STORE_ANSWERED;
+    f.cited = 0;
+    assert_int_equal(kit_append_as(&k, 0, 10, 7, 1), 0);
+    f.verdict = STORE_ADMITTED;
+    assert_int_equal(kit_append_as(&k, 0, 10, 7, 2), 2); /* the batch without records is at 1 */
+    f.verdict = STORE_ANSWERED;
+    assert_int_equal(kit_append_as(&k, 0, 10, 7, 3), 0);
+    assert_int_equal(kit_append_as(&k, 0, 10, 7, 5), EVLOG_ERR_SEQUENCE);
+    kit_crash(&k);
+    fake_open(&k, &f, NULL);
+    *store_observed_state(part_of(&k, 0)) = &f;
+    assert_int_equal(kit_append_as(&k, 0, 10, 7, 4), 4);
+    assert_int_equal(kit_append_as(&k, 0, 10, 7, 6), EVLOG_ERR_SEQUENCE);
+    kit_free(&k);
+}
+
 /* A conflict with an append that a crash may still take away is no conflict yet. */
 TEST(observer, tells_a_refusal_when_what_it_cites_is_durable)
 {
