@@ -203,6 +203,11 @@ int stream_append_admit(void *arg, struct partition *part, struct append_op *op)
     if (sp->state != STREAM_PART_READY && st->stopping) {
         return EVLOG_ERR_CLOSED;
     }
+    if (sp->catch_error != 0) { /* of the last try: this append is told, the next one begins another */
+        code = sp->catch_error;
+        sp->catch_error = 0;
+        return code;
+    }
     stream_catch_want(sp);
     if (sp->state != STREAM_PART_READY) {
         return STORE_HELD;
@@ -236,9 +241,9 @@ void stream_append_ended(void *arg, struct partition *part, struct append_op *op
     if (op->observed == NULL) {
         return;
     }
-    EL_LIST_EACH(n, &st->parts) { /* of a deleted partition: few wait for a job */
-        struct stream_part *other = EL_CONTAINER(n, struct stream_part, link);
-        sp = sp == NULL && other->resolve.busy && other->resolve.append == op ? other : sp;
+    for (struct el_list *n = st->parts.next; part == NULL && sp == NULL && n != &st->parts; n = n->next) {
+        struct stream_part *other = EL_CONTAINER(n, struct stream_part, link); /* that was deleted */
+        sp = other->resolve.busy && other->resolve.append == op ? other : NULL;
     }
     if (sp != NULL && sp->resolve.busy && sp->resolve.append == op) { /* the job goes on with what it was given */
         sp->resolve.append = NULL;

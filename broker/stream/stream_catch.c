@@ -44,9 +44,11 @@ static void catch_end(struct stream_catch *c, int error)
     st->ops--;
     if (error == 0) {
         sp->state = STREAM_PART_READY;
+        sp->catch_error = 0;
     } else {
         bool broken = error == EVLOG_ERR_CORRUPT || error == EVLOG_ERR_OFFSET_RANGE;
         sp->state = broken ? STREAM_PART_BROKEN : STREAM_PART_COLD;
+        sp->catch_error = broken ? 0 : error;
         if (broken) {
             el_log(EL_LOG_ERROR, "stream",
                    "partition %d of a topic with evlog.streams cannot be indexed from offset %lld on (%s): its appends "
@@ -63,6 +65,10 @@ static void catch_end(struct stream_catch *c, int error)
     }
     if (sp->part != NULL) {
         store_observed_resume(sp->part);
+    }
+    if (sp->part != NULL && sp->raising && error != 0) {
+        sp->raising = false;
+        store_observed_floor(sp->part, error == EVLOG_ERR_OFFSET_RANGE ? EVLOG_ERR_CORRUPT : error);
     }
     st->want_flush = st->want_flush || (sp->raising && error == 0);
     streams_soon(st); /* the next one's turn; not from here, for many may end one after the other */

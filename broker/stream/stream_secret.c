@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The secret that streams, ids and types are hashed with: streams/secret, docs/format.md. It is made once in the life
- * of a data directory; with another one an index is worth nothing and is made anew from the log.
+ * of a data directory; with another one an index is worth nothing and is made anew from the log. On a full disk the
+ * start goes on with one that is not kept.
  */
 #include <stream/streams.h>
 
 #include <core/hash.h>
+#include <core/logger.h>
 
 #define SECRET_PATH "streams/secret"
 #define SECRET_TMP "streams/secret.tmp"
@@ -65,6 +67,10 @@ int streams_secret_load(struct io *io, struct stream_secret *secret, struct el_e
     }
     if (code == EVLOG_ERR_NOT_FOUND || code == EVLOG_ERR_CORRUPT) {
         code = secret_make(io, secret);
+    }
+    if (code == EVLOG_ERR_NO_SPACE) { /* an index made with it is made anew by the next start */
+        el_log(EL_LOG_WARN, "stream", "%s cannot be kept: the disk is full", SECRET_PATH);
+        code = 0;
     }
     return code == 0 ? 0 : el_error_set(err, code, "%s: %s", SECRET_PATH, evlog_error_text(code));
 }

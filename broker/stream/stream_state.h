@@ -97,6 +97,7 @@ struct stream_part {
     bool raising;             /* a trim waits for the floor */
     struct stream_resolve resolve;
     struct stream_catch *catching;
+    int catch_error;          /* why the last try ended early, until an append was told */
     struct el_list questions; /* struct store_op.link: wait until it is caught up */
     uint32_t pins;            /* jobs and questions under way */
 };

@@ -423,11 +423,6 @@ static void say(struct stream_life *l, const char *text)
     }
 }
 
-static void fault_set(struct stream_life *l, enum sim_fault fault, uint32_t ppm)
-{
-    sim_disk_fault_set(l->w.disk, fault, (l->plan.faults_off >> fault & 1) == 0 ? ppm : 0);
-}
-
 static bool start(struct stream_life *l)
 {
     struct world *w = &l->w;
@@ -453,34 +448,27 @@ static bool start(struct stream_life *l)
 static void choose_faults(struct stream_life *l)
 {
     struct world *w = &l->w;
-    fault_set(l, FAULT_CLOCK_FORWARD, 200);
-    fault_set(l, FAULT_CLOCK_BACK, 200);
-    w->read_errors = world_chance(w, 50000);
-    fault_set(l, FAULT_READ_ERROR, w->read_errors ? 2000 : 0);
-    if (world_chance(w, 100000)) { /* a shard, or its index, stops for them */
-        fault_set(l, FAULT_WRITE_ERROR, 200);
-        fault_set(l, FAULT_SYNC_ERROR, 2000);
-    }
-    if (world_chance(w, 150000)) {
-        w->disk_bounded = true;
-        sim_disk_capacity(w->disk, sim_disk_used(w->disk) + (1u << 20) + world_below(w, 1u << 20));
-    }
-    if (world_chance(w, 700000)) {
+    world_faults(w, true);
+    if (world_chance(w, w->knobs.ppm[FAULT_CRASH])) {
         sim_disk_crash_at(w->disk, 1 + world_below(w, 4000));
     }
 }
 
 static void end_faults(struct stream_life *l)
 {
-    for (int i = 0; i < FAULT_COUNT; i++) {
-        if (sim_fault_table[i].scope != SCOPE_SEED) {
-            fault_set(l, (enum sim_fault)i, 0);
-        }
-    }
+    world_faults(&l->w, false);
     sim_disk_crash_at(l->w.disk, 0);
-    sim_disk_capacity(l->w.disk, 0);
-    l->w.disk_bounded = false;
-    l->w.read_errors = false;
+}
+
+/* What is asked now is waited for. */
+static void space_returns(struct stream_life *l)
+{
+    if (l->w.disk_bounded) {
+        l->w.disk_bounded = false;
+        sim_disk_capacity(l->w.disk, 0);
+        sim_disk_fault_set(l->w.disk, FAULT_FULL_LATE, 0);
+        sim_disk_fault_set(l->w.disk, FAULT_FULL_ALLOCATE, 0);
+    }
 }
 
 static bool make(struct stream_life *l)
@@ -515,8 +503,7 @@ static bool clients_rest(struct stream_life *l)
             }
             rests = !l->clients[i].busy;
             if (!rests && l->w.disk_bounded) {
-                sim_disk_capacity(l->w.disk, 0);
-                l->w.disk_bounded = false;
+                space_returns(l);
             } else if (!rests) {
                 world_violation(&l->w, "stuck: an append is never answered");
                 return false;
@@ -564,10 +551,7 @@ static bool trim(struct stream_life *l)
 /* Something that is not an append. returns false: crashed or a violation */
 static bool act(struct stream_life *l)
 {
-    if (l->w.disk_bounded) { /* what is asked now is waited for */
-        l->w.disk_bounded = false;
-        sim_disk_capacity(l->w.disk, 0);
-    }
+    space_returns(l);
     if (l->trims && world_chance(&l->w, 500000)) {
         return trim(l);
     }
@@ -630,14 +614,18 @@ static void live(struct stream_life *l)
 static void run_seed(const struct plan *plan, struct stream_life *l)
 {
     struct world *w = &l->w;
+    struct el_rng knobs;
     l->plan = *plan;
     world_init(w, plan->seed, (uint32_t)EL_MIN(plan->limits[LIMIT_SHARDS], WORLD_SHARDS_MAX), plan->verbose);
     w->trace->print = plan->trace;
     w->mode = plan->mode;
     w->jump_kinds = 2;
-    fault_set(l, FAULT_JOB_PAUSE, world_chance(w, 300000) ? 0 : 50000 + (uint32_t)world_below(w, 400000));
-    fault_set(l, FAULT_SLOW_IO, 20000);
-    fault_set(l, FAULT_REORDER, SIM_PPM);
+    el_rng_seed(&knobs, ~plan->seed);
+    sim_knobs_draw(&w->knobs, &knobs, plan->faults_off);
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        w->knobs.ppm[i] = sim_fault_applies((enum sim_fault)i, w->mode) ? w->knobs.ppm[i] : 0;
+    }
+    world_faults(w, false);
     stream_world_init(&l->sw, w);
     stream_model_init(&l->m, &l->sw);
     l->sw.step = step;
