@@ -112,8 +112,8 @@ static struct lease_log *log_of(struct lease_life *l, int32_t partition)
     return lease_model_log(&l->m, l->topics.topic, partition);
 }
 
-/* What is in its partitions, for as long as they are there, and what may come in the turn that ends them. returns false:
- * none is */
+/* What is in its partitions, for as long as they are there, and what may come in the turn that ends them. returns
+ * false: none is */
 static bool look_at_ends(struct lease_life *l)
 {
     bool there = false;
