@@ -75,7 +75,7 @@ static void names_make(void)
         }
     }
     for (uint32_t i = 0; i < MODEL_TYPES; i++) {
-        type_hashes[i] = stream_hash_type(&kit_secret, el_slice_of("abcde" + i, 1));
+        type_hashes[i] = stream_hash_type(&kit_secret, el_slice_of(&"abcde"[i], 1));
     }
 }
 
