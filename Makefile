@@ -27,7 +27,9 @@ CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -DEVLOG_VERSION='"$(VERSION)"' $(OPT_$(BU
 LDFLAGS_ALL := $(OPT_$(BUILD)) -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -pthread $(LDFLAGS)
 
 LIBS_core := -llz4 -lzstd -lsnappy -lz -lxxhash -lcbor -lmbedcrypto -ljansson -lm
+STORES := sqlite postgres
 LIBS_sqlite := -lsqlite3
+LIBS_postgres := # loaded when it is used
 LIBS_broker := -l:liburing.a -lmicrohttpd
 
 src = $(sort $(wildcard $(addsuffix /*.c,$(1))))
@@ -39,7 +41,7 @@ BROKER_LAYERS := config obs io storage stream group lease archive auth net api h
 
 .PHONY: all
 all: $(OUT)/bin/evlogd $(OUT)/bin/evlog $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1 \
-	$(OUT)/lib/libevlog-sqlite.a $(OUT)/lib/libevlog-sqlite.so.1
+	$(foreach s,$(STORES),$(OUT)/lib/libevlog-$(s).a $(OUT)/lib/libevlog-$(s).so.1)
 
 $(OUT)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -57,7 +59,7 @@ endef
 $(foreach l,$(CLIENT_LAYERS),$(eval $(call archive_rule,$(l),client/$(l))))
 $(foreach l,$(BROKER_LAYERS),$(eval $(call archive_rule,$(l),broker/$(l))))
 $(eval $(call archive_rule,client,client))
-$(eval $(call archive_rule,sqlite,client/sqlite))
+$(foreach s,$(STORES),$(eval $(call archive_rule,$(s),client/$(s))))
 $(eval $(call archive_rule,server,broker))
 $(eval $(call archive_rule,tools,tools/evlog))
 $(eval $(call archive_rule,testlib,tests/lib))
@@ -84,20 +86,23 @@ $(OUT)/lib/libevlog.so.1: $(LIBEVLOG_OBJ) client/libevlog.map
 	$(Q)ln -sf libevlog.so.1 $(OUT)/lib/libevlog.so
 
 # Stores of projections are libraries of their own: a program links the database that it uses, and no other.
-$(OUT)/lib/libevlog-sqlite.a: $(call obj,$(SRC_sqlite))
-	@mkdir -p $(@D)
-	@rm -f $@
-	$(if $(Q),@echo "  AR    $@")
-	$(Q)ar rcs $@ $^
+define store_rule
+$(OUT)/lib/libevlog-$(1).a: $$(call obj,$$(SRC_$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(if $$(Q),@echo "  AR    $$@")
+	$$(Q)ar rcs $$@ $$^
 
-$(OUT)/lib/libevlog-sqlite.so.1: $(call obj,$(SRC_sqlite) client/fail.c) $(call lib,core wire) $(OUT)/lib/libevlog.so.1 \
-	        client/sqlite/libevlog-sqlite.map
-	@mkdir -p $(@D)
-	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) -shared $(LDFLAGS_ALL) -Wl,-soname,libevlog-sqlite.so.1 \
-	    -Wl,--version-script=client/sqlite/libevlog-sqlite.map -o $@ $(call obj,$(SRC_sqlite) client/fail.c) \
-	    $(OUT)/lib/libevlog.so.1 $(call group_link,$(call lib,core wire)) $(LIBS_core) $(LIBS_sqlite)
-	$(Q)ln -sf libevlog-sqlite.so.1 $(OUT)/lib/libevlog-sqlite.so
+$(OUT)/lib/libevlog-$(1).so.1: $$(call obj,$$(SRC_$(1)) client/fail.c) $$(call lib,core wire) $(OUT)/lib/libevlog.so.1 \
+	        client/$(1)/libevlog-$(1).map
+	@mkdir -p $$(@D)
+	$$(if $$(Q),@echo "  LD    $$@")
+	$$(Q)$$(CC) -shared $$(LDFLAGS_ALL) -Wl,-soname,libevlog-$(1).so.1 \
+	    -Wl,--version-script=client/$(1)/libevlog-$(1).map -o $$@ $$(call obj,$$(SRC_$(1)) client/fail.c) \
+	    $(OUT)/lib/libevlog.so.1 $$(call group_link,$$(call lib,core wire)) $$(LIBS_core) $(LIBS_$(1))
+	$$(Q)ln -sf libevlog-$(1).so.1 $(OUT)/lib/libevlog-$(1).so
+endef
+$(foreach s,$(STORES),$(eval $(call store_rule,$(s))))
 
 BROKER_LIBS := $(call lib,server $(BROKER_LAYERS) $(CLIENT_LAYERS))
 $(OUT)/bin/evlogd: $(BROKER_LIBS)
@@ -105,7 +110,7 @@ $(OUT)/bin/evlogd: $(BROKER_LIBS)
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call group_link,$(BROKER_LIBS)) $(LIBS_core) $(LIBS_broker)
 
-$(OUT)/bin/evlog: $(call lib,tools sqlite) $(OUT)/lib/libevlog.a
+$(OUT)/bin/evlog: $(call lib,tools $(STORES)) $(OUT)/lib/libevlog.a
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call group_link,$^) $(LIBS_core) $(LIBS_sqlite)
@@ -114,7 +119,7 @@ $(OUT)/bin/evlog: $(call lib,tools sqlite) $(OUT)/lib/libevlog.a
 ALL_LAYERS := $(CLIENT_LAYERS) $(BROKER_LAYERS)
 upto = $(if $(filter $(1),$(firstword $(2))),$(firstword $(2)),$(firstword $(2)) $(call upto,$(1),$(wordlist 2,99,$(2))))
 UNIT_LAYERS := $(notdir $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/*/test_*.c)))))
-layer_libs = $(if $(filter client,$(1)),client $(CLIENT_LAYERS),$(if $(filter sqlite,$(1)),sqlite client $(CLIENT_LAYERS),$(if $(filter tools,$(1)),tools sqlite client $(CLIENT_LAYERS),$(call upto,$(1),$(ALL_LAYERS)))))
+layer_libs = $(if $(filter client,$(1)),client $(CLIENT_LAYERS),$(if $(filter sqlite,$(1)),sqlite client $(CLIENT_LAYERS),$(if $(filter tools,$(1)),tools $(STORES) client $(CLIENT_LAYERS),$(call upto,$(1),$(ALL_LAYERS)))))
 
 # The tests of these layers run on the simulated machine.
 unit_extra_storage := sim

@@ -266,6 +266,7 @@ static int store_claim(struct evlog_projection_store *base, const struct evlog_p
         return rc;
     }
     rc = el_sql_store_make_tables(store, failure);
+    rc = rc == EVLOG_ERR_INVALID_RECORD ? EVLOG_ERR_LOCKED : rc; /* somebody else makes them */
     if (rc == 0) {
         rc = look_at(store, claim->name, &look, failure);
     }

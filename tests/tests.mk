@@ -33,6 +33,7 @@ DEPS_APT += libmbedtls-dev                   # SHA-256, HMAC, ECDSA, TLS
 DEPS_APT += libjansson-dev                   # JSON
 DEPS_APT += libmicrohttpd-dev                # HTTP: metrics, health, API
 DEPS_APT += libsqlite3-dev                  # the SQLite store of projections, which the client itself does not link
+DEPS_APT += libpq-dev postgresql             # the PostgreSQL store of projections, and what its tests start
 DEPS_APT += libcmocka-dev                    # unit tests
 DEPS_APT += python3 python3-venv             # test runner, tidy, integration tests
 DEPS_APT += kcat                             # a stock Kafka client of the compatibility tests
@@ -87,7 +88,7 @@ tidy-symbols: all
 	$(Q)$(PYTHON) tests/tidy/symbols.py $(OUT)
 
 # The second compiler reads every source with the same warnings; an .ok file stands for a clean reading.
-CLANG_SRC := $(call src,$(addprefix client/,$(CLIENT_LAYERS)) client client/sqlite $(addprefix broker/,$(BROKER_LAYERS)) broker \
+CLANG_SRC := $(call src,$(addprefix client/,$(CLIENT_LAYERS)) client client/sqlite client/postgres $(addprefix broker/,$(BROKER_LAYERS)) broker \
 	tools/evlog tests/lib tests/fakes tests/sim tests/exhaustive tests/fuzz tests/compat/others/c $(wildcard tests/unit/*))
 CLANG_OK := $(patsubst %.c,$(OUT)/clang/%.ok,$(CLANG_SRC))
 $(OUT)/clang/%.ok: %.c
@@ -214,10 +215,10 @@ install: all
 	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBDIR)/pkgconfig $(PREFIX)/include/evlog $(UNITDIR) \
 	        $(PREFIX)/share/doc/evlog)
 	install -m 755 $(OUT)/bin/evlogd $(OUT)/bin/evlog $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1 $(OUT)/lib/libevlog-sqlite.a \
-	        $(OUT)/lib/libevlog-sqlite.so.1 $(DESTDIR)$(LIBDIR)
+	install -m 644 $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1 \
+	        $(foreach s,$(STORES),$(OUT)/lib/libevlog-$(s).a $(OUT)/lib/libevlog-$(s).so.1) $(DESTDIR)$(LIBDIR)
 	ln -sf libevlog.so.1 $(DESTDIR)$(LIBDIR)/libevlog.so
-	ln -sf libevlog-sqlite.so.1 $(DESTDIR)$(LIBDIR)/libevlog-sqlite.so
+	$(foreach s,$(STORES),ln -sf libevlog-$(s).so.1 $(DESTDIR)$(LIBDIR)/libevlog-$(s).so;)
 	install -m 644 $(wildcard include/evlog/*.h include/evlog/*.def) $(DESTDIR)$(PREFIX)/include/evlog
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LIBS_core)|' \
 	        packaging/pkgconfig/evlog.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/evlog.pc

@@ -37,8 +37,8 @@ HEAP = set("""
     malloc calloc realloc reallocarray free strdup strndup asprintf vasprintf posix_memalign aligned_alloc memalign
     valloc pvalloc open_memstream
 """.split())
-HEAP_LAYERS = ("core", "format", "wire", "store", "client", "sqlite", "config", "obs", "io", "storage", "stream",
-               "group", "archive", "auth", "net", "api", "http", "server", "tools")
+HEAP_LAYERS = ("core", "format", "wire", "store", "client", "sqlite", "postgres", "config", "obs", "io", "storage",
+               "stream", "group", "archive", "auth", "net", "api", "http", "server", "tools")
 HEAP_OWNER = ("core", "alloc.o")
 # Blocks that a library hands over are given back with free(); (layer, object) -> symbols, with the reason.
 HEAP_ALLOWED = {}
