@@ -184,7 +184,7 @@ static struct project fresh_project(struct cli *cli)
 
 #define DB_OPTION                                                                                                      \
     {                                                                                                                  \
-        "db", 0, CLI_TEXT, &project.db, "DB", "sqlite:FILE: where the rows are kept"                                   \
+        "db", 0, CLI_TEXT, &project.db, "DB", "where the rows are: sqlite:FILE, postgres://..."                        \
     }
 #define ERROR_OPTIONS                                                                                                  \
     {"on-error", 0, CLI_TEXT, &project.on_error, "WHAT", "an event that cannot be applied: stop, skip, dead-letter"},  \

@@ -216,7 +216,7 @@ static int look_at(struct look *look, const struct cli_words *words, int (*fn)(s
 
 #define DB_OPTION(look)                                                                                                \
     {                                                                                                                  \
-        "db", 0, CLI_TEXT, &(look).db, "DB", "sqlite:FILE: where the rows are kept"                                    \
+        "db", 0, CLI_TEXT, &(look).db, "DB", "where the rows are: sqlite:FILE, postgres://..."                         \
     }
 
 static int simple(struct cli *cli, const struct cli_command *command, int argc, char **argv,

@@ -100,14 +100,14 @@ const struct cli_command cli_commands[] = {
      "the publishers' times count. Times: 2026-03-01T12:00Z, -1h, @1772366400000, 'yesterday 14:00'.\n"
      "The digest on stderr is equal exactly when the history is.",
      cmd_replay},
-    {"project run", "FILE.sql --db sqlite:FILE", "Keep the rows of a database up with topics, each event exactly once",
+    {"project run", "FILE.sql --db DB", "Keep the rows of a database up with topics, each event exactly once",
      "FILE.sql holds a head (-- name:, -- topics:, -- filter:), a block -- setup, and blocks -- on TYPE of SQL with\n"
      "values of the event: :key :version :type :id :time :append_time :topic :partition :offset :data :data.field.\n"
      "docs/projections.md describes it.",
      cmd_project_run},
-    {"project rebuild", "FILE.sql --db sqlite:FILE", "Make the rows anew beside the live ones, and swap",
+    {"project rebuild", "FILE.sql --db DB", "Make the rows anew beside the live ones, and swap",
      "The runner of the old rows ends at the swap. Interrupted, the same command goes on.", cmd_project_rebuild},
-    {"project verify", "FILE.sql --db sqlite:FILE", "Compare the rows with those that the log gives",
+    {"project verify", "FILE.sql --db DB", "Compare the rows with those that the log gives",
      "Exit code 8 when they differ.", cmd_project_verify},
     {"project ls", "", "List the projections of a database", NULL, cmd_project_ls},
     {"project status", "NAME", "Show how far a projection is, how fast, and why it stopped", NULL, cmd_project_status},

@@ -6,6 +6,7 @@
 
 #include <core/alloc.h>
 #include <errno.h>
+#include <evlog/postgres.h>
 #include <evlog/sqlite.h>
 #include <string.h>
 
@@ -17,8 +18,11 @@ static int open_driver(const struct cli *cli, const char *db, bool create, struc
     if (strncmp(db, "sqlite:", 7) == 0 && db[7] != '\0') {
         return evlog_sqlite_open(db + 7, create, driver, &failure) == 0 ? CLI_OK : cli_failure(cli, &failure);
     }
+    if (strncmp(db, "postgres://", 11) == 0 || strncmp(db, "postgresql://", 13) == 0) {
+        return evlog_postgres_open(db, driver, &failure) == 0 ? CLI_OK : cli_failure(cli, &failure);
+    }
     return cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_VALUE, "such as --db sqlite:orders.db"},
-                            "--db %s: a database is sqlite:FILE", db);
+                            "--db %s: a database is sqlite:FILE or postgres://...", db);
 }
 
 int project_db_open(const struct cli *cli, const char *db, bool create, struct evlog_projection_store **store)
