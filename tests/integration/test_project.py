@@ -147,9 +147,7 @@ def test_a_table_that_is_gone_or_changed_stops_the_run_and_skips_nothing(make, c
     runner.publish([event(number) for number in range(5)])
     process = runner.start("--on-error", "skip", "--retries", 0)
     wait_applied(runner, 5)
-    with sqlite3.connect(runner.db) as connection:
-        connection.execute(change)
-    connection.close()
+    runner.change(change)
     runner.publish([event(5)])
     output = process.communicate(timeout=PATIENCE_SECONDS)[0]
     assert process.returncode == 1 and about in output, output
@@ -213,9 +211,7 @@ def test_a_checkpoint_that_is_not_of_this_log_is_refused(make, change, about):
     runner = make()
     runner.publish(cloudevents(20, 1))
     runner.catch_up()
-    with sqlite3.connect(runner.db) as connection:
-        connection.execute(change)
-    connection.close()
+    runner.change(change)
     done = runner.catch_up(expect=6)
     assert about in done.stderr and "--rebuild" in done.stderr
     assert about in runner.status()["error"]

@@ -25,7 +25,7 @@ INSERT INTO seen VALUES (:partition, :offset, :id);
 
 -- on Paid
 INSERT INTO account VALUES (:key, :data.amount, :version) ON CONFLICT (name)
-DO UPDATE SET balance = balance + excluded.balance, version = excluded.version;
+DO UPDATE SET balance = account.balance + excluded.balance, version = excluded.version;
 
 -- on Closed
 DELETE FROM account WHERE name = :key;
@@ -45,8 +45,10 @@ def cloudevents(count, seed, first=0):
 class Runner:
     """One project command of a test, on a database of its own."""
 
-    def __init__(self, folder, bootstrap, topic, text=LEDGER, name="p"):
+    def __init__(self, folder, bootstrap, topic, text=LEDGER, name="p", postgres=None, database=None):
         self.folder = pathlib.Path(folder)
+        self.postgres = postgres
+        self.database = database
         self.bootstrap = bootstrap
         self.topic = topic
         self.path = self.folder / f"{name}.sql"
@@ -58,6 +60,10 @@ class Runner:
 
     def command(self, *args):
         return [str(BIN / "evlog"), *map(str, args)]
+
+    @property
+    def url(self):
+        return f"sqlite:{self.db}" if self.postgres is None else self.postgres.url(self.database)
 
     def env(self):
         return {**os.environ, "EVLOG_BOOTSTRAP__SERVERS": self.bootstrap}
@@ -75,33 +81,48 @@ class Runner:
 
     def project(self, verb, *args, expect=None):
         """A verb that takes the file."""
-        return self.evlog("project", verb, self.path, "--db", f"sqlite:{self.db}", *args, expect=expect)
+        return self.evlog("project", verb, self.path, "--db", self.url, *args, expect=expect)
 
     def catch_up(self, *args, expect=0):
         return self.project("run", "--until-caught-up", *args, expect=expect)
 
     def look(self, verb, name, *args, expect=None):
         """A verb that takes the name."""
-        return self.evlog("project", verb, name, "--db", f"sqlite:{self.db}", *args, expect=expect)
+        return self.evlog("project", verb, name, "--db", self.url, *args, expect=expect)
 
     def status(self, name="ledger"):
         return json.loads(self.look("status", name, "--json", expect=0).stdout)
 
     def start(self, *args, prefix=()):
-        command = [*prefix, *self.command("project", "run", self.path, "--db", f"sqlite:{self.db}", *args)]
+        command = [*prefix, *self.command("project", "run", self.path, "--db", self.url, *args)]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 text=True, env=self.env())
 
-    def ask(self, sql, *values):
+    def snapshot(self, *queries):
+        """Rows of each query, all of one moment."""
+        if self.postgres is not None:
+            return self.postgres.rows(self.database, *queries)
         with sqlite3.connect(self.db, timeout=PATIENCE_SECONDS) as connection:
-            rows = connection.execute(sql, values).fetchall()
+            connection.execute("BEGIN")
+            rows = [connection.execute(query).fetchall() for query in queries]
         connection.close()
         return rows
 
+    def ask(self, query):
+        return self.snapshot(query)[0]
+
+    def change(self, sql):
+        if self.postgres is not None:
+            self.postgres.sql(self.database, sql)
+            return
+        with sqlite3.connect(self.db, timeout=PATIENCE_SECONDS) as connection:
+            connection.executescript(sql)
+        connection.close()
+
     def applied(self, name="ledger"):
         try:
-            return self.ask("SELECT applied FROM evlog_projection WHERE name = ?", name)[0][0]
-        except (sqlite3.OperationalError, IndexError):
+            return self.ask(f"SELECT applied FROM evlog_projection WHERE name = '{name}'")[0][0]
+        except (sqlite3.OperationalError, RuntimeError, IndexError):
             return -1
 
     def log(self):
@@ -132,18 +153,14 @@ def fold(log, ends):
 
 def check_ledger(runner, log):
     """Rows and checkpoint are of one moment, and nothing was left out or doubled. returns events applied"""
-    with sqlite3.connect(runner.db, timeout=PATIENCE_SECONDS) as connection:
-        connection.execute("BEGIN")
-        places = connection.execute(
-            "SELECT partition_index, next_offset, last_id FROM evlog_projection_position").fetchall()
-        seen = connection.execute("SELECT partition_index, offset_number, id FROM seen").fetchall()
-        rows = connection.execute("SELECT name, balance, version FROM account ORDER BY name").fetchall()
-    connection.close()
+    places, seen, rows = runner.snapshot("SELECT partition_index, next_offset, last_id FROM evlog_projection_position",
+                                         "SELECT partition_index, offset_number, id FROM seen",
+                                         "SELECT name, balance, version FROM account")
     ends = {partition: offset for partition, offset, _ in places}
     wanted = [(partition, offset, log[partition][offset][0])
               for partition, end in ends.items() for offset in range(end)]
     assert sorted(seen) == sorted(wanted)
-    assert rows == fold(log, ends)
+    assert sorted(rows) == fold(log, ends)
     for partition, offset, last_id in places:
         assert last_id == (log[partition][offset - 1][0] if offset > 0 else "")
     return len(seen)
