@@ -94,7 +94,7 @@ int el_stream_ask(struct evlog_client *client, const struct el_stream_ask *ask, 
         }
         if (rc == 0) {
             el_call_free(call);
-            rc = refused(client, ask, kafka_code, &why);
+            (void)refused(client, ask, kafka_code, &why);
         } else if (rc == EVLOG_ERR_UNSUPPORTED) {
             return no_streams(failure, ask->topic);
         } else if (!worth_another_try(rc)) {

@@ -55,9 +55,8 @@ static void *write_all(void *arg)
     append.events = &event;
     append.event_count = 1;
     for (int64_t i = 0; w->rc == 0 && i < w->count && !cli_interrupted; i++) {
-        int64_t round = i / w->streams;
-        int len = snprintf(key, sizeof key, "bench-%016llx-%lld", (unsigned long long)b->run,
-                           (long long)(w->first + i % w->streams));
+        int64_t round = i / w->streams, stream = w->first + i % w->streams;
+        int len = snprintf(key, sizeof key, "bench-%016llx-%lld", (unsigned long long)b->run, (long long)stream);
         append.key = (struct evlog_bytes){key, (size_t)len};
         append.expected = round == 0 ? EVLOG_EXPECT_NONE : round - 1;
         int64_t from_ns = bench_now_ns();
