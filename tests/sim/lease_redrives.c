@@ -110,6 +110,11 @@ bool lease_redrives_read(struct lease_life *l, uint32_t group, const struct el_u
     if (op.base.error == EVLOG_ERR_GROUP_LOADING) {
         return false; /* the machine crashed */
     }
+    bool gone = op.base.error == EVLOG_ERR_UNKNOWN_TOPIC || op.base.error == EVLOG_ERR_UNKNOWN_TOPIC_ID;
+    if (gone && l->topics.deleted[TOPIC_OF_LETTERS] + (l->topics.state != TOPICS_WHOLE) > 0) {
+        lease_op_release(&op.base);
+        return true;
+    }
     if (op.base.error != 0) {
         world_violation(&l->w, "states of letters cannot be read: %s", evlog_error_text(op.base.error));
     }
