@@ -36,7 +36,9 @@ struct evlog_projection_event {
     struct evlog_bytes id;   /* null when the event names none */
     struct evlog_bytes data; /* the value, or the data inside a structured CloudEvents envelope */
     int64_t version;         /* 0-based number in its stream; -1: not counted, without a key, or history is missing */
-    bool replaying;          /* it was in the log when this run began: no side effects, they were had already */
+    /* It was in the log when this run began. A first run and a rebuild repeat history; behind a break these are events
+     * that no run has applied yet. */
+    bool replaying;
 };
 
 /* Apply one event, inside a transaction of the store.
