@@ -20,11 +20,10 @@
 #include <core/alloc.h>
 #include <core/logger.h>
 
-#define WRITE_STEP 16384u     /* entries or names */
-#define MERGE_STEP (2u << 20) /* bytes */
-#define MERGE_RUNS 4u         /* at least */
-#define MERGE_RUNS_MAX 16u    /* at most, of one merge */
-#define LEVEL_BASE 4096u      /* entries of a run of the lowest level, at most */
+#define ENTRY_LEN 64u      /* of an entry or name, about, to count steps */
+#define MERGE_RUNS 4u      /* at least */
+#define MERGE_RUNS_MAX 16u /* at most, of one merge */
+#define LEVEL_BASE 4096u   /* entries of a run of the lowest level, at most */
 #define LEVEL_MAX 24u
 #define HEADS_STEP 2048u /* places of a table looked at in one turn */
 
@@ -139,7 +138,7 @@ static int64_t write_run(struct disk *disk, void *arg)
     struct stream_work *w = &st->work;
     int code = w->writer == NULL ? write_begin(st, disk) : 0;
     code = code == 0 ? 1 : code;
-    for (uint32_t i = 0; i < WRITE_STEP && code == 1; i++) {
+    for (uint32_t i = 0; i <= st->cfg.step_len / ENTRY_LEN && code == 1; i++) {
         code = write_next(w);
     }
     if (code == 0) {
@@ -362,7 +361,7 @@ static int64_t merge_run(struct disk *disk, void *arg)
         index_run_path(path, st->index, w->merge_id);
         code = index_merge_open(runs, w->merge_count, disk, path, w->merge_id, is_live, w, &w->merge, &w->error);
     }
-    code = code == 0 ? index_merge_step(w->merge, MERGE_STEP, &w->merge_info) : code;
+    code = code == 0 ? index_merge_step(w->merge, st->cfg.step_len, &w->merge_info) : code;
     if (code <= 0 && w->merge != NULL) {
         index_merge_close(w->merge);
         w->merge = NULL;

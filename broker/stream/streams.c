@@ -396,6 +396,7 @@ int streams_create(struct store_shard *shard, struct streams *const *peers, cons
     st->peers = peers;
     st->cfg = *cfg;
     st->cfg.memory_max = EL_MAX(st->cfg.memory_max, (uint64_t)STREAMS_MEMORY_MIN);
+    st->cfg.step_len = cfg->step_len == 0 ? STREAMS_STEP_LEN : cfg->step_len;
     st->runs = stream_runs_make(st, NULL, 0);
     int code = st->runs == NULL ? el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for the stream index")
                                 : index_load(st, err);

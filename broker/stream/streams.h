@@ -20,10 +20,12 @@
 
 struct streams;
 
+#define STREAMS_STEP_LEN (2u << 20)
 #define STREAMS_MEMORY_MIN (256u << 10) /* less is taken as so much */
 
 struct streams_config {
     uint64_t memory_max; /* of this shard's index: newest entries, filters and heads (stream.memory.max / shards) */
+    uint32_t step_len;   /* bytes that one job writes, about; 0: STREAMS_STEP_LEN. Tests make it small */
 };
 
 /* --- life --------------------------------------------------------------------------------------------------------- */

@@ -632,6 +632,7 @@ static void run_seed(const struct plan *plan, struct stream_life *l)
     l->sw.lose = lose;
     l->sw.arg = l;
     l->sw.memory_max = STREAMS_MEMORY_MIN * (1 + world_below(w, 3));
+    l->sw.step_len = world_chance(w, 300000) ? 0 : 4096u << world_below(w, 4);
     l->m.partition_count = 1 + (int32_t)world_below(w, MODEL_PARTITIONS_MAX);
     l->client_count = 1 + (uint32_t)world_below(w, CLIENTS_MAX);
     l->trims = world_chance(w, 300000);

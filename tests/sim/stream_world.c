@@ -18,7 +18,7 @@ static struct stream_world *of(const struct world *w)
 static int up(struct world *w, struct el_error *err)
 {
     struct stream_world *sw = of(w);
-    struct streams_config cfg = {.memory_max = sw->memory_max};
+    struct streams_config cfg = {.memory_max = sw->memory_max, .step_len = sw->step_len};
     uint32_t made = 0;
     sw->stopping_store = false;
     int code = streams_secret_load(w->ios[0], &sw->secret, err);

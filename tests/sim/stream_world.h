@@ -14,6 +14,7 @@ struct stream_world {
     struct streams *streams[WORLD_SHARDS_MAX];
     struct stream_secret secret;
     uint64_t memory_max;
+    uint32_t step_len;
     bool serving;            /* clients may ask */
     void (*step)(void *arg); /* in each step while serving */
     void (*lose)(void *arg); /* the process has ended: nothing is answered any more */
