@@ -32,13 +32,16 @@ SMALL = ("--batch", 7)
 def ledger(request, folder):
     broker = Broker(folder / "data")
     broker.start()
-    postgres = Postgres().start() if request.param == "postgres" else None
+    request.addfinalizer(broker.stop)
+    postgres = None
+    if request.param == "postgres":
+        postgres = Postgres()
+        request.addfinalizer(postgres.remove)
+        postgres.start()
     runner = Runner(folder, broker.bootstrap, "payments", postgres=postgres, database="postgres")
     runner.evlog("topics", "create", "payments", "-p", 4, expect=0)
     yield runner
-    if postgres is not None:
-        postgres.remove()
-    assert broker.stop() == 0
+    assert broker.process.poll() is None, "evlogd died"
 
 
 def can_trace():

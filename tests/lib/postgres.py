@@ -46,7 +46,8 @@ class Postgres:
         self.run("pg_ctl", "-m", "immediate", "-w", "stop")
 
     def remove(self):
-        self.crash()
+        if (self.folder / "data" / "postmaster.pid").exists():
+            self.crash()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def url(self, database):
