@@ -519,7 +519,7 @@ static bool look(struct stream_life *l, uint32_t count)
     if (!clients_rest(l) || !stream_model_scan(&l->m)) {
         return false;
     }
-    bool readable = store_not_ready_reason(l->w.store) == NULL && !l->w.read_errors;
+    bool readable = l->m.whole && store_not_ready_reason(l->w.store) == NULL && !l->w.read_errors;
     if (readable) {
         told_check(l);
     }

@@ -186,6 +186,7 @@ static bool part_scan(struct stream_model *m, int32_t partition)
                 world_violation(m->w, "partition %d cannot be read at %lld: %s", partition, (long long)p->end,
                                 evlog_error_text(code));
             }
+            m->whole = false;
             return may;
         }
         p->start = EL_MAX(p->start, start);
@@ -197,6 +198,7 @@ static bool part_scan(struct stream_model *m, int32_t partition)
 
 bool stream_model_scan(struct stream_model *m)
 {
+    m->whole = true;
     for (int32_t i = 0; i < m->partition_count; i++) {
         if (!part_scan(m, i)) {
             return false;

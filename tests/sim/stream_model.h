@@ -49,6 +49,7 @@ struct stream_model {
     struct el_uuid topic_id;
     int32_t partition_count;
     struct model_part parts[MODEL_PARTITIONS_MAX];
+    bool whole; /* the last scan came to the end of each partition: a read may fail, for want of files too */
 };
 
 void stream_model_init(struct stream_model *m, struct stream_world *sw);
