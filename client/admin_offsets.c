@@ -267,7 +267,8 @@ static int explain_commit(const struct el_msg_offset_commit_response *response, 
     if (kafka_code == EL_KAFKA_UNKNOWN_MEMBER_ID || kafka_code == EL_KAFKA_REBALANCE_IN_PROGRESS ||
         kafka_code == EL_KAFKA_ILLEGAL_GENERATION) {
         (void)el_fail(failure, EVLOG_ERR_GROUP_NOT_EMPTY, "group %s has members: its offsets are theirs to set", group);
-        return el_fail_hint(failure, "stop the members, and wait until their session is over");
+        el_fail_hint(failure, "stop the members, and wait until their session is over");
+        return EVLOG_ERR_GROUP_NOT_EMPTY;
     }
     char what[EL_TOPIC_NAME_MAX + 64];
     (void)snprintf(what, sizeof what, "offset of %s", which);

@@ -61,7 +61,7 @@ int evlog_group_set(struct evlog_client *client, const char *group, const struct
     rc = el_settings_alter(client, &owner, renamed, change_count, validate_only, failure);
     el_free(renamed);
     if (rc != 0 && !broker.is_evlog) {
-        (void)el_fail_hint(failure, "this broker is not evlog: it knows Kafka's settings of share groups only");
+        el_fail_hint(failure, "this broker is not evlog: it knows Kafka's settings of share groups only");
     }
     return rc;
 }

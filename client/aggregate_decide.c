@@ -206,8 +206,7 @@ int evlog_decide_on(struct evlog_aggregate *a, const struct evlog_decide_options
     }
     if (d.again) {
         el_fail_wrap(failure, "after %d decisions", options.tries_max);
-        (void)el_fail_hint(failure,
-                           "others append to this stream all the time: allow more tries, or append less often");
+        el_fail_hint(failure, "others append to this stream all the time: allow more tries, or append less often");
     }
     /* Keys of checks were copies of the decision's. */
     d.appended.conflict.key = is_own(a, &d.appended.conflict) ? el_aggregate_key(a) : (struct evlog_bytes){NULL, 0};

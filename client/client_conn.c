@@ -458,7 +458,7 @@ static void dispatch_call(struct evlog_client *client, struct el_call *call, int
         int16_t version = choose_version(conn, call->api, call->version_max);
         if (version < 0) {
             end_call(client, call, EVLOG_ERR_UNSUPPORTED, conn->peer, "the broker does not answer this request");
-            (void)el_fail_hint(&call->failure, "request %s", call->api->name);
+            el_fail_hint(&call->failure, "request %s", call->api->name);
             return;
         }
         el_conn_send(client, conn, call, version);

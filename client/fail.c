@@ -86,16 +86,15 @@ static bool is_full(const struct evlog_failure *failure)
     return failure != NULL && failure->size >= sizeof *failure;
 }
 
-int el_fail_hint(struct evlog_failure *failure, const char *format, ...)
+void el_fail_hint(struct evlog_failure *failure, const char *format, ...)
 {
     if (!is_full(failure)) {
-        return failure == NULL ? 0 : failure->code;
+        return;
     }
     va_list args;
     va_start(args, format);
     (void)vsnprintf(failure->hint, sizeof failure->hint, format, args);
     va_end(args);
-    return failure->code;
 }
 
 void el_fail_wrap(struct evlog_failure *failure, const char *format, ...)

@@ -12,8 +12,8 @@
 
 /* Write a failure; failure may be NULL. The hint is the code's usual one. returns code */
 int el_fail(struct evlog_failure *failure, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* Replace the hint. returns failure's code, 0 when it is NULL */
-int el_fail_hint(struct evlog_failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Replace the hint. */
+void el_fail_hint(struct evlog_failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Put "prefix: " before the text. */
 void el_fail_wrap(struct evlog_failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A failure out of one of core's. returns its code */

@@ -140,7 +140,8 @@ int el_evlog_ask(struct evlog_client *client, const struct el_evlog_ask *ask, st
         int rc = el_client_ask(client, &question, call, response, failure);
         if (rc == EVLOG_ERR_UNSUPPORTED) {
             (void)el_fail(failure, rc, "the broker does not %s", ask->cannot);
-            return el_fail_hint(failure, "only evlog does");
+            el_fail_hint(failure, "only evlog does");
+            return rc;
         }
         if (rc != 0 || !el_coordinator_error(ask->code_of(response)) ||
             !el_pause_before_retry(client, tries, question.deadline_ns)) {

@@ -218,7 +218,7 @@ static void refused(struct evlog_group *group, int kafka_code, struct el_slice m
     if (rc == EVLOG_ERR_GROUP_NOT_FOUND || rc == EVLOG_ERR_GROUP_PROTOCOL || rc == EVLOG_ERR_GROUP_KIND) {
         (void)el_fail(&why, EVLOG_ERR_GROUP_KIND, "group %.200s is a consumer group, not a work group", group->name);
         why.kafka_code = kafka_code;
-        (void)el_fail_hint(&why, "take another name: a name belongs to one kind of group");
+        el_fail_hint(&why, "take another name: a name belongs to one kind of group");
     }
     el_group_fail(group, &why);
 }
@@ -398,7 +398,7 @@ static void beat_on_done(struct evlog_client *client, struct el_call *call)
         /* It has left, or its session's end says the same. */
     } else if (call->failure.code == EVLOG_ERR_UNSUPPORTED) {
         (void)el_fail(&why, EVLOG_ERR_UNSUPPORTED, "work group %.200s: the broker has no work groups", group->name);
-        (void)el_fail_hint(&why, "evlog has them, and Apache Kafka from 4.2 on (as share groups)");
+        el_fail_hint(&why, "evlog has them, and Apache Kafka from 4.2 on (as share groups)");
         el_group_fail(group, &why);
     } else if (call->failure.code != 0) {
         lose_coordinator(group, &call->failure);

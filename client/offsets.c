@@ -293,8 +293,9 @@ int el_cut_ask(struct evlog_client *client, const char *topic, struct el_cut *cu
     int rc = el_client_ask(client, &ask, &call, &response, failure);
     if (rc == EVLOG_ERR_UNSUPPORTED) {
         (void)el_fail(failure, rc, "this broker has no append times to cut by");
-        return el_fail_hint(failure, "use event times (--event-time), or a topic with "
-                                     "message.timestamp.type=LogAppendTime");
+        el_fail_hint(failure, "use event times (--event-time), or a topic with "
+                              "message.timestamp.type=LogAppendTime");
+        return rc;
     }
     if (rc != 0) {
         return rc;

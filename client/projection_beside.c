@@ -172,7 +172,7 @@ static int check_definition(struct evlog_projection_store *store, const struct e
     if (rc == 0 && options->definition != NULL && row.definition[0] != '\0' &&
         strcmp(options->definition, row.definition) != 0) {
         rc = el_fail(failure, EVLOG_ERR_CONFLICT, "projection %s has changed since its rows were made", options->name);
-        (void)el_fail_hint(failure, "verify with the file that made them, or rebuild them");
+        el_fail_hint(failure, "verify with the file that made them, or rebuild them");
     }
     return rc;
 }
@@ -206,7 +206,7 @@ int evlog_projection_verify(struct evlog_client *client, struct evlog_projection
     }
     staged->calls->close(staged, true);
     if (rc == EVLOG_ERR_AGAIN) {
-        (void)el_fail_hint(failure, "its runner goes on faster than it can be compared: pause it first");
+        el_fail_hint(failure, "its runner goes on faster than it can be compared: pause it first");
     }
     if (rc == 0) {
         *count = differences.count;

@@ -91,7 +91,7 @@ static int refuse(const struct placing *placing, const struct evlog_projection_p
     (void)el_fail(placing->failure, code, "projection %s cannot go on at offset %lld of %s[%d]: %s",
                   placing->projection->options.name, (long long)position->next_offset, position->topic,
                   position->partition, why);
-    (void)el_fail_hint(placing->failure, "if this is the right server, make the rows anew with --rebuild");
+    el_fail_hint(placing->failure, "if this is the right server, make the rows anew with --rebuild");
     return code;
 }
 

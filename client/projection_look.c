@@ -84,7 +84,7 @@ static int read_position(const char *text, struct sought *sought, struct evlog_f
         return 0;
     }
     (void)el_fail(failure, EVLOG_ERR_MALFORMED, "\"%.60s\" is no position", text);
-    (void)el_fail_hint(failure, "a position is the word that an append printed, or TOPIC/PARTITION/OFFSET");
+    el_fail_hint(failure, "a position is the word that an append printed, or TOPIC/PARTITION/OFFSET");
     return EVLOG_ERR_MALFORMED;
 }
 
@@ -120,7 +120,7 @@ static int too_late(const char *name, const char *position, const struct sought 
     }
     (void)el_fail(failure, EVLOG_ERR_TIMED_OUT, "projection %s has not come to %.100s in time: it is at offset %lld",
                   name, position, (long long)sought->reached);
-    (void)el_fail_hint(failure, "evlog project status says whether it runs, and how far it is behind");
+    el_fail_hint(failure, "evlog project status says whether it runs, and how far it is behind");
     return EVLOG_ERR_TIMED_OUT;
 }
 

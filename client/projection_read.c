@@ -31,7 +31,7 @@ int el_projection_filter(struct evlog_projection *projection, struct evlog_failu
     if (rc != 0) {
         (void)el_fail_from(failure, &err);
         el_fail_wrap(failure, "projection %s: filter", options->name);
-        (void)el_fail_hint(failure, "docs/patterns.md describes the language of patterns");
+        el_fail_hint(failure, "docs/patterns.md describes the language of patterns");
         return rc;
     }
     projection->pattern_scratch = el_malloc(el_pattern_scratch_len(projection->pattern));

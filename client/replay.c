@@ -80,8 +80,9 @@ static int check_append_times(struct replay *replay, struct evlog_failure *failu
     (void)el_fail(failure, EVLOG_ERR_UNSUPPORTED,
                   "this broker keeps no append times for topic %s, so there is no state as of an append time",
                   replay->options->topic);
-    return el_fail_hint(failure, "use --event-time for the publishers' times, or a topic with "
-                                 "message.timestamp.type=LogAppendTime");
+    el_fail_hint(failure, "use --event-time for the publishers' times, or a topic with "
+                          "message.timestamp.type=LogAppendTime");
+    return EVLOG_ERR_UNSUPPORTED;
 }
 
 static int plan_by_end(struct replay *replay, struct evlog_failure *failure)

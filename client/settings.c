@@ -259,7 +259,7 @@ static int unknown_key(const char *key, struct evlog_failure *failure)
     const char *near = el_nearest(key, keys, SETTING_COUNT);
     int code = el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "unknown client setting \"%.100s\"", key);
     if (near != NULL) {
-        (void)el_fail_hint(failure, "did you mean %s?", near);
+        el_fail_hint(failure, "did you mean %s?", near);
     }
     return code;
 }
@@ -274,7 +274,7 @@ int evlog_settings_set(struct evlog_settings *settings, const char *key, const c
     int64_t number;
     if (!value_ok(&rows[index], value, &number)) {
         (void)el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "%s: \"%.100s\" is not allowed", key, value);
-        (void)el_fail_hint(failure, "%s takes %s", key, kind_help(rows[index].kind));
+        el_fail_hint(failure, "%s takes %s", key, kind_help(rows[index].kind));
         return EVLOG_ERR_INVALID_CONFIG;
     }
     char *copy = el_strdup(value);

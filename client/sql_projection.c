@@ -178,7 +178,7 @@ int evlog_sql_projection_parse(const char *path, const void *text, size_t len, s
     if (rc != 0) {
         evlog_sql_projection_free(fresh);
         (void)el_fail_from(failure, &err);
-        (void)el_fail_hint(failure, "docs/projections.md describes the file");
+        el_fail_hint(failure, "docs/projections.md describes the file");
         return rc;
     }
     *file = fresh;

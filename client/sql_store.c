@@ -140,7 +140,7 @@ void el_sql_text_of(const struct evlog_sql_value *value, char *text, size_t room
 static int no_such(const char *name, struct evlog_failure *failure)
 {
     (void)el_fail(failure, EVLOG_ERR_NOT_FOUND, "there is no projection %s in this database", name);
-    (void)el_fail_hint(failure, "evlog project ls --db DB lists what is there");
+    el_fail_hint(failure, "evlog project ls --db DB lists what is there");
     return EVLOG_ERR_NOT_FOUND;
 }
 
@@ -150,7 +150,7 @@ static int fenced(const struct evlog_projection_lease *lease, struct evlog_failu
     (void)el_fail(failure, EVLOG_ERR_CONFLICT,
                   "projection %s was taken over: this runner's lease (generation %lld, fence %lld) is over",
                   lease->name, (long long)lease->generation, (long long)lease->fence);
-    (void)el_fail_hint(failure, "nothing of this transaction was kept; evlog project status says who runs it now");
+    el_fail_hint(failure, "nothing of this transaction was kept; evlog project status says who runs it now");
     return EVLOG_ERR_CONFLICT;
 }
 
@@ -203,7 +203,7 @@ static int refuse_claim(const struct evlog_projection_claim *claim, const struct
     if (is_held(look->who, look->mark, left_ms)) {
         (void)el_fail(failure, EVLOG_ERR_CONFLICT, "projection %s is run by %s (its lease ends in %lld ms)",
                       claim->name, look->who, (long long)left_ms);
-        (void)el_fail_hint(failure, "only one may run it: stop the other, or wait until its lease has ended");
+        el_fail_hint(failure, "only one may run it: stop the other, or wait until its lease has ended");
         return EVLOG_ERR_CONFLICT;
     }
     bool changed = claim->definition != NULL && look->definition[0] != '\0' &&
@@ -212,8 +212,8 @@ static int refuse_claim(const struct evlog_projection_claim *claim, const struct
         (void)el_fail(failure, EVLOG_ERR_CONFLICT,
                       "projection %s has changed since its rows were made (generation %lld)", claim->name,
                       (long long)look->generation);
-        (void)el_fail_hint(failure, "--rebuild makes them anew beside the old ones; --accept-change goes on with what "
-                                    "is there");
+        el_fail_hint(failure, "--rebuild makes them anew beside the old ones; --accept-change goes on with what "
+                              "is there");
         return EVLOG_ERR_CONFLICT;
     }
     return 0;

@@ -378,7 +378,7 @@ int evlog_append_all(struct evlog_client *client, const struct evlog_append_all 
             *outcome = &object->outcome;
         } else {
             rc = no_memory(failure);
-            (void)el_fail_hint(failure, "append again with the same ids to learn the places");
+            el_fail_hint(failure, "append again with the same ids to learn the places");
         }
     }
     finish(&a, answered);

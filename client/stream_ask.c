@@ -21,7 +21,8 @@
 static int no_streams(struct evlog_failure *failure, const char *topic)
 {
     (void)el_fail(failure, EVLOG_ERR_UNSUPPORTED, "topic %.250s: this broker has no streams", topic);
-    return el_fail_hint(failure, "only evlog has them; any broker takes 'evlog produce -k KEY' and replay");
+    el_fail_hint(failure, "only evlog has them; any broker takes 'evlog produce -k KEY' and replay");
+    return EVLOG_ERR_UNSUPPORTED;
 }
 
 /* One try. returns 0 an answer, whatever it says | a failure */
@@ -105,8 +106,9 @@ int el_stream_ask(struct evlog_client *client, const struct el_stream_ask *ask, 
             if (ask->appends && in_doubt) {
                 (void)el_fail(failure, EVLOG_ERR_IN_DOUBT, "topic %s: the append was sent, and no answer came: %.300s",
                               ask->topic, why.text);
-                return el_fail_hint(failure, "append again with the same ids: what is stored already is not stored "
-                                             "twice");
+                el_fail_hint(failure, "append again with the same ids: what is stored already is not stored "
+                                      "twice");
+                return EVLOG_ERR_IN_DOUBT;
             }
             why.in_doubt = false;
             return el_fail_copy(failure, &why);

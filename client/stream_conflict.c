@@ -78,20 +78,20 @@ int el_conflict_fail(struct evlog_failure *failure, const char *topic, struct ev
     }
     if (el_slice_eq(conflicts[0].reason, el_slice_str("ended"))) {
         (void)el_fail(failure, EVLOG_ERR_STREAM_ENDED, "%s was deleted for good%s", what, more);
-        return el_fail_hint(failure, "a stream that was deleted for good takes no events: use another key"),
-               EVLOG_ERR_STREAM_ENDED;
+        el_fail_hint(failure, "a stream that was deleted for good takes no events: use another key");
+        return EVLOG_ERR_STREAM_ENDED;
     }
     if (el_slice_eq(conflicts[0].reason, el_slice_str("version"))) {
         wanted_of(first.expected, wanted, sizeof wanted);
         (void)el_fail(failure, EVLOG_ERR_WRONG_VERSION, "%s is %s, %s%s", what, state_of(&first, state), wanted, more);
-        (void)el_fail_hint(failure, "read the stream, decide anew, and append with the version that it has now");
+        el_fail_hint(failure, "read the stream, decide anew, and append with the version that it has now");
         return EVLOG_ERR_WRONG_VERSION;
     }
     const char *usual = "some of the events are there already, by their ids, and some are not; nothing was appended";
     (void)el_fail(failure, EVLOG_ERR_ID_CONFLICT, "%s: %.*s%s", what,
                   message.data == NULL ? (int)strlen(usual) : (int)EL_MIN(message.len, 300),
                   message.data == NULL ? usual : (const char *)message.data, more);
-    (void)el_fail_hint(failure, "repeat an append with exactly the events it had, or give new events new ids");
+    el_fail_hint(failure, "repeat an append with exactly the events it had, or give new events new ids");
     return EVLOG_ERR_ID_CONFLICT;
 }
 

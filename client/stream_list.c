@@ -246,7 +246,8 @@ static int judge_delete(const struct evlog_stream_delete *options, const struct 
     bool unknown = r->conflict_count > 0 && r->conflicts[0].current_version < 0;
     if (r->error == EL_KAFKA_RESOURCE_NOT_FOUND || (unknown && options->expected == EVLOG_EXPECT_EXISTS)) {
         (void)el_fail(failure, EVLOG_ERR_NOT_FOUND, "%s is not there", what);
-        return el_fail_hint(failure, "'evlog streams ls TOPIC' lists the streams"), EVLOG_ERR_NOT_FOUND;
+        el_fail_hint(failure, "'evlog streams ls TOPIC' lists the streams");
+        return EVLOG_ERR_NOT_FOUND;
     }
     if (r->conflict_count == 0) {
         return el_fail_kafka(failure, r->error, r->message, what);

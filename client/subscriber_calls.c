@@ -135,14 +135,14 @@ static void fail(struct evlog_subscriber *subscriber, int kafka_code)
     (void)snprintf(what, sizeof what, "group %s", subscriber->group);
     int rc = el_fail_kafka(&why, kafka_code, el_slice_of(NULL, 0), what);
     if (rc == EVLOG_ERR_FENCED_INSTANCE) {
-        (void)el_fail_hint(&why, "two programs run with group.instance.id=%.100s: give each its own",
-                           subscriber->instance_id == NULL ? "" : subscriber->instance_id);
+        el_fail_hint(&why, "two programs run with group.instance.id=%.100s: give each its own",
+                     subscriber->instance_id == NULL ? "" : subscriber->instance_id);
     } else if (rc == EVLOG_ERR_GROUP_PROTOCOL) {
-        (void)el_fail_hint(&why, "members of one group need a strategy in common: set partition.assignment.strategy to "
-                                 "what the others use, such as range,roundrobin");
+        el_fail_hint(&why, "members of one group need a strategy in common: set partition.assignment.strategy to "
+                           "what the others use, such as range,roundrobin");
     } else if (rc == EVLOG_ERR_SESSION_TIMEOUT) {
-        (void)el_fail_hint(&why, "session.timeout.ms must lie within group.min.session.timeout.ms and "
-                                 "group.max.session.timeout.ms of the broker");
+        el_fail_hint(&why, "session.timeout.ms must lie within group.min.session.timeout.ms and "
+                           "group.max.session.timeout.ms of the broker");
     }
     el_member_fail(subscriber, &why);
 }

@@ -104,8 +104,8 @@ static int commit_failure(const struct evlog_subscriber *subscriber, int kafka_c
     (void)snprintf(what, sizeof what, "commit of group %s", subscriber->group);
     int rc = el_fail_kafka(failure, kafka_code, el_slice_of(NULL, 0), what);
     if (rc == EVLOG_ERR_GENERATION || rc == EVLOG_ERR_UNKNOWN_MEMBER || rc == EVLOG_ERR_FENCED_INSTANCE) {
-        (void)el_fail_hint(failure, "the group has given the partitions to others: what is not committed will be read "
-                                    "again; process faster, or raise max.poll.interval.ms");
+        el_fail_hint(failure, "the group has given the partitions to others: what is not committed will be read "
+                              "again; process faster, or raise max.poll.interval.ms");
     }
     return rc;
 }

@@ -122,8 +122,9 @@ static int reset_offset(struct evlog_subscriber *subscriber, const char *topic, 
     if (place == EL_RESET_NONE) {
         (void)el_fail(failure, EVLOG_ERR_NO_OFFSET, "group %s has no offset for %s[%d] that is in the log",
                       subscriber->group, topic, partition);
-        return el_fail_hint(failure, "auto.offset.reset=earliest or latest says where to begin; 'evlog groups seek' "
-                                     "sets an offset");
+        el_fail_hint(failure, "auto.offset.reset=earliest or latest says where to begin; 'evlog groups seek' "
+                              "sets an offset");
+        return EVLOG_ERR_NO_OFFSET;
     }
     return evlog_offset_at(subscriber->client, topic, partition, place, offset, failure);
 }
@@ -275,7 +276,8 @@ int el_subscriber_handover(struct evlog_subscriber *subscriber, struct evlog_fai
             (void)el_fail(failure, EVLOG_ERR_POLL_INTERVAL,
                           "group %s went on without this member: no call for %lld ms (max.poll.interval.ms)",
                           subscriber->group, (long long)client->cfg.poll_interval_ms);
-            return el_fail_hint(failure, "call again to join again; process faster, or raise max.poll.interval.ms");
+            el_fail_hint(failure, "call again to join again; process faster, or raise max.poll.interval.ms");
+            return EVLOG_ERR_POLL_INTERVAL;
         }
         if (task == EL_TASK_NONE) {
             break;

@@ -95,11 +95,11 @@ int el_postgres_fail(struct el_postgres *postgres, PGresult *result, bool runnin
     int code = lost ? EVLOG_ERR_UNREACHABLE : code_of(state, running);
     (void)el_fail(failure, code, "%s%s", code == EVLOG_ERR_UNREACHABLE ? "PostgreSQL: " : "", text);
     if (code == EVLOG_ERR_UNREACHABLE) {
-        (void)el_fail_hint(failure, "is PostgreSQL running, and is the address of --db right?");
+        el_fail_hint(failure, "is PostgreSQL running, and is the address of --db right?");
     } else if (code == EVLOG_ERR_DATABASE) {
-        (void)el_fail_hint(failure, "what the setup made may be gone or changed: --rebuild makes it anew");
+        el_fail_hint(failure, "what the setup made may be gone or changed: --rebuild makes it anew");
     } else if (code == EVLOG_ERR_CONFLICT) {
-        (void)el_fail_hint(failure, "drop what depends on it first, or make it in the setup");
+        el_fail_hint(failure, "drop what depends on it first, or make it in the setup");
     }
     pq->PQclear(result);
     return code;
@@ -478,7 +478,7 @@ static int learn_schema(struct el_postgres *postgres, struct evlog_failure *fail
     }
     if (postgres->pq->PQgetisnull(result, 0, 0) != 0) {
         rc = el_fail(failure, EVLOG_ERR_DATABASE, "the search_path of the role names no schema that is there");
-        (void)el_fail_hint(failure, "CREATE SCHEMA, or options=-csearch_path=SCHEMA in the address");
+        el_fail_hint(failure, "CREATE SCHEMA, or options=-csearch_path=SCHEMA in the address");
     }
     (void)snprintf(postgres->schema, sizeof postgres->schema, "%s", postgres->pq->PQgetvalue(result, 0, 0));
     (void)snprintf(postgres->prefix, sizeof postgres->prefix, "\"%s\".", postgres->schema);
@@ -492,7 +492,7 @@ int el_postgres_open(const char *url, struct el_postgres **opened, struct evlog_
     (void)pthread_once(&load_once, load);
     if (!is_loaded) {
         (void)el_fail(failure, EVLOG_ERR_UNSUPPORTED, "PostgreSQL's client library cannot be loaded: %s", load_fault);
-        (void)el_fail_hint(failure, "install libpq5");
+        el_fail_hint(failure, "install libpq5");
         return EVLOG_ERR_UNSUPPORTED;
     }
     struct el_postgres *postgres = el_calloc(1, sizeof *postgres);

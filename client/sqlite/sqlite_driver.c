@@ -34,7 +34,7 @@ int el_sqlite_fail(struct el_sqlite *sqlite, int rc, struct evlog_failure *failu
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         (void)el_fail(failure, EVLOG_ERR_LOCKED, "%s: another program holds the database: %s", sqlite->path, text);
-        (void)el_fail_hint(failure, "close what writes to it, or give the projection a file of its own");
+        el_fail_hint(failure, "close what writes to it, or give the projection a file of its own");
         return EVLOG_ERR_LOCKED;
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
@@ -46,7 +46,7 @@ int el_sqlite_fail(struct el_sqlite *sqlite, int rc, struct evlog_failure *failu
     case SQLITE_ERROR:
         if (names_a_thing(text)) {
             (void)el_fail(failure, EVLOG_ERR_DATABASE, "%s: %s", sqlite->path, text);
-            (void)el_fail_hint(failure, "what the setup made was changed or removed: --rebuild makes it anew");
+            el_fail_hint(failure, "what the setup made was changed or removed: --rebuild makes it anew");
             return EVLOG_ERR_DATABASE;
         }
         return el_fail(failure, EVLOG_ERR_MALFORMED, "%s", text);
@@ -56,7 +56,7 @@ int el_sqlite_fail(struct el_sqlite *sqlite, int rc, struct evlog_failure *failu
         return el_fail(failure, EVLOG_ERR_DATABASE, "%s: %s", sqlite->path, text);
     default:
         (void)el_fail(failure, EVLOG_ERR_DATABASE, "%s: %s", sqlite->path, text);
-        (void)el_fail_hint(failure, "check the file and its folder: owner, rights, room on the disk");
+        el_fail_hint(failure, "check the file and its folder: owner, rights, room on the disk");
         return EVLOG_ERR_DATABASE;
     }
 }
@@ -244,7 +244,7 @@ static int fail_of_run(struct el_sqlite *sqlite, sqlite3_stmt *statement, int rc
     (void)sqlite3_finalize(again);
     if (compiled != SQLITE_OK) {
         (void)el_fail(failure, EVLOG_ERR_DATABASE, "%s: %s", sqlite->path, text);
-        (void)el_fail_hint(failure, "what the setup made was changed or removed: --rebuild makes it anew");
+        el_fail_hint(failure, "what the setup made was changed or removed: --rebuild makes it anew");
         return EVLOG_ERR_DATABASE;
     }
     return el_fail(failure, EVLOG_ERR_INVALID_RECORD, "%s", text);
@@ -354,7 +354,7 @@ int evlog_sqlite_open(const char *path, bool create, struct evlog_sql_driver **d
     int rc;
     if (!create && access(path, F_OK) != 0) {
         rc = el_fail(failure, EVLOG_ERR_NOT_FOUND, "there is no database %s", path);
-        (void)el_fail_hint(failure, "evlog project run makes it");
+        el_fail_hint(failure, "evlog project run makes it");
     } else {
         int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
         rc = sqlite3_open_v2(path, &sqlite->db, flags, NULL);

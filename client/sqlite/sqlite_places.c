@@ -180,7 +180,7 @@ static int check_loss(struct el_sqlite *sqlite, const char *table, struct evlog_
     if (rc == 0 && list.count > 0) {
         rc = el_fail(failure, EVLOG_ERR_CONFLICT, "%s %s of table %s is not made by the setup and would be lost",
                      list.rows[0][0], list.rows[0][1], table);
-        (void)el_fail_hint(failure, "add it to the setup, or drop it first");
+        el_fail_hint(failure, "add it to the setup, or drop it first");
     }
     list_free(&list);
     return rc;

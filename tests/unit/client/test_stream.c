@@ -206,6 +206,7 @@ TEST(stream, a_broker_without_streams_is_told_in_words)
     st.unsupported = true;
     assert_int_equal(append_one(&st, "a", 0, NULL, NULL, &failure), EVLOG_ERR_UNSUPPORTED);
     expect_text(&failure, "this broker has no streams");
+    assert_int_equal(append_one(&st, "a", 0, NULL, NULL, NULL), EVLOG_ERR_UNSUPPORTED); /* who wants no words */
     options.topic = "t";
     options.key = bytes("a");
     assert_int_equal(evlog_stream_open(&st.s.client, &options, &stream, &failure), EVLOG_ERR_UNSUPPORTED);
