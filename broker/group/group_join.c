@@ -107,6 +107,7 @@ static void static_on_stored(struct group_write *write, int error)
     }
     group->stored = group->stored || error == 0;
     group_op_release(&op->base);
+    op->member_id_out = op->leader_id = (struct el_slice){0}; /* they were in the block */
     if (error != 0 || !still) {
         group_op_finish(&op->base, error != 0 ? error : EVLOG_ERR_FENCED_INSTANCE);
         return;
