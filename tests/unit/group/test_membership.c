@@ -408,6 +408,25 @@ TEST(static_member, takes_its_place_without_a_round_once_that_is_stored)
     bench_end(&b);
 }
 
+TEST(static_member, whose_new_id_cannot_be_stored_is_told_no_names)
+{
+    begin();
+    static_pair();
+    struct caller again = two;
+    again.id[0] = 0;
+    b.store.defer = true;
+    caller_join(&again, "g");
+    assert_true(again.joining);
+    b.store.append_error = EVLOG_ERR_STORAGE;
+    fake_store_durable(&b.store);
+    b.store.append_error = 0;
+    b.store.defer = false;
+    assert_int_equal(again.error, EVLOG_ERR_GROUP_UNAVAILABLE);
+    assert_null(again.join.leader_id.data); /* the memory that they were in is given back */
+    assert_null(again.join.member_id_out.data);
+    bench_end(&b);
+}
+
 TEST(static_member, that_led_does_not_assign_again)
 {
     begin();
