@@ -4,9 +4,10 @@
  *
  * 1. transact() applies items from first on, up to a limit or until the time of one transaction is over, moves the
  *    checkpoint and commits.
- * 2. When a handler fails, nothing of the transaction is kept. The items before the one that failed are applied again
- *    and committed; it is then tried alone, with backoff, and at last stops the run, is skipped, or becomes a dead
- *    letter.
+ * 2. When a handler fails, nothing of the transaction is kept. The lease is looked at first: rows of a runner that has
+ *    taken over make handlers fail, and such a failure says nothing of the event. Then the items before the one that
+ *    failed are applied again and committed; it is tried alone, with backoff, and at last stops the run, is skipped, or
+ *    becomes a dead letter.
  * 3. When the store fails (locked, away), the same transaction is tried again for store_patience_ms. A commit whose
  *    answer was lost is looked up first: the checkpoint tells whether it was made.
  * 4. A checkpoint that somebody else has moved ends the run: another runner has taken over.
@@ -330,6 +331,14 @@ static int treat_event(struct evlog_projection *projection, const struct attempt
                               failure);
 }
 
+/* Whose fault is it that a handler failed with code? returns code: the event's | what a lost lease or the store say */
+static int blame(struct evlog_projection *projection, int code, struct evlog_failure *failure)
+{
+    struct evlog_failure lost = EVLOG_FAILURE_INIT;
+    int rc = projection->store->calls->renew(projection->store, &projection->lease, &projection->paused, &lost);
+    return rc == 0 ? code : el_fail_copy(failure, &lost);
+}
+
 /* One turn of the loop below. returns 0 | negative */
 static int turn(struct evlog_projection *projection, struct attempt *attempt, struct trouble *trouble, uint32_t *limit,
                 struct evlog_failure *failure)
@@ -354,6 +363,9 @@ static int turn(struct evlog_projection *projection, struct attempt *attempt, st
         trouble->since_ns = 0;
         trouble->store_tries = 0;
         return 0;
+    }
+    if (attempt->in_handler && rc != EVLOG_ERR_CLOSED && !el_projection_may_pass(rc)) {
+        rc = blame(projection, rc, failure);
     }
     if (attempt->in_handler && !el_projection_is_store_fault(rc)) {
         rc = treat_event(projection, attempt, trouble, rc, limit, failure);

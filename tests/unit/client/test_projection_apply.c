@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Transactions of a projection on a store made of counters. Goal: an event is found guilty only while the lease is
+ * held: what makes a handler fail after another runner has taken over is the other's rows. Method: the handler loses
+ * the lease and fails, in each way.
+ */
+#include "../../../client/projection_state.h"
+#include "../../lib/test.h"
+
+#include <evlog/failure.h>
+#include <stdio.h>
+#include <string.h>
+
+struct place {
+    struct evlog_projection_store store; /* first */
+    int renew_code;
+    int handler_code;
+    bool loses; /* the handler's run is the moment at which the lease is lost */
+    int commits, rollbacks, handled;
+    int64_t skipped;
+};
+
+static int renew(struct evlog_projection_store *store, const struct evlog_projection_lease *lease, bool *paused,
+                 struct evlog_failure *failure)
+{
+    struct place *place = (struct place *)store;
+    (void)lease;
+    *paused = false;
+    if (place->renew_code != 0) {
+        failure->code = place->renew_code;
+        (void)snprintf(failure->text, sizeof failure->text, "taken over");
+    }
+    return place->renew_code;
+}
+
+static int begin(struct evlog_projection_store *store, struct evlog_failure *failure)
+{
+    (void)store, (void)failure;
+    return 0;
+}
+
+static int save(struct evlog_projection_store *store, const struct evlog_projection_lease *lease,
+                const struct evlog_projection_move *moves, size_t move_count, const struct evlog_projection_gain *gain,
+                struct evlog_failure *failure)
+{
+    struct place *place = (struct place *)store;
+    (void)lease, (void)moves, (void)move_count, (void)failure;
+    place->skipped += gain->skipped;
+    return place->renew_code;
+}
+
+static int commit(struct evlog_projection_store *store, struct evlog_failure *failure)
+{
+    (void)failure;
+    ((struct place *)store)->commits++;
+    return 0;
+}
+
+static void rollback(struct evlog_projection_store *store)
+{
+    ((struct place *)store)->rollbacks++;
+}
+
+static int handle(void *arg, struct evlog_projection_store *store, const struct evlog_projection_event *event,
+                  struct evlog_failure *failure)
+{
+    struct place *place = arg;
+    (void)store, (void)event;
+    place->handled++;
+    if (place->loses) {
+        place->renew_code = EVLOG_ERR_CONFLICT;
+    }
+    failure->code = place->handler_code;
+    (void)snprintf(failure->text, sizeof failure->text, "UNIQUE constraint failed");
+    return place->handler_code;
+}
+
+static const struct evlog_projection_store_calls calls = {
+    .size = sizeof calls,
+    .renew = renew,
+    .begin = begin,
+    .save = save,
+    .commit = commit,
+    .rollback = rollback,
+};
+
+/* A batch of one event. */
+static int apply_one(struct place *place, enum evlog_projection_on_error on_error, struct evlog_failure *failure)
+{
+    struct el_projection_feed feed = {.saved = {.topic = "t", .next_offset = 7}, .stored = true};
+    struct el_projection_item item = {.event = {.offset = 7}, .wanted = true};
+    struct evlog_projection_move move;
+    struct evlog_projection projection = {
+        .store = &place->store,
+        .options = EVLOG_PROJECTION_OPTIONS_INIT,
+        .feeds = &feed,
+        .feed_count = 1,
+        .moves = &move,
+        .items = &item,
+        .item_count = 1,
+    };
+    place->store.calls = &calls;
+    projection.options.on_event = handle;
+    projection.options.arg = place;
+    projection.options.on_error = on_error;
+    projection.options.retry_max = 0;
+    return el_projection_apply(&projection, failure);
+}
+
+TEST(projection_apply, a_failure_after_a_take_over_is_told_as_the_take_over)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    static const int codes[] = {EVLOG_ERR_ARGUMENT, EVLOG_ERR_DATABASE};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        struct place place = {.handler_code = codes[i], .loses = true};
+        assert_int_equal(apply_one(&place, EVLOG_PROJECTION_STOP, &failure), EVLOG_ERR_CONFLICT);
+        assert_string_equal(failure.text, "taken over");
+        assert_int_equal(place.handled, 1);
+        assert_int_equal(place.commits, 0);
+    }
+}
+
+TEST(projection_apply, an_event_is_neither_skipped_nor_buried_by_who_has_lost_the_lease)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct place skips = {.handler_code = EVLOG_ERR_ARGUMENT, .loses = true};
+    assert_int_equal(apply_one(&skips, EVLOG_PROJECTION_SKIP, &failure), EVLOG_ERR_CONFLICT);
+    assert_int_equal(skips.skipped, 0);
+    struct place buries = {.handler_code = EVLOG_ERR_ARGUMENT, .loses = true};
+    assert_int_equal(apply_one(&buries, EVLOG_PROJECTION_DEAD_LETTER, &failure), EVLOG_ERR_CONFLICT);
+    assert_int_equal(buries.rollbacks, 1);
+}
+
+TEST(projection_apply, a_failure_while_the_lease_is_held_is_the_events)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct place place = {.handler_code = EVLOG_ERR_ARGUMENT};
+    assert_int_equal(apply_one(&place, EVLOG_PROJECTION_STOP, &failure), EVLOG_ERR_ARGUMENT);
+    assert_string_equal(failure.text, "UNIQUE constraint failed");
+}
