@@ -6,11 +6,6 @@
 #include <storage/node.h>
 #include <stream/index_check.h>
 
-static bool is_damage(int code)
-{
-    return code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT;
-}
-
 /* returns 0 | EVLOG_ERR_CORRUPT damage was left | what prevented the look */
 static int repair_shard(const struct config *cfg, struct disk *disk, uint32_t shard, FILE *out, struct el_error *err)
 {
@@ -21,7 +16,10 @@ static int repair_shard(const struct config *cfg, struct disk *disk, uint32_t sh
                 (unsigned long long)count.entry_count, (unsigned long long)count.name_count);
         return 0;
     }
-    if (!is_damage(code)) {
+    if (code == EVLOG_ERR_FORMAT) { /* it may be sound: it is left as it is */
+        el_error_wrap(err, "shard %u: use the newer evlogd that wrote the index", shard);
+    }
+    if (code != EVLOG_ERR_CORRUPT) {
         return code;
     }
     fprintf(out, "shard %u: stream index DAMAGED: %s\n", shard, err->text);

@@ -202,7 +202,7 @@ void streams_fail(struct streams *st, int error, const char *format, ...)
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
     st->failed = true;
-    st->work.damaged = error == EVLOG_ERR_CORRUPT || error == EVLOG_ERR_FORMAT;
+    st->work.damaged = error == EVLOG_ERR_CORRUPT;
     snprintf(st->reason, sizeof st->reason, "the stream index of shard %u: %s (%s); %s", st->index, what,
              evlog_error_text(error),
              st->work.damaged ? "the next start makes it anew from the log" : "it is tried again at the next start");
@@ -322,7 +322,23 @@ static int runs_load(struct streams *st, const struct index_list *list, struct e
 
 static bool is_damage(int code)
 {
-    return code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT || code == EVLOG_ERR_NOT_FOUND;
+    return code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_NOT_FOUND;
+}
+
+/* What a newer evlogd has written is no damage, and is left as it is; also when something else is damaged. */
+static int newer_look(const struct streams *st, const struct index_list *list, int code, struct el_error *why)
+{
+    for (uint32_t i = 0; i < list->run_count && is_damage(code); i++) {
+        char path[INDEX_PATH_LEN];
+        struct el_index_run_info info;
+        struct el_error other = {0};
+        index_run_path(path, st->index, list->run_ids[i]);
+        if (index_run_peek(st->io->disk, path, &info, &other) == EVLOG_ERR_FORMAT) {
+            *why = other;
+            code = EVLOG_ERR_FORMAT;
+        }
+    }
+    return code;
 }
 
 static int index_load(struct streams *st, struct el_error *err)
@@ -336,13 +352,19 @@ static int index_load(struct streams *st, struct el_error *err)
     }
     code = code != 0 ? code : parts_load(st, &list, &why);
     code = code != 0 ? code : runs_load(st, &list, &why);
-    if (is_damage(code)) {
+    code = newer_look(st, &list, code, &why);
+    if (is_damage(code) || code == EVLOG_ERR_FORMAT) {
         unload(st);
+    }
+    if (is_damage(code)) {
         el_log(EL_LOG_WARN, "stream", "shard %u: the stream index cannot be used and is made anew from the log: %s",
                st->index, why.text);
     } else if (code != 0) {
         index_list_free(&list);
-        return el_error_set(err, code, "stream index of shard %u: %s", st->index, why.text);
+        return el_error_set(err, code, "%s%s", why.text,
+                            code == EVLOG_ERR_FORMAT ? ": start a newer evlogd, or remove the folder streams: the index "
+                                                       "is then made anew from logs that begin at offset 0"
+                                                     : "");
     }
     /* A list that cannot be read has an unknown number; one that is made anew must have a greater one. */
     st->list_sequence = known ? list.sequence : code != 0 ? io_wall(st->io) : 0;

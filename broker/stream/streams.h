@@ -36,8 +36,8 @@ int streams_secret_load(struct io *io, struct stream_secret *secret, struct el_e
 /* Read the list of index files and register with the store. Blocking; before the shard runs.
  *
  * peers    [shard count] filled in by the callers as they are made; borrowed
- * returns  0 | EVLOG_ERR_NO_MEMORY | _IO. A damaged index is left aside with a line in the log and made anew from the
- *          log
+ * returns  0 | EVLOG_ERR_NO_MEMORY | _IO | _FORMAT a newer evlogd wrote it: nothing is changed. A damaged index is left
+ *          aside with a line in the log and made anew from the log
  */
 int streams_create(struct store_shard *shard, struct streams *const *peers, const struct stream_secret *secret,
                    const struct streams_config *cfg, struct streams **streams, struct el_error *err);

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "life_kit.h"
+
+#include <core/alloc.h>
+#include <stdio.h>
+
+#define BUF_LEN (64u << 10)
+#define BATCH_MAX 32u
+#define REST_STEPS_MAX 200000u
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+void life_init(struct life *l, uint64_t seed)
+{
+    memset(l, 0, sizeof(*l));
+    world_init(&l->w, seed, 1, false);
+    l->w.mode = MODE_STREAM;
+    stream_world_init(&l->sw, &l->w);
+    l->sw.step = nothing;
+    l->sw.lose = nothing;
+    l->sw.step_len = 4096;
+}
+
+void life_free(struct life *l)
+{
+    world_free(&l->w);
+}
+
+int life_open(struct life *l, struct el_error *err)
+{
+    int code = world_open(&l->w, err);
+    assert_string_equal(l->w.violation, "");
+    return code;
+}
+
+void life_begin(struct life *l)
+{
+    static const struct el_uuid none;
+    struct el_error err = {0};
+    struct topic_config config;
+    assert_int_equal(life_open(l, &err), 0);
+    if (memcmp(&l->topic, &none, sizeof(none)) == 0) {
+        topic_config_init(&config);
+        assert_int_equal(topic_config_set(&config, el_slice_str("evlog.streams"), el_slice_str("true"), NULL), 0);
+        assert_int_equal(stream_world_topic(&l->sw, "orders", 1, &config, &l->topic), 0);
+    }
+}
+
+void life_stop(struct life *l)
+{
+    assert_true(world_stop(&l->w));
+    assert_string_equal(l->w.violation, "");
+    sim_disk_process_exit(l->w.disk);
+}
+
+void life_crash(struct life *l)
+{
+    world_abandon(&l->w);
+    sim_disk_power_cycle(l->w.disk);
+}
+
+struct streams *life_streams(struct life *l)
+{
+    return l->sw.streams[0];
+}
+
+void life_steps(struct life *l, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        assert_true(world_step(&l->w));
+    }
+}
+
+void life_rest(struct life *l)
+{
+    for (uint32_t i = 0; i < REST_STEPS_MAX && !streams_idle(life_streams(l)); i++) {
+        assert_true(world_step(&l->w));
+    }
+    assert_true(streams_idle(life_streams(l)));
+}
+
+/* --- appends ------------------------------------------------------------------------------------------------------ */
+
+static void on_append(struct store_op *op)
+{
+    bool *flag = op->arg;
+    *flag = true;
+}
+
+static size_t batch_build(struct life *l, uint8_t *buf, const char *const *keys, const char *id, uint32_t count)
+{
+    struct el_batch_builder builder;
+    struct el_slice batch;
+    uint8_t value[8];
+    el_batch_builder_init(&builder, BUF_LEN);
+    for (uint32_t i = 0; i < count; i++) {
+        struct el_header header = {el_slice_str(STREAM_HEADER_ID), el_slice_str(id == NULL ? "" : id)};
+        el_put_le64(value, ++l->sent);
+        struct el_record_body body = {.key = el_slice_str(keys[i]),
+                                      .value = el_slice_of(value, sizeof(value)),
+                                      .headers = &header,
+                                      .header_count = id == NULL ? 0 : 1};
+        assert_int_equal(el_batch_builder_add(&builder, 1000, &body), 0);
+    }
+    assert_int_equal(el_batch_builder_finish(&builder, EL_CODEC_NONE, NULL, &batch), 0);
+    assert_true(batch.len <= BUF_LEN);
+    memcpy(buf, batch.data, batch.len);
+    el_batch_builder_destroy(&builder);
+    return batch.len;
+}
+
+static int append(struct life *l, const char *const *keys, const char *id, uint32_t count, int64_t expected,
+                  int64_t *version)
+{
+    static uint8_t buf[BUF_LEN], scratch[BUF_LEN];
+    static struct append_op op;
+    static struct stream_batch batch;
+    static bool done;
+    const char *why = "";
+    size_t len = batch_build(l, buf, keys, id, count);
+    done = false;
+    memset(&batch, 0, sizeof(batch));
+    op = (struct append_op){
+        .base = {.done = on_append, .arg = &done}, .topic_id = l->topic, .batch = buf, .batch_len = (uint32_t)len};
+    assert_int_equal(el_batch_check(buf, len, EL_BATCH_LEN_MAX, scratch, sizeof(scratch), &op.info), 0);
+    assert_int_equal(
+        stream_batch_make(&l->sw.secret, buf, len, scratch, sizeof(scratch), NULL, true, &batch, &why), 0);
+    batch.records[0].expected = expected;
+    op.observed = &batch;
+    store_append(store_shard_at(l->w.store, 0), &op);
+    assert_true(world_wait(&l->w, &done));
+    if (version != NULL) {
+        *version = op.base.error == 0 ? batch.records[0].version : -1;
+    }
+    el_free(batch.records);
+    return op.base.error;
+}
+
+int life_append(struct life *l, const char *key, const char *id, int64_t expected, int64_t *version)
+{
+    return append(l, &key, id, 1, expected, version);
+}
+
+void life_append_many(struct life *l, uint32_t first, uint32_t count)
+{
+    char text[BATCH_MAX][16];
+    const char *keys[BATCH_MAX];
+    while (count > 0) {
+        uint32_t some = EL_MIN(count, BATCH_MAX);
+        for (uint32_t i = 0; i < some; i++) {
+            snprintf(text[i], sizeof(text[i]), "s%u", first + i);
+            keys[i] = text[i];
+        }
+        assert_int_equal(append(l, keys, NULL, some, STREAM_ANY, NULL), 0);
+        first += some;
+        count -= some;
+    }
+}
+
+void life_flush(struct life *l)
+{
+    struct streams *st = life_streams(l);
+    st->want_flush = true;
+    streams_soon(st);
+    life_steps(l, 10);
+    life_rest(l);
+}
+
+/* --- looking ------------------------------------------------------------------------------------------------------ */
+
+int64_t life_last(struct life *l, const char *key)
+{
+    struct stream_find_op op = {.topic_id = l->topic,
+                                .hash = stream_hash_key(&l->sw.secret, el_slice_str(key)),
+                                .from = -1,
+                                .count_max = 1};
+    int code = stream_world_find(&l->sw, 0, &op);
+    int64_t last = op.last_version;
+    streams_find_release(life_streams(l), &op);
+    assert_string_equal(l->w.violation, "");
+    return code != 0 ? code : last;
+}
+
+struct files {
+    const char *text;
+    char *path;
+    uint32_t count;
+};
+
+static void file_look(void *arg, const char *path, uint64_t len)
+{
+    struct files *f = arg;
+    (void)len;
+    if (strstr(path, f->text) != NULL && f->count++ == 0 && f->path != NULL) {
+        snprintf(f->path, 128, "%s", path);
+    }
+}
+
+uint32_t life_files(struct life *l, const char *text, char *path)
+{
+    struct files f = {.text = text, .path = path};
+    sim_disk_each(l->w.disk, false, file_look, &f);
+    return f.count;
+}
