@@ -243,14 +243,43 @@ void stream_catch_next(struct streams *st);
 
 /* --- stream_work.c ------------------------------------------------------------------------------------------------ */
 
-/* The active table is full: freeze it, when nothing is frozen. returns 0 there is an empty one | EVLOG_ERR_AGAIN wait |
- * EVLOG_ERR_NO_MEMORY */
-int stream_work_freeze(struct streams *st);
 /* Whatever is to be done and can be. */
 void stream_work_go(struct streams *st);
 bool stream_work_idle(const struct streams *st);
 void stream_work_init(struct streams *st);
 void stream_work_free(struct streams *st);
+/* Begin a job; no other is under way. */
+void stream_work_job(struct streams *st, enum stream_job job, io_job_fn run);
+/* There is no room for it, or no memory: later. */
+void stream_work_wait(struct streams *st, int code);
+
+/* --- stream_flush.c ----------------------------------------------------------------------------------------------- */
+
+/* The active table is full: freeze it, when nothing is frozen. returns 0 there is an empty one | EVLOG_ERR_AGAIN wait |
+ * EVLOG_ERR_NO_MEMORY */
+int stream_work_freeze(struct streams *st);
+/* The table's way. returns false when nothing is to be done for it now */
+bool stream_flush_go(struct streams *st);
+/* The list has its run. */
+void stream_flush_saved(struct streams *st);
+/* Close what is being written. Blocking. */
+void stream_flush_drop(struct stream_work *w);
+
+/* --- stream_save.c ------------------------------------------------------------------------------------------------ */
+
+/* Make the set that is to be, with a new run in place of [first, first + replaced) of the one there is; and save it.
+ * returns 0 a job does | EVLOG_ERR_NO_MEMORY */
+int stream_save_go(struct streams *st, const struct el_index_run_info *info, uint32_t first, uint32_t replaced);
+void stream_save_free(struct streams *st);
+
+/* --- stream_merge.c ----------------------------------------------------------------------------------------------- */
+
+/* Merge on, or begin to. */
+void stream_merge_go(struct streams *st);
+/* The list has its run. */
+void stream_merge_saved(struct streams *st);
+/* Give its inputs back. */
+void stream_merge_end(struct streams *st);
 
 /* --- stream_find.c, stream_names.c -------------------------------------------------------------------------------- */
 

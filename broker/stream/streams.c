@@ -362,9 +362,10 @@ static int index_load(struct streams *st, struct el_error *err)
     } else if (code != 0) {
         index_list_free(&list);
         return el_error_set(err, code, "%s%s", why.text,
-                            code == EVLOG_ERR_FORMAT ? ": start a newer evlogd, or remove the folder streams: the index "
-                                                       "is then made anew from logs that begin at offset 0"
-                                                     : "");
+                            code == EVLOG_ERR_FORMAT
+                                ? ": start a newer evlogd, or remove the folder streams: the index "
+                                  "is then made anew from logs that begin at offset 0"
+                                : "");
     }
     /* A list that cannot be read has an unknown number; one that is made anew must have a greater one. */
     st->list_sequence = known ? list.sequence : code != 0 ? io_wall(st->io) : 0;
