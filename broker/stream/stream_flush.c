@@ -70,7 +70,9 @@ static int write_begin(struct streams *st, struct disk *disk)
     char path[INDEX_PATH_LEN];
     w->names = false;
     int code = index_list_folder(disk, st->index, &w->error);
-    if (code == 0) {
+    if (code == 0 && w->sorted != NULL) { /* of a try that found no room */
+        stream_sorted_rewind(w->sorted);
+    } else if (code == 0) {
         code = stream_sorted_make(st->view.frozen, &w->mark, 0, (struct el_slice){0}, &w->sorted);
     }
     if (code == 0) {
@@ -100,12 +102,17 @@ static int write_next(struct stream_work *w)
     return code == 0 ? 1 : code;
 }
 
-void stream_flush_drop(struct stream_work *w)
+static void writer_close(struct stream_work *w)
 {
     if (w->writer != NULL) {
         index_run_writer_close(w->writer);
         w->writer = NULL;
     }
+}
+
+void stream_flush_drop(struct stream_work *w)
+{
+    writer_close(w);
     if (w->sorted != NULL) {
         stream_sorted_free(w->sorted);
         w->sorted = NULL;
@@ -125,7 +132,10 @@ static int64_t write_run(struct disk *disk, void *arg)
         code = index_run_writer_finish(w->writer, &w->run_info);
     }
     if (code <= 0) {
-        stream_flush_drop(w);
+        writer_close(w);
+    }
+    if (code == 0 || (code < 0 && !stream_work_lacks_disk(code))) {
+        stream_flush_drop(w); /* else the order is kept for the next try */
     }
     return code;
 }

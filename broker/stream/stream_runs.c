@@ -50,14 +50,17 @@ struct stream_run_set *stream_runs_make(struct streams *st, struct stream_run *c
 void stream_runs_replace(struct streams *st, struct stream_run_set *set)
 {
     struct stream_run_set *before = st->runs;
-    uint64_t entries = 0;
+    uint64_t entries = 0, len = 0;
     st->runs = set;
     stream_runs_drop(st, before);
     for (uint32_t i = 0; i < set->count; i++) {
         entries += set->runs[i]->run.info.entry_count;
+        len += set->runs[i]->run.info.file_len;
     }
     metrics_set(st->metrics, METRIC_STREAM_RUNS, set->count);
     metrics_set(st->metrics, METRIC_STREAM_ENTRIES, (int64_t)entries);
+    metrics_set(st->metrics, METRIC_STREAM_BYTES, (int64_t)len);
+    streams_count(st);
 }
 
 bool stream_runs_may_hold(void *arg, uint32_t slot, struct el_hash128 hash)

@@ -147,6 +147,12 @@ bool stream_sorted_next_name(struct stream_sorted *sorted, uint32_t *slot, struc
     return true;
 }
 
+void stream_sorted_rewind(struct stream_sorted *sorted)
+{
+    sorted->entry_next = 0;
+    sorted->name_next = 0;
+}
+
 void stream_sorted_free(struct stream_sorted *sorted)
 {
     if (sorted == NULL) {

@@ -16,8 +16,9 @@
 #include <stream/streams.h>
 
 #define STREAMS_MAGIC OBJ_MAGIC('S', 'T', 'R', 'M')
-#define STREAMS_TABLE_SHARE 4u       /* of the memory, each of active and frozen */
-#define STREAMS_RETRY_NS 1000000000u /* after a full disk or memory, before background work is tried again */
+#define STREAMS_TABLE_SHARE 4u           /* of the memory, each of active and frozen */
+#define STREAMS_RETRY_NS 1000000000u     /* after want of memory, before background work is tried again */
+#define STREAMS_RETRY_MAX_NS 8000000000u /* after a full disk: from the former on twice as long each time, to this */
 
 /* --- runs --------------------------------------------------------------------------------------------------------- */
 
@@ -127,8 +128,10 @@ struct stream_work {
     struct io_op op; /* one job at a time */
     enum stream_job job;
     struct io_timer timer;
-    bool waiting;    /* for the timer, after a failure */
-    bool complained; /* the log has it */
+    bool waiting;           /* for the timer, after a failure */
+    bool complained;        /* the log has it */
+    uint64_t retry_ns;      /* how long the last wait for disk space was; 0 none since a list was saved */
+    uint64_t merge_from_ns; /* no merge before: the last one found no space */
     struct el_error error;
     struct stream_save save;
     /* from a table to a run */
@@ -252,6 +255,10 @@ void stream_work_free(struct streams *st);
 void stream_work_job(struct streams *st, enum stream_job job, io_job_fn run);
 /* There is no room for it, or no memory: later. */
 void stream_work_wait(struct streams *st, int code);
+/* Is it an error of a disk that has no room, or of too many files? */
+bool stream_work_lacks_disk(int code);
+/* What waits for room is tried now. */
+void stream_work_hurry(struct streams *st);
 
 /* --- stream_flush.c ----------------------------------------------------------------------------------------------- */
 

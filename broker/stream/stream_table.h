@@ -93,6 +93,8 @@ int stream_sorted_make(const struct stream_table *table, const struct stream_tab
 bool stream_sorted_next(struct stream_sorted *sorted, struct el_stream_entry *entry);
 /* A name, borrowed from the table; false at the end. */
 bool stream_sorted_next_name(struct stream_sorted *sorted, uint32_t *slot, struct el_slice *key);
+/* From the start once more. */
+void stream_sorted_rewind(struct stream_sorted *sorted);
 void stream_sorted_free(struct stream_sorted *sorted);
 
 #endif

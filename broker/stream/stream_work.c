@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What happens behind appends: a full table becomes a run (stream_flush.c), runs are merged (stream_merge.c), files that
- * count no more are removed. One job at a time, each a step of some megabytes at most, a table before all else.
+ * What happens behind appends: a full table becomes a run (stream_flush.c), runs are merged (stream_merge.c), files
+ * that count no more are removed. One job at a time, each a step of some megabytes at most, a table before all else.
  *
- * Fails: without space or memory it is tried again each second, and appends wait once both tables are full. Anything
- * else is the end of the index until a restart. What is under way is closed by a job of its own.
+ * Fails: without memory it is tried again each second, without space after up to eight seconds, and appends wait once
+ * both tables are full. Anything else is the end of the index until a restart. What is under way is closed by a job of
+ * its own.
  */
 #include <stream/stream_state.h>
 
@@ -51,22 +52,58 @@ static int64_t clean_run(struct disk *disk, void *arg)
 static bool clean_wanted(const struct streams *st)
 {
     const struct stream_work *w = &st->work;
-    bool ends = (w->merge != NULL && (st->failed || st->stopping)) || (w->writer != NULL && st->failed);
+    bool ends = (w->merge != NULL && (st->failed || st->stopping)) ||
+                ((w->writer != NULL || w->sorted != NULL) && st->failed);
     return !el_list_empty(&w->closing) || ends || (w->damaged && !w->emptied);
 }
 
 /* --- one after the other ------------------------------------------------------------------------------------------ */
 
+bool stream_work_lacks_disk(int code)
+{
+    return code == EVLOG_ERR_NO_SPACE || code == EVLOG_ERR_NO_FILES || code == EVLOG_ERR_FULL;
+}
+
+/* Each try on a full disk writes, and removes, what there was room for: they become rare. */
+static uint64_t wait_ns(struct stream_work *w, int code)
+{
+    if (!stream_work_lacks_disk(code)) {
+        return STREAMS_RETRY_NS;
+    }
+    w->retry_ns = w->retry_ns == 0 ? STREAMS_RETRY_NS : EL_MIN(2 * w->retry_ns, STREAMS_RETRY_MAX_NS);
+    return w->retry_ns;
+}
+
+static void complain(struct streams *st, int code)
+{
+    if (!st->work.complained) {
+        el_log(EL_LOG_WARN, "stream", "shard %u: an index file has to wait, tried again within %u s: %s", st->index,
+               (unsigned)(STREAMS_RETRY_MAX_NS / 1000000000u), evlog_error_text(code));
+    }
+    st->work.complained = true;
+}
+
 void stream_work_wait(struct streams *st, int code)
 {
     struct stream_work *w = &st->work;
-    if (!w->complained) {
-        el_log(EL_LOG_WARN, "stream", "shard %u: an index file has to wait, tried again every second: %s", st->index,
-               evlog_error_text(code));
-    }
-    w->complained = true;
+    complain(st, code);
     w->waiting = true;
-    io_timer_set(st->io, &w->timer, st->io->now_ns + STREAMS_RETRY_NS);
+    io_timer_set(st->io, &w->timer, st->io->now_ns + wait_ns(w, code));
+}
+
+/* A merge can wait while tables become runs. */
+static void merge_wait(struct streams *st, int code)
+{
+    struct stream_work *w = &st->work;
+    complain(st, code);
+    w->merge_from_ns = st->io->now_ns + wait_ns(w, code);
+}
+
+void stream_work_hurry(struct streams *st)
+{
+    st->work.waiting = false;
+    st->work.retry_ns = 0;
+    stream_work_go(st);
 }
 
 static void work_on_timer(struct io_timer *timer)
@@ -104,8 +141,7 @@ static void cleaned(struct streams *st)
 
 static bool is_for_want_of_room(int code)
 {
-    return code == EVLOG_ERR_NO_SPACE || code == EVLOG_ERR_NO_MEMORY || code == EVLOG_ERR_NO_FILES ||
-           code == EVLOG_ERR_FULL;
+    return code == EVLOG_ERR_NO_MEMORY || stream_work_lacks_disk(code);
 }
 
 static void work_on_done(struct io_op *op)
@@ -124,7 +160,12 @@ static void work_on_done(struct io_op *op)
         stream_merge_end(st);
     }
     if (code < 0 && is_for_want_of_room(code)) {
-        stream_work_wait(st, code);
+        if (job == STREAM_JOB_MERGE) {
+            merge_wait(st, code);
+            stream_work_go(st);
+        } else {
+            stream_work_wait(st, code);
+        }
         return;
     }
     if (code < 0) {
@@ -132,12 +173,13 @@ static void work_on_done(struct io_op *op)
         stream_work_go(st);
         return;
     }
-    w->complained = false;
     switch (job) {
     case STREAM_JOB_WRITE:
         w->task = code == 0 ? STREAM_TASK_LIST : STREAM_TASK_WRITE;
         break;
     case STREAM_JOB_SAVE:
+        w->complained = false;
+        w->retry_ns = 0;
         saved(st);
         break;
     case STREAM_JOB_MERGE:
@@ -185,8 +227,13 @@ void stream_work_go(struct streams *st)
         stream_work_job(st, STREAM_JOB_CLEAN, clean_run);
         return;
     }
-    if (!st->failed && !st->stopping && w->task == STREAM_TASK_NONE) {
+    if (st->failed || st->stopping || w->task != STREAM_TASK_NONE) {
+        return;
+    }
+    if (st->io->now_ns >= w->merge_from_ns) {
         stream_merge_go(st);
+    } else {
+        io_timer_set(st->io, &w->timer, w->merge_from_ns);
     }
 }
 

@@ -223,8 +223,22 @@ void streams_fail(struct streams *st, int error, const char *format, ...)
     stream_work_go(st);
 }
 
+static void memory_count(struct streams *st)
+{
+    const struct stream_table *tables[3] = {st->view.active, st->view.frozen, st->work.old};
+    size_t len = st->filter_len + (st->view.heads == NULL ? 0 : stream_heads_memory(st->view.heads));
+    uint64_t pending = 0;
+    for (size_t i = 0; i < 3; i++) {
+        len += tables[i] == NULL ? 0 : stream_table_memory(tables[i]);
+        pending += tables[i] == NULL || i == 2 ? 0 : stream_table_mark(tables[i]).entry_count;
+    }
+    metrics_set(st->metrics, METRIC_STREAM_MEMORY, (int64_t)len);
+    metrics_set(st->metrics, METRIC_STREAM_PENDING, (int64_t)pending);
+}
+
 void streams_count(struct streams *st)
 {
+    memory_count(st);
     static const enum metric_id ids[4] = {METRIC_STREAM_BY_MEMORY, METRIC_STREAM_BY_HEADS, METRIC_STREAM_BY_FILTERS,
                                           METRIC_STREAM_BY_RUNS};
     uint64_t now[4] = {st->view.by_memory, st->view.by_heads, st->view.by_filters, st->view.by_runs};
@@ -453,7 +467,7 @@ void streams_stop(struct streams *st)
         stream_part_unpin(sp);
     }
     floors_refuse(st);
-    stream_work_go(st);
+    stream_work_hurry(st);
 }
 
 bool streams_idle(const struct streams *st)

@@ -2,12 +2,18 @@
 """evlogd --repair: damage of the stream index is found and put aside, a sound one is left alone, and neither touches a
 directory that is in use or is none. The index is that of tests/golden."""
 import shutil
+import struct
 import subprocess
+import sys
 
 import pytest
 
 from conftest import BIN, ROOT, Broker, start_or_skip
 from kafka_wire import batch, record
+
+sys.path.insert(0, str(ROOT / "tests" / "golden"))
+
+from xxh3 import xxh3  # noqa: E402
 
 EVLOGD = str(BIN / "evlogd")
 GOLDEN = ROOT / "tests" / "golden" / "index-v1" / "streams"
@@ -107,3 +113,16 @@ def test_what_is_no_data_directory_is_refused_and_not_made(tmp_path):
     done = repair("indexes", tmp_path)
     assert done.returncode == 1 and "no data directory of evlogd" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_of_a_newer_format_is_left_alone(directory):
+    path = directory / "streams" / "0000" / "list"
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, 8, 2)
+    struct.pack_into("<Q", data, 120, xxh3(bytes(data[:120])))
+    path.write_bytes(data)
+    before = names(directory)
+    for what in ("--check", "indexes"):
+        done = repair(what, directory)
+        assert done.returncode == 1 and "newer evlogd" in done.stderr and "shard 0" in done.stderr
+        assert names(directory) == before and path.read_bytes() == data

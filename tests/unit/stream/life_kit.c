@@ -126,8 +126,7 @@ static int append(struct life *l, const char *const *keys, const char *id, uint3
     op = (struct append_op){
         .base = {.done = on_append, .arg = &done}, .topic_id = l->topic, .batch = buf, .batch_len = (uint32_t)len};
     assert_int_equal(el_batch_check(buf, len, EL_BATCH_LEN_MAX, scratch, sizeof(scratch), &op.info), 0);
-    assert_int_equal(
-        stream_batch_make(&l->sw.secret, buf, len, scratch, sizeof(scratch), NULL, true, &batch, &why), 0);
+    assert_int_equal(stream_batch_make(&l->sw.secret, buf, len, scratch, sizeof(scratch), NULL, true, &batch, &why), 0);
     batch.records[0].expected = expected;
     op.observed = &batch;
     store_append(store_shard_at(l->w.store, 0), &op);
@@ -173,10 +172,8 @@ void life_flush(struct life *l)
 
 int64_t life_last(struct life *l, const char *key)
 {
-    struct stream_find_op op = {.topic_id = l->topic,
-                                .hash = stream_hash_key(&l->sw.secret, el_slice_str(key)),
-                                .from = -1,
-                                .count_max = 1};
+    struct stream_find_op op = {
+        .topic_id = l->topic, .hash = stream_hash_key(&l->sw.secret, el_slice_str(key)), .from = -1, .count_max = 1};
     int code = stream_world_find(&l->sw, 0, &op);
     int64_t last = op.last_version;
     streams_find_release(life_streams(l), &op);

@@ -120,3 +120,87 @@ TEST(streams, a_run_of_a_newer_format_is_found_beside_damage)
         life_free(&l);
     }
 }
+
+/* --- a full disk -------------------------------------------------------------------------------------------------- */
+
+static int64_t metric(struct life *l, enum metric_id id)
+{
+    return metrics_get(l->w.metrics[0], id);
+}
+
+TEST(streams, a_full_disk_is_tried_less_and_less_and_nothing_is_sorted_again)
+{
+    struct life l;
+    life_init(&l, 4);
+    life_begin(&l);
+    life_append_many(&l, 0, 500);
+    struct streams *st = life_streams(&l);
+    const struct stream_sorted *sorted = NULL;
+    life_steps(&l, 2000); /* segments have what they want */
+    sim_disk_capacity(l.w.disk, sim_disk_used(l.w.disk) + 8192);
+    st->want_flush = true;
+    streams_soon(st);
+    for (uint64_t wanted_ns = STREAMS_RETRY_NS; wanted_ns <= STREAMS_RETRY_MAX_NS; wanted_ns *= 2) {
+        for (int i = 0; i < 100000 && st->work.retry_ns < wanted_ns; i++) {
+            life_steps(&l, 1);
+        }
+        assert_int_equal(st->work.retry_ns, wanted_ns);
+        assert_true(st->work.waiting);
+        assert_non_null(st->work.sorted);
+        assert_true(sorted == NULL || sorted == st->work.sorted);
+        sorted = st->work.sorted;
+        assert_int_equal(life_files(&l, ".run", NULL), 0);
+    }
+    assert_int_equal(life_last(&l, "s499"), 0);
+    assert_true(metric(&l, METRIC_STREAM_PENDING) >= 500);
+    sim_disk_capacity(l.w.disk, 0);
+    life_rest(&l);
+    assert_int_equal(life_files(&l, ".run", NULL), 1);
+    assert_int_equal(st->work.retry_ns, 0);
+    assert_int_equal(metric(&l, METRIC_STREAM_PENDING), 0);
+    assert_int_equal(metric(&l, METRIC_STREAM_RUNS), 1);
+    assert_true(metric(&l, METRIC_STREAM_BYTES) > 4 * EL_RUN_BLOCK_LEN);
+    assert_int_equal(life_last(&l, "s499"), 0);
+    life_stop(&l);
+    life_free(&l);
+}
+
+TEST(streams, a_stop_does_not_wait_for_the_next_try)
+{
+    struct life l;
+    life_init(&l, 5);
+    life_begin(&l);
+    life_append_many(&l, 0, 500);
+    life_steps(&l, 2000);
+    struct streams *st = life_streams(&l);
+    sim_disk_capacity(l.w.disk, sim_disk_used(l.w.disk) + 8192);
+    st->want_flush = true;
+    streams_soon(st);
+    while (st->work.retry_ns < STREAMS_RETRY_MAX_NS) {
+        life_steps(&l, 1);
+    }
+    sim_disk_capacity(l.w.disk, 0);
+    uint64_t now_ns = l.w.clock.now_ns;
+    streams_stop(st);
+    life_rest(&l);
+    assert_true(l.w.clock.now_ns - now_ns < STREAMS_RETRY_MAX_NS / 2);
+    assert_int_equal(life_files(&l, ".run", NULL), 1);
+    life_crash(&l);
+    life_free(&l);
+}
+
+TEST(streams, memory_is_counted)
+{
+    struct life l;
+    life_init(&l, 6);
+    life_begin(&l);
+    assert_int_equal(metric(&l, METRIC_STREAM_MEMORY), 0); /* who has no streams pays nothing */
+    life_append_many(&l, 0, 500);
+    int64_t first = metric(&l, METRIC_STREAM_MEMORY);
+    assert_true(first > 500 * 48);
+    assert_true(first <= (int64_t)STREAMS_MEMORY_MIN);
+    life_flush(&l);
+    assert_true(metric(&l, METRIC_STREAM_MEMORY) < first);
+    life_stop(&l);
+    life_free(&l);
+}
