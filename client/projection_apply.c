@@ -60,6 +60,18 @@ static void touch(struct evlog_projection *projection, const struct el_projectio
     feed->next.last_id[len] = '\0';
 }
 
+/* The first transaction places every partition: one that comes later can be told from one that was there. */
+static void touch_unstored(struct evlog_projection *projection)
+{
+    for (uint32_t i = 0; i < projection->feed_count; i++) {
+        struct el_projection_feed *feed = &projection->feeds[i];
+        if (!feed->stored && !feed->touched) {
+            feed->touched = true;
+            feed->next = feed->saved;
+        }
+    }
+}
+
 /* Where the reader has come behind its last event: control batches, compacted ranges. */
 static void touch_ends(struct evlog_projection *projection)
 {
@@ -68,12 +80,12 @@ static void touch_ends(struct evlog_projection *projection)
         const struct el_feed *reading = el_consumer_find(&projection->consumer, feed->saved.topic,
                                                          feed->saved.partition);
         int64_t at = feed->touched ? feed->next.next_offset : feed->saved.next_offset;
-        if (reading->position > at || !feed->stored) {
+        if (reading->position > at) {
             if (!feed->touched) {
                 feed->touched = true;
                 feed->next = feed->saved;
             }
-            feed->next.next_offset = EL_MAX(at, reading->position);
+            feed->next.next_offset = reading->position;
         }
     }
 }
@@ -103,7 +115,7 @@ static int apply_item(struct evlog_projection *projection, struct attempt *attem
         .id = item->view.id,
         .data = item->view.data,
         .version = version,
-        .replaying = item->event.offset < feed->target_offset,
+        .replaying = item->event.offset < feed->saved.history_offset,
     };
     attempt->in_handler = true;
     int rc = options->on_event(options->arg, projection->store, &event, failure);
@@ -167,6 +179,7 @@ static int transact(struct evlog_projection *projection, struct attempt *attempt
     }
     rc = apply_items(projection, attempt, failure);
     if (rc == 0) {
+        touch_unstored(projection);
         if (attempt->reached == projection->item_count) {
             touch_ends(projection);
         }

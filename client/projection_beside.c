@@ -6,26 +6,72 @@
  * The rebuild catches up with the log and asks the store for the swap, which refuses while the live one is ahead; after
  * a few such races it has the live one stopped first. What an interrupted rebuild has done is gone on from.
  */
-#include "client_core.h"
 #include "fail.h"
+#include "projection_state.h"
 
 #include <core/alloc.h>
-#include <evlog/projection.h>
 #include <stdio.h>
 
 #define SWAP_TRIES 20
 #define SWAP_TRIES_FRIENDLY 3 /* then the live one is stopped */
 #define COMPARE_TRIES 10
 
+/* The live checkpoint, kept. */
+struct vector {
+    struct evlog_projection_position *positions; /* [count]; topics are owned */
+    size_t count;
+};
+
+static void vector_free(struct vector *vector)
+{
+    for (size_t i = 0; i < vector->count; i++) {
+        el_free((void *)(uintptr_t)vector->positions[i].topic);
+    }
+    el_free(vector->positions);
+    *vector = (struct vector){.positions = NULL};
+}
+
+static int keep_position(void *arg, const struct evlog_projection_position *position)
+{
+    struct vector *vector = arg;
+    struct evlog_projection_position *grown = el_realloc(vector->positions, (vector->count + 1) * sizeof *grown);
+    char *topic = el_strdup(position->topic);
+    vector->positions = grown == NULL ? vector->positions : grown;
+    if (grown == NULL || topic == NULL) {
+        el_free(topic);
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    grown[vector->count] = *position;
+    grown[vector->count++].topic = topic;
+    return 0;
+}
+
+/* What the live one has applied is history beside it, and no more than that. */
+static void take_history(struct evlog_projection *projection, const struct vector *live)
+{
+    for (uint32_t i = 0; live->count > 0 && i < projection->feed_count; i++) {
+        struct el_projection_feed *feed = &projection->feeds[i];
+        feed->saved.history_offset = feed->start_offset;
+        for (size_t j = 0; j < live->count; j++) {
+            const struct evlog_projection_position *position = &live->positions[j];
+            if (position->partition == feed->saved.partition && strcmp(position->topic, feed->saved.topic) == 0) {
+                feed->saved.history_offset = position->next_offset;
+            }
+        }
+    }
+}
+
 /* Run the projection on a staged place to its end. */
 static int run_beside(struct evlog_client *client, struct evlog_projection_store *staged,
-                      const struct evlog_projection_options *options, struct evlog_failure *failure)
+                      const struct evlog_projection_options *options, const struct vector *live,
+                      struct evlog_failure *failure)
 {
     struct evlog_projection *projection;
     int rc = evlog_projection_open(client, staged, options, &projection, failure);
     if (rc != 0) {
         return rc;
     }
+    take_history(projection, live);
     rc = evlog_projection_run(projection, failure);
     int closed = evlog_projection_close(projection, rc == 0 ? failure : NULL);
     return rc != 0 ? rc : closed;
@@ -69,11 +115,26 @@ static int stage_next(struct evlog_projection_store *store, const struct evlog_p
     return store->calls->stage(store, options->name, "next", true, staged, failure);
 }
 
+/* Catch up, and ask for the swap. */
+static int rebuild_once(struct evlog_client *client, struct evlog_projection_store *store,
+                        struct evlog_projection_store *staged, const struct evlog_projection_options *options,
+                        struct evlog_projection_lease *lease, struct evlog_failure *failure)
+{
+    struct vector live = {.positions = NULL};
+    int rc = store->calls->positions(store, options->name, keep_position, &live, failure);
+    if (rc == 0 || rc == EVLOG_ERR_NOT_FOUND) {
+        rc = run_beside(client, staged, options, &live, failure);
+    }
+    vector_free(&live);
+    return rc == 0 ? store->calls->swap(store, staged, options->name, lease, failure) : rc;
+}
+
 int evlog_projection_rebuild(struct evlog_client *client, struct evlog_projection_store *store,
                              const struct evlog_projection_options *given, struct evlog_failure *failure)
 {
     struct evlog_projection_options options = EVLOG_PROJECTION_OPTIONS_INIT;
     struct evlog_projection_store *staged;
+    struct evlog_projection_lease taken = {.name = ""};
     if (!EL_OPTIONS_TAKE(&options, given)) {
         return el_fail(failure, EVLOG_ERR_ARGUMENT, "the options were not initialised");
     }
@@ -88,46 +149,16 @@ int evlog_projection_rebuild(struct evlog_client *client, struct evlog_projectio
     }
     rc = EVLOG_ERR_AGAIN;
     for (uint32_t i = 0; rc == EVLOG_ERR_AGAIN && i < SWAP_TRIES; i++) {
-        rc = run_beside(client, staged, &options, failure);
-        if (rc == 0) {
-            rc = store->calls->swap(store, staged, options.name, i >= SWAP_TRIES_FRIENDLY, failure);
-        }
+        rc = rebuild_once(client, store, staged, &options, i >= SWAP_TRIES_FRIENDLY ? &taken : NULL, failure);
+    }
+    if (rc != 0 && taken.name[0] != '\0') {
+        (void)store->calls->release(store, &taken, "a rebuild stopped it, and failed", NULL);
     }
     staged->calls->close(staged, rc == 0);
     return rc;
 }
 
 /* --- verify ------------------------------------------------------------------------------------------------------- */
-
-/* The live checkpoint, kept. */
-struct vector {
-    struct evlog_projection_position *positions; /* [count]; topics are owned */
-    size_t count;
-};
-
-static void vector_free(struct vector *vector)
-{
-    for (size_t i = 0; i < vector->count; i++) {
-        el_free((void *)(uintptr_t)vector->positions[i].topic);
-    }
-    el_free(vector->positions);
-    *vector = (struct vector){.positions = NULL};
-}
-
-static int keep_position(void *arg, const struct evlog_projection_position *position)
-{
-    struct vector *vector = arg;
-    struct evlog_projection_position *grown = el_realloc(vector->positions, (vector->count + 1) * sizeof *grown);
-    char *topic = el_strdup(position->topic);
-    vector->positions = grown == NULL ? vector->positions : grown;
-    if (grown == NULL || topic == NULL) {
-        el_free(topic);
-        return EVLOG_ERR_NO_MEMORY;
-    }
-    grown[vector->count] = *position;
-    grown[vector->count++].topic = topic;
-    return 0;
-}
 
 struct differences {
     void (*fn)(void *arg, const char *text);
@@ -154,7 +185,7 @@ static int compare_once(struct evlog_client *client, struct evlog_projection_sto
     if (rc == 0) {
         options->until = vector.positions;
         options->until_count = vector.count;
-        rc = run_beside(client, staged, options, failure);
+        rc = run_beside(client, staged, options, &vector, failure);
     }
     if (rc == 0) {
         rc = store->calls->compare(store, staged, options->name, on_difference, differences, failure);

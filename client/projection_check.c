@@ -69,6 +69,7 @@ static int take_partitions(struct evlog_projection *projection, const char *topi
             .leader_epoch = -1,
             .next_offset = partition->start_offset,
             .append_time_ns = -1,
+            .history_offset = partition->end_offset,
             .whole = partition->start_offset == 0,
         };
         memcpy(feed->saved.topic_id, info->id, sizeof feed->saved.topic_id);
@@ -218,6 +219,20 @@ static int place_topic(struct evlog_projection *projection, const char *topic, s
     return rc;
 }
 
+/* A partition that its topic has got since the projection began holds no history. */
+static void forget_history(struct evlog_projection *projection, uint32_t first)
+{
+    for (uint32_t i = first; i < projection->feed_count; i++) {
+        struct el_projection_feed *feed = &projection->feeds[i];
+        for (uint32_t j = 0; !feed->stored && j < projection->feed_count; j++) {
+            const struct el_projection_feed *other = &projection->feeds[j];
+            if (other->stored && strcmp(other->saved.topic, feed->saved.topic) == 0) {
+                feed->saved.history_offset = feed->start_offset;
+            }
+        }
+    }
+}
+
 int el_projection_place(struct evlog_projection *projection, struct evlog_failure *failure)
 {
     struct placing placing = {.projection = projection, .failure = failure};
@@ -230,6 +245,7 @@ int el_projection_place(struct evlog_projection *projection, struct evlog_failur
                                                  failure);
         rc = rc == 0 ? placing.rc : rc;
     }
+    forget_history(projection, 0);
     for (uint32_t i = 0; rc == 0 && i < projection->feed_count; i++) {
         const struct evlog_projection_position *saved = &projection->feeds[i].saved;
         bool known = saved->last_id[0] != '\0' || saved->append_time_ns >= 0;
@@ -262,6 +278,7 @@ int el_projection_grow(struct evlog_projection *projection, struct evlog_failure
             rc = place_topic(projection, topic, failure);
         }
     }
+    forget_history(projection, known);
     for (uint32_t i = known; rc == 0 && i < projection->feed_count; i++) {
         rc = read_on(projection, &projection->feeds[i], failure);
     }

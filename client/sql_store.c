@@ -28,7 +28,8 @@ static const char tables[] =
     " error TEXT NOT NULL, error_ms BIGINT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS evlog_projection_position (name TEXT NOT NULL, topic TEXT NOT NULL,"
     " partition_index BIGINT NOT NULL, topic_id TEXT NOT NULL, leader_epoch BIGINT NOT NULL,"
-    " next_offset BIGINT NOT NULL, append_time_ns BIGINT NOT NULL, whole BIGINT NOT NULL, last_id TEXT NOT NULL,"
+    " next_offset BIGINT NOT NULL, append_time_ns BIGINT NOT NULL, history_end BIGINT NOT NULL,"
+    " whole BIGINT NOT NULL, last_id TEXT NOT NULL,"
     " PRIMARY KEY (name, topic, partition_index));"
     "CREATE TABLE IF NOT EXISTS evlog_projection_stream (name TEXT NOT NULL, topic TEXT NOT NULL,"
     " stream_key {bytes} NOT NULL, next_version BIGINT NOT NULL, PRIMARY KEY (name, topic, stream_key));";
@@ -58,13 +59,13 @@ static const char *const statements[EL_SQL_OWN_STATEMENTS] = {
                         " skipped = skipped + $3, dead = dead + $4, rate_milli = $5, saved_ms = {now}, error = '',"
                         " error_ms = 0 WHERE name = $6 AND fence = $7 AND generation = $8",
     [EL_SQL_OWN_PLACE] = "INSERT INTO evlog_projection_position (topic_id, leader_epoch, next_offset, append_time_ns,"
-                         " whole, last_id, name, topic, partition_index) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                         " history_end, whole, last_id, name, topic, partition_index)"
+                         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     [EL_SQL_OWN_MOVE] = "UPDATE evlog_projection_position SET topic_id = $1, leader_epoch = $2, next_offset = $3,"
-                        " append_time_ns = $4, whole = $5, last_id = $6"
-                        " WHERE name = $7 AND topic = $8 AND partition_index = $9 AND next_offset = $10",
-    [EL_SQL_OWN_POSITIONS] =
-        "SELECT topic, partition_index, topic_id, leader_epoch, next_offset, append_time_ns, whole,"
-        " last_id FROM evlog_projection_position WHERE name = $1",
+                        " append_time_ns = $4, history_end = $5, whole = $6, last_id = $7"
+                        " WHERE name = $8 AND topic = $9 AND partition_index = $10 AND next_offset = $11",
+    [EL_SQL_OWN_POSITIONS] = "SELECT topic, partition_index, topic_id, leader_epoch, next_offset, append_time_ns,"
+                             " history_end, whole, last_id FROM evlog_projection_position WHERE name = $1",
     [EL_SQL_OWN_ROWS] = ROW " ORDER BY name",
     [EL_SQL_OWN_ROW] = ROW " WHERE name = $1",
     [EL_SQL_OWN_PAUSE] = "UPDATE evlog_projection SET paused = $1 WHERE name = $2",
@@ -422,6 +423,7 @@ static int save_position(struct el_sql_store *store, const struct evlog_projecti
         EL_SQL_V_INT(position->leader_epoch),
         EL_SQL_V_INT(position->next_offset),
         EL_SQL_V_INT(position->append_time_ns),
+        EL_SQL_V_INT(position->history_offset),
         EL_SQL_V_INT(position->whole),
         EL_SQL_V_TEXT(position->last_id),
         EL_SQL_V_TEXT(lease->name),
@@ -431,7 +433,7 @@ static int save_position(struct el_sql_store *store, const struct evlog_projecti
     };
     bool is_new = move->old_offset < 0;
     struct el_sql_run run = {
-        is_new ? EL_SQL_OWN_PLACE : EL_SQL_OWN_MOVE, values, is_new ? 9 : 10, NULL, NULL, &changed};
+        is_new ? EL_SQL_OWN_PLACE : EL_SQL_OWN_MOVE, values, is_new ? 10 : 11, NULL, NULL, &changed};
     int rc = el_sql_store_run(store, &run, failure);
     if ((rc == 0 && changed != 1) || rc == EVLOG_ERR_INVALID_RECORD) {
         return el_fail(failure, EVLOG_ERR_CONFLICT,
@@ -477,7 +479,7 @@ static int tell_position(void *arg, const struct evlog_sql_value *columns, size_
 {
     struct tell *tell = arg;
     char topic[256], hex[33];
-    EL_ASSERT(column_count == 8);
+    EL_ASSERT(column_count == 9);
     el_sql_text_of(&columns[0], topic, sizeof topic);
     el_sql_text_of(&columns[2], hex, sizeof hex);
     struct evlog_projection_position position = {
@@ -486,12 +488,13 @@ static int tell_position(void *arg, const struct evlog_sql_value *columns, size_
         .leader_epoch = (int32_t)columns[3].number,
         .next_offset = columns[4].number,
         .append_time_ns = columns[5].number,
-        .whole = columns[6].number != 0,
+        .history_offset = columns[6].number,
+        .whole = columns[7].number != 0,
     };
     for (size_t i = 0; strlen(hex) == 32 && i < sizeof position.topic_id; i++) {
         position.topic_id[i] = (uint8_t)(digit_of(hex[2 * i]) << 4 | digit_of(hex[2 * i + 1]));
     }
-    el_sql_text_of(&columns[7], position.last_id, sizeof position.last_id);
+    el_sql_text_of(&columns[8], position.last_id, sizeof position.last_id);
     tell->count++;
     return tell->position_fn(tell->arg, &position);
 }

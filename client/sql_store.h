@@ -57,7 +57,7 @@ void el_sql_text_of(const struct evlog_sql_value *value, char *text, size_t room
 int el_sql_store_stage(struct evlog_projection_store *store, const char *name, const char *suffix, bool fresh,
                        struct evlog_projection_store **staged, struct evlog_failure *failure);
 int el_sql_store_swap(struct evlog_projection_store *store, struct evlog_projection_store *staged, const char *name,
-                      bool force, struct evlog_failure *failure);
+                      struct evlog_projection_lease *lease, struct evlog_failure *failure);
 int el_sql_store_compare(struct evlog_projection_store *store, struct evlog_projection_store *staged, const char *name,
                          void (*fn)(void *arg, const char *text), void *arg, struct evlog_failure *failure);
 

@@ -5,9 +5,10 @@
  * The swap is one transaction of the live place: the staged tables replace those of the same names, and checkpoint,
  * counts of streams and generation come with them. It is not made while the live checkpoint is ahead in any partition,
  * so that readers never see time go back; forced, it first takes the lease from the live runner, whose next commit then
- * fails, and the rebuild can catch up.
+ * fails, and the rebuild can catch up. A rebuild that fails after that gives the lease back.
  */
 #include "fail.h"
+#include "process_mark.h"
 #include "sql_store.h"
 
 #include <core/alloc.h>
@@ -18,7 +19,7 @@
 #define COMPARE_ENDS 1         /* of a comparison that goes no further */
 #define REBUILD_LEASE_MS 60000 /* a rebuild that took the lease swaps at once, or the live one may come back */
 #define POSITION_COLUMNS                                                                                               \
-    "name, topic, partition_index, topic_id, leader_epoch, next_offset, append_time_ns, whole, last_id"
+    "name, topic, partition_index, topic_id, leader_epoch, next_offset, append_time_ns, history_end, whole, last_id"
 
 static struct el_sql_store *of(struct evlog_projection_store *store)
 {
@@ -109,8 +110,8 @@ int el_sql_store_stage(struct evlog_projection_store *store, const char *name, c
 struct swap {
     struct el_sql_store *live, *staged;
     const char *name;
-    const char *prefix; /* of the staged tables */
-    bool force;
+    const char *prefix;                   /* of the staged tables */
+    struct evlog_projection_lease *lease; /* forced: written when it is taken; else NULL */
 };
 
 /* Partitions in which the live one has come further. */
@@ -128,12 +129,24 @@ static int count_behind(const struct swap *swap, int64_t *count, struct evlog_fa
 
 static int take_lease(const struct swap *swap, struct evlog_failure *failure)
 {
-    struct evlog_sql_value values[] = {EL_SQL_V_TEXT("a rebuild that is about to end"), EL_SQL_V_TEXT(swap->name)};
-    struct once once = {swap->live->driver, values, 2, NULL};
-    return run_once(&once, failure,
-                    "UPDATE evlog_projection SET fence = fence + 1, who = $1, mark = '', lease_until_ms = %s + %d"
-                    " WHERE name = $2",
-                    swap->live->driver->now_ms, REBUILD_LEASE_MS);
+    char mark[EL_PROCESS_MARK_MAX], who[EL_PROCESS_MARK_MAX];
+    el_process_mark(mark, who);
+    struct evlog_projection_lease taken = {.lease_ms = REBUILD_LEASE_MS};
+    struct evlog_sql_value values[] = {EL_SQL_V_TEXT(who), EL_SQL_V_TEXT(mark), EL_SQL_V_TEXT(swap->name)};
+    struct once take = {swap->live->driver, values, 3, &taken.fence};
+    struct once look = {swap->live->driver, &values[2], 1, &taken.generation};
+    (void)snprintf(taken.name, sizeof taken.name, "%s", swap->name);
+    int rc = run_once(&take, failure,
+                      "UPDATE evlog_projection SET fence = fence + 1, who = 'the rebuild of ' || $1, mark = $2,"
+                      " lease_until_ms = %s + %d WHERE name = $3 RETURNING fence",
+                      swap->live->driver->now_ms, REBUILD_LEASE_MS);
+    if (rc == 0) {
+        rc = run_once(&look, failure, "SELECT generation FROM evlog_projection WHERE name = $1");
+    }
+    if (rc == 0) {
+        *swap->lease = taken;
+    }
+    return rc;
 }
 
 /* Rows of a table of ours: those of the staged place instead of those here. */
@@ -200,7 +213,7 @@ static int swap_inside(const struct swap *swap, struct evlog_failure *failure)
     if (behind == 0) {
         return replace_all(swap, failure);
     }
-    if (!swap->force) {
+    if (swap->lease == NULL) {
         return el_fail(failure, EVLOG_ERR_AGAIN, "projection %s has come further meanwhile", swap->name);
     }
     rc = take_lease(swap, failure);
@@ -219,9 +232,9 @@ static void forget_statements(struct el_sql_store *store)
 }
 
 int el_sql_store_swap(struct evlog_projection_store *store, struct evlog_projection_store *staged, const char *name,
-                      bool force, struct evlog_failure *failure)
+                      struct evlog_projection_lease *lease, struct evlog_failure *failure)
 {
-    struct swap swap = {.live = of(store), .staged = of(staged), .name = name, .force = force};
+    struct swap swap = {.live = of(store), .staged = of(staged), .name = name, .lease = lease};
     struct evlog_sql_driver *driver = swap.live->driver;
     forget_statements(swap.staged);
     int rc = driver->join(driver, swap.staged->driver, &swap.prefix, failure);

@@ -36,8 +36,9 @@ struct evlog_projection_event {
     struct evlog_bytes id;   /* null when the event names none */
     struct evlog_bytes data; /* the value, or the data inside a structured CloudEvents envelope */
     int64_t version;         /* 0-based number in its stream; -1: not counted, without a key, or history is missing */
-    /* It was in the log when this run began. A first run and a rebuild repeat history; behind a break these are events
-     * that no run has applied yet. */
+    /* History: it was in the log when the projection began, or a rebuild or a comparison applies it once more. What came
+     * while no runner was there is none: nobody has applied it yet. What a handler does outside of the store, a mail
+     * say, it does when this is false. */
     bool replaying;
 };
 
@@ -61,6 +62,7 @@ struct evlog_projection_position {
     int32_t leader_epoch;                  /* of the last event, -1 unknown */
     int64_t next_offset;                   /* first offset that is not applied yet */
     int64_t append_time_ns;                /* of the last event, -1 unknown */
+    int64_t history_offset;                /* end of the log when the projection began: what is before it is history */
     bool whole;                            /* read from offset 0 on, so that streams can be counted */
     char last_id[EVLOG_PROJECTION_ID_MAX]; /* id of the last event, empty: none; cut when longer */
 };
@@ -149,9 +151,10 @@ struct evlog_projection_store_calls {
     int (*stage)(struct evlog_projection_store *store, const char *name, const char *suffix, bool fresh,
                  struct evlog_projection_store **staged, struct evlog_failure *failure);
     /* Put what the staged place holds where the live one is, in one transaction, and raise the generation. AGAIN: the
-     * live one has come further meanwhile. force: stop the live runner first, the next try then finds it still */
+     * live one has come further meanwhile. lease: stop the live runner first, so that the next try finds it still; the
+     * name is written when its lease was taken, which is to be given back if no swap follows. NULL: leave it alone */
     int (*swap)(struct evlog_projection_store *store, struct evlog_projection_store *staged, const char *name,
-                bool force, struct evlog_failure *failure);
+                struct evlog_projection_lease *lease, struct evlog_failure *failure);
     /* Compare the tables of both places; fn is told of each difference. AGAIN: the checkpoints differ. */
     int (*compare)(struct evlog_projection_store *store, struct evlog_projection_store *staged, const char *name,
                    void (*fn)(void *arg, const char *text), void *arg, struct evlog_failure *failure);

@@ -18,6 +18,8 @@ struct place {
     bool loses; /* the handler's run is the moment at which the lease is lost */
     int commits, rollbacks, handled;
     int64_t skipped;
+    int64_t history_offset;
+    bool replaying; /* of the last event */
 };
 
 static int renew(struct evlog_projection_store *store, const struct evlog_projection_lease *lease, bool *paused,
@@ -65,8 +67,9 @@ static int handle(void *arg, struct evlog_projection_store *store, const struct 
                   struct evlog_failure *failure)
 {
     struct place *place = arg;
-    (void)store, (void)event;
+    (void)store;
     place->handled++;
+    place->replaying = event->replaying;
     if (place->loses) {
         place->renew_code = EVLOG_ERR_CONFLICT;
     }
@@ -87,7 +90,8 @@ static const struct evlog_projection_store_calls calls = {
 /* A batch of one event. */
 static int apply_one(struct place *place, enum evlog_projection_on_error on_error, struct evlog_failure *failure)
 {
-    struct el_projection_feed feed = {.saved = {.topic = "t", .next_offset = 7}, .stored = true};
+    struct el_projection_feed feed = {
+        .saved = {.topic = "t", .next_offset = 7, .history_offset = place->history_offset}, .stored = true};
     struct el_projection_item item = {.event = {.offset = 7}, .wanted = true};
     struct evlog_projection_move move;
     struct evlog_projection projection = {
@@ -137,4 +141,15 @@ TEST(projection_apply, a_failure_while_the_lease_is_held_is_the_events)
     struct place place = {.handler_code = EVLOG_ERR_ARGUMENT};
     assert_int_equal(apply_one(&place, EVLOG_PROJECTION_STOP, &failure), EVLOG_ERR_ARGUMENT);
     assert_string_equal(failure.text, "UNIQUE constraint failed");
+}
+
+TEST(projection_apply, events_are_history_up_to_where_the_log_ended_when_the_projection_began)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct place before = {.history_offset = 8, .handler_code = EVLOG_ERR_ARGUMENT};
+    struct place behind = {.history_offset = 7, .handler_code = EVLOG_ERR_ARGUMENT};
+    (void)apply_one(&before, EVLOG_PROJECTION_STOP, &failure);
+    (void)apply_one(&behind, EVLOG_PROJECTION_STOP, &failure);
+    assert_true(before.replaying);
+    assert_false(behind.replaying);
 }

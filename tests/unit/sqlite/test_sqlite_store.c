@@ -304,22 +304,39 @@ static void close_places(struct places *places, bool drop)
     evlog_projection_store_close(places->live);
 }
 
-static int swap(struct places *places, bool force, struct evlog_failure *failure)
+static int swap(struct places *places, struct evlog_projection_lease *lease, struct evlog_failure *failure)
 {
-    return places->live->calls->swap(places->live, places->staged, NAME, force, failure);
+    return places->live->calls->swap(places->live, places->staged, NAME, lease, failure);
 }
 
 TEST(sqlite_store, a_swap_is_refused_while_the_live_one_is_ahead)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_projection_lease taken = {.name = ""};
     struct places places;
     two_places(&places, 9, 8);
-    assert_int_equal(swap(&places, false, &failure), EVLOG_ERR_AGAIN);
+    assert_int_equal(swap(&places, NULL, &failure), EVLOG_ERR_AGAIN);
     assert_int_equal(save(places.live, &places.live_lease, 9, 10, &failure), 0);
-    assert_int_equal(swap(&places, true, &failure), EVLOG_ERR_AGAIN);
+    assert_int_equal(swap(&places, &taken, &failure), EVLOG_ERR_AGAIN);
+    assert_string_equal(taken.name, NAME);
     assert_int_equal(save(places.live, &places.live_lease, 10, 11, &failure), EVLOG_ERR_CONFLICT);
     assert_int_equal(save(places.staged, &places.staged_lease, 8, 10, &failure), 0);
-    assert_int_equal(swap(&places, true, &failure), 0);
+    assert_int_equal(swap(&places, &taken, &failure), 0);
+    close_places(&places, true);
+}
+
+TEST(sqlite_store, a_lease_that_a_swap_has_taken_can_be_given_back)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_projection_lease taken = {.name = ""}, after;
+    struct places places;
+    two_places(&places, 9, 8);
+    assert_int_equal(swap(&places, &taken, &failure), EVLOG_ERR_AGAIN);
+    assert_int_equal(claim_as(places.live, "after", 60000, &after, &failure), EVLOG_ERR_CONFLICT);
+    assert_non_null(strstr(failure.text, "the rebuild of process "));
+    assert_int_equal(places.live->calls->release(places.live, &taken, "it failed", &failure), 0);
+    assert_int_equal(claim_as(places.live, "after", 60000, &after, &failure), 0);
+    assert_int_equal(save(places.live, &after, 9, 10, &failure), 0);
     close_places(&places, true);
 }
 
@@ -329,7 +346,7 @@ TEST(sqlite_store, a_swap_that_would_lose_something_is_refused_whole)
     struct places places;
     two_places(&places, 5, 5);
     script(places.live, "CREATE INDEX mine ON t (b)");
-    assert_int_equal(swap(&places, false, &failure), EVLOG_ERR_CONFLICT);
+    assert_int_equal(swap(&places, NULL, &failure), EVLOG_ERR_CONFLICT);
     assert_non_null(strstr(failure.text, "index mine of table t"));
     assert_int_equal(number(places.live, "SELECT count(*) FROM t WHERE b = 'old'"), 1);
     assert_int_equal(save(places.live, &places.live_lease, 5, 6, &failure), 0);
@@ -342,7 +359,7 @@ TEST(sqlite_store, a_swap_brings_rows_checkpoint_and_generation_at_once)
     struct places places;
     struct evlog_projection_lease after;
     two_places(&places, 5, 8);
-    assert_int_equal(swap(&places, false, &failure), 0);
+    assert_int_equal(swap(&places, NULL, &failure), 0);
     assert_int_equal(number(places.live, "SELECT count(*) FROM t WHERE d = 'new!'"), 2);
     assert_int_equal(number(places.live, "SELECT count(*) FROM v"), 2);
     assert_int_equal(number(places.live, "SELECT x FROM own"), 7);
