@@ -8,6 +8,8 @@
  *    taken over make handlers fail, and such a failure says nothing of the event. Then the items before the one that
  *    failed are applied again and committed; it is tried alone, with backoff, and at last stops the run, is skipped, or
  *    becomes a dead letter.
+ *    A store that need not be waited for statement by statement tells of a fault late: the same transaction is run
+ *    again then, in steps, and finds whose it is.
  * 3. When the store fails (locked, away), the same transaction is tried again for store_patience_ms. A commit whose
  *    answer was lost is looked up first: the checkpoint tells whether it was made.
  * 4. A checkpoint that somebody else has moved ends the run: another runner has taken over.
@@ -28,6 +30,7 @@ struct attempt {
     uint32_t reached; /* behind the last item applied */
     bool in_handler;  /* what failed is the handler of item reached */
     bool committing;  /* what failed is the commit */
+    bool hurried;     /* what failed may be any item: answers were not waited for */
     struct evlog_projection_gain gain;
     size_t move_count;
 };
@@ -168,7 +171,8 @@ static void untouch(struct evlog_projection *projection)
     }
 }
 
-static int transact(struct evlog_projection *projection, struct attempt *attempt, struct evlog_failure *failure)
+static int transact(struct evlog_projection *projection, struct attempt *attempt, bool careful,
+                    struct evlog_failure *failure)
 {
     const struct evlog_projection_store_calls *calls = projection->store->calls;
     untouch(projection);
@@ -177,7 +181,15 @@ static int transact(struct evlog_projection *projection, struct attempt *attempt
     if (rc != 0) {
         return rc;
     }
+    attempt->hurried = !careful && calls->hurry != NULL;
+    if (attempt->hurried) {
+        calls->hurry(projection->store);
+    }
     rc = apply_items(projection, attempt, failure);
+    if (rc == 0 && attempt->hurried) {
+        rc = calls->settle(projection->store, failure);
+    }
+    attempt->hurried = attempt->hurried && rc != 0;
     if (rc == 0) {
         touch_unstored(projection);
         if (attempt->reached == projection->item_count) {
@@ -273,7 +285,8 @@ struct trouble {
     uint32_t store_tries;
     uint32_t event_tries; /* of the event at event_index */
     uint32_t event_index;
-    bool doubt; /* the last commit's answer is not known */
+    bool careful; /* each answer is waited for: something in this batch is wrong */
+    bool doubt;   /* the last commit's answer is not known */
 };
 
 static int64_t backoff_ms(struct evlog_projection *projection, uint32_t tries, int64_t first_ms, int64_t max_ms)
@@ -369,12 +382,17 @@ static int turn(struct evlog_projection *projection, struct attempt *attempt, st
     uint32_t first = trouble->doubt ? attempt->first : attempt->reached; /* not made: all of it again */
     trouble->doubt = false;
     *attempt = (struct attempt){.first = first, .limit = *limit};
-    rc = transact(projection, attempt, failure);
+    rc = transact(projection, attempt, trouble->careful, failure);
     if (rc == 0) {
         settle(projection, attempt);
         *limit = projection->item_count;
         trouble->since_ns = 0;
         trouble->store_tries = 0;
+        return 0;
+    }
+    if (attempt->hurried && rc != EVLOG_ERR_CLOSED && !el_projection_may_pass(rc)) {
+        trouble->careful = true; /* which one was it? */
+        attempt->reached = first;
         return 0;
     }
     if (attempt->in_handler && rc != EVLOG_ERR_CLOSED && !el_projection_may_pass(rc)) {

@@ -377,6 +377,20 @@ static int store_begin(struct evlog_projection_store *base, struct evlog_failure
     return of(base)->driver->begin(of(base)->driver, failure);
 }
 
+static void store_hurry(struct evlog_projection_store *base)
+{
+    struct evlog_sql_driver *driver = of(base)->driver;
+    if (driver->hurry != NULL) {
+        driver->hurry(driver);
+    }
+}
+
+static int store_settle(struct evlog_projection_store *base, struct evlog_failure *failure)
+{
+    struct evlog_sql_driver *driver = of(base)->driver;
+    return driver->settle == NULL ? 0 : driver->settle(driver, failure);
+}
+
 static int store_commit(struct evlog_projection_store *base, struct evlog_failure *failure)
 {
     return of(base)->driver->commit(of(base)->driver, failure);
@@ -599,6 +613,8 @@ static const struct evlog_projection_store_calls calls = {
     .begin = store_begin,
     .count = store_count,
     .save = store_save,
+    .hurry = store_hurry,
+    .settle = store_settle,
     .commit = store_commit,
     .rollback = store_rollback,
     .positions = store_positions,

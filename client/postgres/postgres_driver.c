@@ -5,6 +5,10 @@
  * A connection that is lost is made again by the next begin(); statements that were prepared on it are prepared anew
  * when they are run. Whether a commit whose answer was lost has been made is the engine's to find out. Values go as
  * text, whose type PostgreSQL infers from where they stand; bytes go as they are.
+ *
+ * In a hurry, statements whose answer nobody asks for are sent one behind the other (libpq's pipeline mode), and their
+ * answers are read when one is asked for, or when the transaction is to be committed: a round trip costs more than most
+ * statements. Anything that the pipeline mode cannot do leaves it first.
  */
 #include "postgres_state.h"
 
@@ -19,6 +23,8 @@
 
 #define LIBRARY "libpq.so.5"
 #define COLUMN_MAX 32
+#define FLUSH_STATEMENTS 16  /* are sent together, so that the server works meanwhile */
+#define SENT_STATEMENTS 1024 /* at most without an answer */
 
 /* Type numbers of PostgreSQL's catalogue. */
 enum { TYPE_BOOL = 16, TYPE_BYTES = 17, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23 };
@@ -111,8 +117,89 @@ static bool is_fine(const struct el_postgres *postgres, const PGresult *result)
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
 }
 
+/* --- statements that are not waited for --------------------------------------------------------------------------- */
+
+/* Who wants to know what the last statement has answered. */
+struct wish {
+    evlog_sql_row_fn fn; /* or NULL */
+    void *arg;
+    int64_t *changed; /* or NULL */
+};
+static int tell_answer(const struct el_postgres *postgres, PGresult *result, const struct wish *wish);
+
+static int lose(struct el_postgres *postgres, struct evlog_failure *failure)
+{
+    postgres->lost = true;
+    return el_postgres_fail(postgres, NULL, true, failure);
+}
+
+/* Read one answer. returns what it says | 1: it was the end */
+static int read_answer(struct el_postgres *postgres, PGresult *result, const struct wish *wish, bool last,
+                       struct evlog_failure *failure)
+{
+    ExecStatusType status = postgres->pq->PQresultStatus(result);
+    int rc = status == PGRES_PIPELINE_SYNC ? 1 : 0;
+    if (is_fine(postgres, result)) {
+        rc = last ? tell_answer(postgres, result, wish) : 0;
+    } else if (status != PGRES_PIPELINE_SYNC && status != PGRES_PIPELINE_ABORTED) {
+        return el_postgres_fail(postgres, result, true, failure);
+    }
+    postgres->pq->PQclear(result);
+    return rc;
+}
+
+/* Read the answers to all that was sent; wish is for the last. returns what the first failure was */
+static int read_answers(struct el_postgres *postgres, const struct wish *wish, struct evlog_failure *failure)
+{
+    const struct el_postgres_calls *pq = postgres->pq;
+    uint32_t sent = postgres->sent, answered = 0, nothing = 0;
+    int first = postgres->fault;
+    postgres->sent = 0;
+    postgres->fault = 0;
+    if (pq->PQpipelineSync(postgres->connection) == 0) {
+        return lose(postgres, failure);
+    }
+    while (true) {
+        PGresult *result = pq->PQgetResult(postgres->connection);
+        if (result == NULL) {
+            answered++;
+            if (++nothing > 1 || pq->PQstatus(postgres->connection) != CONNECTION_OK) {
+                return first != 0 ? first : lose(postgres, failure);
+            }
+            continue;
+        }
+        nothing = 0;
+        int rc = read_answer(postgres, result, wish, first == 0 && answered + 1 == sent, first == 0 ? failure : NULL);
+        if (rc == 1) {
+            return first;
+        }
+        first = first == 0 ? rc : first;
+    }
+}
+
+int el_postgres_calm(struct el_postgres *postgres, struct evlog_failure *failure)
+{
+    static const struct wish none = {.fn = NULL};
+    int rc = 0;
+    if (postgres->piping) {
+        postgres->piping = false;
+        rc = read_answers(postgres, &none, failure);
+        if (postgres->pq->PQexitPipelineMode(postgres->connection) == 0 && rc == 0) {
+            rc = lose(postgres, failure);
+        }
+    } else if (postgres->fault != 0) {
+        rc = el_fail(failure, postgres->fault, "a statement before has failed");
+        postgres->fault = 0;
+    }
+    return rc;
+}
+
 int el_postgres_ask(struct el_postgres *postgres, const char *sql, PGresult **result, struct evlog_failure *failure)
 {
+    int rc = el_postgres_calm(postgres, failure);
+    if (rc != 0) {
+        return rc;
+    }
     PGresult *answer = postgres->pq->PQexec(postgres->connection, sql);
     if (!is_fine(postgres, answer)) {
         return el_postgres_fail(postgres, answer, false, failure);
@@ -139,6 +226,9 @@ static int reconnect(struct el_postgres *postgres, struct evlog_failure *failure
         return 0;
     }
     postgres->epoch++;
+    postgres->piping = false;
+    postgres->sent = 0;
+    postgres->fault = 0;
     postgres->pq->PQreset(postgres->connection);
     if (postgres->pq->PQstatus(postgres->connection) != CONNECTION_OK) {
         return el_postgres_fail(postgres, NULL, false, failure);
@@ -157,6 +247,11 @@ static int driver_begin(struct evlog_sql_driver *driver, struct evlog_failure *f
 static int driver_commit(struct evlog_sql_driver *driver, struct evlog_failure *failure)
 {
     struct el_postgres *postgres = el_postgres_of(driver);
+    int rc = el_postgres_calm(postgres, failure);
+    postgres->hurry = false;
+    if (rc != 0) {
+        return rc;
+    }
     PGTransactionStatusType status = postgres->pq->PQtransactionStatus(postgres->connection);
     if (status == PQTRANS_IDLE || status == PQTRANS_INERROR) {
         return el_fail(failure, EVLOG_ERR_DATABASE, "a statement has ended the transaction");
@@ -167,6 +262,8 @@ static int driver_commit(struct evlog_sql_driver *driver, struct evlog_failure *
 static void driver_rollback(struct evlog_sql_driver *driver)
 {
     struct el_postgres *postgres = el_postgres_of(driver);
+    postgres->hurry = false;
+    (void)el_postgres_calm(postgres, NULL);
     if (postgres->pq->PQtransactionStatus(postgres->connection) != PQTRANS_IDLE) {
         (void)el_postgres_exec(postgres, "ROLLBACK", NULL);
     }
@@ -199,6 +296,10 @@ static int driver_script(struct evlog_sql_driver *driver, const char *sql, size_
                          struct evlog_failure *failure)
 {
     struct el_postgres *postgres = el_postgres_of(driver);
+    int rc = el_postgres_calm(postgres, failure);
+    if (rc != 0) {
+        return rc;
+    }
     PGresult *result = postgres->pq->PQexec(postgres->connection, sql);
     if (!is_fine(postgres, result)) {
         return fail_at(postgres, result, sql, error_pos, failure);
@@ -226,6 +327,10 @@ static int settle(struct el_postgres *postgres, struct statement *statement, siz
                   struct evlog_failure *failure)
 {
     const struct el_postgres_calls *pq = postgres->pq;
+    int rc = el_postgres_calm(postgres, failure);
+    if (rc != 0) {
+        return rc;
+    }
     (void)snprintf(statement->name, sizeof statement->name, "evlog_%u", postgres->statement_next++);
     PGresult *result = pq->PQprepare(postgres->connection, statement->name, statement->sql, 0, NULL);
     if (!is_fine(postgres, result)) {
@@ -396,6 +501,51 @@ static int tell_rows(const struct el_postgres *postgres, const PGresult *result,
     return rc;
 }
 
+static int tell_answer(const struct el_postgres *postgres, PGresult *result, const struct wish *wish)
+{
+    int rc = tell_rows(postgres, result, wish->fn, wish->arg);
+    if (rc == 0 && wish->changed != NULL) {
+        *wish->changed = strtoll(postgres->pq->PQcmdTuples(result), NULL, 10);
+    }
+    return rc;
+}
+
+static int pipe_on(struct el_postgres *postgres, const struct statement *statement, const struct wish *wish,
+                   struct evlog_failure *failure)
+{
+    const struct el_postgres_calls *pq = postgres->pq;
+    bool asked = wish->fn != NULL || wish->changed != NULL;
+    if (!postgres->piping && pq->PQenterPipelineMode(postgres->connection) == 0) {
+        return lose(postgres, failure);
+    }
+    postgres->piping = true;
+    if (pq->PQsendQueryPrepared(postgres->connection, statement->name, (int)statement->value_count, postgres->values,
+                                postgres->lens, postgres->formats, 0) == 0) {
+        return lose(postgres, failure);
+    }
+    postgres->sent++;
+    if (asked || postgres->sent == SENT_STATEMENTS) {
+        return read_answers(postgres, wish, failure);
+    }
+    if (postgres->sent % FLUSH_STATEMENTS == 0 && pq->PQflush(postgres->connection) < 0) {
+        return lose(postgres, failure);
+    }
+    return 0;
+}
+
+static void driver_hurry(struct evlog_sql_driver *driver)
+{
+    struct el_postgres *postgres = el_postgres_of(driver);
+    postgres->hurry = !postgres->plain;
+}
+
+static int driver_settle(struct evlog_sql_driver *driver, struct evlog_failure *failure)
+{
+    struct el_postgres *postgres = el_postgres_of(driver);
+    postgres->hurry = false;
+    return el_postgres_calm(postgres, failure);
+}
+
 static int driver_run(struct evlog_sql_driver *driver, void *prepared, const struct evlog_sql_value *values,
                       size_t value_count, evlog_sql_row_fn fn, void *arg, int64_t *changed,
                       struct evlog_failure *failure)
@@ -414,15 +564,20 @@ static int driver_run(struct evlog_sql_driver *driver, void *prepared, const str
     if (rc != 0) {
         return el_fail(failure, rc, "a value holds a NUL byte, is too large, or memory is short");
     }
+    struct wish wish = {fn, arg, changed};
+    if (postgres->hurry) {
+        return pipe_on(postgres, statement, &wish, failure);
+    }
+    rc = el_postgres_calm(postgres, failure);
+    if (rc != 0) {
+        return rc;
+    }
     PGresult *result = postgres->pq->PQexecPrepared(postgres->connection, statement->name, (int)value_count,
                                                     postgres->values, postgres->lens, postgres->formats, 0);
     if (!is_fine(postgres, result)) {
         return el_postgres_fail(postgres, result, true, failure);
     }
-    rc = tell_rows(postgres, result, fn, arg);
-    if (rc == 0 && changed != NULL) {
-        *changed = strtoll(postgres->pq->PQcmdTuples(result), NULL, 10);
-    }
+    rc = tell_answer(postgres, result, &wish);
     postgres->pq->PQclear(result);
     return rc;
 }
@@ -460,6 +615,8 @@ static const struct evlog_sql_driver calls = {
     .prepare = driver_prepare,
     .run = driver_run,
     .finish = driver_finish,
+    .hurry = driver_hurry,
+    .settle = driver_settle,
     .stage = el_postgres_stage,
     .join = el_postgres_join,
     .part = el_postgres_part,
@@ -535,5 +692,9 @@ int evlog_postgres_open(const char *url, struct evlog_sql_driver **driver, struc
 void *evlog_postgres_handle(struct evlog_sql_driver *driver)
 {
     EL_ASSERT(driver->begin == driver_begin);
-    return el_postgres_of(driver)->connection;
+    struct el_postgres *postgres = el_postgres_of(driver);
+    postgres->plain = true; /* libpq's other calls do not work in the pipeline mode */
+    postgres->hurry = false;
+    postgres->fault = el_postgres_calm(postgres, NULL);
+    return postgres->connection;
 }

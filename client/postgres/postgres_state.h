@@ -35,6 +35,12 @@
     X(PQgetlength)                                                                                                     \
     X(PQgetisnull)                                                                                                     \
     X(PQcmdTuples)                                                                                                     \
+    X(PQsendQueryPrepared)                                                                                             \
+    X(PQenterPipelineMode)                                                                                             \
+    X(PQexitPipelineMode)                                                                                              \
+    X(PQpipelineSync)                                                                                                  \
+    X(PQflush)                                                                                                         \
+    X(PQgetResult)                                                                                                     \
     X(PQtransactionStatus)                                                                                             \
     X(PQsetNoticeProcessor)
 
@@ -58,6 +64,11 @@ struct el_postgres {
     bool lost;                             /* the connection is to be made again */
     uint32_t epoch;                        /* connections lost: what was prepared before is gone */
     uint32_t statement_next;
+    bool hurry;    /* answers need not be waited for, until the transaction ends */
+    bool piping;   /* the connection is in pipeline mode */
+    uint32_t sent; /* statements whose answers are not read yet */
+    bool plain;    /* somebody else uses the connection: no pipeline mode */
+    int fault;     /* of a statement whose failure nobody was told yet, 0 none */
     const char *values[EL_POSTGRES_PARAM_MAX];
     int lens[EL_POSTGRES_PARAM_MAX];
     int formats[EL_POSTGRES_PARAM_MAX];
@@ -74,6 +85,8 @@ static inline struct el_postgres *el_postgres_of(struct evlog_sql_driver *driver
 
 /* A failure out of a result, which is freed. returns its code */
 int el_postgres_fail(struct el_postgres *postgres, PGresult *result, bool running, struct evlog_failure *failure);
+/* Read all answers that are due, and leave the pipeline mode. returns what the first failure was */
+int el_postgres_calm(struct el_postgres *postgres, struct evlog_failure *failure);
 /* Run one statement of ours. */
 int el_postgres_exec(struct el_postgres *postgres, const char *sql, struct evlog_failure *failure);
 /* The same, with an answer for the caller to free. */

@@ -36,9 +36,9 @@ struct evlog_projection_event {
     struct evlog_bytes id;   /* null when the event names none */
     struct evlog_bytes data; /* the value, or the data inside a structured CloudEvents envelope */
     int64_t version;         /* 0-based number in its stream; -1: not counted, without a key, or history is missing */
-    /* History: it was in the log when the projection began, or a rebuild or a comparison applies it once more. What came
-     * while no runner was there is none: nobody has applied it yet. What a handler does outside of the store, a mail
-     * say, it does when this is false. */
+    /* History: it was in the log when the projection began, or a rebuild or a comparison applies it once more. Events
+     * that came while no runner was there are none: nobody has applied them yet. What a handler does outside of the
+     * store, such as sending a mail, it does when this is false. */
     bool replaying;
 };
 
@@ -62,7 +62,7 @@ struct evlog_projection_position {
     int32_t leader_epoch;                  /* of the last event, -1 unknown */
     int64_t next_offset;                   /* first offset that is not applied yet */
     int64_t append_time_ns;                /* of the last event, -1 unknown */
-    int64_t history_offset;                /* end of the log when the projection began: what is before it is history */
+    int64_t history_offset;                /* end of the log when the projection began: before it is history */
     bool whole;                            /* read from offset 0 on, so that streams can be counted */
     char last_id[EVLOG_PROJECTION_ID_MAX]; /* id of the last event, empty: none; cut when longer */
 };
@@ -137,6 +137,11 @@ struct evlog_projection_store_calls {
     int (*save)(struct evlog_projection_store *store, const struct evlog_projection_lease *lease,
                 const struct evlog_projection_move *moves, size_t move_count, const struct evlog_projection_gain *gain,
                 struct evlog_failure *failure);
+    /* Until the transaction ends, what handlers write need not be waited for: a fault may be told by a later call, and
+     * is looked for with a transaction that does not hurry. NULL: everything is waited for. */
+    void (*hurry)(struct evlog_projection_store *store);
+    /* Wait for all that was written. NULL together with hurry. */
+    int (*settle)(struct evlog_projection_store *store, struct evlog_failure *failure);
     int (*commit)(struct evlog_projection_store *store, struct evlog_failure *failure);
     void (*rollback)(struct evlog_projection_store *store);
     /* Tell the checkpoint, in any order. */

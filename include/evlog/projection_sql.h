@@ -56,6 +56,11 @@ struct evlog_sql_driver {
     int (*run)(struct evlog_sql_driver *driver, void *statement, const struct evlog_sql_value *values,
                size_t value_count, evlog_sql_row_fn fn, void *arg, int64_t *changed, struct evlog_failure *failure);
     void (*finish)(struct evlog_sql_driver *driver, void *statement);
+    /* Until the present transaction ends, an answer that nobody asks for (no fn, no changed) need not be waited for:
+     * what is wrong with a statement may be told by a later call. NULL: every answer is waited for. */
+    void (*hurry)(struct evlog_sql_driver *driver);
+    /* Wait for those answers. NULL together with hurry. */
+    int (*settle)(struct evlog_sql_driver *driver, struct evlog_failure *failure);
     /* Another connection, to a place beside; fresh: emptied first. */
     int (*stage)(struct evlog_sql_driver *driver, const char *suffix, bool fresh, struct evlog_sql_driver **staged,
                  struct evlog_failure *failure);

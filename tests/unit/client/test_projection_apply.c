@@ -9,13 +9,15 @@
 
 #include <evlog/failure.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct place {
     struct evlog_projection_store store; /* first */
     int renew_code;
     int handler_code;
-    bool loses; /* the handler's run is the moment at which the lease is lost */
+    bool hurries, hurrying; /* handlers' faults are told late */
+    bool loses;             /* the handler's run is the moment at which the lease is lost */
     int commits, rollbacks, handled;
     int64_t skipped;
     int64_t history_offset;
@@ -51,6 +53,22 @@ static int save(struct evlog_projection_store *store, const struct evlog_project
     return place->renew_code;
 }
 
+static void hurry(struct evlog_projection_store *store)
+{
+    struct place *place = (struct place *)store;
+    place->hurrying = true;
+}
+
+static int settle(struct evlog_projection_store *store, struct evlog_failure *failure)
+{
+    struct place *place = (struct place *)store;
+    int code = place->hurrying ? place->handler_code : 0;
+    (void)snprintf(failure->text, sizeof failure->text, "something before was wrong");
+    failure->code = code;
+    place->hurrying = false;
+    return code;
+}
+
 static int commit(struct evlog_projection_store *store, struct evlog_failure *failure)
 {
     (void)failure;
@@ -61,6 +79,7 @@ static int commit(struct evlog_projection_store *store, struct evlog_failure *fa
 static void rollback(struct evlog_projection_store *store)
 {
     ((struct place *)store)->rollbacks++;
+    ((struct place *)store)->hurrying = false;
 }
 
 static int handle(void *arg, struct evlog_projection_store *store, const struct evlog_projection_event *event,
@@ -72,6 +91,9 @@ static int handle(void *arg, struct evlog_projection_store *store, const struct 
     place->replaying = event->replaying;
     if (place->loses) {
         place->renew_code = EVLOG_ERR_CONFLICT;
+    }
+    if (place->hurrying) {
+        return 0;
     }
     failure->code = place->handler_code;
     (void)snprintf(failure->text, sizeof failure->text, "UNIQUE constraint failed");
@@ -87,6 +109,17 @@ static const struct evlog_projection_store_calls calls = {
     .rollback = rollback,
 };
 
+static const struct evlog_projection_store_calls hurried_calls = {
+    .size = sizeof calls,
+    .renew = renew,
+    .begin = begin,
+    .save = save,
+    .hurry = hurry,
+    .settle = settle,
+    .commit = commit,
+    .rollback = rollback,
+};
+
 /* A batch of one event. */
 static int apply_one(struct place *place, enum evlog_projection_on_error on_error, struct evlog_failure *failure)
 {
@@ -94,6 +127,10 @@ static int apply_one(struct place *place, enum evlog_projection_on_error on_erro
         .saved = {.topic = "t", .next_offset = 7, .history_offset = place->history_offset}, .stored = true};
     struct el_projection_item item = {.event = {.offset = 7}, .wanted = true};
     struct evlog_projection_move move;
+    struct el_feed *reading = calloc(1, sizeof *reading + 2);
+    assert_non_null(reading);
+    reading->position = 8;
+    reading->topic[0] = 't';
     struct evlog_projection projection = {
         .store = &place->store,
         .options = EVLOG_PROJECTION_OPTIONS_INIT,
@@ -103,12 +140,16 @@ static int apply_one(struct place *place, enum evlog_projection_on_error on_erro
         .items = &item,
         .item_count = 1,
     };
-    place->store.calls = &calls;
+    projection.consumer.feeds = &reading;
+    projection.consumer.feed_count = 1;
+    place->store.calls = place->hurries ? &hurried_calls : &calls;
     projection.options.on_event = handle;
     projection.options.arg = place;
     projection.options.on_error = on_error;
     projection.options.retry_max = 0;
-    return el_projection_apply(&projection, failure);
+    int rc = el_projection_apply(&projection, failure);
+    free(reading);
+    return rc;
 }
 
 TEST(projection_apply, a_failure_after_a_take_over_is_told_as_the_take_over)
@@ -152,4 +193,18 @@ TEST(projection_apply, events_are_history_up_to_where_the_log_ended_when_the_pro
     (void)apply_one(&behind, EVLOG_PROJECTION_STOP, &failure);
     assert_true(before.replaying);
     assert_false(behind.replaying);
+}
+
+TEST(projection_apply, a_fault_that_is_told_late_is_looked_for_event_by_event)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct place stops = {.handler_code = EVLOG_ERR_ARGUMENT, .hurries = true};
+    struct place skips = stops;
+    assert_int_equal(apply_one(&stops, EVLOG_PROJECTION_STOP, &failure), EVLOG_ERR_ARGUMENT);
+    assert_string_equal(failure.text, "UNIQUE constraint failed");
+    assert_int_equal(stops.handled, 2);
+    assert_int_equal(stops.commits, 0);
+    assert_int_equal(apply_one(&skips, EVLOG_PROJECTION_SKIP, &failure), 0);
+    assert_int_equal(skips.skipped, 1);
+    assert_int_equal(skips.commits, 1);
 }
