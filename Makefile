@@ -189,6 +189,7 @@ sim-hash: $(OUT)/bin/evlog-sim
 include bench/bench.mk
 include bench/peers/peers.mk
 include bench/leases/leases.mk
+include bench/project/project.mk
 include tests/tests.mk
 
 .PHONY: clean
