@@ -4,12 +4,10 @@
  */
 #include "client_core.h"
 #include "fail.h"
+#include "place.h"
 
-#include <errno.h>
 #include <evlog/projection.h>
-#include <stdlib.h>
 #include <time.h>
-#include <wire/position.h>
 
 #define POLL_FIRST_MS 5
 #define POLL_MAX_MS 100
@@ -34,65 +32,16 @@ int evlog_projection_pause(struct evlog_projection_store *store, const char *nam
 
 /* --- waiting ------------------------------------------------------------------------------------------------------ */
 
-#define TOPIC_LEN_MAX 249
-
-/* What is waited for; a topic is known by its name, or by its id. */
+/* What is waited for. */
 struct sought {
-    char topic[TOPIC_LEN_MAX + 1]; /* empty: by id */
-    struct el_position place;
+    struct el_place place;
     int64_t reached; /* -1: the projection does not read it */
 };
-
-static bool read_number(const char **text, int64_t max, int64_t *number)
-{
-    if (**text < '0' || **text > '9') {
-        return false;
-    }
-    char *end;
-    errno = 0;
-    long long value = strtoll(*text, &end, 10);
-    *text = end;
-    *number = value;
-    return errno == 0 && value <= max;
-}
-
-/* TOPIC/PARTITION/OFFSET of an event that must be in. */
-static bool read_place(const char *text, struct sought *sought)
-{
-    int64_t partition, offset;
-    size_t len = strcspn(text, "/");
-    if (len == 0 || len > TOPIC_LEN_MAX || text[len] != '/') {
-        return false;
-    }
-    memcpy(sought->topic, text, len);
-    sought->topic[len] = '\0';
-    text += len + 1;
-    if (!read_number(&text, INT32_MAX, &partition) || *text++ != '/' || !read_number(&text, INT64_MAX - 1, &offset) ||
-        *text != '\0') {
-        return false;
-    }
-    sought->place.partition = (int32_t)partition;
-    sought->place.offset = offset + 1;
-    return true;
-}
-
-static int read_position(const char *text, struct sought *sought, struct evlog_failure *failure)
-{
-    *sought = (struct sought){.reached = -1};
-    if (strchr(text, '/') != NULL ? read_place(text, sought)
-                                  : el_position_parse(el_slice_str(text), &sought->place) == 0) {
-        return 0;
-    }
-    (void)el_fail(failure, EVLOG_ERR_MALFORMED, "\"%.60s\" is no position", text);
-    el_fail_hint(failure, "a position is the word that an append printed, or TOPIC/PARTITION/OFFSET");
-    return EVLOG_ERR_MALFORMED;
-}
 
 static int find(void *arg, const struct evlog_projection_position *position)
 {
     struct sought *sought = arg;
-    bool same = sought->topic[0] != '\0' ? strcmp(position->topic, sought->topic) == 0
-                                         : memcmp(position->topic_id, sought->place.topic_id.bytes, 16) == 0;
+    bool same = el_place_is_of(&sought->place, position->topic, position->topic_id);
     if (same && position->partition == sought->place.partition) {
         sought->reached = position->next_offset;
     }
@@ -128,14 +77,14 @@ int evlog_project_wait(struct evlog_projection_store *store, const char *name, c
                        struct evlog_failure *failure)
 {
     int64_t deadline_ns = el_deadline(timeout_ms), poll_ms = POLL_FIRST_MS;
-    struct sought sought;
-    int rc = read_position(position, &sought, failure);
+    struct sought sought = {.reached = -1};
+    int rc = el_place_read(position, &sought.place, failure);
     if (rc == 0) {
         rc = store->calls->rows(store, name, ignore_row, NULL, failure);
     }
     while (rc == 0) {
         rc = store->calls->positions(store, name, find, &sought, failure);
-        if (rc != 0 || sought.reached >= sought.place.offset) {
+        if (rc != 0 || sought.reached >= sought.place.next_offset) {
             break;
         }
         int64_t now_ns = el_now_ns();

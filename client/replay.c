@@ -2,40 +2,23 @@
  *
  * Replay: fetches the events and drives the fold (replay_fold.c), which knows nothing of brokers.
  *
- * 1. plan() decides how far each partition is read: by a cut at the time asked for (append time, evlog), or up to the
- *    end of the log with times compared event by event (event time, or an append-time topic of another broker).
+ * 1. replay_plan.c decides how far each partition is read, and where the replay begins.
  * 2. All partitions are read in the order of append times, so that a key that lies in two partitions folds in log
  *    order. Without append times: one partition behind the other.
  * 3. Every event inside the times goes into the fold; one outside of them only raises its stream's version.
- * 4. With fold_latest the live keys are told at the end, by key; else every event when it is read.
+ * 4. One key of a topic with streams is read by the stream index instead, if that has the stream from its first event.
+ * 5. With fold_latest the live keys are told at the end, by key; else every event when it is read.
  *
  * Runs on the caller's thread. Ends early with the code of a callback, or with a failure of reading.
  */
-#include "consumer_state.h"
 #include "fail.h"
-#include "offsets.h"
-#include "replay_fold.h"
+#include "replay_state.h"
 
 #include <core/alloc.h>
-#include <evlog/admin.h>
-#include <evlog/replay.h>
+#include <evlog/stream.h>
 
 #define PROGRESS_EVENTS 512  /* between two calls of on_progress */
 #define PROGRESS_WAIT_MS 200 /* and so often while nothing comes */
-
-struct replay {
-    struct evlog_client *client;
-    const struct evlog_replay_options *options;
-    struct evlog_consumer *consumer;
-    struct el_fold fold;
-    int64_t *start_offsets; /* [partition_count] */
-    int64_t *end_offsets;   /* [partition_count], behind start_offsets */
-    int32_t partition_count;
-    bool compare_until; /* until is compared event by event, not by a cut */
-    bool partial;
-    uint64_t read_count;
-    uint64_t total_count;
-};
 
 static struct el_slice slice(struct evlog_bytes bytes)
 {
@@ -47,93 +30,69 @@ static struct evlog_bytes bytes(struct el_slice s)
     return (struct evlog_bytes){s.data, s.len};
 }
 
-/* --- plan ------------------------------------------------------------------------------------------------------- */
+/* --- headers of live events -------------------------------------------------------------------------------------- */
 
-static bool has_times(const struct evlog_replay_options *options)
+static void pack_bytes(struct el_buffer *out, struct evlog_bytes b)
 {
-    return options->until_ns != EVLOG_TIME_NONE || options->from_ns != EVLOG_TIME_NONE;
+    uint64_t len = b.data == NULL ? UINT64_MAX : b.len;
+    el_buffer_append(out, &len, sizeof len);
+    if (b.data != NULL) {
+        el_buffer_append(out, b.data, b.len);
+    }
 }
 
-static bool stamps(const struct evlog_setting *settings, size_t count)
+/* One run of bytes for the fold: count, then length and bytes of each key and value. */
+static int pack_headers(struct el_replay *replay, const struct evlog_event *event)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(settings[i].key, "message.timestamp.type") == 0) {
-            return settings[i].value != NULL && strcmp(settings[i].value, "LogAppendTime") == 0;
-        }
+    struct el_buffer *out = &replay->packed;
+    uint64_t count = event->header_count;
+    el_buffer_reset(out);
+    el_buffer_append(out, &count, sizeof count);
+    for (size_t i = 0; i < event->header_count; i++) {
+        pack_bytes(out, event->headers[i].key);
+        pack_bytes(out, event->headers[i].value);
     }
-    return false;
+    return out->err;
 }
 
-/* Another broker knows append times only on topics that stamp them. */
-static int check_append_times(struct replay *replay, struct evlog_failure *failure)
+static const uint8_t *unpack_bytes(const uint8_t *p, struct evlog_bytes *b)
 {
-    struct evlog_topic_info *info;
-    int rc = evlog_topic_describe(replay->client, replay->options->topic, &info, failure);
-    if (rc != 0) {
-        return rc;
-    }
-    bool stamped = stamps(info->settings, info->setting_count) || stamps(info->defaults, info->default_count);
-    evlog_topic_info_free(info);
-    if (stamped) {
+    uint64_t len;
+    memcpy(&len, p, sizeof len);
+    p += sizeof len;
+    *b = (struct evlog_bytes){len == UINT64_MAX ? NULL : p, len == UINT64_MAX ? 0 : (size_t)len};
+    return p + b->len;
+}
+
+static int unpack_headers(struct el_replay *replay, struct el_slice packed, struct evlog_event *event)
+{
+    uint64_t count;
+    if (packed.len == 0) {
         return 0;
     }
-    (void)el_fail(failure, EVLOG_ERR_UNSUPPORTED,
-                  "this broker keeps no append times for topic %s, so there is no state as of an append time",
-                  replay->options->topic);
-    el_fail_hint(failure, "use --event-time for the publishers' times, or a topic with "
-                          "message.timestamp.type=LogAppendTime");
-    return EVLOG_ERR_UNSUPPORTED;
-}
-
-static int plan_by_end(struct replay *replay, struct evlog_failure *failure)
-{
-    const char *topic = replay->options->topic;
-    int rc = evlog_offsets_at(replay->client, topic, EVLOG_OFFSET_EARLIEST, replay->start_offsets,
-                              replay->partition_count, failure);
-    if (rc == 0) {
-        rc = evlog_offsets_at(replay->client, topic, EVLOG_OFFSET_LATEST, replay->end_offsets, replay->partition_count,
-                              failure);
+    memcpy(&count, packed.data, sizeof count);
+    if (count > replay->header_room) {
+        struct evlog_header *grown = el_realloc(replay->headers, count * sizeof *grown);
+        if (grown == NULL) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        replay->headers = grown;
+        replay->header_room = count;
     }
-    replay->compare_until = replay->options->until_ns != EVLOG_TIME_NONE;
-    return rc;
-}
-
-static int plan_by_cut(struct replay *replay, struct evlog_failure *failure)
-{
-    struct el_cut cut = {
-        .time_ns = replay->options->until_ns == EVLOG_TIME_NONE ? 0 : replay->options->until_ns,
-        .start_offsets = replay->start_offsets,
-        .end_offsets = replay->end_offsets,
-        .partition_count = replay->partition_count,
-    };
-    if (replay->options->until_ns != EVLOG_TIME_NONE && replay->options->until_ns <= 0) {
-        return el_fail(failure, EVLOG_ERR_ARGUMENT, "append times begin in 1970");
+    const uint8_t *p = packed.data + sizeof count;
+    for (uint64_t i = 0; i < count; i++) {
+        p = unpack_bytes(p, &replay->headers[i].key);
+        p = unpack_bytes(p, &replay->headers[i].value);
     }
-    return el_cut_ask(replay->client, replay->options->topic, &cut, failure);
-}
-
-static int plan(struct replay *replay, struct evlog_failure *failure)
-{
-    bool by_cut = replay->consumer->has_append_times && !replay->options->event_time;
-    int rc = 0;
-    if (!by_cut && !replay->options->event_time && has_times(replay->options)) {
-        rc = check_append_times(replay, failure);
-    }
-    if (rc == 0) {
-        rc = by_cut ? plan_by_cut(replay, failure) : plan_by_end(replay, failure);
-    }
-    for (int32_t i = 0; rc == 0 && i < replay->partition_count; i++) {
-        int64_t start = replay->start_offsets[i], end = EL_MAX(replay->end_offsets[i], start);
-        replay->partial = replay->partial || start > 0;
-        replay->total_count += (uint64_t)(end - start);
-        rc = evlog_consumer_assign(replay->consumer, i, start, end, failure);
-    }
-    return rc;
+    EL_ASSERT(p == packed.data + packed.len);
+    event->headers = replay->headers;
+    event->header_count = count;
+    return 0;
 }
 
 /* --- events ----------------------------------------------------------------------------------------------------- */
 
-static bool inside_times(const struct replay *replay, const struct evlog_event *event)
+static bool inside_times(const struct el_replay *replay, const struct evlog_event *event)
 {
     const struct evlog_replay_options *options = replay->options;
     int64_t ns = event->append_time_ns;
@@ -147,7 +106,28 @@ static bool inside_times(const struct replay *replay, const struct evlog_event *
     return !replay->compare_until || ns <= options->until_ns;
 }
 
-static int tell(const struct replay *replay, const struct evlog_event *event, const struct el_fold_event *folded,
+/* Has the replay come to its beginning, and does this event belong to it? */
+static bool behind_beginning(struct el_replay *replay, const struct evlog_event *event)
+{
+    if (replay->begun) {
+        return true;
+    }
+    if (event->partition != replay->begin_partition || event->offset < replay->begin_offset) {
+        return false;
+    }
+    replay->begun = true;
+    return event->offset >= replay->skip_offset;
+}
+
+/* Number that the event has in its stream, without counting it. */
+static bool before_version(const struct el_replay *replay, const struct evlog_event *event)
+{
+    const struct evlog_replay_options *options = replay->options;
+    return options->from_version >= 0 &&
+           el_fold_version(&replay->fold, slice(event->key)) < (uint64_t)options->from_version;
+}
+
+static int tell(const struct el_replay *replay, const struct evlog_event *event, const struct el_fold_event *folded,
                 int64_t version)
 {
     struct evlog_replay_event out = {
@@ -160,9 +140,10 @@ static int tell(const struct replay *replay, const struct evlog_event *event, co
     return replay->options->on_event(replay->options->arg, &out);
 }
 
-static int take_event(struct replay *replay, const struct evlog_event *event)
+static int take_event(struct el_replay *replay, const struct evlog_event *event)
 {
     const struct evlog_replay_options *options = replay->options;
+    bool counts = behind_beginning(replay, event); /* looks at every event */
     if (options->key.data != NULL && !el_slice_eq(slice(options->key), slice(event->key))) {
         return 0;
     }
@@ -177,8 +158,14 @@ static int take_event(struct replay *replay, const struct evlog_event *event)
         .timestamp_ms = event->timestamp_ms,
         .append_time_ns = event->append_time_ns,
     };
-    if (!inside_times(replay, event)) {
+    if (!counts || !inside_times(replay, event) || before_version(replay, event)) {
         return el_fold_pass(&replay->fold, &folded);
+    }
+    if (options->with_headers && options->fold_latest) {
+        if (pack_headers(replay, event) != 0) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        folded.headers = el_buffer_slice(&replay->packed);
     }
     struct evlog_event_view view = {.size = sizeof view};
     int rc = evlog_event_view(event, &view);
@@ -194,41 +181,109 @@ static int take_event(struct replay *replay, const struct evlog_event *event)
         rc = tell(replay, event, &folded, version);
     }
     evlog_event_view_free(&view);
+    replay->done = options->count_max > 0 && replay->fold.event_count >= options->count_max;
     return rc;
 }
 
-static int progress(const struct replay *replay)
+static int progress(const struct el_replay *replay)
 {
     const struct evlog_replay_options *options = replay->options;
     return options->on_progress == NULL ? 0
                                         : options->on_progress(options->arg, replay->read_count, replay->total_count);
 }
 
-static int read_all(struct replay *replay, struct evlog_failure *failure)
+/* An event that was read: into the fold, and now and then a word about it. */
+static int take_next(struct el_replay *replay, const struct evlog_event *event, struct evlog_failure *failure)
+{
+    int rc = take_event(replay, event);
+    if (rc == EVLOG_ERR_NO_MEMORY) {
+        (void)el_fail(failure, rc, "no memory for the state of %zu keys", replay->fold.keyed.count);
+    }
+    return rc == 0 && ++replay->read_count % PROGRESS_EVENTS == 0 ? progress(replay) : rc;
+}
+
+static int read_all(struct el_replay *replay, struct evlog_failure *failure)
 {
     int rc = progress(replay);
-    while (rc == 0 && !evlog_consumer_at_end(replay->consumer)) {
+    while (rc == 0 && !replay->done && !evlog_consumer_at_end(replay->consumer)) {
         const struct evlog_event *event;
         rc = evlog_consumer_next(replay->consumer, PROGRESS_WAIT_MS, &event, failure);
         if (rc < 0) {
             return rc;
         }
-        if (rc == 0) {
-            rc = progress(replay);
-            continue;
-        }
-        rc = take_event(replay, event);
-        if (rc == EVLOG_ERR_NO_MEMORY) {
-            (void)el_fail(failure, rc, "no memory for the state of %zu keys", replay->fold.keyed.count);
-        }
-        if (rc == 0 && ++replay->read_count % PROGRESS_EVENTS == 0) {
-            rc = progress(replay);
-        }
+        rc = rc == 0 ? progress(replay) : take_next(replay, event, failure);
     }
     return rc == 0 ? progress(replay) : rc;
 }
 
-static int tell_live(struct replay *replay, uint64_t *live_count)
+/* --- by the stream index ------------------------------------------------------------------------------------------ */
+
+static int read_indexed(struct el_replay *replay, struct evlog_stream *stream, const struct evlog_stream_event *row,
+                        struct evlog_failure *failure)
+{
+    int got = 1, rc = 0;
+    int64_t version = 0;
+    while (rc == 0 && got == 1 && !replay->done) {
+        const struct evlog_event *event = row->event;
+        if (event->partition >= replay->partition_count || row->version != version) {
+            return el_fail(failure, EVLOG_ERR_CONFLICT,
+                           "the stream was deleted or shortened while it was read: run the replay again");
+        }
+        if (event->offset >= replay->end_offsets[event->partition]) {
+            break;
+        }
+        rc = take_next(replay, event, failure);
+        version++;
+        got = rc == 0 ? evlog_stream_next(stream, &row, failure) : 0;
+        rc = got < 0 ? got : rc;
+    }
+    return rc == 0 ? progress(replay) : rc;
+}
+
+/* Read the one stream by the topic's index. The index does not tell what a deletion or a limit has hidden, and the log
+ * may still have it: then, and where there is no index, taken stays false and everything is read. */
+static int read_stream(struct el_replay *replay, bool *taken, struct evlog_failure *failure)
+{
+    struct evlog_stream_options options = EVLOG_STREAM_OPTIONS_INIT;
+    struct evlog_stream_state state = EVLOG_STREAM_STATE_INIT;
+    struct evlog_stream *stream;
+    const struct evlog_stream_event *row = NULL;
+    options.topic = replay->options->topic;
+    options.key = replay->options->key;
+    int rc = evlog_stream_open(replay->client, &options, &stream, failure);
+    if (rc != 0) {
+        bool none = rc == EVLOG_ERR_POLICY || rc == EVLOG_ERR_UNSUPPORTED || rc == EVLOG_ERR_LIMIT ||
+                    rc == EVLOG_ERR_ARGUMENT;
+        return none ? 0 : rc;
+    }
+    evlog_stream_state(stream, &state);
+    int got = state.deleted || state.ended ? 0 : evlog_stream_next(stream, &row, failure);
+    bool whole = got == 1 ? row->version == 0 : state.last_version < 0;
+    rc = got < 0 ? got : 0;
+    if (rc == 0 && whole) {
+        *taken = replay->indexed = true;
+        replay->total_count = (uint64_t)(state.last_version + 1);
+        rc = got == 1 ? read_indexed(replay, stream, row, failure) : 0;
+    }
+    evlog_stream_close(stream);
+    return rc;
+}
+
+static int read_events(struct el_replay *replay, struct evlog_failure *failure)
+{
+    const struct evlog_replay_options *options = replay->options;
+    bool taken = false;
+    int rc = 0;
+    /* A position of another stream's event says nothing in the stream itself. */
+    if (options->key.data != NULL && replay->begun) {
+        rc = read_stream(replay, &taken, failure);
+    }
+    return rc != 0 || taken ? rc : read_all(replay, failure);
+}
+
+/* --- the end ------------------------------------------------------------------------------------------------------ */
+
+static int tell_live(struct el_replay *replay, uint64_t *live_count)
 {
     size_t cursor = 0;
     struct el_fold_event folded;
@@ -246,14 +301,15 @@ static int tell_live(struct replay *replay, uint64_t *live_count)
             .value = bytes(folded.value),
         };
         ++*live_count;
-        if (replay->options->on_event != NULL) {
+        rc = unpack_headers(replay, folded.headers, &event);
+        if (rc == 0 && replay->options->on_event != NULL) {
             rc = tell(replay, &event, &folded, version);
         }
     }
     return rc;
 }
 
-static int finish(struct replay *replay, struct evlog_replay_summary *summary, struct evlog_failure *failure)
+static int finish(struct el_replay *replay, struct evlog_replay_summary *summary, struct evlog_failure *failure)
 {
     struct evlog_replay_summary full = EVLOG_REPLAY_SUMMARY_INIT;
     int rc = el_fold_finish(&replay->fold, full.digest);
@@ -268,6 +324,8 @@ static int finish(struct replay *replay, struct evlog_replay_summary *summary, s
     full.key_count = replay->fold.key_count;
     full.keyless_count = replay->fold.keyless_count;
     full.partial = replay->partial;
+    full.indexed = replay->indexed;
+    full.hole_count = replay->indexed || replay->done ? 0 : replay->total_count - replay->read_count;
     if (rc == 0) {
         memcpy(summary, &full, EL_MIN(summary->size, sizeof full));
     }
@@ -276,11 +334,14 @@ static int finish(struct replay *replay, struct evlog_replay_summary *summary, s
 
 /* --- all of it -------------------------------------------------------------------------------------------------- */
 
-static int prepare(struct replay *replay, struct evlog_failure *failure)
+static int prepare(struct el_replay *replay, struct evlog_failure *failure)
 {
     const struct evlog_replay_options *options = replay->options;
     if (options->topic == NULL) {
         return el_fail(failure, EVLOG_ERR_ARGUMENT, "the options name no topic");
+    }
+    if (options->from_version >= 0 && options->key.data == NULL) {
+        return el_fail(failure, EVLOG_ERR_ARGUMENT, "a version is one of a stream: name its key");
     }
     struct evlog_consumer_options reading = EVLOG_CONSUMER_OPTIONS_INIT;
     reading.topic = options->topic;
@@ -295,7 +356,7 @@ static int prepare(struct replay *replay, struct evlog_failure *failure)
         return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a replay");
     }
     replay->end_offsets = replay->start_offsets + replay->partition_count;
-    return plan(replay, failure);
+    return el_replay_plan(replay, failure);
 }
 
 int evlog_replay_run(struct evlog_client *client, const struct evlog_replay_options *given,
@@ -306,7 +367,7 @@ int evlog_replay_run(struct evlog_client *client, const struct evlog_replay_opti
     if (!EL_OPTIONS_TAKE(&full, given)) {
         return el_fail(failure, EVLOG_ERR_ARGUMENT, "the options were not initialised");
     }
-    struct replay replay = {.client = client, .options = options};
+    struct el_replay replay = {.client = client, .options = options};
     struct el_fold_options fold = {
         .keep_latest = options->fold_latest,
         .drop_types = options->drop_types,
@@ -315,13 +376,15 @@ int evlog_replay_run(struct evlog_client *client, const struct evlog_replay_opti
     el_fold_init(&replay.fold, &fold);
     int rc = prepare(&replay, failure);
     if (rc == 0) {
-        rc = read_all(&replay, failure);
+        rc = read_events(&replay, failure);
     }
     if (rc == 0) {
         rc = finish(&replay, summary, failure);
     }
     evlog_consumer_close(replay.consumer);
     el_free(replay.start_offsets);
+    el_free(replay.headers);
+    el_buffer_free(&replay.packed);
     el_fold_destroy(&replay.fold);
     return rc;
 }

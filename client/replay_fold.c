@@ -21,7 +21,8 @@
 
 #define KEYLESS_LEN UINT32_MAX
 
-/* The last event of a live key; its bytes stand behind it: type, id, value, and data where it is not the value. */
+/* The last event of a live key; its bytes stand behind it: type, id, value, headers, and data where it is not the
+ * value. */
 struct live {
     size_t room; /* bytes allocated behind this struct */
     int64_t version;
@@ -35,6 +36,7 @@ struct live {
     bool has_id;
     bool data_is_value;
     size_t value_len;
+    size_t headers_len;
     size_t data_len;
     uint8_t bytes[];
 };
@@ -145,7 +147,8 @@ static uint8_t *put(uint8_t *p, struct el_slice bytes)
 static int keep(struct el_fold_stream *stream, const struct el_fold_event *event)
 {
     bool data_is_value = event->data.data == event->value.data && event->data.len == event->value.len;
-    size_t len = event->type.len + event->id.len + event->value.len + (data_is_value ? 0 : event->data.len);
+    size_t len = event->type.len + event->id.len + event->value.len + event->headers.len +
+                 (data_is_value ? 0 : event->data.len);
     struct live *live = stream->live;
     if (live == NULL || live->room < len || live->room / 4 > len + 1024) {
         struct live *fresh = el_malloc(sizeof *fresh + len);
@@ -167,10 +170,12 @@ static int keep(struct el_fold_stream *stream, const struct el_fold_event *event
     live->type_len = (uint32_t)event->type.len;
     live->id_len = (uint32_t)event->id.len;
     live->value_len = event->value.len;
+    live->headers_len = event->headers.len;
     live->data_len = event->data.len;
     uint8_t *p = put(live->bytes, event->type);
     p = put(p, event->id);
     p = put(p, event->value);
+    p = put(p, event->headers);
     if (!data_is_value) {
         put(p, event->data);
     }
@@ -225,6 +230,12 @@ int el_fold_pass(struct el_fold *fold, const struct el_fold_event *event)
     }
     stream->version_next++;
     return 0;
+}
+
+uint64_t el_fold_version(const struct el_fold *fold, struct el_slice key)
+{
+    const struct el_fold_stream *stream = key.data == NULL ? NULL : el_map_get(&fold->keyed, key.data, key.len);
+    return stream == NULL ? 0 : stream->version_next;
 }
 
 static int by_key(const void *a_, const void *b_)
@@ -308,7 +319,8 @@ bool el_fold_live(const struct el_fold *fold, size_t *cursor, struct el_fold_eve
     event->type = el_slice_of(live->has_type ? type : NULL, live->type_len);
     event->id = el_slice_of(live->has_id ? id : NULL, live->id_len);
     event->value = el_slice_of(value, live->value_len);
-    event->data = el_slice_of(live->data_is_value ? value : value + live->value_len, live->data_len);
+    event->headers = el_slice_of(value + live->value_len, live->headers_len);
+    event->data = el_slice_of(live->data_is_value ? value : event->headers.data + live->headers_len, live->data_len);
     event->partition = live->partition;
     event->offset = live->offset;
     event->timestamp_ms = live->timestamp_ms;

@@ -18,11 +18,12 @@
 
 /* One event as the fold sees it; everything is borrowed for the call. */
 struct el_fold_event {
-    struct el_slice key;   /* data NULL: none */
-    struct el_slice value; /* data NULL: null */
-    struct el_slice type;  /* data NULL: none */
-    struct el_slice id;    /* data NULL: none */
-    struct el_slice data;  /* the value, or what a structured envelope holds */
+    struct el_slice key;     /* data NULL: none */
+    struct el_slice value;   /* data NULL: null */
+    struct el_slice type;    /* data NULL: none */
+    struct el_slice id;      /* data NULL: none */
+    struct el_slice data;    /* the value, or what a structured envelope holds */
+    struct el_slice headers; /* as the caller has packed them; kept with the last event, in no digest */
     int32_t partition;
     int64_t offset;
     int64_t timestamp_ms;
@@ -59,6 +60,9 @@ int el_fold_add(struct el_fold *fold, const struct el_fold_event *event, int64_t
 
 /* Count an event in its stream's version and nowhere else: it lies outside the times asked for. */
 int el_fold_pass(struct el_fold *fold, const struct el_fold_event *event);
+
+/* Number that the next event of a key would have; 0 for a key that is not there. */
+uint64_t el_fold_version(const struct el_fold *fold, struct el_slice key);
 
 /* Sort and close the digest. Afterwards nothing may be added.
  *

@@ -47,10 +47,17 @@ struct evlog_replay_options {
     evlog_replay_fn on_event; /* NULL: only the digest is wanted */
     evlog_replay_progress_fn on_progress;
     void *arg; /* of both callbacks */
+    /* A position: leave out what the replay's order has up to this event. The word that an append printed, or that
+     * evlog_replay_position() makes, means behind the event; TOPIC/PARTITION/OFFSET begins with it. NULL: the start */
+    const char *from_position;
+    int64_t from_version; /* of the one stream that key names: its first version, -1: all */
+    uint64_t count_max;   /* end behind so many events that count, in the replay's order; 0: all */
+    bool with_headers;    /* with fold_latest: the events told have their headers. Costs memory for each live key */
 };
 #define EVLOG_REPLAY_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
-        .size = sizeof(struct evlog_replay_options), .until_ns = EVLOG_TIME_NONE, .from_ns = EVLOG_TIME_NONE           \
+        .size = sizeof(struct evlog_replay_options), .until_ns = EVLOG_TIME_NONE, .from_ns = EVLOG_TIME_NONE,          \
+        .from_version = -1                                                                                             \
     }
 
 struct evlog_replay_summary {
@@ -61,20 +68,33 @@ struct evlog_replay_summary {
     uint64_t live_count;    /* keys that the fold gave, 0 without fold_latest */
     uint64_t keyless_count; /* events without a key: in the digest, never in the fold */
     bool partial;           /* the log starts above 0 in some partition: history is missing */
+    uint64_t hole_count;    /* offsets of the part that was read without an event: compacted away, or no events (marks
+                             * of transactions). 0 when the stream index was used */
+    bool indexed;           /* the one stream was read by the topic's stream index */
 };
 #define EVLOG_REPLAY_SUMMARY_INIT                                                                                      \
     {                                                                                                                  \
         .size = sizeof(struct evlog_replay_summary)                                                                    \
     }
 
-/* Replay. Blocks.
+/* Replay. Blocks. One key of a topic with streams is found by the stream index, without reading the others.
  *
  * summary  written on success
  * returns  0 | EVLOG_ERR_UNSUPPORTED append times are not to be had here: use event_time | EVLOG_ERR_ARGUMENT a cut in
- *          the future | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_NO_MEMORY | a callback's code
+ *          the future, a position behind the end or of another topic | EVLOG_ERR_MALFORMED no position |
+ *          EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_NO_MEMORY | a callback's code
  */
 int evlog_replay_run(struct evlog_client *client, const struct evlog_replay_options *options,
                      struct evlog_replay_summary *summary, struct evlog_failure *failure);
+
+#define EVLOG_REPLAY_POSITION_MAX 96 /* bytes of a position, the NUL counted */
+/* The position of an event, for from_position: a replay that goes on behind it. Does not block; any thread.
+ *
+ * topic_id  of the event's topic (evlog_topic_describe)
+ * position  [EVLOG_REPLAY_POSITION_MAX], NUL-terminated
+ */
+void evlog_replay_position(const uint8_t topic_id[16], int32_t partition, int64_t offset,
+                           char position[EVLOG_REPLAY_POSITION_MAX]);
 
 #ifdef __cplusplus
 }

@@ -1,46 +1,89 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * evlog replay: the events of a topic, or the state they add up to, at a point in time. JSON objects on stdout, one a
- * line; the digest on stderr.
+ * evlog replay: the events of a topic, or the state they add up to, at a point in time, to where --to says
+ * (replay_target.h); the digest on stderr.
  *
  * An interrupted replay prints no digest: half a history has none. It says how to go on instead.
  */
-#include "cli.h"
+#include "replay_target.h"
+#include "where.h"
 
-#include <core/alloc.h>
 #include <core/timefmt.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define POSITION_WORD_LEN 40
+#define SPEED_MAX 1e9
+#define PAUSE_NS 100000000ll /* longest sleep before somebody may interrupt */
 
 struct replay {
     struct cli *cli;
-    const char *fold;
+    const char *fold, *from, *speed, *source, *archive;
     struct cli_list drop_types;
+    struct replay_wanted wanted;
     struct evlog_replay_options options;
-    struct el_buffer line;
-    int64_t last_ns; /* time of the event printed last, -1 none */
-    int exit_code;   /* of a callback that failed */
+    struct replay_target *target;
+    double pace; /* 0: as fast as it goes */
+    int64_t first_ns, begun_ns;
+    bool some; /* an event was told: the last one lay here */
+    int32_t last_partition;
+    int64_t last_offset;
+    int exit_code; /* of a target that failed */
 };
+
+/* --- pace --------------------------------------------------------------------------------------------------------- */
+
+static int64_t monotonic_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Wait until as much time has passed since the first event as lay between it and this one. */
+static void keep_pace(struct replay *replay, const struct evlog_event *event)
+{
+    int64_t ns = replay->options.event_time ? cli_event_ns(event->timestamp_ms) : event->append_time_ns;
+    if (ns < 0) {
+        return;
+    }
+    if (replay->begun_ns == 0) {
+        replay->begun_ns = monotonic_ns();
+        replay->first_ns = ns;
+    }
+    (void)fflush(NULL); /* what is told already is seen now */
+    double ahead_ns = (double)(ns - replay->first_ns) / replay->pace;
+    while (!cli_interrupted) {
+        double left_ns = ahead_ns - (double)(monotonic_ns() - replay->begun_ns);
+        if (left_ns <= 0) {
+            return;
+        }
+        struct timespec pause = {0, (long)(left_ns < PAUSE_NS ? left_ns : PAUSE_NS)};
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* --- running ------------------------------------------------------------------------------------------------------ */
 
 static int on_event(void *arg, const struct evlog_replay_event *replayed)
 {
     struct replay *replay = arg;
-    struct el_json_writer w;
-    if (replay->cli->quiet) {
-        return 0;
+    if (replay->pace > 0) {
+        keep_pace(replay, replayed->event);
     }
-    struct evlog_stream_event row = {
-        replayed->event, replayed->version, replayed->type, replayed->id, replayed->data,
-    };
-    el_json_writer_init(&w, &replay->line);
-    cli_json_event(&w, &row);
-    if (el_json_writer_end(&w) != 0) {
-        replay->line.err = EVLOG_ERR_NO_MEMORY;
+    if (cli_interrupted) {
+        return EVLOG_ERR_CLOSED;
     }
-    el_buffer_append_char(&replay->line, '\n');
-    replay->exit_code = cli_put(replay->cli, &replay->line);
-    replay->last_ns = replay->options.event_time ? cli_event_ns(replayed->event->timestamp_ms)
-                                                 : replayed->event->append_time_ns;
-    return replay->exit_code == CLI_OK ? 0 : EVLOG_ERR_IO;
+    replay->exit_code = replay->target->take(replay->target, replayed);
+    if (replay->exit_code != CLI_OK) {
+        return EVLOG_ERR_IO;
+    }
+    replay->some = true;
+    replay->last_partition = replayed->event->partition;
+    replay->last_offset = replayed->event->offset;
+    return 0;
 }
 
 static int on_progress(void *arg, uint64_t read_count, uint64_t total_count)
@@ -52,32 +95,39 @@ static int on_progress(void *arg, uint64_t read_count, uint64_t total_count)
 
 static int interrupted(const struct replay *replay)
 {
-    char text[40];
+    char position[EVLOG_REPLAY_POSITION_MAX];
+    struct evlog_topic_info *info;
+    const char *hint = replay->target->resume_hint;
     cli_progress_end(replay->cli);
-    if (replay->last_ns >= 0 && !replay->options.fold_latest) {
-        el_time_format(text, replay->last_ns, 9);
-        cli_say(replay->cli, "interrupted; to go on from the last event printed: --from %s (without a digest of all)",
-                text);
-    } else {
-        cli_say(replay->cli, "interrupted before anything was printed; run the same command again");
+    if (hint == NULL && replay->some && !replay->options.fold_latest &&
+        evlog_topic_describe(replay->cli->client, replay->options.topic, &info, NULL) == 0) {
+        evlog_replay_position(info->id, replay->last_partition, replay->last_offset, position);
+        evlog_topic_info_free(info);
+        cli_say(replay->cli, "interrupted; to go on behind the last event: --from %s (without a digest of all)",
+                position);
+        return CLI_INTERRUPTED;
     }
+    cli_say(replay->cli, "interrupted; %s", hint != NULL ? hint : "run the same command again");
     return CLI_INTERRUPTED;
 }
 
-static int run(struct replay *replay, const struct cli_words *words)
+static void print_digest(const struct evlog_replay_summary *summary)
+{
+    char digest[65];
+    for (size_t i = 0; i < 32; i++) {
+        (void)snprintf(&digest[2 * i], 3, "%02x", summary->digest[i]);
+    }
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "digest sha256:%s events %llu keys %llu%s\n", digest,
+                  (unsigned long long)summary->event_count, (unsigned long long)summary->key_count,
+                  summary->partial ? " partial" : "");
+}
+
+static int replay_all(struct replay *replay)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_replay_summary summary = EVLOG_REPLAY_SUMMARY_INIT;
-    char digest[65];
-    int rc = cli_connect(replay->cli);
-    if (rc != CLI_OK) {
-        return rc;
-    }
-    replay->options.topic = words->items[0];
-    if (words->count > 1) {
-        replay->options.key = (struct evlog_bytes){words->items[1], strlen(words->items[1])};
-    }
-    rc = evlog_replay_run(replay->cli->client, &replay->options, &summary, &failure);
+    int rc = evlog_replay_run(replay->cli->client, &replay->options, &summary, &failure);
     if (rc != 0 && cli_interrupted) {
         return interrupted(replay);
     }
@@ -89,16 +139,100 @@ static int run(struct replay *replay, const struct cli_words *words)
         cli_say(replay->cli, "%llu events have no key: they are in the digest, not in the state",
                 (unsigned long long)summary.keyless_count);
     }
-    (void)fflush(stdout);
-    for (size_t i = 0; i < 32; i++) {
-        (void)snprintf(&digest[2 * i], 3, "%02x", summary.digest[i]);
+    rc = replay->target->finish == NULL ? CLI_OK : replay->target->finish(replay->target, &summary);
+    if (rc == CLI_OK) {
+        print_digest(&summary);
     }
-    (void)fprintf(stderr, "digest sha256:%s events %llu keys %llu%s\n", digest, (unsigned long long)summary.event_count,
-                  (unsigned long long)summary.key_count, summary.partial ? " partial" : "");
+    return rc;
+}
+
+static int run(struct replay *replay)
+{
+    int rc = cli_connect(replay->cli);
+    if (rc == CLI_OK) {
+        rc = replay_target_open(replay->cli, &replay->wanted, &replay->target);
+    }
+    if (rc == CLI_OK) {
+        rc = replay_all(replay);
+    }
+    replay_target_close(replay->target);
+    return rc;
+}
+
+/* --- what was asked for ------------------------------------------------------------------------------------------- */
+
+/* --from: a position, the version of a stream's event, or a time. */
+static int take_from(struct replay *replay)
+{
+    struct evlog_replay_options *options = &replay->options;
+    const char *from = replay->from;
+    struct el_error err = {0};
+    if (from == NULL) {
+        return CLI_OK;
+    }
+    if (where_count(from, &options->from_version)) {
+        return options->key.data != NULL
+                   ? CLI_OK
+                   : cli_error_remedy(replay->cli,
+                                      (struct cli_remedy){CLI_ERR_VALUE, "name the KEY, or begin "
+                                                                         "at a time or a position"},
+                                      "--from %s: a number is the version of a stream's event", from);
+    }
+    options->from_version = -1;
+    bool word = strlen(from) == POSITION_WORD_LEN && strpbrk(from, " :+.") == NULL;
+    if (word || strchr(from, '/') != NULL) {
+        options->from_position = from;
+        return CLI_OK;
+    }
+    if (el_time_parse(from, replay->cli->now_ns, &options->from_ns, &err) == 0) {
+        return CLI_OK;
+    }
+    return cli_error_remedy(replay->cli,
+                            (struct cli_remedy){CLI_ERR_VALUE, "a time such as -1h, a version of KEY, "
+                                                               "TOPIC/PARTITION/OFFSET, or the word that an append or "
+                                                               "an interrupted replay printed"},
+                            "--from %s: %s", from, err.text);
+}
+
+/* --speed: max, original, or N times that. */
+static int take_speed(struct replay *replay)
+{
+    const char *speed = replay->speed;
+    char *end;
+    if (speed == NULL || strcmp(speed, "max") == 0) {
+        return CLI_OK;
+    }
+    replay->pace = 1;
+    if (strcmp(speed, "original") != 0) {
+        errno = 0;
+        replay->pace = strtod(speed, &end);
+        bool ok = speed[0] >= '0' && speed[0] <= '9' && strcmp(end, "x") == 0 && errno == 0 && replay->pace > 0 &&
+                  replay->pace <= SPEED_MAX;
+        if (!ok) {
+            return cli_error(replay->cli, CLI_ERR_VALUE, "--speed %s: max, original, or 10x for ten times as fast",
+                             speed);
+        }
+    }
+    return replay->options.fold_latest
+               ? cli_error(replay->cli, CLI_ERR_VALUE, "--speed is for events: a state has no times to keep")
+               : CLI_OK;
+}
+
+static int take_source(const struct replay *replay)
+{
+    const char *source = replay->source == NULL ? "auto" : replay->source;
+    const struct cli_remedy remedy = {CLI_ERR_NOT_BUILT, "--source broker reads what the broker has; retention.ms=-1 "
+                                                         "keeps everything there"};
+    if (strcmp(source, "archive") == 0 || replay->archive != NULL) {
+        return cli_error_remedy(replay->cli, remedy, "there is no archive to replay from in this version");
+    }
+    if (strcmp(source, "auto") != 0 && strcmp(source, "broker") != 0) {
+        return cli_error(replay->cli, CLI_ERR_VALUE, "--source %s: broker, archive or auto", source);
+    }
     return CLI_OK;
 }
 
-static int check(struct replay *replay)
+static int take_fold(struct replay *replay)
 {
     struct evlog_replay_options *options = &replay->options;
     if (replay->fold != NULL && strcmp(replay->fold, "latest") != 0) {
@@ -113,30 +247,61 @@ static int check(struct replay *replay)
     return CLI_OK;
 }
 
+static int check(struct replay *replay, const struct cli_words *words)
+{
+    struct evlog_replay_options *options = &replay->options;
+    struct replay_wanted *wanted = &replay->wanted;
+    wanted->topic = options->topic = words->items[0];
+    if (words->count > 1) {
+        options->key = (struct evlog_bytes){words->items[1], strlen(words->items[1])};
+    }
+    int rc = take_fold(replay);
+    rc = rc == CLI_OK ? take_from(replay) : rc;
+    rc = rc == CLI_OK ? take_speed(replay) : rc;
+    rc = rc == CLI_OK ? take_source(replay) : rc;
+    wanted->fold_latest = options->fold_latest;
+    wanted->whole = options->key.data == NULL && replay->from == NULL;
+    bool to_topic = wanted->to != NULL && strncmp(wanted->to, "topic:", 6) == 0;
+    options->with_headers = to_topic;
+    if (rc == CLI_OK && !to_topic && (wanted->dry_run || wanted->confirm != NULL || wanted->accept_holes)) {
+        rc = cli_error(replay->cli, CLI_ERR_VALUE, "--dry-run, --confirm and --accept-holes are for --to topic:NAME");
+    }
+    return rc;
+}
+
 int cmd_replay(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    struct replay replay = {.cli = cli, .last_ns = -1};
+    struct replay replay = {.cli = cli};
     replay.options = (struct evlog_replay_options)EVLOG_REPLAY_OPTIONS_INIT;
     replay.options.on_event = on_event;
     replay.options.on_progress = on_progress;
     replay.options.arg = &replay;
     const struct cli_option options[] = {
         {"until", 0, CLI_TIME, &replay.options.until_ns, "TIME", "last point in time, inclusive (now)"},
-        {"from", 0, CLI_TIME, &replay.options.from_ns, "TIME", "first point in time, inclusive (the beginning)"},
+        {"from", 0, CLI_TEXT, &replay.from, "WHERE",
+         "begin at a time, at a version of KEY, at TOPIC/PARTITION/OFFSET, or behind a position (the beginning)"},
         {"event-time", 0, CLI_FLAG, &replay.options.event_time, NULL, "the publishers' times, not the server's"},
         {"fold", 0, CLI_TEXT, &replay.fold, "latest", "the state: the last event of every key"},
         {"drop-type", 0, CLI_LIST, &replay.drop_types, "GLOB", "an event of such a type removes its key; repeatable"},
+        {"to", 0, CLI_TEXT, &replay.wanted.to, "TARGET", "stdout (the default), sqlite:FILE, topic:NAME, exec:COMMAND"},
+        {"project", 0, CLI_TEXT, &replay.wanted.project, "FILE.sql", "the rows of a projection, into --to sqlite:FILE"},
+        {"speed", 0, CLI_TEXT, &replay.speed, "SPEED", "max (the default), original, or 10x: as the times lie apart"},
+        {"source", 0, CLI_TEXT, &replay.source, "SOURCE", "broker or auto"},
+        {"archive", 0, CLI_TEXT, &replay.archive, "URL", "not in this version"},
+        {"dry-run", 0, CLI_FLAG, &replay.wanted.dry_run, NULL, "--to topic: say what would change"},
+        {"confirm", 0, CLI_TEXT, &replay.wanted.confirm, "NAME", "--to topic: yes, change what NAME holds"},
+        {"accept-holes", 0, CLI_FLAG, &replay.wanted.accept_holes, NULL,
+         "--to topic: also where compaction or retention took history away"},
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 1, 2};
     struct cli_words words;
     int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
     if (rc == CLI_PARSED) {
-        rc = check(&replay);
+        rc = check(&replay, &words);
         if (rc == CLI_OK) {
-            rc = run(&replay, &words);
+            rc = run(&replay);
         }
     }
-    el_buffer_free(&replay.line);
     cli_list_free(&replay.drop_types);
     return rc;
 }

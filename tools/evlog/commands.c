@@ -98,7 +98,7 @@ const struct cli_command cli_commands[] = {
     {"replay", "TOPIC [KEY]", "Print the events, or the state they add up to, as they stood at a point in time",
      "--until is an append time (when the server took an event) and exact over all partitions; with --event-time\n"
      "the publishers' times count. Times: 2026-03-01T12:00Z, -1h, @1772366400000, 'yesterday 14:00'.\n"
-     "The digest on stderr is equal exactly when the history is.",
+     "The digest on stderr is equal exactly when the history is. --to topic:NAME --fold latest rolls a table back.",
      cmd_replay},
     {"project run", "FILE.sql --db DB", "Keep the rows of a database up with topics, each event exactly once",
      "FILE.sql holds a head (-- name:, -- topics:, -- filter:), a block -- setup, and blocks -- on TYPE of SQL with\n"

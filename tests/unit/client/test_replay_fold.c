@@ -257,6 +257,35 @@ TEST_TORTURE(fold, every_allocation_may_fail)
     el_fold_destroy(&fold);
 }
 
+/* Headers are of the last event, whatever lies beside them, and are in no digest. */
+TEST(fold, headers_stay_with_the_last_event)
+{
+    static const char *const headers[] = {"one", "", "three and longer"};
+    uint8_t plain[32], with_headers[32];
+    struct el_fold folds[2];
+    for (int f = 0; f < 2; f++) {
+        el_fold_init(&folds[f], &(struct el_fold_options){.keep_latest = true});
+        for (int i = 0; i < 3; i++) {
+            struct el_fold_event e = event("k", "id", "value");
+            e.data = i == 1 ? el_slice_str("other data") : e.data;
+            e.headers = f == 0 ? NULL_SLICE : el_slice_str(headers[i]);
+            assert_int_equal(el_fold_version(&folds[f], e.key), (uint64_t)i);
+            assert_int_equal(add(&folds[f], e), i);
+        }
+        assert_int_equal(el_fold_finish(&folds[f], f == 0 ? plain : with_headers), 0);
+    }
+    assert_memory_equal(plain, with_headers, 32);
+    struct el_fold_event e;
+    size_t cursor = 0;
+    int64_t version;
+    assert_true(el_fold_live(&folds[1], &cursor, &e, &version));
+    assert_true(el_slice_eq(e.headers, el_slice_str("three and longer")));
+    assert_true(el_slice_eq(e.data, el_slice_str("value")));
+    assert_int_equal(el_fold_version(&folds[1], el_slice_str("none")), 0);
+    el_fold_destroy(&folds[0]);
+    el_fold_destroy(&folds[1]);
+}
+
 static bool match(const char *pattern, const char *text)
 {
     return el_glob_match(pattern, el_slice_str(text));
