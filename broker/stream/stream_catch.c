@@ -42,6 +42,7 @@ static void catch_end(struct stream_catch *c, int error)
     EL_ASSERT(st->catch_count > 0);
     st->catch_count--;
     st->ops--;
+    sp->anew = false;
     if (error == 0) {
         sp->state = STREAM_PART_READY;
         sp->catch_error = 0;
@@ -73,6 +74,7 @@ static void catch_end(struct stream_catch *c, int error)
     st->want_flush = st->want_flush || (sp->raising && error == 0);
     streams_soon(st); /* the next one's turn; not from here, for many may end one after the other */
     stream_part_unpin(sp);
+    stream_rebuild_look(st);
 }
 
 static int ended(const struct stream_part *sp)
@@ -80,7 +82,8 @@ static int ended(const struct stream_part *sp)
     if (sp->part == NULL) {
         return EVLOG_ERR_UNKNOWN_TOPIC;
     }
-    return sp->st->stopping ? EVLOG_ERR_CLOSED : sp->st->failed || sp->st->dead ? EVLOG_ERR_STORAGE : 0;
+    const struct streams *st = sp->st;
+    return st->stopping ? EVLOG_ERR_CLOSED : st->failed || st->rebuilding || st->dead ? EVLOG_ERR_STORAGE : 0;
 }
 
 /* --- looking through batches -------------------------------------------------------------------------------------- */

@@ -96,6 +96,7 @@ struct stream_part {
     int64_t run_end;          /* the runs on the list */
     struct el_list wait_link; /* st->starved or st->catch_queue */
     bool raising;             /* a trim waits for the floor */
+    bool anew;                /* its index was damaged and is made anew: refused until that is done */
     struct stream_resolve resolve;
     struct stream_catch *catching;
     int catch_error;          /* why the last try ended early, until an append was told */
@@ -113,7 +114,14 @@ enum stream_task {
     STREAM_TASK_HEADS, /* heads go to the cache, a few at a time */
 };
 
-enum stream_job { STREAM_JOB_NONE, STREAM_JOB_WRITE, STREAM_JOB_SAVE, STREAM_JOB_MERGE, STREAM_JOB_CLEAN };
+enum stream_job {
+    STREAM_JOB_NONE,
+    STREAM_JOB_WRITE,
+    STREAM_JOB_SAVE,
+    STREAM_JOB_MERGE,
+    STREAM_JOB_CLEAN,
+    STREAM_JOB_EMPTY
+};
 
 /* A new list, maybe with a new run opened first. */
 struct stream_save {
@@ -157,8 +165,7 @@ struct stream_work {
     uint32_t live_count;
     /* cleaning up */
     struct el_list closing, closed; /* struct stream_run; closed is the job's */
-    bool damaged;                   /* save an empty list: the next start makes the index anew */
-    bool emptied;                   /* that is done */
+    bool damaged;                   /* save an empty list: a start makes the index anew */
 };
 
 struct streams {
@@ -187,11 +194,13 @@ struct streams {
     struct stream_work work;
     bool want_flush; /* a floor is to be raised, or the shard stops */
     bool failed;     /* appends and questions are refused */
+    bool rebuilding; /* likewise, until nothing of a damaged index is used any more */
     bool dead;       /* the machine crashed: nothing more */
     bool stopping;
     uint32_t ops;        /* questions and jobs under way */
     uint32_t name_jobs;  /* of them: jobs that read the tables */
-    char reason[320];    /* why it has failed */
+    uint32_t rebuilds;   /* since the start */
+    char reason[320];    /* why it has failed, or is made anew */
     uint64_t counted[4]; /* of view's counters, told to the metrics already */
 };
 
@@ -213,10 +222,15 @@ void stream_run_free(struct streams *st, struct stream_run *run);
 
 /* --- streams.c ---------------------------------------------------------------------------------------------------- */
 
-/* The index is of no use any more: refuse, and wake all who wait. */
+/* The index is of no use any more: refuse, and wake all who wait. A damaged one is made anew from the log. */
 void streams_fail(struct streams *st, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Whoever waits for the index is told that it cannot be used. */
+void streams_refuse_all(struct streams *st);
 /* The error of whoever finds the index failed. */
 int streams_refusal(const struct streams *st, const struct stream_part *sp);
+/* Memory for tables and heads is taken when the first partition wants it: who has no streams pays nothing.
+ * returns 0 | EVLOG_ERR_NO_MEMORY */
+int streams_tables_make(struct streams *st);
 /* The partition's state, made when there is none. NULL no memory */
 struct stream_part *stream_part_of(struct streams *st, struct partition *part);
 void stream_part_unpin(struct stream_part *sp);
@@ -271,6 +285,21 @@ bool stream_flush_go(struct streams *st);
 void stream_flush_saved(struct streams *st);
 /* Close what is being written. Blocking. */
 void stream_flush_drop(struct stream_work *w);
+
+/* --- stream_rebuild.c --------------------------------------------------------------------------------------------- */
+
+/* Something of the files is damaged. */
+void stream_rebuild_begin(struct streams *st, const char *what);
+/* Go on with it: when nothing is under way any more the list on disk is emptied. */
+void stream_rebuild_go(struct streams *st);
+/* Blocking, in a job: close what is under way, save an empty list. returns 0 | EVLOG_ERR_... */
+int64_t stream_rebuild_empty(struct disk *disk, void *arg);
+/* That is done: forget all, and read the logs. */
+void stream_rebuild_emptied(struct streams *st);
+/* It cannot be done now: the next start meets the damage again. */
+void stream_rebuild_give_up(struct streams *st);
+/* A partition needs no rebuilding any more, or is gone. */
+void stream_rebuild_look(struct streams *st);
 
 /* --- stream_save.c ------------------------------------------------------------------------------------------------ */
 

@@ -39,13 +39,6 @@ static int64_t clean_run(struct disk *disk, void *arg)
             stream_flush_drop(w);
         }
     }
-    if (w->damaged && !w->emptied) {
-        struct index_list list = {
-            .sequence = st->list_sequence + 1, .next_run_id = st->next_run_id, .next_slot = st->next_slot};
-        memcpy(list.secret_tag, st->tag, sizeof list.secret_tag);
-        index_list_save(disk, st->index, &list, &w->error);
-        w->emptied = true;
-    }
     return 0;
 }
 
@@ -54,7 +47,7 @@ static bool clean_wanted(const struct streams *st)
     const struct stream_work *w = &st->work;
     bool ends = (w->merge != NULL && (st->failed || st->stopping)) ||
                 ((w->writer != NULL || w->sorted != NULL) && st->failed);
-    return !el_list_empty(&w->closing) || ends || (w->damaged && !w->emptied);
+    return !el_list_empty(&w->closing) || ends;
 }
 
 /* --- one after the other ------------------------------------------------------------------------------------------ */
@@ -159,6 +152,10 @@ static void work_on_done(struct io_op *op)
     if (code < 0 && job == STREAM_JOB_MERGE) {
         stream_merge_end(st);
     }
+    if (code < 0 && job == STREAM_JOB_EMPTY && (st->failed || st->stopping)) {
+        stream_rebuild_give_up(st);
+        code = 0;
+    }
     if (code < 0 && is_for_want_of_room(code)) {
         if (job == STREAM_JOB_MERGE) {
             merge_wait(st, code);
@@ -188,6 +185,12 @@ static void work_on_done(struct io_op *op)
     case STREAM_JOB_CLEAN:
         cleaned(st);
         break;
+    case STREAM_JOB_EMPTY:
+        w->damaged = false;
+        if (st->rebuilding) {
+            stream_rebuild_emptied(st);
+        }
+        break;
     case STREAM_JOB_NONE:
         break;
     }
@@ -213,6 +216,10 @@ void stream_work_go(struct streams *st)
         w->old = NULL;
     }
     if (w->job != STREAM_JOB_NONE || w->waiting || st->dead) {
+        return;
+    }
+    if (w->damaged) {
+        stream_rebuild_go(st);
         return;
     }
     if (!st->failed && w->listing) {
@@ -241,7 +248,7 @@ bool stream_work_idle(const struct streams *st)
 {
     const struct stream_work *w = &st->work;
     return w->job == STREAM_JOB_NONE && (st->failed || (w->task == STREAM_TASK_NONE && !st->want_flush)) &&
-           !clean_wanted(st);
+           !clean_wanted(st) && !w->damaged;
 }
 
 void stream_work_init(struct streams *st)

@@ -10,8 +10,8 @@
  *      (stream_work.c)
  *
  * Fails: a run or the list cannot be read or written for another reason than want of space. Then appends and questions
- * of topics with streams are refused, and /health/ready says why; a restart begins anew. A damaged index is emptied on
- * disk first, so that the next start makes it anew from the log.
+ * of topics with streams are refused, and /health/ready says why; a restart begins anew. A damaged index is made anew at
+ * once (stream_rebuild.c).
  */
 #include <stream/stream_state.h>
 
@@ -22,6 +22,7 @@
 
 #define FEED_NS 5000000u /* between tries of those who wait for memory */
 #define HEADS_SHARE 8
+#define REBUILDS_MAX 3u /* then the disk is not one to go on with */
 
 /* --- partitions --------------------------------------------------------------------------------------------------- */
 
@@ -43,8 +44,7 @@ static struct stream_part *part_add(struct streams *st, struct partition *part, 
     return sp;
 }
 
-/* Memory for tables and heads is taken when the first partition wants it: who has no streams pays nothing. */
-static int tables_make(struct streams *st)
+int streams_tables_make(struct streams *st)
 {
     int code = 0;
     if (st->view.heads == NULL) {
@@ -58,7 +58,7 @@ static int tables_make(struct streams *st)
 
 struct stream_part *stream_part_of(struct streams *st, struct partition *part)
 {
-    if (tables_make(st) != 0) {
+    if (streams_tables_make(st) != 0) {
         return NULL;
     }
     struct stream_part *sp = *store_observed_state(part);
@@ -88,9 +88,9 @@ void stream_part_unpin(struct stream_part *sp)
 
 static void part_deleted(void *arg, struct partition *part)
 {
+    struct streams *st = arg;
     struct stream_part *sp = *store_observed_state(part);
     struct el_list questions;
-    (void)arg;
     if (sp == NULL) {
         return;
     }
@@ -102,6 +102,7 @@ static void part_deleted(void *arg, struct partition *part)
         stream_question_go(sp, EL_CONTAINER(n, struct store_op, link), EVLOG_ERR_UNKNOWN_TOPIC);
     }
     stream_part_unpin(sp);
+    stream_rebuild_look(st);
 }
 
 static int64_t part_floor(void *arg, struct partition *part)
@@ -132,7 +133,7 @@ static int part_raise(void *arg, struct partition *part, int64_t offset)
 
 int streams_refusal(const struct streams *st, const struct stream_part *sp)
 {
-    if (st->failed) {
+    if (st->failed || st->rebuilding || (sp != NULL && sp->anew)) {
         return EVLOG_ERR_STORAGE;
     }
     return sp != NULL && sp->state == STREAM_PART_BROKEN ? EVLOG_ERR_CORRUPT : 0;
@@ -188,25 +189,8 @@ static void retry_on_timer(struct io_timer *timer)
     stream_work_go(st);
 }
 
-void streams_fail(struct streams *st, int error, const char *format, ...)
+void streams_refuse_all(struct streams *st)
 {
-    va_list args;
-    if (error == EVLOG_ERR_CRASHED) {
-        st->dead = true;
-    }
-    if (st->failed || st->dead) {
-        return;
-    }
-    char what[160];
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    st->failed = true;
-    st->work.damaged = error == EVLOG_ERR_CORRUPT;
-    snprintf(st->reason, sizeof st->reason, "the stream index of shard %u: %s (%s); %s", st->index, what,
-             evlog_error_text(error),
-             st->work.damaged ? "the next start makes it anew from the log" : "it is tried again at the next start");
-    el_log(EL_LOG_ERROR, "stream", "%s: topics with evlog.streams are refused", st->reason);
     store_observer_failed(st->shard, st->reason);
     floors_refuse(st);
     EL_LIST_EACH_SAFE(n, tmp, &st->parts) {
@@ -221,6 +205,34 @@ void streams_fail(struct streams *st, int error, const char *format, ...)
         stream_part_unpin(sp);
     }
     stream_work_go(st);
+}
+
+void streams_fail(struct streams *st, int error, const char *format, ...)
+{
+    va_list args;
+    if (error == EVLOG_ERR_CRASHED) {
+        st->dead = true;
+    }
+    bool damage = error == EVLOG_ERR_CORRUPT;
+    if (st->failed || st->dead || (damage && st->rebuilding)) {
+        return;
+    }
+    char what[160];
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    if (damage && !st->stopping && st->rebuilds < REBUILDS_MAX) {
+        stream_rebuild_begin(st, what);
+        return;
+    }
+    st->failed = true;
+    st->work.damaged = damage; /* a rebuild that failed leaves the list as it is */
+    st->rebuilding = false;
+    snprintf(st->reason, sizeof st->reason, "the stream index of shard %u: %s (%s); %s", st->index, what,
+             evlog_error_text(error),
+             damage ? "the next start makes it anew from the log" : "it is tried again at the next start");
+    el_log(EL_LOG_ERROR, "stream", "%s: topics with evlog.streams are refused", st->reason);
+    streams_refuse_all(st);
 }
 
 static void memory_count(struct streams *st)

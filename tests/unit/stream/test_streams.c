@@ -6,6 +6,7 @@
 #include "life_kit.h"
 
 #include <core/hash.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* --- of a newer format -------------------------------------------------------------------------------------------- */
@@ -203,4 +204,179 @@ TEST(streams, memory_is_counted)
     assert_true(metric(&l, METRIC_STREAM_MEMORY) < first);
     life_stop(&l);
     life_free(&l);
+}
+
+/* --- damage that is met while the shard runs ---------------------------------------------------------------------- */
+
+#define STREAMS 300u
+
+/* A byte of the first block of entries of a run. */
+static void damage(struct life *l)
+{
+    char path[128];
+    assert_true(life_files(l, ".run", path) > 0);
+    assert_true(sim_disk_flip(l->w.disk, path, EL_RUN_BLOCK_LEN + 100, 4));
+}
+
+/* Each stream has one event, but for those that the caller has added to. */
+static void all_is_there(struct life *l)
+{
+    char key[16];
+    for (uint32_t i = 0; i < STREAMS; i += 7) {
+        snprintf(key, sizeof(key), "s%u", i);
+        assert_int_equal(life_last(l, key), 0);
+    }
+    assert_int_equal(life_last(l, "nobody"), -1);
+}
+
+/* Ask until damage is met. returns the answer */
+static int64_t meet(struct life *l)
+{
+    char key[16];
+    int64_t last = 0;
+    for (uint32_t i = 0; i < STREAMS && last == 0; i++) {
+        snprintf(key, sizeof(key), "s%u", i);
+        last = life_last(l, key);
+    }
+    return last;
+}
+
+static bool is_ready(struct life *l)
+{
+    return store_not_ready_reason(l->w.store) == NULL;
+}
+
+static void begin_damaged(struct life *l, uint64_t seed)
+{
+    life_init(l, seed);
+    life_begin(l);
+    life_append_many(l, 0, STREAMS);
+    life_stop(l);
+    life_begin(l); /* heads and tables are empty */
+    damage(l);
+}
+
+TEST(streams, damage_is_told_once_and_made_good_from_the_log)
+{
+    struct life l;
+    begin_damaged(&l, 11);
+    assert_int_equal(meet(&l), EVLOG_ERR_STORAGE);
+    assert_false(is_ready(&l));
+    assert_non_null(strstr(store_not_ready_reason(l.w.store), "made anew"));
+    assert_int_equal(life_append(&l, "s1", NULL, 0, NULL), EVLOG_ERR_STORAGE);
+    for (int i = 0; i < 100000 && !is_ready(&l); i++) {
+        life_steps(&l, 1);
+    }
+    assert_true(is_ready(&l));
+    assert_int_equal(metric(&l, METRIC_STREAM_REBUILDS), 1);
+    all_is_there(&l);
+    int64_t version = -1;
+    assert_int_equal(life_append(&l, "s1", NULL, 0, &version), 0);
+    assert_int_equal(version, 1);
+    assert_int_equal(life_append(&l, "s1", NULL, 0, NULL), EVLOG_ERR_WRONG_VERSION);
+    life_stop(&l);
+    life_begin(&l);
+    assert_int_equal(life_last(&l, "s1"), 1);
+    assert_int_equal(life_last(&l, "s299"), 0);
+    assert_int_equal(metric(&l, METRIC_STREAM_REBUILDS), 0);
+    life_stop(&l);
+    life_free(&l);
+}
+
+TEST(streams, an_append_that_meets_damage_is_refused_and_taken_later)
+{
+    struct life l;
+    int code = 0;
+    char key[16];
+    begin_damaged(&l, 12);
+    for (uint32_t i = 0; i < STREAMS && code == 0; i++) {
+        snprintf(key, sizeof(key), "s%u", i);
+        code = life_append(&l, key, NULL, 0, NULL);
+    }
+    assert_int_equal(code, EVLOG_ERR_STORAGE);
+    for (int i = 0; i < 100000 && !is_ready(&l); i++) {
+        life_steps(&l, 1);
+    }
+    int64_t version = -1;
+    assert_int_equal(life_append(&l, key, NULL, 0, &version), 0);
+    assert_int_equal(version, 1);
+    life_stop(&l);
+    life_free(&l);
+}
+
+TEST(streams, a_merge_that_meets_damage_makes_the_index_anew)
+{
+    struct life l;
+    life_init(&l, 13);
+    life_begin(&l);
+    for (uint32_t i = 0; i < 3; i++) {
+        life_append_many(&l, i * 100, 100);
+        life_flush(&l);
+    }
+    damage(&l);
+    assert_int_equal(life_append(&l, "other", NULL, STREAM_ANY, NULL), 0);
+    life_flush(&l);
+    for (int i = 0; i < 100000 && metric(&l, METRIC_STREAM_REBUILDS) == 0; i++) {
+        life_steps(&l, 1);
+    }
+    assert_int_equal(metric(&l, METRIC_STREAM_REBUILDS), 1);
+    for (int i = 0; i < 100000 && !is_ready(&l); i++) {
+        life_steps(&l, 1);
+    }
+    all_is_there(&l);
+    life_stop(&l);
+    life_free(&l);
+}
+
+TEST(streams, a_disk_that_damages_again_and_again_ends_the_index)
+{
+    struct life l;
+    begin_damaged(&l, 14);
+    for (int64_t n = 1; n <= 3; n++) {
+        assert_int_equal(meet(&l), EVLOG_ERR_STORAGE);
+        assert_int_equal(metric(&l, METRIC_STREAM_REBUILDS), n);
+        for (int i = 0; i < 100000 && !is_ready(&l); i++) {
+            life_steps(&l, 1);
+        }
+        all_is_there(&l);
+        life_flush(&l);
+        life_stop(&l);
+        life_begin(&l);
+        life_streams(&l)->rebuilds = (uint32_t)n; /* as if it had not been stopped, which made the heads cold */
+        metrics_add(l.w.metrics[0], METRIC_STREAM_REBUILDS, n);
+        damage(&l);
+    }
+    assert_int_equal(meet(&l), EVLOG_ERR_STORAGE);
+    life_steps(&l, 20000);
+    assert_true(life_streams(&l)->failed);
+    assert_false(is_ready(&l));
+    life_crash(&l);
+    life_begin(&l);
+    all_is_there(&l);
+    life_stop(&l);
+    life_free(&l);
+}
+
+/* Whenever the power is cut, the next start has all of it, from the old list or the empty one. */
+TEST(streams, a_crash_while_the_index_is_made_anew_loses_nothing)
+{
+    for (uint64_t n = 1; n < 60; n++) {
+        struct life l;
+        begin_damaged(&l, 100 + n);
+        meet(&l);
+        sim_disk_crash_at(l.w.disk, n);
+        for (int i = 0; i < 3000 && !sim_disk_crashed(l.w.disk); i++) {
+            world_step(&l.w);
+        }
+        sim_disk_crash_at(l.w.disk, 0);
+        life_crash(&l);
+        life_begin(&l);
+        meet(&l);
+        for (int i = 0; i < 100000 && !is_ready(&l); i++) {
+            life_steps(&l, 1);
+        }
+        all_is_there(&l);
+        life_stop(&l);
+        life_free(&l);
+    }
 }
