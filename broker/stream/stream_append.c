@@ -203,12 +203,17 @@ int stream_append_admit(void *arg, struct partition *part, struct append_op *op)
     if (sp->state != STREAM_PART_READY && st->stopping) {
         return EVLOG_ERR_CLOSED;
     }
+    if (sp->catch_error == 0) {
+        stream_catch_want(sp); /* which may end at once */
+        code = streams_refusal(st, sp);
+    }
     if (sp->catch_error != 0) { /* of the last try: this append is told, the next one begins another */
         code = sp->catch_error;
         sp->catch_error = 0;
+    }
+    if (code != 0) {
         return code;
     }
-    stream_catch_want(sp);
     if (sp->state != STREAM_PART_READY) {
         return STORE_HELD;
     }

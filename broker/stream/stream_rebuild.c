@@ -4,8 +4,8 @@
  *
  *   1. somebody met damage: appends and questions of topics with streams are refused with STORAGE, which clients try
  *      again; what is under way comes to its end
- *   2. a job empties the list on disk. Whenever it is cut short, a start finds either list: the old one, whose damage is
- *      met again, or the empty one
+ *   2. a job empties the list on disk. Whenever it is cut short, a start finds either list: the old one, whose damage
+ *      is met again, or the empty one
  *   3. tables, heads and runs are forgotten, the runs' files go. The partitions are read from offset 0 as after a start
  *      (stream_catch.c), each refused until it is there
  *
@@ -21,15 +21,17 @@ void stream_rebuild_begin(struct streams *st, const char *what)
 {
     EL_ASSERT(!st->rebuilding);
     EL_ASSERT(!st->failed);
+    EL_ASSERT(st->rebuilds < STREAMS_REBUILDS_MAX);
+    char *reason = st->reasons[st->rebuilds++];
     st->rebuilding = true;
-    st->rebuilds++;
+    st->telling = true;
     st->work.damaged = true;
     st->work.waiting = false;
-    snprintf(st->reason, sizeof st->reason, "the stream index of shard %u is damaged and is made anew from the log: %s",
+    snprintf(reason, sizeof st->reasons[0], "the stream index of shard %u is damaged and is made anew from the log: %s",
              st->index, what);
-    el_log(EL_LOG_ERROR, "stream", "%s: topics with evlog.streams are refused meanwhile; look at the disk", st->reason);
+    el_log(EL_LOG_ERROR, "stream", "%s: topics with evlog.streams are refused meanwhile; look at the disk", reason);
     metrics_add(st->metrics, METRIC_STREAM_REBUILDS, 1);
-    streams_refuse_all(st);
+    streams_refuse_all(st, reason);
 }
 
 int64_t stream_rebuild_empty(struct disk *disk, void *arg)
@@ -127,7 +129,7 @@ void stream_rebuild_give_up(struct streams *st)
 
 void stream_rebuild_look(struct streams *st)
 {
-    if (st->failed || st->rebuilding || st->rebuilds == 0 || st->reason[0] == 0) {
+    if (st->failed || st->rebuilding || !st->telling) {
         return;
     }
     EL_LIST_EACH(n, &st->parts) {
@@ -135,7 +137,7 @@ void stream_rebuild_look(struct streams *st)
             return;
         }
     }
-    st->reason[0] = 0;
+    st->telling = false;
     store_observer_failed(st->shard, NULL);
     el_log(EL_LOG_INFO, "stream",
            "the stream index of shard %u is made anew: topics with evlog.streams are taken again", st->index);

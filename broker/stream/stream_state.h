@@ -17,6 +17,7 @@
 
 #define STREAMS_MAGIC OBJ_MAGIC('S', 'T', 'R', 'M')
 #define STREAMS_TABLE_SHARE 4u           /* of the memory, each of active and frozen */
+#define STREAMS_REBUILDS_MAX 3u          /* of a damaged index: then the disk is not one to go on with */
 #define STREAMS_RETRY_NS 1000000000u     /* after want of memory, before background work is tried again */
 #define STREAMS_RETRY_MAX_NS 8000000000u /* after a full disk: from the former on twice as long each time, to this */
 
@@ -197,11 +198,13 @@ struct streams {
     bool rebuilding; /* likewise, until nothing of a damaged index is used any more */
     bool dead;       /* the machine crashed: nothing more */
     bool stopping;
-    uint32_t ops;        /* questions and jobs under way */
-    uint32_t name_jobs;  /* of them: jobs that read the tables */
-    uint32_t rebuilds;   /* since the start */
-    char reason[320];    /* why it has failed, or is made anew */
-    uint64_t counted[4]; /* of view's counters, told to the metrics already */
+    uint32_t ops;                                /* questions and jobs under way */
+    uint32_t name_jobs;                          /* of them: jobs that read the tables */
+    uint32_t rebuilds;                           /* since the start */
+    bool telling;                                /* that it is made anew */
+    char reasons[STREAMS_REBUILDS_MAX + 1][320]; /* each written once, for other threads read them; the last one says
+                                                  * why it has failed */
+    uint64_t counted[4];                         /* of view's counters, told to the metrics already */
 };
 
 /* --- stream_runs.c: which runs count ------------------------------------------------------------------------------ */
@@ -225,7 +228,7 @@ void stream_run_free(struct streams *st, struct stream_run *run);
 /* The index is of no use any more: refuse, and wake all who wait. A damaged one is made anew from the log. */
 void streams_fail(struct streams *st, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Whoever waits for the index is told that it cannot be used. */
-void streams_refuse_all(struct streams *st);
+void streams_refuse_all(struct streams *st, const char *reason);
 /* The error of whoever finds the index failed. */
 int streams_refusal(const struct streams *st, const struct stream_part *sp);
 /* Memory for tables and heads is taken when the first partition wants it: who has no streams pays nothing.

@@ -9,9 +9,9 @@
  *   3. the active table is full, or a log start is to move: it is frozen, becomes a run, runs are merged
  *      (stream_work.c)
  *
- * Fails: a run or the list cannot be read or written for another reason than want of space. Then appends and questions
- * of topics with streams are refused, and /health/ready says why; a restart begins anew. A damaged index is made anew at
- * once (stream_rebuild.c).
+ * Fails: a run or the list cannot be read or written for another reason than want of space. Then appends and
+ * questions of topics with streams are refused, and /health/ready says why; a restart begins anew. A damaged index is
+ * made anew at once (stream_rebuild.c).
  */
 #include <stream/stream_state.h>
 
@@ -22,7 +22,6 @@
 
 #define FEED_NS 5000000u /* between tries of those who wait for memory */
 #define HEADS_SHARE 8
-#define REBUILDS_MAX 3u /* then the disk is not one to go on with */
 
 /* --- partitions --------------------------------------------------------------------------------------------------- */
 
@@ -189,9 +188,9 @@ static void retry_on_timer(struct io_timer *timer)
     stream_work_go(st);
 }
 
-void streams_refuse_all(struct streams *st)
+void streams_refuse_all(struct streams *st, const char *reason)
 {
-    store_observer_failed(st->shard, st->reason);
+    store_observer_failed(st->shard, reason);
     floors_refuse(st);
     EL_LIST_EACH_SAFE(n, tmp, &st->parts) {
         struct stream_part *sp = EL_CONTAINER(n, struct stream_part, link);
@@ -221,18 +220,19 @@ void streams_fail(struct streams *st, int error, const char *format, ...)
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    if (damage && !st->stopping && st->rebuilds < REBUILDS_MAX) {
+    if (damage && !st->stopping && st->rebuilds < STREAMS_REBUILDS_MAX) {
         stream_rebuild_begin(st, what);
         return;
     }
     st->failed = true;
     st->work.damaged = damage; /* a rebuild that failed leaves the list as it is */
     st->rebuilding = false;
-    snprintf(st->reason, sizeof st->reason, "the stream index of shard %u: %s (%s); %s", st->index, what,
+    char *reason = st->reasons[STREAMS_REBUILDS_MAX];
+    snprintf(reason, sizeof st->reasons[0], "the stream index of shard %u: %s (%s); %s", st->index, what,
              evlog_error_text(error),
              damage ? "the next start makes it anew from the log" : "it is tried again at the next start");
-    el_log(EL_LOG_ERROR, "stream", "%s: topics with evlog.streams are refused", st->reason);
-    streams_refuse_all(st);
+    el_log(EL_LOG_ERROR, "stream", "%s: topics with evlog.streams are refused", reason);
+    streams_refuse_all(st, reason);
 }
 
 static void memory_count(struct streams *st)

@@ -102,6 +102,8 @@ const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
         "a topic that is emitted to is deleted, and made anew under its name"},
     [FAULT_EVENTS_EXPIRE] = {"events-expire", SCOPE_LEASE, 300000, 1000000, 1000000,
         "events go by their age, whoever works on them"},
+    [FAULT_INDEX_ROT] = {"index-rot", SCOPE_STREAM, 300000, 200000, 1000000,
+        "a bit of a file of the stream index changes, while it is in use or between two lives"},
 };
 /* clang-format on */
 
@@ -144,6 +146,8 @@ bool sim_fault_applies(enum sim_fault fault, enum sim_mode mode)
         return mode == MODE_BROKER;
     case SCOPE_LEASE:
         return mode == MODE_LEASE;
+    case SCOPE_STREAM:
+        return mode == MODE_STREAM;
     }
     return false;
 }
@@ -151,7 +155,8 @@ bool sim_fault_applies(enum sim_fault fault, enum sim_mode mode)
 void sim_fault_list(void)
 {
     static const char *const scopes[] = {[SCOPE_SEED] = "always", [SCOPE_WORK] = "at work", [SCOPE_LIAR] = "liars",
-                                         [SCOPE_ROT] = "rotting", [SCOPE_NET] = "broker",   [SCOPE_LEASE] = "lease"};
+                                         [SCOPE_ROT] = "rotting", [SCOPE_NET] = "broker",   [SCOPE_LEASE] = "lease",
+                                         [SCOPE_STREAM] = "stream"};
     printf("%-22s %-8s %7s  %-19s  %s\n", "fault", "when", "seeds", "probability", "what it does");
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         const struct sim_fault_info *info = &sim_fault_table[i];

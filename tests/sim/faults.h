@@ -57,6 +57,7 @@ enum sim_fault {
     FAULT_DEAD_TOPIC_DELETED,
     FAULT_EMIT_TOPIC_DELETED,
     FAULT_EVENTS_EXPIRE,
+    FAULT_INDEX_ROT,
     FAULT_COUNT
 };
 
@@ -67,12 +68,13 @@ enum sim_mode { MODE_STORE, MODE_BROKER, MODE_LEASE, MODE_STREAM };
 
 /* Where a fault may happen. */
 enum sim_fault_scope {
-    SCOPE_SEED,  /* all the time */
-    SCOPE_WORK,  /* while a store works, in some of its lives */
-    SCOPE_LIAR,  /* likewise, on the few seeds whose device loses what it confirmed: nothing may be made up then */
-    SCOPE_ROT,   /* between two lives, on the few seeds where files rot */
-    SCOPE_NET,   /* while a broker works, in some of its lives; the store alone has no network, clients or settings */
-    SCOPE_LEASE, /* while work groups work, in some of their lives */
+    SCOPE_SEED,   /* all the time */
+    SCOPE_WORK,   /* while a store works, in some of its lives */
+    SCOPE_LIAR,   /* likewise, on the few seeds whose device loses what it confirmed: nothing may be made up then */
+    SCOPE_ROT,    /* between two lives, on the few seeds where files rot */
+    SCOPE_NET,    /* while a broker works, in some of its lives; the store alone has no network, clients or settings */
+    SCOPE_LEASE,  /* while work groups work, in some of their lives */
+    SCOPE_STREAM, /* likewise, of streams */
 };
 
 struct sim_fault_info {

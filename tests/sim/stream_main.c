@@ -4,13 +4,15 @@
  *
  * A seed: a node with 1 to 3 shards, a topic with streams, so little memory for the index that it becomes files all the
  * time; clients that append batches to several streams with expected versions, event ids, types, tombstones and
- * separate checks, and send them again when they do not know what became of them; trims, a topic that is deleted and
- * made again; several lives, each ended by a crash at a random disk call, a process that just ends or a clean stop. The
- * logs are read again in each life, and all that was told is compared with them. See stream_model.h.
+ * separate checks, and send them again when they do not know what became of them; others who ask for streams and types
+ * meanwhile; trims, a topic that is deleted and made again, index files that rot; several lives, each ended by a crash
+ * at a random disk call, a process that just ends or a clean stop. The logs are read again in each life, and all that
+ * was told is compared with them. See stream_model.h, stream_asks.h.
  */
 #include "stream_main.h"
 
-#include "stream_model.h"
+#include "boot.h"
+#include "stream_asks.h"
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <stdio.h>
@@ -62,16 +64,18 @@ struct client {
 struct stream_life {
     struct plan plan;
     struct world w;
+    struct boot boot;
     struct stream_world sw;
     struct stream_model m;
+    struct stream_asks asks;
     struct client clients[CLIENTS_MAX];
     uint32_t client_count;
     struct told *told; /* [told_count] */
     uint32_t told_count;
     uint64_t sent, topics;
     uint64_t answers, conflicts, duplicates;
-    bool made, trims, deletes;
-    uint64_t lives, steps_longest, crashes;
+    bool made, trims, deletes, asking;
+    uint64_t lives, steps_longest;
 };
 
 /* --- what was told ------------------------------------------------------------------------------------------------ */
@@ -162,6 +166,9 @@ static void tell_success(struct client *c)
 {
     struct stream_life *l = c->l;
     struct model_part *p = &l->m.parts[c->op.partition];
+    for (uint32_t i = 0; i < c->count && !c->own; i++) {
+        stream_asks_acked(&l->asks, c->op.partition, c->batch.records[i].offset);
+    }
     for (uint32_t i = 0; i < c->count && c->own && !c->op.duplicate; i++) {
         tell(l, (struct told){.partition = c->op.partition,
                               .key = c->events[i].key,
@@ -250,7 +257,7 @@ static void client_on_done(struct store_op *base)
         break;
     default: /* it may be stored */
         c->again = true;
-        if (code == EVLOG_ERR_CORRUPT) {
+        if (code == EVLOG_ERR_CORRUPT && !stream_model_may_refuse(&l->m, c->op.partition, code)) {
             world_violation(&l->w, "an append was refused: %s", evlog_error_text(code));
         }
         break;
@@ -399,6 +406,9 @@ static void step(void *arg)
             client_send(&l->clients[i]);
         }
     }
+    if (l->asking) {
+        stream_asks_step(&l->asks);
+    }
 }
 
 static void lose(void *arg)
@@ -411,6 +421,7 @@ static void lose(void *arg)
             c->again = world_chance(&l->w, 800000);
         }
     }
+    stream_asks_lose(&l->asks);
 }
 
 /* --- lives -------------------------------------------------------------------------------------------------------- */
@@ -423,32 +434,16 @@ static void say(struct stream_life *l, const char *text)
     }
 }
 
-static bool start(struct stream_life *l)
-{
-    struct world *w = &l->w;
-    struct el_error err = {0};
-    for (int tries = 0;; tries++) {
-        if (tries < 3 && world_chance(w, 200000)) {
-            sim_disk_crash_at(w->disk, 1 + world_below(w, 80));
-        }
-        int code = world_open(w, &err);
-        sim_disk_crash_at(w->disk, 0);
-        if (code == 0) {
-            return true;
-        }
-        if (!sim_disk_crashed(w->disk)) {
-            world_violation(w, "a start was refused: %s", err.text);
-            return false;
-        }
-        sim_disk_fault_count(w->disk, FAULT_CRASH_IN_RECOVERY);
-        sim_disk_power_cycle(w->disk);
-    }
-}
-
 static void choose_faults(struct stream_life *l)
 {
+    static const enum sim_fault rare[] = {FAULT_SYNC_ALL_ERROR, FAULT_SYNC_DIR_ERROR,
+                                          FAULT_FULL_LATE}; /* lives are short */
     struct world *w = &l->w;
     world_faults(w, true);
+    l->m.disturbed = true;
+    for (size_t i = 0; i < sizeof(rare) / sizeof(rare[0]); i++) {
+        sim_disk_fault_set(w->disk, rare[i], EL_MIN(8 * sim_disk_fault_ppm(w->disk, rare[i]), SIM_PPM));
+    }
     if (world_chance(w, w->knobs.ppm[FAULT_CRASH])) {
         sim_disk_crash_at(w->disk, 1 + world_below(w, 4000));
     }
@@ -458,6 +453,7 @@ static void end_faults(struct stream_life *l)
 {
     world_faults(&l->w, false);
     sim_disk_crash_at(l->w.disk, 0);
+    l->m.disturbed = false;
 }
 
 /* What is asked now is waited for. */
@@ -478,9 +474,14 @@ static bool make(struct stream_life *l)
     topic_config_init(&config);
     int code = topic_config_set(&config, el_slice_str("evlog.streams"), el_slice_str("true"), NULL);
     EL_ASSERT(code == 0);
+    l->m.count_max = world_chance(&l->w, 300000) ? (int64_t)world_below(&l->w, 8) : -1;
+    snprintf(name, sizeof(name), "%lld", (long long)l->m.count_max);
+    code = topic_config_set(&config, el_slice_str("evlog.stream.max.count"), el_slice_str(name), NULL);
+    EL_ASSERT(code == 0);
     snprintf(name, sizeof(name), "t%llu", (unsigned long long)++l->topics);
     stream_model_clear(&l->m);
     l->told_count = 0;
+    stream_asks_clear(&l->asks);
     for (uint32_t i = 0; i < l->client_count; i++) {
         l->clients[i].again = false;
     }
@@ -489,25 +490,31 @@ static bool make(struct stream_life *l)
     return code != EVLOG_ERR_CRASHED;
 }
 
+static bool anybody_waits(const struct stream_life *l)
+{
+    bool waits = stream_asks_busy(&l->asks);
+    for (uint32_t i = 0; i < l->client_count; i++) {
+        waits = waits || l->clients[i].busy;
+    }
+    return waits;
+}
+
 /* Nobody waits for an answer any more. returns false: crashed, or stuck */
 static bool clients_rest(struct stream_life *l)
 {
     l->sw.serving = false;
-    for (uint32_t i = 0; i < l->client_count; i++) {
-        bool rests = !l->clients[i].busy;
-        while (!rests) {
-            for (uint32_t n = 0; n < 20000 && l->clients[i].busy; n++) {
-                if (!world_step(&l->w)) {
-                    return false;
-                }
-            }
-            rests = !l->clients[i].busy;
-            if (!rests && l->w.disk_bounded) {
-                space_returns(l);
-            } else if (!rests) {
-                world_violation(&l->w, "stuck: an append is never answered");
+    while (anybody_waits(l)) {
+        uint64_t until_ns = l->w.clock.now_ns + WORLD_WAIT_NS_MIN;
+        for (uint32_t n = 0; (n < 20000 || l->w.clock.now_ns < until_ns) && anybody_waits(l); n++) {
+            if (!world_step(&l->w)) {
                 return false;
             }
+        }
+        if (anybody_waits(l) && l->w.disk_bounded) {
+            space_returns(l);
+        } else if (anybody_waits(l)) {
+            world_violation(&l->w, "stuck: an append or a question is never answered");
+            return false;
         }
     }
     return true;
@@ -522,6 +529,7 @@ static bool look(struct stream_life *l, uint32_t count)
     bool readable = l->m.whole && store_not_ready_reason(l->w.store) == NULL && !l->w.read_errors;
     if (readable) {
         told_check(l);
+        stream_asks_check(&l->asks);
     }
     if (l->w.violation[0] != 0 || (readable && !stream_model_compare(&l->m, count))) {
         return false;
@@ -548,10 +556,46 @@ static bool trim(struct stream_life *l)
     return code != EVLOG_ERR_CRASHED;
 }
 
+struct rot_choice {
+    struct world *w;
+    uint32_t seen;
+    char path[128];
+    uint64_t len;
+};
+
+static void rot_choose(void *arg, const char *path, uint64_t len)
+{
+    struct rot_choice *c = arg;
+    bool fits = strncmp(path, "streams/", 8) == 0 && strstr(path, "tmp") == NULL && len > 0;
+    if (fits && world_below(c->w, ++c->seen) == 0) {
+        snprintf(c->path, sizeof(c->path), "%s", path);
+        c->len = len;
+    }
+}
+
+/* A bit of a file of the index changes: nothing may be told that is wrong, and all comes back that the logs have. */
+static void rot(struct stream_life *l)
+{
+    struct world *w = &l->w;
+    struct rot_choice c = {.w = w};
+    if (!world_chance(w, w->knobs.ppm[FAULT_INDEX_ROT])) {
+        return;
+    }
+    sim_disk_each(w->disk, true, rot_choose, &c);
+    if (c.path[0] != 0 && sim_disk_flip(w->disk, c.path, world_below(w, c.len), (uint8_t)(1u << world_below(w, 8)))) {
+        world_say(w, c.path, (long long)c.len, 0);
+        sim_disk_fault_count(w->disk, FAULT_INDEX_ROT);
+        l->m.rotted = true;
+    }
+}
+
 /* Something that is not an append. returns false: crashed or a violation */
 static bool act(struct stream_life *l)
 {
     space_returns(l);
+    if (world_chance(&l->w, 300000)) {
+        rot(l);
+    }
     if (l->trims && world_chance(&l->w, 500000)) {
         return trim(l);
     }
@@ -566,26 +610,22 @@ static bool act(struct stream_life *l)
 static void end_life(struct stream_life *l, bool crashed)
 {
     struct world *w = &l->w;
+    l->boot.stopped = false;
     if (!crashed && world_chance(w, 400000)) {
+        bool failed = world_failed_shard(w);
         say(l, "stop");
         if (world_stop(w)) {
+            l->boot.stopped = !failed && w->stopped_well;
             sim_disk_process_exit(w->disk);
             return;
         }
         if (w->violation[0] != 0) {
             return;
         }
-        crashed = true;
+        crashed = sim_disk_crashed(w->disk);
     }
-    world_abandon(w);
-    l->crashes++;
     say(l, crashed ? "crash" : "end");
-    sim_disk_fault_count(w->disk, crashed ? FAULT_CRASH : FAULT_PROCESS_EXIT);
-    if (crashed || world_chance(w, 500000)) {
-        sim_disk_power_cycle(w->disk);
-    } else {
-        sim_disk_process_exit(w->disk);
-    }
+    boot_kill(&l->boot, crashed);
 }
 
 static void live(struct stream_life *l)
@@ -596,7 +636,7 @@ static void live(struct stream_life *l)
     l->lives++;
     l->steps_longest = EL_MAX(l->steps_longest, steps);
     bool whole = l->made || make(l);
-    whole = whole && (world_chance(w, 500000) || look(l, 10));
+    whole = whole && (!l->made || world_chance(w, 500000) || look(l, 10));
     l->sw.serving = whole && l->made;
     for (uint64_t k = 0; k < steps && whole && w->violation[0] == 0; k++) {
         whole = world_step(w);
@@ -606,8 +646,32 @@ static void live(struct stream_life *l)
     }
     l->sw.serving = false;
     if (w->violation[0] == 0) {
-        end_life(l, !whole || sim_disk_crashed(w->disk));
+        end_life(l, sim_disk_crashed(w->disk));
         end_faults(l);
+        rot(l);
+    }
+}
+
+/* Without faults everything is there, also what has to be made anew first. */
+static void last_look(struct stream_life *l)
+{
+    struct world *w = &l->w;
+    bool whole = true;
+    say(l, "the last look");
+    for (int tries = 0; tries < 3 && whole; tries++) {
+        l->m.refused = 0;
+        whole = look(l, MODEL_KEYS);
+        l->sw.serving = false;
+        if (whole && l->m.refused == 0) {
+            return;
+        }
+        uint64_t until_ns = w->clock.now_ns + WORLD_WAIT_NS_MIN;
+        for (uint32_t i = 0; whole && w->clock.now_ns < until_ns && store_not_ready_reason(w->store) != NULL; i++) {
+            whole = world_step(w);
+        }
+    }
+    if (w->violation[0] == 0 && (!whole || !(l->m.rotted && l->trims))) {
+        world_violation(w, "the last look was not to be had");
     }
 }
 
@@ -628,29 +692,29 @@ static void run_seed(const struct plan *plan, struct stream_life *l)
     world_faults(w, false);
     stream_world_init(&l->sw, w);
     stream_model_init(&l->m, &l->sw);
+    stream_asks_init(&l->asks, &l->m);
+    boot_init(&l->boot, w, NULL, &l->plan);
     l->sw.step = step;
     l->sw.lose = lose;
     l->sw.arg = l;
     l->sw.memory_max = STREAMS_MEMORY_MIN * (1 + world_below(w, 3));
     l->sw.step_len = world_chance(w, 300000) ? 0 : 4096u << world_below(w, 4);
-    l->m.partition_count = 1 + (int32_t)world_below(w, MODEL_PARTITIONS_MAX);
+    l->m.partition_count = 1 + (int32_t)world_below(w, STREAM_PARTITIONS_MAX);
     l->client_count = 1 + (uint32_t)world_below(w, CLIENTS_MAX);
     l->trims = world_chance(w, 300000);
     l->deletes = world_chance(w, 200000);
+    l->asking = world_chance(w, 700000);
     l->told = calloc(TOLD_MAX, sizeof(*l->told));
     EL_ASSERT(l->told != NULL);
     for (uint32_t i = 0; i < l->client_count; i++) {
         l->clients[i].l = l;
     }
     uint64_t lives = EL_MIN(1 + world_below(w, 5), plan->limits[LIMIT_LIVES]);
-    for (uint64_t i = 0; i < lives && w->violation[0] == 0 && start(l); i++) {
+    for (uint64_t i = 0; i < lives && w->violation[0] == 0 && boot_start(&l->boot); i++) {
         live(l);
     }
-    if (w->violation[0] == 0 && start(l) && l->made) {
-        say(l, "the last look");
-        if (!look(l, MODEL_KEYS) && w->violation[0] == 0) {
-            world_violation(w, "the last look was not to be had");
-        }
+    if (w->violation[0] == 0 && boot_start(&l->boot) && l->made) {
+        last_look(l);
     }
 }
 
@@ -664,8 +728,9 @@ void stream_trial(const struct plan *plan, struct verdict *v)
         events += (uint64_t)l->m.parts[i].end;
     }
     if (plan->verbose) {
-        printf("  %llu answers, %llu conflicts, %llu duplicates; %llu events\n", (unsigned long long)l->answers,
-               (unsigned long long)l->conflicts, (unsigned long long)l->duplicates, (unsigned long long)events);
+        printf("  %llu answers, %llu conflicts, %llu duplicates; %llu events; %llu questions, %llu refused\n",
+               (unsigned long long)l->answers, (unsigned long long)l->conflicts, (unsigned long long)l->duplicates,
+               (unsigned long long)events, (unsigned long long)l->asks.answers, (unsigned long long)l->asks.refusals);
         for (uint32_t i = 0; i < l->w.shard_count && l->w.store != NULL; i++) {
             const struct metrics *metrics = l->w.metrics[i];
             printf("  shard %u: %lld runs, %lld entries; %lld flushes, %lld merges in the last life\n", i,
@@ -682,7 +747,7 @@ void stream_trial(const struct plan *plan, struct verdict *v)
         .event_count = l->w.trace->event_count,
         .steps = l->w.steps,
         .batches = events,
-        .crashes = l->crashes,
+        .crashes = l->boot.crashes,
         .virtual_ns = l->w.clock.now_ns,
         .answers = l->answers,
         .repeats = l->duplicates,
@@ -696,5 +761,6 @@ void stream_trial(const struct plan *plan, struct verdict *v)
     world_free(&l->w);
     stream_model_free(&l->m);
     free(l->told);
+    stream_asks_free(&l->asks);
     free(l);
 }

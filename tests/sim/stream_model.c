@@ -14,6 +14,7 @@ void stream_model_init(struct stream_model *m, struct stream_world *sw)
 {
     m->sw = sw;
     m->w = sw->w;
+    m->count_max = -1;
     stream_model_clear(m);
 }
 
@@ -31,7 +32,7 @@ static void part_clear(struct model_part *p)
 
 void stream_model_clear(struct stream_model *m)
 {
-    for (uint32_t i = 0; i < MODEL_PARTITIONS_MAX; i++) {
+    for (uint32_t i = 0; i < STREAM_PARTITIONS_MAX; i++) {
         part_clear(&m->parts[i]);
     }
 }
@@ -219,32 +220,43 @@ int64_t stream_model_last(const struct stream_model *m, int32_t partition, uint3
 
 /* --- comparing ---------------------------------------------------------------------------------------------------- */
 
-/* An error that a fault explains. */
-static bool may_fail(const struct stream_model *m, int code)
+bool stream_model_may_refuse(const struct stream_model *m, int32_t partition, int code)
 {
-    return code == EVLOG_ERR_STORAGE || code == EVLOG_ERR_NO_MEMORY || world_read_may_fail(m->w, code);
+    bool lost = m->rotted && m->parts[partition].start > 0; /* its versions cannot be counted again */
+    return (code == EVLOG_ERR_STORAGE && (m->disturbed || m->rotted)) || code == EVLOG_ERR_NO_MEMORY ||
+           (code == EVLOG_ERR_CORRUPT && lost) || world_read_may_fail(m->w, code);
 }
 
-static bool refused(struct stream_model *m, int code, const char *what)
+static bool refused(struct stream_model *m, int32_t partition, int code, const char *what)
 {
-    if (code != 0 && code != EVLOG_ERR_CRASHED && !may_fail(m, code)) {
+    if (code != 0 && code != EVLOG_ERR_CRASHED && !stream_model_may_refuse(m, partition, code)) {
         world_violation(m->w, "%s was refused: %s", what, evlog_error_text(code));
     }
+    m->refused += code != 0;
     return code != 0;
 }
 
-static int64_t first_visible(const struct model_part *p, const struct model_stream *s)
+int64_t stream_model_first(const struct stream_model *m, const struct model_part *p, const struct model_stream *s,
+                           int64_t last, int64_t start)
 {
     int64_t first = 0;
-    for (uint32_t v = 0; v < s->count; v++) {
+    for (int64_t v = 0; v <= last; v++) {
         if (p->events[s->offsets[v]].deletes != MODEL_EVENT) {
-            first = (int64_t)v + 1;
+            first = v + 1;
         }
     }
-    while (first < (int64_t)s->count && s->offsets[first] < p->start) {
+    if (m->count_max >= 0 && m->count_max <= last) {
+        first = EL_MAX(first, last + 1 - m->count_max);
+    }
+    while (first <= last && s->offsets[first] < start) {
         first++;
     }
     return first;
+}
+
+static int64_t first_visible(const struct stream_model *m, const struct model_part *p, const struct model_stream *s)
+{
+    return stream_model_first(m, p, s, (int64_t)s->count - 1, p->start);
 }
 
 static void check_head(struct stream_model *m, int32_t partition, uint32_t key, const struct stream_find_op *op)
@@ -255,13 +267,13 @@ static void check_head(struct stream_model *m, int32_t partition, uint32_t key, 
     int64_t offset = last < 0 ? -1 : s->offsets[last];
     uint8_t deletes = last < 0 ? MODEL_EVENT : p->events[offset].deletes;
     if (op->last_version != last || op->last_offset != offset || op->deleted != (deletes == MODEL_SOFT) ||
-        op->ended != (deletes == MODEL_HARD) || op->first_version != first_visible(p, s)) {
+        op->ended != (deletes == MODEL_HARD) || op->first_version != first_visible(m, p, s)) {
         world_violation(
             m->w,
             "partition %d key %u: told version %lld at offset %lld, first %lld, deleted %d ended %d; the log "
             "says %lld at %lld, first %lld, %d",
             partition, key, (long long)op->last_version, (long long)op->last_offset, (long long)op->first_version,
-            op->deleted, op->ended, (long long)last, (long long)offset, (long long)first_visible(p, s), deletes);
+            op->deleted, op->ended, (long long)last, (long long)offset, (long long)first_visible(m, p, s), deletes);
     }
 }
 
@@ -272,7 +284,7 @@ static bool compare_stream(struct stream_model *m, int32_t partition, uint32_t k
     const struct model_part *p = &m->parts[partition];
     const struct model_stream *s = &p->streams[key];
     char text[16];
-    int64_t first = first_visible(p, s), last = (int64_t)s->count - 1;
+    int64_t first = first_visible(m, p, s), last = (int64_t)s->count - 1;
     int64_t want = backward ? last : first, from = -1;
     for (;;) {
         op = (struct stream_find_op){.topic_id = m->topic_id,
@@ -282,7 +294,7 @@ static bool compare_stream(struct stream_model *m, int32_t partition, uint32_t k
                                      .from = from,
                                      .count_max = 1 + (uint32_t)world_below(m->w, PAGE_MAX)};
         int code = stream_world_find(m->sw, (uint32_t)world_below(m->w, m->w->shard_count), &op);
-        if (refused(m, code, "a stream")) {
+        if (refused(m, partition, code, "a stream")) {
             return code != EVLOG_ERR_CRASHED && m->w->violation[0] == 0;
         }
         check_head(m, partition, key, &op);
@@ -327,7 +339,7 @@ static bool compare_type(struct stream_model *m, int32_t partition, uint8_t type
                                      .from = from,
                                      .count_max = 1 + (uint32_t)world_below(m->w, 20 * PAGE_MAX)};
         int code = stream_world_find(m->sw, (uint32_t)world_below(m->w, m->w->shard_count), &op);
-        if (refused(m, code, "a type")) {
+        if (refused(m, partition, code, "a type")) {
             return code != EVLOG_ERR_CRASHED && m->w->violation[0] == 0;
         }
         for (uint32_t i = 0; i < op.count && m->w->violation[0] == 0; i++) {
@@ -405,7 +417,7 @@ static bool compare_names(struct stream_model *m, int32_t partition)
                                      .count_max = 1 + (uint32_t)world_below(m->w, 200),
                                      .with_deleted = with_deleted};
         int code = stream_world_list(m->sw, (uint32_t)world_below(m->w, m->w->shard_count), &op);
-        if (refused(m, code, "a list of streams")) {
+        if (refused(m, partition, code, "a list of streams")) {
             return code != EVLOG_ERR_CRASHED && m->w->violation[0] == 0;
         }
         for (uint32_t i = 0; i < op.count && m->w->violation[0] == 0; i++, told++) {

@@ -14,7 +14,7 @@
 
 #include "stream_world.h"
 
-#define MODEL_PARTITIONS_MAX 3
+#define STREAM_PARTITIONS_MAX 3
 #define MODEL_KEYS 600u /* few of them are hot */
 #define MODEL_TYPES 4u
 
@@ -48,8 +48,12 @@ struct stream_model {
     struct stream_world *sw;
     struct el_uuid topic_id;
     int32_t partition_count;
-    struct model_part parts[MODEL_PARTITIONS_MAX];
-    bool whole; /* the last scan came to the end of each partition: a read may fail, for want of files too */
+    struct model_part parts[STREAM_PARTITIONS_MAX];
+    int64_t count_max; /* evlog.stream.max.count; -1 none */
+    bool disturbed;    /* the disk may fail: the index may be refused for it */
+    uint64_t refused;  /* comparisons that were not to be had */
+    bool rotted;       /* its files have been changed behind its back, once */
+    bool whole;        /* the last scan came to the end of each partition: a read may fail, for want of files too */
 };
 
 void stream_model_init(struct stream_model *m, struct stream_world *sw);
@@ -66,6 +70,11 @@ bool stream_model_parse(const struct el_batch_record *record, struct model_event
 bool stream_model_scan(struct stream_model *m);
 /* Version of the last event of a stream below an offset, -1 none. */
 int64_t stream_model_last(const struct stream_model *m, int32_t partition, uint32_t key, int64_t below);
+/* First version of a stream that a reader may see, when `last` is its last one and the log begins at `start`. */
+int64_t stream_model_first(const struct stream_model *m, const struct model_part *p, const struct model_stream *s,
+                           int64_t last, int64_t start);
+/* Does a fault explain that the index of a partition is refused? */
+bool stream_model_may_refuse(const struct stream_model *m, int32_t partition, int code);
 /* Ask for streams, types and names, and compare with the log; nobody appends meanwhile. count: so many streams.
  * returns false: crashed or a violation */
 bool stream_model_compare(struct stream_model *m, uint32_t count);

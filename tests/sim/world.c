@@ -355,8 +355,8 @@ bool world_stop(struct world *w)
             return false;
         }
     }
-    w->stopped_well = store_not_ready_reason(w->store) == NULL ||
-                      strstr(store_not_ready_reason(w->store), "disk is full");
+    const char *reason = store_not_ready_reason(w->store);
+    w->stopped_well = reason == NULL || strstr(reason, "disk is full") != NULL || world_index_failed(w);
     if (!w->stopped_well) {
         world_abandon(w);
         return true;
@@ -384,7 +384,13 @@ bool world_stop(struct world *w)
 bool world_failed_shard(struct world *w)
 {
     const char *reason = store_not_ready_reason(w->store);
-    return reason != NULL && strstr(reason, "disk is full") == NULL;
+    return reason != NULL && strstr(reason, "disk is full") == NULL && !world_index_failed(w);
+}
+
+bool world_index_failed(const struct world *w)
+{
+    const char *reason = store_not_ready_reason(w->store);
+    return reason != NULL && strstr(reason, "stream index") != NULL;
 }
 
 bool world_read_may_fail(const struct world *w, int error)

@@ -104,6 +104,8 @@ bool world_read_is_damage(const struct world *w, int error);
 /* Count what the open store has done so far; to be called once, at the end. */
 void world_tally(struct world *w);
 bool world_failed_shard(struct world *w);
+/* The stream index is not to be used now; the store is well. */
+bool world_index_failed(const struct world *w);
 
 static inline uint64_t world_below(struct world *w, uint64_t bound)
 {

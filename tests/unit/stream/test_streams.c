@@ -380,3 +380,32 @@ TEST(streams, a_crash_while_the_index_is_made_anew_loses_nothing)
         life_free(&l);
     }
 }
+
+/* --- what cannot be made anew ------------------------------------------------------------------------------------- */
+
+/* A log that begins above 0, and an index that is gone. The refusal came at once, from inside the append, which then
+ * waited for it for ever. */
+TEST(streams, a_partition_that_cannot_be_read_from_its_start_refuses_at_once)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct life l;
+        life_init(&l, 20);
+        life_begin(&l);
+        life_append_many(&l, 0, STREAMS);
+        static struct trim_op op;
+        op = (struct trim_op){.topic_id = l.topic, .partition = 0, .offset = 100};
+        assert_int_equal(stream_world_trim(&l.sw, &op), 0);
+        life_stop(&l);
+        assert_true(sim_disk_flip(l.w.disk, "streams/0000/list", 40, 1));
+        life_begin(&l);
+        if (i == 0) {
+            assert_int_equal(life_append(&l, "s1", NULL, STREAM_ANY, NULL), EVLOG_ERR_CORRUPT);
+        } else {
+            assert_int_equal(life_last(&l, "s1"), EVLOG_ERR_CORRUPT);
+        }
+        assert_int_equal(life_append(&l, "s1", NULL, STREAM_ANY, NULL), EVLOG_ERR_CORRUPT);
+        assert_int_equal(life_last(&l, "s299"), EVLOG_ERR_CORRUPT);
+        life_stop(&l);
+        life_free(&l);
+    }
+}
