@@ -136,6 +136,7 @@ static int tell(const struct el_replay *replay, const struct evlog_event *event,
         .type = bytes(folded->type),
         .id = bytes(folded->id),
         .data = bytes(folded->data),
+        .removes = el_fold_removes(&replay->fold, folded),
     };
     return replay->options->on_event(replay->options->arg, &out);
 }

@@ -123,7 +123,7 @@ static void chain_add(struct el_fold_stream *stream, const struct el_fold_event 
     el_sha256_end(&sha, stream->chain);
 }
 
-static bool drops(const struct el_fold *fold, const struct el_fold_event *event)
+bool el_fold_removes(const struct el_fold *fold, const struct el_fold_event *event)
 {
     if (event->value.data == NULL) {
         return true;
@@ -201,7 +201,7 @@ int el_fold_add(struct el_fold *fold, const struct el_fold_event *event, int64_t
     }
     chain_add(stream, event);
     if (fold->options.keep_latest && event->key.data != NULL) {
-        if (drops(fold, event)) {
+        if (el_fold_removes(fold, event)) {
             stream->is_live = false;
         } else {
             rc = keep(stream, event);

@@ -61,6 +61,9 @@ int el_fold_add(struct el_fold *fold, const struct el_fold_event *event, int64_t
 /* Count an event in its stream's version and nowhere else: it lies outside the times asked for. */
 int el_fold_pass(struct el_fold *fold, const struct el_fold_event *event);
 
+/* Does an event remove its key? */
+bool el_fold_removes(const struct el_fold *fold, const struct el_fold_event *event);
+
 /* Number that the next event of a key would have; 0 for a key that is not there. */
 uint64_t el_fold_version(const struct el_fold *fold, struct el_slice key);
 

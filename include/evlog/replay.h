@@ -26,6 +26,7 @@ struct evlog_replay_event {
     struct evlog_bytes type; /* null when the event names none */
     struct evlog_bytes id;   /* null when the event names none */
     struct evlog_bytes data; /* the value, or the data inside a structured CloudEvents envelope */
+    bool removes;            /* it removes its key from the state: no value, or one of drop_types */
 };
 
 /* Takes one event; anything but 0 ends the replay with that code. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time travel: replay into files, programs, topics and the rows of a projection; rolling a table back.
+"""Time travel: replay into files, programs, topics and the rows of a projection; rolling a table back; diff, blame and
+bisect.
 
 Goal: what a replay makes is that of the time asked for, whatever the number of partitions and where it goes to; what
 makes no sense is refused, and an interrupted or refused replay leaves nothing behind. Method: refusals first; real
@@ -9,6 +10,7 @@ import json
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 
 import pytest
@@ -297,3 +299,129 @@ def test_history_that_is_missing_is_no_state_to_roll_back_to(run, broker, topic)
     assert run("replay", f"{topic}-then", expect=0).lines() == []
     run(*words, "--accept-holes", expect=0)
     assert states(run, f"{topic}-then") == {"1": 1}
+
+
+# --- diff, blame, bisect ----------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def story(broker):
+    """Twelve events of four keys in three partitions, one of them a removal, and their append times."""
+    def command(*args, **more):
+        return evlog(*args, bootstrap=broker.bootstrap, expect=0, **more)
+    command("topics", "create", "story", "-p", 3)
+    for n in range(12):
+        kind = "Gone" if n == 9 else "Set"
+        data = {"n": n, "half": n // 2, "deep": {"parts": [n // 6, "same"]}}
+        command("produce", "story", "-k", f"k{n % 4}", "-H", f"ce_type={kind}", json.dumps(data))
+    rows = command("replay", "story").lines()
+    assert [row["data"]["n"] for row in rows] == list(range(12))
+    return rows
+
+
+def folded(rows, drop=()):
+    state = {}
+    for row in rows:
+        state[row["key"]] = row
+    return {key: row for key, row in state.items() if row["type"] not in drop}
+
+
+@pytest.mark.parametrize("words", [
+    ["diff", "story", "-1h", "nonsense"],
+    ["diff", "story", "-1h"],
+    ["blame", "story"],
+    ["blame", "story", "k0", "--merge"],
+    ["bisect", "story", "--good", "-2h", "--", "true"],
+    ["bisect", "story", "--good", "-1h", "--bad", "-2h", "--", "true"],
+    ["bisect", "story", "--good", "-2h", "--bad", "-1h"],
+    ["bisect", "story", "--good", "-2h", "--bad", "-1h", "--project", "p.sql", "--drop-type", "x", "--", "true"],
+])
+def test_questions_that_make_no_sense_are_refused(run, story, words):
+    refused = run(*words)
+    assert refused.code == 2 and refused.out == ""
+
+
+@pytest.mark.parametrize("first, second, drop", [(2, 11, ()), (11, 2, ()), (8, 10, ("Gone",)), (5, 5, ())])
+def test_diff_tells_the_keys_that_differ(run, story, first, second, drop):
+    before, after = folded(story[:first + 1], drop), folded(story[:second + 1], drop)
+    wanted = {key: (before.get(key), after.get(key)) for key in {*before, *after} if before.get(key) != after.get(key)}
+    more = [word for kind in drop for word in ("--drop-type", kind)]
+    lines = run("diff", "story", story[first]["append_time"], story[second]["append_time"], *more, expect=0).lines()
+    assert [line["key"] for line in lines] == sorted(wanted)
+    for line in lines:
+        old, new = wanted[line["key"]]
+        assert (line["before"], line["after"]) == (old, new)
+        assert line["change"] == ("added" if old is None else "removed" if new is None else "changed")
+        if old and new:
+            paths = {field["path"]: (field["before"], field["after"]) for field in line["fields"]}
+            assert paths["n"] == (old["data"]["n"], new["data"]["n"]) and "deep.parts.1" not in paths
+            assert ("deep.parts.0" in paths) == (old["data"]["deep"] != new["data"]["deep"])
+    text = run("diff", "story", story[first]["append_time"], story[second]["append_time"], *more, "--plain", expect=0)
+    assert sorted(line[2:4] for line in text.out.splitlines() if line[0] in "+-~") == sorted(wanted)
+
+
+def test_blame_tells_the_event_that_set_a_key_and_each_field(run, story):
+    assert run("blame", "story", "k2", expect=0).lines() == [story[10]]
+    assert run("blame", "story", "k2", "--as-of", story[9]["append_time"], expect=0).lines() == [story[6]]
+    fields = {line["field"]: line["event"] for line in run("blame", "story", "k2", "--fields", expect=0).lines()}
+    assert fields == {"n": story[10], "half": story[10], "deep.parts.0": story[6], "deep.parts.1": story[2]}
+    below = run("blame", "story", "k2", "--field", "deep", expect=0).lines()
+    assert [line["field"] for line in below] == ["deep.parts.0", "deep.parts.1"]
+    for words, about in ((["none"], "no key"), (["k2", "--field", "nix"], "no field"),
+                         (["k1", "--drop-type", "Gone"], "removed by version 2")):
+        refused = run("blame", "story", *words)
+        assert refused.code == 5 and about in refused.err
+
+
+def test_blame_of_events_that_tell_changes(run, topic):
+    for data in ('{"a":1,"b":1}', '{"b":1}', '{"b":2}'):
+        run("produce", topic, "--create", "-k", "k", data, expect=0)
+    rows = run("replay", topic, expect=0).lines()
+    merged = run("blame", topic, "k", "--fields", "--merge", expect=0).lines()
+    assert {line["field"]: line["event"] for line in merged} == {"a": rows[0], "b": rows[2]}
+    latest = run("blame", topic, "k", "--fields", expect=0).lines()
+    assert [(line["field"], line["event"]) for line in latest] == [("b", rows[2])]
+
+
+# In shell: n is the highest number in the state, whichever keys there are.
+HIGHEST = r"""n=$(sed 's/.*"n": *\([0-9]*\).*/\1/' | sort -n | tail -1); """
+
+
+def bisect(run, story, script, *more, good=1, bad=11, **rest):
+    return run("bisect", "story", "--good", story[good]["append_time"], "--bad", story[bad]["append_time"], *more, "--",
+               "sh", "-c", script, **rest)
+
+
+@pytest.mark.parametrize("guilty", (2, 5, 9, 11))
+def test_bisect_finds_the_guilty_event(run, story, guilty):
+    found = bisect(run, story, f"{HIGHEST} test $n -lt {guilty}", expect=0)
+    assert found.lines() == [story[guilty]]
+
+
+def test_bisect_gives_the_rows_of_a_projection(run, story, tmp_path):
+    (tmp_path / "p.sql").write_text("-- name: p\n-- topics: story\n-- setup\nCREATE TABLE seen (n INTEGER);\n"
+                                    "-- on *\nINSERT INTO seen VALUES (:data.n);\n")
+    script = "import os, sqlite3; assert sqlite3.connect(os.environ['EVLOG_DB']).execute(" \
+        "'SELECT sum(n) FROM seen').fetchone()[0] < 20"
+    found = run("bisect", "story", "--good", story[1]["append_time"], "--bad", story[11]["append_time"],
+                "--project", tmp_path / "p.sql", "--", sys.executable, "-c", script,
+                env={"TMPDIR": str(tmp_path)}, expect=0)
+    assert found.lines() == [story[6]]
+    assert [path.name for path in tmp_path.iterdir()] == ["p.sql"]
+
+
+def test_bisect_steps_around_states_that_cannot_be_judged(run, story):
+    refused = bisect(run, story, "exit 125")
+    assert refused.code == 1 and "--good cannot be judged" in refused.err
+    left = bisect(run, story, f"{HIGHEST} test $n -lt 4 && exit 0; test $n -lt 7 && exit 125; exit 1")
+    assert left.code == 7 and left.lines() == story[4:8] and "one of 4 events" in left.err
+
+
+@pytest.mark.parametrize("script, code, about", [
+    ("exit 1", 1, "bad already"),
+    ("exit 0", 1, "at --bad is good"),
+    ("exit 128", 1, "exit code 128"),
+    ("kill -9 $$", 1, "signal 9"),
+])
+def test_bisect_ends_where_it_cannot_search(run, story, script, code, about):
+    refused = bisect(run, story, script)
+    assert refused.code == code and about in refused.err and refused.out == ""

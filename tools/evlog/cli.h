@@ -159,6 +159,9 @@ void cli_close(struct cli *cli);
 extern volatile int cli_interrupted; /* a signal has asked to stop */
 /* Write a line that stands in buffer to stdout and empty it. returns CLI_OK | CLI_FAILED told */
 int cli_put(const struct cli *cli, struct el_buffer *line);
+#define CLI_SHOWN_MAX 2000 /* bytes of data in a line for people */
+/* Append bytes as text that must not break a line or move a terminal's cursor; what is behind len_max is cut. */
+void cli_text(struct el_buffer *line, struct evlog_bytes bytes, size_t len_max);
 /* Members of an event as replay and consume print them: bytes as text where they are, else NAME_base64. */
 void cli_json_bytes(struct el_json_writer *w, const char *name, struct evlog_bytes bytes);
 /* "data" when it is JSON (line breaks outside strings become blanks), else "data_base64"; null when it is null. */
@@ -239,6 +242,9 @@ int cmd_snapshot_get(struct cli *cli, const struct cli_command *command, int arg
 int cmd_snapshot_put(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_snapshot_rm(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_replay(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_diff(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_blame(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_bisect(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_print(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_inspect(struct cli *cli, const struct cli_command *command, int argc, char **argv);

@@ -24,6 +24,23 @@ int cli_put(const struct cli *cli, struct el_buffer *line)
     return ok ? CLI_OK : cli_error(cli, CLI_ERR_OUTPUT, "the output cannot be written");
 }
 
+void cli_text(struct el_buffer *line, struct evlog_bytes bytes, size_t len_max)
+{
+    const unsigned char *data = bytes.data;
+    size_t len = EL_MIN(bytes.len, len_max);
+    while (len > 0 && len < bytes.len && (data[len] & 0xc0) == 0x80) {
+        len--; /* not within a character */
+    }
+    bool is_text = el_utf8_valid(data, len);
+    for (size_t i = 0; i < len; i++) {
+        bool shown = data[i] >= ' ' && data[i] != 0x7f && (is_text || data[i] < 0x80);
+        el_buffer_append_char(line, shown ? (char)data[i] : data[i] == '\n' || data[i] == '\t' ? ' ' : '?');
+    }
+    if (len < bytes.len) {
+        el_buffer_append_str(line, "...");
+    }
+}
+
 void cli_json_bytes(struct el_json_writer *w, const char *name, struct evlog_bytes bytes)
 {
     struct el_slice slice = el_slice_of(bytes.data, bytes.len);

@@ -9,11 +9,8 @@
 #include "cli.h"
 
 #include <core/timefmt.h>
-#include <core/utf8.h>
 #include <string.h>
 #include <unistd.h>
-
-#define SHOWN_LEN_MAX 2000 /* bytes of data in a line for people */
 
 struct reading {
     struct cli *cli;
@@ -24,24 +21,6 @@ struct reading {
     bool readable;
     struct el_buffer line;
 };
-
-/* Text of bytes that must not break a line or move a terminal's cursor. */
-static void put_text(struct el_buffer *line, struct evlog_bytes bytes, size_t len_max)
-{
-    const unsigned char *data = bytes.data;
-    size_t len = EL_MIN(bytes.len, len_max);
-    while (len > 0 && len < bytes.len && (data[len] & 0xc0) == 0x80) {
-        len--; /* not within a character */
-    }
-    bool is_text = el_utf8_valid(data, len);
-    for (size_t i = 0; i < len; i++) {
-        bool shown = data[i] >= ' ' && data[i] != 0x7f && (is_text || data[i] < 0x80);
-        el_buffer_append_char(line, shown ? (char)data[i] : data[i] == '\n' || data[i] == '\t' ? ' ' : '?');
-    }
-    if (len < bytes.len) {
-        el_buffer_append_str(line, "...");
-    }
-}
 
 /* Version (of a type: the key), append time, type, data: with tabs between them for scripts. */
 static void put_row(struct reading *r, const struct evlog_stream_event *row)
@@ -59,12 +38,12 @@ static void put_row(struct reading *r, const struct evlog_stream_event *row)
     }
     struct evlog_bytes second = r->type == NULL ? row->type : row->event->key;
     size_t start = r->line.len;
-    put_text(&r->line, second.data == NULL ? (struct evlog_bytes){"-", 1} : second, SIZE_MAX - 1);
+    cli_text(&r->line, second.data == NULL ? (struct evlog_bytes){"-", 1} : second, SIZE_MAX - 1);
     while (!r->cli->plain && r->line.err == 0 && r->line.len - start < 20) {
         el_buffer_append_char(&r->line, ' ');
     }
     el_buffer_append_str(&r->line, gap);
-    put_text(&r->line, row->data, r->cli->plain ? SIZE_MAX - 1 : SHOWN_LEN_MAX);
+    cli_text(&r->line, row->data, r->cli->plain ? SIZE_MAX - 1 : CLI_SHOWN_MAX);
 }
 
 static int print(struct reading *r, const struct evlog_stream_event *row)

@@ -100,6 +100,16 @@ const struct cli_command cli_commands[] = {
      "the publishers' times count. Times: 2026-03-01T12:00Z, -1h, @1772366400000, 'yesterday 14:00'.\n"
      "The digest on stderr is equal exactly when the history is. --to topic:NAME --fold latest rolls a table back.",
      cmd_replay},
+    {"diff", "TOPIC TIME TIME", "Show the keys whose state differs between two points in time",
+     "The state of a key is its last event: type and value. JSON objects, one a line; on a terminal, lines for people.",
+     cmd_diff},
+    {"blame", "TOPIC KEY", "Show the event that made the state of a key, or each field of it, what it is",
+     "With --field or --fields: the event since which a field has its value.", cmd_blame},
+    {"bisect", "TOPIC --good TIME --bad TIME -- COMMAND [ARG...]", "Find the event after which a command fails",
+     "COMMAND gets the state on stdin, as replay --fold latest prints it, or with --project FILE.sql a SQLite file in\n"
+     "EVLOG_DB. Exit 0: good; 125: cannot be judged; 1 to 127 else: bad; anything else ends the search. Events are\n"
+     "taken in the order of append time, then partition, then offset.",
+     cmd_bisect},
     {"project run", "FILE.sql --db DB", "Keep the rows of a database up with topics, each event exactly once",
      "FILE.sql holds a head (-- name:, -- topics:, -- filter:), a block -- setup, and blocks -- on TYPE of SQL with\n"
      "values of the event: :key :version :type :id :time :append_time :topic :partition :offset :data :data.field.\n"

@@ -22,7 +22,9 @@ int program_start(const struct cli *cli, const char *const *argv, int stdin_fd, 
         }
         (void)posix_spawn_file_actions_destroy(&actions);
     }
-    return rc == 0 ? CLI_OK : cli_error(cli, CLI_ERR_PROGRAM, "%s cannot be started: %s", argv[0], strerror(rc));
+    const struct cli_remedy remedy = {CLI_ERR_PROGRAM,
+                                      "is its name right, and may it be run? Shell syntax needs sh -c"};
+    return rc == 0 ? CLI_OK : cli_error_remedy(cli, remedy, "%s cannot be started: %s", argv[0], strerror(rc));
 }
 
 int program_wait(pid_t process)
