@@ -141,6 +141,7 @@ static void open_again(struct lease_model *m, struct lease_log *log, uint32_t gr
     view->ack_sent = view->rejected = view->told = view->letter_gone = false;
     view->deliveries = (uint16_t)deliveries;
     view->lost_before = log->lost[group];
+    view->returned = view->letters;
 }
 
 void lease_model_delivered(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset,
@@ -265,8 +266,7 @@ void lease_model_deleted(struct lease_model *m, struct lease_log *log)
     *log = (struct lease_log){.partition = log->partition, .events = log->events};
 }
 
-/* It has used up its attempts, and nothing is on its way that could change that. An event may be back before its letter
- * says so: but then it begins with its first attempt. */
+/* It has used up its attempts, and nothing is on its way that could change that. */
 static bool surely_dead(const struct lease_model *m, const struct lease_log *log, uint32_t group,
                         const struct lease_view *view)
 {
@@ -279,7 +279,9 @@ void lease_model_letters_read(struct lease_model *m, struct lease_log *log, uint
 {
     for (int64_t i = 0; i < log->end; i++) {
         struct lease_view *view = &log->events[i].views[group];
-        int32_t open = view->buried - view->buried_before - view->redriven;
+        /* An event may be back, and dead once more, before its letter says that it has come back. */
+        view->letters = (uint16_t)(view->buried - view->buried_before);
+        int32_t open = view->letters - EL_MAX(view->redriven, view->returned);
         bool dead = surely_dead(m, log, group, view);
         if (open == 0 && dead && view->dead_at > view->answered) {
             /* It has come back, and nobody has got it yet: it is before all later ones of its key from now on. */
@@ -300,6 +302,7 @@ void lease_model_letters_gone(struct lease_model *m, struct lease_log *log, uint
         if (count >= 0) {
             log->letters_gone[group] -= view->buried_before;
             view->buried = view->buried_before = view->redriven = view->copied = 0;
+            view->letters = view->returned = 0;
             view->letter_seen = view->dead_at = 0;
             view->copied_more = true;
         }

@@ -33,6 +33,8 @@ struct lease_view {
     uint16_t buried;        /* times that it is in the dead-letter topic */
     uint16_t buried_before; /* the group was moved there, or made anew */
     uint16_t redriven;      /* letters of it that are marked as redriven */
+    uint16_t letters;       /* buried since buried_before, as of the last reading of the whole topic */
+    uint16_t returned;      /* of those, the ones it has surely come back from: it was delivered since */
     uint16_t copied;        /* the same, of a redrive to a topic */
     uint16_t copies;        /* of it, that are in that topic */
     bool letter_gone;       /* it may have been in a dead-letter topic that was deleted, and be finished */
