@@ -49,7 +49,7 @@ static int run_peek(struct disk *disk, int fd, struct el_index_run_info *info)
     uint64_t len = 0, run_id = 0;
     size_t done = 0;
     int code = disk_len(disk, fd, &len);
-    if (code == 0 && len < 2 * EL_RUN_BLOCK_LEN) {
+    if (code == 0 && len < (size_t)2 * EL_RUN_BLOCK_LEN) {
         code = EVLOG_ERR_CORRUPT;
     }
     code = code != 0 ? code : disk_pread(disk, fd, p, sizeof(p), 0, &done);

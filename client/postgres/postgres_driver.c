@@ -681,7 +681,7 @@ int el_postgres_open(const char *url, struct el_postgres **opened, struct evlog_
 
 int evlog_postgres_open(const char *url, struct evlog_sql_driver **driver, struct evlog_failure *failure)
 {
-    struct el_postgres *postgres;
+    struct el_postgres *postgres = NULL;
     int rc = el_postgres_open(url, &postgres, failure);
     if (rc == 0) {
         *driver = &postgres->base;

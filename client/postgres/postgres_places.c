@@ -170,7 +170,7 @@ static int refuse_if(const struct move *move, PGresult *result, int code, const 
         const char *place = strstr(format, "%s");
         (void)snprintf(text, sizeof text, "%.*s%.100s%s", (int)(place - format), format,
                        move->live->pq->PQgetvalue(result, 0, 0), place + 2);
-        rc = el_fail(move->failure, code, "%s", text);
+        (void)el_fail(move->failure, code, "%s", text);
         el_fail_hint(move->failure, "make it in the setup, or drop it first");
         rc = code;
     }

@@ -20,7 +20,7 @@
 
 #define EL_RUN_FORMAT 1
 #define EL_RUN_BLOCK_LEN 4096u
-#define EL_RUN_NAME_LEN (4 * EL_RUN_BLOCK_LEN)
+#define EL_RUN_NAME_LEN ((size_t)4 * EL_RUN_BLOCK_LEN)
 #define EL_RUN_BLOCK_HEADER_LEN 24u
 #define EL_RUN_KEY_LEN 28u        /* of an index block: u32 slot, u64 hash high, u64 hash low, u64 position */
 #define EL_RUN_KEYS_MAX 145u      /* in an index block */
