@@ -115,7 +115,12 @@ static void part_drop(struct long_poll_part *part)
         EL_ASSERT(part->poll->bytes >= part->read.data_len);
         part->poll->bytes -= part->read.data_len;
         part->holding = false;
-        store_read_release(&part->read);
+        if (part->sift == NULL || part->sift->holding) {
+            store_read_release(&part->read);
+        }
+        if (part->sift != NULL) {
+            part->sift->holding = false;
+        }
     }
 }
 
@@ -161,7 +166,8 @@ static void poll_watch_all(struct long_poll *poll)
         part->watch.base.arg = part;
         part->watch.topic_id = part->target.topic_id;
         part->watch.partition = part->partition;
-        part->watch.offset = EL_MAX(part->offset, part->read.high_watermark);
+        /* A sieve has looked as far as part->offset, and the log may have grown since. */
+        part->watch.offset = part->sift != NULL ? part->offset : EL_MAX(part->offset, part->read.high_watermark);
         part->watching = true;
         poll->watching_count++;
         store_watch(api->shard, &part->watch);
@@ -171,6 +177,12 @@ static void poll_watch_all(struct long_poll *poll)
 
 /* --- reads -------------------------------------------------------------------------------------------------------- */
 
+/* There is more to be looked at than one answer may cost: the asker goes on from where it got. */
+static bool part_unfinished(const struct long_poll_part *part)
+{
+    return part->sift != NULL && part->read.next_offset < part->read.high_watermark;
+}
+
 static bool poll_satisfied(const struct long_poll *poll)
 {
     if (poll->expired || poll->without_memory || poll->wait_ms <= 0 || poll->part_count == 0 ||
@@ -178,7 +190,7 @@ static bool poll_satisfied(const struct long_poll *poll)
         return true;
     }
     for (uint32_t i = 0; i < poll->part_count; i++) {
-        if (poll->parts[i].error != 0 || poll->parts[i].read.diverging_epoch >= 0) {
+        if (poll->parts[i].error != 0 || poll->parts[i].read.diverging_epoch >= 0 || part_unfinished(&poll->parts[i])) {
             return true;
         }
     }
@@ -191,7 +203,9 @@ static bool poll_force_first(struct long_poll *poll)
 {
     for (uint32_t i = 0; i < poll->part_count; i++) {
         struct long_poll_part *part = &poll->parts[i];
-        bool has_data = part->error == 0 && part->read.diverging_epoch < 0 && part->read.high_watermark > part->offset;
+        bool has_data = part->error == 0 && part->read.diverging_epoch < 0 &&
+                        part->read.high_watermark > part->offset &&
+                        (part->sift == NULL || part->sift->blocked || part->read.data_len > 0);
         if (!has_data) {
             continue;
         }
@@ -241,6 +255,9 @@ static void poll_on_read(struct store_op *op)
     if (op->error == EVLOG_ERR_NO_MEMORY) {
         part_without_memory(part);
     }
+    if (part->sift != NULL && op->error == 0 && part->read.data_len == 0) {
+        part->offset = part->read.next_offset; /* nothing there up to it */
+    }
     if (!poll->pumping) {
         poll_pump(poll);
     }
@@ -271,7 +288,11 @@ static void part_read(struct long_poll_part *part, uint32_t room)
     part->reserved = room;
     poll->reserved += room;
     poll->reading_count++;
-    store_read(poll->api->shard, &part->read);
+    if (part->sift != NULL) {
+        sift_start(part->sift, &part->read);
+    } else {
+        store_read(poll->api->shard, &part->read);
+    }
 }
 
 /* Submit wanted reads as far as the limit allows. returns false when some have to wait for those under way */
@@ -286,6 +307,7 @@ static bool poll_read_wanted(struct long_poll *poll)
         uint64_t own = part->holding ? part->read.data_len : 0; /* given back before it is read again */
         uint64_t used = poll->bytes + poll->reserved - own;
         uint64_t room = used >= poll->bytes_max ? 0 : EL_MIN(poll->bytes_max - used, (uint64_t)part->bytes_max);
+        room = part->sift != NULL ? EL_MIN(room, (uint64_t)part->sift->scan_len) : room;
         if (room == 0 && part->bytes_max > 0 && poll->reading_count > 0) {
             return false;
         }

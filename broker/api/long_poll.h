@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reads of many partitions for one answer, within byte limits, waiting until there is enough: what Fetch and LogFetch
- * have in common. The owner fills the parts and the limits, starts it, and gets `finish` once, when the answer is to be
- * built; the data stays until long_poll_release().
+ * Reads of many partitions for one answer, within byte limits, waiting until there is enough: what Fetch, LogFetch and
+ * FilterFetch have in common. The owner fills the parts and the limits, starts it, and gets `finish` once, when the
+ * answer is to be built; the data stays until long_poll_release().
  */
 #ifndef EL_API_LONG_POLL_H
 #define EL_API_LONG_POLL_H
 
 #include <api/api.h>
+#include <api/sift.h>
 
 struct long_poll;
 
@@ -20,6 +21,7 @@ struct long_poll_part {
     int32_t current_leader_epoch;
     int32_t last_fetched_epoch;
     bool want_entries;
+    struct sift *sift; /* NULL: plain reads. Else want_entries is set, and what is read is in it, not in read.entries */
     /* results; read.data etc. when error is 0 */
     int error; /* EVLOG_ERR_ */
     struct read_op read;

@@ -460,6 +460,8 @@ void store_read(struct store_shard *shard, struct read_op *op)
 {
     fake->read_count++;
     op->base.error = 0;
+    op->data = NULL;
+    op->data_len = op->entry_count = 0;
     op->diverging_epoch = -1;
     op->next_offset = op->offset;
     const struct topic *topic = store_topic_by_id(shard, &op->topic_id);
@@ -476,7 +478,7 @@ void store_read(struct store_shard *shard, struct read_op *op)
         op->base.error = EVLOG_ERR_OFFSET_RANGE;
     } else {
         op->high_watermark = op->partition == 0 ? fake->partition.high_watermark : 0;
-        op->log_start_offset = 0;
+        op->log_start_offset = fake->partition.log_start;
         if (op->partition == 0) {
             read_data(op);
         }
