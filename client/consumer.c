@@ -105,6 +105,7 @@ static struct el_feed *feed_new(const char *topic, int32_t partition)
         feed->end_offset = feed->high_watermark = INT64_MAX;
         feed->stored_offset = feed->sent_offset = -1;
         feed->stored_epoch = -1;
+        feed->version = -1;
         el_list_init(&feed->link);
     }
     return feed;
@@ -139,6 +140,7 @@ struct el_feed *el_consumer_add(struct evlog_consumer *consumer, const char *top
 static void drop_chunk(struct el_feed *feed)
 {
     struct el_chunk *chunk = feed->head;
+    feed->position = EL_MAX(feed->position, chunk->next_offset);
     feed->head = chunk->next;
     feed->tail = feed->head == NULL ? NULL : feed->tail;
     feed->chunk_count--;
@@ -177,6 +179,7 @@ void el_consumer_jump(struct evlog_consumer *consumer, struct el_feed *feed, int
     feed->jump_count++;
     feed->position = feed->fetch_offset = offset;
     feed->high_watermark = INT64_MAX;
+    feed->version = -1;
     feed->astray = false;
 }
 
@@ -284,6 +287,9 @@ static int open_batch(struct evlog_consumer *consumer, struct el_feed *feed, str
         return el_fail(failure, rc, "%s[%d]: batch at offset %lld cannot be read: %s", feed->topic, feed->partition,
                        (long long)el_batch_base_offset(data), evlog_error_text(rc));
     }
+    if (feed->head->batch_index == 0 && feed->head->version >= 0) {
+        feed->version = feed->head->version;
+    }
     consumer->open = feed;
     consumer->batch = batch;
     return 0;
@@ -331,6 +337,18 @@ static int fill_event(struct evlog_consumer *consumer, const struct el_batch_rec
     return 0;
 }
 
+static bool is_wanted(struct evlog_consumer *consumer, const struct el_record *record)
+{
+    struct el_consumer_filter *filter = consumer->filter;
+    if (filter == NULL) {
+        return true;
+    }
+    enum el_pattern_verdict verdict = el_sieve_match(&filter->sieve, record, filter->scratch);
+    filter->unparsable_count += verdict == EL_PATTERN_UNPARSABLE;
+    filter->too_long_count += verdict == EL_PATTERN_TOO_MANY_STEPS;
+    return verdict == EL_PATTERN_MATCH;
+}
+
 /* The next wanted event of the open batch. returns 1 | 0 none left, the batch is closed | negative */
 static int next_in_batch(struct evlog_consumer *consumer, struct evlog_failure *failure)
 {
@@ -341,12 +359,15 @@ static int next_in_batch(struct evlog_consumer *consumer, struct evlog_failure *
     }
     struct el_batch_record record;
     int rc = el_batch_next(&consumer->iter, &record);
-    while (rc == 1 && record.offset < feed->position) {
+    while (rc == 1 && record.offset < feed->end_offset &&
+           (record.offset < feed->position || !is_wanted(consumer, &record.record))) {
         rc = el_batch_next(&consumer->iter, &record);
     }
     if (rc == 1 && record.offset < feed->end_offset) {
         rc = fill_event(consumer, &record);
         if (rc == 0) {
+            consumer->event_version = feed->version;
+            feed->version += feed->version >= 0;
             feed->position = record.offset + 1;
             return 1;
         }
@@ -450,8 +471,7 @@ int el_consumer_await(struct evlog_consumer *consumer, int64_t deadline_ns, stru
     return rc;
 }
 
-/* Ask for more and wait for an answer. returns 1 something came | 0 the time is over | negative */
-static int wait_for_data(struct evlog_consumer *consumer, int64_t deadline_ns, struct evlog_failure *failure)
+int el_consumer_wait(struct evlog_consumer *consumer, int64_t deadline_ns, struct evlog_failure *failure)
 {
     struct evlog_client *client = consumer->client;
     el_client_lock(client);
@@ -524,7 +544,7 @@ int evlog_consumer_next(struct evlog_consumer *consumer, int timeout_ms, const s
         if (rc != 0 || evlog_consumer_at_end(consumer)) {
             return rc;
         }
-        rc = wait_for_data(consumer, deadline_ns, failure);
+        rc = el_consumer_wait(consumer, deadline_ns, failure);
         if (rc <= 0) {
             return rc;
         }

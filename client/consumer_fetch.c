@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Fetches of a consumer: LogFetch against evlog, Fetch against any other broker.
+ * Fetches of a consumer: LogFetch against evlog, or FilterFetch where it has a filter; Fetch against any other broker.
  *
  * 1. el_consumer_fetch() sends at most one fetch per leader, for the partitions whose buffers run low. While some
  *    partition still has something to read, one that stands at the end of its log is left out: its fetch would wait at
  *    the broker and hold up the others.
  * 2. The internal thread only marks a fetch as finished.
- * 3. el_consumer_take(), on the reading thread, decodes the answer, checks every batch (length, checksum) and copies
- *    the batches of each partition into a chunk of its own.
+ * 3. el_consumer_take(), on the reading thread, decodes the answer; the batches of each partition are checked and
+ *    copied into a chunk of its own (consumer_chunk.c).
  *
  * A lost connection or a moved leader is tried again, with backoff, for request.timeout.ms; then, and on anything that
  * trying again does not mend, reading ends with the failure. Memory: at most two chunks a partition, and all chunks of
@@ -80,7 +80,8 @@ static uint32_t choose(struct evlog_consumer *consumer, int32_t leader, struct e
     }
     for (uint32_t i = 0; i < consumer->feed_count; i++) {
         struct el_feed *feed = consumer->feeds[i];
-        if (wants_more(feed) && (!busy || consumer->ordered || !at_tail(feed)) &&
+        /* A filter may read for long where there is nothing: the others are not to wait for it. */
+        if (wants_more(feed) && (!busy || consumer->ordered || consumer->filter != NULL || !at_tail(feed)) &&
             el_cluster_leader(consumer->client, feed->topic, feed->partition) == leader) {
             slots[count++] = (struct el_fetch_slot){feed, feed->jump_count};
         }
@@ -194,6 +195,85 @@ static int build_log(struct evlog_consumer *consumer, struct el_fetch *fetch, bo
     return 0;
 }
 
+/* A copy for as long as the request needs it: a consumer may be closed before that. */
+static bool copy_slice(struct el_arena *arena, struct el_slice from, struct el_slice *to)
+{
+    *to = from;
+    if (from.data != NULL) {
+        to->data = el_arena_dup(arena, from.len == 0 ? (const void *)"" : from.data, EL_MAX(from.len, (size_t)1));
+    }
+    return from.data == NULL || to->data != NULL;
+}
+
+static bool copy_slices(struct el_arena *arena, const struct el_slice *from, uint32_t count, struct el_slice **to)
+{
+    *to = el_arena_alloc(arena, EL_MAX(count, 1u) * sizeof **to);
+    bool fine = *to != NULL;
+    for (uint32_t i = 0; fine && i < count; i++) {
+        fine = copy_slice(arena, from[i], &(*to)[i]);
+    }
+    return fine;
+}
+
+static bool copy_filter(struct evlog_consumer *consumer, struct el_fetch *fetch)
+{
+    const struct el_consumer_filter *filter = consumer->filter;
+    struct el_msg_ext_filter_fetch_request *request = &fetch->request.filter;
+    struct el_arena *arena = &fetch->arena;
+    request->type_count = filter->sieve.type_count;
+    request->filter_count = filter->filter_count;
+    request->topic_id = filter->topic_id;
+    struct el_slice topic = el_uuid_is_zero(&filter->topic_id) ? el_slice_str(consumer->topic) : el_slice_of(NULL, 0);
+    return copy_slice(arena, filter->sieve.key, &request->key) &&
+           copy_slice(arena, filter->sieve.prefix, &request->prefix) && copy_slice(arena, topic, &request->topic) &&
+           copy_slices(arena, filter->sieve.types, filter->sieve.type_count, &request->types) &&
+           copy_slices(arena, filter->filters, filter->filter_count, &request->filters);
+}
+
+static int build_filter(struct evlog_consumer *consumer, struct el_fetch *fetch, bool wait)
+{
+    const struct el_client_config *cfg = &consumer->client->cfg;
+    const struct el_consumer_filter *filter = consumer->filter;
+    struct el_msg_ext_filter_fetch_request *request = &fetch->request.filter;
+    el_schema_init(&el_schema_ext_filter_fetch_request, request);
+    struct el_msg_ext_filter_fetch_partition *p = el_schema_new(&el_schema_ext_filter_fetch_partition, &fetch->arena,
+                                                                fetch->slot_count);
+    if (p == NULL || !copy_filter(consumer, fetch)) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    request->max_wait_ms = wait ? cfg->fetch_wait_ms : 0;
+    request->max_bytes = cfg->fetch_len_max;
+    request->partitions = p;
+    request->partition_count = fetch->slot_count;
+    for (uint32_t i = 0; i < fetch->slot_count; i++) {
+        p[i].partition = fetch->slots[i].feed->partition;
+        p[i].offset = fetch->slots[i].feed->fetch_offset;
+        p[i].max_bytes = partition_len(consumer, fetch->slot_count);
+        p[i].version = filter->one_stream && fetch->slots[i].feed->version < 0;
+    }
+    return 0;
+}
+
+static int build(struct evlog_consumer *consumer, struct el_fetch *fetch, bool wait)
+{
+    switch (fetch->api) {
+    case EL_API_FilterFetch:
+        return build_filter(consumer, fetch, wait);
+    case EL_API_LogFetch:
+        return build_log(consumer, fetch, wait);
+    default:
+        return build_plain(consumer, fetch, wait);
+    }
+}
+
+static enum el_api_key api_for(const struct evlog_consumer *consumer)
+{
+    if (!consumer->has_append_times) {
+        return EL_API_Fetch;
+    }
+    return consumer->filter != NULL && !consumer->filter->unsupported ? EL_API_FilterFetch : EL_API_LogFetch;
+}
+
 static struct el_fetch *fetch_new(struct evlog_consumer *consumer)
 {
     struct el_fetch *fetch = el_calloc(1, sizeof *fetch);
@@ -201,10 +281,10 @@ static struct el_fetch *fetch_new(struct evlog_consumer *consumer)
         return NULL;
     }
     fetch->consumer = consumer;
-    fetch->is_log = consumer->has_append_times;
+    fetch->api = api_for(consumer);
     el_list_init(&fetch->link);
     el_arena_init(&fetch->arena, NULL, 0);
-    el_call_init(&fetch->call, el_api_find(fetch->is_log ? EL_API_LogFetch : EL_API_Fetch), &fetch->request);
+    el_call_init(&fetch->call, el_api_find(fetch->api), &fetch->request);
     fetch->call.lane = consumer->lane;
     fetch->call.on_done = fetch_on_done;
     fetch->call.arg = fetch;
@@ -230,7 +310,7 @@ static int fetch_from(struct evlog_consumer *consumer, int32_t leader)
         fetch_free(fetch);
         return 0;
     }
-    int rc = fetch->is_log ? build_log(consumer, fetch, wait) : build_plain(consumer, fetch, wait);
+    int rc = build(consumer, fetch, wait);
     if (rc != 0) {
         fetch_free(fetch);
         return rc;
@@ -269,142 +349,6 @@ int el_consumer_fetch(struct evlog_consumer *consumer)
     return 0;
 }
 
-/* --- checking and copying --------------------------------------------------------------------------------------- */
-
-int el_batches_check(struct el_slice records, uint32_t *batch_count, size_t *len)
-{
-    size_t pos = 0;
-    uint32_t count = 0;
-    while (records.len - pos >= EL_BATCH_LEN_MIN) {
-        const uint8_t *batch = records.data + pos;
-        uint64_t batch_len = el_batch_total_len(batch);
-        if (batch[EL_BATCH_POS_MAGIC] != EL_BATCH_MAGIC) {
-            return EVLOG_ERR_INVALID_RECORD;
-        }
-        if (batch_len > records.len - pos) {
-            break;
-        }
-        if (batch_len < EL_BATCH_LEN_MIN || el_batch_verify(batch, (size_t)batch_len) != 0) {
-            return EVLOG_ERR_CORRUPT;
-        }
-        struct el_batch_info info;
-        int rc = el_batch_header(batch, (size_t)batch_len, &info);
-        if (rc != 0) {
-            return rc;
-        }
-        if (info.base_offset < 0 || info.base_offset > INT64_MAX - info.last_offset_delta - 1) {
-            return EVLOG_ERR_CORRUPT;
-        }
-        pos += (size_t)batch_len;
-        count++;
-    }
-    *batch_count = count;
-    *len = pos;
-    return 0;
-}
-
-static struct el_chunk *chunk_new(uint32_t batch_count, size_t len)
-{
-    size_t table_len = sizeof(struct el_chunk) + batch_count * sizeof(struct el_chunk_batch);
-    struct el_chunk *chunk = el_malloc(table_len + len);
-    if (chunk != NULL) {
-        chunk->next = NULL;
-        chunk->data = (uint8_t *)chunk + table_len;
-        chunk->batch_count = 0;
-        chunk->batch_index = 0;
-    }
-    return chunk;
-}
-
-static void chunk_add(struct el_chunk *chunk, const uint8_t *batch, size_t len, int64_t append_time_ns, int32_t epoch)
-{
-    size_t pos = 0;
-    if (chunk->batch_count > 0) {
-        const struct el_chunk_batch *last = &chunk->batches[chunk->batch_count - 1];
-        pos = last->pos + last->len;
-    }
-    memcpy(chunk->data + pos, batch, len);
-    chunk->batches[chunk->batch_count++] = (struct el_chunk_batch){
-        .pos = pos,
-        .len = len,
-        .append_time_ns = append_time_ns,
-        .last_offset = el_batch_last_offset(batch),
-        .leader_epoch = epoch,
-    };
-}
-
-/* Hand a chunk to its feed; one without anything new is dropped. */
-static void feed_add(struct el_feed *feed, struct el_chunk *chunk)
-{
-    int64_t last_offset = chunk->batch_count == 0 ? -1 : chunk->batches[chunk->batch_count - 1].last_offset;
-    if (last_offset < feed->fetch_offset) {
-        el_free(chunk);
-        return;
-    }
-    if (feed->tail == NULL) {
-        feed->head = chunk;
-    } else {
-        feed->tail->next = chunk;
-    }
-    feed->tail = chunk;
-    feed->chunk_count++;
-    feed->fetch_offset = last_offset + 1;
-}
-
-static int take_plain(struct el_feed *feed, const struct el_msg_fetch_partition_result *result)
-{
-    uint32_t count;
-    size_t len;
-    int rc = el_batches_check(result->records, &count, &len);
-    if (rc != 0) {
-        return rc;
-    }
-    struct el_chunk *chunk = chunk_new(count, len);
-    if (chunk == NULL) {
-        return EVLOG_ERR_NO_MEMORY;
-    }
-    const uint8_t *p = result->records.data;
-    for (uint32_t i = 0; i < count; i++) {
-        bool stamped = (el_batch_attributes(p) & EL_BATCH_ATTR_APPEND_TIME) != 0;
-        int64_t ms = el_batch_max_timestamp(p);
-        bool fits = stamped && ms >= 0 && ms <= INT64_MAX / EL_NS_PER_MS;
-        size_t batch_len = (size_t)el_batch_total_len(p);
-        chunk_add(chunk, p, batch_len, fits ? ms * EL_NS_PER_MS : -1, el_batch_leader_epoch(p));
-        p += batch_len;
-    }
-    feed->high_watermark = result->high_watermark;
-    feed_add(feed, chunk);
-    return 0;
-}
-
-static int take_log(struct el_feed *feed, const struct el_msg_ext_log_fetch_partition_result *result)
-{
-    size_t total_len = 0;
-    for (uint32_t i = 0; i < result->batch_count; i++) {
-        uint32_t count;
-        size_t len;
-        int rc = el_batches_check(result->batches[i].batch, &count, &len);
-        if (rc != 0) {
-            return rc;
-        }
-        if (count != 1 || len != result->batches[i].batch.len || result->batches[i].append_time_ns > INT64_MAX) {
-            return EVLOG_ERR_CORRUPT;
-        }
-        total_len += len;
-    }
-    struct el_chunk *chunk = chunk_new(result->batch_count, total_len);
-    if (chunk == NULL) {
-        return EVLOG_ERR_NO_MEMORY;
-    }
-    for (uint32_t i = 0; i < result->batch_count; i++) {
-        const struct el_msg_ext_log_fetch_batch *batch = &result->batches[i];
-        chunk_add(chunk, batch->batch.data, batch->batch.len, (int64_t)batch->append_time_ns, batch->leader_epoch);
-    }
-    feed->high_watermark = result->high_watermark;
-    feed_add(feed, chunk);
-    return 0;
-}
-
 /* --- answers ---------------------------------------------------------------------------------------------------- */
 
 /* Something failed that may mend itself: wait and try again, until it has lasted too long. */
@@ -431,6 +375,10 @@ static int partition_error(struct evlog_consumer *consumer, struct el_feed *feed
     if (kafka_code == EL_KAFKA_OFFSET_OUT_OF_RANGE && consumer->resets) {
         feed->astray = consumer->has_astray = true;
         return 0;
+    }
+    if (kafka_code == EL_KAFKA_UNKNOWN_TOPIC_ID && consumer->filter != NULL) {
+        return el_fail(failure, EVLOG_ERR_UNKNOWN_TOPIC_ID, "topic %s, as it was when reading began, is deleted",
+                       feed->topic);
     }
     char what[300];
     (void)snprintf(what, sizeof what, "%s[%d] at offset %lld", feed->topic, feed->partition,
@@ -486,7 +434,7 @@ static int take_plain_answer(struct evlog_consumer *consumer, struct el_fetch *f
             }
             consumer->trouble_ns = 0;
             consumer->trouble_count = 0;
-            rc = take_plain(feed, result);
+            rc = el_feed_take_plain(feed, result);
             rc = rc == 0 ? 0 : batch_error(feed, rc, failure);
         }
     }
@@ -517,11 +465,51 @@ static int take_log_answer(struct evlog_consumer *consumer, struct el_fetch *fet
             }
             consumer->trouble_ns = 0;
             consumer->trouble_count = 0;
-            rc = take_log(feed, result);
+            rc = el_feed_take_log(feed, result);
             rc = rc == 0 ? 0 : batch_error(feed, rc, failure);
         }
     }
     return rc;
+}
+
+static int take_filter_answer(struct evlog_consumer *consumer, struct el_fetch *fetch, struct evlog_failure *failure)
+{
+    struct el_msg_ext_filter_fetch_response response;
+    int rc = el_call_decode(&fetch->call, &response, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    if (response.error != 0) {
+        return el_fail_kafka(failure, response.error, response.message, consumer->topic);
+    }
+    for (uint32_t i = 0; rc == 0 && i < response.partition_count; i++) {
+        const struct el_msg_ext_filter_fetch_result *result = &response.partitions[i];
+        struct el_feed *feed = feed_of(fetch, el_slice_str(consumer->topic), result->partition);
+        if (feed == NULL) {
+            continue;
+        }
+        if (result->error != 0) {
+            rc = partition_error(consumer, feed, result->error, failure);
+            continue;
+        }
+        consumer->trouble_ns = 0;
+        consumer->trouble_count = 0;
+        rc = el_feed_take_filter(feed, result);
+        rc = rc == 0 ? 0 : batch_error(feed, rc, failure);
+    }
+    return rc;
+}
+
+static int take_answer(struct evlog_consumer *consumer, struct el_fetch *fetch, struct evlog_failure *failure)
+{
+    switch (fetch->api) {
+    case EL_API_FilterFetch:
+        return take_filter_answer(consumer, fetch, failure);
+    case EL_API_LogFetch:
+        return take_log_answer(consumer, fetch, failure);
+    default:
+        return take_plain_answer(consumer, fetch, failure);
+    }
 }
 
 static bool may_mend(int code)
@@ -532,8 +520,12 @@ static bool may_mend(int code)
 static int take_fetch(struct evlog_consumer *consumer, struct el_fetch *fetch, struct evlog_failure *failure)
 {
     int rc;
+    consumer->answer_count++;
     if (fetch->call.failure.code == 0) {
-        rc = fetch->is_log ? take_log_answer(consumer, fetch, failure) : take_plain_answer(consumer, fetch, failure);
+        rc = take_answer(consumer, fetch, failure);
+    } else if (fetch->api == EL_API_FilterFetch && fetch->call.failure.code == EVLOG_ERR_UNSUPPORTED) {
+        consumer->filter->unsupported = true; /* an older one: all of it is fetched */
+        rc = 0;
     } else if (may_mend(fetch->call.failure.code)) {
         rc = trouble(consumer, &fetch->call.failure, failure);
     } else {

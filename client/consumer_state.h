@@ -10,6 +10,8 @@
 
 #include <evlog/consumer.h>
 #include <format/batch.h>
+#include <format/sieve.h>
+#include <wire/msg_ext_filter_fetch.h>
 #include <wire/msg_ext_log_fetch.h>
 #include <wire/msg_fetch.h>
 
@@ -28,6 +30,8 @@ struct el_chunk {
     uint8_t *data; /* behind batches, in the same block */
     uint32_t batch_count;
     uint32_t batch_index;            /* next to be read */
+    int64_t next_offset;             /* of a filtered answer: nothing else is wanted below it; else 0 */
+    int64_t version;                 /* of a filtered answer: of the first event of the stream, -1 unknown */
     struct el_chunk_batch batches[]; /* [batch_count] */
 };
 
@@ -46,6 +50,7 @@ struct el_feed {
     int64_t stored_offset;  /* of a subscriber: what a commit would say, -1 nothing */
     int64_t sent_offset;    /* of a subscriber: what the last commit that succeeded said, -1 none */
     int32_t stored_epoch;   /* leader epoch of the last event below stored_offset, -1 unknown */
+    int64_t version;        /* with a filter for one stream: of its next event, -1 unknown */
     bool fetching;
     bool dropped; /* no longer read; freed when its fetch has ended */
     bool paused;
@@ -64,15 +69,29 @@ struct el_fetch {
     struct el_call call;
     struct evlog_consumer *consumer; /* NULL: closed meanwhile */
     bool finished;                   /* under the client's lock */
-    bool is_log;                     /* LogFetch, else Fetch */
+    enum el_api_key api;             /* Fetch, LogFetch or FilterFetch */
     union {
         struct el_msg_fetch_request plain;
         struct el_msg_ext_log_fetch_request log;
+        struct el_msg_ext_filter_fetch_request filter;
     } request;
     struct el_arena arena;       /* of the request's arrays */
     struct el_fetch_slot *slots; /* [slot_count], in the arena; by topic, then partition */
     uint32_t slot_count;
     uint32_t slot_turn; /* where the next part of the answer is looked for */
+};
+
+/* What a consumer of one topic wants of it. Against evlog the broker passes over batches without a match; against
+ * others everything is fetched. */
+struct el_consumer_filter {
+    struct el_sieve sieve;
+    void *scratch;                  /* of the sieve */
+    const struct el_slice *filters; /* [filter_count] texts that sieve.pattern was made of */
+    uint32_t filter_count;
+    struct el_uuid topic_id; /* zero: by name */
+    bool one_stream;         /* sieve is a key of a topic with streams, and no more: versions are counted */
+    bool unsupported;        /* the broker has no FilterFetch */
+    uint64_t unparsable_count, too_long_count; /* events that were left out because the pattern could not tell */
 };
 
 struct evlog_consumer {
@@ -82,10 +101,12 @@ struct evlog_consumer {
     bool ordered;
     bool has_append_times; /* the broker is evlog */
     bool started;
-    bool resets;            /* an offset outside the log makes a feed go astray instead of failing */
-    bool has_astray;        /* a feed has gone astray */
-    uint32_t lane;          /* of fetches */
-    struct el_feed **feeds; /* [feed_count] of feed_room, by topic, then partition */
+    bool resets;                       /* an offset outside the log makes a feed go astray instead of failing */
+    bool has_astray;                   /* a feed has gone astray */
+    uint32_t lane;                     /* of fetches */
+    struct el_consumer_filter *filter; /* borrowed; NULL: everything is wanted */
+    uint64_t answer_count;             /* taken in so far */
+    struct el_feed **feeds;            /* [feed_count] of feed_room, by topic, then partition */
     uint32_t feed_count;
     uint32_t feed_room;
     uint32_t turn;          /* feed to look at first when unordered */
@@ -102,6 +123,7 @@ struct evlog_consumer {
     uint8_t *scratch; /* [scratch_len] decompressed records */
     size_t scratch_len;
     struct evlog_event event;
+    int64_t event_version;        /* of it, in its stream; -1 unknown */
     struct evlog_header *headers; /* [header_room] of event */
     size_t header_room;
 };
@@ -122,6 +144,8 @@ void el_consumer_drop(struct evlog_consumer *consumer, struct el_feed *feed);
 void el_consumer_jump(struct evlog_consumer *consumer, struct el_feed *feed, int64_t offset);
 /* An event that is at hand. returns 1 | 0 none is, ask and wait | negative */
 int el_consumer_event(struct evlog_consumer *consumer, struct evlog_failure *failure);
+/* Ask for more and wait for an answer. returns 1 something came | 0 the time is over | negative */
+int el_consumer_wait(struct evlog_consumer *consumer, int64_t deadline_ns, struct evlog_failure *failure);
 /* Send what is due and wait once for an answer, at most until the deadline. Lock held. returns 0 | negative */
 int el_consumer_await(struct evlog_consumer *consumer, int64_t deadline_ns, struct evlog_failure *failure);
 
@@ -145,6 +169,13 @@ static inline bool el_feed_at_end(const struct el_feed *feed)
 {
     return feed->position >= feed->end_offset;
 }
+
+/* --- consumer_chunk.c --- */
+
+/* Take what an answer has for a feed. returns 0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_CORRUPT | EVLOG_ERR_INVALID_RECORD */
+int el_feed_take_plain(struct el_feed *feed, const struct el_msg_fetch_partition_result *result);
+int el_feed_take_log(struct el_feed *feed, const struct el_msg_ext_log_fetch_partition_result *result);
+int el_feed_take_filter(struct el_feed *feed, const struct el_msg_ext_filter_fetch_result *result);
 
 /* Check the batches of a plain Fetch answer (the last one may be cut short) or of one LogFetch batch, and count them.
  *

@@ -22,5 +22,6 @@
 #include <evlog/settings.h>
 #include <evlog/stream.h>
 #include <evlog/subscriber.h>
+#include <evlog/subscription.h>
 
 #endif

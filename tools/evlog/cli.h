@@ -171,6 +171,8 @@ void cli_json_time(struct el_json_writer *w, const char *name, int64_t ns, int d
 int64_t cli_event_ns(int64_t timestamp_ms);
 /* An object with key, version, type, id, partition, offset, time, append_time and data: as docs/semantics.md has it. */
 void cli_json_event(struct el_json_writer *w, const struct evlog_stream_event *event);
+/* The same without the braces. */
+void cli_json_event_members(struct el_json_writer *w, const struct evlog_stream_event *event);
 /* A bar on a terminal, nothing elsewhere; total 0: only a count. */
 void cli_progress(const struct cli *cli, const char *what, uint64_t done, uint64_t total);
 void cli_progress_end(const struct cli *cli);
@@ -235,6 +237,7 @@ int cmd_bench_append(struct cli *cli, const struct cli_command *command, int arg
 int cmd_bench_latency(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_append(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_read(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_subscribe(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_streams_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_streams_top(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_streams_delete(struct cli *cli, const struct cli_command *command, int argc, char **argv);

@@ -91,10 +91,9 @@ void cli_json_time(struct el_json_writer *w, const char *name, int64_t ns, int d
     el_json_add_str(w, name, ns < 0 ? NULL : text);
 }
 
-void cli_json_event(struct el_json_writer *w, const struct evlog_stream_event *row)
+void cli_json_event_members(struct el_json_writer *w, const struct evlog_stream_event *row)
 {
     const struct evlog_event *event = row->event;
-    el_json_begin_object(w);
     cli_json_bytes(w, "key", event->key);
     el_json_key(w, "version");
     if (row->version < 0) {
@@ -109,6 +108,12 @@ void cli_json_event(struct el_json_writer *w, const struct evlog_stream_event *r
     cli_json_time(w, "time", cli_event_ns(event->timestamp_ms), 3);
     cli_json_time(w, "append_time", event->append_time_ns, 9);
     cli_json_data(w, row->data);
+}
+
+void cli_json_event(struct el_json_writer *w, const struct evlog_stream_event *row)
+{
+    el_json_begin_object(w);
+    cli_json_event_members(w, row);
     el_json_end_object(w);
 }
 

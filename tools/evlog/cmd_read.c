@@ -3,14 +3,19 @@
  * evlog read TOPIC KEY: the events of one stream, in either direction, now or as it was; evlog read TOPIC --type NAME:
  * the events of one type, whatever their streams.
  *
+ * With --follow, a subscription goes on behind the last event that was there; without KEY and --type it is the whole
+ * topic.
+ *
  * JSON objects, one a line, as replay prints them; on a terminal lines for people. A stream that is not there prints
  * nothing and is exit code 5, so that scripts can tell it from one without events in the range asked for.
  */
 #include "cli.h"
+#include "subscribing.h"
 
 #include <core/timefmt.h>
 #include <string.h>
 #include <unistd.h>
+#include <wire/position.h>
 
 struct reading {
     struct cli *cli;
@@ -19,6 +24,10 @@ struct reading {
     const char *type;  /* NULL: a stream is read */
     int64_t count_max; /* -1: no limit */
     bool readable;
+    bool follow;
+    int64_t count;            /* events printed */
+    int64_t last_version;     /* of the stream, when it was asked for; what is behind it is new */
+    struct el_position place; /* behind the last event printed, of last_version; offset 0: none was */
     struct el_buffer line;
 };
 
@@ -71,6 +80,14 @@ static void put_heading(struct reading *r)
     }
 }
 
+static int show(struct reading *r, const struct evlog_stream_event *event)
+{
+    if (r->count++ == 0 && r->readable && !r->cli->plain) {
+        put_heading(r);
+    }
+    return print(r, event);
+}
+
 /* The next event of one of the two. */
 static int next(struct evlog_stream *stream, struct evlog_type_reader *reader, const struct evlog_stream_event **event,
                 struct evlog_failure *failure)
@@ -82,18 +99,81 @@ static int read_events(struct reading *r, struct evlog_stream *stream, struct ev
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     const struct evlog_stream_event *event;
-    int64_t count = 0;
     int rc = CLI_OK;
-    while (rc == CLI_OK && !cli_interrupted && count != r->count_max) {
+    while (rc == CLI_OK && !cli_interrupted && r->count != r->count_max) {
         int got = next(stream, reader, &event, &failure);
         if (got <= 0) {
             return got < 0 ? cli_failure(r->cli, &failure) : CLI_OK;
         }
-        if (count++ == 0 && r->readable && !r->cli->plain) {
-            put_heading(r);
+        rc = show(r, event);
+        if (event->version == r->last_version) {
+            r->place.partition = event->event->partition;
+            r->place.offset = event->event->offset + 1;
         }
-        rc = print(r, event);
     }
+    return rc;
+}
+
+/* --- following --------------------------------------------------------------------------------------------------- */
+
+/* A stream's events count on behind what was read; deletions are no events of it. */
+static int show_item(void *arg, const struct evlog_subscription_item *item, bool *counts)
+{
+    struct reading *r = arg;
+    if (item->kind != EVLOG_SUBSCRIPTION_EVENT) {
+        return CLI_OK;
+    }
+    int64_t version = item->event->version;
+    *counts = version < 0 || (version > r->last_version && version >= r->options.from);
+    return *counts ? show(r, item->event) : CLI_OK;
+}
+
+/* The word for the place behind what was read, so that it is not read again; empty when there is none. */
+static int place_word(struct reading *r, char *word)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_topic_info *info;
+    word[0] = '\0';
+    if (r->place.offset == 0) {
+        return CLI_OK;
+    }
+    if (evlog_topic_describe(r->cli->client, r->topic, &info, &failure) != 0) {
+        return cli_failure(r->cli, &failure);
+    }
+    memcpy(r->place.topic_id.bytes, info->id, sizeof r->place.topic_id.bytes);
+    evlog_topic_info_free(info);
+    el_position_format(word, &r->place);
+    return CLI_OK;
+}
+
+static int follow(struct reading *r)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_subscription_options options = EVLOG_SUBSCRIPTION_OPTIONS_INIT;
+    struct evlog_subscription *subscription;
+    char word[EL_POSITION_TEXT_LEN + 1];
+    int rc = place_word(r, word);
+    if (rc != CLI_OK) {
+        return rc;
+    }
+    options.topic = r->topic;
+    options.key = r->options.key;
+    options.types = &r->type;
+    options.type_count = r->type != NULL;
+    options.position = word[0] == '\0' ? NULL : word;
+    if (evlog_subscription_open(r->cli->client, &options, &subscription, &failure) != 0) {
+        return subscribing_failed(r->cli, &failure);
+    }
+    struct subscribing reading = {
+        .cli = r->cli,
+        .subscription = subscription,
+        .count_max = r->count_max,
+        .count = r->count,
+        .show = show_item,
+        .arg = r,
+    };
+    rc = subscribing_run(&reading);
+    evlog_subscription_close(subscription);
     return rc;
 }
 
@@ -125,9 +205,11 @@ static int read_stream(struct reading *r)
         return cli_failure(r->cli, &failure);
     }
     evlog_stream_state(stream, &state);
-    int rc = state.last_version < 0 || state.deleted || state.ended ? absent(r, &state) : read_events(r, stream, NULL);
+    r->last_version = state.last_version;
+    bool is_absent = state.last_version < 0 || state.deleted || state.ended;
+    int rc = !is_absent ? read_events(r, stream, NULL) : r->follow && !state.ended ? CLI_OK : absent(r, &state);
     evlog_stream_close(stream);
-    return rc;
+    return rc == CLI_OK && r->follow && !cli_interrupted && r->count != r->count_max ? follow(r) : rc;
 }
 
 static int read_type(struct reading *r)
@@ -151,8 +233,11 @@ static int run(struct reading *r, const struct cli_words *words)
     bool of_stream = words->count == 2;
     r->topic = r->options.topic = words->items[0];
     r->readable = !r->cli->json && (r->cli->plain || isatty(STDOUT_FILENO) != 0);
-    if (of_stream == (r->type != NULL)) {
+    if (of_stream ? r->type != NULL : r->type == NULL && !r->follow) {
         return cli_error(r->cli, CLI_ERR_WORDS, "usage: evlog read TOPIC KEY, or evlog read TOPIC --type NAME");
+    }
+    if (r->follow && (r->options.backward || r->options.to != -1 || r->options.as_of_ns != 0)) {
+        return cli_error(r->cli, CLI_ERR_VALUE, "--follow goes on with what comes: not with --to, --backward, --as-of");
     }
     if (!of_stream && (r->options.from != -1 || r->options.to != -1 || r->options.as_of_ns != 0)) {
         return cli_error(r->cli, CLI_ERR_VALUE, "--from, --to and --as-of are for streams, not for --type");
@@ -165,14 +250,14 @@ static int run(struct reading *r, const struct cli_words *words)
         r->options.key = (struct evlog_bytes){words->items[1], strlen(words->items[1])};
         rc = read_stream(r);
     } else if (rc == CLI_OK) {
-        rc = read_type(r);
+        rc = r->follow ? follow(r) : read_type(r);
     }
     return rc;
 }
 
 int cmd_read(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    struct reading r = {.cli = cli, .count_max = -1};
+    struct reading r = {.cli = cli, .count_max = -1, .last_version = -1};
     r.options = (struct evlog_stream_options)EVLOG_STREAM_OPTIONS_INIT;
     const struct cli_option options[] = {
         {"from", 0, CLI_INT, &r.options.from, "VERSION", "begin here (the first; with --backward the last)"},
@@ -180,6 +265,7 @@ int cmd_read(struct cli *cli, const struct cli_command *command, int argc, char 
         {"backward", 'r', CLI_FLAG, &r.options.backward, NULL, "the newest first"},
         {"as-of", 0, CLI_TIME, &r.options.as_of_ns, "TIME", "as the stream stood at this append time (now)"},
         {"type", 't', CLI_TEXT, &r.type, "NAME", "instead of a stream: all events of this type, by partition"},
+        {"follow", 0, CLI_FLAG, &r.follow, NULL, "go on with what comes; without KEY and --type: the whole topic"},
         {"count", 'n', CLI_INT, &r.count_max, "N", "stop after so many events"},
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 1, 2};

@@ -33,8 +33,13 @@ const struct cli_command cli_commands[] = {
      "--expect none|any|exists|N: the stream has no event yet, is whatever it is, has one, or its last event is N;\n"
      "else nothing is appended, and the exit code is 6. The same --id again is a success that appends nothing.",
      cmd_append},
-    {"read", "TOPIC KEY | TOPIC --type NAME", "Print the events of a stream, or those of a type",
+    {"read", "TOPIC KEY | TOPIC --type NAME | TOPIC --follow", "Print the events of a stream, or those of a type",
      "JSON objects, one a line; on a terminal, lines for people. Exit code 5: there is no such stream.", cmd_read},
+    {"subscribe", "TOPIC", "Print what is stored, and then what comes, each line with the position to go on from",
+     "JSON objects, one a line: \"item\" is event, position (nothing matched, but it has come further), caught-up,\n"
+     "fell-behind or missing. The filter is evaluated at the server. Exit code 7: events were removed before they\n"
+     "were read.",
+     cmd_subscribe},
     {"streams ls", "TOPIC", "List the streams of a topic by key", NULL, cmd_streams_ls},
     {"streams top", "TOPIC", "List the longest streams of a topic", NULL, cmd_streams_top},
     {"streams delete", "TOPIC KEY", "Delete a stream: its events are not read as a stream any more",
