@@ -64,8 +64,7 @@ static void count_lag(struct evlog_projection *projection)
     projection->counts.lag = lag;
 }
 
-/* What is due now and then, wherever the run is. */
-static int tick(struct evlog_projection *projection, struct evlog_failure *failure)
+int el_projection_tick(struct evlog_projection *projection, struct evlog_failure *failure)
 {
     int64_t now_ns = el_now_ns();
     int rc = renew(projection, failure);
@@ -88,7 +87,7 @@ int el_projection_wait(struct evlog_projection *projection, int64_t ms, struct e
         int64_t left_ns = deadline_ns - el_now_ns();
         step.tv_nsec = (long)EL_MAX(EL_MIN(left_ns, step.tv_nsec), 1);
         (void)nanosleep(&step, NULL);
-        int rc = tick(projection, failure);
+        int rc = el_projection_tick(projection, failure);
         if (rc != 0) {
             return rc;
         }
@@ -99,7 +98,7 @@ int el_projection_wait(struct evlog_projection *projection, int64_t ms, struct e
 static int look_up(struct evlog_projection *projection, struct evlog_failure *failure)
 {
     int64_t now_ns = el_now_ns();
-    int rc = tick(projection, failure);
+    int rc = el_projection_tick(projection, failure);
     if (rc == 0 && now_ns >= projection->grow_at_ns && projection->options.until == NULL) {
         projection->grow_at_ns = now_ns + GROW_MS * EL_NS_PER_MS;
         rc = el_projection_grow(projection, failure);
@@ -229,6 +228,10 @@ static int check_options(const struct evlog_projection_options *options, struct 
         return el_fail(failure, EVLOG_ERR_ARGUMENT, "a batch has 1 to %d events, a lease at least %d ms", BATCH_MAX,
                        LEASE_MIN_MS);
     }
+    if (options->parallel > EVLOG_PROJECTION_PARALLEL_MAX) {
+        return el_fail(failure, EVLOG_ERR_ARGUMENT, "at most %d events are applied in parallel",
+                       EVLOG_PROJECTION_PARALLEL_MAX);
+    }
     return 0;
 }
 
@@ -265,8 +268,10 @@ static int claim(struct evlog_projection *projection, struct evlog_failure *fail
 static int start(struct evlog_projection *projection, struct evlog_failure *failure)
 {
     const struct evlog_projection_options *options = &projection->options;
-    projection->items = el_calloc(options->batch_count_max, sizeof *projection->items);
-    if (projection->items == NULL) {
+    projection->item_room = options->batch_count_max * EL_MAX(options->parallel, 1u);
+    projection->items = el_calloc(projection->item_room, sizeof *projection->items);
+    projection->self.items = el_calloc(projection->item_room, sizeof *projection->self.items);
+    if (projection->items == NULL || projection->self.items == NULL) {
         return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for batches of %u events", options->batch_count_max);
     }
     int rc = el_projection_filter(projection, failure);
@@ -277,6 +282,9 @@ static int start(struct evlog_projection *projection, struct evlog_failure *fail
         rc = options->on_start(options->arg, projection->store, failure);
     }
     projection->started = rc == 0;
+    if (rc == 0) {
+        rc = el_projection_lanes_open(projection, failure);
+    }
     if (rc == 0) {
         rc = el_projection_place(projection, failure);
     }
@@ -302,6 +310,7 @@ int evlog_projection_open(struct evlog_client *client, struct evlog_projection_s
     }
     fresh->client = client;
     fresh->store = store;
+    fresh->self = (struct el_projection_worker){.projection = fresh, .store = store, .lane = -1};
     fresh->options = options;
     fresh->rate_milli = -1;
     el_arena_init(&fresh->pattern_arena, NULL, 0);
@@ -325,6 +334,7 @@ int evlog_projection_close(struct evlog_projection *projection, struct evlog_fai
         return 0;
     }
     const struct evlog_projection_options *options = &projection->options;
+    el_projection_lanes_close(projection);
     if (projection->started && options->on_end != NULL) {
         (void)options->on_end(options->arg, projection->store, NULL);
     }
@@ -344,7 +354,10 @@ int evlog_projection_close(struct evlog_projection *projection, struct evlog_fai
     el_free(projection->pattern_scratch);
     el_free(projection->items);
     el_free(projection->feeds);
-    el_free(projection->moves);
+    el_free(projection->ahead);
+    el_free(projection->self.items);
+    el_free(projection->self.steps);
+    el_free(projection->self.moves);
     el_free(projection);
     return rc;
 }

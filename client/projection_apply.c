@@ -2,6 +2,9 @@
  *
  * Transactions of a projection: a run of events and the checkpoint behind them, both or neither.
  *
+ * Who does so is a worker: the projection itself, or one of its lanes (projection_lanes.c), whose checkpoint is a place
+ * of its own ahead of the projection's.
+ *
  * 1. transact() applies items from first on, up to a limit or until the time of one transaction is over, moves the
  *    checkpoint and commits.
  * 2. When a handler fails, nothing of the transaction is kept. The lease is looked at first: rows of a runner that has
@@ -18,11 +21,13 @@
 #include "projection_state.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define CLOCK_ITEMS 16 /* between two looks at the clock */
 #define STORE_BACKOFF_MS 50
 #define STORE_BACKOFF_MAX_MS 1000
 #define RATE_NS (2000 * EL_NS_PER_MS)
+#define LANE_STEP_NS 20000000 /* of a wait, between looks at whether to stop */
 
 /* One try. */
 struct attempt {
@@ -48,64 +53,77 @@ bool el_projection_may_pass(int code)
 
 /* --- one transaction ---------------------------------------------------------------------------------------------- */
 
-static void touch(struct evlog_projection *projection, const struct el_projection_item *item)
+static struct el_projection_step *step_of(struct el_projection_worker *worker, uint32_t feed)
 {
-    struct el_projection_feed *feed = &projection->feeds[item->feed];
-    if (!feed->touched) {
-        feed->touched = true;
-        feed->next = feed->saved;
+    struct el_projection_step *step = &worker->steps[feed];
+    if (!step->touched) {
+        step->touched = true;
+        step->next = worker->projection->feeds[feed].saved;
+        step->next.lane = EL_MAX(worker->lane, 0);
+        step->next.lane_count = worker->lane < 0 ? 0 : (int32_t)worker->projection->lanes.count;
     }
-    size_t len = EL_MIN(item->view.id.len, sizeof feed->next.last_id - 1);
-    feed->next.next_offset = item->event.offset + 1;
-    feed->next.leader_epoch = item->event.leader_epoch;
-    feed->next.append_time_ns = item->event.append_time_ns;
-    memcpy(feed->next.last_id, len == 0 ? "" : item->view.id.data, len);
-    feed->next.last_id[len] = '\0';
+    return step;
+}
+
+static void touch(struct el_projection_worker *worker, const struct el_projection_item *item)
+{
+    struct evlog_projection_position *next = &step_of(worker, item->feed)->next;
+    size_t len = EL_MIN(item->view.id.len, sizeof next->last_id - 1);
+    next->next_offset = item->event.offset + 1;
+    next->leader_epoch = item->event.leader_epoch;
+    next->append_time_ns = item->event.append_time_ns;
+    memcpy(next->last_id, len == 0 ? "" : item->view.id.data, len);
+    next->last_id[len] = '\0';
 }
 
 /* The first transaction places every partition: one that comes later can be told from one that was there. */
-static void touch_unstored(struct evlog_projection *projection)
+static void touch_unstored(struct el_projection_worker *worker)
 {
-    for (uint32_t i = 0; i < projection->feed_count; i++) {
-        struct el_projection_feed *feed = &projection->feeds[i];
-        if (!feed->stored && !feed->touched) {
-            feed->touched = true;
-            feed->next = feed->saved;
+    for (uint32_t i = 0; i < worker->projection->feed_count; i++) {
+        if (!worker->projection->feeds[i].stored) {
+            (void)step_of(worker, i);
         }
     }
 }
 
 /* Where the reader has come behind its last event: control batches, compacted ranges. */
-static void touch_ends(struct evlog_projection *projection)
+static void touch_ends(struct el_projection_worker *worker)
 {
+    const struct evlog_projection *projection = worker->projection;
     for (uint32_t i = 0; i < projection->feed_count; i++) {
-        struct el_projection_feed *feed = &projection->feeds[i];
-        const struct el_feed *reading = el_consumer_find(&projection->consumer, feed->saved.topic,
-                                                         feed->saved.partition);
-        int64_t at = feed->touched ? feed->next.next_offset : feed->saved.next_offset;
-        if (reading->position > at) {
-            if (!feed->touched) {
-                feed->touched = true;
-                feed->next = feed->saved;
-            }
-            feed->next.next_offset = reading->position;
+        const struct evlog_projection_position *saved = &projection->feeds[i].saved;
+        const struct el_feed *reading = el_consumer_find(&projection->consumer, saved->topic, saved->partition);
+        const struct el_projection_step *step = &worker->steps[i];
+        if (reading->position > (step->touched ? step->next.next_offset : saved->next_offset)) {
+            step_of(worker, i)->next.next_offset = reading->position;
         }
     }
 }
 
-static int apply_item(struct evlog_projection *projection, struct attempt *attempt,
+/* Number of the event in its stream, -1: not counted. */
+static int count(struct el_projection_worker *worker, const struct el_projection_item *item, int64_t *version,
+                 struct evlog_failure *failure)
+{
+    const struct evlog_projection *projection = worker->projection;
+    *version = -1;
+    if (!projection->options.count_versions || !projection->feeds[item->feed].saved.whole ||
+        item->event.key.data == NULL || worker->store->calls->count == NULL) {
+        return 0;
+    }
+    return worker->store->calls->count(worker->store, &projection->lease, &item->event, version, failure);
+}
+
+static int apply_item(struct el_projection_worker *worker, struct attempt *attempt,
                       const struct el_projection_item *item, struct evlog_failure *failure)
 {
-    const struct evlog_projection_options *options = &projection->options;
-    const struct el_projection_feed *feed = &projection->feeds[item->feed];
-    int64_t version = -1;
-    if (options->count_versions && feed->saved.whole && item->event.key.data != NULL &&
-        projection->store->calls->count != NULL) {
-        int rc = projection->store->calls->count(projection->store, &projection->lease, &item->event, &version,
-                                                 failure);
-        if (rc != 0) {
-            return el_projection_is_store_fault(rc) ? rc : EVLOG_ERR_DATABASE;
-        }
+    const struct evlog_projection_options *options = &worker->projection->options;
+    int64_t version;
+    if (item->done) {
+        return 0;
+    }
+    int rc = count(worker, item, &version, failure);
+    if (rc != 0) {
+        return el_projection_is_store_fault(rc) ? rc : EVLOG_ERR_DATABASE;
     }
     if (!item->wanted || item->fate != EL_FATE_APPLY) {
         attempt->gain.skipped += item->fate == EL_FATE_SKIP;
@@ -118,10 +136,10 @@ static int apply_item(struct evlog_projection *projection, struct attempt *attem
         .id = item->view.id,
         .data = item->view.data,
         .version = version,
-        .replaying = item->event.offset < feed->saved.history_offset,
+        .replaying = item->event.offset < worker->projection->feeds[item->feed].saved.history_offset,
     };
     attempt->in_handler = true;
-    int rc = options->on_event(options->arg, projection->store, &event, failure);
+    rc = options->on_event(options->arg, worker->store, &event, failure);
     if (rc == 0) {
         attempt->in_handler = false;
         attempt->gain.applied++;
@@ -129,16 +147,16 @@ static int apply_item(struct evlog_projection *projection, struct attempt *attem
     return rc;
 }
 
-static int apply_items(struct evlog_projection *projection, struct attempt *attempt, struct evlog_failure *failure)
+static int apply_items(struct el_projection_worker *worker, struct attempt *attempt, struct evlog_failure *failure)
 {
-    int64_t until_ns = el_deadline(projection->options.batch_ms_max);
+    int64_t until_ns = el_deadline(worker->projection->options.batch_ms_max);
     for (uint32_t i = attempt->first; i < attempt->limit; i++) {
-        const struct el_projection_item *item = &projection->items[i];
-        int rc = apply_item(projection, attempt, item, failure);
+        const struct el_projection_item *item = worker->items[i];
+        int rc = apply_item(worker, attempt, item, failure);
         if (rc != 0) {
             return rc;
         }
-        touch(projection, item);
+        touch(worker, item);
         attempt->reached = i + 1;
         bool look = attempt->reached % CLOCK_ITEMS == 0;
         if (look && el_now_ns() >= until_ns) {
@@ -148,68 +166,85 @@ static int apply_items(struct evlog_projection *projection, struct attempt *atte
     return 0;
 }
 
-static int save(struct evlog_projection *projection, struct attempt *attempt, struct evlog_failure *failure)
+static int save(struct el_projection_worker *worker, struct attempt *attempt, struct evlog_failure *failure)
 {
+    const struct evlog_projection *projection = worker->projection;
     for (uint32_t i = 0; i < projection->feed_count; i++) {
+        const struct el_projection_step *step = &worker->steps[i];
         const struct el_projection_feed *feed = &projection->feeds[i];
-        if (feed->touched) {
-            projection->moves[attempt->move_count++] = (struct evlog_projection_move){
-                .old_offset = feed->stored ? feed->saved.next_offset : -1,
-                .position = feed->next,
+        bool stored = worker->lane < 0 ? feed->stored : step->stored;
+        if (step->touched) {
+            worker->moves[attempt->move_count++] = (struct evlog_projection_move){
+                .old_offset = !stored            ? -1
+                              : worker->lane < 0 ? feed->saved.next_offset
+                                                 : step->saved_offset,
+                .levels = worker->lane < 0 && (projection->lanes.count > 0 || projection->ahead_count > 0),
+                .position = step->next,
             };
         }
     }
     attempt->gain.rate_milli = projection->rate_milli;
-    return projection->store->calls->save(projection->store, &projection->lease, projection->moves, attempt->move_count,
-                                          &attempt->gain, failure);
+    return worker->store->calls->save(worker->store, &projection->lease, worker->moves, attempt->move_count,
+                                      &attempt->gain, failure);
 }
 
-static void untouch(struct evlog_projection *projection)
+static void untouch(struct el_projection_worker *worker)
 {
-    for (uint32_t i = 0; i < projection->feed_count; i++) {
-        projection->feeds[i].touched = false;
+    for (uint32_t i = 0; i < worker->projection->feed_count; i++) {
+        worker->steps[i].touched = false;
     }
 }
 
-static int transact(struct evlog_projection *projection, struct attempt *attempt, bool careful,
-                    struct evlog_failure *failure)
+/* All of it but beginning and commit. */
+static int fill_transaction(struct el_projection_worker *worker, struct attempt *attempt, bool careful,
+                            struct evlog_failure *failure)
 {
-    const struct evlog_projection_store_calls *calls = projection->store->calls;
-    untouch(projection);
-    attempt->reached = attempt->first;
-    int rc = calls->begin(projection->store, failure);
+    const struct evlog_projection_store_calls *calls = worker->store->calls;
+    attempt->hurried = !careful && calls->hurry != NULL;
+    if (attempt->hurried) {
+        calls->hurry(worker->store);
+    }
+    int rc = apply_items(worker, attempt, failure);
+    if (rc == 0 && attempt->hurried) {
+        rc = calls->settle(worker->store, failure);
+    }
     if (rc != 0) {
         return rc;
     }
-    attempt->hurried = !careful && calls->hurry != NULL;
-    if (attempt->hurried) {
-        calls->hurry(projection->store);
-    }
-    rc = apply_items(projection, attempt, failure);
-    if (rc == 0 && attempt->hurried) {
-        rc = calls->settle(projection->store, failure);
-    }
-    attempt->hurried = attempt->hurried && rc != 0;
-    if (rc == 0) {
-        touch_unstored(projection);
-        if (attempt->reached == projection->item_count) {
-            touch_ends(projection);
+    attempt->hurried = false;
+    if (worker->lane < 0) {
+        touch_unstored(worker);
+        if (attempt->reached == worker->item_count && !worker->placing) {
+            touch_ends(worker);
         }
-        rc = save(projection, attempt, failure);
     }
+    return save(worker, attempt, failure);
+}
+
+static int transact(struct el_projection_worker *worker, struct attempt *attempt, bool careful,
+                    struct evlog_failure *failure)
+{
+    const struct evlog_projection_store_calls *calls = worker->store->calls;
+    untouch(worker);
+    attempt->reached = attempt->first;
+    int rc = calls->begin(worker->store, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = fill_transaction(worker, attempt, careful, failure);
     if (rc == 0) {
         attempt->committing = true;
-        rc = calls->commit(projection->store, failure);
+        rc = calls->commit(worker->store, failure);
     }
     if (rc != 0) {
-        calls->rollback(projection->store);
+        calls->rollback(worker->store);
     }
     return rc;
 }
 
 /* --- afterwards --------------------------------------------------------------------------------------------------- */
 
-static void measure(struct evlog_projection *projection, int64_t applied)
+void el_projection_measure(struct evlog_projection *projection, int64_t applied)
 {
     int64_t now_ns = el_now_ns();
     projection->rate_count += (uint64_t)applied;
@@ -224,56 +259,74 @@ static void measure(struct evlog_projection *projection, int64_t applied)
     }
 }
 
-static void settle(struct evlog_projection *projection, const struct attempt *attempt)
+static void settle_steps(struct el_projection_worker *worker)
 {
-    int64_t now_ns = el_now_ns();
-    for (uint32_t i = 0; i < projection->feed_count; i++) {
-        struct el_projection_feed *feed = &projection->feeds[i];
-        if (feed->touched) {
-            feed->saved = feed->next;
+    for (uint32_t i = 0; i < worker->projection->feed_count; i++) {
+        struct el_projection_feed *feed = &worker->projection->feeds[i];
+        struct el_projection_step *step = &worker->steps[i];
+        if (!step->touched) {
+            continue;
+        }
+        step->touched = false;
+        step->stored = true;
+        step->saved_offset = step->next.next_offset;
+        if (worker->lane < 0) {
+            feed->saved = step->next;
             feed->stored = true;
-            feed->touched = false;
         }
     }
-    projection->counts.applied += (uint64_t)attempt->gain.applied;
-    projection->counts.skipped += (uint64_t)attempt->gain.skipped;
-    projection->counts.dead += (uint64_t)attempt->gain.dead;
-    projection->counts.transactions++;
-    projection->renew_at_ns = now_ns + projection->options.lease_ms * EL_NS_PER_MS / 3;
-    projection->save_at_ns = now_ns;
-    measure(projection, attempt->gain.applied);
+}
+
+static void settle(struct el_projection_worker *worker, const struct attempt *attempt)
+{
+    struct evlog_projection *projection = worker->projection;
+    int64_t now_ns = el_now_ns();
+    settle_steps(worker);
+    worker->counts.applied += (uint64_t)attempt->gain.applied;
+    worker->counts.skipped += (uint64_t)attempt->gain.skipped;
+    worker->counts.dead += (uint64_t)attempt->gain.dead;
+    worker->counts.transactions++;
+    if (worker->lane < 0) {
+        projection->renew_at_ns = now_ns + projection->options.lease_ms * EL_NS_PER_MS / 3;
+        projection->save_at_ns = now_ns;
+        el_projection_forget_ahead(projection);
+        el_projection_measure(projection, attempt->gain.applied);
+    }
 }
 
 /* --- a commit whose answer was lost ------------------------------------------------------------------------------- */
 
 struct lookup {
-    const struct evlog_projection *projection;
-    uint32_t made, left;
+    const struct el_projection_worker *worker;
+    uint32_t made;
 };
 
 static int look_up(void *arg, const struct evlog_projection_position *position)
 {
     struct lookup *lookup = arg;
-    for (uint32_t i = 0; i < lookup->projection->feed_count; i++) {
-        const struct el_projection_feed *feed = &lookup->projection->feeds[i];
-        if (feed->touched && feed->saved.partition == position->partition &&
-            strcmp(feed->saved.topic, position->topic) == 0) {
-            bool moved = feed->next.next_offset != feed->saved.next_offset || !feed->stored;
-            lookup->made += moved && position->next_offset == feed->next.next_offset;
-            lookup->left += position->next_offset == feed->saved.next_offset;
+    const struct el_projection_worker *worker = lookup->worker;
+    for (uint32_t i = 0; i < worker->projection->feed_count; i++) {
+        const struct el_projection_step *step = &worker->steps[i];
+        if (step->touched && step->next.lane_count == position->lane_count && step->next.lane == position->lane &&
+            step->next.partition == position->partition && strcmp(step->next.topic, position->topic) == 0) {
+            bool stored = worker->lane < 0 ? worker->projection->feeds[i].stored : step->stored;
+            int64_t old = worker->lane < 0 ? worker->projection->feeds[i].saved.next_offset : step->saved_offset;
+            bool moved = step->next.next_offset != old || !stored;
+            lookup->made += moved && position->next_offset == step->next.next_offset;
         }
     }
     return 0;
 }
 
 /* Was it made? returns 1 | 0 | negative */
-static int was_made(struct evlog_projection *projection, struct evlog_failure *failure)
+static int was_made(struct el_projection_worker *worker, struct evlog_failure *failure)
 {
-    struct lookup lookup = {.projection = projection};
-    int rc = projection->store->calls->begin(projection->store, failure);
+    struct lookup lookup = {.worker = worker};
+    const struct evlog_projection_store_calls *calls = worker->store->calls;
+    int rc = calls->begin(worker->store, failure);
     if (rc == 0) {
-        rc = projection->store->calls->positions(projection->store, projection->lease.name, look_up, &lookup, failure);
-        projection->store->calls->rollback(projection->store);
+        rc = calls->positions(worker->store, worker->projection->lease.name, look_up, &lookup, failure);
+        calls->rollback(worker->store);
     }
     return rc != 0 ? rc : lookup.made > 0;
 }
@@ -297,24 +350,51 @@ static int64_t backoff_ms(struct evlog_projection *projection, uint32_t tries, i
     return ns / EL_NS_PER_MS + 1;
 }
 
+/* A lane's round is to end. */
+static bool is_halted(const struct el_projection_worker *worker)
+{
+    return worker->lane >= 0 && __atomic_load_n(&worker->projection->lanes.halt, __ATOMIC_RELAXED) != 0;
+}
+
+static bool is_stopping(const struct el_projection_worker *worker)
+{
+    return el_projection_stopping(worker->projection) || is_halted(worker);
+}
+
+/* A lane only waits: the lease is kept by the projection meanwhile. */
+static int pause_worker(struct el_projection_worker *worker, int64_t ms, struct evlog_failure *failure)
+{
+    if (worker->lane < 0) {
+        return el_projection_wait(worker->projection, ms, failure);
+    }
+    int64_t deadline_ns = el_deadline(ms);
+    while (!is_stopping(worker) && el_now_ns() < deadline_ns) {
+        struct timespec step = {0, LANE_STEP_NS};
+        (void)nanosleep(&step, NULL);
+    }
+    return 0;
+}
+
 /* The store is locked or away. returns 0: try again | negative */
-static int wait_for_store(struct evlog_projection *projection, struct trouble *trouble, int code,
+static int wait_for_store(struct el_projection_worker *worker, struct trouble *trouble, int code,
                           struct evlog_failure *failure)
 {
+    const struct evlog_projection *projection = worker->projection;
     int64_t now_ns = el_now_ns();
     trouble->since_ns = trouble->since_ns == 0 ? now_ns : trouble->since_ns;
     bool patient = now_ns - trouble->since_ns < projection->options.store_patience_ms * EL_NS_PER_MS;
-    if (!el_projection_may_pass(code) || !patient || el_projection_stopping(projection)) {
+    if (!el_projection_may_pass(code) || !patient || is_stopping(worker)) {
         return code;
     }
-    int64_t ms = backoff_ms(projection, ++trouble->store_tries, STORE_BACKOFF_MS, STORE_BACKOFF_MAX_MS);
-    return el_projection_wait(projection, ms, failure);
+    int64_t ms = backoff_ms(worker->projection, ++trouble->store_tries, STORE_BACKOFF_MS, STORE_BACKOFF_MAX_MS);
+    return pause_worker(worker, ms, failure);
 }
 
 /* An event was tried for the last time. returns 0: it has a fate, try again | negative */
-static int give_up(struct evlog_projection *projection, struct el_projection_item *item, int code,
+static int give_up(struct el_projection_worker *worker, struct el_projection_item *item, int code,
                    struct evlog_failure *failure)
 {
+    struct evlog_projection *projection = worker->projection;
     switch (projection->options.on_error) {
     case EVLOG_PROJECTION_STOP:
         return code;
@@ -333,9 +413,10 @@ static int give_up(struct evlog_projection *projection, struct el_projection_ite
 }
 
 /* A handler has failed. returns 0: try again, up to *limit | negative */
-static int treat_event(struct evlog_projection *projection, const struct attempt *attempt, struct trouble *trouble,
+static int treat_event(struct el_projection_worker *worker, const struct attempt *attempt, struct trouble *trouble,
                        int code, uint32_t *limit, struct evlog_failure *failure)
 {
+    const struct evlog_projection_options *options = &worker->projection->options;
     uint32_t index = attempt->reached;
     if (index > attempt->first) {
         *limit = index; /* what came before it first */
@@ -344,79 +425,143 @@ static int treat_event(struct evlog_projection *projection, const struct attempt
     trouble->event_tries = trouble->event_index == index ? trouble->event_tries + 1 : 1;
     trouble->event_index = index;
     *limit = index + 1;
-    if (el_projection_stopping(projection)) {
+    if (is_stopping(worker)) {
         return code;
     }
-    if (trouble->event_tries > projection->options.retry_max) {
-        return give_up(projection, &projection->items[index], code, failure);
+    if (trouble->event_tries > options->retry_max) {
+        return give_up(worker, worker->items[index], code, failure);
     }
-    projection->counts.retries++;
-    return el_projection_wait(projection,
-                              backoff_ms(projection, trouble->event_tries, projection->options.retry_backoff_ms,
-                                         projection->options.retry_backoff_max_ms),
-                              failure);
+    worker->counts.retries++;
+    int64_t ms = backoff_ms(worker->projection, trouble->event_tries, options->retry_backoff_ms,
+                            options->retry_backoff_max_ms);
+    return pause_worker(worker, ms, failure);
 }
 
 /* Whose fault is it that a handler failed with code? returns code: the event's | what a lost lease or the store say */
-static int blame(struct evlog_projection *projection, int code, struct evlog_failure *failure)
+static int blame(struct el_projection_worker *worker, int code, struct evlog_failure *failure)
 {
     struct evlog_failure lost = EVLOG_FAILURE_INIT;
-    int rc = projection->store->calls->renew(projection->store, &projection->lease, &projection->paused, &lost);
+    bool paused;
+    int rc = worker->store->calls->renew(worker->store, &worker->projection->lease, &paused, &lost);
     return rc == 0 ? code : el_fail_copy(failure, &lost);
 }
 
-/* One turn of the loop below. returns 0 | negative */
-static int turn(struct evlog_projection *projection, struct attempt *attempt, struct trouble *trouble, uint32_t *limit,
-                struct evlog_failure *failure)
+/* A transaction failed. returns 0: try again | negative */
+static int treat(struct el_projection_worker *worker, struct attempt *attempt, struct trouble *trouble, int rc,
+                 uint32_t *limit, struct evlog_failure *failure)
 {
-    int rc = trouble->doubt ? was_made(projection, failure) : 0;
-    if (rc < 0) {
-        return wait_for_store(projection, trouble, rc, failure);
-    }
-    if (rc == 1) {
-        settle(projection, attempt); /* touched, reached and gain are still those of that try */
-        trouble->doubt = false;
-        *limit = projection->item_count;
-        return 0;
-    }
-    uint32_t first = trouble->doubt ? attempt->first : attempt->reached; /* not made: all of it again */
-    trouble->doubt = false;
-    *attempt = (struct attempt){.first = first, .limit = *limit};
-    rc = transact(projection, attempt, trouble->careful, failure);
-    if (rc == 0) {
-        settle(projection, attempt);
-        *limit = projection->item_count;
-        trouble->since_ns = 0;
-        trouble->store_tries = 0;
-        return 0;
-    }
+    uint32_t first = attempt->first;
     if (attempt->hurried && rc != EVLOG_ERR_CLOSED && !el_projection_may_pass(rc)) {
         trouble->careful = true; /* which one was it? */
         attempt->reached = first;
         return 0;
     }
     if (attempt->in_handler && rc != EVLOG_ERR_CLOSED && !el_projection_may_pass(rc)) {
-        rc = blame(projection, rc, failure);
+        rc = blame(worker, rc, failure);
     }
     if (attempt->in_handler && !el_projection_is_store_fault(rc)) {
-        rc = treat_event(projection, attempt, trouble, rc, limit, failure);
+        rc = treat_event(worker, attempt, trouble, rc, limit, failure);
         attempt->reached = first;
         return rc;
     }
     trouble->doubt = attempt->committing && rc == EVLOG_ERR_UNREACHABLE;
     attempt->reached = trouble->doubt ? attempt->reached : first;
-    return wait_for_store(projection, trouble, rc, failure);
+    return wait_for_store(worker, trouble, rc, failure);
+}
+
+/* So much at most in one transaction. */
+static uint32_t next_limit(const struct el_projection_worker *worker, const struct attempt *attempt)
+{
+    uint32_t limit = attempt->reached, left = worker->projection->options.batch_count_max;
+    while (limit < worker->item_count && left > 0) {
+        left -= !worker->items[limit++]->done;
+    }
+    return limit;
+}
+
+/* One turn of the loop below. returns 0 | negative */
+static int turn(struct el_projection_worker *worker, struct attempt *attempt, struct trouble *trouble, uint32_t *limit,
+                struct evlog_failure *failure)
+{
+    int rc = trouble->doubt ? was_made(worker, failure) : 0;
+    if (rc < 0) {
+        return wait_for_store(worker, trouble, rc, failure);
+    }
+    if (rc == 1) {
+        settle(worker, attempt); /* touched, reached and gain are still those of that try */
+        trouble->doubt = false;
+        *limit = next_limit(worker, attempt);
+        return 0;
+    }
+    uint32_t first = trouble->doubt ? attempt->first : attempt->reached; /* not made: all of it again */
+    trouble->doubt = false;
+    *attempt = (struct attempt){.first = first, .limit = *limit};
+    rc = transact(worker, attempt, trouble->careful, failure);
+    if (rc != 0) {
+        return treat(worker, attempt, trouble, rc, limit, failure);
+    }
+    settle(worker, attempt);
+    *limit = next_limit(worker, attempt);
+    trouble->since_ns = 0;
+    trouble->store_tries = 0;
+    return 0;
+}
+
+int el_projection_work(struct el_projection_worker *worker, struct evlog_failure *failure)
+{
+    struct attempt attempt = {.reached = 0};
+    struct trouble trouble = {.event_index = UINT32_MAX};
+    uint32_t limit = next_limit(worker, &attempt);
+    int rc;
+    do {
+        rc = turn(worker, &attempt, &trouble, &limit, failure);
+        EL_ASSERT(limit <= worker->item_count);
+    } while (rc == 0 && (attempt.reached < worker->item_count || trouble.doubt) && !is_halted(worker));
+    for (uint32_t i = 0; worker->lane >= 0 && i < attempt.reached; i++) {
+        worker->items[i]->done = true;
+    }
+    return rc;
+}
+
+/* The projection itself, over the whole batch, where what lanes have done is passed over; placing: over none of it. */
+static int apply_self(struct evlog_projection *projection, bool placing, struct evlog_failure *failure)
+{
+    struct el_projection_worker *self = &projection->self;
+    self->placing = placing;
+    self->item_count = placing ? 0 : projection->item_count;
+    for (uint32_t i = 0; i < self->item_count; i++) {
+        self->items[i] = &projection->items[i];
+    }
+    self->counts = (struct evlog_projection_counts){.applied = 0};
+    int rc = el_projection_work(self, failure);
+    projection->counts.applied += self->counts.applied;
+    projection->counts.skipped += self->counts.skipped;
+    projection->counts.dead += self->counts.dead;
+    projection->counts.retries += self->counts.retries;
+    projection->counts.transactions += self->counts.transactions;
+    return rc;
+}
+
+static bool is_placed(const struct evlog_projection *projection)
+{
+    for (uint32_t i = 0; i < projection->feed_count; i++) {
+        if (!projection->feeds[i].stored) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Lanes begin from a checkpoint that is whole: no partition without a place, no place of a lane ahead of it. */
+static int divide(struct evlog_projection *projection, struct evlog_failure *failure)
+{
+    int rc = is_placed(projection) ? 0 : apply_self(projection, true, failure);
+    return rc == 0 ? el_projection_lanes_run(projection, failure) : rc;
 }
 
 int el_projection_apply(struct evlog_projection *projection, struct evlog_failure *failure)
 {
-    struct attempt attempt = {.reached = 0};
-    struct trouble trouble = {.event_index = UINT32_MAX};
-    uint32_t limit = projection->item_count;
-    int rc;
-    do {
-        rc = turn(projection, &attempt, &trouble, &limit, failure);
-        EL_ASSERT(limit <= projection->item_count);
-    } while (rc == 0 && (attempt.reached < projection->item_count || trouble.doubt));
-    return rc;
+    bool divided = projection->lanes.count > 0 && projection->ahead_count == 0 && projection->item_count > 1;
+    int rc = divided ? divide(projection, failure) : 0;
+    return rc == 0 ? apply_self(projection, false, failure) : rc;
 }

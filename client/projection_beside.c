@@ -34,6 +34,9 @@ static void vector_free(struct vector *vector)
 static int keep_position(void *arg, const struct evlog_projection_position *position)
 {
     struct vector *vector = arg;
+    if (position->lane_count > 0) {
+        return 0;
+    }
     struct evlog_projection_position *grown = el_realloc(vector->positions, (vector->count + 1) * sizeof *grown);
     char *topic = el_strdup(position->topic);
     vector->positions = grown == NULL ? vector->positions : grown;
@@ -237,7 +240,9 @@ int evlog_projection_verify(struct evlog_client *client, struct evlog_projection
     }
     staged->calls->close(staged, true);
     if (rc == EVLOG_ERR_AGAIN) {
-        el_fail_hint(failure, "its runner goes on faster than it can be compared: pause it first");
+        el_fail_hint(
+            failure,
+            "its runner goes on faster than it can be compared: pause it first; one that was killed: run it once more");
     }
     if (rc == 0) {
         *count = differences.count;

@@ -36,11 +36,9 @@ static struct el_projection_feed *add_feed(struct evlog_projection *projection)
             return NULL;
         }
         projection->feeds = feeds;
-        struct evlog_projection_move *moves = el_realloc(projection->moves, room * sizeof *moves);
-        if (moves == NULL) {
+        if (el_projection_lanes_grow(projection, room) != 0) {
             return NULL;
         }
-        projection->moves = moves;
         projection->feed_room = room;
     }
     struct el_projection_feed *feed = &projection->feeds[projection->feed_count++];
@@ -123,6 +121,28 @@ static int check_position(const struct placing *placing, const struct el_project
     return 0;
 }
 
+/* A place that a lane has come to. It is of this log when the checkpoint is, but for what was cut off behind that. */
+static int take_ahead(struct placing *placing, uint32_t feed, const struct evlog_projection_position *position)
+{
+    struct evlog_projection *projection = placing->projection;
+    placing->rc = check_position(placing, &projection->feeds[feed], position);
+    if (placing->rc != 0) {
+        return placing->rc;
+    }
+    if (position->lane < 0 || position->lane >= position->lane_count ||
+        position->lane_count > EVLOG_PROJECTION_PARALLEL_MAX) {
+        return refuse(placing, position, EVLOG_ERR_DATABASE, "the place of a lane makes no sense");
+    }
+    struct el_projection_ahead *grown = el_realloc(projection->ahead, (projection->ahead_count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        return el_fail(placing->failure, EVLOG_ERR_NO_MEMORY, "no memory for the places of lanes");
+    }
+    projection->ahead = grown;
+    grown[projection->ahead_count++] = (struct el_projection_ahead){feed, position->lane, position->lane_count,
+                                                                    position->next_offset};
+    return 0;
+}
+
 static int on_position(void *arg, const struct evlog_projection_position *position)
 {
     struct placing *placing = arg;
@@ -134,6 +154,9 @@ static int on_position(void *arg, const struct evlog_projection_position *positi
             }
         }
         return placing->rc; /* a topic that is not read any more is left alone */
+    }
+    if (position->lane_count > 0) {
+        return take_ahead(placing, (uint32_t)(feed - placing->projection->feeds), position);
     }
     placing->rc = check_position(placing, feed, position);
     if (placing->rc == 0) {
@@ -246,6 +269,7 @@ int el_projection_place(struct evlog_projection *projection, struct evlog_failur
         rc = rc == 0 ? placing.rc : rc;
     }
     forget_history(projection, 0);
+    el_projection_forget_ahead(projection);
     for (uint32_t i = 0; rc == 0 && i < projection->feed_count; i++) {
         const struct evlog_projection_position *saved = &projection->feeds[i].saved;
         bool known = saved->last_id[0] != '\0' || saved->append_time_ns >= 0;

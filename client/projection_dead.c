@@ -101,9 +101,16 @@ int el_projection_bury(struct evlog_projection *projection, const struct el_proj
                        struct evlog_failure *failure)
 {
     struct letter letter = {.headers = NULL};
+    bool shared = projection->lanes.ready;
+    if (shared) {
+        (void)pthread_mutex_lock(&projection->lanes.burying);
+    }
     int rc = write_letter(projection, item, error, &letter, failure);
     if (rc == 0) {
         rc = publish(projection, &item->event, &letter, failure);
+    }
+    if (shared) {
+        (void)pthread_mutex_unlock(&projection->lanes.burying);
     }
     el_free(letter.headers);
     if (rc != 0) {

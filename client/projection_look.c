@@ -18,10 +18,23 @@ int evlog_projection_list(struct evlog_projection_store *store, const char *name
     return store->calls->rows(store, name, fn, arg, failure);
 }
 
+/* Who asks for the checkpoint. */
+struct told {
+    evlog_projection_position_fn fn;
+    void *arg;
+};
+
+static int tell_position(void *arg, const struct evlog_projection_position *position)
+{
+    const struct told *told = arg;
+    return position->lane_count > 0 ? 0 : told->fn(told->arg, position);
+}
+
 int evlog_projection_positions(struct evlog_projection_store *store, const char *name, evlog_projection_position_fn fn,
                                void *arg, struct evlog_failure *failure)
 {
-    return store->calls->positions(store, name, fn, arg, failure);
+    struct told told = {fn, arg};
+    return store->calls->positions(store, name, tell_position, &told, failure);
 }
 
 int evlog_projection_pause(struct evlog_projection_store *store, const char *name, bool paused,
@@ -42,7 +55,7 @@ static int find(void *arg, const struct evlog_projection_position *position)
 {
     struct sought *sought = arg;
     bool same = el_place_is_of(&sought->place, position->topic, position->topic_id);
-    if (same && position->partition == sought->place.partition) {
+    if (same && position->lane_count == 0 && position->partition == sought->place.partition) {
         sought->reached = position->next_offset;
     }
     return 0;

@@ -113,6 +113,7 @@ static int add_item(struct evlog_projection *projection, const struct evlog_even
     *item = (struct el_projection_item){.event = *event, .view = {.size = sizeof item->view}};
     item->wanted = is_wanted(projection, event);
     item->feed = feed_of(projection, event);
+    item->done = el_projection_is_ahead(projection, event, item->feed);
     item->event.topic = projection->feeds[item->feed].saved.topic;
     bool fine = copy_bytes(&projection->arena, &item->event.key) && copy_headers(&projection->arena, &item->event) &&
                 copy_bytes(&projection->arena, &item->event.value);
@@ -137,8 +138,8 @@ int el_projection_read(struct evlog_projection *projection, int timeout_ms, stru
 {
     const struct evlog_event *event;
     empty_batch(projection);
-    while (projection->item_count < projection->options.batch_count_max &&
-           projection->arena.used < EL_PROJECTION_BATCH_BYTES) {
+    size_t bytes_max = EL_PROJECTION_BATCH_BYTES * (size_t)EL_MAX(projection->lanes.count, 1u);
+    while (projection->item_count < projection->item_room && projection->arena.used < bytes_max) {
         int rc = evlog_consumer_next(&projection->consumer, projection->item_count == 0 ? timeout_ms : 0, &event,
                                      failure);
         if (rc < 0 && projection->item_count == 0) {

@@ -204,7 +204,7 @@ static int end_statement(struct reading *r)
     statement->param_count = r->param_count;
     *r->statement_tail = statement;
     r->statement_tail = &statement->next;
-    r->file->statement_count++;
+    statement->index = r->file->statement_count++;
     el_buffer_reset(&r->text);
     r->text_line = r->param_count = 0;
     return 0;

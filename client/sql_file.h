@@ -46,7 +46,7 @@ struct el_sql_statement {
     uint32_t line;                 /* where text begins */
     uint32_t param_count;
     struct el_sql_param *params; /* [param_count] */
-    void *prepared;              /* of the driver, while a projection runs */
+    uint32_t index;              /* in the file, from 0 */
 };
 
 struct el_sql_block {

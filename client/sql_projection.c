@@ -16,10 +16,18 @@
 #include <core/assert.h>
 #include <stdio.h>
 
+/* A connection on which it runs: one, or one a lane. */
+struct session {
+    const struct evlog_projection_store *store;
+    struct evlog_sql_driver *driver;
+    void **prepared; /* [statement_count] of the file, NULL: not prepared */
+    struct evlog_sql_value values[EL_SQL_PARAM_MAX];
+};
+
 struct evlog_sql_projection {
     struct el_sql_file file;
-    struct evlog_sql_driver *driver; /* whose statements are prepared, NULL: none are */
-    struct evlog_sql_value values[EL_SQL_PARAM_MAX];
+    struct session *sessions[EVLOG_PROJECTION_PARALLEL_MAX + 1]; /* [session_count] */
+    uint32_t session_count;                                      /* does not change while threads run */
 };
 
 /* --- setup and start ---------------------------------------------------------------------------------------------- */
@@ -57,33 +65,50 @@ static int on_setup(void *arg, struct evlog_projection_store *store, struct evlo
     return rc;
 }
 
-static void finish_all(struct evlog_sql_projection *projection)
+static struct session *session_of(const struct evlog_sql_projection *projection,
+                                  const struct evlog_projection_store *store)
 {
-    for (struct el_sql_block *block = projection->file.blocks; block != NULL; block = block->next) {
-        for (struct el_sql_statement *s = block->statements; s != NULL; s = s->next) {
-            if (s->prepared != NULL) {
-                projection->driver->finish(projection->driver, s->prepared);
-                s->prepared = NULL;
-            }
+    for (uint32_t i = 0; i < projection->session_count; i++) {
+        if (projection->sessions[i]->store == store) {
+            return projection->sessions[i];
         }
     }
-    projection->driver = NULL;
+    return NULL;
+}
+
+static void session_free(const struct evlog_sql_projection *projection, struct session *session)
+{
+    for (uint32_t i = 0; session->prepared != NULL && i < projection->file.statement_count; i++) {
+        if (session->prepared[i] != NULL) {
+            session->driver->finish(session->driver, session->prepared[i]);
+        }
+    }
+    el_free(session->prepared);
+    el_free(session);
 }
 
 static int on_end(void *arg, struct evlog_projection_store *store, struct evlog_failure *failure)
 {
-    (void)store;
+    struct evlog_sql_projection *projection = arg;
     (void)failure;
-    finish_all(arg);
+    for (uint32_t i = 0; i < projection->session_count; i++) {
+        if (projection->sessions[i]->store == store) {
+            session_free(projection, projection->sessions[i]);
+            projection->sessions[i] = projection->sessions[--projection->session_count];
+            break;
+        }
+    }
     return 0;
 }
 
-static int prepare(struct evlog_sql_projection *projection, struct el_sql_statement *s, struct evlog_failure *failure)
+static int prepare(const struct evlog_sql_projection *projection, struct session *session,
+                   const struct el_sql_statement *s, struct evlog_failure *failure)
 {
     size_t pos = SIZE_MAX;
-    int rc = projection->driver->prepare(projection->driver, s->text, s->param_count, &s->prepared, &pos, failure);
+    void **prepared = &session->prepared[s->index];
+    int rc = session->driver->prepare(session->driver, s->text, s->param_count, prepared, &pos, failure);
     if (rc != 0) {
-        s->prepared = NULL;
+        *prepared = NULL;
         at_line(&projection->file, s->text, pos, s->line, failure);
     }
     return rc;
@@ -92,18 +117,30 @@ static int prepare(struct evlog_sql_projection *projection, struct el_sql_statem
 static int on_start(void *arg, struct evlog_projection_store *store, struct evlog_failure *failure)
 {
     struct evlog_sql_projection *projection = arg;
-    EL_ASSERT(projection->driver == NULL);
-    projection->driver = evlog_sql_store_driver(store);
+    struct session *session = el_calloc(1, sizeof *session);
+    EL_ASSERT(session_of(projection, store) == NULL);
+    EL_ASSERT(projection->session_count <= EVLOG_PROJECTION_PARALLEL_MAX);
+    if (session != NULL) {
+        session->store = store;
+        session->driver = evlog_sql_store_driver(store);
+        session->prepared = el_calloc(EL_MAX(projection->file.statement_count, 1u), sizeof *session->prepared);
+    }
+    if (session == NULL || session->prepared == NULL) {
+        el_free(session);
+        return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for the statements of %s", projection->file.path);
+    }
     int rc = 0;
     for (struct el_sql_block *block = projection->file.blocks; rc == 0 && block != NULL; block = block->next) {
         for (struct el_sql_statement *s = block->statements; rc == 0 && s != NULL; s = s->next) {
-            rc = prepare(projection, s, failure);
+            rc = prepare(projection, session, s, failure);
         }
     }
     if (rc != 0) {
-        finish_all(projection);
+        session_free(projection, session);
+        return rc;
     }
-    return rc;
+    projection->sessions[projection->session_count++] = session;
+    return 0;
 }
 
 /* --- events ------------------------------------------------------------------------------------------------------- */
@@ -121,22 +158,23 @@ static bool takes(const struct el_sql_block *block, struct el_slice type)
     return false;
 }
 
-static int run_statement(struct evlog_sql_projection *projection, const struct el_sql_statement *s,
-                         struct el_sql_event *looked_at, struct evlog_failure *failure)
+static int run_statement(const struct evlog_sql_projection *projection, struct session *session,
+                         const struct el_sql_statement *s, struct el_sql_event *looked_at,
+                         struct evlog_failure *failure)
 {
     const struct evlog_event *event = looked_at->event->event;
     struct el_error err = {0};
     for (uint32_t i = 0; i < s->param_count; i++) {
         const struct el_sql_param *param = &s->params[i];
-        int rc = el_sql_value_of(looked_at, param, &projection->values[i], &err);
+        int rc = el_sql_value_of(looked_at, param, &session->values[i], &err);
         if (rc != 0) {
             return el_fail(failure, EVLOG_ERR_INVALID_RECORD, "%s:%u: %s[%d] offset %lld: :data.%s %s",
                            projection->file.path, param->line, event->topic, event->partition, (long long)event->offset,
                            param->path == NULL ? "" : param->path, err.text);
         }
     }
-    int rc = projection->driver->run(projection->driver, s->prepared, projection->values, s->param_count, NULL, NULL,
-                                     NULL, failure);
+    int rc = session->driver->run(session->driver, session->prepared[s->index], session->values, s->param_count, NULL,
+                                  NULL, NULL, failure);
     if (rc != 0) {
         el_fail_wrap(failure, "%s:%u: %s[%d] offset %lld", projection->file.path, s->line, event->topic,
                      event->partition, (long long)event->offset);
@@ -148,16 +186,17 @@ static int on_event(void *arg, struct evlog_projection_store *store, const struc
                     struct evlog_failure *failure)
 {
     struct evlog_sql_projection *projection = arg;
+    struct session *session = session_of(projection, store);
     struct el_sql_event looked_at = {.event = event};
     struct el_slice type = el_slice_of(event->type.data, event->type.len);
     int rc = 0;
-    (void)store;
+    EL_ASSERT(session != NULL);
     for (const struct el_sql_block *block = projection->file.blocks; rc == 0 && block != NULL; block = block->next) {
         if (!takes(block, type)) {
             continue;
         }
         for (const struct el_sql_statement *s = block->statements; rc == 0 && s != NULL; s = s->next) {
-            rc = run_statement(projection, s, &looked_at, failure);
+            rc = run_statement(projection, session, s, &looked_at, failure);
         }
     }
     el_sql_event_free(&looked_at);
@@ -210,7 +249,7 @@ void evlog_sql_projection_options(struct evlog_sql_projection *projection, struc
 void evlog_sql_projection_free(struct evlog_sql_projection *projection)
 {
     if (projection != NULL) {
-        EL_ASSERT(projection->driver == NULL);
+        EL_ASSERT(projection->session_count == 0);
         el_sql_file_free(&projection->file);
         el_free(projection);
     }

@@ -31,6 +31,10 @@ static const char tables[] =
     " next_offset BIGINT NOT NULL, append_time_ns BIGINT NOT NULL, history_end BIGINT NOT NULL,"
     " whole BIGINT NOT NULL, last_id TEXT NOT NULL,"
     " PRIMARY KEY (name, topic, partition_index));"
+    "CREATE TABLE IF NOT EXISTS evlog_projection_lane (name TEXT NOT NULL, topic TEXT NOT NULL,"
+    " partition_index BIGINT NOT NULL, lane BIGINT NOT NULL, lane_count BIGINT NOT NULL, topic_id TEXT NOT NULL,"
+    " leader_epoch BIGINT NOT NULL, next_offset BIGINT NOT NULL,"
+    " PRIMARY KEY (name, topic, partition_index, lane));"
     "CREATE TABLE IF NOT EXISTS evlog_projection_stream (name TEXT NOT NULL, topic TEXT NOT NULL,"
     " stream_key {bytes} NOT NULL, next_version BIGINT NOT NULL, PRIMARY KEY (name, topic, stream_key));";
 
@@ -66,6 +70,15 @@ static const char *const statements[EL_SQL_OWN_STATEMENTS] = {
                         " WHERE name = $8 AND topic = $9 AND partition_index = $10 AND next_offset = $11",
     [EL_SQL_OWN_POSITIONS] = "SELECT topic, partition_index, topic_id, leader_epoch, next_offset, append_time_ns,"
                              " history_end, whole, last_id FROM evlog_projection_position WHERE name = $1",
+    [EL_SQL_OWN_LANE_PLACE] = "INSERT INTO evlog_projection_lane (topic_id, leader_epoch, next_offset, name, topic,"
+                              " partition_index, lane, lane_count) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    [EL_SQL_OWN_LANE_MOVE] = "UPDATE evlog_projection_lane SET topic_id = $1, leader_epoch = $2, next_offset = $3"
+                             " WHERE name = $4 AND topic = $5 AND partition_index = $6 AND lane = $7"
+                             " AND lane_count = $8 AND next_offset = $9",
+    [EL_SQL_OWN_LANE_LEVEL] = "DELETE FROM evlog_projection_lane WHERE name = $1 AND topic = $2"
+                              " AND partition_index = $3 AND next_offset <= $4",
+    [EL_SQL_OWN_LANES] = "SELECT topic, partition_index, topic_id, leader_epoch, next_offset, lane, lane_count"
+                         " FROM evlog_projection_lane WHERE name = $1",
     [EL_SQL_OWN_ROWS] = ROW " ORDER BY name",
     [EL_SQL_OWN_ROW] = ROW " WHERE name = $1",
     [EL_SQL_OWN_PAUSE] = "UPDATE evlog_projection SET paused = $1 WHERE name = $2",
@@ -425,6 +438,48 @@ static int store_count(struct evlog_projection_store *base, const struct evlog_p
     return rc;
 }
 
+static int moved_by_other(const struct evlog_projection_lease *lease, const struct evlog_projection_move *move,
+                          struct evlog_failure *failure)
+{
+    return el_fail(failure, EVLOG_ERR_CONFLICT,
+                   "projection %s is not at offset %lld of %s[%d] any more: somebody else has moved it", lease->name,
+                   (long long)move->old_offset, move->position.topic, move->position.partition);
+}
+
+/* The place of a lane, ahead of the checkpoint. */
+static int save_lane(struct el_sql_store *store, const struct evlog_projection_lease *lease,
+                     const struct evlog_projection_move *move, struct evlog_failure *failure)
+{
+    const struct evlog_projection_position *position = &move->position;
+    char topic_id[33];
+    int64_t changed = 0;
+    bool is_new = move->old_offset < 0;
+    el_hex(topic_id, position->topic_id, sizeof position->topic_id);
+    struct evlog_sql_value values[] = {
+        EL_SQL_V_TEXT(topic_id),      EL_SQL_V_INT(position->leader_epoch), EL_SQL_V_INT(position->next_offset),
+        EL_SQL_V_TEXT(lease->name),   EL_SQL_V_TEXT(position->topic),       EL_SQL_V_INT(position->partition),
+        EL_SQL_V_INT(position->lane), EL_SQL_V_INT(position->lane_count),   EL_SQL_V_INT(move->old_offset),
+    };
+    struct el_sql_run run = {
+        is_new ? EL_SQL_OWN_LANE_PLACE : EL_SQL_OWN_LANE_MOVE, values, is_new ? 8 : 9, NULL, NULL, &changed};
+    int rc = el_sql_store_run(store, &run, failure);
+    return (rc == 0 && changed != 1) || rc == EVLOG_ERR_INVALID_RECORD ? moved_by_other(lease, move, failure) : rc;
+}
+
+/* The checkpoint has passed the lanes. */
+static int level(struct el_sql_store *store, const struct evlog_projection_lease *lease,
+                 const struct evlog_projection_position *position, struct evlog_failure *failure)
+{
+    struct evlog_sql_value values[] = {
+        EL_SQL_V_TEXT(lease->name),
+        EL_SQL_V_TEXT(position->topic),
+        EL_SQL_V_INT(position->partition),
+        EL_SQL_V_INT(position->next_offset),
+    };
+    struct el_sql_run run = {EL_SQL_OWN_LANE_LEVEL, values, 4, NULL, NULL, NULL};
+    return el_sql_store_run(store, &run, failure);
+}
+
 static int save_position(struct el_sql_store *store, const struct evlog_projection_lease *lease,
                          const struct evlog_projection_move *move, struct evlog_failure *failure)
 {
@@ -450,11 +505,9 @@ static int save_position(struct el_sql_store *store, const struct evlog_projecti
         is_new ? EL_SQL_OWN_PLACE : EL_SQL_OWN_MOVE, values, is_new ? 10 : 11, NULL, NULL, &changed};
     int rc = el_sql_store_run(store, &run, failure);
     if ((rc == 0 && changed != 1) || rc == EVLOG_ERR_INVALID_RECORD) {
-        return el_fail(failure, EVLOG_ERR_CONFLICT,
-                       "projection %s is not at offset %lld of %s[%d] any more: somebody else has moved it",
-                       lease->name, (long long)move->old_offset, position->topic, position->partition);
+        return moved_by_other(lease, move, failure);
     }
-    return rc;
+    return rc == 0 && move->levels ? level(store, lease, position, failure) : rc;
 }
 
 static int store_save(struct evlog_projection_store *base, const struct evlog_projection_lease *lease,
@@ -470,7 +523,8 @@ static int store_save(struct evlog_projection_store *base, const struct evlog_pr
     struct el_sql_run run = {EL_SQL_OWN_SAVE, values, 8, NULL, NULL, NULL};
     int rc = run_mine(store, lease, &run, failure);
     for (size_t i = 0; rc == 0 && i < move_count; i++) {
-        rc = save_position(store, lease, &moves[i], failure);
+        rc = moves[i].position.lane_count > 0 ? save_lane(store, lease, &moves[i], failure)
+                                              : save_position(store, lease, &moves[i], failure);
     }
     return rc;
 }
@@ -489,13 +543,40 @@ static uint8_t digit_of(char c)
     return (uint8_t)(c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 0);
 }
 
+static void read_topic_id(const struct evlog_sql_value *value, uint8_t topic_id[16])
+{
+    char hex[33];
+    el_sql_text_of(value, hex, sizeof hex);
+    for (size_t i = 0; strlen(hex) == 32 && i < 16; i++) {
+        topic_id[i] = (uint8_t)(digit_of(hex[2 * i]) << 4 | digit_of(hex[2 * i + 1]));
+    }
+}
+
+static int tell_lane(void *arg, const struct evlog_sql_value *columns, size_t column_count)
+{
+    struct tell *tell = arg;
+    char topic[256];
+    EL_ASSERT(column_count == 7);
+    el_sql_text_of(&columns[0], topic, sizeof topic);
+    struct evlog_projection_position position = {
+        .topic = topic,
+        .partition = (int32_t)columns[1].number,
+        .leader_epoch = (int32_t)columns[3].number,
+        .next_offset = columns[4].number,
+        .append_time_ns = -1,
+        .lane = (int32_t)columns[5].number,
+        .lane_count = (int32_t)columns[6].number,
+    };
+    read_topic_id(&columns[2], position.topic_id);
+    return tell->position_fn(tell->arg, &position);
+}
+
 static int tell_position(void *arg, const struct evlog_sql_value *columns, size_t column_count)
 {
     struct tell *tell = arg;
-    char topic[256], hex[33];
+    char topic[256];
     EL_ASSERT(column_count == 9);
     el_sql_text_of(&columns[0], topic, sizeof topic);
-    el_sql_text_of(&columns[2], hex, sizeof hex);
     struct evlog_projection_position position = {
         .topic = topic,
         .partition = (int32_t)columns[1].number,
@@ -505,9 +586,7 @@ static int tell_position(void *arg, const struct evlog_sql_value *columns, size_
         .history_offset = columns[6].number,
         .whole = columns[7].number != 0,
     };
-    for (size_t i = 0; strlen(hex) == 32 && i < sizeof position.topic_id; i++) {
-        position.topic_id[i] = (uint8_t)(digit_of(hex[2 * i]) << 4 | digit_of(hex[2 * i + 1]));
-    }
+    read_topic_id(&columns[2], position.topic_id);
     el_sql_text_of(&columns[8], position.last_id, sizeof position.last_id);
     tell->count++;
     return tell->position_fn(tell->arg, &position);
@@ -519,8 +598,30 @@ static int store_positions(struct evlog_projection_store *base, const char *name
     struct tell tell = {.position_fn = fn, .arg = arg};
     struct evlog_sql_value values[] = {EL_SQL_V_TEXT(name)};
     struct el_sql_run run = {EL_SQL_OWN_POSITIONS, values, 1, tell_position, &tell, NULL};
+    struct el_sql_run lanes = {EL_SQL_OWN_LANES, values, 1, tell_lane, &tell, NULL};
     int rc = el_sql_store_run(of(base), &run, failure);
+    rc = rc == 0 ? el_sql_store_run(of(base), &lanes, failure) : rc;
     return rc == EVLOG_ERR_DATABASE ? no_such(name, failure) : rc;
+}
+
+static int store_lane(struct evlog_projection_store *base, struct evlog_projection_store **lane,
+                      struct evlog_failure *failure)
+{
+    struct evlog_sql_driver *driver = of(base)->driver, *other;
+    if (driver->again == NULL) {
+        (void)el_fail(failure, EVLOG_ERR_UNSUPPORTED, "%s has one writer: nothing is applied in parallel there",
+                      driver->name);
+        el_fail_hint(failure, "leave --parallel out, or use PostgreSQL");
+        return EVLOG_ERR_UNSUPPORTED;
+    }
+    int rc = driver->again(driver, &other, failure);
+    if (rc == 0) {
+        rc = evlog_sql_store_open(other, lane, failure);
+        if (rc != 0) {
+            other->close(other, false);
+        }
+    }
+    return rc;
 }
 
 static int tell_row(void *arg, const struct evlog_sql_value *columns, size_t column_count)
@@ -617,6 +718,7 @@ static const struct evlog_projection_store_calls calls = {
     .settle = store_settle,
     .commit = store_commit,
     .rollback = store_rollback,
+    .lane = store_lane,
     .positions = store_positions,
     .rows = store_rows,
     .set_paused = store_set_paused,

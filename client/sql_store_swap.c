@@ -20,6 +20,7 @@
 #define REBUILD_LEASE_MS 60000 /* a rebuild that took the lease swaps at once, or the live one may come back */
 #define POSITION_COLUMNS                                                                                               \
     "name, topic, partition_index, topic_id, leader_epoch, next_offset, append_time_ns, history_end, whole, last_id"
+#define LANE_COLUMNS "name, topic, partition_index, lane, lane_count, topic_id, leader_epoch, next_offset"
 
 static struct el_sql_store *of(struct evlog_projection_store *store)
 {
@@ -121,7 +122,9 @@ static int count_behind(const struct swap *swap, int64_t *count, struct evlog_fa
     struct once once = {swap->live->driver, &name, 1, count};
     *count = 0;
     return run_once(&once, failure,
-                    "SELECT count(*) FROM evlog_projection_position l JOIN %sevlog_projection_position s"
+                    "SELECT count(*) FROM (SELECT name, topic, partition_index, next_offset FROM"
+                    " evlog_projection_position UNION ALL SELECT name, topic, partition_index, next_offset FROM"
+                    " evlog_projection_lane) l JOIN %sevlog_projection_position s"
                     " ON s.name = l.name AND s.topic = l.topic AND s.partition_index = l.partition_index"
                     " WHERE l.name = $1 AND s.next_offset < l.next_offset",
                     swap->prefix);
@@ -194,6 +197,9 @@ static int replace_all(const struct swap *swap, struct evlog_failure *failure)
     int rc = driver->replace(driver, swap->staged->driver, failure);
     if (rc == 0) {
         rc = replace_rows(swap, "evlog_projection_position", POSITION_COLUMNS, failure);
+    }
+    if (rc == 0) {
+        rc = replace_rows(swap, "evlog_projection_lane", LANE_COLUMNS, failure);
     }
     if (rc == 0) {
         rc = replace_rows(swap, "evlog_projection_stream", "name, topic, stream_key, next_version", failure);
@@ -269,13 +275,20 @@ struct compare {
 static int compare_positions(struct compare *compare)
 {
     struct evlog_sql_value values[] = {EL_SQL_V_TEXT(compare->places.name), EL_SQL_V_TEXT(compare->places.name)};
-    int64_t differing = 0;
+    int64_t differing = 0, ahead = 0;
     struct once once = {compare->places.live->driver, values, 2, &differing};
+    struct once lanes = {compare->places.live->driver, values, 1, &ahead};
     int rc = run_once(&once, compare->failure,
                       "SELECT count(*) FROM (SELECT topic, partition_index, next_offset FROM evlog_projection_position"
                       " WHERE name = $1 EXCEPT SELECT topic, partition_index, next_offset FROM"
                       " %sevlog_projection_position WHERE name = $2) d",
                       compare->places.prefix);
+    rc = rc == 0 ? run_once(&lanes, compare->failure, "SELECT count(*) FROM evlog_projection_lane WHERE name = $1")
+                 : rc;
+    if (rc == 0 && ahead > 0) {
+        return el_fail(compare->failure, EVLOG_ERR_AGAIN, "lanes of projection %s are ahead of its checkpoint",
+                       compare->places.name);
+    }
     return rc == 0 && differing > 0 ? el_fail(compare->failure, EVLOG_ERR_AGAIN, "the checkpoints differ") : rc;
 }
 
@@ -330,7 +343,8 @@ int el_sql_store_compare(struct evlog_projection_store *store, struct evlog_proj
     }
     rc = driver->begin(driver, failure);
     if (rc == 0) {
-        rc = compare_positions(&compare);
+        rc = driver->one_moment == NULL ? 0 : driver->script(driver, driver->one_moment, NULL, failure);
+        rc = rc == 0 ? compare_positions(&compare) : rc;
         rc = rc == 0 ? driver->tables(driver, of(staged)->driver, compare_table, &compare, failure) : rc;
         rc = rc == COMPARE_ENDS ? 0 : rc;
         driver->rollback(driver);

@@ -210,6 +210,7 @@ static void run_projection(const struct project_load *load, bool by_file)
     }
     options.until_caught_up = true;
     options.batch_count_max = load->batch;
+    options.parallel = load->parallel;
     uint64_t from_ns = bench_now_ns();
     must(evlog_projection_open(client, store, &options, &projection, &failure));
     must(evlog_projection_run(projection, &failure));

@@ -109,6 +109,25 @@ int el_postgres_stage(struct evlog_sql_driver *driver, const char *suffix, bool 
     return 0;
 }
 
+int el_postgres_again(struct evlog_sql_driver *driver, struct evlog_sql_driver **other, struct evlog_failure *failure)
+{
+    const struct el_postgres *postgres = el_postgres_of(driver);
+    struct el_postgres *fresh;
+    int rc = el_postgres_open(postgres->url, &fresh, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    if (postgres->path != NULL) {
+        rc = enter(fresh, postgres->schema, failure);
+    }
+    if (rc != 0) {
+        fresh->base.close(&fresh->base, false);
+        return rc;
+    }
+    *other = &fresh->base;
+    return 0;
+}
+
 void el_postgres_drop(struct el_postgres *postgres)
 {
     if (postgres->path != NULL) {

@@ -99,6 +99,8 @@ int el_postgres_stage(struct evlog_sql_driver *driver, const char *suffix, bool 
                       struct evlog_failure *failure);
 int el_postgres_join(struct evlog_sql_driver *driver, struct evlog_sql_driver *staged, const char **prefix,
                      struct evlog_failure *failure);
+/* Another connection to the same place. */
+int el_postgres_again(struct evlog_sql_driver *driver, struct evlog_sql_driver **other, struct evlog_failure *failure);
 void el_postgres_part(struct evlog_sql_driver *driver);
 int el_postgres_replace(struct evlog_sql_driver *driver, struct evlog_sql_driver *staged,
                         struct evlog_failure *failure);

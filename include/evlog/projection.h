@@ -10,7 +10,7 @@
  *
  * Order: the events of a partition, and so of a key, are applied in the log's order; partitions have none among each
  * other. Thread safety: one thread at a time per projection and per store, but for evlog_projection_stop(). Callbacks
- * run inside the calls, on the caller's thread. Since 1.0.
+ * run inside the calls, on the caller's thread, but for handlers of a projection that applies in parallel. Since 1.0.
  */
 #ifndef EVLOG_PROJECTION_H
 #define EVLOG_PROJECTION_H
@@ -25,6 +25,7 @@ extern "C" {
 #define EVLOG_PROJECTION_NAME_MAX 128 /* bytes; letters, digits, '.', '_', '-' */
 #define EVLOG_PROJECTION_ID_MAX 256   /* bytes kept of an event's id, with the NUL */
 #define EVLOG_PROJECTION_WHO_MAX 128
+#define EVLOG_PROJECTION_PARALLEL_MAX 64
 
 struct evlog_projection;
 struct evlog_projection_store;
@@ -65,6 +66,7 @@ struct evlog_projection_position {
     int64_t history_offset;                /* end of the log when the projection began: before it is history */
     bool whole;                            /* read from offset 0 on, so that streams can be counted */
     char last_id[EVLOG_PROJECTION_ID_MAX]; /* id of the last event, empty: none; cut when longer */
+    int32_t lane, lane_count; /* lane_count > 0: only of this lane, which is ahead of the checkpoint; for stores only */
 };
 typedef int (*evlog_projection_position_fn)(void *arg, const struct evlog_projection_position *position);
 
@@ -90,6 +92,7 @@ struct evlog_projection_lease {
 /* A checkpoint that moves. */
 struct evlog_projection_move {
     int64_t old_offset; /* next_offset as it was saved last, -1: never */
+    bool levels;        /* places of lanes of this partition that are not ahead of it any more are to be removed */
     struct evlog_projection_position position;
 };
 /* What a transaction adds to the counts. */
@@ -144,7 +147,11 @@ struct evlog_projection_store_calls {
     int (*settle)(struct evlog_projection_store *store, struct evlog_failure *failure);
     int (*commit)(struct evlog_projection_store *store, struct evlog_failure *failure);
     void (*rollback)(struct evlog_projection_store *store);
-    /* Tell the checkpoint, in any order. */
+    /* Another connection to the same place, for a thread of its own; NULL: there is one writer, and nothing is applied
+     * in parallel. save() and positions() then know places of lanes beside the checkpoint. */
+    int (*lane)(struct evlog_projection_store *store, struct evlog_projection_store **lane,
+                struct evlog_failure *failure);
+    /* Tell the checkpoint, and the places of lanes, in any order. */
     int (*positions)(struct evlog_projection_store *store, const char *name, evlog_projection_position_fn fn, void *arg,
                      struct evlog_failure *failure);
     /* Tell what is known of one projection, or of all (name NULL). */
@@ -207,6 +214,9 @@ struct evlog_projection_options {
     uint32_t retry_backoff_ms, retry_backoff_max_ms; /* full jitter under a doubling bound */
     uint32_t store_patience_ms;                      /* how long a store that is locked or away is waited for */
     uint32_t lease_ms;                               /* silence after which another runner may take over */
+    /* 0 or 1: one event after the other. More: events of so many keys at once, each on a thread and a connection to the
+     * store of its own; what has the same key keeps its order, and the callbacks run on several threads at once. */
+    uint32_t parallel;
     /* Told a few times a second; anything but 0 ends the run with that code. May be NULL. */
     int (*on_turn)(void *arg, const struct evlog_projection *projection);
     void *turn_arg;
@@ -224,6 +234,7 @@ struct evlog_projection_options {
  *             checkpoint is not of this log (another topic id, ahead of the log, another last event) |
  *             EVLOG_ERR_LOCKED the database was held for store_patience_ms |
  *             EVLOG_ERR_OFFSET_RANGE events that it needs are gone | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNREACHABLE |
+ *             EVLOG_ERR_UNSUPPORTED the store has one writer, and parallel is more than 1 |
  *             EVLOG_ERR_ARGUMENT | what on_setup and on_start returned
  */
 int evlog_projection_open(struct evlog_client *client, struct evlog_projection_store *store,

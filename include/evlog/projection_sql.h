@@ -74,6 +74,9 @@ struct evlog_sql_driver {
     /* Inside a transaction, joined: tell the tables that are staged, but those named evlog_projection*. */
     int (*tables)(struct evlog_sql_driver *driver, struct evlog_sql_driver *staged,
                   int (*fn)(void *arg, const char *table), void *arg, struct evlog_failure *failure);
+    /* Another connection to the same place; NULL: the database has one writer. */
+    int (*again)(struct evlog_sql_driver *driver, struct evlog_sql_driver **other, struct evlog_failure *failure);
+    const char *one_moment; /* SQL behind the beginning of a transaction that is to see one moment, or NULL */
     /* Close; drop: remove a staged place. */
     void (*close)(struct evlog_sql_driver *driver, bool drop);
 };

@@ -5,7 +5,8 @@ log up to the checkpoint, and the checkpoint is that of the last event applied.
 Method: one runner is killed again and again, half of the time when so many events are applied, half of the time at its
 n-th write, where strace is allowed; small transactions, so that most moments lie inside one. The table of events has
 one row an event and refuses a second; balances show every event that was applied twice or left out. Rebuilds are killed
-the same way.
+the same way. On PostgreSQL half of the runs apply in parallel, as many lanes as chance says, so that one finds what
+another has left.
 
 KILLS is a number of kills, of which there are 2.5 times as many here; SEED repeats a run.
 """
@@ -44,6 +45,11 @@ def ledger(request, folder):
     assert broker.process.poll() is None, "evlogd died"
 
 
+def lanes(ledger, chosen):
+    parallel = ledger.postgres is not None and chosen.random() < 0.5
+    return ("--parallel", chosen.randrange(2, 6)) if parallel else ()
+
+
 def can_trace():
     probe = ["strace", "-qq", "-o", os.devnull, "true"]
     return shutil.which("strace") and subprocess.run(probe, check=False, capture_output=True).returncode == 0
@@ -70,11 +76,11 @@ def test_each_event_is_applied_once_whenever_it_is_killed(ledger):
         published += EVENTS_A_KILL
         before = ledger.applied()
         if trace and kill % 2:
-            process = ledger.start(*SMALL, "--until-caught-up", prefix=traced(chosen))
+            process = ledger.start(*SMALL, *lanes(ledger, chosen), "--until-caught-up", prefix=traced(chosen))
             output = process.communicate(timeout=60)[0]
             assert process.returncode in (0, -signal.SIGKILL, 128 + signal.SIGKILL), f"SEED={SEED}\n{output}"
         else:
-            process = ledger.start(*SMALL)
+            process = ledger.start(*SMALL, *lanes(ledger, chosen))
             kill_when_applied(ledger, process, before + chosen.randrange(1, EVENTS_A_KILL))
         inside += 0 < ledger.applied() < published
         if ledger.applied() >= 0:
@@ -96,7 +102,8 @@ def test_a_rebuild_that_is_killed_leaves_old_rows_or_new_ones(ledger):
     rows = fold(log, {partition: len(events) for partition, events in log.items()})
     for _ in range(max(KILLS // 5, 5)):
         generation = ledger.status()["generation"]
-        rebuild = ledger.command("project", "rebuild", ledger.path, "--db", ledger.url, *SMALL)
+        rebuild = ledger.command("project", "rebuild", ledger.path, "--db", ledger.url, *SMALL,
+                                 *lanes(ledger, chosen))
         done = subprocess.run([*traced(chosen), *rebuild], env=ledger.env(), capture_output=True, text=True, timeout=60)
         assert done.returncode in (0, -signal.SIGKILL, 128 + signal.SIGKILL), f"SEED={SEED}\n{done.stderr}"
         now = ledger.status()["generation"]
@@ -115,9 +122,9 @@ def test_a_database_that_crashes_or_hangs_up_costs_nothing(ledger):
     if ledger.postgres is None:
         pytest.skip("SQLite lives in the runner")
     chosen = random.Random(SEED)
-    process = ledger.start("--batch", 3)
+    process = ledger.start("--batch", 3, "--parallel", 3)
     published = 0
-    for round_ in range(max(KILLS // 5, 5)):
+    for round_ in range(max(KILLS // 10, 5)):
         ledger.publish(cloudevents(EVENTS_A_KILL, SEED + round_, published))
         target = published + chosen.randrange(1, EVENTS_A_KILL)
         published += EVENTS_A_KILL

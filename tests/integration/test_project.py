@@ -7,9 +7,7 @@ histories, whose states are known.
 """
 import gzip
 import json
-import signal
 import sqlite3
-import subprocess
 import threading
 import time
 
@@ -17,6 +15,10 @@ import pytest
 
 from cli_kit import shared_data, state_hash
 from conftest import Broker, start_or_skip, wait_for
+from kafka_wire import Connection
+from project_cases import (HEAD, buries_an_event_that_fails_for_ever, event, finish,
+                           has_one_runner_and_one_that_slept_keeps_nothing, refuses_before_the_first_event,
+                           stops_and_skips_nothing_when_a_table_is_gone, stops_in_front_of_an_event, wait_applied)
 from projecting import LEDGER, PATIENCE_SECONDS, Runner, check_ledger, cloudevents, fold
 
 
@@ -41,25 +43,6 @@ def make(broker, tmp_path, request):
     return runner
 
 
-def event(number, kind="Paid", key="a", data=None, **more):
-    return json.dumps({"specversion": "1.0", "id": f"e{number}", "source": "/t", "type": kind, "subject": key,
-                       "data": {"amount": 1} if data is None else data, **more})
-
-
-def finish(process, code):
-    process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=PATIENCE_SECONDS)[0]
-    assert process.returncode == code, output
-    return output
-
-
-def wait_applied(runner, count, name="ledger"):
-    wait_for(lambda: runner.applied(name) >= count, f"{count} events applied", PATIENCE_SECONDS)
-
-
-HEAD = "-- name: n\n-- topics: TOPIC\n-- setup\nCREATE TABLE t (a TEXT NOT NULL, b INTEGER CHECK (b < 10));\n"
-
-
 @pytest.mark.parametrize("text, line, about", [
     ("-- name: n\n-- on *\nSELECT 1;\n", 1, "reads no topic"),
     (HEAD + "-- on Paid\nINSERT INTO t\n VALUES (:keey, 1);\n", 7, "did you mean :key?"),
@@ -80,11 +63,7 @@ def test_a_file_with_a_slip_is_refused_with_its_line(make, text, line, about):
     (HEAD + "-- on Paid\nCOMMIT;\n", 6, "transactions"),
 ])
 def test_sql_that_does_not_compile_is_refused_before_the_first_event(make, text, line, about):
-    runner = make(text)
-    runner.publish([event(0)])
-    done = runner.catch_up(expect=1)
-    assert f"{runner.path}:{line}: " in done.stderr and about in done.stderr
-    assert runner.applied("n") in (-1, 0)
+    refuses_before_the_first_event(make(text), line, about)
 
 
 @pytest.mark.parametrize("values, data, about", [
@@ -93,35 +72,14 @@ def test_sql_that_does_not_compile_is_refused_before_the_first_event(make, text,
     (":data.name?, 1", {}, "NOT NULL constraint"),
 ])
 def test_an_event_that_cannot_be_applied_stops_the_run_in_front_of_it(make, values, data, about):
-    runner = make(HEAD + f"-- on Paid\nINSERT INTO t VALUES ({values});\n")
-    good = {"amount": 1, "name": "x"}
-    runner.publish([event(0, data=good), event(1, data=good), event(2, data=data), event(3, data=good)])
-    done = runner.catch_up("--retries", 1, expect=1)
-    assert f"{runner.path}:6: {runner.topic}[0] offset 2: " in done.stderr and about in done.stderr
-    assert runner.ask("SELECT count(*) FROM t") == [(2,)]
-    status = runner.status("n")
-    assert (status["state"], status["applied"], status["positions"][0]["next_offset"]) == ("failed", 2, 2)
-    assert about in status["error"]
-    runner.catch_up("--retries", 0, "--on-error", "skip")
-    status = runner.status("n")
-    assert (status["state"], status["applied"], status["skipped"], status["error"]) == ("stopped", 3, 1, None)
+    stops_in_front_of_an_event(make, values, data, about)
 
 
 def test_an_event_that_fails_for_ever_becomes_a_dead_letter(make):
-    runner = make(HEAD + "-- on Paid\nINSERT INTO t VALUES (:key, :data.amount);\n")
-    runner.publish([event(0), event(1, data={"amount": 50}), event(2)])
-    done = runner.catch_up("--retries", 2, "--on-error", "dead-letter", "--json")
-    counts = json.loads(done.stdout)
-    assert (counts["applied"], counts["dead"], counts["retries"]) == (2, 1, 2)
-    letters = runner.evlog("dlq", "inspect", f"{runner.topic}.n.dlq", "--json", expect=0).stdout.splitlines()
-    letter, = map(json.loads, letters)
-    told = {"topic": runner.topic, "partition": 0, "offset": 1, "group": "n", "attempts": 3, "key": "a"}
-    assert letter | told == letter
-    assert "CHECK constraint" in letter["error"]
-    assert runner.ask("SELECT count(*) FROM t") == [(2,)]
+    buries_an_event_that_fails_for_ever(make, "CHECK constraint")
 
 
-def test_a_locked_database_is_waited_for(make):
+def test_a_locked_database_is_waited_for_as_long_as_is_said(make):
     runner = make()
     runner.publish(cloudevents(50, 1))
     runner.catch_up()
@@ -129,13 +87,20 @@ def test_a_locked_database_is_waited_for(make):
     blocker = sqlite3.connect(runner.db, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     process = runner.start("--until-caught-up")
-    with pytest.raises(subprocess.TimeoutExpired):  # longer than SQLite itself waits
-        process.wait(4)
+    done = runner.catch_up("--patience", "1ms", expect=6)  # SQLite itself waits longer
+    assert "another program holds the database" in done.stderr and "a file of its own" in done.stderr
+    assert process.poll() is None
     blocker.execute("ROLLBACK")
     blocker.close()
-    assert process.wait(PATIENCE_SECONDS) == 0, process.stdout.read()
-    process.stdout.close()
+    output = process.communicate(timeout=PATIENCE_SECONDS)[0]
+    assert process.returncode == 0, output
     assert check_ledger(runner, runner.log()) == 100
+
+
+def test_lanes_are_refused_where_there_is_one_writer(make):
+    runner = make()
+    done = runner.catch_up("--parallel", 2, expect=1)
+    assert "sqlite has one writer" in done.stderr and "PostgreSQL" in done.stderr
 
 
 @pytest.mark.parametrize("change, about", [
@@ -143,52 +108,11 @@ def test_a_locked_database_is_waited_for(make):
     ("ALTER TABLE account RENAME COLUMN balance TO other", "balance"),
 ])
 def test_a_table_that_is_gone_or_changed_stops_the_run_and_skips_nothing(make, change, about):
-    runner = make()
-    runner.publish([event(number) for number in range(5)])
-    process = runner.start("--on-error", "skip", "--retries", 0)
-    wait_applied(runner, 5)
-    runner.change(change)
-    runner.publish([event(5)])
-    output = process.communicate(timeout=PATIENCE_SECONDS)[0]
-    assert process.returncode == 1 and about in output, output
-    status = runner.status()
-    assert (status["state"], status["skipped"], status["positions"][0]["next_offset"]) == ("failed", 0, 5)
-    assert runner.ask("SELECT count(*) FROM seen") == [(5,)]
-    assert runner.catch_up(expect=1).returncode == 1
-    runner.project("rebuild", expect=0)
-    assert check_ledger(runner, runner.log()) == 6
+    stops_and_skips_nothing_when_a_table_is_gone(make, change, about)
 
 
-def test_a_second_runner_is_told_who_runs_it(make):
-    runner = make()
-    runner.publish(cloudevents(20, 1))
-    process = runner.start()
-    wait_applied(runner, 20)
-    done = runner.catch_up(expect=6)
-    assert f"run by process {process.pid} on host " in done.stderr
-    assert runner.status()["runner"].startswith(f"process {process.pid} on host ")
-    finish(process, 130)
-    runner.catch_up()
-    assert check_ledger(runner, runner.log()) == 20
-
-
-def test_a_runner_that_slept_through_its_lease_keeps_nothing(make):
-    runner = make()
-    runner.publish(cloudevents(20, 1))
-    first = runner.start("--lease", "300ms")
-    wait_applied(runner, 20)
-    first.send_signal(signal.SIGSTOP)
-    runner.publish(cloudevents(20, 2, 20))
-    wait_for(lambda: not runner.status()["running"], "the end of the lease", PATIENCE_SECONDS)
-    second = runner.start()
-    wait_applied(runner, 40)
-    first.send_signal(signal.SIGCONT)
-    output = first.communicate(timeout=PATIENCE_SECONDS)[0]
-    assert first.returncode == 6 and "taken over" in output, output
-    runner.publish(cloudevents(20, 3, 40))
-    wait_applied(runner, 60)
-    finish(second, 130)
-    assert check_ledger(runner, runner.log()) == 60
+def test_a_second_runner_is_told_who_runs_it_and_one_that_slept_keeps_nothing(make):
+    has_one_runner_and_one_that_slept_keeps_nothing(make)
 
 
 def test_a_filter_passes_events_over_and_versions_count_them(make):
@@ -227,6 +151,22 @@ def test_a_topic_made_anew_is_refused_until_the_rows_are_rebuilt(make):
     assert "made anew" in runner.catch_up(expect=6).stderr
     runner.catch_up("--rebuild")
     assert check_ledger(runner, runner.log()) == 30
+
+
+def test_a_log_that_was_cut_below_the_checkpoint_is_refused(make):
+    runner = make()
+    runner.publish(cloudevents(20, 1))
+    runner.catch_up()
+    runner.publish(cloudevents(20, 2, 20))
+    with Connection("127.0.0.1", int(runner.bootstrap.split(":")[1])) as conn:
+        assert conn.delete_records(runner.topic, 30) == (0, 30)
+    done = runner.catch_up(expect=1)
+    assert "the log begins at 30" in done.stderr and "--rebuild" in done.stderr
+    assert runner.ask("SELECT count(*) FROM seen") == [(20,)]
+    runner.evlog("topics", "rm", runner.topic, f"--confirm={runner.topic}", expect=0)
+    done = runner.catch_up(expect=5)
+    assert runner.topic in done.stderr
+    assert runner.ask("SELECT count(*) FROM seen") == [(20,)]
 
 
 def test_a_changed_file_is_refused_rebuilt_or_accepted(make):

@@ -2,19 +2,21 @@
 """evlog project on a real PostgreSQL.
 
 Goal: what differs from SQLite: types that the database infers, transactions that an error ends, schemas as places
-beside, what is granted on tables. Method: a server of the tests' own, a database for each test; the rest is tested on
-SQLite.
+beside, what is granted on tables; and
+lanes, which SQLite does not have. Method: a server of the tests' own, a database for each test; what is the same on
+both is in project_cases.py, the rest is tested on SQLite.
 """
 import json
-import signal
 import time
 
 import pytest
 
-from conftest import Broker, start_or_skip, wait_for
+from conftest import Broker, start_or_skip
 from postgres import Postgres
-from projecting import LEDGER, PATIENCE_SECONDS, Runner, check_ledger, cloudevents
-from test_project import HEAD, event, finish, wait_applied
+from project_cases import (HEAD, buries_an_event_that_fails_for_ever, event,
+                           has_one_runner_and_one_that_slept_keeps_nothing, refuses_before_the_first_event,
+                           stops_and_skips_nothing_when_a_table_is_gone, stops_in_front_of_an_event)
+from projecting import LEDGER, Runner, check_ledger, cloudevents
 
 
 # What is tested is the client: one backend of the server is enough.
@@ -53,11 +55,7 @@ def make(broker, postgres, tmp_path):
     (HEAD + "-- on Paid\nCOMMIT;\n", 6, "transactions"),
 ])
 def test_sql_that_does_not_compile_is_refused_before_the_first_event(make, text, line, about):
-    runner = make(text)
-    runner.publish([event(0)])
-    done = runner.catch_up(expect=1)
-    assert f"{runner.path}:{line}: " in done.stderr and about in done.stderr
-    assert runner.applied("n") in (-1, 0)
+    refuses_before_the_first_event(make(text), line, about)
 
 
 @pytest.mark.parametrize("values, data, about", [
@@ -66,47 +64,51 @@ def test_sql_that_does_not_compile_is_refused_before_the_first_event(make, text,
     (":data.name?, 1", {}, "null value"),
 ])
 def test_an_event_that_cannot_be_applied_stops_the_run_in_front_of_it(make, values, data, about):
-    runner = make(HEAD + f"-- on Paid\nINSERT INTO t VALUES ({values});\n")
-    good = {"amount": 1, "name": "x"}
-    runner.publish([event(0, data=good), event(1, data=good), event(2, data=data), event(3, data=good)])
-    done = runner.catch_up("--retries", 1, expect=1)
-    assert f"{runner.path}:6: {runner.topic}[0] offset 2: " in done.stderr and about in done.stderr
-    assert runner.ask("SELECT count(*) FROM t") == [(2,)]
-    runner.catch_up("--retries", 0, "--on-error", "skip")
-    status = runner.status("n")
-    assert (status["state"], status["applied"], status["skipped"]) == ("stopped", 3, 1)
+    stops_in_front_of_an_event(make, values, data, about)
+
+
+def test_an_event_that_fails_for_ever_becomes_a_dead_letter(make):
+    buries_an_event_that_fails_for_ever(make, "check constraint")
 
 
 def test_a_table_that_is_gone_stops_the_run_and_skips_nothing(make):
-    runner = make()
-    runner.publish([event(number) for number in range(5)])
-    process = runner.start("--on-error", "skip", "--retries", 0)
-    wait_applied(runner, 5)
-    runner.change("DROP TABLE account")
-    runner.publish([event(5)])
-    output = process.communicate(timeout=PATIENCE_SECONDS)[0]
-    assert process.returncode == 1 and "does not exist" in output, output
-    assert runner.status()["skipped"] == 0
-    runner.project("rebuild", expect=0)
-    assert check_ledger(runner, runner.log()) == 6
+    stops_and_skips_nothing_when_a_table_is_gone(make, "DROP TABLE account", "does not exist")
 
 
-def test_a_second_runner_is_told_who_runs_it_and_one_that_slept_keeps_nothing(make):
+@pytest.mark.parametrize("more", [(), ("--parallel", 3)])
+def test_a_second_runner_is_told_who_runs_it_and_one_that_slept_keeps_nothing(make, more):
+    has_one_runner_and_one_that_slept_keeps_nothing(make, *more)
+
+
+def test_lanes_apply_one_partition_in_the_order_of_each_key(make):
     runner = make()
-    runner.publish(cloudevents(20, 1))
-    first = runner.start("--lease", "300ms")
-    wait_applied(runner, 20)
-    assert f"run by process {first.pid} on host " in runner.catch_up("--lease", "10s", expect=6).stderr
-    first.send_signal(signal.SIGSTOP)
-    runner.publish(cloudevents(20, 2, 20))
-    wait_for(lambda: not runner.status()["running"], "the end of the lease", PATIENCE_SECONDS)
-    second = runner.start()
-    wait_applied(runner, 40)
-    first.send_signal(signal.SIGCONT)
-    output = first.communicate(timeout=PATIENCE_SECONDS)[0]
-    assert first.returncode == 6 and "taken over" in output, output
-    finish(second, 130)
-    assert check_ledger(runner, runner.log()) == 40
+    runner.publish(cloudevents(300, 1))
+    counts = json.loads(runner.catch_up("--parallel", 4, "--batch", 20, "--json").stdout)
+    assert (counts["applied"], counts["lag"]) == (300, 0)
+    assert check_ledger(runner, runner.log()) == 300
+    assert runner.ask("SELECT count(*) FROM evlog_projection_lane") == [(0,)]
+    status = runner.status()
+    assert (status["applied"], status["positions"][0]["next_offset"]) == (300, 300)
+    assert "0 differences" in runner.project("verify", "--parallel", 2, expect=0).stderr
+    runner.project("rebuild", "--parallel", 3, expect=0)
+    assert check_ledger(runner, runner.log()) == 300
+
+
+def test_an_event_that_stops_one_lane_stops_the_run_and_the_others_work_is_kept(make):
+    runner = make(HEAD + "-- on Paid\nINSERT INTO t VALUES (:key, :data.amount);\n")
+    runner.publish([event(number, key=f"k{number}", data={"amount": 12 if number == 0 else 1}) for number in range(40)])
+    done = runner.catch_up("--parallel", 4, "--retries", 0, expect=1)
+    assert "offset 0: " in done.stderr
+    kept = runner.ask("SELECT count(*) FROM t")[0][0]
+    status = runner.status("n")
+    assert (status["applied"], status["positions"][0]["next_offset"]) == (kept, 0)
+    assert 0 < kept < 40
+    assert "ahead of its checkpoint" in runner.project("verify", expect=1).stderr
+    runner.catch_up("--retries", 0, "--on-error", "dead-letter")
+    assert runner.ask("SELECT count(*), count(DISTINCT a) AS keys FROM t") == [(39, 39)]
+    status = runner.status("n")
+    assert (status["applied"], status["dead"], status["positions"][0]["next_offset"]) == (39, 1, 40)
+    assert runner.ask("SELECT count(*) FROM evlog_projection_lane") == [(0,)]
 
 
 VALUES = """-- name: values

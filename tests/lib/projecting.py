@@ -140,9 +140,16 @@ class Runner:
 
 def fold(log, ends):
     """Rows of account that the events before ends[partition] add up to, as LEDGER has them."""
+    return fold_of(log, {(partition, offset) for partition, end in ends.items() for offset in range(end)})
+
+
+def fold_of(log, places):
+    """The same of events at these places."""
     balances, versions = {}, {}
     for partition, events in log.items():
-        for _, kind, key, data in events[:ends.get(partition, 0)]:
+        for offset, (_, kind, key, data) in enumerate(events):
+            if (partition, offset) not in places:
+                continue
             versions[key] = versions.get(key, -1) + 1
             if kind == "Paid":
                 balances[key] = (balances.get(key, (0,))[0] + data["amount"], versions[key])
@@ -151,16 +158,34 @@ def fold(log, ends):
     return sorted((key, balance, version) for key, (balance, version) in balances.items())
 
 
+def check_ahead(log, ends, lanes, ahead):
+    """Places behind the checkpoint, of a run in lanes that was cut short: each lane has gone on in the order of its
+    keys, and no further than its own place."""
+    furthest = {}
+    for partition, offset in lanes:
+        furthest[partition] = max(furthest.get(partition, 0), offset)
+    for partition, offset in ahead:
+        assert offset < furthest[partition]
+        key = log[partition][offset][2]
+        before = [other for other in range(ends[partition], offset) if log[partition][other][2] == key]
+        assert all((partition, other) in ahead for other in before), f"{key} was applied out of order"
+
+
 def check_ledger(runner, log):
     """Rows and checkpoint are of one moment, and nothing was left out or doubled. returns events applied"""
-    places, seen, rows = runner.snapshot("SELECT partition_index, next_offset, last_id FROM evlog_projection_position",
-                                         "SELECT partition_index, offset_number, id FROM seen",
-                                         "SELECT name, balance, version FROM account")
+    places, lanes, seen, rows = runner.snapshot(
+        "SELECT partition_index, next_offset, last_id FROM evlog_projection_position",
+        "SELECT partition_index, next_offset FROM evlog_projection_lane",
+        "SELECT partition_index, offset_number, id FROM seen",
+        "SELECT name, balance, version FROM account")
     ends = {partition: offset for partition, offset, _ in places}
-    wanted = [(partition, offset, log[partition][offset][0])
-              for partition, end in ends.items() for offset in range(end)]
-    assert sorted(seen) == sorted(wanted)
-    assert sorted(rows) == fold(log, ends)
+    applied = {(partition, offset) for partition, offset, _ in seen}
+    assert len(applied) == len(seen)
+    assert all(log[partition][offset][0] == id_ for partition, offset, id_ in seen)
+    below = {(partition, offset) for partition, end in ends.items() for offset in range(end)}
+    assert below <= applied
+    check_ahead(log, ends, lanes, applied - below)
+    assert sorted(rows) == fold_of(log, applied)
     for partition, offset, last_id in places:
         assert last_id == (log[partition][offset - 1][0] if offset > 0 else "")
     return len(seen)

@@ -14,7 +14,7 @@
 struct project {
     struct cli *cli;
     const char *db, *on_error;
-    int64_t batch, retries, lease_ms;
+    int64_t batch, retries, lease_ms, patience_ms, parallel;
     bool until_caught_up, rebuild, accept_change;
     struct evlog_sql_projection *file;
     struct evlog_projection_store *store;
@@ -57,6 +57,14 @@ static int check(struct project *project)
     if (project->lease_ms < 100 || project->lease_ms > 3600000) {
         return cli_error(project->cli, CLI_ERR_VALUE, "--lease takes 100ms to 1h");
     }
+    if (project->parallel < 1 || project->parallel > EVLOG_PROJECTION_PARALLEL_MAX) {
+        return cli_error(project->cli, CLI_ERR_VALUE, "--parallel takes 1 to %d", EVLOG_PROJECTION_PARALLEL_MAX);
+    }
+    if (project->patience_ms < 0 || project->patience_ms > 3600000) {
+        return cli_error(project->cli, CLI_ERR_VALUE, "--patience takes 0 to 1h");
+    }
+    options->store_patience_ms = (uint32_t)project->patience_ms;
+    options->parallel = (uint32_t)project->parallel;
     options->batch_count_max = (uint32_t)project->batch;
     options->retry_max = (uint32_t)project->retries;
     options->lease_ms = (uint32_t)project->lease_ms;
@@ -177,7 +185,8 @@ static void finish(struct project *project)
 
 static struct project fresh_project(struct cli *cli)
 {
-    struct project project = {.cli = cli, .batch = 1000, .retries = 5, .lease_ms = 10000};
+    struct project project = {
+        .cli = cli, .batch = 1000, .retries = 5, .lease_ms = 10000, .patience_ms = 60000, .parallel = 1};
     project.options = (struct evlog_projection_options)EVLOG_PROJECTION_OPTIONS_INIT;
     return project;
 }
@@ -188,6 +197,7 @@ static struct project fresh_project(struct cli *cli)
     }
 #define ERROR_OPTIONS                                                                                                  \
     {"on-error", 0, CLI_TEXT, &project.on_error, "WHAT", "an event that cannot be applied: stop, skip, dead-letter"},  \
+        {"parallel", 0, CLI_INT, &project.parallel, "N", "events of so many keys at once; PostgreSQL only (1)"},       \
         {"retries", 0, CLI_INT, &project.retries, "N", "further tries before that (5)"},                               \
     {                                                                                                                  \
         "batch", 0, CLI_INT, &project.batch, "N", "events of one transaction (1000)"                                   \
@@ -202,6 +212,8 @@ int cmd_project_run(struct cli *cli, const struct cli_command *command, int argc
         {"rebuild", 0, CLI_FLAG, &project.rebuild, NULL, "make the rows anew beside the live ones, swap, then go on"},
         {"accept-change", 0, CLI_FLAG, &project.accept_change, NULL, "go on with the rows that another file has made"},
         ERROR_OPTIONS,
+        {"patience", 0, CLI_DURATION, &project.patience_ms, "TIME",
+         "how long a locked or lost database is waited for (1m)"},
         {"lease", 0, CLI_DURATION, &project.lease_ms, "TIME", "silence after which another runner may take over (10s)"},
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 1, 1};

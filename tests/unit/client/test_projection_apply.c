@@ -126,6 +126,8 @@ static int apply_one(struct place *place, enum evlog_projection_on_error on_erro
     struct el_projection_feed feed = {
         .saved = {.topic = "t", .next_offset = 7, .history_offset = place->history_offset}, .stored = true};
     struct el_projection_item item = {.event = {.offset = 7}, .wanted = true};
+    struct el_projection_item *items[1];
+    struct el_projection_step step = {.touched = false};
     struct evlog_projection_move move;
     struct el_feed *reading = calloc(1, sizeof *reading + 2);
     assert_non_null(reading);
@@ -136,10 +138,11 @@ static int apply_one(struct place *place, enum evlog_projection_on_error on_erro
         .options = EVLOG_PROJECTION_OPTIONS_INIT,
         .feeds = &feed,
         .feed_count = 1,
-        .moves = &move,
+        .self = {.store = &place->store, .lane = -1, .items = items, .steps = &step, .moves = &move},
         .items = &item,
         .item_count = 1,
     };
+    projection.self.projection = &projection;
     projection.consumer.feeds = &reading;
     projection.consumer.feed_count = 1;
     place->store.calls = place->hurries ? &hurried_calls : &calls;
