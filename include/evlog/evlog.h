@@ -23,5 +23,6 @@
 #include <evlog/stream.h>
 #include <evlog/subscriber.h>
 #include <evlog/subscription.h>
+#include <evlog/table.h>
 
 #endif

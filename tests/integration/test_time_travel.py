@@ -53,19 +53,9 @@ def table(run, topic):
         run("produce", topic, "-k", line["k"], "-H", f"kind=first-{line['k']}", json.dumps(line), expect=0)
     then = run("replay", topic, expect=0).lines()[-1]["append_time"]
     run("produce", topic, "-k", "a", '{"k":"a","v":2}', expect=0)
-    roll(run, topic, ["b"])
+    run("produce", topic, "-k", "b", "-Z", "", expect=0)
     run("produce", topic, "-k", "c", '{"k":"c","v":1}', expect=0)
     return topic, then
-
-
-def roll(run, topic, removed):
-    """Remove keys, by a roll back to a state that lacks them: of a topic that holds the others."""
-    rest = f"{topic}-rest"
-    run("topics", "create", rest, "-p", 3, expect=0)
-    for row in run("replay", topic, "--fold", "latest", expect=0).lines():
-        if row["key"] not in removed:
-            run("produce", rest, "-k", row["key"], json.dumps(row["data"], separators=(",", ":")), expect=0)
-    run("replay", rest, "--fold", "latest", "--to", f"topic:{topic}", "--confirm", topic, expect=0)
 
 
 def states(run, topic):
@@ -425,3 +415,48 @@ def test_bisect_steps_around_states_that_cannot_be_judged(run, story):
 def test_bisect_ends_where_it_cannot_search(run, story, script, code, about):
     refused = bisect(run, story, script)
     assert refused.code == code and about in refused.err and refused.out == ""
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+def test_a_table_that_cannot_be_read_is_refused(run, topic):
+    assert run("table", f"{topic}-none").code == 5
+    run("topics", "create", topic, expect=0)
+    assert run("table", topic, "k", "--prefix", "k").code == 2
+    assert run("table", topic, "none").code == 5
+    run("produce", topic, "-k", "k", "--file", "-", stdin="x" * 600_000, expect=0)
+    run("produce", topic, "-k", "l", "--file", "-", stdin="y" * 600_000, expect=0)
+    refused = run("table", topic, "--memory", 1)
+    assert refused.code != 0 and "offset 1 does not fit" in refused.err and "memory_max" in refused.err
+
+
+def test_a_table_is_the_last_event_of_each_key(run, table):
+    topic, _ = table
+    rows = run("table", topic, expect=0).lines()
+    assert [(row["key"], row["data"]) for row in rows] == [("a", {"k": "a", "v": 2}), ("c", {"k": "c", "v": 1})]
+    assert run("table", topic, "a", expect=0).lines() == rows[:1]
+    assert run("table", topic, "--prefix", "c", expect=0).lines() == rows[1:]
+
+
+def test_a_table_follows_changes_and_partitions_that_are_new(run, broker, topic):
+    """A topic grows, and its keys move: the newer value counts, in the snapshot and in what comes."""
+    run("topics", "create", topic, "-p", 1, expect=0)
+    for number in range(20):
+        run("produce", topic, "-k", f"k{number}", "1", expect=0)
+    run("topics", "alter", topic, "-p", 4, expect=0)
+    for number in range(10):
+        run("produce", topic, "-k", f"k{number}", "2", expect=0)
+    process = subprocess.Popen([str(BIN / "evlog"), "table", topic, "--follow", "-b", broker.bootstrap],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        rows = [json.loads(process.stdout.readline()) for _ in range(20)]
+        assert {row["key"]: row["data"] for row in rows} == {f"k{n}": 2 if n < 10 else 1 for n in range(20)}
+        run("produce", topic, "-k", "k3", "3", expect=0)
+        assert json.loads(process.stdout.readline())["data"] == 3
+        run("produce", topic, "-k", "k15", "-Z", "", expect=0)
+        gone = json.loads(process.stdout.readline())
+        assert (gone["key"], gone["data"]) == ("k15", None)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130

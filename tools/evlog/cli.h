@@ -247,6 +247,7 @@ int cmd_snapshot_rm(struct cli *cli, const struct cli_command *command, int argc
 int cmd_replay(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_diff(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_blame(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_table(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bisect(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_print(struct cli *cli, const struct cli_command *command, int argc, char **argv);

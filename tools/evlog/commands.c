@@ -105,6 +105,8 @@ const struct cli_command cli_commands[] = {
      "the publishers' times count. Times: 2026-03-01T12:00Z, -1h, @1772366400000, 'yesterday 14:00'.\n"
      "The digest on stderr is equal exactly when the history is. --to topic:NAME --fold latest rolls a table back.",
      cmd_replay},
+    {"table", "TOPIC [KEY]", "Print a compacted topic as a table: the last event of each key, by key",
+     "--follow goes on with every change; a row that was removed has null data.", cmd_table},
     {"diff", "TOPIC TIME TIME", "Show the keys whose state differs between two points in time",
      "The state of a key is its last event: type and value. JSON objects, one a line; on a terminal, lines for people.",
      cmd_diff},
