@@ -7,6 +7,8 @@ BENCH_BINS := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
 
 # That of the stream index measures code of the broker itself.
 $(OUT)/bench/index_runs: $(call lib,stream io obs config)
+# That of replays measures the library with the broker.
+$(OUT)/bench/replay: $(call lib,client)
 $(OUT)/bench/%: $(OUT)/obj/bench/%.o $(call lib,bench format wire core)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")

@@ -7,16 +7,13 @@
 
 #include <core/assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <format/batch.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <wire/frame.h>
 #include <wire/msg_fetch.h>
@@ -215,24 +212,6 @@ static int64_t fill(struct fetch_run *run, const char *topic, uint32_t records, 
     return (int64_t)(batches * records);
 }
 
-static int drop_entry(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    int fd = type == FTW_F ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-        close(fd);
-    }
-    return 0;
-}
-
-static void restart_cold(struct fetch_run *run)
-{
-    bench_broker_stop(&run->broker);
-    sync();
-    nftw(run->broker.data, drop_entry, 16, FTW_PHYS);
-    bench_broker_restart(&run->broker);
-}
-
 static void *produce_main(void *arg)
 {
     struct bench_load_result result;
@@ -315,7 +294,7 @@ int main(int argc, char **argv)
         run.topic = logs[i].topic;
         run.end = fill(&run, logs[i].topic, logs[i].records, logs[i].value_len, logs[i].bytes);
         if (i == 3) {
-            restart_cold(&run);
+            bench_broker_restart_cold(&run.broker);
             run_readers(&run, logs[i].name, "restarted, caches dropped");
             run_readers(&run, "from start, again, 1 KiB", "in the kernel's page cache");
         } else {

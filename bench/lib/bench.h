@@ -89,6 +89,8 @@ struct bench_broker {
 void bench_broker_start(struct bench_broker *broker, const struct bench_options *options);
 void bench_broker_restart(struct bench_broker *broker);
 void bench_broker_stop(struct bench_broker *broker);
+/* Stop, drop the data directory from the kernel's page cache, and start again. */
+void bench_broker_restart_cold(struct bench_broker *broker);
 /* kill -9; bench_broker_restart() may follow. */
 void bench_broker_kill(struct bench_broker *broker);
 /* Stop and remove the data directory, unless it is to be kept. */

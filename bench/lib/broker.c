@@ -100,6 +100,24 @@ void bench_broker_stop(struct bench_broker *broker)
     broker->pid = 0;
 }
 
+static int drop_entry(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+    int fd = type == FTW_F ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        close(fd);
+    }
+    return 0;
+}
+
+void bench_broker_restart_cold(struct bench_broker *broker)
+{
+    bench_broker_stop(broker);
+    sync();
+    nftw(broker->data, drop_entry, 16, FTW_PHYS);
+    bench_broker_restart(broker);
+}
+
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *walk)
 {
     return remove(path);
