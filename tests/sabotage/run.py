@@ -22,7 +22,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-FOLDERS = ["Makefile", "bench/bench.mk", "bench/peers/peers.mk", "bench/leases/leases.mk", "include", "client",
+FOLDERS = ["Makefile", "bench/bench.mk", "bench/peers/peers.mk", "bench/leases/leases.mk",
+           "bench/project/project.mk", "include", "client",
            "broker", "tests"]
 SEEDS_STEP = 20
 UNIT_TIME_MAX_S = 60     # an endless loop is a way to fail
@@ -87,10 +88,12 @@ def layer_exhaustive(tree, _, args):
     return None
 
 
-LAYERS = {"unit_storage": layer_unit, "unit_group": layer_unit, "unit_client": layer_unit, "sim": layer_sim,
+LAYERS = {"unit_storage": layer_unit, "unit_group": layer_unit, "unit_client": layer_unit, "unit_api": layer_unit,
+          "sim": layer_sim,
           "sim-broker": layer_sim, "sim-lease": layer_sim, "sim-stream": layer_sim, "unit_lease": layer_unit,
           "unit_stream": layer_unit, "exhaustive": layer_exhaustive}
 PROGRAMS = {"unit_storage": "unit_storage", "unit_group": "unit_group", "unit_client": "unit_client",
+            "unit_api": "unit_api",
             "sim": "evlog-sim", "sim-broker": "evlog-sim", "sim-lease": "evlog-sim", "sim-stream": "evlog-sim",
             "unit_lease": "unit_lease", "unit_stream": "unit_stream", "exhaustive": "evlog-exhaustive"}
 

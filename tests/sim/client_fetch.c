@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Consumers: Fetch and LogFetch of up to three partitions, from anywhere, with waits and limits of all sizes.
+ * Consumers: Fetch and LogFetch of up to three partitions, from anywhere, with waits and limits of all sizes;
+ * FilterFetch is in client_filter.c.
  */
 #include "clients.h"
 
@@ -13,15 +14,8 @@
 
 /* --- what came ---------------------------------------------------------------------------------------------------- */
 
-/* What an answer says of one partition. */
-struct fetched {
-    int32_t partition;
-    int16_t error;
-    int64_t high_watermark, log_start;
-};
-
-/* Look at what is said of a place. returns true when its batches are to be looked at */
-static bool see_place(struct consumer_client *consumer, struct consumer_place *place, const struct fetched *f)
+bool consumer_see_place(struct consumer_client *consumer, const struct consumer_place *place,
+                        const struct consumer_fetched *f)
 {
     struct clients *c = consumer->c;
     struct world *w = c->w;
@@ -110,8 +104,8 @@ static void on_fetched(void *arg, const void *response)
         const struct el_msg_fetch_topic_result *topic = &answer->responses[i];
         EL_ASSERT(topic->partition_count == 1);
         const struct el_msg_fetch_partition_result *r = &topic->partitions[0];
-        struct fetched f = {r->partition_index, r->error_code, r->high_watermark, r->log_start_offset};
-        if (see_place(consumer, place, &f)) {
+        struct consumer_fetched f = {r->partition_index, r->error_code, r->high_watermark, r->log_start_offset};
+        if (consumer_see_place(consumer, place, &f)) {
             see_records(consumer, place, r->records, r->high_watermark);
         } else {
             *place = consumer->places[--consumer->place_count];
@@ -138,8 +132,8 @@ static void on_log_fetched(void *arg, const void *response)
         const struct el_msg_ext_log_fetch_topic_result *topic = &answer->topics[i];
         EL_ASSERT(topic->partition_count == 1);
         const struct el_msg_ext_log_fetch_partition_result *r = &topic->partitions[0];
-        struct fetched f = {r->partition, r->error, r->high_watermark, r->log_start};
-        if (!see_place(consumer, place, &f)) {
+        struct consumer_fetched f = {r->partition, r->error, r->high_watermark, r->log_start};
+        if (!consumer_see_place(consumer, place, &f)) {
             *place = consumer->places[--consumer->place_count];
             continue;
         }
@@ -275,8 +269,10 @@ void consumer_act(struct consumer_client *consumer)
     consumer->bytes_max = limits.bytes_max;
     consumer->reading = c->rules->done;
     consumer->busy = true;
-    consumer->log_fetch = world_chance(w, 400000);
-    if (consumer->log_fetch) {
+    consumer->log_fetch = world_chance(w, 600000);
+    if (consumer->log_fetch && world_chance(w, 500000)) {
+        consumer_filter_ask(consumer, limits.wait_ms, limits.bytes_max);
+    } else if (consumer->log_fetch) {
         ask_log_fetch(consumer, &limits);
     } else {
         ask_fetch(consumer, &limits);

@@ -78,6 +78,25 @@ struct consumer_place {
     bool fresh;         /* it was just placed: next may lie inside a batch */
 };
 
+enum consumer_filter_kind { FILTER_OPEN, FILTER_KEY, FILTER_PREFIX, FILTER_PATTERN, FILTER_TYPE };
+
+/* What a FilterFetch under way has asked for. */
+struct consumer_filter {
+    enum consumer_filter_kind kind;
+    int64_t number; /* of the key */
+    char text[16];  /* key, prefix or type */
+    char pattern[64];
+    uint32_t places[CLIENT_PLACES]; /* [count] indexes */
+    uint32_t count;
+};
+
+/* What an answer says of one partition. */
+struct consumer_fetched {
+    int32_t partition;
+    int16_t error;
+    int64_t high_watermark, log_start;
+};
+
 struct consumer_client {
     struct clients *c;
     struct peer peer;
@@ -88,6 +107,7 @@ struct consumer_client {
     int32_t bytes_max;
     struct consumer_place places[CLIENT_PLACES]; /* [place_count] all different */
     uint32_t place_count;
+    struct consumer_filter filter;
 };
 
 struct admin_client {
@@ -286,6 +306,11 @@ void producer_act(struct producer_client *p);
 void consumer_act(struct consumer_client *consumer);
 /* The machine has lost what was not on its disk. */
 void consumer_lose(struct consumer_client *consumer);
+/* Look at what is said of a place. returns true when its batches are to be looked at */
+bool consumer_see_place(struct consumer_client *consumer, const struct consumer_place *place,
+                        const struct consumer_fetched *f);
+/* Fetch the places of one topic through a filter. */
+void consumer_filter_ask(struct consumer_client *consumer, int32_t wait_ms, int32_t bytes_max);
 void admin_act(struct admin_client *a);
 void keeper_act(struct keeper_client *k);
 /* Questions about commits; the group is ask->group. A commit returns false when there is nothing to ask. */
