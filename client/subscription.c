@@ -339,10 +339,11 @@ int evlog_subscription_next(struct evlog_subscription *s, int timeout_ms, const 
     drop_view(s);
     s->consumer.started = true;
     for (bool last = false;;) {
-        if (fell_behind(s)) {
+        int rc = s->consumer.open == NULL ? el_consumer_take(&s->consumer, failure) : 0;
+        if (rc == 0 && fell_behind(s)) {
             return give(s, EVLOG_SUBSCRIPTION_FELL_BEHIND, item);
         }
-        int rc = el_consumer_event(&s->consumer, failure);
+        rc = rc == 0 ? el_consumer_event(&s->consumer, failure) : rc;
         if (rc == 1) {
             return give_event(s, item, failure);
         }
