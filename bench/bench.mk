@@ -5,8 +5,8 @@
 $(eval $(call archive_rule,bench,bench/lib))
 BENCH_BINS := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
 
-# That of the stream index measures code of the broker itself.
-$(OUT)/bench/index_runs: $(call lib,stream io obs config)
+# Those of the stream index measure code of the broker itself.
+$(OUT)/bench/index_runs $(OUT)/bench/index_growth: $(call lib,stream io obs config)
 # That of replays measures the library with the broker.
 $(OUT)/bench/replay: $(call lib,client)
 $(OUT)/bench/%: $(OUT)/obj/bench/%.o $(call lib,bench format wire core)

@@ -32,6 +32,7 @@ struct bench_options {
     double quiet_seconds; /* wait so long at most for an idle machine before each measurement */
     bool pin;             /* evlogd on the first processor, the load on the last */
     bool keep;            /* leave the data directory */
+    const char *extra[4]; /* further arguments of evlogd; NULL ends them */
 };
 
 /* Options of the command line; prints usage and exits on others. name: of the program. */
@@ -106,7 +107,8 @@ void bench_call(int fd, int key, int version, const void *request, struct el_are
 struct bench_topic_ask {
     const char *name;
     uint32_t partitions;
-    bool memory; /* with evlog.durability=memory */
+    bool memory;  /* with evlog.durability=memory */
+    bool streams; /* with evlog.streams=true */
 };
 /* Make a topic. returns the error code of the answer */
 int bench_topic_try(int fd, const struct bench_topic_ask *ask);
@@ -120,6 +122,8 @@ struct bench_produce {
     uint32_t record_count;
     size_t batch_len;
 };
+/* One batch of the caller's to one partition, durable. returns the error code of the answer */
+int bench_produce_batch(int fd, const char *topic, int32_t partition, struct el_slice batch);
 /* records of value_len random bytes each, without keys, uncompressed */
 void bench_produce_make(struct bench_produce *produce, const char *topic, int32_t partition, uint32_t records,
                         size_t value_len, int16_t acks);

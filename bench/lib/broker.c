@@ -33,6 +33,9 @@ static void exec_broker(const struct bench_broker *broker, int out_fd)
     for (int i = 0; i < n; i++) {
         argv[i + 1] = text[i];
     }
+    for (size_t i = 0; i < sizeof o->extra / sizeof o->extra[0] && o->extra[i] != NULL; i++) {
+        argv[++n] = (char *)(uintptr_t)o->extra[i];
+    }
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     bench_pin_broker(o);
     dup2(out_fd, STDOUT_FILENO);

@@ -114,14 +114,23 @@ int bench_topic_try(int fd, const struct bench_topic_ask *ask)
     struct el_msg_create_topics_request request;
     struct el_msg_create_topics_response response;
     struct el_msg_create_topics_topic topic;
-    struct el_msg_create_topics_config config = {el_slice_str("evlog.durability"), el_slice_str("memory")};
+    struct el_msg_create_topics_config configs[2];
+    int32_t config_count = 0;
+    if (ask->memory) {
+        configs[config_count++] = (struct el_msg_create_topics_config){el_slice_str("evlog.durability"),
+                                                                       el_slice_str("memory")};
+    }
+    if (ask->streams) {
+        configs[config_count++] = (struct el_msg_create_topics_config){el_slice_str("evlog.streams"),
+                                                                       el_slice_str("true")};
+    }
     el_schema_init(&el_schema_create_topics_request, &request);
     el_schema_init(&el_schema_create_topics_topic, &topic);
     topic.name = el_slice_str(ask->name);
     topic.num_partitions = (int32_t)ask->partitions;
     topic.replication_factor = 1;
-    topic.configs = &config;
-    topic.config_count = ask->memory ? 1 : 0;
+    topic.configs = configs;
+    topic.config_count = config_count;
     request.topics = &topic;
     request.topic_count = 1;
     request.timeout_ms = 10000;
@@ -133,7 +142,7 @@ int bench_topic_try(int fd, const struct bench_topic_ask *ask)
 
 void bench_topic_create(int fd, const char *name, uint32_t partitions, bool memory)
 {
-    struct bench_topic_ask ask = {name, partitions, memory};
+    struct bench_topic_ask ask = {.name = name, .partitions = partitions, .memory = memory};
     int error = bench_topic_try(fd, &ask);
     if (error != 0) {
         bench_die("topic %s was not made: error %d", name, error);
@@ -167,6 +176,31 @@ static void make_batch(struct bench_produce *produce, uint32_t records, size_t v
     produce->record_count = records;
     free(value);
     el_batch_builder_destroy(&builder);
+}
+
+int bench_produce_batch(int fd, const char *topic, int32_t partition, struct el_slice batch)
+{
+    struct el_arena arena;
+    el_arena_init(&arena, NULL, 0);
+    struct el_msg_produce_request request;
+    struct el_msg_produce_response response;
+    struct el_msg_produce_topic ask;
+    struct el_msg_produce_partition part = {.index = partition, .records = batch};
+    el_schema_init(&el_schema_produce_request, &request);
+    el_schema_init(&el_schema_produce_topic, &ask);
+    ask.name = el_slice_str(topic);
+    ask.partition_data = &part;
+    ask.partition_data_count = 1;
+    request.acks = -1;
+    request.timeout_ms = 30000;
+    request.topic_data = &ask;
+    request.topic_data_count = 1;
+    bench_call(fd, EL_API_Produce, PRODUCE_VERSION, &request, &arena, &response);
+    int error = response.response_count == 1 && response.responses[0].partition_response_count == 1
+                    ? response.responses[0].partition_responses[0].error_code
+                    : -1;
+    el_arena_reset(&arena);
+    return error;
 }
 
 void bench_produce_make(struct bench_produce *produce, const char *topic, int32_t partition, uint32_t records,

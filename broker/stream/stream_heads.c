@@ -22,8 +22,15 @@ struct stream_heads {
     uint32_t magic;
     struct el_buddy *buddy;
     uint64_t set_count;
+    uint64_t *begun;        /* [set_count / 64, rounded up] behind the ways: a bit for each set that is not empty. The
+                             * others hold anything: writing all of a large cache would be a pause */
     struct head_way ways[]; /* [set_count * WAYS] */
 };
+
+static size_t begun_count(const struct stream_heads *heads)
+{
+    return (size_t)(heads->set_count + 63) / 64;
+}
 
 int stream_heads_create(struct el_buddy *buddy, uint64_t memory_max, struct stream_heads **heads)
 {
@@ -38,8 +45,10 @@ int stream_heads_create(struct el_buddy *buddy, uint64_t memory_max, struct stre
     }
     h->magic = HEADS_MAGIC;
     h->buddy = buddy;
-    h->set_count = (len - sizeof(*h)) / (WAYS * sizeof(struct head_way));
+    h->set_count = (len - sizeof(*h) - sizeof(uint64_t)) * 8 / (WAYS * sizeof(struct head_way) * 8 + 1);
     EL_ASSERT(h->set_count > 0);
+    h->begun = (uint64_t *)(void *)(h->ways + h->set_count * WAYS);
+    EL_ASSERT((uint8_t *)(h->begun + begun_count(h)) <= (uint8_t *)h + len);
     stream_heads_clear(h);
     *heads = h;
     return 0;
@@ -59,10 +68,10 @@ size_t stream_heads_memory(const struct stream_heads *heads)
     return el_buddy_block_len(heads->buddy, heads);
 }
 
-static struct head_way *set_of(struct stream_heads *heads, uint32_t slot, struct el_hash128 hash)
+static uint64_t set_of(const struct stream_heads *heads, uint32_t slot, struct el_hash128 hash)
 {
     uint64_t mixed = (hash.low ^ slot * 0x9e3779b97f4a7c15ull) >> 32;
-    return &heads->ways[(mixed * heads->set_count >> 32) * WAYS];
+    return mixed * heads->set_count >> 32;
 }
 
 static struct head_way *way_find(struct head_way *set, uint32_t slot, struct el_hash128 hash)
@@ -78,7 +87,9 @@ static struct head_way *way_find(struct head_way *set, uint32_t slot, struct el_
 bool stream_heads_get(struct stream_heads *heads, uint32_t slot, struct el_hash128 hash, struct stream_head *head)
 {
     EL_ASSERT(slot != 0);
-    struct head_way *way = way_find(set_of(heads, slot, hash), slot, hash);
+    uint64_t number = set_of(heads, slot, hash);
+    bool begun = (heads->begun[number / 64] >> number % 64 & 1) != 0;
+    struct head_way *way = begun ? way_find(&heads->ways[number * WAYS], slot, hash) : NULL;
     if (way == NULL) {
         return false;
     }
@@ -109,7 +120,12 @@ void stream_heads_put(struct stream_heads *heads, uint32_t slot, struct el_hash1
 {
     EL_ASSERT(slot != 0);
     EL_ASSERT(head->version >= 0);
-    struct head_way *set = set_of(heads, slot, hash);
+    uint64_t number = set_of(heads, slot, hash);
+    struct head_way *set = &heads->ways[number * WAYS];
+    if ((heads->begun[number / 64] >> number % 64 & 1) == 0) {
+        heads->begun[number / 64] |= 1ull << number % 64;
+        memset(set, 0, WAYS * sizeof(*set));
+    }
     struct head_way *way = way_find(set, slot, hash);
     if (way == NULL) {
         way = way_free(set);
@@ -125,5 +141,5 @@ void stream_heads_put(struct stream_heads *heads, uint32_t slot, struct el_hash1
 
 void stream_heads_clear(struct stream_heads *heads)
 {
-    memset(heads->ways, 0, heads->set_count * WAYS * sizeof(struct head_way));
+    memset(heads->begun, 0, begun_count(heads) * sizeof(*heads->begun));
 }

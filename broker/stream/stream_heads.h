@@ -35,7 +35,7 @@ bool stream_heads_get(struct stream_heads *heads, uint32_t slot, struct el_hash1
 /* head->version >= 0 */
 void stream_heads_put(struct stream_heads *heads, uint32_t slot, struct el_hash128 hash,
                       const struct stream_head *head);
-/* Forget everything, when the index is made anew. Takes as long as the cache is large. */
+/* Forget everything, when the index is made anew. */
 void stream_heads_clear(struct stream_heads *heads);
 
 #endif

@@ -119,10 +119,10 @@ static int part_raise(void *arg, struct partition *part, int64_t offset)
     if (sp == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
-    sp->raising = true;
     if (streams_refusal(st, sp) == 0) {
         stream_catch_want(sp);
     }
+    sp->raising = true; /* not before: that may have ended at once */
     st->want_flush = true;
     streams_soon(st); /* nobody is told from inside this call */
     return 0;
@@ -156,6 +156,7 @@ static void floors_refuse(struct streams *st)
     EL_LIST_EACH_SAFE(n, tmp, &st->parts) {
         struct stream_part *sp = EL_CONTAINER(n, struct stream_part, link);
         int code = st->stopping && !st->failed ? EVLOG_ERR_CLOSED : streams_refusal(st, sp);
+        code = code == 0 && sp->state == STREAM_PART_COLD ? sp->catch_error : code;
         if (sp->raising && sp->part != NULL && code != 0) {
             sp->raising = false;
             store_observed_floor(sp->part, code);

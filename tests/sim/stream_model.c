@@ -295,6 +295,9 @@ static bool compare_stream(struct stream_model *m, int32_t partition, uint32_t k
                                      .count_max = 1 + (uint32_t)world_below(m->w, PAGE_MAX)};
         int code = stream_world_find(m->sw, (uint32_t)world_below(m->w, m->w->shard_count), &op);
         if (refused(m, partition, code, "a stream")) {
+            if (code != EVLOG_ERR_CRASHED) {
+                streams_find_release(m->sw->streams[store_shard_index(op.base.origin)], &op);
+            }
             return code != EVLOG_ERR_CRASHED && m->w->violation[0] == 0;
         }
         check_head(m, partition, key, &op);
@@ -340,6 +343,9 @@ static bool compare_type(struct stream_model *m, int32_t partition, uint8_t type
                                      .count_max = 1 + (uint32_t)world_below(m->w, 20 * PAGE_MAX)};
         int code = stream_world_find(m->sw, (uint32_t)world_below(m->w, m->w->shard_count), &op);
         if (refused(m, partition, code, "a type")) {
+            if (code != EVLOG_ERR_CRASHED) {
+                streams_find_release(m->sw->streams[store_shard_index(op.base.origin)], &op);
+            }
             return code != EVLOG_ERR_CRASHED && m->w->violation[0] == 0;
         }
         for (uint32_t i = 0; i < op.count && m->w->violation[0] == 0; i++) {
@@ -418,6 +424,9 @@ static bool compare_names(struct stream_model *m, int32_t partition)
                                      .with_deleted = with_deleted};
         int code = stream_world_list(m->sw, (uint32_t)world_below(m->w, m->w->shard_count), &op);
         if (refused(m, partition, code, "a list of streams")) {
+            if (code != EVLOG_ERR_CRASHED) {
+                streams_list_release(m->sw->streams[store_shard_index(op.base.origin)], &op);
+            }
             return code != EVLOG_ERR_CRASHED && m->w->violation[0] == 0;
         }
         for (uint32_t i = 0; i < op.count && m->w->violation[0] == 0; i++, told++) {

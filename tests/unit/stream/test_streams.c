@@ -387,7 +387,7 @@ TEST(streams, a_crash_while_the_index_is_made_anew_loses_nothing)
  * waited for it for ever. */
 TEST(streams, a_partition_that_cannot_be_read_from_its_start_refuses_at_once)
 {
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         struct life l;
         life_init(&l, 20);
         life_begin(&l);
@@ -400,8 +400,11 @@ TEST(streams, a_partition_that_cannot_be_read_from_its_start_refuses_at_once)
         life_begin(&l);
         if (i == 0) {
             assert_int_equal(life_append(&l, "s1", NULL, STREAM_ANY, NULL), EVLOG_ERR_CORRUPT);
-        } else {
+        } else if (i == 1) {
             assert_int_equal(life_last(&l, "s1"), EVLOG_ERR_CORRUPT);
+        } else {
+            op = (struct trim_op){.topic_id = l.topic, .partition = 0, .offset = 200};
+            assert_int_equal(stream_world_trim(&l.sw, &op), EVLOG_ERR_CORRUPT);
         }
         assert_int_equal(life_append(&l, "s1", NULL, STREAM_ANY, NULL), EVLOG_ERR_CORRUPT);
         assert_int_equal(life_last(&l, "s299"), EVLOG_ERR_CORRUPT);
