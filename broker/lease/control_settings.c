@@ -44,6 +44,20 @@ static int filter_check(struct leases *ls, const struct group_config *config, st
     return code;
 }
 
+/* A topic of dead letters with streams takes none. One whose name depends on the source is looked at when needed. */
+static int dead_topic_check(struct leases *ls, const struct group_config *config, struct el_error *err)
+{
+    const struct topic *topic = store_topic_by_name(ls->shard, group_config_text(config, GROUP_SETTING_DLQ_TOPIC));
+    if (topic == NULL || !topic_config_streams(&topic->config)) {
+        return 0;
+    }
+    return el_error_set(
+        err, EVLOG_ERR_INVALID_CONFIG,
+        "dlq.topic cannot be %s, which has evlog.streams=true: dead letters of one event would be taken "
+        "for repeats; name a topic without streams, or one that is still to be made",
+        topic->name);
+}
+
 static void settings_set(struct leases *ls, struct lease_op *base)
 {
     struct lease_settings_op *op = EL_CONTAINER(base, struct lease_settings_op, base);
@@ -51,6 +65,7 @@ static void settings_set(struct leases *ls, struct lease_op *base)
     struct el_error err;
     int code = group_config_check(op->config, &err);
     code = code == 0 ? filter_check(ls, op->config, &err) : code;
+    code = code == 0 ? dead_topic_check(ls, op->config, &err) : code;
     if (code != 0) {
         lease_op_refuse(base, code, "%s", err.text);
         return;

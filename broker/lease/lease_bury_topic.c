@@ -76,12 +76,25 @@ static void set_word(struct topic_config *config, const char *name, const char *
     EL_ASSERT(code == 0);
 }
 
+/* An event that dies, comes back and dies again has two letters with one key and one event id: in a stream the second
+ * would be taken for a repeat of the first. */
+static void no_streams(struct topic_config *config)
+{
+    static const char *const names[] = {"evlog.streams", "evlog.key.partitioner", "evlog.stream.max.age.ms",
+                                        "evlog.stream.max.count"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int code = topic_config_unset(config, el_slice_str(names[i]), NULL);
+        EL_ASSERT(code == 0);
+    }
+}
+
 static void create_begin(struct lease_burial *b, const struct topic *source)
 {
     struct lease_part *part = b->part;
     struct topic_config *config = &b->create_config;
     const struct topic_config *defaults = lease_part_leases(part)->cfg.topic_defaults;
     *config = source->config;
+    no_streams(config);
     set_word(config, "evlog.durability", "flush");
     if (topic_config_int(config, defaults, TOPIC_CLEANUP_POLICY) != TOPIC_CLEANUP_DELETE) {
         bool keeps = topic_config_int(config, defaults, TOPIC_CLEANUP_POLICY) == TOPIC_CLEANUP_COMPACT;
@@ -126,6 +139,11 @@ bool bury_target(struct lease_burial *b, struct bury_target *target)
     if (topic == source || topic->internal) {
         bury_fail(b, EVLOG_ERR_POLICY, "%s is %s: set the group's dlq.topic to another one", topic->name,
                   topic == source ? "the topic that they come from" : "an internal topic");
+        return false;
+    }
+    if (topic_config_streams(&topic->config)) {
+        bury_fail(b, EVLOG_ERR_POLICY, "%s has evlog.streams=true: set the group's dlq.topic to a topic without",
+                  topic->name);
         return false;
     }
     *target = (struct bury_target){

@@ -232,6 +232,9 @@ void store_topic_change(struct store_shard *shard, struct topic_op *op)
         snprintf(name, sizeof name, "%.*s", (int)op->name.len, (const char *)op->name.data);
         struct topic *topic = fake_topic(fake_store, name, op->partition_count);
         topic->internal = op->internal;
+        if (op->config != NULL) {
+            topic->config = *op->config;
+        }
         op->id = topic->id;
     } else if (op->base.error == 0) {
         assert_int_equal(op->verb, TOPIC_GROW);

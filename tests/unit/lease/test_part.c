@@ -223,6 +223,49 @@ TEST(lease_part, a_dead_letter_topic_that_is_the_source_holds_up_the_key_and_say
     part_end();
 }
 
+static void make_streams(struct topic *topic)
+{
+    assert_int_equal(topic_config_set(&topic->config, el_slice_str("evlog.streams"), el_slice_str("true"), NULL), 0);
+    assert_int_equal(topic_config_set(&topic->config, el_slice_str("evlog.stream.max.count"), el_slice_str("5"), NULL),
+                     0);
+    assert_int_equal(
+        topic_config_set(&topic->config, el_slice_str("evlog.key.partitioner"), el_slice_str("crc32"), NULL), 0);
+}
+
+/* Letters of one event that dies twice have one key and one id: in a stream the second would be a repeat. */
+TEST(lease_part, dead_letters_of_streams_are_no_streams)
+{
+    part_begin("start=earliest");
+    struct store_shard *shard = &desk->store.shards[0];
+    make_streams((struct topic *)(uintptr_t)store_topic_by_name(shard, el_slice_str("source")));
+    part_append("a");
+    assert_int_equal(part_lease(7), 0);
+    assert_int_equal(part_settle(7, 0, LEASE_REJECT), 0);
+    fake_store_ms(&desk->store, 200);
+    assert_int_equal(part_letters("source.g.dlq"), 1);
+    const struct topic *letters = store_topic_by_name(shard, el_slice_str("source.g.dlq"));
+    assert_false(topic_config_streams(&letters->config));
+    assert_int_equal(topic_config_check_new(&letters->config, NULL), 0);
+    part_end();
+}
+
+TEST(lease_part, a_dead_letter_topic_with_streams_is_refused_and_takes_none)
+{
+    part_begin("start=earliest dlq.topic=dead");
+    make_streams(fake_topic(&desk->store, "dead", 2));
+    assert_int_equal(desk_set("g", "start=earliest dlq.topic=dead lease.ms=1000"), EVLOG_ERR_INVALID_CONFIG);
+    assert_non_null(strstr(desk_text, "evlog.streams"));
+    part_append("a");
+    assert_int_equal(part_lease(7), 0);
+    assert_int_equal(part_settle(7, 0, LEASE_REJECT), 0);
+    fake_store_ms(&desk->store, 200);
+    assert_non_null(strstr(part_why("a"), "evlog.streams"));
+    assert_int_equal(desk_set("g", "start=earliest dlq.topic=other"), 0);
+    fake_store_ms(&desk->store, 61000);
+    assert_int_equal(part_letters("other"), 1);
+    part_end();
+}
+
 TEST(lease_part, a_dead_letter_topic_that_cannot_be_made_loses_nothing)
 {
     part_begin("start=earliest");
