@@ -190,6 +190,7 @@ include bench/bench.mk
 include bench/peers/peers.mk
 include bench/leases/leases.mk
 include bench/project/project.mk
+include bench/append_expected/append_expected.mk
 include tests/tests.mk
 
 .PHONY: clean
