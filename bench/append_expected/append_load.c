@@ -4,11 +4,11 @@
  * bench/append_expected/run compares.
  *
  * 1. evlog: libevlog's evlog_append(), a client and so a connection for each thread
- * 2. postgres: an INSERT into a table whose primary key is (stream, version), a commit each; what was there already is a
- *    conflict, and the version that the stream is at is asked for
+ * 2. postgres: an INSERT into a table with the primary key (stream, version), a commit each; what was there already is
+ *    a conflict, and the version that the stream is at is asked for
  *
- * Shapes: new (every append begins a stream), own (each thread has a stream of its own), hot (all append to one stream).
- * An append that met a conflict is tried again behind the version that it was told, until it is in; its time counts
+ * Shapes: new (every append begins a stream), own (each thread has a stream of its own), hot (all have one stream). An
+ * append that met a conflict is tried again behind the version that it was told, until it is in; its time counts
  * from the first try. An event is in when the answer says so, that is when it is on the disk.
  */
 #include "../lib/bench.h"

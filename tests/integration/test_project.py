@@ -8,6 +8,7 @@ histories, whose states are known.
 import gzip
 import json
 import sqlite3
+import subprocess
 import threading
 import time
 
@@ -16,6 +17,7 @@ import pytest
 from cli_kit import shared_data, state_hash
 from conftest import Broker, start_or_skip, wait_for
 from kafka_wire import Connection
+from make_target import make_target
 from project_cases import (HEAD, buries_an_event_that_fails_for_ever, event, finish,
                            has_one_runner_and_one_that_slept_keeps_nothing, refuses_before_the_first_event,
                            stops_and_skips_nothing_when_a_table_is_gone, stops_in_front_of_an_event, wait_applied)
@@ -293,6 +295,65 @@ def test_the_histories_become_the_states_that_are_known(make, name, partitions):
         assert state_hash(rows) == state["sha256"]
     assert runner.applied("files") == published
     assert "0 differences" in runner.project("verify", expect=0).stderr
+
+
+@pytest.fixture(scope="module")
+def totals():
+    return make_target("examples/totals")
+
+
+def count(program, runner, *args):
+    return subprocess.Popen([str(program), runner.topic, str(runner.folder / "totals.txt"), *args], env=runner.env(),
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def counted(program, runner, expect, *args):
+    process = count(program, runner, *args)
+    output = process.communicate(timeout=PATIENCE_SECONDS)[0]
+    assert process.returncode == expect, output
+    return output
+
+
+def test_a_store_and_a_handler_in_c_count_once_and_know_history(make, totals):
+    runner = make(partitions=2)
+    runner.publish([event(number, key=f"k{number}") for number in range(250)])
+    assert "250 counted, 250 of them history" in counted(totals, runner, 0)
+    runner.publish([event(250, kind="Closed")])  # while nobody runs: new, and nobody's history
+    assert counted(totals, runner, 0).startswith("1 counted, 0 of them history")
+    assert counted(totals, runner, 0).splitlines()[1:] == ["Paid 250", "Closed 1"]
+
+
+def test_a_handler_in_c_that_fails_for_ever_is_tried_again_and_then_as_is_said(make, totals):
+    runner = make()
+    runner.publish([event(0), event(1, kind="bad"), event(2)])
+    output = counted(totals, runner, 1)
+    assert "1 counted" in output and "2 tried again" in output and "the type bad are not counted" in output
+    assert "0 counted" in counted(totals, runner, 1)
+    output = counted(totals, runner, 0, "dead-letter")
+    assert "1 counted" in output and "1 dead letters" in output and output.endswith("Paid 2\n")
+    letter = json.loads(runner.evlog("dlq", "inspect", f"{runner.topic}.totals.dlq", "--json", expect=0).stdout)
+    assert (letter["offset"], letter["attempts"]) == (1, 3)
+    runner.publish([event(3, kind="bad")])
+    assert "1 skipped" in counted(totals, runner, 0, "skip")
+
+
+def test_a_store_in_a_file_is_right_whenever_it_is_killed(make, totals):
+    runner = make(partitions=3)
+    runner.publish([event(number, key=f"k{number % 50}") for number in range(6000)])
+    file = runner.folder / "totals.txt"
+
+    def total():
+        return sum(int(line.split()[1]) for line in (file.read_text() if file.exists() else "").splitlines()
+                   if line.startswith("total "))
+    for _ in range(6):
+        before = total()
+        process = count(totals, runner)
+        wait_for(lambda: process.poll() is not None or total() > before, "a transaction", PATIENCE_SECONDS)
+        process.kill()
+        process.communicate(timeout=PATIENCE_SECONDS)
+        offsets = sum(int(line.split()[6]) for line in file.read_text().splitlines() if line.startswith("place "))
+        assert total() == offsets
+    assert counted(totals, runner, 0).endswith("Paid 6000\n")
 
 
 def test_a_projection_outlives_a_restart_of_its_server(tmp_path):
