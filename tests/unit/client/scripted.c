@@ -282,7 +282,8 @@ static void answer_offsets(struct scripted *s, struct el_call *call)
         const struct el_msg_list_offsets_partition *p = &request->topics[0].partitions[i];
         el_schema_init(&el_schema_list_offsets_partition_result, &results[i]);
         results[i].partition_index = p->partition_index;
-        results[i].offset = p->timestamp == EVLOG_OFFSET_LATEST ? s->ends[p->partition_index] : 0;
+        results[i].offset = p->timestamp == EVLOG_OFFSET_LATEST ? s->ends[p->partition_index]
+                                                                : s->starts[p->partition_index];
         topic.partition_count++;
     }
     response.topics = &topic;

@@ -22,6 +22,7 @@ struct scripted {
     /* the script; change it under client.lock */
     int32_t partition_count;
     int64_t ends[SCRIPTED_PARTITIONS];                                     /* of the logs */
+    int64_t starts[SCRIPTED_PARTITIONS];                                   /* of the logs, as ListOffsets says */
     int64_t committed[SCRIPTED_PARTITIONS];                                /* -1 none */
     int find_error, join_error, sync_error, heartbeat_error, commit_error; /* Kafka codes, answered until changed */
     bool once;  /* the next error is answered once, then all is well */
