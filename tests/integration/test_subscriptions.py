@@ -190,6 +190,23 @@ def test_nothing_is_lost_or_doubled_where_history_ends(orders):
         assert offsets == list(range(len(offsets)))
 
 
+def test_a_crash_of_the_server_costs_no_event_and_doubles_none(fresh_broker, topic):
+    orders = Orders(fresh_broker.bootstrap, topic)
+    orders.create("-p", 2)
+    orders.produce([(n, f"k{n}", "T") for n in range(50)])
+    process = orders.start("-n", 150, "--type", "T")
+    first = json.loads(process.stdout.readline())
+    fresh_broker.listen = f"127.0.0.1:{fresh_broker.port}"
+    for turn in range(2):
+        fresh_broker.kill()
+        fresh_broker.start()
+        orders.produce([(n, f"k{n}", "T") for n in range(50 + turn * 50, 100 + turn * 50)])
+    events = [line for line in [first, *rest(process)] if line["item"] == "event"]
+    assert process.returncode == 0 and sorted(e["id"] for e in events) == sorted(f"e{n}" for n in range(150))
+    later = orders.events("--from", events[100]["position"])
+    assert sorted(places(later)) == sorted(places(events[101:]))
+
+
 def test_it_says_when_it_has_caught_up_and_when_it_falls_behind(orders):
     orders.create("-p", 1)
     process = orders.start("-n", 1, "--behind", 0)
