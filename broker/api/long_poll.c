@@ -20,6 +20,9 @@
 /* When more than one byte is waited for, small appends would each make the whole range be read again: wait a little and
  * read what several have brought. */
 #define RECHECK_NS 5000000u
+/* Where most of what comes does not pass the sieve, each small append would cost a look: so often at most. The first
+ * one after a pause is looked at at once. */
+#define SIEVE_NS 1000000u
 #define ROOM_MIN (64u << 10) /* a read of so little that finds no memory is given up */
 
 static void poll_pump(struct long_poll *poll);
@@ -145,10 +148,14 @@ static void poll_on_watch(struct store_op *op)
     if (poll->pumping || poll->reading_count > 0) {
         return;
     }
-    if (poll->bytes_min <= 1 || poll->expired) {
+    uint64_t now_ns = poll->api->io->now_ns;
+    uint64_t from_ns = part->sift != NULL     ? poll->looked_ns + SIEVE_NS
+                       : poll->bytes_min <= 1 ? now_ns
+                                              : now_ns + RECHECK_NS;
+    if (from_ns <= now_ns || poll->expired) {
         poll_pump(poll);
     } else if (poll->recheck.heap_index == 0) {
-        io_timer_set(poll->api->io, &poll->recheck, poll->api->io->now_ns + RECHECK_NS);
+        io_timer_set(poll->api->io, &poll->recheck, from_ns);
     }
 }
 
@@ -320,6 +327,7 @@ static bool poll_read_wanted(struct long_poll *poll)
 /* Go on until reads are under way, watches are armed, or the end. */
 static void poll_pump(struct long_poll *poll)
 {
+    poll->looked_ns = poll->api->io->now_ns;
     for (;;) {
         poll->pumping = true;
         bool all = poll_read_wanted(poll);

@@ -245,12 +245,16 @@ TEST(filter_fetch, waits_until_an_event_matches)
     assert_int_equal(r->outcome, FAKE_OPEN);
     assert_int_equal(f.watch_count, 1);
     assert_int_equal(f.watches[0]->offset, 1);
+    fake_advance_ms(&f, 10);
     add("c", NULL, "2", EL_CODEC_NONE);
     fake_fire(&f, 0, 0);
     assert_int_equal(r->outcome, FAKE_OPEN);
     assert_int_equal(f.watches[0]->offset, 2);
     add("b", NULL, "3", EL_CODEC_NONE);
+    uint32_t reads = f.read_count;
     fake_fire(&f, 0, 0);
+    assert_int_equal(f.read_count, reads); /* it has just looked */
+    fake_advance_ms(&f, 1);
     expect_answer(r, "2", 3);
     fake_end(&f);
 }
