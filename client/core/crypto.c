@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SHA-256; any thread, each context by one. The only file that includes mbedtls.
+ * SHA-256; any thread, each context by one. One of the two files that include mbedtls.
  *
  * 1. where the processor has the SHA instructions, blocks of 64 bytes go through sha256_blocks_ni() (1.2 GB/s where the
  *    library's portable code, which has no such path in 2.28, makes 0.24)

@@ -2,14 +2,14 @@
  *
  * JSON trees over jansson; the only file that includes it. Any thread, each tree by one.
  *
- * 1. json_scan() checks grammar, UTF-8 and depth first: it gives better places in messages, and jansson, which
+ * 1. el_json_scan() checks grammar, UTF-8 and depth first: it gives better places in messages, and jansson, which
  *    recurses, never sees text that is too deep
  * 2. jansson builds the tree and refuses duplicate names and integers beyond 64 bits
  *
  * jansson's memory comes from malloc, not el_malloc: its allocator is one per process, and a program that links
  * libevlog may use jansson too.
  */
-#include "json_scan.h"
+#include <core/json_scan.h>
 
 #include <core/alloc.h>
 #include <core/assert.h>
@@ -37,13 +37,13 @@ static int refuse_value(const void *data, const json_error_t *found, struct el_e
     case json_error_out_of_memory:
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "not enough memory for a JSON tree");
     case json_error_numeric_overflow:
-        return json_scan_refuse(err, EVLOG_ERR_LIMIT, data, pos, "the number is too large for 64 bits");
+        return el_json_scan_refuse(err, EVLOG_ERR_LIMIT, data, pos, "the number is too large for 64 bits");
     case json_error_duplicate_key:
-        return json_scan_refuse(err, EVLOG_ERR_MALFORMED, data, pos, "the member name occurs twice in its object");
+        return el_json_scan_refuse(err, EVLOG_ERR_MALFORMED, data, pos, "the member name occurs twice in its object");
     case json_error_null_byte_in_key:
-        return json_scan_refuse(err, EVLOG_ERR_MALFORMED, data, pos, "a member name has a NUL in it");
+        return el_json_scan_refuse(err, EVLOG_ERR_MALFORMED, data, pos, "a member name has a NUL in it");
     default:
-        return json_scan_refuse(err, EVLOG_ERR_MALFORMED, data, pos, found->text);
+        return el_json_scan_refuse(err, EVLOG_ERR_MALFORMED, data, pos, found->text);
     }
 }
 
@@ -61,7 +61,7 @@ static int build(const void *data, size_t len, struct el_json **json, struct el_
 int el_json_parse(const void *data, size_t len, unsigned depth_max, struct el_json **json, struct el_error *err)
 {
     struct el_slice raw;
-    int code = json_scan(data, len, depth_max, NULL, &raw, err);
+    int code = el_json_scan(data, len, depth_max, NULL, &raw, err);
     return code != 0 ? code : build(data, len, json, err);
 }
 
@@ -70,7 +70,7 @@ int el_json_parse_except(const void *data, size_t len, unsigned depth_max, const
 {
     struct el_slice found;
     struct el_json *root = NULL;
-    int code = json_scan(data, len, depth_max, name, &found, err);
+    int code = el_json_scan(data, len, depth_max, name, &found, err);
     if (code != 0) {
         return code;
     }

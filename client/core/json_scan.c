@@ -5,34 +5,34 @@
  *
  * 1. a loop over five expectations (value, value or end, key, key or end, what follows a value)
  * 2. nesting is one bit per level, object or array, so the depth limit is also the memory limit
- * 3. strings stay as they stand in the text; json_scan_char() decodes them character by character
+ * 3. strings stay as they stand in the text; el_json_scan_char() decodes them character by character
  *
  * Every refusal keeps its first reason and the byte it is about. Bytes that end too early are TRUNCATED, so that a
  * reader of lines can tell a cut line from a wrong one.
  *
  * Source: RFC 8259; lone surrogates and bytes that are not UTF-8 are refused (RFC 7493).
  */
-#include "json_scan.h"
+#include <core/json_scan.h>
 
 #include <core/assert.h>
 #include <core/utf8.h>
 
 /* Refuse at p; true is never returned, so that `return refuse(...)` reads as a failure. */
-static bool refuse(struct json_walk *s, const char *why)
+static bool refuse(struct el_json_walk *s, const char *why)
 {
     s->code = s->p == s->end ? EVLOG_ERR_TRUNCATED : EVLOG_ERR_MALFORMED;
     s->why = s->p == s->end ? "the text ends too early" : why;
     return false;
 }
 
-static void skip_space(struct json_walk *s)
+static void skip_space(struct el_json_walk *s)
 {
     while (s->p != s->end && (*s->p == ' ' || *s->p == '\t' || *s->p == '\n' || *s->p == '\r')) {
         s->p++;
     }
 }
 
-static bool at(const struct json_walk *s, char c)
+static bool at(const struct el_json_walk *s, char c)
 {
     return s->p != s->end && *s->p == (uint8_t)c;
 }
@@ -47,7 +47,7 @@ static int hex_value(uint8_t c)
 }
 
 /* Four hex digits at p. */
-static bool take_hex(struct json_walk *s, uint32_t *unit)
+static bool take_hex(struct el_json_walk *s, uint32_t *unit)
 {
     uint32_t v = 0;
     for (int i = 0; i < 4; i++, s->p++) {
@@ -62,7 +62,7 @@ static bool take_hex(struct json_walk *s, uint32_t *unit)
 }
 
 /* \uXXXX, p behind the u; a pair of surrogates is one character. */
-static bool take_unicode_escape(struct json_walk *s, uint32_t *point)
+static bool take_unicode_escape(struct el_json_walk *s, uint32_t *point)
 {
     uint32_t high, low;
     if (!take_hex(s, &high)) {
@@ -94,7 +94,7 @@ static bool take_unicode_escape(struct json_walk *s, uint32_t *point)
 }
 
 /* One escape, p behind the backslash. */
-static bool take_escape(struct json_walk *s, uint32_t *point)
+static bool take_escape(struct el_json_walk *s, uint32_t *point)
 {
     static const char letters[] = "\"\\/bfnrt";
     static const char meanings[] = "\"\\/\b\f\n\r\t";
@@ -112,7 +112,7 @@ static bool take_escape(struct json_walk *s, uint32_t *point)
 }
 
 /* One character of a string. */
-static bool take_char(struct json_walk *s, uint32_t *point)
+static bool take_char(struct el_json_walk *s, uint32_t *point)
 {
     if (*s->p == '\\') {
         s->p++;
@@ -130,7 +130,7 @@ static bool take_char(struct json_walk *s, uint32_t *point)
 }
 
 /* A string, p at its quote. */
-static bool take_string(struct json_walk *s)
+static bool take_string(struct el_json_walk *s)
 {
     uint32_t point;
     s->escaped = false;
@@ -155,7 +155,7 @@ static bool take_string(struct json_walk *s)
 }
 
 /* Digits, at least one. */
-static bool take_digits(struct json_walk *s)
+static bool take_digits(struct el_json_walk *s)
 {
     if (s->p == s->end || *s->p < '0' || *s->p > '9') {
         return refuse(s, "a digit is expected here");
@@ -166,7 +166,7 @@ static bool take_digits(struct json_walk *s)
     return true;
 }
 
-static bool take_number(struct json_walk *s)
+static bool take_number(struct el_json_walk *s)
 {
     if (at(s, '-')) {
         s->p++;
@@ -195,7 +195,7 @@ static bool take_number(struct json_walk *s)
     return true;
 }
 
-static bool take_word(struct json_walk *s, const char *word)
+static bool take_word(struct el_json_walk *s, const char *word)
 {
     for (; *word != '\0'; word++, s->p++) {
         if (!at(s, *word)) {
@@ -205,12 +205,12 @@ static bool take_word(struct json_walk *s, const char *word)
     return true;
 }
 
-static bool in_object(const struct json_walk *s)
+static bool in_object(const struct el_json_walk *s)
 {
     return s->depth > 0 && (s->is_object[(s->depth - 1) / 8] >> (s->depth - 1) % 8 & 1) != 0;
 }
 
-static bool push(struct json_walk *s, bool object)
+static bool push(struct el_json_walk *s, bool object)
 {
     if (s->depth == s->depth_max) {
         s->code = EVLOG_ERR_LIMIT;
@@ -226,38 +226,38 @@ static bool push(struct json_walk *s, bool object)
 }
 
 /* The token that began at start ends at p. */
-static void token_done(struct json_walk *s, enum json_token token)
+static void token_done(struct el_json_walk *s, enum el_json_token token)
 {
     s->token = token;
     s->stop = s->p;
 }
 
-static bool step_value(struct json_walk *s)
+static bool step_value(struct el_json_walk *s)
 {
-    enum json_token token = JSON_TOKEN_NUMBER;
+    enum el_json_token token = EL_JSON_TOKEN_NUMBER;
     s->start = s->p;
-    s->expect = JSON_EXPECT_NEXT;
+    s->expect = EL_JSON_EXPECT_NEXT;
     if (at(s, '{') || at(s, '[')) {
         bool object = *s->p == '{';
-        s->expect = object ? JSON_EXPECT_KEY_OR_END : JSON_EXPECT_VALUE_OR_END;
+        s->expect = object ? EL_JSON_EXPECT_KEY_OR_END : EL_JSON_EXPECT_VALUE_OR_END;
         if (!push(s, object)) {
             return false;
         }
-        token_done(s, object ? JSON_TOKEN_OBJECT : JSON_TOKEN_ARRAY);
+        token_done(s, object ? EL_JSON_TOKEN_OBJECT : EL_JSON_TOKEN_ARRAY);
         return true;
     }
     bool taken;
     if (at(s, '"')) {
-        token = JSON_TOKEN_STRING;
+        token = EL_JSON_TOKEN_STRING;
         taken = take_string(s);
     } else if (at(s, 't')) {
-        token = JSON_TOKEN_TRUE;
+        token = EL_JSON_TOKEN_TRUE;
         taken = take_word(s, "true");
     } else if (at(s, 'f')) {
-        token = JSON_TOKEN_FALSE;
+        token = EL_JSON_TOKEN_FALSE;
         taken = take_word(s, "false");
     } else if (at(s, 'n')) {
-        token = JSON_TOKEN_NULL;
+        token = EL_JSON_TOKEN_NULL;
         taken = take_word(s, "null");
     } else if (at(s, '-') || (s->p != s->end && *s->p >= '0' && *s->p <= '9')) {
         taken = take_number(s);
@@ -268,7 +268,7 @@ static bool step_value(struct json_walk *s)
     return taken;
 }
 
-static bool step_key(struct json_walk *s)
+static bool step_key(struct el_json_walk *s)
 {
     s->start = s->p;
     if (!at(s, '"')) {
@@ -277,28 +277,28 @@ static bool step_key(struct json_walk *s)
     if (!take_string(s)) {
         return false;
     }
-    token_done(s, JSON_TOKEN_KEY);
+    token_done(s, EL_JSON_TOKEN_KEY);
     skip_space(s);
     if (!at(s, ':')) {
         return refuse(s, "a colon is expected here");
     }
     s->p++;
-    s->expect = JSON_EXPECT_VALUE;
+    s->expect = EL_JSON_EXPECT_VALUE;
     return true;
 }
 
 /* Behind a value: a comma, or the end of what contains it. */
-static bool step_next(struct json_walk *s)
+static bool step_next(struct el_json_walk *s)
 {
     s->start = s->p;
     if (s->depth == 0) {
-        token_done(s, JSON_TOKEN_END);
+        token_done(s, EL_JSON_TOKEN_END);
         return s->p == s->end || refuse(s, "nothing may follow the document");
     }
     bool object = in_object(s);
     if (at(s, ',')) {
         s->p++;
-        s->expect = object ? JSON_EXPECT_KEY : JSON_EXPECT_VALUE;
+        s->expect = object ? EL_JSON_EXPECT_KEY : EL_JSON_EXPECT_VALUE;
         return true;
     }
     if (!at(s, object ? '}' : ']')) {
@@ -306,30 +306,30 @@ static bool step_next(struct json_walk *s)
     }
     s->p++;
     s->depth--;
-    s->expect = JSON_EXPECT_NEXT;
-    token_done(s, object ? JSON_TOKEN_OBJECT_END : JSON_TOKEN_ARRAY_END);
+    s->expect = EL_JSON_EXPECT_NEXT;
+    token_done(s, object ? EL_JSON_TOKEN_OBJECT_END : EL_JSON_TOKEN_ARRAY_END);
     return true;
 }
 
-static bool step(struct json_walk *s)
+static bool step(struct el_json_walk *s)
 {
     skip_space(s);
     switch (s->expect) {
-    case JSON_EXPECT_VALUE:
+    case EL_JSON_EXPECT_VALUE:
         return step_value(s);
-    case JSON_EXPECT_VALUE_OR_END:
+    case EL_JSON_EXPECT_VALUE_OR_END:
         return at(s, ']') ? step_next(s) : step_value(s);
-    case JSON_EXPECT_KEY:
+    case EL_JSON_EXPECT_KEY:
         return step_key(s);
-    case JSON_EXPECT_KEY_OR_END:
+    case EL_JSON_EXPECT_KEY_OR_END:
         return at(s, '}') ? step_next(s) : step_key(s);
-    case JSON_EXPECT_NEXT:
+    case EL_JSON_EXPECT_NEXT:
         return step_next(s);
     }
     return false;
 }
 
-void json_walk_begin(struct json_walk *walk, const void *data, size_t len, unsigned depth_max)
+void el_json_walk_begin(struct el_json_walk *walk, const void *data, size_t len, unsigned depth_max)
 {
     EL_ASSERT(depth_max > 0);
     EL_ASSERT(depth_max <= EL_JSON_DEPTH_MAX);
@@ -338,15 +338,15 @@ void json_walk_begin(struct json_walk *walk, const void *data, size_t len, unsig
     walk->base = walk->p = data == NULL ? nothing : data;
     walk->end = walk->base + len;
     walk->depth_max = depth_max;
-    walk->expect = JSON_EXPECT_VALUE;
+    walk->expect = EL_JSON_EXPECT_VALUE;
 }
 
-int json_walk_next(struct json_walk *walk)
+int el_json_walk_next(struct el_json_walk *walk)
 {
-    EL_ASSERT(walk->token != JSON_TOKEN_END);
+    EL_ASSERT(walk->token != EL_JSON_TOKEN_END);
     EL_ASSERT(walk->code == 0);
-    walk->token = JSON_TOKEN_NONE;
-    while (walk->token == JSON_TOKEN_NONE) {
+    walk->token = EL_JSON_TOKEN_NONE;
+    while (walk->token == EL_JSON_TOKEN_NONE) {
         /* Every step takes at least one byte or makes a token. */
         if (!step(walk)) {
             return walk->code;
@@ -355,9 +355,9 @@ int json_walk_next(struct json_walk *walk)
     return 0;
 }
 
-size_t json_scan_char(const uint8_t *text, size_t len, uint32_t *point)
+size_t el_json_scan_char(const uint8_t *text, size_t len, uint32_t *point)
 {
-    struct json_walk walk;
+    struct el_json_walk walk;
     walk.p = text;
     walk.end = text + len;
     bool taken = take_char(&walk, point);
@@ -365,7 +365,7 @@ size_t json_scan_char(const uint8_t *text, size_t len, uint32_t *point)
     return (size_t)(walk.p - text);
 }
 
-int json_scan_refuse(struct el_error *err, int code, const void *data, size_t pos, const char *why)
+int el_json_scan_refuse(struct el_error *err, int code, const void *data, size_t pos, const char *why)
 {
     const uint8_t *bytes = data;
     size_t line = 1, column = 1;
@@ -380,20 +380,20 @@ int json_scan_refuse(struct el_error *err, int code, const void *data, size_t po
     return el_error_set(err, code, "line %zu, column %zu (byte %zu): %s", line, column, pos, why);
 }
 
-int json_walk_refuse(const struct json_walk *walk, struct el_error *err)
+int el_json_walk_refuse(const struct el_json_walk *walk, struct el_error *err)
 {
-    return json_scan_refuse(err, walk->code, walk->base, (size_t)(walk->p - walk->base), walk->why);
+    return el_json_scan_refuse(err, walk->code, walk->base, (size_t)(walk->p - walk->base), walk->why);
 }
 
 /* True when the key just read decodes to name. */
-static bool key_is(const struct json_walk *walk, const char *name)
+static bool key_is(const struct el_json_walk *walk, const char *name)
 {
     const uint8_t *p = walk->start + 1;
     size_t left = strlen(name);
     while (p != walk->stop - 1 && left > 0) {
         uint32_t point, wanted;
         size_t len = el_utf8_next(name, left, &wanted);
-        p += json_scan_char(p, (size_t)(walk->stop - 1 - p), &point);
+        p += el_json_scan_char(p, (size_t)(walk->stop - 1 - p), &point);
         if (len == 0 || wanted != point) {
             return false;
         }
@@ -403,29 +403,29 @@ static bool key_is(const struct json_walk *walk, const char *name)
     return p == walk->stop - 1 && left == 0;
 }
 
-int json_scan(const void *data, size_t len, unsigned depth_max, const char *name, struct el_slice *raw,
-              struct el_error *err)
+int el_json_scan(const void *data, size_t len, unsigned depth_max, const char *name, struct el_slice *raw,
+                 struct el_error *err)
 {
-    struct json_walk walk;
+    struct el_json_walk walk;
     struct el_slice found = {NULL, 0};
     bool name_met = false; /* the next value is the one looked for */
-    json_walk_begin(&walk, data, len, depth_max);
+    el_json_walk_begin(&walk, data, len, depth_max);
     do {
-        if (json_walk_next(&walk) != 0) {
-            return json_walk_refuse(&walk, err);
+        if (el_json_walk_next(&walk) != 0) {
+            return el_json_walk_refuse(&walk, err);
         }
         if (name_met) {
             found.data = walk.start;
         }
-        name_met = name != NULL && walk.depth == 1 && walk.token == JSON_TOKEN_KEY && key_is(&walk, name);
+        name_met = name != NULL && walk.depth == 1 && walk.token == EL_JSON_TOKEN_KEY && key_is(&walk, name);
         if (name_met && found.data != NULL) {
-            return json_scan_refuse(err, EVLOG_ERR_MALFORMED, walk.base, (size_t)(walk.start - walk.base),
-                                    "the member occurs twice");
+            return el_json_scan_refuse(err, EVLOG_ERR_MALFORMED, walk.base, (size_t)(walk.start - walk.base),
+                                       "the member occurs twice");
         }
         if (found.data != NULL && found.len == 0 && walk.depth == 1) {
             found.len = (size_t)(walk.stop - found.data); /* a scalar, or the end of the array or object */
         }
-    } while (walk.token != JSON_TOKEN_END);
+    } while (walk.token != EL_JSON_TOKEN_END);
     EL_ASSERT(walk.p == walk.end);
     EL_ASSERT(walk.depth == 0);
     *raw = found;
@@ -440,13 +440,13 @@ bool el_json_valid(const void *data, size_t len)
 int el_json_check(const void *data, size_t len, unsigned depth_max, struct el_error *err)
 {
     struct el_slice raw;
-    return json_scan(data, len, depth_max, NULL, &raw, err);
+    return el_json_scan(data, len, depth_max, NULL, &raw, err);
 }
 
 int el_json_raw_member(const void *data, size_t len, const char *name, struct el_slice *raw, struct el_error *err)
 {
     struct el_slice found;
-    int code = json_scan(data, len, EL_JSON_DEPTH_MAX, name, &found, err);
+    int code = el_json_scan(data, len, EL_JSON_DEPTH_MAX, name, &found, err);
     if (code != 0) {
         return code;
     }
@@ -456,7 +456,7 @@ int el_json_raw_member(const void *data, size_t len, const char *name, struct el
         i++;
     }
     if (p[i] != '{') {
-        return json_scan_refuse(err, EVLOG_ERR_MALFORMED, data, i, "an object is expected here");
+        return el_json_scan_refuse(err, EVLOG_ERR_MALFORMED, data, i, "an object is expected here");
     }
     if (found.data == NULL) {
         return el_error_set(err, EVLOG_ERR_NOT_FOUND, "there is no member \"%.64s\"", name);

@@ -61,9 +61,9 @@ static int refuse(struct pattern_parse *parse, int code, const char *format, va_
 static int refuse(struct pattern_parse *parse, int code, const char *format, va_list args)
 {
     char why[REASON_MAX];
-    const struct json_walk *walk = &parse->walk;
+    const struct el_json_walk *walk = &parse->walk;
     (void)vsnprintf(why, sizeof why, format, args);
-    return json_scan_refuse(parse->err, code, walk->base, (size_t)(walk->start - walk->base), why);
+    return el_json_scan_refuse(parse->err, code, walk->base, (size_t)(walk->start - walk->base), why);
 }
 
 int pattern_refuse(struct pattern_parse *parse, const char *format, ...)
@@ -89,9 +89,9 @@ int pattern_no_memory(struct pattern_parse *parse)
     return el_error_set(parse->err, EVLOG_ERR_NO_MEMORY, "not enough memory for the pattern");
 }
 
-enum json_token pattern_token(struct pattern_parse *parse)
+enum el_json_token pattern_token(struct pattern_parse *parse)
 {
-    int rc = json_walk_next(&parse->walk);
+    int rc = el_json_walk_next(&parse->walk);
     EL_ASSERT(rc == 0);
     return parse->walk.token;
 }
@@ -107,7 +107,7 @@ int pattern_string(struct pattern_parse *parse, struct el_slice *text)
     }
     while (p != end) {
         uint32_t point;
-        p += json_scan_char(p, (size_t)(end - p), &point);
+        p += el_json_scan_char(p, (size_t)(end - p), &point);
         len += el_utf8_put(point, out + len);
     }
     *text = el_slice_of(out, len);
@@ -287,7 +287,7 @@ static int parse_or(struct pattern_parse *parse, struct stack *stack, struct fra
     }
     frame->or_taken = true;
     frame->count++;
-    if (pattern_token(parse) != JSON_TOKEN_ARRAY) {
+    if (pattern_token(parse) != EL_JSON_TOKEN_ARRAY) {
         return pattern_refuse(parse, "an array of objects is expected behind $or");
     }
     return push(parse, stack, (struct frame){.is_or = true, .scope = frame->scope, .node = frame->node});
@@ -298,11 +298,11 @@ static int parse_value(struct pattern_parse *parse, struct stack *stack, struct 
 {
     struct scope *scope = stack->frames[stack->count - 1].scope;
     enum pattern_place place = place_of(parse->pattern, node);
-    enum json_token token = pattern_token(parse);
-    if (token == JSON_TOKEN_OBJECT && place != PATTERN_IN_PAYLOAD) {
+    enum el_json_token token = pattern_token(parse);
+    if (token == EL_JSON_TOKEN_OBJECT && place != PATTERN_IN_PAYLOAD) {
         return pattern_refuse(parse, "keys and headers are text without names in it: write an array");
     }
-    if (token != JSON_TOKEN_OBJECT && token != JSON_TOKEN_ARRAY) {
+    if (token != EL_JSON_TOKEN_OBJECT && token != EL_JSON_TOKEN_ARRAY) {
         return pattern_refuse(parse, "what may match stands in an array: write [ ] around it");
     }
     struct pattern_term *term = term_new(parse, node);
@@ -310,7 +310,7 @@ static int parse_value(struct pattern_parse *parse, struct stack *stack, struct 
         return pattern_no_memory(parse);
     }
     int rc = emit(parse, scope, PATTERN_TERM, term);
-    if (rc == 0 && token == JSON_TOKEN_OBJECT) {
+    if (rc == 0 && token == EL_JSON_TOKEN_OBJECT) {
         term->payload = node == parse->pattern->data;
         return open_scope(parse, stack, node, term);
     }
@@ -323,7 +323,7 @@ static int parse_value(struct pattern_parse *parse, struct stack *stack, struct 
 static int parse_member(struct pattern_parse *parse, struct stack *stack)
 {
     struct frame *frame = &stack->frames[stack->count - 1];
-    const struct json_walk *walk = &parse->walk;
+    const struct el_json_walk *walk = &parse->walk;
     struct pattern_node *node = NULL;
     if (el_slice_eq(el_slice_of(walk->start, (size_t)(walk->stop - walk->start)), el_slice_str("\"$or\""))) {
         return parse_or(parse, stack, frame);
@@ -344,7 +344,7 @@ static int parse_member(struct pattern_parse *parse, struct stack *stack)
 static int parse_alternative(struct pattern_parse *parse, struct stack *stack)
 {
     struct frame *frame = &stack->frames[stack->count - 1];
-    if (parse->walk.token != JSON_TOKEN_OBJECT) {
+    if (parse->walk.token != EL_JSON_TOKEN_OBJECT) {
         return pattern_refuse(parse, "the alternatives of $or are objects: write { } around it");
     }
     frame->count++;
@@ -357,7 +357,7 @@ static int parse_pattern(struct pattern_parse *parse, struct scope *set)
     struct stack stack;
     stack.count = stack.object_count = 0;
     parse->matcher_count = 0;
-    if (parse->walk.token != JSON_TOKEN_OBJECT) {
+    if (parse->walk.token != EL_JSON_TOKEN_OBJECT) {
         return pattern_refuse(parse, "a pattern is an object: write {\"NAME\": [ ... ]}");
     }
     if (++parse->pattern_count > EL_PATTERN_COUNT_MAX) {
@@ -365,13 +365,13 @@ static int parse_pattern(struct pattern_parse *parse, struct scope *set)
     }
     int rc = push(parse, &stack, (struct frame){.scope = set, .node = &parse->pattern->event});
     while (rc == 0 && stack.count > 0) {
-        enum json_token token = pattern_token(parse);
-        if (token == JSON_TOKEN_OBJECT_END || token == JSON_TOKEN_ARRAY_END) {
+        enum el_json_token token = pattern_token(parse);
+        if (token == EL_JSON_TOKEN_OBJECT_END || token == EL_JSON_TOKEN_ARRAY_END) {
             rc = pop(parse, &stack);
         } else if (stack.frames[stack.count - 1].is_or) {
             rc = parse_alternative(parse, &stack);
         } else {
-            EL_ASSERT(token == JSON_TOKEN_KEY);
+            EL_ASSERT(token == EL_JSON_TOKEN_KEY);
             rc = parse_member(parse, &stack);
         }
     }
@@ -381,12 +381,12 @@ static int parse_pattern(struct pattern_parse *parse, struct scope *set)
 static int parse_text(struct pattern_parse *parse, struct el_slice text, struct scope *set)
 {
     int rc = 0;
-    json_walk_begin(&parse->walk, text.data, text.len, EL_JSON_DEPTH_MAX);
-    if (pattern_token(parse) != JSON_TOKEN_ARRAY) {
+    el_json_walk_begin(&parse->walk, text.data, text.len, EL_JSON_DEPTH_MAX);
+    if (pattern_token(parse) != EL_JSON_TOKEN_ARRAY) {
         return parse_pattern(parse, set);
     }
     uint32_t count = 0;
-    for (; rc == 0 && pattern_token(parse) != JSON_TOKEN_ARRAY_END; count++) {
+    for (; rc == 0 && pattern_token(parse) != EL_JSON_TOKEN_ARRAY_END; count++) {
         rc = parse_pattern(parse, set);
     }
     if (rc == 0 && count == 0) {
@@ -404,13 +404,13 @@ static int scan_text(struct pattern_parse *parse, struct el_slice text, uint32_t
         return el_error_set(parse->err, EVLOG_ERR_LIMIT, "the pattern has %zu bytes, at most %zu are allowed", text.len,
                             parse->limits->text_len_max);
     }
-    json_walk_begin(&parse->walk, text.data, text.len, EL_JSON_DEPTH_MAX);
+    el_json_walk_begin(&parse->walk, text.data, text.len, EL_JSON_DEPTH_MAX);
     do {
-        if (json_walk_next(&parse->walk) != 0) {
-            return json_walk_refuse(&parse->walk, parse->err);
+        if (el_json_walk_next(&parse->walk) != 0) {
+            return el_json_walk_refuse(&parse->walk, parse->err);
         }
-        *name_count += parse->walk.token == JSON_TOKEN_KEY;
-    } while (parse->walk.token != JSON_TOKEN_END);
+        *name_count += parse->walk.token == EL_JSON_TOKEN_KEY;
+    } while (parse->walk.token != EL_JSON_TOKEN_END);
     return 0;
 }
 

@@ -34,7 +34,7 @@ static int test_new(struct pattern_parse *parse, enum pattern_test_kind kind, st
     return 0;
 }
 
-static bool token_is(const struct pattern_parse *parse, enum json_token token)
+static bool token_is(const struct pattern_parse *parse, enum el_json_token token)
 {
     return parse->walk.token == token;
 }
@@ -42,8 +42,8 @@ static bool token_is(const struct pattern_parse *parse, enum json_token token)
 /* True when the string or name that is the current token is word, without escapes. */
 static bool string_is(const struct pattern_parse *parse, const char *word)
 {
-    const struct json_walk *walk = &parse->walk;
-    if (walk->token != JSON_TOKEN_STRING && walk->token != JSON_TOKEN_KEY) {
+    const struct el_json_walk *walk = &parse->walk;
+    if (walk->token != EL_JSON_TOKEN_STRING && walk->token != EL_JSON_TOKEN_KEY) {
         return false;
     }
     return el_slice_eq(el_slice_of(walk->start + 1, (size_t)(walk->stop - walk->start - 2)), el_slice_str(word)) != 0;
@@ -142,21 +142,21 @@ static bool text_kind(const struct pattern_parse *parse, enum pattern_test_kind 
 static int text_operand(struct pattern_parse *parse, enum pattern_test_kind kind, struct pattern_test **test)
 {
     bool folds = kind == PATTERN_PREFIX || kind == PATTERN_SUFFIX;
-    if (folds && token_is(parse, JSON_TOKEN_OBJECT)) {
+    if (folds && token_is(parse, EL_JSON_TOKEN_OBJECT)) {
         kind = kind == PATTERN_PREFIX ? PATTERN_SAME_PREFIX : PATTERN_SAME_SUFFIX;
-        if (pattern_token(parse) != JSON_TOKEN_KEY || !string_is(parse, "equals-ignore-case")) {
+        if (pattern_token(parse) != EL_JSON_TOKEN_KEY || !string_is(parse, "equals-ignore-case")) {
             return pattern_refuse(parse, "only {\"equals-ignore-case\": \"...\"} may stand here, or a string");
         }
-        if (pattern_token(parse) != JSON_TOKEN_STRING) {
+        if (pattern_token(parse) != EL_JSON_TOKEN_STRING) {
             return pattern_refuse(parse, "a string is expected behind equals-ignore-case");
         }
         int rc = text_test(parse, kind, test);
-        if (rc == 0 && pattern_token(parse) != JSON_TOKEN_OBJECT_END) {
+        if (rc == 0 && pattern_token(parse) != EL_JSON_TOKEN_OBJECT_END) {
             rc = pattern_refuse(parse, "nothing may stand beside equals-ignore-case");
         }
         return rc;
     }
-    if (!token_is(parse, JSON_TOKEN_STRING)) {
+    if (!token_is(parse, EL_JSON_TOKEN_STRING)) {
         return pattern_refuse(parse, folds ? "a string or {\"equals-ignore-case\": \"...\"} is expected here"
                                            : "a string is expected here");
     }
@@ -168,7 +168,7 @@ static int text_operand(struct pattern_parse *parse, enum pattern_test_kind kind
 /* The number that is the current token, kept in the arena. */
 static int parse_number(struct pattern_parse *parse, struct decimal *number)
 {
-    const struct json_walk *walk = &parse->walk;
+    const struct el_json_walk *walk = &parse->walk;
     size_t len = (size_t)(walk->stop - walk->start);
     uint8_t *text = el_arena_dup(parse->arena, walk->start, len);
     if (text == NULL) {
@@ -186,19 +186,19 @@ static int parse_number(struct pattern_parse *parse, struct decimal *number)
 /* A string, number, true, false or null that is the current token. */
 static int value_test(struct pattern_parse *parse, enum pattern_place place, struct pattern_test **test)
 {
-    enum json_token token = parse->walk.token;
-    bool word = token == JSON_TOKEN_TRUE || token == JSON_TOKEN_FALSE;
+    enum el_json_token token = parse->walk.token;
+    bool word = token == EL_JSON_TOKEN_TRUE || token == EL_JSON_TOKEN_FALSE;
     if (place != PATTERN_IN_PAYLOAD && word) {
         return pattern_refuse(parse, "keys and headers are text: write \"%s\"",
-                              token == JSON_TOKEN_TRUE ? "true" : "false");
+                              token == EL_JSON_TOKEN_TRUE ? "true" : "false");
     }
-    if (place == PATTERN_IN_KEY && token == JSON_TOKEN_NULL) {
+    if (place == PATTERN_IN_KEY && token == EL_JSON_TOKEN_NULL) {
         return pattern_refuse(parse, "an event without a key has none that is null: write {\"exists\": false}");
     }
-    if (token == JSON_TOKEN_STRING) {
+    if (token == EL_JSON_TOKEN_STRING) {
         return text_test(parse, PATTERN_STRING, test);
     }
-    if (token == JSON_TOKEN_NUMBER) {
+    if (token == EL_JSON_TOKEN_NUMBER) {
         int rc = test_new(parse, PATTERN_NUMBER, test);
         if (rc == 0) {
             rc = parse_number(parse, &(*test)->low.number);
@@ -207,11 +207,11 @@ static int value_test(struct pattern_parse *parse, enum pattern_place place, str
         }
         return rc;
     }
-    if (token == JSON_TOKEN_NULL || word) {
+    if (token == EL_JSON_TOKEN_NULL || word) {
         return test_new(parse,
-                        token == JSON_TOKEN_NULL   ? PATTERN_NULL
-                        : token == JSON_TOKEN_TRUE ? PATTERN_TRUE
-                                                   : PATTERN_FALSE,
+                        token == EL_JSON_TOKEN_NULL   ? PATTERN_NULL
+                        : token == EL_JSON_TOKEN_TRUE ? PATTERN_TRUE
+                                                      : PATTERN_FALSE,
                         test);
     }
     return pattern_refuse(parse, "a string, a number, true, false or null is expected here");
@@ -229,14 +229,14 @@ static int numeric_pair(struct pattern_parse *parse, struct pattern_test *test)
     if (string_is(parse, "!=")) {
         return pattern_refuse(parse, "there is no != here: write {\"anything-but\": NUMBER} instead of numeric");
     }
-    if (!token_is(parse, JSON_TOKEN_STRING) || (!equal && !low && !high)) {
+    if (!token_is(parse, EL_JSON_TOKEN_STRING) || (!equal && !low && !high)) {
         return pattern_refuse(parse, "one of \"=\", \"<\", \"<=\", \">\" and \">=\" is expected here");
     }
     if ((test->low.set && (low || equal)) || (test->high.set && (high || equal))) {
         return pattern_refuse(parse, "only one of > and >= and one of < and <= may stand together, and = stands alone");
     }
     bound.inclusive = equal || string_is(parse, ">=") || string_is(parse, "<=");
-    if (pattern_token(parse) != JSON_TOKEN_NUMBER) {
+    if (pattern_token(parse) != EL_JSON_TOKEN_NUMBER) {
         return pattern_refuse(parse, "a number is expected behind the operator");
     }
     int rc = parse_number(parse, &bound.number);
@@ -248,11 +248,11 @@ static int numeric_pair(struct pattern_parse *parse, struct pattern_test *test)
 /* What stands behind "numeric", the current token. */
 static int numeric_operand(struct pattern_parse *parse, struct pattern_test **test)
 {
-    if (!token_is(parse, JSON_TOKEN_ARRAY)) {
+    if (!token_is(parse, EL_JSON_TOKEN_ARRAY)) {
         return pattern_refuse(parse, "an array is expected here, as in {\"numeric\": [\">\", 0, \"<=\", 5]}");
     }
     int rc = test_new(parse, PATTERN_NUMBER, test);
-    while (rc == 0 && pattern_token(parse) != JSON_TOKEN_ARRAY_END) {
+    while (rc == 0 && pattern_token(parse) != EL_JSON_TOKEN_ARRAY_END) {
         rc = numeric_pair(parse, *test);
     }
     if (rc != 0) {
@@ -285,20 +285,20 @@ static int but_operand_text(struct pattern_parse *parse, enum pattern_test_kind 
 static int but_matcher(struct pattern_parse *parse, struct pattern_test **tail)
 {
     enum pattern_test_kind kind;
-    if (pattern_token(parse) != JSON_TOKEN_KEY || !text_kind(parse, &kind)) {
+    if (pattern_token(parse) != EL_JSON_TOKEN_KEY || !text_kind(parse, &kind)) {
         return pattern_refuse(parse, "behind anything-but may stand a value, an array of values, or prefix, suffix, "
                                      "equals-ignore-case or wildcard in braces");
     }
     int rc = 0;
-    if (pattern_token(parse) != JSON_TOKEN_ARRAY) {
+    if (pattern_token(parse) != EL_JSON_TOKEN_ARRAY) {
         rc = but_operand_text(parse, kind, tail);
     } else {
-        while (rc == 0 && pattern_token(parse) != JSON_TOKEN_ARRAY_END) {
+        while (rc == 0 && pattern_token(parse) != EL_JSON_TOKEN_ARRAY_END) {
             rc = but_operand_text(parse, kind, tail);
             tail = rc == 0 ? &(*tail)->next : tail;
         }
     }
-    if (rc == 0 && pattern_token(parse) != JSON_TOKEN_OBJECT_END) {
+    if (rc == 0 && pattern_token(parse) != EL_JSON_TOKEN_OBJECT_END) {
         rc = pattern_refuse(parse, "only one name may stand in these braces");
     }
     return rc;
@@ -312,10 +312,10 @@ static int but_operand(struct pattern_parse *parse, enum pattern_place place, st
         return rc;
     }
     struct pattern_test **tail = &(*test)->but;
-    if (token_is(parse, JSON_TOKEN_OBJECT)) {
+    if (token_is(parse, EL_JSON_TOKEN_OBJECT)) {
         rc = but_matcher(parse, tail);
-    } else if (token_is(parse, JSON_TOKEN_ARRAY)) {
-        while (rc == 0 && pattern_token(parse) != JSON_TOKEN_ARRAY_END) {
+    } else if (token_is(parse, EL_JSON_TOKEN_ARRAY)) {
+        while (rc == 0 && pattern_token(parse) != EL_JSON_TOKEN_ARRAY_END) {
             rc = value_test(parse, place, tail);
             tail = rc == 0 ? &(*tail)->next : tail;
         }
@@ -332,10 +332,10 @@ static int but_operand(struct pattern_parse *parse, enum pattern_place place, st
 
 static int exists_operand(struct pattern_parse *parse, struct pattern_test **test)
 {
-    if (!token_is(parse, JSON_TOKEN_TRUE) && !token_is(parse, JSON_TOKEN_FALSE)) {
+    if (!token_is(parse, EL_JSON_TOKEN_TRUE) && !token_is(parse, EL_JSON_TOKEN_FALSE)) {
         return pattern_refuse(parse, "true or false is expected behind exists");
     }
-    return test_new(parse, token_is(parse, JSON_TOKEN_TRUE) ? PATTERN_EXISTS : PATTERN_ABSENT, test);
+    return test_new(parse, token_is(parse, EL_JSON_TOKEN_TRUE) ? PATTERN_EXISTS : PATTERN_ABSENT, test);
 }
 
 /* A matcher in braces, whose opening brace is the current token. */
@@ -343,7 +343,7 @@ static int parse_matcher(struct pattern_parse *parse, enum pattern_place place, 
 {
     enum pattern_test_kind kind;
     int rc;
-    if (pattern_token(parse) != JSON_TOKEN_KEY) {
+    if (pattern_token(parse) != EL_JSON_TOKEN_KEY) {
         return pattern_refuse(parse, "the braces are empty: %s", matcher_names);
     }
     if (string_is(parse, "anything-but")) {
@@ -361,7 +361,7 @@ static int parse_matcher(struct pattern_parse *parse, enum pattern_place place, 
     } else {
         return pattern_refuse(parse, "there is no such matcher: %s", matcher_names);
     }
-    if (rc == 0 && pattern_token(parse) != JSON_TOKEN_OBJECT_END) {
+    if (rc == 0 && pattern_token(parse) != EL_JSON_TOKEN_OBJECT_END) {
         rc = pattern_refuse(parse, "only one matcher stands in a pair of braces: give the next one its own; any of an "
                                    "array may match");
     }
@@ -371,11 +371,11 @@ static int parse_matcher(struct pattern_parse *parse, enum pattern_place place, 
 int pattern_parse_leaf(struct pattern_parse *parse, enum pattern_place place, struct pattern_term *term)
 {
     struct pattern_test **tail = &term->tests;
-    EL_ASSERT(token_is(parse, JSON_TOKEN_ARRAY));
+    EL_ASSERT(token_is(parse, EL_JSON_TOKEN_ARRAY));
     bool presence_only = true;
-    while (pattern_token(parse) != JSON_TOKEN_ARRAY_END) {
-        int rc = token_is(parse, JSON_TOKEN_OBJECT) ? parse_matcher(parse, place, tail)
-                                                    : value_test(parse, place, tail);
+    while (pattern_token(parse) != EL_JSON_TOKEN_ARRAY_END) {
+        int rc = token_is(parse, EL_JSON_TOKEN_OBJECT) ? parse_matcher(parse, place, tail)
+                                                       : value_test(parse, place, tail);
         if (rc != 0) {
             return rc;
         }

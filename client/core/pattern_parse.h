@@ -6,15 +6,15 @@
 #ifndef EL_CORE_PATTERN_PARSE_H
 #define EL_CORE_PATTERN_PARSE_H
 
-#include "json_scan.h"
 #include "pattern_program.h"
+#include <core/json_scan.h>
 
 struct pattern_parse {
     struct el_pattern *pattern; /* being built, over all texts of a set */
     const struct el_pattern_limits *limits;
     struct el_arena *arena;
     struct el_error *err;
-    struct json_walk walk;
+    struct el_json_walk walk;
     uint32_t pattern_count; /* of the set */
     uint32_t matcher_count; /* of this pattern */
     struct pattern_node *made_last;
@@ -29,7 +29,7 @@ int pattern_refuse(struct pattern_parse *parse, const char *format, ...) __attri
 int pattern_refuse_limit(struct pattern_parse *parse, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int pattern_no_memory(struct pattern_parse *parse);
 /* The next token; the text has been scanned before, so there is one. */
-enum json_token pattern_token(struct pattern_parse *parse);
+enum el_json_token pattern_token(struct pattern_parse *parse);
 /* The string or name that is the current token, decoded into the arena. returns 0 | EVLOG_ERR_NO_MEMORY */
 int pattern_string(struct pattern_parse *parse, struct el_slice *text);
 /* The array of a name, whose opening bracket is the current token, into term. returns 0 | EVLOG_ERR_ */

@@ -10,8 +10,8 @@
  * the form of an array (tags 4 and 5) is a value equal to nothing. Refused are text in pieces, keys that are arrays or
  * maps, and simple values without a meaning.
  */
-#include "json_scan.h"
 #include "pattern_program.h"
+#include <core/json_scan.h>
 
 #include <core/assert.h>
 #include <core/cbor.h>
@@ -25,19 +25,19 @@ EL_STATIC_ASSERT(PATTERN_VALUE_DEPTH_MAX >= EL_JSON_DEPTH_MAX, "the scanner stop
 /* --- JSON ------------------------------------------------------------------------------------------------------- */
 
 /* A key with escapes, decoded into name[EL_PATTERN_NAME_MAX + 4]; cut when it is longer than any name of a pattern. */
-static struct el_slice unescape_name(const struct json_walk *walk, uint8_t *name)
+static struct el_slice unescape_name(const struct el_json_walk *walk, uint8_t *name)
 {
     const uint8_t *p = walk->start + 1, *end = walk->stop - 1;
     size_t len = 0;
     while (p != end && len <= EL_PATTERN_NAME_MAX) {
         uint32_t point;
-        p += json_scan_char(p, (size_t)(end - p), &point);
+        p += el_json_scan_char(p, (size_t)(end - p), &point);
         len += el_utf8_put(point, name + len);
     }
     return el_slice_of(name, len);
 }
 
-static void give_key(struct pattern_run *run, const struct json_walk *walk)
+static void give_key(struct pattern_run *run, const struct el_json_walk *walk)
 {
     uint8_t name[EL_PATTERN_NAME_MAX + 4];
     struct el_slice slice = el_slice_of(walk->start + 1, (size_t)(walk->stop - walk->start - 2));
@@ -47,26 +47,26 @@ static void give_key(struct pattern_run *run, const struct json_walk *walk)
     pattern_run_key(run, slice);
 }
 
-static void give_json(struct pattern_run *run, const struct json_walk *walk)
+static void give_json(struct pattern_run *run, const struct el_json_walk *walk)
 {
     struct pattern_value value = {.kind = PATTERN_VALUE_OTHER};
     if (run->target == NULL) {
         return;
     }
-    if (walk->token == JSON_TOKEN_STRING) {
+    if (walk->token == EL_JSON_TOKEN_STRING) {
         value.kind = PATTERN_VALUE_TEXT;
         value.escaped = walk->escaped;
         value.text = el_slice_of(walk->start + 1, (size_t)(walk->stop - walk->start - 2));
-    } else if (walk->token == JSON_TOKEN_NUMBER) {
+    } else if (walk->token == EL_JSON_TOKEN_NUMBER) {
         value.kind = PATTERN_VALUE_NUMBER;
         bool parsed = decimal_parse(el_slice_of(walk->start, (size_t)(walk->stop - walk->start)), &value.number);
         EL_ASSERT(parsed);
-    } else if (walk->token == JSON_TOKEN_TRUE) {
+    } else if (walk->token == EL_JSON_TOKEN_TRUE) {
         value.kind = PATTERN_VALUE_TRUE;
-    } else if (walk->token == JSON_TOKEN_FALSE) {
+    } else if (walk->token == EL_JSON_TOKEN_FALSE) {
         value.kind = PATTERN_VALUE_FALSE;
     } else {
-        EL_ASSERT(walk->token == JSON_TOKEN_NULL);
+        EL_ASSERT(walk->token == EL_JSON_TOKEN_NULL);
         value.kind = PATTERN_VALUE_NULL;
     }
     pattern_run_scalar(run, &value);
@@ -74,35 +74,35 @@ static void give_json(struct pattern_run *run, const struct json_walk *walk)
 
 bool pattern_run_json(struct pattern_run *run, struct el_slice payload)
 {
-    struct json_walk walk;
-    json_walk_begin(&walk, payload.data, payload.len, EL_JSON_DEPTH_MAX);
+    struct el_json_walk walk;
+    el_json_walk_begin(&walk, payload.data, payload.len, EL_JSON_DEPTH_MAX);
     run->work.done += payload.len;
     while (!pattern_run_spent(run)) {
-        if (json_walk_next(&walk) != 0) {
+        if (el_json_walk_next(&walk) != 0) {
             return false;
         }
         switch (walk.token) {
-        case JSON_TOKEN_OBJECT:
-        case JSON_TOKEN_ARRAY:
-            pattern_run_open(run, walk.token == JSON_TOKEN_OBJECT);
+        case EL_JSON_TOKEN_OBJECT:
+        case EL_JSON_TOKEN_ARRAY:
+            pattern_run_open(run, walk.token == EL_JSON_TOKEN_OBJECT);
             break;
-        case JSON_TOKEN_OBJECT_END:
-        case JSON_TOKEN_ARRAY_END:
+        case EL_JSON_TOKEN_OBJECT_END:
+        case EL_JSON_TOKEN_ARRAY_END:
             pattern_run_close(run);
             break;
-        case JSON_TOKEN_KEY:
+        case EL_JSON_TOKEN_KEY:
             give_key(run, &walk);
             break;
-        case JSON_TOKEN_STRING:
-        case JSON_TOKEN_NUMBER:
-        case JSON_TOKEN_TRUE:
-        case JSON_TOKEN_FALSE:
-        case JSON_TOKEN_NULL:
+        case EL_JSON_TOKEN_STRING:
+        case EL_JSON_TOKEN_NUMBER:
+        case EL_JSON_TOKEN_TRUE:
+        case EL_JSON_TOKEN_FALSE:
+        case EL_JSON_TOKEN_NULL:
             give_json(run, &walk);
             break;
-        case JSON_TOKEN_END:
+        case EL_JSON_TOKEN_END:
             return true;
-        case JSON_TOKEN_NONE:
+        case EL_JSON_TOKEN_NONE:
             EL_ASSERT(false);
         }
     }

@@ -8,8 +8,8 @@
  *
  * Each test first counts the work it may at most be, but for a wildcard, which counts as it goes.
  */
-#include "json_scan.h"
 #include "pattern_program.h"
+#include <core/json_scan.h>
 
 #include <core/assert.h>
 #include <core/utf8.h>
@@ -39,7 +39,7 @@ static uint32_t text_next(struct text *text)
     size_t left = (size_t)(text->end - text->p);
     uint32_t point;
     if (text->escaped && *text->p == '\\') {
-        text->p += json_scan_char(text->p, left, &point);
+        text->p += el_json_scan_char(text->p, left, &point);
         return point;
     }
     size_t len = el_utf8_next(text->p, left, &point);
