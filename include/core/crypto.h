@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SHA-256: the processor's SHA instructions where it has them, else mbedtls, which only client/core/crypto.c includes.
+ * SHA-256: the processor's SHA instructions where it has them, else mbedtls, of which client/core/crypto.c and aead.c are the only users.
  */
 #ifndef EL_CORE_CRYPTO_H
 #define EL_CORE_CRYPTO_H
