@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SHA-256: the processor's SHA instructions where it has them, else mbedtls, of which client/core/crypto.c and aead.c are the only users.
+ * SHA-256: the processor's SHA instructions where it has them, else mbedtls. Only client/core/crypto.c and aead.c
+ * include it.
  */
 #ifndef EL_CORE_CRYPTO_H
 #define EL_CORE_CRYPTO_H
