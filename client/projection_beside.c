@@ -11,10 +11,12 @@
 
 #include <core/alloc.h>
 #include <stdio.h>
+#include <time.h>
 
 #define SWAP_TRIES 20
 #define SWAP_TRIES_FRIENDLY 3 /* then the live one is stopped */
 #define COMPARE_TRIES 10
+#define SWAP_AGAIN_MS 100 /* in a database that is held by somebody else */
 
 /* The live checkpoint, kept. */
 struct vector {
@@ -118,6 +120,21 @@ static int stage_next(struct evlog_projection_store *store, const struct evlog_p
     return store->calls->stage(store, options->name, "next", true, staged, failure);
 }
 
+/* Others may read or write what is replaced. */
+static int swap(struct evlog_projection_store *store, struct evlog_projection_store *staged,
+                const struct evlog_projection_options *options, struct evlog_projection_lease *lease,
+                struct evlog_failure *failure)
+{
+    int64_t deadline_ns = el_deadline(options->store_patience_ms);
+    int rc = store->calls->swap(store, staged, options->name, lease, failure);
+    while (el_projection_may_pass(rc) && el_now_ns() < deadline_ns) {
+        struct timespec step = {0, SWAP_AGAIN_MS * EL_NS_PER_MS};
+        (void)nanosleep(&step, NULL);
+        rc = store->calls->swap(store, staged, options->name, lease, failure);
+    }
+    return rc;
+}
+
 /* Catch up, and ask for the swap. */
 static int rebuild_once(struct evlog_client *client, struct evlog_projection_store *store,
                         struct evlog_projection_store *staged, const struct evlog_projection_options *options,
@@ -129,7 +146,7 @@ static int rebuild_once(struct evlog_client *client, struct evlog_projection_sto
         rc = run_beside(client, staged, options, &live, failure);
     }
     vector_free(&live);
-    return rc == 0 ? store->calls->swap(store, staged, options->name, lease, failure) : rc;
+    return rc == 0 ? swap(store, staged, options, lease, failure) : rc;
 }
 
 int evlog_projection_rebuild(struct evlog_client *client, struct evlog_projection_store *store,

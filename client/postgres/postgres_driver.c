@@ -23,6 +23,8 @@
 
 #define LIBRARY "libpq.so.5"
 #define COLUMN_MAX 32
+#define LOCK_WAIT "2s"       /* for others' locks, then the engine tries again */
+#define IDLE_WAIT "60s"      /* between two statements of a transaction, then the server ends it */
 #define FLUSH_STATEMENTS 16  /* are sent together, so that the server works meanwhile */
 #define SENT_STATEMENTS 1024 /* at most without an answer */
 
@@ -99,11 +101,17 @@ int el_postgres_fail(struct el_postgres *postgres, PGresult *result, bool runnin
         text = said;
     }
     int code = lost ? EVLOG_ERR_UNREACHABLE : code_of(state, running);
-    (void)el_fail(failure, code, "%s%s", code == EVLOG_ERR_UNREACHABLE ? "PostgreSQL: " : "", text);
+    (void)el_fail(failure, code, "%s%s",
+                  code == EVLOG_ERR_UNREACHABLE ? "PostgreSQL: "
+                  : code == EVLOG_ERR_LOCKED    ? "another session holds what is needed: "
+                                                : "",
+                  text);
     if (code == EVLOG_ERR_UNREACHABLE) {
         el_fail_hint(failure, "is PostgreSQL running, and is the address of --db right?");
     } else if (code == EVLOG_ERR_DATABASE) {
         el_fail_hint(failure, "what the setup made may be gone or changed: --rebuild makes it anew");
+    } else if (code == EVLOG_ERR_LOCKED) {
+        el_fail_hint(failure, "pg_stat_activity shows whose transaction is open; end it, or try again later");
     } else if (code == EVLOG_ERR_CONFLICT) {
         el_fail_hint(failure, "drop what depends on it first, or make it in the setup");
     }
@@ -220,6 +228,17 @@ int el_postgres_exec(struct el_postgres *postgres, const char *sql, struct evlog
 
 /* --- transactions ------------------------------------------------------------------------------------------------- */
 
+/* Nobody is waited for without an end, and a runner that sleeps amid a transaction holds nothing for ever. What the
+ * address or the role says about it counts more. */
+static int bound_waits(struct el_postgres *postgres, struct evlog_failure *failure)
+{
+    return el_postgres_exec(postgres,
+                            "SELECT set_config(name, CASE name WHEN 'lock_timeout' THEN '" LOCK_WAIT
+                            "' ELSE '" IDLE_WAIT "' END, false) FROM pg_settings WHERE setting = '0' AND name IN"
+                            " ('lock_timeout', 'idle_in_transaction_session_timeout')",
+                            failure);
+}
+
 static int reconnect(struct el_postgres *postgres, struct evlog_failure *failure)
 {
     if (!postgres->lost && postgres->pq->PQstatus(postgres->connection) == CONNECTION_OK) {
@@ -234,6 +253,10 @@ static int reconnect(struct el_postgres *postgres, struct evlog_failure *failure
         return el_postgres_fail(postgres, NULL, false, failure);
     }
     postgres->lost = false;
+    int rc = bound_waits(postgres, failure);
+    if (rc != 0) {
+        return rc;
+    }
     return postgres->path == NULL ? 0 : el_postgres_exec(postgres, postgres->path, failure);
 }
 
@@ -671,7 +694,8 @@ int el_postgres_open(const char *url, struct el_postgres **opened, struct evlog_
     }
     if (rc == 0) {
         (void)postgres->pq->PQsetNoticeProcessor(postgres->connection, on_notice, NULL);
-        rc = learn_schema(postgres, failure);
+        rc = bound_waits(postgres, failure);
+        rc = rc == 0 ? learn_schema(postgres, failure) : rc;
     }
     if (rc != 0) {
         driver_close(&postgres->base, false);

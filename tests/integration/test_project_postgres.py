@@ -29,7 +29,7 @@ def broker(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def postgres():
-    instance = Postgres().start()
+    instance = Postgres().start(durable=False)
     yield instance
     instance.remove()
 
@@ -151,6 +151,20 @@ def test_a_rebuild_keeps_grants_and_other_tables_and_refuses_to_lose_an_index(ma
     assert "0 differences" in runner.project("verify", expect=0).stderr
     runner.change("UPDATE account SET balance = balance + 1")
     runner.project("verify", expect=8)
+
+
+def test_a_lock_of_another_session_is_waited_for_as_long_as_is_said(make, postgres):
+    runner = make()
+    runner.publish(cloudevents(20, 1))
+    runner.catch_up()
+    with postgres.session(runner.database) as other:
+        other("BEGIN; SELECT name FROM evlog_projection FOR UPDATE;")
+        done = runner.catch_up("--patience", "1ms", expect=6)
+        assert "another session holds what is needed" in done.stderr and "pg_stat_activity" in done.stderr
+        process = runner.start("--until-caught-up")
+        other("ROLLBACK; SELECT 1;")
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
 
 
 def test_a_server_that_is_not_there_is_said_so(make):
