@@ -5,6 +5,39 @@
 #include <io/disk.h>
 #include <storage/node.h>
 #include <stream/index_check.h>
+#include <stream/index_log.h>
+
+static void tell(void *arg, const char *text)
+{
+    fprintf(arg, "  %s\n", text);
+}
+
+/* Each file verifies: does it say what the log says? returns 0 | EVLOG_ERR_CORRUPT with a text | what prevented it */
+static int log_check(struct disk *disk, uint32_t shard, FILE *out, struct el_error *err)
+{
+    struct index_log_count count;
+    int code = index_log_check(disk, shard, tell, out, &count, err);
+    if (code == EVLOG_ERR_NOT_FOUND) {
+        fprintf(out, "shard %u: stream index not compared with the log, the next start makes it anew: %s\n", shard,
+                err->text);
+        return 0;
+    }
+    if (code != 0) {
+        return code;
+    }
+    if (count.difference_count > 0) {
+        return el_error_set(err, EVLOG_ERR_CORRUPT, "it differs from the log in %llu events",
+                            (unsigned long long)count.difference_count);
+    }
+    fprintf(out, "shard %u: stream index agrees with the log: partitions %u, events %llu", shard, count.partition_count,
+            (unsigned long long)count.event_count);
+    if (count.unseen_count > 0) {
+        fprintf(out, "; %llu offsets are in the journal only, and were not looked at",
+                (unsigned long long)count.unseen_count);
+    }
+    fprintf(out, "\n");
+    return 0;
+}
 
 /* returns 0 | EVLOG_ERR_CORRUPT damage was left | what prevented the look */
 static int repair_shard(const struct config *cfg, struct disk *disk, uint32_t shard, FILE *out, struct el_error *err)
@@ -14,6 +47,9 @@ static int repair_shard(const struct config *cfg, struct disk *disk, uint32_t sh
     if (code == 0) {
         fprintf(out, "shard %u: stream index sound: files %u, entries %llu, keys %llu\n", shard, count.run_count,
                 (unsigned long long)count.entry_count, (unsigned long long)count.name_count);
+        code = log_check(disk, shard, out, err);
+    }
+    if (code == 0) {
         return 0;
     }
     if (code == EVLOG_ERR_FORMAT) { /* it may be sound: it is left as it is */

@@ -57,14 +57,20 @@ static int secret_make(struct io *io, struct stream_secret *secret)
     return code != 0 ? code : disk_sync_dir(disk, "streams");
 }
 
-int streams_secret_load(struct io *io, struct stream_secret *secret, struct el_error *err)
+int streams_secret_read(struct disk *disk, struct stream_secret *secret)
 {
     int fd = -1;
-    int code = disk_open(io->disk, SECRET_PATH, DISK_READ, &fd);
+    int code = disk_open(disk, SECRET_PATH, DISK_READ, &fd);
     if (code == 0) {
-        code = secret_read(io->disk, fd, secret);
-        disk_close(io->disk, fd);
+        code = secret_read(disk, fd, secret);
+        disk_close(disk, fd);
     }
+    return code;
+}
+
+int streams_secret_load(struct io *io, struct stream_secret *secret, struct el_error *err)
+{
+    int code = streams_secret_read(io->disk, secret);
     if (code == EVLOG_ERR_NOT_FOUND || code == EVLOG_ERR_CORRUPT) {
         code = secret_make(io, secret);
     }

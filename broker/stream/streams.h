@@ -33,6 +33,8 @@ struct streams_config {
 /* Read the secret of the data directory, or make it when there is none that can be read. Blocking; once, before
  * streams_create(). returns 0 | EVLOG_ERR_IO | _NO_SPACE */
 int streams_secret_load(struct io *io, struct stream_secret *secret, struct el_error *err);
+/* The same without making one. returns 0 | EVLOG_ERR_NOT_FOUND | _CORRUPT | _IO */
+int streams_secret_read(struct disk *disk, struct stream_secret *secret);
 /* Read the list of index files and register with the store. Blocking; before the shard runs.
  *
  * peers    [shard count] filled in by the callers as they are made; borrowed
