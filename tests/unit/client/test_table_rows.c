@@ -132,7 +132,7 @@ static void compare(struct el_table_rows *rows, const int *values, int key_count
 {
     const struct evlog_event *row;
     struct el_slice after = {NULL, 0};
-    char key[8], value[16];
+    char key[16], value[16];
     for (int i = 0; i < key_count; i++) {
         if (values[i] < 0) {
             continue;
@@ -157,7 +157,7 @@ TEST(table_rows, are_the_last_events_of_their_keys_in_byte_order)
     el_rng_seed(&rng, 7);
     el_table_rows_init(&rows, 0, false);
     for (int i = 0; i < EVENTS; i++) {
-        char key[8], value[16];
+        char key[16], value[16];
         int which = (int)el_rng_below(&rng, KEYS);
         (void)snprintf(key, sizeof key, "%03d", which);
         (void)snprintf(value, sizeof value, "%d", i);
@@ -179,7 +179,7 @@ TEST_TORTURE(table_rows, every_allocation_may_fail)
     int rc = 0;
     el_table_rows_init(&rows, 0, true);
     for (int i = 0; rc == 0 && i < 12; i++) {
-        char key[8];
+        char key[16];
         (void)snprintf(key, sizeof key, "%d", i % 5);
         rc = apply(&rows, event(key, i % 4 == 3 ? NULL : "value"));
     }
