@@ -194,9 +194,11 @@ def test_one_stream_is_read_by_the_index_and_the_same_as_by_the_log(run, topic):
 # --- targets ----------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("partitions", (1, 6))
-def test_the_rows_of_a_projection_are_those_of_every_listed_time(run, topic, tmp_path, partitions):
-    path = shared_data() / "zstd.events.ndjson.gz"
-    known = json.loads((shared_data() / "zstd.truth.json").read_text())
+@pytest.mark.parametrize("name, every", (("zstd", 1), ("libuv", 10)))
+def test_the_rows_of_a_projection_are_those_of_every_listed_time(run, topic, tmp_path, name, every, partitions):
+    path = shared_data() / f"{name}.events.ndjson.gz"
+    known = json.loads((shared_data() / f"{name}.truth.json").read_text())
+    known["states"] = known["states"][::-every][::-1]
     run("produce", topic, "--create", "-p", partitions, "--cloudevents", path, expect=0)
     (tmp_path / "p.sql").write_text(FILES.replace("TOPIC", topic))
     for number, state in enumerate(known["states"]):
@@ -210,10 +212,10 @@ def test_the_rows_of_a_projection_are_those_of_every_listed_time(run, topic, tmp
         assert ask(db, "SELECT topic, digest, events, keys FROM evlog_replay") == [(topic, digest, count, keys)]
     again = run("replay", topic, "--event-time", "--until", known["states"][-1]["time"], "-q", expect=0)
     assert again.digest() == done.digest()
-    run("produce", topic, "-k", "lib/zstd.h", "-H", "ce_type=file.changed", '{"blob":"wrong"}', expect=0)
+    run("produce", topic, "-k", "README.md", "-H", "ce_type=file.changed", '{"blob":"wrong"}', expect=0)
     wrong = run("replay", topic, "--project", tmp_path / "p.sql", "--to", f"sqlite:{tmp_path}/wrong.db", expect=0)
     assert wrong.digest()[0] != done.digest()[0]
-    assert ask(tmp_path / "wrong.db", "SELECT blob FROM file WHERE path = 'lib/zstd.h'") == [("wrong",)]
+    assert ask(tmp_path / "wrong.db", "SELECT blob FROM file WHERE path = 'README.md'") == [("wrong",)]
 
 
 def test_rows_of_events_and_of_the_state_go_into_a_file(run, topic, tmp_path):
@@ -415,6 +417,14 @@ def test_bisect_steps_around_states_that_cannot_be_judged(run, story):
 def test_bisect_ends_where_it_cannot_search(run, story, script, code, about):
     refused = bisect(run, story, script)
     assert refused.code == code and about in refused.err and refused.out == ""
+
+
+def test_bench_replay_measures_the_whole_history(run, story):
+    told = run("bench", "replay", "story", "--state", "--json", expect=0).lines()[0]
+    assert (told["events"], told["keys"]) == (12, 4)
+    assert told["bytes"] == sum(len(row["key"]) + len(json.dumps(row["data"])) for row in story)
+    assert told["seconds"] > 0 and told["read_seconds"] > 0
+    assert run("bench", "replay", "none").code == 5
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

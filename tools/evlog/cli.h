@@ -235,6 +235,7 @@ int cmd_bench_consume(struct cli *cli, const struct cli_command *command, int ar
 int cmd_bench_e2e(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_append(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_latency(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_bench_replay(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_append(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_read(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_subscribe(struct cli *cli, const struct cli_command *command, int argc, char **argv);

@@ -142,6 +142,7 @@ const struct cli_command cli_commands[] = {
      "The events stay in the topic: use one of its own.", cmd_bench_latency},
     {"bench append", "TOPIC", "Append to streams with exact versions, each append waiting for its answer",
      "The events stay in the topic, which has evlog.streams=true: use one of its own.", cmd_bench_append},
+    {"bench replay", "TOPIC", "Replay a topic as fast as it goes, beside reading alone", NULL, cmd_bench_replay},
     {"config check", "[FILE]", "Check a server's configuration", NULL, cmd_config_check},
     {"config print", "[FILE]", "Print a server's configuration as it would be in force", NULL, cmd_config_print},
     {"inspect", "FILE...", "Print what a file of the data directory holds, checking every checksum", NULL, cmd_inspect},
