@@ -55,7 +55,7 @@ struct long_poll {
     uint32_t cursor; /* parts before it are not wanted */
     struct io_timer deadline;
     struct io_timer recheck;
-    uint64_t looked_ns; /* when partitions were looked at last */
+    uint64_t looked_ns;  /* when partitions were looked at last */
     bool pumping;        /* inside the loop that submits reads: completions only take notes */
     bool started;        /* the first round of reads is over */
     bool expired;        /* answer with what is there */
