@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Lanes of a projection on a store in memory. Goal: a key keeps its order, the checkpoint moves only behind a batch
- * that is whole, and what a lane has committed before it was cut short is not applied a second time, whatever the number of
- * lanes then. Method: events of some keys, of which one is refused; then again from what the store holds.
+ * that is whole, and what a lane has committed before it was cut short is not applied a second time, whatever the
+ * number of lanes then. Method: events of some keys, of which one is refused; then again from what the store holds.
  */
 #include "../../../client/projection_state.h"
 #include "../../lib/test.h"
