@@ -51,15 +51,18 @@ void stream_runs_replace(struct streams *st, struct stream_run_set *set)
 {
     struct stream_run_set *before = st->runs;
     uint64_t entries = 0, len = 0;
+    uint32_t unfiltered = 0;
     st->runs = set;
     stream_runs_drop(st, before);
     for (uint32_t i = 0; i < set->count; i++) {
         entries += set->runs[i]->run.info.entry_count;
         len += set->runs[i]->run.info.file_len;
+        unfiltered += set->runs[i]->run.filter == NULL;
     }
     metrics_set(st->metrics, METRIC_STREAM_RUNS, set->count);
     metrics_set(st->metrics, METRIC_STREAM_ENTRIES, (int64_t)entries);
     metrics_set(st->metrics, METRIC_STREAM_BYTES, (int64_t)len);
+    metrics_set(st->metrics, METRIC_STREAM_UNFILTERED, unfiltered);
     streams_count(st);
 }
 
@@ -93,6 +96,11 @@ int stream_runs_newest(const struct stream_run_set *set, uint32_t slot, struct e
     return 0;
 }
 
+bool stream_run_fits(const struct streams *st, const struct el_index_run_info *info)
+{
+    return st->filter_len + index_run_memory(info, true) <= FILTER_SHARE(st->cfg.memory_max);
+}
+
 struct stream_run *stream_run_new(struct streams *st, const struct el_index_run_info *info, bool *with_filter)
 {
     struct stream_run *run = el_pool_get(&st->run_pool);
@@ -100,7 +108,7 @@ struct stream_run *stream_run_new(struct streams *st, const struct el_index_run_
         return NULL;
     }
     size_t len = index_run_memory(info, true);
-    *with_filter = st->filter_len + len <= FILTER_SHARE(st->cfg.memory_max);
+    *with_filter = stream_run_fits(st, info);
     len = *with_filter ? len : index_run_memory(info, false);
     run->memory = el_buddy_alloc(st->buddy, EL_MAX(len, (size_t)1));
     if (run->memory == NULL && *with_filter) {

@@ -121,7 +121,8 @@ enum stream_job {
     STREAM_JOB_SAVE,
     STREAM_JOB_MERGE,
     STREAM_JOB_CLEAN,
-    STREAM_JOB_EMPTY
+    STREAM_JOB_EMPTY,
+    STREAM_JOB_FILTER
 };
 
 /* A new list, maybe with a new run opened first. */
@@ -164,6 +165,10 @@ struct stream_work {
     struct el_index_run_info merge_info;
     uint32_t *live; /* [live_count] slots that existed when it began, ascending; buddy */
     uint32_t live_count;
+    /* a filter that found no room */
+    struct stream_run *filter_run; /* being opened with it; NULL none */
+    struct el_index_run_info filter_info;
+    uint64_t filter_from_ns; /* not before */
     /* cleaning up */
     struct el_list closing, closed; /* struct stream_run; closed is the job's */
     bool damaged;                   /* save an empty list: a start makes the index anew */
@@ -222,6 +227,8 @@ int stream_runs_newest(const struct stream_run_set *set, uint32_t slot, struct e
 /* A run that is to be opened, with memory for it. NULL no memory */
 struct stream_run *stream_run_new(struct streams *st, const struct el_index_run_info *info, bool *with_filter);
 void stream_run_free(struct streams *st, struct stream_run *run);
+/* Is there room for it with its filter? */
+bool stream_run_fits(const struct streams *st, const struct el_index_run_info *info);
 
 /* --- streams.c ---------------------------------------------------------------------------------------------------- */
 
@@ -288,6 +295,13 @@ bool stream_flush_go(struct streams *st);
 void stream_flush_saved(struct streams *st);
 /* Close what is being written. Blocking. */
 void stream_flush_drop(struct stream_work *w);
+
+/* --- stream_filter.c ---------------------------------------------------------------------------------------------- */
+
+/* Open a run once more, with its filter, when there is room. */
+void stream_filter_go(struct streams *st);
+/* It is open, or is not to be had. */
+void stream_filter_end(struct streams *st, int error);
 
 /* --- stream_rebuild.c --------------------------------------------------------------------------------------------- */
 

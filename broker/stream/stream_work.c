@@ -152,6 +152,10 @@ static void work_on_done(struct io_op *op)
     if (code < 0 && job == STREAM_JOB_MERGE) {
         stream_merge_end(st);
     }
+    if (job == STREAM_JOB_FILTER) {
+        stream_filter_end(st, code);
+        code = is_for_want_of_room(code) ? 0 : code;
+    }
     if (code < 0 && job == STREAM_JOB_EMPTY && (st->failed || st->stopping)) {
         stream_rebuild_give_up(st);
         code = 0;
@@ -191,6 +195,7 @@ static void work_on_done(struct io_op *op)
             stream_rebuild_emptied(st);
         }
         break;
+    case STREAM_JOB_FILTER:
     case STREAM_JOB_NONE:
         break;
     }
@@ -242,6 +247,9 @@ void stream_work_go(struct streams *st)
     } else {
         io_timer_set(st->io, &w->timer, w->merge_from_ns);
     }
+    if (w->job == STREAM_JOB_NONE && !w->waiting && w->inputs == NULL) {
+        stream_filter_go(st);
+    }
 }
 
 bool stream_work_idle(const struct streams *st)
@@ -273,6 +281,9 @@ void stream_work_free(struct streams *st)
         stream_merge_end(st);
     }
     stream_runs_drop(st, w->save.set);
+    if (w->filter_run != NULL) {
+        el_list_push_back(&w->closing, &w->filter_run->link);
+    }
     el_list_splice_back(&w->closed, &w->closing);
     for (struct el_list *n; (n = el_list_pop_front(&w->closed)) != NULL;) {
         struct stream_run *run = EL_CONTAINER(n, struct stream_run, link);

@@ -412,3 +412,33 @@ TEST(streams, a_partition_that_cannot_be_read_from_its_start_refuses_at_once)
         life_free(&l);
     }
 }
+
+/* --- filters ------------------------------------------------------------------------------------------------------ */
+
+/* While runs are merged old and new filters do not fit at the same time. */
+TEST(streams, a_merged_run_gets_its_filter_when_those_of_its_inputs_are_gone)
+{
+    struct life l;
+    life_init(&l, 40);
+    life_begin(&l);
+    struct streams *st = life_streams(&l);
+    uint64_t largest = 0;
+    for (uint32_t i = 0; i < 70000 && largest < 50000; i += 500) {
+        life_append_many(&l, i, 500);
+        for (uint32_t k = 0; k < st->runs->count; k++) {
+            largest = EL_MAX(largest, st->runs->runs[k]->run.info.entry_count);
+        }
+    }
+    assert_true(largest >= 50000);
+    life_steps(&l, 2000);
+    life_rest(&l);
+    for (uint32_t k = 0; k < st->runs->count; k++) {
+        assert_non_null(st->runs->runs[k]->run.filter);
+    }
+    assert_int_equal(metric(&l, METRIC_STREAM_UNFILTERED), 0);
+    assert_true(metric(&l, METRIC_STREAM_MEMORY) <= (int64_t)STREAMS_MEMORY_MIN);
+    assert_int_equal(life_last(&l, "s17"), 0);
+    assert_int_equal(life_last(&l, "s49999"), 0);
+    life_stop(&l);
+    life_free(&l);
+}
