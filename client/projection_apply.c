@@ -42,8 +42,9 @@ struct attempt {
 
 bool el_projection_is_store_fault(int code)
 {
-    return code == EVLOG_ERR_DATABASE || code == EVLOG_ERR_NO_MEMORY || code == EVLOG_ERR_CLOSED ||
-           code == EVLOG_ERR_CONFLICT || el_projection_may_pass(code);
+    return code == EVLOG_ERR_DATABASE || code == EVLOG_ERR_NO_MEMORY || code == EVLOG_ERR_KEYS ||
+           code == EVLOG_ERR_SEALED || code == EVLOG_ERR_CLOSED || code == EVLOG_ERR_CONFLICT ||
+           el_projection_may_pass(code);
 }
 
 bool el_projection_may_pass(int code)
@@ -113,6 +114,27 @@ static int count(struct el_projection_worker *worker, const struct el_projection
     return worker->store->calls->count(worker->store, &projection->lease, &item->event, version, failure);
 }
 
+/* Sealed fields of an event, for handlers that do not see to it themselves. */
+static int open_fields(const struct evlog_projection_options *options, const struct el_projection_item *item,
+                       struct evlog_opened *opened, struct evlog_failure *failure)
+{
+    if (options->takes_sealed) {
+        opened->data = item->view.data;
+        return 0;
+    }
+    int rc = evlog_open(options->keys, item->event.key, item->view.id, item->view.data, opened, failure);
+    if (rc == 0 && opened->erased_count > 0 && !options->takes_erased) {
+        rc = el_fail(failure, EVLOG_ERR_ERASED, "field \"%s\" was erased, and the handler does not take that",
+                     opened->fields[0].path);
+        evlog_opened_free(opened);
+    }
+    if (rc != 0) {
+        el_fail_wrap(failure, "%s[%d] offset %lld", item->event.topic, item->event.partition,
+                     (long long)item->event.offset);
+    }
+    return rc;
+}
+
 static int apply_item(struct el_projection_worker *worker, struct attempt *attempt,
                       const struct el_projection_item *item, struct evlog_failure *failure)
 {
@@ -130,16 +152,24 @@ static int apply_item(struct el_projection_worker *worker, struct attempt *attem
         attempt->gain.dead += item->fate == EL_FATE_DEAD;
         return 0;
     }
+    struct evlog_opened opened = EVLOG_OPENED_INIT;
+    rc = open_fields(options, item, &opened, failure);
+    if (rc != 0) {
+        attempt->in_handler = true; /* unless it is the key store's fault, it is the event's */
+        return rc;
+    }
     struct evlog_projection_event event = {
         .event = &item->event,
         .type = item->view.type,
         .id = item->view.id,
-        .data = item->view.data,
+        .data = opened.data,
+        .opened = opened.field_count > 0 ? &opened : NULL,
         .version = version,
         .replaying = item->event.offset < worker->projection->feeds[item->feed].saved.history_offset,
     };
     attempt->in_handler = true;
     rc = options->on_event(options->arg, worker->store, &event, failure);
+    evlog_opened_free(&opened);
     if (rc == 0) {
         attempt->in_handler = false;
         attempt->gain.applied++;

@@ -320,7 +320,7 @@ static const struct {
     {"key", EL_SQL_KEY},     {"version", EL_SQL_VERSION},     {"type", EL_SQL_TYPE},
     {"id", EL_SQL_ID},       {"time", EL_SQL_TIME},           {"append_time", EL_SQL_APPEND_TIME},
     {"topic", EL_SQL_TOPIC}, {"partition", EL_SQL_PARTITION}, {"offset", EL_SQL_OFFSET},
-    {"data", EL_SQL_DATA},
+    {"data", EL_SQL_DATA},   {"erased", EL_SQL_ERASED},
 };
 #define SOURCE_COUNT (sizeof sources / sizeof sources[0])
 
@@ -340,6 +340,19 @@ static int unknown_param(struct reading *r, struct el_slice name)
                   word);
 }
 
+static int take_path(struct reading *r, struct el_sql_param *param, struct el_slice path)
+{
+    if (path.len > EL_SQL_PATH_MAX) {
+        return refuse(r, param->line, "a path has at most %d bytes", EL_SQL_PATH_MAX);
+    }
+    if (param->optional && param->source == EL_SQL_SUBJECT) {
+        return refuse(r, param->line, ":subject.%.*s? - it is null already where nothing is sealed", (int)path.len,
+                      (const char *)path.data);
+    }
+    param->path = el_arena_strndup(&r->file->arena, path.data, path.len);
+    return param->path == NULL ? no_memory(r) : 0;
+}
+
 static int read_param(struct reading *r, struct el_sql_param *param)
 {
     struct el_slice name = el_slice_of(r->scan.token + 1, (size_t)(r->scan.p - r->scan.token - 1));
@@ -348,18 +361,22 @@ static int read_param(struct reading *r, struct el_sql_param *param)
         param->optional = true;
         name.len--;
     }
-    if (name.len > 5 && memcmp(name.data, "data.", 5) == 0) {
-        if (name.len - 5 > EL_SQL_PATH_MAX) {
-            return refuse(r, param->line, "a path has at most %d bytes", EL_SQL_PATH_MAX);
+    static const struct {
+        const char *prefix;
+        enum el_sql_source source;
+    } with_path[] = {{"data.", EL_SQL_FIELD}, {"subject.", EL_SQL_SUBJECT}};
+    for (size_t i = 0; i < sizeof with_path / sizeof with_path[0]; i++) {
+        size_t len = strlen(with_path[i].prefix);
+        if (name.len > len && memcmp(name.data, with_path[i].prefix, len) == 0) {
+            param->source = with_path[i].source;
+            return take_path(r, param, el_slice_of(name.data + len, name.len - len));
         }
-        param->source = EL_SQL_FIELD;
-        param->path = el_arena_strndup(&r->file->arena, name.data + 5, name.len - 5);
-        return param->path == NULL ? no_memory(r) : 0;
     }
     for (size_t i = 0; i < SOURCE_COUNT; i++) {
         if (el_slice_eq(el_slice_str(sources[i].name), name)) {
             param->source = sources[i].source;
             r->file->uses_version = r->file->uses_version || param->source == EL_SQL_VERSION;
+            r->file->uses_erased = r->file->uses_erased || param->source == EL_SQL_ERASED;
             if (param->optional) {
                 return refuse(r, param->line, ":%s? - only fields of the data can be missing", sources[i].name);
             }

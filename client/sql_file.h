@@ -30,12 +30,14 @@ enum el_sql_source {
     EL_SQL_PARTITION,
     EL_SQL_OFFSET,
     EL_SQL_DATA,
-    EL_SQL_FIELD, /* inside data, by path */
+    EL_SQL_FIELD,   /* inside data, by path */
+    EL_SQL_ERASED,  /* a sealed field of the event was erased */
+    EL_SQL_SUBJECT, /* pseudonym of whom a sealed field is about, by path */
 };
 
 struct el_sql_param {
     enum el_sql_source source;
-    const char *path; /* of a field: names with dots between them; else NULL */
+    const char *path; /* of a field or its subject: names with dots between them; else NULL */
     uint32_t line;
     bool optional; /* null when there is no such field */
 };
@@ -71,6 +73,7 @@ struct el_sql_file {
     struct el_sql_block *blocks; /* in the file's order */
     uint32_t statement_count;
     bool uses_version;
+    bool uses_erased;    /* it has heard of erasure */
     char definition[65]; /* hex of a hash of all but name and path */
 };
 

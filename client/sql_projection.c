@@ -26,6 +26,7 @@ struct session {
 
 struct evlog_sql_projection {
     struct el_sql_file file;
+    struct evlog_key_store *keys;                                /* opens sealed fields, or NULL */
     struct session *sessions[EVLOG_PROJECTION_PARALLEL_MAX + 1]; /* [session_count] */
     uint32_t session_count;                                      /* does not change while threads run */
 };
@@ -158,6 +159,14 @@ static bool takes(const struct el_sql_block *block, struct el_slice type)
     return false;
 }
 
+static const char *name_of(const struct el_sql_param *param)
+{
+    return param->source == EL_SQL_FIELD     ? ":data."
+           : param->source == EL_SQL_SUBJECT ? ":subject."
+           : param->source == EL_SQL_ERASED  ? ":erased"
+                                             : ":data";
+}
+
 static int run_statement(const struct evlog_sql_projection *projection, struct session *session,
                          const struct el_sql_statement *s, struct el_sql_event *looked_at,
                          struct evlog_failure *failure)
@@ -168,9 +177,10 @@ static int run_statement(const struct evlog_sql_projection *projection, struct s
         const struct el_sql_param *param = &s->params[i];
         int rc = el_sql_value_of(looked_at, param, &session->values[i], &err);
         if (rc != 0) {
-            return el_fail(failure, EVLOG_ERR_INVALID_RECORD, "%s:%u: %s[%d] offset %lld: :data.%s %s",
+            bool of_seal = rc == EVLOG_ERR_SEALED || rc == EVLOG_ERR_ERASED;
+            return el_fail(failure, of_seal ? rc : EVLOG_ERR_INVALID_RECORD, "%s:%u: %s[%d] offset %lld: %s%s %s",
                            projection->file.path, param->line, event->topic, event->partition, (long long)event->offset,
-                           param->path == NULL ? "" : param->path, err.text);
+                           name_of(param), param->path == NULL ? "" : param->path, err.text);
         }
     }
     int rc = session->driver->run(session->driver, session->prepared[s->index], session->values, s->param_count, NULL,
@@ -182,15 +192,35 @@ static int run_statement(const struct evlog_sql_projection *projection, struct s
     return rc;
 }
 
+static int open_fields(const struct evlog_sql_projection *projection, const struct evlog_projection_event *event,
+                       struct evlog_opened *opened, struct evlog_failure *failure)
+{
+    int rc = evlog_open(projection->keys, event->event->key, event->id, event->data, opened, failure);
+    if (rc != 0) {
+        el_fail_wrap(failure, "%s: %s[%d] offset %lld", projection->file.path, event->event->topic,
+                     event->event->partition, (long long)event->event->offset);
+    }
+    return rc;
+}
+
 static int on_event(void *arg, struct evlog_projection_store *store, const struct evlog_projection_event *event,
                     struct evlog_failure *failure)
 {
     struct evlog_sql_projection *projection = arg;
     struct session *session = session_of(projection, store);
-    struct el_sql_event looked_at = {.event = event};
+    struct evlog_projection_event shown = *event;
+    struct evlog_opened opened = EVLOG_OPENED_INIT;
+    struct el_sql_event looked_at = {.event = &shown, .aware = projection->file.uses_erased};
     struct el_slice type = el_slice_of(event->type.data, event->type.len);
-    int rc = 0;
     EL_ASSERT(session != NULL);
+    int rc = open_fields(projection, event, &opened, failure);
+    if (rc == EVLOG_ERR_SEALED) {
+        looked_at.sealed = true; /* fine for statements that do not ask for it */
+        rc = 0;
+    } else if (rc == 0) {
+        shown.data = opened.data;
+        looked_at.opened = opened.field_count > 0 ? &opened : NULL;
+    }
     for (const struct el_sql_block *block = projection->file.blocks; rc == 0 && block != NULL; block = block->next) {
         if (!takes(block, type)) {
             continue;
@@ -200,6 +230,7 @@ static int on_event(void *arg, struct evlog_projection_store *store, const struc
         }
     }
     el_sql_event_free(&looked_at);
+    evlog_opened_free(&opened);
     return rc;
 }
 
@@ -244,6 +275,12 @@ void evlog_sql_projection_options(struct evlog_sql_projection *projection, struc
     options->on_end = on_end;
     options->arg = projection;
     options->count_versions = file->uses_version;
+    options->takes_sealed = true;
+}
+
+void evlog_sql_projection_keys(struct evlog_sql_projection *projection, struct evlog_key_store *keys)
+{
+    projection->keys = keys;
 }
 
 void evlog_sql_projection_free(struct evlog_sql_projection *projection)

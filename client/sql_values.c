@@ -6,6 +6,8 @@
  */
 #include "sql_values.h"
 
+#include "seal_format.h"
+
 #include <core/timefmt.h>
 #include <core/utf8.h>
 #include <stdio.h>
@@ -122,6 +124,84 @@ static int put_string(const struct el_json *json, struct evlog_sql_value *value,
     return 0;
 }
 
+static int sealed(struct el_error *err)
+{
+    return el_error_set(err, EVLOG_ERR_SEALED, "is sealed: --keys DIR names the key store that opens it");
+}
+
+/* Is a field, or what it lies in, sealed or erased? Ciphertext and erased fields are no values.
+ *
+ * known    set when it is erased, and null is what the parameter takes
+ */
+static int look_for_seal(const struct el_sql_event *looked_at, const struct el_sql_param *param, bool *known,
+                         struct el_error *err)
+{
+    const struct el_json *json = looked_at->data;
+    const char *path = param->path;
+    char name[EL_SQL_PATH_MAX + 1];
+    bool more = true;
+    if (!looked_at->sealed && looked_at->opened == NULL) {
+        return 0;
+    }
+    while (more && json != NULL) {
+        if (looked_at->sealed && el_json_get(json, "$sealed") != NULL) {
+            return sealed(err);
+        }
+        if (el_json_get(json, "$erased") != NULL) {
+            *known = param->optional;
+            return param->optional
+                       ? 0
+                       : el_error_set(err, EVLOG_ERR_ERASED, "was erased; :data.%s? takes null instead", param->path);
+        }
+        more = next_name(&path, name);
+        if (more) {
+            json = el_json_type_of(json) == EL_JSON_ARRAY ? item_of(json, name) : el_json_get(json, name);
+        }
+    }
+    return 0;
+}
+
+/* Data, or an object in it, as it is: nothing sealed may be in it, and what is erased only for a file that knows. */
+static int check_text(const struct el_sql_event *looked_at, struct evlog_bytes text, struct el_error *err)
+{
+    struct evlog_opened opened = EVLOG_OPENED_INIT;
+    if (looked_at->sealed && evlog_is_sealed(text)) {
+        return sealed(err);
+    }
+    if (looked_at->opened == NULL || looked_at->opened->erased_count == 0 || looked_at->aware) {
+        return 0;
+    }
+    struct evlog_bytes none = {NULL, 0};
+    int rc = evlog_open(NULL, none, none, text, &opened, NULL);
+    bool erased = rc != 0 || opened.erased_count > 0;
+    evlog_opened_free(&opened);
+    return erased ? el_error_set(err, EVLOG_ERR_ERASED,
+                                 "has a field that was erased: a file that uses :erased gets it with {\"$erased\":...}")
+                  : 0;
+}
+
+/* The pseudonym of a sealed field, or of what it lies in. */
+static int put_subject(const struct el_sql_event *looked_at, const struct el_sql_param *param,
+                       struct evlog_sql_value *value, struct el_error *err)
+{
+    const struct evlog_opened *opened = looked_at->opened;
+    struct el_buffer pointer = {0};
+    if (looked_at->sealed) {
+        return sealed(err);
+    }
+    int rc = opened == NULL ? 0 : el_seal_pointer(&pointer, param->path, err);
+    for (size_t i = 0; rc == 0 && opened != NULL && i < opened->field_count; i++) {
+        const struct evlog_field *field = &opened->fields[i];
+        size_t len = strlen(field->path);
+        bool same = len <= pointer.len && memcmp(field->path, pointer.data, len) == 0;
+        if (same && (len == pointer.len || pointer.data[len] == '/')) {
+            put_text(value, field->subject, strlen(field->subject));
+        }
+    }
+    el_buffer_free(&pointer);
+    return rc;
+}
+
 static int put_field(struct el_sql_event *looked_at, const struct el_sql_param *param, struct evlog_sql_value *value,
                      struct el_error *err)
 {
@@ -129,6 +209,11 @@ static int put_field(struct el_sql_event *looked_at, const struct el_sql_param *
     const struct el_json *json = rc == 0 ? find_field(looked_at->data, param->path) : NULL;
     bool yes = false;
     value->kind = EVLOG_SQL_NULL;
+    bool known = false;
+    int seal_rc = rc == 0 ? look_for_seal(looked_at, param, &known, err) : looked_at->sealed ? sealed(err) : 0;
+    if (seal_rc != 0 || known) {
+        return seal_rc;
+    }
     if (json == NULL && param->optional) {
         return 0;
     }
@@ -157,7 +242,8 @@ static int put_field(struct el_sql_event *looked_at, const struct el_sql_param *
         return put_string(json, value, err);
     case EL_JSON_ARRAY:
     case EL_JSON_OBJECT:
-        return raw_field(looked_at, param->path, value, err);
+        rc = raw_field(looked_at, param->path, value, err);
+        return rc == 0 ? check_text(looked_at, value->bytes, err) : rc;
     }
     return EVLOG_ERR_INVALID_RECORD;
 }
@@ -212,9 +298,15 @@ int el_sql_value_of(struct el_sql_event *looked_at, const struct el_sql_param *p
         return 0;
     case EL_SQL_DATA:
         put_bytes(value, event->data);
-        return 0;
+        return check_text(looked_at, event->data, err);
     case EL_SQL_FIELD:
         return put_field(looked_at, param, value, err);
+    case EL_SQL_ERASED:
+        value->kind = EVLOG_SQL_BOOL;
+        value->number = looked_at->opened != NULL && looked_at->opened->erased_count > 0;
+        return looked_at->sealed ? sealed(err) : 0;
+    case EL_SQL_SUBJECT:
+        return put_subject(looked_at, param, value, err);
     }
     return EVLOG_ERR_INVALID_RECORD;
 }

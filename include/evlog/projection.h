@@ -17,6 +17,7 @@
 
 #include <evlog/client.h>
 #include <evlog/event.h>
+#include <evlog/seal.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,6 +42,8 @@ struct evlog_projection_event {
      * that came while no runner was there are none: nobody has applied them yet. What a handler does outside of the
      * store, such as sending a mail, it does when this is false. */
     bool replaying;
+    /* What was sealed in data, which is opened; NULL: nothing was, or the projection opens nothing itself. */
+    const struct evlog_opened *opened;
 };
 
 /* Apply one event, inside a transaction of the store.
@@ -217,6 +220,14 @@ struct evlog_projection_options {
     /* 0 or 1: one event after the other. More: events of so many keys at once, each on a thread and a connection to the
      * store of its own; what has the same key keeps its order, and the callbacks run on several threads at once. */
     uint32_t parallel;
+    /* Opens sealed fields before the handler gets the event. NULL: an event with sealed ones ends the run with
+     * EVLOG_ERR_SEALED, so that no ciphertext is taken for a text. Must outlive the projection. */
+    struct evlog_key_store *keys;
+    /* The handler has heard of erasure: it gets events with erased fields too, and looks at opened. Else such an event
+     * fails with EVLOG_ERR_ERASED, and on_error says what becomes of it. */
+    bool takes_erased;
+    /* The handler gets data as it is, sealed or not, and opens it itself. */
+    bool takes_sealed;
     /* Told a few times a second; anything but 0 ends the run with that code. May be NULL. */
     int (*on_turn)(void *arg, const struct evlog_projection *projection);
     void *turn_arg;

@@ -109,6 +109,9 @@ const char *evlog_sql_projection_name(const struct evlog_sql_projection *file);
 /* Fill name, topics, filters, definition, callbacks and count_versions of options; the rest stays. The file must
  * outlive the projection and may serve one at a time. */
 void evlog_sql_projection_options(struct evlog_sql_projection *file, struct evlog_projection_options *options);
+/* Open sealed fields with a key store, which must outlive the projection; NULL: none, and a statement that asks for a
+ * sealed field ends the run with EVLOG_ERR_SEALED. */
+void evlog_sql_projection_keys(struct evlog_sql_projection *file, struct evlog_key_store *keys);
 void evlog_sql_projection_free(struct evlog_sql_projection *file);
 
 #ifdef __cplusplus

@@ -250,6 +250,11 @@ int cmd_diff(struct cli *cli, const struct cli_command *command, int argc, char 
 int cmd_blame(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_table(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bisect(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_keys_init(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_keys_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_keys_rotate(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_keys_restore(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_erase(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_print(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_inspect(struct cli *cli, const struct cli_command *command, int argc, char **argv);

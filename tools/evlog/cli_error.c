@@ -243,6 +243,12 @@ static const char *advice_of(int code)
         return "repeat an append with exactly the events it had, or give new events new ids";
     case EVLOG_ERR_STREAM_ENDED:
         return "a stream that was deleted for good takes no events: use another key";
+    case EVLOG_ERR_SEALED:
+        return "name the key store, with --keys DIR or EVLOG_KEYS__STORE";
+    case EVLOG_ERR_ERASED:
+        return "the data is gone, or its key is disabled until 'evlog keys restore': handle it as erased";
+    case EVLOG_ERR_KEYS:
+        return "give the key store that the data was sealed with, and its master key: nothing counts as erased else";
     default:
         return class_advice(evlog_error_class_of(code));
     }

@@ -7,6 +7,7 @@
  */
 #include "cli.h"
 #include "data_argument.h"
+#include "sealing.h"
 #include "table.h"
 
 #include <core/json.h>
@@ -30,6 +31,8 @@ struct append {
     struct evlog_stream_check check_array[CHECK_MAX];
     struct el_buffer bytes; /* of a file or of stdin */
     struct evlog_new_event event;
+    struct sealing sealing;
+    char made_id[EVLOG_ID_MAX]; /* sealed data is bound to the id, so it is made first */
 };
 
 static int fill_headers(struct append *a)
@@ -126,7 +129,23 @@ static int check(struct append *a, int64_t *expected)
     if (rc == CLI_OK) {
         rc = fill_headers(a);
     }
-    return rc == CLI_OK ? fill_data(a) : rc;
+    rc = rc == CLI_OK ? fill_data(a) : rc;
+    return rc == CLI_OK ? sealing_open_to_seal(&a->sealing, a->cli) : rc;
+}
+
+static int seal(struct append *a, struct evlog_bytes key)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    if (!sealing_wanted(&a->sealing)) {
+        return CLI_OK;
+    }
+    if (a->event.id == NULL) {
+        evlog_event_id_make(a->made_id);
+        a->event.id = a->made_id;
+    }
+    int rc = sealing_seal(&a->sealing, key, a->event.id, &a->event.data, &failure);
+    int code = rc == 0 ? CLI_OK : cli_failure(a->cli, &failure);
+    return rc == EVLOG_ERR_ERASED ? CLI_CONFLICT : code;
 }
 
 static int run(struct append *a, const struct cli_words *words)
@@ -135,6 +154,10 @@ static int run(struct append *a, const struct cli_words *words)
     struct evlog_appended appended = EVLOG_APPENDED_INIT;
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     int rc = check(a, &append.expected);
+    a->event.id = a->id;
+    if (rc == CLI_OK) {
+        rc = seal(a, (struct evlog_bytes){words->items[1], strlen(words->items[1])});
+    }
     if (rc == CLI_OK) {
         rc = cli_connect(a->cli);
     }
@@ -142,7 +165,6 @@ static int run(struct append *a, const struct cli_words *words)
         return rc;
     }
     a->event.type = a->type;
-    a->event.id = a->id;
     a->event.source = a->source;
     a->event.timestamp_ms = a->time_ns == EVLOG_TIME_NONE ? 0 : a->time_ns / NS_PER_MS;
     a->event.headers = a->header_array;
@@ -174,6 +196,8 @@ int cmd_append(struct cli *cli, const struct cli_command *command, int argc, cha
         {"source", 0, CLI_TEXT, &a.source, "URI", "where the event is from (the topic)"},
         {"time", 0, CLI_TIME, &a.time_ns, "TIME", "event time (now)"},
         {"header", 'H', CLI_LIST, &a.headers, "NAME=VALUE", "a header more; may be repeated"},
+        SEALING_SEAL_OPTIONS(&a.sealing),
+        SEALING_KEYS_OPTIONS(&a.sealing),
         {"check", 0, CLI_LIST, &a.checks, "KEY=EXPECTED", "a condition on another stream of the partition; repeatable"},
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 2, 2};
@@ -182,6 +206,7 @@ int cmd_append(struct cli *cli, const struct cli_command *command, int argc, cha
     if (rc == CLI_PARSED) {
         rc = run(&a, &words);
     }
+    sealing_close(&a.sealing);
     el_buffer_free(&a.bytes);
     cli_list_free(&a.headers);
     cli_list_free(&a.checks);

@@ -13,6 +13,7 @@
 #include "event_filter.h"
 #include "event_format.h"
 #include "group_reading.h"
+#include "sealing.h"
 #include "where.h"
 
 #include <core/alloc.h>
@@ -44,6 +45,7 @@ struct consume {
     int consumer_count;
     uint64_t count;
     struct el_buffer line;
+    struct sealing sealing;
 };
 
 /* --- assigning -------------------------------------------------------------------------------------------------- */
@@ -184,6 +186,10 @@ static void print_readable(struct consume *c, const struct evlog_event *event)
 
 static int print(struct consume *c, const struct evlog_event *event)
 {
+    int rc = sealing_open_event(&c->sealing, &event);
+    if (rc != CLI_OK) {
+        return rc;
+    }
     c->count++;
     if (c->format_text != NULL) {
         event_format_print(&c->format, event, &c->line);
@@ -315,7 +321,8 @@ static int run(struct consume *c, const struct cli_words *words)
     if (c->format_text != NULL && event_format_parse(c->format_text, &c->format, &err) != 0) {
         return cli_error(c->cli, CLI_ERR_VALUE, "-f %s: %s", c->format_text, err.text);
     }
-    int rc = event_filter_open(&c->filter, c->cli, &c->patterns);
+    int rc = sealing_open(&c->sealing, c->cli, false);
+    rc = rc == CLI_OK ? event_filter_open(&c->filter, c->cli, &c->patterns) : rc;
     if (rc == CLI_OK) {
         rc = c->group != NULL ? run_group(c, words) : run_topics(c, words);
     }
@@ -344,6 +351,7 @@ static int consume(struct cli *cli, const struct cli_command *command, int argc,
         {"follow", 0, CLI_FLAG, &c->follow, NULL, "go on with what comes"},
         {"filter", 0, CLI_LIST, &c->patterns, "PATTERN", "only events that match this event pattern; up to five"},
         {"group", 'g', CLI_TEXT, &c->group, "GROUP", "share the partitions with the other members of a group"},
+        SEALING_KEYS_OPTIONS(&c->sealing),
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 1, -1};
     struct cli_words words;
@@ -351,6 +359,7 @@ static int consume(struct cli *cli, const struct cli_command *command, int argc,
     if (rc == CLI_PARSED) {
         rc = run(c, &words);
     }
+    sealing_close(&c->sealing);
     el_buffer_free(&c->line);
     cli_list_free(&c->partitions);
     cli_list_free(&c->patterns);

@@ -29,6 +29,7 @@ struct produce {
     bool null_value;
     struct event_format format;
     struct evlog_header header_array[HEADER_MAX];
+    struct sealing sealing;
 };
 
 static int fill_headers(const struct cli *cli, struct produce *produce)
@@ -49,7 +50,7 @@ static int fill_headers(const struct cli *cli, struct produce *produce)
     return CLI_OK;
 }
 
-static int check(const struct cli *cli, struct produce *produce, int value_count)
+static int check(struct cli *cli, struct produce *produce, int value_count)
 {
     struct el_error err = {0};
     bool from_lines = produce->file != NULL || produce->cloudevents != NULL;
@@ -80,7 +81,8 @@ static int check(const struct cli *cli, struct produce *produce, int value_count
     if (produce->partition < -1 || produce->partition > INT32_MAX || produce->count < 1) {
         return cli_error(cli, CLI_ERR_VALUE, "--partition or --count is out of range");
     }
-    return fill_headers(cli, produce);
+    int rc = sealing_open_to_seal(&produce->sealing, cli);
+    return rc == CLI_OK ? fill_headers(cli, produce) : rc;
 }
 
 static int publish_values(struct publishing *p, const struct produce *produce, char **values, int value_count)
@@ -120,7 +122,7 @@ static int publish_all(struct publishing *p, const struct produce *produce, stru
     return rc;
 }
 
-static void fill_base(struct publishing *p, const struct produce *produce)
+static void fill_base(struct publishing *p, struct produce *produce)
 {
     p->base = (struct evlog_message)EVLOG_MESSAGE_INIT;
     p->base.partition = (int32_t)produce->partition;
@@ -136,6 +138,7 @@ static void fill_base(struct publishing *p, const struct produce *produce)
     p->key_delimiter = produce->key_delimiter;
     p->cloudevents = produce->cloudevents != NULL;
     p->empty_is_null = produce->null_value;
+    p->sealing = sealing_wanted(&produce->sealing) ? &produce->sealing : NULL;
 }
 
 static int run(struct cli *cli, struct produce *produce, struct cli_words *words)
@@ -188,6 +191,8 @@ int cmd_produce(struct cli *cli, const struct cli_command *command, int argc, ch
         {"partition", 0, CLI_INT, &produce->partition, "N", "publish to this partition"},
         {"time", 0, CLI_TIME, &produce->time_ns, "TIME", "event time (now)"},
         {"count", 0, CLI_INT, &produce->count, "N", "publish the values so many times"},
+        SEALING_SEAL_OPTIONS(&produce->sealing),
+        SEALING_KEYS_OPTIONS(&produce->sealing),
         {"null", 'Z', CLI_FLAG, &produce->null_value, NULL, "an empty value is null: it removes its key"},
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 1, -1};
@@ -196,6 +201,7 @@ int cmd_produce(struct cli *cli, const struct cli_command *command, int argc, ch
     if (rc == CLI_PARSED) {
         rc = run(cli, produce, &words);
     }
+    sealing_close(&produce->sealing);
     cli_list_free(&produce->headers);
     el_free(produce);
     return rc;

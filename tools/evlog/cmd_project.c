@@ -8,6 +8,7 @@
  */
 #include "cli.h"
 #include "project_db.h"
+#include "sealing.h"
 
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct project {
     int64_t batch, retries, lease_ms, patience_ms, parallel;
     bool until_caught_up, rebuild, accept_change;
     struct evlog_sql_projection *file;
+    struct sealing sealing;
     struct evlog_projection_store *store;
     struct evlog_projection_options options;
     uint64_t total;                        /* events to be applied, as seen first */
@@ -166,6 +168,10 @@ static int prepare(struct project *project, const char *path, bool create)
         rc = project_file_read(project->cli, path, &project->file);
     }
     if (rc == CLI_OK) {
+        rc = sealing_open(&project->sealing, project->cli, false);
+    }
+    if (rc == CLI_OK) {
+        evlog_sql_projection_keys(project->file, project->sealing.store);
         evlog_sql_projection_options(project->file, &project->options);
         rc = cli_connect(project->cli);
     }
@@ -181,6 +187,7 @@ static void finish(struct project *project)
 {
     evlog_projection_store_close(project->store);
     evlog_sql_projection_free(project->file);
+    sealing_close(&project->sealing);
 }
 
 static struct project fresh_project(struct cli *cli)
@@ -196,7 +203,9 @@ static struct project fresh_project(struct cli *cli)
         "db", 0, CLI_TEXT, &project.db, "DB", "where the rows are: sqlite:FILE, postgres://..."                        \
     }
 #define ERROR_OPTIONS                                                                                                  \
-    {"on-error", 0, CLI_TEXT, &project.on_error, "WHAT", "an event that cannot be applied: stop, skip, dead-letter"},  \
+    SEALING_KEYS_OPTIONS(&project.sealing),                                                                            \
+        {"on-error",        0,      CLI_TEXT,                                                                          \
+         &project.on_error, "WHAT", "an event that cannot be applied: stop, skip, dead-letter"},                       \
         {"parallel", 0, CLI_INT, &project.parallel, "N", "events of so many keys at once; PostgreSQL only (1)"},       \
         {"retries", 0, CLI_INT, &project.retries, "N", "further tries before that (5)"},                               \
     {                                                                                                                  \

@@ -10,6 +10,7 @@
  * nothing and is exit code 5, so that scripts can tell it from one without events in the range asked for.
  */
 #include "cli.h"
+#include "sealing.h"
 #include "subscribing.h"
 
 #include <core/timefmt.h>
@@ -29,6 +30,7 @@ struct reading {
     int64_t last_version;     /* of the stream, when it was asked for; what is behind it is new */
     struct el_position place; /* behind the last event printed, of last_version; offset 0: none was */
     struct el_buffer line;
+    struct sealing sealing;
 };
 
 /* Version (of a type: the key), append time, type, data: with tabs between them for scripts. */
@@ -58,11 +60,16 @@ static void put_row(struct reading *r, const struct evlog_stream_event *row)
 static int print(struct reading *r, const struct evlog_stream_event *row)
 {
     struct el_json_writer w;
+    struct evlog_stream_event shown = *row;
+    int rc = sealing_open_data(&r->sealing, row->event, row->id, &shown.data);
+    if (rc != CLI_OK) {
+        return rc;
+    }
     if (r->readable) {
-        put_row(r, row);
+        put_row(r, &shown);
     } else {
         el_json_writer_init(&w, &r->line);
-        cli_json_event(&w, row);
+        cli_json_event(&w, &shown);
         if (el_json_writer_end(&w) != 0) {
             r->line.err = EVLOG_ERR_NO_MEMORY;
         }
@@ -245,7 +252,8 @@ static int run(struct reading *r, const struct cli_words *words)
     if (r->options.from < -1 || r->options.to < -1 || r->count_max < -1) {
         return cli_error(r->cli, CLI_ERR_VALUE, "versions and counts begin at 0");
     }
-    int rc = cli_connect(r->cli);
+    int rc = sealing_open(&r->sealing, r->cli, false);
+    rc = rc == CLI_OK ? cli_connect(r->cli) : rc;
     if (rc == CLI_OK && of_stream) {
         r->options.key = (struct evlog_bytes){words->items[1], strlen(words->items[1])};
         rc = read_stream(r);
@@ -267,6 +275,7 @@ int cmd_read(struct cli *cli, const struct cli_command *command, int argc, char 
         {"type", 't', CLI_TEXT, &r.type, "NAME", "instead of a stream: all events of this type, by partition"},
         {"follow", 0, CLI_FLAG, &r.follow, NULL, "go on with what comes; without KEY and --type: the whole topic"},
         {"count", 'n', CLI_INT, &r.count_max, "N", "stop after so many events"},
+        SEALING_KEYS_OPTIONS(&r.sealing),
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 1, 2};
     struct cli_words words;
@@ -274,6 +283,7 @@ int cmd_read(struct cli *cli, const struct cli_command *command, int argc, char 
     if (rc == CLI_PARSED) {
         rc = run(&r, &words);
     }
+    sealing_close(&r.sealing);
     el_buffer_free(&r.line);
     return rc;
 }

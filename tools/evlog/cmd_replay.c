@@ -6,6 +6,7 @@
  * An interrupted replay prints no digest: half a history has none. It says how to go on instead.
  */
 #include "replay_target.h"
+#include "sealing.h"
 #include "where.h"
 
 #include <core/timefmt.h>
@@ -25,6 +26,8 @@ struct replay {
     struct replay_wanted wanted;
     struct evlog_replay_options options;
     struct replay_target *target;
+    struct sealing sealing;
+    bool opens;  /* data is given away opened; a topic gets what there is, a projection opens it itself */
     double pace; /* 0: as fast as it goes */
     int64_t first_ns, begun_ns;
     bool some; /* an event was told: the last one lay here */
@@ -76,7 +79,12 @@ static int on_event(void *arg, const struct evlog_replay_event *replayed)
     if (cli_interrupted) {
         return EVLOG_ERR_CLOSED;
     }
-    replay->exit_code = replay->target->take(replay->target, replayed);
+    struct evlog_replay_event shown = *replayed;
+    replay->exit_code = replay->opens ? sealing_open_data(&replay->sealing, replayed->event, replayed->id, &shown.data)
+                                      : CLI_OK;
+    if (replay->exit_code == CLI_OK) {
+        replay->exit_code = replay->target->take(replay->target, &shown);
+    }
     if (replay->exit_code != CLI_OK) {
         return EVLOG_ERR_IO;
     }
@@ -259,10 +267,13 @@ static int check(struct replay *replay, const struct cli_words *words)
     rc = rc == CLI_OK ? take_from(replay) : rc;
     rc = rc == CLI_OK ? take_speed(replay) : rc;
     rc = rc == CLI_OK ? take_source(replay) : rc;
+    rc = rc == CLI_OK ? sealing_open(&replay->sealing, replay->cli, false) : rc;
+    wanted->keys = replay->sealing.store;
     wanted->fold_latest = options->fold_latest;
     wanted->whole = options->key.data == NULL && replay->from == NULL;
     bool to_topic = wanted->to != NULL && strncmp(wanted->to, "topic:", 6) == 0;
     options->with_headers = to_topic;
+    replay->opens = !to_topic && wanted->project == NULL;
     if (rc == CLI_OK && !to_topic && (wanted->dry_run || wanted->confirm != NULL || wanted->accept_holes)) {
         rc = cli_error(replay->cli, CLI_ERR_VALUE, "--dry-run, --confirm and --accept-holes are for --to topic:NAME");
     }
@@ -292,6 +303,7 @@ int cmd_replay(struct cli *cli, const struct cli_command *command, int argc, cha
         {"confirm", 0, CLI_TEXT, &replay.wanted.confirm, "NAME", "--to topic: yes, change what NAME holds"},
         {"accept-holes", 0, CLI_FLAG, &replay.wanted.accept_holes, NULL,
          "--to topic: also where compaction or retention took history away"},
+        SEALING_KEYS_OPTIONS(&replay.sealing),
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 1, 2};
     struct cli_words words;
@@ -302,6 +314,7 @@ int cmd_replay(struct cli *cli, const struct cli_command *command, int argc, cha
             rc = run(&replay);
         }
     }
+    sealing_close(&replay.sealing);
     cli_list_free(&replay.drop_types);
     return rc;
 }

@@ -132,6 +132,19 @@ const struct cli_command cli_commands[] = {
     {"project resume", "NAME", "Let it go on", NULL, cmd_project_resume},
     {"project wait", "NAME --position POSITION", "Wait until a projection has applied an event",
      "--timeout says how long (30s).", cmd_project_wait},
+    {"keys init", "DIR --master FILE", "Make a key store for sealed fields",
+     "DIR holds the keys of subjects, wrapped by the master key in FILE. Copies of both belong apart from each other\n"
+     "and from the log, and none is to be kept longer than an erasure may take.",
+     cmd_keys_init},
+    {"keys ls", "", "List the keys of a key store: pseudonyms, states, times", NULL, cmd_keys_ls},
+    {"keys rotate", "", "Wrap every key anew, under another master key or the same",
+     "Interrupted, the same command goes on. Others may use the key store meanwhile.", cmd_keys_rotate},
+    {"keys restore", "SUBJECT", "Make a key live again that 'evlog erase' has disabled", NULL, cmd_keys_restore},
+    {"erase", "SUBJECT", "Erase a subject's sealed data everywhere, by destroying its key",
+     "The first time the key is disabled and can be restored until the time of grace is over; the same command then\n"
+     "destroys it for good and appends an event that says so. --report tells who may still hold decrypted copies;\n"
+     "SUBJECT may be a pseudonym there.",
+     cmd_erase},
     {"top", "", "Watch topics and groups: events, rates, lag", "--once prints one picture, for scripts.", cmd_top},
     {"bench produce", "TOPIC", "Publish as fast as it goes, and time the acknowledgements",
      "The events stay in the topic: use one of its own.", cmd_bench_produce},

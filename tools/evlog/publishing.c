@@ -15,6 +15,7 @@
 
 #define NS_PER_MS 1000000
 #define PROGRESS_LINES 64
+#define MESSAGE_ID_MAX 1024 /* bytes of an id, the NUL counted */
 
 /* --- topic ------------------------------------------------------------------------------------------------------ */
 
@@ -74,6 +75,30 @@ static void on_delivery(void *arg, const struct evlog_receipt *receipt, const st
     }
 }
 
+#define HEADER_MAX 512
+#define ID_HEADER "ce_id"
+
+/* Seal an event's value. It gets an id when it has none: what is sealed is bound to it. */
+static int seal(struct publishing *p, struct evlog_message *message, struct evlog_header headers[HEADER_MAX],
+                char id[MESSAGE_ID_MAX], struct evlog_failure *failure)
+{
+    struct evlog_event event = {.headers = message->headers, .header_count = message->header_count};
+    struct evlog_bytes found;
+    if (evlog_event_header(&event, ID_HEADER, &found) && found.data != NULL && found.len < MESSAGE_ID_MAX) {
+        memcpy(id, found.data, found.len);
+        id[found.len] = '\0';
+    } else if (message->header_count < HEADER_MAX) {
+        evlog_event_id_make(id);
+        memcpy(headers, message->headers, message->header_count * sizeof *headers);
+        headers[message->header_count] = (struct evlog_header){{ID_HEADER, strlen(ID_HEADER)}, {id, strlen(id)}};
+        message->headers = headers;
+        message->header_count++;
+    } else {
+        id[0] = '\0';
+    }
+    return sealing_seal(p->sealing, message->key, id, &message->value, failure);
+}
+
 int publishing_one(struct publishing *p, const struct evlog_message *message, struct evlog_failure *failure)
 {
     struct evlog_message full = *message;
@@ -82,7 +107,13 @@ int publishing_one(struct publishing *p, const struct evlog_message *message, st
     if (full.partition < 0) {
         full.partition = p->base.partition;
     }
-    int rc = evlog_publish_async(p->producer, &full, tells ? on_delivery : NULL, p, failure);
+    struct evlog_header headers[HEADER_MAX];
+    char id[MESSAGE_ID_MAX];
+    int rc = p->sealing == NULL ? 0 : seal(p, &full, headers, id, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = evlog_publish_async(p->producer, &full, tells ? on_delivery : NULL, p, failure);
     if (rc == 0) {
         p->sent_count++;
         (void)evlog_poll(p->producer, 0);

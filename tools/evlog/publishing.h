@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "event_format.h"
 #include "line_input.h"
+#include "sealing.h"
 
 struct publishing {
     struct cli *cli;
@@ -19,6 +20,7 @@ struct publishing {
     bool cloudevents;                  /* lines are CloudEvents */
     bool empty_is_null;                /* an empty value is a tombstone */
     uint64_t sent_count;               /* handed to the producer */
+    struct sealing *sealing;           /* seals every event, NULL: none */
 };
 
 /* Make sure the topic is there, making it when create is set.

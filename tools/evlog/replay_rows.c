@@ -168,6 +168,7 @@ static int read_project(struct rows *rows, const struct replay_wanted *wanted)
     }
     struct evlog_projection_options *projection = &rows->projection;
     *projection = (struct evlog_projection_options)EVLOG_PROJECTION_OPTIONS_INIT;
+    evlog_sql_projection_keys(rows->file, wanted->keys);
     evlog_sql_projection_options(rows->file, projection);
     if (projection->topic_count != 1 || strcmp(projection->topics[0], wanted->topic) != 0) {
         return cli_error_remedy(cli,

@@ -29,8 +29,9 @@ struct replay_wanted {
     const char *confirm; /* name given with --confirm, or NULL */
     bool fold_latest;
     bool dry_run;
-    bool accept_holes; /* go on where history is missing */
-    bool whole;        /* all keys, from the beginning */
+    bool accept_holes;            /* go on where history is missing */
+    bool whole;                   /* all keys, from the beginning */
+    struct evlog_key_store *keys; /* opens sealed fields for a projection, or NULL */
 };
 
 /* Open what --to names. returns CLI_OK | exit code, told */

@@ -22,6 +22,9 @@ struct place {
     int64_t skipped;
     int64_t history_offset;
     bool replaying; /* of the last event */
+    const char *data;
+    bool takes_erased, takes_sealed;
+    size_t erased; /* fields of the last event */
 };
 
 static int renew(struct evlog_projection_store *store, const struct evlog_projection_lease *lease, bool *paused,
@@ -89,6 +92,7 @@ static int handle(void *arg, struct evlog_projection_store *store, const struct 
     (void)store;
     place->handled++;
     place->replaying = event->replaying;
+    place->erased = event->opened == NULL ? 0 : event->opened->erased_count;
     if (place->loses) {
         place->renew_code = EVLOG_ERR_CONFLICT;
     }
@@ -150,6 +154,11 @@ static int apply_one(struct place *place, enum evlog_projection_on_error on_erro
     projection.options.arg = place;
     projection.options.on_error = on_error;
     projection.options.retry_max = 0;
+    projection.options.takes_erased = place->takes_erased;
+    projection.options.takes_sealed = place->takes_sealed;
+    if (place->data != NULL) {
+        item.view.data = (struct evlog_bytes){place->data, strlen(place->data)};
+    }
     int rc = el_projection_apply(&projection, failure);
     free(reading);
     return rc;
@@ -210,4 +219,40 @@ TEST(projection_apply, a_fault_that_is_told_late_is_looked_for_event_by_event)
     assert_int_equal(apply_one(&skips, EVLOG_PROJECTION_SKIP, &failure), 0);
     assert_int_equal(skips.skipped, 1);
     assert_int_equal(skips.commits, 1);
+}
+
+/* --- sealed data -------------------------------------------------------------------------------------------------- */
+
+TEST(projection_apply, sealed_data_without_a_key_store_ends_the_run_and_is_not_the_events_fault)
+{
+    static const char data[] =
+        "{\"a\":{\"$sealed\":{\"v\":1,\"k\":\"EAAAAAAAAAAAAAAAAAAAAA\",\"n\":\"AAAAAAAAAAAAAAAA\","
+        "\"c\":\"AAAAAAAAAAAAAAAAAAAAAA==\"}}}";
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct place place = {.data = data};
+    assert_int_equal(apply_one(&place, EVLOG_PROJECTION_SKIP, &failure), EVLOG_ERR_SEALED);
+    assert_int_equal(place.handled, 0);
+    assert_int_equal(place.commits, 0);
+    assert_int_equal(place.skipped, 0);
+    place.takes_sealed = true;
+    assert_int_equal(apply_one(&place, EVLOG_PROJECTION_SKIP, &failure), 0);
+    assert_int_equal(place.handled, 1);
+}
+
+TEST(projection_apply, an_erased_field_reaches_only_a_handler_that_takes_it)
+{
+    static const char data[] = "{\"a\":{\"$erased\":{\"subject\":\"EAAAAAAAAAAAAAAAAAAAAA\","
+                               "\"at\":\"2026-03-01T12:00:00.123Z\",\"restorable\":false}}}";
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct place place = {.data = data};
+    assert_int_equal(apply_one(&place, EVLOG_PROJECTION_STOP, &failure), EVLOG_ERR_ERASED);
+    assert_non_null(strstr(failure.text, "/a"));
+    assert_int_equal(place.handled, 0);
+    assert_int_equal(apply_one(&place, EVLOG_PROJECTION_SKIP, &failure), 0);
+    assert_int_equal(place.handled, 0);
+    assert_int_equal(place.skipped, 1);
+    place.takes_erased = true;
+    assert_int_equal(apply_one(&place, EVLOG_PROJECTION_STOP, &failure), 0);
+    assert_int_equal(place.handled, 1);
+    assert_int_equal(place.erased, 1);
 }

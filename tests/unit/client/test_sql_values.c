@@ -126,3 +126,92 @@ TEST(sql_values, gives_what_the_event_says_of_itself)
     assert_int_equal(ask(&probe, "any text", (struct el_sql_param){.source = EL_SQL_DATA}), 0);
     assert_int_equal(probe.value.kind, EVLOG_SQL_TEXT);
 }
+
+/* --- sealed data -------------------------------------------------------------------------------------------------- */
+
+#define BOX "{\"$sealed\":{\"v\":1,\"k\":\"EAAAAAAAAAAAAAAAAAAAAA\"}}"
+#define GONE                                                                                                           \
+    "{\"$erased\":{\"subject\":\"EAAAAAAAAAAAAAAAAAAAAA\",\"at\":\"2026-03-01T12:00:00.123Z\",\"restorable\":false}}"
+
+/* How a parameter of an event without a key store (opened NULL), or with one, is answered. */
+static int ask_sealed(struct probe *probe, const char *data, const struct evlog_opened *opened, bool aware,
+                      struct el_sql_param param)
+{
+    struct probe unused;
+    (void)ask(&unused, "{}", (struct el_sql_param){.source = EL_SQL_KEY});
+    *probe = unused;
+    probe->given = (struct evlog_projection_event){.event = &probe->event, .data = bytes(data), .version = -1};
+    probe->looked_at = (struct el_sql_event){
+        .event = &probe->given,
+        .opened = opened,
+        .sealed = opened == NULL,
+        .aware = aware,
+    };
+    int rc = el_sql_value_of(&probe->looked_at, &param, &probe->value, &probe->err);
+    el_sql_event_free(&probe->looked_at);
+    return rc;
+}
+
+static struct el_sql_param field(const char *path, bool optional)
+{
+    return (struct el_sql_param){.source = EL_SQL_FIELD, .path = path, .optional = optional};
+}
+
+TEST(sql_values, gives_no_ciphertext_for_a_value)
+{
+    static const char data[] = "{\"a\":" BOX ",\"b\":{\"c\":" BOX "},\"d\":7}";
+    static const char *const paths[] = {"a", "a.x", "b", "b.c", "b.c.x"};
+    struct probe probe;
+    for (size_t i = 0; i < 5; i++) {
+        for (int optional = 0; optional < 2; optional++) {
+            assert_int_equal(ask_sealed(&probe, data, NULL, true, field(paths[i], optional)), EVLOG_ERR_SEALED);
+            assert_non_null(strstr(probe.err.text, "--keys"));
+        }
+    }
+    static const enum el_sql_source sources[] = {EL_SQL_DATA, EL_SQL_ERASED, EL_SQL_SUBJECT};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(ask_sealed(&probe, data, NULL, true, (struct el_sql_param){.source = sources[i], .path = "a"}),
+                         EVLOG_ERR_SEALED);
+    }
+    assert_int_equal(ask_sealed(&probe, data, NULL, false, field("d", false)), 0);
+    assert_int_equal(probe.value.number, 7);
+    assert_int_equal(ask_sealed(&probe,
+                                "\x89"
+                                "evseal\x01",
+                                NULL, true, field("a", true)),
+                     EVLOG_ERR_SEALED);
+}
+
+TEST(sql_values, tells_erased_fields_from_missing_ones)
+{
+    static const char data[] = "{\"a\":" GONE ",\"b\":{\"c\":" GONE "},\"d\":7,\"e\":\"x\"}";
+    static const struct evlog_field fields[] = {
+        {.path = "/a", .subject = "EAAAAAAAAAAAAAAAAAAAAA", .state = EVLOG_FIELD_ERASED},
+        {.path = "/b/c", .subject = "EAAAAAAAAAAAAAAAAAAAAA", .state = EVLOG_FIELD_ERASED},
+        {.path = "/e", .subject = "EQAAAAAAAAAAAAAAAAAAAA", .state = EVLOG_FIELD_OPENED},
+    };
+    const struct evlog_opened opened = {.fields = fields, .field_count = 3, .erased_count = 2};
+    struct probe probe;
+    assert_int_equal(ask_sealed(&probe, data, &opened, true, field("a", false)), EVLOG_ERR_ERASED);
+    assert_non_null(strstr(probe.err.text, ":data.a? takes null"));
+    assert_int_equal(ask_sealed(&probe, data, &opened, false, field("a.x", false)), EVLOG_ERR_ERASED);
+    assert_int_equal(ask_sealed(&probe, data, &opened, false, field("a", true)), 0);
+    assert_int_equal(probe.value.kind, EVLOG_SQL_NULL);
+    assert_int_equal(ask_sealed(&probe, data, &opened, false, field("b", true)), EVLOG_ERR_ERASED);
+    assert_int_equal(ask_sealed(&probe, data, &opened, true, field("b", false)), 0);
+    assert_int_equal(ask_sealed(&probe, data, &opened, false, field("d", false)), 0);
+    struct el_sql_param all = {.source = EL_SQL_DATA}, erased = {.source = EL_SQL_ERASED};
+    assert_int_equal(ask_sealed(&probe, data, &opened, false, all), EVLOG_ERR_ERASED);
+    assert_int_equal(ask_sealed(&probe, data, &opened, true, all), 0);
+    assert_int_equal(ask_sealed(&probe, data, &opened, true, erased), 0);
+    assert_int_equal(probe.value.number, 1);
+    struct el_sql_param subject = {.source = EL_SQL_SUBJECT, .path = "e"};
+    assert_int_equal(ask_sealed(&probe, data, &opened, true, subject), 0);
+    assert_memory_equal(probe.value.bytes.data, fields[2].subject, 22);
+    subject.path = "b.c.deeper";
+    assert_int_equal(ask_sealed(&probe, data, &opened, true, subject), 0);
+    assert_memory_equal(probe.value.bytes.data, fields[1].subject, 22);
+    subject.path = "d";
+    assert_int_equal(ask_sealed(&probe, data, &opened, true, subject), 0);
+    assert_int_equal(probe.value.kind, EVLOG_SQL_NULL);
+}
