@@ -6,6 +6,9 @@
  * the old bytes or the new ones, and what was answered for is there after a loss of power. Writers hold the lock, so
  * one name for what is being written is enough, and what a crash left of it is overwritten.
  *
+ * A reader that has opened a file just before it is replaced may read what is being wiped: it finds that the file has
+ * no name any more, and reads again.
+ *
  * Overwriting what a file held, before its blocks are given back, is as much as a program can do: copy-on-write file
  * systems, journals and flash keep old blocks. Rotation (key_dir_rotate.c) is what makes such remains useless.
  */
@@ -24,6 +27,7 @@
 
 #define FILE_LEN_MAX (64u << 10)
 #define MASTER_DIGITS 64
+#define READ_TRY_MAX 1000 /* while others replace a file */
 #define OTHERS 077
 
 int (*el_key_dir_hook)(const char *step);
@@ -53,30 +57,46 @@ static int failed(struct el_error *err, const char *what, const char *name)
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
-int el_key_file_read(int dir_fd, const char *name, struct el_buffer *text, struct el_error *err)
+/* Read what a descriptor's file holds. returns 0 | 1 it was replaced meanwhile, and so perhaps wiped | -1 errno */
+static int read_all(int fd, struct el_buffer *text)
 {
+    struct stat st;
     ssize_t got = 1;
     el_buffer_reset(text);
-    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return errno == ENOENT ? el_error_set(err, EVLOG_ERR_NOT_FOUND, "%s is not there", name)
-                               : failed(err, "read", name);
-    }
     while (got > 0 && text->len <= FILE_LEN_MAX) {
         uint8_t *room = el_buffer_room(text, 4096);
         got = room == NULL ? 0 : read(fd, room, 4096);
         text->len -= room == NULL ? 0 : 4096 - (size_t)EL_MAX(got, 0);
         got = got < 0 && errno == EINTR ? 1 : got;
     }
-    int rc = got < 0 ? failed(err, "read", name) : 0;
-    (void)close(fd);
-    if (rc == 0 && text->err != 0) {
-        rc = el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory to read %s", name);
+    /* Wiping begins behind the rename: who reads zeros finds a file without a name. */
+    return got < 0 || fstat(fd, &st) != 0 ? -1 : st.st_nlink == 0;
+}
+
+int el_key_file_read(int dir_fd, const char *name, struct el_buffer *text, struct el_error *err)
+{
+    int rc = 1;
+    for (int i = 0; i < READ_TRY_MAX && rc == 1; i++) {
+        int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) {
+            return errno == ENOENT ? el_error_set(err, EVLOG_ERR_NOT_FOUND, "%s is not there", name)
+                                   : failed(err, "read", name);
+        }
+        rc = read_all(fd, text);
+        int error = errno;
+        (void)close(fd);
+        errno = error;
     }
-    if (rc == 0 && text->len > FILE_LEN_MAX) {
-        rc = el_error_set(err, EVLOG_ERR_KEYS, "%s of the key store is larger than any that evlog writes", name);
+    if (rc != 0) {
+        return rc < 0 ? failed(err, "read", name)
+                      : el_error_set(err, EVLOG_ERR_KEYS, "%s of the key store is replaced all the time", name);
     }
-    return rc;
+    if (text->err != 0) {
+        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory to read %s", name);
+    }
+    return text->len <= FILE_LEN_MAX
+               ? 0
+               : el_error_set(err, EVLOG_ERR_KEYS, "%s of the key store is larger than any that evlog writes", name);
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
