@@ -25,7 +25,8 @@ static void check_statement(const struct el_sql_statement *s)
         (void)snprintf(mark, sizeof mark, "$%u", i + 1);
         at = strstr(at, mark);
         EL_ASSERT(at != NULL);
-        EL_ASSERT((s->params[i].path != NULL) == (s->params[i].source == EL_SQL_FIELD));
+        bool with_path = s->params[i].source == EL_SQL_FIELD || s->params[i].source == EL_SQL_SUBJECT;
+        EL_ASSERT((s->params[i].path != NULL) == with_path);
         EL_ASSERT(s->params[i].line >= s->line);
     }
 }
