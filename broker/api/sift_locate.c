@@ -64,12 +64,13 @@ static void on_half(struct store_op *op)
         give_up(sift);
         return;
     }
-    bool behind = sift->find.count == 1 && sift->find.places[0].offset >= sift->next;
+    const struct stream_place *place = sift->find.count == 1 ? &sift->find.places[0] : NULL;
+    bool behind = place != NULL && place->version == middle && place->offset >= sift->next;
     if (behind) {
         sift->high = middle;
-        sift->high_offset = sift->find.places[0].offset;
+        sift->high_offset = place->offset;
     } else {
-        sift->low = middle + 1; /* before it, or trimmed away */
+        sift->low = middle + 1; /* before it, or trimmed away: then the place is one of a later version */
     }
     if (sift->low >= sift->high) {
         found(sift, sift->high_offset, -1, sift->high);

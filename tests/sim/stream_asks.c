@@ -18,6 +18,7 @@ void stream_asks_init(struct stream_asks *a, struct stream_model *m)
     a->m = m;
     a->asks = calloc(ASKS_MAX, sizeof(*a->asks));
     EL_ASSERT(a->asks != NULL);
+    stream_sifts_init(&a->sifts, m);
     for (uint32_t i = 0; i < ASKERS_MAX; i++) {
         a->askers[i].a = a;
     }
@@ -25,12 +26,14 @@ void stream_asks_init(struct stream_asks *a, struct stream_model *m)
 
 void stream_asks_free(struct stream_asks *a)
 {
+    stream_sifts_free(&a->sifts);
     free(a->asks);
 }
 
 void stream_asks_clear(struct stream_asks *a)
 {
     a->ask_count = 0;
+    a->sifts.count = 0;
     memset(a->acked_end, 0, sizeof(a->acked_end));
 }
 
@@ -46,7 +49,7 @@ bool stream_asks_busy(const struct stream_asks *a)
             return true;
         }
     }
-    return false;
+    return stream_sifts_busy(&a->sifts);
 }
 
 void stream_asks_lose(struct stream_asks *a)
@@ -54,6 +57,7 @@ void stream_asks_lose(struct stream_asks *a)
     for (uint32_t i = 0; i < ASKERS_MAX; i++) {
         a->askers[i].busy = false;
     }
+    stream_sifts_lose(&a->sifts);
 }
 
 /* --- asking ------------------------------------------------------------------------------------------------------- */
@@ -161,6 +165,7 @@ static void list_ask(struct asker *k)
 void stream_asks_step(struct stream_asks *a)
 {
     struct stream_model *m = a->m;
+    stream_sifts_step(&a->sifts);
     for (uint32_t i = 0; i < ASKERS_MAX; i++) {
         struct asker *k = &a->askers[i];
         if (k->busy || !world_chance(m->w, ASK_PPM)) {
@@ -260,6 +265,7 @@ static void type_check(const struct stream_model *m, const struct ask *ask)
 void stream_asks_check(struct stream_asks *a)
 {
     struct stream_model *m = a->m;
+    stream_sifts_check(&a->sifts);
     for (uint32_t i = 0; i < a->ask_count && m->w->violation[0] == 0; i++) {
         const struct ask *ask = &a->asks[i];
         if (ask->start != m->parts[ask->partition].start) {

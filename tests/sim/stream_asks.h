@@ -7,7 +7,7 @@
 #ifndef EL_SIM_STREAM_ASKS_H
 #define EL_SIM_STREAM_ASKS_H
 
-#include "stream_model.h"
+#include "stream_sifts.h"
 
 #define ASKERS_MAX 3u
 #define ASKS_MAX 6000u     /* answers kept until the log is read */
@@ -40,6 +40,7 @@ struct asker {
 
 struct stream_asks {
     struct stream_model *m;
+    struct stream_sifts sifts;
     struct asker askers[ASKERS_MAX];
     struct ask *asks; /* [ask_count] */
     uint32_t ask_count;
