@@ -464,6 +464,7 @@ bool lease_reset(struct lease_table *t, int64_t offset)
     }
     t->floor = offset;
     t->base = offset;
+    t->returned = t->returned_writing = false;
     t->passed_first = INT64_MAX;
     t->passed_last = 0;
     return true;
@@ -475,7 +476,7 @@ bool lease_dirty(const struct lease_table *t)
 {
     OBJ_CHECK(t, LEASE_TABLE);
     const struct lease_memory *m = t->memory;
-    if (t->counts.of[LEASE_STATE_SETTLING] > 0) {
+    if (t->counts.of[LEASE_STATE_SETTLING] > 0 || t->returned) {
         return true;
     }
     if (t->blocks == 0) {
@@ -511,6 +512,8 @@ void lease_write_begin(struct lease_table *t, lease_block_fn block, void *arg)
     struct lease_memory *m = t->memory;
     t->write_start = lease_write_start(t);
     t->writing = true;
+    t->returned_writing = t->returned;
+    t->returned = false;
     touch_passed(t);
     uint32_t id = lease_tree_first_of(m, t->entries, LEASE_BIT(LEASE_STATE_SETTLING));
     while (id != 0) {
@@ -545,6 +548,8 @@ void lease_write_end(struct lease_table *t, bool durable, struct lease_now now)
     EL_ASSERT(t->writing);
     struct lease_memory *m = t->memory;
     t->writing = false;
+    t->returned = t->returned || (t->returned_writing && !durable);
+    t->returned_writing = false;
     uint32_t id = lease_tree_first_of(m, t->blocks, LEASE_BLOCK_WRITING);
     while (id != 0) {
         bool gone = lease_node(m, id)->at < block_of(t->write_start);

@@ -51,7 +51,9 @@ int lease_reopen(struct lease_table *t, const struct lease_record *record, struc
     struct lease_memory *m = t->memory;
     if (record->offset >= t->read_to) {
         *open = !lease_position_finished(t, record->offset);
-        return *open ? 0 : lease_position_punch(t, record->offset);
+        int code = *open ? 0 : lease_position_punch(t, record->offset);
+        t->returned = t->returned || (code == 0 && !*open);
+        return code;
     }
     uint32_t there = lease_tree_find(m, t->entries, record->offset);
     *open = there != 0;
@@ -77,6 +79,7 @@ int lease_reopen(struct lease_table *t, const struct lease_record *record, struc
     t->counts.of[LEASE_STATE_WAITING]++;
     t->counts.total++;
     lease_block_touch(t, record->offset);
+    t->returned = true;
     lease_entry_chain_in(t, id, now);
     return 0;
 }

@@ -439,8 +439,8 @@ uint64_t lease_tick(struct lease_table *t, struct lease_now now)
 bool lease_ready(const struct lease_table *t)
 {
     OBJ_CHECK(t, LEASE_TABLE);
-    return t->counts.of[LEASE_STATE_READY] > 0 && t->counts.of[LEASE_STATE_HALTED] == 0 &&
-           t->counts.of[LEASE_STATE_LEASED] < t->rules.inflight_max;
+    return t->counts.of[LEASE_STATE_READY] > 0 && t->counts.of[LEASE_STATE_HALTED] == 0 && !t->returned &&
+           !t->returned_writing && t->counts.of[LEASE_STATE_LEASED] < t->rules.inflight_max;
 }
 
 int64_t lease_halted(const struct lease_table *t)

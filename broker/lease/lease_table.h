@@ -138,7 +138,8 @@ struct lease_grant {
     bool opens_batch;  /* for the reader: the first grant of its batch; false from here */
 };
 
-/* Lease what is ready to a session, lowest offsets first, as far as inflight_max allows; nothing while halted.
+/* Lease what is ready to a session, lowest offsets first, as far as inflight_max allows; nothing while halted, or while
+ * it is not durable that events have come back (lease_reopen()).
  *
  * session   not 0
  * returns   grants written, 0 .. max; they count from the next write on (lease_dirty()), which nobody awaits */
@@ -250,6 +251,7 @@ bool lease_reset(struct lease_table *t, int64_t offset);
  * key's other events wait for it as they do for any earlier one; it only waits for a later one that is in work already.
  * Where it lies below the start, that goes back to it. Its key, when parked, does not hold it up before it fails. With
  * the next write it is durable, and so is the block of its offset; lease_write_base() belongs to that write as well.
+ * Nothing is leased before: a crash would forget that it is back, and later ones of its key would come after it.
  *
  * record    as it was read from the log again; its death is NONE, and it does not pass by
  * *open     out: it is unfinished already, or was not read yet: nothing has changed

@@ -209,6 +209,7 @@ bool model_reopen(struct model *m, uint32_t i, bool *ending)
     if (e->read ? e->state != MODEL_FINISHED : !e->ahead_finished) {
         return false;
     }
+    m->returned = true;
     e->acknowledged = e->buried = false;
     e->intent = LEASE_DEATH_NONE;
     e->returned = true;
@@ -241,7 +242,7 @@ bool model_reopen(struct model *m, uint32_t i, bool *ending)
 
 bool model_ready(const struct model *m)
 {
-    return model_count(m, LEASE_STATE_READY) > 0 && model_halted(m) == -1 &&
+    return model_count(m, LEASE_STATE_READY) > 0 && model_halted(m) == -1 && !m->returned && !m->returned_writing &&
            model_count(m, LEASE_STATE_LEASED) < m->rules.inflight_max;
 }
 
@@ -528,6 +529,8 @@ bool model_emit_done(struct model *m, int64_t offset, int64_t read_next)
 void model_write_begin(struct model *m, int64_t read_next)
 {
     m->writing = true;
+    m->returned_writing = m->returned;
+    m->returned = false;
     m->pending_start = read_next;
     EACH_OF_ALL(m, n)
     {
@@ -554,6 +557,8 @@ void model_write_begin(struct model *m, int64_t read_next)
 void model_write_end(struct model *m, bool durable)
 {
     m->writing = false;
+    m->returned = m->returned || (m->returned_writing && !durable);
+    m->returned_writing = false;
     EACH_OF_ALL(m, i)
     {
         struct model_event *e = &m->events[i];
@@ -588,7 +593,7 @@ static void forget(struct model_event *e)
 
 void model_restart(struct model *m)
 {
-    m->writing = false;
+    m->writing = m->returned = m->returned_writing = false;
     m->floor = m->stored_start;
     m->from = m->to = 0;
     EACH_OF_ALL(m, i)
@@ -623,6 +628,7 @@ void model_reset(struct model *m, int64_t offset)
 {
     m->floor = offset;
     m->from = m->to = 0;
+    m->returned = m->returned_writing = false;
     EACH_OF_ALL(m, i)
     {
         struct model_event *e = &m->events[i];

@@ -57,6 +57,7 @@ struct model {
     int64_t floor;
     int64_t log_start;
     bool writing;
+    bool returned, returned_writing; /* events have come back, and that is not durable */
     int64_t pending_start, stored_start;
 };
 

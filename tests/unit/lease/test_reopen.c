@@ -136,6 +136,59 @@ TEST(lease_reopen, what_a_restart_knows_to_be_finished_comes_back_when_it_is_rea
     kit_close(&k);
 }
 
+/* Else a crash could forget it when a worker has seen it, and later ones of its key would come after it. */
+TEST(lease_reopen, nothing_is_leased_before_a_write_that_carries_it_is_durable)
+{
+    setup(0);
+    all_done(1, 5);
+    kit_add(&k, 1, 6);
+    kit_write_begin(&k);
+    come_back(0, 5);
+    assert_false(lease_ready(k.t));
+    kit_write_end(&k, true); /* began before it */
+    assert_false(lease_ready(k.t));
+    assert_true(lease_dirty(k.t));
+    kit_write_begin(&k);
+    kit_write_end(&k, false);
+    assert_int_equal(kit_take(&k, KIT_SESSION, 2, 0), -1);
+    assert_true(lease_dirty(k.t));
+    kit_write(&k);
+    assert_int_equal(kit_take(&k, KIT_SESSION, 2, 2), 0);
+    kit_close(&k);
+}
+
+TEST(lease_reopen, what_is_read_again_is_not_leased_before_that_either)
+{
+    setup(0);
+    kit_add(&k, 0, 1);
+    kit_add(&k, 1, 2);
+    assert_int_equal(kit_take(&k, KIT_SESSION, 2, 2), 0);
+    assert_int_equal(kit_settle(&k, KIT_SESSION, 1, 1, LEASE_ACCEPT), 0);
+    kit_write(&k);
+    kit_restart(&k);
+    come_back(1, 2);
+    kit_add(&k, 0, 1);
+    kit_add(&k, 1, 2);
+    assert_int_equal(kit_state(&k, 1), LEASE_STATE_READY);
+    assert_false(lease_ready(k.t));
+    kit_write(&k);
+    assert_int_equal(kit_take(&k, KIT_SESSION, 2, 2), 0);
+    kit_close(&k);
+}
+
+TEST(lease_reopen, what_leaves_the_log_at_once_holds_up_nothing)
+{
+    setup(0);
+    all_done(1, 5);
+    kit_add(&k, 70000, 6);
+    come_back(0, 5);
+    assert_true(lease_set_start(k.t, 70000, k.now));
+    assert_true(lease_dirty(k.t));
+    kit_write(&k);
+    kit_take_one(&k, KIT_SESSION, 70000, 1);
+    kit_close(&k);
+}
+
 TEST(lease_reopen, it_goes_before_a_later_one_that_is_not_in_work)
 {
     setup(0);
@@ -147,6 +200,7 @@ TEST(lease_reopen, it_goes_before_a_later_one_that_is_not_in_work)
     assert_int_equal(kit_state(&k, 0), LEASE_STATE_READY);
     assert_int_equal(kit_state(&k, 1), LEASE_STATE_WAITING);
     assert_int_equal(kit_state(&k, 2), LEASE_STATE_WAITING);
+    kit_write(&k);
     for (int64_t i = 0; i < 3; i++) {
         kit_take_one(&k, KIT_SESSION, i, 1);
         assert_int_equal(kit_settle(&k, KIT_SESSION, i, i, LEASE_ACCEPT), 0);
@@ -163,6 +217,7 @@ TEST(lease_reopen, it_waits_for_a_later_one_in_work_which_gives_way_when_it_fail
     kit_take_one(&k, KIT_SESSION, 1, 1);
     come_back(0, 5);
     assert_int_equal(kit_state(&k, 0), LEASE_STATE_WAITING);
+    kit_write(&k);
     assert_int_equal(kit_settle(&k, KIT_SESSION, 1, 1, LEASE_FAIL), 0);
     kit_pass(&k, 1000);
     assert_int_equal(kit_state(&k, 1), LEASE_STATE_WAITING);
