@@ -48,7 +48,7 @@ static void get_on_stat(struct store_op *base)
         int64_t end = op->stat.high_watermark;
         int64_t next = EL_MAX(lease_read_next(part->table), op->stat.log_start_offset);
         lease_look_counts(op, part);
-        op->start = EL_MAX(op->start, op->stat.log_start_offset);
+        op->start = lease_start_from(part->table, op->stat.log_start_offset);
         op->lag = lease_counts(part->table).total;
         op->lag += EL_MAX(end - next - lease_finished_ahead(part->table, next, end), (int64_t)0);
     } else if (base->error == 0 && op->exists) {

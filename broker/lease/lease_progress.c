@@ -387,6 +387,13 @@ int64_t lease_start(const struct lease_table *t)
     return start_at(t, lease_tree_first(t->memory, t->entries));
 }
 
+int64_t lease_start_from(const struct lease_table *t, int64_t offset)
+{
+    OBJ_CHECK(t, LEASE_TABLE);
+    uint32_t id = lease_tree_ceil(t->memory, t->entries, offset);
+    return id != 0 ? lease_node(t->memory, id)->at : lease_position_skip(t, EL_MAX(t->read_to, offset));
+}
+
 int64_t lease_write_start(const struct lease_table *t)
 {
     OBJ_CHECK(t, LEASE_TABLE);

@@ -237,6 +237,8 @@ int lease_block_restore(struct lease_table *t, uint64_t number, struct el_slice 
 
 /* The first offset that is not finished. */
 int64_t lease_start(const struct lease_table *t);
+/* What the start becomes when the log is found to begin at that offset. */
+int64_t lease_start_from(const struct lease_table *t, int64_t offset);
 /* The log begins at offset now: all below is finished, leases there end. A lower offset than the start has no effect.
  * returns   false: LEASE_STEP_MAX entries are gone and there are more; call again */
 bool lease_set_start(struct lease_table *t, int64_t offset, struct lease_now now);

@@ -88,6 +88,25 @@ TEST(lease_move, a_look_after_a_restart_knows_what_is_done_behind_an_unfinished_
     part_end();
 }
 
+TEST(lease_move, a_look_after_a_restart_knows_what_is_done_behind_the_begin_of_the_log)
+{
+    part_begin("start=earliest");
+    for (int i = 0; i < 10; i++) {
+        part_append(NULL);
+    }
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(part_lease(7 + (uint64_t)i), i);
+        assert_int_equal(part_settle(7 + (uint64_t)i, i, i == 2 || i == 9 ? LEASE_EXTEND : LEASE_ACCEPT), 0);
+    }
+    fake_store_ms(&desk->store, 100);
+    desk_restart(desk);
+    desk->store.trimmed = part_source;
+    desk->store.log_start = 4;
+    assert_int_equal(stands(), 9);
+    assert_int_equal(op.lag, 1);
+    part_end();
+}
+
 TEST(lease_move, a_look_makes_nothing)
 {
     part_begin("start=earliest");
