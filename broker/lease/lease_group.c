@@ -283,8 +283,8 @@ static bool has_intents(const struct lease_part *part)
 /* Dead letters and emits that were on their way go on at once. */
 static void wake(struct lease_part *part)
 {
-    if (part->sm.state == PART_STORED && has_intents(part) && lease_part_wake(part) == 0) {
-        lease_part_turn_at(part, lease_part_leases(part)->io->now_ns);
+    if (part->sm.state == PART_STORED && has_intents(part)) {
+        lease_part_wake(part); /* the log says when it cannot be */
     }
 }
 

@@ -382,6 +382,9 @@ static int restore(struct lease_part *part)
     lease_emit_restored(part);
     lease_part_forget_stored(part);
     el_sm_move(&part->sm, part, PART_READY);
+    if (record.intent_count > 0 || lease_emit_under_way(part)) {
+        lease_part_turn_at(part, lease_part_leases(part)->io->now_ns); /* that goes on, whoever has woken it */
+    }
     return 0;
 }
 

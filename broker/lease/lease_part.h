@@ -216,7 +216,8 @@ struct lease_part *lease_part_for(struct leases *ls, struct lease_op *op, const 
 /* What was read comes to life; a part that nothing was read of will start. returns 0 | EVLOG_ERR_NO_MEMORY |
  * EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT */
 int lease_part_wake(struct lease_part *part);
-/* The same for somebody who only looks: no line in the log. It reads nothing ahead before the next op or turn. */
+/* The same for somebody who only looks: no line in the log. It reads nothing ahead before the next op or turn; dead
+ * letters and emits that were on their way bring one. */
 int lease_part_wake_quietly(struct lease_part *part);
 /* Do all that is due now, for as long as there is something. */
 void lease_part_turn(struct lease_part *part);

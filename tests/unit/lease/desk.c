@@ -35,6 +35,9 @@ static void up(struct desk *k)
     for (uint32_t i = 0; i < FAKE_SHARDS; i++) {
         leases_start(k->leases[i]);
     }
+    if (k->starting != NULL) {
+        k->starting();
+    }
     fake_store_run(&k->store);
 }
 

@@ -16,6 +16,7 @@ struct desk {
     int kind_error; /* what the question for the kind of an id ends with */
     bool kind_holds;
     struct lease_kind_question *question; /* held */
+    void (*starting)(void);               /* ask something while the next start reads; NULL nothing */
 };
 
 extern struct desk *desk;
