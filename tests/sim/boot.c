@@ -23,7 +23,8 @@ static void clock_while_down(struct boot *b)
     }
     uint64_t stored_ns = b->m != NULL ? model_last_append_ns(b->m) : w->clock_max_ns;
     if (stored_ns > 0 && sim_disk_fault(w->disk, FAULT_CLOCK_BELOW_STORED)) {
-        w->clock.wall_offset = (int64_t)(stored_ns - 1 - world_below(w, 2 * DAY_NS)) - (int64_t)w->clock.now_ns;
+        int64_t below = (int64_t)(stored_ns - 1 - world_below(w, 2 * DAY_NS)) - (int64_t)w->clock.now_ns;
+        w->clock.wall_offset = EL_MIN(w->clock.wall_offset, below); /* never forward */
         w->clock_jumped = true;
     }
 }

@@ -202,7 +202,7 @@ static void check_view(struct lease_emits *e, const struct lease_log *log, uint3
         world_violation(e->m->w, "group %s: what offset %lld of partition %d emitted is lost", id, (long long)offset,
                         log->partition);
     }
-    uint32_t settled = view->buried_before + view->redriven;
+    uint32_t settled = view->buried_before + view->buried_late + view->redriven;
     if (view->emits_found != 0 && view->buried > settled && offset >= log->trimmed) {
         world_violation(e->m->w, "group %s: offset %lld of partition %d has emitted, and is dead", id,
                         (long long)offset, log->partition);

@@ -186,7 +186,7 @@ void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t g
     }
     struct lease_view *view = &log->events[offset].views[group];
     view->redriven += redriven;
-    if (++view->buried <= view->buried_before) {
+    if (++view->buried <= view->buried_before + view->buried_late) {
         return;
     }
     view->letter_seen = view->letter_seen == 0 ? ++m->clock : view->letter_seen;
@@ -194,7 +194,7 @@ void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t g
         world_violation(m->w, "group %s: offset %lld of partition %d is dead, and does not match", g->id,
                         (long long)offset, log->partition);
     }
-    if ((uint32_t)(view->buried - view->buried_before) > 1 + log->redrives[group]) {
+    if ((uint32_t)(view->buried - view->buried_before - view->buried_late) > 1 + log->redrives[group]) {
         world_violation(m->w, "group %s: offset %lld of partition %d is dead twice", g->id, (long long)offset,
                         log->partition);
     }
@@ -211,9 +211,7 @@ void lease_model_buried(struct lease_model *m, struct lease_log *log, uint32_t g
 
 void lease_model_start(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t start)
 {
-    /* Of a partition that nobody uses is told what is stored, and where its log begins once that was trimmed. */
-    bool stored = log->trimmed > 0 && start == log->trimmed;
-    if (start < log->start[group] && !stored && log->redrives[group] == 0 &&
+    if (start < log->start[group] && log->redrives[group] == 0 &&
         !lease_model_stands(m, log, group, start, log->start[group])) {
         world_violation(m->w, "group %s stood at offset %lld of partition %d and now stands at %lld",
                         m->groups[group].id, (long long)log->start[group], log->partition, (long long)start);
@@ -303,6 +301,7 @@ void lease_model_letters_gone(struct lease_model *m, struct lease_log *log, uint
             log->letters_gone[group] -= view->buried_before;
             view->buried = view->buried_before = view->redriven = view->copied = 0;
             view->letters = view->returned = 0;
+            view->buried_late = false;
             view->letter_seen = view->dead_at = 0;
             view->copied_more = true;
         }
@@ -313,11 +312,14 @@ void lease_model_letters_gone(struct lease_model *m, struct lease_log *log, uint
 void lease_model_moved(struct lease_model *m, struct lease_log *log, uint32_t group, int64_t offset)
 {
     EL_ASSERT(group < m->group_count);
+    bool failed = world_failed_shard(m->w);
     for (int64_t i = 0; i < (int64_t)LEASE_EVENTS_MAX; i++) {
         struct lease_view *view = &log->events[i].views[group];
+        bool late = view->buried_late || m->groups[group].parks || may_die(m, log, group, view);
         owe(m, log, i, view);
         *view = (struct lease_view){.buried = view->buried,
                                     .buried_before = view->buried,
+                                    .buried_late = failed && late,
                                     .answered = view->answered,
                                     .emits_before = m->nonce};
     }
@@ -350,9 +352,9 @@ static void check_end(struct lease_model *m, const struct lease_log *log, uint32
                     passes(m, group, event);
     bool gone = offset < log->trimmed || offset < log->skipped[group];
     int32_t open = view->buried - view->buried_before - view->redriven;
-    if (open < 0 || open > 1 ||
+    if (open < 0 || open > 1 + view->buried_late ||
         (log->redrives[group] > 0 &&
-         ((view->acked && open != 0) ||
+         ((view->acked && !gone && open != 0) ||
           (event->known && !view->ack_sent && !gone && open != 1 && !view->letter_gone && !passes(m, group, event))))) {
         world_violation(m->w, "group %s: offset %lld of partition %d has %u letters, %u were redriven, and it was %s",
                         m->groups[group].id, (long long)offset, log->partition, view->buried, view->redriven,

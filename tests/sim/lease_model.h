@@ -32,6 +32,7 @@ struct lease_view {
     bool told;              /* that was answered */
     uint16_t buried;        /* times that it is in the dead-letter topic */
     uint16_t buried_before; /* the group was moved there, or made anew */
+    bool buried_late;       /* one more may be from before that: in a journal that failed, and shown after a restart */
     uint16_t redriven;      /* letters of it that are marked as redriven */
     uint16_t letters;       /* buried since buried_before, as of the last reading of the whole topic */
     uint16_t returned;      /* of those, the ones it has surely come back from: it was delivered since */

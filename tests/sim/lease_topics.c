@@ -5,13 +5,15 @@
 #include "lease_topics.h"
 
 #include <core/assert.h>
+#include <lease/lease_record.h>
 #include <stdio.h>
 #include <storage/partition.h>
 
 #define DELETED_MAX 4u       /* topics of a kind in a seed */
-#define LAST_TURN 2          /* letters of a partition that are taken in one turn with the end of it; mostly none */
 #define AGAIN_PPM 50000u     /* what failed, in each step */
 #define EXPIRE_MS_MAX 20000u /* events live so long at most */
+/* Letters of a partition that are taken in one turn with the end of it: mostly none, at most all that are under way. */
+#define LAST_TURN LEASE_INTENTS_MAX
 
 bool lease_topic_there(const struct lease_life *l, uint32_t topic)
 {

@@ -14,6 +14,7 @@
 #define WAIT_STEPS_MAX 100000u
 #define STALL_NS_MAX 20000000u
 #define SECOND_NS 1000000000ll
+#define FORWARD_NS_MAX (72000 * SECOND_NS)  /* 20 hours */
 #define START_WALL_NS 1767225600000000000ll /* 2026-01-01 */
 #define WALL_NS_MIN 946684800000000000ll    /* 2000-01-01 */
 #define WALL_NS_MAX 4102444800000000000ll   /* 2100-01-01 */
@@ -105,6 +106,10 @@ void world_clock_jump(struct world *w, bool forward)
 {
     static const int64_t most_s[] = {60, 3600, 86400, 2 * 365 * 86400};
     int64_t by_ns = (1 + (int64_t)world_below(w, (uint64_t)most_s[world_below(w, w->jump_kinds)])) * SECOND_NS;
+    if (forward && w->jump_kinds <= 2) { /* no number of them may be a day either: the store forgets producers then */
+        by_ns = EL_MIN(by_ns, FORWARD_NS_MAX - w->forward_ns);
+        w->forward_ns += by_ns;
+    }
     int64_t wall_ns = (int64_t)w->clock.now_ns + w->clock.wall_offset + (forward ? by_ns : -by_ns);
     w->clock.wall_offset = EL_MAX(WALL_NS_MIN, EL_MIN(WALL_NS_MAX, wall_ns)) - (int64_t)w->clock.now_ns;
     w->clock_jumped = true;

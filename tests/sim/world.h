@@ -62,6 +62,7 @@ struct world {
     bool no_files;       /* files cannot be opened now and then */
     bool clock_jumped;   /* the clock was set, in this life or before */
     uint32_t jump_kinds; /* how far the clock may be set: 1 a minute, 2 an hour, 3 a day, 4 two years */
+    int64_t forward_ns;  /* that it was set forward, in all: for less than a day where it may be an hour at once */
     uint64_t stalled_until_ns[WORLD_SHARDS_MAX];
     const struct world_upper *upper; /* NULL: there is the store only */
     void *upper_arg;
