@@ -218,6 +218,17 @@ def test_the_rows_of_a_projection_are_those_of_every_listed_time(run, topic, tmp
     assert ask(tmp_path / "wrong.db", "SELECT blob FROM file WHERE path = 'README.md'") == [("wrong",)]
 
 
+def test_the_filter_of_a_projection_counts_in_a_replay_too(run, topic, tmp_path):
+    for number in range(4):
+        run("produce", topic, "--create", "-k", "k", json.dumps({"n": number}), expect=0)
+    (tmp_path / "p.sql").write_text(f"-- name: p\n-- topics: {topic}\n"
+                                    '-- filter: {"data":{"n":[{"numeric":[">",1]}]}}\n'
+                                    "-- setup\nCREATE TABLE seen (n INTEGER, version INTEGER);\n"
+                                    "-- on *\nINSERT INTO seen VALUES (:data.n, :version);\n")
+    run("replay", topic, "--project", tmp_path / "p.sql", "--to", f"sqlite:{tmp_path}/p.db", expect=0)
+    assert ask(tmp_path / "p.db", "SELECT n, version FROM seen") == [(2, 2), (3, 3)]
+
+
 def test_rows_of_events_and_of_the_state_go_into_a_file(run, topic, tmp_path):
     run("topics", "create", topic, "-p", 2, expect=0)
     for key, value in (("a", "1"), ("b", "[2]"), ("a", "3")):
