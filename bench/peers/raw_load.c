@@ -137,7 +137,7 @@ static void first_ack(const struct raw *raw)
     while (bench_now_ns() < until_ns) {
         int fd = connect_try(raw->port);
         if (fd >= 0) {
-            struct bench_topic_ask ask = {raw->topic, raw->partitions, raw->memory};
+            struct bench_topic_ask ask = {.name = raw->topic, .partitions = raw->partitions, .memory = raw->memory};
             int error = bench_topic_try(fd, &ask);
             if ((error == 0 || error == EL_KAFKA_TOPIC_ALREADY_EXISTS) && produce_once(fd, &raw->produces[0]) == 0) {
                 struct timespec t;
