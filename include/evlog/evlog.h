@@ -19,6 +19,7 @@
 #include <evlog/projection_sql.h>
 #include <evlog/redrive.h>
 #include <evlog/replay.h>
+#include <evlog/saga.h>
 #include <evlog/seal.h>
 #include <evlog/settings.h>
 #include <evlog/stream.h>
