@@ -245,6 +245,10 @@ int cmd_streams_delete(struct cli *cli, const struct cli_command *command, int a
 int cmd_snapshot_get(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_snapshot_put(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_snapshot_rm(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_saga_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_saga_show(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_saga_retry(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_saga_cancel(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_replay(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_diff(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_blame(struct cli *cli, const struct cli_command *command, int argc, char **argv);
