@@ -4,12 +4,15 @@
  *
  *     place ORDER CUSTOMER           add ORDER ITEM CENTS        pay ORDER CENTS
  *     ship ORDER                     cancel ORDER                show ORDER
+ *     checkout ORDER CARD            the saga does the rest
+ *     work ORDER                     be the saga's runner and its workers until this order has come to an end; "-": no
+  * end
  *     rush ORDER THREADS EACH CENTS  so many threads, each adding so many items at the same time
  *
  * COMMAND may have an id, as in pay:7f3a: the same id again is the same command and happens once. Exit codes: 0 done,
  * 1 failed, 2 usage, 3 the shop refuses.
  */
-#include "order.h"
+#include "work.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -27,7 +30,8 @@ struct shop {
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: order_service TOPIC place|add|pay|ship|cancel|show|rush[:ID] ORDER [ARGUMENT...]\n");
+    fprintf(stderr,
+            "usage: order_service TOPIC place|add|checkout|pay|ship|cancel|show|rush|work[:ID] ORDER [ARGUMENT...]\n");
     return 2;
 }
 
@@ -123,16 +127,17 @@ static int run(struct shop *shop, char *verb, int argc, char **argv)
         const char *name;
         enum order_verb verb;
         int arguments;
-    } verbs[] = {{"place", VERB_PLACE, 1},
-                 {"add", VERB_ADD, 2},
-                 {"pay", VERB_PAY, 1},
-                 {"ship", VERB_SHIP, 0},
-                 {"cancel", VERB_CANCEL, 0}};
+    } verbs[] = {{"place", VERB_PLACE, 1}, {"add", VERB_ADD, 2},   {"checkout", VERB_CHECKOUT, 1},
+                 {"pay", VERB_PAY, 1},     {"ship", VERB_SHIP, 0}, {"cancel", VERB_CANCEL, 0}};
     if (strcmp(verb, "show") == 0) {
         return show(shop);
     }
     if (strcmp(verb, "rush") == 0 && argc == 3) {
         return run_rush(shop, strtol(argv[0], NULL, 10), strtol(argv[1], NULL, 10), strtoll(argv[2], NULL, 10));
+    }
+    if (strcmp(verb, "work") == 0 && argc == 0) {
+        struct evlog_failure failure = EVLOG_FAILURE_INIT;
+        return tell(work_run(shop->client, &shop->fold, shop->order, &failure), &failure);
     }
     char *id = strchr(verb, ':');
     if (id != NULL) {
@@ -141,7 +146,7 @@ static int run(struct shop *shop, char *verb, int argc, char **argv)
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (strcmp(verb, verbs[i].name) == 0 && argc == verbs[i].arguments) {
             struct order_command command = {.verb = verbs[i].verb, .id = id};
-            command.customer = command.item = argc > 0 ? argv[0] : NULL;
+            command.customer = command.item = command.card = argc > 0 ? argv[0] : NULL;
             command.cents = argc > 0 ? strtoll(argv[argc - 1], NULL, 10) : 0;
             return run_command(shop, &command);
         }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCHEMA 1 /* of struct order as bytes: raise it when the struct changes */
+#define SCHEMA 2 /* of struct order as bytes: raise it when the struct changes */
 #define TRIES 50 /* many may work on one order at the same time */
 
 const char *order_refusal_text(int refusal)
@@ -20,11 +20,13 @@ const char *order_refusal_text(int refusal)
     case REFUSED_NONE:
         return "there is no such order";
     case REFUSED_CLOSED:
-        return "the order is shipped or cancelled";
+        return "the order is shipped or cancelled, or it is too late for that";
     case REFUSED_UNPAID:
         return "the order is not paid";
     case REFUSED_AMOUNT:
         return "that is not what is owed";
+    case REFUSED_CARD:
+        return "a card is called KIND-NUMBER, in small letters";
     default:
         return "refused";
     }
@@ -73,6 +75,8 @@ static int apply(void *arg, void *state, const struct evlog_stream_event *event)
         order->item_count++;
         order->total_cents += cents;
         order->status = ORDER_PLACED;
+    } else if (is(event, "OrderCheckedOut")) {
+        order->checked_out = 1;
     } else if (is(event, "PaymentTaken")) {
         order->paid_cents += cents;
         order->status = order->paid_cents == order->total_cents ? ORDER_PAID : ORDER_PLACED;
@@ -140,7 +144,7 @@ static int add(const struct order *order, const struct order_command *command, s
     if (order->status == ORDER_NONE) {
         return REFUSED_NONE;
     }
-    if (order->status == ORDER_SHIPPED || order->status == ORDER_CANCELLED) {
+    if (order->status == ORDER_SHIPPED || order->status == ORDER_CANCELLED || order->checked_out) {
         return REFUSED_CLOSED;
     }
     if (command->cents <= 0) {
@@ -148,6 +152,22 @@ static int add(const struct order *order, const struct order_command *command, s
     }
     return emit(decision, command, "ItemAdded",
                 json_pack("{s:s,s:I}", "item", command->item, "cents", (json_int_t)command->cents));
+}
+
+static int checkout(const struct order *order, const struct order_command *command, struct evlog_decision *decision)
+{
+    if (order->status == ORDER_NONE || order->item_count == 0) {
+        return REFUSED_NONE;
+    }
+    if (order->status != ORDER_PLACED || order->checked_out) {
+        return REFUSED_CLOSED;
+    }
+    if (command->card[strspn(command->card, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0') {
+        return REFUSED_CARD;
+    }
+    return emit(decision, command, "OrderCheckedOut",
+                json_pack("{s:s,s:I,s:I}", "card", command->card, "items", (json_int_t)order->item_count, "cents",
+                          (json_int_t)(order->total_cents - order->paid_cents)));
 }
 
 static int pay(const struct order *order, const struct order_command *command, struct evlog_decision *decision)
@@ -176,6 +196,8 @@ static int decide(void *arg, const struct evlog_aggregate *aggregate, struct evl
                    : emit(decision, command, "OrderPlaced", json_pack("{s:s}", "customer", command->customer));
     case VERB_ADD:
         return add(order, command, decision);
+    case VERB_CHECKOUT:
+        return checkout(order, command, decision);
     case VERB_PAY:
         return pay(order, command, decision);
     case VERB_SHIP:
@@ -205,4 +227,22 @@ int order_do(struct evlog_client *client, const struct evlog_fold *fold, const c
         return 0; /* refused because it has happened: the caller did not hear of it the first time */
     }
     return rc;
+}
+
+/* --- data --------------------------------------------------------------------------------------------------------- */
+
+int64_t data_int(struct evlog_bytes data, const char *name)
+{
+    json_t *object = data.data == NULL ? NULL : json_loadb(data.data, data.len, 0, NULL);
+    int64_t value = json_integer_value(json_object_get(object, name));
+    json_decref(object);
+    return value;
+}
+
+void data_text(struct evlog_bytes data, const char *name, char *text, size_t room)
+{
+    json_t *object = data.data == NULL ? NULL : json_loadb(data.data, data.len, 0, NULL);
+    const char *value = json_string_value(json_object_get(object, name));
+    snprintf(text, room, "%s", value == NULL ? "" : value);
+    json_decref(object);
 }

@@ -16,20 +16,22 @@ struct order {
     int64_t item_count;
     int64_t total_cents;
     int64_t paid_cents;
+    int checked_out; /* the customer has given a card: nothing is added any more */
 };
 
 /* Why a command is refused: the rules of the shop, told apart from errors, which are negative. */
 enum order_refusal {
     REFUSED_THERE = 1, /* the order is there already */
     REFUSED_NONE,      /* there is no such order */
-    REFUSED_CLOSED,    /* it is shipped or cancelled */
+    REFUSED_CLOSED,    /* it is shipped or cancelled, or too late for this */
     REFUSED_UNPAID,    /* it is not paid */
     REFUSED_AMOUNT,    /* more than is owed, or nothing */
+    REFUSED_CARD,      /* not the name of a card */
 };
 const char *order_refusal_text(int refusal);
 const char *order_status_text(enum order_status status);
 
-enum order_verb { VERB_PLACE, VERB_ADD, VERB_PAY, VERB_SHIP, VERB_CANCEL };
+enum order_verb { VERB_PLACE, VERB_ADD, VERB_CHECKOUT, VERB_PAY, VERB_SHIP, VERB_CANCEL };
 
 /* One command. With an id it happens once, however often it is given. */
 struct order_command {
@@ -37,6 +39,7 @@ struct order_command {
     const char *id;       /* NULL: none */
     const char *customer; /* place */
     const char *item;     /* add */
+    const char *card;     /* checkout */
     int64_t cents;        /* add: its price; pay */
 };
 
@@ -49,5 +52,12 @@ struct evlog_fold order_fold(const char *topic, int64_t snapshot_every);
  */
 int order_do(struct evlog_client *client, const struct evlog_fold *fold, const char *order,
              const struct order_command *command, struct evlog_appended *appended, struct evlog_failure *failure);
+
+/* --- fields of an event's data, which is an object of JSON -------------------------------------------------------- */
+
+/* A number; 0 when there is none. */
+int64_t data_int(struct evlog_bytes data, const char *name);
+/* A text, cut where room ends; empty when there is none. */
+void data_text(struct evlog_bytes data, const char *name, char *text, size_t room);
 
 #endif
