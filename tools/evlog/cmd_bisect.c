@@ -194,7 +194,7 @@ static int refused(const struct bisect *bisect, const char *option, const char *
 /* The two ends: what the user says of them must be so. */
 static int try_ends(struct bisect *bisect, uint64_t *count)
 {
-    enum bisect_verdict verdict;
+    enum bisect_verdict verdict = BISECT_SKIP;
     uint64_t bad_count = 0;
     int rc = try_state(bisect, bisect->good_ns, 0, &bisect->base_count, &verdict);
     if (rc == CLI_OK && verdict != BISECT_GOOD) {
@@ -242,6 +242,7 @@ static int show(struct bisect *bisect, uint64_t first, uint64_t last)
 static int conclude(struct bisect *bisect, const struct bisect_search *search)
 {
     uint64_t first = search->good + 1, last = search->bad;
+    unsigned long long left_count = last - search->good;
     if (first == last) {
         cli_say(bisect->cli, "the command fails from this event on:");
         return show(bisect, last, last);
@@ -250,10 +251,10 @@ static int conclude(struct bisect *bisect, const struct bisect_search *search)
     if (rc != CLI_OK) {
         return rc;
     }
-    return cli_error_remedy(
-        bisect->cli, (struct cli_remedy){CLI_ERR_BISECT_LEFT, "a command that can judge more states finds it"},
-        "one of %llu events is guilty%s: the states between them cannot be judged",
-        (unsigned long long)(last - first + 1), last - first < LEFT_SHOWN_MAX ? "" : ", of which the last are printed");
+    return cli_error_remedy(bisect->cli,
+                            (struct cli_remedy){CLI_ERR_BISECT_LEFT, "a command that can judge more states finds it"},
+                            "one of %llu events is guilty%s: the states between them cannot be judged", left_count,
+                            last - first < LEFT_SHOWN_MAX ? "" : ", of which the last are printed");
 }
 
 /* The order of events over partitions is evlog's: another broker has none. */
@@ -284,7 +285,7 @@ static int search(struct bisect *bisect)
     }
     bisect_begin(&search, count);
     while (rc == CLI_OK && bisect_next(&search, &at)) {
-        enum bisect_verdict verdict;
+        enum bisect_verdict verdict = BISECT_SKIP;
         cli_say(bisect->cli, "%llu events are left", (unsigned long long)(search.bad - search.good));
         rc = try_state(bisect, bisect->bad_ns, bisect->base_count + at, &event_count, &verdict);
         if (rc == CLI_OK && event_count != bisect->base_count + at) {
