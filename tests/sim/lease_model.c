@@ -352,7 +352,9 @@ static void check_end(struct lease_model *m, const struct lease_log *log, uint32
                     passes(m, group, event);
     bool gone = offset < log->trimmed || offset < log->skipped[group];
     int32_t open = view->buried - view->buried_before - view->redriven;
-    if (open < 0 || open > 1 + view->buried_late ||
+    /* One that came back and then left the log leaves its letter open, when a crash came before that was marked. */
+    int32_t most = 1 + view->buried_late + (gone ? (int32_t)log->redrives[group] : 0);
+    if (open < 0 || open > most ||
         (log->redrives[group] > 0 &&
          ((view->acked && !gone && open != 0) ||
           (event->known && !view->ack_sent && !gone && open != 1 && !view->letter_gone && !passes(m, group, event))))) {
