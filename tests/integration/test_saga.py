@@ -16,7 +16,7 @@ from conftest import Broker, start_or_skip
 from make_target import make_target
 
 RUN_SECONDS = 60
-POINTS = (1, 2, 3, 5, 9)  # at which runners die
+POINTS = ("stored:1", "stored:2", "published:1", "handled:2", "taken:3")  # at which runners die
 
 
 @pytest.fixture(scope="module")
@@ -107,15 +107,13 @@ def check_end(shop, order, card):
 
 
 def test_killed_at_many_points_all_come_to_the_same_end(shop):
-    orders = [(f"k-{card}-{number}", card) for card in ENDS for number in range(3)]
+    orders = [(f"k-{card}-{number}", card) for card in ENDS for number in range(2)]
     for order, card in orders:
         shop.checkout(order, f"{card}-1")
     # Runners share the work, and each dies at a point of its own; who is left takes over what the dead had in hands.
-    runners = [shop.start("work", "-", ORDER_SERVICE_DIE_AT=str(point)) for point in POINTS]
+    runners = [shop.start("work", "-", ORDER_SERVICE_DIE_AT=point) for point in POINTS]
     last = shop.start("work", "-")
     for order, _ in orders:
-        wait_for(lambda: shop.evlog("saga", "ls", "fulfilment", "--prefix", order).out.count("comp") == 1
-                 and "compensating" not in shop.evlog("saga", "ls", "fulfilment", "--prefix", order).out)
         wait_for(lambda: shop.types("orders", order)[-1] in ("OrderShipped", "OrderCancelled"))
     died = [finish(runner) for runner in [*runners, last]].count(-signal.SIGKILL)
     assert died >= 2
@@ -152,15 +150,17 @@ def test_two_runners_at_once_step_once(shop):
 
 
 def test_an_event_that_comes_twice_steps_once(shop):
-    shop.checkout("d1", "visa-3")
-    assert shop.do("work", "d1")[0] == 0
+    shop.checkout("d1", "broken-3")
+    worker = shop.start("work", "-")
+    wait_for(lambda: shop.commands("d1") == ["ReserveStock", "ChargeCard"])
     reply = [line for line in shop.evlog("replay", "replies", "d1").lines() if line["type"] == "StockReserved"][0]
-    shop.checkout("d2", "visa-3")
     for _ in range(2):
         shop.evlog("produce", "replies", "-k", "d1", "-H", "ce_type=StockReserved", "-H", f"ce_id={reply['id']}",
                    "-H", "ce_source=order_service", "-H", "ce_specversion=1.0", "{}")
-    assert shop.do("work", "d2")[0] == 0
-    assert shop.commands("d1") == ["ReserveStock", "ShipOrder", "ChargeCard"]
+    shop.evlog("produce", "replies", "-k", "d1", "-H", "ce_type=StockRefused", "-H", "ce_id=behind-them", "{}")
+    wait_for(lambda: shop.types("orders", "d1")[-1] == "OrderCancelled")
+    assert finish(worker) == 0
+    assert shop.commands("d1") == UNDONE
 
 
 def test_a_handler_that_fails_for_ever_makes_the_saga_stuck_until_it_is_retried(shop):

@@ -3,7 +3,8 @@
  * Runner of the saga, worker of the shop, worker of payments: three threads of one process here, any number of
  * processes on any machines elsewhere. Each of them may be killed at any time.
  *
- * ORDER_SERVICE_DIE_AT=N makes the process kill itself at the N-th point between two writes of the saga's runner.
+ * ORDER_SERVICE_DIE_AT=N makes the process kill itself at the N-th point between two writes of the saga's runner;
+ * ORDER_SERVICE_DIE_AT=stored:2 at the second one behind a step that was stored.
  */
 #include "work.h"
 
@@ -146,12 +147,22 @@ static void *run_member(void *arg)
     return NULL;
 }
 
+/* Is this the point to die at: "6", the sixth of all, or "stored:2", the second one of that name? */
+static bool is_last(const char *last, const char *point)
+{
+    static atomic_long all, named;
+    size_t len = strlen(point);
+    if (strncmp(last, point, len) == 0 && last[len] == ':') {
+        return atomic_fetch_add(&named, 1) + 1 == strtol(last + len + 1, NULL, 10);
+    }
+    return atomic_fetch_add(&all, 1) + 1 == strtol(last, NULL, 10);
+}
+
 static void on_point(void *arg, const char *point)
 {
-    static atomic_long count;
     const char *last = getenv("ORDER_SERVICE_DIE_AT");
     (void)arg;
-    if (last != NULL && atomic_fetch_add(&count, 1) + 1 == strtol(last, NULL, 10)) {
+    if (last != NULL && is_last(last, point)) {
         fprintf(stderr, "dies at \"%s\"\n", point);
         kill(getpid(), SIGKILL);
         pause();
