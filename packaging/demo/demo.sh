@@ -62,11 +62,22 @@ say "one file's story: a stream, by append time"
 run replay "$topic" lib/zstd.h | tail -n 2
 run consume "$topic" -n 3 -f '%d  %k\n'
 
+say "a read model: SQL for each type of event, each event applied exactly once"
+rm -f "$demo/files.db"
+run project run "$here/files.sql" --db "sqlite:$demo/files.db" --until-caught-up
+run project verify "$here/files.sql" --db "sqlite:$demo/files.db"
+
+say "the same as it was at the end of 2015, and which event set one file"
+rm -f "$demo/2015.db"
+run replay "$topic" --event-time --until 2015-12-31T00:00Z --project "$here/files.sql" --to "sqlite:$demo/2015.db"
+run blame "$topic" lib/zstd.h
+
 say "what to try next"
 cat <<NEXT
   $bin/evlog up --demo                     a server of your own with this history, on 127.0.0.1:9092
   $bin/evlog tail demo                     watch events come
   $bin/evlog produce demo hello            publish one; every Kafka client can, too: kcat -b 127.0.0.1:9092 -t demo -P
   $bin/evlog replay demo --until 2015-12-31T00:00Z --event-time --fold latest --drop-type file.removed
+  $bin/evlog diff demo 2015-06-01T00:00Z 2015-12-31T00:00Z --event-time     what is another between two times
   $bin/evlog down
 NEXT
