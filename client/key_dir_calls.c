@@ -226,7 +226,7 @@ static int on_take(struct evlog_key_store *store, struct evlog_bytes subject, st
 struct change {
     int (*fn)(struct el_key_file *file, int64_t number, struct el_error *err);
     int64_t number;
-    bool wipe;
+    bool to_destroy; /* a key that is damaged can be destroyed, too */
 };
 
 static int rewrite(struct el_key_dir *dir, const struct change *change, struct el_key_file *file, struct el_error *err)
@@ -237,15 +237,14 @@ static int rewrite(struct el_key_dir *dir, const struct change *change, struct e
     if (rc == EVLOG_ERR_AGAIN) {
         rc = el_error_set(err, EVLOG_ERR_KEYS, "key %s has a generation that is not there", file->record.id);
     }
-    bool to_destroy = change->wipe; /* a key that is damaged can still be destroyed */
-    rc = to_destroy ? 0 : rc;
+    rc = change->to_destroy ? 0 : rc;
     rc = rc == 0 ? change->fn(file, change->number, err) : rc;
     if (rc == 0 && file->record.state != EVLOG_KEY_DESTROYED) {
         rc = wrap_newest(dir, file, &content);
     }
     explicit_bzero(&content, sizeof content);
     if (rc == 0) {
-        rc = el_key_write(dir, file, change->wipe, err);
+        rc = el_key_write(dir, file, had_key, err); /* also before it is disabled: that holds the same key */
     }
     return rc == 1 ? 0 : rc;
 }
@@ -340,7 +339,7 @@ static int on_restore(struct evlog_key_store *store, struct evlog_bytes subject,
 static int on_destroy(struct evlog_key_store *store, struct evlog_bytes subject, struct evlog_key_record *record,
                       struct evlog_failure *failure)
 {
-    return change_key(store, subject, &(struct change){.fn = destroy, .wipe = true}, record, failure);
+    return change_key(store, subject, &(struct change){.fn = destroy, .to_destroy = true}, record, failure);
 }
 
 static int on_told(struct evlog_key_store *store, struct evlog_bytes subject, struct evlog_failure *failure)

@@ -10,7 +10,7 @@
  * no name any more, and reads again.
  *
  * Overwriting what a file held, before its blocks are given back, is as much as a program can do: copy-on-write file
- * systems, journals and flash keep old blocks. Rotation (key_dir_rotate.c) is what makes such remains useless.
+ * systems, journals and flash keep old blocks. Rotation (key_dir.c) is what makes such remains useless.
  */
 #include "key_dir_state.h"
 

@@ -367,6 +367,34 @@ TEST(key_dir, can_erase_and_rotate_while_others_seal)
     evlog_key_store_close(store);
 }
 
+static int wipe_count;
+
+static int count_wipes(const char *step)
+{
+    wipe_count += strcmp(step, "wipe") == 0;
+    return -1;
+}
+
+TEST(key_dir, overwrites_every_file_that_held_a_key)
+{
+    struct evlog_key_store *store = make_store();
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_key_record record;
+    (void)take(store, "ada");
+    el_key_dir_hook = count_wipes;
+    wipe_count = 0;
+    assert_int_equal(store->calls->disable(store, text("ada"), 9, &record, &failure), 0);
+    assert_int_equal(wipe_count, 1);
+    assert_int_equal(store->calls->restore(store, text("ada"), &record, &failure), 0);
+    assert_int_equal(wipe_count, 2);
+    assert_int_equal(store->calls->destroy(store, text("ada"), &record, &failure), 0);
+    assert_int_equal(wipe_count, 3);
+    assert_int_equal(store->calls->told(store, text("ada"), &failure), 0);
+    assert_int_equal(wipe_count, 3); /* nothing of a key was left */
+    el_key_dir_hook = NULL;
+    evlog_key_store_close(store);
+}
+
 /* --- rotation ----------------------------------------------------------------------------------------------------- */
 
 TEST(key_dir, keeps_every_key_when_the_master_key_is_rotated)
