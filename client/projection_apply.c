@@ -124,8 +124,12 @@ static int open_fields(const struct evlog_projection_options *options, const str
     }
     int rc = evlog_open(options->keys, item->event.key, item->view.id, item->view.data, opened, failure);
     if (rc == 0 && opened->erased_count > 0 && !options->takes_erased) {
+        size_t i = 0;
+        while (opened->fields[i].state != EVLOG_FIELD_ERASED) {
+            i++;
+        }
         rc = el_fail(failure, EVLOG_ERR_ERASED, "field \"%s\" was erased, and the handler does not take that",
-                     opened->fields[0].path);
+                     opened->fields[i].path);
         evlog_opened_free(opened);
     }
     if (rc != 0) {

@@ -23,6 +23,7 @@ struct place {
     int64_t history_offset;
     bool replaying; /* of the last event */
     const char *data;
+    struct evlog_key_store *keys;
     bool takes_erased, takes_sealed;
     size_t erased; /* fields of the last event */
 };
@@ -156,8 +157,10 @@ static int apply_one(struct place *place, enum evlog_projection_on_error on_erro
     projection.options.retry_max = 0;
     projection.options.takes_erased = place->takes_erased;
     projection.options.takes_sealed = place->takes_sealed;
+    projection.options.keys = place->keys;
     if (place->data != NULL) {
         item.view.data = (struct evlog_bytes){place->data, strlen(place->data)};
+        item.view.id = (struct evlog_bytes){"e-1", 3};
     }
     int rc = el_projection_apply(&projection, failure);
     free(reading);
@@ -255,4 +258,45 @@ TEST(projection_apply, an_erased_field_reaches_only_a_handler_that_takes_it)
     assert_int_equal(apply_one(&place, EVLOG_PROJECTION_STOP, &failure), 0);
     assert_int_equal(place.handled, 1);
     assert_int_equal(place.erased, 1);
+}
+
+/* One key for all subjects. */
+static int take_key(struct evlog_key_store *store, struct evlog_bytes subject, struct evlog_data_key *key,
+                    struct evlog_failure *failure)
+{
+    (void)store, (void)subject, (void)failure;
+    memset(key, 0, sizeof *key);
+    (void)snprintf(key->id, sizeof key->id, "EAAAAAAAAAAAAAAAAAAAAA");
+    return 0;
+}
+
+static int find_key(struct evlog_key_store *store, const char *id, struct evlog_data_key *key,
+                    struct evlog_key_record *record, struct evlog_failure *failure)
+{
+    (void)id, (void)record;
+    return take_key(store, (struct evlog_bytes){NULL, 0}, key, failure);
+}
+
+TEST(projection_apply, what_is_told_of_an_erased_field_names_that_field)
+{
+    static const struct evlog_key_store_calls key_calls = {
+        .size = sizeof key_calls, .take = take_key, .find = find_key};
+    static const char data[] = "{\"a\":1,\"b\":{\"$erased\":{\"subject\":\"EAAAAAAAAAAAAAAAAAAAAA\","
+                               "\"at\":\"2026-03-01T12:00:00.123Z\",\"restorable\":false}}}";
+    static const char *const paths[] = {"a"};
+    struct evlog_key_store keys = {.calls = &key_calls};
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_sealed sealed = EVLOG_SEALED_INIT;
+    struct evlog_seal seal = EVLOG_SEAL_INIT;
+    seal.subject = (struct evlog_bytes){"ada", 3};
+    seal.id = "e-1";
+    seal.paths = paths;
+    seal.path_count = 1;
+    assert_int_equal(evlog_seal(&keys, &seal, (struct evlog_bytes){data, strlen(data)}, &sealed, &failure), 0);
+    char *text = strndup(sealed.data.data, sealed.data.len);
+    struct place place = {.data = text, .keys = &keys};
+    assert_int_equal(apply_one(&place, EVLOG_PROJECTION_STOP, &failure), EVLOG_ERR_ERASED);
+    assert_non_null(strstr(failure.text, "\"/b\" was erased"));
+    free(text);
+    evlog_sealed_free(&sealed);
 }
