@@ -284,7 +284,7 @@ static int disable(struct el_key_file *file, int64_t until_ms, struct el_error *
     }
     record->changed_ms = record->state == EVLOG_KEY_DISABLED ? record->changed_ms : el_key_now_ms();
     record->state = EVLOG_KEY_DISABLED;
-    record->until_ms = EL_MAX(record->until_ms, EL_MAX(until_ms, 0));
+    record->until_ms = EL_MAX(record->until_ms, EL_MIN(EL_MAX(until_ms, 0), EL_KEY_TIME_MAX_MS));
     return 0;
 }
 

@@ -22,6 +22,7 @@
 
 #define EL_KEY_GENERATION_MAX 8
 #define EL_KEY_NAME_MAX 80 /* bytes of a file's name below the directory's parts, the NUL counted */
+#define EL_KEY_TIME_MAX_MS (INT64_MAX / 1000000) /* times can be told in nanoseconds */
 
 /* Something wrapped: a nonce, and ciphertext and tag in base64. */
 #define EL_KEY_WRAP_LEN_MAX (EVLOG_DATA_KEY_LEN + EVLOG_SUBJECT_LEN_MAX + EL_AEAD_TAG_LEN)

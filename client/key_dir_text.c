@@ -217,8 +217,8 @@ static int read_record(const struct el_json *json, struct evlog_key_record *reco
         memcpy(record->id, id, EL_UUID_TEXT_LEN + 1);
     }
     rc = rc == 0 ? read_state(json, record, err) : rc;
-    rc = rc == 0 ? get_number(json, "made", INT64_MAX, &record->made_ms, err) : rc;
-    rc = rc == 0 ? get_number(json, "changed", INT64_MAX, &record->changed_ms, err) : rc;
+    rc = rc == 0 ? get_number(json, "made", EL_KEY_TIME_MAX_MS, &record->made_ms, err) : rc;
+    rc = rc == 0 ? get_number(json, "changed", EL_KEY_TIME_MAX_MS, &record->changed_ms, err) : rc;
     return rc == 0 ? 0 : EVLOG_ERR_KEYS;
 }
 
@@ -229,7 +229,7 @@ static int read_key(const struct el_json *json, struct el_key_file *file, struct
     if (rc == 0 && file->record.state == EVLOG_KEY_DESTROYED) {
         return el_json_get_bool(json, "untold", &file->record.untold, err) == 0 ? 0 : EVLOG_ERR_KEYS;
     }
-    rc = rc == 0 ? get_number(json, "until", INT64_MAX, &file->record.until_ms, err) : rc;
+    rc = rc == 0 ? get_number(json, "until", EL_KEY_TIME_MAX_MS, &file->record.until_ms, err) : rc;
     rc = rc == 0 ? get_number(json, "g", INT32_MAX, &generation, err) : rc;
     rc = rc == 0 ? get_wrap(json, &file->wrap, err) : rc;
     file->generation = rc == 0 ? (uint32_t)generation : 0;

@@ -202,7 +202,7 @@ static int run_handler(struct work *work, const struct evlog_saga *saga, struct 
         return el_fail(failure, step->err, "a step was not understood: %s",
                        step->err == EVLOG_ERR_LIMIT ? "it holds more than one may" : evlog_error_text(step->err));
     }
-    return check_topics(work, step, failure);
+    return 0;
 }
 
 /* Append the step of work->note, with the id of its event. */
@@ -235,12 +235,16 @@ static enum verdict handle(struct work *work, const struct evlog_saga *saga)
         verdict = put_step(work, saga, &step);
     } else {
         int rc = run_handler(work, saga, &step, &failure);
+        bool away = rc == EVLOG_ERR_UNREACHABLE || rc == EVLOG_ERR_TIMED_OUT;
+        if (rc == 0) {
+            rc = check_topics(work, &step, &failure);
+            away = rc != 0 && rc != EVLOG_ERR_UNKNOWN_TOPIC && is_passing(&failure);
+        }
         if (rc == 0 && (step.touched || saga->version >= 0)) {
             verdict = put_step(work, saga, &step);
         } else if (rc == 0) {
             verdict = DONE; /* it begins no saga */
         } else {
-            bool away = rc == EVLOG_ERR_UNREACHABLE || rc == EVLOG_ERR_TIMED_OUT;
             verdict = away ? later(work, "unreachable", &failure) : fault(work, saga, &failure);
         }
     }
@@ -484,10 +488,16 @@ static void take_record(struct work *work, const struct evlog_event_view *view)
     el_arena_reset(&arena);
 }
 
+static void hash_number(struct el_sha256 *sha, uint64_t number)
+{
+    uint8_t bytes[8];
+    el_put_le64(bytes, number);
+    el_sha256_add(sha, bytes, sizeof bytes);
+}
+
 static void hash_part(struct el_sha256 *sha, struct evlog_bytes part)
 {
-    uint64_t len = part.data == NULL ? UINT64_MAX : part.len;
-    el_sha256_add(sha, &len, sizeof len);
+    hash_number(sha, part.data == NULL ? UINT64_MAX : part.len);
     if (part.data != NULL) {
         el_sha256_add(sha, part.data, part.len);
     }
@@ -518,8 +528,8 @@ static void note_event(struct work *work, const struct evlog_event_view *view)
     hash_part(&sha, source);
     hash_part(&sha, view->id);
     if (view->id.data == NULL) {
-        int64_t place[] = {event->partition, event->offset};
-        el_sha256_add(&sha, place, sizeof place);
+        hash_number(&sha, (uint64_t)event->partition);
+        hash_number(&sha, (uint64_t)event->offset);
     }
     el_sha256_end(&sha, digest);
     for (size_t i = 0; i < (EL_SAGA_HASH_ROOM - 1) / 2; i++) {

@@ -226,6 +226,9 @@ TEST(key_dir, gives_a_subject_one_key_for_as_long_as_it_lives)
     assert_int_equal(record.state, EVLOG_KEY_DISABLED);
     assert_int_equal(other->calls->take(other, text("ada"), &found, &failure), EVLOG_ERR_ERASED);
     assert_non_null(strstr(failure.text, "disabled"));
+    assert_int_equal(other->calls->disable(other, text("ada"), INT64_MAX, &record, &failure), 0);
+    assert_true(record.until_ms > 5000);
+    assert_true(record.until_ms <= INT64_MAX / 1000000); /* it can be told in nanoseconds */
     assert_int_equal(other->calls->restore(other, text("ada"), &record, &failure), 0);
     found = take(store, "ada");
     assert_memory_equal(&found, &key, sizeof key);
