@@ -3,7 +3,7 @@
  * FilterFetch, evlog's own: LogFetch of one topic through a sieve, which says how far it has looked. Runs on the
  * connection's shard. Source: docs/protocol.md, FilterFetch.
  *
- *   1. the filter is checked and its patterns are compiled into the request's memory
+ *   1. the request is checked, and the patterns of its filter are compiled into the request's memory
  *   2. a long poll in which every read is a sift: sift.c
  *   3. an event that matches, or more to look at than one answer may cost: the answer leaves at once; else it waits
  */
@@ -185,6 +185,33 @@ static void index_choose(const struct filter_call *call, const struct topic *top
     }
 }
 
+/* A partition named twice would be looked through twice, and so on without end. returns 0 | EVLOG_ERR_, refused */
+static int refuse_twice(struct filter_call *call, const struct topic *topic)
+{
+    const struct el_msg_ext_filter_fetch_request *ask = call->ask;
+    struct request *request = call->poll.request;
+    if (topic == NULL || ask->partition_count < 2) {
+        return 0;
+    }
+    bool *seen = api_alloc(call->poll.api, request, (size_t)topic->partition_count, sizeof *seen);
+    if (seen == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < ask->partition_count; i++) {
+        int32_t partition = ask->partitions[i].partition;
+        if (!api_partition_exists(topic, partition)) {
+            continue; /* told with its answer */
+        }
+        if (seen[partition]) {
+            refuse(call, EVLOG_ERR_INVALID_REQUEST, EL_KAFKA_INVALID_REQUEST,
+                   api_textf(request, "partition %d is named twice in the request", partition));
+            return EVLOG_ERR_INVALID_REQUEST;
+        }
+        seen[partition] = true;
+    }
+    return 0;
+}
+
 /* --- the request -------------------------------------------------------------------------------------------------- */
 
 static void part_init(struct filter_call *call, const struct topic *topic, uint32_t n)
@@ -240,7 +267,7 @@ void api_ext_filter_fetch(struct api *api, struct request *request, const void *
     if (topic != NULL) {
         memcpy(call->topic, topic->name, sizeof call->topic);
     }
-    if (sieve_make(call) != 0) {
+    if (refuse_twice(call, topic) != 0 || sieve_make(call) != 0) {
         return;
     }
     call->poll.parts = api_alloc(api, request, ask->partition_count, sizeof *call->poll.parts);

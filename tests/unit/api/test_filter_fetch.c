@@ -148,6 +148,24 @@ TEST(filter_fetch, refuses_what_is_no_filter)
     fake_end(&f);
 }
 
+TEST(filter_fetch, refuses_a_partition_named_twice)
+{
+    begin(false);
+    add("a", NULL, "1", EL_CODEC_NONE);
+    struct el_msg_ext_filter_fetch_request ask = ask_from(0);
+    ask.partition_count = 2;
+    parts[0].partition = 1;
+    expect_refused(&ask, EL_KAFKA_INVALID_REQUEST, "partition 1 is named twice");
+    assert_int_equal(f.read_count, 0);
+    parts[0].partition = parts[1].partition = 7; /* of which there is none */
+    struct fake_request *r = begin_fetch(&ask);
+    fake_response(r, &answer);
+    assert_int_equal(answer.error, 0);
+    assert_int_equal(answer.partition_count, 2);
+    fake_free(r);
+    fake_end(&f);
+}
+
 TEST(filter_fetch, tells_errors_by_partition)
 {
     begin(false);
