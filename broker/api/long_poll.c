@@ -3,7 +3,7 @@
  * Long poll over partitions. Runs on the connection's shard.
  *
  *   1. every partition is read, several at a time, in the order of the request; reads under way together may not bring
- *      more than the limit of the request has room for
+ *      more than the limit of the request has room for; those through a sieve are few at a time
  *   2. the first partition that has something gets its first batch whatever its size, or a consumer would stop for ever
  *      at a batch larger than its limits
  *   3. enough bytes, an error, or no time to wait: finish
@@ -24,6 +24,8 @@
  * one after a pause is looked at at once. */
 #define SIEVE_NS 1000000u
 #define ROOM_MIN (64u << 10) /* a read of so little that finds no memory is given up */
+/* A sieve has to get past what does not fit, so that each read under way may bring a batch of any size. */
+#define SIFTS_MAX 8u
 
 static void poll_pump(struct long_poll *poll);
 
@@ -302,6 +304,16 @@ static void part_read(struct long_poll_part *part, uint32_t room)
     }
 }
 
+/* Has this read to wait for those under way? A sieve reads more than it may keep: with so little room, alone. */
+static bool part_waits(const struct long_poll_part *part, uint64_t room)
+{
+    uint32_t under_way = part->poll->reading_count;
+    if (part->sift != NULL) {
+        return under_way >= (room < SIFT_FIRST_LEN ? 1 : SIFTS_MAX);
+    }
+    return under_way > 0 && room == 0 && part->bytes_max > 0;
+}
+
 /* Submit wanted reads as far as the limit allows. returns false when some have to wait for those under way */
 static bool poll_read_wanted(struct long_poll *poll)
 {
@@ -315,7 +327,7 @@ static bool poll_read_wanted(struct long_poll *poll)
         uint64_t used = poll->bytes + poll->reserved - own;
         uint64_t room = used >= poll->bytes_max ? 0 : EL_MIN(poll->bytes_max - used, (uint64_t)part->bytes_max);
         room = part->sift != NULL ? EL_MIN(room, (uint64_t)part->sift->scan_len) : room;
-        if (room == 0 && part->bytes_max > 0 && poll->reading_count > 0) {
+        if (part_waits(part, room)) {
             return false;
         }
         poll->cursor++; /* before the read, which may end inside and move it back */

@@ -16,7 +16,6 @@
 
 #define STEPS_MAX 32u            /* turns of one read */
 #define COPY_LEN_MAX (64u << 10) /* of one find that is copied */
-#define FIRST_LEN (16u << 10)    /* of the first read, where there is an index to be asked after it */
 
 static void sift_go(struct sift *sift);
 
@@ -251,10 +250,12 @@ static void read_next(struct sift *sift)
     struct read_op *read = sift->read;
     bool nothing = sift->located && sift->place < 0; /* up to next, which the index has moved */
     int64_t offset = sift->located && sift->place >= 0 ? sift->place : sift->next;
-    uint32_t len = sift->index == SIFT_BY_READING ? sift->read_len : sift->steps == 1 ? FIRST_LEN : SIFT_READ_LEN_MIN;
+    uint32_t len = sift->index == SIFT_BY_READING ? sift->read_len
+                   : sift->steps == 1             ? SIFT_FIRST_LEN
+                                                  : SIFT_READ_LEN_MIN;
     drop_read(sift);
     read->offset = offset;
-    len = EL_MIN(len, EL_MAX(sift->room, FIRST_LEN)); /* which is less when memory is short */
+    len = EL_MIN(len, EL_MAX(sift->room, SIFT_FIRST_LEN)); /* which is less when memory is short */
     read->max_bytes = nothing ? 0 : EL_MIN(len, sift->read_len);
     read->at_least_one = !nothing;
     read->want_entries = true;

@@ -17,6 +17,7 @@
 #define SIFT_TYPES_MAX 8u             /* more types are not looked up, but read for */
 #define SIFT_READ_LEN (1u << 20)      /* most bytes of one read */
 #define SIFT_READ_LEN_MIN (64u << 10) /* and least, when many partitions are read */
+#define SIFT_FIRST_LEN (16u << 10)    /* and of the first, where there is an index to be asked after it */
 #define SIFT_SCAN_LEN (8u << 20)      /* bytes that one answer may look at */
 
 /* One batch that is kept. */

@@ -345,6 +345,50 @@ TEST(filter_fetch, stays_within_the_bytes_asked_for_and_leaves_none_out)
     fake_end(&f);
 }
 
+/* Most reads under way at once, of 30 partitions with so many bytes each. */
+static uint32_t reads_at_once(int32_t max_bytes)
+{
+    static struct el_msg_ext_filter_fetch_partition many[30];
+    uint32_t most = 0;
+    fake_begin(&f);
+    (void)fake_add_topic(&f, "orders", 30);
+    add("a", NULL, "1", EL_CODEC_NONE);
+    struct el_msg_ext_filter_fetch_request ask = ask_from(0);
+    for (int i = 0; i < 30; i++) {
+        el_schema_init(&el_schema_ext_filter_fetch_partition, &many[i]);
+        many[i].partition = i;
+        many[i].max_bytes = max_bytes;
+    }
+    ask.partitions = many;
+    ask.partition_count = 30;
+    ask.key = el_slice_str("b");
+    f.defer = true;
+    struct fake_request *r = fake_request(&f, EL_API_FilterFetch, 0, &ask);
+    fake_dispatch(&f, r);
+    while (r->outcome == FAKE_OPEN) {
+        most = EL_MAX(most, f.op_count);
+        fake_run_op(&f);
+    }
+    fake_response(r, &answer);
+    for (uint32_t i = 0; i < 30; i++) {
+        assert_int_equal(answer.partitions[i].error, 0);
+        assert_int_equal(answer.partitions[i].next, i == 0 ? 1 : 0);
+    }
+    assert_true(f.read_count >= 30);
+    fake_free(r);
+    fake_end(&f);
+    return most;
+}
+
+TEST(filter_fetch, reads_few_partitions_at_a_time_and_one_where_hardly_anything_may_be_kept)
+{
+    assert_int_equal(reads_at_once(0), 1);
+    assert_int_equal(reads_at_once(1), 1);
+    assert_int_equal(reads_at_once(SIFT_FIRST_LEN - 1), 1);
+    assert_in_range(reads_at_once(SIFT_FIRST_LEN), 2, 8);
+    assert_in_range(reads_at_once(INT32_MAX), 2, 8);
+}
+
 TEST(filter_fetch, jumps_to_a_stream_by_the_index_and_tells_versions)
 {
     begin(true);
