@@ -5,7 +5,8 @@
  *   1. the last read gave nothing, and there is an index: ask it for the next place (sift_locate.c)
  *   2. read from there on, or, when the index knows of none, ask only how long the log is by now
  *   3. look through what was read: here when it is small, else by a worker (sift_run.c)
- *   4. little was found: copy it into the request's memory and go on; more: it stays where it is, and that is all
+ *   4. little was found: copy it into the request's memory and go on; more: it stays where it is, and that is all. What
+ *      stays fills a good part of the memory that is held for it until the answer is sent
  *
  * A batch that cannot be opened is kept, and a failure after something was found is left for the next time.
  * Invariant: every record below `next` and at or above `from` that is wanted lies in a batch of `finds`.
@@ -16,6 +17,7 @@
 
 #define STEPS_MAX 32u            /* turns of one read */
 #define COPY_LEN_MAX (64u << 10) /* of one find that is copied */
+#define COPY_SHARE 4u            /* a find that is so much smaller than its read is copied even at the end */
 
 static void sift_go(struct sift *sift);
 
@@ -116,6 +118,12 @@ static bool keep(struct sift *sift, uint32_t count, uint32_t len, bool copy)
     return true;
 }
 
+/* Would so little keep much memory? Storage may take for a read as much as was asked for. */
+static bool is_scant(const struct read_op *read, uint32_t len)
+{
+    return len <= COPY_LEN_MAX && len <= EL_MAX(read->max_bytes, read->data_len) / COPY_SHARE;
+}
+
 static void take(struct sift *sift)
 {
     struct read_op *read = sift->read;
@@ -123,7 +131,8 @@ static void take(struct sift *sift)
     bool all = count == sift->found_count;
     bool last = !all || len > COPY_LEN_MAX || read->next_offset >= sift->high_watermark ||
                 sift->scanned >= sift->scan_len || sift->steps >= STEPS_MAX;
-    if (count > 0 && !keep(sift, count, len, !last)) {
+    bool copy = !last || is_scant(read, len);
+    if (count > 0 && !keep(sift, count, len, copy)) {
         last = true;
         count = 0;
         if (sift->kept_len == 0) {
@@ -139,7 +148,7 @@ static void take(struct sift *sift)
         sift->next = read->next_offset;
         sift->next_version += sift->next_version >= 0 ? (int64_t)sift->matched : 0;
     }
-    sift->in_place = last && count > 0;
+    sift->in_place = !copy && count > 0;
     sift->ended = last;
 }
 

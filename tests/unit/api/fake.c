@@ -228,6 +228,7 @@ void request_reply_release(struct request *request, const struct el_schema *sche
     const struct el_api *row = el_api_find(request->api_key);
     assert_ptr_equal(row->schema[EL_SIDE_RESPONSE], schema);
     fake->replies++;
+    fake->reads_held = fake->read_count - fake->read_release_count;
     struct el_schema_size size;
     el_api_measure(row, EL_SIDE_RESPONSE, request->api_version, response, SIZE_MAX, &size);
     struct fake_request *r = of(request);

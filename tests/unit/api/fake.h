@@ -71,6 +71,7 @@ struct fake {
     int32_t starved;       /* reads of this partition find no memory, if it is not 0 */
     uint32_t read_count;
     uint32_t read_release_count;
+    uint32_t reads_held;             /* not yet released when the last answer was made */
     struct io_op *jobs[FAKE_OP_MAX]; /* compute jobs waiting for fake_run_job() */
     uint32_t job_count;
     struct topic_op *changes[FAKE_OP_MAX];

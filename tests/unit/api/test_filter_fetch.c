@@ -389,6 +389,22 @@ TEST(filter_fetch, reads_few_partitions_at_a_time_and_one_where_hardly_anything_
     assert_in_range(reads_at_once(INT32_MAX), 2, 8);
 }
 
+TEST(filter_fetch, holds_no_large_read_for_a_small_find)
+{
+    begin(false);
+    add_many(300, "a");
+    add_many(1, "b");
+    struct el_msg_ext_filter_fetch_request ask = ask_from(0);
+    ask.key = el_slice_str("b");
+    expect(&ask, "300", 301);
+    assert_int_equal(f.reads_held, 0);
+    (void)fake_log_add_large("c", 1, 600000, EL_CODEC_NONE);
+    ask.key = el_slice_str("c");
+    expect(&ask, "301", 302);
+    assert_int_equal(f.reads_held, 1); /* what is large stays where it is */
+    fake_end(&f);
+}
+
 TEST(filter_fetch, jumps_to_a_stream_by_the_index_and_tells_versions)
 {
     begin(true);
