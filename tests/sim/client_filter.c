@@ -69,14 +69,14 @@ static void see_batch(struct consumer_client *consumer, const struct consumer_pl
     s->seen = true;
 }
 
-/* What is known to be stored and wanted, and was not given. */
+/* What is known to be stored and wanted, and was not given. A next within a batch has stood still: it says nothing. */
 static void check_missing(struct consumer_client *consumer, const struct consumer_place *place, int64_t next)
 {
     struct model *m = consumer->c->m;
     for (uint32_t i = 0; i < m->sent_count; i++) {
         struct sent *s = &m->sent[i];
         bool here = s->topic == place->topic && s->partition == place->partition && s->state == SENT_STORED &&
-                    s->offset + s->record_count > place->next && s->offset < next;
+                    s->offset + s->record_count > place->next && s->offset + s->record_count <= next;
         bool told = s->seen;
         s->seen = false;
         consumer->c->w->events[EVENT_FILTER_PASSED] += here && !told && s->key_count == 0;

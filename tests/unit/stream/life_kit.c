@@ -8,6 +8,12 @@
 #define BATCH_MAX 32u
 #define REST_STEPS_MAX 200000u
 
+/* Of sanitizers, where there are any. */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+
+static bool will_crash;
+
 static void nothing(void *arg)
 {
     (void)arg;
@@ -27,6 +33,18 @@ void life_init(struct life *l, uint64_t seed)
 void life_free(struct life *l)
 {
     world_free(&l->w);
+    if (will_crash && __lsan_enable != NULL) {
+        __lsan_enable();
+    }
+    will_crash = false;
+}
+
+void life_will_crash(void)
+{
+    if (!will_crash && __lsan_disable != NULL) {
+        __lsan_disable();
+    }
+    will_crash = true;
 }
 
 int life_open(struct life *l, struct el_error *err)
@@ -58,6 +76,7 @@ void life_stop(struct life *l)
 
 void life_crash(struct life *l)
 {
+    assert_true(will_crash);
     world_abandon(&l->w);
     sim_disk_power_cycle(l->w.disk);
 }

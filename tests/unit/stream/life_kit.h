@@ -26,7 +26,9 @@ int life_open(struct life *l, struct el_error *err);
 void life_begin(struct life *l);
 /* A clean stop. */
 void life_stop(struct life *l);
-/* Power cut, and power again. */
+/* Power cut, and power again. A test that does so says that before it begins: what a machine has in memory then is left
+ * behind, and no leak until life_free(). */
+void life_will_crash(void);
 void life_crash(struct life *l);
 struct streams *life_streams(struct life *l);
 void life_steps(struct life *l, uint32_t count);

@@ -169,6 +169,7 @@ TEST(streams, a_full_disk_is_tried_less_and_less_and_nothing_is_sorted_again)
 TEST(streams, a_stop_does_not_wait_for_the_next_try)
 {
     struct life l;
+    life_will_crash();
     life_init(&l, 5);
     life_begin(&l);
     life_append_many(&l, 0, 500);
@@ -331,6 +332,7 @@ TEST(streams, a_merge_that_meets_damage_makes_the_index_anew)
 TEST(streams, a_disk_that_damages_again_and_again_ends_the_index)
 {
     struct life l;
+    life_will_crash();
     begin_damaged(&l, 14);
     for (int64_t n = 1; n <= 3; n++) {
         assert_int_equal(meet(&l), EVLOG_ERR_STORAGE);
@@ -362,6 +364,7 @@ TEST(streams, a_crash_while_the_index_is_made_anew_loses_nothing)
 {
     for (uint64_t n = 1; n < 60; n++) {
         struct life l;
+        life_will_crash();
         begin_damaged(&l, 100 + n);
         meet(&l);
         sim_disk_crash_at(l.w.disk, n);
