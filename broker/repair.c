@@ -12,8 +12,11 @@ static void tell(void *arg, const char *text)
     fprintf(arg, "  %s\n", text);
 }
 
-/* Each file verifies: does it say what the log says? returns 0 | EVLOG_ERR_CORRUPT with a text | what prevented it */
-static int log_check(struct disk *disk, uint32_t shard, FILE *out, struct el_error *err)
+/* Each file verifies: does it say what the log says? returns 0 | EVLOG_ERR_CORRUPT with a text | what prevented it
+ *
+ * log_damaged  set to whether the log itself does not verify
+ */
+static int log_check(struct disk *disk, uint32_t shard, FILE *out, bool *log_damaged, struct el_error *err)
 {
     struct index_log_count count;
     int code = index_log_check(disk, shard, tell, out, &count, err);
@@ -24,6 +27,12 @@ static int log_check(struct disk *disk, uint32_t shard, FILE *out, struct el_err
     }
     if (code != 0) {
         return code;
+    }
+    if (count.damage_count > 0) {
+        *log_damaged = true;
+        return el_error_set(err, EVLOG_ERR_CORRUPT,
+                            "%llu places of the log do not verify or are missing, and %llu events differ",
+                            (unsigned long long)count.damage_count, (unsigned long long)count.difference_count);
     }
     if (count.difference_count > 0) {
         return el_error_set(err, EVLOG_ERR_CORRUPT, "it differs from the log in %llu events",
@@ -39,15 +48,16 @@ static int log_check(struct disk *disk, uint32_t shard, FILE *out, struct el_err
     return 0;
 }
 
-/* returns 0 | EVLOG_ERR_CORRUPT damage was left | what prevented the look */
-static int repair_shard(const struct config *cfg, struct disk *disk, uint32_t shard, FILE *out, struct el_error *err)
+/* returns 0 | EVLOG_ERR_CORRUPT damage was left, *log_damaged set when it is of the log | what prevented the look */
+static int repair_shard(const struct config *cfg, struct disk *disk, uint32_t shard, FILE *out, bool *log_damaged,
+                        struct el_error *err)
 {
     struct index_check_count count = {.run_count = 0};
     int code = index_check_shard(disk, shard, &count, err);
     if (code == 0) {
         fprintf(out, "shard %u: stream index sound: files %u, entries %llu, keys %llu\n", shard, count.run_count,
                 (unsigned long long)count.entry_count, (unsigned long long)count.name_count);
-        code = log_check(disk, shard, out, err);
+        code = log_check(disk, shard, out, log_damaged, err);
     }
     if (code == 0) {
         return 0;
@@ -57,6 +67,10 @@ static int repair_shard(const struct config *cfg, struct disk *disk, uint32_t sh
     }
     if (code != EVLOG_ERR_CORRUPT) {
         return code;
+    }
+    if (*log_damaged) { /* an index that is removed could not be made anew from it */
+        fprintf(out, "shard %u: log DAMAGED, the stream index is left as it is: %s\n", shard, err->text);
+        return EVLOG_ERR_CORRUPT;
     }
     fprintf(out, "shard %u: stream index DAMAGED: %s\n", shard, err->text);
     if (cfg->action == CONFIG_REPAIR_CHECK) {
@@ -72,13 +86,20 @@ static int repair_shard(const struct config *cfg, struct disk *disk, uint32_t sh
 static int repair_all(const struct config *cfg, struct disk *disk, const struct node_state *node, FILE *out,
                       struct el_error *err)
 {
-    uint32_t damaged = 0;
+    uint32_t damaged = 0, log_count = 0;
     for (uint32_t shard = 0; shard < node->shard_count; shard++) {
-        int code = repair_shard(cfg, disk, shard, out, err);
+        bool log_damaged = false;
+        int code = repair_shard(cfg, disk, shard, out, &log_damaged, err);
         if (code != 0 && code != EVLOG_ERR_CORRUPT) {
             return code;
         }
-        damaged += code != 0;
+        damaged += code != 0 && !log_damaged;
+        log_count += log_damaged;
+    }
+    if (log_count > 0) {
+        return el_error_set(err, EVLOG_ERR_CORRUPT,
+                            "the log of %u of %u shards does not verify: restore the directory from a backup",
+                            log_count, node->shard_count);
     }
     if (damaged > 0) {
         return el_error_set(err, EVLOG_ERR_CORRUPT,

@@ -9,6 +9,10 @@
  *
  * Which version is due is known of the streams seen last; of others the version must have one before it at a lower
  * offset, so that versions rise with the log. What evlogd has in the journal alone is not looked at.
+ *
+ * The journal alone has what is behind the last event of the segments, never what is between two: topics with streams
+ * are not compacted. So a gap is damage of the log, as is all that does not verify. Zeros, or a chunk whose data runs
+ * past the end of its file, are what a crash leaves of a write: the journal still has it, unless something comes after.
  */
 #include <stream/index_log.h>
 
@@ -50,6 +54,7 @@ struct look {
     void **memory;          /* [list.run_count] */
     uint32_t run_count;
     struct seen *seen; /* [SEEN_COUNT] */
+    bool seen_any;
     struct index_log_count *count;
     void (*tell)(void *arg, const char *text);
     void *arg;
@@ -63,19 +68,39 @@ struct look {
     size_t chunk_room;
 };
 
+static void tell_of(struct look *k, int64_t offset, const char *format, va_list args)
+{
+    char what[160], text[320];
+    if (k->count->difference_count + k->count->damage_count <= INDEX_LOG_TOLD_MAX) {
+        vsnprintf(what, sizeof what, format, args);
+        snprintf(text, sizeof text, "%s, offset %lld: %s", k->folder, (long long)offset, what);
+        k->tell(k->arg, text);
+    }
+}
+
 static void differ(struct look *k, int64_t offset, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static void differ(struct look *k, int64_t offset, const char *format, ...)
 {
-    char what[160], text[320];
     va_list args;
-    if (k->count->difference_count++ >= INDEX_LOG_TOLD_MAX) {
-        return;
-    }
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
+    k->count->difference_count++;
+    tell_of(k, offset, format, args);
     va_end(args);
-    snprintf(text, sizeof text, "%s, offset %lld: %s", k->folder, (long long)offset, what);
-    k->tell(k->arg, text);
+}
+
+/* Events are not seen from offset on, so that of no stream it is known which version is due. */
+static void damaged(struct look *k, int64_t offset, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void damaged(struct look *k, int64_t offset, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    k->count->damage_count++;
+    tell_of(k, offset, format, args);
+    va_end(args);
+    if (k->seen_any) {
+        memset(k->seen, 0, SEEN_COUNT * sizeof *k->seen);
+        k->seen_any = false;
+    }
 }
 
 /* --- the index ---------------------------------------------------------------------------------------------------- */
@@ -190,6 +215,7 @@ static int key_check(struct look *k, const struct stream_record *record, int64_t
         }
     }
     *seen = (struct seen){.hash = record->key, .slot = k->slot->slot, .version = *version};
+    k->seen_any = true;
     return code;
 }
 
@@ -245,7 +271,7 @@ static int batch_check(struct look *k, const uint8_t *batch, size_t len)
                                          NULL, true, &made, &why);
     int64_t base = el_batch_base_offset(batch);
     if (code != 0 && code != EVLOG_ERR_NO_MEMORY) {
-        differ(k, base, "the batch cannot be read: %s", evlog_error_text(code));
+        damaged(k, base, "the batch cannot be read: %s", evlog_error_text(code));
         code = 0;
     }
     for (uint32_t i = 0; i < made.record_count && code == 0; i++) {
@@ -259,29 +285,52 @@ static int batch_check(struct look *k, const uint8_t *batch, size_t len)
 
 /* --- segments ----------------------------------------------------------------------------------------------------- */
 
-/* A chunk at *pos, into k->chunk. returns 1 | 0 there is none | EVLOG_ERR_... */
+static bool all_zero(const uint8_t *p, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Room for a chunk of so many bytes. */
+static int chunk_room(struct look *k, size_t len)
+{
+    if (len > k->chunk_room) {
+        el_free(k->chunk);
+        k->chunk = el_malloc(len);
+        k->chunk_room = k->chunk == NULL ? 0 : len;
+    }
+    return k->chunk == NULL ? EVLOG_ERR_NO_MEMORY : 0;
+}
+
+/* The chunk at pos, into k->chunk.
+ * returns 1 | 0 there is none: the file ends, or its footer or zeros follow | EVLOG_ERR_CORRUPT it does not verify |
+ *         EVLOG_ERR_NO_MEMORY | _IO */
 static int chunk_read(struct look *k, int fd, uint64_t pos, struct el_chunk_header *h)
 {
     uint8_t header[EL_CHUNK_HEADER_LEN];
     size_t done = 0;
     int code = disk_pread(k->disk, fd, header, sizeof header, pos, &done);
-    if (code != 0 || done < sizeof header || el_chunk_header_get(header, h) != 0 || h->pos != pos) {
+    if (code != 0 || done < sizeof header || el_is_footer(header) || all_zero(header, sizeof header)) {
         return code;
     }
-    uint64_t len = el_chunk_len(h->count, h->data_len);
-    if (len > CHUNK_MAX) {
-        return 0;
+    if (el_chunk_header_get(header, h) != 0 || h->pos != pos) {
+        return EVLOG_ERR_CORRUPT;
     }
-    if (len > k->chunk_room) {
-        el_free(k->chunk);
-        k->chunk = el_malloc((size_t)len);
-        k->chunk_room = k->chunk == NULL ? 0 : (size_t)len;
-        if (k->chunk == NULL) {
-            return EVLOG_ERR_NO_MEMORY;
-        }
+    size_t len = (size_t)el_chunk_len(h->count, h->data_len);
+    EL_ASSERT(len <= CHUNK_MAX);
+    code = chunk_room(k, len);
+    code = code != 0 ? code : disk_pread(k->disk, fd, k->chunk, len, pos, &done);
+    if (code != 0) {
+        return code;
     }
-    code = disk_pread(k->disk, fd, k->chunk, (size_t)len, pos, &done);
-    return code != 0 ? code : done == len && el_chunk_check(k->chunk, h) == 0 ? 1 : 0;
+    if (done < len - h->data_len || el_chunk_check(k->chunk, h) != 0) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    return done == len;
 }
 
 static int chunk_look(struct look *k, const struct el_chunk_header *h)
@@ -292,9 +341,11 @@ static int chunk_look(struct look *k, const struct el_chunk_header *h)
         struct el_chunk_entry e;
         el_chunk_entry_get(k->chunk + EL_CHUNK_HEADER_LEN + (size_t)i * EL_CHUNK_ENTRY_LEN, &e);
         if (e.base_offset >= k->next && e.base_offset < k->slot->end_offset) {
-            k->count->unseen_count += (uint64_t)(e.base_offset - k->next);
+            if (e.base_offset > k->next) {
+                damaged(k, k->next, "the segments have no event from here to offset %lld", (long long)e.base_offset);
+            }
             if (el_xxh3(k->chunk + pos, e.len) != e.checksum) {
-                differ(k, e.base_offset, "the batch is damaged");
+                damaged(k, e.base_offset, "the batch does not verify");
             } else {
                 code = batch_check(k, k->chunk + pos, e.len);
             }
@@ -326,6 +377,10 @@ static int segment_look(struct look *k, const struct file *file)
         }
     }
     disk_close(k->disk, fd);
+    if (code == EVLOG_ERR_CORRUPT) {
+        damaged(k, k->next, "%s: the chunk at position %llu does not verify", file->name, (unsigned long long)pos);
+        code = 0;
+    }
     return code;
 }
 
@@ -345,7 +400,7 @@ static int file_order(const void *a, const void *b)
     return x->base_offset == y->base_offset ? strcmp(x->name, y->name) : x->base_offset < y->base_offset ? -1 : 1;
 }
 
-/* Which segments there are, by their first offset. One whose header is damaged is left out: its events are unseen. */
+/* Which segments there are, by their first offset. One whose header is damaged is told of and left out. */
 static int files_find(struct look *k)
 {
     uint32_t kept = 0;
@@ -366,6 +421,8 @@ static int files_find(struct look *k)
         if (code == 0 && done == sizeof p && el_segment_header_get(p, &h) == 0) {
             k->files[i].base_offset = h.base_offset;
             k->files[kept++] = k->files[i];
+        } else if (code == 0 && !all_zero(p, done)) { /* else it was made, and then there was a crash */
+            damaged(k, 0, "%s: the header of the file does not verify", k->files[i].name);
         }
     }
     k->file_count = kept;

@@ -14,14 +14,15 @@
 struct index_log_count {
     uint32_t partition_count;
     uint64_t event_count;      /* looked up */
-    uint64_t unseen_count;     /* offsets that the index covers and that are in no segment: the journal has them */
+    uint64_t unseen_count;     /* offsets that the index covers, behind the last event that was seen in the segments */
     uint64_t difference_count; /* events of which the index says something else, or nothing */
+    uint64_t damage_count;     /* places of the log that do not verify, and gaps between its events */
 };
 
 /* Memory is bounded whatever the index and the log hold: the tops of the runs, their filters up to 256 MiB, one chunk,
- * and a table of the streams seen last. Damage of a segment ends the look into it, and is told.
+ * and a table of the streams seen last. Damage of a chunk ends the look into its segment.
  *
- * tell      called for the first INDEX_LOG_TOLD_MAX differences
+ * tell      called for the first INDEX_LOG_TOLD_MAX differences and damages
  * returns   0 | EVLOG_ERR_NOT_FOUND the index was made with another secret, so that a start makes it anew |
  *           EVLOG_ERR_CORRUPT the index itself is damaged | _FORMAT | _NO_MEMORY | _IO
  */

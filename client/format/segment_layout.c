@@ -159,6 +159,11 @@ void el_chunk_guess(const uint8_t *p, size_t len, uint64_t guesses[EL_CHUNK_GUES
     }
 }
 
+bool el_is_footer(const uint8_t *p)
+{
+    return memcmp(p, FOOTER_MAGIC, 8) == 0;
+}
+
 size_t el_footer_len(size_t index_count, bool with_sha256)
 {
     return FOOTER_HEAD_LEN + SECTION_HEAD_LEN + index_count * EL_INDEX_ENTRY_LEN +

@@ -116,6 +116,8 @@ void el_chunk_guess(const uint8_t *p, size_t len, uint64_t guesses[EL_CHUNK_GUES
 
 /* Bytes that the footer (with trailer) takes for count index entries. */
 size_t el_footer_len(size_t index_count, bool with_sha256);
+/* Whether a footer begins there, to tell it from a chunk; p[8]. It is not verified. */
+bool el_is_footer(const uint8_t *p);
 /* Write footer and trailer at file position pos; p[el_footer_len()]. sha256[32] of the bytes before pos, or NULL: no
  * such section. */
 void el_footer_put(uint8_t *p, uint64_t pos, const struct el_index_entry *index, size_t index_count,

@@ -94,6 +94,27 @@ def test_a_run_without_a_list_does_not_stand_in_the_way(tmp_path):
     assert done.returncode == 0 and "files 1, entries 2, keys 2" in done.stdout
 
 
+def test_a_damaged_log_is_told_and_its_index_is_kept(tmp_path):
+    data = tmp_path / "data"
+    broker = start_or_skip(Broker(data, shards=1))
+    with broker.connect() as conn:
+        assert conn.create_topic("orders", configs=[("evlog.streams", "true")])[0] == 0
+        for n in range(40):
+            records = b"".join(record(b"v" * 200, key=b"s%d" % (i % 7), offset_delta=i) for i in range(100))
+            assert conn.produce("orders", batch([b""] * 100, records=records))[0] == 0
+    assert broker.stop() == 0
+    segments = [path for path in (data / "topics").glob("*/0/*.seg") if path.stat().st_size > 100_000]
+    assert len(segments) == 1
+    damage(segments[0], 128 + 8)
+    before = names(data)
+    for what in ("--check", "indexes"):
+        done = repair(what, data)
+        assert done.returncode == DAMAGED and "restore" in done.stderr
+        assert f"{segments[0].name}: the chunk at position 128 does not verify\n" in done.stdout
+        assert "shard 0: log DAMAGED, the stream index is left as it is" in done.stdout
+        assert "agrees" not in done.stdout and names(data) == before
+
+
 def test_the_index_is_held_against_the_log(tmp_path):
     """Of 4,000 events of seven streams some are in segments; after another secret there is nothing to compare."""
     data = tmp_path / "data"
