@@ -37,6 +37,7 @@ void stream_filter_go(struct streams *st)
     w->filter_run = stream_run_new(st, &w->filter_info, &with_filter);
     if (w->filter_run == NULL || !with_filter) {
         stream_filter_end(st, EVLOG_ERR_NO_MEMORY);
+        stream_work_go(st); /* what was taken is given back now; it comes here no more before filter_from_ns */
         return;
     }
     stream_work_job(st, STREAM_JOB_FILTER, filter_run);

@@ -445,3 +445,62 @@ TEST(streams, a_merged_run_gets_its_filter_when_those_of_its_inputs_are_gone)
     life_stop(&l);
     life_free(&l);
 }
+
+/* Blocks of two lengths until there are none, each holding the one before, but one of the smaller ones. */
+static void **buddy_fill(struct el_buddy *buddy, size_t len)
+{
+    void **held = NULL;
+    for (size_t n = len; n >= len / 2; n /= 2) {
+        for (void **block = el_buddy_alloc(buddy, n); block != NULL; block = el_buddy_alloc(buddy, n)) {
+            *block = held;
+            held = block;
+        }
+    }
+    assert_non_null(held);
+    void **left = held;
+    held = *left;
+    el_buddy_free(buddy, left);
+    return held;
+}
+
+TEST(streams, a_filter_that_finds_no_memory_gives_back_what_it_took_at_once)
+{
+    struct life l;
+    life_init(&l, 41);
+    life_begin(&l);
+    life_append_many(&l, 0, 20000);
+    life_flush(&l);
+    life_rest(&l);
+    struct streams *st = life_streams(&l);
+    struct stream_run *run = st->runs->runs[0];
+    for (uint32_t i = 1; i < st->runs->count; i++) {
+        run = st->runs->runs[i]->run.info.filter_len > run->run.info.filter_len ? st->runs->runs[i] : run;
+    }
+    const uint8_t *filter = run->run.filter;
+    size_t with = index_run_memory(&run->run.info, true), taken = st->filter_len, len = 2ul * EL_BUDDY_BLOCK_MIN;
+    assert_true(with > EL_BUDDY_BLOCK_MIN);
+    assert_non_null(filter);
+    while (len < with) {
+        len *= 2;
+    }
+    assert_true(stream_run_fits(st, &run->run.info));
+    assert_true(index_run_memory(&run->run.info, false) <= len / 2);
+    el_pool_put(&st->run_pool, el_pool_get(&st->run_pool)); /* it has one to give from here on */
+    void **held = buddy_fill(st->buddy, len);
+    run->run.filter = NULL;
+    st->work.filter_from_ns = 0;
+    stream_filter_go(st);
+    assert_true(st->work.filter_from_ns > 0); /* it was tried, and found none */
+    assert_true(st->filter_len > taken);
+    assert_true(el_list_empty(&st->work.closing)); /* on its way already, whether or not something else is to be done */
+    run->run.filter = filter;
+    while (held != NULL) {
+        void **next = *held;
+        el_buddy_free(st->buddy, held);
+        held = next;
+    }
+    life_rest(&l);
+    assert_int_equal(st->filter_len, taken);
+    life_stop(&l);
+    life_free(&l);
+}
