@@ -343,7 +343,8 @@ static bool is_wanted(struct evlog_consumer *consumer, const struct el_record *r
     if (filter == NULL) {
         return true;
     }
-    enum el_pattern_verdict verdict = el_sieve_match(&filter->sieve, record, filter->scratch);
+    uint64_t steps = 0;
+    enum el_pattern_verdict verdict = el_sieve_match(&filter->sieve, record, filter->scratch, &steps);
     filter->unparsable_count += verdict == EL_PATTERN_UNPARSABLE;
     filter->too_long_count += verdict == EL_PATTERN_TOO_MANY_STEPS;
     return verdict == EL_PATTERN_MATCH;

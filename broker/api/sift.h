@@ -104,7 +104,8 @@ void sift_locate(struct sift *sift);
 /* Go on after an op or a job; sets waiting back. */
 void sift_go_on(struct sift *sift);
 /* Keep of the read at hand the batches with a record that is wanted, pushed together at the beginning of its data. What
- * cannot be looked into is kept: who gets it sees what is wrong with it. On any thread. */
+ * cannot be looked into is kept: who gets it sees what is wrong with it. Where patterns take long only a part is looked
+ * at, and read->next_offset is lowered to the end of that. On any thread. */
 void sift_run(struct sift *sift, void *scratch, size_t scratch_len);
 /* Is the read at hand cheap enough to be looked at on the shard? */
 bool sift_is_small(const struct sift *sift);

@@ -217,8 +217,34 @@ size_t el_pattern_scratch_len(const struct el_pattern *pattern)
     return pattern->term_count;
 }
 
-enum el_pattern_verdict el_pattern_match(const struct el_pattern *pattern, const struct el_pattern_event *event,
-                                         void *scratch, uint32_t steps_max)
+static enum el_pattern_verdict match(struct pattern_run *run, const struct el_pattern_event *event)
+{
+    const struct el_pattern *pattern = run->pattern;
+    if (pattern->key != NULL && event->key.data != NULL) {
+        give_text(run, pattern->key, event->key);
+    }
+    if (pattern->data != NULL && event->value.data != NULL) {
+        give_presence(run);
+    }
+    enum payload_format format = try_headers(run, event);
+    enum pattern_truth truth = pattern_eval(pattern->ops, run);
+    if (!pattern_run_spent(run) && truth == PATTERN_IS_UNKNOWN) {
+        bool parsed = walk_payload(run, event->value, format);
+        if (!parsed && !pattern_run_spent(run)) {
+            return EL_PATTERN_UNPARSABLE;
+        }
+        run->payload_known = true;
+        truth = pattern_run_spent(run) ? PATTERN_IS_FALSE : pattern_eval(pattern->ops, run);
+    }
+    if (pattern_run_spent(run)) {
+        return EL_PATTERN_TOO_MANY_STEPS;
+    }
+    EL_ASSERT(truth != PATTERN_IS_UNKNOWN);
+    return truth == PATTERN_IS_TRUE ? EL_PATTERN_MATCH : EL_PATTERN_NO_MATCH;
+}
+
+enum el_pattern_verdict el_pattern_match_counted(const struct el_pattern *pattern, const struct el_pattern_event *event,
+                                                 void *scratch, uint32_t steps_max, uint64_t *steps)
 {
     struct pattern_run run;
     run.pattern = pattern;
@@ -228,25 +254,14 @@ enum el_pattern_verdict el_pattern_match(const struct el_pattern *pattern, const
     run.target = NULL;
     run.depth = 0;
     memset(scratch, 0, pattern->term_count);
-    if (pattern->key != NULL && event->key.data != NULL) {
-        give_text(&run, pattern->key, event->key);
-    }
-    if (pattern->data != NULL && event->value.data != NULL) {
-        give_presence(&run);
-    }
-    enum payload_format format = try_headers(&run, event);
-    enum pattern_truth truth = pattern_eval(pattern->ops, &run);
-    if (!pattern_run_spent(&run) && truth == PATTERN_IS_UNKNOWN) {
-        bool parsed = walk_payload(&run, event->value, format);
-        if (!parsed && !pattern_run_spent(&run)) {
-            return EL_PATTERN_UNPARSABLE;
-        }
-        run.payload_known = true;
-        truth = pattern_run_spent(&run) ? PATTERN_IS_FALSE : pattern_eval(pattern->ops, &run);
-    }
-    if (pattern_run_spent(&run)) {
-        return EL_PATTERN_TOO_MANY_STEPS;
-    }
-    EL_ASSERT(truth != PATTERN_IS_UNKNOWN);
-    return truth == PATTERN_IS_TRUE ? EL_PATTERN_MATCH : EL_PATTERN_NO_MATCH;
+    enum el_pattern_verdict verdict = match(&run, event);
+    *steps += EL_MIN(run.work.done, run.work.max) / PATTERN_STEP_BYTES + 1;
+    return verdict;
+}
+
+enum el_pattern_verdict el_pattern_match(const struct el_pattern *pattern, const struct el_pattern_event *event,
+                                         void *scratch, uint32_t steps_max)
+{
+    uint64_t steps = 0;
+    return el_pattern_match_counted(pattern, event, scratch, steps_max, &steps);
 }

@@ -46,7 +46,8 @@ static bool type_fits(const struct el_sieve *sieve, const struct el_record *reco
     return false;
 }
 
-enum el_pattern_verdict el_sieve_match(const struct el_sieve *sieve, const struct el_record *record, void *scratch)
+enum el_pattern_verdict el_sieve_match(const struct el_sieve *sieve, const struct el_record *record, void *scratch,
+                                       uint64_t *steps)
 {
     if (!key_fits(sieve, record->key) || !type_fits(sieve, record)) {
         return EL_PATTERN_NO_MATCH;
@@ -62,5 +63,5 @@ enum el_pattern_verdict el_sieve_match(const struct el_sieve *sieve, const struc
         .headers = &headers,
     };
     uint32_t steps_max = sieve->steps_max == 0 ? EL_PATTERN_STEPS_DEFAULT : sieve->steps_max;
-    return el_pattern_match(sieve->pattern, &event, scratch, steps_max);
+    return el_pattern_match_counted(sieve->pattern, &event, scratch, steps_max, steps);
 }

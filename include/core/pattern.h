@@ -79,5 +79,8 @@ size_t el_pattern_scratch_len(const struct el_pattern *pattern);
  */
 enum el_pattern_verdict el_pattern_match(const struct el_pattern *pattern, const struct el_pattern_event *event,
                                          void *scratch, uint32_t steps_max);
+/* The same, and the steps that it took are added to *steps. */
+enum el_pattern_verdict el_pattern_match_counted(const struct el_pattern *pattern, const struct el_pattern_event *event,
+                                                 void *scratch, uint32_t steps_max, uint64_t *steps);
 
 #endif

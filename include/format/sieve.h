@@ -29,7 +29,9 @@ static inline bool el_sieve_is_open(const struct el_sieve *sieve)
 
 /* Bytes of scratch that one match needs, at least 1. */
 size_t el_sieve_scratch_len(const struct el_sieve *sieve);
-/* Is the record wanted? EL_PATTERN_UNPARSABLE and EL_PATTERN_TOO_MANY_STEPS say that the pattern could not tell. */
-enum el_pattern_verdict el_sieve_match(const struct el_sieve *sieve, const struct el_record *record, void *scratch);
+/* Is the record wanted? EL_PATTERN_UNPARSABLE and EL_PATTERN_TOO_MANY_STEPS say that the pattern could not tell. The
+ * steps that the pattern took are added to *steps. */
+enum el_pattern_verdict el_sieve_match(const struct el_sieve *sieve, const struct el_record *record, void *scratch,
+                                       uint64_t *steps);
 
 #endif

@@ -405,6 +405,65 @@ TEST(filter_fetch, holds_no_large_read_for_a_small_find)
     fake_end(&f);
 }
 
+/* A pattern that takes long on what slow_value() has made, and takes it when it ends in last. */
+static const char *slow_pattern(void)
+{
+    static char text[16000];
+    int len = snprintf(text, sizeof text, "{\"data\":{\"d\":[");
+    for (int i = 0; i < 60; i++) {
+        len += snprintf(text + len, sizeof text - (size_t)len, "{\"wildcard\":\"*x*y%d*\"},", i);
+    }
+    (void)snprintf(text + len, sizeof text - (size_t)len, "{\"suffix\":\"z\"}]}}");
+    return text;
+}
+
+static const char *slow_value(char last)
+{
+    static char text[20100];
+    (void)snprintf(text, sizeof text, "{\"d\":\"%020000d%c\"}", 0, last);
+    return text;
+}
+
+TEST(filter_fetch, leaves_the_worker_to_others_when_patterns_take_long_and_passes_nothing_over)
+{
+    begin(false);
+    for (int batch = 0; batch < 3; batch++) {
+        struct fake_record records[20];
+        char *values[20];
+        for (int i = 0; i < 20; i++) {
+            values[i] = strdup(slow_value(batch == 1 && i == 18 ? 'z' : 'a'));
+            records[i] = (struct fake_record){.value = values[i], .time_ms = 100};
+        }
+        (void)fake_log_add(records, 20, EL_CODEC_NONE);
+        for (int i = 0; i < 20; i++) {
+            free(values[i]);
+        }
+    }
+    struct el_slice filter = el_slice_str(slow_pattern());
+    struct el_msg_ext_filter_fetch_request ask = ask_from(0);
+    ask.filters = &filter;
+    ask.filter_count = 1;
+    uint32_t jobs = 0, seen = 0;
+    for (int64_t at = 0; at < 60;) {
+        parts[0].offset = at;
+        struct fake_request *r = fake_request(&f, EL_API_FilterFetch, 0, &ask);
+        fake_dispatch(&f, r);
+        for (; r->outcome == FAKE_OPEN; jobs++) {
+            assert_int_equal(f.job_count, 1);
+            fake_run_job(&f, 0);
+        }
+        fake_response(r, &answer);
+        assert_true(answer.partitions[0].next > at);
+        assert_string_equal(bases(0), answer.partitions[0].batch_count > 0 ? "20" : "");
+        seen += answer.partitions[0].batch_count;
+        at = answer.partitions[0].next;
+        fake_free(r);
+    }
+    assert_int_equal(seen, 1);
+    assert_in_range(jobs, 4, 30);
+    fake_end(&f);
+}
+
 TEST(filter_fetch, jumps_to_a_stream_by_the_index_and_tells_versions)
 {
     begin(true);
