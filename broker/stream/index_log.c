@@ -69,6 +69,8 @@ struct look {
 };
 
 static void tell_of(struct look *k, int64_t offset, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+static void tell_of(struct look *k, int64_t offset, const char *format, va_list args)
 {
     char what[160], text[320];
     if (k->count->difference_count + k->count->damage_count <= INDEX_LOG_TOLD_MAX) {
