@@ -27,6 +27,7 @@ void stream_runs_drop(struct streams *st, struct stream_run_set *set)
         EL_ASSERT(run->refs > 0);
         if (--run->refs == 0) {
             el_list_push_back(&st->work.closing, &run->link);
+            streams_soon(st); /* a question may be the last that held it, and no other work be due */
         }
     }
     el_buddy_free(st->buddy, set);

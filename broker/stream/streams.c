@@ -494,11 +494,11 @@ void streams_destroy(struct streams *st)
         return;
     }
     EL_ASSERT(st->magic == STREAMS_MAGIC);
-    io_timer_cancel(st->io, &st->retry_timer);
     if (st->runs != NULL) {
         stream_runs_drop(st, st->runs);
     }
     stream_work_free(st);
+    io_timer_cancel(st->io, &st->retry_timer);
     stream_table_destroy(st->view.active);
     stream_table_destroy(st->view.frozen);
     stream_heads_destroy(st->view.heads);

@@ -191,6 +191,29 @@ TEST(streams, a_stop_does_not_wait_for_the_next_try)
     life_free(&l);
 }
 
+TEST(streams, a_file_that_a_question_held_last_is_closed_when_that_ends)
+{
+    struct life l;
+    life_init(&l, 19);
+    life_begin(&l);
+    life_append_many(&l, 0, 100);
+    life_flush(&l);
+    struct streams *st = life_streams(&l);
+    struct stream_run_set *held = stream_runs_hold(st);
+    uint32_t first = 100;
+    while (first < 3000 && st->runs->runs[st->runs->count - 1] == held->runs[0]) {
+        life_append_many(&l, first, 100);
+        life_flush(&l);
+        life_rest(&l);
+        first += 100;
+    }
+    assert_ptr_not_equal(st->runs->runs[st->runs->count - 1], held->runs[0]); /* merged with others */
+    stream_runs_drop(st, held);
+    life_rest(&l);
+    life_stop(&l);
+    life_free(&l);
+}
+
 TEST(streams, memory_is_counted)
 {
     struct life l;
