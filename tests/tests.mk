@@ -125,6 +125,7 @@ FUZZ_LAYERS_canary := core
 FUZZ_LAYERS_pattern := core
 FUZZ_LAYERS_sql_file := client wire format core
 FUZZ_LAYERS_sealed := client wire format core
+FUZZ_LAYERS_saga_record := client wire format core
 $(foreach t,batch journal segment checkpoint,$(eval FUZZ_LAYERS_$(t) := format core))
 FUZZ_LAYERS_config := config core
 FUZZ_LAYERS_group_record := group core
