@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Storage under an archive: what the archiver asks and tells, and how storage reads what is no longer on this disk.
+ * Storage knows nothing of objects; everything here happens on the thread of the shard that owns the partition.
+ *
+ *   log_start <= local_start <= archived_end <= durable_end <= next_offset
+ *
+ * While an archive is set, nothing at or above local_end (see store_tier_archived()) leaves the disk by retention or is
+ * compacted, and events of topics with evlog.durability store or both are neither acknowledged nor shown at or above
+ * archived_end.
+ */
+#ifndef EL_STORAGE_TIER_H
+#define EL_STORAGE_TIER_H
+
+#include <storage/store.h>
+
+struct partition;
+
+/* Read whole batches of a partition from the archive: from the one that contains or follows `offset` on, below
+ * `end_offset`. Filled by storage, kept in place until store_tier_read_done(). */
+struct tier_read {
+    struct el_uuid topic_id;
+    int32_t partition;
+    int64_t offset;
+    int64_t end_offset;
+    uint8_t *buf; /* [buf_len] for batches back to back */
+    size_t buf_len;
+    bool at_least_one;          /* a first batch that does not fit: error EVLOG_ERR_LIMIT and wanted_len */
+    struct read_entry *entries; /* [entry_max], or NULL */
+    uint32_t entry_max;
+    /* A question of time instead: first batch whose event time (ms) or append time (ns) is at or above `time`;
+     * buf gets that batch. */
+    enum { TIER_BY_OFFSET, TIER_BY_TIMESTAMP, TIER_BY_APPEND_TIME } by;
+    int64_t time;
+    /* --- results ----- */
+    size_t data_len;
+    uint32_t entry_count;
+    int64_t first_offset; /* -1: nothing there */
+    int64_t next_offset;
+    size_t wanted_len;
+    int error;             /* 0 | EVLOG_ERR_AGAIN the archive cannot be reached now | _CORRUPT | _LIMIT ... */
+    uint64_t private_[24]; /* the archive's */
+};
+
+struct store_tier {
+    /* The partition has durable batches above its archived_end for the first time since store_tier_settled(), or was
+     * made, or deleted. */
+    void (*changed)(void *arg, struct partition *part);
+    /* Begin a read; store_tier_read_done() is called when it has ended, not from inside. */
+    void (*read)(void *arg, struct tier_read *read);
+    void *arg;
+};
+
+/* Before the shard runs; tier is borrowed until the store is closed. */
+void store_tier_set(struct store_shard *shard, const struct store_tier *tier);
+void store_tier_read_done(struct tier_read *read);
+
+/* --- what the archiver asks --------------------------------------------------------------------------------------- */
+
+struct tier_view {
+    struct el_uuid topic_id;
+    int32_t partition;
+    int64_t log_start;
+    int64_t local_start;  /* first offset on this disk */
+    int64_t archived_end; /* -1: the archive has not said yet */
+    int64_t durable_end;
+};
+/* Partitions of the shard one after the other: *cursor begins at 0. NULL at the end. Partitions made or deleted between
+ * two calls may be missed or seen twice. */
+struct partition *store_tier_next(struct store_shard *shard, size_t *cursor);
+struct partition *store_tier_find(struct store_shard *shard, const struct el_uuid *topic_id, int32_t partition);
+void store_tier_view(const struct partition *part, struct tier_view *view);
+/* A word of the archiver's own, NULL at first; it frees what is there when changed() tells of the deletion. */
+void **store_tier_state(struct partition *part);
+/* changed() may be called for the partition again. */
+void store_tier_settled(struct partition *part);
+/* The archive covers everything below end, provably: acknowledgements that waited for it leave. Below local_end the disk is
+ * not needed for the archive any more: retention and compaction may go so far. Neither ever falls; local_end <= end. */
+void store_tier_archived(struct partition *part, int64_t end, int64_t local_end);
+
+/* Reads for the archiver: store_read() with read_op.for_archive reads up to durable_end, and never from the archive. */
+
+#endif
