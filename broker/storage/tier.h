@@ -74,8 +74,8 @@ void store_tier_view(const struct partition *part, struct tier_view *view);
 void **store_tier_state(struct partition *part);
 /* changed() may be called for the partition again. */
 void store_tier_settled(struct partition *part);
-/* The archive covers everything below end, provably: acknowledgements that waited for it leave. Below local_end the disk is
- * not needed for the archive any more: retention and compaction may go so far. Neither ever falls; local_end <= end. */
+/* The archive covers everything below end, provably: acknowledgements that waited for it leave. The archive does not
+ * need this disk below local_end any more: retention and compaction may go so far. Neither falls; local_end <= end. */
 void store_tier_archived(struct partition *part, int64_t end, int64_t local_end);
 
 /* Reads for the archiver: store_read() with read_op.for_archive reads up to durable_end, and never from the archive. */
