@@ -179,6 +179,13 @@ void fake_dispatch(struct fake *f, struct fake_request *r)
     api_dispatch(&f->api, &r->request);
 }
 
+struct fake_request *fake_send(struct fake *f, int api_key, int version, const void *message)
+{
+    struct fake_request *r = fake_request(f, api_key, version, message);
+    fake_dispatch(f, r);
+    return r;
+}
+
 void fake_response(struct fake_request *r, void *out)
 {
     if (r->outcome != FAKE_REPLIED) {

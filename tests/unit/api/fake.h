@@ -98,6 +98,8 @@ struct fake_request *fake_request(struct fake *f, int api_key, int version, cons
 /* The same from raw body bytes. */
 struct fake_request *fake_request_bytes(struct fake *f, int api_key, int version, const void *body, size_t len);
 void fake_dispatch(struct fake *f, struct fake_request *r);
+/* fake_request() and fake_dispatch(). */
+struct fake_request *fake_send(struct fake *f, int api_key, int version, const void *message);
 /* Decode the answer into out; asserts that there is one. Valid until fake_free(). */
 void fake_response(struct fake_request *r, void *out);
 void fake_free(struct fake_request *r);
