@@ -56,13 +56,16 @@ struct object_store_ops {
     void (*close)(struct object_store *store);
 };
 
+/* Is this a key? */
+bool object_key_is_fine(const char *key);
+
 struct object_store {
     const struct object_store_ops *ops;
     const char *url; /* as given, without credentials: for texts */
 };
 
-/* Open what url names: "s3://BUCKET/PREFIX" (credentials and endpoint by the names of the AWS SDKs, from the
- * environment) or "file:///DIR" (made when absent and `create` is set). No request is sent yet.
+/* Open what url names, taken letter by letter: "s3://BUCKET/PREFIX" (credentials and endpoint by the names of the AWS
+ * SDKs, from the environment) or "file:///DIR" (made when absent and `create` is set). No request is sent yet.
  * returns 0 | EVLOG_ERR_ARGUMENT | _NOT_FOUND | _IO with a text */
 int object_store_open(const char *url, bool create, struct object_store **store, struct el_error *err);
 
@@ -111,7 +114,8 @@ static inline void object_store_close(struct object_store *s)
  * EVLOG_ERR_AGAIN | _POLICY | ... */
 int object_put_once(struct object_store *s, const char *key, const void *data, uint64_t len, const uint8_t sha256[32],
                     struct el_error *err);
-/* A whole object into malloc'ed memory, at most max bytes (longer: EVLOG_ERR_LIMIT). *data is the caller's to free. */
+/* A whole object into memory of its own, at most max bytes (longer: EVLOG_ERR_LIMIT). *data is the caller's to free by
+ * el_free(); it is not NULL for an empty object. */
 int object_get_all(struct object_store *s, const char *key, uint64_t max, uint8_t **data, uint64_t *len,
                    struct el_error *err);
 
