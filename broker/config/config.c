@@ -483,6 +483,11 @@ static int check_storage(const struct config *cfg, struct el_error *err)
                             "max.message.bytes (%" PRId64 ") does not fit into socket.request.max.bytes (%" PRId64 ")",
                             batch_len_max, cfg->request_len_max);
     }
+    if (topic_config_needs_archive(NULL, &cfg->topic_defaults)) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "evlog.durability=store and both are for single topics: leave it out here, and set it when "
+                            "a topic is made");
+    }
     return 0;
 }
 

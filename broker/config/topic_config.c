@@ -22,18 +22,11 @@ static const struct override_row rows[TOPIC_SETTING_COUNT] = {
 #undef TOPIC_SETTING
 };
 
-static const struct override_refusal refusals[] = {
-    {TOPIC_DURABILITY, "store", "there is no archive yet whose copy could be waited for"},
-    {TOPIC_DURABILITY, "both", "there is no archive yet whose copy could be waited for"},
-};
-
 const struct override_table topic_settings = {
     .noun = "topic setting",
     .rows = rows,
     .count = TOPIC_SETTING_COUNT,
     .own = OVERRIDE_FROM_TOPIC,
-    .refusals = refusals,
-    .refusal_count = sizeof refusals / sizeof refusals[0],
 };
 
 static const struct overrides *set_of(const struct topic_config *cfg)
@@ -77,6 +70,34 @@ bool topic_setting_is_own(enum topic_setting_id id)
     return id == TOPIC_STREAMS || id == TOPIC_KEY_PARTITIONER;
 }
 
+bool topic_config_needs_archive(const struct topic_config *cfg, const struct topic_config *defaults)
+{
+    int64_t durability = topic_config_int(cfg, defaults, TOPIC_DURABILITY);
+    return durability == TOPIC_DURABILITY_STORE || durability == TOPIC_DURABILITY_BOTH;
+}
+
+/* What stays on this disk is a part of what stays. */
+static int check_local(const struct topic_config *cfg, struct el_error *err)
+{
+    static const enum topic_setting_id pairs[][2] = {{TOPIC_LOCAL_RETENTION_MS, TOPIC_RETENTION_MS},
+                                                     {TOPIC_LOCAL_RETENTION_BYTES, TOPIC_RETENTION_BYTES}};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        int64_t local = topic_config_int(cfg, NULL, pairs[i][0]), whole = topic_config_int(cfg, NULL, pairs[i][1]);
+        bool more = whole >= 0 && (local == -1 || local > whole);
+        if (local != -2 && topic_config_int(cfg, NULL, TOPIC_CLEANUP_POLICY) != TOPIC_CLEANUP_DELETE) {
+            return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                "%s is for topics with cleanup.policy=delete: what compaction keeps stays on this disk",
+                                rows[pairs[i][0]].name);
+        }
+        if (topic_config_is_overridden(cfg, pairs[i][0]) && topic_config_is_overridden(cfg, pairs[i][1]) && more) {
+            return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                "%s cannot keep more than %s does: make it smaller, or -2", rows[pairs[i][0]].name,
+                                rows[pairs[i][1]].name);
+        }
+    }
+    return 0;
+}
+
 int topic_config_check_new(const struct topic_config *cfg, struct el_error *err)
 {
     static const enum topic_setting_id needs_streams[] = {TOPIC_KEY_PARTITIONER, TOPIC_STREAM_MAX_AGE_MS,
@@ -94,7 +115,7 @@ int topic_config_check_new(const struct topic_config *cfg, struct el_error *err)
             "a topic with evlog.streams=true cannot be compacted, for the versions of its streams count "
             "every event: leave out cleanup.policy");
     }
-    return 0;
+    return check_local(cfg, err);
 }
 
 int topic_config_check_change(const struct topic_config *cfg, const struct topic_config *next, struct el_error *err)

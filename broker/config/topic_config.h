@@ -22,7 +22,12 @@ enum topic_setting_id {
 enum topic_cleanup { TOPIC_CLEANUP_DELETE = 0, TOPIC_CLEANUP_COMPACT = 1, TOPIC_CLEANUP_BOTH = 2 };
 enum topic_timestamp_type { TOPIC_CREATE_TIME = 0, TOPIC_LOG_APPEND_TIME = 1 };
 enum topic_partitioner { TOPIC_MURMUR2 = 0, TOPIC_CRC32 = 1, TOPIC_FNV1A = 2 };
-enum topic_durability { TOPIC_DURABILITY_FLUSH = 0, TOPIC_DURABILITY_MEMORY = 1 };
+enum topic_durability {
+    TOPIC_DURABILITY_FLUSH = 0,
+    TOPIC_DURABILITY_MEMORY = 1,
+    TOPIC_DURABILITY_STORE = 2,
+    TOPIC_DURABILITY_BOTH = 3,
+};
 
 #define TOPIC_CONFIG_BYTES_MAX 2048 /* more than topic_config_encode() ever writes */
 
@@ -59,6 +64,9 @@ static inline bool topic_config_is_overridden(const struct topic_config *cfg, en
 
 /* Do the keys of the topic make streams? Its own setting alone says so: a default could not hold for what was made
  * before. */
+/* Is an append acknowledged only when the archive has it? */
+bool topic_config_needs_archive(const struct topic_config *cfg, const struct topic_config *defaults);
+
 static inline bool topic_config_streams(const struct topic_config *cfg)
 {
     return topic_config_int(cfg, NULL, TOPIC_STREAMS) != 0;

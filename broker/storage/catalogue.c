@@ -206,6 +206,12 @@ static int topic_put(struct store_shard *shard, const struct catalogue_change *c
     }
     topic = &slot->topic;
     topic->config = change->config;
+    for (int32_t i = 0; shard->tier != NULL && i < topic->partition_count; i++) {
+        struct partition *part = partition_find(shard, &topic->id, i);
+        if (part != NULL) {
+            partition_show(part); /* evlog.durability may have changed */
+        }
+    }
     for (int32_t i = topic->partition_count; i < change->partition_count; i++) {
         uint16_t owner = el_get_le16(change->owners + (size_t)i * 2);
         if (owner >= shard->store->shard_count) {

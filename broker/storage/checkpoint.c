@@ -192,12 +192,14 @@ static int plan_batches(struct store_shard *shard, uint64_t cut)
 
 /* --- plan: state -------------------------------------------------------------------------------------------------- */
 
-/* Segments wholly below the log start leave the list; their files go when two checkpoints no longer name them. */
+/* Segments wholly below the log start, or that the archive alone keeps, leave the list; their files go when two
+ * checkpoints no longer name them. */
 static void drop_trimmed(struct store_shard *shard, struct partition *part, uint64_t sequence)
 {
     EL_LIST_EACH_SAFE(n, tmp, &part->segments) {
         struct segment *seg = EL_CONTAINER(n, struct segment, link);
-        if (seg->end_offset > part->log_start || seg->written_len != seg->len || seg->pins > 0 || seg->sealing) {
+        if (seg->end_offset > EL_MAX(part->log_start, part->tier.drop_end) || seg->written_len != seg->len ||
+            seg->pins > 0 || seg->sealing) {
             break;
         }
         if (seg->removed) {
@@ -291,7 +293,7 @@ static void state_put(struct el_writer *w, struct partition *part, bool all)
         .topic_id = part->key.topic_id,
         .partition = part->key.partition,
         .log_start = part->log_start,
-        .next_offset = part->high_watermark,
+        .next_offset = EL_MAX(part->high_watermark, part->durable_end),
         .segment_end = part->segment_end,
         .next_segment_id = part->next_segment_id,
         .clean_end = part->clean_end,

@@ -107,13 +107,14 @@ static struct candidate candidate_of(struct partition *part, uint64_t now_ns)
 {
     struct candidate c = {.part = part};
     int64_t lag_min = setting(part, TOPIC_MIN_COMPACTION_LAG_MS), lag_max = setting(part, TOPIC_MAX_COMPACTION_LAG_MS);
+    int64_t floor = tier_floor(part); /* the archive has the events as they were appended */
     EL_LIST_EACH(n, &part->segments) {
         const struct segment *seg = EL_CONTAINER(n, struct segment, link);
         bool dirty = seg->end_offset > part->clean_end;
         if (seg->removed) {
             continue; /* they are the first, and leave with the checkpoint under way */
         }
-        if (!seg->sealed || (dirty && !is_past(seg->last_append_ns, lag_min, now_ns))) {
+        if (!seg->sealed || seg->end_offset > floor || (dirty && !is_past(seg->last_append_ns, lag_min, now_ns))) {
             break;
         }
         c.must = c.must || (dirty && is_past(seg->first_append_ns, lag_max, now_ns));

@@ -7,7 +7,7 @@
  *      from now on, on any shard, gets a later time
  *   2. on every shard: the group being filled is closed (it may have an earlier time), a clock frame makes the floor
  *      durable, and everything added so far is awaited
- *   3. each partition's first batch with a later append time is sought; without one its end is the high watermark
+ *   3. each partition's first batch with a later append time is sought; without one its end is that of what is durable
  */
 #include <storage/seek.h>
 
@@ -47,6 +47,7 @@ static void lookup_seek(struct partition *part, struct lookup_op *op, enum seek_
     seek->kind = kind;
     seek->value = value;
     seek->from_offset = part->log_start;
+    seek->end_offset = part->high_watermark;
     seek->refine = kind == SEEK_TIMESTAMP;
     seek->done = lookup_on_found;
     seek->arg = op;
@@ -148,12 +149,18 @@ struct cut_part {
 
 static void cut_next(struct cut_part *cp);
 
+/* A cut is over what is stored, shown already or not: that is what can be said of it again. */
+static int64_t seek_end(const struct partition *part)
+{
+    return EL_MAX(part->high_watermark, part->durable_end);
+}
+
 static void cut_on_found(struct seek *seek, int error)
 {
     struct cut_part *cp = seek->arg;
     struct cut_result *result = &cp->cut->results[cp->index++];
     const struct partition *part = seek->part;
-    int64_t end = seek->found_offset >= 0 ? seek->found_offset : part->high_watermark;
+    int64_t end = seek->found_offset >= 0 ? seek->found_offset : seek_end(part);
     result->error = error;
     result->log_start_offset = part->log_start;
     result->end_offset = EL_MAX(end, part->log_start);
@@ -179,6 +186,7 @@ static void cut_next(struct cut_part *cp)
         cp->seek.part = part;
         cp->seek.kind = SEEK_APPEND_TIME;
         cp->seek.value = (int64_t)cut->time_ns + 1;
+        cp->seek.end_offset = seek_end(part);
         cp->seek.done = cut_on_found;
         cp->seek.arg = cp;
         cp->seeking = true;

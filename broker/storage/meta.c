@@ -171,6 +171,18 @@ static int check_memory(struct store_shard *shard, struct topic_op *op, int32_t 
     return EVLOG_ERR_POLICY;
 }
 
+/* Would appends wait for an archive that is none? `before` NULL: the topic is new. */
+static int check_archive(struct store_shard *shard, struct topic_op *op, const struct topic_config *before)
+{
+    if (shard->tier != NULL || op->config == NULL || !topic_config_needs_archive(op->config, NULL) ||
+        (before != NULL && topic_config_needs_archive(before, NULL))) {
+        return 0;
+    }
+    return refuse(op, EVLOG_ERR_INVALID_CONFIG,
+                  "evlog.durability=store and both wait for the archive, and this broker has none: start evlogd with "
+                  "--archive, or leave the setting out");
+}
+
 static int check_create(struct meta *meta, struct store_shard *shard, struct topic_op *op)
 {
     struct el_error err = {0};
@@ -191,7 +203,8 @@ static int check_create(struct meta *meta, struct store_shard *shard, struct top
     if (op->config != NULL && topic_config_check_new(op->config, &err) != 0) {
         return refuse(op, err.code, err.text);
     }
-    int code = check_memory(shard, op, op->partition_count);
+    int code = check_archive(shard, op, NULL);
+    code = code != 0 ? code : check_memory(shard, op, op->partition_count);
     if (code != 0) {
         return code;
     }
@@ -252,6 +265,9 @@ static int check_existing(struct meta *meta, struct store_shard *shard, struct t
         }
         if (op->config != NULL && topic_config_check_change(&topic->config, op->config, &err) != 0) {
             return refuse(op, err.code, err.text);
+        }
+        if (check_archive(shard, op, &topic->config) != 0) {
+            return EVLOG_ERR_INVALID_CONFIG;
         }
         if (op->config != NULL) {
             meta->change.config = *op->config;

@@ -6,6 +6,7 @@
  * An append that finds no room in journal or memory is held, in order, until the next checkpoint made room: a client
  * sees a slow answer and not an error. It is refused at once when the disk is below its reserve or the shard has
  * stopped. On topics with evlog.streams the observer has a say (observer.h), and what it holds waits at its partition.
+ * Where an archive decides (tier.h), what an append's answer tells of is shown before it leaves.
  */
 #include <storage/shard_state.h>
 #include <storage/upkeep.h>
@@ -74,6 +75,18 @@ static bool is_decided(struct partition *part, const struct append_op *op)
     return op->info.producer_id >= 0 && producer_check(part, &op->info, &found) != 0;
 }
 
+/* Where the archive decides what is shown: does the answer tell of what is not yet? */
+static bool append_awaits(const struct partition *part, struct append_op *op)
+{
+    if (op->no_wait || !tier_decides(part)) {
+        return false;
+    }
+    if (op->told_end == 0 && op->sequence != 0) {
+        op->told_end = part->next_offset; /* the observer's answer, which may tell of any */
+    }
+    return op->told_end > part->high_watermark;
+}
+
 /* The append ends with code, now or when what it tells is durable. */
 static void append_end(struct partition *part, struct append_op *op, int code)
 {
@@ -82,11 +95,15 @@ static void append_end(struct partition *part, struct append_op *op, int code)
         op->observer_knows = false;
         shard->observer->ended(shard->observer->arg, part, op, code);
     }
-    if (part == NULL || !append_waits(part, op)) {
+    op->refusal = code;
+    if (part != NULL && append_awaits(part, op)) {
+        tier_await(part, op);
+        return;
+    }
+    if (part == NULL || tier_decides(part) || !append_waits(part, op)) {
         store_op_finish(&op->base, code);
         return;
     }
-    op->refusal = code;
     struct journal_wait *wait = (struct journal_wait *)(void *)op->private_;
     wait->done = append_on_durable;
     journal_wait(&shard->journal, wait);
@@ -107,6 +124,7 @@ static int append_hollow(struct partition *part, struct append_op *op)
     code = partition_append(part, &note);
     EL_ASSERT(!note.duplicate);
     op->sequence = note.sequence;
+    op->told_end = note.told_end;
     return code;
 }
 
@@ -121,6 +139,7 @@ static enum append_result append_store(struct partition *part, struct append_op 
     struct store_shard *shard = part->shard;
     const struct store_observer *observer = decided || !part->observed ? NULL : shard->observer;
     int code = STORE_ADMITTED;
+    op->told_end = 0;
     if (observer != NULL) {
         op->observer_knows = true;
         code = observer->admit(observer->arg, part, op);
@@ -158,6 +177,11 @@ static enum append_result append_try(struct partition *part, struct append_op *o
                    part == NULL    ? EVLOG_ERR_UNKNOWN_TOPIC
                    : shard->failed ? EVLOG_ERR_STORAGE
                                    : EVLOG_ERR_CLOSED);
+        return APPEND_ENDS;
+    }
+    int refusal = tier_refusal(part);
+    if (refusal != 0) {
+        append_end(part, op, refusal);
         return APPEND_ENDS;
     }
     bool decided = (shard->disk_full || part->observed) && is_decided(part, op);
@@ -241,6 +265,7 @@ void store_append(struct store_shard *shard, struct append_op *op)
     op->observer_memory = NULL;
     op->observer_knows = false;
     op->refusal = 0;
+    op->told_end = 0;
     send_to_owner(shard, &op->base, &op->topic_id, op->partition, append_run);
 }
 
@@ -259,6 +284,7 @@ int shard_append_internal(struct partition *part, const struct el_record_body *b
     int code = el_batch_builder_add(&builder, now_ms, body);
     code = code != 0 ? code : el_batch_builder_finish(&builder, EL_CODEC_NONE, NULL, &batch);
     struct append_op op = {.partition = part->key.partition, .topic_id = part->key.topic_id};
+    code = code != 0 ? code : tier_refusal(part);
     if (code == 0) {
         op.batch = batch.data;
         op.batch_len = (uint32_t)batch.len;

@@ -36,6 +36,9 @@ static void partition_init(struct partition *part, struct store_shard *shard)
     el_list_init(&part->held);
     el_list_init(&part->held_link);
     el_list_init(&part->held_trims);
+    el_list_init(&part->tier.awaiting);
+    el_list_init(&part->tier.link);
+    part->tier.archived_end = -1;
     el_map_init(&part->producers, shard->buddy);
 }
 
@@ -55,6 +58,7 @@ struct partition *partition_create(struct store_shard *shard, struct topic *topi
         return NULL;
     }
     metrics_add(shard->metrics, METRIC_PARTITIONS, 1);
+    tier_changed(part);
     return part;
 }
 
@@ -216,6 +220,7 @@ void partition_delete(struct partition *part)
     el_list_remove(&part->pending_link);
     el_list_remove(&part->behind_link);
     watches_fire(part, EVLOG_ERR_UNKNOWN_TOPIC);
+    tier_forget(part);
     partition_unpin(part);
 }
 
@@ -374,6 +379,7 @@ int partition_append(struct partition *part, struct append_op *op)
             op->base_offset = found->base_offset;
             answer_append_time(part, op, found->append_time_ns);
             op->sequence = found->group_sequence;
+            op->told_end = found->base_offset + op->info.last_offset_delta + 1;
             metrics_add(shard->metrics, METRIC_APPEND_DUPLICATES, 1);
             return 0;
         }
@@ -398,11 +404,10 @@ int partition_append(struct partition *part, struct append_op *op)
     if (op->info.producer_id >= 0) {
         append_note_producer(part, op);
     }
-    part->next_offset = batch_entry_next(entry);
+    op->told_end = part->next_offset = batch_entry_next(entry);
     partition_mark_dirty(part);
     if (is_memory_topic(part)) {
-        part->high_watermark = part->next_offset;
-        watches_fire(part, 0);
+        partition_show(part);
     }
     metrics_add(shard->metrics, METRIC_APPENDS, 1);
     metrics_add(shard->metrics, METRIC_APPEND_RECORDS, op->info.record_count);
@@ -411,15 +416,29 @@ int partition_append(struct partition *part, struct append_op *op)
     return 0;
 }
 
+void partition_show(struct partition *part)
+{
+    int64_t end = part->durable_end;
+    if (part->topic != NULL && is_memory_topic(part)) {
+        end = part->next_offset;
+    } else if (part->topic != NULL && tier_decides(part)) {
+        end = EL_MIN(end, part->tier.archived_end);
+    }
+    if (end > part->high_watermark) {
+        part->high_watermark = end;
+        watches_fire(part, 0);
+        tier_release(part, 0);
+    }
+}
+
 void partition_on_durable(struct partition *part, struct batch_entry *entry)
 {
     OBJ_CHECK(part, PARTITION);
     EL_ASSERT(entry->part == part);
-    if (part->high_watermark < batch_entry_next(entry)) {
-        EL_ASSERT(part->high_watermark == entry->base_offset);
-        part->high_watermark = batch_entry_next(entry);
-        watches_fire(part, 0);
-    }
+    EL_ASSERT(part->durable_end == entry->base_offset);
+    part->durable_end = batch_entry_next(entry);
+    partition_show(part);
+    tier_changed(part);
     if (!part->deleted && part->pending_bytes >= part->shard->store->cfg.chunk_len &&
         el_list_empty(&part->behind_link)) {
         el_list_push_back(&part->shard->behind, &part->behind_link);
@@ -429,7 +448,7 @@ void partition_on_durable(struct partition *part, struct batch_entry *entry)
 void partition_planned(struct partition *part, int64_t end)
 {
     EL_ASSERT(end > part->segment_end);
-    EL_ASSERT(end <= part->high_watermark);
+    EL_ASSERT(end <= part->durable_end);
     part->segment_end = end;
     while (part->pending != NULL && part->pending->base_offset < end) {
         EL_ASSERT(part->pending_bytes >= part->pending->len);
@@ -680,7 +699,7 @@ int partition_load_end(struct partition *part, struct el_error *err)
                             part->topic->name, part->key.partition, (long long)next, (long long)part->next_offset);
     }
     part->next_offset = next;
-    part->high_watermark = next;
+    part->durable_end = part->high_watermark = next;
     epochs_prune(part);
     part->recovered_id = part->next_segment_id;
     if (part->pending != NULL) {

@@ -3,10 +3,11 @@
  * A partition on its owner shard: offsets, the batches that are still in memory, its segments, producers, epochs and
  * whoever waits for its tail. Owner shard only.
  *
- *   log_start <= segment_end <= high_watermark <= next_offset
+ *   log_start <= high_watermark <= next_offset, segment_end <= durable_end <= next_offset
  *
- * Offsets below segment_end are in segment files (or in chunks on their way there); those from segment_end on are in
- * `entries` for certain; entries below it are a cache.
+ * The high watermark is the durable end, but for topics whose events are shown sooner (evlog.durability=memory) or
+ * later (store, both: when the archive has them). Offsets below segment_end are in segment files (or in chunks on
+ * their way there); those from segment_end on are in `entries` for certain; entries below it are a cache.
  */
 #ifndef EL_STORAGE_PARTITION_H
 #define EL_STORAGE_PARTITION_H
@@ -20,6 +21,18 @@
 #define PARTITION_MAGIC OBJ_MAGIC('P', 'A', 'R', 'T')
 #define PRODUCER_BATCHES_KEPT 5
 #define PARTITION_BOOKMARKS 8 /* readers in the middle of the entries that are found without a walk */
+
+/* What the archive has of a partition; see tier.h. */
+struct part_tier {
+    int64_t archived_end;    /* -1 unknown, or there is no archive */
+    int64_t local_end;       /* the archive needs nothing of this disk below it */
+    int64_t drop_end;        /* segments that end at or below it leave with the next checkpoint */
+    struct el_list awaiting; /* struct append_op.base.link, by told_end: they wait to be shown */
+    struct el_list link;     /* shard->awaiting, while there are some */
+    void *state;             /* the archiver's */
+    bool told;               /* changed() was called */
+    bool refused;            /* the archive has something else: no appends */
+};
 
 /* Map key of a partition. */
 struct part_key {
@@ -59,6 +72,7 @@ struct partition {
     int64_t log_start;
     int64_t next_offset;                                /* log end: next to be given */
     int64_t high_watermark;                             /* first offset not yet visible */
+    int64_t durable_end;                                /* first offset not yet durable on this disk */
     int64_t segment_end;                                /* first offset not planned into a segment */
     struct el_list entries;                             /* struct batch_entry, by offset */
     struct batch_entry *bookmarks[PARTITION_BOOKMARKS]; /* where reads ended, starting points of the next; or NULL */
@@ -90,6 +104,7 @@ struct partition {
     struct el_list held;       /* struct append_op.base.link: wait for the observer, in order */
     struct el_list held_link;  /* shard->held_parts or resumed_parts, while appends are held */
     struct el_list held_trims; /* struct trim_op.base.link: wait for the observer's floor */
+    struct part_tier tier;
 };
 
 /* struct watch_op.state */
@@ -117,11 +132,13 @@ int partition_append(struct partition *part, struct append_op *op);
 /* Put a batch that recovery found into the tail, in order of offsets. A batch that is there already is left out.
  * returns 0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_CORRUPT */
 int partition_load(struct partition *part, const struct el_frame *frame, bool is_carry);
-/* After recovery: batches must be dense from segment_end on. Sets next_offset and high_watermark.
+/* After recovery: batches must be dense from segment_end on. Sets next_offset, durable_end and high_watermark.
  * returns 0 | EVLOG_ERR_CORRUPT */
 int partition_load_end(struct partition *part, struct el_error *err);
 /* An entry has become durable: move the high watermark and wake those who wait. */
 void partition_on_durable(struct partition *part, struct batch_entry *entry);
+/* What may be shown has grown, or the topic's settings have changed: move the high watermark, wake who waits for it. */
+void partition_show(struct partition *part);
 /* Batches up to `end` are planned into a segment: move segment_end and `pending`. */
 void partition_planned(struct partition *part, int64_t end);
 /* The entry that contains or follows offset, or NULL when it is not in memory (or at the end). */

@@ -2,7 +2,8 @@
  *
  * Reading batches.
  *
- *   1. on the owner: check epoch and offset; nothing at or above the high watermark is ever given out
+ *   1. on the owner: check epoch and offset; nothing at or above the high watermark is ever given out, but what is
+ *      durable to the archiver
  *   2. recent batches: copied from the tail's memory into one block
  *   3. older ones: a job reads them from their segment into the block, verifying each; a first batch larger than the
  *      block makes the job run again with a larger one
@@ -78,6 +79,12 @@ static void read_finish(struct read_op *op, int error)
     store_op_finish(&op->base, error);
 }
 
+/* Nothing at or above it is given out. */
+static int64_t read_end(const struct partition *part, const struct read_op *op)
+{
+    return op->for_archive ? part->durable_end : part->high_watermark;
+}
+
 static uint32_t entry_room(const struct read_op *op)
 {
     return op->want_entries ? READ_ENTRIES_MAX : 0;
@@ -94,7 +101,7 @@ static uint32_t memory_measure(const struct partition *part, const struct read_o
     *len = 0;
     for (const struct batch_entry *e = first;;) {
         bool fits = *len + e->len <= max || (count == 0 && op->at_least_one);
-        if (e->base_offset != next || batch_entry_next(e) > part->high_watermark || !fits ||
+        if (e->base_offset != next || batch_entry_next(e) > read_end(part, op) || !fits ||
             (op->want_entries && count == READ_ENTRIES_MAX)) {
             break;
         }
@@ -231,7 +238,7 @@ static int segment_start(struct partition *part, struct read_op *op, const struc
     segment_read_begin(ask->seg, &block->read);
     block->read.kind = SEEK_OFFSET;
     block->read.value = ask->from;
-    block->read.end_offset = part->high_watermark;
+    block->read.end_offset = read_end(part, op);
     block->read.buf = block->data;
     block->read.buf_len = len;
     block->read.data_max = EL_MIN(op->max_bytes, READ_LEN_MAX);
@@ -276,7 +283,7 @@ static bool read_from(struct partition *part, struct read_op *op, int64_t from, 
     *error = 0;
     op->high_watermark = part->high_watermark; /* what is shown now lies below it */
     op->log_start_offset = part->log_start;
-    if (from >= part->high_watermark) {
+    if (from >= read_end(part, op)) {
         return false;
     }
     from = EL_MAX(from, part->log_start); /* it may have moved, with the segments below */
@@ -297,7 +304,7 @@ static void read_run(struct store_op *base)
     struct partition *part = partition_find(base->owner, &op->topic_id, op->partition);
     int code = part == NULL ? EVLOG_ERR_UNKNOWN_TOPIC : read_check(part, op);
     metrics_add(base->owner->metrics, METRIC_FETCHES, 1);
-    if (code != 0 || op->diverging_epoch >= 0 || op->offset >= part->high_watermark ||
+    if (code != 0 || op->diverging_epoch >= 0 || op->offset >= read_end(part, op) ||
         (op->max_bytes == 0 && !op->at_least_one)) {
         read_finish(op, code);
         return;

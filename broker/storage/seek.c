@@ -197,7 +197,7 @@ static void seek_next(struct seek *seek)
         if (e->in_segment || batch_entry_next(e) <= seek->from_offset || !match) {
             continue;
         }
-        if (batch_entry_next(e) > part->high_watermark) {
+        if (batch_entry_next(e) > seek->end_offset) {
             break;
         }
         if (seek->refine) {

@@ -12,6 +12,7 @@ struct seek {
     enum seek_kind kind;    /* SEEK_TIMESTAMP or SEEK_APPEND_TIME */
     int64_t value;
     int64_t from_offset; /* batches wholly below are passed over */
+    int64_t end_offset;  /* batches that end above it are not found, of those in no segment */
     bool refine;         /* look into the batch for the first record that matches (SEEK_TIMESTAMP) */
     void (*done)(struct seek *seek, int error);
     void *arg;

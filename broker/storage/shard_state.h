@@ -13,6 +13,7 @@
 #include <storage/partition.h>
 #include <storage/segment.h>
 #include <storage/tail.h>
+#include <storage/tier.h>
 
 #define SHARD_MAGIC OBJ_MAGIC('S', 'H', 'R', 'D')
 #define META_PARTITION 0
@@ -54,6 +55,9 @@ struct store_shard {
     struct el_list held_parts;             /* struct partition.held_link: appends wait for the observer */
     struct el_list resumed_parts;          /* the same: they are to be tried again */
     const char *_Atomic observer_reason;   /* why the observer has failed, NULL it has not */
+    const struct store_tier *tier;         /* NULL none */
+    struct el_list awaiting;               /* struct part_tier.link: appends wait for the archive */
+    struct io_timer await_timer;           /* for those that do not wait longer */
     uint32_t chunk_jobs;                   /* under way */
     uint8_t *chunk_buf;                    /* aligned; of the chunk job that runs */
     size_t chunk_buf_len;
@@ -123,6 +127,25 @@ void observer_forget(struct partition *part);
 /* Keep the log start at or below the observer's floor, and have it raised when more is wanted. returns the offset that
  * is allowed now; *error: why it will not be told when it is raised, 0 it will */
 int64_t observer_allows(struct partition *part, int64_t log_start, int *error);
+/* Does the archive decide what of the partition is acknowledged and shown? */
+bool tier_decides(const struct partition *part);
+/* Offsets from here on are not to leave the disk by retention, nor to be compacted. */
+int64_t tier_floor(const struct partition *part);
+/* First offset on this disk. */
+int64_t tier_local_start(const struct partition *part);
+/* May the partition be appended to? returns 0 | EVLOG_ERR_CONFLICT | _POLICY a setting waits for an archive that is
+ * none */
+int tier_refusal(const struct partition *part);
+/* Something durable was added, or the partition is new. */
+void tier_changed(struct partition *part);
+/* The append is answered with op->refusal once op->told_end is shown. */
+void tier_await(struct partition *part, struct append_op *op);
+/* Answer what waits and is shown now; with an error, all that waits. */
+void tier_release(struct partition *part, int error);
+void tier_release_all(struct store_shard *shard, int error);
+/* The partition is deleted. */
+void tier_forget(struct partition *part);
+void tier_init(struct store_shard *shard);
 /* Append a record to an internal topic's partition on this shard; wait->done when durable. */
 int shard_append_internal(struct partition *part, const struct el_record_body *body, struct journal_wait *wait);
 

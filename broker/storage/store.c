@@ -121,6 +121,7 @@ void shard_fail(struct store_shard *shard, const char *format, ...)
     metrics_set(shard->metrics, METRIC_SHARD_STOPPED, 1);
     el_log(EL_LOG_ERROR, "storage", "shard %u takes no more appends: %s", shard->index, shard->failed_reason);
     journal_abort(&shard->journal);
+    tier_release_all(shard, EVLOG_ERR_STORAGE);
 }
 
 /* --- journal callbacks -------------------------------------------------------------------------------------------- */
@@ -214,6 +215,7 @@ static int shard_init(struct store *store, uint32_t index, struct io *io, struct
     journal_config(shard, &store->cfg);
     checkpoint_init(shard);
     upkeep_init(shard);
+    tier_init(shard);
     if (shard->journal.cfg.ring_len < store->cfg.journal_ring_len && index == 0) {
         el_log(EL_LOG_INFO, "storage",
                "the journal of a shard is %llu MiB in slots of %llu KiB, less than journal.ring.bytes: "
@@ -233,6 +235,7 @@ static void shard_free(struct store_shard *shard)
         return;
     }
     upkeep_free(shard);
+    io_timer_cancel(shard->io, &shard->await_timer);
     compact_free(shard);
     checkpoint_free(shard);
     journal_close(&shard->journal, disk);
@@ -514,6 +517,9 @@ void store_shard_reload(struct store_shard *shard, const struct topic_config *to
 {
     shard->topic_defaults = *topic_defaults;
     shard->disk_reserve_len = disk_reserve_len;
+    for (size_t i = 0; shard->tier != NULL && i < shard->partitions.count; i++) {
+        partition_show(shard->partitions.entries[i].value); /* evlog.durability may have changed */
+    }
 }
 
 void store_shard_stop(struct store_shard *shard, void (*stopped)(void *arg), void *arg)
@@ -525,4 +531,5 @@ void store_shard_stop(struct store_shard *shard, void (*stopped)(void *arg), voi
     shard->stopped_arg = arg;
     upkeep_stop(shard);
     shard_retry_held(shard);
+    tier_release_all(shard, EVLOG_ERR_CLOSED);
 }

@@ -142,6 +142,7 @@ struct append_op {
     uint32_t batch_len;
     struct el_batch_info info;     /* of el_batch_check() */
     bool no_wait;                  /* acks 0: done as soon as it is admitted */
+    uint64_t wait_by_ns;           /* a wait for the archive ends then, with EVLOG_ERR_TIMED_OUT: monotonic; 0 never */
     int64_t base_offset;           /* out: also for a duplicate */
     int64_t log_start_offset;      /* out */
     int64_t append_time_ms;        /* out: -1 unless the topic stamps append time */
@@ -149,6 +150,7 @@ struct append_op {
     bool duplicate;                /* out: an idempotent retry of a stored batch */
     struct stream_batch *observed; /* of a topic with evlog.streams: what the stream index is to know, else NULL */
     uint64_t sequence;             /* private: group that carries it */
+    int64_t told_end;              /* private: what it tells lies below; shown before it is answered */
     void *observer_memory;         /* the observer's, see observer.h */
     bool observer_knows;           /* private: the observer has seen it */
     int refusal;                   /* private: what it ends with once `sequence` is durable */
@@ -173,6 +175,7 @@ struct read_op {
     uint32_t max_bytes;           /* data returned stays within it ... */
     bool at_least_one;            /* ... but for the first batch when this is set */
     bool want_entries;            /* fill entries (evlog LogFetch) */
+    bool for_archive;             /* what is durable on this disk, shown or not */
     int32_t current_leader_epoch; /* -1: no check */
     int32_t last_fetched_epoch;   /* -1: no check */
     int64_t high_watermark;       /* out: -1 on error, but for EVLOG_ERR_NO_MEMORY */

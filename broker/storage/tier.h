@@ -5,9 +5,9 @@
  *
  *   log_start <= local_start <= archived_end <= durable_end <= next_offset
  *
- * While an archive is set, nothing at or above local_end (see store_tier_archived()) leaves the disk by retention or is
- * compacted, and events of topics with evlog.durability store or both are neither acknowledged nor shown at or above
- * archived_end.
+ * (DeleteRecords may take log_start above archived_end: then the archive has a gap.) While an archive is set, nothing
+ * at or above local_end (see store_tier_archived()) leaves the disk by retention or is compacted, and events of
+ * topics with evlog.durability store or both are neither acknowledged nor shown at or above archived_end.
  */
 #ifndef EL_STORAGE_TIER_H
 #define EL_STORAGE_TIER_H
@@ -25,18 +25,21 @@ struct tier_read {
     int64_t end_offset;
     uint8_t *buf; /* [buf_len] for batches back to back */
     size_t buf_len;
-    bool at_least_one;          /* a first batch that does not fit: error EVLOG_ERR_LIMIT and wanted_len */
+    size_t data_max;            /* batches beyond it are not taken, but for the first one when at_least_one is set */
+    bool at_least_one;          /* a first batch that does not fit into buf: error EVLOG_ERR_LIMIT and wanted_len */
     struct read_entry *entries; /* [entry_max], or NULL */
     uint32_t entry_max;
-    /* A question of time instead: first batch whose event time (ms) or append time (ns) is at or above `time`;
-     * buf gets that batch. */
-    enum { TIER_BY_OFFSET, TIER_BY_TIMESTAMP, TIER_BY_APPEND_TIME } by;
+    /* A question of time instead: first batch whose event time (ms) or append time (ns) is at or above `time`; buf gets
+     * that batch, and entries its entry. Or of size: first offset from which on there are at most `time` bytes of
+     * batches below end_offset, roughly; buf is NULL and first_offset the answer. */
+    enum { TIER_BY_OFFSET, TIER_BY_TIMESTAMP, TIER_BY_APPEND_TIME, TIER_BY_SIZE } by;
     int64_t time;
+    void (*done)(struct tier_read *read); /* storage's */
     /* --- results ----- */
     size_t data_len;
     uint32_t entry_count;
     int64_t first_offset; /* -1: nothing there */
-    int64_t next_offset;
+    int64_t next_offset;  /* behind the last batch returned */
     size_t wanted_len;
     int error;             /* 0 | EVLOG_ERR_AGAIN the archive cannot be reached now | _CORRUPT | _LIMIT ... */
     uint64_t private_[24]; /* the archive's */
@@ -44,14 +47,16 @@ struct tier_read {
 
 struct store_tier {
     /* The partition has durable batches above its archived_end for the first time since store_tier_settled(), or was
-     * made, or deleted. */
+     * made, or deleted (then view.deleted is set, and the pointer is of no use after the call). Called from inside of
+     * storage: note it and act later. */
     void (*changed)(void *arg, struct partition *part);
-    /* Begin a read; store_tier_read_done() is called when it has ended, not from inside. */
+    /* Begin a read; store_tier_read_done() is called when it has ended, not from inside. Every read ends, at a stop
+     * too. */
     void (*read)(void *arg, struct tier_read *read);
     void *arg;
 };
 
-/* Before the shard runs; tier is borrowed until the store is closed. */
+/* After store_open() and before the shard runs; tier is borrowed until the store is closed. */
 void store_tier_set(struct store_shard *shard, const struct store_tier *tier);
 void store_tier_read_done(struct tier_read *read);
 
@@ -64,19 +69,26 @@ struct tier_view {
     int64_t local_start;  /* first offset on this disk */
     int64_t archived_end; /* -1: the archive has not said yet */
     int64_t durable_end;
+    bool awaited; /* by producers and readers: evlog.durability is store or both */
+    bool deleted;
 };
 /* Partitions of the shard one after the other: *cursor begins at 0. NULL at the end. Partitions made or deleted between
  * two calls may be missed or seen twice. */
 struct partition *store_tier_next(struct store_shard *shard, size_t *cursor);
+/* NULL: not on this shard, or deleted. */
 struct partition *store_tier_find(struct store_shard *shard, const struct el_uuid *topic_id, int32_t partition);
 void store_tier_view(const struct partition *part, struct tier_view *view);
 /* A word of the archiver's own, NULL at first; it frees what is there when changed() tells of the deletion. */
 void **store_tier_state(struct partition *part);
-/* changed() may be called for the partition again. */
+/* changed() may be called for the partition again: what was durable before this call is known. */
 void store_tier_settled(struct partition *part);
 /* The archive covers everything below end, provably: acknowledgements that waited for it leave. The archive does not
- * need this disk below local_end any more: retention and compaction may go so far. Neither falls; local_end <= end. */
+ * need this disk below local_end any more: retention and compaction may go so far. Neither falls; local_end <= end <=
+ * durable_end. */
 void store_tier_archived(struct partition *part, int64_t end, int64_t local_end);
+/* The archive has more of this partition than the disk, or something else: appends are refused from now on, with
+ * EVLOG_ERR_CONFLICT. */
+void store_tier_refuse(struct partition *part);
 
 /* Reads for the archiver: store_read() with read_op.for_archive reads up to durable_end, and never from the archive. */
 

@@ -127,7 +127,7 @@ static void retention_on_timer(struct io_timer *timer)
         segment_seal_rolled(part);
         int64_t start = compact_deletes(part) ? retention_start(part, now) : 0;
         int wait;
-        start = observer_allows(part, start, &wait);
+        start = observer_allows(part, EL_MIN(start, tier_floor(part)), &wait);
         if (start > part->log_start && partition_trim(part, start) == 0) {
             shard->checkpoint.wanted = true;
         }

@@ -93,7 +93,7 @@ TEST(config, bad_values_are_refused_by_setting)
     assert_flags_refused("bytes such as", "--data=d", "--disk-reserve-bytes=lots");
     assert_flags_refused("at least 1000 ms", "--data=d", "--connections-max-idle-ms=10ms");
     assert_flags_refused("retention.ms cannot be '-2'", "--data=d", "--retention-ms=-2");
-    assert_flags_refused("no archive yet", "--data=d", "--evlog-durability=store");
+    assert_flags_refused("for single topics", "--data=d", "--evlog-durability=store");
     assert_flags_refused("a path without control characters", "--data=a\nb");
 }
 

@@ -77,11 +77,38 @@ TEST(topic_config, what_evlogd_cannot_do_is_refused_with_the_reason)
     assert_refused("cleanup.policy", ",", "'delete'");
     assert_refused("compression.type", "brotli", "'zstd'");
     assert_refused("min.insync.replicas", "2", "one replica");
-    assert_refused("evlog.durability", "store", "no archive yet");
-    assert_refused("evlog.durability", "both", "no archive yet");
-    assert_refused("evlog.durability", "disk", "'flush' or 'memory'");
+    assert_refused("evlog.durability", "disk", "'flush', 'memory', 'store' or 'both'");
+    assert_refused("local.retention.ms", "-3", "at least -2");
     assert_refused("message.timestamp.type", "createtime", "'CreateTime' or 'LogAppendTime'");
     assert_refused("unclean.leader.election.enable", "true", "allowed is false");
+}
+
+TEST(topic_config, what_stays_on_this_disk_is_a_part_of_what_stays)
+{
+    static const struct {
+        const char *name, *value, *with, *with_value;
+        const char *refusal; /* NULL: none */
+    } rows[] = {
+        {"local.retention.ms", "1000", "retention.ms", "999", "cannot keep more than retention.ms"},
+        {"local.retention.ms", "-1", "retention.ms", "999", "cannot keep more than retention.ms"},
+        {"local.retention.bytes", "2", "retention.bytes", "1", "cannot keep more than retention.bytes"},
+        {"local.retention.ms", "999", "retention.ms", "999", NULL},
+        {"local.retention.ms", "-2", "retention.ms", "5", NULL},
+        {"local.retention.bytes", "0", "retention.bytes", "-1", NULL},
+        {"local.retention.ms", "5", "cleanup.policy", "compact", "for topics with cleanup.policy=delete"},
+        {"local.retention.ms", "5", "cleanup.policy", "compact,delete", "for topics with cleanup.policy=delete"},
+        {"local.retention.ms", "-2", "cleanup.policy", "compact", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct topic_config cfg;
+        struct el_error err = {0};
+        topic_config_init(&cfg);
+        assert_int_equal(set(&cfg, rows[i].name, rows[i].value, &err), 0);
+        assert_int_equal(set(&cfg, rows[i].with, rows[i].with_value, &err), 0);
+        int code = topic_config_check_new(&cfg, &err);
+        assert_int_equal(code, rows[i].refusal == NULL ? 0 : EVLOG_ERR_INVALID_CONFIG);
+        assert_true(rows[i].refusal == NULL || strstr(err.text, rows[i].refusal) != NULL);
+    }
 }
 
 TEST(topic_config, settings_without_effect_are_named_once)
@@ -306,7 +333,7 @@ TEST(topic_config_bytes, claimed_count_and_repeats_are_refused)
 
 TEST(topic_config_bytes, newer_names_and_values_are_left_out)
 {
-    static const char newer[] = "\3\0\0\0evlog.future\0yes\0retention.ms\0005000\0evlog.durability\0store";
+    static const char newer[] = "\3\0\0\0evlog.future\0yes\0retention.ms\0005000\0evlog.durability\0moon";
     struct topic_config cfg;
     assert_int_equal(topic_config_decode(&cfg, (const uint8_t *)newer, sizeof newer), 0);
     assert_int_equal(topic_config_int(&cfg, NULL, TOPIC_RETENTION_MS), 5000);

@@ -168,6 +168,13 @@ void kit_batch(struct kit *k, struct append_op *op, int32_t partition, uint32_t 
     batch_make(k, op, partition, value_len);
 }
 
+void kit_batch_as(struct kit *k, struct append_op *op, int32_t partition, uint32_t value_len, int64_t producer,
+                  int32_t sequence)
+{
+    *op = (struct append_op){0};
+    batch_make_as(k, op, partition, value_len, producer, sequence);
+}
+
 int64_t kit_append(struct kit *k, int32_t partition, uint32_t value_len)
 {
     return kit_append_as(k, partition, value_len, -1, -1);

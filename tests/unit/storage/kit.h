@@ -43,6 +43,8 @@ int64_t kit_append(struct kit *k, int32_t partition, uint32_t value_len);
 int64_t kit_append_as(struct kit *k, int32_t partition, uint32_t value_len, int64_t producer, int32_t sequence);
 /* Fill an op with a batch of its own, malloc; everything else is zero. */
 void kit_batch(struct kit *k, struct append_op *op, int32_t partition, uint32_t value_len);
+void kit_batch_as(struct kit *k, struct append_op *op, int32_t partition, uint32_t value_len, int64_t producer,
+                  int32_t sequence);
 /* So many batches at once, all answered with 0. */
 void kit_append_many(struct kit *k, int32_t partition, uint32_t value_len, uint32_t count);
 /* Read on from offset and check every byte. returns the offset at which reading ended | EVLOG_ERR_... when nothing
