@@ -125,6 +125,7 @@ FUZZ_MAIN := $(if $(filter fuzz,$(BUILD)),,$(OUT)/obj/tests/fuzz/replay_main.o)
 # The layers a target links; all of them when it has no line here.
 FUZZ_LAYERS_canary := core
 FUZZ_LAYERS_note := format core
+FUZZ_LAYERS_tlog_proof := format core
 FUZZ_LAYERS_sign_pem := core
 FUZZ_LAYERS_pattern := core
 FUZZ_LAYERS_sql_file := client wire format core
