@@ -37,6 +37,14 @@ def build_go(folder):
     return [str(program)]
 
 
+def build_sumdb(folder):
+    """The program that reads trees and notes with Go's own packages."""
+    needs("go")
+    program = folder / "sumdb"
+    run("go", "build", "-mod=readonly", "-o", str(program), ".", cwd=HERE / "sumdb", seconds=600)
+    return str(program)
+
+
 def build_java(folder):
     """The command before the name of a class. The client is that of the Kafka of the tests."""
     needs("javac")
