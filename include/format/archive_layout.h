@@ -10,6 +10,7 @@
 #include <core/bytes.h>
 #include <core/cursor.h>
 #include <core/limits.h>
+#include <core/sign.h>
 #include <format/merkle.h>
 
 #define EL_ARCHIVE_FORMAT 1u
@@ -18,8 +19,14 @@
 #define EL_PACK_PART_LEN 112u
 #define EL_PACK_BATCH_LEN 96u
 #define EL_PACK_PARTS_MAX 65536u
+#define EL_PACK_LEN_MAX (5ull << 30)
+#define EL_PACK_SHARD_MAX 9999u /* four digits in a name */
 #define EL_MANIFEST_HEADER_LEN 256u
 #define EL_MANIFEST_LEN_MAX (256ull << 20)
+#define EL_MANIFEST_CHAIN_MAX 64u /* deltas behind a full manifest */
+#define EL_MANIFEST_SETTINGS_MAX 65535u
+#define EL_MANIFEST_KEY_BYTES_MAX 4096u /* of kinds that are not known today */
+#define EL_MANIFEST_REASON_MAX 4096u
 #define EL_ARCHIVE_KEY_MAX 256u /* bytes of an object's name below the prefix, with its NUL */
 
 /* One batch in the tree of its partition: 72 bytes, hashed with el_merkle_leaf(). */
@@ -35,10 +42,15 @@ struct el_leaf_entry {
 struct el_pack_batch {
     struct el_leaf_entry leaf;
     uint8_t salt[16];           /* zeros when redacted */
-    uint32_t len;               /* bytes of the batch; 0 when redacted */
-    uint32_t last_offset_delta; /* last offset less first offset */
+    uint32_t len;               /* bytes of the batch, EL_BATCH_LEN_MIN .. EL_BATCH_LEN_MAX; 0 when redacted */
+    uint32_t last_offset_delta; /* last offset less first offset, at most 2^31 - 1 */
     bool redacted;
 };
+
+static inline int64_t el_pack_batch_end(const struct el_pack_batch *b)
+{
+    return b->leaf.first_offset + (int64_t)b->last_offset_delta + 1;
+}
 
 enum el_pack_kind { EL_PACK_BUNDLE = 1, EL_PACK_SEGMENT = 2 };
 
@@ -65,6 +77,11 @@ struct el_archive_part {
     uint64_t data_len;
     uint8_t table_sha256[32];
 };
+
+static inline uint64_t el_archive_part_leaf_end(const struct el_archive_part *part)
+{
+    return part->first_leaf + part->batch_count;
+}
 
 enum el_manifest_kind { EL_MANIFEST_FULL = 0, EL_MANIFEST_DELTA = 1 };
 
@@ -101,7 +118,7 @@ struct el_manifest_topic {
     bool internal;
     uint32_t partition_count;
     uint64_t changed_ms;
-    struct el_slice name;
+    struct el_slice name;     /* 1 .. EL_TOPIC_NAME_MAX bytes */
     struct el_slice settings; /* as in the catalogue: docs/format.md section 6 */
 };
 
@@ -132,10 +149,10 @@ struct el_manifest_object {
 };
 
 struct el_manifest_key {
-    uint32_t kind; /* enum el_sign_kind */
+    uint32_t kind; /* enum el_sign_kind, or one that is not known yet: passed over */
     bool retired;
     uint64_t changed_ms;
-    struct el_slice bytes; /* el_public_key.bytes */
+    struct el_slice bytes; /* el_public_key.bytes; 1 .. EL_MANIFEST_KEY_BYTES_MAX */
 };
 
 struct el_manifest_redaction {
@@ -147,21 +164,35 @@ struct el_manifest_redaction {
     struct el_slice reason;
 };
 
+/* Each *_get writes its result on success only. It returns 0 | EVLOG_ERR_CORRUPT a field is out of its range, a
+ * reserved place is not zero | EVLOG_ERR_FORMAT a format above EL_ARCHIVE_FORMAT. A *_put asserts the same. */
 void el_leaf_entry_put(uint8_t p[EL_LEAF_ENTRY_LEN], const struct el_leaf_entry *e);
-/* returns 0 | EVLOG_ERR_CORRUPT (format, reserved places, negative numbers) */
 int el_leaf_entry_get(const uint8_t p[EL_LEAF_ENTRY_LEN], struct el_leaf_entry *e);
 /* digest of a leaf entry */
 void el_leaf_digest(const uint8_t salt[16], const void *batch, size_t len, uint8_t digest[32]);
 
 void el_pack_header_put(uint8_t p[EL_PACK_HEADER_LEN], const struct el_pack_header *h);
-int el_pack_header_get(const uint8_t p[EL_PACK_HEADER_LEN], struct el_pack_header *h); /* 0 | CORRUPT | FORMAT */
+int el_pack_header_get(const uint8_t p[EL_PACK_HEADER_LEN], struct el_pack_header *h);
 void el_pack_batch_put(uint8_t p[EL_PACK_BATCH_LEN], const struct el_pack_batch *b);
 int el_pack_batch_get(const uint8_t p[EL_PACK_BATCH_LEN], struct el_pack_batch *b);
 void el_archive_part_put(uint8_t p[EL_PACK_PART_LEN], const struct el_archive_part *part);
 int el_archive_part_get(const uint8_t p[EL_PACK_PART_LEN], struct el_archive_part *part);
 
-/* Begin a manifest in an empty buffer, add records, then seal it (fills lengths and counts). A full buffer is sticky
- * and reported by the seal. returns 0 | EVLOG_ERR_NO_MEMORY | _LIMIT */
+/* The parts of a pack, as they stand behind its header: each in range, by topic id and partition, each once, tables and
+ * data back to back, the last data ends with the object. parts[h->part_count * EL_PACK_PART_LEN]
+ * *bad (may be NULL): number of the part at fault. returns 0 | EVLOG_ERR_CORRUPT */
+int el_pack_parts_check(const struct el_pack_header *h, const uint8_t *parts, uint32_t *bad);
+/* The batch table of a part: its hash, each row in range, offsets rise, offsets and lengths sum up to the part's.
+ * table[part->batch_count * EL_PACK_BATCH_LEN]. *bad (may be NULL): number of the row at fault, batch_count when it is
+ * the whole. returns 0 | EVLOG_ERR_CORRUPT | _FORMAT */
+int el_pack_table_check(const struct el_archive_part *part, const uint8_t *table, uint32_t *bad);
+/* Is batch[row->len], of a row that is not redacted, what the row says: header fields and digest?
+ * returns 0 | EVLOG_ERR_CORRUPT */
+int el_pack_batch_check(const struct el_pack_batch *row, const void *batch);
+
+/* Begin a manifest in an empty buffer, add records in the order of docs/format.md 15.4, then seal it: fills body_len
+ * and record_count in *h and writes the header. A failure is sticky in out->err and reported by the seal.
+ * returns 0 | EVLOG_ERR_NO_MEMORY | _LIMIT longer than EL_MANIFEST_LEN_MAX */
 void el_manifest_begin(struct el_buffer *out);
 void el_manifest_topic_put(struct el_buffer *out, const struct el_manifest_topic *t);
 void el_manifest_partition_put(struct el_buffer *out, const struct el_manifest_partition *p);
@@ -173,14 +204,14 @@ void el_manifest_redaction_put(struct el_buffer *out, const struct el_manifest_r
 void el_manifest_tree_put(struct el_buffer *out, const struct el_frontier *tree);
 int el_manifest_seal(struct el_buffer *out, struct el_manifest_header *h);
 
-/* returns 0 | EVLOG_ERR_CORRUPT | _FORMAT | _TRUNCATED; header of p[len] checked against len */
+/* returns 0 | EVLOG_ERR_CORRUPT | _FORMAT | _TRUNCATED p[len] ends before the manifest does; longer is CORRUPT */
 int el_manifest_header_get(const uint8_t *p, size_t len, struct el_manifest_header *h);
 struct el_manifest_record {
     uint32_t tag;
     struct el_slice body;
 };
-/* Records one after the other; *pos begins at EL_MANIFEST_HEADER_LEN. returns 1 one more | 0 end | EVLOG_ERR_CORRUPT |
- * EVLOG_ERR_FORMAT a tag that must be known and is not */
+/* Records one after the other; *pos begins at EL_MANIFEST_HEADER_LEN. Unknown ones with bit 31 set are handed out too.
+ * returns 1 one more | 0 end | EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT a tag that must be known, at *pos, and is not */
 int el_manifest_next(const uint8_t *p, size_t len, size_t *pos, struct el_manifest_record *record);
 int el_manifest_topic_get(struct el_slice body, struct el_manifest_topic *t);
 int el_manifest_partition_get(struct el_slice body, struct el_manifest_partition *p);
@@ -189,6 +220,9 @@ int el_manifest_part_get(struct el_slice body, struct el_archive_part *part);
 int el_manifest_key_get(struct el_slice body, struct el_manifest_key *k);
 int el_manifest_redaction_get(struct el_slice body, struct el_manifest_redaction *r);
 int el_manifest_tree_get(struct el_slice body, struct el_frontier *tree);
+
+/* Place of a tag in the order of records, from 0; -1 for one that is not known. */
+int el_manifest_tag_rank(uint32_t tag);
 
 /* Names of objects below the archive's prefix, NUL-terminated. */
 void el_archive_key_cluster(char key[EL_ARCHIVE_KEY_MAX], const struct el_uuid *incarnation);

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The state of an incarnation: looking things up, and writing it out as a full manifest. How manifests change it is
+ * archive_apply.c.
+ */
+#include "archive_internal.h"
+
+#include <core/alloc.h>
+#include <core/crypto.h>
+
+struct archive_state *archive_state_new(void)
+{
+    struct archive_state *state = el_calloc(1, sizeof(*state));
+    if (state != NULL) {
+        el_map_init(&state->topics, NULL);
+        el_map_init(&state->partitions, NULL);
+    }
+    return state;
+}
+
+static void empty_topics(struct archive_state *state)
+{
+    for (size_t i = 0; i < state->topics.count; i++) {
+        struct archive_topic *topic = state->topics.entries[i].value;
+        el_free(topic->text);
+        el_free(topic);
+    }
+    for (size_t i = 0; i < state->partitions.count; i++) {
+        struct archive_partition *partition = state->partitions.entries[i].value;
+        el_free(partition->parts);
+        el_free(partition);
+    }
+    el_map_destroy(&state->topics);
+    el_map_destroy(&state->partitions);
+}
+
+void archive_state_free(struct archive_state *state)
+{
+    if (state == NULL) {
+        return;
+    }
+    empty_topics(state);
+    for (size_t i = 0; i < state->key_count; i++) {
+        el_free(state->keys[i].bytes);
+    }
+    for (size_t i = 0; i < state->redaction_count; i++) {
+        el_free(state->redactions[i].reason);
+    }
+    el_free(state->objects);
+    el_free(state->keys);
+    el_free(state->redactions);
+    el_free(state);
+}
+
+/* --- looking up --------------------------------------------------------------------------------------------------- */
+
+void archive_partition_key(uint8_t key[20], const struct el_uuid *topic_id, int32_t partition)
+{
+    memcpy(key, topic_id->bytes, 16);
+    el_put_le32(key + 16, (uint32_t)partition);
+}
+
+struct archive_topic *archive_state_topic(const struct archive_state *state, const struct el_uuid *id)
+{
+    return el_map_get(&state->topics, id->bytes, sizeof(id->bytes));
+}
+
+struct archive_topic *archive_state_topic_named(const struct archive_state *state, struct el_slice name)
+{
+    struct archive_topic *found = NULL;
+    for (size_t i = 0; i < state->topics.count; i++) {
+        struct archive_topic *topic = state->topics.entries[i].value;
+        if (!el_slice_eq(topic->now.name, name)) {
+            continue;
+        }
+        if (found == NULL || (found->now.deleted && !topic->now.deleted) ||
+            (found->now.deleted == topic->now.deleted && topic->now.changed_ms > found->now.changed_ms)) {
+            found = topic;
+        }
+    }
+    return found;
+}
+
+struct archive_partition *archive_state_partition(const struct archive_state *state, const struct el_uuid *topic_id,
+                                                  int32_t partition)
+{
+    uint8_t key[20];
+    archive_partition_key(key, topic_id, partition);
+    return el_map_get(&state->partitions, key, sizeof(key));
+}
+
+struct archive_object *archive_state_object(const struct archive_state *state, uint64_t number)
+{
+    size_t low = 0, high = state->object_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (state->objects[mid].now.number < number) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low < state->object_count && state->objects[low].now.number == number ? &state->objects[low] : NULL;
+}
+
+const struct el_archive_part *archive_partition_part(const struct archive_partition *partition, int64_t offset)
+{
+    size_t low = 0, high = partition->part_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (partition->parts[mid].end_offset <= offset) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low < partition->part_count ? &partition->parts[low] : NULL;
+}
+
+uint64_t archive_partition_segment_leaves(const struct archive_state *state, const struct archive_partition *partition)
+{
+    uint64_t leaves = 0;
+    for (uint32_t i = 0; i < partition->part_count; i++) {
+        const struct archive_object *object = archive_state_object(state, partition->parts[i].object);
+        if (object == NULL || object->now.kind != EL_PACK_SEGMENT) {
+            break;
+        }
+        leaves = el_archive_part_leaf_end(&partition->parts[i]);
+    }
+    return leaves;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------ */
+
+void archive_state_next(const struct archive_state *state, const struct el_uuid *incarnation,
+                        struct el_manifest_header *header)
+{
+    EL_ASSERT(!state->broken);
+    if (state->header.sequence == 0) {
+        *header = (struct el_manifest_header){
+            .kind = EL_MANIFEST_FULL, .incarnation = *incarnation, .sequence = 1, .full_sequence = 1};
+        return;
+    }
+    *header = state->header;
+    header->kind = EL_MANIFEST_DELTA;
+    header->sequence++;
+    memcpy(header->previous_sha256, state->sha256, 32);
+}
+
+/* All records of a full manifest. */
+static void put_all(const struct archive_state *state, struct el_buffer *out)
+{
+    el_manifest_begin(out);
+    el_manifest_tree_put(out, &state->before);
+    for (size_t i = 0; i < state->key_count; i++) {
+        el_manifest_key_put(out, &state->keys[i].now);
+    }
+    for (size_t i = 0; i < state->topics.count; i++) {
+        el_manifest_topic_put(out, &((struct archive_topic *)state->topics.entries[i].value)->now);
+    }
+    for (size_t i = 0; i < state->partitions.count; i++) {
+        el_manifest_partition_put(out, &((struct archive_partition *)state->partitions.entries[i].value)->now);
+    }
+    for (size_t i = 0; i < state->object_count; i++) {
+        el_manifest_object_put(out, &state->objects[i].now);
+    }
+    for (size_t i = 0; i < state->partitions.count; i++) {
+        const struct archive_partition *partition = state->partitions.entries[i].value;
+        for (uint32_t k = 0; k < partition->part_count; k++) {
+            el_manifest_part_put(out, &partition->parts[k]);
+        }
+    }
+    for (size_t i = 0; i < state->redaction_count; i++) {
+        el_manifest_redaction_put(out, &state->redactions[i].now);
+    }
+}
+
+/* The manifest applied last has these bytes. */
+void archive_state_stand_at(struct archive_state *state, const uint8_t *manifest, size_t len)
+{
+    struct el_hash256 leaf;
+    el_sha256(manifest, len, state->sha256);
+    el_merkle_leaf(state->sha256, sizeof(state->sha256), &leaf);
+    state->tree = state->before;
+    el_frontier_add(&state->tree, &leaf);
+}
+
+int archive_state_to_full(struct archive_state *state, struct el_buffer *out)
+{
+    EL_ASSERT(!state->broken);
+    EL_ASSERT(state->header.sequence > 0);
+    struct el_manifest_header header = state->header;
+    header.kind = EL_MANIFEST_FULL;
+    header.full_sequence = header.sequence;
+    put_all(state, out);
+    int code = el_manifest_seal(out, &header);
+    if (code != 0) {
+        return code;
+    }
+    state->header = header;
+    archive_state_stand_at(state, out->data, out->len);
+    return 0;
+}
