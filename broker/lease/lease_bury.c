@@ -33,7 +33,7 @@ void bury_slot_clear(struct bury_slot *slot)
     slot->burial = b;
 }
 
-static struct lease_burial *burial_of(struct lease_part *part)
+struct lease_burial *bury_of(struct lease_part *part)
 {
     struct leases *ls = lease_part_leases(part);
     if (part->burial != NULL) {
@@ -225,7 +225,7 @@ void lease_bury_turn(struct lease_part *part)
     EL_ASSERT(part->sm.state == PART_READY);
     struct lease_counts counts = lease_counts(part->table);
     bool dying = counts.of[LEASE_STATE_DYING] + counts.of[LEASE_STATE_CHECK] > 0;
-    struct lease_burial *b = part->burial != NULL || !dying ? part->burial : burial_of(part);
+    struct lease_burial *b = part->burial != NULL || !dying ? part->burial : bury_of(part);
     if (b == NULL) {
         return;
     }
@@ -283,7 +283,7 @@ int lease_bury_restore(struct lease_part *part, const struct lease_intent *inten
 {
     EL_ASSERT(part->table != NULL);
     EL_ASSERT(intent->offset >= 0);
-    struct lease_burial *b = burial_of(part);
+    struct lease_burial *b = bury_of(part);
     struct bury_slot *slot = b == NULL ? NULL : slot_free(b);
     if (slot == NULL) {
         return EVLOG_ERR_NO_MEMORY; /* a record has no more intents than there are slots */

@@ -80,6 +80,8 @@ static inline struct lease_part *bury_part(const struct bury_slot *slot)
 
 /* --- lease_bury.c ------------------------------------------------------------------------------------------------- */
 
+/* Made when there is none; NULL without memory. */
+struct lease_burial *bury_of(struct lease_part *part);
 /* Free what the slot holds: it is BURY_FREE. */
 void bury_slot_clear(struct bury_slot *slot);
 /* It cannot be buried now, for a reason of its own: it leaves its slot for a while, or, with a number, waits in it. */

@@ -16,15 +16,17 @@
  * dropped. Their events are emitting when they are read, and hold up no key any more. A new bundle has a new producer
  * id, for the last numbers of the old one are not known. A crash before 3 leaves nothing: the event is delivered again.
  *
- * A target that was deleted meanwhile takes nothing: what was for it is as lost as what it held, counted, and the log
- * says so. One that takes nothing now (a shard that has stopped) keeps the bundle and the keys of its events waiting.
- * When the part ends (its topic or group goes, or an operator moves it), what is stored is appended first.
+ * What a target refuses for good (it was deleted, or a stream in it has ended) becomes dead letters of the group; see
+ * lease_emit_refuse.c. One that takes nothing now (a shard that has stopped) keeps the bundle waiting, and the keys of
+ * its events. When the part ends (its topic or group goes, or an operator moves it), what is stored is appended first.
  */
 #include <lease/lease_bury.h>
 #include <lease/lease_emit.h>
 
 #include <core/logger.h>
 #include <stdio.h>
+
+#define STORE_RETRY_NS 1000000000u
 
 struct lease_emitter *emitter_of(struct lease_part *part)
 {
@@ -51,6 +53,13 @@ struct lease_emitter *emitter_of(struct lease_part *part)
 struct emit_bundle *emit_bundle_new(struct lease_emitter *emitter, uint32_t event_count, uint32_t staged_count,
                                     uint32_t batch_count)
 {
+    EL_ASSERT(emitter->bundle_count < LEASE_INTENTS_MAX);
+    return emit_bundle_new_at(emitter, &emitter->bundles, event_count, staged_count, batch_count);
+}
+
+struct emit_bundle *emit_bundle_new_at(struct lease_emitter *emitter, struct el_list *place, uint32_t event_count,
+                                       uint32_t staged_count, uint32_t batch_count)
+{
     struct leases *ls = lease_part_leases(emitter->part);
     size_t batches_len = batch_count * sizeof(struct emit_batch);
     size_t offsets_len = event_count * sizeof(int64_t);
@@ -59,7 +68,6 @@ struct emit_bundle *emit_bundle_new(struct lease_emitter *emitter, uint32_t even
     if (bundle == NULL) {
         return NULL;
     }
-    EL_ASSERT(emitter->bundle_count < LEASE_INTENTS_MAX);
     bundle->emitter = emitter;
     bundle->batches = (struct emit_batch *)(bundle + 1);
     bundle->offsets = (int64_t *)(void *)(bundle->batches + batch_count);
@@ -70,7 +78,7 @@ struct emit_bundle *emit_bundle_new(struct lease_emitter *emitter, uint32_t even
         el_list_init(&bundle->batches[i].link);
         el_list_init(&bundle->batches[i].pending_link);
     }
-    el_list_push_back(&emitter->bundles, &bundle->link);
+    el_list_push_back(place, &bundle->link); /* before it, and so last where it is the list */
     emitter->bundle_count++;
     return bundle;
 }
@@ -179,19 +187,59 @@ static void settle(struct emit_bundle *bundle)
     bundle->state = kept == 0 ? EMIT_DONE : EMIT_APPENDED;
 }
 
+static void alone_on_write(struct lease_write *write, int error)
+{
+    struct emit_bundle *bundle = write->arg;
+    struct lease_emitter *emitter = bundle->emitter;
+    struct lease_part *part = emitter->part;
+    OBJ_CHECK(part, LEASE_PART);
+    EL_ASSERT(bundle->state == EMIT_ALONE);
+    bundle->state = error == 0 ? EMIT_INTENDED : EMIT_BUILT;
+    if (error != 0) {
+        emitter->retry_ns = lease_part_leases(part)->io->now_ns + STORE_RETRY_NS;
+        lease_part_end_delayed(part, error);
+    }
+    lease_part_turn(part);
+    lease_part_unpin(part);
+}
+
+/* The part ends, and stores nothing else any more. */
+static void store_alone(struct emit_bundle *bundle)
+{
+    struct lease_emitter *emitter = bundle->emitter;
+    struct leases *ls = lease_part_leases(emitter->part);
+    if (emitter->retry_ns > ls->io->now_ns || ls->state != LEASES_READY) {
+        return;
+    }
+    lease_part_pin(emitter->part);
+    bundle->state = EMIT_ALONE;
+    int code = lease_save_emits(emitter->part, bundle->number, el_slice_of(bundle->value, bundle->value_len),
+                                alone_on_write, bundle);
+    if (code != 0) {
+        bundle->state = EMIT_BUILT;
+        emitter->retry_ns = ls->io->now_ns + STORE_RETRY_NS;
+        lease_part_end_delayed(emitter->part, code);
+        lease_part_unpin(emitter->part);
+    }
+}
+
 void lease_emit_turn(struct lease_part *part)
 {
     struct lease_emitter *emitter = part->emitter;
     if (emitter == NULL) {
         return;
     }
-    EL_LIST_EACH(node, &emitter->bundles) {
+    EL_LIST_EACH_SAFE(node, following, &emitter->bundles) {
         struct emit_bundle *bundle = EL_CONTAINER(node, struct emit_bundle, link);
         if (bundle->state == EMIT_BUILT && bundle->stored && part->sm.state == PART_ENDING) {
-            bundle->state = EMIT_INTENDED;
+            store_alone(bundle);
         }
         if (bundle->state == EMIT_INTENDED) {
             emit_append_turn(bundle);
+        }
+        if (bundle->state == EMIT_INTENDED && bundle->refused_count > 0) {
+            emit_refuse_turn(bundle);
+            bundle = EL_CONTAINER(following->prev, struct emit_bundle, link);
         }
         if (bundle->state == EMIT_INTENDED && bundle->left == 0) {
             bundle->state = EMIT_APPENDED;
@@ -215,6 +263,7 @@ uint64_t lease_emit_next(const struct lease_part *part)
     if (emitter->retry_ns > now) {
         next = emitter->retry_ns;
     }
+    next = EL_MIN(next, emit_refuse_next(emitter));
     EL_LIST_EACH(node, &emitter->target_list) {
         const struct emit_target *target = EL_CONTAINER(node, struct emit_target, link);
         if (!el_list_empty(&target->batches) && target->retry_ns > now) {
@@ -232,7 +281,8 @@ bool lease_emit_busy(const struct lease_part *part)
     }
     EL_LIST_EACH(node, &emitter->bundles) {
         const struct emit_bundle *bundle = EL_CONTAINER(node, struct emit_bundle, link);
-        if (bundle->state == EMIT_INTENT || bundle->state == EMIT_INTENDED) {
+        if (bundle->state == EMIT_INTENT || bundle->state == EMIT_INTENDED || bundle->state == EMIT_ALONE ||
+            (bundle->state == EMIT_BUILT && bundle->stored)) {
             return true;
         }
     }
@@ -362,6 +412,7 @@ int lease_emit_restore(struct lease_part *part, int64_t number, struct el_slice 
         batch->pos = record.pos;
         batch->op.info = record.info;
         emit_target_add(target, batch);
+        batch->letters = emit_batch_is_letters(batch);
     }
     return 0;
 }
@@ -386,8 +437,7 @@ void lease_emit_restored(struct lease_part *part)
     }
 }
 
-/* The place of an offset among those of a bundle | event_count */
-static uint32_t place_of(const struct emit_bundle *bundle, int64_t offset)
+uint32_t emit_bundle_find(const struct emit_bundle *bundle, int64_t offset)
 {
     uint32_t low = 0, high = bundle->event_count;
     while (low < high) {
@@ -409,7 +459,7 @@ bool lease_emit_intended(const struct lease_part *part, int64_t offset)
     }
     EL_LIST_EACH(node, &emitter->bundles) {
         const struct emit_bundle *bundle = EL_CONTAINER(node, struct emit_bundle, link);
-        if (bundle->restored && place_of(bundle, offset) < bundle->event_count) {
+        if (bundle->restored && emit_bundle_find(bundle, offset) < bundle->event_count) {
             return true;
         }
     }
@@ -425,11 +475,15 @@ void lease_emit_why(const struct lease_part *part, int64_t offset, char *text, s
     }
     EL_LIST_EACH(node, &emitter->bundles) {
         const struct emit_bundle *bundle = EL_CONTAINER(node, struct emit_bundle, link);
-        if (place_of(bundle, offset) == bundle->event_count) {
+        if (emit_bundle_find(bundle, offset) == bundle->event_count) {
             continue;
         }
         for (uint32_t i = 0; i < bundle->batch_count; i++) {
             const struct emit_target *target = bundle->batches[i].target;
+            if (bundle->batches[i].refused != 0) {
+                emit_refuse_why(&bundle->batches[i], text, text_len);
+                return;
+            }
             if (bundle->batches[i].appended || target->error == 0) {
                 continue;
             }

@@ -16,6 +16,7 @@ enum emit_state {
     EMIT_APPENDED,  /* all are in their topics; the table does not know that of all its events yet */
     EMIT_DONE,      /* the table knows: the next write ends it */
     EMIT_FINISHING, /* the write under way does */
+    EMIT_ALONE,     /* the part ends: a write of its own stores it */
 };
 
 struct emit_target_key {
@@ -52,6 +53,8 @@ struct emit_batch {
     uint32_t pos;                /* in bundle->value */
     bool appending, appended;
     bool renumber; /* the partition does not take its number: it needs another one */
+    bool letters;  /* dead letters of what another partition has refused */
+    int refused;   /* its partition never takes it: why; 0 it may */
     struct append_op op;
 };
 
@@ -73,7 +76,8 @@ struct emit_bundle {
     uint32_t staged_count;
     struct emit_batch *batches; /* [batch_count] */
     uint32_t batch_count;
-    uint32_t left; /* batches that are not appended */
+    uint32_t left;          /* batches that are not appended */
+    uint32_t refused_count; /* of those, the refused ones */
 };
 
 struct lease_emitter {
@@ -86,8 +90,9 @@ struct lease_emitter {
     int64_t spare_id; /* a producer id that nobody has used; -1 none */
     bool drawing;
     struct producer_id_op draw;
-    uint64_t retry_ns; /* no memory, or no producer id: not before */
-    uint64_t said_ns;  /* when the log was told; 0 never */
+    uint64_t retry_ns;   /* no memory, or no producer id: not before */
+    uint64_t said_ns;    /* when the log was told; 0 never */
+    uint64_t refused_ns; /* the same of what was refused for good */
 };
 
 /* --- lease_emit.c ------------------------------------------------------------------------------------------------- */
@@ -97,6 +102,11 @@ struct lease_emitter *emitter_of(struct lease_part *part);
 /* With arrays of these sizes and a value of so many bytes at most, last in the list; NULL without memory. */
 struct emit_bundle *emit_bundle_new(struct lease_emitter *emitter, uint32_t event_count, uint32_t staged_count,
                                     uint32_t batch_count);
+/* The same without a value; place: it comes before that one in the list. */
+struct emit_bundle *emit_bundle_new_at(struct lease_emitter *emitter, struct el_list *place, uint32_t event_count,
+                                       uint32_t staged_count, uint32_t batch_count);
+/* The place of an offset among those of a bundle | event_count */
+uint32_t emit_bundle_find(const struct emit_bundle *bundle, int64_t offset);
 /* Out of all lists. */
 void emit_bundle_free(struct emit_bundle *bundle);
 /* The log is told, once a minute; those who wait for the end of its partition, each time. */
@@ -113,11 +123,30 @@ void emit_build_turn(struct lease_emitter *emitter);
 struct emit_target *emit_target_get(struct lease_emitter *emitter, const struct el_uuid *topic_id, int32_t partition);
 /* It has a producer id for the next batch; one is drawn otherwise. returns false: not now */
 bool emit_target_ready(struct lease_emitter *emitter, struct emit_target *target);
-/* One more batch, and its partition would no longer know the oldest that may have to be sent again. */
-bool emit_target_full(const struct emit_target *target);
+/* One more batch, and its partition would no longer know the oldest that may have to be sent again. step: the batch is
+ * for that bundle, or NULL; with it goes what of the bundle has been appended. */
+bool emit_target_full(const struct emit_target *target, const struct emit_bundle *step);
 /* A batch for it is to be appended, behind all others. */
 void emit_target_add(struct emit_target *target, struct emit_batch *batch);
 /* Append what may be. */
 void emit_append_turn(struct emit_bundle *bundle);
+/* It is not to be appended any more. */
+void emit_batch_end(struct emit_batch *batch);
+
+/* --- lease_emit_refuse.c ------------------------------------------------------------------------------------------ */
+
+/* Is it of no use to append the batch once more? */
+bool emit_refused_for_good(const struct emit_batch *batch, int error);
+/* The partition has refused a batch for good: later ones go on. */
+void emit_batch_refuse(struct emit_batch *batch, int error);
+/* One that was stored holds dead letters: see struct emit_batch. */
+bool emit_batch_is_letters(const struct emit_batch *batch);
+/* Go on with what was refused, when nothing of the bundle is under way. The bundle may be another one then: look at the
+ * list. */
+void emit_refuse_turn(struct emit_bundle *bundle);
+/* When it wants a turn; UINT64_MAX: it will be called. */
+uint64_t emit_refuse_next(const struct lease_emitter *emitter);
+/* Why what was refused is still there, for people. */
+void emit_refuse_why(const struct emit_batch *batch, char *text, size_t text_len);
 
 #endif

@@ -10,7 +10,6 @@
 #include <lease/lease_emit.h>
 
 #include <core/hash.h>
-#include <core/logger.h>
 
 #define DRAW_RETRY_NS 1000000000u
 
@@ -93,11 +92,15 @@ bool emit_target_ready(struct lease_emitter *emitter, struct emit_target *target
     return target->producer_id >= 0;
 }
 
-bool emit_target_full(const struct emit_target *target)
+bool emit_target_full(const struct emit_target *target, const struct emit_bundle *step)
 {
-    return !el_list_empty(&target->pending) &&
-           target->given - EL_CONTAINER(target->pending.next, struct emit_batch, pending_link)->given >=
-               LEASE_INTENTS_MAX;
+    EL_LIST_EACH(node, &target->pending) {
+        const struct emit_batch *oldest = EL_CONTAINER(node, struct emit_batch, pending_link);
+        if (oldest->bundle != step || !oldest->appended) {
+            return target->given - oldest->given >= LEASE_INTENTS_MAX;
+        }
+    }
+    return false;
 }
 
 void emit_target_add(struct emit_target *target, struct emit_batch *batch)
@@ -134,27 +137,12 @@ static bool may_append(const struct emit_batch *batch)
     return false;
 }
 
-static void batch_end(struct emit_batch *batch)
+void emit_batch_end(struct emit_batch *batch)
 {
     batch->appended = true;
     el_list_remove(&batch->link);
     EL_ASSERT(batch->bundle->left > 0);
     batch->bundle->left--;
-}
-
-/* The topic was deleted after the event was decided. */
-static void batch_lost(struct emit_batch *batch)
-{
-    struct lease_part *part = batch->bundle->emitter->part;
-    struct leases *ls = lease_part_leases(part);
-    char text[LEASE_PART_TEXT_MAX];
-    metrics_add(ls->metrics, METRIC_LEASE_EMITS_LOST, batch->op.info.record_count);
-    if (lease_may_log(ls)) {
-        el_log(EL_LOG_WARN, "lease",
-               "%s: %d events that were emitted are lost with their topic, which was deleted before they were in it",
-               lease_part_text(part, text, sizeof text), batch->op.info.record_count);
-    }
-    batch_end(batch);
 }
 
 static void append_on_done(struct store_op *base)
@@ -172,12 +160,9 @@ static void append_on_done(struct store_op *base)
         target->proven_id = batch->op.info.producer_id;
         target->retry_ns = target->delay_ns = 0;
         target->error = 0;
-        metrics_add(ls->metrics, METRIC_LEASE_EMITS, batch->op.info.record_count);
-        batch_end(batch);
-        break;
-    case EVLOG_ERR_UNKNOWN_TOPIC:
-    case EVLOG_ERR_UNKNOWN_TOPIC_ID:
-        batch_lost(batch);
+        metrics_add(ls->metrics, batch->letters ? METRIC_LEASE_EMITS_REFUSED : METRIC_LEASE_EMITS,
+                    batch->op.info.record_count);
+        emit_batch_end(batch);
         break;
     case EVLOG_ERR_SEQUENCE:
     case EVLOG_ERR_PRODUCER_EPOCH:
@@ -186,6 +171,10 @@ static void append_on_done(struct store_op *base)
     case EVLOG_ERR_CLOSED:
         break;
     default:
+        if (emit_refused_for_good(batch, base->error)) {
+            emit_batch_refuse(batch, base->error);
+            break;
+        }
         target->error = base->error;
         target->delay_ns = bury_longer(target->delay_ns);
         target->retry_ns = ls->io->now_ns + target->delay_ns;
@@ -243,7 +232,7 @@ void emit_append_turn(struct emit_bundle *bundle)
     uint64_t now = lease_part_leases(bundle->emitter->part)->io->now_ns;
     for (uint32_t i = 0; i < bundle->batch_count && bundle->state == EMIT_INTENDED; i++) {
         struct emit_batch *batch = &bundle->batches[i];
-        if (batch->appended || batch->appending || batch->target->retry_ns > now) {
+        if (batch->appended || batch->appending || batch->refused != 0 || batch->target->retry_ns > now) {
             continue;
         }
         if (batch->renumber) {

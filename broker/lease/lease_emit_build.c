@@ -77,7 +77,7 @@ static bool look_at(struct lease_emitter *emitter, struct choice *choice, const 
         later(emitter, choice);
         return false;
     }
-    if (emit_target_full(target) || !emit_target_ready(emitter, target)) {
+    if (emit_target_full(target, NULL) || !emit_target_ready(emitter, target)) {
         choice->later = true;
         return false;
     }

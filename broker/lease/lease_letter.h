@@ -9,6 +9,8 @@
 #include <lease/lease_table.h>
 
 #define LEASE_LETTER_PREFIX "evlog-dlq-"
+/* Of a letter of what an event has emitted: the topic that has refused it. */
+#define LEASE_LETTER_EMIT_TOPIC LEASE_LETTER_PREFIX "emit-topic"
 
 struct lease_letter {
     const uint8_t *data; /* batches back to back, the event is in the first that reaches its offset */

@@ -295,6 +295,8 @@ void lease_save_turn(struct lease_part *part);
 void lease_save_now(struct lease_part *part);
 /* The shard stops: what nobody waited for, such as deliveries, is written once more. */
 void lease_save_last(struct lease_part *part);
+/* Store one record of emits by itself, while the part ends. returns 0: done is called | EVLOG_ERR_NO_MEMORY, ... */
+int lease_save_emits(struct lease_part *part, int64_t number, struct el_slice value, lease_write_fn done, void *arg);
 /* Delete all records of the part; done is called once, maybe at once. */
 void lease_save_erase(struct lease_part *part, void (*done)(struct lease_part *part, int error));
 

@@ -579,3 +579,22 @@ void lease_save_erase(struct lease_part *part, void (*done)(struct lease_part *p
     save_end(p, error);
     lease_part_unpin(part);
 }
+
+/* --- a record by itself ------------------------------------------------------------------------------------------- */
+
+int lease_save_emits(struct lease_part *part, int64_t number, struct el_slice value, lease_write_fn done, void *arg)
+{
+    uint8_t text[LEASE_KEY_LEN_MAX];
+    struct el_writer w;
+    struct lease_write *write;
+    struct lease_record_key key = record_key(part, LEASE_RECORD_EMITS, number);
+    el_writer_init(&w, text, sizeof text);
+    lease_record_key_encode(&w, &key);
+    EL_ASSERT(w.err == 0);
+    int code = lease_write_new(lease_part_leases(part), 1, el_writer_len(&w) + value.len, &write);
+    if (code == 0) {
+        lease_write_put(write, el_slice_of(text, el_writer_len(&w)), value);
+        lease_write_submit(write, done, arg);
+    }
+    return code;
+}

@@ -74,6 +74,7 @@ struct redrive_scan {
     struct el_slice group;
     const struct lease_selection *selection;
     const struct el_pattern *pattern;         /* of the selection; NULL: none */
+    bool emits;                               /* letters of what was emitted are taken; else they are others */
     const struct lease_letter_range *settled; /* [settled_count] rising */
     uint32_t settled_count;
     uint32_t letter_max; /* 1 .. LEASE_LETTERS_MAX */

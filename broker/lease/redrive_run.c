@@ -398,6 +398,7 @@ static int piece_new(struct redrive *task)
     piece->group = task->group_id;
     piece->selection = &task->selection;
     piece->pattern = task->pattern;
+    piece->emits = task->action != LEASE_REDRIVE_BACK; /* the event that has emitted them is done */
     piece->letter_max = EL_MIN(step, LEASE_LETTERS_MAX);
     task->scan = piece;
     task->letter_next = 0;

@@ -250,6 +250,7 @@ static int take(struct redrive_scan *scan, const struct el_batch_record *record,
     int64_t partition = number_of(r, LEASE_LETTER_PREFIX "partition");
     bool good = topic.len > 0 && topic.len <= EL_TOPIC_NAME_MAX && letter.offset >= 0 && partition >= 0 &&
                 partition <= INT32_MAX && el_slice_eq(text_of(r, LEASE_LETTER_PREFIX "group"), scan->group);
+    good = good && (scan->emits || text_of(r, LEASE_LETTER_EMIT_TOPIC).data == NULL);
     if (!good) {
         scan->others++;
         return 1;

@@ -255,6 +255,11 @@ void store_append(struct store_shard *shard, struct append_op *op)
     (void)shard;
     assert_true(fs->batch_count < FAKE_BATCHES_MAX);
     assert_int_equal(el_batch_verify(op->batch, op->batch_len), 0);
+    op->base.error = fs->refuse == NULL ? 0 : fs->refuse(op);
+    if (op->base.error != 0) {
+        op->base.done(&op->base);
+        return;
+    }
     struct fake_batch *batch = &fs->batches[fs->batch_count++];
     *batch = (struct fake_batch){
         .data = malloc(op->batch_len), .len = op->batch_len, .topic_id = op->topic_id, .partition = op->partition};

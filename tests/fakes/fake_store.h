@@ -44,9 +44,10 @@ struct fake_store {
     bool defer; /* writes wait for fake_store_durable() */
     struct append_op *appends[FAKE_OPS_MAX];
     uint32_t append_count;
-    int append_error;            /* what writes end with */
-    const struct topic *held;    /* writes to it do not end before it is NULL */
-    const struct topic *trimmed; /* its partitions begin at log_start */
+    int append_error;                          /* what writes end with */
+    int (*refuse)(const struct append_op *op); /* an append is refused with that, and nothing stored; NULL none is */
+    const struct topic *held;                  /* writes to it do not end before it is NULL */
+    const struct topic *trimmed;               /* its partitions begin at log_start */
     int64_t log_start;
     const struct topic *unread; /* reads of one of its partitions fail for now */
     int32_t unread_partition;

@@ -200,3 +200,23 @@ def test_what_may_not_be_emitted_fails_its_event(place):
     assert [value_of(event) for event in place.evlog("consume", target, "--json", expect=0).lines()] == ["good"]
     letter, = place.evlog("dlq", "inspect", f"{place.topic}.{place.group}.dlq", "--json", expect=0).lines()
     assert letter["reason"] == "emit" and "compacted" in letter["error"], letter
+
+
+def test_what_a_stream_refuses_for_good_is_a_letter_and_holds_up_nothing(place):
+    target, letters = f"{place.topic}-out", f"{place.topic}.{place.group}.dlq"
+    place.evlog("topics", "create", target, "-p", 1, "--set", "evlog.streams=true", expect=0)
+    place.evlog("produce", target, "-f", "%k %v", stdin="ended first\n", expect=0)
+    place.evlog("streams", "delete", target, "ended", "--hard", "--confirm=ended", expect=0)
+    place.publish([f"{'ended' if i % 5 == 2 else 'k'}-{i} {i}".replace(f"ended-{i}", "ended") for i in range(20)])
+    place.work(place.script("echo $v"), "--emit", target, "--concurrency", "4")
+    published = [value_of(event) for event in place.evlog("consume", target, "--json", expect=0).lines()]
+    assert sorted(published[2:], key=int) == [str(i) for i in range(20) if i % 5 != 2], published
+    told = place.evlog("dlq", "inspect", letters, "--json", expect=0).lines()
+    assert sorted(letter["offset"] for letter in told) == [2, 7, 12, 17]
+    assert {(letter["topic"], letter["reason"]) for letter in told} == {(place.topic, "emit-refused")}
+    assert "0 events are delivered" in place.evlog("dlq", "redrive", letters, expect=0).err
+    other = f"{place.topic}-other"
+    place.evlog("topics", "create", other, "-p", 1, expect=0)
+    place.evlog("dlq", "redrive", letters, "--reason", "emit-refused", "--to", other, expect=0)
+    after = place.evlog("consume", other, "--json", expect=0).lines()
+    assert sorted((event["key"], value_of(event)) for event in after) == [("ended", str(i)) for i in (12, 17, 2, 7)]

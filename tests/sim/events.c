@@ -47,6 +47,7 @@ const struct sim_event_info sim_event_table[EVENT_COUNT] = {
     [EVENT_BACK_UNSEEN] = {"back-unseen", LEASES, "the same, before a worker got the event again"},
     [EVENT_COPIED] = {"copied", LEASES, "the copy of a dead letter was found"},
     [EVENT_EMITTED] = {"emitted", LEASES, "something that was emitted was found"},
+    [EVENT_EMIT_LETTER] = {"emit-letter", LEASES, "the same as a dead letter, for its topic has refused it"},
 };
 /* clang-format on */
 

@@ -40,6 +40,7 @@ enum sim_event {
     EVENT_BACK_UNSEEN,
     EVENT_COPIED,
     EVENT_EMITTED,
+    EVENT_EMIT_LETTER,
     EVENT_COUNT
 };
 

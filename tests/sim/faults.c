@@ -100,6 +100,8 @@ const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
         "a topic of dead letters is deleted, while there are more to come"},
     [FAULT_EMIT_TOPIC_DELETED] = {"emit-topic-deleted", SCOPE_LEASE, 400000, 50, 500,
         "a topic that is emitted to is deleted, and made anew under its name"},
+    [FAULT_EMIT_REFUSED] = {"emit-refused", SCOPE_LEASE, 500000, 20000, 400000,
+        "a topic that is emitted to refuses an event for good, and what comes with it in a batch"},
     [FAULT_EVENTS_EXPIRE] = {"events-expire", SCOPE_LEASE, 300000, 1000000, 1000000,
         "events go by their age, whoever works on them"},
     [FAULT_INDEX_ROT] = {"index-rot", SCOPE_STREAM, 300000, 200000, 1000000,

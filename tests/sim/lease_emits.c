@@ -7,12 +7,91 @@
 #include <core/assert.h>
 
 #define VALUE_LEN 40u
+#define REFUSED_AT 36u /* 1 in the value: the topic refuses it */
+#define MARK "emit"    /* a header that only emits have */
 
 const char *lease_emits_topic(uint32_t i)
 {
     static const char *const names[EMIT_TOPICS] = {"out0", "out1"};
     EL_ASSERT(i < EMIT_TOPICS);
     return names[i];
+}
+
+void lease_emits_config(uint32_t i, struct topic_config *config)
+{
+    topic_config_init(config);
+    if (i == EMIT_TOPIC_REFUSES) { /* such topics ask the observer */
+        int code = topic_config_set(config, el_slice_str("evlog.streams"), el_slice_str("true"), NULL);
+        EL_ASSERT(code == 0);
+    }
+}
+
+bool lease_emits_is(const struct el_record *record)
+{
+    struct el_slice value;
+    return el_header_find(record, MARK, &value);
+}
+
+/* --- a topic that refuses ----------------------------------------------------------------------------------------- */
+
+static int admit(void *arg, struct partition *part, struct append_op *op)
+{
+    struct el_batch_iter iter;
+    struct el_batch_record record;
+    (void)arg;
+    (void)part;
+    int code = el_batch_open(&iter, op->batch, op->batch_len, NULL, 0);
+    EL_ASSERT(code == 0);
+    while (el_batch_next(&iter, &record) == 1) {
+        if (el_get_le32(record.record.value.data + REFUSED_AT) == 1) {
+            op->sequence = 0;
+            return EVLOG_ERR_ID_CONFLICT;
+        }
+    }
+    return STORE_ADMITTED;
+}
+
+static void undo(void *arg, struct partition *part, struct append_op *op)
+{
+    (void)arg;
+    (void)part;
+    (void)op;
+}
+
+static void ended(void *arg, struct partition *part, struct append_op *op, int error)
+{
+    (void)arg;
+    (void)part;
+    (void)op;
+    (void)error;
+}
+
+static void deleted(void *arg, struct partition *part)
+{
+    (void)arg;
+    (void)part;
+}
+
+static int64_t log_floor(void *arg, struct partition *part)
+{
+    (void)arg;
+    (void)part;
+    return INT64_MAX;
+}
+
+static int raise_floor(void *arg, struct partition *part, int64_t offset)
+{
+    (void)arg;
+    (void)offset;
+    store_observed_floor(part, 0);
+    return 0;
+}
+
+const struct store_observer *lease_emits_observer(void)
+{
+    static const struct store_observer observer = {
+        .admit = admit, .undo = undo, .ended = ended, .deleted = deleted, .floor = log_floor, .raise = raise_floor};
+    return &observer;
 }
 
 /* --- emitting ----------------------------------------------------------------------------------------------------- */
@@ -28,14 +107,28 @@ static uint32_t target_of(uint32_t nonce, uint32_t index)
     return (nonce * 2654435761u >> (16 + index)) % EMIT_TOPICS;
 }
 
-/* Emits of an acknowledgement that must be there: a bit for each. */
-static uint32_t due(const struct lease_emits *e, uint32_t nonce, uint32_t count)
+/* Does the topic that an emit is for refuse it? */
+static bool is_refused(const struct lease_emits *e, uint32_t nonce, uint32_t index)
+{
+    uint32_t chance = (nonce * 2246822519u + index * 3266489917u) >> 8; /* of 2^24 */
+    return target_of(nonce, index) == EMIT_TOPIC_REFUSES &&
+           (uint64_t)chance * 1000000u >> 24 < e->m->w->knobs.ppm[FAULT_EMIT_REFUSED];
+}
+
+/* Emits of an acknowledgement that must be there: a bit for each. Letters up to a nonce are gone. */
+static uint32_t due(const struct lease_emits *e, uint32_t nonce, uint32_t count, uint32_t letters_gone)
 {
     uint32_t bits = 0;
     for (uint32_t i = 0; i < count; i++) {
-        bits |= nonce > e->gone[target_of(nonce, i)] ? 1u << i : 0;
+        bool gone = nonce <= e->gone[target_of(nonce, i)] || (is_refused(e, nonce, i) && nonce <= letters_gone);
+        bits |= gone ? 0 : 1u << i;
     }
     return bits;
+}
+
+void lease_emits_letters_gone(struct lease_emits *e, uint32_t group, uint32_t topic)
+{
+    e->letters_gone[group][topic] = e->m->nonce;
 }
 
 void lease_emits_anew(struct lease_emits *e, uint32_t topic, const struct el_uuid *id)
@@ -48,6 +141,7 @@ static void fill(struct lease_emits *e, const struct emit_source *source, struct
                  const struct lease_outcome *outcome)
 {
     static const uint8_t keys[LEASE_KEYS] = {0, 'a', 'b', 'c', 'd', 'e'};
+    static struct el_header mark = {.key = {(const uint8_t *)MARK, sizeof MARK - 1}};
     struct world *w = e->m->w;
     const struct lease_event *event = event_of(e, source);
     uint32_t topic = target_of(e->m->nonce, (uint32_t)(emit - outcome->emits));
@@ -60,12 +154,19 @@ static void fill(struct lease_emits *e, const struct emit_source *source, struct
     el_put_le32(value + 24, (uint32_t)(emit - outcome->emits));
     el_put_le32(value + 28, outcome->emit_count);
     el_put_le32(value + 32, event->key);
+    bool refused = is_refused(e, e->m->nonce, (uint32_t)(emit - outcome->emits));
+    el_put_le32(value + REFUSED_AT, refused);
+    if (refused) {
+        sim_disk_fault_count(w->disk, FAULT_EMIT_REFUSED);
+    }
     *emit = (struct lease_emit){
         .topic_id = e->topic_ids[topic],
         .partition = partition,
         .timestamp_ms = (int64_t)event->number,
         .body = {.key = event->key == 0 ? (struct el_slice){0} : el_slice_of(&keys[event->key], 1),
-                 .value = el_slice_of(value, VALUE_LEN + world_below(w, 300))},
+                 .value = el_slice_of(value, VALUE_LEN + world_below(w, 300)),
+                 .headers = &mark,
+                 .header_count = 1},
         .batch_len_max = world_chance(w, 300000) ? 600 : 1u << 20,
     };
 }
@@ -131,7 +232,7 @@ static void paid(struct lease_emits *e, uint32_t nonce, uint32_t index)
     e->m->paid[nonce] |= (uint8_t)(1u << index);
 }
 
-void lease_emits_found(struct lease_emits *e, const struct el_batch_record *record)
+static void found(struct lease_emits *e, const struct el_batch_record *record, bool letter)
 {
     struct world *w = e->m->w;
     const uint8_t *value = record->record.value.data;
@@ -146,8 +247,14 @@ void lease_emits_found(struct lease_emits *e, const struct el_batch_record *reco
     struct lease_view *view = &event->views[source.group];
     const char *group = e->m->groups[source.group].id;
     e->count++;
-    if (nonce <= e->gone[e->topic] || target_of(nonce, index) != e->topic) {
+    uint32_t target = target_of(nonce, index);
+    bool refused = is_refused(e, nonce, index);
+    if (!letter && (nonce <= e->gone[e->topic] || target != e->topic || refused)) {
         world_violation(w, "group %s: what offset %lld emitted is in a topic that it was not for", group,
+                        (long long)source.offset);
+    }
+    if (letter && !refused && nonce > e->gone[target] && !e->deleting) {
+        world_violation(w, "group %s: what offset %lld emitted is a dead letter, and nobody has refused it", group,
                         (long long)source.offset);
     }
     if (nonce <= view->emits_before) {
@@ -176,6 +283,9 @@ void lease_emits_found(struct lease_emits *e, const struct el_batch_record *reco
     view->emits_found |= (uint8_t)(1u << index);
     view->emits_said = (uint8_t)count;
     view->emits_nonce_found = nonce;
+    if (letter) {
+        return;
+    }
     int64_t *last = &e->last[source.group][source.topic][source.partition][key];
     enum lease_model_order order = e->m->groups[source.group].order;
     bool ordered = order == MODEL_BY_PARTITION || (order == MODEL_BY_KEY && key != 0);
@@ -187,13 +297,24 @@ void lease_emits_found(struct lease_emits *e, const struct el_batch_record *reco
     *last = EL_MAX(*last, source.offset);
 }
 
+void lease_emits_found(struct lease_emits *e, const struct el_batch_record *record)
+{
+    found(e, record, false);
+}
+
+void lease_emits_letter(struct lease_emits *e, const struct el_batch_record *record)
+{
+    found(e, record, true);
+}
+
 /* Nothing is on its way any more. */
-static void check_view(struct lease_emits *e, const struct lease_log *log, uint32_t group, int64_t offset)
+static void check_view(struct lease_emits *e, const struct lease_log *log, uint32_t group, uint32_t topic,
+                       int64_t offset)
 {
     const struct lease_view *view = &log->events[offset].views[group];
     const char *id = e->m->groups[group].id;
-    uint32_t whole = due(e, view->emits_nonce_found, view->emits_said);
-    uint32_t wanted = due(e, view->emit_nonce, view->emits_wanted);
+    uint32_t whole = due(e, view->emits_nonce_found, view->emits_said, e->letters_gone[group][topic]);
+    uint32_t wanted = due(e, view->emit_nonce, view->emits_wanted, e->letters_gone[group][topic]);
     if (view->emits_found != 0 && (view->emits_found & whole) != whole) {
         world_violation(e->m->w, "group %s: of what offset %lld of partition %d emitted, a part is there", id,
                         (long long)offset, log->partition);
@@ -216,13 +337,13 @@ void lease_emits_end(struct lease_emits *e, bool all)
             const struct lease_log *log = lease_model_log(e->m, t, p);
             for (int64_t i = 0; i < log->end; i++) {
                 for (uint32_t g = 0; g < e->m->group_count; g++) {
-                    check_view(e, log, g, i);
+                    check_view(e, log, g, t, i);
                 }
             }
         }
     }
     for (uint32_t nonce = 1; nonce <= e->m->nonce && all; nonce++) {
-        uint32_t wanted = due(e, nonce, e->m->owed[nonce]);
+        uint32_t wanted = due(e, nonce, e->m->owed[nonce], UINT32_MAX);
         if ((e->m->paid[nonce] & wanted) != wanted) {
             world_violation(e->m->w, "what acknowledgement %u emitted is lost with its group or topic", nonce);
         }

@@ -77,6 +77,9 @@ static void each_letter(struct lease_life *l, const struct el_batch_record *reco
     struct worker *where = arg; /* group, topic, partition */
     struct el_slice value;
     char text[32];
+    if (lease_emits_is(&record->record)) { /* see each_emit_letter() */
+        return;
+    }
     if (!el_header_find(&record->record, "evlog-dlq-offset", &value) || value.len >= sizeof(text)) {
         world_violation(&l->w, "a dead letter does not say where it is from");
         return;
@@ -158,9 +161,37 @@ static void each_emit(struct lease_life *l, const struct el_batch_record *record
     lease_emits_found(&l->emits, record);
 }
 
+static void each_emit_letter(struct lease_life *l, const struct el_batch_record *record, void *arg)
+{
+    (void)arg;
+    if (lease_emits_is(&record->record)) {
+        l->w.events[EVENT_EMIT_LETTER]++;
+        lease_emits_letter(&l->emits, record);
+    }
+}
+
+static bool read_emit_letters(struct lease_life *l)
+{
+    for (uint32_t g = 0; g < l->m.group_count; g++) {
+        for (uint32_t t = 0; t < l->m.topic_count; t++) {
+            char name[EL_TOPIC_NAME_MAX + 1];
+            group_config_dead_topic(NULL, el_slice_str(l->topic_names[t]), el_slice_str(l->m.groups[g].id), name);
+            const struct topic *topic = store_topic_by_name(store_shard_at(l->w.store, 0), el_slice_str(name));
+            struct el_uuid id = topic == NULL ? (struct el_uuid){0} : topic->id;
+            for (int32_t p = 0; p < l->m.partition_count && topic != NULL && l->w.violation[0] == 0; p++) {
+                if (!read_log(l, &id, p, each_emit_letter, NULL)) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
 bool lease_read_emits(struct lease_life *l, bool all)
 {
     lease_emits_begin(&l->emits);
+    l->emits.deleting = l->topics.state != TOPICS_WHOLE;
     for (uint32_t t = 0; t < EMIT_TOPICS; t++) {
         for (int32_t p = 0; p < EMIT_PARTITIONS && l->w.violation[0] == 0; p++) {
             lease_emits_partition(&l->emits, t, p);
@@ -168,6 +199,9 @@ bool lease_read_emits(struct lease_life *l, bool all)
                 return false;
             }
         }
+    }
+    if (!read_emit_letters(l)) {
+        return false;
     }
     if (l->w.violation[0] == 0) {
         lease_emits_end(&l->emits, all);
@@ -178,7 +212,9 @@ bool lease_read_emits(struct lease_life *l, bool all)
 static void each_copy(struct lease_life *l, const struct el_batch_record *record, void *arg)
 {
     (void)arg;
-    lease_redrives_copy(l, record);
+    if (!lease_emits_is(&record->record)) {
+        lease_redrives_copy(l, record);
+    }
 }
 
 bool lease_read_copies(struct lease_life *l)

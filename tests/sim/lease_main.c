@@ -110,7 +110,8 @@ static bool make(struct lease_life *l)
         }
     }
     for (uint32_t t = 0; t < EMIT_TOPICS && made; t++) {
-        made = make_topic(l, lease_emits_topic(t), EMIT_PARTITIONS, NULL, &l->emits.topic_ids[t]);
+        lease_emits_config(t, &topic);
+        made = make_topic(l, lease_emits_topic(t), EMIT_PARTITIONS, &topic, &l->emits.topic_ids[t]);
     }
     if (made && l->redrive.copies) {
         made = make_topic(l, "copies", COPY_PARTITIONS, NULL, &l->redrive.copies_id);

@@ -153,6 +153,9 @@ static void gone(struct lease_life *l)
     t->deleted[t->kind]++;
     t->state = t->kind == TOPIC_OF_LETTERS ? TOPICS_WHOLE : TOPICS_MAKING;
     topic_config_init(&t->config);
+    if (t->kind == TOPIC_OF_EMITS) {
+        lease_emits_config(t->topic, &t->config);
+    }
     switch (t->kind) {
     case TOPIC_OF_EVENTS:
         for (int32_t p = 0; p < l->m.partition_count; p++) {
@@ -165,6 +168,7 @@ static void gone(struct lease_life *l)
         break;
     case TOPIC_OF_LETTERS:
         letters_gone(l, true);
+        lease_emits_letters_gone(&l->emits, t->group, t->topic);
         break;
     case TOPIC_OF_EMITS:
     case LEASE_TOPIC_KINDS:

@@ -4,6 +4,8 @@
  */
 #include "lease_world.h"
 
+#include "lease_emits.h"
+
 #include <core/alloc.h>
 #include <core/assert.h>
 
@@ -23,6 +25,7 @@ static int up(struct world *w, struct el_error *err)
     for (uint32_t i = 0; i < w->shard_count; i++) {
         int code = leases_create(store_shard_at(w->store, i), lw->leases, &cfg, &lw->leases[i]);
         EL_ASSERT(code == 0);
+        store_observe(store_shard_at(w->store, i), lease_emits_observer());
     }
     for (uint32_t i = 0; i < w->shard_count; i++) {
         store_shard_start(store_shard_at(w->store, i));

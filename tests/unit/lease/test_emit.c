@@ -325,30 +325,6 @@ TEST(lease_emit, that_is_stored_is_appended_after_a_restart)
     part_end();
 }
 
-TEST(lease_emit, to_a_topic_that_is_deleted_meanwhile_is_lost_with_it_and_counted)
-{
-    begin("start=earliest");
-    part_append("a");
-    part_append("a");
-    assert_int_equal(part_lease(7), 0);
-    fake_store_ms(&desk->store, 100);
-    emits[0] = emit_of(out, 0, 10);
-    desk->store.append_error = EVLOG_ERR_STORAGE; /* not even stored */
-    assert_int_equal(settle(7, 0, 1), EVLOG_ERR_STORAGE);
-    desk->store.append_error = 0;
-    desk->store.defer = true;
-    fake_store_ms(&desk->store, 300);
-    fake_store_durable(&desk->store);
-    desk->store.append_error = EVLOG_ERR_UNKNOWN_TOPIC_ID; /* what appends to it end with */
-    fake_store_durable(&desk->store);
-    desk->store.append_error = 0;
-    desk->store.defer = false;
-    all_durable();
-    assert_int_equal(fake_store_metric(&desk->store, METRIC_LEASE_EMITS_LOST), 1);
-    assert_int_equal(part_lease(7), 1);
-    part_end();
-}
-
 TEST(lease_emit, that_waits_says_why_and_is_tried_again)
 {
     begin_stored();
