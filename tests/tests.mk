@@ -2,7 +2,7 @@
 #
 # Targets around the tests; included by the top Makefile.
 #
-# make deps        packages and the Python environment that building and testing need; quick when all is there
+# make deps        packages, the Python environment and servers that building and testing need; quick when all is there
 # make quick       what every commit passes: build, tidy, unit tests, 70 simulator seeds
 # make check       what CI runs: a slice of every layer, a table of seconds, one closing count
 # make check-all   the same layers at full length
@@ -41,10 +41,11 @@ DEPS_APT += python3 python3-venv             # test runner, tidy, integration te
 DEPS_APT += kcat                             # a stock Kafka client of the compatibility tests
 DEPS_APT += e2fsprogs mount                  # file systems of the full-disk and power-cut tests
 DEPS_APT += valgrind strace                  # instructions, allocations and system calls of an event
+DEPS_APT += openssl                          # certificates of the tests of object stores
 DEPS_APT += git curl                         # tidy lists the tracked files; README examples ask over HTTP
 
-.PHONY: deps deps-apt deps-python
-deps: deps-apt deps-python
+.PHONY: deps deps-apt deps-python deps-go
+deps: deps-apt deps-python deps-go
 	@if [ -n "$$SUDO_UID" ]; then chown -R "$$SUDO_UID:$$SUDO_GID" build; fi
 	@echo "deps: everything is there"
 
@@ -74,6 +75,18 @@ deps-python: deps-apt
 	done; \
 	echo "deps: no Python environment could be made in $(VENV): see the messages above" >&2; exit 1
 
+# An S3 server of the tests. It needs Go 1.25, and Debian 12 has 1.19: without it those tests are skipped, by name.
+VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
+deps-go: deps-apt
+	$(Q)mkdir -p build/tools; \
+	if [ "$$(cat build/tools/versitygw.installed 2>/dev/null)" = "$(VERSITYGW)" ]; then exit 0; fi; \
+	if ! command -v go >/dev/null; then echo "deps: SKIP: no Go here: tests against versitygw will be skipped"; exit 0; fi; \
+	if GOBIN=$(abspath build/tools) go install $(VERSITYGW); then \
+	    echo "$(VERSITYGW)" >build/tools/versitygw.installed; \
+	else \
+	    echo "deps: SKIP: versitygw needs Go 1.25 or later, here is $$(go version): its tests will be skipped"; \
+	fi
+
 # Test programs, and nothing else, see tests/lib/test.h as "test.h".
 $(OUT)/obj/tests/%.o $(OUT)/clang/tests/%.ok: EXTRA_CFLAGS += -Itests/lib -Itests/fakes
 
@@ -91,7 +104,7 @@ tidy-symbols: all
 
 # The second compiler reads every source with the same warnings; an .ok file stands for a clean reading.
 CLANG_SRC := $(call src,$(addprefix client/,$(CLIENT_LAYERS)) client client/sqlite client/postgres $(addprefix broker/,$(BROKER_LAYERS)) broker \
-	tools/evlog tests/lib tests/fakes tests/sim tests/exhaustive tests/fuzz tests/compat/others/c $(wildcard tests/unit/*))
+	tools/evlog tests/lib tests/fakes tests/sim tests/exhaustive tests/fuzz tests/integration tests/compat/others/c $(wildcard tests/unit/*))
 CLANG_OK := $(patsubst %.c,$(OUT)/clang/%.ok,$(CLANG_SRC))
 $(OUT)/clang/%.ok: %.c
 	@mkdir -p $(@D)
@@ -131,6 +144,7 @@ FUZZ_LAYERS_pattern := core
 FUZZ_LAYERS_sql_file := client wire format core
 FUZZ_LAYERS_sealed := client wire format core
 FUZZ_LAYERS_saga_record := client wire format core
+FUZZ_LAYERS_s3_xml := store core
 $(foreach t,batch journal segment checkpoint,$(eval FUZZ_LAYERS_$(t) := format core))
 FUZZ_LAYERS_archive_pack := format core
 FUZZ_LAYERS_archive_manifest := store format core
@@ -195,6 +209,12 @@ examples: $(EXAMPLES)
 	    { echo "README.md shows another docs/examples/publish.c"; exit 1; }
 
 docs-check: examples
+
+# What tests of object stores call them with; they make it themselves.
+$(OUT)/bin/store-driver: $(OUT)/obj/tests/integration/store_driver.o $(call lib,store core)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call group_link,$^) $(LIBS_core)
 
 # What tests/compat needs besides stock clients; the tests make these targets themselves.
 $(OUT)/compat/%: tests/compat/others/c/%.c $(OUT)/lib/libevlog.a

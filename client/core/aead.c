@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <evlog/error.h>
 #include <mbedtls/gcm.h>
+#include <mbedtls/md5.h>
 #include <sys/random.h>
 
 #define GCM_LEN_MAX ((UINT64_C(1) << 36) - 32) /* bytes of text, by the counter's 32 bits */
@@ -65,11 +66,20 @@ int el_aead_open(const struct el_aead *with, struct el_slice sealed, uint8_t *te
 
 void el_hmac_sha256(const uint8_t key[32], struct el_slice text, uint8_t mac[32])
 {
+    el_hmac_sha256_long(el_slice_of(key, 32), text, mac);
+}
+
+void el_hmac_sha256_long(struct el_slice key, struct el_slice text, uint8_t mac[32])
+{
     struct el_sha256 ctx;
-    uint8_t pad[HMAC_BLOCK_LEN], inner[32];
-    memset(pad, 0x36, sizeof pad);
-    for (size_t i = 0; i < 32; i++) {
-        pad[i] ^= key[i];
+    uint8_t pad[HMAC_BLOCK_LEN] = {0}, inner[32];
+    if (key.len > sizeof pad) {
+        el_sha256(key.data, key.len, pad);
+    } else if (key.len > 0) {
+        memcpy(pad, key.data, key.len);
+    }
+    for (size_t i = 0; i < sizeof pad; i++) {
+        pad[i] ^= 0x36;
     }
     el_sha256_begin(&ctx);
     el_sha256_add(&ctx, pad, sizeof pad);
@@ -84,6 +94,12 @@ void el_hmac_sha256(const uint8_t key[32], struct el_slice text, uint8_t mac[32]
     el_sha256_end(&ctx, mac);
     explicit_bzero(pad, sizeof pad);
     explicit_bzero(&ctx, sizeof ctx);
+}
+
+void el_md5(const void *data, size_t len, uint8_t digest[16])
+{
+    int err = mbedtls_md5_ret(data, len, digest);
+    EL_ASSERT(err == 0);
 }
 
 int el_random_fill(void *bytes, size_t len)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * AES-256-GCM, HMAC-SHA-256 and the kernel's random bytes. Only client/core/aead.c includes mbedtls for it.
+ * AES-256-GCM, HMAC-SHA-256, MD5 and the kernel's random bytes. Only client/core/aead.c includes mbedtls for it.
  *
  * A key and a nonce must never meet twice: who takes random nonces seals at most 2^32 texts under one key (NIST SP
  * 800-38D, 8.3). Any thread.
@@ -38,6 +38,11 @@ int el_aead_open(const struct el_aead *with, struct el_slice sealed, uint8_t *te
 
 /* HMAC-SHA-256 (RFC 2104) of a text under a key of 32 bytes. */
 void el_hmac_sha256(const uint8_t key[32], struct el_slice text, uint8_t mac[32]);
+/* The same under a key of any length. */
+void el_hmac_sha256_long(struct el_slice key, struct el_slice text, uint8_t mac[32]);
+
+/* MD5, by which object stores name what they were sent. It proves nothing against somebody who wants to deceive. */
+void el_md5(const void *data, size_t len, uint8_t digest[16]);
 
 /* Fill with random bytes of the kernel. returns 0 | EVLOG_ERR_IO the kernel has none */
 int el_random_fill(void *bytes, size_t len);

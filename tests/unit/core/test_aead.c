@@ -94,6 +94,12 @@ TEST(aead, hmac_equals_published_vectors)
     el_hmac_sha256(key, el_slice_str("what do ya want for nothing?"), mac);
     el_hex(hex, mac, sizeof mac);
     assert_string_equal(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    uint8_t longer[131];
+    memset(longer, 0xaa, sizeof longer);
+    el_hmac_sha256_long(el_slice_of(longer, sizeof longer),
+                        el_slice_str("Test Using Larger Than Block-Size Key - Hash Key First"), mac);
+    el_hex(hex, mac, sizeof mac);
+    assert_string_equal(hex, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
 TEST(aead, random_bytes_differ)
@@ -102,4 +108,16 @@ TEST(aead, random_bytes_differ)
     assert_int_equal(el_random_fill(a, sizeof a), 0);
     assert_int_equal(el_random_fill(b, sizeof b), 0);
     assert_memory_not_equal(a, b, sizeof a);
+}
+
+TEST(aead, md5_equals_published_vectors)
+{
+    uint8_t digest[16];
+    char hex[33];
+    el_md5("", 0, digest);
+    el_hex(hex, digest, sizeof digest);
+    assert_string_equal(hex, "d41d8cd98f00b204e9800998ecf8427e");
+    el_md5("message digest", 14, digest);
+    el_hex(hex, digest, sizeof digest);
+    assert_string_equal(hex, "f96b697d7cb7938d525a2f31aaf161d0");
 }
