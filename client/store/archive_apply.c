@@ -507,8 +507,8 @@ static int check_header(struct apply *a, const struct el_manifest_header *h)
         memcmp(h->parent_root, before->parent_root, 32) != 0) {
         return REFUSE("it has another parent than the one before");
     }
-    if (h->cut_ns < before->cut_ns || h->leader_epoch < before->leader_epoch) {
-        return REFUSE("what is complete, or the leader epoch, goes back");
+    if (h->cut_ns < before->cut_ns || h->made_ms < before->made_ms || h->leader_epoch < before->leader_epoch) {
+        return REFUSE("what is complete, the time that it was made, or the leader epoch goes back");
     }
     return 0;
 }

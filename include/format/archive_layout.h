@@ -91,7 +91,7 @@ struct el_manifest_header {
     uint64_t sequence;           /* from 1 */
     uint64_t full_sequence;      /* of the full manifest that it builds on; its own in a full one */
     uint64_t cut_ns;             /* every event appended at or before it is in the archive; never falls; 0: none yet */
-    uint64_t made_ms;            /* real time */
+    uint64_t made_ms;            /* real time; never falls */
     uint8_t previous_sha256[32]; /* of the manifest before; zeros in the first */
     struct el_uuid parent;       /* incarnation that this one continues; zeros: none */
     uint64_t parent_sequence;

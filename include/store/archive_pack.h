@@ -19,8 +19,7 @@
 struct archive_pack {
     uint8_t *buf; /* [buf_len], the caller's */
     size_t buf_len;
-    struct el_archive_part
-        *parts; /* [part_max], the caller's: as manifests state them, without the object */
+    struct el_archive_part *parts; /* [part_max], the caller's: as manifests state them, without the object */
     uint32_t part_max, part_count;
     uint32_t batch_max, batch_count;
     size_t data_begin, data_end; /* positions in buf */

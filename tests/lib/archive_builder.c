@@ -3,12 +3,11 @@
 
 #include <core/alloc.h>
 #include <core/crypto.h>
-#include <core/json_writer.h>
-#include <core/timefmt.h>
 #include <evlog/error.h>
 #include <format/batch.h>
 #include <format/note.h>
 #include <stdio.h>
+#include <store/archive_cluster.h>
 #include <store/archive_pack.h>
 
 #define START_NS 1767225600000000000u /* 2026-01-01 */
@@ -574,44 +573,18 @@ static void put_records(struct round *r, struct el_buffer *out)
 
 static void put_cluster(struct archive_builder *b)
 {
+    struct archive_cluster cluster = {.cluster = b->cluster,
+                                      .incarnation = b->incarnation,
+                                      .parent = b->parent,
+                                      .parent_sequence = b->parent_sequence,
+                                      .made_ms = b->made_ms,
+                                      .key_count = b->key_count};
     struct el_buffer text = {0};
-    struct el_json_writer w;
-    char key[EL_ARCHIVE_KEY_MAX], hex[33], made[40];
-    el_json_writer_init(&w, &text);
-    el_json_begin_object(&w);
-    el_json_add_str(&w, "evlog", "archive");
-    el_json_add_int(&w, "format", 1);
-    el_hex(hex, b->cluster.bytes, 16);
-    el_json_add_str(&w, "cluster", hex);
-    el_hex(hex, b->incarnation.bytes, 16);
-    el_json_add_str(&w, "incarnation", hex);
-    el_json_key(&w, "parent");
-    if (b->parent_sequence == 0) {
-        el_json_put_null(&w);
-    } else {
-        el_hex(hex, b->parent.bytes, 16);
-        el_json_begin_object(&w);
-        el_json_add_str(&w, "incarnation", hex);
-        el_json_add_uint(&w, "sequence", b->parent_sequence);
-        el_json_end_object(&w);
-    }
-    el_time_format(made, (int64_t)b->made_ms * 1000000, 0);
-    el_json_add_str(&w, "made", made);
-    el_json_key(&w, "keys");
-    el_json_begin_array(&w);
+    char key[EL_ARCHIVE_KEY_MAX];
     for (size_t i = 0; i < b->key_count; i++) {
-        struct el_public_key pub;
-        char pem[1024];
-        el_private_key_public(b->keys[i], &pub);
-        EL_ASSERT(el_public_key_pem(&pub, pem, sizeof(pem)) == 0);
-        el_json_begin_object(&w);
-        el_json_add_str(&w, "kind", pub.kind == EL_SIGN_ED25519 ? "ed25519" : "ecdsa-p256");
-        el_json_add_str(&w, "public", pem);
-        el_json_end_object(&w);
+        el_private_key_public(b->keys[i], &cluster.keys[i]);
     }
-    el_json_end_array(&w);
-    el_json_end_object(&w);
-    EL_ASSERT(el_json_writer_end(&w) == 0);
+    EL_ASSERT(archive_cluster_write(&cluster, &text) == 0);
     el_archive_key_cluster(key, &b->incarnation);
     put(b, key, text.data, text.len);
     el_buffer_free(&text);

@@ -152,6 +152,7 @@ TEST(archive_state, headers_that_do_not_follow_are_refused)
     REFUSED("another parent", (w.header.parent.bytes[0] = 1, w.header.parent_sequence = 1));
     REFUSED("goes back", w.header.cut_ns--);
     REFUSED("goes back", w.header.leader_epoch--);
+    REFUSED("goes back", w.header.made_ms--);
     world_close(&w);
 }
 
