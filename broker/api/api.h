@@ -169,6 +169,8 @@ int16_t api_error_since(int error, bool by_id, int version, int version_storage)
 void api_count_refusal(struct api *api, int error);
 /* Text of an error for the answer, a NULL slice for 0. */
 struct el_slice api_error_message(int error);
+/* The same of what store_append() ended with. */
+struct el_slice api_append_message(int error);
 
 /* The operation has been asked for one more group; its done is to call api_call_release(). */
 void api_call_add_group(struct api_call *call, struct group_op *op, group_op_fn done);

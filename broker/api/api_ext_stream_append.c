@@ -116,7 +116,7 @@ static void append_on_append(struct stream_write *append, int error)
             .append = append, .error = error, .finish = append_on_conflicts, .locate = append_locate};
         stream_conflicts_start(&call->conflicts);
     } else {
-        refuse(call, stream_error(error), append->message.data != NULL ? append->message : api_error_message(error));
+        refuse(call, stream_error(error), append->message.data != NULL ? append->message : api_append_message(error));
     }
 }
 

@@ -77,7 +77,7 @@ static void delete_on_append(struct stream_write *append, int error)
             .append = append, .error = error, .finish = delete_on_conflicts, .locate = delete_locate};
         stream_conflicts_start(&call->conflicts);
     } else {
-        refuse(call, stream_error(error), api_error_message(error));
+        refuse(call, stream_error(error), api_append_message(error));
     }
 }
 

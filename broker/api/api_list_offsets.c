@@ -20,6 +20,14 @@ static bool timestamp_known(int64_t timestamp, int version)
     return timestamp >= 0 || (timestamp >= -6 && version >= since[-timestamp]);
 }
 
+static int16_t list_error(int error, int version)
+{
+    if (error == EVLOG_ERR_ARCHIVE) {
+        return version >= 5 ? EL_KAFKA_OFFSET_NOT_AVAILABLE : EL_KAFKA_LEADER_NOT_AVAILABLE;
+    }
+    return api_error(error, false);
+}
+
 static void list_finish(struct api_call *base)
 {
     struct list_call *call = EL_CONTAINER(base, struct list_call, base);
@@ -46,7 +54,8 @@ static void list_finish(struct api_call *base)
             const struct lookup_op *op = &call->ops[n];
             struct el_msg_list_offsets_partition_result *result = &out->partitions[p];
             result->partition_index = topic->partitions[p].partition_index;
-            result->error_code = call->errors[n] != 0 ? call->errors[n] : api_error(op->base.error, false);
+            result->error_code = call->errors[n] != 0 ? call->errors[n]
+                                                      : list_error(op->base.error, request->api_version);
             if (result->error_code == EL_KAFKA_NONE) {
                 result->offset = op->offset;
                 result->timestamp = op->found_timestamp;

@@ -99,7 +99,7 @@ static struct el_slice part_message(const struct produce_part *part, int error)
         part->record_index == part->op.info.keyless_index) {
         return el_slice_str("the topic is compacted: every record needs a key");
     }
-    return api_error_message(error);
+    return part->submitted ? api_append_message(error) : api_error_message(error);
 }
 
 static int fill_part(struct produce_call *call, struct produce_part *part, struct el_msg_produce_partition_result *out)
@@ -256,6 +256,7 @@ static void produce_append(struct produce_call *call)
         part->op.batch = part->records.data;
         part->op.batch_len = (uint32_t)part->records.len;
         part->op.no_wait = call->ask->acks == 0;
+        part->op.wait_by_ns = call->request->received_ns + (uint64_t)wait_ms * 1000000u;
         part->op.observed = part->streams == NULL ? NULL : &part->streams->batch;
         call->appends_pending++;
         store_append(api->shard, &part->op);

@@ -141,6 +141,7 @@ void stream_write_submit(struct stream_write *a, int32_t timeout_ms)
     a->op.base.done = append_on_done;
     a->op.base.arg = a;
     int64_t wait_ms = timeout_ms > 0 ? timeout_ms : TIMEOUT_MS_DEFAULT;
+    a->op.wait_by_ns = a->request->received_ns + (uint64_t)wait_ms * 1000000u;
     a->deadline.fire = append_on_deadline;
     a->deadline.arg = a;
     io_timer_set(api->io, &a->deadline, a->request->received_ns + (uint64_t)wait_ms * 1000000u);

@@ -205,6 +205,7 @@ static void drop_trimmed(struct store_shard *shard, struct partition *part, uint
         if (seg->removed) {
             continue;
         }
+        part->tier.partly = part->tier.partly || seg->end_offset > part->log_start;
         seg->removed = true;
         seg->dirty = true;
         seg->removed_at = sequence;
@@ -292,6 +293,7 @@ static void state_put(struct el_writer *w, struct partition *part, bool all)
     struct el_checkpoint_entry e = {
         .topic_id = part->key.topic_id,
         .partition = part->key.partition,
+        .flags = tier_has_more(part) ? EL_CHECKPOINT_ENTRY_ARCHIVED : 0,
         .log_start = part->log_start,
         .next_offset = EL_MAX(part->high_watermark, part->durable_end),
         .segment_end = part->segment_end,

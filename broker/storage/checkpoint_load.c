@@ -252,6 +252,7 @@ static int apply_entry(struct partition *part, const struct el_checkpoint_entry 
         part->high_watermark = e->next_offset;
         part->next_segment_id = e->next_segment_id;
         part->clean_end = e->clean_end;
+        part->tier.partly = (e->flags & EL_CHECKPOINT_ENTRY_ARCHIVED) != 0;
         code = e->clean_end < 0 || e->clean_end > e->segment_end ? EVLOG_ERR_CORRUPT : 0;
     }
     for (uint32_t i = 0; i < e->epoch_count && code == 0 && r->err == 0; i++) {

@@ -71,6 +71,29 @@ static int64_t greatest_timestamp(const struct partition *part)
     return max;
 }
 
+/* Epoch in which the event at an offset was appended, or will be. */
+static int32_t epoch_at(const struct partition *part, int64_t offset)
+{
+    for (const struct el_list *n = part->epochs.prev; n != &part->epochs; n = n->prev) {
+        const struct epoch_start *e = EL_CONTAINER(n, struct epoch_start, link);
+        if (e->start_offset <= offset || n->prev == &part->epochs) {
+            return e->epoch;
+        }
+    }
+    return store_leader_epoch(part->shard->store);
+}
+
+/* The answer is the archive's, and it has not said yet how far it goes. */
+static bool lookup_unknown(const struct partition *part, const struct lookup_op *op)
+{
+    bool tiered = op->timestamp == TIME_LATEST_TIERED || op->timestamp == TIME_EARLIEST_PENDING_UPLOAD;
+    bool earliest = op->timestamp == TIME_EARLIEST || op->timestamp == TIME_EARLIEST_LOCAL;
+    if (!op->by_append_time && tiered) {
+        return part->shard->tier != NULL && part->tier.archived_end < 0;
+    }
+    return tier_settling(part) && (op->by_append_time || !earliest);
+}
+
 static void lookup_run(struct store_op *base)
 {
     struct lookup_op *op = EL_CONTAINER(base, struct lookup_op, base);
@@ -85,6 +108,10 @@ static void lookup_run(struct store_op *base)
         store_op_finish(base, op->current_leader_epoch < epoch ? EVLOG_ERR_FENCED_EPOCH : EVLOG_ERR_UNKNOWN_EPOCH);
         return;
     }
+    if (lookup_unknown(part, op)) {
+        store_op_finish(base, EVLOG_ERR_ARCHIVE);
+        return;
+    }
     if (op->by_append_time || op->timestamp >= 0) {
         lookup_seek(part, op, op->by_append_time ? SEEK_APPEND_TIME : SEEK_TIMESTAMP, op->timestamp);
         return;
@@ -95,11 +122,12 @@ static void lookup_run(struct store_op *base)
         op->leader_epoch = epoch;
         break;
     case TIME_EARLIEST:
-    case TIME_EARLIEST_LOCAL:
         op->offset = part->log_start;
-        op->leader_epoch = el_list_empty(&part->epochs)
-                               ? epoch
-                               : EL_CONTAINER(part->epochs.next, struct epoch_start, link)->epoch;
+        op->leader_epoch = epoch_at(part, op->offset);
+        break;
+    case TIME_EARLIEST_LOCAL:
+        op->offset = EL_MAX(part->log_start, tier_local_start(part));
+        op->leader_epoch = epoch_at(part, op->offset);
         break;
     case TIME_MAX: {
         int64_t max = greatest_timestamp(part);
@@ -109,8 +137,17 @@ static void lookup_run(struct store_op *base)
         }
         break;
     }
-    case TIME_LATEST_TIERED:
-    case TIME_EARLIEST_PENDING_UPLOAD: /* no archive: nothing is there, nothing waits for it */
+    case TIME_LATEST_TIERED: /* without an archive nothing is there, and nothing waits for it */
+        if (part->tier.archived_end > 0) {
+            op->offset = part->tier.archived_end - 1;
+            op->leader_epoch = epoch_at(part, op->offset);
+        }
+        break;
+    case TIME_EARLIEST_PENDING_UPLOAD:
+        if (shard->tier != NULL) {
+            op->offset = EL_MAX(part->tier.archived_end, part->log_start);
+            op->leader_epoch = epoch_at(part, op->offset);
+        }
         break;
     default:
         store_op_finish(base, EVLOG_ERR_UNSUPPORTED);

@@ -416,7 +416,7 @@ static void trim_run(struct store_op *base)
     op->offset = op->offset == -1 ? part->high_watermark : op->offset;
     op->log_start_offset = part->log_start;
     if (op->offset < 0 || op->offset > part->high_watermark) {
-        store_op_finish(base, EVLOG_ERR_OFFSET_RANGE);
+        store_op_finish(base, tier_settling(part) ? EVLOG_ERR_ARCHIVE : EVLOG_ERR_OFFSET_RANGE);
         return;
     }
     int code;
@@ -449,6 +449,7 @@ static void epoch_run(struct store_op *base)
     struct epoch_op *op = EL_CONTAINER(base, struct epoch_op, base);
     struct partition *part = partition_find(base->owner, &op->topic_id, op->partition);
     int code = part == NULL ? EVLOG_ERR_UNKNOWN_TOPIC : epoch_check(base->owner, op->current_leader_epoch);
+    code = code == 0 && tier_settling(part) ? EVLOG_ERR_ARCHIVE : code; /* an end too low would look like a loss */
     if (code == 0) {
         partition_epoch_end(part, op->asked_epoch, &op->epoch, &op->end_offset);
     }
@@ -471,7 +472,7 @@ static void stat_run(struct store_op *base)
         op->high_watermark = part->high_watermark;
         op->log_start_offset = part->log_start;
     }
-    store_op_finish(base, part == NULL ? EVLOG_ERR_UNKNOWN_TOPIC : 0);
+    store_op_finish(base, part == NULL ? EVLOG_ERR_UNKNOWN_TOPIC : tier_settling(part) ? EVLOG_ERR_ARCHIVE : 0);
 }
 
 void store_stat(struct store_shard *shard, struct stat_op *op)

@@ -7,12 +7,13 @@
  *   2. recent batches: copied from the tail's memory into one block
  *   3. older ones: a job reads them from their segment into the block, verifying each; a first batch larger than the
  *      block makes the job run again with a larger one
- *   4. a compacted segment may have nothing from the offset on: then the read goes on behind it
- *   5. the block travels back with the op; store_read_release() returns it to the owner's memory
+ *   4. those that only the archive has: it is asked (remote.h); what it gives ends at the first offset on this disk
+ *   5. a compacted segment, or the archive, may have nothing from the offset on: then the read goes on behind it
+ *   6. the block travels back with the op; store_read_release() returns it to the owner's memory
  *
  * A range that does not verify is EVLOG_ERR_CORRUPT for that range alone.
  */
-#include <storage/shard_state.h>
+#include <storage/remote.h>
 
 #include <core/assert.h>
 #include <core/logger.h>
@@ -31,6 +32,7 @@ struct read_block {
     struct read_op *op;
     struct io_op io_op;
     struct segment_read read;
+    struct remote remote;
     int64_t from; /* batches that end at or below it are not wanted */
     _Alignas(16) uint8_t data[];
 };
@@ -82,7 +84,9 @@ static void read_finish(struct read_op *op, int error)
 /* Nothing at or above it is given out. */
 static int64_t read_end(const struct partition *part, const struct read_op *op)
 {
-    return op->for_archive ? part->durable_end : part->high_watermark;
+    return op->for_archive ? part->durable_end
+           : op->unshown   ? EL_MAX(part->durable_end, part->high_watermark)
+                           : part->high_watermark;
 }
 
 static uint32_t entry_room(const struct read_op *op)
@@ -251,6 +255,93 @@ static int segment_start(struct partition *part, struct read_op *op, const struc
     return 0;
 }
 
+/* --- from the archive --------------------------------------------------------------------------------------------- */
+
+static int remote_ask(struct partition *part, struct read_op *op, int64_t from, size_t least);
+
+static void remote_on_done(struct remote *remote, int code, bool over)
+{
+    struct read_block *block = EL_CONTAINER(remote, struct read_block, remote);
+    struct read_op *op = block->op;
+    struct partition *part = remote->part;
+    const struct tier_read *read = &remote->read;
+    int64_t from = block->from, behind = read->first_offset < 0 ? read->end_offset : -1;
+    size_t wanted_len = read->wanted_len;
+    if (!over) { /* it took too long: the op goes its way, and the block stays while the archive may write to it */
+        op->private_[0] = NULL;
+    }
+    if (code == 0 && part->deleted) {
+        code = EVLOG_ERR_UNKNOWN_TOPIC; /* meanwhile */
+    }
+    if (code == 0 && behind < 0) {
+        EL_ASSERT(read->data_len <= read->buf_len);
+        EL_ASSERT(read->data_len == 0 || read->next_offset <= read->end_offset);
+        op->data_len = (uint32_t)read->data_len;
+        op->entry_count = read->entry_count;
+        op->next_offset = read->data_len > 0 ? read->next_offset : op->offset;
+        read_finish(op, 0);
+        return;
+    }
+    block_free(op);
+    op->next_offset = op->offset;
+    if (code == 0) { /* a gap, which the archive vouches for */
+        if (!read_from(part, op, behind, &code)) {
+            read_finish(op, code);
+        }
+        return;
+    }
+    if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX && !part->deleted) {
+        code = remote_ask(part, op, from, wanted_len);
+        if (code == 0) {
+            return;
+        }
+    }
+    if (code == EVLOG_ERR_CORRUPT) {
+        el_log(EL_LOG_ERROR, "storage", "partition %d: offset %lld in the archive does not verify", part->key.partition,
+               (long long)op->offset);
+    }
+    read_finish(op, code);
+}
+
+static void remote_on_gone(struct remote *remote)
+{
+    struct read_block *block = EL_CONTAINER(remote, struct read_block, remote);
+    el_buddy_free(block->shard->buddy, block);
+}
+
+/* least: bytes of a first batch that did not fit the last time, or 0. */
+static int remote_ask(struct partition *part, struct read_op *op, int64_t from, size_t least)
+{
+    struct store_shard *shard = part->shard;
+    struct read_block *block;
+    size_t len = EL_MAX(EL_MIN(EL_MAX(op->max_bytes, READ_LEN_MIN), REMOTE_LEN_MAX), least);
+    while ((block = block_new(shard, op, len, entry_room(op))) == NULL) {
+        if (len <= READ_LEN_MIN || len <= least) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        len = EL_MAX(len / 2, least); /* memory is tight: a smaller answer */
+    }
+    block->from = from;
+    block->remote.done = remote_on_done;
+    block->remote.gone = remote_on_gone;
+    block->remote.read = (struct tier_read){
+        .by = TIER_BY_OFFSET,
+        .offset = from,
+        .end_offset = EL_MIN(tier_local_start(part), read_end(part, op)),
+        .buf = block->data,
+        .buf_len = len,
+        .data_max = EL_MIN(op->max_bytes, REMOTE_LEN_MAX),
+        .at_least_one = op->at_least_one,
+        .entries = op->entries,
+        .entry_max = entry_room(op),
+    };
+    int code = remote_start(part, &block->remote);
+    if (code != 0) {
+        block_free(op);
+    }
+    return code;
+}
+
 /* --- the op ------------------------------------------------------------------------------------------------------- */
 
 static int read_check(struct partition *part, struct read_op *op)
@@ -261,6 +352,9 @@ static int read_check(struct partition *part, struct read_op *op)
     }
     if (op->offset < part->log_start || op->offset > part->next_offset) {
         return EVLOG_ERR_OFFSET_RANGE;
+    }
+    if (tier_settling(part) && op->offset >= part->high_watermark && !op->unshown) {
+        return EVLOG_ERR_ARCHIVE; /* how far it goes is not known yet */
     }
     if (op->last_fetched_epoch >= 0) {
         int32_t found;
@@ -291,6 +385,10 @@ static bool read_from(struct partition *part, struct read_op *op, int64_t from, 
     if (entry != NULL) {
         *error = read_memory(part, op, entry);
         return false;
+    }
+    if (tier_has_more(part) && from < tier_local_start(part)) {
+        *error = op->for_archive ? EVLOG_ERR_OFFSET_RANGE : remote_ask(part, op, from, 0);
+        return *error == 0;
     }
     struct segment_ask ask = {
         .seg = segment_at(part, from), .from = from, .len = EL_MAX(EL_MIN(op->max_bytes, READ_LEN_MAX), READ_LEN_MIN)};
@@ -325,6 +423,7 @@ void store_read(struct store_shard *shard, struct read_op *op)
     op->diverging_epoch = -1;
     op->diverging_end_offset = -1;
     op->private_[0] = NULL;
+    op->unshown = op->unshown || op->for_archive;
     struct store_shard *owner = shard_owner(shard, &op->topic_id, op->partition);
     if (owner == NULL) {
         op->base.origin = op->base.owner = shard;

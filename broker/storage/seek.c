@@ -2,6 +2,7 @@
  *
  * Finding the first batch (or record) at or after a time.
  *
+ *   0. what only the archive has: it finds the batch, and a job looks into it when a record is wanted
  *   1. the first segment whose bounds say that it may hold it: a job looks through its index and tables, and into the
  *      batch when a record is wanted
  *   2. not there after all (a bound may be a producer's claim): the next segment
@@ -11,6 +12,9 @@
 
 #include <core/alloc.h>
 #include <core/assert.h>
+#include <storage/remote.h>
+
+#define REMOTE_BATCH_LEN (64u << 10) /* what is asked for first */
 
 static void seek_finish(struct seek *seek, int error)
 {
@@ -180,9 +184,127 @@ static void memory_start(struct seek *seek, const struct batch_entry *e)
     io_job(shard->io, &seek->op, IO_JOB_COMPUTE, memory_job, seek);
 }
 
+/* --- in the archive ----------------------------------------------------------------------------------------------- */
+
+struct seek_remote {
+    struct remote remote;
+    struct seek *seek;
+    struct read_entry entry;
+    uint8_t data[];
+};
+
+static bool remote_ask(struct seek *seek, size_t len);
+
+static void remote_found(struct seek *seek, const struct seek_remote *sr)
+{
+    const struct tier_read *read = &sr->remote.read;
+    struct store_shard *shard = seek->part->shard;
+    if (!seek->refine) {
+        seek->found_offset = read->first_offset;
+        seek->found_epoch = sr->entry.leader_epoch;
+        seek_finish(seek, 0);
+        return;
+    }
+    seek->buf = el_buddy_alloc(shard->buddy, EL_MAX(read->data_len, (size_t)1));
+    if (seek->buf == NULL) {
+        seek_finish(seek, EVLOG_ERR_NO_MEMORY);
+        return;
+    }
+    memcpy(seek->buf, sr->data, read->data_len);
+    seek->batch = seek->buf;
+    seek->batch_len = read->data_len;
+    seek->batch_end = read->next_offset;
+    seek->op.done = memory_on_done;
+    shard->jobs++;
+    io_job(shard->io, &seek->op, IO_JOB_COMPUTE, memory_job, seek);
+}
+
+static void remote_on_done(struct remote *remote, int code, bool over)
+{
+    struct seek_remote *sr = EL_CONTAINER(remote, struct seek_remote, remote);
+    struct seek *seek = sr->seek;
+    struct store_shard *shard = seek->part->shard;
+    const struct tier_read *read = &remote->read;
+    size_t wanted_len = read->wanted_len;
+    if (code == 0 && read->first_offset >= 0) {
+        remote_found(seek, sr);
+    } else if (code == 0) {
+        seek->from_offset = EL_MAX(seek->from_offset, read->end_offset);
+        seek_next(seek);
+    } else if (code != EVLOG_ERR_LIMIT || wanted_len > EL_BATCH_LEN_MAX || !remote_ask(seek, wanted_len)) {
+        seek_finish(seek, code == EVLOG_ERR_LIMIT ? EVLOG_ERR_NO_MEMORY : code);
+    }
+    if (over) {
+        el_buddy_free(shard->buddy, sr);
+    }
+}
+
+static void remote_on_gone(struct remote *remote)
+{
+    struct seek_remote *sr = EL_CONTAINER(remote, struct seek_remote, remote);
+    el_buddy_free(remote->part->shard->buddy, sr);
+}
+
+/* returns false when it could not be asked */
+static bool remote_ask(struct seek *seek, size_t len)
+{
+    struct partition *part = seek->part;
+    struct seek_remote *sr = el_buddy_alloc(part->shard->buddy, sizeof(*sr) + len);
+    if (sr == NULL) {
+        return false;
+    }
+    memset(sr, 0, sizeof(*sr));
+    sr->seek = seek;
+    sr->remote.done = remote_on_done;
+    sr->remote.gone = remote_on_gone;
+    sr->remote.read = (struct tier_read){
+        .by = seek->kind == SEEK_TIMESTAMP ? TIER_BY_TIMESTAMP : TIER_BY_APPEND_TIME,
+        .time = seek->value,
+        .offset = seek->from_offset,
+        .end_offset = tier_local_start(part),
+        .buf = seek->refine ? sr->data : NULL,
+        .buf_len = seek->refine ? len : 0,
+        .data_max = seek->refine ? len : 0,
+        .at_least_one = true,
+        .entries = &sr->entry,
+        .entry_max = 1,
+    };
+    if (remote_start(part, &sr->remote) == 0) {
+        return true;
+    }
+    el_buddy_free(part->shard->buddy, sr);
+    return false;
+}
+
+/* May what is looked for be among what only the archive has? Append times rise. */
+static bool remote_may_match(const struct seek *seek)
+{
+    const struct partition *part = seek->part;
+    if (!tier_has_more(part) || seek->from_offset >= tier_local_start(part)) {
+        return false;
+    }
+    if (seek->kind != SEEK_APPEND_TIME) {
+        return true;
+    }
+    EL_LIST_EACH(n, &part->segments) {
+        const struct segment *seg = EL_CONTAINER(n, struct segment, link);
+        if (!seg->removed) {
+            return (uint64_t)seek->value <= seg->first_append_ns;
+        }
+    }
+    return part->pending == NULL || (uint64_t)seek->value <= part->pending->append_time_ns;
+}
+
 static void seek_next(struct seek *seek)
 {
     struct partition *part = seek->part;
+    if (remote_may_match(seek)) {
+        seek->from_offset = EL_MAX(seek->from_offset, part->log_start);
+        if (!remote_ask(seek, REMOTE_BATCH_LEN)) {
+            seek_finish(seek, part->shard->tier == NULL ? EVLOG_ERR_ARCHIVE : EVLOG_ERR_NO_MEMORY);
+        }
+        return;
+    }
     EL_LIST_EACH(n, &part->segments) {
         struct segment *seg = EL_CONTAINER(n, struct segment, link);
         if (segment_may_match(seek, seg)) {

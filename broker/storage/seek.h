@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Finding a batch by time: in segments by a job, then in memory. Used by ListOffsets and Cut. Owner shard only.
+ * Finding a batch by time: in the archive, in segments by a job, then in memory. Used by ListOffsets and Cut. Owner
+ * shard only.
  */
 #ifndef EL_STORAGE_SEEK_H
 #define EL_STORAGE_SEEK_H

@@ -58,8 +58,12 @@ struct store_shard {
     const struct store_tier *tier;         /* NULL none */
     struct el_list awaiting;               /* struct part_tier.link: appends wait for the archive */
     struct io_timer await_timer;           /* for those that do not wait longer */
-    uint32_t chunk_jobs;                   /* under way */
-    uint8_t *chunk_buf;                    /* aligned; of the chunk job that runs */
+    struct el_list remote_waiting;         /* struct remote.link: reads from the archive whose turn it is not */
+    struct el_list remote_running;         /* the same, that it has and that are not answered */
+    uint32_t remote_count;                 /* that it has */
+    struct io_timer remote_timer;
+    uint32_t chunk_jobs; /* under way */
+    uint8_t *chunk_buf;  /* aligned; of the chunk job that runs */
     size_t chunk_buf_len;
     uint32_t chunks_waiting; /* of them: tried again every second, for the disk was full */
     uint32_t jobs;           /* any job under way that a stop waits for */
@@ -129,8 +133,12 @@ void observer_forget(struct partition *part);
 int64_t observer_allows(struct partition *part, int64_t log_start, int *error);
 /* Does the archive decide what of the partition is acknowledged and shown? */
 bool tier_decides(const struct partition *part);
+/* Its archive has not said yet how far that goes. */
+bool tier_settling(const struct partition *part);
 /* Offsets from here on are not to leave the disk by retention, nor to be compacted. */
 int64_t tier_floor(const struct partition *part);
+/* Is there something above the log start that only the archive has? */
+bool tier_has_more(const struct partition *part);
 /* First offset on this disk. */
 int64_t tier_local_start(const struct partition *part);
 /* May the partition be appended to? returns 0 | EVLOG_ERR_CONFLICT | _POLICY a setting waits for an archive that is
@@ -145,7 +153,11 @@ void tier_release(struct partition *part, int error);
 void tier_release_all(struct store_shard *shard, int error);
 /* The partition is deleted. */
 void tier_forget(struct partition *part);
+/* Which segments of this disk are not kept beside the archive; which events that only the archive has are too old. */
+void tier_keep(struct partition *part, uint64_t now_ns);
 void tier_init(struct store_shard *shard);
+/* The shard starts: say what cannot be read without an archive. */
+void tier_begin(struct store_shard *shard);
 /* Append a record to an internal topic's partition on this shard; wait->done when durable. */
 int shard_append_internal(struct partition *part, const struct el_record_body *body, struct journal_wait *wait);
 

@@ -236,6 +236,7 @@ static void shard_free(struct store_shard *shard)
     }
     upkeep_free(shard);
     io_timer_cancel(shard->io, &shard->await_timer);
+    io_timer_cancel(shard->io, &shard->remote_timer);
     compact_free(shard);
     checkpoint_free(shard);
     journal_close(&shard->journal, disk);
@@ -429,6 +430,7 @@ void store_shard_start(struct store_shard *shard)
 {
     OBJ_CHECK(shard, SHARD);
     upkeep_start(shard);
+    tier_begin(shard);
     EL_LIST_EACH(n, &shard->pending) {
         struct partition *part = EL_CONTAINER(n, struct partition, pending_link);
         if (part->pending_bytes >= shard->store->cfg.chunk_len) {

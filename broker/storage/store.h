@@ -175,7 +175,8 @@ struct read_op {
     uint32_t max_bytes;           /* data returned stays within it ... */
     bool at_least_one;            /* ... but for the first batch when this is set */
     bool want_entries;            /* fill entries (evlog LogFetch) */
-    bool for_archive;             /* what is durable on this disk, shown or not */
+    bool unshown;                 /* also what is durable and not shown yet: for who tells nobody */
+    bool for_archive;             /* the same, and of this disk only */
     int32_t current_leader_epoch; /* -1: no check */
     int32_t last_fetched_epoch;   /* -1: no check */
     int64_t high_watermark;       /* out: -1 on error, but for EVLOG_ERR_NO_MEMORY */
@@ -292,7 +293,8 @@ struct topic_op {
  * AGAIN (the overrides are not the expected ones any more; the caller's shard has the newer ones) */
 void store_topic_change(struct store_shard *shard, struct topic_op *op);
 
-/* Bytes that a partition holds in segments and journal, for DescribeLogDirs and metrics. */
+/* Bytes that a partition holds in segments and journal, for DescribeLogDirs and metrics. EVLOG_ERR_ARCHIVE: the
+ * archive has not said yet how far the log is shown. */
 struct stat_op {
     struct store_op base;
     struct el_uuid topic_id;

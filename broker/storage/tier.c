@@ -14,7 +14,8 @@
 #include <storage/tier.h>
 
 #include <core/assert.h>
-#include <storage/shard_state.h>
+#include <core/logger.h>
+#include <storage/remote.h>
 
 #define AWAIT_LOOK_NS 250000000u
 
@@ -28,6 +29,11 @@ static bool waits_for_archive(const struct partition *part)
 bool tier_decides(const struct partition *part)
 {
     return part->shard->tier != NULL && part->topic != NULL && waits_for_archive(part);
+}
+
+bool tier_settling(const struct partition *part)
+{
+    return part->tier.archived_end < 0 && tier_decides(part);
 }
 
 int64_t tier_floor(const struct partition *part)
@@ -44,6 +50,11 @@ int64_t tier_local_start(const struct partition *part)
         }
     }
     return part->segment_end;
+}
+
+bool tier_has_more(const struct partition *part)
+{
+    return part->tier.partly && tier_local_start(part) > part->log_start;
 }
 
 int tier_refusal(const struct partition *part)
@@ -157,6 +168,7 @@ void tier_init(struct store_shard *shard)
     el_list_init(&shard->awaiting);
     shard->await_timer.fire = await_look;
     shard->await_timer.arg = shard;
+    remote_init(shard);
 }
 
 void store_tier_set(struct store_shard *shard, const struct store_tier *tier)
@@ -171,6 +183,26 @@ void store_tier_set(struct store_shard *shard, const struct store_tier *tier)
         if (tier_decides(part)) {
             part->high_watermark = EL_MAX(part->log_start, tier_local_start(part));
         }
+    }
+}
+
+void tier_begin(struct store_shard *shard)
+{
+    const struct partition *first = NULL;
+    uint32_t count = 0;
+    for (size_t i = 0; shard->tier == NULL && i < shard->partitions.count; i++) {
+        const struct partition *part = shard->partitions.entries[i].value;
+        if (tier_has_more(part) || waits_for_archive(part)) {
+            first = first == NULL ? part : first;
+            count++;
+        }
+    }
+    if (count > 0) {
+        el_log(
+            EL_LOG_WARN, "storage",
+            "shard %u: %u partitions need the archive, such as topic %s partition %d (events that this disk does not have, "
+            "or evlog.durability=store): start evlogd with --archive to read and write them whole",
+            shard->index, count, first->topic->name, first->key.partition);
     }
 }
 

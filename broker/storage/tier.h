@@ -30,8 +30,8 @@ struct tier_read {
     struct read_entry *entries; /* [entry_max], or NULL */
     uint32_t entry_max;
     /* A question of time instead: first batch whose event time (ms) or append time (ns) is at or above `time`; buf gets
-     * that batch, and entries its entry. Or of size: first offset from which on there are at most `time` bytes of
-     * batches below end_offset, roughly; buf is NULL and first_offset the answer. */
+     * that batch, unless it is NULL, and entries its entry. Or of size: first offset from which on there are at most
+     * `time` bytes of batches below end_offset, roughly; buf is NULL and first_offset the answer. */
     enum { TIER_BY_OFFSET, TIER_BY_TIMESTAMP, TIER_BY_APPEND_TIME, TIER_BY_SIZE } by;
     int64_t time;
     void (*done)(struct tier_read *read); /* storage's */

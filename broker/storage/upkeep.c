@@ -131,6 +131,7 @@ static void retention_on_timer(struct io_timer *timer)
         if (start > part->log_start && partition_trim(part, start) == 0) {
             shard->checkpoint.wanted = true;
         }
+        tier_keep(part, now);
     }
     if (!el_list_empty(&shard->removed_segments)) {
         shard->checkpoint.wanted = true; /* their files wait for it */

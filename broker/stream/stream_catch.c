@@ -252,6 +252,7 @@ static void catch_read(struct stream_catch *c)
                                .max_bytes = CATCH_READ_LEN,
                                .at_least_one = true,
                                .want_entries = true,
+                               .unshown = true,
                                .current_leader_epoch = -1,
                                .last_fetched_epoch = -1};
     store_read(sp->st->shard, &c->read);

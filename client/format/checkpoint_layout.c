@@ -72,7 +72,7 @@ void el_checkpoint_entry_put(struct el_writer *w, const struct el_checkpoint_ent
 {
     el_write_bytes(w, e->topic_id.bytes, 16);
     el_write_le32(w, (uint32_t)e->partition);
-    el_write_le32(w, 0);
+    el_write_le32(w, e->flags);
     el_write_le64(w, (uint64_t)e->log_start);
     el_write_le64(w, (uint64_t)e->next_offset);
     el_write_le64(w, (uint64_t)e->segment_end);
@@ -92,7 +92,7 @@ void el_checkpoint_entry_get(struct el_reader *r, struct el_checkpoint_entry *e)
         memcpy(e->topic_id.bytes, id, 16);
     }
     e->partition = (int32_t)el_read_le32(r);
-    el_read_le32(r);
+    e->flags = el_read_le32(r);
     e->log_start = (int64_t)el_read_le64(r);
     e->next_offset = (int64_t)el_read_le64(r);
     e->segment_end = (int64_t)el_read_le64(r);

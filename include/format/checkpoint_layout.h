@@ -9,7 +9,7 @@
  *  72 8 body length  80 8 XXH3-64 of the body  88 8 body bytes of all deltas since the base  96 8 cut of the checkpoint
  *  before  104 16 zero  120 8 XXH3-64 of 0..120
  * Entry: 80 bytes, then its epochs (16 each), segments (80 each), producers (24 and 24 for each kept batch):
- *   0 16 topic id  16 4 partition  20 4 zero  24 8 log start  32 8 next offset  40 8 segment end
+ *   0 16 topic id  16 4 partition  20 4 flags  24 8 log start  32 8 next offset  40 8 segment end
  *  48 8 next segment id  56 8 clean end  64 2 epochs  66 6 zero  72 4 segments  76 4 producers
  */
 #ifndef EL_FORMAT_CHECKPOINT_LAYOUT_H
@@ -32,6 +32,10 @@ enum {
     EL_CHECKPOINT_SEGMENT_COMPACTED = 4, /* offsets inside may be missing */
 };
 
+enum {
+    EL_CHECKPOINT_ENTRY_ARCHIVED = 1, /* what lies from the log start up to the first segment is in the archive alone */
+};
+
 struct el_checkpoint_header {
     uint32_t shard;
     uint64_t sequence;
@@ -50,6 +54,7 @@ struct el_checkpoint_header {
 struct el_checkpoint_entry {
     struct el_uuid topic_id;
     int32_t partition;
+    uint32_t flags;
     int64_t log_start;
     int64_t next_offset; /* durable log end when it was planned: recovery must reach it */
     int64_t segment_end;

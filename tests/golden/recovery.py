@@ -161,7 +161,7 @@ class Partition:
     def __init__(self, topic_id, number, shard):
         self.topic_id, self.number, self.shard = topic_id, number, shard
         self.log_start = self.next_offset = self.segment_end = 0
-        self.next_segment_id, self.clean_end = 1, 0
+        self.next_segment_id, self.clean_end, self.archived = 1, 0, False
         self.epochs, self.segments, self.producers, self.taken = [], [], {}, {}
 
     def note_epoch(self, epoch, first):
@@ -171,7 +171,7 @@ class Partition:
     def apply_entry(self, entry):
         self.log_start, self.next_offset = entry["log_start"], entry["next_offset"]
         self.segment_end, self.next_segment_id = entry["segment_end"], entry["next_segment_id"]
-        self.clean_end = entry["clean_end"]
+        self.clean_end, self.archived = entry["clean_end"], entry["archived"]
         for epoch, first in entry["epochs"]:
             self.note_epoch(epoch, first)
         for segment in entry["segments"]:
@@ -332,6 +332,9 @@ class Directory:
         def refuse(first, end, why):
             raise Refused(f"offsets {first} to {end - 1}: {why}")
         tell = damaged or refuse
+        first = partition.segments[0]["base_offset"] if partition.segments else partition.segment_end
+        if first > partition.log_start and not partition.archived:
+            tell(partition.log_start, first, "no segment")
         for segment in partition.segments:
             yield from self.segment_batches(partition, segment, tell)
         for base in sorted(partition.taken):

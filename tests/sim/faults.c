@@ -11,6 +11,7 @@
 #define LIAR_PPM 50000u
 #define ROT_PPM 50000u
 #define LIVE_PPM 250000u
+#define ARCHIVE_PPM 400000u
 
 /* clang-format off */
 const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
@@ -106,6 +107,12 @@ const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
         "events go by their age, whoever works on them"},
     [FAULT_INDEX_ROT] = {"index-rot", SCOPE_STREAM, 300000, 200000, 1000000,
         "a bit of a file of the stream index changes, while it is in use or between two lives"},
+    [FAULT_ARCHIVE_DOWN] = {"archive-down", SCOPE_TIER, 400000, 5, 200,
+        "the archive cannot be reached for up to 30 s"},
+    [FAULT_ARCHIVE_SLOW] = {"archive-slow", SCOPE_TIER, 400000, 10000, 300000,
+        "a read from the archive takes up to 40 s"},
+    [FAULT_ARCHIVE_ERROR] = {"archive-error", SCOPE_TIER, 400000, 10000, 200000,
+        "a read from the archive fails and is to be tried again"},
 };
 /* clang-format on */
 
@@ -115,6 +122,7 @@ void sim_knobs_draw(struct sim_knobs *knobs, struct el_rng *rng, uint64_t off)
     knobs->lying = el_rng_chance(rng, LIAR_PPM);
     knobs->rots = el_rng_chance(rng, ROT_PPM) && !knobs->lying;
     knobs->live = el_rng_chance(rng, LIVE_PPM) && !knobs->lying && !knobs->rots;
+    knobs->archive = el_rng_chance(rng, ARCHIVE_PPM) && !knobs->lying && !knobs->rots;
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         const struct sim_fault_info *info = &sim_fault_table[i];
         bool here = el_rng_chance(rng, info->seeds_ppm);
@@ -150,15 +158,17 @@ bool sim_fault_applies(enum sim_fault fault, enum sim_mode mode)
         return mode == MODE_LEASE;
     case SCOPE_STREAM:
         return mode == MODE_STREAM;
+    case SCOPE_TIER:
+        return mode == MODE_STORE;
     }
     return false;
 }
 
 void sim_fault_list(void)
 {
-    static const char *const scopes[] = {[SCOPE_SEED] = "always", [SCOPE_WORK] = "at work", [SCOPE_LIAR] = "liars",
-                                         [SCOPE_ROT] = "rotting", [SCOPE_NET] = "broker",   [SCOPE_LEASE] = "lease",
-                                         [SCOPE_STREAM] = "stream"};
+    static const char *const scopes[] = {
+        [SCOPE_SEED] = "always", [SCOPE_WORK] = "at work", [SCOPE_LIAR] = "liars",    [SCOPE_ROT] = "rotting",
+        [SCOPE_NET] = "broker",  [SCOPE_LEASE] = "lease",  [SCOPE_STREAM] = "stream", [SCOPE_TIER] = "archive"};
     printf("%-22s %-8s %7s  %-19s  %s\n", "fault", "when", "seeds", "probability", "what it does");
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         const struct sim_fault_info *info = &sim_fault_table[i];

@@ -59,6 +59,9 @@ enum sim_fault {
     FAULT_EMIT_REFUSED,
     FAULT_EVENTS_EXPIRE,
     FAULT_INDEX_ROT,
+    FAULT_ARCHIVE_DOWN,
+    FAULT_ARCHIVE_SLOW,
+    FAULT_ARCHIVE_ERROR,
     FAULT_COUNT
 };
 
@@ -76,6 +79,7 @@ enum sim_fault_scope {
     SCOPE_NET,    /* while a broker works, in some of its lives; the store alone has no network, clients or settings */
     SCOPE_LEASE,  /* while work groups work, in some of their lives */
     SCOPE_STREAM, /* likewise, of streams */
+    SCOPE_TIER,   /* while a store works, on those seeds where there is an archive */
 };
 
 struct sim_fault_info {
@@ -92,7 +96,8 @@ extern const struct sim_fault_info sim_fault_table[FAULT_COUNT];
 struct sim_knobs {
     uint32_t ppm[FAULT_COUNT];
     bool lying, rots;
-    bool live; /* the faults stop at the end, and the store must work again */
+    bool archive; /* there is one, where the mode has it */
+    bool live;    /* the faults stop at the end, and the store must work again */
 };
 
 /* off: a bit for each fault that is left out. The draws are the same whatever is left out. */

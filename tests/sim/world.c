@@ -4,6 +4,8 @@
  */
 #include "world.h"
 
+#include "sim_tier.h"
+
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/crypto.h>
@@ -139,7 +141,8 @@ static void world_count(struct world *w, const struct metrics *metrics)
                 {EVENT_MEMBER_EXPIRED, METRIC_GROUP_MEMBERS_EXPIRED},
                 {EVENT_COMMITTED, METRIC_GROUP_COMMITS},
                 {EVENT_COMMIT_EXPIRED, METRIC_GROUP_OFFSETS_EXPIRED},
-                {EVENT_GROUPS_UNSERVED, METRIC_GROUP_RECORDS_DAMAGED}};
+                {EVENT_GROUPS_UNSERVED, METRIC_GROUP_RECORDS_DAMAGED},
+                {EVENT_REMOTE_READ, METRIC_REMOTE_READS}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         w->events[rows[i].event] += (uint64_t)metrics_get(metrics, rows[i].metric);
     }
@@ -174,6 +177,13 @@ static void heap_check(struct world *w, const char *after)
     }
 }
 
+static void tier_down(struct world *w)
+{
+    if (w->tier != NULL) {
+        sim_tier_down(w->tier);
+    }
+}
+
 int world_open(struct world *w, struct el_error *err)
 {
     struct el_buddy *buddies[WORLD_SHARDS_MAX];
@@ -193,9 +203,13 @@ int world_open(struct world *w, struct el_error *err)
     }
     w->stopped_count = 0;
     w->clock_begin_ns[w->life] = w->clock_end_ns[w->life] = el_clock_now(store_clock(w->store));
+    if (w->tier != NULL) {
+        sim_tier_open(w->tier);
+    }
     if (w->upper != NULL) {
         code = w->upper->up(w, err);
         if (code != 0) {
+            tier_down(w);
             store_close(w->store);
             w->store = NULL;
             heap_check(w, "a start that failed");
@@ -240,6 +254,7 @@ void world_abandon(struct world *w)
     if (w->upper != NULL) {
         w->upper->down(w);
     }
+    tier_down(w);
     life_over(w);
     store_close(w->store);
     w->store = NULL;
@@ -259,6 +274,10 @@ bool world_step(struct world *w)
     if (w->upper != NULL) {
         w->upper->step(w);
         next = w->upper->next(w);
+    }
+    if (w->tier != NULL) {
+        sim_tier_step(w->tier);
+        next = EL_MIN(next, sim_tier_next(w->tier));
     }
     for (uint32_t i = 0; i < w->shard_count; i++) {
         uint32_t k = (uint32_t)((i + w->steps) % w->shard_count);
@@ -369,6 +388,7 @@ bool world_stop(struct world *w)
     if (w->upper != NULL) {
         w->upper->down(w);
     }
+    tier_down(w);
     life_over(w);
     store_close(w->store);
     w->store = NULL;
@@ -401,7 +421,7 @@ bool world_index_failed(const struct world *w)
 bool world_read_may_fail(const struct world *w, int error)
 {
     return (error == EVLOG_ERR_STORAGE && w->read_errors) || (error == EVLOG_ERR_NO_FILES && w->no_files) ||
-           (error == EVLOG_ERR_NO_MEMORY && w->memory_tight);
+           (error == EVLOG_ERR_NO_MEMORY && w->memory_tight) || (error == EVLOG_ERR_ARCHIVE && w->tier != NULL);
 }
 
 bool world_read_is_damage(const struct world *w, int error)

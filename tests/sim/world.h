@@ -16,6 +16,7 @@
 #define WORLD_WAIT_NS_MIN 180000000000ull
 
 struct world;
+struct sim_tier;
 
 /* What stands on the store, where there is more than the store. */
 struct world_upper {
@@ -66,9 +67,10 @@ struct world {
     uint64_t stalled_until_ns[WORLD_SHARDS_MAX];
     const struct world_upper *upper; /* NULL: there is the store only */
     void *upper_arg;
-    struct sim_net *net;  /* NULL: no network */
-    char offsets_dir[48]; /* of the topic of commits; "" none */
-    uint32_t rotten;      /* bytes of files that were changed behind the store's back */
+    struct sim_net *net;   /* NULL: no network */
+    struct sim_tier *tier; /* NULL: no archive; the owner's */
+    char offsets_dir[48];  /* of the topic of commits; "" none */
+    uint32_t rotten;       /* bytes of files that were changed behind the store's back */
 };
 
 /* shards_max: at most so many, whatever the seed says. */

@@ -148,7 +148,7 @@ def test_settings_of_topics(both, made):
     assert names[1] - names[0] <= {
         "compression.gzip.level", "compression.lz4.level", "compression.zstd.level",    # nothing is compressed anew
         "leader.replication.throttled.replicas", "follower.replication.throttled.replicas",    # nor replicated
-        "local.retention.bytes", "local.retention.ms", "remote.storage.enable",    # nor kept elsewhere
+        "remote.storage.enable",    # the archive is for all topics
         "remote.log.copy.disable", "remote.log.delete.on.disable", "remote.copy.lag.ms", "remote.copy.lag.bytes",
         "max.decompressed.message.bytes",    # what a batch may become when it is opened is a constant
         "errors.deadletterqueue.group.enable", "internal.segment.bytes"}

@@ -537,6 +537,7 @@ void store_lookup(struct store_shard *shard, struct lookup_op *op)
     op->offset = op->by_append_time ? fake->young : op->timestamp == -2 ? 0 : fake->partition.high_watermark;
     op->found_timestamp = -1;
     op->leader_epoch = LEADER_EPOCH;
+    op->base.error = fake->lookup_error;
     finish(&op->base);
 }
 

@@ -79,6 +79,7 @@ struct fake {
     int change_error;
     uint64_t disk_total; /* bytes, a quarter of them free; 0: nobody has looked yet */
     int64_t cut_end;     /* where a cut ends partitions; 0: at the high watermark */
+    int lookup_error;    /* what look-ups end with */
     int64_t young;       /* first offset that is young enough, for look-ups by append time */
     uint32_t cut_gone;   /* this result of a cut, counted from 1, is of a topic deleted meanwhile; 0: none */
     struct topic_config change_config; /* of the last change that had one */

@@ -67,6 +67,17 @@ TEST(list_offsets, knows_special_times_by_version)
     fake_end(&f);
 }
 
+TEST(list_offsets, an_archive_out_of_reach_passes)
+{
+    begin();
+    f.lookup_error = EVLOG_ERR_ARCHIVE;
+    for (int version = 1; version <= 11; version++) {
+        assert_int_equal(list_error(version, "events", 0, 1000),
+                         version >= 5 ? EL_KAFKA_OFFSET_NOT_AVAILABLE : EL_KAFKA_LEADER_NOT_AVAILABLE);
+    }
+    fake_end(&f);
+}
+
 TEST(leader_epoch, answers_each_partition)
 {
     begin();

@@ -330,6 +330,29 @@ TEST(produce, storage_errors_reach_the_client)
     end();
 }
 
+/* Who reads them does not know of the broker's flags. */
+TEST(produce, what_waits_for_an_archive_that_is_none_says_what_to_do)
+{
+    static const struct {
+        int error, kafka_error;
+        const char *text;
+    } rows[] = {{EVLOG_ERR_POLICY, EL_KAFKA_POLICY_VIOLATION, "start evlogd with --archive"},
+                {EVLOG_ERR_CONFLICT, EL_KAFKA_INVALID_REQUEST, "restore the data directory"}};
+    begin();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        f.append_error = rows[i].error;
+        struct fake_request *r = ask("events", NULL, plain(), -1, 8, 1);
+        fake_dispatch(&f, r);
+        struct el_msg_produce_partition_result out = result(r);
+        assert_int_equal(out.error_code, rows[i].kafka_error);
+        char text[256] = "";
+        memcpy(text, out.error_message.data, EL_MIN(out.error_message.len, sizeof text - 1));
+        assert_non_null(strstr(text, rows[i].text));
+        fake_free(r);
+    }
+    end();
+}
+
 TEST(produce, waits_behind_a_decompression_of_its_connection)
 {
     begin();

@@ -45,6 +45,7 @@ static const struct el_checkpoint_entry entries[2] = {
      .producer_count = PRODUCER_COUNT},
     {.topic_id = {{16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
      .partition = INT32_MAX,
+     .flags = EL_CHECKPOINT_ENTRY_ARCHIVED,
      .log_start = INT64_MAX - 1,
      .next_offset = INT64_MAX,
      .segment_end = INT64_MAX,
@@ -245,6 +246,7 @@ static void assert_entry(const struct el_checkpoint_entry *found, const struct e
 {
     assert_true(el_uuid_eq(&found->topic_id, &wanted->topic_id));
     assert_int_equal(found->partition, wanted->partition);
+    assert_int_equal(found->flags, wanted->flags);
     assert_true(found->log_start == wanted->log_start);
     assert_true(found->next_offset == wanted->next_offset);
     assert_true(found->segment_end == wanted->segment_end);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An archive as storage sees it (tier.h), in memory: it copies what is durable as an archiver would, makes it count some
+ * time later, serves reads after a delay, and may be slow or out of reach. What counts survives crashes. It looks at what
+ * it copies: every batch as it was appended, none left out.
+ */
+#ifndef EL_SIM_SIM_TIER_H
+#define EL_SIM_SIM_TIER_H
+
+#include "world.h"
+#include <storage/tier.h>
+
+struct sim_tier;
+
+/* How it behaves; may be changed at any time. */
+struct sim_tier_knobs {
+    bool hold;             /* nothing more counts */
+    bool down;             /* it cannot be reached */
+    uint64_t known_ns_max; /* after a start it takes up to so long until it says what it has */
+    uint64_t count_ns_max; /* until what was copied counts */
+    uint64_t read_ns_max;  /* until a read is answered */
+    bool eager;            /* it looks at every partition in every step, and releases the disk at once */
+    int read_error;        /* of reads, 0 none */
+    uint32_t read_len_max; /* it gives at most so much at once, 0: as much as is asked for */
+};
+
+struct sim_tier *sim_tier_create(struct world *w);
+void sim_tier_free(struct sim_tier *st);
+struct sim_tier_knobs *sim_tier_knobs(struct sim_tier *st);
+/* The store is open and no shard has run; its process has ended; a step of the machine. */
+void sim_tier_open(struct sim_tier *st);
+void sim_tier_down(struct sim_tier *st);
+void sim_tier_step(struct sim_tier *st);
+/* When it has something to do. */
+uint64_t sim_tier_next(const struct sim_tier *st);
+/* What counts of a partition ends here; 0 none. */
+int64_t sim_tier_end(const struct sim_tier *st, const struct el_uuid *topic_id, int32_t partition);
+/* Reads that it was asked for, and those that it answered with batches. */
+uint64_t sim_tier_reads(const struct sim_tier *st);
+uint64_t sim_tier_reads_given(const struct sim_tier *st);
+
+#endif
