@@ -200,8 +200,8 @@ void tier_begin(struct store_shard *shard)
     if (count > 0) {
         el_log(
             EL_LOG_WARN, "storage",
-            "shard %u: %u partitions need the archive, such as topic %s partition %d (events that this disk does not have, "
-            "or evlog.durability=store): start evlogd with --archive to read and write them whole",
+            "shard %u: %u partitions need the archive, such as topic %s partition %d (events that this disk does not "
+            "have, or evlog.durability=store): start evlogd with --archive to read and write them whole",
             shard->index, count, first->topic->name, first->key.partition);
     }
 }

@@ -11,6 +11,7 @@
 #define ALL (1u << MODE_STORE | 1u << MODE_BROKER | 1u << MODE_LEASE)
 #define BROKER (1u << MODE_BROKER)
 #define LEASES (1u << MODE_LEASE)
+#define STORES (1u << MODE_STORE)
 
 /* clang-format off */
 const struct sim_event_info sim_event_table[EVENT_COUNT] = {
@@ -48,6 +49,9 @@ const struct sim_event_info sim_event_table[EVENT_COUNT] = {
     [EVENT_COPIED] = {"copied", LEASES, "the copy of a dead letter was found"},
     [EVENT_EMITTED] = {"emitted", LEASES, "something that was emitted was found"},
     [EVENT_EMIT_LETTER] = {"emit-letter", LEASES, "the same as a dead letter, for its topic has refused it"},
+    [EVENT_REMOTE_READ] = {"remote-read", STORES, "events that only the archive has were read"},
+    [EVENT_LEFT_THE_DISK] = {"left-the-disk", STORES,
+        "at the end of a life a partition had events that only the archive has"},
 };
 /* clang-format on */
 
@@ -59,6 +63,7 @@ void sim_event_count(uint64_t events[EVENT_COUNT], struct store *store, uint32_t
             const struct partition *part = shard->partitions.entries[k].value;
             bool offsets = strcmp(part->topic->name, "__consumer_offsets") == 0;
             events[EVENT_OFFSETS_COMPACTED] += offsets && part->clean_end > 0;
+            events[EVENT_LEFT_THE_DISK] += tier_has_more(part);
         }
     }
 }
@@ -72,6 +77,7 @@ void sim_event_list(void)
                modes == ALL                 ? "all"
                : modes == BROKER            ? "broker"
                : modes == LEASES            ? "lease"
+               : modes == STORES            ? "store"
                : modes == (BROKER | LEASES) ? "broker, lease"
                                             : "store, broker",
                sim_event_table[i].what);

@@ -41,6 +41,8 @@ enum sim_event {
     EVENT_COPIED,
     EVENT_EMITTED,
     EVENT_EMIT_LETTER,
+    EVENT_REMOTE_READ,
+    EVENT_LEFT_THE_DISK,
     EVENT_COUNT
 };
 

@@ -4,6 +4,8 @@
  */
 #include "life.h"
 
+#include "sim_tier.h"
+
 /* returns false when the start was refused */
 static bool start(struct life *l)
 {
@@ -112,6 +114,7 @@ void life_run(struct life *l, const struct plan *plan)
     el_rng_seed(&knobs, ~plan->seed);
     sim_knobs_draw(&l->w.knobs, &knobs, plan->faults_off);
     l->w.lying = l->w.knobs.lying;
+    l->w.tier = l->w.knobs.archive ? sim_tier_create(&l->w) : NULL;
     world_faults(&l->w, false);
     model_init(&l->m, &l->w);
     boot_init(&l->boot, &l->w, &l->m, &l->plan);
@@ -136,6 +139,7 @@ void life_free(struct life *l)
 {
     producers_restart(&l->producers); /* frees what is in flight */
     world_free(&l->w);
+    sim_tier_free(l->w.tier);
     life_liveness_free(l);
     model_free(&l->m);
 }

@@ -9,6 +9,7 @@
  *   5. a clean stop ends, and leaves the mark of one
  */
 #include "life.h"
+#include "sim_tier.h"
 
 #include <core/assert.h>
 #include <stdio.h>
@@ -194,6 +195,10 @@ bool life_liveness(struct life *l)
     world_say(&l->w, "no faults from here on", 0, 0);
     world_faults(w, false);
     sim_disk_crash_at(w->disk, 0);
+    if (w->tier != NULL) { /* each probe waits for the one before */
+        sim_tier_knobs(w->tier)->eager = true;
+        sim_tier_knobs(w->tier)->count_ns_max = 0;
+    }
     bool up = wait_for(live, all_answered, "something that was asked for has no answer");
     if (up && world_failed_shard(w)) {
         up = life_again(l);

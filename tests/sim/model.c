@@ -5,9 +5,13 @@
  */
 #include "model.h"
 
+#include "sim_tier.h"
+
 #include <core/assert.h>
 #include <core/hash.h>
 #include <stdlib.h>
+
+#define ARCHIVE_TRIES_MAX 120u
 
 void model_init(struct model *m, struct world *w)
 {
@@ -116,7 +120,26 @@ void model_see_end(struct model *m, uint32_t topic, int32_t partition, int64_t b
         world_violation(m->w, "topic %u partition %d: the end was told to be %lld, now %lld", topic, partition,
                         (long long)before, (long long)end);
     }
+    if (m->topics[topic].awaited && end > sim_tier_end(m->w->tier, &m->topics[topic].id, partition)) {
+        world_violation(m->w, "topic %u partition %d: shown up to %lld, the archive has less", topic, partition,
+                        (long long)end);
+    }
     p->end_shown = EL_MAX(p->end_shown, end);
+}
+
+bool model_archive_waits(struct model *m, int error, uint32_t *tries)
+{
+    struct world *w = m->w;
+    if (error != EVLOG_ERR_ARCHIVE || w->tier == NULL || (*tries)++ >= ARCHIVE_TRIES_MAX) {
+        return false;
+    }
+    uint64_t until_ns = w->clock.now_ns + 1000000000;
+    while (w->clock.now_ns < until_ns) {
+        if (!world_step(w)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void model_see_start(struct model *m, uint32_t topic, int32_t partition, int64_t start)

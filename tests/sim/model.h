@@ -55,6 +55,7 @@ struct model_topic {
     int32_t partition_asked;
     bool retention; /* old events may leave by themselves */
     bool memory;    /* evlog.durability=memory: only a clean stop keeps the tail */
+    bool awaited;   /* store or both: acknowledged and shown when the archive has it */
     bool stamped;   /* message.timestamp.type=LogAppendTime */
     bool compacted; /* events may leave as keyed.h says */
     uint32_t key_count;
@@ -138,6 +139,9 @@ static inline int64_t model_end(const struct model *m, uint32_t topic, int32_t p
 {
     return m->topics[topic].partitions[partition].end_shown;
 }
+/* A question could not be answered because of the archive: let time pass, for it to be asked again. returns false when
+ * that was not the reason, or has been often enough (tries), or the machine crashed */
+bool model_archive_waits(struct model *m, int error, uint32_t *tries);
 /* A run ended other than by a clean stop: what is promised to nobody is forgotten. */
 void model_forget(struct model *m);
 /* Choose a time that tells something. returns false when there is none */

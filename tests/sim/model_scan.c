@@ -20,11 +20,18 @@ struct scan {
     uint64_t *last_id; /* by producer index: order */
     bool moved;        /* the log start moved meanwhile */
     bool stopped;      /* a read failed for a fault that was made: no verdict */
+    uint32_t tries;    /* for the archive was not there */
     uint32_t damage_count;
     struct {
         int64_t start, end;
     } damage[SCAN_DAMAGE_MAX];
 };
+
+/* Does all of it stay the same while nobody writes? */
+static bool digested(const struct model *m, uint32_t topic)
+{
+    return !m->topics[topic].retention && !m->topics[topic].compacted && !m->topics[topic].awaited;
+}
 
 static void scan_batch(struct scan *s, const uint8_t *batch, const struct read_entry *e)
 {
@@ -50,7 +57,7 @@ static void scan_batch(struct scan *s, const uint8_t *batch, const struct read_e
     s->last_epoch = e->leader_epoch;
     sent->seen = true;
     sent->seen_records = sent->read_records;
-    if (!m->topics[s->topic].retention && !m->topics[s->topic].compacted) {
+    if (digested(m, s->topic)) {
         m->digest = m->digest * 1099511628211ull + sent->id + (uint64_t)sent->offset * 31 + e->append_time_ns;
     }
 }
@@ -101,6 +108,8 @@ static bool scan_read(struct scan *s, struct store_shard *shard, int64_t *end)
             s->moved = true; /* retention went by: look again from the new start */
         } else if (world_read_is_damage(w, op.base.error)) {
             return scan_damage(s) && s->next < *end;
+        } else if (model_archive_waits(s->m, op.base.error, &s->tries)) {
+            return true;
         } else if (world_read_may_fail(w, op.base.error)) {
             s->stopped = true;
         } else if (!w->lying) {
@@ -129,7 +138,8 @@ static bool partition_bounds(struct model *m, uint32_t topic, int32_t partition,
                              int64_t *start, int64_t *end)
 {
     int64_t found[2] = {0, 0};
-    for (int i = 0; i < 2; i++) {
+    uint32_t tries = 0;
+    for (int i = 0; i < 2;) {
         bool done = false;
         struct lookup_op op = {.base = {.done = model_on_flag, .arg = &done},
                                .topic_id = m->topics[topic].id,
@@ -141,12 +151,15 @@ static bool partition_bounds(struct model *m, uint32_t topic, int32_t partition,
             return false;
         }
         SIM_TRACE(m->w->trace, "bound", (uint64_t)op.base.error, (uint64_t)op.offset);
+        if (model_archive_waits(m, op.base.error, &tries)) {
+            continue;
+        }
         if (op.base.error != 0) {
             world_violation(m->w, "bounds of topic %u partition %d: %s", topic, partition,
                             evlog_error_text(op.base.error));
             return false;
         }
-        found[i] = op.offset;
+        found[i++] = op.offset;
     }
     *start = found[0];
     *end = found[1];
@@ -263,7 +276,7 @@ static bool check_partition(struct model *m, uint32_t topic, int32_t partition, 
     if (s.moved || start_after > start) { /* a read that comes to a hole goes on behind the new start */
         return check_partition(m, topic, partition, last_id);
     }
-    if (!m->topics[topic].retention && !m->topics[topic].compacted) {
+    if (digested(m, topic)) {
         m->digest = m->digest * 31 + (uint64_t)start * 7 + (uint64_t)end;
     }
     check_missing(&s, start, end);

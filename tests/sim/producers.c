@@ -4,6 +4,8 @@
  */
 #include "producers.h"
 
+#include "sim_tier.h"
+
 #include <core/assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +75,12 @@ static bool is_definite(int error)
 
 static void stored(struct producers *ps, struct sent *s, const struct append_op *op)
 {
+    const struct model_topic *t = &ps->m->topics[s->topic];
+    int64_t end = op->base_offset + s->record_count;
+    if (t->awaited && end > sim_tier_end(ps->m->w->tier, &t->id, s->partition)) {
+        world_violation(ps->m->w, "topic %u partition %d: %lld was acknowledged, and the archive does not have it",
+                        s->topic, s->partition, (long long)op->base_offset);
+    }
     model_acked(ps->m, s, op->base_offset, op->append_time_ns);
     ps->list[s->producer].last_ns = EL_MAX(ps->list[s->producer].last_ns, op->append_time_ns);
 }
@@ -151,6 +159,9 @@ static void producer_ask(struct producers *ps, uint32_t index, uint32_t sent, bo
                                .partition = p->partition,
                                .batch = f->batch};
     f->op.batch_len = (uint32_t)model_batch(ps->m, s, p->id, value_len, f->batch, BATCH_ROOM);
+    if (ps->m->topics[p->topic].awaited && world_chance(ps->m->w, 100000)) {
+        f->op.wait_by_ns = ps->m->w->clock.now_ns + world_below(ps->m->w, 5000000000ull);
+    }
     int code = el_batch_check(f->batch, f->op.batch_len, BATCH_ROOM, NULL, 0, &f->op.info);
     EL_ASSERT(code == 0);
     store_append(store_shard_at(ps->m->w->store, (uint32_t)(s->producer % ps->m->w->shard_count)), &f->op);

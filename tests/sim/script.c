@@ -66,6 +66,15 @@ static void topic_create(struct life *l)
             topic_config_set(&config, el_slice_str(settings[i].name), el_slice_str(settings[i].value), NULL);
         }
     }
+    if (l->w.tier != NULL && !t->memory && world_chance(&l->w, 300000)) {
+        t->awaited = true;
+        topic_config_set(&config, el_slice_str("evlog.durability"),
+                         el_slice_str(world_chance(&l->w, 500000) ? "store" : "both"), NULL);
+    }
+    if (l->w.tier != NULL && !t->compacted && world_chance(&l->w, 600000)) {
+        topic_config_set(&config, el_slice_str("local.retention.bytes"),
+                         el_slice_str(world_chance(&l->w, 500000) ? "0" : "70000"), NULL);
+    }
     bool done;
     struct topic_op op = {
         .verb = TOPIC_CREATE, .name = el_slice_str(t->name), .partition_count = t->partition_asked, .config = &config};

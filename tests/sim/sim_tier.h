@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An archive as storage sees it (tier.h), in memory: it copies what is durable as an archiver would, makes it count some
- * time later, serves reads after a delay, and may be slow or out of reach. What counts survives crashes. It looks at what
- * it copies: every batch as it was appended, none left out.
+ * An archive as storage sees it (tier.h), in memory: it copies what is durable as an archiver would, makes it count
+ * some time later, serves reads after a delay, and may be slow or out of reach. What counts survives crashes. It
+ * looks at what it copies: every batch as it was appended, none left out.
  */
 #ifndef EL_SIM_SIM_TIER_H
 #define EL_SIM_SIM_TIER_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: what has left this disk is read from the archive as if it were here, whatever is asked: by offset, by time, over
- * the seam, with batches of any size; a slow or absent archive holds up nobody else, costs bounded memory, and is told as
- * something that passes. Method: a store on the simulated machine under an archive in memory.
+ * Goal: what has left this disk is read from the archive as if it were here, whatever is asked: by offset, by time,
+ * over the seam, with batches of any size; a slow or absent archive holds up nobody else, costs bounded memory, and
+ * is told as something that passes. Method: a store on the simulated machine under an archive in memory.
  */
 #include "kit.h"
 
@@ -90,7 +90,8 @@ static void some_remote(struct rig *r, const char *more)
     assert_true(local_start(r) < 80);
 }
 
-/* --- what is told when it cannot be read --------------------------------------------------------------------------- */
+/* --- what is told when it cannot be read ---------------------------------------------------------------------------
+ * */
 
 TEST(remote, without_its_archive_what_left_the_disk_is_an_error_that_passes)
 {
