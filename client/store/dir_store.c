@@ -300,8 +300,9 @@ static int read_all(struct dir_store *store, int fd, const char *key, struct spa
             return dir_failed(err, key, "read");
         }
         if (got == 0) {
+            unsigned long long end = span.pos + done;
             return el_error_set(err, EVLOG_ERR_TRUNCATED, "%.200s: became shorter while it was read: ends at byte %llu",
-                                key, (unsigned long long)(span.pos + done));
+                                key, end);
         }
         done += (size_t)EL_MAX(got, 0);
     }

@@ -12,6 +12,7 @@
 #include <core/crypto.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -37,16 +38,19 @@ static const char *path_of(const char *name)
     return path;
 }
 
+static size_t found_count;
+
+static int count_file(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    found_count += kind == FTW_F;
+    return 0;
+}
+
 static size_t files_in(const char *name)
 {
-    char command[PATH_MAX + 128];
-    size_t count = 0;
-    (void)snprintf(command, sizeof command, "find '%s' -type f | wc -l", path_of(name));
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    assert_int_equal(fscanf(pipe, "%zu", &count), 1);
-    (void)pclose(pipe);
-    return count;
+    found_count = 0;
+    (void)nftw(path_of(name), count_file, 16, FTW_PHYS);
+    return found_count;
 }
 
 /* --- refusals ----------------------------------------------------------------------------------------------------- */
