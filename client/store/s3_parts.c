@@ -16,6 +16,7 @@
 
 #include <core/aead.h>
 #include <core/alloc.h>
+#include <core/base64.h>
 #include <core/crypto.h>
 #include <stdio.h>
 
@@ -179,15 +180,17 @@ static int begin(struct upload *upload, struct el_error *err)
 static int send_part(struct upload *upload, uint32_t index, struct el_error *err)
 {
     struct s3_answer answer = {.status = 0};
-    char number[16], md5[33];
-    struct s3_call call = {.method = "PUT", .body = part_of(upload, index)};
+    char number[16], sum[32];
+    uint8_t md5[16];
+    struct s3_call call = {.method = "PUT", .body = part_of(upload, index), .md5 = sum};
+    el_md5(call.body.data, call.body.len, md5);
+    el_base64_encode(sum, md5, sizeof md5);
     (void)snprintf(number, sizeof number, "%u", index + 1);
     int rc = ask(upload, &call, "partNumber", number, &answer, err);
     if (rc == 0 && answer.etag[0] == '\0') {
         rc = s3_senseless(upload->key, "a part was put and got no ETag", err);
     }
     if (rc == 0) {
-        md5_of(call.body, md5);
         memcpy(upload->etags[index], answer.etag, sizeof answer.etag);
     }
     s3_answer_free(&answer);

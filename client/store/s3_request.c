@@ -13,6 +13,7 @@
 #include "s3_state.h"
 
 #include <core/alloc.h>
+#include <core/base64.h>
 #include <core/crypto.h>
 #include <stdio.h>
 #include <time.h>
@@ -192,6 +193,7 @@ struct parts {
     struct el_buffer path;
     struct el_buffer authorization;
     char payload[65];
+    char checksum[48];
     char date[S3_DATE_LEN + 1];
     char *token;
     struct s3_header headers[S3_HEADERS_MAX]; /* ascending by name, then "authorization" */
@@ -208,9 +210,12 @@ static void add_header(struct parts *parts, const char *name, const char *value)
 
 static void add_headers(const struct s3_store *store, const struct s3_call *call, struct parts *parts)
 {
+    add_header(parts, "content-md5", call->md5);
     add_header(parts, "host", store->cfg.host);
     add_header(parts, "if-none-match", call->once ? "*" : NULL);
     add_header(parts, "range", call->range);
+    /* The store checks these bytes and keeps their sum; buckets that lock objects demand one. */
+    add_header(parts, "x-amz-checksum-sha256", call->once && call->sha256 != NULL ? parts->checksum : NULL);
     add_header(parts, "x-amz-content-sha256", parts->payload);
     add_header(parts, "x-amz-date", parts->date);
     add_header(parts, "x-amz-meta-sha256", call->meta);
@@ -233,6 +238,7 @@ static int build(struct s3_store *store, const struct s3_call *call, struct part
         el_sha256(call->body.data, call->body.len, digest);
     }
     el_hex(parts->payload, call->sha256 == NULL ? digest : call->sha256, sizeof digest);
+    el_base64_encode(parts->checksum, call->sha256 == NULL ? digest : call->sha256, sizeof digest);
     s3_date_format(parts->date, now_s);
     add_headers(store, call, parts);
     if (path == NULL) {

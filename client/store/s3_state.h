@@ -42,6 +42,7 @@ struct s3_call {
     struct el_slice body;
     const uint8_t *sha256; /* of the body; NULL: it is computed */
     const char *meta;      /* x-amz-meta-sha256, or NULL */
+    const char *md5;       /* content-md5, in base64, or NULL */
     const char *range;     /* or NULL */
     bool once;             /* If-None-Match: * */
     bool changes;          /* a lost answer leaves a doubt */
