@@ -50,6 +50,9 @@ int backend_open(struct backend *b, const struct io_config *cfg, bool with_commi
     if (rc == 0) {
         rc = workers_start(b, b->compute, BACKEND_COMPUTE_COUNT, "evlog-calc", err);
     }
+    if (rc == 0 && cfg->archive) {
+        rc = workers_start(b, b->archive, BACKEND_ARCHIVE_COUNT, "evlog-arch", err);
+    }
     if (rc == 0 && with_commit) {
         rc = workers_start(b, &b->commit, 1, "evlog-commit", err);
     }
@@ -67,6 +70,9 @@ void backend_close(struct backend *b)
     worker_stop(&b->disk_worker);
     for (uint32_t i = 0; i < BACKEND_COMPUTE_COUNT; i++) {
         worker_stop(&b->compute[i]);
+    }
+    for (uint32_t i = 0; i < BACKEND_ARCHIVE_COUNT; i++) {
+        worker_stop(&b->archive[i]);
     }
     worker_stop(&b->commit);
     for (uint32_t i = 0; i < BACKEND_READER_COUNT; i++) {

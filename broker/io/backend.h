@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #define BACKEND_COMPUTE_COUNT 2 /* threads for jobs in any order, per shard */
+#define BACKEND_ARCHIVE_COUNT 2 /* threads for jobs that talk to an object store, per shard, where there is one */
 #define BACKEND_READER_COUNT 4  /* threads for file reads, posix only */
 
 /* Where the shard is, for io_wake(): a call between two steps must make the next one return, too. */
@@ -27,6 +28,7 @@ struct backend {
     struct worker_home home;
     struct worker disk_worker;                    /* IO_JOB_DISK */
     struct worker compute[BACKEND_COMPUTE_COUNT]; /* IO_JOB_COMPUTE */
+    struct worker archive[BACKEND_ARCHIVE_COUNT]; /* IO_JOB_ARCHIVE */
     struct worker commit;                         /* IO_WRITE_DURABLE by the thread method */
     struct worker reader[BACKEND_READER_COUNT];   /* IO_READ, posix only */
     struct el_list ended;                         /* ops whose result is known, done is called by the next step */

@@ -36,6 +36,7 @@ enum io_code {
     IO_SEND,          /* all of iov; result: bytes. The iov array may be changed by the backend */
     IO_JOB_DISK,      /* run job(arg) on the shard's disk thread: one after the other, in order of submission */
     IO_JOB_COMPUTE,   /* run job(arg) on a worker of a small pool, in any order */
+    IO_JOB_ARCHIVE,   /* the same on a pool of its own, for calls that may take minutes; io_config.archive */
 };
 
 struct io_op {
@@ -251,7 +252,8 @@ struct io_config {
     struct disk *disk;            /* shared by all shards; borrowed */
     enum io_commit_method commit; /* IO_COMMIT_AUTO: ring-dsync, or thread when shard_count >= cores */
     uint32_t shard_count;
-    int lock_fd; /* descriptor that holds the data directory's lock, kept by the ring as a
+    bool archive; /* IO_JOB_ARCHIVE is used */
+    int lock_fd;  /* descriptor that holds the data directory's lock, kept by the ring as a
                                         * registered file until its last request has ended; -1: none */
 };
 

@@ -53,6 +53,9 @@ static void posix_submit(struct io *io, struct io_op *op)
     case IO_JOB_COMPUTE:
         worker_push(worker_least(p->b.compute, BACKEND_COMPUTE_COUNT), op);
         break;
+    case IO_JOB_ARCHIVE:
+        worker_push(worker_least(p->b.archive, BACKEND_ARCHIVE_COUNT), op);
+        break;
     case IO_WRITE_DURABLE:
         worker_push(&p->b.commit, op);
         break;

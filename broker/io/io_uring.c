@@ -167,6 +167,7 @@ static void uring_issue(struct uring *u, struct io_op *op)
     case IO_NONE:
     case IO_JOB_DISK:
     case IO_JOB_COMPUTE:
+    case IO_JOB_ARCHIVE:
         EL_ASSERT(op->code == IO_READ);
         break;
     }
@@ -182,6 +183,9 @@ static void uring_submit(struct io *io, struct io_op *op)
         break;
     case IO_JOB_COMPUTE:
         worker_push(worker_least(u->b.compute, BACKEND_COMPUTE_COUNT), op);
+        break;
+    case IO_JOB_ARCHIVE:
+        worker_push(worker_least(u->b.archive, BACKEND_ARCHIVE_COUNT), op);
         break;
     case IO_WRITE_DURABLE:
         if (u->commit == IO_COMMIT_THREAD) {
@@ -344,6 +348,7 @@ static void on_cqe(struct uring *u, struct io_op *op, enum user_tag tag, int res
     case IO_NONE:
     case IO_JOB_DISK:
     case IO_JOB_COMPUTE:
+    case IO_JOB_ARCHIVE:
         EL_ASSERT(op->code == IO_READ);
         break;
     }

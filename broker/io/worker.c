@@ -81,6 +81,7 @@ static int64_t worker_run_op(struct worker *worker, struct io_op *op)
         return run_read(op);
     case IO_JOB_DISK:
     case IO_JOB_COMPUTE:
+    case IO_JOB_ARCHIVE:
         return op->job(worker->home->disk, op->job_arg);
     case IO_NONE:
     case IO_ACCEPT:

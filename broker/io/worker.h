@@ -35,7 +35,7 @@ struct worker {
 int worker_start(struct worker *worker, struct worker_home *home, const char *name, struct el_error *err);
 /* Run what was handed over to its end, then end the thread. Nothing when it was not started. */
 void worker_stop(struct worker *worker);
-/* Hand over an op: IO_JOB_DISK, IO_JOB_COMPUTE, IO_WRITE_DURABLE or IO_READ. */
+/* Hand over an op: a job, IO_WRITE_DURABLE or IO_READ. */
 void worker_push(struct worker *worker, struct io_op *op);
 /* The one of workers[count] with the fewest pending ops. */
 struct worker *worker_least(struct worker *workers, uint32_t count);

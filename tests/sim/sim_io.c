@@ -61,7 +61,7 @@ static uint64_t due_ns(struct sim_io *s, const struct io_op *op)
     if (sim_disk_fault(s->disk, FAULT_STUCK_IO)) {
         due += 1000000000 + el_rng_below(s->rng, 39000000000);
     }
-    if (op->code == IO_JOB_DISK || op->code == IO_JOB_COMPUTE) {
+    if (op->code == IO_JOB_DISK || op->code == IO_JOB_COMPUTE || op->code == IO_JOB_ARCHIVE) {
         return due;
     }
     if (due < s->last_due_ns && !sim_disk_fault(s->disk, FAULT_REORDER)) {
@@ -85,6 +85,7 @@ static void sim_submit(struct io *io, struct io_op *op)
     case IO_READ:
     case IO_JOB_DISK:
     case IO_JOB_COMPUTE:
+    case IO_JOB_ARCHIVE:
         break;
     case IO_ACCEPT:
     case IO_RECV:
@@ -175,6 +176,7 @@ static bool op_execute(struct sim_io *s, struct io_op *op, int64_t *result)
         return true;
     case IO_JOB_DISK:
     case IO_JOB_COMPUTE:
+    case IO_JOB_ARCHIVE:
         return job_run(s, op, result);
     case IO_ACCEPT:
     case IO_RECV:

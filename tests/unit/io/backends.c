@@ -10,7 +10,8 @@ void bench_run(bool uring, enum io_commit_method commit, bench_fn body)
     struct bench bench = {.uring = uring, .dir = el_test_dir()};
     struct el_error err = {0};
     assert_int_equal(disk_posix_open(bench.dir, &bench.disk), 0);
-    bench.cfg = (struct io_config){.disk = bench.disk, .commit = commit, .shard_count = 1, .lock_fd = -1};
+    bench.cfg = (struct io_config){
+        .disk = bench.disk, .commit = commit, .shard_count = 1, .archive = true, .lock_fd = -1};
     int rc = uring ? io_uring_open(&bench.cfg, &bench.io, &err) : io_posix_open(&bench.cfg, &bench.io, &err);
     if (rc == EVLOG_ERR_UNSUPPORTED && uring) {
         disk_posix_close(bench.disk);

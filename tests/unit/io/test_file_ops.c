@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -339,6 +340,44 @@ EACH_BACKEND(compute_jobs_return_their_results)
         sum += outcomes[i].done_count;
     }
     assert_int_equal(sum, 100);
+}
+
+static int64_t job_sleep(struct disk *disk, void *arg)
+{
+    sem_wait(arg);
+    return 1;
+}
+
+static int64_t job_rouse(struct disk *disk, void *arg)
+{
+    sem_post(arg);
+    return 2;
+}
+
+/* A job that waits for the object store for ever holds up nobody else: what wakes it comes behind it. */
+EACH_BACKEND(archive_jobs_have_threads_of_their_own)
+{
+    enum { SLEEPERS = 4 };
+    struct outcome outcomes[SLEEPERS + 2] = {0};
+    struct io_op ops[SLEEPERS + 2];
+    sem_t wake;
+    sem_init(&wake, 0, 0);
+    for (int i = 0; i < SLEEPERS; i++) {
+        bench_op(&ops[i], &outcomes[i]);
+        io_job(bench->io, &ops[i], IO_JOB_ARCHIVE, job_sleep, &wake);
+    }
+    for (int i = SLEEPERS; i < SLEEPERS + 2; i++) {
+        bench_op(&ops[i], &outcomes[i]);
+        io_job(bench->io, &ops[i], i == SLEEPERS ? IO_JOB_COMPUTE : IO_JOB_DISK, job_rouse, &wake);
+        assert_int_equal(bench_result(bench, &outcomes[i]), 2);
+    }
+    for (int i = 0; i < SLEEPERS; i++) {
+        sem_post(&wake);
+    }
+    for (int i = 0; i < SLEEPERS; i++) {
+        assert_int_equal(bench_result(bench, &outcomes[i]), 1);
+    }
+    sem_destroy(&wake);
 }
 
 static void job_again(struct io_op *op)
