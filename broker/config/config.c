@@ -502,6 +502,21 @@ static int check_groups(const struct config *cfg, struct el_error *err)
     return 0;
 }
 
+static int check_archive(const struct config *cfg, struct el_error *err)
+{
+    bool known = strncmp(cfg->archive_url, "s3://", 5) == 0 || strncmp(cfg->archive_url, "file:///", 8) == 0;
+    if (cfg->archive_url[0] != 0 && !known) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "archive.url is '%.100s': s3://BUCKET/PREFIX or file:///DIRECTORY is wanted",
+                            cfg->archive_url);
+    }
+    if (cfg->archive_url[0] != 0 && cfg->ephemeral) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "ephemeral has no archive: give --data=DIR, or leave --archive out");
+    }
+    return 0;
+}
+
 static int check(const struct config *cfg, struct el_error *err)
 {
     char commit[32];
@@ -518,6 +533,7 @@ static int check(const struct config *cfg, struct el_error *err)
     }
     int result = check_network(cfg, err);
     result = result != 0 ? result : check_storage(cfg, err);
+    result = result != 0 ? result : check_archive(cfg, err);
     return result != 0 ? result : check_groups(cfg, err);
 }
 

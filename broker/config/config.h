@@ -103,6 +103,15 @@ struct config {
     int64_t offsets_check_ms;
     int64_t offsets_partitions;
 
+    /* archive */
+    char archive_url[CONFIG_PATH_MAX]; /* "": none */
+    char archive_key_file[CONFIG_PATH_MAX];
+    int64_t archive_lag_ms;
+    int64_t archive_segment_len; /* bytes */
+    int64_t archive_segment_ms;
+    int64_t archive_stop_ms;
+    int64_t archive_replaced_ms;
+
     /* log */
     int log_level;  /* as enum el_log_level */
     int log_format; /* enum config_log_format */

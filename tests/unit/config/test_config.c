@@ -240,6 +240,7 @@ TEST(config, every_setting_has_flag_variable_and_key)
     for (int id = 0; id < CONFIG_SETTING_COUNT; id++) {
         const struct setting *row = setting_at((enum config_setting_id)id);
         const char *text = row->default_text[0] != 0 ? row->default_text : row->kind == SETTING_PATH ? "d" : "h:1";
+        text = id == CONFIG_archive_url ? "file:///d" : text;
         setting_flag_name(row->name, flag, sizeof flag);
         snprintf(value, sizeof value, "%s=%s", flag, text);
         assert_int_equal(load_all(NULL, NULL, FLAGS("--data=x", value)), 0);
@@ -253,6 +254,17 @@ TEST(config, every_setting_has_flag_variable_and_key)
         assert_int_equal(cfg.origin[id].kind, id == CONFIG_data ? CONFIG_FROM_FLAG : CONFIG_FROM_FILE);
         assert_true(strlen(row->doc) > 10);
     }
+}
+
+TEST(config, an_archive_is_a_bucket_or_a_directory_and_not_of_an_ephemeral_broker)
+{
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--archive=http://bucket/prefix")),
+                     EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--archive=file://relative")), EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--ephemeral", "--archive=file:///d")), EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--archive=s3://bucket/prefix", "--archive-key=k.pem")), 0);
+    assert_string_equal(cfg.archive_url, "s3://bucket/prefix");
+    assert_string_equal(cfg.archive_key_file, "k.pem");
 }
 
 TEST(config, addresses_are_read)
