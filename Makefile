@@ -144,7 +144,7 @@ unit: $(UNIT_BINS)
 
 # --- simulator ------------------------------------------------------------------------------------------------------
 SEEDS ?= 2000
-$(OUT)/bin/evlog-sim: $(call lib,sim server $(BROKER_LAYERS) $(CLIENT_LAYERS) testlib)
+$(OUT)/bin/evlog-sim: $(call lib,sim testlib server $(BROKER_LAYERS) $(CLIENT_LAYERS) testlib)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call group_link,$^) $(LIBS_core) $(LIBS_broker)

@@ -14,6 +14,7 @@
  *
  * Failing at any step undoes the steps before it in reverse order (server_free looks at what is there).
  */
+#include <archive_keys.h>
 #include <core/alloc.h>
 #include <core/logger.h>
 #include <data_dir.h>
@@ -49,6 +50,10 @@ struct server {
     struct streams *streams[EL_SHARD_COUNT_MAX];
     struct stream_secret stream_secret;
     struct store *store;
+    struct object_store *bucket; /* NULL: there is no archive */
+    struct archive *archive;
+    struct el_private_key *archive_keys[EL_SIGN_KEYS_MAX];
+    size_t archive_key_count;
     struct http *http;
     int signal_fd;
     int done_fd;      /* eventfd: shards that have carried out a command */
@@ -178,6 +183,7 @@ static int build_shards(struct server *server, struct el_error *err)
         .disk = server->disk,
         .commit = (enum io_commit_method)server->cfg->io_commit,
         .shard_count = server->shard_count,
+        .archive = server->cfg->archive_url[0] != 0,
         .lock_fd = server->dir.lock_fd,
     };
     for (uint32_t i = 0; i < server->shard_count; i++) {
@@ -237,6 +243,38 @@ static int open_store(struct server *server, struct el_error *err)
     return streams_secret_load(server->shards[0].io, &server->stream_secret, err);
 }
 
+/* Nothing is asked of the object store yet: an unreachable one holds up no start. */
+static int open_archive(struct server *server, struct el_error *err)
+{
+    const struct config *cfg = server->cfg;
+    struct archive_config archive_cfg;
+    if (cfg->archive_url[0] == 0) {
+        return 0;
+    }
+    int error = archive_keys_open(cfg->archive_key_file, server->dir.real_path, server->archive_keys,
+                                  &server->archive_key_count, err);
+    error = error != 0 ? error : object_store_open(cfg->archive_url, true, &server->bucket, err);
+    if (error != 0) {
+        return el_error_wrap(err, "archive");
+    }
+    archive_config_init(&archive_cfg);
+    archive_cfg.bucket = server->bucket;
+    archive_cfg.key_count = server->archive_key_count;
+    memcpy(archive_cfg.keys, server->archive_keys, sizeof archive_cfg.keys);
+    archive_cfg.lag_ms = (uint64_t)cfg->archive_lag_ms;
+    archive_cfg.segment_len = (uint64_t)cfg->archive_segment_len;
+    archive_cfg.segment_ms = (uint64_t)cfg->archive_segment_ms;
+    archive_cfg.replaced_ms = (uint64_t)cfg->archive_replaced_ms;
+    error = archive_create(&archive_cfg, server->store, &server->archive, err);
+    for (uint32_t i = 0; i < server->shard_count && error == 0; i++) {
+        struct shard *shard = &server->shards[i];
+        shard->archiver = archive_shard(server->archive, i);
+        shard->archive_stop_ns = (uint64_t)cfg->archive_stop_ms * 1000000u;
+        shard->node.archive_url = server->bucket->url;
+    }
+    return error;
+}
+
 static int open_listeners(struct server *server, struct el_error *err)
 {
     const struct config *cfg = server->cfg;
@@ -273,6 +311,14 @@ static bool server_ready(void *arg, char *reason, size_t reason_max)
     const char *text = store_not_ready_reason(server->store);
     if (text != NULL) {
         snprintf(reason, reason_max, "%s", text);
+    }
+    if (text == NULL && server->archive != NULL) {
+        const char *stopped = archive_stopped_reason(server->archive);
+        if (stopped != NULL) {
+            snprintf(reason, reason_max, "archiving has ended for good: %s", stopped);
+        } else {
+            (void)archive_late(server->archive, reason, reason_max);
+        }
     }
     return text == NULL;
 }
@@ -379,6 +425,9 @@ static void stop_shards(struct server *server)
     }
     if (running == server->shard_count) {
         command_all(server, SHARD_STOP_NET);
+        if (server->archive != NULL) {
+            command_all(server, SHARD_STOP_ARCHIVE);
+        }
         command_all(server, SHARD_STOP_STORE);
     }
     for (uint32_t i = 0; i < running; i++) {
@@ -401,6 +450,11 @@ static void stop_shards(struct server *server)
 /* returns true when the store was open and has its clean mark */
 static bool server_free(struct server *server)
 {
+    archive_destroy(server->archive);
+    object_store_close(server->bucket);
+    for (size_t i = 0; i < server->archive_key_count; i++) {
+        el_private_key_free(server->archive_keys[i]);
+    }
     bool clean = server->store != NULL && store_close(server->store);
     for (uint32_t i = 0; server->shards != NULL && i < server->shard_count; i++) {
         struct shard *shard = &server->shards[i];
@@ -475,6 +529,9 @@ static int server_start(struct server *server, struct el_error *err)
     }
     if (error == 0) {
         error = open_store(server, err);
+    }
+    if (error == 0) {
+        error = open_archive(server, err);
     }
     if (error == 0) {
         error = open_listeners(server, err);

@@ -139,6 +139,10 @@ static void shard_on_command(struct io_message *message)
         leases_stop(shard->leases);
         return;
     }
+    case SHARD_STOP_ARCHIVE:
+        shard->archive_stopping = true;
+        archiver_stop(shard->archiver, shard->io->now_ns + shard->archive_stop_ns);
+        return;
     case SHARD_STOP_STORE:
         store_shard_stop(shard->store, shard_on_store_stopped, shard);
         return;
@@ -185,6 +189,7 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     }
     shard->stream_peers[shard->index] = shard->streams;
     shard->api.streams = shard->streams;
+    shard->api.archiver = shard->archiver;
     shard->node.shard_count = shard->shard_count;
     struct net_config own = *net_cfg;
     own.dispatch = api_dispatch;
@@ -208,6 +213,9 @@ void shard_begin(struct shard *shard)
     groups_start(&shard->groups);
     leases_start(shard->leases);
     streams_start(shard->streams);
+    if (shard->archiver != NULL) {
+        archiver_start(shard->archiver);
+    }
     el_alloc_seal(true);
     metrics_set(shard->metrics, METRIC_MEMORY_MAX_BYTES, (int64_t)store_shard_buddy(shard->store)->len);
     shard->done(shard);
@@ -218,6 +226,10 @@ uint64_t shard_turn(struct shard *shard, uint64_t wait_until_ns)
     io_step(shard->io, wait_until_ns);
     if (shard->net_stopped && !shard->drained) {
         shard_drained(shard);
+    }
+    if (shard->archive_stopping && archiver_idle(shard->archiver)) {
+        shard->archive_stopping = false;
+        shard->done(shard);
     }
     wait_until_ns = store_shard_tick(shard->store);
     metrics_set(shard->metrics, METRIC_MEMORY_USED_BYTES, (int64_t)store_shard_buddy(shard->store)->used);

@@ -15,10 +15,11 @@
 
 /* What the main thread asks of a shard, one after the other; each is answered once by shard.done. */
 enum shard_command {
-    SHARD_RELOAD,     /* take over the settings in next_cfg */
-    SHARD_STOP_NET,   /* answer what has been read, close the connections; at the latest after drain_ns */
-    SHARD_STOP_STORE, /* final checkpoint */
-    SHARD_EXIT,       /* leave the loop */
+    SHARD_RELOAD,       /* take over the settings in next_cfg */
+    SHARD_STOP_NET,     /* answer what has been read, close the connections; at the latest after drain_ns */
+    SHARD_STOP_ARCHIVE, /* archive what is left, at the latest after archive_stop_ns */
+    SHARD_STOP_STORE,   /* final checkpoint */
+    SHARD_EXIT,         /* leave the loop */
 };
 
 struct shard;
@@ -40,6 +41,9 @@ struct shard {
     struct streams *streams;
     struct streams **stream_peers;             /* the same of the stream index */
     const struct stream_secret *stream_secret; /* of the data directory */
+    struct archiver *archiver;                 /* NULL: there is no archive */
+    uint64_t archive_stop_ns;                  /* how long it may take at a stop */
+    bool archive_stopping;
     uint32_t shard_count;
     struct api_node node;
     struct config cfg;          /* the shard's own copy: SIGHUP changes the main thread's */

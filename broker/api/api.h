@@ -11,6 +11,7 @@
 #define EL_API_API_H
 
 #include <api/share_session.h>
+#include <archive/archive.h>
 #include <config/config.h>
 #include <core/map.h>
 #include <group/groups.h>
@@ -38,6 +39,7 @@ struct api_node {
     bool replication_refused;           /* more than one replica is an error instead of being taken as 1 */
     struct topic_config topic_defaults; /* broker-wide defaults of topic settings */
     const struct config *config;        /* for DescribeConfigs of the broker */
+    const char *archive_url;            /* NULL: there is no archive */
 };
 
 struct api {
@@ -50,6 +52,7 @@ struct api {
     struct groups *groups;       /* this shard's; set before the first request */
     struct leases *leases;       /* this shard's work groups; set before the first request */
     struct streams *streams;     /* this shard's stream index; set before the first request */
+    struct archiver *archiver;   /* this shard's; NULL: there is no archive */
     uint8_t *scratch;            /* [API_SCRATCH_LEN] for records decompressed on the shard */
     struct el_list produce_list; /* produce requests whose batches are being checked, in order of arrival */
     struct el_list poll_list;    /* struct request.link of fetches that wait for more */

@@ -96,6 +96,28 @@ static void answer_problem(struct answer *answer, unsigned status, const char *t
     answer->len = page.len;
 }
 
+/* Ready, but there is something that somebody should know. */
+static void answer_warning(struct answer *answer, const char *warning)
+{
+    struct el_buffer page = {.err = 0};
+    struct el_json_writer json;
+    el_json_writer_init(&json, &page);
+    el_json_begin_object(&json);
+    el_json_add_str(&json, "status", "ready");
+    if (el_utf8_valid(warning, strlen(warning))) {
+        el_json_add_str(&json, "warning", warning);
+    }
+    el_json_end_object(&json);
+    el_buffer_append_char(&page, '\n');
+    if (el_json_writer_end(&json) != 0 || el_buffer_text(&page) == NULL) {
+        el_buffer_free(&page);
+    }
+    answer->status = 200;
+    answer->content_type = "application/json";
+    answer->text = (char *)page.data;
+    answer->len = page.len;
+}
+
 static void route_metrics(struct http *http, struct answer *answer)
 {
     int result = http->cfg.render_metrics(http->cfg.arg, &answer->text, &answer->len);
@@ -115,7 +137,10 @@ static void route_live(struct http *http, struct answer *answer)
 static void route_ready(struct http *http, struct answer *answer)
 {
     char reason[DETAIL_MAX] = "";
-    if (http->cfg.ready(http->cfg.arg, reason, sizeof reason)) {
+    bool ready = http->cfg.ready(http->cfg.arg, reason, sizeof reason);
+    if (ready && reason[0] != 0) {
+        answer_warning(answer, reason);
+    } else if (ready) {
         answer_text(answer, 200, "application/json", "{\"status\":\"ready\"}\n");
     } else {
         answer_problem(answer, 503, "Service Unavailable", reason);

@@ -364,6 +364,10 @@ const char *store_cluster_id(const struct store *store)
 {
     return store->cluster_id;
 }
+struct el_uuid store_cluster_uuid(const struct store *store)
+{
+    return store->node->id;
+}
 int32_t store_leader_epoch(const struct store *store)
 {
     return store->node->leader_epoch;

@@ -86,6 +86,8 @@ bool store_close(struct store *store);
 /* Which node and cluster this is (22-character base64 of the data directory's id), the leader epoch of all partitions.
  * */
 const char *store_cluster_id(const struct store *store);
+/* The same id as it is stored. */
+struct el_uuid store_cluster_uuid(const struct store *store);
 int32_t store_leader_epoch(const struct store *store);
 /* Why appends are refused now, or NULL: "shard 1 is read-only: ..." for /health/ready. Any thread; static or owned
  * text. */

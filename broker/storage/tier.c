@@ -231,6 +231,23 @@ void store_tier_view(const struct partition *part, struct tier_view *view)
     };
 }
 
+/* Of a segment that `from` lies in the share that its offsets have. */
+uint64_t store_tier_pending(const struct partition *part, int64_t from)
+{
+    OBJ_CHECK(part, PARTITION);
+    uint64_t len = from < part->durable_end ? part->pending_bytes : 0;
+    for (const struct el_list *n = part->segments.prev; n != &part->segments; n = n->prev) {
+        const struct segment *seg = EL_CONTAINER((struct el_list *)(uintptr_t)n, struct segment, link);
+        if (seg->end_offset <= from || seg->removed) {
+            break;
+        }
+        int64_t first = EL_MAX(seg->base_offset, from);
+        len += (uint64_t)((double)seg->len * (double)(seg->end_offset - first) /
+                          (double)(seg->end_offset - seg->base_offset));
+    }
+    return len;
+}
+
 void **store_tier_state(struct partition *part)
 {
     OBJ_CHECK(part, PARTITION);

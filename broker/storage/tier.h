@@ -78,6 +78,8 @@ struct partition *store_tier_next(struct store_shard *shard, size_t *cursor);
 /* NULL: not on this shard, or deleted. */
 struct partition *store_tier_find(struct store_shard *shard, const struct el_uuid *topic_id, int32_t partition);
 void store_tier_view(const struct partition *part, struct tier_view *view);
+/* Bytes, about, of durable batches from an offset on. */
+uint64_t store_tier_pending(const struct partition *part, int64_t from);
 /* A word of the archiver's own, NULL at first; it frees what is there when changed() tells of the deletion. */
 void **store_tier_state(struct partition *part);
 /* changed() may be called for the partition again: what was durable before this call is known. */

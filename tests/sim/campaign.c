@@ -171,6 +171,10 @@ bool campaign_run(const struct campaign *c)
         printf("the batches were events of logs; %llu answers, %llu duplicates, %llu conflicts\n",
                (unsigned long long)s.answers, (unsigned long long)s.repeats, (unsigned long long)s.lost);
     }
+    if (c->plan.mode == MODE_ARCHIVE) {
+        printf("the batches were acknowledged; %llu roots, %llu objects, %llu acknowledged by the archive\n",
+               (unsigned long long)s.answers, (unsigned long long)s.repeats, (unsigned long long)s.lost);
+    }
     printf("%llu virtual seconds in %.1f s\n", (unsigned long long)(s.virtual_ns / 1000000000), (double)took_ms / 1000);
     s.failed += never;
     printf("%llu passed, %llu failed\n", (unsigned long long)s.passed, (unsigned long long)s.failed);

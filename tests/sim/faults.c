@@ -113,6 +113,14 @@ const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
         "a read from the archive takes up to 40 s"},
     [FAULT_ARCHIVE_ERROR] = {"archive-error", SCOPE_TIER, 400000, 10000, 200000,
         "a read from the archive fails and is to be tried again"},
+    [FAULT_BUCKET_AGAIN] = {"bucket-again", SCOPE_ARCHIVE, 700000, 5000, 300000,
+        "the object store does nothing and asks to come again"},
+    [FAULT_BUCKET_LOST] = {"bucket-lost", SCOPE_ARCHIVE, 700000, 5000, 200000,
+        "the object store has done what it was asked for, and the answer is lost"},
+    [FAULT_BUCKET_REFUSES] = {"bucket-refuses", SCOPE_ARCHIVE, 300000, 500, 10000,
+        "for up to a minute the object store refuses everything"},
+    [FAULT_BUCKET_SHORT] = {"bucket-short", SCOPE_ARCHIVE, 500000, 1000, 50000,
+        "half of what the object store has arrives"},
 };
 /* clang-format on */
 
@@ -151,7 +159,7 @@ bool sim_fault_applies(enum sim_fault fault, enum sim_mode mode)
         return true;
     case SCOPE_LIAR:
     case SCOPE_ROT:
-        return mode != MODE_LEASE && mode != MODE_STREAM; /* of what the model knows nothing would hold */
+        return mode == MODE_STORE || mode == MODE_BROKER; /* of what the model knows nothing would hold */
     case SCOPE_NET:
         return mode == MODE_BROKER;
     case SCOPE_LEASE:
@@ -160,6 +168,8 @@ bool sim_fault_applies(enum sim_fault fault, enum sim_mode mode)
         return mode == MODE_STREAM;
     case SCOPE_TIER:
         return mode == MODE_STORE;
+    case SCOPE_ARCHIVE:
+        return mode == MODE_ARCHIVE;
     }
     return false;
 }
@@ -168,7 +178,8 @@ void sim_fault_list(void)
 {
     static const char *const scopes[] = {
         [SCOPE_SEED] = "always", [SCOPE_WORK] = "at work", [SCOPE_LIAR] = "liars",    [SCOPE_ROT] = "rotting",
-        [SCOPE_NET] = "broker",  [SCOPE_LEASE] = "lease",  [SCOPE_STREAM] = "stream", [SCOPE_TIER] = "archive"};
+        [SCOPE_NET] = "broker",  [SCOPE_LEASE] = "lease",  [SCOPE_STREAM] = "stream", [SCOPE_TIER] = "tier",
+        [SCOPE_ARCHIVE] = "archive"};
     printf("%-22s %-8s %7s  %-19s  %s\n", "fault", "when", "seeds", "probability", "what it does");
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         const struct sim_fault_info *info = &sim_fault_table[i];

@@ -62,24 +62,29 @@ enum sim_fault {
     FAULT_ARCHIVE_DOWN,
     FAULT_ARCHIVE_SLOW,
     FAULT_ARCHIVE_ERROR,
+    FAULT_BUCKET_AGAIN,
+    FAULT_BUCKET_LOST,
+    FAULT_BUCKET_REFUSES,
+    FAULT_BUCKET_SHORT,
     FAULT_COUNT
 };
 
 #define SIM_PPM 1000000u
 
 /* What is simulated. */
-enum sim_mode { MODE_STORE, MODE_BROKER, MODE_LEASE, MODE_STREAM };
+enum sim_mode { MODE_STORE, MODE_BROKER, MODE_LEASE, MODE_STREAM, MODE_ARCHIVE };
 
 /* Where a fault may happen. */
 enum sim_fault_scope {
-    SCOPE_SEED,   /* all the time */
-    SCOPE_WORK,   /* while a store works, in some of its lives */
-    SCOPE_LIAR,   /* likewise, on the few seeds whose device loses what it confirmed: nothing may be made up then */
-    SCOPE_ROT,    /* between two lives, on the few seeds where files rot */
-    SCOPE_NET,    /* while a broker works, in some of its lives; the store alone has no network, clients or settings */
-    SCOPE_LEASE,  /* while work groups work, in some of their lives */
-    SCOPE_STREAM, /* likewise, of streams */
-    SCOPE_TIER,   /* while a store works, on those seeds where there is an archive */
+    SCOPE_SEED,    /* all the time */
+    SCOPE_WORK,    /* while a store works, in some of its lives */
+    SCOPE_LIAR,    /* likewise, on the few seeds whose device loses what it confirmed: nothing may be made up then */
+    SCOPE_ROT,     /* between two lives, on the few seeds where files rot */
+    SCOPE_NET,     /* while a broker works, in some of its lives; the store alone has no network, clients or settings */
+    SCOPE_LEASE,   /* while work groups work, in some of their lives */
+    SCOPE_STREAM,  /* likewise, of streams */
+    SCOPE_TIER,    /* while a store works, on those seeds where there is an archive */
+    SCOPE_ARCHIVE, /* while an archiver works, in some of its lives */
 };
 
 struct sim_fault_info {

@@ -63,7 +63,8 @@ void plan_print(const struct plan *plan, char *text, size_t text_len)
     static const char *const modes[] = {[MODE_STORE] = "",
                                         [MODE_BROKER] = " --mode broker",
                                         [MODE_LEASE] = " --mode lease",
-                                        [MODE_STREAM] = " --mode stream"};
+                                        [MODE_STREAM] = " --mode stream",
+                                        [MODE_ARCHIVE] = " --mode archive"};
     size_t at = (size_t)snprintf(text, text_len, "evlog-sim%s --seed=%llu", modes[plan->mode],
                                  (unsigned long long)plan->seed);
     for (int i = 0; i < LIMIT_COUNT && at < text_len; i++) {

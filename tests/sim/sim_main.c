@@ -34,7 +34,7 @@
 #include <unistd.h>
 
 #define USAGE                                                                                                          \
-    "usage: evlog-sim [--mode store|broker|lease|stream] [--seeds N] [--from S] [--seed S] [-v] [--jobs N]\n"          \
+    "usage: evlog-sim [--mode store|broker|lease|stream|archive] [--seeds N] [--from S] [--seed S] [-v] [--jobs N]\n"  \
     "                 [--hash] [--trace] [--every-fault] [--shrink-seconds N] [--lives=N] [--steps=N] [--topics=N]\n"  \
     "                 [--producers=N] [--readers=N] [--shards=N] [--no-fault=NAME,...] | --faults\n"
 
@@ -73,10 +73,11 @@ static int parse(int argc, char **argv, struct campaign *c)
             continue;
         }
         if (taken == 0 && (value = value_of(argv, &i, "--mode")) != NULL) {
-            c->plan.mode = strcmp(value, "broker") == 0   ? MODE_BROKER
-                           : strcmp(value, "lease") == 0  ? MODE_LEASE
-                           : strcmp(value, "stream") == 0 ? MODE_STREAM
-                                                          : MODE_STORE;
+            c->plan.mode = strcmp(value, "broker") == 0    ? MODE_BROKER
+                           : strcmp(value, "lease") == 0   ? MODE_LEASE
+                           : strcmp(value, "stream") == 0  ? MODE_STREAM
+                           : strcmp(value, "archive") == 0 ? MODE_ARCHIVE
+                                                           : MODE_STORE;
         } else if (taken == 0 && (value = value_of(argv, &i, "--seeds")) != NULL) {
             c->count = strtoull(value, NULL, 10);
         } else if (taken == 0 && (value = value_of(argv, &i, "--from")) != NULL) {

@@ -4,6 +4,7 @@
  */
 #include "trial.h"
 
+#include "archive_main.h"
 #include "broker_main.h"
 #include "lease_main.h"
 #include "life.h"
@@ -55,6 +56,10 @@ void trial_here(const struct plan *plan, struct verdict *v)
     }
     if (plan->mode == MODE_STREAM) {
         stream_trial(plan, v);
+        return;
+    }
+    if (plan->mode == MODE_ARCHIVE) {
+        archive_trial(plan, v);
         return;
     }
     struct life *l = malloc(sizeof(*l));

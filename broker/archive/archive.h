@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The archiver: brings what is durable here into an object store, signed, and reads it back when it is no longer on
+ * this disk. docs/format.md section 15 is what it writes, docs/internals/archive.md how it works.
+ *
+ * One struct archive a node, one struct archiver a shard; the archive's own state machine, the *root maker*, runs on
+ * shard 0. Everything that blocks is a job of the queue IO_JOB_ARCHIVE.
+ */
+#ifndef EL_ARCHIVE_ARCHIVE_H
+#define EL_ARCHIVE_ARCHIVE_H
+
+#include <core/sign.h>
+#include <storage/store.h>
+#include <store/object_store.h>
+
+struct archive;
+struct archiver;
+
+#define ARCHIVE_DIR "archive" /* in the data directory: what was signed last */
+
+struct archive_config {
+    struct object_store *bucket;                   /* borrowed until archive_destroy() */
+    struct el_private_key *keys[EL_SIGN_KEYS_MAX]; /* borrowed; all of them sign */
+    size_t key_count;                              /* at least 1 */
+    uint64_t lag_ms;                               /* from round to round */
+    uint64_t segment_len;                          /* bytes of a partition that become an object of their own */
+    uint64_t segment_ms;                           /* or their age */
+    uint64_t replaced_ms;                          /* how long objects stay whose content is in others */
+    uint32_t full_every;                           /* manifests from one that says everything to the next, at most 64 */
+    bool test_clock;                               /* nothing but the simulator: short waits */
+};
+
+/* Defaults for everything but bucket and keys. */
+void archive_config_init(struct archive_config *cfg);
+/* Before the shards run; ios and buddies are the store's. returns 0 | EVLOG_ERR_NO_MEMORY */
+int archive_create(const struct archive_config *cfg, struct store *store, struct archive **archive,
+                   struct el_error *err);
+/* All shards have ended, idle or not at all (after a crash: with the shards' memory gone). NULL is passed through. */
+void archive_destroy(struct archive *archive);
+struct archiver *archive_shard(struct archive *archive, uint32_t index);
+
+/* On the shard's thread, after store_shard_start(). Shard 0 begins to read what the bucket has. */
+void archiver_start(struct archiver *ar);
+/* One more round, or more of them until everything durable is in the archive, at the latest at deadline_ns (monotonic);
+ * then nothing more. Every shard is told; archiver_idle() says when it has ended. Says in the log what is not there. */
+void archiver_stop(struct archiver *ar, uint64_t deadline_ns);
+bool archiver_idle(const struct archiver *ar);
+
+/* --- any thread --------------------------------------------------------------------------------------------------- */
+
+/* Why archiving has ended for good, or NULL. Text lives as long as the archive. */
+const char *archive_stopped_reason(const struct archive *archive);
+/* A sentence when it is late, else false. */
+bool archive_late(const struct archive *archive, char *text, size_t text_len);
+
+/* --- questions, on any shard's thread ----------------------------------------------------------------------------- */
+
+enum archive_phase { ARCHIVE_BEGINS, ARCHIVE_WORKS, ARCHIVE_STOPPED };
+
+/* ArchiveStatus and ArchiveNow. The caller keeps it in place until done, on the same thread. */
+struct archive_ask {
+    struct io_message message; /* private */
+    struct el_list link;       /* private */
+    struct io *origin;         /* private */
+    struct archive *archive;   /* private */
+    void (*done)(struct archive_ask *ask);
+    void *arg;
+    bool now;                /* begin a round at once */
+    bool wait;               /* answer when what was durable before the question is in the archive */
+    bool seal;               /* with now: what is in bundles becomes segments, of all topics or of topic_id */
+    struct el_uuid topic_id; /* zero: all */
+    uint64_t goal;           /* private */
+    /* --- results ----- */
+    int error; /* 0 | EVLOG_ERR_CLOSED stopping | _POLICY archiving has ended for good */
+    enum archive_phase phase;
+    char text[256]; /* reason, last error of the object store; "" */
+    struct el_uuid incarnation;
+    uint64_t sequence;     /* of the last root, 0 none */
+    uint64_t root_ms;      /* when it was made */
+    uint64_t complete_ns;  /* every event appended at or before it is in the archive */
+    uint64_t pending_len;  /* bytes, about, that are not */
+    uint64_t object_count; /* live */
+    uint64_t object_len;
+    uint64_t replaced_count;
+};
+void archive_ask(struct archiver *ar, struct archive_ask *ask);
+
+#endif

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The first job: what does the bucket have, and may this broker go on from there?
+ *
+ *   1. what was signed last, on this disk (archive_guard.c), and which incarnations are under the prefix
+ *   2. neither: a new incarnation is drawn, kept on this disk, and cluster.json put
+ *   3. both: the roots from the last known one on are looked at. The last one is there: go on. Only the one before is:
+ *      put again what was signed. Anything else is another writer's, or this disk is older than what was signed
+ *   4. the full manifest and the deltas up to there are the state; its root, key and tiles must agree
+ *
+ * Everything but what ends in EVLOG_ERR_CONFLICT is tried again, from the beginning.
+ */
+#include <archive/archive_ledger_state.h>
+
+#include <core/alloc.h>
+#include <core/assert.h>
+#include <core/crypto.h>
+#include <core/json.h>
+#include <core/json_writer.h>
+#include <core/logger.h>
+#include <core/timefmt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define ID_LEN 33u
+#define CLUSTER_JSON_MAX (64u << 10)
+#define NOTE_MAX EL_NOTE_LEN_MAX
+#define INCARNATIONS_MAX 10000u
+
+static int conflict(struct el_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int conflict(struct el_error *err, const char *format, ...)
+{
+    char text[EL_ERROR_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return el_error_set(err, EVLOG_ERR_CONFLICT, "%s", text);
+}
+
+/* --- who else is under the prefix --------------------------------------------------------------------------------- */
+
+static bool first_key(void *arg, const char *key, uint64_t len, int64_t modified_ms)
+{
+    char *first = arg;
+    (void)len;
+    (void)modified_ms;
+    snprintf(first, OBJECT_KEY_MAX, "%s", key);
+    return false;
+}
+
+static int cluster_of(struct archive_ledger *l, const char *folder, size_t folder_len, bool *ours, struct el_error *err)
+{
+    char key[OBJECT_KEY_MAX], own[ID_LEN];
+    uint8_t *data = NULL;
+    uint64_t len = 0;
+    struct el_json *json = NULL;
+    const char *text = NULL;
+    snprintf(key, sizeof key, "%.*s/cluster.json", (int)folder_len, folder);
+    int code = object_get_all(l->cfg.bucket, key, CLUSTER_JSON_MAX, &data, &len, err);
+    if (code == EVLOG_ERR_NOT_FOUND) {
+        return conflict(err, "%s has %.60s, which is no archive of evlog: give --archive a prefix of its own",
+                        l->cfg.bucket->url, folder);
+    }
+    if (code != 0) {
+        return code;
+    }
+    el_hex(own, l->cluster.bytes, sizeof l->cluster.bytes);
+    code = el_json_parse(data, len, EL_JSON_DEPTH_MAX, &json, err);
+    code = code != 0 ? code : el_json_get_text(json, "cluster", &text, err);
+    if (code != 0) {
+        code = conflict(err, "%s: %s makes no sense: somebody must look", l->cfg.bucket->url, key);
+    } else {
+        *ours = strcmp(text, own) == 0;
+    }
+    if (code == 0 && !*ours) {
+        code = conflict(
+            err,
+            "%s holds the archive of another cluster (%.40s; this one is %s): nothing is written there; give "
+            "--archive a prefix of its own",
+            l->cfg.bucket->url, text, own);
+    }
+    el_json_free(json);
+    el_free(data);
+    return code;
+}
+
+/* Every incarnation must be this cluster's. One look for each: the listing goes on behind its folder. */
+static int look_around(struct archive_ledger *l, uint32_t *count, struct el_error *err)
+{
+    char after[OBJECT_KEY_MAX] = "", first[OBJECT_KEY_MAX];
+    *count = 0;
+    for (uint32_t i = 0; i < INCARNATIONS_MAX; i++) {
+        bool ours = false;
+        first[0] = 0;
+        int code = object_list(l->cfg.bucket, "", after, first_key, first, err);
+        if (code != 0) {
+            return code;
+        }
+        if (first[0] == 0) {
+            return 0;
+        }
+        size_t len = strcspn(first, "/");
+        code = cluster_of(l, first, len, &ours, err);
+        if (code != 0) {
+            return code;
+        }
+        ++*count;
+        snprintf(after, sizeof after, "%.*s0", (int)len, first); /* '0' follows '/' */
+    }
+    return conflict(err, "%s holds too many archives", l->cfg.bucket->url);
+}
+
+/* --- a new incarnation -------------------------------------------------------------------------------------------- */
+
+static int cluster_json(struct archive_ledger *l, const struct archive_begin_job *job,
+                        const struct archive_state *draft, struct el_error *err)
+{
+    struct el_json_writer w;
+    char text[64], pem[EL_SIGN_PEM_MAX];
+    el_buffer_reset(&l->cluster_json);
+    el_json_writer_init(&w, &l->cluster_json);
+    el_json_begin_object(&w);
+    el_json_add_str(&w, "evlog", "archive");
+    el_json_add_int(&w, "format", 1);
+    el_hex(text, l->cluster.bytes, 16);
+    el_json_add_str(&w, "cluster", text);
+    el_hex(text, l->incarnation.bytes, 16);
+    el_json_add_str(&w, "incarnation", text);
+    el_json_key(&w, "parent");
+    if (draft != NULL && !el_uuid_is_zero(&draft->header.parent)) {
+        el_hex(text, draft->header.parent.bytes, 16);
+        el_json_begin_object(&w);
+        el_json_add_str(&w, "incarnation", text);
+        el_json_add_uint(&w, "sequence", draft->header.parent_sequence);
+        el_json_end_object(&w);
+    } else {
+        el_json_put_null(&w);
+    }
+    el_time_format(text, (int64_t)job->now_ms * 1000000, 3);
+    el_json_add_str(&w, "made", text);
+    el_json_key(&w, "keys");
+    el_json_begin_array(&w);
+    for (size_t i = 0; i < l->cfg.key_count; i++) {
+        el_json_begin_object(&w);
+        el_json_add_str(&w, "kind", l->publics[i].kind == EL_SIGN_ED25519 ? "ed25519" : "ecdsa-p256");
+        int code = el_public_key_pem(&l->publics[i], pem, sizeof pem);
+        EL_ASSERT(code == 0);
+        el_json_add_str(&w, "public", pem);
+        el_json_end_object(&w);
+    }
+    el_json_end_array(&w);
+    el_json_end_object(&w);
+    int code = el_json_writer_end(&w);
+    return code == 0 ? 0 : el_error_set(err, code, "no memory for cluster.json");
+}
+
+static int begin_anew(struct archive_ledger *l, struct disk *disk, struct archive_begin_job *job, struct el_error *err)
+{
+    l->incarnation = job->fresh;
+    int code = cluster_json(l, job, NULL, err);
+    if (code != 0) {
+        return code;
+    }
+    struct archive_guard guard = {.incarnation = l->incarnation, .cluster = el_buffer_slice(&l->cluster_json)};
+    return archive_guard_save(disk, &guard, err);
+}
+
+/* --- going on ----------------------------------------------------------------------------------------------------- */
+
+static int get_manifest(struct archive_ledger *l, uint64_t sequence, uint8_t **data, uint64_t *len,
+                        struct el_error *err)
+{
+    char key[EL_ARCHIVE_KEY_MAX];
+    el_archive_key_manifest(key, &l->incarnation, sequence);
+    int code = object_get_all(l->cfg.bucket, key, EL_MANIFEST_LEN_MAX, data, len, err);
+    if (code == EVLOG_ERR_NOT_FOUND) {
+        code = conflict(err, "%s is gone from %s: objects were removed there. Archiving cannot go on from it", key,
+                        l->cfg.bucket->url);
+    }
+    return code;
+}
+
+static int apply(struct archive_ledger *l, const uint8_t *data, size_t len, struct el_error *err)
+{
+    int code = archive_state_apply(l->state, data, len, err);
+    if (code != 0 && code != EVLOG_ERR_NO_MEMORY) {
+        el_error_wrap(err, "%s", l->cfg.bucket->url);
+        err->code = code = EVLOG_ERR_CONFLICT;
+    }
+    return code;
+}
+
+/* The state as of manifest `sequence`, from the full one that it builds on. */
+static int load_state(struct archive_ledger *l, uint64_t sequence, struct el_error *err)
+{
+    struct el_manifest_header header;
+    uint8_t *last = NULL;
+    uint64_t last_len = 0;
+    int code = get_manifest(l, sequence, &last, &last_len, err);
+    if (code == 0 && el_manifest_header_get(last, last_len, &header) != 0) {
+        code = conflict(err, "%s: manifest %" PRIu64 " is damaged", l->cfg.bucket->url, sequence);
+    }
+    for (uint64_t i = code == 0 ? header.full_sequence : sequence; i < sequence && code == 0; i++) {
+        uint8_t *data = NULL;
+        uint64_t len = 0;
+        code = get_manifest(l, i, &data, &len, err);
+        code = code != 0 ? code : apply(l, data, len, err);
+        l->full_len = i == header.full_sequence ? len : l->full_len;
+        l->delta_len += i == header.full_sequence ? 0 : len;
+        el_free(data);
+    }
+    code = code != 0 ? code : apply(l, last, last_len, err);
+    if (code == 0 && header.full_sequence == sequence) {
+        l->full_len = last_len;
+    }
+    el_free(last);
+    return code;
+}
+
+struct roots {
+    struct archive_ledger *l;
+    uint64_t known; /* the last that this disk knows of */
+    bool before, last, newer;
+};
+
+static bool note_root(void *arg, const char *key, uint64_t len, int64_t modified_ms)
+{
+    struct roots *r = arg;
+    char text[EL_ARCHIVE_KEY_MAX];
+    (void)len;
+    (void)modified_ms;
+    el_archive_key_root(text, &r->l->incarnation, r->known);
+    int order = strcmp(key, text);
+    r->newer = r->newer || order > 0;
+    r->last = r->last || order == 0;
+    if (r->known > 1) {
+        el_archive_key_root(text, &r->l->incarnation, r->known - 1);
+        r->before = r->before || strcmp(key, text) == 0;
+    }
+    return !r->newer;
+}
+
+static int look_at_roots(struct roots *r, struct el_error *err)
+{
+    char prefix[EL_ARCHIVE_KEY_MAX], after[EL_ARCHIVE_KEY_MAX] = "", id[ID_LEN];
+    el_hex(id, r->l->incarnation.bytes, 16);
+    snprintf(prefix, sizeof prefix, "%s/root/", id);
+    if (r->known > 2) {
+        el_archive_key_root(after, &r->l->incarnation, r->known - 2);
+    }
+    int code = object_list(r->l->cfg.bucket, prefix, after, note_root, r, err);
+    if (code != 0) {
+        return code;
+    }
+    if (r->newer) {
+        return conflict(
+            err,
+            "%s has a root behind number %" PRIu64 ", the last that this directory has signed: this disk is "
+            "older than what was signed, or another broker has its archive. Nothing is overwritten; restore "
+            "from the archive: evlogd --from-archive, or evlog archive restore",
+            r->l->cfg.bucket->url, r->known);
+    }
+    if (!r->last && !r->before && r->known > 1) {
+        return conflict(err,
+                        "%s has neither root %" PRIu64
+                        " nor the one before it, which this broker has put: objects were "
+                        "removed there, or --archive names another place than before",
+                        r->l->cfg.bucket->url, r->known);
+    }
+    return 0;
+}
+
+static int check_root(struct archive_ledger *l, uint64_t sequence, const struct archive_guard *guard, bool is_guard,
+                      struct el_hash256 *root, struct el_error *err)
+{
+    char key[EL_ARCHIVE_KEY_MAX];
+    uint8_t *data = NULL;
+    uint64_t len = 0;
+    struct el_checkpoint_note note;
+    el_archive_key_root(key, &l->incarnation, sequence);
+    int code = object_get_all(l->cfg.bucket, key, NOTE_MAX, &data, &len, err);
+    if (code != 0) {
+        return code;
+    }
+    el_frontier_root(&l->state->tree, root);
+    bool same = !is_guard || (len == guard->note.len && memcmp(data, guard->note.data, len) == 0);
+    if (!same || el_note_parse(el_slice_of(data, len), &note) != 0 || note.size != sequence ||
+        memcmp(note.root, root->bytes, 32) != 0) {
+        code = conflict(err,
+                        "%s: %s is not what this broker has signed: another writer is at work there, or it was damaged",
+                        l->cfg.bucket->url, key);
+    }
+    el_free(data);
+    return code;
+}
+
+/* The keys must be able to go on from those that are stated: one of them at least is known. */
+static int check_keys(struct archive_ledger *l, struct el_error *err)
+{
+    size_t stated = 0;
+    for (size_t i = 0; i < l->state->key_count; i++) {
+        const struct archive_key *key = &l->state->keys[i];
+        for (size_t k = 0; k < l->cfg.key_count && !key->now.retired; k++) {
+            stated += el_slice_eq(key->now.bytes, el_slice_of(l->publics[k].bytes, l->publics[k].len));
+        }
+    }
+    if (stated == 0) {
+        return conflict(err,
+                        "none of the keys that are given has signed the archive at %s: to change keys, give "
+                        "--archive-key a file with the old and the new ones",
+                        l->cfg.bucket->url);
+    }
+    return 0;
+}
+
+/* What was signed and is not in the bucket is put again, byte for byte. */
+static int finish_last(struct archive_ledger *l, const struct archive_guard *guard, struct el_error *err)
+{
+    int code = archive_note_tiles(l, err);
+    code = code != 0 ? code : apply(l, guard->manifest.data, guard->manifest.len, err);
+    if (code != 0) {
+        return code;
+    }
+    el_buffer_reset(&l->manifest);
+    el_buffer_append(&l->manifest, guard->manifest.data, guard->manifest.len);
+    el_buffer_reset(&l->note);
+    el_buffer_append(&l->note, guard->note.data, guard->note.len);
+    if (l->manifest.err != 0 || l->note.err != 0) {
+        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for a manifest");
+    }
+    return archive_publish(l, NULL, err);
+}
+
+static int go_on(struct archive_ledger *l, const struct archive_guard *guard, struct el_error *err)
+{
+    struct roots roots = {.l = l, .known = guard->sequence};
+    struct el_hash256 root;
+    struct archive_tree tree = {.store = l->cfg.bucket, .incarnation = l->incarnation, .of_manifests = true};
+    int code = look_at_roots(&roots, err);
+    if (code != 0 || guard->sequence == 0) {
+        return code;
+    }
+    uint64_t there = roots.last ? guard->sequence : guard->sequence - 1;
+    if (there > 0) {
+        code = load_state(l, there, err);
+        code = code != 0 ? code : check_root(l, there, guard, roots.last, &root, err);
+        code = code != 0 ? code : archive_tiles_load(&tree, there, &root, &l->tiles, err);
+    }
+    if (code == 0 && !roots.last) {
+        el_log(EL_LOG_INFO, "archive", "root %" PRIu64 " was signed and may not be in the bucket: it is put again",
+               guard->sequence);
+        code = finish_last(l, guard, err);
+    }
+    return code != 0 ? code : check_keys(l, err);
+}
+
+/* --- the job ------------------------------------------------------------------------------------------------------ */
+
+static int start_over(struct archive_ledger *l, struct el_error *err)
+{
+    archive_told_free(&l->told);
+    archive_state_free(l->state);
+    archive_state_free(l->draft);
+    l->draft = NULL;
+    l->full_len = l->delta_len = 0;
+    archive_tiles_init(&l->tiles);
+    l->state = archive_state_new();
+    return l->state != NULL ? 0 : el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for what the archive has");
+}
+
+/* A restored directory has a draft of its first manifest: where its partitions begin. */
+static int take_draft(struct archive_ledger *l, struct archive_begin_job *job, const struct archive_guard *guard,
+                      struct disk *disk, struct el_error *err)
+{
+    int code = 0;
+    if (guard->sequence == 0 && guard->manifest.len > 0) {
+        l->draft = archive_state_new();
+        code = l->draft == NULL ? el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for what the archive has")
+                                : archive_state_apply(l->draft, guard->manifest.data, guard->manifest.len, err);
+    }
+    if (code == 0 && guard->cluster.len == 0) { /* keys are known here only */
+        code = cluster_json(l, job, l->draft, err);
+        struct archive_guard fresh = *guard;
+        fresh.cluster = el_buffer_slice(&l->cluster_json);
+        code = code != 0 ? code : archive_guard_save(disk, &fresh, err);
+    } else if (code == 0) {
+        el_buffer_reset(&l->cluster_json);
+        el_buffer_append(&l->cluster_json, guard->cluster.data, guard->cluster.len);
+        code = l->cluster_json.err;
+    }
+    return code;
+}
+
+static int begin(struct archive_ledger *l, struct disk *disk, struct archive_begin_job *job,
+                 struct archive_guard *guard, struct el_error *err)
+{
+    char key[EL_ARCHIVE_KEY_MAX];
+    uint32_t count = 0;
+    bool known = true;
+    int code = archive_guard_load(disk, guard, err);
+    if (code == EVLOG_ERR_NOT_FOUND) {
+        known = false;
+        code = 0;
+    } else if (code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT) {
+        return err->code = EVLOG_ERR_CONFLICT;
+    }
+    code = code != 0 ? code : look_around(l, &count, err);
+    if (code != 0) {
+        return code;
+    }
+    if (!known && count > 0) {
+        return conflict(err,
+                        "%s holds an archive of this cluster, and this data directory knows nothing of it: the disk is "
+                        "older than what was signed, or its folder " ARCHIVE_DIR
+                        " was removed. Nothing is overwritten; restore from the archive: evlogd --from-archive",
+                        l->cfg.bucket->url);
+    }
+    if (known) {
+        l->incarnation = guard->incarnation;
+        code = take_draft(l, job, guard, disk, err);
+    } else {
+        code = begin_anew(l, disk, job, err);
+    }
+    el_archive_key_cluster(key, &l->incarnation);
+    if (code == 0 && guard->sequence == 0) {
+        code = archive_put(l, NULL, key, l->cluster_json.data, l->cluster_json.len, err);
+    }
+    return code == 0 && known ? go_on(l, guard, err) : code;
+}
+
+static void tell(struct archive_ledger *l, struct archive_begin_job *job)
+{
+    job->told = l->told;
+    job->incarnation = l->incarnation;
+    job->sequence = l->state->header.sequence;
+    job->complete_ns = l->state->header.cut_ns;
+    job->root_ms = l->state->header.made_ms;
+    for (uint32_t i = 0; i < job->shard_count; i++) {
+        job->bundle_next[i] = l->state->last_object + 1;
+    }
+    for (size_t i = 0; i < l->state->object_count; i++) {
+        const struct el_manifest_object *o = &l->state->objects[i].now;
+        if (o->kind == EL_PACK_BUNDLE && o->shard < job->shard_count) {
+            job->bundle_next[o->shard] = EL_MAX(job->bundle_next[o->shard], o->sequence + 1);
+        }
+    }
+}
+
+int64_t archive_begin_run(struct disk *disk, void *arg)
+{
+    struct archive_begin_job *job = arg;
+    struct archive_ledger *l = job->ledger;
+    struct archive_guard guard = {0};
+    struct el_error *err = &job->err;
+    err->code = 0;
+    int code = start_over(l, err);
+    code = code != 0 ? code : begin(l, disk, job, &guard, err);
+    l->began_ms = job->now_ms;
+    code = code != 0 ? code : archive_plan(l, true, NULL, job->now_ms, err);
+    if (code == 0) {
+        tell(l, job);
+    }
+    archive_guard_free(&guard);
+    return code;
+}
+
+/* --- the ledger --------------------------------------------------------------------------------------------------- */
+
+int archive_ledger_create(const struct archive_config *cfg, const struct el_uuid *cluster, uint32_t shard_count,
+                          struct archive_ledger **ledger)
+{
+    struct archive_ledger *l = el_calloc(1, sizeof *l);
+    if (l == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    l->cfg = *cfg;
+    l->cluster = *cluster;
+    l->shard_count = shard_count;
+    for (size_t i = 0; i < cfg->key_count; i++) {
+        el_private_key_public(cfg->keys[i], &l->publics[i]);
+    }
+    *ledger = l;
+    return 0;
+}
+
+void archive_ledger_destroy(struct archive_ledger *l)
+{
+    if (l == NULL) {
+        return;
+    }
+    archive_told_free(&l->told);
+    archive_state_free(l->state);
+    archive_state_free(l->draft);
+    el_buffer_free(&l->cluster_json);
+    el_buffer_free(&l->manifest);
+    el_buffer_free(&l->note);
+    el_free(l->before);
+    el_free(l->ages);
+    el_free(l);
+}

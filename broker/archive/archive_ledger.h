@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What jobs of the archiver are told and tell. Private to broker/archive. A struct archive_ledger knows everything that
+ * the newest root covers; it lives on the heap and is used by one job at a time.
+ */
+#ifndef EL_ARCHIVE_ARCHIVE_LEDGER_H
+#define EL_ARCHIVE_ARCHIVE_LEDGER_H
+
+#include <archive/archive.h>
+#include <format/archive_layout.h>
+
+/* --- one object --------------------------------------------------------------------------------------------------- */
+
+/* A run of batches in a load's buffer. */
+struct load_part {
+    struct el_uuid topic_id;
+    int32_t number;
+    uint32_t first_entry; /* of the load's entries */
+    uint32_t count;
+    uint64_t first_leaf;
+};
+
+struct archive_task;
+
+struct archive_pack_job {
+    struct object_store *bucket;
+    struct el_uuid incarnation;
+    uint32_t shard;
+    enum el_pack_kind kind;
+    uint64_t sequence; /* of a bundle */
+    const uint8_t *data;
+    size_t data_len;
+    const struct read_entry *entries_end; /* entry i is entries_end[-1 - i] */
+    uint32_t entry_count;
+    struct load_part *parts; /* [part_count], each partition once; the job sorts them */
+    uint32_t part_count;
+    const struct archive_task *task; /* instead of data: a segment of what bundles hold; NULL none */
+    uint32_t sources_done;           /* of the task */
+    struct archive_result *result;   /* of the heap, there from the first run on; the caller's when the job succeeds */
+    struct el_error err;
+};
+
+/* Build the object, if that was not done, and try once to put it. */
+int64_t archive_pack_run(struct disk *disk, void *arg);
+
+struct result_part {
+    struct el_archive_part part;
+    uint64_t last_append_ns;
+    const struct el_hash256 *leaves; /* [part.batch_count] */
+};
+
+struct archive_result {
+    struct archive_result *next;
+    uint8_t *bytes; /* [object.len], until it is put */
+    struct el_manifest_object object;
+    bool replaces; /* parts of bundles */
+    uint32_t part_count;
+    struct result_part *parts;
+    struct el_hash256 *leaves;
+};
+void archive_result_free(struct archive_result *result); /* not its next; NULL is passed through */
+void archive_results_free(struct archive_result *list);
+
+/* --- what shards are told ----------------------------------------------------------------------------------------- */
+
+struct archive_told_part {
+    struct el_uuid topic_id;
+    int32_t number;
+    int64_t end;       /* the archive reaches so far, and needs nothing of the disk below */
+    uint64_t leaf;     /* batches in the tree */
+    int64_t log_start; /* as the manifests have it */
+};
+
+/* A part in a bundle. */
+struct archive_source {
+    char key[EL_ARCHIVE_KEY_MAX];
+    struct el_archive_part part;
+};
+
+/* A segment that is to take the place of parts of bundles. It is made of them, not of what this disk has. */
+struct archive_task {
+    uint64_t data_len;
+    uint32_t batch_count;
+    struct archive_source *sources; /* [source_count] of one partition, in order of leaves, without a hole */
+    uint32_t source_count;
+};
+
+/* Of all shards' partitions: each takes its own; of tasks those whose index is its own modulo the number of shards.
+ * Valid until the next job of the ledger. */
+struct archive_told {
+    struct archive_told_part *parts; /* [part_count] */
+    size_t part_count;
+    struct archive_task *tasks; /* [task_count] */
+    size_t task_count;
+};
+
+/* --- what the manifest is made of --------------------------------------------------------------------------------- */
+
+struct archive_move {
+    struct el_uuid topic_id;
+    int32_t number;
+    int64_t log_start;
+};
+
+/* All topics of the catalogue, back to back: an entry, name, settings, padded to 8 bytes. */
+struct archive_catalogue {
+    uint8_t *data; /* of shard 0's buddy; NULL: nothing has changed */
+    size_t len;
+};
+struct archive_topic_entry {
+    struct el_uuid id;
+    uint32_t partition_count;
+    uint16_t name_len, settings_len;
+    bool internal;
+};
+
+/* --- jobs on the ledger ------------------------------------------------------------------------------------------- */
+
+struct archive_ledger;
+
+struct archive_begin_job {
+    struct archive_ledger *ledger;
+    struct el_uuid fresh; /* incarnation to begin with when there is none */
+    uint64_t now_ms;
+    uint32_t shard_count;
+    struct archive_told told;
+    uint64_t bundle_next[EL_SHARD_COUNT_MAX];
+    uint64_t sequence, complete_ns, root_ms;
+    struct el_uuid incarnation;
+    struct el_error err;
+};
+
+enum archive_make_step {
+    MAKE_BUILD,
+    MAKE_GUARD,   /* keep it on this disk */
+    MAKE_PUBLISH, /* manifest, tiles, checkpoints, root */
+    MAKE_FINISH,
+};
+
+struct archive_make_job {
+    struct archive_ledger *ledger;
+    uint64_t now_ms;
+    uint64_t cut_ns;                                    /* that everything reaches now, or 0 */
+    struct archive_result *results[EL_SHARD_COUNT_MAX]; /* lists; the job frees them */
+    const struct archive_move *moves[EL_SHARD_COUNT_MAX];
+    uint32_t move_counts[EL_SHARD_COUNT_MAX];
+    struct archive_catalogue catalogue;
+    bool seal; /* plan segments of everything, of one topic or of all */
+    struct el_uuid seal_topic;
+    int32_t leader_epoch;
+    enum archive_make_step step; /* where it goes on; MAKE_BUILD at first */
+    struct archive_told told;
+    uint64_t sequence, complete_ns, root_ms;
+    uint64_t put_count, put_len; /* objects put by this run */
+    uint64_t object_count, object_len, replaced_count;
+    struct el_error err;
+};
+
+/* cluster: of the data directory; keys and bucket borrowed. returns 0 | EVLOG_ERR_NO_MEMORY */
+int archive_ledger_create(const struct archive_config *cfg, const struct el_uuid *cluster, uint32_t shard_count,
+                          struct archive_ledger **ledger);
+void archive_ledger_destroy(struct archive_ledger *ledger);
+/* Jobs. Each returns 0, or an error, and is then run again, or EVLOG_ERR_CONFLICT with a text: archiving must end for
+ * good. */
+int64_t archive_begin_run(struct disk *disk, void *arg);
+int64_t archive_make_run(struct disk *disk, void *arg);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ledger: what is signed, on the heap of the jobs that make manifests. Private to broker/archive.
+ */
+#ifndef EL_ARCHIVE_ARCHIVE_LEDGER_STATE_H
+#define EL_ARCHIVE_ARCHIVE_LEDGER_STATE_H
+
+#include <archive/archive_ledger.h>
+#include <format/note.h>
+#include <store/archive_state.h>
+#include <store/archive_tiles.h>
+
+#define REMOVED_MAX 64u /* objects that one manifest states as removed */
+
+/* What is kept on this disk of the last root, before anybody is shown it: archive/signed in the data directory. */
+struct archive_guard {
+    struct el_uuid incarnation;
+    uint64_t sequence;        /* of the root; 0: none was signed */
+    struct el_slice cluster;  /* cluster.json of the incarnation */
+    struct el_slice note;     /* signed; empty at sequence 0 */
+    struct el_slice manifest; /* of the root; at sequence 0 the draft of a restored directory, or empty */
+    uint8_t *memory;          /* of a guard that was read: the slices lie in it */
+};
+
+/* Leaves of a partition that its tiles and newest checkpoint cover. */
+struct tiled {
+    struct el_uuid topic_id;
+    int32_t number;
+    uint64_t leaves;
+};
+
+/* When an object was stated; those that were there at the start count from then on. */
+struct object_age {
+    uint64_t number, since_ms;
+};
+
+struct archive_ledger {
+    struct archive_config cfg;
+    struct el_uuid cluster;
+    uint32_t shard_count;
+    struct el_public_key publics[EL_SIGN_KEYS_MAX]; /* [cfg.key_count] of the keys that sign */
+    /* of the incarnation */
+    struct el_uuid incarnation;
+    struct el_buffer cluster_json;
+    struct archive_state *state; /* with the manifest below */
+    struct archive_state *draft; /* of a restored directory, until the first manifest; NULL */
+    struct archive_tiles tiles;  /* of the tree of manifests that are in the bucket */
+    /* of the manifest that is being put */
+    struct el_buffer manifest, note;
+    uint64_t full_len;    /* of the last full one */
+    uint64_t delta_len;   /* of all deltas since */
+    struct tiled *before; /* [before_count] as the partitions were before it, in the order of state->partitions */
+    size_t before_count;
+    size_t tiles_done;                              /* partitions whose tiles are put */
+    char removing[REMOVED_MAX][EL_ARCHIVE_KEY_MAX]; /* [removing_count] objects that it states as removed */
+    size_t removing_count;
+    /* for shards */
+    struct archive_told told;
+    struct object_age *ages; /* [age_count] by number */
+    size_t age_count, age_max;
+    uint64_t began_ms, planned_ms;
+};
+
+/* --- archive_guard.c ---------------------------------------------------------------------------------------------- */
+
+/* returns 0 | EVLOG_ERR_NOT_FOUND there is none | _CORRUPT | _FORMAT | what the disk says, with a text */
+int archive_guard_load(struct disk *disk, struct archive_guard *guard, struct el_error *err);
+/* Durable when it returns 0. */
+int archive_guard_save(struct disk *disk, const struct archive_guard *guard, struct el_error *err);
+void archive_guard_free(struct archive_guard *guard);
+
+/* --- archive_publish.c -------------------------------------------------------------------------------------------- */
+
+/* Sign the tree with the state's manifest. returns 0 | EVLOG_ERR_ */
+int archive_sign_root(struct archive_ledger *l, struct el_error *err);
+/* Note how far tiles of partitions reach, before a manifest is applied. returns 0 | EVLOG_ERR_NO_MEMORY */
+int archive_note_tiles(struct archive_ledger *l, struct el_error *err);
+/* Put the manifest and what belongs to it, the root last; to be repeated until it returns 0. */
+int archive_publish(struct archive_ledger *l, struct archive_make_job *counts, struct el_error *err);
+/* Put and count. */
+int archive_put(struct archive_ledger *l, struct archive_make_job *counts, const char *key, const void *data,
+                uint64_t len, struct el_error *err);
+
+/* --- archive_plan.c ----------------------------------------------------------------------------------------------- */
+
+/* Forget what shards were told. */
+void archive_told_free(struct archive_told *told);
+/* What shards are to know of partitions that the last manifest stated (all: of every one), and the next tasks.
+ * returns 0 | EVLOG_ERR_NO_MEMORY */
+int archive_plan(struct archive_ledger *l, bool all, const struct archive_make_job *make, uint64_t now_ms,
+                 struct el_error *err);
+
+#endif

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reads of what is no longer on this disk.
+ *
+ *   1. storage asks on the partition's shard (tier.h); the question waits in line: a shard has one job for them at a
+ *      time, so that however slow the object store is, it takes one thread
+ *   2. the job has a reader of the shard's own (store/archive_reader.h), made at the first question and brought to a
+ *      newer root when one is asked for that it does not know
+ *   3. batches are read CACHE_LEN at a time, each compared with its leaf, and kept for who reads on
+ *
+ * A store that cannot be reached, or forgets what a root covers, is EVLOG_ERR_AGAIN for the one who asked.
+ */
+#include <archive/archiver_state.h>
+
+#include <core/alloc.h>
+#include <core/assert.h>
+#include <core/logger.h>
+#include <store/archive_reader.h>
+
+#define CACHE_SLOTS 4u
+#define CACHE_LEN (2u << 20)
+
+/* On the heap of the shard's reading jobs. */
+struct archive_cold {
+    struct archive_reader *reader; /* NULL: not open */
+    struct slot {
+        struct el_uuid topic_id;
+        int32_t partition;
+        struct archive_batches batches;
+        int64_t from; /* it was read from here; -1: empty */
+        uint64_t used;
+    } slots[CACHE_SLOTS];
+    uint64_t uses;
+};
+
+EL_STATIC_ASSERT(sizeof(struct el_list) <= sizeof(((struct tier_read *)0)->private_), "the link lies there");
+
+static struct el_list *link_of(struct tier_read *read)
+{
+    return (struct el_list *)(void *)read->private_;
+}
+
+static struct tier_read *read_of(struct el_list *link)
+{
+    return EL_CONTAINER(link, struct tier_read, private_);
+}
+
+/* --- in the job --------------------------------------------------------------------------------------------------- */
+
+static int cold_open(struct archive_read_job *job, struct el_error *err)
+{
+    if (job->cold == NULL) {
+        job->cold = el_calloc(1, sizeof *job->cold);
+        if (job->cold == NULL) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        for (uint32_t i = 0; i < CACHE_SLOTS; i++) {
+            job->cold->slots[i].from = -1;
+        }
+    }
+    if (job->cold->reader != NULL) {
+        return 0;
+    }
+    struct el_public_key keys[EL_SIGN_KEYS_MAX];
+    for (size_t i = 0; i < job->cfg->key_count; i++) {
+        el_private_key_public(job->cfg->keys[i], &keys[i]);
+    }
+    struct archive_reader_options options = {.keys = keys, .key_count = job->cfg->key_count};
+    options.incarnation = el_uuid_is_zero(&job->incarnation) ? NULL : &job->incarnation;
+    return archive_reader_open(job->cfg->bucket, &options, &job->cold->reader, err);
+}
+
+/* The slot that holds the batch of an offset, or NULL; *index: of its row. */
+static struct slot *slot_find(struct archive_cold *cold, const struct tier_read *read, int64_t offset, uint32_t *index)
+{
+    for (uint32_t i = 0; i < CACHE_SLOTS; i++) {
+        struct slot *s = &cold->slots[i];
+        bool same = s->from >= 0 && s->partition == read->partition && el_uuid_eq(&s->topic_id, &read->topic_id);
+        if (!same || offset < s->from || offset >= s->batches.next_offset) {
+            continue;
+        }
+        for (*index = 0; *index < s->batches.count; ++*index) {
+            const struct el_pack_batch *row = &s->batches.rows[*index];
+            if (row->leaf.first_offset + row->last_offset_delta >= offset) {
+                s->used = ++cold->uses;
+                return s;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Read from an offset on into the slot that was not used for the longest time. */
+static int slot_fill(struct archive_cold *cold, const struct tier_read *read, int64_t offset, struct slot **filled,
+                     struct el_error *err)
+{
+    struct slot *s = &cold->slots[0];
+    for (uint32_t i = 1; i < CACHE_SLOTS; i++) {
+        s = cold->slots[i].used < s->used ? &cold->slots[i] : s;
+    }
+    s->from = -1;
+    s->used = ++cold->uses;
+    int code = archive_reader_read(cold->reader, &read->topic_id, read->partition, offset,
+                                   EL_MAX(read->buf_len, (size_t)CACHE_LEN), &s->batches, err);
+    if (code == 0) {
+        s->topic_id = read->topic_id;
+        s->partition = read->partition;
+        s->from = offset;
+    }
+    *filled = s;
+    return code;
+}
+
+/* Copy rows from index on; redacted ones are passed over. */
+static void copy_rows(struct tier_read *read, const struct archive_batches *b, uint32_t index)
+{
+    size_t pos = 0;
+    for (uint32_t i = 0; i < index; i++) {
+        pos += b->rows[i].len;
+    }
+    for (; index < b->count; index++) {
+        const struct el_pack_batch *row = &b->rows[index];
+        bool full = read->entries != NULL && read->entry_count == read->entry_max;
+        bool over = read->data_len + row->len > read->data_max && (read->data_len > 0 || !read->at_least_one);
+        if (row->leaf.first_offset >= read->end_offset || full || over) {
+            return;
+        }
+        if (read->data_len + row->len > read->buf_len) {
+            read->wanted_len = row->len;
+            read->error = read->data_len == 0 ? EVLOG_ERR_LIMIT : 0;
+            return;
+        }
+        if (!row->redacted) {
+            memcpy(read->buf + read->data_len, b->data + pos, row->len);
+            if (read->entries != NULL) {
+                struct read_entry *e = &read->entries[read->entry_count++];
+                *e = (struct read_entry){.append_time_ns = row->leaf.append_time_ns,
+                                         .leader_epoch = row->leaf.leader_epoch,
+                                         .pos = (uint32_t)read->data_len,
+                                         .len = row->len};
+                memcpy(e->salt, row->salt, sizeof e->salt);
+            }
+            read->first_offset = read->data_len == 0 ? row->leaf.first_offset : read->first_offset;
+            read->data_len += row->len;
+        }
+        pos += row->len;
+        read->next_offset = row->leaf.first_offset + row->last_offset_delta + 1;
+        if (read->by != TIER_BY_OFFSET && read->data_len > 0) {
+            return;
+        }
+    }
+}
+
+static int read_from(struct archive_cold *cold, struct tier_read *read, int64_t offset, struct el_error *err)
+{
+    uint32_t index = 0;
+    struct slot *s = slot_find(cold, read, offset, &index);
+    int code = s != NULL ? 0 : slot_fill(cold, read, offset, &s, err);
+    if (code == 0) {
+        read->next_offset = offset;
+        copy_rows(read, &s->batches, index);
+    }
+    return code;
+}
+
+/* Roughly: the part in which so many bytes, counted from the end, begin. */
+static void find_size(struct archive_cold *cold, struct tier_read *read)
+{
+    const struct archive_partition *p =
+        archive_state_partition(archive_reader_state(cold->reader), &read->topic_id, read->partition);
+    int64_t len = 0;
+    read->first_offset = p == NULL ? -1 : p->now.start_offset;
+    for (uint32_t i = p == NULL ? 0 : p->part_count; i > 0; i--) {
+        const struct el_archive_part *part = &p->parts[i - 1];
+        if (part->first_offset >= read->end_offset) {
+            continue;
+        }
+        len += (int64_t)part->data_len;
+        if (len > read->time) {
+            read->first_offset = part->end_offset;
+            return;
+        }
+    }
+}
+
+/* Does the reader's root cover what is asked for? */
+static bool reaches(struct archive_cold *cold, const struct tier_read *read)
+{
+    const struct archive_partition *p =
+        archive_state_partition(archive_reader_state(cold->reader), &read->topic_id, read->partition);
+    return p != NULL && p->now.end_offset >= read->end_offset;
+}
+
+static int read_run(struct archive_read_job *job, struct tier_read *read, struct el_error *err)
+{
+    int64_t offset = read->offset;
+    int code = cold_open(job, err);
+    if (code == 0 && !reaches(job->cold, read)) {
+        code = archive_reader_refresh(job->cold->reader, NULL, err);
+    }
+    if (code == 0 && read->by == TIER_BY_SIZE) {
+        find_size(job->cold, read);
+        return 0;
+    }
+    if (code == 0 && read->by != TIER_BY_OFFSET) {
+        enum archive_time by = read->by == TIER_BY_TIMESTAMP ? ARCHIVE_EVENT_TIME_MS : ARCHIVE_APPEND_TIME_NS;
+        code = archive_reader_seek(job->cold->reader, &read->topic_id, read->partition, by, read->time, &offset, err);
+        if (code != 0 || offset < 0 || offset >= read->end_offset) {
+            return code;
+        }
+    }
+    return code != 0 ? code : read_from(job->cold, read, offset, err);
+}
+
+void archive_cold_free(struct archive_cold *cold)
+{
+    if (cold == NULL) {
+        return;
+    }
+    archive_reader_close(cold->reader);
+    for (uint32_t i = 0; i < CACHE_SLOTS; i++) {
+        archive_batches_free(&cold->slots[i].batches);
+    }
+    el_free(cold);
+}
+
+static void read_begin(struct tier_read *read)
+{
+    read->data_len = 0;
+    read->entry_count = 0;
+    read->first_offset = -1;
+    read->next_offset = read->offset;
+    read->wanted_len = 0;
+    read->error = 0;
+}
+
+static int64_t read_job(struct disk *disk, void *arg)
+{
+    struct archive_read_job *job = arg;
+    struct tier_read *read = job->read;
+    struct el_error err = {0};
+    read_begin(read);
+    int code = read_run(job, read, &err);
+    if (code == EVLOG_ERR_NOT_FOUND || code == EVLOG_ERR_CORRUPT) {
+        /* an object that was replaced meanwhile, perhaps: from the newest root once more */
+        archive_cold_free(job->cold);
+        job->cold = NULL;
+        read_begin(read);
+        code = read_run(job, read, &err);
+    }
+    if (code == EVLOG_ERR_CORRUPT) {
+        el_log(EL_LOG_ERROR, "archive", "%s", err.text);
+    }
+    if (code == EVLOG_ERR_UNKNOWN_TOPIC) {
+        return 0; /* nothing there */
+    }
+    read->error = code == 0                    ? read->error
+                  : code == EVLOG_ERR_CORRUPT  ? EVLOG_ERR_CORRUPT
+                  : code == EVLOG_ERR_CLOSED   ? EVLOG_ERR_CLOSED
+                                               : EVLOG_ERR_AGAIN;
+    return 0;
+}
+
+/* --- on the shard ------------------------------------------------------------------------------------------------- */
+
+static void reads_go(struct archiver *ar);
+
+static void read_on_done(struct io_op *op)
+{
+    struct archiver *ar = op->arg;
+    struct tier_read *read = ar->cold_job.read;
+    ar->cold_job.read = NULL;
+    ar->reads--;
+    metrics_add(ar->metrics, METRIC_ARCHIVE_READS, 1);
+    store_tier_read_done(read);
+    reads_go(ar);
+}
+
+static void reads_go(struct archiver *ar)
+{
+    struct el_list *link;
+    while (ar->ended && ar->cold_job.read == NULL && (link = el_list_pop_front(&ar->read_list)) != NULL) {
+        struct tier_read *read = read_of(link);
+        read_begin(read);
+        read->error = EVLOG_ERR_CLOSED;
+        ar->reads--;
+        store_tier_read_done(read);
+    }
+    if (ar->cold_job.read != NULL || (link = el_list_pop_front(&ar->read_list)) == NULL) {
+        return;
+    }
+    ar->cold_job.read = read_of(link);
+    ar->cold_job.cfg = &ar->archive->cfg;
+    ar->cold_job.incarnation = ar->known ? ar->archive->begin.incarnation : (struct el_uuid){{0}};
+    ar->cold_op.done = read_on_done;
+    ar->cold_op.arg = ar;
+    io_job(ar->io, &ar->cold_op, IO_JOB_ARCHIVE, read_job, &ar->cold_job);
+}
+
+void archive_reads_end(struct archiver *ar)
+{
+    EL_ASSERT(ar->ended);
+    reads_go(ar);
+}
+
+static void read_kick(struct io_message *message)
+{
+    struct archiver *ar = EL_CONTAINER(message, struct archiver, kick);
+    ar->kicked = false;
+    reads_go(ar);
+}
+
+void archive_read_begin(void *arg, struct tier_read *read)
+{
+    struct archiver *ar = arg;
+    OBJ_CHECK(ar, ARCHIVER);
+    el_list_init(link_of(read));
+    el_list_push_back(&ar->read_list, link_of(read));
+    ar->reads++;
+    if (!ar->kicked) { /* no answer from inside of this call */
+        ar->kicked = true;
+        ar->kick.run = read_kick;
+        io_post(ar->io, &ar->kick);
+    }
+}

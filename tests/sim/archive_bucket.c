@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See archive_bucket.h.
+ */
+#include "archive_bucket.h"
+
+#include "sim_disk_priv.h"
+#include <core/alloc.h>
+#include <core/crypto.h>
+#include <core/hash.h>
+#include <format/note.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <store/archive_tiles.h>
+
+#define REFUSES_NS_MAX 60000000000u
+
+static struct bucket *of(struct object_store *base)
+{
+    return EL_CONTAINER(base, struct bucket, base);
+}
+
+/* --- the auditor -------------------------------------------------------------------------------------------------- */
+
+static void note_seen(struct bucket *b, const char *key, const void *data, uint64_t len)
+{
+    struct el_checkpoint_note note;
+    if (el_note_parse(el_slice_of(data, len), &note) != 0) {
+        world_violation(b->w, "%s is no note", key);
+        return;
+    }
+    uint64_t origin = el_xxh3(note.origin.data, note.origin.len);
+    for (uint32_t i = 0; i < b->note_count; i++) {
+        const struct bucket_note *n = &b->notes[i];
+        if (n->origin == origin && n->size == note.size && memcmp(n->root, note.root, 32) != 0) {
+            world_violation(b->w, "%s: two trees of size %llu were signed", key, (unsigned long long)note.size);
+        }
+        if (n->origin == origin && n->size == note.size) {
+            return;
+        }
+    }
+    EL_ASSERT(b->note_count < BUCKET_NOTES_MAX);
+    struct bucket_note *n = &b->notes[b->note_count++];
+    *n = (struct bucket_note){.origin = origin, .size = note.size};
+    memcpy(n->root, note.root, 32);
+}
+
+static void check_signature(struct bucket *b, const char *key, struct el_slice bytes)
+{
+    char name[EL_ARCHIVE_KEY_MAX];
+    el_archive_key_name(name, &b->cluster);
+    if (el_note_verify(bytes, el_slice_str(name), b->publics, b->public_count, NULL) != 0) {
+        world_violation(b->w, "%s is not signed well", key);
+    }
+}
+
+/* Objects that a manifest states for the first time are there, whole. */
+static void check_objects(struct bucket *b, uint64_t from)
+{
+    for (size_t i = b->state->object_count; i > 0 && b->state->objects[i - 1].now.number > from; i--) {
+        const struct el_manifest_object *o = &b->state->objects[i - 1].now;
+        char key[EL_ARCHIVE_KEY_MAX];
+        el_archive_key_object(key, &b->incarnation, o);
+        const struct mem_object *there = mem_store_find(b->mem, key);
+        if (there == NULL || there->len != o->len || memcmp(there->sha256, o->sha256, 32) != 0) {
+            world_violation(b->w, "root %llu covers %s, which is not there",
+                            (unsigned long long)b->state->header.sequence, key);
+        }
+        b->objects++;
+    }
+}
+
+static void root_seen(struct bucket *b, const char *key, const void *data, uint64_t len)
+{
+    struct el_checkpoint_note note;
+    struct el_error err = {0};
+    struct el_hash256 root;
+    char name[EL_ARCHIVE_KEY_MAX];
+    int code = el_note_parse(el_slice_of(data, len), &note);
+    EL_ASSERT(code == 0);
+    check_signature(b, key, el_slice_of(data, len));
+    el_archive_key_manifest(name, &b->incarnation, note.size);
+    const struct mem_object *manifest = mem_store_find(b->mem, name);
+    if (manifest == NULL || note.size != b->state->header.sequence + 1) {
+        world_violation(b->w, "%s comes behind root %llu%s", key, (unsigned long long)b->state->header.sequence,
+                        manifest == NULL ? ", and its manifest is not there" : "");
+        return;
+    }
+    uint64_t objects = b->state->last_object;
+    if (archive_state_apply(b->state, manifest->data, manifest->len, &err) != 0) {
+        world_violation(b->w, "manifest %llu: %s", (unsigned long long)note.size, err.text);
+        return;
+    }
+    el_frontier_root(&b->state->tree, &root);
+    if (memcmp(root.bytes, note.root, 32) != 0) {
+        world_violation(b->w, "%s is not the root of the manifests", key);
+    }
+    check_objects(b, objects);
+    b->roots++;
+}
+
+static void put_seen(struct bucket *b, const char *key, const void *data, uint64_t len, bool done)
+{
+    const char *root = strstr(key, "/root/");
+    if (root != NULL || strstr(key, "/checkpoint/") != NULL) {
+        note_seen(b, key, data, len);
+    }
+    if (done && root != NULL && b->w->violation[0] == 0) {
+        root_seen(b, key, data, len);
+    }
+    if (done && strstr(key, "/cluster.json") != NULL) { /* the first object tells the incarnation */
+        for (int i = 0; i < 16; i++) {
+            char two[3] = {key[2 * i], key[2 * i + 1], 0};
+            b->incarnation.bytes[i] = (uint8_t)strtoul(two, NULL, 16);
+        }
+    }
+}
+
+/* --- calls -------------------------------------------------------------------------------------------------------- */
+
+/* returns 0: the call is carried out, and its answer is lost when *lost is set */
+static int begin(struct bucket *b, const char *key, bool *lost, struct el_error *err)
+{
+    int code;
+    struct world *w = b->w;
+    *lost = false;
+    (void)enter(sim_disk_as_disk(w->disk), &code);
+    if (code != 0) {
+        return el_error_set(err, code, "%s: crashed", key);
+    }
+    if (b->stopped) {
+        return el_error_set(err, EVLOG_ERR_CLOSED, "%s: stopping", key);
+    }
+    if (w->clock.now_ns < b->refuses_until_ns || sim_disk_fault(w->disk, FAULT_BUCKET_REFUSES)) {
+        if (w->clock.now_ns >= b->refuses_until_ns) {
+            b->refuses_until_ns = w->clock.now_ns + world_below(w, REFUSES_NS_MAX);
+        }
+        return el_error_set(err, EVLOG_ERR_POLICY, "%s: refused", key);
+    }
+    if (sim_disk_fault(w->disk, FAULT_BUCKET_AGAIN)) {
+        return el_error_set(err, EVLOG_ERR_AGAIN, "%s: come again", key);
+    }
+    *lost = sim_disk_fault(w->disk, FAULT_BUCKET_LOST);
+    return 0;
+}
+
+/* What the store and its auditor keep is no leak of the broker's. */
+static void settle(struct bucket *b, uint64_t before)
+{
+    b->w->heap_blocks += el_alloc_live() - before;
+}
+
+static int bucket_put(struct object_store *base, const char *key, const void *data, uint64_t len,
+                      const uint8_t sha256[32], struct el_error *err)
+{
+    struct bucket *b = of(base);
+    bool lost;
+    int code = begin(b, key, &lost, err);
+    uint64_t before = el_alloc_live();
+    if (code != 0) {
+        put_seen(b, key, data, len, false);
+        return code;
+    }
+    code = object_put(&b->mem->base, key, data, len, sha256, err);
+    put_seen(b, key, data, len, code == 0);
+    settle(b, before);
+    return lost ? el_error_set(err, EVLOG_ERR_IN_DOUBT, "%s: the answer was lost", key) : code;
+}
+
+static int bucket_get(struct object_store *base, const char *key, uint64_t pos, void *buf, uint64_t len, uint64_t *done,
+                      struct el_error *err)
+{
+    struct bucket *b = of(base);
+    bool lost;
+    int code = begin(b, key, &lost, err);
+    code = code != 0 ? code : object_get(&b->mem->base, key, pos, buf, len, done, err);
+    if (code == 0 && sim_disk_fault(b->w->disk, FAULT_BUCKET_SHORT)) {
+        return el_error_set(err, EVLOG_ERR_TRUNCATED, "%s: half of it arrived", key);
+    }
+    return code == 0 && lost ? el_error_set(err, EVLOG_ERR_AGAIN, "%s: the answer was lost", key) : code;
+}
+
+static int bucket_head(struct object_store *base, const char *key, struct object_info *info, struct el_error *err)
+{
+    struct bucket *b = of(base);
+    bool lost;
+    int code = begin(b, key, &lost, err);
+    code = code != 0 ? code : object_head(&b->mem->base, key, info, err);
+    return code == 0 && lost ? el_error_set(err, EVLOG_ERR_AGAIN, "%s: the answer was lost", key) : code;
+}
+
+static int bucket_list(struct object_store *base, const char *prefix, const char *after, object_list_fn fn, void *arg,
+                       struct el_error *err)
+{
+    struct bucket *b = of(base);
+    bool lost;
+    int code = begin(b, prefix, &lost, err);
+    return code != 0 ? code : object_list(&b->mem->base, prefix, after, fn, arg, err);
+}
+
+static int bucket_remove(struct object_store *base, const char *key, struct el_error *err)
+{
+    struct bucket *b = of(base);
+    bool lost;
+    int code = begin(b, key, &lost, err);
+    uint64_t before = el_alloc_live();
+    code = code != 0 ? code : object_remove(&b->mem->base, key, err);
+    settle(b, before);
+    return code == 0 && lost ? el_error_set(err, EVLOG_ERR_IN_DOUBT, "%s: the answer was lost", key) : code;
+}
+
+static void bucket_stop(struct object_store *base)
+{
+    of(base)->stopped = true;
+}
+
+static void bucket_close(struct object_store *base)
+{
+    (void)base;
+}
+
+static const struct object_store_ops ops = {.put = bucket_put,
+                                            .get = bucket_get,
+                                            .head = bucket_head,
+                                            .list = bucket_list,
+                                            .remove = bucket_remove,
+                                            .stop = bucket_stop,
+                                            .close = bucket_close};
+
+void bucket_init(struct bucket *b, struct world *w)
+{
+    memset(b, 0, sizeof *b);
+    b->base = (struct object_store){.ops = &ops, .url = "sim://bucket"};
+    b->w = w;
+    b->mem = mem_store_open();
+    b->state = archive_state_new();
+    b->notes = calloc(BUCKET_NOTES_MAX, sizeof *b->notes);
+    EL_ASSERT(b->mem != NULL);
+    EL_ASSERT(b->state != NULL);
+    EL_ASSERT(b->notes != NULL);
+}
+
+void bucket_free(struct bucket *b)
+{
+    object_store_close(&b->mem->base);
+    archive_state_free(b->state);
+    free(b->notes);
+}
+
+void bucket_reopen(struct bucket *b)
+{
+    b->stopped = false;
+}
+
+/* --- looks -------------------------------------------------------------------------------------------------------- */
+
+int64_t bucket_end(const struct bucket *b, const struct el_uuid *topic_id, int32_t partition)
+{
+    const struct archive_partition *p = archive_state_partition(b->state, topic_id, partition);
+    return p == NULL ? 0 : p->now.end_offset;
+}
+
+static const uint8_t *part_object(struct bucket *b, const struct el_archive_part *part)
+{
+    char key[EL_ARCHIVE_KEY_MAX];
+    uint8_t sha256[32];
+    const struct archive_object *object = archive_state_object(b->state, part->object);
+    EL_ASSERT(object != NULL);
+    el_archive_key_object(key, &b->incarnation, &object->now);
+    const struct mem_object *there = mem_store_find(b->mem, key);
+    if (there == NULL) {
+        world_violation(b->w, "%s is gone, and its parts count", key);
+        return NULL;
+    }
+    el_sha256(there->data + part->table_pos, (size_t)part->batch_count * EL_PACK_BATCH_LEN, sha256);
+    if (memcmp(sha256, part->table_sha256, 32) != 0) {
+        world_violation(b->w, "%s: a batch table is not what its part says", key);
+        return NULL;
+    }
+    return there->data;
+}
+
+void bucket_each(struct bucket *b, const struct el_uuid *topic_id, int32_t partition, bucket_batch_fn fn, void *arg)
+{
+    const struct archive_partition *p = archive_state_partition(b->state, topic_id, partition);
+    bool more = p != NULL;
+    for (uint32_t i = 0; more && i < p->part_count; i++) {
+        const struct el_archive_part *part = &p->parts[i];
+        const uint8_t *object = part_object(b, part);
+        uint64_t pos = part->data_pos;
+        more = object != NULL;
+        for (uint32_t k = 0; k < part->batch_count && more; k++) {
+            struct el_pack_batch row;
+            if (el_pack_batch_get(object + part->table_pos + (size_t)k * EL_PACK_BATCH_LEN, &row) != 0) {
+                world_violation(b->w, "a row of a batch table makes no sense");
+                return;
+            }
+            more = fn(arg, &row, object + pos);
+            pos += row.len;
+        }
+    }
+}
+
+struct audit {
+    struct bucket *b;
+    struct el_frontier tree;
+    uint64_t checkpoint_at; /* leaves; the frontier there */
+    struct el_frontier checkpoint;
+};
+
+static bool audit_batch(void *arg, const struct el_pack_batch *row, const uint8_t *batch)
+{
+    struct audit *a = arg;
+    uint8_t digest[32], entry[EL_LEAF_ENTRY_LEN];
+    struct el_hash256 leaf;
+    el_leaf_digest(row->salt, batch, row->len, digest);
+    if (memcmp(digest, row->leaf.digest, 32) != 0) {
+        world_violation(a->b->w, "the batch at offset %lld is not what its leaf says",
+                        (long long)row->leaf.first_offset);
+        return false;
+    }
+    el_leaf_entry_put(entry, &row->leaf);
+    el_merkle_leaf(entry, sizeof entry, &leaf);
+    el_frontier_add(&a->tree, &leaf);
+    if (a->tree.size == a->checkpoint_at) {
+        a->checkpoint = a->tree;
+    }
+    return true;
+}
+
+static void audit_checkpoint(struct bucket *b, const struct archive_partition *p, const struct audit *a)
+{
+    struct archive_tree tree = {.store = &b->mem->base,
+                                .incarnation = b->incarnation,
+                                .topic_id = p->now.topic_id,
+                                .partition = p->now.partition};
+    struct el_hash256 root;
+    struct el_error err = {0};
+    struct el_checkpoint_note note;
+    char key[EL_ARCHIVE_KEY_MAX];
+    el_archive_key_checkpoint(key, &b->incarnation, &p->now.topic_id, p->now.partition, a->checkpoint_at);
+    const struct mem_object *there = mem_store_find(b->mem, key);
+    el_frontier_root(&a->checkpoint, &root);
+    if (there == NULL || el_note_parse(el_slice_of(there->data, there->len), &note) != 0 ||
+        note.size != a->checkpoint_at || memcmp(note.root, root.bytes, 32) != 0) {
+        world_violation(b->w, "%s is %s", key, there == NULL ? "not there" : "not of the tree at its size");
+        return;
+    }
+    check_signature(b, key, el_slice_of(there->data, there->len));
+    struct archive_tiles *tiles = malloc(sizeof *tiles);
+    EL_ASSERT(tiles != NULL);
+    if (archive_tiles_load(&tree, a->checkpoint_at, &root, tiles, &err) != 0) {
+        world_violation(b->w, "tiles of partition %d at size %llu: %s", p->now.partition,
+                        (unsigned long long)a->checkpoint_at, err.text);
+    }
+    free(tiles);
+}
+
+static void audit_roots(struct bucket *b)
+{
+    struct archive_tree tree = {.store = &b->mem->base, .incarnation = b->incarnation, .of_manifests = true};
+    struct el_hash256 root;
+    struct el_error err = {0};
+    struct archive_tiles *tiles = malloc(sizeof *tiles);
+    EL_ASSERT(tiles != NULL);
+    el_frontier_root(&b->state->tree, &root);
+    if (b->state->tree.size > 0 && archive_tiles_load(&tree, b->state->tree.size, &root, tiles, &err) != 0) {
+        world_violation(b->w, "tiles of the manifests: %s", err.text);
+    }
+    free(tiles);
+}
+
+bool bucket_audit(struct bucket *b)
+{
+    for (size_t i = 0; i < b->state->partitions.count && b->w->violation[0] == 0; i++) {
+        const struct archive_partition *p = b->state->partitions.entries[i].value;
+        struct audit a = {.b = b, .checkpoint_at = archive_partition_segment_leaves(b->state, p)};
+        struct el_hash256 stated, found;
+        bucket_each(b, &p->now.topic_id, p->now.partition, audit_batch, &a);
+        el_frontier_root(&p->now.tree, &stated);
+        el_frontier_root(&a.tree, &found);
+        if (b->w->violation[0] == 0 && (a.tree.size != p->now.tree.size || memcmp(&stated, &found, 32) != 0)) {
+            world_violation(b->w, "partition %d: the batches are not those of its tree", p->now.partition);
+        }
+        if (b->w->violation[0] == 0 && a.checkpoint_at > 0) {
+            audit_checkpoint(b, p, &a);
+        }
+    }
+    audit_roots(b);
+    return b->w->violation[0] == 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The object store of a simulated machine, and an auditor who looks at every root as it appears.
+ *
+ * Each call is a step at which the machine may crash and jobs may pause, like a call of the disk; faults are those of
+ * faults.h. What is there outlives the machine. The auditor applies each manifest by the code that readers use, checks
+ * the root's signature and the objects that the manifest states, and remembers every note that was ever put, also by a
+ * put that failed: two trees of one size that are signed both are a violation.
+ */
+#ifndef EL_SIM_ARCHIVE_BUCKET_H
+#define EL_SIM_ARCHIVE_BUCKET_H
+
+#include "../lib/mem_store.h"
+#include "world.h"
+#include <core/sign.h>
+#include <store/archive_state.h>
+
+#define BUCKET_NOTES_MAX 20000u
+
+struct bucket_note {
+    uint64_t origin; /* hash of it */
+    uint64_t size;
+    uint8_t root[32];
+};
+
+struct bucket {
+    struct object_store base;
+    struct mem_store *mem;
+    struct world *w;
+    struct el_public_key publics[EL_SIGN_KEYS_MAX];
+    size_t public_count;
+    struct el_uuid cluster; /* once it is known */
+    struct el_uuid incarnation;
+    struct archive_state *state; /* as of the newest root */
+    struct bucket_note *notes;   /* [note_count] */
+    uint32_t note_count;
+    bool stopped;
+    uint64_t refuses_until_ns;
+    uint64_t roots, objects;
+};
+
+void bucket_init(struct bucket *b, struct world *w);
+void bucket_free(struct bucket *b);
+/* A process that opens it again. */
+void bucket_reopen(struct bucket *b);
+/* Audit everything: objects, tables, batches, leaves, tiles, checkpoints. returns false: a violation was noted */
+bool bucket_audit(struct bucket *b);
+/* End of what the newest root has of a partition, 0 nothing. */
+int64_t bucket_end(const struct bucket *b, const struct el_uuid *topic_id, int32_t partition);
+/* Each batch that the archive has of a partition, in order. fn returns false to end. */
+typedef bool (*bucket_batch_fn)(void *arg, const struct el_pack_batch *row, const uint8_t *batch);
+void bucket_each(struct bucket *b, const struct el_uuid *topic_id, int32_t partition, bucket_batch_fn fn, void *arg);
+
+#endif
