@@ -305,6 +305,15 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
     return len;
 }
 
+/* Lines hold the session's token. */
+static void free_lines(struct curl_slist *lines)
+{
+    for (struct curl_slist *line = lines; line != NULL; line = line->next) {
+        explicit_bzero(line->data, strlen(line->data));
+    }
+    curl.slist_free_all(lines);
+}
+
 /* --- one request -------------------------------------------------------------------------------------------------- */
 
 /* Header lines for curl; NULL when memory is short. */
@@ -318,7 +327,7 @@ static struct curl_slist *lines_of(const struct s3_http_request *request)
         const char *text = el_buffer_text(&line);
         struct curl_slist *longer = text == NULL ? NULL : curl.slist_append(list, text);
         if (longer == NULL) {
-            curl.slist_free_all(list);
+            free_lines(list);
         }
         list = longer;
     }
@@ -423,7 +432,7 @@ int s3_http_send(struct s3_http *http, const struct s3_http_request *request, st
     CURLcode code = curl.easy_perform(handle);
     (void)curl.easy_getinfo(handle, CURLINFO_REQUEST_SIZE, &request_len);
     give_handle(http, handle);
-    curl.slist_free_all(lines);
+    free_lines(lines);
     if (code != CURLE_OK || answer->text.err != 0) {
         return judge(&transfer, code, request_len > 0, err);
     }
