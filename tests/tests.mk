@@ -211,7 +211,7 @@ examples: $(EXAMPLES)
 docs-check: examples
 
 # What tests of object stores call them with; they make it themselves.
-$(OUT)/bin/store-driver: $(OUT)/obj/tests/integration/store_driver.o $(call lib,store core)
+$(OUT)/bin/store-driver: $(call obj,$(call src,tests/integration)) $(call lib,testlib store format core)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call group_link,$^) $(LIBS_core)

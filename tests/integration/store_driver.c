@@ -8,15 +8,16 @@
  *   put|once KEY FILE            all KEY MAX              head KEY
  *   get KEY POS LEN              list PREFIX AFTER MAX    remove KEY
  *   race KEY FILE COUNT          as many threads put at the same time
+ *   archive                      make an archive and read it
  *   stop MS                      object_store_stop() so much later, by another thread
  */
+#include "store_driver.h"
+
 #include <core/alloc.h>
-#include <core/buffer.h>
 #include <core/crypto.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <store/object_store.h>
 #include <time.h>
 
 #define LINE_LEN_MAX 4096
@@ -188,6 +189,9 @@ static int call(struct driver *driver, char *words[4])
     if (strcmp(name, "list") == 0) {
         struct listing listing = {.words = &driver->words, .left = third};
         return object_list(driver->store, key, words[2], list_key, &listing, &driver->err);
+    }
+    if (strcmp(name, "archive") == 0) {
+        return driver_archive(driver->store, &driver->words, &driver->err);
     }
     if (strcmp(name, "remove") == 0) {
         return object_remove(driver->store, key, &driver->err);
