@@ -104,7 +104,7 @@ tidy-symbols: all
 
 # The second compiler reads every source with the same warnings; an .ok file stands for a clean reading.
 CLANG_SRC := $(call src,$(addprefix client/,$(CLIENT_LAYERS)) client client/sqlite client/postgres $(addprefix broker/,$(BROKER_LAYERS)) broker \
-	tools/evlog tests/lib tests/fakes tests/sim tests/exhaustive tests/fuzz tests/integration tests/compat/others/c $(wildcard tests/unit/*))
+	tools/evlog tests/lib tests/fakes tests/sim tests/exhaustive tests/fuzz tests/archive tests/integration tests/compat/others/c $(wildcard tests/unit/*))
 CLANG_OK := $(patsubst %.c,$(OUT)/clang/%.ok,$(CLANG_SRC))
 $(OUT)/clang/%.ok: %.c
 	@mkdir -p $(@D)
@@ -166,6 +166,12 @@ $(OUT)/bin/fuzz_$(1): $(OUT)/obj/tests/fuzz/fuzz_$(1).o $(FUZZ_MAIN) \
 FUZZ_BINS += $(OUT)/bin/fuzz_$(1)
 endef
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
+
+# A small archive in a directory, for those who verify one.
+$(OUT)/bin/make_archive: $(OUT)/obj/tests/archive/make_archive.o $(call lib,testlib store format core)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call group_link,$^) $(LIBS_core)
 
 .PHONY: fuzz fuzz-run fuzz-replay
 fuzz-replay: $(FUZZ_BINS)
