@@ -283,6 +283,7 @@ static int part_place(struct apply *a, struct archive_partition *partition, cons
             (partition->part_count - to) * sizeof(*partition->parts));
     partition->parts[from] = *part;
     partition->part_count = partition->part_count - (to - from) + 1;
+    partition->parts_changed = a->sequence;
     partition->dirty = true;
     return 0;
 }

@@ -46,28 +46,48 @@ static int cluster_get(struct object_store *store, const struct el_uuid *incarna
     return code;
 }
 
-/* Those that have a root and are nobody's parent. A cluster.json that says nothing makes no parents. */
+/* Which incarnations an archive says it continues: its cluster.json, and its newest manifest. Neither is believed, both
+ * are asked, so that one that was changed does not make strangers of them; zeros where they say nothing. */
+static int parents_of(struct object_store *store, const struct el_uuid *incarnation, uint64_t newest,
+                      struct el_uuid parents[2], struct el_error *err)
+{
+    struct archive_cluster cluster;
+    char key[EL_ARCHIVE_KEY_MAX];
+    uint8_t head[EL_MANIFEST_HEADER_LEN] = {0};
+    uint64_t done = 0;
+    memset(parents, 0, 2 * sizeof(*parents));
+    int code = cluster_get(store, incarnation, &cluster, err);
+    if (code == 0) {
+        parents[0] = cluster.parent;
+    } else if (code != EVLOG_ERR_NOT_FOUND && code != EVLOG_ERR_MALFORMED && code != EVLOG_ERR_FORMAT &&
+               code != EVLOG_ERR_LIMIT) {
+        return code;
+    }
+    el_archive_key_manifest(key, incarnation, newest);
+    code = object_get(store, key, 0, head, sizeof(head), &done, err);
+    memcpy(parents[1].bytes, head + 96, 16);
+    return code == EVLOG_ERR_NOT_FOUND ? 0 : code;
+}
+
+/* Those that have a root and are nobody's parent. */
 static int choose(struct object_store *store, struct el_uuid *ids, size_t count, struct el_uuid *chosen,
                   struct el_error *err)
 {
     bool out[INCARNATIONS_MAX] = {false};
-    uint64_t newest = 0;
     for (size_t i = 0; i < count; i++) {
-        struct archive_cluster cluster;
+        struct el_uuid parents[2];
+        uint64_t newest = 0;
         int code = archive_root_newest(store, &ids[i], 0, &newest, err);
-        if (code != 0) {
-            return code;
-        }
-        if (newest == 0) {
+        if (code == 0 && newest == 0) {
             out[i] = true; /* it has not begun: nothing counts, and its parent is still the newest */
             continue;
         }
-        code = cluster_get(store, &ids[i], &cluster, err);
-        if (code != 0 && code != EVLOG_ERR_NOT_FOUND && code != EVLOG_ERR_MALFORMED && code != EVLOG_ERR_FORMAT) {
+        code = code == 0 ? parents_of(store, &ids[i], newest, parents, err) : code;
+        if (code != 0) {
             return code;
         }
-        for (size_t k = 0; code == 0 && k < count; k++) {
-            out[k] = out[k] || el_uuid_eq(&cluster.parent, &ids[k]);
+        for (size_t k = 0; k < count; k++) {
+            out[k] = out[k] || (k != i && (el_uuid_eq(&parents[0], &ids[k]) || el_uuid_eq(&parents[1], &ids[k])));
         }
     }
     size_t left = 0;
@@ -149,8 +169,10 @@ static int check_signature(struct archive_reader *r, struct el_error *err)
     return code;
 }
 
-static int open_at(struct archive_reader *r, const struct el_uuid *incarnation, uint64_t sequence, struct el_error *err)
+static int open_at(struct archive_reader *r, const struct el_uuid *incarnation,
+                   const struct archive_reader_options *options, struct el_error *err)
 {
+    uint64_t sequence = options->sequence;
     int code = 0;
     if (sequence == 0) {
         code = archive_root_newest(r->store, incarnation, 0, &sequence, err);
@@ -162,6 +184,11 @@ static int open_at(struct archive_reader *r, const struct el_uuid *incarnation, 
     }
     if (code == 0) {
         code = archive_root_get(r->store, incarnation, sequence, &r->root, err);
+    }
+    if (code == 0 && options->root != NULL && memcmp(options->root, &r->root.hash, sizeof(r->root.hash)) != 0) {
+        char key[EL_ARCHIVE_KEY_MAX];
+        el_archive_key_root(key, incarnation, sequence);
+        code = el_error_set(err, EVLOG_ERR_CORRUPT, "%s is not the root that the archive continues", key);
     }
     if (code == 0) {
         code = check_signature(r, err);
@@ -196,7 +223,7 @@ int archive_reader_open(struct object_store *store, const struct archive_reader_
         code = find_incarnation(store, &incarnation, err);
     }
     if (code == 0) {
-        code = open_at(r, &incarnation, options->sequence, err);
+        code = open_at(r, &incarnation, options, err);
     }
     if (code != 0) {
         archive_reader_close(r);
@@ -357,14 +384,15 @@ int archive_reader_parent(struct archive_reader *r, struct archive_reader **pare
         *parent = r->parent;
         return 0;
     }
-    struct archive_reader_options options = {.incarnation = &h->parent, .sequence = h->parent_sequence};
+    struct el_hash256 root;
     struct archive_reader *opened = NULL;
+    memcpy(root.bytes, h->parent_root, sizeof(root.bytes));
+    struct archive_reader_options options = {.incarnation = &h->parent, .sequence = h->parent_sequence, .root = &root};
     int code = archive_reader_open(r->store, &options, &opened, err);
-    if (code == 0 && (memcmp(opened->root.hash.bytes, h->parent_root, 32) != 0 ||
-                      !el_uuid_eq(&opened->root.cluster, &r->root.cluster))) {
+    if (code == 0 && !el_uuid_eq(&opened->root.cluster, &r->root.cluster)) {
         char key[EL_ARCHIVE_KEY_MAX];
         el_archive_key_root(key, &h->parent, h->parent_sequence);
-        code = el_error_set(err, EVLOG_ERR_CORRUPT, "%s is not the root that the archive continues", key);
+        code = el_error_set(err, EVLOG_ERR_CORRUPT, "%s is the root of another cluster", key);
         archive_reader_close(opened);
     }
     if (code == 0) {

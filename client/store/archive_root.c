@@ -248,6 +248,32 @@ static int apply_next(struct object_store *store, const struct el_uuid *incarnat
     return code;
 }
 
+/* Which of the manifests [first, last] is not the one that was signed? err says so, when the tiles do. */
+static void name_culprit(struct object_store *store, const struct el_uuid *incarnation, uint64_t first, uint64_t last,
+                         const struct el_hash256 *root, struct el_error *err)
+{
+    struct archive_tree tree = {.store = store, .incarnation = *incarnation, .of_manifests = true};
+    struct el_hash256 *leaves = NULL, leaf;
+    bool found = archive_tiles_leaves(&tree, last, root, &leaves, NULL) != 0;
+    for (uint64_t i = first; !found && i <= last; i++) {
+        char key[EL_ARCHIVE_KEY_MAX];
+        uint8_t *manifest = NULL, sha256[32];
+        uint64_t len = 0;
+        if (archive_manifest_get(store, incarnation, i, &manifest, &len, NULL) != 0) {
+            break;
+        }
+        el_sha256(manifest, (size_t)len, sha256);
+        el_merkle_leaf(sha256, sizeof(sha256), &leaf);
+        el_free(manifest);
+        if (memcmp(&leaf, &leaves[i - 1], sizeof(leaf)) != 0) {
+            el_archive_key_manifest(key, incarnation, i);
+            found = true;
+            (void)el_error_set(err, EVLOG_ERR_CORRUPT, "%s: it is not the manifest that was signed", key);
+        }
+    }
+    el_free(leaves);
+}
+
 int archive_state_load(struct object_store *store, const struct el_uuid *incarnation, uint64_t sequence,
                        const struct el_hash256 *root, struct archive_state **loaded, struct el_error *err)
 {
@@ -266,11 +292,13 @@ int archive_state_load(struct object_store *store, const struct el_uuid *incarna
         code = el_manifest_header_get(head, EL_MANIFEST_HEADER_LEN, &header);
         code = code == EVLOG_ERR_TRUNCATED ? 0 : code; /* it has a body */
     }
-    uint64_t first = done < sizeof(head) ? 0 : el_get_le64(head + 40);
+    bool its_own = done == sizeof(head) && el_get_le64(head + 32) == sequence &&
+                   memcmp(head + 16, incarnation->bytes, 16) == 0;
+    uint64_t first = its_own ? el_get_le64(head + 40) : 0;
     if (code != 0 || first == 0 || first > sequence || sequence - first > EL_MANIFEST_CHAIN_MAX) {
         return el_error_set(err, code == EVLOG_ERR_FORMAT ? code : EVLOG_ERR_CORRUPT, "%s: %s", key,
                             code == EVLOG_ERR_FORMAT ? "it is of a newer evlog: use one that is as new"
-                                                     : "its header is malformed");
+                                                     : "its header is malformed, or that of another manifest");
     }
     struct archive_state *state = archive_state_new();
     code = state == NULL ? el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for %s", key) : 0;
@@ -284,6 +312,9 @@ int archive_state_load(struct object_store *store, const struct el_uuid *incarna
             code = el_error_set(err, EVLOG_ERR_CORRUPT, "%s: root %" PRIu64 " is signed over other manifests", key,
                                 sequence);
         }
+    }
+    if (code == EVLOG_ERR_CORRUPT && root != NULL) {
+        name_culprit(store, incarnation, first, sequence, root, err);
     }
     if (code != 0) {
         archive_state_free(state);

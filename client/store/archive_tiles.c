@@ -5,6 +5,7 @@
  */
 #include <store/archive_tiles.h>
 
+#include <core/alloc.h>
 #include <core/assert.h>
 #include <core/crypto.h>
 #include <evlog/error.h>
@@ -206,4 +207,39 @@ int archive_tiles_prove(const struct archive_tree *tree, uint64_t index, uint64_
 {
     struct prover p = {.tree = tree, .size = size, .err = err, .level = LEVELS};
     return el_merkle_prove(index, size, prover_get, &p, proof, count);
+}
+
+int archive_tiles_leaves(const struct archive_tree *tree, uint64_t size, const struct el_hash256 *root,
+                         struct el_hash256 **leaves, struct el_error *err)
+{
+    struct el_frontier folded = {.size = 0};
+    struct el_hash256 hash, *found = NULL;
+    uint64_t have = 0, room = 0;
+    int code = 0;
+    while (code == 0 && have < size) {
+        struct el_hash256 tile[EL_TILE_HASHES];
+        uint32_t width = 0;
+        code = archive_tile_get(tree, 0, have / EL_TILE_HASHES, size, tile, &width, err);
+        if (code == 0 && have + width > room) {
+            room = EL_MAX(room * 2, have + width);
+            struct el_hash256 *more = el_realloc(found, room * sizeof(*more));
+            code = more == NULL ? el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for the leaves of a tree") : 0;
+            found = more == NULL ? found : more;
+        }
+        for (uint32_t i = 0; code == 0 && i < width; i++) {
+            found[have++] = tile[i];
+            el_frontier_add(&folded, &tile[i]);
+        }
+    }
+    el_frontier_root(&folded, &hash);
+    if (code == 0 && memcmp(&hash, root, sizeof(hash)) != 0) {
+        code = el_error_set(err, EVLOG_ERR_CORRUPT,
+                            "the tiles of a tree lead to another root than the one that is signed");
+    }
+    if (code != 0) {
+        el_free(found);
+        return code;
+    }
+    *leaves = found;
+    return 0;
 }

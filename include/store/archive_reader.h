@@ -23,6 +23,7 @@ struct archive_reader_options {
     size_t key_count;
     const struct el_uuid *incarnation; /* NULL: the one that no other names as its parent */
     uint64_t sequence;                 /* of the root; 0: the newest */
+    const struct el_hash256 *root;     /* that it must have; NULL: any */
 };
 
 /* A root, as its note says. */

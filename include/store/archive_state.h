@@ -20,9 +20,10 @@ struct archive_partition {
     struct el_archive_part *parts; /* [part_count] that count, by leaf, which is by offset; leaves 0 .. now.tree.size */
     uint32_t part_count;
     uint32_t part_max;
-    uint64_t changed; /* sequence of the manifest that stated it last */
-    bool dirty;       /* to be checked at the end of the manifest */
-    uint8_t key[20];  /* of the map */
+    uint64_t changed;       /* sequence of the manifest that stated it last */
+    uint64_t parts_changed; /* sequence of the manifest that changed its parts last */
+    bool dirty;             /* to be checked at the end of the manifest */
+    uint8_t key[20];        /* of the map */
 };
 
 struct archive_topic {

@@ -54,6 +54,10 @@ void archive_tile_key(const struct archive_tree *tree, uint32_t level, uint64_t 
  * returns 0 | EVLOG_ERR_CORRUPT it did not | what the store says */
 int archive_tiles_consistent(const struct archive_tree *tree, uint64_t old_size, const struct el_hash256 *old_root,
                              uint64_t size, const struct el_hash256 *root, struct el_error *err);
+/* Hashes of all leaves, as the tiles have them that lead to root: (*leaves)[size], freed by el_free().
+ * returns 0 | EVLOG_ERR_CORRUPT they lead to another | EVLOG_ERR_NO_MEMORY | what the store says */
+int archive_tiles_leaves(const struct archive_tree *tree, uint64_t size, const struct el_hash256 *root,
+                         struct el_hash256 **leaves, struct el_error *err);
 /* Proof that leaf `index` is in the tree of `size`: from tiles. returns as above */
 int archive_tiles_prove(const struct archive_tree *tree, uint64_t index, uint64_t size,
                         struct el_hash256 proof[EL_MERKLE_PROOF_MAX], size_t *count, struct el_error *err);
