@@ -245,15 +245,34 @@ static int load_file(struct config *cfg, struct el_error *err)
 
 /* --- environment ------------------------------------------------------------------------------------------------- */
 
-static int refuse_variable(struct el_slice name, struct el_error *err)
+/* EVLOG_<SECTION>__... with a section that settings of evlogd have? */
+static bool is_own_section(struct el_slice name)
+{
+    char known[NAME_TEXT_MAX];
+    for (int target = 0; target < TARGET_COUNT; target++) {
+        setting_variable_name(target_section(target), "", known, sizeof known);
+        if (name.len >= strlen(known) && memcmp(name.data, known, strlen(known)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Who uses the command line in the same shell has variables of its settings: EVLOG_BOOTSTRAP__SERVERS. They are passed
+ * over, slips of the pen are not. */
+static int unknown_variable(struct el_slice name, struct el_error *err)
 {
     const char *words[TARGET_COUNT];
     char hint[96], known[TARGET_COUNT][NAME_TEXT_MAX];
     for (int target = 0; target < TARGET_COUNT; target++) {
         words[target] = setting_variable_name(target_section(target), target_key(target), known[target], NAME_TEXT_MAX);
     }
+    value_nearest_text(name, words, TARGET_COUNT, hint, sizeof hint);
+    if (hint[0] == 0 && !is_own_section(name)) {
+        return 0;
+    }
     return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "environment: unknown variable %.*s%s", value_shown_len(name),
-                        (const char *)name.data, value_nearest_text(name, words, TARGET_COUNT, hint, sizeof hint));
+                        (const char *)name.data, hint);
 }
 
 static bool is_variable(int target, struct el_slice name)
@@ -279,10 +298,10 @@ static int load_variable(struct config *cfg, struct el_slice name, struct el_sli
             return result;
         }
     }
-    return refuse_variable(name, err);
+    return unknown_variable(name, err);
 }
 
-/* Variables of evlogd's settings have two underscores after the section; others with EVLOG_ are not its own. */
+/* Variables of evlogd's settings have two underscores after the section. */
 static int load_environment(struct config *cfg, char *const *env, struct el_error *err)
 {
     for (; env != NULL && *env != NULL; env++) {

@@ -162,6 +162,13 @@ TEST(config, faults_of_the_environment_are_named_by_variable)
     assert_said("unknown variable EVLOG_SERVER__SHARD; did you mean 'EVLOG_SERVER__SHARDS'?");
     assert_int_equal(load_all(NULL, ENV("EVLOG_SERVER__SHARDS=x"), NULL), EVLOG_ERR_INVALID_CONFIG);
     assert_said("environment variable EVLOG_SERVER__SHARDS: shards cannot be 'x'");
+    assert_int_equal(load_all(NULL, ENV("EVLOG_SERVR__SHARDS=1"), NULL), EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(load_all(NULL, ENV("EVLOG_SERVER__QQQQQQQQ=1"), NULL), EVLOG_ERR_INVALID_CONFIG);
+}
+
+TEST(config, variables_of_clients_are_passed_over)
+{
+    assert_int_equal(load_all(NULL, ENV("EVLOG_BOOTSTRAP__SERVERS=h:1"), FLAGS("--data=d")), 0);
 }
 
 /* --- what is taken ----------------------------------------------------------------------------------------------- */
