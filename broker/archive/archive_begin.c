@@ -15,15 +15,12 @@
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/crypto.h>
-#include <core/json.h>
-#include <core/json_writer.h>
 #include <core/logger.h>
-#include <core/timefmt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <store/archive_cluster.h>
 
 #define ID_LEN 33u
-#define CLUSTER_JSON_MAX (64u << 10)
 #define NOTE_MAX EL_NOTE_LEN_MAX
 #define INCARNATIONS_MAX 10000u
 
@@ -51,13 +48,12 @@ static bool first_key(void *arg, const char *key, uint64_t len, int64_t modified
 
 static int cluster_of(struct archive_ledger *l, const char *folder, size_t folder_len, bool *ours, struct el_error *err)
 {
-    char key[OBJECT_KEY_MAX], own[ID_LEN];
+    char key[OBJECT_KEY_MAX], own[ID_LEN], other[ID_LEN];
     uint8_t *data = NULL;
     uint64_t len = 0;
-    struct el_json *json = NULL;
-    const char *text = NULL;
+    struct archive_cluster cluster;
     snprintf(key, sizeof key, "%.*s/cluster.json", (int)folder_len, folder);
-    int code = object_get_all(l->cfg.bucket, key, CLUSTER_JSON_MAX, &data, &len, err);
+    int code = object_get_all(l->cfg.bucket, key, ARCHIVE_CLUSTER_LEN_MAX, &data, &len, err);
     if (code == EVLOG_ERR_NOT_FOUND) {
         return conflict(err, "%s has %.60s, which is no archive of evlog: give --archive a prefix of its own",
                         l->cfg.bucket->url, folder);
@@ -65,24 +61,21 @@ static int cluster_of(struct archive_ledger *l, const char *folder, size_t folde
     if (code != 0) {
         return code;
     }
-    el_hex(own, l->cluster.bytes, sizeof l->cluster.bytes);
-    code = el_json_parse(data, len, EL_JSON_DEPTH_MAX, &json, err);
-    code = code != 0 ? code : el_json_get_text(json, "cluster", &text, err);
-    if (code != 0) {
-        code = conflict(err, "%s: %s makes no sense: somebody must look", l->cfg.bucket->url, key);
-    } else {
-        *ours = strcmp(text, own) == 0;
-    }
-    if (code == 0 && !*ours) {
-        code = conflict(
-            err,
-            "%s holds the archive of another cluster (%.40s; this one is %s): nothing is written there; give "
-            "--archive a prefix of its own",
-            l->cfg.bucket->url, text, own);
-    }
-    el_json_free(json);
+    code = archive_cluster_parse(el_slice_of(data, len), &cluster, err);
     el_free(data);
-    return code;
+    if (code != 0) {
+        return conflict(err, "%s: %s makes no sense: somebody must look", l->cfg.bucket->url, key);
+    }
+    *ours = el_uuid_eq(&cluster.cluster, &l->cluster);
+    if (!*ours) {
+        el_hex(own, l->cluster.bytes, sizeof l->cluster.bytes);
+        el_hex(other, cluster.cluster.bytes, sizeof cluster.cluster.bytes);
+        return conflict(err,
+                        "%s holds the archive of another cluster (%s; this one is %s): nothing is written there; give "
+                        "--archive a prefix of its own",
+                        l->cfg.bucket->url, other, own);
+    }
+    return 0;
 }
 
 /* Every incarnation must be this cluster's. One look for each: the listing goes on behind its folder. */
@@ -116,42 +109,15 @@ static int look_around(struct archive_ledger *l, uint32_t *count, struct el_erro
 static int cluster_json(struct archive_ledger *l, const struct archive_begin_job *job,
                         const struct archive_state *draft, struct el_error *err)
 {
-    struct el_json_writer w;
-    char text[64], pem[EL_SIGN_PEM_MAX];
+    struct archive_cluster cluster = {
+        .cluster = l->cluster, .incarnation = l->incarnation, .made_ms = job->now_ms, .key_count = l->cfg.key_count};
+    if (draft != NULL) {
+        cluster.parent = draft->header.parent;
+        cluster.parent_sequence = draft->header.parent_sequence;
+    }
+    memcpy(cluster.keys, l->publics, sizeof l->publics[0] * l->cfg.key_count);
     el_buffer_reset(&l->cluster_json);
-    el_json_writer_init(&w, &l->cluster_json);
-    el_json_begin_object(&w);
-    el_json_add_str(&w, "evlog", "archive");
-    el_json_add_int(&w, "format", 1);
-    el_hex(text, l->cluster.bytes, 16);
-    el_json_add_str(&w, "cluster", text);
-    el_hex(text, l->incarnation.bytes, 16);
-    el_json_add_str(&w, "incarnation", text);
-    el_json_key(&w, "parent");
-    if (draft != NULL && !el_uuid_is_zero(&draft->header.parent)) {
-        el_hex(text, draft->header.parent.bytes, 16);
-        el_json_begin_object(&w);
-        el_json_add_str(&w, "incarnation", text);
-        el_json_add_uint(&w, "sequence", draft->header.parent_sequence);
-        el_json_end_object(&w);
-    } else {
-        el_json_put_null(&w);
-    }
-    el_time_format(text, (int64_t)job->now_ms * 1000000, 3);
-    el_json_add_str(&w, "made", text);
-    el_json_key(&w, "keys");
-    el_json_begin_array(&w);
-    for (size_t i = 0; i < l->cfg.key_count; i++) {
-        el_json_begin_object(&w);
-        el_json_add_str(&w, "kind", l->publics[i].kind == EL_SIGN_ED25519 ? "ed25519" : "ecdsa-p256");
-        int code = el_public_key_pem(&l->publics[i], pem, sizeof pem);
-        EL_ASSERT(code == 0);
-        el_json_add_str(&w, "public", pem);
-        el_json_end_object(&w);
-    }
-    el_json_end_array(&w);
-    el_json_end_object(&w);
-    int code = el_json_writer_end(&w);
+    int code = archive_cluster_write(&cluster, &l->cluster_json);
     return code == 0 ? 0 : el_error_set(err, code, "no memory for cluster.json");
 }
 
