@@ -169,6 +169,22 @@ static void take_part(struct archiver *ar, const struct archive_told_part *told,
     }
 }
 
+static void look(struct archiver *ar)
+{
+    uint64_t pending = 0;
+    EL_LIST_EACH(n, &ar->dirty) {
+        const struct archive_part *ap = EL_CONTAINER(n, struct archive_part, todo_link);
+        pending += store_tier_pending(ap->part, ap->next);
+    }
+    metrics_set(ar->metrics, METRIC_ARCHIVE_PENDING, (int64_t)pending);
+    if (ar->walk_again && ar->known) {
+        walk(ar);
+    }
+    if (pending >= ar->load_len) {
+        archiver_want(ar);
+    }
+}
+
 /* Run on the shard when a root covers more, and at first. */
 static void on_told(struct archiver *ar)
 {
@@ -180,6 +196,7 @@ static void on_told(struct archiver *ar)
     if (first || ar->walk_again) {
         walk(ar);
     }
+    look(ar);
 }
 
 /* --- messages ----------------------------------------------------------------------------------------------------- */
@@ -259,22 +276,6 @@ void archiver_want(struct archiver *ar)
 }
 
 /* --- the backlog -------------------------------------------------------------------------------------------------- */
-
-static void look(struct archiver *ar)
-{
-    uint64_t pending = 0;
-    EL_LIST_EACH(n, &ar->dirty) {
-        const struct archive_part *ap = EL_CONTAINER(n, struct archive_part, todo_link);
-        pending += store_tier_pending(ap->part, ap->next);
-    }
-    metrics_set(ar->metrics, METRIC_ARCHIVE_PENDING, (int64_t)pending);
-    if (ar->walk_again && ar->known) {
-        walk(ar);
-    }
-    if (pending >= ar->load_len) {
-        archiver_want(ar);
-    }
-}
 
 static void on_look(struct io_timer *timer)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Topics: list, create, describe, change, remove.
+ * Topics: list, create, describe, change, remove. And the broker's archive.
  *
  * Every function blocks for at most request.timeout.ms and may be called from any thread. A request that changes
  * something and whose answer is lost fails with in_doubt set. Since 1.0.
@@ -116,6 +116,40 @@ int evlog_topic_grow(struct evlog_client *client, const char *name, int32_t part
  * returns  0 | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_IN_DOUBT
  */
 int evlog_topic_delete(struct evlog_client *client, const char *name, struct evlog_failure *failure);
+
+/* --- the broker's archive ----------------------------------------------------------------------------------------- */
+
+struct evlog_archive_status {
+    char url[512];          /* of the object store; "" when the broker has no archive */
+    char state[16];         /* "none", "begins" (what is there is not known yet), "works", "stopped" (for good) */
+    char message[512];      /* why it has stopped, or the last error of the object store; "" none */
+    uint8_t incarnation[16];
+    uint64_t sequence;      /* of the last root, 0 none */
+    int64_t root_ms;        /* when it was made, ms since 1970; 0 none */
+    int64_t complete_ns;    /* every event appended at or before it is in the archive, ns since 1970; 0 not yet */
+    uint64_t pending_bytes; /* about: durable at the broker and not in the archive */
+    uint64_t object_count;  /* objects with events that count, as far as this run of the broker has looked */
+    uint64_t object_bytes;
+    uint64_t replaced_count; /* objects whose content is in others */
+};
+
+/* How far the broker's archive reaches.
+ *
+ * returns  0 | EVLOG_ERR_UNSUPPORTED the broker is not evlog | EVLOG_ERR_UNREACHABLE
+ */
+int evlog_archive_status(struct evlog_client *client, struct evlog_archive_status *status,
+                         struct evlog_failure *failure);
+
+/* Archive what is new at once.
+ *
+ * seal     and make segments of what bundles hold
+ * topic    of this topic, with seal; NULL: of all
+ * wait     until all that was durable before is in the archive; EVLOG_ERR_TIMED_OUT: it is not yet, ask again
+ * returns  0 | EVLOG_ERR_KAFKA the broker has no archive, or it has stopped for good | EVLOG_ERR_UNKNOWN_TOPIC |
+ *          EVLOG_ERR_UNSUPPORTED | EVLOG_ERR_UNREACHABLE
+ */
+int evlog_archive_now(struct evlog_client *client, bool seal, const char *topic, bool wait,
+                      struct evlog_failure *failure);
 
 #ifdef __cplusplus
 }

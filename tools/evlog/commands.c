@@ -139,6 +139,11 @@ const struct cli_command cli_commands[] = {
     {"project resume", "NAME", "Let it go on", NULL, cmd_project_resume},
     {"project wait", "NAME --position POSITION", "Wait until a projection has applied an event",
      "--timeout says how long (30s).", cmd_project_wait},
+    {"archive status", "", "How far the server's archive reaches", NULL, cmd_archive_status},
+    {"archive now", "", "Archive at once what is new",
+     "--wait waits until everything that was durable before is in the archive, under a signed root. --seal makes\n"
+     "objects of their own of what is in bundles, of all topics or of those that are named.",
+     cmd_archive_now},
     {"keys init", "DIR --master FILE", "Make a key store for sealed fields",
      "DIR holds the keys of subjects, wrapped by the master key in FILE. Copies of both belong apart from each other\n"
      "and from the log, and none is to be kept longer than an erasure may take.",

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""evlogd with an archive in a directory: over restarts and kills everything comes into it, and what must not go on does not:
+a disk that is older than what was signed, another cluster's prefix, a lost record of what was signed, foreign keys."""
+import base64
+import json
+import pathlib
+import shutil
+
+import pytest
+
+from cli_kit import evlog
+from conftest import Broker, wait_for
+
+ARGS = ["--archive-max-lag-ms=200ms"]
+
+
+def archived(tmp_path, name="data", archive="archive", args=()):
+    """A broker with an archive; shards as few as possible, for it is started often."""
+    return Broker(tmp_path / name, shards=1, args=[f"--archive=file://{tmp_path / archive}", *ARGS, *args])
+
+
+@pytest.fixture
+def started():
+    """Start brokers; those that run at the end are stopped."""
+    brokers = []
+
+    def start(broker):
+        brokers.append(broker)
+        return broker.start()
+
+    yield start
+    for broker in brokers:
+        if broker.process is not None:
+            broker.stop()
+
+
+def publish(broker, topic, count, *args):
+    evlog("produce", topic, "--create", "--file", "-", "-X", "compression.type=none", *args, bootstrap=broker.bootstrap,
+          stdin="".join(f"event {i} of {topic}\n" for i in range(count)), expect=0)
+
+
+def status(broker, expect=0):
+    return json.loads(evlog("archive", "status", "--json", bootstrap=broker.bootstrap, expect=expect).out)
+
+
+def objects(tmp_path, archive="archive"):
+    root = tmp_path / archive
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def stopped_reason(broker):
+    """Why archiving has ended; the broker serves on and says so everywhere."""
+    said = wait_for(lambda: (found := status(broker, expect=None))["state"] == "stopped" and found, "it stops archiving")
+    code, health = broker.health()
+    assert code == 200 and said["message"][:60] in json.loads(health)["warning"]
+    assert broker.metric("evlog_archive_stopped") == 1
+    assert broker.log_lines("archiving has ended for good")
+    refused = evlog("archive", "now", bootstrap=broker.bootstrap)
+    assert refused.code != 0 and said["message"][:60] in refused.err
+    return said["message"]
+
+
+def test_without_an_archive_the_requests_say_so(started, tmp_path):
+    broker = started(Broker(tmp_path / "data", shards=1))
+    assert status(broker)["state"] == "none"
+    assert "--archive" in evlog("archive", "now", bootstrap=broker.bootstrap).err
+    broker.stop()
+    for url in ("http://bucket", "file://relative"):
+        with pytest.raises(AssertionError, match="archive.url"):
+            Broker(tmp_path / "data", args=[f"--archive={url}"]).start()
+
+
+def test_everything_comes_into_the_archive_over_stops_and_kills(started, tmp_path):
+    broker = started(archived(tmp_path))
+    publish(broker, "orders", 1000)
+    evlog("archive", "now", "--wait", bootstrap=broker.bootstrap, expect=0)
+    first = status(broker)
+    assert first["state"] == "works" and first["root"] > 0 and first["complete_through"]
+    before = objects(tmp_path)
+    assert any("/bundles/" in name for name in before)
+    assert broker.stop() == 0
+    assert broker.log_lines("everything is in the archive")
+    started(broker)
+    publish(broker, "orders", 500)
+    broker.kill()
+    started(broker)
+    evlog("archive", "now", "--wait", "--seal", "orders", bootstrap=broker.bootstrap, expect=0)
+    last = status(broker)
+    assert last["incarnation"] == first["incarnation"] and last["root"] > first["root"]
+    now = objects(tmp_path)
+    assert all(now.get(name, data) == data for name, data in before.items()), "an object was changed"
+    segments = [data for name, data in now.items() if name.endswith(".seg")]
+    assert sum(data.count(b" of orders") for data in segments) == 1500
+    assert any("/checkpoint/" in name for name in now)
+    verify = evlog("archive", "verify", f"file://{tmp_path / 'archive'}", "--key",
+                   tmp_path / "data" / "keys" / "archive.pub.pem", "--deep")
+    assert verify.code == 0 or "no command" in verify.err, verify.err
+
+
+def test_what_the_archive_acknowledges_is_in_it_when_the_disk_is_lost(started, tmp_path):
+    broker = started(archived(tmp_path, args=["--archive-max-lag-ms=1h"]))
+    evlog("topics", "create", "payments", "--set", "evlog.durability=store", bootstrap=broker.bootstrap, expect=0)
+    publish(broker, "payments", 10)
+    broker.kill()
+    shutil.rmtree(tmp_path / "data")
+    assert sum(data.count(b" of payments") for name, data in objects(tmp_path).items() if "/bundles/" in name) == 10
+
+
+def test_a_disk_that_is_older_than_what_was_signed_is_refused(started, tmp_path):
+    broker = started(archived(tmp_path))
+    publish(broker, "orders", 10)
+    assert broker.stop() == 0
+    shutil.copytree(tmp_path / "data", tmp_path / "old")
+    started(broker)
+    publish(broker, "orders", 10)
+    assert broker.stop() == 0
+    before = objects(tmp_path)
+    old = started(archived(tmp_path, name="old"))
+    assert "older than what was signed" in stopped_reason(old)
+    publish(old, "others", 1)
+    old.stop()
+    shutil.rmtree(tmp_path / "old" / "archive")  # and it does not help to forget what was signed
+    started(old)
+    assert "knows nothing of it" in stopped_reason(old)
+    old.stop()
+    assert objects(tmp_path) == before, "something was written"
+
+
+def test_the_prefix_of_another_cluster_is_left_alone(started, tmp_path):
+    first = started(archived(tmp_path, name="first"))
+    publish(first, "orders", 10)
+    assert first.stop() == 0
+    before = objects(tmp_path)
+    second = started(archived(tmp_path, name="second"))
+    assert "another cluster" in stopped_reason(second)
+    second.stop()
+    assert objects(tmp_path) == before
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "from-me.txt").write_text("dear evlog", encoding="ascii")
+    third = started(archived(tmp_path, name="third", archive="letters"))
+    assert "no archive of evlog" in stopped_reason(third)
+
+
+def signers(tmp_path):
+    """Key hashes of the lines under the newest root."""
+    name, note = max((name, data) for name, data in objects(tmp_path).items() if "/root/" in name)
+    lines = note.decode().split("\n\n")[1].splitlines()
+    return name, {base64.b64decode(line.split(" ")[2])[:4] for line in lines}
+
+
+def test_keys_are_changed_by_a_file_with_old_and_new_ones(started, tmp_path):
+    broker = started(archived(tmp_path))
+    publish(broker, "orders", 10)
+    assert broker.stop() == 0
+    _, old = signers(tmp_path)
+    assert len(old) == 2
+    own = tmp_path / "data" / "keys" / "archive.pem"
+    assert own.stat().st_mode & 0o777 == 0o400
+    other = started(archived(tmp_path, name="other", archive="elsewhere"))
+    other.stop()
+    fresh = (tmp_path / "other" / "keys" / "archive.pem").read_text(encoding="ascii")
+    foreign, both = tmp_path / "foreign.pem", tmp_path / "both.pem"
+    foreign.write_text(fresh, encoding="ascii")
+    both.write_text(own.read_text(encoding="ascii") + fresh, encoding="ascii")
+
+    alone = started(archived(tmp_path, args=[f"--archive-key={foreign}"]))
+    assert "none of the keys" in stopped_reason(alone)
+    alone.stop()
+    changing = started(archived(tmp_path, args=[f"--archive-key={both}"]))
+    publish(changing, "orders", 1)
+    assert changing.stop() == 0
+    assert len(signers(tmp_path)[1]) == 4
+    changed = started(archived(tmp_path, args=[f"--archive-key={foreign}"]))
+    publish(changed, "orders", 1)
+    assert changed.stop() == 0
+    assert len(signers(tmp_path)[1]) == 2 and signers(tmp_path)[1].isdisjoint(old)
+
+
+def test_a_store_that_is_away_holds_up_nothing_and_is_caught_up_with(started, tmp_path):
+    broker = started(archived(tmp_path, args=["--archive-stop-timeout-ms=300ms"]))
+    publish(broker, "orders", 10)
+    assert broker.stop() == 0
+    (tmp_path / "archive").rename(tmp_path / "away")
+    (tmp_path / "archive").write_text("in the way", encoding="ascii")
+    with pytest.raises(AssertionError, match="archive"):
+        broker.start()
+    pathlib.Path(tmp_path / "archive").unlink()
+    (tmp_path / "away").rename(tmp_path / "archive")
+    started(broker)
+    evlog("archive", "now", "--wait", bootstrap=broker.bootstrap, expect=0)
+    assert status(broker)["state"] == "works"
