@@ -149,7 +149,7 @@ $(OUT)/bin/evlog-sim: $(call lib,sim testlib server $(BROKER_LAYERS) $(CLIENT_LA
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call group_link,$^) $(LIBS_core) $(LIBS_broker)
 
-.PHONY: sim sim-broker sim-lease sim-stream
+.PHONY: sim sim-broker sim-lease sim-stream sim-archive
 sim: $(OUT)/bin/evlog-sim
 	$(Q)$(OUT)/bin/evlog-sim --seeds $(SEEDS) $(SIM_FLAGS)
 
@@ -161,6 +161,9 @@ sim-lease: $(OUT)/bin/evlog-sim
 
 sim-stream: $(OUT)/bin/evlog-sim
 	$(Q)$(OUT)/bin/evlog-sim --mode stream --seeds $(SEEDS) $(SIM_FLAGS)
+
+sim-archive: $(OUT)/bin/evlog-sim
+	$(Q)$(OUT)/bin/evlog-sim --mode archive --seeds $(SEEDS) $(SIM_FLAGS)
 
 # Every crash of every small workload, every byte of a data directory changed.
 $(OUT)/bin/evlog-exhaustive: $(call lib,exhaustive sim storage io obs config format core)

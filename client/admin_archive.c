@@ -13,7 +13,8 @@
 
 static void text_of(char *text, size_t text_len, struct el_slice from)
 {
-    (void)snprintf(text, text_len, "%.*s", (int)EL_MIN(from.len, text_len - 1), from.len == 0 ? "" : (const char *)from.data);
+    int len = (int)EL_MIN(from.len, text_len - 1);
+    (void)snprintf(text, text_len, "%.*s", len, len == 0 ? "" : (const char *)from.data);
 }
 
 static int status_code(const void *response)

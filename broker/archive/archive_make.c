@@ -225,8 +225,9 @@ static int put_found(struct build *b, size_t from, size_t to)
         now.last_append_ns = EL_MAX(now.last_append_ns, rp->last_append_ns);
         grown = true;
     }
-    bool moved = move_of(b, &first->topic_id, first->partition, &now.log_start);
-    now.log_start = EL_MIN(now.log_start, now.end_offset);
+    int64_t log_start = now.log_start;
+    bool moved = move_of(b, &first->topic_id, first->partition, &log_start);
+    now.log_start = EL_MAX(now.log_start, EL_MIN(log_start, now.end_offset));
     if (grown || moved) {
         el_manifest_partition_put(b->out, &now);
     }

@@ -71,7 +71,7 @@ static void row_make(const struct archive_pack_job *job, const struct read_entry
     row->leaf.first_offset = el_batch_base_offset(batch);
     row->leaf.record_count = el_get_be32(batch + EL_BATCH_POS_RECORD_COUNT);
     row->leaf.append_time_ns = e->append_time_ns;
-    row->leaf.max_timestamp_ms = el_batch_max_timestamp(batch);
+    row->leaf.max_timestamp_ms = e->max_timestamp_ms;
     row->leaf.leader_epoch = e->leader_epoch;
     el_leaf_digest(e->salt, batch, e->len, row->leaf.digest);
     memcpy(row->salt, e->salt, sizeof row->salt);

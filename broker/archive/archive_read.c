@@ -135,6 +135,7 @@ static void copy_rows(struct tier_read *read, const struct archive_batches *b, u
             if (read->entries != NULL) {
                 struct read_entry *e = &read->entries[read->entry_count++];
                 *e = (struct read_entry){.append_time_ns = row->leaf.append_time_ns,
+                                         .max_timestamp_ms = row->leaf.max_timestamp_ms,
                                          .leader_epoch = row->leaf.leader_epoch,
                                          .pos = (uint32_t)read->data_len,
                                          .len = row->len};

@@ -145,6 +145,7 @@ static int read_memory(struct partition *part, struct read_op *op, struct batch_
         if (op->want_entries) {
             struct read_entry *out = &op->entries[op->entry_count++];
             *out = (struct read_entry){.append_time_ns = e->append_time_ns,
+                                       .max_timestamp_ms = e->max_timestamp_ms,
                                        .leader_epoch = e->leader_epoch,
                                        .pos = op->data_len,
                                        .len = e->len};

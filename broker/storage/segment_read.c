@@ -325,8 +325,11 @@ static bool take_entry(struct segment_read *read, const struct el_chunk_entry *e
     }
     if (read->entries != NULL) {
         struct read_entry *out = &read->entries[read->entry_count++];
-        *out = (struct read_entry){
-            .append_time_ns = e->append_time_ns, .leader_epoch = e->leader_epoch, .pos = (uint32_t)pos, .len = e->len};
+        *out = (struct read_entry){.append_time_ns = e->append_time_ns,
+                                   .max_timestamp_ms = e->max_timestamp_ms,
+                                   .leader_epoch = e->leader_epoch,
+                                   .pos = (uint32_t)pos,
+                                   .len = e->len};
         memcpy(out->salt, e->salt, sizeof(out->salt));
         if (read->table != NULL) {
             read->table[read->entry_count - 1] = *e;

@@ -163,6 +163,7 @@ void store_append(struct store_shard *shard, struct append_op *op);
 struct read_entry {
     uint64_t append_time_ns;
     uint8_t salt[16];
+    int64_t max_timestamp_ms; /* the greatest of its records' event times */
     int32_t leader_epoch;
     uint32_t pos; /* of the batch in data */
     uint32_t len;

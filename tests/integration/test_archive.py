@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""evlogd with an archive in a directory: over restarts and kills everything comes into it, and what must not go on does not:
-a disk that is older than what was signed, another cluster's prefix, a lost record of what was signed, foreign keys."""
+"""evlogd with an archive in a directory: over restarts and kills everything comes into it, and what must not go on
+does not: a disk that is older than what was signed, another cluster's prefix, a lost record of what was signed,
+foreign keys."""
 import base64
 import json
 import pathlib
@@ -50,7 +51,7 @@ def objects(tmp_path, archive="archive"):
 
 def stopped_reason(broker):
     """Why archiving has ended; the broker serves on and says so everywhere."""
-    said = wait_for(lambda: (found := status(broker, expect=None))["state"] == "stopped" and found, "it stops archiving")
+    said = wait_for(lambda: (found := status(broker, expect=None))["state"] == "stopped" and found, "no end of it")
     code, health = broker.health()
     assert code == 200 and said["message"][:60] in json.loads(health)["warning"]
     assert broker.metric("evlog_archive_stopped") == 1

@@ -62,7 +62,8 @@ def layer_unit(tree, layer, args):
 
 def layer_sim(tree, layer, args):
     """Seeds of the simulator, until one fails."""
-    mode = {"sim-broker": "broker", "sim-lease": "lease", "sim-stream": "stream"}.get(layer, "store")
+    mode = {"sim-broker": "broker", "sim-lease": "lease", "sim-stream": "stream",
+            "sim-archive": "archive"}.get(layer, "store")
     for first in range(1, args.seeds + 1, SEEDS_STEP):
         command = [f"{args.out}/bin/evlog-sim", "--mode", mode, "--from", str(first), "--seeds", str(SEEDS_STEP)]
         code, output = run([*command, "--shrink-seconds", SHRINK_S], tree, SIM_TIME_MAX_S)
@@ -90,11 +91,13 @@ def layer_exhaustive(tree, _, args):
 
 LAYERS = {"unit_storage": layer_unit, "unit_group": layer_unit, "unit_client": layer_unit, "unit_api": layer_unit,
           "unit_store": layer_unit, "sim": layer_sim,
-          "sim-broker": layer_sim, "sim-lease": layer_sim, "sim-stream": layer_sim, "unit_lease": layer_unit,
+          "sim-broker": layer_sim, "sim-lease": layer_sim, "sim-stream": layer_sim,
+          "sim-archive": layer_sim, "unit_lease": layer_unit,
           "unit_stream": layer_unit, "exhaustive": layer_exhaustive}
 PROGRAMS = {"unit_storage": "unit_storage", "unit_group": "unit_group", "unit_client": "unit_client",
             "unit_api": "unit_api", "unit_store": "unit_store",
             "sim": "evlog-sim", "sim-broker": "evlog-sim", "sim-lease": "evlog-sim", "sim-stream": "evlog-sim",
+            "sim-archive": "evlog-sim",
             "unit_lease": "unit_lease", "unit_stream": "unit_stream", "exhaustive": "evlog-exhaustive"}
 
 

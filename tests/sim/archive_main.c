@@ -35,6 +35,7 @@ struct acked {
     int64_t offset;
     uint32_t crc;   /* of the batch */
     uint32_t count; /* of records */
+    uint64_t append_time_ns;
 };
 
 struct life_part {
@@ -207,7 +208,8 @@ static void client_on_done(struct store_op *base)
     int64_t end = c->op.base_offset + c->op.info.last_offset_delta + 1;
     acked_add(
         &t->parts[c->op.partition],
-        (struct acked){.offset = c->op.base_offset, .crc = c->op.info.crc, .count = (uint32_t)c->op.info.record_count});
+        (struct acked){.offset = c->op.base_offset, .crc = c->op.info.crc, .count = (uint32_t)c->op.info.record_count,
+                             .append_time_ns = c->op.append_time_ns});
     l->acks++;
     if (t->awaited) {
         l->awaited_acks++;
@@ -456,8 +458,8 @@ static void compare_topics(struct archive_life *l)
     }
 }
 
-/* Everything acknowledged is in the archive: after a round without faults. */
-static void check_whole(struct archive_life *l)
+/* Everything acknowledged with an append time up to this one is in the archive. */
+static void check_whole(struct archive_life *l, uint64_t through_ns)
 {
     for (uint32_t i = 0; i < TOPICS_MAX; i++) {
         const struct life_topic *t = &l->topics[i];
@@ -465,7 +467,8 @@ static void check_whole(struct archive_life *l)
             const struct life_part *p = &t->parts[k];
             for (uint32_t n = 0; n < p->acked_count; n++) {
                 int64_t end = p->acked[n].offset + p->acked[n].count;
-                if (end > p->trimmed && end > bucket_end(&l->bucket, &t->id, k)) {
+                bool due = p->acked[n].append_time_ns <= through_ns && end > p->trimmed;
+                if (due && end > bucket_end(&l->bucket, &t->id, k)) {
                     world_violation(&l->w, "offset %lld of partition %d was acknowledged; the archive ends at %lld",
                                     (long long)p->acked[n].offset, k, (long long)bucket_end(&l->bucket, &t->id, k));
                     return;
@@ -672,6 +675,7 @@ static void live(struct archive_life *l)
         end_faults(l);
         if (w->violation[0] == 0 && bucket_audit(&l->bucket)) {
             compare_topics(l);
+            check_whole(l, l->bucket.state->header.cut_ns);
         }
     }
 }
@@ -690,7 +694,7 @@ static void last_look(struct archive_life *l)
         world_violation(w, "the last round was refused: %s", evlog_error_text(code));
     }
     check_floors(l);
-    check_whole(l);
+    check_whole(l, UINT64_MAX);
     if (w->violation[0] == 0 && bucket_audit(&l->bucket)) {
         compare_topics(l);
         compare_logs(l);
