@@ -53,6 +53,11 @@ int64_t store_observed_high_watermark(const struct partition *part)
     return part->high_watermark;
 }
 
+bool store_observed_settling(const struct partition *part)
+{
+    return tier_settling(part);
+}
+
 void **store_observed_state(struct partition *part)
 {
     OBJ_CHECK(part, PARTITION);

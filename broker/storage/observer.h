@@ -61,6 +61,8 @@ int64_t store_observed_setting(const struct partition *part, enum topic_setting_
 int64_t store_observed_log_start(const struct partition *part);
 int64_t store_observed_next_offset(const struct partition *part);
 int64_t store_observed_high_watermark(const struct partition *part);
+/* The archive decides what is shown, and has not said yet how far that goes: what is asked is EVLOG_ERR_ARCHIVE. */
+bool store_observed_settling(const struct partition *part);
 /* A word of the observer's own, NULL at first. */
 void **store_observed_state(struct partition *part);
 /* Held appends may be tried again; soon, not from inside the call. */

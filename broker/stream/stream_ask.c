@@ -69,6 +69,9 @@ struct stream_part *stream_ask_part(struct streams *st, struct store_op *op, con
     if (st->stopping && code == 0) {
         code = EVLOG_ERR_CLOSED;
     }
+    if (code == 0 && store_observed_settling(part)) {
+        code = EVLOG_ERR_ARCHIVE; /* with an end that is too low a stream would look shorter than it is */
+    }
     if (code != 0) {
         stream_ask_end(st, op, code);
         return NULL;

@@ -233,10 +233,9 @@ def checkpoint_entry(body):
     topic, partition, flags, start, next_offset, end, next_id, clean_end, epochs, _, _, segments, producers = \
         body.take("<16siIqqqQqHHIII")
     need(0 <= clean_end <= end, "checkpoint: clean end")
-    entry = {"topic_id": topic, "partition": partition, "archived": flags & 1 != 0,
-             "log_start": start, "next_offset": next_offset,
-             "segment_end": end, "next_segment_id": next_id, "clean_end": clean_end, "epochs": [],
-             "segments": [], "producers": []}
+    entry = {"topic_id": topic, "partition": partition, **({"archived": True} if flags & 1 else {}),
+             "log_start": start, "next_offset": next_offset, "segment_end": end, "next_segment_id": next_id,
+             "clean_end": clean_end, "epochs": [], "segments": [], "producers": []}
     for _ in range(epochs):
         epoch, _, first = body.take("<iIq")
         entry["epochs"].append((epoch, first))

@@ -76,7 +76,7 @@ def show_partition(directory, name, partition, with_records):
         show(topic=name, partition=partition.number, damaged=[first, end - 1], why=why)
     show(topic=name, topic_id=partition.topic_id.hex(), partition=partition.number, shard=partition.shard,
          log_start=partition.log_start, next_offset=partition.next_offset, segment_end=partition.segment_end,
-         clean_end=partition.clean_end, archived=partition.archived,
+         clean_end=partition.clean_end, **({"archived": True} if partition.archived else {}),
          epochs=partition.epochs, segments=[s["segment"] for s in partition.segments])
     for producer in sorted(partition.producers.values(), key=lambda p: p["id"]):
         show(topic=name, partition=partition.number, producer=producer)

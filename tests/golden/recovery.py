@@ -171,7 +171,7 @@ class Partition:
     def apply_entry(self, entry):
         self.log_start, self.next_offset = entry["log_start"], entry["next_offset"]
         self.segment_end, self.next_segment_id = entry["segment_end"], entry["next_segment_id"]
-        self.clean_end, self.archived = entry["clean_end"], entry["archived"]
+        self.clean_end, self.archived = entry["clean_end"], "archived" in entry
         for epoch, first in entry["epochs"]:
             self.note_epoch(epoch, first)
         for segment in entry["segments"]:

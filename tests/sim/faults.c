@@ -167,7 +167,7 @@ bool sim_fault_applies(enum sim_fault fault, enum sim_mode mode)
     case SCOPE_STREAM:
         return mode == MODE_STREAM;
     case SCOPE_TIER:
-        return mode == MODE_STORE;
+        return mode == MODE_STORE || mode == MODE_STREAM;
     case SCOPE_ARCHIVE:
         return mode == MODE_ARCHIVE;
     }
@@ -177,9 +177,9 @@ bool sim_fault_applies(enum sim_fault fault, enum sim_mode mode)
 void sim_fault_list(void)
 {
     static const char *const scopes[] = {
-        [SCOPE_SEED] = "always", [SCOPE_WORK] = "at work", [SCOPE_LIAR] = "liars",    [SCOPE_ROT] = "rotting",
-        [SCOPE_NET] = "broker",  [SCOPE_LEASE] = "lease",  [SCOPE_STREAM] = "stream", [SCOPE_TIER] = "tier",
-        [SCOPE_ARCHIVE] = "archive"};
+        [SCOPE_SEED] = "always",   [SCOPE_WORK] = "at work", [SCOPE_LIAR] = "liars",
+        [SCOPE_ROT] = "rotting",   [SCOPE_NET] = "broker",   [SCOPE_LEASE] = "lease",
+        [SCOPE_STREAM] = "stream", [SCOPE_TIER] = "tier",    [SCOPE_ARCHIVE] = "archive"};
     printf("%-22s %-8s %7s  %-19s  %s\n", "fault", "when", "seeds", "probability", "what it does");
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         const struct sim_fault_info *info = &sim_fault_table[i];

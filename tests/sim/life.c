@@ -117,6 +117,9 @@ void life_run(struct life *l, const struct plan *plan)
     l->w.tier = l->w.knobs.archive ? sim_tier_create(&l->w) : NULL;
     world_faults(&l->w, false);
     model_init(&l->m, &l->w);
+    if (l->w.tier != NULL) {
+        sim_tier_deleted(l->w.tier, model_deleted, &l->m);
+    }
     boot_init(&l->boot, &l->w, &l->m, &l->plan);
     producers_init(&l->producers, &l->m, plan->limits[LIMIT_PRODUCERS]);
     readers_init(&l->readers, &l->m, plan->limits[LIMIT_READERS]);

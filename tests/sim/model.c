@@ -11,8 +11,6 @@
 #include <core/hash.h>
 #include <stdlib.h>
 
-#define ARCHIVE_TRIES_MAX 120u
-
 void model_init(struct model *m, struct world *w)
 {
     memset(m, 0, sizeof(*m));
@@ -45,6 +43,17 @@ uint32_t model_send(struct model *m, uint32_t topic, int32_t partition, uint32_t
         .spread = m->topics[topic].spread,
     };
     return m->sent_count++;
+}
+
+int64_t model_deleted(void *arg, const struct el_uuid *topic_id, int32_t partition)
+{
+    const struct model *m = arg;
+    for (uint32_t t = 0; t < m->topic_count; t++) {
+        if (el_uuid_eq(&m->topics[t].id, topic_id) && partition < MODEL_PARTITIONS_MAX) {
+            return m->topics[t].partitions[partition].trim_max;
+        }
+    }
+    return 0;
 }
 
 uint32_t model_topic_any(const struct model *m)
@@ -125,21 +134,6 @@ void model_see_end(struct model *m, uint32_t topic, int32_t partition, int64_t b
                         (long long)end);
     }
     p->end_shown = EL_MAX(p->end_shown, end);
-}
-
-bool model_archive_waits(struct model *m, int error, uint32_t *tries)
-{
-    struct world *w = m->w;
-    if (error != EVLOG_ERR_ARCHIVE || w->tier == NULL || (*tries)++ >= ARCHIVE_TRIES_MAX) {
-        return false;
-    }
-    uint64_t until_ns = w->clock.now_ns + 1000000000;
-    while (w->clock.now_ns < until_ns) {
-        if (!world_step(w)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 void model_see_start(struct model *m, uint32_t topic, int32_t partition, int64_t start)

@@ -42,6 +42,7 @@ struct sent {
 struct model_partition {
     int64_t log_start_min; /* trims that were acknowledged */
     int64_t log_start_max; /* trims that were asked for */
+    int64_t trim_max;      /* the same, where events may leave by themselves as well */
     int64_t end_shown;     /* greatest high watermark that anybody was told */
 };
 
@@ -104,6 +105,8 @@ void model_init(struct model *m, struct world *w);
 void model_free(struct model *m);
 /* done of an op whose arg points to a flag. */
 void model_on_flag(struct store_op *op);
+/* Offset up to which somebody has asked for a deletion. */
+int64_t model_deleted(void *arg, const struct el_uuid *topic_id, int32_t partition);
 /* Index of a topic that is there, UINT32_MAX when none is found. */
 uint32_t model_topic_any(const struct model *m);
 /* Index of a new batch. */
@@ -139,9 +142,6 @@ static inline int64_t model_end(const struct model *m, uint32_t topic, int32_t p
 {
     return m->topics[topic].partitions[partition].end_shown;
 }
-/* A question could not be answered because of the archive: let time pass, for it to be asked again. returns false when
- * that was not the reason, or has been often enough (tries), or the machine crashed */
-bool model_archive_waits(struct model *m, int error, uint32_t *tries);
 /* A run ended other than by a clean stop: what is promised to nobody is forgotten. */
 void model_forget(struct model *m);
 /* Choose a time that tells something. returns false when there is none */

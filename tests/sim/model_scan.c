@@ -108,7 +108,7 @@ static bool scan_read(struct scan *s, struct store_shard *shard, int64_t *end)
             s->moved = true; /* retention went by: look again from the new start */
         } else if (world_read_is_damage(w, op.base.error)) {
             return scan_damage(s) && s->next < *end;
-        } else if (model_archive_waits(s->m, op.base.error, &s->tries)) {
+        } else if (world_archive_waits(w, op.base.error, &s->tries)) {
             return true;
         } else if (world_read_may_fail(w, op.base.error)) {
             s->stopped = true;
@@ -151,7 +151,7 @@ static bool partition_bounds(struct model *m, uint32_t topic, int32_t partition,
             return false;
         }
         SIM_TRACE(m->w->trace, "bound", (uint64_t)op.base.error, (uint64_t)op.offset);
-        if (model_archive_waits(m, op.base.error, &tries)) {
+        if (world_archive_waits(m->w, op.base.error, &tries)) {
             continue;
         }
         if (op.base.error != 0) {

@@ -154,6 +154,7 @@ static void trim(struct life *l, uint32_t index)
     struct trim_op op = {
         .base = {.done = on_flag, .arg = &done}, .topic_id = t->id, .partition = partition, .offset = offset};
     p->log_start_max = EL_MAX(p->log_start_max, offset);
+    p->trim_max = EL_MAX(p->trim_max, offset);
     store_trim(store_shard_at(l->w.store, (uint32_t)world_below(&l->w, l->w.shard_count)), &op);
     if (!trim_look(l, index, partition)) {
         return;

@@ -55,6 +55,8 @@ struct sim_tier {
     struct pending *pending;
     uint64_t down_until_ns;
     uint64_t reads, given;
+    int64_t (*deleted)(void *arg, const struct el_uuid *topic_id, int32_t partition);
+    void *deleted_arg;
 };
 
 struct sim_tier *sim_tier_create(struct world *w)
@@ -70,6 +72,13 @@ struct sim_tier *sim_tier_create(struct world *w)
 struct sim_tier_knobs *sim_tier_knobs(struct sim_tier *st)
 {
     return &st->knobs;
+}
+
+void sim_tier_deleted(struct sim_tier *st,
+                      int64_t (*deleted)(void *arg, const struct el_uuid *topic_id, int32_t partition), void *arg)
+{
+    st->deleted = deleted;
+    st->deleted_arg = arg;
 }
 
 uint64_t sim_tier_reads(const struct sim_tier *st)
@@ -134,6 +143,34 @@ int64_t sim_tier_end(const struct sim_tier *st, const struct el_uuid *topic_id, 
 {
     const struct tier_part *p = part_find(st, topic_id, partition);
     return p == NULL ? 0 : p->end;
+}
+
+bool sim_tier_whole(const struct sim_tier *st)
+{
+    for (uint32_t i = 0; i < store_shard_count(st->w->store); i++) {
+        size_t cursor = 0;
+        struct partition *part;
+        while ((part = store_tier_next(store_shard_at(st->w->store, i), &cursor)) != NULL) {
+            struct tier_view view;
+            store_tier_view(part, &view);
+            if (view.archived_end < EL_MAX(view.durable_end, 0) && view.log_start < view.durable_end) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool sim_tier_rest(struct sim_tier *st)
+{
+    struct world *w = st->w;
+    uint64_t until_ns = w->clock.now_ns + WORLD_WAIT_NS_MIN;
+    while (!sim_tier_whole(st) && w->clock.now_ns < until_ns) {
+        if (!world_step(w)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static uint64_t after(struct sim_tier *st, uint64_t ns_max)
@@ -247,6 +284,12 @@ static void part_look(struct sim_tier *st, struct store_shard *shard, struct par
     bool down = st->knobs.down || w->clock.now_ns < st->down_until_ns;
     if (view.durable_end < p->end) {
         world_violation(w, "the log ends at %lld, the archive at %lld", (long long)view.durable_end, (long long)p->end);
+        return;
+    }
+    int64_t deleted = st->deleted == NULL ? INT64_MAX : st->deleted(st->deleted_arg, &view.topic_id, view.partition);
+    if (view.log_start > EL_MAX(p->end, deleted)) {
+        world_violation(w, "the log begins at %lld, the archive ends at %lld", (long long)view.log_start,
+                        (long long)p->end);
         return;
     }
     if (down) {

@@ -35,6 +35,13 @@ void sim_tier_step(struct sim_tier *st);
 uint64_t sim_tier_next(const struct sim_tier *st);
 /* What counts of a partition ends here; 0 none. */
 int64_t sim_tier_end(const struct sim_tier *st, const struct el_uuid *topic_id, int32_t partition);
+/* Everything below what this says may be gone before it was copied: somebody has asked for it. NULL: nothing. */
+void sim_tier_deleted(struct sim_tier *st,
+                      int64_t (*deleted)(void *arg, const struct el_uuid *topic_id, int32_t partition), void *arg);
+/* Does all that is durable count? */
+bool sim_tier_whole(const struct sim_tier *st);
+/* Let the machine run until it does, but not for ever. returns false when it crashed */
+bool sim_tier_rest(struct sim_tier *st);
 /* Reads that it was asked for, and those that it answered with batches. */
 uint64_t sim_tier_reads(const struct sim_tier *st);
 uint64_t sim_tier_reads_given(const struct sim_tier *st);

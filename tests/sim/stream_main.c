@@ -12,6 +12,7 @@
 #include "stream_main.h"
 
 #include "boot.h"
+#include "sim_tier.h"
 #include "stream_asks.h"
 #include <core/alloc.h>
 #include <core/assert.h>
@@ -75,6 +76,7 @@ struct stream_life {
     uint64_t sent, topics;
     uint64_t answers, conflicts, duplicates;
     bool made, trims, deletes, asking;
+    bool awaited; /* events are told of and shown when the archive has them */
     uint64_t lives, steps_longest;
 };
 
@@ -82,6 +84,10 @@ struct stream_life {
 
 static void tell(struct stream_life *l, struct told told)
 {
+    if (l->awaited && told.offset >= sim_tier_end(l->w.tier, &l->m.topic_id, told.partition)) {
+        world_violation(&l->w, "offset %lld of partition %d was told of, and the archive does not have it",
+                        (long long)told.offset, told.partition);
+    }
     if (l->told_count < TOLD_MAX) {
         l->told[l->told_count++] = told;
     }
@@ -467,6 +473,17 @@ static void space_returns(struct stream_life *l)
     }
 }
 
+/* Only what is being written stays. */
+static void leave_the_disk(struct topic_config *config)
+{
+    static const char *const settings[][2] = {
+        {"segment.bytes", "65536"}, {"segment.ms", "20000"}, {"local.retention.bytes", "0"}};
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        int code = topic_config_set(config, el_slice_str(settings[i][0]), el_slice_str(settings[i][1]), NULL);
+        EL_ASSERT(code == 0);
+    }
+}
+
 static bool make(struct stream_life *l)
 {
     struct topic_config config;
@@ -478,6 +495,14 @@ static bool make(struct stream_life *l)
     snprintf(name, sizeof(name), "%lld", (long long)l->m.count_max);
     code = topic_config_set(&config, el_slice_str("evlog.stream.max.count"), el_slice_str(name), NULL);
     EL_ASSERT(code == 0);
+    l->awaited = l->w.tier != NULL && world_chance(&l->w, 500000);
+    if (l->awaited) {
+        code = topic_config_set(&config, el_slice_str("evlog.durability"), el_slice_str("store"), NULL);
+        EL_ASSERT(code == 0);
+    }
+    if (l->w.tier != NULL && world_chance(&l->w, 600000)) {
+        leave_the_disk(&config);
+    }
     snprintf(name, sizeof(name), "t%llu", (unsigned long long)++l->topics);
     stream_model_clear(&l->m);
     l->told_count = 0;
@@ -523,10 +548,11 @@ static bool clients_rest(struct stream_life *l)
 /* All that was told is true; and what may be asked. */
 static bool look(struct stream_life *l, uint32_t count)
 {
-    if (!clients_rest(l) || !stream_model_scan(&l->m)) {
+    if (!clients_rest(l) || (l->awaited && !sim_tier_rest(l->w.tier)) || !stream_model_scan(&l->m)) {
         return false;
     }
-    bool readable = l->m.whole && store_not_ready_reason(l->w.store) == NULL && !l->w.read_errors;
+    bool readable = l->m.whole && (!l->awaited || sim_tier_whole(l->w.tier)) &&
+                    store_not_ready_reason(l->w.store) == NULL && !l->w.read_errors;
     if (readable) {
         told_check(l);
         stream_asks_check(&l->asks);
@@ -690,6 +716,7 @@ static void run_seed(const struct plan *plan, struct stream_life *l)
         w->knobs.ppm[i] = sim_fault_applies((enum sim_fault)i, w->mode) ? w->knobs.ppm[i] : 0;
     }
     world_faults(w, false);
+    w->tier = w->knobs.archive ? sim_tier_create(w) : NULL;
     stream_world_init(&l->sw, w);
     stream_model_init(&l->m, &l->sw);
     stream_asks_init(&l->asks, &l->m);
@@ -759,6 +786,7 @@ void stream_trial(const struct plan *plan, struct verdict *v)
     memcpy(v->faults, sim_disk_fault_counts(l->w.disk), sizeof(v->faults));
     snprintf(v->text, sizeof(v->text), "%s", l->w.violation);
     world_free(&l->w);
+    sim_tier_free(l->w.tier);
     stream_model_free(&l->m);
     free(l->told);
     stream_asks_free(&l->asks);

@@ -159,6 +159,7 @@ static void batch_add(struct stream_model *m, int32_t partition, const uint8_t *
 static bool part_scan(struct stream_model *m, int32_t partition)
 {
     struct model_part *p = &m->parts[partition];
+    uint32_t tries = 0;
     for (;;) {
         static struct read_op op;
         op = (struct read_op){.topic_id = m->topic_id,
@@ -179,6 +180,12 @@ static bool part_scan(struct stream_model *m, int32_t partition)
         int64_t start = op.log_start_offset, end = op.high_watermark;
         store_read_release(&op);
         if (m->w->violation[0] != 0) {
+            return false;
+        }
+        if (world_archive_waits(m->w, code, &tries)) {
+            continue;
+        }
+        if (sim_disk_crashed(m->w->disk)) {
             return false;
         }
         if (code != 0) {

@@ -14,6 +14,7 @@
 
 #define MEMORY_PER_SHARD (24u << 20)
 #define WAIT_STEPS_MAX 100000u
+#define ARCHIVE_TRIES_MAX 120u
 #define STALL_NS_MAX 20000000u
 #define SECOND_NS 1000000000ll
 #define FORWARD_NS_MAX (72000 * SECOND_NS)  /* 20 hours */
@@ -403,6 +404,20 @@ bool world_stop(struct world *w)
     }
     heap_check(w, "a clean stop");
     machine_down(w);
+    return true;
+}
+
+bool world_archive_waits(struct world *w, int error, uint32_t *tries)
+{
+    if (error != EVLOG_ERR_ARCHIVE || w->tier == NULL || (*tries)++ >= ARCHIVE_TRIES_MAX) {
+        return false;
+    }
+    uint64_t until_ns = w->clock.now_ns + SECOND_NS;
+    while (w->clock.now_ns < until_ns) {
+        if (!world_step(w)) {
+            return false;
+        }
+    }
     return true;
 }
 

@@ -106,6 +106,9 @@ bool world_read_may_fail(const struct world *w, int error);
 bool world_read_is_damage(const struct world *w, int error);
 /* Count what the open store has done so far; to be called once, at the end. */
 void world_tally(struct world *w);
+/* A question could not be answered because of the archive: let time pass, for it to be asked again. returns false when
+ * that was not the reason, or has been often enough (tries), or the machine crashed */
+bool world_archive_waits(struct world *w, int error, uint32_t *tries);
 bool world_failed_shard(struct world *w);
 /* The stream index is not to be used now; the store is well. */
 bool world_index_failed(const struct world *w);
