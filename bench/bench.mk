@@ -9,8 +9,8 @@ BENCH_BINS := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
 $(OUT)/bench/index_runs $(OUT)/bench/index_growth: $(call lib,stream io obs config)
 # That of replays measures the library with the broker.
 $(OUT)/bench/replay: $(call lib,client)
-# That of archives calls object stores.
-$(OUT)/bench/archive: $(call lib,store)
+# Those of archives call object stores.
+$(OUT)/bench/archive $(OUT)/bench/archiving: $(call lib,store)
 $(OUT)/bench/%: $(OUT)/obj/bench/%.o $(call lib,bench format wire core)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
