@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""evlogd archives to a server that speaks S3, over a line that fails in every way.
+
+Goal: whatever is torn, held back or refused on the way, everything that was acknowledged is in the bucket in the end,
+and proves itself. Method: the gateway keeps objects as files of the same names, so a verifier that shares no code with
+evlog reads them there.
+"""
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from evlogd import ROOT, Broker, wait_for
+from kafka_wire import batch
+from object_stores import BUCKET, FaultProxy, Versitygw, drop_after, drop_before, environment, nonsense, refuse
+
+BATCHES = 30
+LAG = "--archive-max-lag-ms=100"
+EVERY_FAULT = bool(os.environ.get("ARCHIVE_EVERY_FAULT"))
+BUSY, BROKEN, RACE = refuse(503, "SlowDown"), refuse(500, "InternalError"), refuse(409, "ConditionalRequestConflict")
+ALL_FAULTS = (BUSY, drop_before, drop_after, BROKEN, nonsense, RACE)
+FAULTS = {"/bundles/": (BUSY, drop_after), "/manifest/": (drop_before, RACE), "/root/": (drop_after, nonsense),
+          "/tile/": (BROKEN,)}      # what is put: what becomes of it
+
+
+@pytest.fixture(scope="module")
+def versitygw():
+    server = Versitygw()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def proxy(versitygw):
+    between = FaultProxy(versitygw.port)
+    yield between
+    between.stop()
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch, request):
+    """Starts a broker that archives over a URL; below which prefix of the bucket."""
+    brokers = []
+    prefix = f"t{time.monotonic_ns()}"
+
+    def start_it(url, args=(), **variables):
+        for name, value in environment(url, EVLOG_S3_TIMEOUT="2s", **variables).items():
+            if name.startswith(("AWS_", "EVLOG_S3_")):
+                monkeypatch.setenv(name, value)
+        brokers.append(Broker(tmp_path / "data", args=[f"--archive=s3://{BUCKET}/{prefix}", LAG, *args]).start())
+        return brokers[-1], prefix
+    yield start_it
+    for broker in brokers:
+        broker.stop()
+
+
+def verify(folder, broker):
+    """What the verifier says of an archive."""
+    command = [sys.executable, ROOT / "tools" / "verify" / "evlog_verify.py", "--archive", folder,
+               "--key", broker.data / "keys" / "archive.pub.pem"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = json.loads(done.stdout)
+    assert done.returncode == 0 and said["proven"], said
+    return said["incarnations"][-1]
+
+
+def publish(broker, topic, count):
+    with broker.connect() as conn:
+        for number in range(count):
+            assert conn.produce(topic, batch([b"event %d" % number]))[0] == 0
+
+
+def test_a_line_that_fails_loses_nothing(versitygw, proxy, start):
+    broker, prefix = start(proxy.url)
+    with broker.connect() as conn:
+        assert conn.create_topic("orders")[0] == 0
+    for text, actions in FAULTS.items():
+        for action in ALL_FAULTS if EVERY_FAULT else actions:
+            proxy.arm(action, method="PUT", text=text)
+    proxy.arm(refuse(503), method="HEAD")
+    armed = list(proxy.faults)
+    wait_for(lambda: publish(broker, "orders", 1) or all(fault.count == 0 for fault in armed if fault.method == "PUT"),
+             "all faults have happened", 60)
+    proxy.calm()
+    publish(broker, "orders", BATCHES)
+    assert broker.stop() == 0, "".join(broker.log[-20:])
+    assert any("everything is in the archive" in line for line in broker.log)
+    found = verify(versitygw.folder / "data" / BUCKET / prefix, broker)
+    assert found["batches"] >= BATCHES + len([fault for fault in armed if "bundles" in fault.text])
+    assert found["gaps"] == []
+
+
+def test_a_broker_goes_on_where_a_killed_one_was(versitygw, start):
+    broker, prefix = start(versitygw.url)
+    with broker.connect() as conn:
+        assert conn.create_topic("orders")[0] == 0
+    for _ in range(3):
+        publish(broker, "orders", 10)
+        before = broker.metric("evlog_archive_roots_total")
+        wait_for(lambda before=before: broker.metric("evlog_archive_roots_total") > before, "a root was signed")
+        publish(broker, "orders", 10)
+        broker.kill()
+        broker.start()
+    assert broker.stop() == 0
+    found = verify(versitygw.folder / "data" / BUCKET / prefix, broker)
+    assert found["batches"] >= 60 and found["gaps"] == []
+
+
+def test_a_store_that_refuses_is_named_and_the_broker_serves_on(versitygw, start):
+    broker, _ = start(versitygw.url, ["--archive-stop-timeout-ms=100ms"], AWS_SECRET_ACCESS_KEY="another-secret")
+    with broker.connect() as conn:
+        assert conn.create_topic("orders")[0] == 0
+    publish(broker, "orders", 10)
+    wait_for(lambda: any("the secret access key is not the one" in line for line in broker.log), "the cause is named")
+    assert not any("another-secret" in line for line in broker.log)
+    assert broker.metric("evlog_archive_errors_total") > 0
+    assert broker.stop() == 0
+    assert "stopped before everything was in the archive" in "".join(broker.log[-3:])
