@@ -83,7 +83,7 @@ static int repair_shard(const struct config *cfg, struct disk *disk, uint32_t sh
     return code;
 }
 
-static int repair_all(const struct config *cfg, struct disk *disk, const struct node_state *node, FILE *out,
+static int repair_all(const struct config *cfg, struct disk *disk, const struct el_node *node, FILE *out,
                       struct el_error *err)
 {
     uint32_t damaged = 0, log_count = 0;
@@ -113,7 +113,7 @@ static int repair_all(const struct config *cfg, struct disk *disk, const struct 
 int repair_run(const struct config *cfg, FILE *out, struct el_error *err)
 {
     struct data_dir dir = {.lock_fd = -1};
-    struct node_state node;
+    struct el_node node;
     struct disk *disk = NULL;
     int code = disk_posix_open(cfg->data, &disk);
     if (code != 0) {

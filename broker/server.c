@@ -18,6 +18,7 @@
 #include <core/alloc.h>
 #include <core/logger.h>
 #include <data_dir.h>
+#include <from_archive.h>
 #include <http/http.h>
 #include <server.h>
 #include <shard.h>
@@ -514,6 +515,9 @@ static int server_start(struct server *server, struct el_error *err)
     int error = open_signals(server, err);
     if (error == 0) {
         error = data_dir_open(server->cfg, &server->dir, err);
+    }
+    if (error == 0) {
+        error = from_archive(server->cfg, server->dir.real_path, server->signal_fd, err);
     }
     if (error == 0) {
         error = disk_posix_open(server->dir.path, &server->disk);

@@ -529,6 +529,10 @@ static int check_archive(const struct config *cfg, struct el_error *err)
                             "archive.url is '%.100s': s3://BUCKET/PREFIX or file:///DIRECTORY is wanted",
                             cfg->archive_url);
     }
+    if (cfg->from_archive && cfg->archive_url[0] == 0) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "from.archive restores an empty directory from the archive: say which with --archive=URL");
+    }
     if (cfg->archive_url[0] != 0 && cfg->ephemeral) {
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
                             "ephemeral has no archive: give --data=DIR, or leave --archive out");

@@ -7,6 +7,7 @@
 
 #include <core/assert.h>
 #include <core/logger.h>
+#include <format/catalogue_layout.h>
 #include <stdio.h>
 
 #define INLINE_OWNERS 32
@@ -127,27 +128,18 @@ size_t catalogue_encode(const struct catalogue_change *change, uint8_t *key, uin
 
 int catalogue_decode(struct el_slice key, struct el_slice value, struct catalogue_change *change)
 {
-    if (key.len != CATALOGUE_KEY_LEN || value.len < 12) {
-        return EVLOG_ERR_CORRUPT;
+    struct el_catalogue_record record;
+    int code = el_catalogue_record_get(key, value, &record);
+    if (code != 0) {
+        return code;
     }
-    if (key.data[0] > 1 || value.data[0] > 1) {
-        return EVLOG_ERR_FORMAT;
-    }
-    const uint8_t *p = value.data;
-    uint32_t partition_count = el_get_le32(p + 4);
-    size_t name_len = el_get_le16(p + 8), settings_len = el_get_le16(p + 10);
-    if (partition_count > EL_PARTITION_COUNT_MAX || name_len > EL_TOPIC_NAME_MAX ||
-        value.len != 12 + name_len + (size_t)partition_count * 2 + settings_len ||
-        (p[1] != CATALOGUE_PUT && p[1] != CATALOGUE_DELETE)) {
-        return EVLOG_ERR_CORRUPT;
-    }
-    memcpy(change->id.bytes, key.data + 1, 16);
-    change->verb = (enum catalogue_verb)p[1];
-    change->internal = p[2] != 0;
-    change->partition_count = (int32_t)partition_count;
-    change->name = el_slice_of(p + 12, name_len);
-    change->owners = p + 12 + name_len;
-    int code = topic_config_decode(&change->config, change->owners + (size_t)partition_count * 2, settings_len);
+    change->id = record.id;
+    change->verb = record.verb == EL_CATALOGUE_PUT ? CATALOGUE_PUT : CATALOGUE_DELETE;
+    change->internal = record.internal;
+    change->partition_count = record.partition_count;
+    change->name = record.name;
+    change->owners = record.owners;
+    code = topic_config_decode(&change->config, record.settings.data, record.settings.len);
     return code == 0 ? 0 : EVLOG_ERR_CORRUPT;
 }
 

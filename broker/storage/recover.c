@@ -61,7 +61,7 @@ static int recovery_read(struct shard_recovery *r, struct el_error *err)
     if (code != 0) {
         return code;
     }
-    const struct node_state *node = shard->store->node;
+    const struct el_node *node = shard->store->node;
     struct journal_start start = {.shard = shard->index,
                                   .clean = node->clean,
                                   .node_boot = node->boot,
@@ -283,7 +283,7 @@ static int clock_begin(struct store *store, const struct shard_recovery *list, s
 
 static int node_begin(struct store *store, struct el_error *err)
 {
-    struct node_state *node = store->node;
+    struct el_node *node = store->node;
     node->leader_epoch += node->boot > 0 && !node->clean;
     node->boot++;
     node->clean = false;

@@ -101,7 +101,7 @@ struct store {
     uint32_t shard_count;
     struct store_shard *shards; /* [shard_count] */
     struct el_clock clock;
-    struct node_state *node;
+    struct el_node *node;
     struct meta *meta; /* catalogue changes, shard 0 */
     char cluster_id[24];
     _Atomic uint32_t clean_stops; /* shards that stopped well */

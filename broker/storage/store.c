@@ -149,7 +149,7 @@ static void on_failed(void *arg, const char *reason)
 
 int store_stored_shard_count(struct disk *disk, uint32_t *shard_count, struct el_error *err)
 {
-    struct node_state node = {0};
+    struct el_node node = {0};
     int code = node_load(disk, &node, err);
     if (code == EVLOG_ERR_NOT_FOUND) {
         *shard_count = 0;
@@ -276,6 +276,13 @@ static int node_open(struct store *store, struct el_error *err)
     uint8_t p[EL_GROUP_HEADER_LEN];
     size_t done = 0;
     int fd = -1;
+    if (disk_open(store->disk, EL_RESTORING_FILE, DISK_READ, &fd) == 0) {
+        disk_close(store->disk, fd);
+        return el_error_set(
+            err, EVLOG_ERR_CORRUPT,
+            "the data directory is half restored: begin \"evlog archive restore\" again, it goes on where "
+            "it was; or remove what is there");
+    }
     if (disk_open(store->disk, "journal/0000/0000", DISK_READ, &fd) == 0) {
         code = disk_pread(store->disk, fd, p, sizeof(p), 0, &done);
         disk_close(store->disk, fd);
@@ -285,7 +292,7 @@ static int node_open(struct store *store, struct el_error *err)
                                 "the node file from a copy");
         }
     }
-    *store->node = (struct node_state){.leader_epoch = 0};
+    *store->node = (struct el_node){.leader_epoch = 0};
     io_random(store->shards[0].io, store->node->id.bytes, sizeof(store->node->id.bytes));
     return 0;
 }

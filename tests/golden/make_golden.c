@@ -724,8 +724,7 @@ int main(int argc, char **argv)
     segments_make(&sealed, &active);
     compacted_make();
     checkpoints_make(&sealed, &active);
-    struct node_state node = {
-        .shard_count = 2, .id = node_id, .boot = 2, .leader_epoch = 1, .incarnation = second_start};
+    struct el_node node = {.shard_count = 2, .id = node_id, .boot = 2, .leader_epoch = 1, .incarnation = second_start};
     must(node_store(disk, &node, &err) == 0, err.text);
     disk_posix_close(disk);
     return 0;

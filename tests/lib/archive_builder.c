@@ -5,6 +5,7 @@
 #include <core/crypto.h>
 #include <evlog/error.h>
 #include <format/batch.h>
+#include <format/catalogue_layout.h>
 #include <format/note.h>
 #include <stdio.h>
 #include <store/archive_cluster.h>
@@ -38,6 +39,9 @@ static void id_of(const char *word, uint64_t seed, struct el_uuid *id)
 struct el_uuid archive_builder_topic_id(const char *name)
 {
     struct el_uuid id;
+    if (strcmp(name, "__evlog_meta") == 0) {
+        return EL_CATALOGUE_TOPIC_ID;
+    }
     id_of(name, 0, &id);
     return id;
 }

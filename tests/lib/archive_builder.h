@@ -76,7 +76,7 @@ struct archive_builder {
 struct archive_builder *archive_builder_open(struct object_store *store, const struct archive_build *build);
 void archive_builder_close(struct archive_builder *b);
 
-/* A new topic; its id is derived from the name. */
+/* A new topic; its id is derived from the name, but for that of __evlog_meta, which is as it always is. */
 void archive_builder_topic(struct archive_builder *b, const char *name, uint32_t partition_count);
 void archive_builder_delete_topic(struct archive_builder *b, const char *name);
 struct el_uuid archive_builder_topic_id(const char *name);

@@ -256,6 +256,7 @@ int cmd_diff(struct cli *cli, const struct cli_command *command, int argc, char 
 int cmd_blame(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_table(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bisect(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_archive_restore(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_keys_init(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_keys_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_keys_rotate(struct cli *cli, const struct cli_command *command, int argc, char **argv);

@@ -144,6 +144,11 @@ const struct cli_command cli_commands[] = {
      "--wait waits until everything that was durable before is in the archive, under a signed root. --seal makes\n"
      "objects of their own of what is in bundles, of all topics or of those that are named.",
      cmd_archive_now},
+    {"archive restore", "URL --to DIR", "Make a data directory of an archive, as it is or as it was at a time",
+     "Needs no broker. Internal topics come along: topics, their settings, progress of groups. --until TIME takes\n"
+     "exactly the events appended up to it, where the archive is complete. Interrupted, the same command goes on.\n"
+     "Exit code 8: an object is not what the archive's root says.",
+     cmd_archive_restore},
     {"keys init", "DIR --master FILE", "Make a key store for sealed fields",
      "DIR holds the keys of subjects, wrapped by the master key in FILE. Copies of both belong apart from each other\n"
      "and from the log, and none is to be kept longer than an erasure may take.",

@@ -270,7 +270,7 @@ TEST(damage, a_damaged_node_file_is_refused)
 static void node_rewrite(struct kit *k, uint32_t pos, uint32_t value, size_t len)
 {
     struct disk *disk = sim_disk_as_disk(k->w.disk);
-    uint8_t p[NODE_FILE_LEN];
+    uint8_t p[EL_NODE_LEN];
     size_t done = 0;
     int fd = -1;
     assert_int_equal(disk_open(disk, "node", DISK_WRITE, &fd), 0);
@@ -288,14 +288,14 @@ TEST(damage, a_node_file_of_a_newer_program_or_with_more_shards_or_cut_short_is_
     struct kit k;
     prepare(&k, 25);
     kit_stop(&k);
-    node_rewrite(&k, 8, 2, NODE_FILE_LEN);
+    node_rewrite(&k, 8, 2, EL_NODE_LEN);
     assert_int_equal(kit_open(&k), EVLOG_ERR_FORMAT);
     sim_disk_process_exit(k.w.disk);
-    node_rewrite(&k, 8, 1, NODE_FILE_LEN);
-    node_rewrite(&k, 12, 3, NODE_FILE_LEN);
+    node_rewrite(&k, 8, 1, EL_NODE_LEN);
+    node_rewrite(&k, 12, 3, EL_NODE_LEN);
     assert_int_equal(kit_open(&k), EVLOG_ERR_ARGUMENT);
     sim_disk_process_exit(k.w.disk);
-    node_rewrite(&k, 12, 1, NODE_FILE_LEN - 1);
+    node_rewrite(&k, 12, 1, EL_NODE_LEN - 1);
     assert_int_equal(kit_open(&k), EVLOG_ERR_CORRUPT);
     sim_disk_process_exit(k.w.disk);
     kit_free(&k);

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an archive alone to a data directory that evlogd opens: evlog archive restore, and evlogd --from-archive.
+
+Goal: what comes back is what there was, event for event and digest for digest, at the end and at listed times; nothing
+is written over; what was killed goes on. Method: evlogd with an archive in a directory, real histories, a lost disk.
+"""
+import gzip
+import json
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from cli_kit import evlog, shared_data, state_hash
+from conftest import Broker, start_or_skip
+from evlogd import BIN, wait_for
+
+FOLD = ("--fold", "latest", "--drop-type", "file.removed")
+QUICK = ["--archive-max-lag-ms", "200ms"]
+
+
+class Place:
+    """A broker with an archive, whose data directory may be lost."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.archive = f"file://{folder / 'archive'}"
+        self.key = folder / "key.pem"
+        self.count = 0
+        self.data = folder / "data"
+        self.broker = None
+
+    def start(self, *args, archives=True):
+        archive = ["--archive", self.archive, *QUICK] if archives else []
+        self.broker = start_or_skip(Broker(self.data, args=[*archive, *args]))
+        return self.broker
+
+    def run(self, *words, **kw):
+        return evlog(*words, bootstrap=self.broker.bootstrap, expect=kw.pop("expect", 0), **kw)
+
+    def stop(self):
+        if self.broker is not None:
+            assert self.broker.stop() == 0, "".join(self.broker.log[-30:])
+            self.broker = None
+
+    def restore(self, *words, expect=0):
+        """Into a new directory, which the next start uses."""
+        self.count += 1
+        self.data = self.folder / f"restored-{self.count}"
+        return evlog("archive", "restore", self.archive, "--to", self.data, *words, expect=expect)
+
+
+@pytest.fixture
+def place(tmp_path):
+    made = Place(tmp_path)
+    yield made
+    made.stop()
+
+
+def digest(place, topic, *words):
+    return place.run("replay", topic, *words).digest()
+
+
+def now_text():
+    ns = time.time_ns()
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(ns // 10**9))}.{ns % 10**9:09d}Z"
+
+
+def test_what_cannot_be_restored_is_refused(place):
+    nothing = place.folder / "nothing"
+    nothing.mkdir()
+    done = evlog("archive", "restore", f"file://{nothing}", "--to", place.folder / "x")
+    assert done.code == 5 and "no archive" in done.err
+    assert evlog("archive", "restore", f"file://{nothing}").code == 2
+    place.start()
+    place.run("produce", "a", "--create", "one")
+    place.stop()
+    place.data.joinpath("node").stat()
+    done = evlog("archive", "restore", place.archive, "--to", place.data)
+    assert done.code == 6 and "not empty" in done.err
+    done = place.restore("--until", "2099-01-01T00:00:00Z", expect=None)
+    assert done.code == 1 and "complete through" in done.err
+    done = place.restore("--topic", "b", expect=None)
+    assert done.code == 5 and "no topic b" in done.err
+    assert not place.data.exists(), "nothing is made for a request that is refused"
+
+
+def test_everything_comes_back_and_goes_on(place):
+    place.start()
+    place.run("topics", "create", "orders", "-p", 3, "--set", "retention.ms=-1")
+    place.run("produce", "orders", "-f", "%k %v", stdin="".join(f"k{i % 7} {i}\n" for i in range(500)))
+    place.run("consume", "orders", "-g", "readers")
+    place.run("produce", "orders", "-f", "%k %v", stdin="k1 after\n")
+    before = digest(place, "orders"), place.run("topics", "describe", "orders", "--json").lines()
+    lag = place.run("groups", "lag", "readers", "--trend", "0", "--json").lines()
+    place.stop()
+    shutil.rmtree(place.data)
+    told = place.restore("--json").lines()[0]
+    assert (told["topics"], told["redacted_batches"]) == (1, 0)
+    assert 0 <= told["rpo_seconds"] < 600 and told["rto_seconds"] > 0
+    place.start()
+    assert digest(place, "orders") == before[0]
+    after = place.run("topics", "describe", "orders", "--json").lines()
+    assert [row["id"] for row in after] == [row["id"] for row in before[1]]
+    assert sorted(row["lag"] for row in place.run("groups", "lag", "readers", "--trend", "0", "--json").lines()) == \
+        sorted(row["lag"] for row in lag)
+    place.run("produce", "orders", "-f", "%k %v", stdin="k1 more\n")
+    more = digest(place, "orders")
+    place.stop()
+    place.restore()    # of the archive that goes on, which names the first one as its parent
+    place.start()
+    assert digest(place, "orders") == more != before[0]
+
+
+def test_a_history_is_the_truth_at_each_listed_time(place):
+    known = json.loads((shared_data() / "zstd.truth.json").read_text())
+    lines = gzip.open(shared_data() / "zstd.events.ndjson.gz", "rt").read().splitlines()
+    place.start()
+    begin, instants = 0, []
+    for state in known["states"]:
+        place.run("produce", "history", "--create", "-p", 4, "--cloudevents", "-",
+                  stdin="\n".join(lines[begin:state["events"]]) + "\n")
+        begin = state["events"]
+        instants.append(now_text())
+    digests = [digest(place, "history", "--until", instant) for instant in instants]
+    place.stop()
+    for state, instant, wanted in zip(known["states"], instants[:-1], digests):
+        place.restore("--until", instant, "--topic", "history")
+        place.start(archives=False)    # else it would be the archive that the next one is from
+        rows = place.run("replay", "history", *FOLD).lines()
+        assert (len(rows), state_hash(rows)) == (state["files"], state["sha256"])
+        assert digest(place, "history") == wanted
+        place.stop()
+
+
+def test_a_restore_that_is_killed_goes_on(place):
+    place.start()
+    for i in range(20):
+        place.run("produce", f"t{i}", "--create", "-p", 4, "-f", "%k %v",
+                  stdin="".join(f"k{n} {n}\n" for n in range(40)))
+    wanted = [digest(place, f"t{i}") for i in range(20)]
+    place.stop()
+    target = place.folder / "killed"
+    process = subprocess.Popen([BIN / "evlog", "archive", "restore", place.archive, "--to", target, "--threads", "1"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: len(list(target.glob("topics/*/*/*.seg"))) > 8 or process.poll() is not None, "segments")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    place.data = target
+    if (target / "restoring").exists():
+        refused = Broker(target, args=["--archive", place.archive])
+        with pytest.raises(AssertionError, match="half restored"):
+            refused.start()
+        done = evlog("archive", "restore", place.archive, "--to", target, "--json", expect=0)
+        assert done.lines()[0]["partitions_before"] > 0
+    place.start()
+    assert [digest(place, f"t{i}") for i in range(20)] == wanted
+
+
+def test_evlogd_starts_from_the_archive_on_an_empty_disk(place):
+    place.start()
+    place.run("produce", "orders", "--create", "-p", 2, "-f", "%k %v", stdin="".join(f"k{i} {i}\n" for i in range(200)))
+    wanted = digest(place, "orders")
+    place.stop()
+    shutil.rmtree(place.data)
+    place.start("--from-archive=true")
+    assert digest(place, "orders") == wanted
+    place.run("produce", "orders", "-f", "%k %v", stdin="k more\n")
+    wanted = digest(place, "orders")
+    place.stop()
+    place.start("--from-archive=true")    # there is a node file now: it starts as always
+    assert digest(place, "orders") == wanted
+    place.stop()
+    none = Broker(place.folder / "other", args=["--archive", f"file://{place.folder / 'none'}", "--from-archive=true"])
+    with pytest.raises(AssertionError, match="no such directory"):
+        none.start()
