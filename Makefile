@@ -30,6 +30,7 @@ LIBS_core := -llz4 -lzstd -lsnappy -lz -lxxhash -lcbor -lmbedcrypto -lsodium -lj
 STORES := sqlite postgres
 LIBS_sqlite := -lsqlite3
 LIBS_postgres := # loaded when it is used
+LIBS_audit := -lmbedcrypto -lsodium -ljansson -llz4 -lzstd -lsnappy -lz -lxxhash -lstdc++ -lm
 LIBS_broker := -l:liburing.a -lmicrohttpd
 
 src = $(sort $(wildcard $(addsuffix /*.c,$(1))))
@@ -40,7 +41,7 @@ CLIENT_LAYERS := core format wire store
 BROKER_LAYERS := config obs io storage stream group lease archive auth net api http
 
 .PHONY: all
-all: $(OUT)/bin/evlogd $(OUT)/bin/evlog $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1 \
+all: $(OUT)/bin/evlogd $(OUT)/bin/evlog $(OUT)/bin/evlog-audit $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1 \
 	$(foreach s,$(STORES),$(OUT)/lib/libevlog-$(s).a $(OUT)/lib/libevlog-$(s).so.1)
 
 $(OUT)/obj/%.o: %.c
@@ -114,6 +115,12 @@ $(OUT)/bin/evlog: $(call lib,tools $(STORES)) $(OUT)/lib/libevlog.a
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call group_link,$^) $(LIBS_core) $(LIBS_sqlite)
+
+# For auditors: one static file without code for the network, from what it needs of the lower layers.
+$(OUT)/bin/evlog-audit: $(call obj,$(call src,tools/audit)) $(call lib,store format core)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) $(if $(filter release,$(BUILD)),-static) -o $@ $(call group_link,$^) $(LIBS_audit)
 
 # --- unit tests: tests/unit/<layer>/test_*.c become one program that links that layer and all below it --------------
 ALL_LAYERS := $(CLIENT_LAYERS) $(BROKER_LAYERS)

@@ -104,7 +104,7 @@ tidy-symbols: all
 
 # The second compiler reads every source with the same warnings; an .ok file stands for a clean reading.
 CLANG_SRC := $(call src,$(addprefix client/,$(CLIENT_LAYERS)) client client/sqlite client/postgres $(addprefix broker/,$(BROKER_LAYERS)) broker \
-	tools/evlog tests/lib tests/fakes tests/sim tests/exhaustive tests/fuzz tests/archive tests/integration tests/compat/others/c $(wildcard tests/unit/*))
+	tools/evlog tools/audit tests/lib tests/fakes tests/sim tests/exhaustive tests/fuzz tests/archive tests/integration tests/compat/others/c $(wildcard tests/unit/*))
 CLANG_OK := $(patsubst %.c,$(OUT)/clang/%.ok,$(CLANG_SRC))
 $(OUT)/clang/%.ok: %.c
 	@mkdir -p $(@D)
@@ -249,7 +249,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 install: all
 	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBDIR)/pkgconfig $(PREFIX)/include/evlog $(UNITDIR) \
 	        $(PREFIX)/share/doc/evlog)
-	install -m 755 $(OUT)/bin/evlogd $(OUT)/bin/evlog $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(OUT)/bin/evlogd $(OUT)/bin/evlog $(OUT)/bin/evlog-audit $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1 \
 	        $(foreach s,$(STORES),$(OUT)/lib/libevlog-$(s).a $(OUT)/lib/libevlog-$(s).so.1) $(DESTDIR)$(LIBDIR)
 	ln -sf libevlog.so.1 $(DESTDIR)$(LIBDIR)/libevlog.so

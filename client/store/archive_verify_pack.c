@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define CHUNK_LEN (4u << 20)
+#define NAME_HASH_LEN 16u /* digits of its hash in the name of a pack */
 
 /* Reads an object from the front. */
 struct stream {
@@ -310,8 +311,9 @@ static bool pack_is_named(const struct stream *s, const char *key)
     }
     el_archive_key_object(want, &s->c->state->header.incarnation, &o);
     /* all but the hash, which is compared with the content */
-    const char *dash = strrchr(want, '-'), *other = strrchr(key, '-');
-    return dash != NULL && other != NULL && dash - want == other - key && memcmp(want, key, (size_t)(dash - want)) == 0;
+    size_t hash_pos = (size_t)(strrchr(want, '-') - want) + 1;
+    return strlen(want) == strlen(key) && memcmp(want, key, hash_pos) == 0 &&
+           strcmp(want + hash_pos + NAME_HASH_LEN, key + hash_pos + NAME_HASH_LEN) == 0;
 }
 
 static void check_orphan_pack(struct check *c, struct stream *s, const char *key)
