@@ -107,10 +107,14 @@ static void walk(struct archiver *ar)
                 return;
             }
             part_dirty(ap);
+            store_tier_settled(part); /* what it was told of before the archive was known is forgotten */
         }
         store_tier_view(part, &view);
         if (view.archived_end < 0) {
             store_tier_archived(part, 0, 0);
+        }
+        if (view.awaited && view.durable_end > ap->next) {
+            archiver_want(ar);
         }
     }
 }
