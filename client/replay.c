@@ -7,6 +7,7 @@
  *    order. Without append times: one partition behind the other.
  * 3. Every event inside the times goes into the fold; one outside of them only raises its stream's version.
  * 4. One key of a topic with streams is read by the stream index instead, if that has the stream from its first event.
+ *    With an archive (replay_archive.c) that comes first, and the index is not asked.
  * 5. With fold_latest the live keys are told at the end, by key; else every event when it is read.
  *
  * Runs on the caller's thread. Ends early with the code of a callback, or with a failure of reading.
@@ -15,6 +16,7 @@
 #include "replay_state.h"
 
 #include <core/alloc.h>
+#include <evlog/admin.h>
 #include <evlog/stream.h>
 
 #define PROGRESS_EVENTS 512  /* between two calls of on_progress */
@@ -203,10 +205,23 @@ static int take_next(struct el_replay *replay, const struct evlog_event *event, 
     return rc == 0 && ++replay->read_count % PROGRESS_EVENTS == 0 ? progress(replay) : rc;
 }
 
+static int read_archive(struct el_replay *replay, struct evlog_failure *failure)
+{
+    const struct evlog_event *event;
+    int rc = 0, got = 1;
+    while (rc == 0 && !replay->done && (got = el_replay_archive_next(replay->archive, &event, failure)) == 1) {
+        rc = take_next(replay, event, failure);
+    }
+    return rc != 0 ? rc : got < 0 ? got : 0;
+}
+
 static int read_all(struct el_replay *replay, struct evlog_failure *failure)
 {
     int rc = progress(replay);
-    while (rc == 0 && !replay->done && !evlog_consumer_at_end(replay->consumer)) {
+    if (rc == 0 && replay->archive != NULL) {
+        rc = read_archive(replay, failure);
+    }
+    while (rc == 0 && !replay->done && replay->consumer != NULL && !evlog_consumer_at_end(replay->consumer)) {
         const struct evlog_event *event;
         rc = evlog_consumer_next(replay->consumer, PROGRESS_WAIT_MS, &event, failure);
         if (rc < 0) {
@@ -276,7 +291,7 @@ static int read_events(struct el_replay *replay, struct evlog_failure *failure)
     bool taken = false;
     int rc = 0;
     /* A position of another stream's event says nothing in the stream itself. */
-    if (options->key.data != NULL && replay->begun) {
+    if (options->key.data != NULL && replay->begun && replay->archive == NULL) {
         rc = read_stream(replay, &taken, failure);
     }
     return rc != 0 || taken ? rc : read_all(replay, failure);
@@ -335,6 +350,46 @@ static int finish(struct el_replay *replay, struct evlog_replay_summary *summary
 
 /* --- all of it -------------------------------------------------------------------------------------------------- */
 
+/* The archive's topic is the broker's, not another one of its name. One that it does not know yet is the broker's
+ * alone. */
+static int open_archive(struct el_replay *replay, struct evlog_failure *failure)
+{
+    const struct evlog_replay_options *options = replay->options;
+    struct evlog_topic_info *info;
+    int rc = el_replay_archive_open(options->archive_url, options->archive_keys, &replay->archive, failure);
+    if (rc != 0 || replay->consumer == NULL) {
+        return rc != 0 ? rc : el_replay_archive_topic(replay->archive, options->topic, NULL, failure);
+    }
+    rc = evlog_topic_describe(replay->client, options->topic, &info, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = el_replay_archive_topic(replay->archive, options->topic, info->id, NULL);
+    evlog_topic_info_free(info);
+    if (rc == EVLOG_ERR_UNKNOWN_TOPIC) {
+        el_replay_archive_close(replay->archive);
+        replay->archive = NULL;
+        return 0;
+    }
+    return rc == 0 ? 0 : el_fail(failure, rc, "no memory to read topic %s", options->topic);
+}
+
+static int open_sources(struct el_replay *replay, struct evlog_failure *failure)
+{
+    const struct evlog_replay_options *options = replay->options;
+    struct evlog_consumer_options reading = EVLOG_CONSUMER_OPTIONS_INIT;
+    int rc = 0;
+    if (options->archive_only && options->archive_url == NULL) {
+        return el_fail(failure, EVLOG_ERR_ARGUMENT, "the options name no archive");
+    }
+    reading.topic = options->topic;
+    reading.ordered = true;
+    if (!options->archive_only) {
+        rc = evlog_consumer_open(replay->client, &reading, &replay->consumer, failure);
+    }
+    return rc != 0 || options->archive_url == NULL ? rc : open_archive(replay, failure);
+}
+
 static int prepare(struct el_replay *replay, struct evlog_failure *failure)
 {
     const struct evlog_replay_options *options = replay->options;
@@ -344,14 +399,12 @@ static int prepare(struct el_replay *replay, struct evlog_failure *failure)
     if (options->from_version >= 0 && options->key.data == NULL) {
         return el_fail(failure, EVLOG_ERR_ARGUMENT, "a version is one of a stream: name its key");
     }
-    struct evlog_consumer_options reading = EVLOG_CONSUMER_OPTIONS_INIT;
-    reading.topic = options->topic;
-    reading.ordered = true;
-    int rc = evlog_consumer_open(replay->client, &reading, &replay->consumer, failure);
+    int rc = open_sources(replay, failure);
     if (rc != 0) {
         return rc;
     }
-    replay->partition_count = evlog_consumer_partition_count(replay->consumer);
+    replay->partition_count = replay->consumer == NULL ? el_replay_archive_partition_count(replay->archive)
+                                                       : evlog_consumer_partition_count(replay->consumer);
     replay->start_offsets = el_calloc(2 * (size_t)replay->partition_count, sizeof *replay->start_offsets);
     if (replay->start_offsets == NULL) {
         return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a replay");
@@ -383,6 +436,7 @@ int evlog_replay_run(struct evlog_client *client, const struct evlog_replay_opti
         rc = finish(&replay, summary, failure);
     }
     evlog_consumer_close(replay.consumer);
+    el_replay_archive_close(replay.archive);
     el_free(replay.start_offsets);
     el_free(replay.headers);
     el_buffer_free(&replay.packed);

@@ -11,6 +11,7 @@
 #include "place.h"
 #include "replay_state.h"
 
+#include <core/timefmt.h>
 #include <evlog/admin.h>
 #include <wire/position.h>
 
@@ -77,21 +78,79 @@ static int plan_by_cut(struct el_replay *replay, struct evlog_failure *failure)
     return el_cut_ask(replay->client, replay->options->topic, &cut, failure);
 }
 
+static int topic_id(struct el_replay *replay, uint8_t id[16], struct evlog_failure *failure)
+{
+    struct evlog_topic_info *info;
+    if (replay->consumer == NULL) {
+        memcpy(id, el_replay_archive_topic_id(replay->archive), 16);
+        return 0;
+    }
+    int rc = evlog_topic_describe(replay->client, replay->options->topic, &info, failure);
+    if (rc == 0) {
+        memcpy(id, info->id, 16);
+        evlog_topic_info_free(info);
+    }
+    return rc;
+}
+
+/* --- an archive --------------------------------------------------------------------------------------------------- */
+
+/* All of it is the archive's: it must be complete through the time. */
+static int plan_by_archive(struct el_replay *replay, struct evlog_failure *failure)
+{
+    const struct evlog_replay_options *options = replay->options;
+    int64_t complete_ns = el_replay_archive_complete_ns(replay->archive);
+    bool by_time = options->until_ns != EVLOG_TIME_NONE && !options->event_time;
+    char text[40];
+    if (by_time && options->until_ns > complete_ns) {
+        el_time_format(text, complete_ns, 9);
+        return el_fail(failure, EVLOG_ERR_ARGUMENT,
+                       "the archive is complete through %s: name that time or an earlier one, or none for all there is",
+                       complete_ns == 0 ? "no time yet" : text);
+    }
+    replay->compare_until = options->until_ns != EVLOG_TIME_NONE && options->event_time;
+    int rc = 0;
+    for (int32_t i = 0; rc == 0 && i < replay->partition_count; i++) {
+        rc = el_replay_archive_range(replay->archive, i, by_time ? options->until_ns : EVLOG_TIME_NONE,
+                                     &replay->start_offsets[i], &replay->end_offsets[i], failure);
+        el_replay_archive_assign(replay->archive, i, replay->start_offsets[i], replay->end_offsets[i]);
+    }
+    return rc;
+}
+
+/* The archive has a partition's events up to the time through which it is complete: the broker is read from there on.
+ * Up to that time all of it comes before all of the broker's. */
+static int share_with_archive(struct el_replay *replay, int32_t partition, int64_t *from, struct evlog_failure *failure)
+{
+    int64_t start, end, complete_ns = el_replay_archive_complete_ns(replay->archive);
+    int64_t last = EL_MAX(replay->end_offsets[partition], replay->start_offsets[partition]);
+    if (complete_ns == 0 || partition >= el_replay_archive_partition_count(replay->archive)) {
+        return 0;
+    }
+    int rc = el_replay_archive_range(replay->archive, partition, complete_ns, &start, &end, failure);
+    end = EL_MIN(end, last);
+    if (rc != 0 || start >= end) {
+        return rc;
+    }
+    el_replay_archive_assign(replay->archive, partition, start, end);
+    replay->partial = replay->partial || *from > end; /* neither has what lies between */
+    replay->start_offsets[partition] = EL_MIN(start, replay->start_offsets[partition]);
+    *from = EL_MAX(*from, end);
+    return 0;
+}
+
 /* The position that it begins with, or behind. */
 static int plan_beginning(struct el_replay *replay, struct evlog_failure *failure)
 {
     const struct evlog_replay_options *options = replay->options;
-    struct evlog_topic_info *info;
     struct el_place place;
+    uint8_t id[16];
     int rc = el_place_read(options->from_position, &place, failure);
-    if (rc == 0) {
-        rc = evlog_topic_describe(replay->client, options->topic, &info, failure);
-    }
+    rc = rc != 0 ? rc : topic_id(replay, id, failure);
     if (rc != 0) {
         return rc;
     }
-    bool ours = el_place_is_of(&place, options->topic, info->id);
-    evlog_topic_info_free(info);
+    bool ours = el_place_is_of(&place, options->topic, id);
     if (!ours || place.partition < 0 || place.partition >= replay->partition_count) {
         (void)el_fail(failure, EVLOG_ERR_ARGUMENT, "position %.100s is not one of topic %s", options->from_position,
                       options->topic);
@@ -116,21 +175,30 @@ static int plan_beginning(struct el_replay *replay, struct evlog_failure *failur
     return 0;
 }
 
-int el_replay_plan(struct el_replay *replay, struct evlog_failure *failure)
+/* What the broker is asked for. */
+static int plan_by_broker(struct el_replay *replay, struct evlog_failure *failure)
 {
     bool by_cut = replay->consumer->has_append_times && !replay->options->event_time;
     int rc = 0;
     if (!by_cut && !replay->options->event_time && has_times(replay->options)) {
         rc = check_append_times(replay, failure);
     }
-    if (rc == 0) {
-        rc = by_cut ? plan_by_cut(replay, failure) : plan_by_end(replay, failure);
-    }
+    return rc != 0 ? rc : by_cut ? plan_by_cut(replay, failure) : plan_by_end(replay, failure);
+}
+
+int el_replay_plan(struct el_replay *replay, struct evlog_failure *failure)
+{
+    int rc = replay->consumer == NULL ? plan_by_archive(replay, failure) : plan_by_broker(replay, failure);
     for (int32_t i = 0; rc == 0 && i < replay->partition_count; i++) {
-        int64_t start = replay->start_offsets[i], end = EL_MAX(replay->end_offsets[i], start);
-        replay->partial = replay->partial || start > 0;
-        replay->total_count += (uint64_t)(end - start);
-        rc = evlog_consumer_assign(replay->consumer, i, start, end, failure);
+        int64_t from = replay->start_offsets[i], end = EL_MAX(replay->end_offsets[i], from);
+        if (replay->consumer != NULL && replay->archive != NULL) {
+            rc = share_with_archive(replay, i, &from, failure);
+        }
+        replay->partial = replay->partial || replay->start_offsets[i] > 0;
+        replay->total_count += (uint64_t)(end - replay->start_offsets[i]);
+        if (rc == 0 && replay->consumer != NULL) {
+            rc = evlog_consumer_assign(replay->consumer, i, from, end, failure);
+        }
     }
     replay->begun = true;
     if (rc == 0 && replay->options->from_position != NULL) {

@@ -6,6 +6,7 @@
 #define EL_CLIENT_REPLAY_STATE_H
 
 #include "consumer_state.h"
+#include "replay_archive.h"
 #include "replay_fold.h"
 
 #include <core/buffer.h>
@@ -14,7 +15,8 @@
 struct el_replay {
     struct evlog_client *client;
     const struct evlog_replay_options *options;
-    struct evlog_consumer *consumer;
+    struct evlog_consumer *consumer;   /* NULL: an archive alone is read */
+    struct el_replay_archive *archive; /* what is read before that; NULL: nothing */
     struct el_fold fold;
     int64_t *start_offsets; /* [partition_count] */
     int64_t *end_offsets;   /* [partition_count], behind start_offsets */

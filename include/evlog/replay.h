@@ -54,6 +54,11 @@ struct evlog_replay_options {
     int64_t from_version; /* of the one stream that key names: its first version, -1: all */
     uint64_t count_max;   /* end behind so many events that count, in the replay's order; 0: all */
     bool with_headers;    /* with fold_latest: the events told have their headers. Costs memory for each live key */
+    /* Read an archive ("s3://BUCKET/PREFIX", "file:///DIR"), as far as it is complete, and behind that the broker;
+     * every batch is compared with what the archive's root says of it. NULL: the broker alone */
+    const char *archive_url;
+    struct evlog_bytes archive_keys; /* PEM of public keys, one of which must have signed it; null: nobody is asked */
+    bool archive_only;               /* no broker: all that the archive's newest root covers. client may be NULL */
 };
 #define EVLOG_REPLAY_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
@@ -82,8 +87,9 @@ struct evlog_replay_summary {
  *
  * summary  written on success
  * returns  0 | EVLOG_ERR_UNSUPPORTED append times are not to be had here: use event_time | EVLOG_ERR_ARGUMENT a cut in
- *          the future, a position behind the end or of another topic | EVLOG_ERR_MALFORMED no position |
- *          EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_NO_MEMORY | a callback's code
+ *          the future, or of an archive alone one through which it is not complete, a position behind the end or of
+ *          another topic | EVLOG_ERR_MALFORMED no position | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_CORRUPT the archive is
+ *          not what its root says | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_NO_MEMORY | a callback's code
  */
 int evlog_replay_run(struct evlog_client *client, const struct evlog_replay_options *options,
                      struct evlog_replay_summary *summary, struct evlog_failure *failure);

@@ -176,3 +176,44 @@ def test_evlogd_starts_from_the_archive_on_an_empty_disk(place):
     none = Broker(place.folder / "other", args=["--archive", f"file://{place.folder / 'none'}", "--from-archive=true"])
     with pytest.raises(AssertionError, match="no such directory"):
         none.start()
+
+
+def test_a_replay_from_the_archive_is_one_from_the_broker(place):
+    known = json.loads((shared_data() / "zstd.truth.json").read_text())
+    history = shared_data() / "zstd.events.ndjson.gz"
+    place.start()
+    place.run("produce", "history", "--create", "-p", 4, "--cloudevents", history)
+    instant = now_text()
+    place.run("produce", "history", "-f", "%k %v", stdin="".join(f"k{i % 9} {i}\n" for i in range(300)))
+    broker = place.run("replay", "history")
+    folded = place.run("replay", "history", "--until", instant, *FOLD)
+    stream = place.run("replay", "history", "k3")
+    place.run("archive", "now", "--wait")
+    place.run("produce", "history", "-f", "%k %v", stdin="k1 behind the archive\n")
+    newest = place.run("replay", "history")
+    both = place.run("replay", "history", "--archive", place.archive)
+    assert (both.digest(), both.out) == (newest.digest(), newest.out)
+    both = place.run("replay", "history", "--until", instant, "--archive", place.archive, *FOLD)
+    assert (both.digest(), both.out) == (folded.digest(), folded.out)
+    place.run("produce", "other", "--create", "hardly archived yet")
+    assert place.run("replay", "other", "--archive", place.archive).digest()[1] == 1
+    place.broker.kill()
+    place.broker = None
+
+    def alone(*words, expect=0):
+        return evlog("replay", *words, "--source", "archive", "--archive", place.archive, expect=expect)
+
+    for state in known["states"][:3]:
+        rows = alone("history", "--event-time", "--until", state["time"], *FOLD).lines()
+        assert (len(rows), state_hash(rows)) == (state["files"], state["sha256"])
+    done = alone("history", "--until", instant, *FOLD)
+    assert (done.digest(), done.out) == (folded.digest(), folded.out)
+    done = alone("history", "k3")
+    assert (done.digest(), done.out) == (stream.digest(), stream.out)
+    done = alone("history")
+    assert done.digest() in (broker.digest(), newest.digest())    # the next round may have come by then
+    done = alone("history", "--until", "2099-01-01T00:00:00Z", expect=None)
+    assert done.code == 1 and "complete through" in done.err
+    assert alone("nothing", expect=None).code == 5
+    assert evlog("replay", "history", "--source", "archive").code == 2
+    assert evlog("replay", "history", "--source", "broker", "--archive", place.archive).code == 2

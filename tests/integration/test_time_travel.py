@@ -80,8 +80,8 @@ def ask(path, sql):
     (["--speed", "fast"], 2, "10x"),
     (["--speed", "0x"], 2, "10x"),
     (["--speed", "2x", "--fold", "latest"], 2, "--speed"),
-    (["--source", "archive"], 2, "no archive"),
-    (["--archive", "file:///x"], 2, "no archive"),
+    (["--source", "archive"], 2, "--archive URL"),
+    (["--archive", "file:///nowhere/at/all"], 5, "no such directory"),
     (["--source", "tape"], 2, "broker, archive or auto"),
     (["--dry-run"], 2, "--to topic:NAME"),
 ])
