@@ -236,8 +236,10 @@ struct el_slice api_append_message(int error)
 {
     switch (error) {
     case EVLOG_ERR_POLICY:
-        return el_slice_str("the topic has evlog.durability=store or both, and this broker has no archive: start "
-                            "evlogd with --archive, or set evlog.durability=flush");
+        return el_slice_str(
+            "the topic has evlog.durability=store or both, and this broker has no archive, or has "
+            "stopped archiving for good (see its log or /health/ready): mend that and start evlogd with "
+            "--archive, or set evlog.durability=flush");
     case EVLOG_ERR_CONFLICT:
         return el_slice_str("the archive has other events of this partition than this disk, which is older or a copy: "
                             "restore the data directory from the archive");

@@ -237,6 +237,9 @@ static void run_end(struct io_message *message)
     struct archiver *ar = EL_CONTAINER(message, struct archiver, end);
     OBJ_CHECK(ar, ARCHIVER);
     ar->ended = true;
+    if (archive_stopped_reason(ar->archive) != NULL) {
+        store_tier_ended(ar->shard);
+    }
     io_timer_cancel(ar->io, &ar->look_timer);
     archiver_loads_stop(ar);
     archiver_round_go(ar); /* a round under way is answered */

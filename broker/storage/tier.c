@@ -62,7 +62,8 @@ int tier_refusal(const struct partition *part)
     if (part->tier.refused) {
         return EVLOG_ERR_CONFLICT;
     }
-    return part->shard->tier == NULL && waits_for_archive(part) ? EVLOG_ERR_POLICY : 0;
+    bool archives = part->shard->tier != NULL && !part->shard->tier_ended;
+    return !archives && waits_for_archive(part) ? EVLOG_ERR_POLICY : 0;
 }
 
 /* --- telling the archiver ----------------------------------------------------------------------------------------- */
@@ -283,4 +284,10 @@ void store_tier_refuse(struct partition *part)
 {
     OBJ_CHECK(part, PARTITION);
     part->tier.refused = true;
+}
+
+void store_tier_ended(struct store_shard *shard)
+{
+    OBJ_CHECK(shard, SHARD);
+    shard->tier_ended = true;
 }

@@ -91,6 +91,9 @@ void store_tier_archived(struct partition *part, int64_t end, int64_t local_end)
 /* The archive has more of this partition than the disk, or something else: appends are refused from now on, with
  * EVLOG_ERR_CONFLICT. */
 void store_tier_refuse(struct partition *part);
+/* Nothing more will be archived by this start: topics whose appends wait for it take no further ones,
+ * EVLOG_ERR_POLICY. */
+void store_tier_ended(struct store_shard *shard);
 
 /* Reads for the archiver: store_read() with read_op.for_archive reads up to durable_end, and never from the archive. */
 

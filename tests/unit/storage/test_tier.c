@@ -168,6 +168,20 @@ TEST(tier, takes_no_appends_where_the_archive_has_something_else)
     kit_free(&k);
 }
 
+TEST(tier, takes_no_appends_that_an_archive_would_never_get)
+{
+    struct kit k;
+    struct fake f;
+    kit_init(&k, 303);
+    fake_open(&k, &f);
+    kit_topic(&k, 1, "evlog.durability=store");
+    store_tier_ended(kit_shard(&k));
+    assert_int_equal(kit_append(&k, 0, 10), EVLOG_ERR_POLICY);
+    kit_topic(&k, 1, "");
+    assert_int_equal(kit_append(&k, 0, 10), 0);
+    kit_free(&k);
+}
+
 /* --- marks and news ----------------------------------------------------------------------------------------------- */
 
 TEST(tier, tells_of_what_is_new_once_until_it_is_settled)
