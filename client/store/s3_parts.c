@@ -135,8 +135,11 @@ static int read_parts(struct upload *upload, struct el_error *err)
         uint32_t before = upload->last_number;
         (void)snprintf(marker, sizeof marker, "%u", before);
         rc = ask(upload, &call, "part-number-marker", marker, &answer, err);
-        if (rc == 0 && (s3_xml_parts(el_buffer_slice(&answer.text), take_part, upload, &more) != 0 ||
-                        (more && upload->last_number == before && !upload->differs))) {
+        if (answer.status == 404) { /* it has ended meanwhile */
+            upload->differs = true;
+            rc = 0;
+        } else if (rc == 0 && (s3_xml_parts(el_buffer_slice(&answer.text), take_part, upload, &more) != 0 ||
+                               (more && upload->last_number == before && !upload->differs))) {
             rc = s3_senseless(upload->key, "its list of parts cannot be read", err);
         }
         s3_answer_free(&answer);
@@ -154,7 +157,6 @@ static int take_up(struct upload *upload, struct el_error *err)
         if (rc == 0 && !upload->differs && upload->there > 0) {
             return 0;
         }
-        rc = rc == EVLOG_ERR_AGAIN || rc == EVLOG_ERR_NOT_FOUND ? 0 : rc; /* ended meanwhile */
     }
     upload->id[0] = '\0';
     memset(upload->etags, 0, upload->count * sizeof upload->etags[0]);

@@ -18,7 +18,8 @@ from kafka_wire import batch
 from object_stores import BUCKET, FaultProxy, Versitygw, drop_after, drop_before, environment, nonsense, refuse
 
 BATCHES = 30
-LAG = "--archive-max-lag-ms=100"
+ARGS = ["--archive-max-lag-ms=100", "--archive-stop-timeout-ms=60s"]
+WAIT_SECONDS = 60
 EVERY_FAULT = bool(os.environ.get("ARCHIVE_EVERY_FAULT"))
 BUSY, BROKEN, RACE = refuse(503, "SlowDown"), refuse(500, "InternalError"), refuse(409, "ConditionalRequestConflict")
 ALL_FAULTS = (BUSY, drop_before, drop_after, BROKEN, nonsense, RACE)
@@ -50,7 +51,7 @@ def start(tmp_path, monkeypatch, request):
         for name, value in environment(url, EVLOG_S3_TIMEOUT="2s", **variables).items():
             if name.startswith(("AWS_", "EVLOG_S3_")):
                 monkeypatch.setenv(name, value)
-        brokers.append(Broker(tmp_path / "data", args=[f"--archive=s3://{BUCKET}/{prefix}", LAG, *args]).start())
+        brokers.append(Broker(tmp_path / "data", args=[f"--archive=s3://{BUCKET}/{prefix}", *(args or ARGS)]).start())
         return brokers[-1], prefix
     yield start_it
     for broker in brokers:
@@ -83,7 +84,7 @@ def test_a_line_that_fails_loses_nothing(versitygw, proxy, start):
     proxy.arm(refuse(503), method="HEAD")
     armed = list(proxy.faults)
     wait_for(lambda: publish(broker, "orders", 1) or all(fault.count == 0 for fault in armed if fault.method == "PUT"),
-             "all faults have happened", 60)
+             "all faults have happened", WAIT_SECONDS)
     proxy.calm()
     publish(broker, "orders", BATCHES)
     assert broker.stop() == 0, "".join(broker.log[-20:])
@@ -100,7 +101,8 @@ def test_a_broker_goes_on_where_a_killed_one_was(versitygw, start):
     for _ in range(3):
         publish(broker, "orders", 10)
         before = broker.metric("evlog_archive_roots_total")
-        wait_for(lambda before=before: broker.metric("evlog_archive_roots_total") > before, "a root was signed")
+        wait_for(lambda before=before: broker.metric("evlog_archive_roots_total") > before, "a root was signed",
+                 WAIT_SECONDS)
         publish(broker, "orders", 10)
         broker.kill()
         broker.start()
@@ -110,11 +112,12 @@ def test_a_broker_goes_on_where_a_killed_one_was(versitygw, start):
 
 
 def test_a_store_that_refuses_is_named_and_the_broker_serves_on(versitygw, start):
-    broker, _ = start(versitygw.url, ["--archive-stop-timeout-ms=100ms"], AWS_SECRET_ACCESS_KEY="another-secret")
+    broker, _ = start(versitygw.url, ["--archive-stop-timeout-ms=100"], AWS_SECRET_ACCESS_KEY="another-secret")
     with broker.connect() as conn:
         assert conn.create_topic("orders")[0] == 0
     publish(broker, "orders", 10)
-    wait_for(lambda: any("the secret access key is not the one" in line for line in broker.log), "the cause is named")
+    wait_for(lambda: any("the secret access key is not the one" in line for line in broker.log), "the cause is named",
+             WAIT_SECONDS)
     assert not any("another-secret" in line for line in broker.log)
     assert broker.metric("evlog_archive_errors_total") > 0
     assert broker.stop() == 0

