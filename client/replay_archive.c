@@ -13,6 +13,7 @@
 #include <evlog/replay.h>
 #include <format/batch.h>
 #include <store/archive_reader.h>
+#include <store/patience.h>
 
 #define READ_LEN_MAX (4u << 20) /* of one partition */
 #define READ_LEN_MIN (64u << 10)
@@ -60,7 +61,12 @@ int el_replay_archive_open(const char *url, struct evlog_bytes keys, struct el_r
                    ? 0
                    : el_public_keys_parse(el_slice_of(keys.data, keys.len), archive->keys, &options.key_count, &err);
     code = code != 0 ? code : object_store_open(url, false, &archive->store, &err);
-    code = code != 0 ? code : archive_reader_open(archive->store, &options, &archive->reader, &err);
+    uint32_t tries = 0;
+    do {
+        code = code != 0 && code != EVLOG_ERR_AGAIN
+                   ? code
+                   : archive_reader_open(archive->store, &options, &archive->reader, &err);
+    } while (object_try_again(code, &tries));
     if (code != 0) {
         el_replay_archive_close(archive);
         return el_fail_from(failure, &err);
@@ -201,8 +207,12 @@ static int load(struct el_replay_archive *archive, struct part *part, struct evl
         if (part->ended) {
             break;
         }
-        int code = archive_reader_read(archive->reader, &archive->topic_id, part->number, part->position, len,
+        uint32_t tries = 0;
+        int code;
+        do {
+            code = archive_reader_read(archive->reader, &archive->topic_id, part->number, part->position, len,
                                        &part->batches, &err);
+        } while (object_try_again(code, &tries));
         if (code != 0) {
             return el_fail_from(failure, &err);
         }

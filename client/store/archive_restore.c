@@ -128,6 +128,17 @@ static void work(struct restore *r, struct archive_reader *reader)
     }
 }
 
+static int open_reader(struct restore *r, const struct archive_reader_options *options, struct archive_reader **reader,
+                       struct el_error *err)
+{
+    uint32_t tries = 0;
+    int code;
+    do {
+        code = archive_reader_open(r->store, options, reader, err);
+    } while (object_try_again(code, &tries) && restore_goes_on(r));
+    return code;
+}
+
 /* One more reader at the same root. */
 static void *work_thread(void *arg)
 {
@@ -138,7 +149,7 @@ static void *work_thread(void *arg)
     struct el_error err = {0};
     options.incarnation = &root->incarnation;
     options.sequence = root->sequence;
-    if (archive_reader_open(r->store, &options, &reader, &err) != 0) {
+    if (open_reader(r, &options, &reader, &err) != 0) {
         fail(r, &err);
         return NULL;
     }
@@ -179,7 +190,7 @@ static int finish(struct restore *r, struct el_error *err)
 
 static int run(struct restore *r, struct el_error *err)
 {
-    int code = archive_reader_open(r->store, r->reader_options, &r->reader, err);
+    int code = open_reader(r, r->reader_options, &r->reader, err);
     code = code != 0 ? code : check_time(r, err);
     if (code == 0 && el_random_fill(&r->incarnation, sizeof r->incarnation) != 0) {
         code = el_error_set(err, EVLOG_ERR_IO, "the system has no random numbers");

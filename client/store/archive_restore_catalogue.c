@@ -110,7 +110,10 @@ static int each_batch(struct restore *r, int64_t from, batch_fn fn, void *arg, s
     int code = 0;
     bool more = true;
     for (int64_t offset = from; more && code == 0; offset = batches.next_offset) {
-        code = archive_reader_read(r->reader, &EL_CATALOGUE_TOPIC_ID, 0, offset, READ_LEN, &batches, err);
+        uint32_t tries = 0;
+        do {
+            code = archive_reader_read(r->reader, &EL_CATALOGUE_TOPIC_ID, 0, offset, READ_LEN, &batches, err);
+        } while (object_try_again(code, &tries) && restore_goes_on(r));
         more = code == 0 && batches.count > 0;
         const uint8_t *batch = batches.data;
         for (uint32_t i = 0; i < batches.count && more && code == 0; i++) {

@@ -9,16 +9,25 @@
 
 #define READ_LEN (8u << 20)
 
-int restore_count(struct restore *r, const struct archive_batches *batches, struct el_error *err)
+bool restore_goes_on(struct restore *r)
 {
     bool go_on = true;
     (void)pthread_mutex_lock(&r->lock);
-    r->counts.bytes += batches->data_len;
     if (r->options->progress != NULL) {
         go_on = r->options->progress(r->options->arg, &r->counts);
     }
     (void)pthread_mutex_unlock(&r->lock);
-    return go_on ? 0 : el_error_set(err, EVLOG_ERR_CLOSED, "stopped: begin again, and it goes on where it was");
+    return go_on;
+}
+
+int restore_count(struct restore *r, const struct archive_batches *batches, struct el_error *err)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    r->counts.bytes += batches->data_len;
+    (void)pthread_mutex_unlock(&r->lock);
+    return restore_goes_on(r)
+               ? 0
+               : el_error_set(err, EVLOG_ERR_CLOSED, "stopped: begin again, and it goes on where it was");
 }
 
 /* The batches of one read. *more: those of the time go on behind them */
@@ -48,7 +57,10 @@ static int copy(struct restore *r, struct archive_reader *reader, struct restore
     bool more = true;
     int code = 0;
     for (int64_t offset = part->log_start; more && code == 0; offset = batches.next_offset) {
-        code = archive_reader_read(reader, &part->topic_id, part->partition, offset, READ_LEN, &batches, err);
+        uint32_t tries = 0;
+        do {
+            code = archive_reader_read(reader, &part->topic_id, part->partition, offset, READ_LEN, &batches, err);
+        } while (object_try_again(code, &tries) && restore_goes_on(r));
         if (code != 0 || batches.count == 0) {
             break;
         }

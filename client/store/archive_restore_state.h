@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <store/archive_restore.h>
 #include <store/new_dir.h>
+#include <store/patience.h>
 
 /* A topic of the catalogue as of the time. */
 struct restore_topic {
@@ -64,6 +65,8 @@ void restore_catalogue_free(struct restore *r);
 
 /* Write the log of a partition, unless it is whole. */
 int restore_log(struct restore *r, struct archive_reader *reader, struct restore_part *part, struct el_error *err);
+/* Does nobody say that it is to end? */
+bool restore_goes_on(struct restore *r);
 /* Count, and ask whether to go on. returns 0 | EVLOG_ERR_CLOSED */
 int restore_count(struct restore *r, const struct archive_batches *batches, struct el_error *err);
 

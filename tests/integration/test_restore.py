@@ -114,6 +114,31 @@ def test_everything_comes_back_and_goes_on(place):
     assert digest(place, "orders") == more != before[0]
 
 
+def test_streams_and_work_groups_stand_where_they_stood(place):
+    place.start()
+    place.run("topics", "create", "accounts", "-p", 2, "--set", "evlog.streams=true")
+    for i in range(5):
+        place.run("append", "accounts", "alice", "--type", "Paid", "--data", json.dumps({"n": i}), "--expect", "any")
+    place.run("produce", "jobs", "--create", "-f", "%k %v", stdin="".join(f"k{i} {i}\n" for i in range(30)))
+    place.run("topics", "create", "results", "-p", 2)
+    work = ("work", "jobs", "-g", "workers", "--set", "start=earliest", "--set", "retry.max.attempts=1",
+            "--until-caught-up", "--emit", "results", "--", "sh", "-c", "read v; echo done $v; test $v != 13")
+    place.run(*work)
+    stream, results = place.run("read", "accounts", "alice").out, digest(place, "results")
+    letters = place.run("dlq", "inspect", "jobs.workers.dlq", "--json").lines()
+    assert [letter["offset"] for letter in letters] == [13]
+    place.stop()
+    shutil.rmtree(place.data)
+    place.restore()
+    place.start()
+    assert place.run("read", "accounts", "alice").out == stream
+    assert place.run("append", "accounts", "alice", "--type", "Paid", "--data", "{}", "--expect", 4).code == 0
+    place.run("produce", "jobs", "-f", "%k %v", stdin="k 13\n")
+    place.run(*work)
+    assert digest(place, "results") == results, "nothing is done twice"
+    assert len(place.run("dlq", "inspect", "jobs.workers.dlq", "--json").lines()) == 2
+
+
 def test_a_history_is_the_truth_at_each_listed_time(place):
     known = json.loads((shared_data() / "zstd.truth.json").read_text())
     lines = gzip.open(shared_data() / "zstd.events.ndjson.gz", "rt").read().splitlines()

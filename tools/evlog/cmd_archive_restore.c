@@ -9,6 +9,7 @@
 #include <core/alloc.h>
 #include <core/crypto.h>
 #include <core/timefmt.h>
+#include <store/archive_cluster.h>
 #include <store/archive_restore.h>
 #include <string.h>
 #include <time.h>
@@ -18,7 +19,7 @@
 
 struct restoring {
     const struct cli *cli;
-    const char *to;
+    const char *to, *incarnation;
     int64_t until_ns, root;
     int64_t threads;
     struct cli_list topics, keys;
@@ -166,7 +167,13 @@ static int restore(struct restoring *r, const char *url)
     struct archive_restore_result *result = el_calloc(1, sizeof *result);
     struct object_store *store = NULL;
     struct el_error err = {0};
+    struct el_uuid incarnation;
     struct timespec begun;
+    if (r->incarnation != NULL && archive_id_parse(el_slice_str(r->incarnation), &incarnation) != 0) {
+        el_free(result);
+        return cli_error(r->cli, CLI_ERR_VALUE, "--incarnation %s: 32 digits of lower-case hex", r->incarnation);
+    }
+    reader_options.incarnation = r->incarnation == NULL ? NULL : &incarnation;
     (void)clock_gettime(CLOCK_MONOTONIC, &begun);
     int code = result == NULL ? el_error_set(&err, EVLOG_ERR_NO_MEMORY, "no memory to restore")
                               : object_store_open(url, false, &store, &err);
@@ -186,6 +193,8 @@ int cmd_archive_restore(struct cli *cli, const struct cli_command *command, int 
         {"until", 0, CLI_TIME, &r.until_ns, "TIME", "only events with an append time up to this one"},
         {"topic", 't', CLI_LIST, &r.topics, "TOPIC", "only this topic, and those of evlog itself; may be given again"},
         {"key", 0, CLI_LIST, &r.keys, "FILE", "public keys (PEM) of which one must have signed the archive"},
+        {"incarnation", 0, CLI_TEXT, &r.incarnation, "ID",
+         "of several under one prefix; the one that continues the others"},
         {"root", 0, CLI_INT, &r.root, "N", "from this root; the newest"},
         {"threads", 0, CLI_INT, &r.threads, "N", "read with so many threads, 1 to 8; 2"},
     };

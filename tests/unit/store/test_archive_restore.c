@@ -483,6 +483,21 @@ TEST(archive_restore, knows_the_root_that_it_goes_on_from)
     world_close(&w);
 }
 
+TEST(archive_restore, has_patience_with_a_store_that_asks_for_it)
+{
+    struct world w;
+    world_open(&w);
+    mem_store_fault(
+        w.store, (struct mem_fault){
+                     .call = MEM_GET, .key_part = "bundles", .count = 2, .effect = MEM_FAIL, .code = EVLOG_ERR_AGAIN});
+    mem_store_fault(
+        w.store, (struct mem_fault){
+                     .call = MEM_GET, .key_part = "manifest", .count = 1, .effect = MEM_FAIL, .code = EVLOG_ERR_AGAIN});
+    restores(&w);
+    holds(&w, 0, "a", 0, 0, 7);
+    world_close(&w);
+}
+
 static bool stop_soon(void *arg, const struct archive_restore_counts *counts)
 {
     (void)counts;
