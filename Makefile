@@ -131,6 +131,7 @@ layer_libs = $(if $(filter client,$(1)),client $(CLIENT_LAYERS),$(if $(filter sq
 # The tests of these layers run on the simulated machine.
 unit_extra_storage := sim
 unit_extra_stream := sim
+unit_extra_archive := sim
 # Layers above it have a storage of a few arrays.
 unit_extra_group := fakes
 unit_extra_lease := fakes

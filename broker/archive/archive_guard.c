@@ -86,7 +86,7 @@ int archive_guard_load(struct disk *disk, struct archive_guard *guard, struct el
         el_sha256_add(&ctx, p, 56);
         el_sha256_add(&ctx, p + GUARD_HEADER_LEN, len - GUARD_HEADER_LEN);
         el_sha256_end(&ctx, sha256);
-        good = memcmp(sha256, p + 56, 32) == 0;
+        good = memcmp(sha256, p + 56, 32) == 0 && el_get_le64(p + 88) == 0;
     }
     if (!good) {
         el_free(p);

@@ -14,7 +14,8 @@
 
 #define RUN_PARTS_MAX 32u
 #define TASKS_A_SHARD 4u
-#define PLAN_ALL_MS 60000u /* so often ages of all partitions are looked at */
+#define TASK_LEN_MAX (64ull << 20) /* of a segment made of bundles: a job holds it in memory */
+#define PLAN_ALL_MS 60000u         /* so often ages of all partitions are looked at */
 
 void archive_told_free(struct archive_told *told)
 {
@@ -99,9 +100,9 @@ static int task_add(struct archive_ledger *l, const struct archive_partition *p,
 static uint64_t run_measure(const struct archive_ledger *l, const struct archive_partition *p, uint32_t from,
                             uint32_t *to)
 {
-    uint64_t len = 0, batches = 0;
+    uint64_t len = 0, batches = 0, enough = EL_MIN(l->cfg.segment_len, TASK_LEN_MAX);
     *to = from;
-    while (*to < p->part_count && len < l->cfg.segment_len && in_bundle(l, &p->parts[*to])) {
+    while (*to < p->part_count && len < enough && in_bundle(l, &p->parts[*to])) {
         batches += p->parts[*to].batch_count;
         len += p->parts[*to].data_len;
         if (batches > UINT32_MAX) {
@@ -123,7 +124,7 @@ static int plan_partition(struct archive_ledger *l, const struct archive_partiti
             continue;
         }
         uint64_t len = run_measure(l, p, from, &to);
-        bool due = seal || len >= l->cfg.segment_len || to - from >= RUN_PARTS_MAX ||
+        bool due = seal || len >= EL_MIN(l->cfg.segment_len, TASK_LEN_MAX) || to - from >= RUN_PARTS_MAX ||
                    (to < p->part_count && !in_bundle(l, &p->parts[to])) ||
                    since_ms(l, p->parts[from].object) + l->cfg.segment_ms <= now_ms;
         if (due) {

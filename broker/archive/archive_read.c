@@ -167,8 +167,8 @@ static int read_from(struct archive_cold *cold, struct tier_read *read, int64_t 
 /* Roughly: the part in which so many bytes, counted from the end, begin. */
 static void find_size(struct archive_cold *cold, struct tier_read *read)
 {
-    const struct archive_partition *p =
-        archive_state_partition(archive_reader_state(cold->reader), &read->topic_id, read->partition);
+    const struct archive_partition *p = archive_state_partition(archive_reader_state(cold->reader), &read->topic_id,
+                                                                read->partition);
     int64_t len = 0;
     read->first_offset = p == NULL ? -1 : p->now.start_offset;
     for (uint32_t i = p == NULL ? 0 : p->part_count; i > 0; i--) {
@@ -187,8 +187,8 @@ static void find_size(struct archive_cold *cold, struct tier_read *read)
 /* Does the reader's root cover what is asked for? */
 static bool reaches(struct archive_cold *cold, const struct tier_read *read)
 {
-    const struct archive_partition *p =
-        archive_state_partition(archive_reader_state(cold->reader), &read->topic_id, read->partition);
+    const struct archive_partition *p = archive_state_partition(archive_reader_state(cold->reader), &read->topic_id,
+                                                                read->partition);
     return p != NULL && p->now.end_offset >= read->end_offset;
 }
 
@@ -255,10 +255,10 @@ static int64_t read_job(struct disk *disk, void *arg)
     if (code == EVLOG_ERR_UNKNOWN_TOPIC) {
         return 0; /* nothing there */
     }
-    read->error = code == 0                    ? read->error
-                  : code == EVLOG_ERR_CORRUPT  ? EVLOG_ERR_CORRUPT
-                  : code == EVLOG_ERR_CLOSED   ? EVLOG_ERR_CLOSED
-                                               : EVLOG_ERR_AGAIN;
+    read->error = code == 0                   ? read->error
+                  : code == EVLOG_ERR_CORRUPT ? EVLOG_ERR_CORRUPT
+                  : code == EVLOG_ERR_CLOSED  ? EVLOG_ERR_CLOSED
+                                              : EVLOG_ERR_AGAIN;
     return 0;
 }
 

@@ -27,7 +27,8 @@
 
 #define BACKOFF_MIN_NS 100000000u
 #define BACKOFF_MAX_NS 30000000000u
-#define LATE_LAGS 10u /* so many times archive.max.lag.ms are late */
+#define LATE_LAGS 10u    /* so many times archive.max.lag.ms are late */
+#define SEAL_IDLE_MAX 3u /* rounds that put nothing: what is still in bundles cannot be sealed now */
 #define NO_MEMORY_NS 1000000000u
 #define BACKOFF_POLICY_NS 30000000000u /* somebody must act first */
 #define ROUNDS_GAP_NS 1000000u         /* between rounds that follow one another at once */
@@ -419,7 +420,7 @@ static void on_made(struct io_op *op)
     a->object_count = make->object_count;
     a->object_len = make->object_len;
     a->replaced_count = make->replaced_count;
-    a->seal = make->seal && make->told.task_count > 0; /* until nothing is left to be sealed */
+    a->seal = make->seal && make->told.task_count > 0 && a->seal_idle < SEAL_IDLE_MAX; /* until nothing is left */
     a->more = a->more || a->seal;
     atomic_store(&a->complete_shown_ns, a->complete_ns);
     metrics_add(a->metrics, METRIC_ARCHIVE_ROOTS, 1);
@@ -444,7 +445,7 @@ static void make_begin(struct archive *a)
 static void collected(struct archive *a)
 {
     struct archive_make_job *make = &a->make;
-    bool reached = true;
+    bool reached = true, put = false;
     if (archive_stopped_reason(a) != NULL) {
         root_end(a);
         return;
@@ -461,7 +462,9 @@ static void collected(struct archive *a)
         ar->results = NULL;
         reached = reached && ar->reached;
         a->more = a->more || ar->more;
+        put = put || make->results[i] != NULL;
     }
+    a->seal_idle = put || !a->seal ? 0 : a->seal_idle + 1;
     make->cut_ns = a->goal_open && reached ? a->goal_ns : 0;
     a->goal_open = a->goal_open && !reached;
     make->seal = a->seal;

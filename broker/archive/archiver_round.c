@@ -21,6 +21,7 @@
 
 #define READ_LEN_MAX (1u << 20)
 #define READ_LEN_MIN (4u << 10)
+#define TASK_TRIES_MAX 5u /* of a segment that takes the place of bundles: a later round tries again */
 #define MOVES_LEN (256u << 10)
 #define PARTS_LEN (256u << 10) /* of a load's list of parts */
 #define GROW_ROOM (64u << 10)  /* for entries, beside a batch that is larger than a load's buffer */
@@ -155,6 +156,12 @@ static void load_on_done(struct io_op *op)
         if (!ar->ended && code != EVLOG_ERR_CLOSED) {
             archive_fail(ar->archive, "%s", load->pack.err.text);
         }
+        load_drop(load);
+        archiver_round_go(ar);
+        return;
+    }
+    if (load->pack.task != NULL && load->tries == TASK_TRIES_MAX) {
+        el_log(EL_LOG_ERROR, "archive", "a segment is not made of bundles now, which stay: %s", load->pack.err.text);
         load_drop(load);
         archiver_round_go(ar);
         return;

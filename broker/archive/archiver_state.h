@@ -170,6 +170,7 @@ struct archive {
     uint32_t stop_rounds;
     struct el_list asks; /* struct archive_ask: they wait for a round */
     bool seal;
+    uint32_t seal_idle; /* rounds since the last that put something, while sealing */
     struct el_uuid seal_topic;
     uint64_t catalogue_digest; /* of what the last manifest was told of */
     char last_error[256];      /* of the object store; "" */

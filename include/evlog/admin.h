@@ -120,9 +120,9 @@ int evlog_topic_delete(struct evlog_client *client, const char *name, struct evl
 /* --- the broker's archive ----------------------------------------------------------------------------------------- */
 
 struct evlog_archive_status {
-    char url[512];          /* of the object store; "" when the broker has no archive */
-    char state[16];         /* "none", "begins" (what is there is not known yet), "works", "stopped" (for good) */
-    char message[512];      /* why it has stopped, or the last error of the object store; "" none */
+    char url[512];     /* of the object store; "" when the broker has no archive */
+    char state[16];    /* "none", "begins" (what is there is not known yet), "works", "stopped" (for good) */
+    char message[512]; /* why it has stopped, or the last error of the object store; "" none */
     uint8_t incarnation[16];
     uint64_t sequence;      /* of the last root, 0 none */
     int64_t root_ms;        /* when it was made, ms since 1970; 0 none */

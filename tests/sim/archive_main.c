@@ -206,10 +206,10 @@ static void client_on_done(struct store_op *base)
         return;
     }
     int64_t end = c->op.base_offset + c->op.info.last_offset_delta + 1;
-    acked_add(
-        &t->parts[c->op.partition],
-        (struct acked){.offset = c->op.base_offset, .crc = c->op.info.crc, .count = (uint32_t)c->op.info.record_count,
-                             .append_time_ns = c->op.append_time_ns});
+    acked_add(&t->parts[c->op.partition], (struct acked){.offset = c->op.base_offset,
+                                                         .crc = c->op.info.crc,
+                                                         .count = (uint32_t)c->op.info.record_count,
+                                                         .append_time_ns = c->op.append_time_ns});
     l->acks++;
     if (t->awaited) {
         l->awaited_acks++;
