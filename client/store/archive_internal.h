@@ -51,6 +51,7 @@ struct archive_reader {
     struct archive_reader *parent; /* opened when it is asked for */
     struct archive_table tables[ARCHIVE_TABLES];
     uint64_t clock; /* of the tables */
+    uint32_t depth; /* readers that are opening because of each other */
 };
 
 #endif

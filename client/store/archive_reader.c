@@ -154,6 +154,38 @@ static int believe_older(struct archive_reader *r, struct el_error *err)
     return code;
 }
 
+/* A key may have been followed by another in the incarnation that this one continues. Which one that is says a manifest
+ * that nobody has vouched for yet: when its root is signed, then a successor must have signed this one. */
+static int believe_child(struct archive_reader *r, struct el_error *err)
+{
+    char key[EL_ARCHIVE_KEY_MAX];
+    uint8_t head[EL_MANIFEST_HEADER_LEN] = {0};
+    uint64_t done = 0;
+    struct el_uuid parent;
+    struct archive_reader *opened = NULL;
+    el_archive_key_manifest(key, &r->root.incarnation, r->root.sequence);
+    int code = object_get(r->store, key, 0, head, sizeof(head), &done, err);
+    memcpy(parent.bytes, head + 96, 16);
+    if (code != 0 || done < sizeof(head) || el_uuid_is_zero(&parent) || el_uuid_eq(&parent, &r->root.incarnation)) {
+        return code != 0 ? code : EVLOG_ERR_NOT_FOUND;
+    }
+    struct archive_reader_options options = {.keys = r->trust.keys,
+                                             .key_count = r->trust.count,
+                                             .incarnation = &parent,
+                                             .sequence = el_get_le64(head + 112),
+                                             .depth = r->depth + 1};
+    if (r->depth == PARENTS_MAX || options.sequence == 0) {
+        return EVLOG_ERR_NOT_FOUND;
+    }
+    code = archive_reader_open(r->store, &options, &opened, NULL);
+    if (code != 0) {
+        return code == EVLOG_ERR_NO_MEMORY || code == EVLOG_ERR_AGAIN ? code : EVLOG_ERR_NOT_FOUND;
+    }
+    r->trust = opened->trust;
+    archive_reader_close(opened);
+    return archive_trust_check(&r->trust, &r->root, err);
+}
+
 static int check_signature(struct archive_reader *r, struct el_error *err)
 {
     if (r->trust.count == 0) {
@@ -162,6 +194,9 @@ static int check_signature(struct archive_reader *r, struct el_error *err)
     int code = archive_trust_check(&r->trust, &r->root, err);
     if (code == EVLOG_ERR_NOT_FOUND) {
         code = believe_older(r, err);
+    }
+    if (code == EVLOG_ERR_NOT_FOUND) {
+        code = believe_child(r, err);
     }
     if (code == EVLOG_ERR_NOT_FOUND) {
         code = archive_trust_follow(&r->trust, r->store, &r->root, err);
@@ -212,6 +247,7 @@ int archive_reader_open(struct object_store *store, const struct archive_reader_
     }
     EL_ASSERT(options->key_count <= EL_SIGN_KEYS_MAX);
     r->store = store;
+    r->depth = options->depth;
     r->trust.count = options->key_count;
     for (size_t i = 0; i < options->key_count; i++) {
         r->trust.keys[i] = options->keys[i];

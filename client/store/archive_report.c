@@ -121,8 +121,8 @@ static void add_redactions(struct el_json_writer *w, const struct archive_report
     char text[TIME_TEXT_LEN];
     el_json_key(w, "redactions");
     el_json_begin_array(w);
-    for (size_t i = 0; report->state != NULL && i < report->state->redaction_count; i++) {
-        const struct el_manifest_redaction *r = &report->state->redactions[i].now;
+    for (size_t i = 0; i < report->redaction_count; i++) {
+        const struct el_manifest_redaction *r = &report->redactions[i].redaction;
         el_json_begin_object(w);
         add_span(w, topic_of(report, &r->topic_id, &name), r->partition, r->first_offset, r->end_offset);
         add_text(w, "when", time_of(r->when_ms * NS_PER_MS, text));
@@ -198,16 +198,26 @@ static void put_failures(struct el_buffer *out, const struct archive_report *rep
     }
 }
 
+/* Text of strangers on a terminal: bytes that could move its cursor are shown as question marks. */
+static void put_text(struct el_buffer *out, struct el_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        el_buffer_append_char(out, text.data[i] < ' ' || text.data[i] == 0x7f ? '?' : (char)text.data[i]);
+    }
+}
+
 /* Offsets that nobody can read any more, each with its reason. */
 static void put_left_out(struct el_buffer *out, const struct archive_report *report)
 {
     struct topic_text name;
     char text[TIME_TEXT_LEN];
-    for (size_t i = 0; report->state != NULL && i < report->state->redaction_count; i++) {
-        const struct el_manifest_redaction *r = &report->state->redactions[i].now;
-        el_buffer_printf(out, "redacted %s/%d: offsets %" PRId64 " to %" PRId64 ", %s: %.*s\n",
-                         topic_of(report, &r->topic_id, &name), r->partition, r->first_offset, r->end_offset - 1,
-                         time_of(r->when_ms * NS_PER_MS, text), (int)r->reason.len, (const char *)r->reason.data);
+    for (size_t i = 0; i < report->redaction_count; i++) {
+        const struct el_manifest_redaction *r = &report->redactions[i].redaction;
+        el_buffer_printf(
+            out, "redacted %s/%d: offsets %" PRId64 " to %" PRId64 ", %s: ", topic_of(report, &r->topic_id, &name),
+            r->partition, r->first_offset, r->end_offset - 1, time_of(r->when_ms * NS_PER_MS, text));
+        put_text(out, r->reason);
+        el_buffer_append_char(out, '\n');
     }
     for (size_t i = 0; i < report->gap_count && i < SHOWN_MAX; i++) {
         const struct archive_gap *gap = &report->gaps[i];

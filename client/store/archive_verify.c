@@ -272,6 +272,32 @@ static void check_close(struct check *c)
     archive_state_free(c->since);
 }
 
+static int note_redactions(struct check *c)
+{
+    struct archive_report *report = c->v->report;
+    size_t count = c->state->redaction_count;
+    if (count == 0) {
+        return 0;
+    }
+    struct archive_redacted *more = el_realloc(report->redactions,
+                                               (report->redaction_count + count) * sizeof(*report->redactions));
+    if (more == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    report->redactions = more;
+    for (size_t i = 0; i < count; i++) {
+        struct archive_redacted *r = &more[report->redaction_count];
+        *r = (struct archive_redacted){.redaction = c->state->redactions[i].now};
+        r->reason = el_memdup(r->redaction.reason.data, r->redaction.reason.len);
+        if (r->reason == NULL) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        r->redaction.reason.data = r->reason;
+        report->redaction_count++;
+    }
+    return 0;
+}
+
 static void count_all(struct check *c)
 {
     struct archive_report *report = c->v->report;
@@ -306,6 +332,7 @@ static void check_incarnation(struct verify *v, struct archive_reader *reader, c
         *since = NULL;
     }
     int code = check_open(c);
+    code = code == 0 ? note_redactions(c) : code;
     if (code != 0) {
         verify_fail(v, code, NULL);
     }
@@ -400,6 +427,10 @@ void archive_report_free(struct archive_report *report)
 {
     el_free(report->findings);
     el_free(report->gaps);
+    for (size_t i = 0; i < report->redaction_count; i++) {
+        el_free(report->redactions[i].reason);
+    }
+    el_free(report->redactions);
     archive_state_free(report->state);
     *report = (struct archive_report){.proven = false};
 }

@@ -7,6 +7,7 @@
 
 #include <evlog/admin.h>
 #include <evlog/aggregate.h>
+#include <evlog/archive.h>
 #include <evlog/client.h>
 #include <evlog/consumer.h>
 #include <evlog/error.h>

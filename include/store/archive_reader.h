@@ -24,6 +24,7 @@ struct archive_reader_options {
     const struct el_uuid *incarnation; /* NULL: the one that no other names as its parent */
     uint64_t sequence;                 /* of the root; 0: the newest */
     const struct el_hash256 *root;     /* that it must have; NULL: any */
+    uint32_t depth;                    /* the reader's own */
 };
 
 /* A root, as its note says. */

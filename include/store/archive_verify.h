@@ -49,6 +49,11 @@ struct archive_gap {
     int64_t end_offset;
 };
 
+struct archive_redacted {
+    struct el_manifest_redaction redaction; /* its reason is this struct's own */
+    uint8_t *reason;
+};
+
 struct archive_report {
     bool proven;              /* no finding */
     struct archive_root root; /* that was verified; sequence 0: it could not be opened */
@@ -63,7 +68,9 @@ struct archive_report {
     size_t finding_count, finding_total;
     struct archive_gap *gaps;
     size_t gap_count, gap_total;
-    struct archive_state *state; /* of the newest incarnation: names, redactions; NULL when it could not be opened */
+    struct archive_redacted *redactions; /* of all incarnations, newest first */
+    size_t redaction_count;
+    struct archive_state *state; /* of the newest incarnation, for names; NULL when it could not be opened */
 };
 
 /* returns  0 it was looked at, report->proven says the result | EVLOG_ERR_ARGUMENT no keys, since is no note |

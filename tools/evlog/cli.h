@@ -262,6 +262,12 @@ int cmd_keys_ls(struct cli *cli, const struct cli_command *command, int argc, ch
 int cmd_keys_rotate(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_keys_restore(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_erase(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_archive_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_archive_verify(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_archive_tail(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_archive_prove(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_archive_check_proof(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_archive_export(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_print(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_inspect(struct cli *cli, const struct cli_command *command, int argc, char **argv);

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""evlog archive ls, verify, tail, prove, check-proof, export: on an archive in a directory, without a server."""
+import csv
+import gzip
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from cli_kit import evlog
+from make_target import make_target
+
+EVENTS = 710        # of users, from offset 0; the batch at 4 was redacted in the tree that is made
+ORDERS = 347
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("archive")
+    subprocess.run([make_target("bin/make_archive"), folder], check=True, timeout=60)
+    return folder
+
+
+def url(folder):
+    return f"file://{folder}/archive"
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+    shutil.copytree(made, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_mistakes_are_told(made, tmp_path):
+    evlog("archive", "ls", expect=2)
+    evlog("archive", "verify", url(made), expect=2)                      # no key
+    evlog("archive", "tail", url(made), expect=2)                        # no topic
+    evlog("archive", "tail", url(made), "-t", "users", "--from", "?", expect=2)
+    evlog("archive", "export", url(made), "-t", "users", "--to", tmp_path, "--format", "parquet", expect=2)
+    evlog("archive", "ls", "ftp://somewhere", expect=1)
+    evlog("archive", "ls", f"file://{tmp_path}", expect=5)               # nothing there
+    evlog("archive", "tail", url(made), "-t", "nothing", expect=5)
+    (tmp_path / "no.pem").write_text("no key\n")
+    evlog("archive", "verify", url(made), "--key", tmp_path / "no.pem", expect=1)
+    evlog("archive", "verify", url(made), "--key", made / "key.pem", "--since", tmp_path / "none", expect=1)
+
+
+def test_ls_shows_topics(made):
+    head, *topics = evlog("archive", "ls", url(made), "--key", made / "key.pem", "--json", expect=0).lines()
+    assert head["root"] == 2 and len(head["incarnation"]) == 32
+    assert {t["topic"]: t["offsets"] for t in topics if not t["deleted"]} == {"orders": ORDERS, "users": EVENTS}
+
+
+def test_verify_proves_and_keeps_the_root(made, tmp_path):
+    for more in ([], ["--deep"], ["--deep", "-j", "1"]):
+        [verdict] = evlog("archive", "verify", url(made), "--key", made / "key.pem", "--json", *more, expect=0).lines()
+        assert verdict["proven"] and verdict["failures"] == [] and verdict["redactions"] != []
+    # who holds the key that came before finds its successors, and whoever was there before sees that nothing was lost
+    evlog("archive", "verify", url(made), "--key", made / "old.pem", "--since", made / "visit", "--save",
+          tmp_path / "note", expect=0)
+    assert (tmp_path / "note").read_text().startswith("evlog/")
+    evlog("archive", "verify", url(made), "--key", made / "key.pem", "--since", tmp_path / "note", expect=0)
+
+
+def test_verify_names_what_was_changed(copied):
+    pack = sorted(copied.glob("archive/*/topics/*/*/seg/*"))[-1]
+    data = bytearray(pack.read_bytes())
+    data[-3] ^= 1
+    pack.chmod(0o600)
+    pack.write_bytes(data)
+    result = evlog("archive", "verify", url(copied), "--key", copied / "key.pem", "--deep", "--json", expect=8)
+    [verdict] = result.lines()
+    assert not verdict["proven"]
+    found = [f for f in verdict["failures"] if f["object"] == str(pack.relative_to(copied / "archive"))]
+    assert any(f["byte"] is not None and len(data) - 200 < f["byte"] < len(data) and f["offset"] >= 0 for f in found)
+    text = evlog("archive", "verify", url(copied), "--key", copied / "key.pem", "--deep", expect=8)
+    assert "not proven" in text.out and pack.name in text.out
+
+
+def test_tail_resumes_anywhere(made, tmp_path):
+    whole = evlog("archive", "tail", url(made), "-t", "users", "--json", expect=0).lines()
+    assert [e["offset"] for e in whole] == sorted(e["offset"] for e in whole)
+    for cut in (1, 100, len(whole)):
+        rest = evlog("archive", "tail", url(made), "-t", "users", "--json", "--from", whole[cut - 1]["position"],
+                     expect=0).lines()
+        assert rest == whole[cut:]
+    got = []
+    for _ in range(4):
+        got += evlog("archive", "tail", url(made), "-t", "users", "--json", "--state", tmp_path / "state", "-n", 200,
+                     expect=0).lines()
+    assert got == whole
+    later = evlog("archive", "tail", url(made), "-t", "users", "--json", "--from", whole[300]["append_time"], expect=0)
+    assert later.lines()[0]["append_time"] == whole[300]["append_time"]
+
+
+def test_a_proof_stands_alone(made, tmp_path):
+    key = ["--key", made / "key.pem"]
+    evlog("archive", "prove", url(made), "-t", "users", "-o", 100, "--out", tmp_path / "proof", expect=0)
+    [said] = evlog("archive", "check-proof", tmp_path / "proof", *key, "--json", expect=0).lines()
+    assert said["first_offset"] <= 100 <= said["last_offset"]
+    assert "users/0/100" in evlog("archive", "check-proof", tmp_path / "proof", *key, expect=0).out
+    text = (tmp_path / "proof").read_text()
+    # behind that come signature lines, of which one that holds is enough
+    for at in range(40, text.index("\u2014"), 53):
+        if text[at] in "\n ":
+            continue
+        (tmp_path / "bad").write_text(text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1:])
+        assert evlog("archive", "check-proof", tmp_path / "bad", *key).code == 8, at
+    result = evlog("archive", "prove", url(made), "-t", "users", "-o", EVENTS - 1, "--out", tmp_path / "late", expect=5)
+    assert "EVL-2081" in result.err and "--seal" in result.err and not (tmp_path / "late").exists()
+    evlog("archive", "prove", url(made), "-t", "users", "-o", EVENTS, "--out", tmp_path / "late", expect=5)
+
+
+def exported(folder, topic, suffix):
+    """(partition, offset) of every event, in the order of file names."""
+    found = []
+    for path in sorted(folder.glob(f"topic={topic}/date=*/*{suffix}")):
+        assert re.fullmatch(r"date=\d{4}-\d\d-\d\d", path.parent.name)
+        text = gzip.decompress(path.read_bytes()).decode() if suffix.endswith(".gz") else path.read_text()
+        rows = csv.DictReader(text.splitlines()) if ".csv" in suffix else map(json.loads, text.splitlines())
+        found += [(int(row["partition"]), int(row["offset"])) for row in rows]
+    return found
+
+
+@pytest.mark.parametrize("words, suffix", [((), ".jsonl"), (("--gzip",), ".jsonl.gz"), (("--format", "csv"), ".csv")])
+def test_export_has_each_event_once(made, tmp_path, words, suffix):
+    whole = evlog("archive", "tail", url(made), "-t", "orders", "--json", expect=0).lines()
+    want = sorted((e["partition"], e["offset"]) for e in whole)
+    for _ in range(2):
+        evlog("archive", "export", url(made), "-t", "orders", "--to", tmp_path, *words, expect=0)
+        assert sorted(exported(tmp_path, "orders", suffix)) == want
+    # a run that was interrupted between its file and its position leaves a file whose events come again
+    (tmp_path / "topic=orders/.evlog-position").unlink()
+    evlog("archive", "export", url(made), "-t", "orders", "--to", tmp_path, *words, expect=0)
+    assert sorted(exported(tmp_path, "orders", suffix)) == want
+
+
+def test_duckdb_reads_an_export(made, tmp_path):
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    for words in (("--zstd",), ("--format", "csv", "--gzip")):
+        folder = tmp_path / words[-1]
+        evlog("archive", "export", url(made), "-t", "users", "--to", folder, *words, expect=0)
+        reader = "read_csv" if "csv" in words else "read_json_auto"
+        [row] = duckdb.sql(f"select count(*), max(\"offset\"), min(topic) from {reader}('{folder}/topic=*/date=*/*', "
+                           f"hive_partitioning=true)").fetchall()
+        events = len(evlog("archive", "tail", url(made), "-t", "users", "--json", expect=0).lines())
+        assert row == (events, EVENTS - 1, "users")
