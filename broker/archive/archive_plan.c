@@ -52,8 +52,10 @@ static int ages_note(struct archive_ledger *l, uint64_t now_ms)
     while (old + 1 < l->age_count && l->ages[old + 1].since_ms + l->cfg.segment_ms <= now_ms) {
         old++;
     }
-    memmove(l->ages, l->ages + old, (l->age_count - old) * sizeof *l->ages);
-    l->age_count -= old;
+    if (old > 0) {
+        memmove(l->ages, l->ages + old, (l->age_count - old) * sizeof *l->ages);
+        l->age_count -= old;
+    }
     return 0;
 }
 

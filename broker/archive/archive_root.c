@@ -642,8 +642,11 @@ void archive_destroy(struct archive *archive)
     for (uint32_t i = 0; i < archive->shard_count; i++) {
         idle = idle && archiver_idle(&archive->shards[i]);
     }
+    io_timer_cancel(archive->io, &archive->timer); /* after a crash they may be armed */
+    io_timer_cancel(archive->io, &archive->deadline);
     for (uint32_t i = 0; i < archive->shard_count; i++) {
         struct archiver *ar = &archive->shards[i];
+        archiver_timers_cancel(ar);
         if (idle) {
             archiver_destroy(ar);
         }

@@ -350,6 +350,14 @@ bool archiver_idle(const struct archiver *ar)
            (ar->index != 0 || archive_root_idle(ar->archive));
 }
 
+void archiver_timers_cancel(struct archiver *ar)
+{
+    io_timer_cancel(ar->io, &ar->look_timer);
+    for (uint32_t i = 0; i < LOADS; i++) {
+        io_timer_cancel(ar->io, &ar->loads[i].retry);
+    }
+}
+
 void archiver_destroy(struct archiver *ar)
 {
     el_pool_destroy(&ar->part_pool);

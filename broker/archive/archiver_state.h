@@ -185,6 +185,7 @@ struct archive {
 /* --- archiver.c: of a shard --------------------------------------------------------------------------------------- */
 
 void archiver_init(struct archive *a, uint32_t index);
+void archiver_timers_cancel(struct archiver *ar);
 void archiver_destroy(struct archiver *ar);
 void archiver_part_free(struct archive_part *ap);
 /* The root maker is to begin a round. */

@@ -452,7 +452,9 @@ static void compare_topics(struct archive_life *l)
         struct life_topic *t = &l->topics[i];
         for (int32_t k = 0; k < t->partition_count && t->there; k++) {
             struct compare c = {.l = l, .part = &t->parts[k]};
-            qsort(t->parts[k].acked, t->parts[k].acked_count, sizeof(struct acked), by_offset);
+            if (t->parts[k].acked_count > 0) {
+                qsort(t->parts[k].acked, t->parts[k].acked_count, sizeof(struct acked), by_offset);
+            }
             bucket_each(&l->bucket, &t->id, k, compare_batch, &c);
         }
     }
