@@ -4,6 +4,8 @@
 A small C program writes a log with libevlog; a Go program reads it with golang.org/x/mod/sumdb/{tlog,note}, every leaf
 through tiles. Changed, the same files are refused.
 """
+import base64
+import hashlib
 import pathlib
 import subprocess
 
@@ -63,6 +65,22 @@ def changed(path, pos):
     return Change()
 
 
+def write_keys(folder, name):
+    """The keys of a made archive as the Go program wants them."""
+    ders = [base64.b64decode("".join(body.split("-----")[2].split())) for body in
+            (folder / "key.pem").read_text().split("-----END PUBLIC KEY-----")[:-1]]
+    lines = []
+    for der in ders:
+        if len(der) == 44:      # Ed25519
+            key = b"\1" + der[12:]
+            hashed = hashlib.sha256(name.encode() + b"\n" + key).hexdigest()[:8]
+            lines.append(f"{name}+{hashed}+{base64.b64encode(key).decode()}")
+        else:
+            lines.append(f"{name} ecdsa {base64.b64encode(der).decode()}")
+    (folder / "keys").write_text("\n".join(lines) + "\n")
+    return folder / "keys"
+
+
 @pytest.mark.parametrize("leaves,old", SIZES)
 def test_trees_and_proofs_are_taken(sumdb, writer, tmp_path, leaves, old):
     folder = write(writer, tmp_path, leaves, old)
@@ -113,7 +131,6 @@ def test_a_changed_proof_or_entry_is_refused(sumdb, example):
 def test_openssl_verifies_a_signature_with_the_key(example, tmp_path):
     """And so does who has neither Go nor evlog: text, signature and key are cut out with nothing but base64."""
     programs.needs("openssl")
-    import base64
     note = (example / "checkpoint").read_text()
     signed, _, lines = note.rpartition("\n\n")
     name, _, key = (example / "keys").read_text().splitlines()[1].split()
@@ -126,3 +143,23 @@ def test_openssl_verifies_a_signature_with_the_key(example, tmp_path):
                  str(tmp_path / "pem"))
     assert "Verified OK" in programs.run("openssl", "dgst", "-sha256", "-verify", str(tmp_path / "pem"), "-signature",
                                          str(tmp_path / "signature"), str(tmp_path / "text"))
+
+
+def test_trees_of_an_archive_are_taken(sumdb, tmp_path):
+    """That of manifests, with an earlier root, and those of partitions."""
+    programs.run(str(make_target("bin/make_archive")), str(tmp_path))
+    trees = 0
+    for base in sorted(path for path in (tmp_path / "archive").iterdir() if len(path.name) == 32):
+        roots = sorted((base / "root").iterdir())
+        keys = write_keys(tmp_path, "/".join(roots[-1].read_text().split("/")[:2]))
+        code, said = read(sumdb, "tree", base, roots[-1], keys, roots[-2])
+        assert code == 0, said
+        assert said.split()[0] == str(len(roots))
+        for checkpoint in sorted(base.glob("topics/*/*/checkpoint/*")):
+            if len(checkpoint.read_text().rpartition("\n\n")[2].splitlines()) < 2:
+                continue        # by the one key that there was before
+            code, said = read(sumdb, "tree", checkpoint.parents[1], checkpoint, keys)
+            assert code == 0, said
+            assert int(said.split()[0]) == int(checkpoint.name)
+            trees += 1
+    assert trees > 0
