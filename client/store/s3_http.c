@@ -7,8 +7,8 @@
  *    bytes in timeout_ms, or a stop, end the request
  * 3. what curl says is judged: had the request left, and does it matter?
  *
- * Redirections are not followed: a signature holds for one host. The body's last byte is known by its length: fewer is
- * TRUNCATED.
+ * Redirections are not followed: a signature holds for one host. A connection that ends within an answer says nothing
+ * about the object: AGAIN.
  */
 #include "s3_http.h"
 
@@ -402,12 +402,8 @@ static int judge(const struct transfer *transfer, CURLcode code, bool left, stru
         return el_error_set(err, transfer->request->changes ? lost : EVLOG_ERR_CORRUPT,
                             "the server has sent more than was asked for");
     }
-    if (code == CURLE_PARTIAL_FILE && !transfer->request->changes) {
-        return el_error_set(err, EVLOG_ERR_TRUNCATED, "the connection ended within the answer: %.200s", why);
-    }
     if (code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_UNSUPPORTED_PROTOCOL) {
-        return el_error_set(err, transfer->request->changes ? lost : EVLOG_ERR_CORRUPT,
-                            "what came is no answer of an HTTP server: %.200s", why);
+        return el_error_set(err, lost, "what came is no answer of an HTTP server: %.200s", why);
     }
     return el_error_set(err, lost, "%s%.200s", left ? "the answer was lost: " : "", why);
 }

@@ -51,7 +51,7 @@ void s3_http_stop(struct s3_http *http);
 /* Send a request and read its answer; any thread.
  *
  * returns  0 an answer came whole, whatever its status | EVLOG_ERR_AGAIN | _IN_DOUBT the request changes something and
- *          may have been carried out | _TRUNCATED | _CORRUPT | _POLICY the server's certificate is not trusted |
+ *          may have been carried out | _CORRUPT | _POLICY the server's certificate is not trusted |
  *          _CLOSED | _NO_MEMORY; err says why, without a name before it
  */
 int s3_http_send(struct s3_http *http, const struct s3_http_request *request, struct s3_answer *answer,
