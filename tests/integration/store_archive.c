@@ -6,7 +6,7 @@
 #include "store_driver.h"
 
 #include <core/assert.h>
-#include <store/archive_reader.h>
+#include <store/archive_verify.h>
 
 #define PARTITIONS 2
 #define ROUNDS 3
@@ -42,6 +42,19 @@ static int read_partition(struct archive_reader *reader, int32_t partition, uint
     return rc;
 }
 
+/* Every byte of it, by two threads. returns 0 | EVLOG_ERR_CORRUPT | what the store says */
+static int verify(struct object_store *store, const struct el_public_key *pub, struct el_error *err)
+{
+    struct archive_report report;
+    int rc = archive_verify(
+        store, &(struct archive_verify_options){.keys = pub, .key_count = 1, .deep = true, .threads = 2}, &report, err);
+    if (rc == 0 && !report.proven) {
+        rc = el_error_set(err, EVLOG_ERR_CORRUPT, "%s: %s", report.findings[0].object, report.findings[0].text);
+    }
+    archive_report_free(&report);
+    return rc;
+}
+
 int driver_archive(struct object_store *store, struct el_buffer *words, struct el_error *err)
 {
     struct el_private_key *key;
@@ -60,6 +73,7 @@ int driver_archive(struct object_store *store, struct el_buffer *words, struct e
     for (int32_t partition = 0; rc == 0 && partition < PARTITIONS; partition++) {
         rc = read_partition(reader, partition, &count, err);
     }
+    rc = rc == 0 ? verify(store, &pub, err) : rc;
     el_buffer_printf(words, " %llu %u %d", (unsigned long long)archive_reader_root(reader)->sequence, count,
                      PARTITIONS * ROUNDS * BATCHES);
     archive_reader_close(reader);

@@ -8,7 +8,7 @@
  *   put|once KEY FILE            all KEY MAX              head KEY
  *   get KEY POS LEN              list PREFIX AFTER MAX    remove KEY
  *   race KEY FILE COUNT          as many threads put at the same time
- *   archive                      make an archive and read it
+ *   archive                      make an archive, read it, verify it
  *   stop MS                      object_store_stop() so much later, by another thread
  */
 #include "store_driver.h"

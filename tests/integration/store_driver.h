@@ -8,7 +8,7 @@
 #include <core/buffer.h>
 #include <store/object_store.h>
 
-/* Make a small archive with bundles and segments, then read it: sequence of the root, batches read, of how many. */
+/* Make a small archive, read and verify it: sequence of the root, batches read, of how many. */
 int driver_archive(struct object_store *store, struct el_buffer *words, struct el_error *err);
 
 #endif

@@ -13,9 +13,9 @@ import time
 
 import pytest
 
-from evlogd import ROOT, Broker, wait_for
-from kafka_wire import batch
-from object_stores import BUCKET, FaultProxy, Versitygw, drop_after, drop_before, environment, nonsense, refuse
+from evlogd import BIN, ROOT, Broker, wait_for
+from kafka_wire import batch, batches_in
+from object_stores import BUCKET, FaultProxy, Versitygw, drop_after, drop_before, environment, half, nonsense, refuse
 
 BATCHES = 30
 ARGS = ["--archive-max-lag-ms=100", "--archive-stop-timeout-ms=60s"]
@@ -109,6 +109,36 @@ def test_a_broker_goes_on_where_a_killed_one_was(versitygw, start):
     assert broker.stop() == 0
     found = verify(versitygw.folder / "data" / BUCKET / prefix, broker)
     assert found["batches"] >= 60 and found["gaps"] == []
+
+
+def restore(url, prefix, broker, folder):
+    """(exit code, text) of one try."""
+    done = subprocess.run([BIN / "evlog", "archive", "restore", f"s3://{BUCKET}/{prefix}", "--to", folder,
+                           "--key", broker.data / "keys" / "archive.pub.pem"], env=environment(url),
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_lost_disk_comes_back_over_a_line_that_fails(proxy, versitygw, start, tmp_path):
+    broker, prefix = start(versitygw.url)
+    with broker.connect() as conn:
+        assert conn.create_topic("orders")[0] == 0
+    publish(broker, "orders", BATCHES)
+    assert broker.stop() == 0
+    for number, action in enumerate((half, refuse(503, "SlowDown"), drop_before, nonsense)):
+        proxy.arm(action, method="GET", skip=2 * number)
+    for _ in range(10):
+        code, text = restore(proxy.url, prefix, broker, tmp_path / "restored")
+        if code == 0:
+            break
+        assert code != 8, text      # nothing is taken for a bad archive
+    assert code == 0, text
+    restored = Broker(tmp_path / "restored").start()
+    try:
+        with restored.connect() as conn:
+            assert len(batches_in(conn.fetch("orders")["records"])) == BATCHES
+    finally:
+        restored.stop()
 
 
 def test_a_store_that_refuses_is_named_and_the_broker_serves_on(versitygw, start):
