@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT / "tests/lib"), str(ROOT / "tools/verify")]
 import evlog_verify  # noqa: E402
 from make_target import OUT, make_target  # noqa: E402
 
-STEP = int(os.environ.get("CHANGES_STEP", "23"))
+STEP = int(os.environ.get("CHANGES_STEP", "97"))
 FAILED = 8
 # Bytes that nobody vouches for: when the incarnation was begun is for people to read.
 FREE = b'"made":"'
