@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from cli_kit import evlog
+from evlogd import BIN, Broker
 from make_target import make_target
 
 EVENTS = 710        # of users, from offset 0; the batch at 4 was redacted in the tree that is made
@@ -147,3 +148,24 @@ def test_duckdb_reads_an_export(made, tmp_path):
                            f"hive_partitioning=true)").fetchall()
         events = len(evlog("archive", "tail", url(made), "-t", "users", "--json", expect=0).lines())
         assert row == (events, EVENTS - 1, "users")
+
+
+def test_tail_follows_a_broker(tmp_path):
+    """Who follows sees what is published, also when there was nothing yet; positions outlive the broker."""
+    place, lines = f"file://{tmp_path}/archive", []
+    broker = Broker(tmp_path / "data", args=[f"--archive={place}", "--archive-max-lag-ms=100"]).start()
+    tail = subprocess.Popen([BIN / "evlog", "archive", "tail", place, "-t", "t", "--follow", "--interval", "50ms",
+                             "--json"], stdout=subprocess.PIPE, text=True)
+    try:
+        for part in range(2):
+            evlog("produce", "--create", "t", *range(part * 5, part * 5 + 5), bootstrap=broker.bootstrap, expect=0)
+            lines += [json.loads(tail.stdout.readline()) for _ in range(5)]
+        assert [line["data"] for line in lines] == list(range(10))
+    finally:
+        tail.terminate()
+        tail.wait(timeout=30)
+        broker.stop()
+    keys = tmp_path / "data/keys/archive.pub.pem"
+    rest = evlog("archive", "tail", place, "-t", "t", "--json", "--key", keys, "--from", lines[6]["position"], expect=0)
+    assert rest.lines() == lines[7:]
+    evlog("archive", "verify", place, "--key", keys, "--deep", expect=0)

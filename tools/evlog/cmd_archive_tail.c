@@ -151,6 +151,28 @@ static int begin(struct tailing *t, struct evlog_archive_options *options, int64
                : cli_error(t->cli, CLI_ERR_VALUE, "--from is a position, start, or a time: %s", err.text);
 }
 
+/* Who follows may be there before the first event was archived. */
+static int open_or_wait(struct tailing *t, const struct evlog_archive_options *options)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    bool waiting = false;
+    for (;;) {
+        int code = evlog_archive_open(options, &t->archive, &failure);
+        if (code == 0) {
+            return CLI_OK;
+        }
+        bool may_come = code == EVLOG_ERR_UNKNOWN_TOPIC || code == EVLOG_ERR_NOT_FOUND || failure.retriable;
+        if (!t->follow || !may_come || cli_interrupted) {
+            return cli_interrupted ? CLI_OK : cli_failure(t->cli, &failure);
+        }
+        if (!waiting) {
+            cli_say(t->cli, "%s: waiting for it", failure.text);
+            waiting = true;
+        }
+        wait_ms(t->interval_ms);
+    }
+}
+
 static int open_and_run(struct tailing *t, const struct archive_arguments *a)
 {
     struct evlog_archive_options options = EVLOG_ARCHIVE_OPTIONS_INIT;
@@ -162,13 +184,11 @@ static int open_and_run(struct tailing *t, const struct archive_arguments *a)
     options.root = (uint64_t)a->root;
     options.topic = t->topic;
     int rc = begin(t, &options, &time_ns);
-    if (rc == CLI_OK && evlog_archive_open(&options, &t->archive, &failure) != 0) {
-        return cli_failure(t->cli, &failure);
-    }
-    if (rc == CLI_OK && time_ns >= 0 && evlog_archive_seek(t->archive, time_ns, &failure) != 0) {
+    rc = rc == CLI_OK ? open_or_wait(t, &options) : rc;
+    if (rc == CLI_OK && t->archive != NULL && time_ns >= 0 && evlog_archive_seek(t->archive, time_ns, &failure) != 0) {
         rc = cli_failure(t->cli, &failure);
     }
-    if (rc == CLI_OK) {
+    if (rc == CLI_OK && t->archive != NULL) {
         rc = run(t);
     }
     evlog_archive_close(t->archive);
