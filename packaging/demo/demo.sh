@@ -10,20 +10,21 @@ here=$(cd "$(dirname "$0")" && pwd)
 bin=${BIN:-build/bin}
 demo=${DEMO:-build/demo}
 data=$demo/data
+mkdir -p "$demo"
+archive=file://$(cd "$demo" && pwd)/archive
 topic=zstd
 
 say() { printf '\n== %s\n' "$*"; }
 run() { printf '$ evlog' >&2; printf ' %s' "$@" >&2; printf '\n' >&2; "$bin/evlog" "$@"; }
 
-mkdir -p "$demo"
 "$bin/evlog" down -q --data "$data" >/dev/null 2>&1 || true
-rm -rf "$data"
+rm -rf "$data" "$demo/archive"
 stop() { "$bin/evlog" down -q --data "$data" >/dev/null 2>&1 || true; }
 trap stop EXIT
 trap 'exit 130' INT TERM
 
-say "start a server on $data"
-kafka=$(run up -q --data "$data" --listen 127.0.0.1:0 --http off | tail -n 1)
+say "start a server on $data, which keeps an archive beside it"
+kafka=$(run up -q --data "$data" --listen 127.0.0.1:0 --http off --archive "$archive" | tail -n 1)
 echo "listening on $kafka"
 EVLOG_BOOTSTRAP__SERVERS=$kafka
 export EVLOG_BOOTSTRAP__SERVERS
@@ -71,6 +72,15 @@ say "the same as it was at the end of 2015, and which event set one file"
 rm -f "$demo/2015.db"
 run replay "$topic" --event-time --until 2015-12-31T00:00Z --project "$here/files.sql" --to "sqlite:$demo/2015.db"
 run blame "$topic" lib/zstd.h
+
+say "the archive: prove it without the server, with nothing but a directory and a public key"
+run archive now
+"$bin/evlog" down -q --data "$data"
+run archive verify "$archive" --key "$data/keys/archive.pub.pem" --deep
+
+say "the disk is lost: make it anew from the archive"
+rm -rf "$data.restored"
+run archive restore "$archive" --to "$data.restored"
 
 say "what to try next"
 cat <<NEXT

@@ -30,6 +30,7 @@ struct up {
     const char *data;
     const char *listen;
     const char *http;
+    const char *archive;
     bool demo;
     char dir[SERVER_PATH_MAX];
     char log_path[SERVER_PATH_MAX + 16];
@@ -123,11 +124,16 @@ static int start_server(struct cli *cli, struct up *up, struct server_note *note
 {
     char program[SERVER_PATH_MAX], line[SERVER_READY_MAX];
     server_program(program);
-    const char *argv[] = {
-        program,     "--data", up->dir,  "--listen",
-        up->listen,  "--http", up->http, cli->config == NULL ? NULL : "--config",
-        cli->config, NULL,
-    };
+    const char *argv[12] = {program, "--data", up->dir, "--listen", up->listen, "--http", up->http};
+    size_t count = 7;
+    if (cli->config != NULL) {
+        argv[count++] = "--config";
+        argv[count++] = cli->config;
+    }
+    if (up->archive != NULL) {
+        argv[count++] = "--archive";
+        argv[count++] = up->archive;
+    }
     struct server_start start = {.argv = argv, .log_path = up->log_path};
     int rc = server_start(cli, &start);
     if (rc != CLI_OK) {
@@ -244,6 +250,7 @@ int cmd_up(struct cli *cli, const struct cli_command *command, int argc, char **
         {"data", 0, CLI_TEXT, &up.data, "DIR", "data directory"},
         {"listen", 0, CLI_TEXT, &up.listen, "HOST:PORT", "address for clients; port 0 takes a free one"},
         {"http", 0, CLI_TEXT, &up.http, "HOST:PORT", "address for metrics and health, or off"},
+        {"archive", 0, CLI_TEXT, &up.archive, "URL", "archive to s3://BUCKET/PREFIX or file:///DIR"},
         {"demo", 0, CLI_FLAG, &up.demo, NULL, "publish a real event history to look at"},
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 0, 0};
