@@ -18,7 +18,7 @@ say() { printf '\n== %s\n' "$*"; }
 run() { printf '$ evlog' >&2; printf ' %s' "$@" >&2; printf '\n' >&2; "$bin/evlog" "$@"; }
 
 "$bin/evlog" down -q --data "$data" >/dev/null 2>&1 || true
-rm -rf "$data" "$demo/archive"
+rm -rf "$data" "$data.restored" "$demo/archive"
 stop() { "$bin/evlog" down -q --data "$data" >/dev/null 2>&1 || true; }
 trap stop EXIT
 trap 'exit 130' INT TERM
@@ -41,7 +41,8 @@ tab=$(printf '\t')
 
 say "replay to points in time, and compare the file tree of each with the truth"
 failed=0
-while read -r events time files sha256; do
+while read -r events at files sha256; do
+    time=$at
     "$bin/evlog" replay "$topic" --event-time --until "$time" --fold latest --drop-type file.removed \
         >"$demo/state.ndjson" 2>"$demo/digest"
     hash=$(sed -n "s/^{\"key\":\"\([^\"]*\)\".*\"blob\":\"\([0-9a-f]*\)\".*/\1$tab\2/p" "$demo/state.ndjson" |
@@ -73,14 +74,18 @@ rm -f "$demo/2015.db"
 run replay "$topic" --event-time --until 2015-12-31T00:00Z --project "$here/files.sql" --to "sqlite:$demo/2015.db"
 run blame "$topic" lib/zstd.h
 
-say "the archive: prove it without the server, with nothing but a directory and a public key"
-run archive now
+say "the archive: proven without the server, by a directory and a public key"
+key=$data/keys/archive.pub.pem
+run archive now --wait
 "$bin/evlog" down -q --data "$data"
-run archive verify "$archive" --key "$data/keys/archive.pub.pem" --deep
+run archive verify "$archive" --key "$key" --deep
+"$bin/evlog" replay "$topic" --source archive --archive "$archive" --archive-key "$key" --event-time --until "$time" \
+    --fold latest --drop-type file.removed >"$demo/archived.ndjson" 2>"$demo/archived.digest"
+cat "$demo/archived.digest"
+cmp "$demo/digest" "$demo/archived.digest" && echo "the state at $time is the same, from the archive alone"
 
-say "the disk is lost: make it anew from the archive"
-rm -rf "$data.restored"
-run archive restore "$archive" --to "$data.restored"
+say "the disk is lost: a new one is made of the archive"
+run archive restore "$archive" --to "$data.restored" --key "$key"
 
 say "what to try next"
 cat <<NEXT
