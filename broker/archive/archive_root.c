@@ -504,6 +504,14 @@ static void on_timer(struct io_timer *timer)
 static void say_what_is_left(struct archive *a)
 {
     uint64_t pending = 0;
+    if (a->sm.state <= ROOT_PAUSE) {
+        el_log(
+            EL_LOG_WARN, "archive",
+            "stopped before the archive could be asked what it has: nothing was archived in this run, and what is not "
+            "in it is on this disk only; it follows after the next start. %s",
+            a->last_error);
+        return;
+    }
     for (uint32_t i = 0; i < a->shard_count; i++) {
         pending += (uint64_t)metrics_get(a->shards[i].metrics, METRIC_ARCHIVE_PENDING);
     }
