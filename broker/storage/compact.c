@@ -28,9 +28,6 @@
 #define MAP_LEN_MIN (64u << 10) /* when memory is tight a pass takes less than configured, but not less than this */
 #define MAP_SHARE 16u           /* of a shard's memory, when nothing is configured */
 #define MAP_BYTES_PER_BYTE 2u /* of what is dirty: room for a key in each 16 bytes, and packed batches may have more */
-#define WRITE_BUF_LEN (64u << 10)
-#define TABLE_LEN (EL_CHUNK_HEADER_LEN + COMPACT_CHUNK_BATCHES * EL_CHUNK_ENTRY_LEN)
-EL_STATIC_ASSERT(TABLE_LEN <= 64u << 10, "a block of 64 KiB");
 
 struct compaction {
     struct store_shard *shard;
@@ -172,9 +169,7 @@ static void compaction_free(struct compaction *c)
 {
     struct store_shard *shard = c->shard;
     el_buddy_free(shard->buddy, c->work.rules.map.places);
-    el_buddy_free(shard->buddy, c->work.out.data);
-    el_buddy_free(shard->buddy, c->work.out.table);
-    el_buddy_free(shard->buddy, c->work.out.write_buf);
+    segment_out_give(shard, &c->work.out);
     if (c->out != NULL) {
         segment_destroy(shard, c->out);
     }
@@ -192,7 +187,7 @@ static void compaction_end(struct compaction *c)
         }
     }
     metrics_add(metrics, METRIC_COMPACTION_READ_BYTES, c->work.read_bytes);
-    metrics_add(metrics, METRIC_COMPACTION_WRITTEN_BYTES, c->work.written_bytes);
+    metrics_add(metrics, METRIC_COMPACTION_WRITTEN_BYTES, c->work.out.written_bytes);
     metrics_add(metrics, METRIC_COMPACTION_DROPPED, c->work.dropped_records);
     compaction_free(c);
     partition_unpin(part);
@@ -236,7 +231,7 @@ static bool job_went_well(struct compaction *c)
     struct partition *part = c->part;
     int64_t code = c->op.result;
     shard->jobs--;
-    if (code < 0 && c->work.disk_failed && !part->deleted) {
+    if (code < 0 && c->work.out.disk_failed && !part->deleted) {
         shard_fail(shard, "compacting partition %d failed (%s)", part->key.partition, evlog_error_text((int)code));
     } else if (code < 0 && !part->deleted && !shard->failed) {
         part->unclean = code != EVLOG_ERR_NO_SPACE && code != EVLOG_ERR_NO_FILES && code != EVLOG_ERR_NO_MEMORY &&
@@ -362,7 +357,6 @@ static void group_begin(struct compaction *c)
 {
     struct partition *part = c->part;
     struct compact_work *work = &c->work;
-    struct compact_output *out = &work->out;
     while (!c->whole && work->input < work->input_count &&
            !tombstones_due(part, c->inputs[work->input].seg, work->rules.now_ns)) {
         work->input++;
@@ -380,16 +374,7 @@ static void group_begin(struct compaction *c)
     }
     part->next_segment_id++;
     partition_mark_dirty(part);
-    out->header = (struct el_segment_header){.topic_id = part->key.topic_id,
-                                             .partition = part->key.partition,
-                                             .segment_id = c->out->id,
-                                             .base_offset = c->out->base_offset,
-                                             .generation = c->out->generation};
-    segment_path(out->path, sizeof(out->path), &part->key.topic_id, part->key.partition, c->out->id);
-    out->len = out->data_len = 0;
-    out->count = out->tombstones_s = 0;
-    out->first_append_ns = out->last_append_ns = 0;
-    out->max_timestamp_ms = INT64_MIN;
+    segment_out_begin(&work->out, c->out);
     job_start(c, compact_job_write, write_on_done);
 }
 
@@ -428,7 +413,6 @@ static size_t map_len(const struct store_shard *shard, uint64_t dirty_bytes)
 static bool buffers_take(struct compaction *c, uint64_t dirty_bytes)
 {
     struct store_shard *shard = c->shard;
-    struct compact_output *out = &c->work.out;
     size_t len = map_len(shard, dirty_bytes);
     void *map = NULL;
     while ((map = el_buddy_alloc(shard->buddy, len)) == NULL && len / 2 >= MAP_LEN_MIN) {
@@ -437,12 +421,7 @@ static bool buffers_take(struct compaction *c, uint64_t dirty_bytes)
     if (map != NULL) {
         compact_map_init(&c->work.rules.map, map, len);
     }
-    out->data_max = shard->chunk_buf_len;
-    out->write_buf_len = WRITE_BUF_LEN;
-    out->data = el_buddy_alloc(shard->buddy, out->data_max);
-    out->table = el_buddy_alloc(shard->buddy, TABLE_LEN);
-    out->write_buf = el_buddy_alloc(shard->buddy, out->write_buf_len);
-    return map != NULL && out->data != NULL && out->table != NULL && out->write_buf != NULL;
+    return segment_out_take(shard, &c->work.out) && map != NULL;
 }
 
 static void inputs_take(struct compaction *c, uint32_t count)

@@ -22,7 +22,6 @@
 #define STEP_LEN (4u << 20) /* bytes that a job reads before it lets others go first */
 #define READ_LEN (256u << 10)
 #define READ_ENTRIES 256u
-#define INDEX_ROOM_FIRST 64u
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
@@ -191,115 +190,6 @@ int64_t compact_job_map(struct disk *disk, void *arg)
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
-/* Errors of writing stop the shard, but for a lack of space or descriptors. */
-static int write_outcome(struct compact_work *work, int code)
-{
-    work->disk_failed = code != 0 && code != EVLOG_ERR_NO_SPACE && code != EVLOG_ERR_NO_FILES &&
-                        code != EVLOG_ERR_NO_MEMORY;
-    return code;
-}
-
-static int out_open(struct disk *disk, struct compact_work *work)
-{
-    struct compact_output *out = &work->out;
-    if (out->fd >= 0) {
-        return 0;
-    }
-    int code = disk_open(disk, out->path, DISK_WRITE | DISK_CREATE, &out->fd);
-    out->made = code == 0;
-    if (code == 0) {
-        code = disk_truncate(disk, out->fd, 0);
-    }
-    code = code != 0 ? code : disk_open(disk, out->path, DISK_WRITE | DISK_DIRECT, &out->direct_fd);
-    return write_outcome(work, code);
-}
-
-static int index_room(struct compact_output *out)
-{
-    if (out->index_count < out->index_room) {
-        return 0;
-    }
-    uint32_t room = out->index_room == 0 ? INDEX_ROOM_FIRST : out->index_room * 2;
-    struct el_index_entry *grown = el_realloc(out->index, room * sizeof(*grown));
-    if (grown == NULL) {
-        return EVLOG_ERR_NO_MEMORY;
-    }
-    out->index = grown;
-    out->index_room = room;
-    return 0;
-}
-
-/* Write the chunk that was gathered; its batches are at data. */
-static int chunk_flush(struct disk *disk, struct compact_work *work, const uint8_t *data, size_t data_len)
-{
-    struct compact_output *out = &work->out;
-    uint8_t head[EL_SEGMENT_HEADER_LEN];
-    struct iovec iov[3];
-    int iov_count = 0;
-    if (out->count == 0) {
-        return 0;
-    }
-    int code = index_room(out);
-    code = code != 0 ? code : out_open(disk, work);
-    if (code != 0) {
-        return code;
-    }
-    if (out->len == 0) {
-        el_segment_header_put(head, &out->header);
-        iov[iov_count++] = (struct iovec){head, sizeof(head)};
-    }
-    uint64_t pos = out->len + (out->len == 0 ? EL_SEGMENT_HEADER_LEN : 0);
-    struct el_chunk_header h = {out->header.topic_id, out->header.partition, out->count, out->header.segment_id, pos,
-                                (uint32_t)data_len};
-    el_chunk_seal(out->table, &h);
-    iov[iov_count++] = (struct iovec){out->table, el_chunk_len(out->count, 0)};
-    iov[iov_count++] = (struct iovec){(void *)(uintptr_t)data, data_len};
-    uint64_t end = el_chunk_end(pos, out->count, data_len);
-    code = segment_write_direct(disk, out->direct_fd, iov, iov_count, out->write_buf, out->write_buf_len, out->len);
-    if (code != 0) {
-        return write_outcome(work, code);
-    }
-    out->next.pos = pos;
-    out->next.len = end - pos;
-    out->next.max_timestamp_ms = out->max_timestamp_ms;
-    out->index[out->index_count++] = out->next;
-    work->written_bytes += end - out->len;
-    out->len = end;
-    out->count = 0;
-    out->data_len = 0;
-    return 0;
-}
-
-/* Put one batch behind the others. A chunk takes a batch that is longer than what chunks gather in. */
-static int out_add(struct disk *disk, struct compact_work *work, const struct compact_kept *kept)
-{
-    struct compact_output *out = &work->out;
-    const struct el_chunk_entry *e = &kept->entry;
-    int code = 0;
-    if (out->count == COMPACT_CHUNK_BATCHES || out->data_len + e->len > out->data_max) {
-        code = chunk_flush(disk, work, out->data, out->data_len);
-    }
-    if (code != 0) {
-        return code;
-    }
-    if (out->count == 0) {
-        out->next = (struct el_index_entry){.base_offset = e->base_offset, .append_time_ns = e->append_time_ns};
-    }
-    el_chunk_entry_put(out->table + EL_CHUNK_HEADER_LEN + (size_t)out->count++ * EL_CHUNK_ENTRY_LEN, e);
-    out->max_timestamp_ms = EL_MAX(out->max_timestamp_ms, e->max_timestamp_ms);
-    out->first_append_ns = out->first_append_ns == 0 ? e->append_time_ns : out->first_append_ns;
-    out->last_append_ns = e->append_time_ns;
-    if (kept->tombstone_waiting) {
-        out->tombstones_s = EL_MAX(out->tombstones_s, e->cleaned_s);
-    }
-    if (e->len > out->data_max) {
-        return chunk_flush(disk, work, kept->batch.data, kept->batch.len);
-    }
-    memcpy(out->data + out->data_len, kept->batch.data, kept->batch.len);
-    out->data_len += kept->batch.len;
-    return 0;
-}
-
 static int filter_entries(struct disk *disk, struct compact_work *work, const struct run *run)
 {
     int code = 0;
@@ -309,72 +199,11 @@ static int filter_entries(struct disk *disk, struct compact_work *work, const st
                                     &work->scratch);
         if (code == 0) {
             work->dropped_records += kept.dropped;
-            code = kept.batch.len == 0 ? 0 : out_add(disk, work, &kept);
+            code = kept.batch.len == 0 ? 0 : segment_out_add(disk, &work->out, &kept.entry, kept.batch.data);
+            if (code == 0 && kept.tombstone_waiting) {
+                work->out.tombstones_s = EL_MAX(work->out.tombstones_s, kept.entry.cleaned_s);
+            }
         }
-    }
-    return code;
-}
-
-static int write_footer(struct disk *disk, struct compact_output *out)
-{
-    size_t len = el_footer_len(out->index_count, false);
-    uint8_t *footer = el_malloc(len);
-    if (footer == NULL) {
-        return EVLOG_ERR_NO_MEMORY;
-    }
-    el_footer_put(footer, out->len, out->index, out->index_count, NULL);
-    int code = disk_pwrite(disk, out->fd, footer, len, out->len);
-    el_free(footer);
-    return code != 0 ? code : disk_truncate(disk, out->fd, out->len + len);
-}
-
-/* The file first, then its name; the folders above may be as new as the oldest input. */
-static int out_sync(struct disk *disk, const struct compact_work *work)
-{
-    char path[SEGMENT_PATH_MAX];
-    int code = disk_sync(disk, work->out.fd);
-    segment_dir_path(path, sizeof(path), &work->topic_id, work->partition);
-    code = code != 0 ? code : disk_sync_dir(disk, path);
-    segment_topic_path(path, sizeof(path), &work->topic_id);
-    code = code != 0 ? code : disk_sync_dir(disk, path);
-    return code != 0 ? code : disk_sync_dir(disk, "topics");
-}
-
-static void out_close(struct disk *disk, struct compact_output *out)
-{
-    if (out->direct_fd >= 0) {
-        disk_close(disk, out->direct_fd);
-    }
-    if (out->fd >= 0) {
-        disk_close(disk, out->fd);
-    }
-    out->fd = out->direct_fd = -1;
-    el_free(out->index);
-    out->index = NULL;
-    out->index_count = out->index_room = 0;
-}
-
-static int out_finish(struct disk *disk, struct compact_work *work)
-{
-    struct compact_output *out = &work->out;
-    int code = chunk_flush(disk, work, out->data, out->data_len);
-    code = code != 0 ? code : out_open(disk, work);
-    if (code != 0) {
-        return code;
-    }
-    if (out->len == 0) { /* nothing is left: a header says so */
-        uint8_t head[EL_SEGMENT_HEADER_LEN];
-        el_segment_header_put(head, &out->header);
-        code = write_outcome(work, disk_pwrite(disk, out->fd, head, sizeof(head), 0));
-        out->len = sizeof(head);
-    }
-    code = code != 0 ? code : write_outcome(work, write_footer(disk, out));
-    if (code == 0) {
-        code = out_sync(disk, work);
-        work->disk_failed = code != 0; /* also for want of space: bytes were lost */
-    }
-    if (code == 0) {
-        out_close(disk, out);
     }
     return code;
 }
@@ -383,7 +212,7 @@ static int64_t write_step(struct disk *disk, struct compact_work *work, struct r
 {
     while (run->budget > 0) {
         if (work->input == work->group_end) {
-            int code = out_finish(disk, work);
+            int code = segment_out_finish(disk, &work->out);
             return code != 0 ? code : COMPACT_DONE;
         }
         if (!work->reading) {
@@ -421,7 +250,7 @@ int64_t compact_job_write(struct disk *disk, void *arg)
 void compact_work_drop(struct disk *disk, struct compact_work *work)
 {
     input_close(disk, work);
-    out_close(disk, &work->out);
+    segment_out_close(disk, &work->out);
     compact_scratch_free(&work->scratch);
 }
 
@@ -429,5 +258,5 @@ int64_t compact_job_close(struct disk *disk, void *arg)
 {
     struct compact_work *work = arg;
     compact_work_drop(disk, work);
-    return work->out.made ? disk_unlink(disk, work->out.path) : 0;
+    return segment_out_unlink(disk, &work->out);
 }

@@ -8,7 +8,7 @@
 #define EL_STORAGE_COMPACT_JOB_H
 
 #include <storage/compact_batch.h>
-#include <storage/segment.h>
+#include <storage/segment_out.h>
 
 /* A segment that is read; the shard keeps it pinned. */
 struct compact_input {
@@ -22,34 +22,6 @@ struct compact_input {
     bool dirty; /* it holds offsets that no compaction has covered: their keys are to be remembered */
 };
 
-/* Most batches of a chunk of a compacted segment: their table takes a block of 64 KiB. */
-#define COMPACT_CHUNK_BATCHES 1000u
-
-/* The segment that is written. */
-struct compact_output {
-    char path[SEGMENT_PATH_MAX];
-    struct el_segment_header header;
-    int fd;        /* buffered: footer and syncs; -1 none */
-    int direct_fd; /* past the page cache: chunks */
-    bool made;     /* there is a file */
-    uint64_t len;  /* bytes of header and chunks */
-    uint8_t *data; /* [data_max] batches of the chunk that is being filled; block of the buddy */
-    size_t data_max;
-    size_t data_len;
-    uint8_t *table;     /* chunk header and COMPACT_CHUNK_BATCHES entries; block of the buddy */
-    uint32_t count;     /* batches in it */
-    uint8_t *write_buf; /* [write_buf_len] aligned; block of the buddy */
-    size_t write_buf_len;
-    struct el_index_entry *index; /* heap */
-    uint32_t index_count;
-    uint32_t index_room;
-    struct el_index_entry next; /* of the chunk that is being filled */
-    int64_t max_timestamp_ms;
-    uint64_t first_append_ns; /* 0: no batch */
-    uint64_t last_append_ns;
-    uint32_t tombstones_s;
-};
-
 struct compact_work {
     /* --- set by the shard --------------------------------------------------------------------------------------- */
     struct el_uuid topic_id;
@@ -58,7 +30,7 @@ struct compact_work {
     uint32_t input_count;
     struct compact_rules rules; /* now_ns anew before each job */
     int64_t map_from;           /* keys are remembered from here on */
-    struct compact_output out;
+    struct segment_out out;
     uint32_t group_end; /* the inputs before it go into the output under way */
     /* --- of the jobs ------------------------------------------------------------------------------------------- */
     uint32_t input;           /* being read, or next */
@@ -66,9 +38,7 @@ struct compact_work {
     int64_t next_offset;      /* in it */
     struct segment_read read; /* its descriptor and index are the work's own */
     struct compact_scratch scratch;
-    bool disk_failed; /* an error came from writing or syncing: the shard must stop */
     uint64_t read_bytes;
-    uint64_t written_bytes;
     uint64_t dropped_records;
 };
 
