@@ -149,7 +149,7 @@ static bool choose(struct store_shard *shard, struct candidate *chosen)
     int64_t best = 0, dirtiest = 0;
     for (size_t i = 0; i < shard->partitions.count; i++) {
         struct partition *part = shard->partitions.entries[i].value;
-        if (!compact_wanted(part)) {
+        if (!compact_wanted(part) || tier_has_more(part)) { /* a tombstone must not go before what it hides is here */
             continue;
         }
         struct candidate c = candidate_of(part, now_ns);

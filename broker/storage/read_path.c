@@ -260,19 +260,29 @@ static int segment_start(struct partition *part, struct read_op *op, const struc
 
 static int remote_ask(struct partition *part, struct read_op *op, int64_t from, size_t least);
 
+static bool is_remote(const struct partition *part, int64_t offset)
+{
+    return tier_has_more(part) && offset < tier_local_start(part);
+}
+
 static void remote_on_done(struct remote *remote, int code, bool over)
 {
     struct read_block *block = EL_CONTAINER(remote, struct read_block, remote);
     struct read_op *op = block->op;
     struct partition *part = remote->part;
     const struct tier_read *read = &remote->read;
-    int64_t from = block->from, behind = read->first_offset < 0 ? read->end_offset : -1;
-    size_t wanted_len = read->wanted_len;
     if (!over) { /* it took too long: the op goes its way, and the block stays while the archive may write to it */
         op->private_[0] = NULL;
+        read_finish(op, code);
+        return;
     }
+    int64_t from = block->from, behind = read->first_offset < 0 ? read->end_offset : -1;
+    size_t wanted_len = read->wanted_len;
     if (code == 0 && part->deleted) {
         code = EVLOG_ERR_UNKNOWN_TOPIC; /* meanwhile */
+    }
+    if ((behind >= 0 || code == EVLOG_ERR_LIMIT) && op->offset < part->log_start) {
+        code = EVLOG_ERR_OFFSET_RANGE; /* likewise */
     }
     if (code == 0 && behind < 0) {
         EL_ASSERT(read->data_len <= read->buf_len);
@@ -292,8 +302,8 @@ static void remote_on_done(struct remote *remote, int code, bool over)
         return;
     }
     if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX && !part->deleted) {
-        code = remote_ask(part, op, from, wanted_len);
-        if (code == 0) {
+        code = is_remote(part, from) ? remote_ask(part, op, from, wanted_len) : EVLOG_ERR_AGAIN;
+        if (code == 0 || (code == EVLOG_ERR_AGAIN && read_from(part, op, from, &code))) {
             return;
         }
     }
@@ -387,7 +397,7 @@ static bool read_from(struct partition *part, struct read_op *op, int64_t from, 
         *error = read_memory(part, op, entry);
         return false;
     }
-    if (tier_has_more(part) && from < tier_local_start(part)) {
+    if (is_remote(part, from)) {
         *error = op->for_archive ? EVLOG_ERR_OFFSET_RANGE : remote_ask(part, op, from, 0);
         return *error == 0;
     }

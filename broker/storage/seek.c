@@ -14,7 +14,7 @@
 #include <core/assert.h>
 #include <storage/remote.h>
 
-#define REMOTE_BATCH_LEN (64u << 10) /* what is asked for first */
+#define REMOTE_BATCH_LEN ((size_t)64 << 10) /* what is asked for first */
 
 static void seek_finish(struct seek *seek, int error)
 {
@@ -193,8 +193,6 @@ struct seek_remote {
     uint8_t data[];
 };
 
-static bool remote_ask(struct seek *seek, size_t len);
-
 static void remote_found(struct seek *seek, const struct seek_remote *sr)
 {
     const struct tier_read *read = &sr->remote.read;
@@ -225,18 +223,23 @@ static void remote_on_done(struct remote *remote, int code, bool over)
     struct seek *seek = sr->seek;
     struct store_shard *shard = seek->part->shard;
     const struct tier_read *read = &remote->read;
+    if (!over) { /* it took too long, and the archive may still write to sr */
+        seek_finish(seek, code);
+        return;
+    }
     size_t wanted_len = read->wanted_len;
     if (code == 0 && read->first_offset >= 0) {
         remote_found(seek, sr);
     } else if (code == 0) {
         seek->from_offset = EL_MAX(seek->from_offset, read->end_offset);
         seek_next(seek);
-    } else if (code != EVLOG_ERR_LIMIT || wanted_len > EL_BATCH_LEN_MAX || !remote_ask(seek, wanted_len)) {
-        seek_finish(seek, code == EVLOG_ERR_LIMIT ? EVLOG_ERR_NO_MEMORY : code);
+    } else if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX) {
+        seek->remote_len = wanted_len;
+        seek_next(seek);
+    } else {
+        seek_finish(seek, code);
     }
-    if (over) {
-        el_buddy_free(shard->buddy, sr);
-    }
+    el_buddy_free(shard->buddy, sr);
 }
 
 static void remote_on_gone(struct remote *remote)
@@ -300,7 +303,7 @@ static void seek_next(struct seek *seek)
     struct partition *part = seek->part;
     if (remote_may_match(seek)) {
         seek->from_offset = EL_MAX(seek->from_offset, part->log_start);
-        if (!remote_ask(seek, REMOTE_BATCH_LEN)) {
+        if (!remote_ask(seek, EL_MAX(REMOTE_BATCH_LEN, seek->remote_len))) {
             seek_finish(seek, part->shard->tier == NULL ? EVLOG_ERR_ARCHIVE : EVLOG_ERR_NO_MEMORY);
         }
         return;
@@ -342,6 +345,7 @@ void seek_start(struct seek *seek)
     seek->found_epoch = -1;
     seek->buf = NULL;
     seek->batch = NULL;
+    seek->remote_len = 0;
     seek->part->pins++;
     seek_next(seek);
 }

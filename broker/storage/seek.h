@@ -27,6 +27,7 @@ struct seek {
     size_t batch_len;           /* private */
     int64_t batch_end;          /* private: first offset behind it */
     uint8_t *buf;               /* private: block of the buddy */
+    size_t remote_len;          /* private: of a batch in the archive that is longer than was asked for; 0 none */
 };
 
 /* Begin. done is called once, maybe from inside the call; the seek's memory is the caller's. */

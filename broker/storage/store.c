@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <storage/catalogue.h>
 #include <storage/compact.h>
+#include <storage/refill.h>
 #include <storage/upkeep.h>
 
 #define SLOT_LEN_MIN (256u << 10)
@@ -238,6 +239,7 @@ static void shard_free(struct store_shard *shard)
     io_timer_cancel(shard->io, &shard->await_timer);
     io_timer_cancel(shard->io, &shard->remote_timer);
     compact_free(shard);
+    refill_free(shard);
     checkpoint_free(shard);
     journal_close(&shard->journal, disk);
     catalogue_free(shard);

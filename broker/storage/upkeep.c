@@ -11,6 +11,7 @@
  *              ended, or that a compaction had begun. They are those that neither this run made nor a list names
  */
 #include <storage/compact.h>
+#include <storage/refill.h>
 #include <storage/upkeep.h>
 
 #include <core/assert.h>
@@ -137,6 +138,7 @@ static void retention_on_timer(struct io_timer *timer)
         shard->checkpoint.wanted = true; /* their files wait for it */
     }
     compact_look(shard);
+    refill_look(shard);
 }
 
 /* --- sweep -------------------------------------------------------------------------------------------------------- */

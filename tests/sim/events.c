@@ -50,6 +50,7 @@ const struct sim_event_info sim_event_table[EVENT_COUNT] = {
     [EVENT_EMITTED] = {"emitted", LEASES, "something that was emitted was found"},
     [EVENT_EMIT_LETTER] = {"emit-letter", LEASES, "the same as a dead letter, for its topic has refused it"},
     [EVENT_REMOTE_READ] = {"remote-read", STORES, "events that only the archive has were read"},
+    [EVENT_CAME_TO_THE_DISK] = {"came-to-the-disk", STORES, "a segment came back from the archive"},
     [EVENT_LEFT_THE_DISK] = {"left-the-disk", STORES,
         "at the end of a life a partition had events that only the archive has"},
 };

@@ -43,6 +43,7 @@ enum sim_event {
     EVENT_EMIT_LETTER,
     EVENT_REMOTE_READ,
     EVENT_LEFT_THE_DISK,
+    EVENT_CAME_TO_THE_DISK,
     EVENT_COUNT
 };
 

@@ -154,6 +154,9 @@ static bool partition_bounds(struct model *m, uint32_t topic, int32_t partition,
         if (world_archive_waits(m->w, op.base.error, &tries)) {
             continue;
         }
+        if (sim_disk_crashed(m->w->disk)) {
+            return false;
+        }
         if (op.base.error != 0) {
             world_violation(m->w, "bounds of topic %u partition %d: %s", topic, partition,
                             evlog_error_text(op.base.error));

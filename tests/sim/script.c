@@ -113,6 +113,22 @@ static void topic_grow(struct life *l, uint32_t index)
     }
 }
 
+/* More of it, or less, is to be on the disk. */
+static void topic_local(struct life *l, uint32_t index)
+{
+    static const char *const values[] = {"0", "70000", "-2"};
+    const struct model_topic *t = &l->m.topics[index];
+    const struct topic *topic = store_topic_by_id(store_shard_at(l->w.store, 0), &t->id);
+    if (l->w.tier == NULL || t->compacted || topic == NULL) {
+        return;
+    }
+    bool done;
+    struct topic_config config = topic->config;
+    topic_config_set(&config, el_slice_str("local.retention.bytes"), el_slice_str(values[world_below(&l->w, 3)]), NULL);
+    struct topic_op op = {.verb = TOPIC_ALTER, .id = t->id, .config = &config};
+    topic_change(l, &op, &done);
+}
+
 /* Somebody asks for the beginning while it is being moved: what he is told stays true, even when the power goes now.
  * returns false when it went */
 static bool trim_look(struct life *l, uint32_t index, int32_t partition)
@@ -200,6 +216,8 @@ static void act(struct life *l)
         model_check_log(&l->m);
     } else if (what < 7130) {
         model_check_lookup(&l->m, topic, (int32_t)world_below(w, (uint64_t)l->m.topics[topic].partition_count));
+    } else if (what < 7140) {
+        topic_local(l, topic);
     }
 }
 

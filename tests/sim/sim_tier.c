@@ -204,7 +204,7 @@ static void copy_add(struct tier_part *p, const uint8_t *data, const struct read
     *b = (struct tier_batch){.base_offset = info.base_offset,
                              .end_offset = info.base_offset + info.last_offset_delta + 1,
                              .append_time_ns = e->append_time_ns,
-                             .max_timestamp_ms = info.max_timestamp,
+                             .max_timestamp_ms = e->max_timestamp_ms,
                              .leader_epoch = e->leader_epoch,
                              .len = e->len,
                              .data = malloc(e->len)};
@@ -382,6 +382,7 @@ static void serve_batches(const struct sim_tier *st, const struct tier_part *p, 
         if (read->entries != NULL) {
             struct read_entry *e = &read->entries[read->entry_count++];
             *e = (struct read_entry){.append_time_ns = b->append_time_ns,
+                                     .max_timestamp_ms = b->max_timestamp_ms,
                                      .leader_epoch = b->leader_epoch,
                                      .pos = (uint32_t)read->data_len,
                                      .len = b->len};
@@ -408,7 +409,9 @@ static void serve(struct sim_tier *st, const struct tier_part *p, struct tier_re
         return;
     }
     if (p == NULL || read->end_offset > p->end) {
-        world_violation(st->w, "the archive is asked for what it does not have");
+        world_violation(st->w, "the archive is asked for offsets %lld to %lld by %d, it ends at %lld",
+                        (long long)read->offset, (long long)read->end_offset, (int)read->by,
+                        p == NULL ? -1ll : (long long)p->end);
         return;
     }
     if (read->by == TIER_BY_SIZE) {
@@ -468,7 +471,7 @@ void sim_tier_down(struct sim_tier *st)
 void sim_tier_step(struct sim_tier *st)
 {
     struct world *w = st->w;
-    if (sim_disk_fault(w->disk, FAULT_ARCHIVE_DOWN)) {
+    if (!st->knobs.calm && sim_disk_fault(w->disk, FAULT_ARCHIVE_DOWN)) {
         st->down_until_ns = after(st, 30 * SECOND_NS);
         world_say(w, "the archive is out of reach, ns", (long long)(st->down_until_ns - w->clock.now_ns), 0);
     }

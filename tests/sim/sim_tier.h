@@ -16,6 +16,7 @@ struct sim_tier;
 struct sim_tier_knobs {
     bool hold;             /* nothing more counts */
     bool down;             /* it cannot be reached */
+    bool calm;             /* it does not get out of reach: somebody waits for it */
     uint64_t known_ns_max; /* after a start it takes up to so long until it says what it has */
     uint64_t count_ns_max; /* until what was copied counts */
     uint64_t read_ns_max;  /* until a read is answered */

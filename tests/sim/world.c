@@ -143,7 +143,8 @@ static void world_count(struct world *w, const struct metrics *metrics)
                 {EVENT_COMMITTED, METRIC_GROUP_COMMITS},
                 {EVENT_COMMIT_EXPIRED, METRIC_GROUP_OFFSETS_EXPIRED},
                 {EVENT_GROUPS_UNSERVED, METRIC_GROUP_RECORDS_DAMAGED},
-                {EVENT_REMOTE_READ, METRIC_REMOTE_READS}};
+                {EVENT_REMOTE_READ, METRIC_REMOTE_READS},
+                {EVENT_CAME_TO_THE_DISK, METRIC_SEGMENTS_REFILLED}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         w->events[rows[i].event] += (uint64_t)metrics_get(metrics, rows[i].metric);
     }
@@ -413,12 +414,13 @@ bool world_archive_waits(struct world *w, int error, uint32_t *tries)
         return false;
     }
     uint64_t until_ns = w->clock.now_ns + SECOND_NS;
-    while (w->clock.now_ns < until_ns) {
-        if (!world_step(w)) {
-            return false;
-        }
+    bool up = true;
+    sim_tier_knobs(w->tier)->calm = true;
+    while (up && w->clock.now_ns < until_ns) {
+        up = world_step(w);
     }
-    return true;
+    sim_tier_knobs(w->tier)->calm = false;
+    return up;
 }
 
 bool world_failed_shard(struct world *w)

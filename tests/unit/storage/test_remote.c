@@ -405,3 +405,181 @@ TEST(remote, a_log_start_inside_the_archive_holds)
     assert_int_equal(kit_lookup(&r.k, 0, 1), 7);
     rig_end(&r);
 }
+
+/* --- what comes back ---------------------------------------------------------------------------------------------- */
+
+static void alter(struct rig *r, const char *name, const char *value)
+{
+    struct topic_config config = part_of(r)->topic->config;
+    if (value == NULL) {
+        assert_int_equal(topic_config_unset(&config, el_slice_str(name), NULL), 0);
+    } else {
+        assert_int_equal(topic_config_set(&config, el_slice_str(name), el_slice_str(value), NULL), 0);
+    }
+    struct topic_op op = {.verb = TOPIC_ALTER, .id = r->k.topic, .config = &config};
+    assert_int_equal(kit_topic_change(&r->k, &op), 0);
+}
+
+TEST(remote, what_the_disk_is_to_have_comes_back)
+{
+    struct rig r;
+    rig_init(&r, 340);
+    some_remote(&r, "");
+    assert_true(local_start(&r) > 0);
+    alter(&r, "local.retention.bytes", NULL);
+    pass(&r, 20);
+    assert_int_equal(local_start(&r), 0);
+    r.knobs->down = true;
+    r.knobs->read_error = EVLOG_ERR_AGAIN;
+    kit_read_all(&r.k, 0, 0, 80);
+    for (int64_t i = 0; i < 80; i += 9) {
+        assert_int_equal(kit_lookup(&r.k, 0, 1001 + i), i);
+    }
+    assert_true(kit_checkpoint(&r.k));
+    kit_crash(&r.k);
+    assert_int_equal(kit_open(&r.k), 0);
+    assert_int_equal(local_start(&r), 0);
+    kit_read_all(&r.k, 0, 0, 80);
+    rig_end(&r);
+}
+
+TEST(remote, no_more_comes_back_than_the_disk_is_to_have)
+{
+    struct rig r;
+    rig_init(&r, 341);
+    some_remote(&r, "");
+    int64_t before = local_start(&r);
+    alter(&r, "local.retention.bytes", "170000");
+    pass(&r, 200);
+    int64_t after = local_start(&r);
+    assert_true(after < before);
+    assert_true(after > 0);
+    assert_true(part_of(&r)->segment_bytes + part_of(&r)->pending_bytes <= 170000 + 16384); /* tables, and padding */
+    pass(&r, 200);
+    assert_int_equal(local_start(&r), after); /* and what came stays */
+    kit_read_all(&r.k, 0, 0, 80);
+    rig_end(&r);
+}
+
+TEST(remote, what_is_too_old_for_the_disk_does_not_come_back)
+{
+    struct rig r;
+    rig_init(&r, 342);
+    some_remote(&r, "");
+    int64_t before = local_start(&r);
+    alter(&r, "local.retention.ms", "1000");
+    alter(&r, "local.retention.bytes", NULL);
+    pass(&r, 200);
+    assert_true(local_start(&r) >= before);
+    rig_end(&r);
+}
+
+TEST(remote, nothing_comes_back_while_the_archive_fails)
+{
+    static const int errors[] = {EVLOG_ERR_AGAIN, EVLOG_ERR_CORRUPT, EVLOG_ERR_NO_MEMORY};
+    struct rig r;
+    rig_init(&r, 343);
+    some_remote(&r, "");
+    int64_t before = local_start(&r);
+    uint32_t files = kit_files(&r.k, ".seg");
+    alter(&r, "local.retention.bytes", NULL);
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        r.knobs->read_error = errors[i];
+        pass(&r, 100);
+        assert_int_equal(local_start(&r), before);
+    }
+    assert_int_equal(kit_files(&r.k, ".seg"), files);
+    r.knobs->read_error = 0;
+    r.knobs->read_ns_max = 40 * SECOND_NS; /* longer than anybody waits for it */
+    pass(&r, 300);
+    r.knobs->read_ns_max = 0;
+    pass(&r, 200);
+    assert_int_equal(local_start(&r), 0);
+    kit_read_all(&r.k, 0, 0, 80);
+    rig_end(&r);
+}
+
+/* At every disk call of the way back. */
+TEST(remote, a_crash_while_events_come_back_loses_nothing)
+{
+    for (uint64_t call = 1; call < 60; call += 3) {
+        struct rig r;
+        rig_init(&r, 344);
+        some_remote(&r, "");
+        alter(&r, "local.retention.bytes", NULL);
+        uint32_t segments = 0;
+        sim_disk_crash_at(r.k.w.disk, call);
+        for (uint64_t end = r.k.w.clock.now_ns + 100 * SECOND_NS; r.k.w.clock.now_ns < end;) {
+            if (!world_step(&r.k.w)) {
+                break;
+            }
+        }
+        kit_crash(&r.k);
+        sim_disk_crash_at(r.k.w.disk, 0);
+        assert_int_equal(kit_open(&r.k), 0);
+        pass(&r, 100);
+        assert_int_equal(local_start(&r), 0);
+        kit_read_all(&r.k, 0, 0, 80);
+        EL_LIST_EACH(n, &part_of(&r)->segments) {
+            segments++;
+        }
+        for (int i = 0; i < 3; i++) {
+            assert_true(kit_checkpoint(&r.k));
+            kit_steps(&r.k, 300);
+        }
+        assert_int_equal(kit_files(&r.k, ".seg"), segments); /* of this topic: the catalogue's is in the journal */
+        rig_end(&r);
+    }
+}
+
+TEST(remote, a_topic_that_goes_while_its_events_come_back_is_gone)
+{
+    for (uint64_t ns = 1000000; ns < 12 * SECOND_NS; ns = ns * 3 / 2) {
+        struct rig r;
+        rig_init(&r, 345);
+        some_remote(&r, "");
+        r.knobs->read_ns_max = SECOND_NS;
+        alter(&r, "local.retention.bytes", NULL);
+        for (uint64_t end = r.k.w.clock.now_ns + ns; r.k.w.clock.now_ns < end;) {
+            kit_steps(&r.k, 1);
+        }
+        assert_int_equal(kit_topic_delete(&r.k), 0);
+        pass(&r, 30);
+        assert_int_equal(kit_files(&r.k, ".seg"), 0);
+        kit_topic(&r.k, 1, "");
+        assert_int_equal(kit_append(&r.k, 0, 10), 0);
+        rig_end(&r);
+    }
+}
+
+/* As after a start from the archive: a checkpoint that lists no segment. */
+TEST(remote, a_partition_without_anything_on_this_disk_goes_on)
+{
+    struct rig r;
+    rig_init(&r, 346);
+    assert_int_equal(kit_open(&r.k), 0);
+    kit_topic(&r.k, 1, "segment.bytes=65536 segment.ms=1000 local.retention.ms=0");
+    for (int i = 0; i < 4; i++) {
+        kit_append_many(&r.k, 0, 3000, 10);
+        assert_true(kit_checkpoint(&r.k));
+    }
+    memory_empty(&r);
+    pass(&r, 20);
+    assert_true(kit_checkpoint(&r.k));
+    assert_int_equal(local_start(&r), 40);
+    assert_true(el_list_empty(&part_of(&r)->segments));
+    kit_stop(&r.k);
+    assert_int_equal(kit_open(&r.k), 0);
+    pass(&r, 1);
+    assert_int_equal(kit_lookup(&r.k, 0, -1), 40);
+    assert_int_equal(kit_lookup(&r.k, 0, -2), 0);
+    assert_int_equal(kit_lookup(&r.k, 0, -4), 40);
+    kit_read_all(&r.k, 0, 0, 40);
+    assert_int_equal(kit_append(&r.k, 0, 10), 40);
+    alter(&r, "local.retention.ms", NULL);
+    pass(&r, 100);
+    assert_int_equal(local_start(&r), 0);
+    r.knobs->down = true;
+    kit_read_all(&r.k, 0, 0, 41);
+    rig_end(&r);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Events that only the archive has come back to this disk, where the topic's local.retention says that they belong
+ * there: after a start from the archive, or when the setting was raised. Owner shard only.
+ */
+#ifndef EL_STORAGE_REFILL_H
+#define EL_STORAGE_REFILL_H
+
+#include <storage/shard_state.h>
+
+/* At intervals, and when one has come back: begin with another segment, when none is under way and one is due. */
+void refill_look(struct store_shard *shard);
+/* The store closes: free what it holds. */
+void refill_free(struct store_shard *shard);
+
+#endif
