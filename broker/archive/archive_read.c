@@ -111,6 +111,17 @@ static int slot_fill(struct archive_cold *cold, const struct tier_read *read, in
     return code;
 }
 
+static void copy_entry(struct tier_read *read, const struct el_pack_batch *row, uint32_t pos)
+{
+    struct read_entry *e = &read->entries[read->entry_count++];
+    *e = (struct read_entry){.append_time_ns = row->leaf.append_time_ns,
+                             .max_timestamp_ms = row->leaf.max_timestamp_ms,
+                             .leader_epoch = row->leaf.leader_epoch,
+                             .pos = pos,
+                             .len = row->len};
+    memcpy(e->salt, row->salt, sizeof e->salt);
+}
+
 /* Copy rows from index on; redacted ones are passed over. */
 static void copy_rows(struct tier_read *read, const struct archive_batches *b, uint32_t index)
 {
@@ -122,7 +133,18 @@ static void copy_rows(struct tier_read *read, const struct archive_batches *b, u
         const struct el_pack_batch *row = &b->rows[index];
         bool full = read->entries != NULL && read->entry_count == read->entry_max;
         bool over = read->data_len + row->len > read->data_max && (read->data_len > 0 || !read->at_least_one);
-        if (row->leaf.first_offset >= read->end_offset || full || over) {
+        if (row->leaf.first_offset >= read->end_offset) {
+            return;
+        }
+        if (read->buf == NULL && !row->redacted) { /* only where it is, and what its entry says */
+            read->first_offset = row->leaf.first_offset;
+            read->next_offset = row->leaf.first_offset + row->last_offset_delta + 1;
+            if (read->entries != NULL) {
+                copy_entry(read, row, 0);
+            }
+            return;
+        }
+        if (full || over) {
             return;
         }
         if (read->data_len + row->len > read->buf_len) {
@@ -133,13 +155,7 @@ static void copy_rows(struct tier_read *read, const struct archive_batches *b, u
         if (!row->redacted) {
             memcpy(read->buf + read->data_len, b->data + pos, row->len);
             if (read->entries != NULL) {
-                struct read_entry *e = &read->entries[read->entry_count++];
-                *e = (struct read_entry){.append_time_ns = row->leaf.append_time_ns,
-                                         .max_timestamp_ms = row->leaf.max_timestamp_ms,
-                                         .leader_epoch = row->leaf.leader_epoch,
-                                         .pos = (uint32_t)read->data_len,
-                                         .len = row->len};
-                memcpy(e->salt, row->salt, sizeof e->salt);
+                copy_entry(read, row, (uint32_t)read->data_len);
             }
             read->first_offset = read->data_len == 0 ? row->leaf.first_offset : read->first_offset;
             read->data_len += row->len;

@@ -233,7 +233,7 @@ static void remote_on_done(struct remote *remote, int code, bool over)
     } else if (code == 0) {
         seek->from_offset = EL_MAX(seek->from_offset, read->end_offset);
         seek_next(seek);
-    } else if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX) {
+    } else if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX && seek->refine) {
         seek->remote_len = wanted_len;
         seek_next(seek);
     } else {
