@@ -2,7 +2,9 @@
 #include <core/alloc.h>
 #include <core/assert.h>
 
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +70,21 @@ void el_free(void *ptr)
 char *el_strdup(const char *text)
 {
     return el_memdup(text, strlen(text) + 1);
+}
+
+char *el_format(const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    char *text = len < 0 ? NULL : el_malloc((size_t)len + 1);
+    if (text != NULL) {
+        (void)vsnprintf(text, (size_t)len + 1, format, again);
+    }
+    va_end(again);
+    va_end(args);
+    return text;
 }
 
 void *el_memdup(const void *data, size_t len)

@@ -16,6 +16,8 @@ void *el_calloc(size_t count, size_t len) __attribute__((malloc));
 void *el_realloc(void *ptr, size_t len);
 void el_free(void *ptr);
 char *el_strdup(const char *text);
+/* What printf would print. NULL: no memory. */
+char *el_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void *el_memdup(const void *data, size_t len);
 
 /* From now on an allocation on the calling thread is an assertion failure. Per thread; false lifts it.

@@ -41,7 +41,7 @@ int archive_read_file(const struct cli *cli, const char *path, size_t max, struc
 int archive_write_file(const struct cli *cli, const char *path, struct el_slice text)
 {
     char *beside = NULL;
-    if (asprintf(&beside, "%s.%d", path, (int)getpid()) < 0) {
+    if ((beside = el_format("%s.%d", path, (int)getpid())) == NULL) {
         return cli_error(cli, CLI_ERR_OUTPUT, "%s: no memory", path);
     }
     int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -57,7 +57,7 @@ int archive_write_file(const struct cli *cli, const char *path, struct el_slice 
     if (!done) {
         (void)unlink(beside);
     }
-    free(beside);
+    el_free(beside);
     return rc;
 }
 

@@ -193,22 +193,22 @@ static int commit(struct exporting *x, int32_t partition, int64_t next_offset)
         char *path = NULL, when[40];
         struct el_slice bytes;
         el_time_format(when, x->day * DAY_NS, 0);
-        if (x->text.err != 0 || asprintf(&path, "%s/date=%.10s", x->folder, when) < 0) {
+        if (x->text.err != 0 || (path = el_format("%s/date=%.10s", x->folder, when)) == NULL) {
             return no_memory(x);
         }
         rc = make_folder(x, path);
-        free(path);
+        el_free(path);
         path = NULL;
         rc = rc == CLI_OK ? pack(x, &bytes) : rc;
-        if (rc == CLI_OK && asprintf(&path, "%s/date=%.10s/%05d-%020lld.%s%s", x->folder, when, partition,
-                                     (long long)x->first_offset, x->csv ? "csv" : "jsonl",
-                                     x->gzip   ? ".gz"
-                                     : x->zstd ? ".zst"
-                                               : "") < 0) {
+        if (rc == CLI_OK && (path = el_format("%s/date=%.10s/%05d-%020lld.%s%s", x->folder, when, partition,
+                                              (long long)x->first_offset, x->csv ? "csv" : "jsonl",
+                                              x->gzip   ? ".gz"
+                                              : x->zstd ? ".zst"
+                                                        : "")) == NULL) {
             rc = no_memory(x);
         }
         rc = rc == CLI_OK ? archive_write_file(x->cli, path, bytes) : rc;
-        free(path);
+        el_free(path);
         x->file_count += rc == CLI_OK;
         el_buffer_reset(&x->text);
         x->day = -1;
@@ -388,11 +388,11 @@ static int clear_file(struct exporting *x, const char *folder, const char *name)
     if (end != name + 26 || *end != '.' || offset < x->offsets[partition]) {
         return CLI_OK;
     }
-    if (asprintf(&path, "%s/%s", folder, name) < 0) {
+    if ((path = el_format("%s/%s", folder, name)) == NULL) {
         return no_memory(x);
     }
     int rc = unlink(path) == 0 ? CLI_OK : said(x, path);
-    free(path);
+    el_free(path);
     return rc;
 }
 
@@ -405,7 +405,7 @@ static int clear(struct exporting *x)
         if (strncmp(day->d_name, "date=", 5) != 0) {
             continue;
         }
-        if (asprintf(&folder, "%s/%s", x->folder, day->d_name) < 0) {
+        if ((folder = el_format("%s/%s", x->folder, day->d_name)) == NULL) {
             rc = no_memory(x);
             break;
         }
@@ -416,7 +416,7 @@ static int clear(struct exporting *x)
         if (files != NULL) {
             (void)closedir(files);
         }
-        free(folder);
+        el_free(folder);
     }
     if (days != NULL) {
         (void)closedir(days);
@@ -434,8 +434,8 @@ static int begin(struct exporting *x)
     x->topic_id = topic->now.id;
     x->partition_count = topic->now.partition_count;
     x->offsets = el_calloc(x->partition_count, sizeof *x->offsets);
-    if (x->offsets == NULL || asprintf(&x->folder, "%s/topic=%s", x->dir, x->topic) < 0 ||
-        asprintf(&x->position_path, "%s/" POSITION_FILE, x->folder) < 0) {
+    if (x->offsets == NULL || (x->folder = el_format("%s/topic=%s", x->dir, x->topic)) == NULL ||
+        (x->position_path = el_format("%s/" POSITION_FILE, x->folder)) == NULL) {
         return no_memory(x);
     }
     int rc = make_folder(x, x->dir);
@@ -460,8 +460,8 @@ static int run(struct exporting *x)
                 (unsigned long long)x->file_count, x->folder);
     }
     el_free(x->offsets);
-    free(x->folder);
-    free(x->position_path);
+    el_free(x->folder);
+    el_free(x->position_path);
     el_buffer_free(&x->text);
     el_buffer_free(&x->packed);
     el_free(x->scratch);

@@ -29,6 +29,17 @@ TEST(alloc, live_counts_blocks)
     assert_int_equal(el_alloc_live(), live);
 }
 
+TEST(alloc, format_fits_what_it_prints)
+{
+    uint64_t live = el_alloc_live();
+    char *text = el_format("%s/%05d", "a", 7), *none = el_format("%s", "");
+    assert_string_equal(text, "a/00007");
+    assert_string_equal(none, "");
+    assert_int_equal(el_alloc_live(), live + 2);
+    el_free(text);
+    el_free(none);
+}
+
 TEST(alloc, nothing_gives_a_pointer)
 {
     void *a = el_malloc(0), *b = el_calloc(0, 8), *c = el_calloc(8, 0), *d = el_memdup(NULL, 0);
