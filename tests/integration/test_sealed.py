@@ -162,7 +162,7 @@ def test_erasure_has_two_steps_and_the_first_can_be_undone(sealed):
     data = sealed.read("k", "--keys", sealed.keys).lines()[0]["data"]
     assert data["customer"]["$erased"]["restorable"] is False and data["total"] == 30.5
     assert "no such subject" in evlog("keys", "restore", "ada", "--keys", sealed.keys, expect=5).err
-    told = sealed.evlog("read", "evlog.erasures", gone["subject"], "--json").lines()
+    told = sealed.evlog("read", "--json", "evlog.erasures", "--", gone["subject"]).lines()
     assert [(row["type"], row["data"]["subject"]) for row in told] == [("evlog.erased", gone["subject"])]
     states = [row["state"] for row in evlog("keys", "ls", "--keys", sealed.keys, "--json", expect=0).lines()]
     assert states == ["destroyed"]
@@ -178,7 +178,7 @@ def test_the_log_is_told_once_whatever_happens_in_between(sealed):
     states = [row["state"] for row in evlog("keys", "ls", "--keys", sealed.keys, "--json", expect=0).lines()]
     assert states == ["destroyed-untold"]
     gone = sealed.erase().lines()[0]
-    rows = sealed.evlog("read", "evlog.erasures", gone["subject"], "--json").lines()
+    rows = sealed.evlog("read", "--json", "evlog.erasures", "--", gone["subject"]).lines()
     assert len(rows) == 1
 
 
@@ -222,11 +222,11 @@ def test_the_report_names_who_may_hold_copies(sealed):
     before = sealed.evlog("erase", "ada", "--keys", sealed.keys, *at).lines()
     assert [(row["kind"], row["events"]) for row in before][0] == ("log", 1)
     gone = sealed.erase("--now").lines()[0]["subject"]
-    after = {row["kind"]: row for row in sealed.evlog("erase", gone, *at).lines()}
+    after = {row["kind"]: row for row in sealed.evlog("erase", *at, "--", gone).lines()}
     assert set(after) == {"log", "group", "projection", "snapshot"}
     assert "does not read erasures" in after["group"]["state"]
     assert "lags behind" in after["projection"]["state"]
     sealed.project("--keys", sealed.keys)
-    after = {row["kind"]: row for row in sealed.evlog("erase", gone, *at).lines()}
+    after = {row["kind"]: row for row in sealed.evlog("erase", *at, "--", gone).lines()}
     assert after["projection"]["state"] == "has read the erasure"
     assert "is no pseudonym" not in sealed.evlog("erase", "nobody", "--keys", sealed.keys, *at, expect=5).err
