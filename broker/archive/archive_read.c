@@ -15,6 +15,7 @@
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/logger.h>
+#include <inttypes.h>
 #include <store/archive_reader.h>
 
 #define CACHE_SLOTS 4u
@@ -65,8 +66,8 @@ static int cold_open(struct archive_read_job *job, struct el_error *err)
     for (size_t i = 0; i < job->cfg->key_count; i++) {
         el_private_key_public(job->cfg->keys[i], &keys[i]);
     }
-    struct archive_reader_options options = {.keys = keys, .key_count = job->cfg->key_count};
-    options.incarnation = el_uuid_is_zero(&job->incarnation) ? NULL : &job->incarnation;
+    struct archive_reader_options options = {
+        .keys = keys, .key_count = job->cfg->key_count, .incarnation = &job->incarnation};
     return archive_reader_open(job->cfg->bucket, &options, &job->cold->reader, err);
 }
 
@@ -180,26 +181,6 @@ static int read_from(struct archive_cold *cold, struct tier_read *read, int64_t 
     return code;
 }
 
-/* Roughly: the part in which so many bytes, counted from the end, begin. */
-static void find_size(struct archive_cold *cold, struct tier_read *read)
-{
-    const struct archive_partition *p = archive_state_partition(archive_reader_state(cold->reader), &read->topic_id,
-                                                                read->partition);
-    int64_t len = 0;
-    read->first_offset = p == NULL ? -1 : p->now.start_offset;
-    for (uint32_t i = p == NULL ? 0 : p->part_count; i > 0; i--) {
-        const struct el_archive_part *part = &p->parts[i - 1];
-        if (part->first_offset >= read->end_offset) {
-            continue;
-        }
-        len += (int64_t)part->data_len;
-        if (len > read->time) {
-            read->first_offset = part->end_offset;
-            return;
-        }
-    }
-}
-
 /* Does the reader's root cover what is asked for? */
 static bool reaches(struct archive_cold *cold, const struct tier_read *read)
 {
@@ -214,10 +195,15 @@ static int read_run(struct archive_read_job *job, struct tier_read *read, struct
     int code = cold_open(job, err);
     if (code == 0 && !reaches(job->cold, read)) {
         code = archive_reader_refresh(job->cold->reader, NULL, err);
+        uint64_t seen = code == 0 ? archive_reader_root(job->cold->reader)->sequence : 0;
+        if (code == 0 && seen < job->sequence) { /* half an answer would pass for "there is no more" */
+            code = el_error_set(err, EVLOG_ERR_AGAIN, "root %" PRIu64 " is the newest that is seen, %" PRIu64 " is put",
+                                seen, job->sequence);
+        }
     }
     if (code == 0 && read->by == TIER_BY_SIZE) {
-        find_size(job->cold, read);
-        return 0;
+        return archive_reader_seek_size(job->cold->reader, &read->topic_id, read->partition, read->end_offset,
+                                        (uint64_t)EL_MAX(read->time, (int64_t)0), &read->first_offset, err);
     }
     if (code == 0 && read->by != TIER_BY_OFFSET) {
         enum archive_time by = read->by == TIER_BY_TIMESTAMP ? ARCHIVE_EVENT_TIME_MS : ARCHIVE_APPEND_TIME_NS;
@@ -303,20 +289,24 @@ static void reads_go(struct archiver *ar)
         ar->reads--;
         store_tier_read_done(read);
     }
+    if (!ar->known) { /* which incarnation this disk's is; another one's events may be others */
+        return;
+    }
     if (ar->cold_job.read != NULL || (link = el_list_pop_front(&ar->read_list)) == NULL) {
         return;
     }
     ar->cold_job.read = read_of(link);
     ar->cold_job.cfg = &ar->archive->cfg;
-    ar->cold_job.incarnation = ar->known ? ar->archive->begin.incarnation : (struct el_uuid){{0}};
+    ar->cold_job.incarnation = ar->archive->begin.incarnation;
+    ar->cold_job.sequence = atomic_load(&ar->archive->sequence_shown);
     ar->cold_op.done = read_on_done;
     ar->cold_op.arg = ar;
     io_job(ar->io, &ar->cold_op, IO_JOB_ARCHIVE, read_job, &ar->cold_job);
 }
 
-void archive_reads_end(struct archiver *ar)
+void archive_reads_go(struct archiver *ar)
 {
-    EL_ASSERT(ar->ended);
+    EL_ASSERT(ar->ended || ar->known);
     reads_go(ar);
 }
 

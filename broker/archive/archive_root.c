@@ -272,6 +272,7 @@ static void on_begun(struct io_op *op)
     a->root_ms = a->begin.root_ms;
     a->complete_ns = a->begin.complete_ns;
     atomic_store(&a->complete_shown_ns, a->complete_ns);
+    atomic_store(&a->sequence_shown, a->sequence);
     el_log(EL_LOG_INFO, "archive", "archiving to %s, last root %" PRIu64, a->cfg.bucket->url, a->sequence);
     for (uint32_t i = 0; i < a->shard_count; i++) {
         a->shards[i].told = a->begin.told;
@@ -423,6 +424,7 @@ static void on_made(struct io_op *op)
     a->seal = make->seal && make->told.task_count > 0 && a->seal_idle < SEAL_IDLE_MAX; /* until nothing is left */
     a->more = a->more || a->seal;
     atomic_store(&a->complete_shown_ns, a->complete_ns);
+    atomic_store(&a->sequence_shown, a->sequence);
     metrics_add(a->metrics, METRIC_ARCHIVE_ROOTS, 1);
     for (uint32_t i = 0; i < a->shard_count; i++) {
         a->shards[i].told = make->told;

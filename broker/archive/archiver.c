@@ -201,6 +201,9 @@ static void on_told(struct archiver *ar)
         walk(ar);
     }
     look(ar);
+    if (first) {
+        archive_reads_go(ar);
+    }
 }
 
 /* --- messages ----------------------------------------------------------------------------------------------------- */
@@ -243,7 +246,7 @@ static void run_end(struct io_message *message)
     io_timer_cancel(ar->io, &ar->look_timer);
     archiver_loads_stop(ar);
     archiver_round_go(ar); /* a round under way is answered */
-    archive_reads_end(ar);
+    archive_reads_go(ar);
 }
 
 void archiver_end(struct archiver *ar)

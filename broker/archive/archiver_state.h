@@ -47,7 +47,8 @@ struct archive_part {
 /* What a shard's reading job is told. */
 struct archive_read_job {
     const struct archive_config *cfg;
-    struct el_uuid incarnation; /* zero: not known yet */
+    struct el_uuid incarnation; /* this disk's */
+    uint64_t sequence;          /* of the last root that was put; one that is older says too little */
     struct tier_read *read;     /* NULL: the job is not running */
     struct archive_cold *cold;  /* the job's, on the heap */
 };
@@ -180,6 +181,7 @@ struct archive {
     pthread_mutex_t fail_lock;
     uint64_t made_ns; /* append clock */
     _Atomic uint64_t complete_shown_ns;
+    _Atomic uint64_t sequence_shown; /* of the last root */
 };
 
 /* --- archiver.c: of a shard --------------------------------------------------------------------------------------- */
@@ -228,8 +230,8 @@ bool archive_retriable(int code);
 /* --- archive_read.c ----------------------------------------------------------------------------------------------- */
 
 void archive_read_begin(void *arg, struct tier_read *read);
-/* After an end of the archiver: questions that wait are answered. */
-void archive_reads_end(struct archiver *ar);
+/* What the archive has is known now, or the archiver has ended: questions that wait go on, or are answered. */
+void archive_reads_go(struct archiver *ar);
 void archive_cold_free(struct archive_cold *cold); /* NULL is passed through */
 
 #endif

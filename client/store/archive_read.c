@@ -309,8 +309,8 @@ static int seek_here(struct archive_reader *r, const struct archive_partition *p
     return code;
 }
 
-int archive_reader_seek(struct archive_reader *r, const struct el_uuid *topic_id, int32_t partition,
-                        enum archive_time by, int64_t time, int64_t *offset, struct el_error *err)
+static int seek_chain(struct archive_reader *r, const struct el_uuid *topic_id, int32_t partition, enum archive_time by,
+                      int64_t time, int64_t *offset, struct el_error *err)
 {
     const struct archive_partition *chain[PARENTS_MAX];
     struct archive_reader *readers[PARENTS_MAX], *at = r;
@@ -341,4 +341,54 @@ int archive_reader_seek(struct archive_reader *r, const struct el_uuid *topic_id
         }
     }
     return 0;
+}
+
+int archive_reader_seek(struct archive_reader *r, const struct el_uuid *topic_id, int32_t partition,
+                        enum archive_time by, int64_t time, int64_t *offset, struct el_error *err)
+{
+    bool moved = false;
+    int code = seek_chain(r, topic_id, partition, by, time, offset, err);
+    if (code == EVLOG_ERR_NOT_FOUND && archive_reader_refresh(r, &moved, NULL) == 0 && moved) {
+        code = seek_chain(r, topic_id, partition, by, time, offset, err);
+    }
+    return code == EVLOG_ERR_NOT_FOUND ? EVLOG_ERR_CORRUPT : code; /* what a root covers must be there */
+}
+
+/* --- where so many bytes begin --------------------------------------------------------------------------------------
+ * */
+
+int archive_reader_seek_size(struct archive_reader *r, const struct el_uuid *topic_id, int32_t partition,
+                             int64_t end_offset, uint64_t len, int64_t *offset, struct el_error *err)
+{
+    struct archive_reader *at = r;
+    int64_t limit = end_offset;
+    uint64_t reached_len = 0;
+    char place[ARCHIVE_PLACE_MAX];
+    *offset = -1;
+    for (uint32_t depth = 0; at != NULL && depth < PARENTS_MAX; depth++) {
+        const struct archive_partition *p = archive_state_partition(at->state, topic_id, partition);
+        if (p == NULL) {
+            break;
+        }
+        for (uint32_t i = p->part_count; i > 0; i--) {
+            const struct el_archive_part *part = &p->parts[i - 1];
+            if (part->first_offset >= limit) {
+                continue;
+            }
+            reached_len += part->data_len;
+            if (reached_len > len) {
+                *offset = EL_MIN(part->end_offset, limit);
+                return 0;
+            }
+        }
+        limit = EL_MIN(limit, p->now.start_offset);
+        *offset = limit;
+        int code = archive_reader_parent(at, &at, err);
+        if (code != 0) {
+            return code;
+        }
+    }
+    return *offset >= 0 ? 0
+                        : el_error_set(err, EVLOG_ERR_UNKNOWN_TOPIC, "the archive has nothing of %s",
+                                       archive_place(place, topic_id, partition));
 }

@@ -360,6 +360,19 @@ TEST(archive_reader, goes_on_into_the_parent)
     time = (int64_t)old->batches[3].row.leaf.append_time_ns;
     assert_int_equal(archive_reader_seek(r, &a, 0, ARCHIVE_APPEND_TIME_NS, time, &offset, &w.err), 0);
     assert_int_equal(offset, 6);
+    /* So many bytes from an end on: of the parent too, and all of them when there are not so many. */
+    assert_int_equal(archive_reader_seek_size(r, &a, 0, 30, 1 << 20, &offset, &w.err), 0);
+    assert_int_equal(offset, 0);
+    assert_int_equal(archive_reader_seek_size(r, &a, 0, 34, 1 << 20, &offset, &w.err), 0);
+    assert_int_equal(offset, 0);
+    assert_int_equal(archive_reader_seek_size(r, &a, 0, 34, 0, &offset, &w.err), 0);
+    assert_int_equal(offset, 34);
+    uint64_t last = new->batches[0].row.len + new->batches[1].row.len;
+    assert_int_equal(archive_reader_seek_size(r, &a, 0, 34, last, &offset, &w.err), 0);
+    assert_int_equal(offset, 30);
+    last = old->batches[10].row.len + old->batches[11].row.len;
+    assert_int_equal(archive_reader_seek_size(r, &a, 0, 30, last, &offset, &w.err), 0);
+    assert_int_equal(offset, old->batches[9].row.leaf.first_offset + 2);
     archive_batches_free(&got);
     archive_reader_close(r);
     /* The parent's root, changed: the child's signed word stands against it. */
@@ -400,6 +413,24 @@ TEST(archive_reader, follows_newer_roots)
         assert_int_equal(archive_reader_root(r)->sequence, w.b->state->header.sequence);
         (void)read_all(&w, r, "a", 0, 1 << 20);
     }
+    archive_reader_close(r);
+    world_close(&w);
+}
+
+TEST(archive_reader, seeks_in_what_took_the_place_of_objects_that_are_removed)
+{
+    struct world w;
+    struct el_uuid a = archive_builder_topic_id("a");
+    world_open(&w);
+    const struct built_partition *p = archive_builder_partition(w.b, "a", 0);
+    struct archive_reader *r = open_reader(&w);
+    archive_builder_segment(w.b, "a", 0);
+    archive_builder_round(w.b);
+    archive_builder_sweep(w.b);
+    archive_builder_round(w.b);
+    int64_t offset = -1, time = (int64_t)p->batches[11].row.leaf.append_time_ns;
+    assert_int_equal(archive_reader_seek(r, &a, 0, ARCHIVE_APPEND_TIME_NS, time, &offset, &w.err), 0);
+    assert_int_equal(offset, p->batches[11].row.leaf.first_offset);
     archive_reader_close(r);
     world_close(&w);
 }
