@@ -59,6 +59,9 @@ struct archive_ledger {
     struct object_age *ages; /* [age_count] by number */
     size_t age_count, age_max;
     uint64_t began_ms, planned_ms;
+    size_t plan_turn;       /* partition where the next plan begins */
+    uint32_t tasks_a_shard; /* of a plan */
+    bool plan_behind;       /* the last one had more to do than tasks */
 };
 
 /* --- archive_guard.c ---------------------------------------------------------------------------------------------- */

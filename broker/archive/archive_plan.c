@@ -6,6 +6,13 @@
  * A run of bundles' parts becomes a segment when it has segment_len bytes, when it is in RUN_PARTS_MAX bundles, when
  * its oldest bundle is older than segment_ms, when a segment follows it (tiles and checkpoints reach to the first
  * bundle only), or when somebody asks.
+ *
+ * Small segments that follow one another become one, MERGE_PARTS of about one size at a time, so that what a partition
+ * has grows with its bytes and not with its age: manifests, and who reads them, hold all objects. A batch is so written
+ * anew twice at most, but where sizes alternate.
+ *
+ * Each plan begins behind the partition that the last one ended with, and when there is more to do than it has tasks,
+ * the next has twice as many.
  */
 #include <archive/archive_ledger_state.h>
 
@@ -13,7 +20,10 @@
 #include <core/assert.h>
 
 #define RUN_PARTS_MAX 32u
-#define TASKS_A_SHARD 4u
+#define MERGE_PARTS 16u      /* segments of about one size that become one */
+#define MERGE_MIXED 64u      /* or of any sizes */
+#define TASKS_A_SHARD 4u     /* at first */
+#define TASKS_A_SHARD_MAX 64u
 #define TASK_LEN_MAX (64ull << 20) /* of a segment made of bundles: a job holds it in memory */
 #define PLAN_ALL_MS 60000u         /* so often ages of all partitions are looked at */
 
@@ -115,14 +125,59 @@ static uint64_t run_measure(const struct archive_ledger *l, const struct archive
     return len;
 }
 
+/* 0, 1: how small; 2: it stays */
+static uint32_t tier_of(uint64_t enough, uint64_t len)
+{
+    return len < enough / 256 ? 0 : len < enough / MERGE_PARTS ? 1 : 2;
+}
+
+/* Segments from `from` on of no more than the tier, and with `same` of no other; *to: behind them. Those that make a
+ * whole one are enough. */
+static uint32_t small_measure(const struct archive_ledger *l, const struct archive_partition *p, uint32_t from,
+                              uint32_t tier, bool same)
+{
+    uint64_t len = 0, batches = 0, enough = EL_MIN(l->cfg.segment_len, TASK_LEN_MAX);
+    uint32_t to = from;
+    for (; to < p->part_count && !in_bundle(l, &p->parts[to]); to++) {
+        uint32_t own = tier_of(enough, p->parts[to].data_len);
+        len += p->parts[to].data_len;
+        batches += p->parts[to].batch_count;
+        if (own > tier || (same && own != tier) || len > enough || batches > UINT32_MAX) {
+            break;
+        }
+    }
+    return to - from;
+}
+
+/* Small segments from `from` on that become one. returns their number, 0: none yet; *next: where to look on */
+static uint32_t merge_measure(const struct archive_ledger *l, const struct archive_partition *p, uint32_t from,
+                              uint32_t *next)
+{
+    uint32_t tier = tier_of(EL_MIN(l->cfg.segment_len, TASK_LEN_MAX), p->parts[from].data_len);
+    *next = from + 1;
+    if (tier > 1) {
+        return 0;
+    }
+    uint32_t same = small_measure(l, p, from, tier, true), mixed = small_measure(l, p, from, 1, false);
+    uint32_t count = mixed >= MERGE_MIXED ? mixed : same >= MERGE_PARTS ? same : 0;
+    *next = from + EL_MAX(EL_MAX(count, same), 1u);
+    return count;
+}
+
+static bool tasks_full(const struct archive_ledger *l)
+{
+    return l->told.task_count == (size_t)l->tasks_a_shard * l->shard_count;
+}
+
 static int plan_partition(struct archive_ledger *l, const struct archive_partition *p, bool seal, uint64_t now_ms)
 {
-    size_t max = (size_t)TASKS_A_SHARD * l->shard_count;
     uint32_t from = 0, to;
     int code = 0;
-    while (from < p->part_count && l->told.task_count < max && code == 0) {
+    while (from < p->part_count && !tasks_full(l) && code == 0) {
         if (!in_bundle(l, &p->parts[from])) {
-            from++;
+            uint32_t count = merge_measure(l, p, from, &to);
+            code = count == 0 ? 0 : task_add(l, p, from, from + count);
+            from = to;
             continue;
         }
         uint64_t len = run_measure(l, p, from, &to);
@@ -137,14 +192,13 @@ static int plan_partition(struct archive_ledger *l, const struct archive_partiti
     return code;
 }
 
-static int told_add(struct archive_ledger *l, const struct archive_partition *p)
+static void told_add(struct archive_ledger *l, const struct archive_partition *p)
 {
     l->told.parts[l->told.part_count++] = (struct archive_told_part){.topic_id = p->now.topic_id,
                                                                      .number = p->now.partition,
                                                                      .end = p->now.end_offset,
                                                                      .leaf = p->now.tree.size,
                                                                      .log_start = p->now.log_start};
-    return 0;
 }
 
 static bool is_deleted(const struct archive_ledger *l, const struct archive_partition *p)
@@ -153,30 +207,48 @@ static bool is_deleted(const struct archive_ledger *l, const struct archive_part
     return topic != NULL && topic->now.deleted;
 }
 
+/* Tasks, from the partition on where the last plan ended. every: also of partitions that have not changed */
+static int plan_tasks(struct archive_ledger *l, bool every, const struct archive_make_job *make, uint64_t now_ms)
+{
+    size_t count = l->state->partitions.count, first = count == 0 ? 0 : l->plan_turn % count;
+    int code = 0;
+    for (size_t i = 0; i < count && code == 0; i++) {
+        size_t at = (first + i) % count;
+        const struct archive_partition *p = l->state->partitions.entries[at].value;
+        bool seal = make != NULL && make->seal &&
+                    (el_uuid_is_zero(&make->seal_topic) || el_uuid_eq(&make->seal_topic, &p->now.topic_id));
+        if ((every || seal || p->changed == l->state->header.sequence) && !is_deleted(l, p)) {
+            code = plan_partition(l, p, seal, now_ms);
+        }
+        if (tasks_full(l)) {
+            l->plan_turn = at + 1;
+            break;
+        }
+    }
+    return code;
+}
+
 int archive_plan(struct archive_ledger *l, bool all, const struct archive_make_job *make, uint64_t now_ms,
                  struct el_error *err)
 {
     size_t count = l->state->partitions.count, draft = l->draft == NULL ? 0 : l->draft->partitions.count;
-    bool every = all || now_ms >= l->planned_ms + PLAN_ALL_MS || now_ms < l->planned_ms;
+    bool every = all || l->plan_behind || now_ms >= l->planned_ms + PLAN_ALL_MS || now_ms < l->planned_ms;
     archive_told_free(&l->told);
+    l->tasks_a_shard = !l->plan_behind ? TASKS_A_SHARD : EL_MIN(l->tasks_a_shard * 2, TASKS_A_SHARD_MAX);
     l->told.parts = el_calloc(EL_MAX(count + draft, (size_t)1), sizeof *l->told.parts);
-    l->told.tasks = el_calloc((size_t)TASKS_A_SHARD * l->shard_count, sizeof *l->told.tasks);
+    l->told.tasks = el_calloc((size_t)l->tasks_a_shard * l->shard_count, sizeof *l->told.tasks);
     int code = l->told.parts == NULL || l->told.tasks == NULL ? EVLOG_ERR_NO_MEMORY : ages_note(l, now_ms);
     for (size_t i = 0; i < count && code == 0; i++) {
         const struct archive_partition *p = l->state->partitions.entries[i].value;
-        bool changed = p->changed == l->state->header.sequence;
-        bool seal = make != NULL && make->seal &&
-                    (el_uuid_is_zero(&make->seal_topic) || el_uuid_eq(&make->seal_topic, &p->now.topic_id));
-        if (all || changed) {
+        if (all || p->changed == l->state->header.sequence) {
             told_add(l, p);
-        }
-        if ((every || changed || seal) && !is_deleted(l, p)) {
-            code = plan_partition(l, p, seal, now_ms);
         }
     }
     for (size_t i = 0; i < draft && code == 0 && l->state->header.sequence == 0; i++) {
         told_add(l, l->draft->partitions.entries[i].value);
     }
+    code = code != 0 ? code : plan_tasks(l, every, make, now_ms);
+    l->plan_behind = code == 0 && tasks_full(l);
     l->planned_ms = every ? now_ms : l->planned_ms;
     return code == 0 ? 0 : el_error_set(err, code, "no memory for what shards are told");
 }

@@ -123,7 +123,7 @@ static void load_drop(struct archive_load *load)
 
 static void load_submit(struct archiver *ar, struct archive_load *load)
 {
-    ar->objects++;
+    ar->objects += load->pack.task == NULL;
     if (load->pack.kind == EL_PACK_BUNDLE) {
         load->pack.sequence = ar->bundle_next++;
     }
