@@ -132,6 +132,7 @@ struct archive_begin_job {
 
 enum archive_make_step {
     MAKE_BUILD,
+    MAKE_SIGN,
     MAKE_GUARD,   /* keep it on this disk */
     MAKE_PUBLISH, /* manifest, tiles, checkpoints, root */
     MAKE_FINISH,

@@ -4,7 +4,8 @@
  *
  *   build    records of what has changed, applied to the state by the code that readers check with: a manifest that
  *            breaks a rule is never signed. From time to time a full one takes its place
- *   guard    signed, and kept on this disk (archive_guard.c)
+ *   sign     the root of the tree with it
+ *   guard    kept on this disk (archive_guard.c)
  *   publish  put (archive_publish.c)
  *   finish   objects that earlier manifests state as removed are removed; shards are told (archive_plan.c)
  *
@@ -449,7 +450,6 @@ static int build(struct archive_ledger *l, struct archive_make_job *job, struct 
     code = code != 0 ? code : gather_replaced(&b);
     code = code != 0 ? code : build_delta(&b);
     code = code != 0 ? code : apply_delta(&b);
-    code = code != 0 ? code : archive_sign_root(l, err);
     el_free(b.found);
     el_free(b.numbers);
     return code;
@@ -515,7 +515,11 @@ int64_t archive_make_run(struct disk *disk, void *arg)
     if (job->step == MAKE_BUILD) {
         job->now_ms = EL_MAX(job->now_ms, l->state->header.made_ms); /* the machine's clock may go back */
         code = build(l, job, &job->err);
-        job->step = code == 0 ? MAKE_GUARD : MAKE_BUILD;
+        job->step = code == 0 ? MAKE_SIGN : MAKE_BUILD;
+    }
+    if (code == 0 && job->step == MAKE_SIGN) { /* a step of its own: the state has the manifest */
+        code = archive_sign_root(l, &job->err);
+        job->step = code == 0 ? MAKE_GUARD : MAKE_SIGN;
     }
     if (code == 0 && job->step == MAKE_GUARD) {
         code = save(l, disk, &job->err);

@@ -36,6 +36,7 @@ static struct archive_part *part_add(struct archiver *ar, struct partition *part
     ap->number = view.partition;
     ap->next = ap->object_end = ap->signed_end = next;
     ap->leaf = leaf;
+    ap->goal = view.durable_end; /* of a goal that is open, what was there before it, and more */
     el_list_init(&ap->todo_link);
     el_list_push_back(&ar->parts, &ap->link);
     *store_tier_state(part) = ap;
@@ -82,6 +83,7 @@ static void on_changed(void *arg, struct partition *part)
     }
     if (ap == NULL) {
         ap = part_add(ar, part, 0, 0);
+        ar->unentered = ar->unentered || ap == NULL;
         ar->walk_again = true; /* storage is told then, and where there was no memory it is tried again */
     }
     if (ap != NULL) {
@@ -93,17 +95,17 @@ static void on_changed(void *arg, struct partition *part)
 }
 
 /* Partitions that the walk or changed() has not entered. The archive has nothing of them. */
-static void walk(struct archiver *ar)
+void archiver_walk(struct archiver *ar)
 {
     size_t cursor = 0;
-    ar->walk_again = false;
+    ar->walk_again = ar->unentered = false;
     for (struct partition *part; (part = store_tier_next(ar->shard, &cursor)) != NULL;) {
         struct archive_part *ap = *store_tier_state(part);
         struct tier_view view;
         if (ap == NULL) {
             ap = part_add(ar, part, 0, 0);
             if (ap == NULL) {
-                ar->walk_again = true;
+                ar->walk_again = ar->unentered = true;
                 return;
             }
             part_dirty(ap);
@@ -173,18 +175,35 @@ static void take_part(struct archiver *ar, const struct archive_told_part *told,
     }
 }
 
-static void look(struct archiver *ar)
+/* Bytes of partitions in a list, from where a root covers them, or no object holds them. */
+static uint64_t list_pending(const struct el_list *list, bool in_objects)
 {
-    uint64_t pending = 0;
-    EL_LIST_EACH(n, &ar->dirty) {
+    uint64_t len = 0;
+    EL_LIST_EACH(n, list) {
         const struct archive_part *ap = EL_CONTAINER(n, struct archive_part, todo_link);
-        pending += store_tier_pending(ap->part, ap->next);
+        len += store_tier_pending(ap->part, in_objects ? ap->signed_end : ap->next);
+    }
+    return len;
+}
+
+/* What no root covers. As long as the archive has not said what it has, that is all there is here. */
+static void show_pending(struct archiver *ar)
+{
+    uint64_t pending = list_pending(&ar->dirty, true) + list_pending(&ar->big, true) + list_pending(&ar->small, true);
+    size_t cursor = 0;
+    for (struct partition *part; !ar->known && (part = store_tier_next(ar->shard, &cursor)) != NULL;) {
+        pending += store_tier_pending(part, 0);
     }
     metrics_set(ar->metrics, METRIC_ARCHIVE_PENDING, (int64_t)pending);
+}
+
+static void look(struct archiver *ar)
+{
     if (ar->walk_again && ar->known) {
-        walk(ar);
+        archiver_walk(ar);
     }
-    if (pending >= ar->load_len) {
+    show_pending(ar);
+    if (list_pending(&ar->dirty, false) >= ar->load_len) {
         archiver_want(ar);
     }
 }
@@ -198,7 +217,7 @@ static void on_told(struct archiver *ar)
     }
     ar->known = true;
     if (first || ar->walk_again) {
-        walk(ar);
+        archiver_walk(ar);
     }
     look(ar);
     if (first) {
@@ -241,9 +260,10 @@ static void run_end(struct io_message *message)
     OBJ_CHECK(ar, ARCHIVER);
     ar->ended = true;
     if (archive_stopped_reason(ar->archive) != NULL) {
-        store_tier_ended(ar->shard);
+        store_tier_ended(ar->shard); /* what is not archived goes on to be shown */
+    } else {
+        io_timer_cancel(ar->io, &ar->look_timer);
     }
-    io_timer_cancel(ar->io, &ar->look_timer);
     archiver_loads_stop(ar);
     archiver_round_go(ar); /* a round under way is answered */
     archive_reads_go(ar);
@@ -291,8 +311,10 @@ static void on_look(struct io_timer *timer)
 {
     struct archiver *ar = timer->arg;
     OBJ_CHECK(ar, ARCHIVER);
-    if (ar->known && !ar->in_round) {
+    if (ar->known && !ar->in_round && !ar->ended) {
         look(ar);
+    } else {
+        show_pending(ar);
     }
     if (ar->index == 0) {
         metrics_set(ar->metrics, METRIC_ARCHIVE_LAG, (int64_t)(archive_lag_ns(ar->archive) / 1000000000u));
@@ -333,6 +355,7 @@ void archiver_start(struct archiver *ar)
 {
     OBJ_CHECK(ar, ARCHIVER);
     io_timer_set(ar->io, &ar->look_timer, ar->io->now_ns + LOOK_NS);
+    show_pending(ar);
     if (ar->index == 0) {
         archive_root_start(ar->archive);
     }
@@ -341,6 +364,9 @@ void archiver_start(struct archiver *ar)
 void archiver_stop(struct archiver *ar, uint64_t deadline_ns)
 {
     OBJ_CHECK(ar, ARCHIVER);
+    if (ar->ended) {
+        io_timer_cancel(ar->io, &ar->look_timer);
+    }
     if (ar->index == 0) {
         archive_root_stop(ar->archive, deadline_ns);
     }

@@ -460,6 +460,9 @@ void archiver_round_begin(struct archiver *ar)
     ar->more = false;
     ar->objects = 0;
     ar->task_next = 0;
+    if (ar->unentered) {
+        archiver_walk(ar);
+    }
     note_moves(ar);
     el_list_init(&dirty);
     el_list_splice_back(&dirty, &ar->dirty);
@@ -484,7 +487,7 @@ void archiver_round_begin(struct archiver *ar)
 /* The cut is reached when nothing dirty has anything below its goal that is in no object. */
 static void round_end(struct archiver *ar)
 {
-    ar->reached = true;
+    ar->reached = !ar->unentered;
     EL_LIST_EACH(n, &ar->dirty) {
         const struct archive_part *ap = EL_CONTAINER(n, struct archive_part, todo_link);
         ar->reached = ar->reached && ap->next >= ap->goal;

@@ -91,7 +91,8 @@ struct archiver {
     uint64_t bundle_next; /* sequence of the next bundle */
     size_t load_len;      /* bytes of a load's buffer */
     bool known;           /* the archive has said what it has */
-    bool walk_again;      /* a partition was not entered for want of memory */
+    bool walk_again;      /* storage was not told of a partition yet */
+    bool unentered;       /* for want of memory one is in no list */
     bool ended;           /* no more rounds */
     /* the round */
     bool in_round;
@@ -190,6 +191,8 @@ void archiver_init(struct archive *a, uint32_t index);
 void archiver_timers_cancel(struct archiver *ar);
 void archiver_destroy(struct archiver *ar);
 void archiver_part_free(struct archive_part *ap);
+/* Enter partitions that are not; where there is no memory for it, unentered is set. */
+void archiver_walk(struct archiver *ar);
 /* The root maker is to begin a round. */
 void archiver_want(struct archiver *ar);
 /* Send an order; the one before has been answered. */

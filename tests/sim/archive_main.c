@@ -13,6 +13,7 @@
 
 #include "../lib/test_keys.h"
 #include "archive_bucket.h"
+#include "archive_waits.h"
 #include "boot.h"
 #include <archive/archive.h>
 #include <core/alloc.h>
@@ -77,6 +78,7 @@ struct archive_life {
     uint64_t names, acks, awaited_acks, numbers;
     bool serving, stopping_store;
     bool trims, deletes;
+    struct archive_waits waits[EL_SHARD_COUNT_MAX]; /* of each shard one */
     uint64_t lives, steps_longest;
 };
 
@@ -91,6 +93,7 @@ static int up(struct world *w, struct el_error *err)
 {
     struct archive_life *l = of(w);
     l->stopping_store = false;
+    memset(l->waits, 0, sizeof(l->waits));
     bucket_reopen(&l->bucket);
     l->bucket.cluster = store_cluster_uuid(w->store);
     int code = archive_create(&l->cfg, w->store, &l->archive, err);
@@ -614,6 +617,9 @@ static bool act(struct archive_life *l)
         world_space_returns(&l->w); /* what is asked now is waited for */
     }
     check_floors(l);
+    for (uint32_t i = 0; i < l->w.shard_count; i++) {
+        archive_waits_check(&l->w, i, &l->waits[i]);
+    }
     if (!l->topics[index].there && world_chance(&l->w, 500000)) {
         return topic_make(l, index);
     }
