@@ -20,9 +20,9 @@
 #include <core/assert.h>
 
 #define RUN_PARTS_MAX 32u
-#define MERGE_PARTS 16u      /* segments of about one size that become one */
-#define MERGE_MIXED 64u      /* or of any sizes */
-#define TASKS_A_SHARD 4u     /* at first */
+#define MERGE_PARTS 16u  /* segments of about one size that become one */
+#define MERGE_MIXED 64u  /* or of any sizes */
+#define TASKS_A_SHARD 4u /* at first */
 #define TASKS_A_SHARD_MAX 64u
 #define TASK_LEN_MAX (64ull << 20) /* of a segment made of bundles: a job holds it in memory */
 #define PLAN_ALL_MS 60000u         /* so often ages of all partitions are looked at */

@@ -123,7 +123,8 @@ static void copy_entry(struct tier_read *read, const struct el_pack_batch *row, 
     memcpy(e->salt, row->salt, sizeof e->salt);
 }
 
-/* Copy rows from index on; redacted ones are passed over. */
+/* Copy rows from index on; redacted ones are passed over. first_offset tells of a row that is there and not taken too,
+ * for who asked passes over what is not there. */
 static void copy_rows(struct tier_read *read, const struct archive_batches *b, uint32_t index)
 {
     size_t pos = 0;
@@ -137,8 +138,10 @@ static void copy_rows(struct tier_read *read, const struct archive_batches *b, u
         if (row->leaf.first_offset >= read->end_offset) {
             return;
         }
-        if (read->buf == NULL && !row->redacted) { /* only where it is, and what its entry says */
+        if (read->first_offset < 0 && !row->redacted) {
             read->first_offset = row->leaf.first_offset;
+        }
+        if (read->buf == NULL && !row->redacted) { /* only where it is, and what its entry says */
             read->next_offset = row->leaf.first_offset + row->last_offset_delta + 1;
             if (read->entries != NULL) {
                 copy_entry(read, row, 0);
@@ -158,7 +161,6 @@ static void copy_rows(struct tier_read *read, const struct archive_batches *b, u
             if (read->entries != NULL) {
                 copy_entry(read, row, (uint32_t)read->data_len);
             }
-            read->first_offset = read->data_len == 0 ? row->leaf.first_offset : read->first_offset;
             read->data_len += row->len;
         }
         pos += row->len;
@@ -169,16 +171,22 @@ static void copy_rows(struct tier_read *read, const struct archive_batches *b, u
     }
 }
 
+/* What was read may all be redacted: then what follows it is the answer. */
 static int read_from(struct archive_cold *cold, struct tier_read *read, int64_t offset, struct el_error *err)
 {
-    uint32_t index = 0;
-    struct slot *s = slot_find(cold, read, offset, &index);
-    int code = s != NULL ? 0 : slot_fill(cold, read, offset, &s, err);
-    if (code == 0) {
-        read->next_offset = offset;
+    int64_t from;
+    do {
+        uint32_t index = 0;
+        struct slot *s = slot_find(cold, read, offset, &index);
+        int code = s != NULL ? 0 : slot_fill(cold, read, offset, &s, err);
+        if (code != 0) {
+            return code;
+        }
+        from = read->next_offset = offset;
         copy_rows(read, &s->batches, index);
-    }
-    return code;
+        offset = read->next_offset;
+    } while (read->first_offset < 0 && offset > from && offset < read->end_offset);
+    return 0;
 }
 
 /* Does the reader's root cover what is asked for? */
@@ -237,7 +245,7 @@ static void read_begin(struct tier_read *read)
     read->error = 0;
 }
 
-static int64_t read_job(struct disk *disk, void *arg)
+int64_t archive_read_job_run(struct disk *disk, void *arg)
 {
     struct archive_read_job *job = arg;
     struct tier_read *read = job->read;
@@ -301,7 +309,7 @@ static void reads_go(struct archiver *ar)
     ar->cold_job.sequence = atomic_load(&ar->archive->sequence_shown);
     ar->cold_op.done = read_on_done;
     ar->cold_op.arg = ar;
-    io_job(ar->io, &ar->cold_op, IO_JOB_ARCHIVE, read_job, &ar->cold_job);
+    io_job(ar->io, &ar->cold_op, IO_JOB_ARCHIVE, archive_read_job_run, &ar->cold_job);
 }
 
 void archive_reads_go(struct archiver *ar)

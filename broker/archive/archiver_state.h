@@ -235,6 +235,8 @@ bool archive_retriable(int code);
 void archive_read_begin(void *arg, struct tier_read *read);
 /* What the archive has is known now, or the archiver has ended: questions that wait go on, or are answered. */
 void archive_reads_go(struct archiver *ar);
+/* The job; arg: a struct archive_read_job. */
+int64_t archive_read_job_run(struct disk *disk, void *arg);
 void archive_cold_free(struct archive_cold *cold); /* NULL is passed through */
 
 #endif
