@@ -356,7 +356,7 @@ static int open_archive(struct el_replay *replay, struct evlog_failure *failure)
 {
     const struct evlog_replay_options *options = replay->options;
     struct evlog_topic_info *info;
-    int rc = el_replay_archive_open(options->archive_url, options->archive_keys, &replay->archive, failure);
+    int rc = el_replay_archive_open(options, &replay->archive, failure);
     if (rc != 0 || replay->consumer == NULL) {
         return rc != 0 ? rc : el_replay_archive_topic(replay->archive, options->topic, NULL, failure);
     }

@@ -10,8 +10,8 @@
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/sign.h>
-#include <evlog/replay.h>
 #include <format/batch.h>
+#include <store/archive_cluster.h>
 #include <store/archive_reader.h>
 #include <store/patience.h>
 
@@ -31,6 +31,7 @@ struct part {
 struct el_replay_archive {
     struct object_store *store;
     struct archive_reader *reader;
+    struct archive_reader *stated; /* at the root that was asked for, where reader stands at the newest; else NULL */
     struct el_public_key keys[EL_SIGN_KEYS_MAX];
     char *name;
     struct el_uuid topic_id;
@@ -47,27 +48,62 @@ struct el_replay_archive {
 
 /* --- open --------------------------------------------------------------------------------------------------------- */
 
-int el_replay_archive_open(const char *url, struct evlog_bytes keys, struct el_replay_archive **out,
+static int open_reader(const struct el_replay_archive *archive, const struct archive_reader_options *options,
+                       struct archive_reader **reader, struct el_error *err)
+{
+    uint32_t tries = 0;
+    int code;
+    do {
+        code = archive_reader_open(archive->store, options, reader, err);
+    } while (object_try_again(code, &tries));
+    return code;
+}
+
+/* An older root says what there is. Objects that it names may be gone, their content in others: what it covers is read
+ * as of the newest, which must have grown out of it. */
+static int open_stated(struct el_replay_archive *archive, const struct archive_reader_options *options,
+                       struct el_error *err)
+{
+    uint32_t tries = 0;
+    int code = open_reader(archive, options, &archive->stated, err);
+    if (code != 0) {
+        return code;
+    }
+    do {
+        code = archive_reader_refresh(archive->reader, NULL, err);
+    } while (object_try_again(code, &tries));
+    return code;
+}
+
+static int open_readers(struct el_replay_archive *archive, const struct evlog_replay_options *wanted,
+                        struct el_error *err)
+{
+    struct archive_reader_options options = {.keys = archive->keys, .sequence = wanted->archive_root};
+    struct evlog_bytes keys = wanted->archive_keys;
+    struct el_uuid incarnation;
+    if (wanted->archive_incarnation != NULL) {
+        if (archive_id_parse(el_slice_str(wanted->archive_incarnation), &incarnation) != 0) {
+            return el_error_set(err, EVLOG_ERR_MALFORMED, "an archive's id has 32 digits of 0-9 and a-f");
+        }
+        options.incarnation = &incarnation;
+    }
+    int code = keys.data == NULL
+                   ? 0
+                   : el_public_keys_parse(el_slice_of(keys.data, keys.len), archive->keys, &options.key_count, err);
+    code = code != 0 ? code : object_store_open(wanted->archive_url, false, &archive->store, err);
+    code = code != 0 ? code : open_reader(archive, &options, &archive->reader, err);
+    return code != 0 || options.sequence == 0 ? code : open_stated(archive, &options, err);
+}
+
+int el_replay_archive_open(const struct evlog_replay_options *options, struct el_replay_archive **out,
                            struct evlog_failure *failure)
 {
     struct el_replay_archive *archive = el_calloc(1, sizeof *archive);
-    struct archive_reader_options options = {0};
     struct el_error err = {0};
     if (archive == NULL) {
         return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory to read an archive");
     }
-    options.keys = archive->keys;
-    int code = keys.data == NULL
-                   ? 0
-                   : el_public_keys_parse(el_slice_of(keys.data, keys.len), archive->keys, &options.key_count, &err);
-    code = code != 0 ? code : object_store_open(url, false, &archive->store, &err);
-    uint32_t tries = 0;
-    do {
-        code = code != 0 && code != EVLOG_ERR_AGAIN
-                   ? code
-                   : archive_reader_open(archive->store, &options, &archive->reader, &err);
-    } while (object_try_again(code, &tries));
-    if (code != 0) {
+    if (open_readers(archive, options, &err) != 0) {
         el_replay_archive_close(archive);
         return el_fail_from(failure, &err);
     }
@@ -84,6 +120,7 @@ void el_replay_archive_close(struct el_replay_archive *archive)
         archive_batches_free(&archive->parts[i].batches);
     }
     archive_reader_close(archive->reader);
+    archive_reader_close(archive->stated);
     object_store_close(archive->store);
     el_free(archive->parts);
     el_free(archive->name);
@@ -92,15 +129,21 @@ void el_replay_archive_close(struct el_replay_archive *archive)
     el_free(archive);
 }
 
+/* Who says what there is. */
+static struct archive_reader *stated(const struct el_replay_archive *archive)
+{
+    return archive->stated != NULL ? archive->stated : archive->reader;
+}
+
 int64_t el_replay_archive_complete_ns(const struct el_replay_archive *archive)
 {
-    return (int64_t)EL_MIN(archive_reader_state(archive->reader)->header.cut_ns, (uint64_t)INT64_MAX);
+    return (int64_t)EL_MIN(archive_reader_state(stated(archive))->header.cut_ns, (uint64_t)INT64_MAX);
 }
 
 int el_replay_archive_topic(struct el_replay_archive *archive, const char *name, const uint8_t *id,
                             struct evlog_failure *failure)
 {
-    const struct archive_state *state = archive_reader_state(archive->reader);
+    const struct archive_state *state = archive_reader_state(stated(archive));
     struct el_uuid wanted;
     if (id != NULL) {
         memcpy(wanted.bytes, id, sizeof wanted.bytes);
@@ -145,7 +188,7 @@ int el_replay_archive_range(struct el_replay_archive *archive, int32_t partition
     *start = *end = 0;
     int code = partition >= archive->part_count
                    ? EVLOG_ERR_UNKNOWN_TOPIC
-                   : archive_reader_range(archive->reader, &archive->topic_id, partition, &range, &err);
+                   : archive_reader_range(stated(archive), &archive->topic_id, partition, &range, &err);
     if (code != 0) {
         return code == EVLOG_ERR_UNKNOWN_TOPIC ? 0 : el_fail_from(failure, &err);
     }

@@ -9,15 +9,15 @@
 #include <core/bytes.h>
 #include <evlog/event.h>
 #include <evlog/failure.h>
+#include <evlog/replay.h>
 
 struct el_replay_archive;
 
-/* Open the newest root of an archive.
+/* Open the archive that the options name: at its newest root, or the one that they name.
  *
- * keys     PEM of public keys, of which one must have signed it; null: nobody is asked
  * returns  0 | what archive_reader_open() and object_store_open() return
  */
-int el_replay_archive_open(const char *url, struct evlog_bytes keys, struct el_replay_archive **archive,
+int el_replay_archive_open(const struct evlog_replay_options *options, struct el_replay_archive **archive,
                            struct evlog_failure *failure);
 void el_replay_archive_close(struct el_replay_archive *archive); /* NULL is passed through */
 /* Every event with an append time up to it is there; 0: no time. */

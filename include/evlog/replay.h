@@ -59,6 +59,9 @@ struct evlog_replay_options {
     const char *archive_url;
     struct evlog_bytes archive_keys; /* PEM of public keys, one of which must have signed it; null: nobody is asked */
     bool archive_only;               /* no broker: all that the archive's newest root covers. client may be NULL */
+    const char *archive_incarnation; /* 32 hex digits; NULL: the one that continues the others */
+    uint64_t archive_root;           /* take as the newest root that of this sequence: the history as that one has it,
+                                      * though objects were replaced since; 0: the newest */
 };
 #define EVLOG_REPLAY_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \

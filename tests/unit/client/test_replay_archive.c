@@ -180,3 +180,41 @@ TEST(replay_archive, begins_behind_a_position)
     assert_int_equal(w.told, 8);
     world_close(&w);
 }
+
+/* Objects that the old root names are removed, and the log start has moved: it has what it had. */
+TEST(replay_archive, keeps_to_a_root)
+{
+    struct world w;
+    world_open(&w);
+    archive_builder_append(w.b, "a", 0, 1);
+    archive_builder_round(w.b);
+    archive_builder_segment(w.b, "a", 0);
+    archive_builder_segment(w.b, "a", 1);
+    archive_builder_log_start(w.b, "a", 1, 3);
+    archive_builder_round(w.b);
+    archive_builder_sweep(w.b);
+    archive_builder_round(w.b);
+    assert_int_equal(replay(&w), 0);
+    assert_int_equal(w.told, 18 - 3);
+    w.options.archive_root = 1;
+    assert_int_equal(replay(&w), 0);
+    assert_int_equal(w.told, 16);
+    assert_false(w.summary.partial);
+    w.options.until_ns = (int64_t)w.b->now_ns; /* of the event that came behind it */
+    assert_int_equal(replay(&w), EVLOG_ERR_ARGUMENT);
+    world_close(&w);
+}
+
+TEST(replay_archive, refuses_a_root_that_is_not_there)
+{
+    struct world w;
+    world_open(&w);
+    w.options.archive_root = 9;
+    assert_int_equal(replay(&w), EVLOG_ERR_NOT_FOUND);
+    w.options.archive_root = 0;
+    w.options.archive_incarnation = "some";
+    assert_int_equal(replay(&w), EVLOG_ERR_MALFORMED);
+    w.options.archive_incarnation = "00112233445566778899aabbccddeeff";
+    assert_int_equal(replay(&w), EVLOG_ERR_NOT_FOUND);
+    world_close(&w);
+}
