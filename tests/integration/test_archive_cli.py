@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""evlog archive ls, verify, tail, prove, check-proof, export: on an archive in a directory, without a server."""
+"""evlog archive ls, verify, tail, prove, check-proof, attest, check-attest, export: on an archive in a directory,
+without a server."""
 import csv
 import gzip
+import hashlib
 import json
 import re
 import shutil
+import sqlite3
+import struct
 import subprocess
 
 import pytest
@@ -112,6 +116,96 @@ def test_a_proof_stands_alone(made, tmp_path):
     result = evlog("archive", "prove", url(made), "-t", "users", "-o", EVENTS - 1, "--out", tmp_path / "late", expect=5)
     assert "EVL-2081" in result.err and "--seal" in result.err and not (tmp_path / "late").exists()
     evlog("archive", "prove", url(made), "-t", "users", "-o", EVENTS, "--out", tmp_path / "late", expect=5)
+
+
+REPORT = """-- name: report
+-- topics: orders
+-- setup
+CREATE TABLE counted (part INTEGER PRIMARY KEY, events INTEGER NOT NULL, newest TEXT, share REAL, last BLOB);
+-- on *
+INSERT INTO counted VALUES (:partition, 1, :append_time, 0.5, CAST(:data AS BLOB))
+  ON CONFLICT (part) DO UPDATE SET events = events + 1, newest = excluded.newest, last = excluded.last;
+"""
+
+
+def table_line(path, table):
+    """A table's line, made from the document alone."""
+    def counted(data):
+        return struct.pack(">Q", len(data)) + data
+
+    def encoded(value):
+        if value is None:
+            return b"\0"
+        if isinstance(value, int):
+            return b"\1" + struct.pack(">q", value)
+        if isinstance(value, float):
+            return b"\2" + struct.pack(">d", value)
+        return b"\3" + counted(value.encode()) if isinstance(value, str) else b"\4" + counted(value)
+
+    rows = sqlite3.connect(path).execute(f"SELECT * FROM {table}")
+    names = b"".join(counted(column[0].encode()) for column in rows.description)
+    hashes = sorted(hashlib.sha256(b"".join(map(encoded, row))).digest() for row in rows)
+    return f'table {len(hashes)} {hashlib.sha256(names + b"".join(hashes)).hexdigest()} "{table}"'
+
+
+def test_an_attestation_holds_and_nothing_else_does(tmp_path):
+    """It is checked by making it again; each change is refused with its reason, and no temporary file is left."""
+    copied, project, note = tmp_path / "small", tmp_path / "report.sql", tmp_path / "note"
+    copied.mkdir()
+    subprocess.run([make_target("bin/make_archive"), copied, "small"], check=True, timeout=60)
+    place = url(copied)
+    project.write_text(REPORT)
+    broken = tmp_path / "broken.sql"
+    broken.write_text(REPORT + "-- more\n")
+    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", private], check=True)
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+
+    def run(*words, expect):
+        result = evlog("archive", *words, expect=expect, env={"TMPDIR": str(temporary)})
+        assert list(temporary.iterdir()) == []
+        return result
+
+    whole = evlog("archive", "tail", place, "-t", "orders", "--json", expect=0).lines()
+    complete = evlog("archive", "ls", place, "--json", expect=0).lines()[0]["complete_through"]
+    until = sorted(event["append_time"] for event in whole)[len(whole) // 2]
+    count = sum(event["append_time"] <= until for event in whole)
+    made = ["attest", place, "-t", "orders", "--project", project, "--key", private, "--out", note]
+    refused = run(*made, "--until", "now", expect=1)
+    assert "EVL-2083" in refused.err and f"complete through {complete}" in refused.err
+    refused = run(*made, "--until", until, "--pub", public, expect=8)
+    assert "sign" in refused.err and not note.exists()
+    run(*made, "--until", until, "--pub", copied / "key.pem", expect=0)
+
+    rows = tmp_path / "rows.db"
+    replayed = evlog("replay", "orders", "--source", "archive", "--archive", place, "--until", until,
+                     "--project", project, "--to", f"sqlite:{rows}", expect=0)
+    lines = note.read_text().splitlines()
+    assert f"events {count} {replayed.digest()[0]}" in lines and f"until {until}" in lines
+    assert f"projection {hashlib.sha256(project.read_bytes()).hexdigest()}" in lines
+    assert table_line(rows, "counted") in lines and "history whole 9" in lines     # 2 events redacted, 7 never there
+
+    again = ["check-attest", note, "--key", public, "--archive", place]
+    [said] = run(*again, "--project", project, "--pub", copied / "key.pem", "--json", expect=0).lines()
+    assert said["signed"] and said["made_again"] and note.read_text().startswith(said["attested"])
+    assert "line 6 differs: attested is \"projection " in run(*again, "--project", broken, expect=8).err
+    assert "none of these keys" in run("check-attest", note, "--key", copied / "key.pem", expect=8).err
+    edited = tmp_path / "edited"
+    edited.write_text(note.read_text().replace(f"events {count} ", f"events {count + 1} "))
+    assert "not what was signed" in run("check-attest", edited, "--key", public, expect=8).err
+    run(*made[:-3], note, "--out", edited, "--until", until, expect=1)      # a note is no key
+    run(*made[:-4], "--out", edited, "--until", until, expect=0)
+    assert "nobody has signed it" in run("check-attest", edited, "--key", public, expect=8).err
+
+    for pack in copied.glob("archive/*/topics/*/*/seg/*"):
+        data = bytearray(pack.read_bytes())
+        data[len(data) // 2] ^= 1
+        pack.chmod(0o600)
+        pack.write_bytes(data)
+    assert re.search("topics/.*/seg/", run(*again, "--project", project, expect=8).err)
+    assert re.search("topics/.*/seg/", run(*made, "--until", until, expect=8).err)
 
 
 def exported(folder, topic, suffix):

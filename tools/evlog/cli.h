@@ -267,6 +267,8 @@ int cmd_archive_verify(struct cli *cli, const struct cli_command *command, int a
 int cmd_archive_tail(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_archive_prove(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_archive_check_proof(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_archive_attest(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_archive_check_attest(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_archive_export(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_print(struct cli *cli, const struct cli_command *command, int argc, char **argv);

@@ -189,6 +189,16 @@ const struct cli_command cli_commands[] = {
      cmd_archive_prove},
     {"archive check-proof", "FILE --key FILE", "Check such a file with the public key alone", NULL,
      cmd_archive_check_proof},
+    {"archive attest", "URL --topic TOPIC --until TIME --project FILE.sql --out FILE",
+     "Write evidence that a report is what this history says at a time",
+     "Makes the rows of the projection from the archive alone, in a temporary database, and signs what they were\n"
+     "made of and what they are: root, topic, time, projection, digests of events and tables. docs/archive.md\n"
+     "describes the file. A time through which the archive is not complete is refused.",
+     cmd_archive_attest},
+    {"archive check-attest", "FILE --key FILE", "Check such evidence; with --archive by doing the work again",
+     "With --archive URL and --project FILE.sql all is made anew and compared line by line. Exit code 8: the\n"
+     "signature does not hold, or a line differs; the first one is named.",
+     cmd_archive_check_attest},
     {"archive export", "URL --topic TOPIC --to DIR", "Write an archived topic as files for query engines",
      "One folder a topic and a day (topic=T/date=YYYY-MM-DD), by append time. Run again, it goes on.",
      cmd_archive_export},

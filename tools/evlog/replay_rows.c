@@ -33,6 +33,7 @@ struct rows {
     const char *topic, *path;
     char *part_path; /* of the file while it is made */
     bool fold_latest;
+    bool temporary;
     struct evlog_projection_store *store;
     struct evlog_sql_driver *driver; /* the store's */
     void *insert;                    /* without a projection */
@@ -286,7 +287,9 @@ static int rows_finish(struct replay_target *target, const struct evlog_replay_s
         return cli_error(target->cli, CLI_ERR_OUTPUT, "%s: %s", rows->path, strerror(errno));
     }
     event_filter_say(&rows->filter, target->cli);
-    cli_say(target->cli, "%s: made of %llu events", rows->path, (unsigned long long)summary->event_count);
+    if (!rows->temporary) {
+        cli_say(target->cli, "%s: made of %llu events", rows->path, (unsigned long long)summary->event_count);
+    }
     return CLI_OK;
 }
 
@@ -381,6 +384,7 @@ int replay_rows_open(struct cli *cli, const struct replay_wanted *wanted, const 
     rows->topic = wanted->topic;
     rows->path = path;
     rows->fold_latest = wanted->fold_latest;
+    rows->temporary = wanted->temporary;
     int rc = prepare(rows, wanted);
     if (rc != CLI_OK) {
         rows_close(&rows->base);

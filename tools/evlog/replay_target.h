@@ -30,6 +30,7 @@ struct replay_wanted {
     bool fold_latest;
     bool dry_run;
     bool accept_holes;            /* go on where history is missing */
+    bool temporary;               /* nobody has asked for the file: it is not talked of */
     bool whole;                   /* all keys, from the beginning */
     struct evlog_key_store *keys; /* opens sealed fields for a projection, or NULL */
 };
