@@ -109,8 +109,8 @@ static int refuse(const struct opening *o, const char *path, int code, const cha
 {
     struct el_slice id = o->id.data == NULL ? el_slice_str("without id") : o->id;
     (void)el_fail(failure, code, "%s%s%s of event %.*s cannot be opened: %s", path == NULL ? "the data" : "field \"",
-                  path == NULL ? "" : path, path == NULL ? "" : "\"",
-                  (int)EL_MIN(id.len, 80), (const char *)id.data, why);
+                  path == NULL ? "" : path, path == NULL ? "" : "\"", (int)EL_MIN(id.len, 80), (const char *)id.data,
+                  why);
     if (code == EVLOG_ERR_SEALED) {
         el_fail_hint(failure, "give the key store: --keys DIR, or EVLOG_KEYS__STORE");
     }

@@ -19,7 +19,7 @@ volatile int cli_interrupted;
 
 int cli_put(const struct cli *cli, struct el_buffer *line)
 {
-    bool ok = line->err == 0 && fwrite(line->data, 1, line->len, stdout) == line->len;
+    bool ok = line->err == 0 && (line->len == 0 || fwrite(line->data, 1, line->len, stdout) == line->len);
     el_buffer_reset(line);
     return ok ? CLI_OK : cli_error(cli, CLI_ERR_OUTPUT, "the output cannot be written");
 }

@@ -233,9 +233,9 @@ TEST(seal, without_a_key_store_is_an_error_and_nothing_is_erased)
                      EVLOG_ERR_SEALED);
     assert_non_null(strstr(p.failure.hint, "--keys"));
     assert_null(p.opened.owned);
-    assert_int_equal(evlog_open(NULL, text("k"), (struct evlog_bytes){NULL, 0}, text("{\"a\":" BOX "}"), &p.opened,
-                                &p.failure),
-                     EVLOG_ERR_SEALED);
+    assert_int_equal(
+        evlog_open(NULL, text("k"), (struct evlog_bytes){NULL, 0}, text("{\"a\":" BOX "}"), &p.opened, &p.failure),
+        EVLOG_ERR_SEALED);
     assert_non_null(strstr(p.failure.text, "event without id cannot"));
     assert_int_equal(evlog_open(NULL, text("k"), text("i"), text("{\"a\":1}"), &p.opened, &p.failure), 0);
     is_data(&p.opened, "{\"a\":1}");
