@@ -24,6 +24,14 @@
     "-----BEGIN PUBLIC KEY-----\n"                                                                                     \
     "MCowBQYDK2VwAyEAkAK0ss8MaQa4ooa6ZOwCcKJj11LgCMx/BarWgjGCx1c=\n"                                                   \
     "-----END PUBLIC KEY-----\n"
+#define TEST_KEY_ED25519_SECOND                                                                                        \
+    "-----BEGIN PRIVATE KEY-----\n"                                                                                    \
+    "MC4CAQAwBQYDK2VwBCIEICZu4ov+R0teq3zR2VxLLTwKIBr0x7S0b1cDlYtUWKc7\n"                                               \
+    "-----END PRIVATE KEY-----\n"
+#define TEST_KEY_ED25519_THIRD                                                                                         \
+    "-----BEGIN PRIVATE KEY-----\n"                                                                                    \
+    "MC4CAQAwBQYDK2VwBCIEIBj9RD64NqmDG8bPgIumQ6mmAOOwTMPDNFJOxold6c3d\n"                                               \
+    "-----END PRIVATE KEY-----\n"
 /* In the form of older tools (RFC 5915) */
 #define TEST_KEY_P256_OLD                                                                                              \
     "-----BEGIN EC PARAMETERS-----\n"                                                                                  \

@@ -121,6 +121,20 @@ const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
         "for up to a minute the object store refuses everything"},
     [FAULT_BUCKET_SHORT] = {"bucket-short", SCOPE_ARCHIVE, 500000, 1000, 50000,
         "half of what the object store has arrives"},
+    [FAULT_TOPIC_GROWS] = {"topic-grows", SCOPE_ARCHIVE, 500000, 10000, 200000,
+        "a topic gets one partition more while rounds run"},
+    [FAULT_LOCAL_LEAVES] = {"local-leaves", SCOPE_ARCHIVE, 600000, 200000, 1000000,
+        "a new topic keeps nothing, or little, on the disk of what the archive has"},
+    [FAULT_TOPIC_COMPACTED] = {"topic-compacted", SCOPE_ARCHIVE, 500000, 100000, 600000,
+        "a new topic is compacted"},
+    [FAULT_KEYS_CHANGE] = {"keys-change", SCOPE_ARCHIVE, 500000, 300000, 1000000,
+        "between two lives another key signs beside the old one, or the old one goes"},
+    [FAULT_DISK_OLDER] = {"disk-older", SCOPE_ARCHIVE, 400000, 300000, 1000000,
+        "the broker starts on an older copy of its disk"},
+    [FAULT_DISK_COPIED] = {"disk-copied", SCOPE_ARCHIVE, 250000, 500000, 1000000,
+        "at the end of a seed two brokers go on with copies of one disk"},
+    [FAULT_DISK_LOST] = {"disk-lost", SCOPE_ARCHIVE, 150000, 500000, 1000000,
+        "at the end of a seed the disk is made anew from the archive"},
 };
 /* clang-format on */
 

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Disks that are not the one the archive was written from: an older copy, two copies at work at once, and one that was
+ * made anew from the bucket.
+ */
+#include "archive_life.h"
+
+#include "sim_disk_priv.h"
+#include <core/alloc.h>
+#include <core/assert.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <store/archive_restore.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NOTICE_STEPS_MAX 300000u
+#define LATE_STEPS 3000u
+#define DUEL_STEPS 4000u
+#define FILE_MAX (64u << 20)
+
+/* --- an older copy ------------------------------------------------------------------------------------------------ */
+
+void arch_keep_disk(struct archive_life *l)
+{
+    sim_disk_power_cycle(l->w.disk); /* what is copied is not lost later */
+    l->older = sim_disk_copy(l->w.disk, &l->w.rng);
+    l->older_sequence = l->bucket->state->header.sequence;
+    world_say(&l->w, "a copy of the disk is kept", (long long)l->older_sequence, 0);
+}
+
+static void check_named(struct archive_life *l, const char *reason)
+{
+    if (strstr(reason, "older than") == NULL) {
+        world_violation(&l->w, "an older disk is not named as one: %s", reason);
+    }
+}
+
+/* Clients go on. returns false: it was not noticed, or crashed */
+static bool notice(struct archive_life *l)
+{
+    struct world *w = &l->w;
+    l->serving = true;
+    for (uint32_t i = 0; i < NOTICE_STEPS_MAX && w->violation[0] == 0; i++) {
+        const char *reason = archive_stopped_reason(l->archive);
+        if (reason != NULL) {
+            check_named(l, reason);
+            world_say(w, reason, i, 0);
+            return true;
+        }
+        if (!world_step(w)) {
+            world_violation(w, "a copy of the disk crashed");
+        }
+    }
+    world_violation(w, "this disk is older than root %llu, and nobody noticed",
+                    (unsigned long long)l->bucket->state->header.sequence);
+    return false;
+}
+
+void arch_older_disk(struct archive_life *l)
+{
+    struct world *w = &l->w;
+    struct el_error err = {0};
+    struct sim_disk *own = w->disk;
+    uint64_t put = l->bucket->mem->bytes_put;
+    size_t count = l->bucket->mem->count;
+    world_say(w, "the broker starts on an older disk", (long long)l->older_sequence,
+              (long long)l->bucket->state->header.sequence);
+    sim_disk_fault_count(own, FAULT_DISK_OLDER);
+    struct life_topic kept[TOPICS_MAX];
+    memcpy(kept, l->topics, sizeof kept);
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) { /* what is acknowledged now is not the archive's */
+        for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
+            l->topics[i].parts[k].acked = NULL;
+            l->topics[i].parts[k].acked_count = l->topics[i].parts[k].acked_room = 0;
+        }
+    }
+    w->disk = l->older;
+    w->cfg.accept_clock = true;
+    l->strays = true;
+    if (world_open(w, &err) != 0) {
+        world_violation(w, "a start on an older disk was refused: %s", err.text);
+    } else {
+        bool noticed = notice(l);
+        for (uint32_t i = 0; i < LATE_STEPS && noticed && w->violation[0] == 0; i++) {
+            l->ended = i > 500;
+            (void)world_step(w);
+        }
+        l->serving = l->ended = false;
+        world_abandon(w);
+    }
+    if (l->bucket->mem->bytes_put != put || l->bucket->mem->count != count) {
+        world_violation(w, "a broker on an older disk has changed what is in the bucket");
+    }
+    w->disk = own;
+    l->strays = false;
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
+            free(l->topics[i].parts[k].acked);
+        }
+    }
+    memcpy(l->topics, kept, sizeof kept);
+}
+
+/* --- two brokers -------------------------------------------------------------------------------------------------- */
+
+/* Another broker with a copy of the disk and all that clients know. */
+static struct archive_life *life_copy(struct archive_life *l)
+{
+    struct archive_life *b = calloc(1, sizeof *b);
+    EL_ASSERT(b != NULL);
+    b->plan = l->plan;
+    world_init(&b->w, l->w.seed + 1, l->w.shard_count, l->w.verbose);
+    sim_disk_free(b->w.disk);
+    b->w.disk = sim_disk_copy(l->w.disk, &b->w.rng);
+    b->w.trace = sim_disk_trace(b->w.disk);
+    b->w.mode = l->w.mode;
+    b->w.clock = l->w.clock;
+    b->w.shard_count = l->w.shard_count;
+    b->w.cfg = l->w.cfg;
+    b->w.memory_len = l->w.memory_len;
+    b->w.upper = &arch_upper;
+    b->w.upper_arg = b;
+    b->bucket = l->bucket;
+    b->cfg = l->cfg;
+    memcpy(b->topics, l->topics, sizeof b->topics);
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
+            struct life_part *p = &b->topics[i].parts[k];
+            p->acked = p->acked_room == 0 ? NULL : el_memdup(p->acked, p->acked_room * sizeof *p->acked);
+        }
+    }
+    b->client_count = l->client_count;
+    for (uint32_t i = 0; i < b->client_count; i++) {
+        b->clients[i].l = b;
+    }
+    b->numbers = l->numbers + (1ull << 40); /* what it sends is not what the other sends */
+    return b;
+}
+
+static bool duel_open(struct archive_life *l)
+{
+    struct el_error err = {0};
+    l->bucket->w = &l->w;
+    l->w.cfg.accept_clock = true;
+    l->strays = true;
+    if (world_open(&l->w, &err) != 0) {
+        world_violation(&l->w, "a start on a copy of the disk was refused: %s", err.text);
+        return false;
+    }
+    sim_disk_fault_set(l->w.disk, FAULT_BUCKET_AGAIN, l->w.knobs.ppm[FAULT_BUCKET_AGAIN]);
+    sim_disk_fault_set(l->w.disk, FAULT_BUCKET_LOST, l->w.knobs.ppm[FAULT_BUCKET_LOST]);
+    l->serving = true;
+    return true;
+}
+
+static void on_asked(struct archive_ask *ask)
+{
+    *(bool *)ask->arg = true;
+}
+
+/* Both work, and are asked for rounds, until one has noticed the other. */
+static void duel(struct archive_life *both[2])
+{
+    static struct archive_ask asks[2];
+    bool answered[2] = {true, true};
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < NOTICE_STEPS_MAX && left < DUEL_STEPS; i++) {
+        uint32_t ended = 0;
+        for (uint32_t k = 0; k < 2; k++) {
+            struct archive_life *l = both[k];
+            l->bucket->w = &l->w;
+            ended += archive_stopped_reason(l->archive) != NULL;
+            if (answered[k] && archive_stopped_reason(l->archive) == NULL) {
+                answered[k] = false;
+                asks[k] = (struct archive_ask){.done = on_asked, .arg = &answered[k], .now = true, .wait = true};
+                archive_ask(archive_shard(l->archive, 0), &asks[k]);
+            }
+            if (!world_step(&l->w) || l->w.violation[0] != 0) {
+                return;
+            }
+        }
+        left += ended > 0; /* and on for a while */
+    }
+    if (left < DUEL_STEPS) {
+        world_violation(&both[0]->w, "two brokers archive to one place, and neither notices");
+    }
+}
+
+void arch_two_brokers(struct archive_life *l)
+{
+    struct world *w = &l->w;
+    world_say(w, "two brokers go on", (long long)l->bucket->state->header.sequence, 0);
+    boot_kill(&l->boot, false);
+    struct archive_life *b = life_copy(l);
+    struct archive_life *both[2] = {l, b};
+    if (duel_open(l) && duel_open(b)) {
+        duel(both);
+    }
+    for (uint32_t k = 0; k < 2; k++) {
+        bool stopped = both[k]->archive != NULL && archive_stopped_reason(both[k]->archive) != NULL;
+        both[k]->serving = false;
+        l->bucket->w = &both[k]->w;
+        if (both[k]->w.store != NULL) {
+            world_abandon(&both[k]->w);
+        }
+        if (both[k]->w.violation[0] == 0 && !stopped && bucket_audit(l->bucket)) {
+            arch_compare_topics(both[k]); /* it is this one's archive */
+        }
+    }
+    l->bucket->w = w;
+    if (b->w.violation[0] != 0) {
+        world_violation(w, "the other broker: %s", b->w.violation);
+    } else if (w->violation[0] == 0) {
+        (void)bucket_audit(l->bucket);
+    }
+    world_free(&b->w);
+    arch_life_free(b);
+}
+
+/* --- a disk made anew --------------------------------------------------------------------------------------------- */
+
+static void take_file(struct disk *disk, const char *from, const char *path)
+{
+    int fd = -1;
+    FILE *file = fopen(from, "rb");
+    EL_ASSERT(file != NULL);
+    uint8_t *data = malloc(FILE_MAX);
+    EL_ASSERT(data != NULL);
+    size_t len = fread(data, 1, FILE_MAX, file);
+    EL_ASSERT(len < FILE_MAX);
+    fclose(file);
+    int code = disk_open(disk, path, DISK_WRITE | DISK_CREATE, &fd);
+    EL_ASSERT(code == 0);
+    struct iovec iov = {.iov_base = data, .iov_len = len};
+    code = len == 0 ? 0 : disk_pwritev(disk, fd, &iov, 1, 0);
+    EL_ASSERT(code == 0);
+    code = disk_sync(disk, fd);
+    EL_ASSERT(code == 0);
+    disk_close(disk, fd);
+    free(data);
+}
+
+/* What is in a real folder goes to a simulated disk, and away from there. */
+static void take_folder(struct disk *disk, const char *root, const char *path)
+{
+    char from[512], below[NAME_MAX_LEN];
+    snprintf(from, sizeof from, "%s/%s", root, path);
+    DIR *dir = opendir(from);
+    EL_ASSERT(dir != NULL);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        struct stat st;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) {
+            continue;
+        }
+        int n = snprintf(below, sizeof below, "%s%s%.80s", path, path[0] == 0 ? "" : "/", e->d_name);
+        EL_ASSERT(n < (int)sizeof below);
+        snprintf(from, sizeof from, "%s/%s", root, below);
+        int rc = stat(from, &st);
+        EL_ASSERT(rc == 0);
+        if (S_ISDIR(st.st_mode)) {
+            int code = disk_mkdir(disk, below);
+            EL_ASSERT(code == 0);
+            take_folder(disk, root, below);
+            rmdir(from);
+        } else {
+            take_file(disk, from, below);
+            unlink(from);
+        }
+    }
+    closedir(dir);
+    int code = disk_sync_dir(disk, path);
+    EL_ASSERT(code == 0);
+}
+
+/* returns false: refused, a violation */
+static bool restore_to(struct archive_life *l, struct sim_disk *disk)
+{
+    char path[] = "/tmp/evlog-sim-XXXXXX";
+    struct archive_reader_options reader = {.keys = l->bucket->publics, .key_count = l->bucket->public_count};
+    struct archive_restore_options options = {.path = path, .threads = 1};
+    struct archive_restore_result result;
+    struct el_error err = {0};
+    char *made = mkdtemp(path);
+    EL_ASSERT(made != NULL);
+    int code = archive_restore(&l->bucket->mem->base, &reader, &options, &result, &err);
+    if (code != 0) {
+        world_violation(&l->w, "what is archived cannot be restored: %s", err.text);
+    }
+    take_folder(sim_disk_as_disk(disk), path, "");
+    rmdir(path);
+    return code == 0;
+}
+
+void arch_restore(struct archive_life *l)
+{
+    struct world *w = &l->w;
+    struct el_error err = {0};
+    struct sim_disk *own = w->disk;
+    world_say(w, "restore", (long long)l->bucket->state->header.sequence, 0);
+    boot_kill(&l->boot, false);
+    w->disk = sim_disk_create(&w->rng);
+    if (restore_to(l, w->disk)) {
+        w->upper = NULL; /* no archive is set now: all that there is is on the disk */
+        w->cfg.accept_clock = true;
+        if (world_open(w, &err) != 0) {
+            world_violation(w, "a restored directory does not start: %s", err.text);
+        } else {
+            arch_compare_logs(l, true);
+            world_abandon(w);
+        }
+        w->upper = &arch_upper;
+    }
+    sim_disk_free(w->disk);
+    w->disk = own;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A seed of the archive mode: the node, what was sent and acknowledged, and what is done and looked at.
+ *
+ *   archive_main.c   the node, its clients and its lives
+ *   archive_acts.c   operators and readers
+ *   archive_looks.c  what must hold
+ *   archive_disks.c  older disks, copies of disks, restored ones
+ */
+#ifndef EL_SIM_ARCHIVE_LIFE_H
+#define EL_SIM_ARCHIVE_LIFE_H
+
+#include "archive_bucket.h"
+#include "archive_waits.h"
+#include "boot.h"
+#include <archive/archive.h>
+#include <storage/tier.h>
+
+#define TOPICS_MAX 4u
+#define PARTITIONS_MAX 3
+#define CLIENTS_MAX 6u
+#define BATCH_RECORDS_MAX 4u
+#define VALUE_MAX 3000u
+#define BUF_LEN 16384u
+#define LIFE_KEYS 6u  /* of records in compacted topics */
+#define LIFE_PAIRS 3u /* of keys that sign, in the order in which they are taken into use */
+
+struct acked {
+    int64_t offset;
+    uint32_t crc;   /* of the batch */
+    uint32_t count; /* of records */
+    uint64_t append_time_ns;
+    uint32_t key; /* in a compacted topic, whose batches have one record */
+};
+
+struct life_part {
+    struct acked *acked; /* [acked_count] */
+    uint32_t acked_count, acked_room;
+    int64_t trimmed; /* operators asked to delete what is below */
+};
+
+struct life_topic {
+    struct el_uuid id;
+    bool there;
+    bool awaited; /* evlog.durability=store or both */
+    bool compacted;
+    int32_t partition_count;
+    struct life_part parts[PARTITIONS_MAX];
+};
+
+struct archive_life;
+struct client {
+    struct archive_life *l;
+    struct append_op op;
+    uint8_t buf[BUF_LEN];
+    uint32_t len, topic, key;
+    bool busy;
+    bool late; /* sent when it was known that archiving has ended */
+};
+
+struct archive_life {
+    struct plan plan;
+    struct world w;
+    struct boot boot;
+    struct bucket bucket_own, *bucket;
+    struct el_private_key *keys[LIFE_PAIRS];
+    size_t key_first, key_end; /* of those, which are in use */
+    struct archive *archive;   /* NULL while down */
+    struct archive_config cfg;
+    struct life_topic topics[TOPICS_MAX];
+    struct client clients[CLIENTS_MAX];
+    uint32_t client_count;
+    uint64_t names, acks, awaited_acks, numbers;
+    bool serving, stopping_store;
+    bool trims, deletes;
+    struct archive_waits waits[EL_SHARD_COUNT_MAX]; /* of each shard one */
+    bool strays; /* this disk is not the archive's any more, or may not be */
+    bool ended;  /* and everybody has been told */
+    uint64_t lives, steps_longest;
+    struct sim_disk *older;  /* a copy of the disk; NULL none */
+    uint64_t older_sequence; /* of the last root then */
+};
+
+/* --- operators and readers: false when the machine crashed -------------------------------------------------------- */
+
+struct store_shard *arch_ask(struct archive_life *l, struct store_op *op);
+int arch_told(struct archive_life *l, const struct store_op *op);
+bool arch_topic_make(struct archive_life *l, uint32_t index);
+bool arch_topic_delete(struct archive_life *l, uint32_t index);
+bool arch_topic_grow(struct archive_life *l, uint32_t index);
+bool arch_trim(struct archive_life *l, uint32_t index);
+bool arch_now(struct archive_life *l, bool wait, bool seal, int *code);
+/* Somebody reads from anywhere, also what only the archive has. */
+bool arch_read(struct archive_life *l, uint32_t index);
+/* Every log from its start to its end; nothing may fail for long. */
+void arch_read_all(struct archive_life *l);
+
+/* --- looks -------------------------------------------------------------------------------------------------------- */
+
+/* Nothing left the disk that the archive does not have, unless an operator wanted it. */
+void arch_check_floors(struct archive_life *l);
+/* Acknowledged batches are in the archive as they were sent, but those that were deleted before. */
+void arch_compare_topics(struct archive_life *l);
+/* Everything acknowledged with an append time up to this one is in the archive. */
+void arch_check_whole(struct archive_life *l, uint64_t through_ns);
+/* What the disk still has is what the archive has; whole: and it has all of it. */
+void arch_compare_logs(struct archive_life *l, bool whole);
+
+/* --- disks, at the end of a seed; the store is up before and down after them -------------------------------------- */
+
+/* Between two lives: keep a copy of the disk, for arch_older_disk(). */
+void arch_keep_disk(struct archive_life *l);
+/* The store is down before, too. The broker starts on the copy: that is noticed, and nothing comes of it. */
+void arch_older_disk(struct archive_life *l);
+/* Two brokers go on with copies of one disk. */
+void arch_two_brokers(struct archive_life *l);
+/* What is restored from the bucket is what was acknowledged. */
+void arch_restore(struct archive_life *l);
+extern const struct world_upper arch_upper;
+void arch_life_free(struct archive_life *l);
+
+#endif

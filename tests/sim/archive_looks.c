@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What must hold of the archive and of the logs, at any time and between lives.
+ */
+#include "archive_life.h"
+
+#include <core/assert.h>
+#include <core/hash.h>
+#include <stdlib.h>
+
+/* --- looks -------------------------------------------------------------------------------------------------------- */
+
+/* Nothing left the disk that the archive does not have, unless an operator wanted it. */
+void arch_check_floors(struct archive_life *l)
+{
+    for (uint32_t i = 0; i < l->w.shard_count; i++) {
+        struct store_shard *shard = store_shard_at(l->w.store, i);
+        size_t cursor = 0;
+        for (struct partition *part; (part = store_tier_next(shard, &cursor)) != NULL;) {
+            struct tier_view view;
+            int64_t allowed = 0;
+            store_tier_view(part, &view);
+            for (uint32_t k = 0; k < TOPICS_MAX; k++) {
+                if (el_uuid_eq(&l->topics[k].id, &view.topic_id) && view.partition < PARTITIONS_MAX) {
+                    allowed = l->topics[k].parts[view.partition].trimmed;
+                }
+            }
+            allowed = EL_MAX(allowed, bucket_end(l->bucket, &view.topic_id, view.partition));
+            if (view.local_start > allowed || view.log_start > allowed) {
+                world_violation(&l->w, "partition %d begins at offset %lld (local %lld), the archive ends at %lld",
+                                view.partition, (long long)view.log_start, (long long)view.local_start,
+                                (long long)allowed);
+            }
+        }
+    }
+}
+
+struct compare {
+    struct archive_life *l;
+    const struct life_part *part;
+    uint32_t index;
+};
+
+static int by_offset(const void *left, const void *right)
+{
+    const struct acked *a = left, *b = right;
+    return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+/* Acknowledged batches are in the archive as they were sent, but those that were deleted before. */
+static bool compare_batch(void *arg, const struct el_pack_batch *row, const uint8_t *batch)
+{
+    struct compare *c = arg;
+    const struct life_part *p = c->part;
+    while (c->index < p->acked_count && p->acked[c->index].offset < row->leaf.first_offset) {
+        const struct acked *a = &p->acked[c->index++];
+        if (a->offset + a->count > p->trimmed) {
+            world_violation(&c->l->w, "offset %lld was acknowledged and is not in the archive, which goes on behind it",
+                            (long long)a->offset);
+            return false;
+        }
+    }
+    if (c->index == p->acked_count || p->acked[c->index].offset != row->leaf.first_offset) {
+        return true; /* nobody was told of it */
+    }
+    const struct acked *a = &p->acked[c->index++];
+    if (el_get_be32(batch + EL_BATCH_POS_CRC) != a->crc || row->leaf.record_count != a->count) {
+        world_violation(&c->l->w, "offset %lld is another batch in the archive than was acknowledged",
+                        (long long)a->offset);
+        return false;
+    }
+    return true;
+}
+
+void arch_compare_topics(struct archive_life *l)
+{
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        struct life_topic *t = &l->topics[i];
+        for (int32_t k = 0; k < t->partition_count && t->there; k++) {
+            struct compare c = {.l = l, .part = &t->parts[k]};
+            if (t->parts[k].acked_count > 0) {
+                qsort(t->parts[k].acked, t->parts[k].acked_count, sizeof(struct acked), by_offset);
+            }
+            bucket_each(l->bucket, &t->id, k, compare_batch, &c);
+        }
+    }
+}
+
+/* Everything acknowledged with an append time up to this one is in the archive. */
+void arch_check_whole(struct archive_life *l, uint64_t through_ns)
+{
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        const struct life_topic *t = &l->topics[i];
+        for (int32_t k = 0; k < t->partition_count && t->there; k++) {
+            const struct life_part *p = &t->parts[k];
+            for (uint32_t n = 0; n < p->acked_count; n++) {
+                int64_t end = p->acked[n].offset + p->acked[n].count;
+                bool due = p->acked[n].append_time_ns <= through_ns && end > p->trimmed;
+                if (due && end > bucket_end(l->bucket, &t->id, k)) {
+                    world_violation(&l->w, "offset %lld of partition %d was acknowledged; the archive ends at %lld",
+                                    (long long)p->acked[n].offset, k, (long long)bucket_end(l->bucket, &t->id, k));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/* Batches of a log as they are on the disk. */
+struct log_look {
+    struct archive_life *l;
+    struct log_batch {
+        int64_t offset;
+        uint64_t hash;
+    } * batches; /* [count] */
+    uint32_t count, room, at;
+    bool whole;        /* it must have all that is shown */
+    int64_t log_start; /* as the archive says */
+};
+
+static uint64_t batch_hash(const uint8_t *batch, size_t len, const uint8_t salt[16], uint64_t append_time_ns)
+{
+    return el_xxh3(batch, len) * 31 + el_xxh3(salt, 16) + append_time_ns;
+}
+
+static void log_take(struct log_look *look, const struct read_op *op)
+{
+    for (uint32_t i = 0; i < op->entry_count; i++) {
+        const struct read_entry *e = &op->entries[i];
+        const uint8_t *batch = op->data + e->pos;
+        if (look->count == look->room) {
+            look->room = EL_MAX(look->room * 2, 64u);
+            look->batches = realloc(look->batches, look->room * sizeof *look->batches);
+            EL_ASSERT(look->batches != NULL);
+        }
+        look->batches[look->count++] = (struct log_batch){
+            .offset = el_batch_base_offset(batch), .hash = batch_hash(batch, e->len, e->salt, e->append_time_ns)};
+    }
+}
+
+static void log_read(struct log_look *look, const struct life_topic *t, int32_t partition)
+{
+    static struct read_op op;
+    int64_t offset = 0;
+    for (bool more = true; more;) {
+        op = (struct read_op){.topic_id = t->id,
+                              .partition = partition,
+                              .offset = offset,
+                              .max_bytes = 1u << 20,
+                              .at_least_one = true,
+                              .want_entries = true,
+                              .for_archive = true,
+                              .current_leader_epoch = -1,
+                              .last_fetched_epoch = -1};
+        store_read(arch_ask(look->l, &op.base), &op);
+        int code = arch_told(look->l, &op.base);
+        if (code == EVLOG_ERR_OFFSET_RANGE) { /* it begins later: one after the other is tried */
+            offset++;
+            continue;
+        }
+        more = code == 0 && op.entry_count > 0;
+        if (code == 0) {
+            log_take(look, &op);
+            offset = op.next_offset;
+            store_read_release(&op);
+        }
+    }
+}
+
+/* What the disk still has is what the archive has. */
+static bool log_compare(void *arg, const struct el_pack_batch *row, const uint8_t *batch)
+{
+    struct log_look *look = arg;
+    while (look->at < look->count && look->batches[look->at].offset < row->leaf.first_offset) {
+        look->at++;
+    }
+    bool both = look->at < look->count && look->batches[look->at].offset == row->leaf.first_offset;
+    if (both && look->batches[look->at].hash != batch_hash(batch, row->len, row->salt, row->leaf.append_time_ns)) {
+        world_violation(&look->l->w, "offset %lld is another batch in the archive than in the log",
+                        (long long)row->leaf.first_offset);
+        return false;
+    }
+    if (!both && look->whole && row->leaf.first_offset >= look->log_start) {
+        world_violation(&look->l->w, "offset %lld is in the archive and not in the log",
+                        (long long)row->leaf.first_offset);
+        return false;
+    }
+    return true;
+}
+
+void arch_compare_logs(struct archive_life *l, bool whole)
+{
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        const struct life_topic *t = &l->topics[i];
+        for (int32_t k = 0; k < t->partition_count && t->there && !t->compacted; k++) {
+            struct log_look look = {.l = l, .whole = whole};
+            const struct archive_partition *p = archive_state_partition(l->bucket->state, &t->id, k);
+            look.log_start = p == NULL ? 0 : p->now.log_start;
+            log_read(&look, t, k);
+            bucket_each(l->bucket, &t->id, k, log_compare, &look);
+            free(look.batches);
+        }
+    }
+}
