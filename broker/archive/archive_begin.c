@@ -18,6 +18,7 @@
 #include <core/logger.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <store/archive_cluster.h>
 
 #define ID_LEN 33u
@@ -75,10 +76,15 @@ static int cluster_of(struct archive_ledger *l, const char *folder, size_t folde
                         "--archive a prefix of its own",
                         l->cfg.bucket->url, other, own);
     }
+    if (cluster.made_ms >= l->around_ms) {
+        l->around_ms = cluster.made_ms;
+        l->around = cluster.incarnation;
+    }
     return 0;
 }
 
-/* Every incarnation must be this cluster's. One look for each: the listing goes on behind its folder. */
+/* Every incarnation must be this cluster's; the one made last is noted. One look for each: the listing
+ * goes on behind its folder. */
 static int look_around(struct archive_ledger *l, uint32_t *count, struct el_error *err)
 {
     char after[OBJECT_KEY_MAX] = "", first[OBJECT_KEY_MAX];
@@ -220,6 +226,7 @@ static int look_at_roots(struct roots *r, struct el_error *err)
         return code;
     }
     if (r->newer) {
+        r->l->older = true;
         return conflict(
             err,
             "%s has a root behind number %" PRIu64 ", the last that this directory has signed: this disk is "
@@ -330,6 +337,8 @@ static int start_over(struct archive_ledger *l, struct el_error *err)
     archive_state_free(l->draft);
     l->draft = NULL;
     l->full_len = l->delta_len = 0;
+    l->older = false;
+    l->around_ms = 0;
     archive_tiles_init(&l->tiles);
     l->state = archive_state_new();
     return l->state != NULL ? 0 : el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for what the archive has");
@@ -376,6 +385,8 @@ static int begin(struct archive_ledger *l, struct disk *disk, struct archive_beg
         return code;
     }
     if (!known && count > 0) {
+        l->older = true;
+        l->incarnation = l->around;
         return conflict(err,
                         "%s holds an archive of this cluster, and this data directory knows nothing of it: the disk is "
                         "older than what was signed, or its folder " ARCHIVE_DIR
@@ -393,6 +404,37 @@ static int begin(struct archive_ledger *l, struct disk *disk, struct archive_beg
         code = archive_put(l, NULL, key, l->cluster_json.data, l->cluster_json.len, err);
     }
     return code == 0 && known ? go_on(l, guard, err) : code;
+}
+
+static bool note_last(void *arg, const char *key, uint64_t len, int64_t modified_ms)
+{
+    uint64_t *last = arg;
+    (void)len;
+    (void)modified_ms;
+    *last = strtoull(strrchr(key, '/') + 1, NULL, 16);
+    return true;
+}
+
+/* This disk is older than what was signed. Nothing may be appended to partitions of which the archive has more, and
+ * shards can only know what those are from its last root. returns EVLOG_ERR_CONFLICT, err is as before | what is to be
+ * tried again */
+static int tell_behind(struct archive_ledger *l, struct archive_begin_job *job, struct el_error *err)
+{
+    struct el_error found = *err;
+    char prefix[EL_ARCHIVE_KEY_MAX], id[ID_LEN];
+    uint64_t last = 0;
+    el_hex(id, l->incarnation.bytes, sizeof l->incarnation.bytes);
+    snprintf(prefix, sizeof prefix, "%s/root/", id);
+    int code = start_over(l, err);
+    code = code != 0 ? code : object_list(l->cfg.bucket, prefix, "", note_last, &last, err);
+    code = code != 0 || last == 0 ? code : load_state(l, last, err);
+    code = code != 0 ? code : archive_plan(l, true, NULL, job->now_ms, err);
+    if (code != 0 && code != EVLOG_ERR_CONFLICT) {
+        return code;
+    }
+    job->told = l->told;
+    *err = found;
+    return EVLOG_ERR_CONFLICT;
 }
 
 static void tell(struct archive_ledger *l, struct archive_begin_job *job)
@@ -421,8 +463,12 @@ int64_t archive_begin_run(struct disk *disk, void *arg)
     struct el_error *err = &job->err;
     err->code = 0;
     int code = start_over(l, err);
+    job->told = (struct archive_told){0};
     code = code != 0 ? code : begin(l, disk, job, &guard, err);
     l->began_ms = job->now_ms;
+    if (code == EVLOG_ERR_CONFLICT && l->older) {
+        code = tell_behind(l, job, err);
+    }
     code = code != 0 ? code : archive_plan(l, true, NULL, job->now_ms, err);
     if (code == 0) {
         tell(l, job);

@@ -40,6 +40,9 @@ struct archive_ledger {
     uint32_t shard_count;
     struct el_public_key publics[EL_SIGN_KEYS_MAX]; /* [cfg.key_count] of the keys that sign */
     /* of the incarnation */
+    struct el_uuid around; /* incarnation under the prefix that was made last ... */
+    uint64_t around_ms;    /* ... and when */
+    bool older;            /* this disk is older than what was signed */
     struct el_uuid incarnation;
     struct el_buffer cluster_json;
     struct archive_state *state; /* with the manifest below */

@@ -143,6 +143,31 @@ static int part_leaves(struct archive_ledger *l, const struct el_archive_part *p
     return code;
 }
 
+/* A crash between a checkpoint and its root, and other keys after it: the note there has other signatures. It is good
+ * when it states the same tree. */
+static int put_checkpoint(struct archive_ledger *l, struct archive_make_job *counts, const char *key,
+                          const struct el_buffer *note, struct el_error *err)
+{
+    struct el_checkpoint_note ours, there;
+    struct el_error other = {0};
+    uint8_t *data = NULL;
+    uint64_t len = 0;
+    int code = archive_put(l, counts, key, note->data, note->len, err);
+    if (code != EVLOG_ERR_CONFLICT) {
+        return code;
+    }
+    int got = object_get_all(l->cfg.bucket, key, EL_NOTE_LEN_MAX, &data, &len, &other);
+    if (got != 0) {
+        return el_error_set(err, got, "%s", other.text);
+    }
+    int parsed = el_note_parse(el_buffer_slice(note), &ours);
+    EL_ASSERT(parsed == 0);
+    bool same = el_note_parse(el_slice_of(data, len), &there) == 0 && el_slice_eq(there.origin, ours.origin) &&
+                there.size == ours.size && memcmp(there.root, ours.root, sizeof ours.root) == 0;
+    el_free(data);
+    return same ? 0 : code;
+}
+
 static int put_partition(struct archive_ledger *l, struct archive_make_job *counts, const struct archive_partition *p,
                          uint64_t from, uint64_t to, struct el_error *err)
 {
@@ -173,7 +198,7 @@ static int put_partition(struct archive_ledger *l, struct archive_make_job *coun
     }
     if (code == 0) {
         el_archive_key_checkpoint(key, &l->incarnation, &p->now.topic_id, p->now.partition, to);
-        code = archive_put(l, counts, key, note.data, note.len, err);
+        code = put_checkpoint(l, counts, key, &note, err);
     }
     el_buffer_free(&note);
     el_free(tiles);

@@ -263,6 +263,10 @@ static void on_begun(struct io_op *op)
         return;
     }
     if (op->result != 0) {
+        for (uint32_t i = 0; i < a->shard_count && op->result == EVLOG_ERR_CONFLICT; i++) {
+            a->shards[i].told = a->begin.told;
+            a->shards[i].older = true;
+        }
         root_again(a, (int)op->result, &a->begin.err, ROOT_PAUSE);
         return;
     }

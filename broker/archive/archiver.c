@@ -129,6 +129,10 @@ static void part_behind(struct archiver *ar, struct partition *part, const struc
     char id[33];
     el_hex(id, view->topic_id.bytes, 16);
     store_tier_refuse(part);
+    el_log(EL_LOG_ERROR, "archive",
+           "partition %d of topic %s ends at offset %" PRId64 " on this disk and at %" PRId64
+           " in the archive: appends to it are refused",
+           view->partition, id, view->durable_end, end);
     archive_fail(
         ar->archive,
         "partition %d of topic %s ends at offset %" PRId64 " on this disk, and the archive has signed it up to "
@@ -254,6 +258,22 @@ static void run_to_shard(struct io_message *message)
     }
 }
 
+/* Nothing is appended where the archive has more, and something else than would be written now. */
+static void refuse_behind(struct archiver *ar)
+{
+    for (size_t i = 0; i < ar->told.part_count; i++) {
+        const struct archive_told_part *told = &ar->told.parts[i];
+        struct partition *part = store_tier_find(ar->shard, &told->topic_id, told->number);
+        struct tier_view view = {.durable_end = INT64_MAX};
+        if (part != NULL) {
+            store_tier_view(part, &view);
+        }
+        if (told->end > view.durable_end) {
+            part_behind(ar, part, &view, told->end);
+        }
+    }
+}
+
 static void run_end(struct io_message *message)
 {
     struct archiver *ar = EL_CONTAINER(message, struct archiver, end);
@@ -263,6 +283,9 @@ static void run_end(struct io_message *message)
         store_tier_ended(ar->shard); /* what is not archived goes on to be shown */
     } else {
         io_timer_cancel(ar->io, &ar->look_timer);
+    }
+    if (ar->older) {
+        refuse_behind(ar);
     }
     archiver_loads_stop(ar);
     archiver_round_go(ar); /* a round under way is answered */

@@ -111,6 +111,7 @@ struct archiver {
     uint32_t move_count;
     uint64_t moves_ns;        /* when they were looked for */
     struct archive_told told; /* of the last round; its memory is the ledger's */
+    bool older;               /* archiving ends before it began, for this disk is older than what told says */
     /* to and from the root maker */
     enum archiver_order order;
     struct io_message to_shard, to_root, want, end;
