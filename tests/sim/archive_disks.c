@@ -15,9 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NOTICE_STEPS_MAX 300000u
+#define NOTICE_STEPS_MAX 60000u
+#define DUEL_PPM_MAX 20000u /* a start is many calls, and begins again when one of them fails */
 #define LATE_STEPS 3000u
-#define DUEL_STEPS 4000u
+#define DUEL_STEPS 1000u
 #define FILE_MAX (64u << 20)
 
 /* --- an older copy ------------------------------------------------------------------------------------------------ */
@@ -149,8 +150,8 @@ static bool duel_open(struct archive_life *l)
         world_violation(&l->w, "a start on a copy of the disk was refused: %s", err.text);
         return false;
     }
-    sim_disk_fault_set(l->w.disk, FAULT_BUCKET_AGAIN, l->w.knobs.ppm[FAULT_BUCKET_AGAIN]);
-    sim_disk_fault_set(l->w.disk, FAULT_BUCKET_LOST, l->w.knobs.ppm[FAULT_BUCKET_LOST]);
+    sim_disk_fault_set(l->w.disk, FAULT_BUCKET_AGAIN, EL_MIN(l->w.knobs.ppm[FAULT_BUCKET_AGAIN], DUEL_PPM_MAX));
+    sim_disk_fault_set(l->w.disk, FAULT_BUCKET_LOST, EL_MIN(l->w.knobs.ppm[FAULT_BUCKET_LOST], DUEL_PPM_MAX));
     l->serving = true;
     return true;
 }
@@ -172,7 +173,7 @@ static void duel(struct archive_life *both[2])
             struct archive_life *l = both[k];
             l->bucket->w = &l->w;
             ended += archive_stopped_reason(l->archive) != NULL;
-            if (answered[k] && archive_stopped_reason(l->archive) == NULL) {
+            if (answered[k] && left == 0 && ended == 0) {
                 answered[k] = false;
                 asks[k] = (struct archive_ask){.done = on_asked, .arg = &answered[k], .now = true, .wait = true};
                 archive_ask(archive_shard(l->archive, 0), &asks[k]);
