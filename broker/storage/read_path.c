@@ -278,7 +278,7 @@ static void remote_on_done(struct remote *remote, int code, bool over)
     }
     int64_t from = block->from, behind = read->first_offset < 0 ? read->end_offset : -1;
     size_t wanted_len = read->wanted_len;
-    if (code == 0 && part->deleted) {
+    if ((code == 0 || code == EVLOG_ERR_LIMIT) && part->deleted) {
         code = EVLOG_ERR_UNKNOWN_TOPIC; /* meanwhile */
     }
     if ((behind >= 0 || code == EVLOG_ERR_LIMIT) && op->offset < part->log_start) {
