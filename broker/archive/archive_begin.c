@@ -441,6 +441,10 @@ static void tell(struct archive_ledger *l, struct archive_begin_job *job)
 {
     job->told = l->told;
     job->incarnation = l->incarnation;
+    if (l->draft != NULL) {
+        job->parent = l->draft->header.parent;
+        job->parent_sequence = l->draft->header.parent_sequence;
+    }
     job->sequence = l->state->header.sequence;
     job->complete_ns = l->state->header.cut_ns;
     job->root_ms = l->state->header.made_ms;

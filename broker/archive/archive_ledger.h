@@ -127,6 +127,8 @@ struct archive_begin_job {
     uint64_t bundle_next[EL_SHARD_COUNT_MAX];
     uint64_t sequence, complete_ns, root_ms;
     struct el_uuid incarnation;
+    struct el_uuid parent; /* of one that was restored and has no root yet; zero: none */
+    uint64_t parent_sequence;
     struct el_error err;
 };
 

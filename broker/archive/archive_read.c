@@ -68,7 +68,13 @@ static int cold_open(struct archive_read_job *job, struct el_error *err)
     }
     struct archive_reader_options options = {
         .keys = keys, .key_count = job->cfg->key_count, .incarnation = &job->incarnation};
-    return archive_reader_open(job->cfg->bucket, &options, &job->cold->reader, err);
+    int code = archive_reader_open(job->cfg->bucket, &options, &job->cold->reader, err);
+    if (code == EVLOG_ERR_NOT_FOUND && !el_uuid_is_zero(&job->parent)) { /* no root yet: what it continues has all */
+        options.incarnation = &job->parent;
+        options.sequence = job->parent_sequence;
+        code = archive_reader_open(job->cfg->bucket, &options, &job->cold->reader, err);
+    }
+    return code;
 }
 
 /* The slot that holds the batch of an offset, or NULL; *index: of its row. */
@@ -197,10 +203,21 @@ static bool reaches(struct archive_cold *cold, const struct tier_read *read)
     return p != NULL && p->now.end_offset >= read->end_offset;
 }
 
+/* Is the reader that of the archive that the broker's own continues? */
+static bool is_parents(const struct archive_read_job *job)
+{
+    return !el_uuid_eq(&archive_reader_root(job->cold->reader)->incarnation, &job->incarnation);
+}
+
 static int read_run(struct archive_read_job *job, struct tier_read *read, struct el_error *err)
 {
     int64_t offset = read->offset;
     int code = cold_open(job, err);
+    if (code == 0 && !reaches(job->cold, read) && is_parents(job)) {
+        archive_cold_free(job->cold);
+        job->cold = NULL;
+        code = cold_open(job, err);
+    }
     if (code == 0 && !reaches(job->cold, read)) {
         code = archive_reader_refresh(job->cold->reader, NULL, err);
         uint64_t seen = code == 0 ? archive_reader_root(job->cold->reader)->sequence : 0;
@@ -306,6 +323,8 @@ static void reads_go(struct archiver *ar)
     ar->cold_job.read = read_of(link);
     ar->cold_job.cfg = &ar->archive->cfg;
     ar->cold_job.incarnation = ar->archive->begin.incarnation;
+    ar->cold_job.parent = ar->archive->begin.parent;
+    ar->cold_job.parent_sequence = ar->archive->begin.parent_sequence;
     ar->cold_job.sequence = atomic_load(&ar->archive->sequence_shown);
     ar->cold_op.done = read_on_done;
     ar->cold_op.arg = ar;

@@ -49,8 +49,10 @@ struct archive_read_job {
     const struct archive_config *cfg;
     struct el_uuid incarnation; /* this disk's */
     uint64_t sequence;          /* of the last root that was put; one that is older says too little */
-    struct tier_read *read;     /* NULL: the job is not running */
-    struct archive_cold *cold;  /* the job's, on the heap */
+    struct el_uuid parent;      /* that it continues, while it has no root; zero: none */
+    uint64_t parent_sequence;
+    struct tier_read *read;    /* NULL: the job is not running */
+    struct archive_cold *cold; /* the job's, on the heap */
 };
 
 enum load_state { LOAD_FREE, LOAD_FILLING, LOAD_PUTTING, LOAD_WAITING, LOAD_STATES };
