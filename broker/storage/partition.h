@@ -36,6 +36,7 @@ struct part_tier {
     bool age_by_size;         /* what it was asked last */
     uint64_t refill_again_ns; /* the same, for events to come back */
     uint64_t age_again_ns;    /* monotonic: when it may be asked again */
+    int64_t refill_old_ms;    /* local.retention.ms for which all that is not here is too old */
     bool refused;             /* the archive has something else: no appends */
 };
 

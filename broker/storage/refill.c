@@ -58,18 +58,29 @@ static int64_t setting(const struct partition *part, enum topic_setting_id id)
  * whole. */
 static uint64_t wanted_len(const struct partition *part)
 {
-    int64_t bytes = setting(part, TOPIC_LOCAL_RETENTION_BYTES);
+    int64_t bytes = setting(part, TOPIC_LOCAL_RETENTION_BYTES), ms = setting(part, TOPIC_LOCAL_RETENTION_MS);
     uint64_t here = part->segment_bytes + part->pending_bytes;
     uint64_t most = EL_MIN((uint64_t)setting(part, TOPIC_SEGMENT_BYTES), SEGMENT_LEN_MAX);
-    if (!tier_has_more(part) || part->tier.archived_end < 0 || part->trimming ||
-        part->shard->io->now_ns < part->tier.refill_again_ns) {
+    if (!tier_has_more(part) || part->deleted) {
         return 0;
     }
-    if (bytes < 0 || part->topic->internal || compact_wanted(part)) {
+    if (part->topic->internal || compact_wanted(part)) {
+        return most;
+    }
+    if (ms >= 0 && ms <= part->tier.refill_old_ms) {
+        return 0;
+    }
+    if (bytes < 0) {
         return most;
     }
     uint64_t room = (uint64_t)bytes > here ? (uint64_t)bytes - here : 0;
     return room >= most / 2 ? EL_MIN(room, most) : 0; /* no crumbs */
+}
+
+/* Can it be now? */
+static bool is_ready(const struct partition *part)
+{
+    return part->tier.archived_end >= 0 && !part->trimming && part->shard->io->now_ns >= part->tier.refill_again_ns;
 }
 
 static bool has_space(const struct store_shard *shard, uint64_t len)
@@ -310,7 +321,11 @@ static bool answered(struct refill *r, int code)
     case REFILL_BY_SIZE:
         return begin_known(r, read->first_offset < 0 ? r->end : read->first_offset);
     case REFILL_BY_AGE:
-        return read->first_offset >= 0 && begin_known(r, read->first_offset); /* else all of it is too old */
+        if (read->first_offset < 0) { /* all of it is too old, and gets no younger */
+            r->part->tier.refill_old_ms = setting(r->part, TOPIC_LOCAL_RETENTION_MS);
+            return false;
+        }
+        return begin_known(r, read->first_offset);
     case REFILL_READING:
         return batches_came(r);
     }
@@ -383,15 +398,37 @@ static void refill_begin(struct partition *part, uint64_t len)
     }
 }
 
+/* Say how much is to come, and when there is nothing any more. */
+static void refill_tell(struct store_shard *shard)
+{
+    uint32_t due = 0;
+    for (size_t i = 0; i < shard->partitions.count; i++) {
+        due += wanted_len(shard->partitions.entries[i].value) > 0;
+    }
+    shard->refill_due = due > 0;
+    metrics_set(shard->metrics, METRIC_REFILL_PARTITIONS, due);
+    if (due > 0 && shard->refill_begun_ns == 0) {
+        shard->refill_begun_ns = EL_MAX(shard->io->now_ns, (uint64_t)1);
+        el_log(EL_LOG_INFO, "storage", "shard %u: events of %u partitions come back from the archive to this disk",
+               shard->index, due);
+    } else if (due == 0 && shard->refill_begun_ns != 0) {
+        el_log(EL_LOG_INFO, "storage",
+               "shard %u: what belongs on this disk is back from the archive, %llu s after that began", shard->index,
+               (unsigned long long)((shard->io->now_ns - shard->refill_begun_ns) / 1000000000u));
+        shard->refill_begun_ns = 0;
+    }
+}
+
 void refill_look(struct store_shard *shard)
 {
     if (shard->tier == NULL || shard->refill != NULL || shard->failed || shard->stopping) {
         return;
     }
-    for (size_t i = 0; i < shard->partitions.count; i++) {
+    refill_tell(shard);
+    for (size_t i = 0; i < shard->partitions.count && shard->refill_due; i++) {
         struct partition *part = shard->partitions.entries[(shard->refill_turn + i) % shard->partitions.count].value;
         uint64_t len = wanted_len(part);
-        if (len == 0 || !has_space(shard, len)) {
+        if (len == 0 || !is_ready(part) || !has_space(shard, len)) {
             continue;
         }
         if (!shard->swept || shard->sweeping) { /* first go the files that the last run left behind */

@@ -8,7 +8,8 @@
 
 #include <storage/shard_state.h>
 
-/* At intervals, and when one has come back: begin with another segment, when none is under way and one is due. */
+/* At intervals, each second while something is to come back, and when one has: begin with another segment, when none
+ * is under way and one is due. */
 void refill_look(struct store_shard *shard);
 /* The store closes: free what it holds. */
 void refill_free(struct store_shard *shard);

@@ -64,10 +64,12 @@ struct store_shard {
     struct el_list remote_running;         /* the same, that it has and that are not answered */
     uint32_t remote_count;                 /* that it has */
     struct io_timer remote_timer;
-    struct refill *refill; /* what comes back from the archive, NULL nothing does */
-    size_t refill_turn;    /* the partition that is looked at first */
-    uint32_t chunk_jobs;   /* under way */
-    uint8_t *chunk_buf;    /* aligned; of the chunk job that runs */
+    struct refill *refill;    /* what comes back from the archive, NULL nothing does */
+    size_t refill_turn;       /* the partition that is looked at first */
+    bool refill_due;          /* something is to come back, or may be */
+    uint64_t refill_begun_ns; /* when the first was found, 0 nothing is to come back */
+    uint32_t chunk_jobs;      /* under way */
+    uint8_t *chunk_buf;       /* aligned; of the chunk job that runs */
     size_t chunk_buf_len;
     uint32_t chunks_waiting; /* of them: tried again every second, for the disk was full */
     uint32_t jobs;           /* any job under way that a stop waits for */

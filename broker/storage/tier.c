@@ -167,6 +167,7 @@ static void await_look(struct io_timer *timer)
 void tier_init(struct store_shard *shard)
 {
     el_list_init(&shard->awaiting);
+    shard->refill_due = true; /* it is looked for */
     shard->await_timer.fire = await_look;
     shard->await_timer.arg = shard;
     remote_init(shard);

@@ -56,6 +56,9 @@ static void space_on_done(struct io_op *op)
     upkeep_set_full(shard, shard->disk_free_bytes < wanted || shard->chunks_waiting > 0);
     metrics_set(shard->metrics, METRIC_MEMORY_USED_BYTES, (int64_t)shard->buddy->used);
     metrics_set(shard->metrics, METRIC_JOURNAL_USED_BYTES, (int64_t)journal_used(&shard->journal));
+    if (shard->refill_due) {
+        refill_look(shard);
+    }
 }
 
 static void space_look(struct store_shard *shard)

@@ -499,6 +499,47 @@ TEST(remote, nothing_comes_back_while_the_archive_fails)
     rig_end(&r);
 }
 
+static int64_t metric(struct rig *r, enum metric_id id)
+{
+    return metrics_get(store_shard_metrics(store_shard_at(r->k.w.store, 0)), id);
+}
+
+TEST(remote, it_is_told_what_is_to_come_back_until_it_has)
+{
+    struct rig r;
+    rig_init(&r, 347);
+    some_remote(&r, "");
+    pass(&r, 20);
+    assert_int_equal(metric(&r, METRIC_REFILL_PARTITIONS), 0);
+    r.knobs->read_error = EVLOG_ERR_AGAIN;
+    alter(&r, "local.retention.bytes", NULL);
+    pass(&r, 20);
+    assert_int_equal(metric(&r, METRIC_REFILL_PARTITIONS), 1);
+    r.knobs->read_error = 0;
+    pass(&r, 100);
+    assert_int_equal(metric(&r, METRIC_REFILL_PARTITIONS), 0);
+    assert_int_equal(local_start(&r), 0);
+    rig_end(&r);
+}
+
+TEST(remote, what_is_too_old_is_asked_for_once)
+{
+    struct rig r;
+    rig_init(&r, 348);
+    some_remote(&r, "");
+    alter(&r, "local.retention.ms", "1000");
+    alter(&r, "local.retention.bytes", NULL);
+    pass(&r, 200);
+    assert_int_equal(metric(&r, METRIC_REFILL_PARTITIONS), 0);
+    int64_t reads = metric(&r, METRIC_REMOTE_READS);
+    pass(&r, 300);
+    assert_int_equal(metric(&r, METRIC_REMOTE_READS), reads);
+    alter(&r, "local.retention.ms", "86400000");
+    pass(&r, 100);
+    assert_int_equal(local_start(&r), 0);
+    rig_end(&r);
+}
+
 /* At every disk call of the way back. */
 TEST(remote, a_crash_while_events_come_back_loses_nothing)
 {
