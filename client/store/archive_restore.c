@@ -53,6 +53,9 @@ static int make_purpose(struct restore *r, struct el_buffer *out)
     for (size_t i = 0; i < r->options->topic_count; i++) {
         el_buffer_printf(out, " topic %s", r->options->topics[i]);
     }
+    if (r->options->whole != NULL && r->options->until_ns == 0) {
+        el_buffer_printf(out, " recent %llu", (unsigned long long)r->options->recent_ns);
+    }
     return el_buffer_text(out) == NULL ? EVLOG_ERR_NO_MEMORY : 0;
 }
 
@@ -95,10 +98,11 @@ static int list_parts(struct restore *r, struct el_error *err)
                                                               .partition = p,
                                                               .shard = topic->owners[p],
                                                               .until_ns = until_of(r, topic),
+                                                              .whole = topic->whole,
                                                               .end_offset = -1};
             const struct archive_partition *known = archive_state_partition(archive_reader_state(r->reader), &topic->id,
                                                                             p);
-            for (uint32_t n = 0; known != NULL && n < known->part_count; n++) {
+            for (uint32_t n = 0; known != NULL && topic->whole && n < known->part_count; n++) {
                 r->counts.bytes_all += known->parts[n].data_len;
             }
         }
@@ -184,6 +188,7 @@ static int finish(struct restore *r, struct el_error *err)
                                       &(struct new_dir_node){.id = archive_reader_root(r->reader)->cluster,
                                                              .shard_count = r->shard_count,
                                                              .leader_epoch = r->leader_epoch,
+                                                             .unseen = r->options->whole != NULL,
                                                              .clock_ns = r->meta_append_ns},
                                       err);
 }

@@ -46,6 +46,12 @@ static struct restore_topic *topic_new(struct restore *r, const struct el_uuid *
     return topic;
 }
 
+static bool is_whole(const struct restore *r, const struct restore_topic *topic, struct el_slice settings)
+{
+    const struct archive_restore_options *o = r->options;
+    return topic->internal || o->until_ns != 0 || o->whole == NULL || o->whole(o->arg, topic->name, settings);
+}
+
 /* Owners and name of what exists stay. */
 static int apply(struct restore *r, const struct el_catalogue_record *record)
 {
@@ -62,6 +68,7 @@ static int apply(struct restore *r, const struct el_catalogue_record *record)
         topic->deleted = true;
         return 0;
     }
+    topic->whole = is_whole(r, topic, record->settings); /* as the last record says */
     if (record->partition_count <= topic->partition_count) {
         return 0;
     }

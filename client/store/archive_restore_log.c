@@ -56,7 +56,7 @@ static int copy(struct restore *r, struct archive_reader *reader, struct restore
     struct archive_batches batches = {0};
     bool more = true;
     int code = 0;
-    for (int64_t offset = part->log_start; more && code == 0; offset = batches.next_offset) {
+    for (int64_t offset = part->local_start; more && code == 0; offset = batches.next_offset) {
         uint32_t tries = 0;
         do {
             code = archive_reader_read(reader, &part->topic_id, part->partition, offset, READ_LEN, &batches, err);
@@ -86,6 +86,42 @@ static int find_end(struct archive_reader *reader, struct restore_part *part, co
     return code;
 }
 
+/* The first offset that is restored: of a partition that need not be whole, of the newest events or of the last one. */
+static int find_local(struct restore *r, struct archive_reader *reader, struct restore_part *part,
+                      const struct archive_range *range, struct el_error *err)
+{
+    uint64_t complete_ns = archive_reader_state(reader)->header.cut_ns;
+    uint64_t from_ns = complete_ns > r->options->recent_ns ? complete_ns - r->options->recent_ns : 0;
+    int64_t offset = -1;
+    uint32_t tries = 0;
+    int code;
+    part->local_start = part->log_start;
+    if (part->whole || range->last_append_ns == 0) {
+        return 0;
+    }
+    from_ns = EL_MIN(EL_MIN(from_ns, range->last_append_ns), (uint64_t)INT64_MAX);
+    do {
+        code = archive_reader_seek(reader, &part->topic_id, part->partition, ARCHIVE_APPEND_TIME_NS, (int64_t)from_ns,
+                                   &offset, err);
+    } while (object_try_again(code, &tries) && restore_goes_on(r));
+    if (code == 0 && offset > part->log_start && offset < range->end_offset) {
+        part->local_start = offset;
+    }
+    return code;
+}
+
+static void add_bytes(struct restore *r, const struct archive_reader *reader, const struct restore_part *part)
+{
+    const struct archive_partition *p = archive_state_partition(archive_reader_state(reader), &part->topic_id,
+                                                                part->partition);
+    (void)pthread_mutex_lock(&r->lock);
+    r->counts.left += part->local_start > part->log_start;
+    for (uint32_t i = 0; p != NULL && !part->whole && i < p->part_count; i++) {
+        r->counts.bytes_all += p->parts[i].end_offset > part->local_start ? p->parts[i].data_len : 0;
+    }
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
 int restore_log(struct restore *r, struct archive_reader *reader, struct restore_part *part, struct el_error *err)
 {
     struct archive_range range;
@@ -100,12 +136,16 @@ int restore_log(struct restore *r, struct archive_reader *reader, struct restore
     if (code == 0 && new_dir_has(r->dir, &part->topic_id, part->partition)) {
         return find_end(reader, part, &range, err);
     }
-    struct new_log_head head = {part->topic_id, part->partition, part->shard, part->log_start};
+    code = code != 0 ? code : find_local(r, reader, part, &range, err);
+    if (code == 0) {
+        add_bytes(r, reader, part);
+    }
+    struct new_log_head head = {part->topic_id, part->partition, part->shard, part->log_start, part->local_start};
     code = code != 0 ? code : new_log_begin(r->dir, &head, 0, &log, err);
     if (code != 0) {
         return code;
     }
-    part->end_offset = part->log_start;
+    part->end_offset = part->local_start;
     code = copy(r, reader, part, log, &redacted, err);
     if (code != 0) {
         new_log_drop(log);

@@ -17,6 +17,7 @@ struct restore_topic {
     struct el_uuid id;
     char name[EL_TOPIC_NAME_MAX + 1];
     bool internal, deleted;
+    bool whole; /* all of it comes back */
     bool wanted;
     int32_t partition_count;
     uint16_t *owners; /* [partition_count] */
@@ -27,8 +28,10 @@ struct restore_part {
     int32_t partition;
     uint32_t shard;
     uint64_t until_ns;
-    int64_t end_offset; /* out: where the log ends; -1: the archive has nothing of it */
-    int64_t log_start;  /* out */
+    bool whole;
+    int64_t end_offset;  /* out: where the log ends; -1: the archive has nothing of it */
+    int64_t log_start;   /* out */
+    int64_t local_start; /* out: it was restored from here on */
 };
 
 struct restore {

@@ -31,7 +31,8 @@
 #define PURPOSE_LEN_MAX 65536u
 #define FILE_LEN_MAX (4ull << 30)
 #define COUNTER_MASK ((1ll << 40) - 1)
-#define COUNTER_STEP (1ll << 24) /* ids that nobody may have seen */
+#define COUNTER_STEP (1ll << 24)        /* ids that nobody may have seen */
+#define COUNTER_STEP_UNSEEN (1ll << 32) /* likewise, and those in batches that were not read */
 
 int new_failed(struct el_error *err, const char *name, const char *what)
 {
@@ -354,7 +355,8 @@ int new_dir_file(struct new_dir *dir, const char *folder, const char *name, stru
     return code != 0 ? code : new_sync_folder(dir, folder, err);
 }
 
-static int write_checkpoint(struct new_dir *dir, uint32_t shard, uint64_t clock_ns, struct el_error *err)
+static int write_checkpoint(struct new_dir *dir, uint32_t shard, uint64_t clock_ns, int64_t counter,
+                            struct el_error *err)
 {
     struct el_buffer file = {0};
     char folder[32];
@@ -379,7 +381,7 @@ static int write_checkpoint(struct new_dir *dir, uint32_t shard, uint64_t clock_
         .entry_count = count,
         .base_sequence = 1,
         .clock_ns = clock_ns,
-        .producer_counter = shard == 0 ? (dir->producer_counter + COUNTER_STEP) & COUNTER_MASK : 0,
+        .producer_counter = shard == 0 ? counter : 0,
         .body_len = file.len - sizeof head,
     };
     el_checkpoint_seal((uint8_t *)file.data, &header);
@@ -393,15 +395,17 @@ static int write_checkpoint(struct new_dir *dir, uint32_t shard, uint64_t clock_
 int new_dir_finish(struct new_dir *dir, const struct new_dir_node *node, struct el_error *err)
 {
     uint64_t clock_ns = EL_MAX(dir->counts.last_append_ns, node->clock_ns);
+    int64_t counter = dir->producer_counter + (node->unseen ? COUNTER_STEP_UNSEEN : COUNTER_STEP);
     uint8_t bytes[EL_NODE_LEN];
     char folder[32];
     EL_ASSERT(node->shard_count >= 1 && node->shard_count <= EL_SHARD_COUNT_MAX);
+    counter &= COUNTER_MASK;
     int code = new_dir_folder(dir, "checkpoint", err);
     code = code != 0 ? code : new_dir_folder(dir, "journal", err);
     for (uint32_t i = 0; i < node->shard_count && code == 0; i++) {
         snprintf(folder, sizeof folder, "journal/%04u", i);
         code = new_dir_folder(dir, folder, err);
-        code = code != 0 ? code : write_checkpoint(dir, i, clock_ns, err);
+        code = code != 0 ? code : write_checkpoint(dir, i, clock_ns, counter, err);
     }
     el_node_put(bytes, &(struct el_node){.shard_count = node->shard_count,
                                          .id = node->id,

@@ -3,6 +3,8 @@
  * The log of a partition as sealed segments, and its entry of the checkpoint: epochs, segments, and the last batches of
  * idempotent producers, as evlogd would have noted them.
  *
+ * Of a log that is to be here only from an offset on, the entry says that the archive has what comes before.
+ *
  * A segment's file header is written last: only then is known whether offsets are missing in it, which only compacted
  * segments may say. Files are synced before the log counts as whole.
  */
@@ -300,7 +302,8 @@ static bool note_producer(struct new_log *log, const struct el_pack_batch *row, 
 static int make_place(struct new_log *log, const struct el_pack_batch *row, struct el_error *err)
 {
     int64_t first = row->leaf.first_offset, expected = log->next_offset;
-    expected = expected >= 0 ? expected : EL_MIN(log->head.log_start, first);
+    int64_t start = EL_MAX(log->head.log_start, log->head.local_start);
+    expected = expected >= 0 ? expected : EL_MIN(start, first);
     int code = 0;
     if (log->fd >= 0 && (log->row_count == CHUNK_BATCHES || log->data.len + row->len > CHUNK_DATA_LEN)) {
         code = chunk_flush(log, err);
@@ -355,6 +358,11 @@ int new_log_put(struct new_log *log, const struct el_pack_batch *row, const uint
 
 /* --- the end ------------------------------------------------------------------------------------------------------ */
 
+static bool is_partly(const struct new_log *log)
+{
+    return log->head.local_start > log->head.log_start;
+}
+
 static int write_entry(struct new_log *log, int64_t end_offset, struct el_buffer *out)
 {
     uint64_t kept_from = log->counts.last_append_ns < PRODUCER_KEPT_NS ? 0
@@ -373,15 +381,17 @@ static int write_entry(struct new_log *log, int64_t end_offset, struct el_buffer
         return EVLOG_ERR_NO_MEMORY;
     }
     el_writer_init(&w, bytes, len);
-    el_checkpoint_entry_put(&w, &(struct el_checkpoint_entry){.topic_id = log->head.topic_id,
-                                                              .partition = log->head.partition,
-                                                              .log_start = EL_MIN(log->head.log_start, end_offset),
-                                                              .next_offset = end_offset,
-                                                              .segment_end = end_offset,
-                                                              .next_segment_id = log->segment_count + 1u,
-                                                              .epoch_count = (uint16_t)log->epoch_count,
-                                                              .segment_count = log->segment_count,
-                                                              .producer_count = producer_count});
+    el_checkpoint_entry_put(&w,
+                            &(struct el_checkpoint_entry){.topic_id = log->head.topic_id,
+                                                          .partition = log->head.partition,
+                                                          .flags = is_partly(log) ? EL_CHECKPOINT_ENTRY_ARCHIVED : 0u,
+                                                          .log_start = EL_MIN(log->head.log_start, end_offset),
+                                                          .next_offset = end_offset,
+                                                          .segment_end = end_offset,
+                                                          .next_segment_id = log->segment_count + 1u,
+                                                          .epoch_count = (uint16_t)log->epoch_count,
+                                                          .segment_count = log->segment_count,
+                                                          .producer_count = producer_count});
     for (uint32_t i = 0; i < log->epoch_count; i++) {
         el_checkpoint_epoch_put(&w, &log->epochs[i]);
     }
@@ -407,7 +417,7 @@ static int write_entry(struct new_log *log, int64_t end_offset, struct el_buffer
 /* A log without batches: nothing is served of it, and it goes on there. */
 static void stand_at_end(struct new_log *log, int64_t end_offset)
 {
-    if (log->next_offset < 0) {
+    if (log->next_offset < 0 && !is_partly(log)) {
         log->head.log_start = end_offset;
     }
 }

@@ -8,6 +8,8 @@
  *     again, but no group stands behind the end of a log
  *   - with a time: exactly the events with an append time up to it, of every topic; only where the archive is complete
  *     through it
+ *   - of topics that need not be whole, when they are told apart, only the newest events: the archive has the others,
+ *     and a broker that has it too serves them from there. At least the last batch is restored
  *   - the leader epoch rises by 65,536, and the directory knows which root it is from: an archive that is made of it
  *     continues this one, under an incarnation of its own
  *
@@ -27,6 +29,7 @@ struct archive_restore_counts {
     uint64_t batches, records;
     uint64_t topics;
     uint64_t before;         /* partitions that were whole before */
+    uint64_t left;           /* partitions whose older events stay in the archive alone */
     uint64_t redacted;       /* batches that are not there any more */
     uint64_t last_append_ns; /* newest event; 0 there is none */
     int64_t max_timestamp_ms;
@@ -38,6 +41,9 @@ struct archive_restore_options {
     const char *const *topics; /* [topic_count] and internal ones; none: all */
     size_t topic_count;
     uint32_t threads; /* 0: 2 */
+    /* Must a topic come back whole? settings as in the catalogue. NULL: all do, as they do with a time */
+    bool (*whole)(void *arg, const char *name, struct el_slice settings);
+    uint64_t recent_ns; /* of the others: from so long before what the archive is complete through */
     /* Now and then, from any of the threads, one at a time; false ends it with EVLOG_ERR_CLOSED. NULL: nobody asks */
     bool (*progress)(void *arg, const struct archive_restore_counts *counts);
     void *arg;

@@ -36,6 +36,7 @@ struct new_log_head {
     int32_t partition;
     uint32_t shard;
     int64_t log_start;
+    int64_t local_start; /* above the log start: what lies between stays in the archive alone; else 0 */
 };
 /* Is it whole already? */
 bool new_dir_has(const struct new_dir *dir, const struct el_uuid *topic_id, int32_t partition);
@@ -54,6 +55,7 @@ struct new_dir_node {
     struct el_uuid id;
     uint32_t shard_count; /* above that of each log */
     int32_t leader_epoch;
+    bool unseen;       /* not all batches were put: what producers they had is not known */
     uint64_t clock_ns; /* append times of batches that were not written: the clock begins above */
 };
 /* A folder beside, made when it is not there. */

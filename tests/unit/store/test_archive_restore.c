@@ -447,6 +447,117 @@ TEST(archive_restore, keeps_the_last_batches_of_idempotent_producers)
     world_close(&w);
 }
 
+/* --- what may stay in the archive --------------------------------------------------------------------------------- */
+
+static bool all_but_a(void *arg, const char *name, struct el_slice settings)
+{
+    (void)arg;
+    assert_int_equal(settings.len, EL_CATALOGUE_NO_SETTINGS_LEN);
+    assert_string_not_equal(name, "groups"); /* nobody is asked for evlog's own */
+    return strcmp(name, "a") != 0;
+}
+
+/* "a" 0 is here from batch `first` of 7 on. */
+static void left_before(struct world *w, uint32_t first)
+{
+    struct log a = log_of(w, 0, "a", 0);
+    const struct built_partition *built = archive_builder_partition(w->b, "a", 0);
+    holds(w, 0, "a", 0, first, 7 - first);
+    assert_int_equal(a.entry.flags, first > 0 ? EL_CHECKPOINT_ENTRY_ARCHIVED : 0);
+    assert_int_equal(a.entry.log_start, 0);
+    assert_int_equal(a.segments[0].base_offset, built->batches[first].row.leaf.first_offset);
+    assert_int_equal(a.segments[0].flags, EL_CHECKPOINT_SEGMENT_SEALED); /* without holes */
+}
+
+TEST(archive_restore, of_what_need_not_be_whole_brings_the_newest_events_only)
+{
+    for (uint32_t first = 0; first < 7; first++) {
+        struct world w;
+        world_open(&w);
+        const struct built_partition *built = archive_builder_partition(w.b, "a", 0);
+        w.options.whole = all_but_a;
+        snprintf(w.dir, sizeof w.dir, "%s/data%u", el_test_dir(), first);
+        w.options.recent_ns = w.b->now_ns - built->batches[first].row.leaf.append_time_ns;
+        restores(&w);
+        left_before(&w, first);
+        holds(&w, 0, "__evlog_meta", 0, 0, 3);
+        holds(&w, 0, "b", 0, 0, 3);
+        holds(&w, 0, "groups", 0, 0, 2);
+        assert_int_equal(log_of(&w, 0, "b", 0).entry.flags, 0);
+        assert_int_equal(w.result.counts.left, (first > 0) + (log_of(&w, 1, "a", 1).entry.flags != 0));
+        world_close(&w);
+    }
+}
+
+TEST(archive_restore, brings_the_last_batch_however_old_it_is)
+{
+    struct world w;
+    world_open(&w);
+    w.b->now_ns += 86400 * SECOND_NS;
+    archive_builder_append(w.b, "groups", 0, 1);
+    archive_builder_round(w.b);
+    w.options.whole = all_but_a;
+    restores(&w);
+    left_before(&w, 6);
+    holds(&w, 1, "a", 1, 1, 1);
+    world_close(&w);
+}
+
+TEST(archive_restore, leaves_all_in_the_archive_when_the_last_batch_is_redacted)
+{
+    struct world w;
+    world_open(&w);
+    const struct built_partition *built = archive_builder_partition(w.b, "a", 0);
+    int64_t last = built->batches[6].row.leaf.first_offset;
+    archive_builder_segment(w.b, "a", 0);
+    archive_builder_round(w.b);
+    archive_builder_redact(w.b, "a", 0, last, "a secret");
+    archive_builder_round(w.b);
+    w.options.whole = all_but_a;
+    restores(&w);
+    struct log a = log_of(&w, 0, "a", 0);
+    assert_int_equal(a.entry.segment_count, 0);
+    assert_int_equal(a.entry.flags, EL_CHECKPOINT_ENTRY_ARCHIVED);
+    assert_int_equal(a.entry.log_start, 0);
+    assert_int_equal(a.entry.segment_end, last + 2);
+    assert_int_equal(a.entry.next_offset, last + 2);
+    world_close(&w);
+}
+
+TEST(archive_restore, to_a_time_is_whole_whatever_need_not_be)
+{
+    struct world w;
+    world_open(&w);
+    w.options.whole = all_but_a;
+    w.options.until_ns = w.b->now_ns;
+    restores(&w);
+    left_before(&w, 0);
+    assert_int_equal(w.result.counts.left, 0);
+    world_close(&w);
+}
+
+static bool stop_soon(void *arg, const struct archive_restore_counts *counts);
+
+TEST(archive_restore, with_less_of_it_goes_on_for_the_same_only)
+{
+    struct world w;
+    int asked = 0;
+    world_open(&w);
+    w.options.whole = all_but_a;
+    w.options.progress = stop_soon;
+    w.options.arg = &asked;
+    w.options.threads = 1;
+    assert_int_equal(restore(&w), EVLOG_ERR_CLOSED);
+    w.options.progress = NULL;
+    w.options.recent_ns = 1;
+    assert_int_equal(restore(&w), EVLOG_ERR_EXISTS);
+    w.options.recent_ns = 0;
+    restores(&w);
+    assert_true(w.result.counts.before > 0);
+    left_before(&w, 6);
+    world_close(&w);
+}
+
 /* --- where it is from --------------------------------------------------------------------------------------------- */
 
 TEST(archive_restore, knows_the_root_that_it_goes_on_from)
