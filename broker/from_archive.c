@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See from_archive.h. The archive is read whole before evlogd serves.
+ * See from_archive.h. Before evlogd serves come evlog's own topics, those that are compacted or have streams (their
+ * maps and indexes need every event), and the newest events of the others, in which are the numbers of producers that
+ * may send a batch again. The rest is served from the archive, and storage brings it back (storage/refill.c).
  */
 #include <from_archive.h>
 
@@ -18,6 +20,7 @@
 #define SAY_S 10
 
 struct restoring {
+    const struct config *cfg;
     int signal_fd;
     int64_t begun_s, said_s;
 };
@@ -60,6 +63,19 @@ static int trusted_keys(const struct config *cfg, const char *data_path, struct 
     return code;
 }
 
+static bool is_whole(void *arg, const char *name, struct el_slice settings)
+{
+    const struct restoring *r = arg;
+    struct topic_config topic;
+    topic_config_init(&topic);
+    if (topic_config_decode(&topic, settings.data, settings.len) != 0) {
+        el_log(EL_LOG_WARN, "server", "the settings of topic %s cannot be read: it is restored whole", name);
+        return true;
+    }
+    return topic_config_streams(&topic) ||
+           topic_config_int(&topic, &r->cfg->topic_defaults, TOPIC_CLEANUP_POLICY) != TOPIC_CLEANUP_DELETE;
+}
+
 static void say_done(const struct archive_restore_result *result, int64_t seconds)
 {
     char text[64] = "none";
@@ -70,6 +86,11 @@ static void say_done(const struct archive_restore_result *result, int64_t second
            "restored %llu topics, %llu events from root %llu of the archive in %lld s; the newest event is of %s",
            (unsigned long long)result->counts.topics, (unsigned long long)result->counts.records,
            (unsigned long long)result->root.sequence, (long long)seconds, text);
+    if (result->counts.left > 0) {
+        el_log(EL_LOG_INFO, "server",
+               "older events of %llu partitions are served from the archive, and come back to this disk behind",
+               (unsigned long long)result->counts.left);
+    }
 }
 
 static int restore(const struct config *cfg, const char *data_path, struct restoring *r, struct el_error *err)
@@ -79,6 +100,10 @@ static int restore(const struct config *cfg, const char *data_path, struct resto
     struct archive_restore_options options = {.path = data_path, .progress = on_progress, .arg = r};
     struct archive_restore_result *result = el_calloc(1, sizeof *result);
     struct object_store *bucket = NULL;
+    if (cfg->from_archive_recent_ms >= 0) {
+        options.whole = is_whole;
+        options.recent_ns = (uint64_t)EL_MIN(cfg->from_archive_recent_ms, INT64_MAX / 1000000) * 1000000u;
+    }
     int code = result == NULL ? el_error_set(err, EVLOG_ERR_NO_MEMORY, "out of memory at start") : 0;
     code = code != 0 ? code : trusted_keys(cfg, data_path, publics, &reader.key_count, err);
     code = code != 0 ? code : object_store_open(cfg->archive_url, false, &bucket, err);
@@ -93,7 +118,7 @@ static int restore(const struct config *cfg, const char *data_path, struct resto
 
 int from_archive(const struct config *cfg, const char *data_path, int signal_fd, struct el_error *err)
 {
-    struct restoring r = {.signal_fd = signal_fd, .begun_s = now_s(), .said_s = now_s()};
+    struct restoring r = {.cfg = cfg, .signal_fd = signal_fd, .begun_s = now_s(), .said_s = now_s()};
     char node[CONFIG_PATH_MAX + 16];
     snprintf(node, sizeof node, "%s/node", data_path);
     if (!cfg->from_archive || access(node, F_OK) == 0) {

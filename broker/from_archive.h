@@ -8,7 +8,8 @@
 
 #include <config/config.h>
 
-/* Restore, when from.archive is set and the directory has no node file; one that is half restored goes on.
+/* Restore what must be there before anything is served, when from.archive is set and the directory has no node file;
+ * one that is half restored goes on.
  *
  * signal_fd  a signal that is waiting there ends it with EVLOG_ERR_CLOSED; the next start goes on
  * returns    0 | EVLOG_ERR_NOT_FOUND no archive is there | EVLOG_ERR_EXISTS the directory holds something else |

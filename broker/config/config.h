@@ -106,6 +106,7 @@ struct config {
     /* archive */
     char archive_url[CONFIG_PATH_MAX]; /* "": none */
     bool from_archive;
+    int64_t from_archive_recent_ms;
     char archive_key_file[CONFIG_PATH_MAX];
     int64_t archive_lag_ms;
     int64_t archive_segment_len; /* bytes */

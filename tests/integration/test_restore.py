@@ -6,6 +6,8 @@ is written over; what was killed goes on. Method: evlogd with an archive in a di
 """
 import gzip
 import json
+import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 
 from cli_kit import evlog, shared_data, state_hash
 from conftest import Broker, start_or_skip
-from evlogd import BIN, wait_for
+from evlogd import BIN, ROOT, wait_for
 
 FOLD = ("--fold", "latest", "--drop-type", "file.removed")
 QUICK = ["--archive-max-lag-ms", "200ms"]
@@ -201,6 +203,68 @@ def test_evlogd_starts_from_the_archive_on_an_empty_disk(place):
     none = Broker(place.folder / "other", args=["--archive", f"file://{place.folder / 'none'}", "--from-archive=true"])
     with pytest.raises(AssertionError, match="no such directory"):
         none.start()
+
+
+def history_lines():
+    """A real history, or without one something made."""
+    for folder in (os.environ.get("EVLOG_SHARED"), ROOT.parent / "shared" / "data"):
+        path = folder and pathlib.Path(folder) / "zstd.events.ndjson.gz"
+        if path and path.exists():
+            return gzip.open(path, "rt").read().splitlines()[:4000]
+    return [json.dumps({"specversion": "1.0", "id": str(i), "source": "/made", "type": "made", "subject": f"k{i % 97}",
+                        "data": "x" * 300}) for i in range(4000)]
+
+
+def test_evlogd_serves_from_the_archive_while_the_disk_fills(place):
+    lines = history_lines()
+    late = ["--archive-key", str(place.key), "--from-archive-recent-ms", "0", "--from-archive=true"]
+    place.start()
+    place.run("topics", "create", "history", "-p", 2, "--set", "segment.bytes=65536")
+    place.run("topics", "create", "latest", "--set", "cleanup.policy=compact")
+    place.run("topics", "create", "accounts", "--set", "evlog.streams=true")
+    for i in range(4):
+        place.run("produce", "history", "-X", "compression.type=none", "--cloudevents", "-",
+                  stdin="\n".join(lines[i::4]) + "\n")
+        place.run("produce", "latest", "-f", "%k %v", stdin=f"a {i}\nb {i}\n")
+        place.run("append", "accounts", "alice", "--type", "Paid", "--data", "{}", "--expect", "any")
+        place.run("archive", "now", "--wait")
+    place.run("consume", "history", "-g", "readers", "-n", 1000)
+    topics = "history", "latest", "accounts"
+    wanted = [digest(place, topic) for topic in topics]
+    place.stop()
+    shutil.copy(place.data / "keys" / "archive.pem", place.key)
+    shutil.copy(place.data / "keys" / "archive.pub.pem", place.folder / "pub.pem")
+    shutil.rmtree(place.data)
+    place.start(*late, "--disk-reserve-bytes", "1000TiB")    # there is no room: nothing comes back
+    assert place.broker.log_lines("restored 3 topics") and place.broker.log_lines("older events of 2 partitions")
+    assert [digest(place, topic) for topic in topics] == wanted
+    assert place.broker.metric("evlog_remote_reads_total") > 0
+    assert place.broker.metric("evlog_segments_refilled_total") == 0
+    place.broker.kill()
+    place.start(*late)
+    place.run("produce", "history", "-f", "%k %v", stdin="k more\n")
+    assert place.run("append", "accounts", "alice", "--type", "Paid", "--data", "{}", "--expect", 3).code == 0
+    wait_for(lambda: place.broker.metric("evlog_segments_refilled_total") > 0, "a segment")
+    place.broker.kill()
+    place.start(*late)
+    more = digest(place, "history")
+    assert more[1] == wanted[0][1] + 1
+
+    def disk_has_all():
+        reads = place.broker.metric("evlog_remote_reads_total")
+        assert digest(place, "history") == more
+        return place.broker.metric("evlog_remote_reads_total") == reads
+
+    wait_for(disk_has_all, "what belongs on the disk")
+    wait_for(lambda: place.broker.metric("evlog_refill_partitions") == 0, "an end of it")
+    segments = [path.stat().st_size for path in place.data.glob("topics/*/1/*.seg")]
+    assert len(segments) > 3 and sum(segments) / len(segments) > 32768, "each about segment.bytes"
+    place.run("archive", "now", "--wait")
+    place.stop()
+    evlog("archive", "verify", place.archive, "--key", place.folder / "pub.pem", "--deep", expect=0)
+    place.restore()    # whole, of both incarnations
+    place.start()
+    assert digest(place, "history") == more
 
 
 def test_a_replay_from_the_archive_is_one_from_the_broker(place):
