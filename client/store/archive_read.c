@@ -362,7 +362,7 @@ int archive_reader_seek_size(struct archive_reader *r, const struct el_uuid *top
 {
     struct archive_reader *at = r;
     int64_t limit = end_offset;
-    uint64_t reached_len = 0;
+    uint64_t left = len;
     char place[ARCHIVE_PLACE_MAX];
     *offset = -1;
     for (uint32_t depth = 0; at != NULL && depth < PARENTS_MAX; depth++) {
@@ -375,11 +375,15 @@ int archive_reader_seek_size(struct archive_reader *r, const struct el_uuid *top
             if (part->first_offset >= limit) {
                 continue;
             }
-            reached_len += part->data_len;
-            if (reached_len > len) {
-                *offset = EL_MIN(part->end_offset, limit);
+            int64_t last = EL_MIN(part->end_offset, limit);
+            double each = (double)part->data_len / (double)(part->end_offset - part->first_offset);
+            uint64_t share = last == part->end_offset ? part->data_len
+                                                      : (uint64_t)(each * (double)(last - part->first_offset));
+            if (share > left) {
+                *offset = EL_MAX(last - (int64_t)((double)left / each), part->first_offset);
                 return 0;
             }
+            left -= share;
         }
         limit = EL_MIN(limit, p->now.start_offset);
         *offset = limit;

@@ -100,8 +100,8 @@ enum archive_time { ARCHIVE_APPEND_TIME_NS, ARCHIVE_EVENT_TIME_MS };
  * By append time a few tables are read, by event time all up to it. returns as archive_reader_read() */
 int archive_reader_seek(struct archive_reader *reader, const struct el_uuid *topic_id, int32_t partition,
                         enum archive_time by, int64_t time, int64_t *offset, struct el_error *err);
-/* First offset from which on there are at most len bytes of batches below end_offset, parents' too; roughly, for a part
- * counts whole. returns as archive_reader_range() */
+/* First offset from which on there are at most len bytes of batches below end_offset, parents' too; roughly, for the
+ * offsets of a part share its bytes alike. returns as archive_reader_range() */
 int archive_reader_seek_size(struct archive_reader *reader, const struct el_uuid *topic_id, int32_t partition,
                              int64_t end_offset, uint64_t len, int64_t *offset, struct el_error *err);
 
