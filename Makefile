@@ -38,6 +38,7 @@ obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 # Layers, lowest first; each is one archive, and a unit-test program links its own layer and those before it.
 CLIENT_LAYERS := core format wire store
+CLIENT_DIRS_store := client/store/objects client/store/archive client/store/restore
 BROKER_LAYERS := config obs io storage stream group lease archive auth net api http
 
 .PHONY: all
@@ -57,7 +58,7 @@ $(OUT)/lib/libel_$(1).a: $$(call obj,$$(SRC_$(1)))
 	$$(if $$(Q),@echo "  AR    $$@")
 	$$(Q)ar rcs $$@ $$^
 endef
-$(foreach l,$(CLIENT_LAYERS),$(eval $(call archive_rule,$(l),client/$(l))))
+$(foreach l,$(CLIENT_LAYERS),$(eval $(call archive_rule,$(l),$(or $(CLIENT_DIRS_$(l)),client/$(l)))))
 $(foreach l,$(BROKER_LAYERS),$(eval $(call archive_rule,$(l),broker/$(l))))
 $(eval $(call archive_rule,client,client))
 $(foreach s,$(STORES),$(eval $(call archive_rule,$(s),client/$(s))))

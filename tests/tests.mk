@@ -103,7 +103,7 @@ tidy-symbols: all
 	$(Q)$(PYTHON) tests/tidy/symbols.py $(OUT)
 
 # The second compiler reads every source with the same warnings; an .ok file stands for a clean reading.
-CLANG_SRC := $(call src,$(addprefix client/,$(CLIENT_LAYERS)) client client/sqlite client/postgres $(addprefix broker/,$(BROKER_LAYERS)) broker \
+CLANG_SRC := $(call src,$(addprefix client/,$(CLIENT_LAYERS)) $(CLIENT_DIRS_store) client client/sqlite client/postgres $(addprefix broker/,$(BROKER_LAYERS)) broker \
 	tools/evlog tools/audit tests/lib tests/fakes tests/sim tests/exhaustive tests/fuzz tests/archive tests/integration tests/compat/others/c $(wildcard tests/unit/*))
 CLANG_OK := $(patsubst %.c,$(OUT)/clang/%.ok,$(CLANG_SRC))
 $(OUT)/clang/%.ok: %.c

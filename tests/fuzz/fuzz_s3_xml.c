@@ -2,7 +2,7 @@
  *
  * Answers of an object store: the first byte chooses what the rest is taken for. What is believed keeps its bounds.
  */
-#include "../../client/store/s3_xml.h"
+#include "../../client/store/objects/s3_xml.h"
 
 #include <core/assert.h>
 #include <evlog/error.h>

@@ -3,7 +3,7 @@
  * Goal: a bucket is looked for where AWS's own programs would, and nothing that cannot be right is tried.
  * Method: an environment of the test's own; what a server says to it is asked of real ones (tests/integration).
  */
-#include "../../../client/store/s3_config.h"
+#include "../../../client/store/objects/s3_config.h"
 #include "../../lib/test.h"
 
 #include <core/alloc.h>

@@ -4,7 +4,7 @@
  * Method: the examples that AWS publishes, and one bit of anything signed changes the signature; versitygw judges the
  * rest (tests/integration).
  */
-#include "../../../client/store/s3_sign.h"
+#include "../../../client/store/objects/s3_sign.h"
 #include "../../lib/test.h"
 
 #include <core/crypto.h>

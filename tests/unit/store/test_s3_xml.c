@@ -4,7 +4,7 @@
  * Method: texts that are not XML, or XML that S3 never sends; answers that contradict themselves; every prefix of a
  * good answer; then good answers.
  */
-#include "../../../client/store/s3_xml.h"
+#include "../../../client/store/objects/s3_xml.h"
 #include "../../lib/test.h"
 
 #include <evlog/error.h>

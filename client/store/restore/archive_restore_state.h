@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Private to client/store/archive_restore*.c.
+ * Private to client/store/restore/archive_restore*.c.
  */
 #ifndef ARCHIVE_RESTORE_STATE_H
 #define ARCHIVE_RESTORE_STATE_H

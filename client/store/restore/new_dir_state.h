@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Private to client/store/new_*.c.
+ * Private to client/store/restore/new_*.c.
  */
 #ifndef NEW_DIR_STATE_H
 #define NEW_DIR_STATE_H

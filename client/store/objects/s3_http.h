@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One HTTP request and its answer, over libcurl, which is loaded when the first bucket is opened. Only
- * client/store/s3_http.c knows libcurl.
+ * client/store/objects/s3_http.c knows libcurl.
  */
 #ifndef EL_CLIENT_S3_HTTP_H
 #define EL_CLIENT_S3_HTTP_H
