@@ -3,7 +3,7 @@
  * Build, run, take down. Runs on the main thread, which only waits for signals and for shards once all is up.
  *
  *   1. data directory, memory, metrics and io of each shard; then the store recovers
- *   2. shard 0 binds the Kafka port, the others take the port it got; a thread for each; the HTTP thread; the ready
+ *   2. shard 0 binds the Kafka ports, the others take the ports it got; a thread for each; the HTTP thread; the ready
  *      line
  *   3. SIGHUP reads the configuration again and hands it to the shards
  *   4. SIGTERM, SIGINT: all shards answer what they have read and close their connections, in DRAIN_NS at the latest;
@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LISTENERS_TEXT_MAX (CONFIG_LISTENERS_MAX * (CONFIG_HOST_MAX + CONFIG_LISTENER_NAME_MAX + 32))
 #define DRAIN_NS 20000000000u         /* a stop waits so long for clients to take their answers */
 #define SECOND_SIGNAL_NS 1000000000u  /* sooner it is the same demand: timeout(1) and Ctrl-C reach a process twice */
 #define SHARD_MEMORY_MIN (16u << 20)  /* less cannot take a batch of the default max.message.bytes */
@@ -279,21 +280,22 @@ static int open_archive(struct server *server, struct el_error *err)
 static int open_listeners(struct server *server, struct el_error *err)
 {
     const struct config *cfg = server->cfg;
-    uint16_t port = cfg->listen.port;
+    struct config_listeners places = cfg->listener_table;
     for (uint32_t i = 0; i < server->shard_count; i++) {
         struct shard *shard = &server->shards[i];
         shard->store = store_shard_at(server->store, i);
         shard->data_path = server->dir.real_path;
         struct net_config net_cfg = shard_net_limits(cfg);
-        net_cfg.host = cfg->listen.host;
-        net_cfg.port = port;
+        net_cfg.listeners = places.list;
         net_cfg.join = i > 0;
         net_cfg.conn_total = &server->conn_total;
         int error = shard_listen(shard, cfg, &net_cfg, err);
         if (error != 0) {
             return error;
         }
-        port = net_port(shard->net);
+        for (uint32_t k = 0; k < places.count; k++) {
+            places.list[k].address.port = net_port(shard->net, k);
+        }
     }
     return 0;
 }
@@ -348,19 +350,37 @@ static const char *address_text(const char *host, uint16_t port, char *text, siz
     return text;
 }
 
+/* " listeners=NAME://HOST:PORT,...", "" for the simple form. */
+static const char *listeners_text(const struct server *server, char *text, size_t text_max)
+{
+    const struct config_listeners *table = &server->cfg->listener_table;
+    size_t len = 0;
+    text[0] = 0;
+    for (uint32_t i = 0; i < table->count && server->cfg->listeners[0] != 0; i++) {
+        char address[CONFIG_HOST_MAX + 16];
+        address_text(table->list[i].address.host, net_port(server->shards[0].net, i), address, sizeof address);
+        int n = snprintf(text + len, text_max - len, "%s%s://%s", i == 0 ? " listeners=" : ",", table->list[i].name,
+                         address);
+        EL_ASSERT(n > 0);
+        EL_ASSERT((size_t)n < text_max - len);
+        len += (size_t)n;
+    }
+    return text;
+}
+
 static void print_ready(const struct server *server, uint16_t http_port)
 {
-    char kafka[CONFIG_HOST_MAX + 16], http[CONFIG_HOST_MAX + 16] = "off";
+    char listeners[LISTENERS_TEXT_MAX], kafka[CONFIG_HOST_MAX + 16], http[CONFIG_HOST_MAX + 16] = "off";
     const struct config *cfg = server->cfg;
-    address_text(cfg->listen.host, net_port(server->shards[0].net), kafka, sizeof kafka);
+    address_text(cfg->listener_table.list[0].address.host, net_port(server->shards[0].net, 0), kafka, sizeof kafka);
     if (!cfg->http.off) {
         address_text(cfg->http.host, http_port, http, sizeof http);
     }
     const struct io *io = server->shards[0].io;
     el_log(EL_LOG_INFO, "server", "ready on %s, commit method %s, cluster %s, leader epoch %d", kafka, io->commit_name,
            store_cluster_id(server->store), store_leader_epoch(server->store));
-    printf("evlogd ready kafka=%s http=%s shards=%" PRIu32 " io=%s pid=%d\n", kafka, http, server->shard_count,
-           io->name, (int)getpid());
+    printf("evlogd ready kafka=%s http=%s shards=%" PRIu32 " io=%s pid=%d%s\n", kafka, http, server->shard_count,
+           io->name, (int)getpid(), listeners_text(server, listeners, sizeof listeners));
     fflush(stdout);
 }
 

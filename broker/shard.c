@@ -165,7 +165,6 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     OBJ_CHECK(shard, SHARD_THREAD);
     shard_take_config(shard, cfg);
     shard->node.id = NODE_ID;
-    shard->node.host = shard->host;
     shard->node.data_path = shard->data_path == NULL ? "" : shard->data_path;
     int error = api_init(&shard->api, shard->store, &shard->node);
     if (error != 0) {
@@ -191,18 +190,20 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     shard->api.streams = shard->streams;
     shard->api.archiver = shard->archiver;
     shard->node.shard_count = shard->shard_count;
+    const struct config_listeners *table = &cfg->listener_table;
     struct net_config own = *net_cfg;
+    own.listeners = own.listeners == NULL ? table->list : own.listeners;
+    own.listener_count = table->count;
     own.dispatch = api_dispatch;
     own.arg = &shard->api;
     own.conn_closed = api_conn_closed;
     error = net_start(shard->io, store_shard_buddy(shard->store), shard->metrics, &own, &shard->net, err);
     if (error != 0) {
-        return el_error_wrap(err, "listen %s:%u", own.host, own.port);
+        return error;
     }
-    struct config_address address;
-    config_advertised(cfg, net_port(shard->net), &address);
-    snprintf(shard->host, sizeof shard->host, "%s", address.host);
-    shard->node.port = address.port;
+    for (uint32_t i = 0; i < table->count; i++) {
+        config_listener_advertised(&table->list[i], net_port(shard->net, i), &shard->node.advertised[i]);
+    }
     return 0;
 }
 

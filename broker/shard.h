@@ -46,10 +46,9 @@ struct shard {
     bool archive_stopping;
     uint32_t shard_count;
     struct api_node node;
-    struct config cfg;          /* the shard's own copy: SIGHUP changes the main thread's */
-    struct config next_cfg;     /* written by the main thread before SHARD_RELOAD */
-    char host[CONFIG_HOST_MAX]; /* node.host */
-    const char *data_path;      /* of the data directory, absolute; NULL for none */
+    struct config cfg;      /* the shard's own copy: SIGHUP changes the main thread's */
+    struct config next_cfg; /* written by the main thread before SHARD_RELOAD */
+    const char *data_path;  /* of the data directory, absolute; NULL for none */
     pthread_t thread;
     bool running; /* the thread has been started and not joined */
     struct io_message message;
@@ -70,7 +69,8 @@ struct net_config shard_net_limits(const struct config *cfg);
 void shard_take_config(struct shard *shard, const struct config *cfg);
 /* Set up the handlers and listen; io, metrics and store are set. Before shard_begin().
  *
- * net_cfg  where to listen, conn_total and limits; dispatch is set here
+ * net_cfg  conn_total and limits; listeners NULL: those of cfg, otherwise as many with the ports to take;
+ *          dispatch is set here
  * returns  0 | EVLOG_ERR_NO_MEMORY | what net_start() returns, with a text
  */
 int shard_listen(struct shard *shard, const struct config *cfg, const struct net_config *net_cfg, struct el_error *err);

@@ -27,9 +27,8 @@
 
 /* What the handlers need to know of the node; the same on every shard, set before the first request. */
 struct api_node {
-    int32_t id;                         /* Kafka's node id */
-    const char *host;                   /* advertised, NUL-terminated */
-    int32_t port;                       /* advertised */
+    int32_t id;                                             /* Kafka's node id */
+    struct config_address advertised[CONFIG_LISTENERS_MAX]; /* to clients of each listener of config.listener_table */
     const char *data_path;              /* of the data directory, absolute, NUL-terminated; for DescribeLogDirs */
     uint32_t shard_count;               /* of the node */
     int64_t fetch_len_max;              /* most bytes of batches in one answer */
@@ -85,6 +84,9 @@ typedef void (*api_handler_fn)(struct api *api, struct request *request, const v
 void api_versions_fallback(struct api *api, struct request *request);
 /* The rule for client names and versions in ApiVersions. */
 bool api_client_word_valid(struct el_slice word);
+
+/* The node's address for clients that come by the listener of this request. Borrowed from the node. */
+const struct config_address *api_advertised(const struct api *api, const struct request *request);
 
 /* --- what handlers share ------------------------------------------------------------------------------------------ */
 

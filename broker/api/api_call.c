@@ -283,3 +283,10 @@ void api_count_refusal(struct api *api, int error)
     EL_ASSERT(error != 0);
     metrics_add(api->metrics, refusal_metric(error), 1);
 }
+
+const struct config_address *api_advertised(const struct api *api, const struct request *request)
+{
+    uint32_t index = request_listener_index(request);
+    EL_ASSERT(index < api->node->config->listener_table.count);
+    return &api->node->advertised[index];
+}

@@ -22,8 +22,9 @@ void api_describe_cluster(struct api *api, struct request *request, const void *
         response.error_message = el_slice_str("there are no separate controllers: ask for endpoint type 1, brokers");
     } else {
         self.broker_id = api->node->id;
-        self.host = el_slice_str(api->node->host);
-        self.port = api->node->port;
+        const struct config_address *address = api_advertised(api, request);
+        self.host = el_slice_str(address->host);
+        self.port = address->port;
         response.controller_id = api->node->id;
         response.brokers = &self;
         response.broker_count = 1;

@@ -203,6 +203,7 @@ static int8_t broker_type(enum setting_kind kind)
     case SETTING_DURATION:
         return OVERRIDE_LONG;
     case SETTING_PATH:
+    case SETTING_TEXT:
     case SETTING_ADDRESS:
     case SETTING_CHOICE:
         return OVERRIDE_STRING;

@@ -8,7 +8,6 @@
 
 #define ASKED_TOPIC "__cluster_metadata"
 #define OWN_TOPIC "__evlog_meta"
-#define LISTENER "PLAINTEXT"
 
 struct quorum_call {
     struct api_call base;
@@ -53,6 +52,20 @@ static bool fill_topic(struct quorum_call *call, const struct el_msg_describe_qu
     return true;
 }
 
+/* returns how many */
+static uint32_t fill_listeners(const struct api_node *node,
+                               struct el_msg_describe_quorum_listener listeners[CONFIG_LISTENERS_MAX])
+{
+    const struct config_listeners *table = &node->config->listener_table;
+    for (uint32_t i = 0; i < table->count; i++) {
+        el_schema_init(&el_schema_describe_quorum_listener, &listeners[i]);
+        listeners[i].name = el_slice_str(table->list[i].name);
+        listeners[i].host = el_slice_str(node->advertised[i].host);
+        listeners[i].port = node->advertised[i].port;
+    }
+    return table->count;
+}
+
 static void quorum_finish(struct api_call *base)
 {
     struct quorum_call *call = EL_CONTAINER(base, struct quorum_call, base);
@@ -60,11 +73,10 @@ static void quorum_finish(struct api_call *base)
     struct el_msg_describe_quorum_response response;
     struct el_msg_describe_quorum_replica voter;
     struct el_msg_describe_quorum_node self;
-    struct el_msg_describe_quorum_listener listener;
+    struct el_msg_describe_quorum_listener listeners[CONFIG_LISTENERS_MAX];
     el_schema_init(&el_schema_describe_quorum_response, &response);
     el_schema_init(&el_schema_describe_quorum_replica, &voter);
     el_schema_init(&el_schema_describe_quorum_node, &self);
-    el_schema_init(&el_schema_describe_quorum_listener, &listener);
     response.error_message = (struct el_slice){0};
     voter.replica_id = node->id;
     voter.log_end_offset = call->op.high_watermark;
@@ -81,12 +93,9 @@ static void quorum_finish(struct api_call *base)
         }
     }
     if (base->request->api_version >= 2) {
-        listener.name = el_slice_str(LISTENER);
-        listener.host = el_slice_str(node->host);
-        listener.port = (uint16_t)node->port;
         self.node_id = node->id;
-        self.listeners = &listener;
-        self.listener_count = 1;
+        self.listeners = listeners;
+        self.listener_count = fill_listeners(node, listeners);
         response.nodes = &self;
         response.node_count = 1;
     }

@@ -7,13 +7,15 @@
 
 #define KEY_TYPE_MAX 2 /* 0 group, 1 transactional id, 2 share partition */
 
-static void fill(struct api *api, struct el_msg_find_coordinator_coordinator *out, struct el_slice key, int16_t error)
+static void fill(struct api *api, const struct request *request, struct el_msg_find_coordinator_coordinator *out,
+                 struct el_slice key, int16_t error)
 {
+    const struct config_address *address = api_advertised(api, request);
     out->key = key;
     out->error_code = error;
     out->node_id = error == 0 ? api->node->id : -1;
-    out->host = el_slice_str(error == 0 ? api->node->host : "");
-    out->port = error == 0 ? api->node->port : -1;
+    out->host = el_slice_str(error == 0 ? address->host : "");
+    out->port = error == 0 ? address->port : -1;
     out->error_message = (struct el_slice){0};
     if (error != 0) {
         out->error_message = el_slice_str("key type must be 0 group, 1 transactional id or 2 share partition");
@@ -28,7 +30,7 @@ void api_find_coordinator(struct api *api, struct request *request, const void *
     int16_t error = ask->key_type < 0 || ask->key_type > KEY_TYPE_MAX ? EL_KAFKA_INVALID_REQUEST : EL_KAFKA_NONE;
     if (request->api_version < 4) {
         struct el_msg_find_coordinator_coordinator one = {0};
-        fill(api, &one, ask->key, error);
+        fill(api, request, &one, ask->key, error);
         response.error_code = one.error_code;
         response.error_message = one.error_message;
         response.node_id = one.node_id;
@@ -42,7 +44,7 @@ void api_find_coordinator(struct api *api, struct request *request, const void *
         }
         response.coordinator_count = count;
         for (uint32_t i = 0; i < count; i++) {
-            fill(api, &response.coordinators[i], ask->coordinator_keys[i], error);
+            fill(api, request, &response.coordinators[i], ask->coordinator_keys[i], error);
         }
     }
     request_reply(request, &el_schema_find_coordinator_response, &response);

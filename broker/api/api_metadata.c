@@ -129,8 +129,9 @@ static void metadata_finish(struct api_call *base)
     el_schema_init(&el_schema_metadata_response, &response);
     el_schema_init(&el_schema_metadata_broker, &self);
     self.node_id = api->node->id;
-    self.host = el_slice_str(api->node->host);
-    self.port = api->node->port;
+    const struct config_address *address = api_advertised(api, base->request);
+    self.host = el_slice_str(address->host);
+    self.port = address->port;
     response.brokers = &self;
     response.broker_count = 1;
     response.cluster_id = el_slice_str(store_cluster_id(store_shard_store(api->shard)));

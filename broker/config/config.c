@@ -21,7 +21,6 @@
 #include <core/assert.h>
 #include <core/logger.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 
@@ -446,38 +445,18 @@ static int walk_flags(struct config *cfg, int argc, char *const *argv, bool sett
 
 /* --- values against each other ----------------------------------------------------------------------------------- */
 
-/* 0.0.0.0 and :: in any spelling: listening there is listening on all addresses. */
-static bool is_any_address(const char *host)
+static int check_network(struct config *cfg, struct el_error *err)
 {
-    static const struct in6_addr any6 = IN6ADDR_ANY_INIT;
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_aton(host, &v4) != 0) {
-        return v4.s_addr == 0;
+    int error = config_listeners_make(cfg, err);
+    for (uint32_t i = 0; i < cfg->listener_table.count && error == 0; i++) {
+        const struct config_address *address = &cfg->listener_table.list[i].address;
+        bool same_host = strcmp(address->host, cfg->http.host) == 0;
+        if (!cfg->http.off && same_host && cfg->http.port == address->port && cfg->http.port != 0) {
+            error = el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s and http are both on port %u",
+                                 cfg->listeners[0] == 0 ? "listen" : "listeners", cfg->http.port);
+        }
     }
-    return inet_pton(AF_INET6, host, &v6) == 1 && memcmp(&v6, &any6, sizeof any6) == 0;
-}
-
-static int check_network(const struct config *cfg, struct el_error *err)
-{
-    bool same_host = strcmp(cfg->listen.host, cfg->http.host) == 0;
-    if (is_any_address(cfg->listen.host) && cfg->advertised.host[0] == 0) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "listen is on all addresses (%s), so advertised.address must say at which of them clients "
-                            "reach this machine: --advertised-address=HOST",
-                            cfg->listen.host);
-    }
-    if (is_any_address(cfg->advertised.host)) {
-        return el_error_set(
-            err, EVLOG_ERR_INVALID_CONFIG,
-            "advertised.address cannot be %s: it is where clients connect to, a name or address of this "
-            "machine",
-            cfg->advertised.host);
-    }
-    if (!cfg->http.off && same_host && cfg->http.port == cfg->listen.port && cfg->http.port != 0) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "listen and http are both on port %u", cfg->http.port);
-    }
-    return 0;
+    return error;
 }
 
 static int check_storage(const struct config *cfg, struct el_error *err)
@@ -540,7 +519,7 @@ static int check_archive(const struct config *cfg, struct el_error *err)
     return 0;
 }
 
-static int check(const struct config *cfg, struct el_error *err)
+static int check(struct config *cfg, struct el_error *err)
 {
     char commit[32];
     bool ring_commit = cfg->io_commit == CONFIG_COMMIT_RING_DSYNC || cfg->io_commit == CONFIG_COMMIT_LINKED;
@@ -630,11 +609,4 @@ uint64_t config_group_memory_max(const struct config *cfg)
 uint64_t config_stream_memory_max(const struct config *cfg)
 {
     return cfg->stream_memory_max != 0 ? (uint64_t)cfg->stream_memory_max : config_memory_max(cfg) / 8;
-}
-
-void config_advertised(const struct config *cfg, uint16_t listen_port, struct config_address *address)
-{
-    *address = cfg->advertised.host[0] != 0 ? cfg->advertised : cfg->listen;
-    bool own_port = cfg->advertised.host[0] != 0 && cfg->advertised.port != 0;
-    address->port = own_port ? cfg->advertised.port : listen_port;
 }

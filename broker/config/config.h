@@ -7,6 +7,7 @@
 #ifndef EL_CONFIG_CONFIG_H
 #define EL_CONFIG_CONFIG_H
 
+#include <config/listeners.h>
 #include <config/topic_config.h>
 #include <core/err.h>
 #include <stdbool.h>
@@ -14,7 +15,6 @@
 #include <stdio.h>
 
 #define CONFIG_PATH_MAX 4096       /* with the NUL */
-#define CONFIG_HOST_MAX 256        /* with the NUL */
 #define CONFIG_FILE_MAX (1u << 20) /* bytes of a configuration file */
 
 enum config_setting_id {
@@ -41,12 +41,6 @@ enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 /* The order of enum io_commit_method. */
 enum config_commit { CONFIG_COMMIT_AUTO, CONFIG_COMMIT_RING_DSYNC, CONFIG_COMMIT_THREAD, CONFIG_COMMIT_LINKED };
 
-struct config_address {
-    char host[CONFIG_HOST_MAX]; /* without brackets; "" when not set */
-    uint16_t port;              /* 0: the kernel's choice, or the listen port for the advertised address */
-    bool off;                   /* the word "off" where the setting allows it */
-};
-
 enum config_origin_kind { CONFIG_FROM_DEFAULT, CONFIG_FROM_FILE, CONFIG_FROM_ENVIRONMENT, CONFIG_FROM_FLAG };
 struct config_origin {
     enum config_origin_kind kind;
@@ -70,6 +64,9 @@ struct config {
     /* network */
     struct config_address listen;
     struct config_address advertised;
+    char listeners[CONFIG_PATH_MAX]; /* "": one, on listen */
+    char advertised_listeners[CONFIG_PATH_MAX];
+    char listener_map[CONFIG_PATH_MAX];
     struct config_address http;
     int64_t connections_max;
     int64_t connections_per_ip_max;
@@ -118,7 +115,8 @@ struct config {
     int log_level;  /* as enum el_log_level */
     int log_format; /* enum config_log_format */
 
-    struct topic_config topic_defaults; /* topic settings given to evlogd */
+    struct config_listeners listener_table; /* made of the network settings */
+    struct topic_config topic_defaults;     /* topic settings given to evlogd */
     struct config_origin origin[CONFIG_SETTING_COUNT];
     struct config_origin topic_origin[TOPIC_SETTING_COUNT];
 };
@@ -141,8 +139,6 @@ uint32_t config_shard_count(const struct config *cfg);
 uint64_t config_memory_max(const struct config *cfg);
 uint64_t config_group_memory_max(const struct config *cfg);
 uint64_t config_stream_memory_max(const struct config *cfg);
-/* Host and port to advertise; listen_port is the one that was bound. */
-void config_advertised(const struct config *cfg, uint16_t listen_port, struct config_address *address);
 
 /* --print-config: a configuration file with all values in effect and where each came from. */
 void config_print(const struct config *cfg, FILE *out);

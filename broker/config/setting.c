@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rows of settings.def: every value is read and shown by its kind. A value lies in struct config as: PATH char[],
- * ADDRESS struct config_address, CHOICE int, BOOL bool, COUNT, SIZE and DURATION int64_t; the table is checked
+ * Rows of settings.def: every value is read and shown by its kind. A value lies in struct config as: PATH and TEXT
+ * char[], ADDRESS struct config_address, CHOICE int, BOOL bool, COUNT, SIZE and DURATION int64_t; the table is checked
  * against that at compile time by the sizes.
  */
 #include <config/setting.h>
@@ -13,6 +13,7 @@
 #include <inttypes.h>
 
 #define SETTING_TYPE_PATH char[CONFIG_PATH_MAX]
+#define SETTING_TYPE_TEXT char[CONFIG_PATH_MAX]
 #define SETTING_TYPE_ADDRESS struct config_address
 #define SETTING_TYPE_CHOICE int
 #define SETTING_TYPE_BOOL bool
@@ -114,6 +115,7 @@ static int refuse(const struct setting *row, struct el_slice value, struct el_er
 {
     static const char *const forms[] = {
         [SETTING_PATH] = "a path without control characters, at most 4095 bytes",
+        [SETTING_TEXT] = "a text without control characters, at most 4095 bytes",
         [SETTING_ADDRESS] = "host:port or [address]:port",
         [SETTING_BOOL] = "true or false",
         [SETTING_COUNT] = "a whole number",
@@ -130,7 +132,7 @@ static int refuse(const struct setting *row, struct el_slice value, struct el_er
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s cannot be '%.*s': it must be %s%s", row->name, shown,
                             text, forms[row->kind], row->choices[0] == 0 ? "" : " or off");
     }
-    if (row->kind == SETTING_PATH || row->kind == SETTING_BOOL) {
+    if (row->kind == SETTING_PATH || row->kind == SETTING_TEXT || row->kind == SETTING_BOOL) {
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s cannot be '%.*s': it must be %s", row->name, shown, text,
                             forms[row->kind]);
     }
@@ -186,6 +188,11 @@ static bool parse_address(struct config_address *address, struct el_slice text, 
     return true;
 }
 
+bool setting_address(struct config_address *address, struct el_slice text, bool port_optional)
+{
+    return text.len > 0 && parse_address(address, text, false, port_optional);
+}
+
 static bool parse_path(char *path, struct el_slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -223,6 +230,7 @@ static bool parse_by_kind(struct config *cfg, enum config_setting_id id, struct 
     int choice = -1;
     switch (row->kind) {
     case SETTING_PATH:
+    case SETTING_TEXT:
         return parse_path(member, value);
     case SETTING_ADDRESS:
         return parse_address(member, value, row->choices[0] != 0, id == CONFIG_advertised);
@@ -286,6 +294,7 @@ const char *setting_text(const struct config *cfg, enum config_setting_id id, ch
     const void *member = member_of_const(cfg, row);
     switch (row->kind) {
     case SETTING_PATH:
+    case SETTING_TEXT:
         snprintf(text, text_max, "%s", (const char *)member);
         break;
     case SETTING_ADDRESS:

@@ -9,6 +9,7 @@
 
 enum setting_kind {
     SETTING_PATH,
+    SETTING_TEXT,
     SETTING_ADDRESS,
     SETTING_CHOICE,
     SETTING_BOOL,
@@ -42,6 +43,8 @@ const char *setting_text(const struct config *cfg, enum config_setting_id id, ch
 const char *setting_plain_text(const struct config *cfg, enum config_setting_id id, char *text, size_t text_max);
 bool setting_equal(const struct config *a, const struct config *b, enum config_setting_id id);
 void setting_copy(struct config *to, const struct config *from, enum config_setting_id id);
+/* host:port or [address]:port; port_optional: also without the port, which is 0 then. returns false when it is none */
+bool setting_address(struct config_address *address, struct el_slice text, bool port_optional);
 /* A size or duration with or without a unit: "4096", "64MiB"; "-1", "7d". returns false when it is none */
 bool setting_size(struct el_slice text, int64_t *len);
 bool setting_duration(struct el_slice text, int64_t *ms);

@@ -50,11 +50,13 @@ static const struct el_sm_state conn_states[CONN_STATE_COUNT] = {
 };
 static const struct el_sm_table conn_sm = {"connection", conn_states, CONN_STATE_COUNT, conn_check};
 
-static void conn_init(struct conn *conn, struct net *net, int fd)
+static void conn_init(struct conn *conn, const struct net_listener *listener, int fd)
 {
+    struct net *net = listener->net;
     conn->magic = CONN_MAGIC;
     el_sm_init(&conn->sm, &conn_sm, CONN_OPEN);
     conn->net = net;
+    conn->listener = listener;
     conn->id = ++net->conn_id_last;
     conn->fd = fd;
     el_list_init(&conn->attend_link);
@@ -90,8 +92,9 @@ static void refuse_socket(struct net *net, int fd, const char *peer, const char 
     io_close(net->io, fd);
 }
 
-void conn_open(struct net *net, int fd)
+void conn_open(const struct net_listener *listener, int fd)
 {
+    struct net *net = listener->net;
     char peer[sizeof(((struct conn *)0)->peer)];
     struct net_address *address = NULL;
     if (io_peer_name(net->io, fd, peer, sizeof(peer)) != 0) {
@@ -118,13 +121,29 @@ void conn_open(struct net *net, int fd)
         refuse_socket(net, fd, peer, "no memory");
         return;
     }
-    conn_init(conn, net, fd);
+    conn_init(conn, listener, fd);
     conn->address = address;
     memcpy(conn->peer, peer, sizeof(peer));
     metrics_add(net->metrics, METRIC_CONNECTIONS, 1);
     metrics_add(net->metrics, METRIC_CONNECTIONS_ACCEPTED, 1);
     conn_wait_begin(conn, WAIT_IDLE);
     conn_read(conn);
+}
+
+int conn_set_principal(struct conn *conn, const char *text)
+{
+    size_t len = strlen(text) + 1;
+    if (len > NET_PRINCIPAL_MAX) {
+        return EVLOG_ERR_LIMIT;
+    }
+    if (conn->principal == NULL) {
+        conn->principal = el_pool_get(&conn->net->principal_pool);
+    }
+    if (conn->principal == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    memcpy(conn->principal, text, len);
+    return 0;
 }
 
 void conn_attend(struct conn *conn)
@@ -265,6 +284,9 @@ static void conn_free(struct conn *conn)
     }
     if (conn->address != NULL) {
         net_address_remove(net, conn->address);
+    }
+    if (conn->principal != NULL) {
+        el_pool_put(&net->principal_pool, conn->principal);
     }
     el_list_remove(&conn->starve_link);
     el_list_remove(&conn->attend_link);

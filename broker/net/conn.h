@@ -12,6 +12,7 @@
 #include <net/net.h>
 
 #define NET_MAGIC OBJ_MAGIC('n', 'e', 't', '0')
+#define LISTENER_MAGIC OBJ_MAGIC('l', 'i', 's', 't')
 #define CONN_MAGIC OBJ_MAGIC('c', 'o', 'n', 'n')
 #define BUFFER_MAGIC OBJ_MAGIC('b', 'u', 'f', 'r')
 
@@ -52,6 +53,7 @@ struct conn {
     uint32_t magic;
     struct el_sm sm; /* enum conn_state */
     struct net *net;
+    const struct net_listener *listener;
     uint64_t id;
     int fd;
     bool receiving;             /* recv_op is submitted */
@@ -73,6 +75,7 @@ struct conn {
     size_t frame_mark;           /* bytes of the frame in progress at which its deadline was last moved */
     size_t frame_len_seen;       /* longest frame received whole */
     struct net_address *address; /* of the client, for its limit; NULL when there is none */
+    char *principal;             /* [NET_PRINCIPAL_MAX] of net.principal_pool; NULL: anonymous */
     void *user;
     struct io_op recv_op;
     struct io_op send_op;
@@ -86,6 +89,19 @@ struct net_address {
     uint32_t conn_count;
 };
 
+/* One listening socket. */
+struct net_listener {
+    uint32_t magic;
+    uint32_t index; /* in net.listeners */
+    struct net *net;
+    struct config_listener config;
+    int fd; /* -1 when closed */
+    uint16_t port;
+    bool accepting; /* accept_op is submitted */
+    struct io_op accept_op;
+    struct io_timer accept_timer; /* pause after EVLOG_ERR_NO_FILES */
+};
+
 enum net_state { NET_LISTENING, NET_STOPPING, NET_STOPPED };
 
 struct net {
@@ -94,12 +110,9 @@ struct net {
     struct io *io;
     struct el_buddy *buddy;
     struct metrics *metrics;
-    struct net_config config; /* host is NULL */
-    int listen_fd;
-    uint16_t port;
-    bool accepting; /* accept_op is submitted */
-    struct io_op accept_op;
-    struct io_timer accept_timer; /* pause after EVLOG_ERR_NO_FILES */
+    struct net_config config; /* listeners is NULL */
+    struct net_listener listeners[CONFIG_LISTENERS_MAX];
+    uint32_t listener_count;
     struct el_list conns;
     uint32_t conn_count;
     uint32_t request_count; /* those of closed connections, too */
@@ -107,6 +120,7 @@ struct net {
     struct el_pool conn_pool;
     struct el_pool request_pool;
     struct el_pool address_pool;
+    struct el_pool principal_pool;
     struct el_map addresses;  /* name to struct net_address */
     struct el_list attention; /* connections with something to do at the end of the step */
     struct io_timer attend_timer;
@@ -131,7 +145,9 @@ static inline enum conn_state conn_state(const struct conn *conn)
 }
 
 /* conn.c */
-void conn_open(struct net *net, int fd);
+void conn_open(const struct net_listener *listener, int fd);
+/* As request_set_principal(). */
+int conn_set_principal(struct conn *conn, const char *text);
 /* Look after the connection at the end of this step: send, read on, close. */
 void conn_attend(struct conn *conn);
 /* Do so. The connection may be freed. */

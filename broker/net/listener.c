@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The net object of a shard: listening, limits, what is done once per step, deadlines, stopping.
+ * The net object of a shard: its listeners, limits, what is done once per step, deadlines, stopping.
  *
- * 1. one accept is always under way; each connection it gives goes to conn.c
+ * 1. one accept of each listener is always under way; each connection it gives goes to conn.c
  * 2. what happens to a connection in a step (answers, freed requests) puts it on the attention list; a timer that is
  *    due at once runs that list after all completions and messages of the step, so that many answers leave in one
  *    send
@@ -36,39 +36,40 @@ bool net_may_log(struct net *net)
 
 /* --- accepting -------------------------------------------------------------------------------------------------- */
 
-static void accept_next(struct net *net)
+static void accept_next(struct net_listener *listener)
 {
-    EL_ASSERT(net->state == NET_LISTENING);
-    EL_ASSERT(!net->accepting);
-    net->accepting = true;
-    io_accept(net->io, &net->accept_op, net->listen_fd);
+    EL_ASSERT(listener->net->state == NET_LISTENING);
+    EL_ASSERT(!listener->accepting);
+    listener->accepting = true;
+    io_accept(listener->net->io, &listener->accept_op, listener->fd);
 }
 
-static void listener_close(struct net *net)
+static void listener_close(struct net_listener *listener)
 {
-    EL_ASSERT(!net->accepting);
-    if (net->listen_fd >= 0) {
-        io_close(net->io, net->listen_fd);
-        net->listen_fd = -1;
+    EL_ASSERT(!listener->accepting);
+    if (listener->fd >= 0) {
+        io_close(listener->net->io, listener->fd);
+        listener->fd = -1;
     }
 }
 
-static void net_on_accept(struct io_op *op)
+static void listener_on_accept(struct io_op *op)
 {
-    struct net *net = op->arg;
-    OBJ_CHECK(net, NET);
-    net->accepting = false;
+    struct net_listener *listener = op->arg;
+    OBJ_CHECK(listener, LISTENER);
+    struct net *net = listener->net;
+    listener->accepting = false;
     if (net->state != NET_LISTENING) {
         if (op->result >= 0) {
             io_close(net->io, (int)op->result);
         }
-        listener_close(net);
+        listener_close(listener);
         net_check_stopped(net);
         return;
     }
     if (op->result >= 0) {
-        conn_open(net, (int)op->result);
-        accept_next(net);
+        conn_open(listener, (int)op->result);
+        accept_next(listener);
         return;
     }
     if (net_may_log(net)) {
@@ -76,14 +77,34 @@ static void net_on_accept(struct io_op *op)
                evlog_error_text((int)op->result),
                op->result == EVLOG_ERR_NO_FILES ? " (raise the limit of open files, LimitNOFILE)" : "");
     }
-    io_timer_set(net->io, &net->accept_timer, net->io->now_ns + ACCEPT_PAUSE_NS);
+    io_timer_set(net->io, &listener->accept_timer, net->io->now_ns + ACCEPT_PAUSE_NS);
 }
 
-static void net_on_accept_timer(struct io_timer *timer)
+static void listener_on_accept_timer(struct io_timer *timer)
 {
-    struct net *net = timer->arg;
-    OBJ_CHECK(net, NET);
-    accept_next(net);
+    struct net_listener *listener = timer->arg;
+    OBJ_CHECK(listener, LISTENER);
+    accept_next(listener);
+}
+
+static void listener_stop(struct net_listener *listener)
+{
+    io_timer_cancel(listener->net->io, &listener->accept_timer);
+    if (listener->accepting) {
+        io_cancel(listener->net->io, &listener->accept_op);
+    } else {
+        listener_close(listener);
+    }
+}
+
+static bool any_accepting(const struct net *net)
+{
+    for (uint32_t i = 0; i < net->listener_count; i++) {
+        if (net->listeners[i].accepting) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* --- limit per address ------------------------------------------------------------------------------------------ */
@@ -200,7 +221,7 @@ static void net_on_starve_timer(struct io_timer *timer)
 
 static bool all_ended(const struct net *net)
 {
-    return net->conn_count == 0 && net->request_count == 0 && !net->accepting;
+    return net->conn_count == 0 && net->request_count == 0 && !any_accepting(net);
 }
 
 /* Seen from a timer and not from here: the caller may be deep inside what net_free() would free. */
@@ -239,11 +260,8 @@ void net_stop(struct net *net, uint64_t deadline_ns, net_stopped_fn stopped, voi
     net->stopped = stopped;
     net->stopped_arg = arg;
     net->stop_at_ns = deadline_ns;
-    io_timer_cancel(net->io, &net->accept_timer);
-    if (net->accepting) {
-        io_cancel(net->io, &net->accept_op);
-    } else {
-        listener_close(net);
+    for (uint32_t i = 0; i < net->listener_count; i++) {
+        listener_stop(&net->listeners[i]);
     }
     EL_LIST_EACH_SAFE(node, next, &net->conns) {
         conn_drain(EL_CONTAINER(node, struct conn, link));
@@ -263,8 +281,7 @@ void net_free(struct net *net)
     EL_ASSERT(net->state == NET_STOPPED);
     EL_ASSERT(el_list_empty(&net->conns));
     EL_ASSERT(el_list_empty(&net->attention));
-    struct io_timer *timers[] = {&net->accept_timer, &net->attend_timer, &net->sweep_timer, &net->starve_timer,
-                                 &net->stop_timer};
+    struct io_timer *timers[] = {&net->attend_timer, &net->sweep_timer, &net->starve_timer, &net->stop_timer};
     for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
         io_timer_cancel(net->io, timers[i]);
     }
@@ -272,6 +289,7 @@ void net_free(struct net *net)
     EL_ASSERT(net->recv_bytes == 0);
     EL_ASSERT(net->addresses.count == 0);
     el_map_destroy(&net->addresses);
+    el_pool_destroy(&net->principal_pool);
     el_pool_destroy(&net->address_pool);
     el_pool_destroy(&net->request_pool);
     el_pool_destroy(&net->conn_pool);
@@ -315,7 +333,7 @@ static void config_fill(struct net_config *config, const struct el_buddy *buddy)
     DEFAULT(idle_ns_max, UINT64_C(600) * NS_PER_S);
     DEFAULT(linger_ns_max, UINT64_C(1) * NS_PER_S);
 #undef DEFAULT
-    config->host = NULL;
+    config->listeners = NULL;
 }
 
 static void timer_init(struct io_timer *timer, struct net *net, void (*fire)(struct io_timer *timer))
@@ -339,20 +357,37 @@ static void net_init(struct net *net, const struct net_config *config)
     el_pool_init(&net->conn_pool, net->buddy, sizeof(struct conn));
     el_pool_init(&net->request_pool, net->buddy, sizeof(struct request));
     el_pool_init(&net->address_pool, net->buddy, sizeof(struct net_address));
+    el_pool_init(&net->principal_pool, net->buddy, NET_PRINCIPAL_MAX);
     el_map_init(&net->addresses, net->buddy);
-    net->accept_op.done = net_on_accept;
-    net->accept_op.arg = net;
-    timer_init(&net->accept_timer, net, net_on_accept_timer);
     timer_init(&net->attend_timer, net, net_on_attend);
     timer_init(&net->sweep_timer, net, net_on_sweep);
     timer_init(&net->starve_timer, net, net_on_starve_timer);
     timer_init(&net->stop_timer, net, net_on_stop_timer);
 }
 
+static int listener_open(struct net *net, const struct config_listener *config, struct el_error *err)
+{
+    struct net_listener *listener = &net->listeners[net->listener_count];
+    listener->magic = LISTENER_MAGIC;
+    listener->index = net->listener_count;
+    listener->net = net;
+    listener->config = *config;
+    listener->accept_op.done = listener_on_accept;
+    listener->accept_op.arg = listener;
+    listener->accept_timer.fire = listener_on_accept_timer;
+    listener->accept_timer.arg = listener;
+    int rc = io_listen(net->io, config->address.host, config->address.port, net->config.join, &listener->fd,
+                       &listener->port, err);
+    net->listener_count += rc == 0;
+    return rc == 0 ? 0 : el_error_wrap(err, "listener %s", config->name);
+}
+
 int net_start(struct io *io, struct el_buddy *buddy, struct metrics *metrics, const struct net_config *config,
               struct net **net, struct el_error *err)
 {
     EL_ASSERT(config->dispatch != NULL);
+    EL_ASSERT(config->listener_count >= 1);
+    EL_ASSERT(config->listener_count <= CONFIG_LISTENERS_MAX);
     struct net *made = el_buddy_alloc(buddy, sizeof(*made));
     if (made == NULL) {
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "the shard's memory is spent");
@@ -362,12 +397,20 @@ int net_start(struct io *io, struct el_buddy *buddy, struct metrics *metrics, co
     made->buddy = buddy;
     made->metrics = metrics;
     net_init(made, config);
-    int rc = io_listen(io, config->host, config->port, config->join, &made->listen_fd, &made->port, err);
+    int rc = 0;
+    for (uint32_t i = 0; i < config->listener_count && rc == 0; i++) {
+        rc = listener_open(made, &config->listeners[i], err);
+    }
     if (rc != 0) {
+        for (uint32_t i = 0; i < made->listener_count; i++) {
+            listener_close(&made->listeners[i]);
+        }
         el_buddy_free(buddy, made);
         return rc;
     }
-    accept_next(made);
+    for (uint32_t i = 0; i < made->listener_count; i++) {
+        accept_next(&made->listeners[i]);
+    }
     *net = made;
     return 0;
 }
@@ -386,10 +429,11 @@ void net_set_limits(struct net *net, const struct net_config *config)
     net_sweep_by(net, net->io->now_ns); /* an idle time that is shorter now */
 }
 
-uint16_t net_port(const struct net *net)
+uint16_t net_port(const struct net *net, uint32_t listener_index)
 {
     OBJ_CHECK(net, NET);
-    return net->port;
+    EL_ASSERT(listener_index < net->listener_count);
+    return net->listeners[listener_index].port;
 }
 
 uint32_t net_conn_count(const struct net *net)

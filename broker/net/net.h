@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The Kafka listener of one shard: accepts connections, cuts requests out of their bytes, hands them to a dispatch
+ * The Kafka listeners of one shard: accepts connections, cuts requests out of their bytes, hands them to a dispatch
  * function and sends the answers in order. Knows nothing of what requests mean. All of it belongs to the shard's thread
  * and uses the shard's buddy only.
  */
 #ifndef EL_NET_NET_H
 #define EL_NET_NET_H
 
+#include <config/listeners.h>
 #include <io/io.h>
 #include <net/request.h>
 #include <obs/metrics.h>
 
 struct net_config {
-    const char *host;                                /* to listen on; NULL or "": every address */
-    uint16_t port;                                   /* 0: the kernel's choice */
-    bool join;                                       /* another net of this process listens on the port */
+    const struct config_listener *listeners;         /* [listener_count], copied by net_start() */
+    uint32_t listener_count;                         /* 1 .. CONFIG_LISTENERS_MAX */
+    bool join;                                       /* another net of this process listens on the ports */
     net_dispatch_fn dispatch;                        /* called for each request */
     void *arg;                                       /* of dispatch and conn_closed */
     void (*conn_closed)(void *arg, void *conn_user); /* optional: a connection whose user word is set has ended */
@@ -40,7 +41,7 @@ typedef void (*net_stopped_fn)(void *arg);
 /* Listen and start to accept.
  *
  * io, buddy, metrics  the shard's; outlive net
- * config              copied; host is used in this call only
+ * config              copied
  * net                 out; freed with net_free() after it has stopped
  * returns             0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_ARGUMENT host | EVLOG_ERR_EXISTS port taken | ...
  */
@@ -51,8 +52,8 @@ int net_start(struct io *io, struct el_buddy *buddy, struct metrics *metrics, co
  * lowered limit stay. */
 void net_set_limits(struct net *net, const struct net_config *config);
 
-/* The port it listens on. */
-uint16_t net_port(const struct net *net);
+/* The port that a listener has, by its place in net_config.listeners. */
+uint16_t net_port(const struct net *net, uint32_t listener_index);
 
 /* Stop: accept and read no more, answer what has been read, then close each connection so that its client has read all.
  * Handlers that wait (net_stopping() is true from now on) should answer with what they have. At deadline_ns (monotonic)

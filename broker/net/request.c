@@ -36,6 +36,7 @@ int request_make(struct conn *conn, struct el_slice frame, struct request **requ
     made->body = el_slice_of(r.p, el_reader_left(&r));
     made->net = net;
     made->conn = conn;
+    made->listener = conn->listener;
     made->received_ns = net->io->now_ns;
     made->frame_len = frame.len;
     made->buffer = conn->buffer;
@@ -266,6 +267,31 @@ uint64_t request_conn_id(const struct request *request)
 {
     OBJ_CHECK(request, REQUEST);
     return request->conn == NULL ? 0 : request->conn->id;
+}
+
+uint32_t request_listener_index(const struct request *request)
+{
+    OBJ_CHECK(request, REQUEST);
+    return request->listener->index;
+}
+
+const struct config_listener *request_listener(const struct request *request)
+{
+    OBJ_CHECK(request, REQUEST);
+    return &request->listener->config;
+}
+
+const char *request_principal(const struct request *request)
+{
+    OBJ_CHECK(request, REQUEST);
+    bool known = request->conn != NULL && request->conn->principal != NULL;
+    return known ? request->conn->principal : NET_PRINCIPAL_ANONYMOUS;
+}
+
+int request_set_principal(struct request *request, const char *text)
+{
+    OBJ_CHECK(request, REQUEST);
+    return request->conn == NULL ? 0 : conn_set_principal(request->conn, text);
 }
 
 void **request_conn_user(struct request *request)

@@ -11,6 +11,7 @@
 #ifndef EL_NET_REQUEST_H
 #define EL_NET_REQUEST_H
 
+#include <config/listeners.h>
 #include <core/arena.h>
 #include <core/assert.h>
 #include <core/bytes.h>
@@ -21,6 +22,7 @@
 struct conn;
 struct net;
 struct net_buffer;
+struct net_listener;
 struct request;
 
 #define REQUEST_MAGIC OBJ_MAGIC('r', 'e', 'q', 'u')
@@ -41,14 +43,15 @@ struct request {
                                * answers: ApiVersions answers an unknown version in the layout of version 0 */
     int32_t correlation_id;
     struct net *net;
-    struct conn *conn;         /* NULL once the connection is gone */
-    struct el_list link;       /* the handler's, unlinked at first and again at the end */
-    struct el_slice client_id; /* data NULL for null; pinned as body is */
-    struct el_slice body;      /* behind the request header; pinned until the request ends */
-    struct el_arena arena;     /* over the shard's buddy; freed when the answer has left */
-    uint64_t received_ns;      /* io->now_ns when the last byte was there */
-    void *user;                /* the handler's */
-    request_fn on_abandon;     /* optional: the connection is gone; may answer at once, which frees the request */
+    const struct net_listener *listener; /* that the connection came by */
+    struct conn *conn;                   /* NULL once the connection is gone */
+    struct el_list link;                 /* the handler's, unlinked at first and again at the end */
+    struct el_slice client_id;           /* data NULL for null; pinned as body is */
+    struct el_slice body;                /* behind the request header; pinned until the request ends */
+    struct el_arena arena;               /* over the shard's buddy; freed when the answer has left */
+    uint64_t received_ns;                /* io->now_ns when the last byte was there */
+    void *user;                          /* the handler's */
+    request_fn on_abandon; /* optional: the connection is gone; may answer at once, which frees the request */
 
     /* net's */
     struct el_list order;      /* place among the connection's requests */
@@ -116,5 +119,23 @@ uint64_t request_conn_id(const struct request *request);
 /* The handlers' word on the connection, NULL at first (client software, sessions); NULL when the connection is gone.
  * net_config.conn_closed gets it at the end. */
 void **request_conn_user(struct request *request);
+
+/* --- who asks ----------------------------------------------------------------------------------------------------- */
+
+#define NET_PRINCIPAL_MAX 512 /* with the NUL */
+#define NET_PRINCIPAL_ANONYMOUS "User:ANONYMOUS"
+
+/* The listener that the request came by: its place in net_config.listeners, and what that says of it. Also when the
+ * connection is gone. */
+uint32_t request_listener_index(const struct request *request);
+const struct config_listener *request_listener(const struct request *request);
+/* Kafka's name of who is on the other side: "User:ANONYMOUS" until the connection has proved more, and when it is gone.
+ * Valid until the return to io_step() or the next request_set_principal(). */
+const char *request_principal(const struct request *request);
+/* The other side has proved who it is; text is copied ("User:..."). Nothing happens when the connection is gone.
+ *
+ * returns  0 | EVLOG_ERR_LIMIT longer than NET_PRINCIPAL_MAX | EVLOG_ERR_NO_MEMORY; the principal stays then
+ */
+int request_set_principal(struct request *request, const char *text);
 
 #endif

@@ -150,6 +150,20 @@ def test_advertised_address_reaches_clients(tmp_path):
         assert broker.stop() == 0
 
 
+def test_each_listener_tells_clients_its_own_address(tmp_path):
+    broker = Broker(tmp_path / "data", listeners="PLAINTEXT://127.0.0.1:0,OUTSIDE://:0", args=[
+        "--listener-security-protocol-map=OUTSIDE:PLAINTEXT", "--advertised-listeners=OUTSIDE://broker.example:4711"])
+    broker.start()
+    try:
+        assert list(broker.ports) == ["PLAINTEXT", "OUTSIDE"] and broker.port == broker.ports["PLAINTEXT"]
+        for name, address in (("PLAINTEXT", broker.bootstrap), ("OUTSIDE", "broker.example:4711")):
+            listing = subprocess.run(["kcat", "-b", f"127.0.0.1:{broker.ports[name]}", "-L", "-m", "10"],
+                                     capture_output=True, text=True, timeout=30)
+            assert f"broker 1 at {address}" in listing.stdout
+    finally:
+        assert broker.stop() == 0
+
+
 def test_http_can_be_off(tmp_path):
     process = subprocess.Popen([EVLOGD, "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--http", "off"],
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

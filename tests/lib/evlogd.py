@@ -50,11 +50,14 @@ def quiet_port():
 
 
 class Broker:
-    """One evlogd. start() and stop() may be called in turn; the data directory stays. wrapper: a command it runs in."""
+    """One evlogd. start() and stop() may be called in turn; the data directory stays. wrapper: a command it runs in.
 
-    def __init__(self, data, io="auto", shards=2, args=(), listen="127.0.0.1:0", wrapper=()):
+    listeners: the setting, in place of listen; ports has the port of each by its name then."""
+
+    def __init__(self, data, io="auto", shards=2, args=(), listen="127.0.0.1:0", wrapper=(), listeners=None):
         self.data = data
         self.listen = listen
+        self.listeners = listeners
         self.io = io
         self.shards = shards
         self.args = list(args)
@@ -65,9 +68,11 @@ class Broker:
         self.port = None
         self.http = None
         self.ready = {}
+        self.ports = {}
 
     def command(self):
-        return [*self.wrapper, str(BIN / "evlogd"), "--data", str(self.data), "--listen", self.listen,
+        where = ["--listen", self.listen] if self.listeners is None else ["--listeners", self.listeners]
+        return [*self.wrapper, str(BIN / "evlogd"), "--data", str(self.data), *where,
                 "--http", "127.0.0.1:0", "--io", self.io, "--shards", str(self.shards), *self.args]
 
     def start(self):
@@ -92,6 +97,8 @@ class Broker:
             raise AssertionError(f"evlogd did not get ready (exit {code}): {line!r}\n" + "".join(self.log))
         self.ready = dict(word.split("=", 1) for word in line.split()[2:])
         self.port = int(self.ready["kafka"].rpartition(":")[2])
+        places = [place.partition("://") for place in self.ready.get("listeners", "").split(",") if place]
+        self.ports = {name: int(where.rpartition(":")[2]) for name, _, where in places}
         self.http = "http://" + self.ready["http"]
         return self
 

@@ -153,7 +153,9 @@ static int up(struct world *w, struct el_error *up_err)
         struct el_error err = {0};
         struct net_config net_cfg = b->limits;
         shard_make(b, i);
-        net_cfg.port = PORT;
+        struct config_listener place = b->config.listener_table.list[0];
+        place.address.port = PORT;
+        net_cfg.listeners = &place;
         net_cfg.join = i > 0;
         net_cfg.conn_total = &b->conn_total;
         int code = shard_listen(&b->shards[i], &b->config, &net_cfg, &err);

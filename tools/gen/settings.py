@@ -91,8 +91,8 @@ def setting_range(row, names):
         return ", ".join(f"`{word}`" for word in row["choices"].split("|"))
     if kind == "BOOL":
         return "`true`, `false`"
-    if kind == "PATH":
-        return "path"
+    if kind in ("PATH", "TEXT"):
+        return kind.lower()
     if kind == "ADDRESS":
         return "host:port" + (f" or `{row['choices']}`" if row["choices"] else "")
     units = {"SIZE": SIZES, "DURATION": DURATIONS}.get(kind, ())

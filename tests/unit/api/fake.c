@@ -66,8 +66,9 @@ void fake_begin(struct fake *f)
     assert_int_equal(el_buddy_init(&f->buddy, 256u << 20, NULL), 0);
     assert_int_equal(metrics_create(&f->metrics), 0);
     f->node.id = 1;
-    f->node.host = "broker.example";
-    f->node.port = 9092;
+    f->cfg.listener_table = (struct config_listeners){.list = {{.name = "PLAINTEXT"}}, .count = 1};
+    f->node.advertised[0] = (struct config_address){.host = "broker.example", .port = 9092};
+    snprintf(f->principal, sizeof f->principal, "%s", NET_PRINCIPAL_ANONYMOUS);
     f->node.data_path = "/data";
     f->node.fetch_len_max = EL_FETCH_LEN_MAX;
     f->node.auto_create = true;
@@ -288,6 +289,27 @@ void request_unhold(struct request *request)
 uint64_t request_conn_id(const struct request *request)
 {
     return EL_CONTAINER(request, struct fake_request, request)->conn_id;
+}
+
+uint32_t request_listener_index(const struct request *request)
+{
+    return 0;
+}
+
+const struct config_listener *request_listener(const struct request *request)
+{
+    return &fake->cfg.listener_table.list[0];
+}
+
+const char *request_principal(const struct request *request)
+{
+    return fake->principal;
+}
+
+int request_set_principal(struct request *request, const char *text)
+{
+    snprintf(fake->principal, sizeof fake->principal, "%s", text);
+    return 0;
 }
 
 void **request_conn_user(struct request *request)

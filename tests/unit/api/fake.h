@@ -46,7 +46,8 @@ struct fake {
     struct api_node node;
     struct groups groups;
     struct groups *peers[1];
-    void *conn_users[FAKE_CONN_MAX]; /* by conn_id */
+    void *conn_users[FAKE_CONN_MAX];   /* by conn_id */
+    char principal[NET_PRINCIPAL_MAX]; /* of every request */
     struct config cfg;
     struct io io;
     struct io_timer *timer_room[FAKE_OP_MAX];

@@ -246,7 +246,10 @@ TEST(config, every_setting_has_flag_variable_and_key)
     char flag[128], variable[128], value[SETTING_TEXT_MAX], file[SETTING_TEXT_MAX + 128];
     for (int id = 0; id < CONFIG_SETTING_COUNT; id++) {
         const struct setting *row = setting_at((enum config_setting_id)id);
-        const char *text = row->default_text[0] != 0 ? row->default_text : row->kind == SETTING_PATH ? "d" : "h:1";
+        const char *text = row->default_text[0] != 0   ? row->default_text
+                           : row->kind == SETTING_PATH ? "d"
+                           : row->kind == SETTING_TEXT ? ""
+                                                       : "h:1";
         text = id == CONFIG_archive_url ? "file:///d" : text;
         setting_flag_name(row->name, flag, sizeof flag);
         snprintf(value, sizeof value, "%s=%s", flag, text);
@@ -284,15 +287,15 @@ TEST(config, addresses_are_read)
     assert_string_equal(cfg.listen.host, "::");
     assert_int_equal(cfg.listen.port, 0);
     assert_true(cfg.http.off);
-    config_advertised(&cfg, 1234, &address);
+    config_listener_advertised(&cfg.listener_table.list[0], 1234, &address);
     assert_string_equal(address.host, "kafka.example.com");
     assert_int_equal(address.port, 1234);
     assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--advertised-address=[fe80::1%eth0]:19092")), 0);
-    config_advertised(&cfg, 1234, &address);
+    config_listener_advertised(&cfg.listener_table.list[0], 1234, &address);
     assert_string_equal(address.host, "fe80::1%eth0");
     assert_int_equal(address.port, 19092);
     assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--listen=localhost:7")), 0);
-    config_advertised(&cfg, 7, &address);
+    config_listener_advertised(&cfg.listener_table.list[0], 7, &address);
     assert_string_equal(address.host, "localhost");
     assert_int_equal(address.port, 7);
 }

@@ -425,7 +425,7 @@ EACH_BACKEND_WITH(stop_answers_what_was_read_then_closes, long_linger)
     toy_request(toy, fd, 1, "hold");
     toy_request(toy, fd, 2, "echo");
     TOY_UNTIL(toy, toy->dispatch_count == 2 && net_conn_count(toy->net) == 2);
-    uint16_t port = net_port(toy->net);
+    uint16_t port = net_port(toy->net, 0);
     assert_true(port > 0);
     net_stop(toy->net, io_mono(toy->io) + 60000000000u, count_stopped, toy);
     assert_true(net_stopping(toy->net));
@@ -476,7 +476,8 @@ TEST(net, taken_port_and_bad_host_are_errors)
     struct io_config io_config = {.disk = disk, .shard_count = 1, .lock_fd = -1};
     assert_int_equal(io_posix_open(&io_config, &io, &err), 0);
     assert_int_equal(el_buddy_init(&buddy, 1u << 20, &err), 0);
-    struct net_config config = {.host = "host.invalid", .dispatch = (net_dispatch_fn)(uintptr_t)1};
+    struct config_listener listener = {.name = "PLAINTEXT", .address = {.host = "host.invalid"}};
+    struct net_config config = {.listeners = &listener, .listener_count = 1, .dispatch = (net_dispatch_fn)(uintptr_t)1};
     assert_int_equal(net_start(io, &buddy, NULL, &config, &net, &err), EVLOG_ERR_ARGUMENT);
     assert_null(net);
     assert_int_equal(buddy.used, 0);

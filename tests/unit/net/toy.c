@@ -166,8 +166,9 @@ void toy_run(bool uring, toy_config_fn config, toy_fn body)
     assert_int_equal(rc, 0);
     assert_int_equal(el_buddy_init(&toy->buddy, BUDDY_LEN, &err), 0);
     assert_int_equal(metrics_create(&toy->metrics), 0);
+    toy->listeners[0] = (struct config_listener){.name = "PLAINTEXT", .address = {.host = "127.0.0.1"}};
     toy->config = (struct net_config){
-        .host = "127.0.0.1", .dispatch = dispatch, .arg = toy, .conn_closed = conn_closed};
+        .listeners = toy->listeners, .listener_count = 1, .dispatch = dispatch, .arg = toy, .conn_closed = conn_closed};
     if (config != NULL) {
         config(&toy->config);
     }
@@ -197,7 +198,12 @@ void toy_run(bool uring, toy_config_fn config, toy_fn body)
 
 int toy_connect(struct toy *toy)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(net_port(toy->net))};
+    return toy_connect_to(toy, 0);
+}
+
+int toy_connect_to(struct toy *toy, uint32_t listener_index)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(net_port(toy->net, listener_index))};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);

@@ -25,6 +25,7 @@ struct toy {
     struct el_buddy buddy;
     struct metrics *metrics;
     struct net *net;
+    struct config_listener listeners[CONFIG_LISTENERS_MAX];
     struct net_config config;
     struct request *held[TOY_HELD_MAX]; /* [held_count] in order of dispatch */
     uint32_t held_count;
@@ -60,6 +61,7 @@ void toy_answer(struct toy *toy, uint32_t index);
 /* --- clients ---------------------------------------------------------------------------------------------------- */
 
 int toy_connect(struct toy *toy);
+int toy_connect_to(struct toy *toy, uint32_t listener_index);
 /* Send all, stepping while the socket is full. */
 void toy_send(struct toy *toy, int fd, const void *data, size_t len);
 /* A request frame of key 3 version 0; body behind the header. returns its length */
