@@ -76,7 +76,7 @@ int lease_mark_restore(struct lease_part *part, const struct lease_record_key *k
     return 0;
 }
 
-/* Those of topics that are gone. */
+/* Those of topics that are gone: what has come back for their letters is known no more, and nothing is to come back. */
 static void marks_sweep(struct lease_part *part)
 {
     EL_LIST_EACH(node, &part->back.marks) {
@@ -360,6 +360,10 @@ static void again_run(struct leases *ls, struct lease_op *base)
         return;
     }
     marks_sweep(part);
+    if (store_topic_by_id(ls->shard, &op->dead_id) == NULL) {
+        lease_op_finish(base, EVLOG_ERR_NOT_FOUND);
+        return;
+    }
     struct lease_mark *mark = mark_get(part, &op->dead_id, op->dead_partition);
     struct again_call *call = mark == NULL ? NULL : el_buddy_alloc(ls->buddy, sizeof *call);
     if (call == NULL) {
@@ -374,7 +378,7 @@ static void again_run(struct leases *ls, struct lease_op *base)
     if (op->task > mark->record.task) {
         mark->record = (struct lease_record_mark){.task = op->task, .letter = -1};
     }
-    mark->ended = false;
+    EL_ASSERT(!mark->ended);
     memset(call, 0, sizeof *call);
     call->part = part;
     call->op = op;

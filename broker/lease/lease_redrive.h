@@ -28,8 +28,8 @@ struct lease_again_letter {
 
 /* Events of one partition come back to the group, once each however often it is asked: those up to the last letter that
  * the task has asked for before are known to have. Durable when it is answered.
- * errors: UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID the source is gone; AGAIN: not now, for more of them wait than is good, or
- * another op is at it; as leases_fetch() */
+ * errors: UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID the source is gone; NOT_FOUND the letters' topic is; AGAIN: not now, for more
+ * of them wait than is good, or another op is at it; as leases_fetch() */
 struct lease_again_op {
     struct lease_op base;
     struct el_uuid topic_id; /* of the source */

@@ -304,8 +304,9 @@ static void back_on_op(struct lease_op *base)
     } else if (is_gone(error) || error == EVLOG_ERR_INVALID_TOPIC) {
         results_set(task, op->letter_count, LEASE_AGAIN_GONE);
         redrive_go(task);
-    } else if (error == EVLOG_ERR_GROUP_NOT_FOUND) {
-        redrive_end(task, LEASE_REDRIVE_FAILED, "the group was deleted");
+    } else if (error == EVLOG_ERR_NOT_FOUND || error == EVLOG_ERR_GROUP_NOT_FOUND) {
+        redrive_end(task, LEASE_REDRIVE_FAILED,
+                    error == EVLOG_ERR_NOT_FOUND ? "the topic of dead letters was deleted" : "the group was deleted");
     } else {
         redrive_again(task, "events cannot come back now", error);
     }

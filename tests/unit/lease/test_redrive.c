@@ -5,6 +5,8 @@
  */
 #include "part_kit.h"
 
+#include <lease/lease_redrive.h>
+
 #define LETTERS "source.g.dlq"
 
 static struct lease_redrive_op begin_op;
@@ -314,6 +316,44 @@ TEST(redrive, letters_of_a_topic_that_is_gone_stay_open)
     assert_int_equal(view.state, LEASE_REDRIVE_DONE);
     assert_int_equal(view.counts.gone, 2);
     assert_int_equal(view.counts.redriven, 0);
+    part_end();
+}
+
+/* Ask for letter 0 of event 0 as a step of a task does. */
+static int again(const struct el_uuid *dead_id, uint64_t task)
+{
+    static struct lease_again_letter letter;
+    static struct lease_again_op op;
+    letter = (struct lease_again_letter){.key_hash = lease_key_hash(el_slice_str("a"))};
+    op = (struct lease_again_op){.base = {.group_id = el_slice_str("g"), .done = part_on_answer},
+                                 .topic_id = part_source->id,
+                                 .dead_id = *dead_id,
+                                 .task = task,
+                                 .letters = &letter,
+                                 .letter_count = 1};
+    part_waits = true;
+    leases_again(desk->leases[0], &op);
+    fake_store_run(&desk->store);
+    assert_false(part_waits);
+    lease_op_release(&op.base);
+    return op.base.error;
+}
+
+/* What has come back for letters of that topic is forgotten with it, while a task still repeats a step. */
+TEST(redrive, nothing_comes_back_for_letters_whose_topic_is_gone)
+{
+    dead(1);
+    struct el_uuid first = store_topic_by_name(&desk->store.shards[0], el_slice_str(LETTERS))->id;
+    assert_int_equal(again(&first, 1), 0);
+    fake_topic_delete(&desk->store, LETTERS);
+    struct el_uuid second = fake_topic(&desk->store, LETTERS, 1)->id;
+    assert_int_equal(again(&second, 2), 0); /* sweeps */
+    fake_store_ms(&desk->store, 200);
+    assert_int_equal(part_lease(7), 0);
+    assert_int_equal(part_settle(7, 0, LEASE_ACCEPT), 0);
+    fake_store_ms(&desk->store, 200);
+    assert_int_equal(again(&first, 1), EVLOG_ERR_NOT_FOUND);
+    assert_int_equal(part_lease(7), -1);
     part_end();
 }
 
