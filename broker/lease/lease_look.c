@@ -183,9 +183,13 @@ static void release_key_run(struct leases *ls, struct lease_op *base)
         return;
     }
     if (op->key.data == NULL) {
-        bool halted = lease_halted(part->table) >= 0;
-        lease_resume(part->table, lease_part_now(part));
-        lease_op_finish(base, halted ? 0 : EVLOG_ERR_NOT_FOUND);
+        if (lease_halted(part->table) < 0) {
+            lease_op_finish(base, EVLOG_ERR_NOT_FOUND);
+        } else if (!lease_call_wait(part, base)) {
+            lease_op_finish(base, EVLOG_ERR_NO_MEMORY);
+        } else {
+            lease_resume(part->table, lease_part_now(part));
+        }
         lease_part_turn(part);
         return;
     }

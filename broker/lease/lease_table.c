@@ -458,6 +458,7 @@ void lease_resume(struct lease_table *t, struct lease_now now)
         struct lease_node *e = lease_node(t->memory, id);
         e->attempts = 0;
         e->death = LEASE_DEATH_NONE;
+        t->returned = true;
         lease_block_touch(t, e->at);
         lease_entry_ready(t, id, now);
         id = lease_tree_first_of(t->memory, t->entries, LEASE_BIT(LEASE_STATE_HALTED));

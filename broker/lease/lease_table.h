@@ -174,7 +174,7 @@ void lease_on_expiry(struct lease_table *t, lease_expiry_fn expired, void *arg);
 bool lease_ready(const struct lease_table *t);
 /* The lowest event at which the partition halts | -1 */
 int64_t lease_halted(const struct lease_table *t);
-/* Try what is halted anew, with all its attempts. */
+/* Try what is halted anew, with all its attempts; once a write has made that durable. */
 void lease_resume(struct lease_table *t, struct lease_now now);
 
 /* --- dead letters ------------------------------------------------------------------------------------------------- */

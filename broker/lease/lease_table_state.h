@@ -25,7 +25,7 @@ struct lease_table {
     int64_t base;        /* blocks without a record are finished below it */
     uint64_t park_clock; /* parkings so far */
     struct lease_counts counts;
-    bool returned;           /* events have come back since the last write began */
+    bool returned;           /* events have come back, or go on after a halt, since the last write began */
     bool returned_writing;   /* the same, before that one began. Nothing is leased until it is durable */
     bool writing;            /* between lease_write_begin() and lease_write_end() */
     int64_t write_start;     /* writing: the start that was written */

@@ -405,6 +405,7 @@ void model_resume(struct model *m)
         if (model_live(e) && e->state == LEASE_STATE_HALTED) {
             e->attempts = 0;
             e->death = LEASE_DEATH_NONE;
+            m->returned = true;
             make_ready(m, e);
         }
     }

@@ -444,6 +444,8 @@ TEST(lease_table, halts_at_an_exhausted_event_until_it_is_resumed)
     assert_int_equal(kit_settle(&k, KIT_SESSION, 1, 1, LEASE_ACCEPT), 0);
     lease_resume(k.t, k.now);
     assert_int_equal(lease_halted(k.t), -1);
+    assert_false(lease_ready(k.t)); /* before it is durable that all attempts are there again */
+    kit_write(&k);
     kit_take_one(&k, KIT_SESSION, 0, 1);
     assert_int_equal(kit_settle(&k, KIT_SESSION, 0, 0, LEASE_FAIL), 0);
     assert_int_equal(lease_halted(k.t), 0);
