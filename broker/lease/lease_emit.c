@@ -375,6 +375,27 @@ void lease_emit_write_end(struct lease_part *part, int error, struct el_list *te
 
 /* --- the rest ----------------------------------------------------------------------------------------------------- */
 
+/* Records of bundles with refused batches were written anew, behind those of later bundles. */
+static struct el_list *place_of_bundle(struct lease_emitter *emitter, uint64_t place)
+{
+    EL_LIST_EACH(node, &emitter->bundles) {
+        if (EL_CONTAINER(node, struct emit_bundle, link)->place > place) {
+            return node;
+        }
+    }
+    return &emitter->bundles;
+}
+
+static struct el_list *place_of_batch(struct emit_target *target, uint64_t place)
+{
+    EL_LIST_EACH(node, &target->batches) {
+        if (EL_CONTAINER(node, struct emit_batch, link)->bundle->place > place) {
+            return node;
+        }
+    }
+    return &target->batches;
+}
+
 int lease_emit_restore(struct lease_part *part, int64_t number, struct el_slice value)
 {
     struct leases *ls = lease_part_leases(part);
@@ -387,10 +408,13 @@ int lease_emit_restore(struct lease_part *part, int64_t number, struct el_slice 
     if (emitter->bundle_count == LEASE_INTENTS_MAX || lease_record_emits_offset(&emits, 0) != number) {
         return EVLOG_ERR_CORRUPT;
     }
-    struct emit_bundle *bundle = emit_bundle_new(emitter, emits.event_count, 0, emits.batch_count);
+    struct el_list *place = place_of_bundle(emitter, emits.place);
+    struct emit_bundle *bundle = emit_bundle_new_at(emitter, place, emits.event_count, 0, emits.batch_count);
     if (bundle == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
+    bundle->place = emits.place;
+    emitter->place = EL_MAX(emitter->place, emits.place);
     bundle->state = EMIT_INTENDED;
     bundle->restored = bundle->borrowed = bundle->stored = true;
     bundle->value = (uint8_t *)(uintptr_t)value.data;
@@ -411,7 +435,7 @@ int lease_emit_restore(struct lease_part *part, int64_t number, struct el_slice 
         }
         batch->pos = record.pos;
         batch->op.info = record.info;
-        emit_target_add(target, batch);
+        emit_target_add(target, batch, place_of_batch(target, bundle->place));
         batch->letters = emit_batch_is_letters(batch);
     }
     return 0;

@@ -70,6 +70,7 @@ struct emit_bundle {
     uint32_t value_len; /* bytes */
     uint32_t charged;   /* of leases.emit_bytes */
     int64_t number;     /* offset of its first event: in the record's key */
+    uint64_t place;     /* among all of the part, in the order in which they were made */
     int64_t *offsets;   /* [event_count] rising: those that the table does not know to be published */
     uint32_t event_count;
     struct lease_staged **staged; /* [staged_count] told when it is durable */
@@ -84,6 +85,7 @@ struct lease_emitter {
     struct lease_part *part;
     struct el_list bundles; /* at most LEASE_INTENTS_MAX */
     uint32_t bundle_count;
+    uint64_t place;        /* of the last bundle */
     struct el_list staged; /* struct lease_staged.link: to be put into bundles */
     struct el_map targets; /* struct emit_target_key -> struct emit_target */
     struct el_list target_list;
@@ -126,8 +128,8 @@ bool emit_target_ready(struct lease_emitter *emitter, struct emit_target *target
 /* One more batch, and its partition would no longer know the oldest that may have to be sent again. step: the batch is
  * for that bundle, or NULL; with it goes what of the bundle has been appended. */
 bool emit_target_full(const struct emit_target *target, const struct emit_bundle *step);
-/* A batch for it is to be appended, behind all others. */
-void emit_target_add(struct emit_target *target, struct emit_batch *batch);
+/* A batch for it is to be appended, in that place: before what is there; &target->batches: behind all others. */
+void emit_target_add(struct emit_target *target, struct emit_batch *batch, struct el_list *place);
 /* Append what may be. */
 void emit_append_turn(struct emit_bundle *bundle);
 /* It is not to be appended any more. */
@@ -137,7 +139,7 @@ void emit_batch_end(struct emit_batch *batch);
 
 /* Is it of no use to append the batch once more? */
 bool emit_refused_for_good(const struct emit_batch *batch, int error);
-/* The partition has refused a batch for good: later ones go on. */
+/* The partition has refused a batch for good: later ones go on, once nothing of it is to be appended there. */
 void emit_batch_refuse(struct emit_batch *batch, int error);
 /* One that was stored holds dead letters: see struct emit_batch. */
 bool emit_batch_is_letters(const struct emit_batch *batch);

@@ -103,11 +103,11 @@ bool emit_target_full(const struct emit_target *target, const struct emit_bundle
     return false;
 }
 
-void emit_target_add(struct emit_target *target, struct emit_batch *batch)
+void emit_target_add(struct emit_target *target, struct emit_batch *batch, struct el_list *place)
 {
     batch->target = target;
     batch->given = target->given++;
-    el_list_push_back(&target->batches, &batch->link);
+    el_list_push_back(place, &batch->link);
     el_list_push_back(&target->pending, &batch->pending_link);
 }
 

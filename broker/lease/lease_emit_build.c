@@ -205,14 +205,15 @@ static void write_batch(struct emit_bundle *bundle, struct emit_batch *batch, st
     code = el_batch_check(bytes.data, bytes.len, EL_BATCH_LEN_MAX, NULL, 0, &batch->op.info);
     EL_ASSERT(code == 0);
     target->next_sequence = el_sequence_add(target->next_sequence, batch->op.info.record_count);
-    emit_target_add(target, batch);
+    emit_target_add(target, batch, &target->batches);
 }
 
 static void write_bundle(struct emit_bundle *bundle, struct choice *choice, size_t room)
 {
     struct el_writer w;
     el_writer_init(&w, bundle->value, room);
-    lease_record_emits_begin(&w, choice->batch_count, bundle->offsets, bundle->event_count);
+    bundle->place = ++bundle->emitter->place;
+    lease_record_emits_begin(&w, bundle->place, choice->batch_count, bundle->offsets, bundle->event_count);
     for (uint32_t i = 0; i < choice->batch_count; i++) {
         write_batch(bundle, &bundle->batches[i], choice->targets[i], &w);
     }

@@ -3,12 +3,14 @@
  * What a target refuses for good, after the event that emitted it was decided: its topic was deleted, a stream in it
  * has ended, an id is there already. Nothing of it is lost in silence, and nothing else waits for it.
  *
- *   1. the batch leaves its target: later batches of that partition go on, under another producer id, because the
- *      numbers of this one were not used. What they hold is of other keys, for those of its events wait
- *   2. a batch of several events is divided until those that are refused stand alone. The halves take its place in the
- *      record of its bundle, and each has a producer of its own: so each is taken once, whatever becomes of the other
- *   3. what stands alone, or was for a topic that is gone, becomes dead letters of the group: again in its place in the
- *      record, so that they are stored before they are appended, and appended once
+ *   1. a batch of several events is divided until those that are refused stand alone. The halves take its place in the
+ *      record of its bundle, and before later batches of their partition, which may have events of the same keys: those
+ *      of a bundle hold up none after a restart, or once the log begins behind them. Each half has a producer of its
+ *      own: so each is taken once, whatever becomes of the other
+ *   2. what stands alone, or was for a topic that is gone, leaves its target: later batches go on, under another
+ *      producer id, because the numbers of this one were not used
+ *   3. it becomes dead letters of the group: again in its place in the record, so that they are stored before they are
+ *      appended, and appended once
  *
  * Each step is a write of the record; it leaves out what has been appended. A crash in between begins again with what
  * was stored: the target refuses it once more, or has the events by then.
@@ -89,7 +91,9 @@ void emit_batch_refuse(struct emit_batch *batch, int error)
     }
     batch->refused = error;
     batch->bundle->refused_count++;
-    el_list_remove(&batch->link);
+    if (alone) {
+        el_list_remove(&batch->link);
+    }
     el_list_remove(&batch->pending_link); /* its number was not taken: later ones push nothing out */
     if (target->producer_id == batch->op.info.producer_id) {
         target->producer_id = -1; /* the next numbers would not follow */
@@ -403,7 +407,7 @@ static void put_first(struct emit_bundle *bundle, struct emit_batch *batch, cons
     batch->letters = step->letters;
     put_batch(bundle, batch, target, step, iter, step->first_count, step->first_len, &origin, w);
     target->next_sequence = el_sequence_add(target->next_sequence, step->first_count);
-    emit_target_add(target, batch);
+    emit_target_add(target, batch, step->letters ? &target->batches : &step->batch->link);
 }
 
 static void put_rest(struct emit_bundle *bundle, struct emit_batch *batch, const struct step *step,
@@ -427,7 +431,7 @@ static void put_rest(struct emit_bundle *bundle, struct emit_batch *batch, const
     origin = (struct el_batch_origin){.producer_id = target->producer_id};
     put_batch(bundle, batch, target, step, iter, count, step->rest_len, &origin, w);
     target->next_sequence = count;
-    emit_target_add(target, batch);
+    emit_target_add(target, batch, &step->batch->link);
 }
 
 static size_t room_of(const struct emit_bundle *bundle, const struct step *step)
@@ -449,7 +453,8 @@ static void write_step(struct emit_bundle *bundle, struct emit_bundle *old, stru
     el_writer_init(&w, bundle->value, room);
     memcpy(bundle->offsets, old->offsets, old->event_count * sizeof(int64_t));
     bundle->event_count = old->event_count;
-    lease_record_emits_begin(&w, bundle->batch_count, bundle->offsets, bundle->event_count);
+    bundle->place = old->place;
+    lease_record_emits_begin(&w, bundle->place, bundle->batch_count, bundle->offsets, bundle->event_count);
     for (uint32_t i = 0; i < old->batch_count; i++) {
         struct emit_batch *batch = &old->batches[i];
         if (batch != step->batch && !batch->appended) {

@@ -11,8 +11,9 @@
  *   part     u8 version 1, u8 0, u16 intent count, i32 next sequence, i64 start, i64 producer id, then for each intent:
  *            i64 offset, topic id (16), i32 partition, i32 sequence, i32 attempts, u32 reason
  *   parked   u8 version 1, 7 zero bytes, i64 offset, i64 time
- *   emits    u8 version 1, u8 0, u16 batch count, u32 event count, i64 offset of each event, then for each batch:
- *            topic id (16), i32 partition, u32 length, the batch with its producer id and sequence
+ *   emits    u8 version 1, u8 0 or 1, u16 batch count, u32 event count, where it is 1: u64 place, at least 1; then i64
+ *            offset of each event, then for each batch: topic id (16), i32 partition, u32 length, the batch with its
+ *            producer id and sequence
  *   base     u8 version 1, 7 zero bytes, i64 base
  *   mark     u8 version 1, 7 zero bytes, u64 id of the redrive, i64 letter
  *
@@ -218,16 +219,20 @@ int lease_record_parked_decode(struct el_slice data, struct lease_record_parked 
 
 /* --- emits -------------------------------------------------------------------------------------------------------- */
 
-void lease_record_emits_begin(struct el_writer *w, uint32_t batch_count, const int64_t *offsets, uint32_t event_count)
+void lease_record_emits_begin(struct el_writer *w, uint64_t place, uint32_t batch_count, const int64_t *offsets,
+                              uint32_t event_count)
 {
     EL_ASSERT(event_count > 0);
     EL_ASSERT(event_count <= LEASE_EMITS_EVENTS_MAX);
     EL_ASSERT(batch_count > 0);
     EL_ASSERT(batch_count <= LEASE_EMITS_BATCHES_MAX);
     el_write_u8(w, LEASE_RECORD_VERSION);
-    el_write_u8(w, 0);
+    el_write_u8(w, place != 0);
     el_write_le16(w, (uint16_t)batch_count);
     el_write_le32(w, event_count);
+    if (place != 0) {
+        el_write_le64(w, place);
+    }
     for (uint32_t i = 0; i < event_count; i++) {
         el_write_le64(w, (uint64_t)offsets[i]);
     }
@@ -266,17 +271,19 @@ static bool emits_batch_decode(struct el_reader *r, struct lease_record_emits_ba
 int lease_record_emits_decode(struct el_slice data, struct lease_record_emits *out)
 {
     struct el_reader r;
-    struct lease_record_emits emits = {0};
+    struct lease_record_emits emits = {.begin = data.data};
     int64_t before = -1;
     el_reader_init(&r, data.data, data.len);
-    uint8_t version = el_read_u8(&r), zero = el_read_u8(&r);
+    uint8_t version = el_read_u8(&r), placed = el_read_u8(&r);
     if (r.err == 0 && version != LEASE_RECORD_VERSION) {
         return EVLOG_ERR_FORMAT;
     }
     emits.batch_count = el_read_le16(&r);
     emits.event_count = el_read_le32(&r);
-    if (r.err != 0 || zero != 0 || emits.event_count == 0 || emits.event_count > LEASE_EMITS_EVENTS_MAX ||
-        emits.batch_count == 0 || emits.batch_count > LEASE_EMITS_BATCHES_MAX) {
+    emits.place = placed == 1 ? el_read_le64(&r) : 0;
+    if (r.err != 0 || placed > 1 || placed != (emits.place != 0) || emits.event_count == 0 ||
+        emits.event_count > LEASE_EMITS_EVENTS_MAX || emits.batch_count == 0 ||
+        emits.batch_count > LEASE_EMITS_BATCHES_MAX) {
         return EVLOG_ERR_CORRUPT;
     }
     emits.offsets = el_read_bytes(&r, (size_t)emits.event_count * 8);
@@ -307,7 +314,7 @@ void lease_record_emits_next(struct lease_record_emits *emits, struct lease_reco
     const uint8_t *bytes;
     bool good = emits_batch_decode(&emits->batches, batch, &bytes);
     EL_ASSERT(good); /* lease_record_emits_decode() has seen it */
-    batch->pos = (uint32_t)(bytes - emits->offsets) + LEASE_EMITS_HEAD_LEN;
+    batch->pos = (uint32_t)(bytes - emits->begin);
 }
 
 /* --- events that come back ---------------------------------------------------------------------------------------- */

@@ -76,9 +76,11 @@ int lease_record_parked_decode(struct el_slice data, struct lease_record_parked 
 /* Events that are done but for what they have emitted, and that as batches that are ready to be appended. */
 #define LEASE_EMITS_EVENTS_MAX 1024u
 #define LEASE_EMITS_BATCHES_MAX 256u
-#define LEASE_EMITS_HEAD_LEN 8u
+#define LEASE_EMITS_HEAD_LEN 16u
 #define LEASE_EMITS_BATCH_HEAD_LEN 24u
 struct lease_record_emits {
+    const uint8_t *begin;
+    uint64_t place; /* among those of its part: they rise; 0: not known, before all others */
     uint32_t event_count, batch_count; /* at least 1 each */
     const uint8_t *offsets;            /* [event_count] of 8 bytes, rising: lease_record_emits_offset() */
     struct el_reader batches;          /* lease_record_emits_next() */
@@ -90,7 +92,8 @@ struct lease_record_emits_batch {
     struct el_batch_info info;
 };
 /* The value's beginning; batches follow, each behind its head. */
-void lease_record_emits_begin(struct el_writer *w, uint32_t batch_count, const int64_t *offsets, uint32_t event_count);
+void lease_record_emits_begin(struct el_writer *w, uint64_t place, uint32_t batch_count, const int64_t *offsets,
+                              uint32_t event_count);
 void lease_record_emits_batch_head(struct el_writer *w, const struct el_uuid *topic_id, int32_t partition,
                                    uint32_t len);
 /* All is checked, the batches' checksums included.

@@ -20,7 +20,7 @@ static void encode_emits(struct el_writer *w, struct el_slice in, struct lease_r
     for (uint32_t i = 0; i < emits->event_count; i++) {
         offsets[i] = lease_record_emits_offset(emits, i);
     }
-    lease_record_emits_begin(w, emits->batch_count, offsets, emits->event_count);
+    lease_record_emits_begin(w, emits->place, emits->batch_count, offsets, emits->event_count);
     free(offsets);
     for (uint32_t i = 0; i < emits->batch_count; i++) {
         struct lease_record_emits_batch batch = {0};

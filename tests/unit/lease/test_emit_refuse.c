@@ -16,6 +16,7 @@ static struct lease_emit emits[64];
 static struct lease_outcome outcomes[64];
 static struct lease_fetch_op ask;
 static int gone_error; /* what appends to "out" end with; 0: only batches with a bad event are refused */
+static int good_error; /* what those without a bad event end with; 0: they are taken */
 
 static struct topic *topic_of(const char *name)
 {
@@ -72,7 +73,7 @@ static int refuse(const struct append_op *op)
             return EVLOG_ERR_ID_CONFLICT;
         }
     }
-    return gone_error;
+    return gone_error != 0 ? gone_error : good_error;
 }
 
 static void begin(const char *settings)
@@ -80,7 +81,7 @@ static void begin(const char *settings)
     part_begin(settings);
     out = fake_topic(&desk->store, "out", 4);
     desk->store.refuse = refuse;
-    gone_error = 0;
+    gone_error = good_error = 0;
 }
 
 static void end(void)
@@ -113,6 +114,20 @@ static void acknowledge(int64_t first, uint32_t count, const char *const *values
     }
     ask.outcomes = outcomes;
     ask.outcome_count = count;
+    part_fetch(&ask);
+}
+
+/* The same of one event that emits all of them. */
+static void acknowledge_all_as_one(int64_t offset, const char *const *values, uint32_t count)
+{
+    ask = part_fetch_of(7, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        emits[i] = emit_of(1, values[i]);
+    }
+    outcomes[0] = (struct lease_outcome){
+        .first = offset, .last = offset, .kind = LEASE_ACCEPT, .delay_ms = -1, .emits = emits, .emit_count = count};
+    ask.outcomes = outcomes;
+    ask.outcome_count = 1;
     part_fetch(&ask);
 }
 
@@ -299,6 +314,103 @@ TEST(lease_emit_refuse, is_one_letter_wherever_a_crash_comes)
         assert_int_equal(lag(), 0);
         end();
     }
+}
+
+/* Event 0 is done and has emitted "first" and "!bad", event 1 of its key "second"; nothing of it is in "out". */
+static void two_of_a_key(void)
+{
+    begin("start=earliest");
+    gone_error = EVLOG_ERR_FULL;
+    part_append("a");
+    part_append("a");
+    assert_int_equal(part_lease(7), 0);
+    acknowledge_all_as_one(0, (const char *[]){"first", "!bad"}, 2);
+    answered();
+    desk_restart(desk);
+    assert_int_equal(part_lease(7), 1);
+    acknowledge(1, 1, (const char *[]){"second"});
+    answered();
+}
+
+static uint32_t place_in_out(const char *value)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < desk->store.batch_count; i++) {
+        struct el_batch_iter iter;
+        struct el_batch_record record;
+        const struct fake_batch *batch = &desk->store.batches[i];
+        if (!el_uuid_eq(&batch->topic_id, &out->id)) {
+            continue;
+        }
+        assert_int_equal(el_batch_open(&iter, batch->data, batch->len, NULL, 0), 0);
+        while (el_batch_next(&iter, &record) == 1) {
+            count++;
+            if (has_value(&record, value)) {
+                return count;
+            }
+        }
+    }
+    return 0;
+}
+
+TEST(lease_emit_refuse, what_came_with_it_stays_before_later_events_of_its_key)
+{
+    two_of_a_key();
+    gone_error = 0;
+    fake_store_ms(&desk->store, 5000);
+    assert_int_equal(place_in_out("first"), 1);
+    assert_int_equal(place_in_out("second"), 2);
+    assert_int_equal(found(LETTERS, "!bad"), 1);
+    assert_int_equal(lag(), 0);
+    end();
+}
+
+static bool is_emits(const struct fake_batch *batch)
+{
+    struct el_batch_iter iter;
+    struct el_batch_record record;
+    struct lease_record_key key;
+    assert_int_equal(el_batch_open(&iter, batch->data, batch->len, NULL, 0), 0);
+    while (el_batch_next(&iter, &record) == 1) {
+        assert_int_equal(lease_record_key_decode(record.record.key, &key), 0);
+        if (key.kind == LEASE_RECORD_EMITS) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The first record of emits goes: a later one of its key replaces it. */
+static void compact(void)
+{
+    for (uint32_t i = 0; i < desk->store.batch_count; i++) {
+        struct fake_batch *batch = &desk->store.batches[i];
+        if (el_uuid_eq(&batch->topic_id, &topic_of(LEASES_TOPIC)->id) && is_emits(batch)) {
+            batch->durable = false;
+            return;
+        }
+    }
+    assert_true(false);
+}
+
+/* Its record has been written anew, and is behind that of the later event. */
+TEST(lease_emit_refuse, what_came_with_it_stays_there_after_a_restart)
+{
+    two_of_a_key();
+    gone_error = 0;
+    good_error = EVLOG_ERR_FULL;
+    fake_store_ms(&desk->store, 5000);
+    assert_int_equal(place_in_out("first"), 0);
+    compact();
+    desk_restart(desk);
+    good_error = 0;
+    assert_int_equal(part_lease(7), -1);
+    fake_store_ms(&desk->store, 5000);
+    assert_int_equal(place_in_out("first"), 1);
+    assert_int_equal(place_in_out("second"), 2);
+    assert_int_equal(found(LETTERS, "!bad"), 1);
+    assert_int_equal(lag(), 0);
+    end();
 }
 
 TEST(lease_emit_refuse, is_lost_with_its_group_and_counted)

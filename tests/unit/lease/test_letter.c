@@ -252,12 +252,12 @@ TEST(lease_record, a_part_comes_back_with_its_intents)
 }
 
 /* Two batches for two events. returns its length */
-static size_t emits_encode(uint8_t *text, size_t room, uint16_t epoch)
+static size_t emits_encode(uint8_t *text, size_t room, uint64_t place, uint16_t epoch)
 {
     static const int64_t offsets[2] = {5, 9};
     struct el_writer w;
     el_writer_init(&w, text, room);
-    lease_record_emits_begin(&w, 2, offsets, 2);
+    lease_record_emits_begin(&w, place, 2, offsets, 2);
     for (int32_t i = 0; i < 2; i++) {
         uint8_t buf[256];
         struct el_batch_builder builder;
@@ -279,20 +279,28 @@ TEST(lease_record, refuses_emits_that_are_cut_or_spoilt)
 {
     uint8_t text[512];
     struct lease_record_emits emits;
-    size_t len = emits_encode(text, sizeof text, 0);
-    for (size_t i = 0; i < len; i++) {
-        assert_int_equal(lease_record_emits_decode(el_slice_of(text, i), &emits), EVLOG_ERR_CORRUPT);
+    for (uint64_t place = 0; place < 2; place++) {
+        size_t len = emits_encode(text, sizeof text, place, 0), offsets = place == 0 ? 8 : 16;
+        for (size_t i = 0; i < len; i++) {
+            assert_int_equal(lease_record_emits_decode(el_slice_of(text, i), &emits), EVLOG_ERR_CORRUPT);
+        }
+        assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), 0);
+        text[len - 1] ^= 1; /* of a batch: its checksum */
+        assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_CORRUPT);
+        text[len - 1] ^= 1;
+        text[0] = 2;
+        assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_FORMAT);
+        text[0] = 1;
+        text[1] = 2;
+        assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_CORRUPT);
+        text[1] = (uint8_t)place;
+        text[offsets] = 9; /* offsets that do not rise */
+        assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_CORRUPT);
+        len = emits_encode(text, sizeof text, place, 1); /* an epoch that nobody gave */
+        assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_CORRUPT);
     }
-    assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), 0);
-    text[len - 1] ^= 1; /* of a batch: its checksum */
-    assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_CORRUPT);
-    text[len - 1] ^= 1;
-    text[0] = 2;
-    assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_FORMAT);
-    text[0] = 1;
-    text[8] = 9; /* offsets that do not rise */
-    assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_CORRUPT);
-    len = emits_encode(text, sizeof text, 1); /* an epoch that nobody gave */
+    size_t len = emits_encode(text, sizeof text, 1, 0);
+    text[8] = 0; /* a place that nobody gave */
     assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), EVLOG_ERR_CORRUPT);
 }
 
@@ -301,8 +309,9 @@ TEST(lease_record, emits_come_back_as_batches)
     uint8_t text[512];
     struct lease_record_emits emits;
     struct lease_record_emits_batch batch = {0};
-    size_t len = emits_encode(text, sizeof text, 0);
+    size_t len = emits_encode(text, sizeof text, 77, 0);
     assert_int_equal(lease_record_emits_decode(el_slice_of(text, len), &emits), 0);
+    assert_int_equal(emits.place, 77);
     assert_int_equal(emits.event_count, 2);
     assert_int_equal(lease_record_emits_offset(&emits, 1), 9);
     for (int32_t i = 0; i < 2; i++) {
