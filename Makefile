@@ -204,6 +204,7 @@ include bench/leases/leases.mk
 include bench/project/project.mk
 include bench/append_expected/append_expected.mk
 include tests/tests.mk
+include packaging/packaging.mk
 
 .PHONY: clean
 clean:

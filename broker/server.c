@@ -20,6 +20,7 @@
 #include <data_dir.h>
 #include <from_archive.h>
 #include <http/http.h>
+#include <notify.h>
 #include <server.h>
 #include <shard.h>
 
@@ -103,6 +104,7 @@ static int take_signal(struct server *server)
     server->stop_wanted = true;
     server->stop_wanted_ns = mono_ns();
     el_log(EL_LOG_INFO, "server", "stopping: %s", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    notify_service("STOPPING=1\nSTATUS=answering what has been asked, then a checkpoint");
     return (int)info.ssi_signo;
 }
 
@@ -382,6 +384,7 @@ static void print_ready(const struct server *server, uint16_t http_port)
     printf("evlogd ready kafka=%s http=%s shards=%" PRIu32 " io=%s pid=%d%s\n", kafka, http, server->shard_count,
            io->name, (int)getpid(), listeners_text(server, listeners, sizeof listeners));
     fflush(stdout);
+    notify_service("READY=1\nSTATUS=serving on %s, http %s, %" PRIu32 " shards", kafka, http, server->shard_count);
 }
 
 /* --- running ------------------------------------------------------------------------------------------------------ */
@@ -432,7 +435,9 @@ static void wait_for_stop(struct server *server)
             continue;
         }
         if (take_signal(server) == SIGHUP) {
+            notify_reloading();
             reload(server);
+            notify_service("READY=1\nSTATUS=serving");
         }
     }
 }

@@ -9,7 +9,7 @@
 # make tidy        include law and source rules; make tidy-symbols: what the compiled objects refer to and export
 # make format      clang-format on every C file; make lint: clang-tidy on what changed since LINT_BASE
 # make fuzz        libFuzzer on every target, FUZZ_SECONDS each
-# make bench, demo, docs, examples, install, sabotage
+# make bench, demo, docs, examples, sabotage
 #
 # The layers themselves, with their commands and time limits, are the table in tests/check.
 
@@ -17,7 +17,6 @@ PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 VENV := build/venv
 LINT_BASE ?= HEAD
 FUZZ_SECONDS ?= 60
-PREFIX ?= /usr/local
 
 # --- what a fresh Debian 12 lacks -----------------------------------------------------------------------------------
 DEPS_APT := make gcc libc6-dev binutils      # the build; nm and readelf for the symbol checks
@@ -241,21 +240,3 @@ demo: all
 
 sabotage:
 	$(Q)env -u MAKEFLAGS -u MAKELEVEL $(PYTHON) tests/sabotage/run.py $(SABOTAGE)
-
-# --- install --------------------------------------------------------------------------------------------------------
-LIBDIR ?= $(PREFIX)/lib
-UNITDIR ?= $(PREFIX)/lib/systemd/system
-.PHONY: install
-install: all
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBDIR)/pkgconfig $(PREFIX)/include/evlog $(UNITDIR) \
-	        $(PREFIX)/share/doc/evlog)
-	install -m 755 $(OUT)/bin/evlogd $(OUT)/bin/evlog $(OUT)/bin/evlog-audit $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1 \
-	        $(foreach s,$(STORES),$(OUT)/lib/libevlog-$(s).a $(OUT)/lib/libevlog-$(s).so.1) $(DESTDIR)$(LIBDIR)
-	ln -sf libevlog.so.1 $(DESTDIR)$(LIBDIR)/libevlog.so
-	$(foreach s,$(STORES),ln -sf libevlog-$(s).so.1 $(DESTDIR)$(LIBDIR)/libevlog-$(s).so;)
-	install -m 644 $(wildcard include/evlog/*.h include/evlog/*.def) $(DESTDIR)$(PREFIX)/include/evlog
-	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LIBS_core)|' \
-	        packaging/pkgconfig/evlog.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/evlog.pc
-	sed -e 's|@PREFIX@|$(PREFIX)|' packaging/systemd/evlogd.service > $(DESTDIR)$(UNITDIR)/evlogd.service
-	install -m 644 LICENSE docs/CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/evlog

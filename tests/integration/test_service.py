@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""evlogd under a service manager: what it tells it."""
+import signal
+import socket
+import time
+
+import pytest
+
+from evlogd import Broker, wait_for
+
+
+class Manager:
+    """The receiving end of sd_notify: address is what NOTIFY_SOCKET says."""
+
+    def __init__(self, address):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind("\0" + address[1:] if address.startswith("@") else address)
+        self.socket.settimeout(20)
+
+    def next(self):
+        """One datagram as a dict of its assignments."""
+        return dict(line.split("=", 1) for line in self.socket.recv(4096).decode().splitlines())
+
+
+@pytest.mark.parametrize("place", ["a path", "an abstract name"])
+def test_the_manager_hears_of_start_reload_and_stop(tmp_path, monkeypatch, place):
+    address = str(tmp_path / "notify") if place == "a path" else f"@evlog-test-{time.monotonic_ns()}"
+    manager = Manager(address)
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    broker = Broker(tmp_path / "data").start()
+    try:
+        ready = manager.next()
+        assert ready["READY"] == "1"
+        assert broker.ready["kafka"] in ready["STATUS"]
+        before = time.clock_gettime(time.CLOCK_MONOTONIC)
+        broker.process.send_signal(signal.SIGHUP)
+        reloading = manager.next()
+        assert reloading["RELOADING"] == "1"
+        assert before * 1e6 <= int(reloading["MONOTONIC_USEC"]) <= time.clock_gettime(time.CLOCK_MONOTONIC) * 1e6
+        assert manager.next()["READY"] == "1"
+    finally:
+        assert broker.stop() == 0
+    assert manager.next()["STOPPING"] == "1"
+
+
+def test_a_manager_that_is_gone_holds_up_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    broker = Broker(tmp_path / "data").start()
+    assert wait_for(lambda: broker.log_lines("does not hear"), "the line about the manager")
+    assert broker.stop() == 0
+    assert len(broker.log_lines("does not hear")) == 1
