@@ -269,6 +269,7 @@ static int open_archive(struct server *server, struct el_error *err)
     archive_cfg.segment_len = (uint64_t)cfg->archive_segment_len;
     archive_cfg.segment_ms = (uint64_t)cfg->archive_segment_ms;
     archive_cfg.replaced_ms = (uint64_t)cfg->archive_replaced_ms;
+    archive_cfg.orphan_ms = cfg->archive_orphan_ms < 0 ? UINT64_MAX : (uint64_t)cfg->archive_orphan_ms;
     error = archive_create(&archive_cfg, server->store, &server->archive, err);
     for (uint32_t i = 0; i < server->shard_count && error == 0; i++) {
         struct shard *shard = &server->shards[i];

@@ -26,6 +26,9 @@ struct archive_config {
     uint64_t segment_len;                          /* bytes of a partition that become an object of their own */
     uint64_t segment_ms;                           /* or their age */
     uint64_t replaced_ms;                          /* how long objects stay whose content is in others */
+    uint64_t orphan_ms;                            /* age at which what no root names is removed; UINT64_MAX never */
+    uint64_t sweep_ms;                             /* from sweep to sweep for it */
+    uint64_t sweep_names;                          /* that a pass of one looks at */
     uint32_t full_every;                           /* manifests from one that says everything to the next, at most 64 */
     bool test_clock;                               /* nothing but the simulator: short waits */
 };
@@ -82,6 +85,7 @@ struct archive_ask {
     uint64_t object_count; /* live */
     uint64_t object_len;
     uint64_t replaced_count;
+    uint64_t sweeps; /* for orphans that have ended, in this process */
 };
 void archive_ask(struct archiver *ar, struct archive_ask *ask);
 

@@ -403,6 +403,9 @@ static int begin(struct archive_ledger *l, struct disk *disk, struct archive_beg
     if (code == 0 && guard->sequence == 0) {
         code = archive_put(l, NULL, key, l->cluster_json.data, l->cluster_json.len, err);
     }
+    if (code == 0 && l->draft != NULL && !el_uuid_is_zero(&l->draft->header.parent)) {
+        code = archive_parent_check(l, &l->draft->header, err);
+    }
     return code == 0 && known ? go_on(l, guard, err) : code;
 }
 

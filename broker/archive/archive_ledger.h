@@ -8,6 +8,7 @@
 
 #include <archive/archive.h>
 #include <format/archive_layout.h>
+#include <stdatomic.h>
 
 /* --- one object --------------------------------------------------------------------------------------------------- */
 
@@ -159,6 +160,16 @@ struct archive_make_job {
     struct el_error err;
 };
 
+/* A pass of a sweep for orphans; see archive_sweep.c. */
+struct archive_sweep_job {
+    struct archive_ledger *ledger;
+    const _Atomic bool *hurry; /* somebody waits for the next round */
+    bool goes_on;              /* behind the last pass, which was not the sweep's last one */
+    bool over;                 /* result: it was the last one, or failed */
+    uint64_t removed;          /* result: objects */
+    struct el_error err;
+};
+
 /* cluster: of the data directory; keys and bucket borrowed. returns 0 | EVLOG_ERR_NO_MEMORY */
 int archive_ledger_create(const struct archive_config *cfg, const struct el_uuid *cluster, uint32_t shard_count,
                           struct archive_ledger **ledger);
@@ -167,5 +178,7 @@ void archive_ledger_destroy(struct archive_ledger *ledger);
  * good. */
 int64_t archive_begin_run(struct disk *disk, void *arg);
 int64_t archive_make_run(struct disk *disk, void *arg);
+/* Behind a root that this process has put, and before the next round. returns 0 | EVLOG_ERR_; it is not run again. */
+int64_t archive_sweep_run(struct disk *disk, void *arg);
 
 #endif

@@ -11,6 +11,23 @@
 #include <store/archive_tiles.h>
 
 #define REMOVED_MAX 64u /* objects that one manifest states as removed */
+#define KIN_MAX 256u    /* other incarnations under the prefix */
+
+/* Another incarnation under the prefix; see archive_kin.c. */
+struct kin {
+    struct el_uuid id;
+    bool is_child;    /* its cluster.json names this one as its parent */
+    int64_t began_ms; /* when that was put, by the store's clock */
+};
+
+/* Where a sweep for orphans stands, between its passes. */
+struct archive_sweep {
+    uint32_t place;                 /* folder that is looked at */
+    char after[EL_ARCHIVE_KEY_MAX]; /* name looked at last, "" none */
+    uint64_t removed, removed_len;
+    uint64_t young;    /* not old enough */
+    uint64_t of_child; /* another incarnation may need them */
+};
 
 /* What is kept on this disk of the last root, before anybody is shown it: archive/signed in the data directory. */
 struct archive_guard {
@@ -65,6 +82,9 @@ struct archive_ledger {
     size_t plan_turn;       /* partition where the next plan begins */
     uint32_t tasks_a_shard; /* of a plan */
     bool plan_behind;       /* the last one had more to do than tasks */
+    struct archive_sweep sweep;
+    struct kin kin[KIN_MAX]; /* [kin_count] */
+    size_t kin_count;
 };
 
 /* --- archive_guard.c ---------------------------------------------------------------------------------------------- */
@@ -86,6 +106,16 @@ int archive_publish(struct archive_ledger *l, struct archive_make_job *counts, s
 /* Put and count. */
 int archive_put(struct archive_ledger *l, struct archive_make_job *counts, const char *key, const void *data,
                 uint64_t len, struct el_error *err);
+
+/* --- archive_kin.c ------------------------------------------------------------------------------------------------ */
+
+/* Does an incarnation under the prefix go on from this one? *child_ms: when the youngest began, by the store's clock,
+ * INT64_MIN none: what was put before stays. To be asked behind the root that says that something is removed.
+ * returns 0 | what the store says: then nothing may be removed */
+int archive_child_look(struct archive_ledger *l, int64_t *child_ms, struct el_error *err);
+/* The other side: a restored directory begins, its cluster.json is put. Is everything there that it goes on from?
+ * draft: header of its first manifest. returns 0 | EVLOG_ERR_CONFLICT with a text | what the store says */
+int archive_parent_check(struct archive_ledger *l, const struct el_manifest_header *draft, struct el_error *err);
 
 /* --- archive_plan.c ----------------------------------------------------------------------------------------------- */
 

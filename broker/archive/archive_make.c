@@ -478,10 +478,18 @@ static void count_objects(struct archive_ledger *l, struct archive_make_job *job
     }
 }
 
-/* A bundle or segment that nobody needs; what fails here stays, and is an orphan that a listing shows. */
+/* Bundles and segments that nobody needs. What fails here, or is needed by an archive that goes on from this one, stays
+ * and is an orphan: archive_sweep.c. */
 static void remove_old(struct archive_ledger *l)
 {
-    for (size_t i = 0; i < l->removing_count; i++) {
+    struct el_error look_err = {0};
+    int64_t child_ms = INT64_MIN;
+    int code = l->removing_count == 0 ? 0 : archive_child_look(l, &child_ms, &look_err);
+    if (code != 0) {
+        el_log(EL_LOG_WARN, "archive", "%zu objects stay although nothing needs them: %s", l->removing_count,
+               look_err.text);
+    }
+    for (size_t i = 0; i < l->removing_count && code == 0 && child_ms == INT64_MIN; i++) {
         struct el_error err = {0};
         if (object_remove(l->cfg.bucket, l->removing[i], &err) != 0) {
             el_log(EL_LOG_WARN, "archive", "%s stays although nothing needs it: %s", l->removing[i], err.text);

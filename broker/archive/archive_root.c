@@ -10,6 +10,7 @@
  *   collect  shards put objects (archiver_round.c)
  *   make     a job makes the manifest, keeps it on this disk, puts it, tiles and the root (archive_make.c)
  *   tell     shards tell storage; what waited for the archive is acknowledged
+ *   sweep    now and then a job looks for objects that no root names (archive_sweep.c)
  *
  * A round begins archive.max.lag.ms after the one before, or at once when a shard wants one, when the last left
  * something, or when somebody asks. Nothing that fails in the bucket ends it but EVLOG_ERR_CONFLICT: then another
@@ -31,18 +32,20 @@
 #define SEAL_IDLE_MAX 3u /* rounds that put nothing: what is still in bundles cannot be sealed now */
 #define NO_MEMORY_NS 1000000000u
 #define BACKOFF_POLICY_NS 30000000000u /* somebody must act first */
+#define SWEEPS_LATE 2u                 /* times cfg.sweep_ms: then a sweep is made although a round waits */
 #define ROUNDS_GAP_NS 1000000u         /* between rounds that follow one another at once */
 
 static const struct el_sm_state root_states[ROOT_STATES] = {
     [ROOT_NEW] = {"new", EL_SM_TO(ROOT_BEGIN) | EL_SM_TO(ROOT_ENDED)},
     [ROOT_BEGIN] = {"begin", EL_SM_TO(ROOT_PAUSE) | EL_SM_TO(ROOT_TELL) | EL_SM_TO(ROOT_ENDED)},
     [ROOT_PAUSE] = {"pause", EL_SM_TO(ROOT_BEGIN) | EL_SM_TO(ROOT_ENDED)},
-    [ROOT_TELL] = {"tell", EL_SM_TO(ROOT_IDLE) | EL_SM_TO(ROOT_ENDED)},
+    [ROOT_TELL] = {"tell", EL_SM_TO(ROOT_SWEEP) | EL_SM_TO(ROOT_IDLE) | EL_SM_TO(ROOT_ENDED)},
     [ROOT_IDLE] = {"idle", EL_SM_TO(ROOT_CUT) | EL_SM_TO(ROOT_COLLECT) | EL_SM_TO(ROOT_ENDED)},
     [ROOT_CUT] = {"cut", EL_SM_TO(ROOT_COLLECT) | EL_SM_TO(ROOT_IDLE) | EL_SM_TO(ROOT_ENDED)},
     [ROOT_COLLECT] = {"collect", EL_SM_TO(ROOT_MAKE) | EL_SM_TO(ROOT_IDLE) | EL_SM_TO(ROOT_ENDED)},
     [ROOT_MAKE] = {"make", EL_SM_TO(ROOT_AGAIN) | EL_SM_TO(ROOT_TELL) | EL_SM_TO(ROOT_ENDED)},
     [ROOT_AGAIN] = {"again", EL_SM_TO(ROOT_MAKE) | EL_SM_TO(ROOT_ENDED)},
+    [ROOT_SWEEP] = {"sweep", EL_SM_TO(ROOT_IDLE) | EL_SM_TO(ROOT_ENDED)},
     [ROOT_ENDED] = {"ended", 0},
 };
 const struct el_sm_table archive_root_sm = {"archive", root_states, ROOT_STATES, NULL};
@@ -118,6 +121,7 @@ static void ask_answer(struct archive *a, struct archive_ask *ask)
     ask->object_count = a->object_count;
     ask->object_len = a->object_len;
     ask->replaced_count = a->replaced_count;
+    ask->sweeps = a->sweeps;
     ask->message.run = ask_back;
     io_post(ask->origin, &ask->message);
 }
@@ -275,6 +279,7 @@ static void on_begun(struct io_op *op)
     a->sequence = a->begin.sequence;
     a->root_ms = a->begin.root_ms;
     a->complete_ns = a->begin.complete_ns;
+    a->swept_ns = a->io->now_ns;
     atomic_store(&a->complete_shown_ns, a->complete_ns);
     atomic_store(&a->sequence_shown, a->sequence);
     el_log(EL_LOG_INFO, "archive", "archiving to %s, last root %" PRIu64, a->cfg.bucket->url, a->sequence);
@@ -429,6 +434,7 @@ static void on_made(struct io_op *op)
     a->more = a->more || a->seal;
     atomic_store(&a->complete_shown_ns, a->complete_ns);
     atomic_store(&a->sequence_shown, a->sequence);
+    a->rooted = true;
     metrics_add(a->metrics, METRIC_ARCHIVE_ROOTS, 1);
     for (uint32_t i = 0; i < a->shard_count; i++) {
         a->shards[i].told = make->told;
@@ -499,6 +505,7 @@ static void on_timer(struct io_timer *timer)
     case ROOT_TELL:
     case ROOT_CUT:
     case ROOT_MAKE:
+    case ROOT_SWEEP:
     case ROOT_ENDED:
     case ROOT_STATES:
         return;
@@ -548,6 +555,46 @@ static void root_idle(struct archive *a)
     io_timer_set(a->io, &a->timer, a->io->now_ns + gap_ns);
 }
 
+/* --- orphans ------------------------------------------------------------------------------------------------------ */
+
+/* Nothing is put that no root names yet: what a pass finds is what earlier processes left. Who waits for a round does
+ * not wait for it, unless no sweep has ended for long. */
+static bool sweep_is_due(const struct archive *a)
+{
+    uint64_t since_ns = a->io->now_ns - a->swept_ns, every_ns = a->cfg.sweep_ms * 1000000;
+    bool busy = a->more || a->wanted;
+    return a->rooted && a->cfg.orphan_ms != UINT64_MAX && !a->stopping && archive_stopped_reason(a) == NULL &&
+           (a->sweeps == 0 || a->sweeping || since_ns >= every_ns) && (!busy || since_ns >= SWEEPS_LATE * every_ns);
+}
+
+static void on_swept(struct io_op *op)
+{
+    struct archive *a = op->arg;
+    a->job_busy = false;
+    a->sweeping = !a->sweep.over;
+    metrics_add(a->metrics, METRIC_ARCHIVE_ORPHANS, (int64_t)a->sweep.removed);
+    metrics_add(a->metrics, METRIC_ARCHIVE_ERRORS, op->result != 0);
+    if (a->sweep.over) {
+        a->swept_ns = a->io->now_ns;
+        a->sweeps++;
+    }
+    if (!root_is(a, ROOT_ENDED)) {
+        root_idle(a);
+    }
+}
+
+static void sweep_begin(struct archive *a)
+{
+    root_move(a, ROOT_SWEEP);
+    atomic_store(&a->sweep_end, false);
+    a->sweep.ledger = a->ledger;
+    a->sweep.hurry = &a->sweep_end;
+    a->sweep.goes_on = a->sweeping;
+    a->job_busy = true;
+    a->job.done = on_swept;
+    io_job(a->io, &a->job, IO_JOB_ARCHIVE, archive_sweep_run, &a->sweep);
+}
+
 void archive_root_answered(struct archive *a, struct archiver *ar)
 {
     (void)ar;
@@ -559,7 +606,11 @@ void archive_root_answered(struct archive *a, struct archiver *ar)
         collected(a);
     } else if (root_is(a, ROOT_TELL)) {
         asks_answer(a, a->goals - a->goal_open);
-        root_idle(a);
+        if (sweep_is_due(a)) {
+            sweep_begin(a);
+        } else {
+            root_idle(a);
+        }
     } else {
         EL_ASSERT(root_is(a, ROOT_ENDED));
     }
@@ -568,6 +619,7 @@ void archive_root_answered(struct archive *a, struct archiver *ar)
 void archive_root_want(struct archive *a)
 {
     a->wanted = true;
+    atomic_store(&a->sweep_end, true);
     if (root_is(a, ROOT_IDLE)) {
         io_timer_set(a->io, &a->timer, a->io->now_ns);
     }
@@ -590,6 +642,7 @@ void archive_root_stop(struct archive *a, uint64_t deadline_ns)
         return;
     }
     a->stopping = true;
+    atomic_store(&a->sweep_end, true);
     a->deadline.fire = on_deadline;
     a->deadline.arg = a;
     io_timer_set(a->io, &a->deadline, deadline_ns);
@@ -609,6 +662,9 @@ void archive_config_init(struct archive_config *cfg)
                                    .segment_len = 16u << 20,
                                    .segment_ms = 86400000,
                                    .replaced_ms = 7 * 86400000ull,
+                                   .orphan_ms = 86400000,
+                                   .sweep_ms = 3600000,
+                                   .sweep_names = 10000,
                                    .full_every = EL_MANIFEST_CHAIN_MAX};
 }
 

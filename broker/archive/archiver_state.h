@@ -138,6 +138,7 @@ enum root_state {
     ROOT_COLLECT, /* shards put objects */
     ROOT_MAKE,    /* a job makes and puts the manifest */
     ROOT_AGAIN,   /* it failed and is tried again */
+    ROOT_SWEEP,   /* a job looks for orphans */
     ROOT_ENDED,   /* stopped, or for good */
     ROOT_STATES
 };
@@ -153,6 +154,12 @@ struct archive {
     struct archive_ledger *ledger; /* the job's; between jobs nobody's */
     struct archive_begin_job begin;
     struct archive_make_job make;
+    struct archive_sweep_job sweep;
+    bool rooted;            /* a root was put in this process */
+    bool sweeping;          /* a sweep is not over: the next pass is behind the next root */
+    uint64_t swept_ns;      /* monotonic: when the last one ended, or this began */
+    uint64_t sweeps;        /* that ended */
+    _Atomic bool sweep_end; /* a pass is to end soon */
     struct io_op job;
     bool job_busy, cutting;
     struct io_timer timer; /* next round, or next try */

@@ -110,6 +110,7 @@ struct config {
     int64_t archive_segment_ms;
     int64_t archive_stop_ms;
     int64_t archive_replaced_ms;
+    int64_t archive_orphan_ms; /* -1: never */
 
     /* log */
     int log_level;  /* as enum el_log_level */

@@ -24,6 +24,7 @@
 
 #include <core/bytes.h>
 #include <core/err.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -62,6 +63,9 @@ bool object_key_is_fine(const char *key);
 struct object_store {
     const struct object_store_ops *ops;
     const char *url; /* as given, without credentials: for texts */
+    /* The store's own clock, ms since 1970, when it last showed it: what an object's modified_ms is compared with.
+     * Never ahead of it. 0: it has not yet. */
+    _Atomic int64_t seen_ms;
 };
 
 /* Open what url names, taken letter by letter: "s3://BUCKET/PREFIX" (credentials and endpoint by the names of the AWS

@@ -123,6 +123,7 @@ static int begin(struct mem_store *store, enum mem_call call, const char *key, e
 {
     int code = 0;
     *effect = MEM_NONE;
+    atomic_store(&store->base.seen_ms, store->now_ms);
     if (call != MEM_LIST && !object_key_is_fine(key)) {
         return el_error_set(err, EVLOG_ERR_ARGUMENT, "\"%.100s\" is no key", key);
     }

@@ -288,6 +288,7 @@ bool arch_now(struct archive_life *l, bool wait, bool seal, int *code)
     archive_ask(archive_shard(l->archive, (uint32_t)world_below(&l->w, l->w.shard_count)), &question);
     bool answered = world_wait(&l->w, &flag);
     *code = question.error;
+    l->sweeps = question.sweeps;
     if (answered && question.phase == ARCHIVE_STOPPED) {
         world_violation(&l->w, "archiving has ended for good: %s", question.text);
     }

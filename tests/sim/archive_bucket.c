@@ -124,6 +124,8 @@ static int begin(struct bucket *b, const char *key, bool *lost, struct el_error 
     int code;
     struct world *w = b->w;
     *lost = false;
+    b->mem->now_ms = EL_MAX(b->mem->now_ms, b->clock_ms + (int64_t)(w->clock.now_ns / 1000000));
+    atomic_store(&b->base.seen_ms, b->mem->now_ms);
     (void)enter(sim_disk_as_disk(w->disk), &code);
     if (code != 0) {
         return el_error_set(err, code, "%s: crashed", key);
@@ -198,13 +200,38 @@ static int bucket_list(struct object_store *base, const char *prefix, const char
     return code != 0 ? code : object_list(&b->mem->base, prefix, after, fn, arg, err);
 }
 
+static bool is_named(const struct bucket *b, const char *key)
+{
+    for (size_t i = 0; i < b->state->object_count; i++) {
+        char name[EL_ARCHIVE_KEY_MAX];
+        el_archive_key_object(name, &b->incarnation, &b->state->objects[i].now);
+        if (strcmp(name, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nothing leaves that the newest root says is there, also not what it says was replaced: readers have it open. */
+static void remove_seen(struct bucket *b, const char *key)
+{
+    if (is_named(b, key)) {
+        world_violation(b->w, "%s is removed, and root %llu names it", key,
+                        (unsigned long long)b->state->header.sequence);
+    }
+    b->removed++;
+}
+
 static int bucket_remove(struct object_store *base, const char *key, struct el_error *err)
 {
     struct bucket *b = of(base);
     bool lost;
     int code = begin(b, key, &lost, err);
     uint64_t before = el_alloc_live();
-    code = code != 0 ? code : object_remove(&b->mem->base, key, err);
+    if (code == 0) {
+        remove_seen(b, key);
+        code = object_remove(&b->mem->base, key, err);
+    }
     settle(b, before);
     return code == 0 && lost ? el_error_set(err, EVLOG_ERR_IN_DOUBT, "%s: the answer was lost", key) : code;
 }
@@ -233,9 +260,11 @@ void bucket_init(struct bucket *b, struct world *w)
     b->base = (struct object_store){.ops = &ops, .url = "sim://bucket"};
     b->w = w;
     b->mem = mem_store_open();
+    b->clock_ms = 1500000000000 + (int64_t)world_below(w, 400000000000); /* nobody's clock but its own */
     b->state = archive_state_new();
     b->notes = calloc(BUCKET_NOTES_MAX, sizeof *b->notes);
     EL_ASSERT(b->mem != NULL);
+    b->mem->now_ms = b->clock_ms;
     EL_ASSERT(b->state != NULL);
     EL_ASSERT(b->notes != NULL);
 }
@@ -258,6 +287,17 @@ int64_t bucket_end(const struct bucket *b, const struct el_uuid *topic_id, int32
 {
     const struct archive_partition *p = archive_state_partition(b->state, topic_id, partition);
     return p == NULL ? 0 : p->now.end_offset;
+}
+
+uint32_t bucket_orphans(const struct bucket *b, int64_t until_ms)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < b->mem->count; i++) {
+        const struct mem_object *o = &b->mem->objects[i];
+        bool pack = strstr(o->key, "/bundles/") != NULL || strstr(o->key, "/seg/") != NULL;
+        count += pack && o->modified_ms <= until_ms && !is_named(b, o->key);
+    }
+    return count;
 }
 
 static const uint8_t *part_object(struct bucket *b, const struct el_archive_part *part)
@@ -370,8 +410,22 @@ static void audit_roots(struct bucket *b)
     free(tiles);
 }
 
+/* Objects that were replaced stay until a root says otherwise. */
+static void audit_objects(struct bucket *b)
+{
+    for (size_t i = 0; i < b->state->object_count; i++) {
+        char key[EL_ARCHIVE_KEY_MAX];
+        el_archive_key_object(key, &b->incarnation, &b->state->objects[i].now);
+        if (mem_store_find(b->mem, key) == NULL) {
+            world_violation(b->w, "%s is named by root %llu, and not there", key,
+                            (unsigned long long)b->state->header.sequence);
+        }
+    }
+}
+
 bool bucket_audit(struct bucket *b)
 {
+    audit_objects(b);
     for (size_t i = 0; i < b->state->partitions.count && b->w->violation[0] == 0; i++) {
         const struct archive_partition *p = b->state->partitions.entries[i].value;
         struct audit a = {.b = b, .checkpoint_at = archive_partition_segment_leaves(b->state, p)};

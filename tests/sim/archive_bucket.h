@@ -36,7 +36,8 @@ struct bucket {
     uint32_t note_count;
     bool stopped;
     uint64_t refuses_until_ns;
-    uint64_t roots, objects;
+    int64_t clock_ms; /* the store's clock is so far ahead of the world's */
+    uint64_t roots, objects, removed;
 };
 
 void bucket_init(struct bucket *b, struct world *w);
@@ -45,6 +46,8 @@ void bucket_free(struct bucket *b);
 void bucket_reopen(struct bucket *b);
 /* Audit everything: objects, tables, batches, leaves, tiles, checkpoints. returns false: a violation was noted */
 bool bucket_audit(struct bucket *b);
+/* Packs that the newest root does not name and that were put at or before a time of the store's clock. */
+uint32_t bucket_orphans(const struct bucket *b, int64_t until_ms);
 /* End of what the newest root has of a partition, 0 nothing. */
 int64_t bucket_end(const struct bucket *b, const struct el_uuid *topic_id, int32_t partition);
 /* Each batch that the archive has of a partition, in order. fn returns false to end. */

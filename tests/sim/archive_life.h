@@ -74,9 +74,10 @@ struct archive_life {
     bool serving, stopping_store;
     bool trims, deletes;
     struct archive_waits waits[EL_SHARD_COUNT_MAX]; /* of each shard one */
-    bool strays; /* this disk is not the archive's any more, or may not be */
-    bool ended;  /* and everybody has been told */
+    bool strays;                                    /* this disk is not the archive's any more, or may not be */
+    bool ended;                                     /* and everybody has been told */
     uint64_t lives, steps_longest;
+    uint64_t sweeps;         /* for orphans, in this life, as of the last question */
     struct sim_disk *older;  /* a copy of the disk; NULL none */
     uint64_t older_sequence; /* of the last root then */
 };
@@ -99,6 +100,8 @@ void arch_read_all(struct archive_life *l);
 
 /* Nothing left the disk that the archive does not have, unless an operator wanted it. */
 void arch_check_floors(struct archive_life *l);
+/* What no root names does not stay for ever. Faults are off. */
+void arch_check_orphans(struct archive_life *l);
 /* Acknowledged batches are in the archive as they were sent, but those that were deleted before. */
 void arch_compare_topics(struct archive_life *l);
 /* Everything acknowledged with an append time up to this one is in the archive. */

@@ -35,6 +35,30 @@ void arch_check_floors(struct archive_life *l)
     }
 }
 
+#define ORPHAN_ROUNDS_MAX 3000
+
+/* Two sweeps: one may be under way. */
+void arch_check_orphans(struct archive_life *l)
+{
+    int64_t until_ms = l->bucket->mem->now_ms - (int64_t)l->cfg.orphan_ms;
+    uint64_t enough = l->sweeps + 2;
+    uint32_t before = bucket_orphans(l->bucket, until_ms);
+    int code = 0;
+    for (int i = 0; i < ORPHAN_ROUNDS_MAX && l->sweeps < enough && l->w.violation[0] == 0; i++) {
+        if (!arch_now(l, true, false, &code)) {
+            return;
+        }
+        for (int k = 0; k < 10 && world_step(&l->w); k++) {
+        }
+    }
+    uint32_t left = bucket_orphans(l->bucket, until_ms);
+    world_say(&l->w, "orphans", before, left);
+    if (l->w.violation[0] == 0 && (left > 0 || l->sweeps < enough)) {
+        world_violation(&l->w, "%u objects that no root names stay, of %u; sweeps: %llu of %llu", left, before,
+                        (unsigned long long)l->sweeps, (unsigned long long)enough);
+    }
+}
+
 struct compare {
     struct archive_life *l;
     const struct life_part *part;

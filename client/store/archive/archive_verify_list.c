@@ -282,7 +282,8 @@ static void check_cluster(struct check *c)
 
 static void check_objects(struct check *c)
 {
-    uint64_t now_ms = c->state->header.made_ms;
+    /* A parent may have gone on itself, and nothing leaves it any more since its child began. */
+    uint64_t now_ms = c->child != NULL ? c->child->state->header.made_ms : c->state->header.made_ms;
     for (size_t i = 0; i < c->state->object_count; i++) {
         const struct seen_object *seen = &c->objects[i];
         const struct el_manifest_object *o = &seen->object->now;

@@ -195,6 +195,10 @@ static int write_beside(struct dir_store *store, const char *beside, const void 
     if (rc == 0) {
         rc = sync_fd(fd, "sync");
     }
+    struct stat st;
+    if (rc == 0 && fstat(fd, &st) == 0) { /* the file system's clock, which may be another machine's */
+        atomic_store(&store->base.seen_ms, (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000);
+    }
     close_fd(fd);
     return rc;
 }

@@ -345,6 +345,9 @@ int s3_request(struct s3_store *store, const struct s3_call *call, struct s3_ans
         if (rc != 0) {
             return rc;
         }
+        if (answer->date_s > 0) {
+            atomic_store(&store->base.seen_ms, answer->date_s * 1000);
+        }
         if (answer->status / 100 == 2) {
             atomic_store(&store->bucket_seen, true);
             return answer->lied ? call->changes
