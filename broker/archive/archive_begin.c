@@ -4,9 +4,11 @@
  *
  *   1. what was signed last, on this disk (archive_guard.c), and which incarnations are under the prefix
  *   2. neither: a new incarnation is drawn, kept on this disk, and cluster.json put
- *   3. both: the roots from the last known one on are looked at. The last one is there: go on. Only the one before is:
- *      put again what was signed. Anything else is another writer's, or this disk is older than what was signed
- *   4. the full manifest and the deltas up to there are the state; its root, key and tiles must agree
+ *   3. one that names this disk's as its parent: a directory that was restored goes on with the archive, this one not
+ *   4. both: the roots from the last known one on are looked at. The last one is there: go on. Only the one before is:
+ *      put again what was signed. Anything else is another writer's, or this disk is older than what was signed: it is
+ *      also when the next manifest is there, for a manifest is put when it was signed, before its root
+ *   5. the full manifest and the deltas up to there are the state; its root, key and tiles must agree
  *
  * Everything but what ends in EVLOG_ERR_CONFLICT is tried again, from the beginning.
  */
@@ -80,6 +82,11 @@ static int cluster_of(struct archive_ledger *l, const char *folder, size_t folde
         l->around_ms = cluster.made_ms;
         l->around = cluster.incarnation;
     }
+    if (el_uuid_eq(&cluster.parent, &l->incarnation) && cluster.made_ms >= l->heir_ms) {
+        l->heir_ms = cluster.made_ms;
+        l->heir = cluster.incarnation;
+        l->heir_sequence = cluster.parent_sequence;
+    }
     return 0;
 }
 
@@ -108,6 +115,22 @@ static int look_around(struct archive_ledger *l, uint32_t *count, struct el_erro
         snprintf(after, sizeof after, "%.*s0", (int)len, first); /* '0' follows '/' */
     }
     return conflict(err, "%s holds too many archives", l->cfg.bucket->url);
+}
+
+/* A directory that was restored from this disk's archive has begun to archive. */
+static int refuse_heir(struct archive_ledger *l, struct el_error *err)
+{
+    char heir[ID_LEN], own[ID_LEN];
+    el_hex(heir, l->heir.bytes, sizeof l->heir.bytes);
+    el_hex(own, l->incarnation.bytes, sizeof l->incarnation.bytes);
+    l->behind = true;
+    l->incarnation = l->heir;
+    return conflict(err,
+                    "%s/%s continues the archive of this disk (%s) behind root %" PRIu64
+                    ": it is that of a directory which was restored from it, and the heir. Nothing is archived from "
+                    "here, and what is appended here is on this disk only. Go on with the heir; if it was made by "
+                    "mistake, remove %s/ from the store and start evlogd anew",
+                    l->cfg.bucket->url, heir, own, l->heir_sequence, heir);
 }
 
 /* --- a new incarnation -------------------------------------------------------------------------------------------- */
@@ -213,6 +236,17 @@ static bool note_root(void *arg, const char *key, uint64_t len, int64_t modified
     return !r->newer;
 }
 
+/* A manifest leaves the broker that signs it when it is kept on its disk. */
+static int look_at_next_manifest(const struct roots *r, bool *there, struct el_error *err)
+{
+    char key[EL_ARCHIVE_KEY_MAX];
+    struct object_info info;
+    el_archive_key_manifest(key, &r->l->incarnation, r->known + 1);
+    int code = object_head(r->l->cfg.bucket, key, &info, err);
+    *there = code == 0;
+    return code == EVLOG_ERR_NOT_FOUND ? 0 : code;
+}
+
 static int look_at_roots(struct roots *r, struct el_error *err)
 {
     char prefix[EL_ARCHIVE_KEY_MAX], after[EL_ARCHIVE_KEY_MAX] = "", id[ID_LEN];
@@ -225,14 +259,19 @@ static int look_at_roots(struct roots *r, struct el_error *err)
     if (code != 0) {
         return code;
     }
-    if (r->newer) {
-        r->l->older = true;
+    bool manifest = false;
+    code = r->newer ? 0 : look_at_next_manifest(r, &manifest, err);
+    if (code != 0) {
+        return code;
+    }
+    if (r->newer || manifest) {
+        r->l->behind = true;
         return conflict(
             err,
-            "%s has a root behind number %" PRIu64 ", the last that this directory has signed: this disk is "
+            "%s has a %s behind number %" PRIu64 ", the last that this directory has signed: this disk is "
             "older than what was signed, or another broker has its archive. Nothing is overwritten; restore "
             "from the archive: evlogd --from-archive, or evlog archive restore",
-            r->l->cfg.bucket->url, r->known);
+            r->l->cfg.bucket->url, r->newer ? "root" : "manifest", r->known);
     }
     if (!r->last && !r->before && r->known > 1) {
         return conflict(err,
@@ -337,8 +376,9 @@ static int start_over(struct archive_ledger *l, struct el_error *err)
     archive_state_free(l->draft);
     l->draft = NULL;
     l->full_len = l->delta_len = 0;
-    l->older = false;
-    l->around_ms = 0;
+    l->behind = false;
+    l->around_ms = l->heir_ms = 0;
+    l->heir = (struct el_uuid){{0}};
     archive_tiles_init(&l->tiles);
     l->state = archive_state_new();
     return l->state != NULL ? 0 : el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for what the archive has");
@@ -380,12 +420,16 @@ static int begin(struct archive_ledger *l, struct disk *disk, struct archive_beg
     } else if (code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT) {
         return err->code = EVLOG_ERR_CONFLICT;
     }
+    l->incarnation = guard->incarnation;
     code = code != 0 ? code : look_around(l, &count, err);
     if (code != 0) {
         return code;
     }
+    if (known && !el_uuid_is_zero(&l->heir)) {
+        return refuse_heir(l, err);
+    }
     if (!known && count > 0) {
-        l->older = true;
+        l->behind = true;
         l->incarnation = l->around;
         return conflict(err,
                         "%s holds an archive of this cluster, and this data directory knows nothing of it: the disk is "
@@ -394,7 +438,6 @@ static int begin(struct archive_ledger *l, struct disk *disk, struct archive_beg
                         l->cfg.bucket->url);
     }
     if (known) {
-        l->incarnation = guard->incarnation;
         code = take_draft(l, job, guard, disk, err);
     } else {
         code = begin_anew(l, disk, job, err);
@@ -418,7 +461,7 @@ static bool note_last(void *arg, const char *key, uint64_t len, int64_t modified
     return true;
 }
 
-/* This disk is older than what was signed. Nothing may be appended to partitions of which the archive has more, and
+/* This disk is older than what was signed, or has an heir. Nothing may be appended to partitions of which the archive has more, and
  * shards can only know what those are from its last root. returns EVLOG_ERR_CONFLICT, err is as before | what is to be
  * tried again */
 static int tell_behind(struct archive_ledger *l, struct archive_begin_job *job, struct el_error *err)
@@ -473,7 +516,7 @@ int64_t archive_begin_run(struct disk *disk, void *arg)
     job->told = (struct archive_told){0};
     code = code != 0 ? code : begin(l, disk, job, &guard, err);
     l->began_ms = job->now_ms;
-    if (code == EVLOG_ERR_CONFLICT && l->older) {
+    if (code == EVLOG_ERR_CONFLICT && l->behind) {
         code = tell_behind(l, job, err);
     }
     code = code != 0 ? code : archive_plan(l, true, NULL, job->now_ms, err);
