@@ -461,9 +461,9 @@ static bool note_last(void *arg, const char *key, uint64_t len, int64_t modified
     return true;
 }
 
-/* This disk is older than what was signed, or has an heir. Nothing may be appended to partitions of which the archive has more, and
- * shards can only know what those are from its last root. returns EVLOG_ERR_CONFLICT, err is as before | what is to be
- * tried again */
+/* This disk is older than what was signed, or has an heir. Nothing may be appended to partitions of which the archive
+ * has more, and shards can only know what those are from its last root. returns EVLOG_ERR_CONFLICT, err is as before |
+ * what is to be tried again */
 static int tell_behind(struct archive_ledger *l, struct archive_begin_job *job, struct el_error *err)
 {
     struct el_error found = *err;

@@ -57,12 +57,12 @@ struct archive_ledger {
     uint32_t shard_count;
     struct el_public_key publics[EL_SIGN_KEYS_MAX]; /* [cfg.key_count] of the keys that sign */
     /* of the incarnation */
-    struct el_uuid around; /* incarnation under the prefix that was made last ... */
-    uint64_t around_ms;    /* ... and when */
-    struct el_uuid heir;   /* incarnation that names this disk's as its parent; zero: none */
-    uint64_t heir_ms;      /* when it was made */
+    struct el_uuid around;  /* incarnation under the prefix that was made last ... */
+    uint64_t around_ms;     /* ... and when */
+    struct el_uuid heir;    /* incarnation that names this disk's as its parent; zero: none */
+    uint64_t heir_ms;       /* when it was made */
     uint64_t heir_sequence; /* last root that it continues */
-    bool behind;           /* this disk is older than what was signed, or has an heir */
+    bool behind;            /* this disk is older than what was signed, or has an heir */
     struct el_uuid incarnation;
     struct el_buffer cluster_json;
     struct archive_state *state; /* with the manifest below */

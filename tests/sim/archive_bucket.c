@@ -11,6 +11,7 @@
 #include <format/note.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <store/archive_cluster.h>
 #include <store/archive_tiles.h>
 
 #define REFUSES_NS_MAX 60000000000u
@@ -18,6 +19,57 @@
 static struct bucket *of(struct object_store *base)
 {
     return EL_CONTAINER(base, struct bucket, base);
+}
+
+/* --- incarnations ------------------------------------------------------------------------------------------------- */
+
+static struct bucket_line *line_of(struct bucket *b, const struct el_uuid *incarnation)
+{
+    for (uint32_t i = 0; i < b->line_count; i++) {
+        if (el_uuid_eq(&b->lines[i].incarnation, incarnation)) {
+            return &b->lines[i];
+        }
+    }
+    return NULL;
+}
+
+/* That of an object's name. */
+static struct bucket_line *line_of_key(struct bucket *b, const char *key)
+{
+    struct el_uuid incarnation;
+    return archive_id_parse(el_slice_of(key, EL_MIN(strlen(key), (size_t)32)), &incarnation) == 0
+               ? line_of(b, &incarnation)
+               : NULL;
+}
+
+/* cluster.json: another incarnation begins. */
+static void line_begin(struct bucket *b, const void *data, uint64_t len)
+{
+    struct archive_cluster cluster;
+    struct el_error err = {0};
+    int code = archive_cluster_parse(el_slice_of(data, len), &cluster, &err);
+    EL_ASSERT(code == 0);
+    if (line_of(b, &cluster.incarnation) != NULL) {
+        return;
+    }
+    EL_ASSERT(b->line_count < BUCKET_LINES_MAX);
+    struct bucket_line *parent = el_uuid_is_zero(&cluster.parent) ? NULL : line_of(b, &cluster.parent);
+    struct bucket_line *line = &b->lines[b->line_count++];
+    *line = (struct bucket_line){.incarnation = cluster.incarnation, .state = archive_state_new(), .parent = parent};
+    EL_ASSERT(line->state != NULL);
+    if (b->line != NULL && line->parent != b->line) {
+        world_violation(b->w, "an archive begins that does not continue the one that is there");
+    }
+    if (line->parent != NULL) {
+        line->parent->continued = true;
+    }
+    if (line->parent != NULL && cluster.parent_sequence != line->parent->state->header.sequence) {
+        world_violation(b->w, "an archive continues root %llu of one that has %llu",
+                        (unsigned long long)cluster.parent_sequence,
+                        (unsigned long long)line->parent->state->header.sequence);
+    }
+    b->line = line;
+    b->state = line->state;
 }
 
 /* --- the auditor -------------------------------------------------------------------------------------------------- */
@@ -55,16 +107,17 @@ static void check_signature(struct bucket *b, const char *key, struct el_slice b
 }
 
 /* Objects that a manifest states for the first time are there, whole. */
-static void check_objects(struct bucket *b, uint64_t from)
+static void check_objects(struct bucket *b, const struct bucket_line *line, uint64_t from)
 {
-    for (size_t i = b->state->object_count; i > 0 && b->state->objects[i - 1].now.number > from; i--) {
-        const struct el_manifest_object *o = &b->state->objects[i - 1].now;
+    const struct archive_state *state = line->state;
+    for (size_t i = state->object_count; i > 0 && state->objects[i - 1].now.number > from; i--) {
+        const struct el_manifest_object *o = &state->objects[i - 1].now;
         char key[EL_ARCHIVE_KEY_MAX];
-        el_archive_key_object(key, &b->incarnation, o);
+        el_archive_key_object(key, &line->incarnation, o);
         const struct mem_object *there = mem_store_find(b->mem, key);
         if (there == NULL || there->len != o->len || memcmp(there->sha256, o->sha256, 32) != 0) {
-            world_violation(b->w, "root %llu covers %s, which is not there",
-                            (unsigned long long)b->state->header.sequence, key);
+            world_violation(b->w, "root %llu covers %s, which is not there", (unsigned long long)state->header.sequence,
+                            key);
         }
         b->objects++;
     }
@@ -79,23 +132,29 @@ static void root_seen(struct bucket *b, const char *key, const void *data, uint6
     int code = el_note_parse(el_slice_of(data, len), &note);
     EL_ASSERT(code == 0);
     check_signature(b, key, el_slice_of(data, len));
-    el_archive_key_manifest(name, &b->incarnation, note.size);
+    struct bucket_line *line = line_of_key(b, key);
+    if (line == NULL || line->continued) {
+        world_violation(b->w, "%s is of %s", key, line == NULL ? "no archive" : "one that another continues");
+        return;
+    }
+    struct archive_state *state = line->state;
+    el_archive_key_manifest(name, &line->incarnation, note.size);
     const struct mem_object *manifest = mem_store_find(b->mem, name);
-    if (manifest == NULL || note.size != b->state->header.sequence + 1) {
-        world_violation(b->w, "%s comes behind root %llu%s", key, (unsigned long long)b->state->header.sequence,
+    if (manifest == NULL || note.size != state->header.sequence + 1) {
+        world_violation(b->w, "%s comes behind root %llu%s", key, (unsigned long long)state->header.sequence,
                         manifest == NULL ? ", and its manifest is not there" : "");
         return;
     }
-    uint64_t objects = b->state->last_object;
-    if (archive_state_apply(b->state, manifest->data, manifest->len, &err) != 0) {
+    uint64_t objects = state->last_object;
+    if (archive_state_apply(state, manifest->data, manifest->len, &err) != 0) {
         world_violation(b->w, "manifest %llu: %s", (unsigned long long)note.size, err.text);
         return;
     }
-    el_frontier_root(&b->state->tree, &root);
+    el_frontier_root(&state->tree, &root);
     if (memcmp(root.bytes, note.root, 32) != 0) {
         world_violation(b->w, "%s is not the root of the manifests", key);
     }
-    check_objects(b, objects);
+    check_objects(b, line, objects);
     b->roots++;
 }
 
@@ -108,11 +167,8 @@ static void put_seen(struct bucket *b, const char *key, const void *data, uint64
     if (done && root != NULL && b->w->violation[0] == 0) {
         root_seen(b, key, data, len);
     }
-    if (done && strstr(key, "/cluster.json") != NULL) { /* the first object tells the incarnation */
-        for (int i = 0; i < 16; i++) {
-            char two[3] = {key[2 * i], key[2 * i + 1], 0};
-            b->incarnation.bytes[i] = (uint8_t)strtoul(two, NULL, 16);
-        }
+    if (done && strstr(key, "/cluster.json") != NULL) {
+        line_begin(b, data, len);
     }
 }
 
@@ -202,11 +258,14 @@ static int bucket_list(struct object_store *base, const char *prefix, const char
 
 static bool is_named(const struct bucket *b, const char *key)
 {
-    for (size_t i = 0; i < b->state->object_count; i++) {
-        char name[EL_ARCHIVE_KEY_MAX];
-        el_archive_key_object(name, &b->incarnation, &b->state->objects[i].now);
-        if (strcmp(name, key) == 0) {
-            return true;
+    for (uint32_t n = 0; n < b->line_count; n++) {
+        const struct archive_state *state = b->lines[n].state;
+        for (size_t i = 0; i < state->object_count; i++) {
+            char name[EL_ARCHIVE_KEY_MAX];
+            el_archive_key_object(name, &b->lines[n].incarnation, &state->objects[i].now);
+            if (strcmp(name, key) == 0) {
+                return true;
+            }
         }
     }
     return false;
@@ -261,7 +320,8 @@ void bucket_init(struct bucket *b, struct world *w)
     b->w = w;
     b->mem = mem_store_open();
     b->clock_ms = 1500000000000 + (int64_t)world_below(w, 400000000000); /* nobody's clock but its own */
-    b->state = archive_state_new();
+    b->nothing = archive_state_new();
+    b->state = b->nothing;
     b->notes = calloc(BUCKET_NOTES_MAX, sizeof *b->notes);
     EL_ASSERT(b->mem != NULL);
     b->mem->now_ms = b->clock_ms;
@@ -272,7 +332,10 @@ void bucket_init(struct bucket *b, struct world *w)
 void bucket_free(struct bucket *b)
 {
     object_store_close(&b->mem->base);
-    archive_state_free(b->state);
+    archive_state_free(b->nothing);
+    for (uint32_t i = 0; i < b->line_count; i++) {
+        archive_state_free(b->lines[i].state);
+    }
     free(b->notes);
 }
 
@@ -285,8 +348,13 @@ void bucket_reopen(struct bucket *b)
 
 int64_t bucket_end(const struct bucket *b, const struct el_uuid *topic_id, int32_t partition)
 {
-    const struct archive_partition *p = archive_state_partition(b->state, topic_id, partition);
-    return p == NULL ? 0 : p->now.end_offset;
+    for (const struct bucket_line *line = b->line; line != NULL; line = line->parent) {
+        const struct archive_partition *p = archive_state_partition(line->state, topic_id, partition);
+        if (p != NULL) {
+            return p->now.end_offset;
+        }
+    }
+    return 0;
 }
 
 uint32_t bucket_orphans(const struct bucket *b, int64_t until_ms)
@@ -300,13 +368,13 @@ uint32_t bucket_orphans(const struct bucket *b, int64_t until_ms)
     return count;
 }
 
-static const uint8_t *part_object(struct bucket *b, const struct el_archive_part *part)
+static const uint8_t *part_object(struct bucket *b, const struct bucket_line *line, const struct el_archive_part *part)
 {
     char key[EL_ARCHIVE_KEY_MAX];
     uint8_t sha256[32];
-    const struct archive_object *object = archive_state_object(b->state, part->object);
+    const struct archive_object *object = archive_state_object(line->state, part->object);
     EL_ASSERT(object != NULL);
-    el_archive_key_object(key, &b->incarnation, &object->now);
+    el_archive_key_object(key, &line->incarnation, &object->now);
     const struct mem_object *there = mem_store_find(b->mem, key);
     if (there == NULL) {
         world_violation(b->w, "%s is gone, and its parts count", key);
@@ -320,24 +388,44 @@ static const uint8_t *part_object(struct bucket *b, const struct el_archive_part
     return there->data;
 }
 
-void bucket_each(struct bucket *b, const struct el_uuid *topic_id, int32_t partition, bucket_batch_fn fn, void *arg)
+/* Batches of one incarnation, below an offset. returns false when fn wants no more, or something is wrong */
+static bool line_each(struct bucket *b, const struct bucket_line *line, const struct archive_partition *p,
+                      int64_t below, bucket_batch_fn fn, void *arg)
 {
-    const struct archive_partition *p = archive_state_partition(b->state, topic_id, partition);
-    bool more = p != NULL;
+    bool more = true;
     for (uint32_t i = 0; more && i < p->part_count; i++) {
         const struct el_archive_part *part = &p->parts[i];
-        const uint8_t *object = part_object(b, part);
+        const uint8_t *object = part_object(b, line, part);
         uint64_t pos = part->data_pos;
         more = object != NULL;
         for (uint32_t k = 0; k < part->batch_count && more; k++) {
             struct el_pack_batch row;
             if (el_pack_batch_get(object + part->table_pos + (size_t)k * EL_PACK_BATCH_LEN, &row) != 0) {
                 world_violation(b->w, "a row of a batch table makes no sense");
-                return;
+                return false;
             }
-            more = fn(arg, &row, object + pos);
+            more = row.leaf.first_offset >= below || fn(arg, &row, object + pos);
             pos += row.len;
         }
+    }
+    return more;
+}
+
+void bucket_each(struct bucket *b, const struct el_uuid *topic_id, int32_t partition, bucket_batch_fn fn, void *arg)
+{
+    const struct bucket_line *lines[BUCKET_LINES_MAX];
+    int64_t below[BUCKET_LINES_MAX], start = INT64_MAX;
+    uint32_t count = 0;
+    for (const struct bucket_line *line = b->line; line != NULL; line = line->parent) {
+        const struct archive_partition *p = archive_state_partition(line->state, topic_id, partition);
+        lines[count] = line;
+        below[count++] = start;
+        start = p == NULL ? start : EL_MIN(start, p->now.start_offset);
+    }
+    for (bool more = true; more && count > 0; count--) {
+        const struct bucket_line *line = lines[count - 1];
+        const struct archive_partition *p = archive_state_partition(line->state, topic_id, partition);
+        more = p == NULL || line_each(b, line, p, below[count - 1], fn, arg);
     }
 }
 
@@ -371,14 +459,14 @@ static bool audit_batch(void *arg, const struct el_pack_batch *row, const uint8_
 static void audit_checkpoint(struct bucket *b, const struct archive_partition *p, const struct audit *a)
 {
     struct archive_tree tree = {.store = &b->mem->base,
-                                .incarnation = b->incarnation,
+                                .incarnation = b->line->incarnation,
                                 .topic_id = p->now.topic_id,
                                 .partition = p->now.partition};
     struct el_hash256 root;
     struct el_error err = {0};
     struct el_checkpoint_note note;
     char key[EL_ARCHIVE_KEY_MAX];
-    el_archive_key_checkpoint(key, &b->incarnation, &p->now.topic_id, p->now.partition, a->checkpoint_at);
+    el_archive_key_checkpoint(key, &b->line->incarnation, &p->now.topic_id, p->now.partition, a->checkpoint_at);
     const struct mem_object *there = mem_store_find(b->mem, key);
     el_frontier_root(&a->checkpoint, &root);
     if (there == NULL || el_note_parse(el_slice_of(there->data, there->len), &note) != 0 ||
@@ -398,7 +486,7 @@ static void audit_checkpoint(struct bucket *b, const struct archive_partition *p
 
 static void audit_roots(struct bucket *b)
 {
-    struct archive_tree tree = {.store = &b->mem->base, .incarnation = b->incarnation, .of_manifests = true};
+    struct archive_tree tree = {.store = &b->mem->base, .incarnation = b->line->incarnation, .of_manifests = true};
     struct el_hash256 root;
     struct el_error err = {0};
     struct archive_tiles *tiles = malloc(sizeof *tiles);
@@ -415,7 +503,7 @@ static void audit_objects(struct bucket *b)
 {
     for (size_t i = 0; i < b->state->object_count; i++) {
         char key[EL_ARCHIVE_KEY_MAX];
-        el_archive_key_object(key, &b->incarnation, &b->state->objects[i].now);
+        el_archive_key_object(key, &b->line->incarnation, &b->state->objects[i].now);
         if (mem_store_find(b->mem, key) == NULL) {
             world_violation(b->w, "%s is named by root %llu, and not there", key,
                             (unsigned long long)b->state->header.sequence);
@@ -425,12 +513,15 @@ static void audit_objects(struct bucket *b)
 
 bool bucket_audit(struct bucket *b)
 {
+    if (b->line == NULL) {
+        return b->w->violation[0] == 0;
+    }
     audit_objects(b);
     for (size_t i = 0; i < b->state->partitions.count && b->w->violation[0] == 0; i++) {
         const struct archive_partition *p = b->state->partitions.entries[i].value;
         struct audit a = {.b = b, .checkpoint_at = archive_partition_segment_leaves(b->state, p)};
         struct el_hash256 stated, found;
-        bucket_each(b, &p->now.topic_id, p->now.partition, audit_batch, &a);
+        (void)line_each(b, b->line, p, INT64_MAX, audit_batch, &a);
         el_frontier_root(&p->now.tree, &stated);
         el_frontier_root(&a.tree, &found);
         if (b->w->violation[0] == 0 && (a.tree.size != p->now.tree.size || memcmp(&stated, &found, 32) != 0)) {

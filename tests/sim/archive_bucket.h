@@ -6,6 +6,9 @@
  * faults.h. What is there outlives the machine. The auditor applies each manifest by the code that readers use, checks
  * the root's signature and the objects that the manifest states, and remembers every note that was ever put, also by a
  * put that failed: two trees of one size that are signed both are a violation.
+ *
+ * There is a line of incarnations, each but the first continuing one before it. The newest is that which is looked at;
+ * what it begins with is in those that it comes from. A root of one that is continued by another is a violation.
  */
 #ifndef EL_SIM_ARCHIVE_BUCKET_H
 #define EL_SIM_ARCHIVE_BUCKET_H
@@ -23,16 +26,29 @@ struct bucket_note {
     uint8_t root[32];
 };
 
+#define BUCKET_LINES_MAX 12u
+
+/* An incarnation. */
+struct bucket_line {
+    struct el_uuid incarnation;
+    struct archive_state *state; /* as of its newest root */
+    struct bucket_line *parent;  /* NULL: it is the first */
+    bool continued;              /* by another one, which has begun */
+};
+
 struct bucket {
     struct object_store base;
     struct mem_store *mem;
     struct world *w;
     struct el_public_key publics[EL_SIGN_KEYS_MAX];
     size_t public_count;
-    struct el_uuid cluster; /* once it is known */
-    struct el_uuid incarnation;
-    struct archive_state *state; /* as of the newest root */
-    struct bucket_note *notes;   /* [note_count] */
+    struct el_uuid cluster;                     /* once it is known */
+    struct bucket_line lines[BUCKET_LINES_MAX]; /* [line_count] */
+    uint32_t line_count;
+    struct bucket_line *line;    /* the newest */
+    struct archive_state *state; /* its own; without one, that of nothing */
+    struct archive_state *nothing;
+    struct bucket_note *notes; /* [note_count] */
     uint32_t note_count;
     bool stopped;
     uint64_t refuses_until_ns;
@@ -48,9 +64,10 @@ void bucket_reopen(struct bucket *b);
 bool bucket_audit(struct bucket *b);
 /* Packs that the newest root does not name and that were put at or before a time of the store's clock. */
 uint32_t bucket_orphans(const struct bucket *b, int64_t until_ms);
-/* End of what the newest root has of a partition, 0 nothing. */
+/* End of what the newest root, with those that it comes from, has of a partition; 0 nothing. */
 int64_t bucket_end(const struct bucket *b, const struct el_uuid *topic_id, int32_t partition);
-/* Each batch that the archive has of a partition, in order. fn returns false to end. */
+/* Each batch that the archive has of a partition, in order, from the first incarnation to the newest. fn returns false
+ * to end. */
 typedef bool (*bucket_batch_fn)(void *arg, const struct el_pack_batch *row, const uint8_t *batch);
 void bucket_each(struct bucket *b, const struct el_uuid *topic_id, int32_t partition, bucket_batch_fn fn, void *arg);
 

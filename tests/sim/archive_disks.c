@@ -19,6 +19,7 @@
 #define DUEL_PPM_MAX 20000u /* a start is many calls, and begins again when one of them fails */
 #define LATE_STEPS 3000u
 #define DUEL_STEPS 1000u
+#define HEIR_STEPS 1500u
 #define FILE_MAX (64u << 20)
 
 /* --- an older copy ------------------------------------------------------------------------------------------------ */
@@ -275,14 +276,30 @@ static void take_folder(struct disk *disk, const char *root, const char *path)
     EL_ASSERT(code == 0);
 }
 
-/* returns false: refused, a violation */
-static bool restore_to(struct archive_life *l, struct sim_disk *disk)
+static bool is_whole(void *arg, const char *name, struct el_slice settings)
+{
+    struct topic_config config;
+    struct topic_config defaults;
+    (void)arg;
+    (void)name;
+    topic_config_init(&config);
+    topic_config_init(&defaults);
+    return topic_config_decode(&config, settings.data, settings.len) != 0 ||
+           topic_config_int(&config, &defaults, TOPIC_CLEANUP_POLICY) != TOPIC_CLEANUP_DELETE;
+}
+
+/* newest: of topics that may be read from the archive, only what came last. returns false: refused, a violation */
+static bool restore_to(struct archive_life *l, struct sim_disk *disk, bool newest)
 {
     char path[] = "/tmp/evlog-sim-XXXXXX";
     struct archive_reader_options reader = {.keys = l->bucket->publics, .key_count = l->bucket->public_count};
     struct archive_restore_options options = {.path = path, .threads = 1};
     struct archive_restore_result result;
     struct el_error err = {0};
+    if (newest) {
+        options.whole = is_whole;
+        options.recent_ns = world_below(&l->w, 10000000000);
+    }
     char *made = mkdtemp(path);
     EL_ASSERT(made != NULL);
     int code = archive_restore(&l->bucket->mem->base, &reader, &options, &result, &err);
@@ -294,25 +311,94 @@ static bool restore_to(struct archive_life *l, struct sim_disk *disk)
     return code == 0;
 }
 
-void arch_restore(struct archive_life *l)
+static bool restored_open(struct archive_life *l)
+{
+    struct el_error err = {0};
+    if (world_open(&l->w, &err) != 0) {
+        world_violation(&l->w, "a restored directory does not start: %s", err.text);
+        return false;
+    }
+    return true;
+}
+
+/* All that there is is on the disk. */
+static void restored_compare(struct archive_life *l)
+{
+    l->w.upper = NULL; /* no archive is set now */
+    if (restored_open(l)) {
+        arch_compare_logs(l, true);
+        world_abandon(&l->w);
+    }
+    l->w.upper = &arch_upper;
+}
+
+/* Clients go on with it, and so does the archive. */
+static void restored_live(struct archive_life *l)
+{
+    struct world *w = &l->w;
+    int code = 0;
+    if (!restored_open(l)) {
+        return;
+    }
+    l->serving = true;
+    for (uint32_t i = 0; i < HEIR_STEPS && w->violation[0] == 0; i++) {
+        (void)world_step(w);
+    }
+    if (arch_clients_rest(l) && arch_now(l, true, false, &code) && w->violation[0] == 0) {
+        arch_check_whole(l, UINT64_MAX);
+        arch_compare_topics(l);
+        arch_read_all(l);
+    }
+    world_abandon(w);
+    (void)bucket_audit(l->bucket);
+}
+
+/* The lost disk turns up: its archive has an heir. */
+static void lost_returns(struct archive_life *l)
 {
     struct world *w = &l->w;
     struct el_error err = {0};
+    uint64_t put = l->bucket->mem->bytes_put;
+    world_say(w, "the lost disk is back", 0, 0);
+    l->strays = true;
+    if (world_open(w, &err) != 0) {
+        world_violation(w, "a start on the disk that was lost is refused: %s", err.text);
+        return;
+    }
+    for (uint32_t i = 0; i < NOTICE_STEPS_MAX && archive_stopped_reason(l->archive) == NULL; i++) {
+        (void)world_step(w);
+    }
+    const char *reason = archive_stopped_reason(l->archive);
+    if (reason == NULL || strstr(reason, "continues the archive of this disk") == NULL) {
+        world_violation(w, "the archive has an heir, and its old disk says: %s", reason == NULL ? "nothing" : reason);
+    }
+    world_abandon(w);
+    if (l->bucket->mem->bytes_put != put) {
+        world_violation(w, "the old disk of an archive that has an heir has written to it");
+    }
+    l->strays = false;
+}
+
+void arch_restore(struct archive_life *l)
+{
+    struct world *w = &l->w;
     struct sim_disk *own = w->disk;
-    world_say(w, "restore", (long long)l->bucket->state->header.sequence, 0);
+    bool newest = world_chance(w, 500000);
+    world_say(w, newest ? "restore the newest" : "restore", (long long)l->bucket->state->header.sequence, 0);
     boot_kill(&l->boot, false);
     w->disk = sim_disk_create(&w->rng);
-    if (restore_to(l, w->disk)) {
-        w->upper = NULL; /* no archive is set now: all that there is is on the disk */
-        w->cfg.accept_clock = true;
-        if (world_open(w, &err) != 0) {
-            world_violation(w, "a restored directory does not start: %s", err.text);
-        } else {
-            arch_compare_logs(l, true);
-            world_abandon(w);
+    w->cfg.accept_clock = true;
+    if (restore_to(l, w->disk, newest)) {
+        if (!newest) {
+            restored_compare(l);
         }
-        w->upper = &arch_upper;
+        if (w->violation[0] == 0) {
+            restored_live(l);
+        }
     }
     sim_disk_free(w->disk);
     w->disk = own;
+    if (w->violation[0] == 0) {
+        lost_returns(l);
+    }
 }

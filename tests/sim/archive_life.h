@@ -91,6 +91,8 @@ bool arch_topic_delete(struct archive_life *l, uint32_t index);
 bool arch_topic_grow(struct archive_life *l, uint32_t index);
 bool arch_trim(struct archive_life *l, uint32_t index);
 bool arch_now(struct archive_life *l, bool wait, bool seal, int *code);
+/* Nobody sends anything any more, and all have their answers. */
+bool arch_clients_rest(struct archive_life *l);
 /* Somebody reads from anywhere, also what only the archive has. */
 bool arch_read(struct archive_life *l, uint32_t index);
 /* Every log from its start to its end; nothing may fail for long. */
@@ -117,7 +119,8 @@ void arch_keep_disk(struct archive_life *l);
 void arch_older_disk(struct archive_life *l);
 /* Two brokers go on with copies of one disk. */
 void arch_two_brokers(struct archive_life *l);
-/* What is restored from the bucket is what was acknowledged. */
+/* What is restored from the bucket, all or the newest of it, is what was acknowledged. It goes on there, and the disk
+ * that is lost is not the archive's any more when it comes back. */
 void arch_restore(struct archive_life *l);
 extern const struct world_upper arch_upper;
 void arch_life_free(struct archive_life *l);

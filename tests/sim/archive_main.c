@@ -224,7 +224,7 @@ static void client_send(struct client *c)
 }
 
 /* Nobody waits for an answer any more. Those of the archive come when it is there. returns false: crashed, or stuck */
-static bool clients_rest(struct archive_life *l)
+bool arch_clients_rest(struct archive_life *l)
 {
     bool waits = true;
     l->serving = false;
@@ -367,7 +367,7 @@ static void last_look(struct archive_life *l)
     int code = 0;
     world_say(w, "the last look", 0, 0);
     bool seal = world_chance(w, 500000);
-    if (!clients_rest(l) || !arch_now(l, true, false, &code) || (seal && !arch_now(l, true, true, &code))) {
+    if (!arch_clients_rest(l) || !arch_now(l, true, false, &code) || (seal && !arch_now(l, true, true, &code))) {
         return;
     }
     if (code != 0) {

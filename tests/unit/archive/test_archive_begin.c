@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Goal: a disk that is not the one which signed last is found when archiving begins, and named as what it is.
+ * Method: the jobs of a ledger on simulated disks over one object store in memory; disks are copied between roots.
+ */
+#include "../../sim/sim_disk.h"
+#include "mem_store.h"
+
+#include <archive/archive_ledger_state.h>
+#include <core/alloc.h>
+#include <core/crypto.h>
+#include <core/rng.h>
+#include <store/archive_cluster.h>
+#include <test.h>
+
+/* A disk, and what its broker knows. */
+struct node {
+    struct sim_disk *disk;
+    struct archive_ledger *ledger;
+    struct archive_begin_job begin;
+    struct archive_make_job make;
+};
+
+struct rig {
+    struct el_rng rng;
+    struct mem_store *store;
+    struct el_private_key *key;
+    struct el_uuid cluster;
+    uint64_t now_ms;
+    uint8_t next_id;
+};
+
+static void rig_init(struct rig *r)
+{
+    *r = (struct rig){.store = mem_store_open(), .cluster = {{9}}, .now_ms = 1000000, .next_id = 1};
+    el_rng_seed(&r->rng, 3);
+    assert_int_equal(el_private_key_make(EL_SIGN_ED25519, &r->key, NULL), 0);
+}
+
+static void rig_end(struct rig *r)
+{
+    el_private_key_free(r->key);
+    object_store_close(&r->store->base);
+}
+
+static void node_init(struct rig *r, struct node *n, struct sim_disk *disk)
+{
+    struct archive_config cfg;
+    archive_config_init(&cfg);
+    cfg.bucket = &r->store->base;
+    cfg.keys[0] = r->key;
+    cfg.key_count = 1;
+    memset(n, 0, sizeof *n);
+    n->disk = disk;
+    assert_int_equal(archive_ledger_create(&cfg, &r->cluster, 1, &n->ledger), 0);
+}
+
+static void node_end(struct node *n)
+{
+    archive_ledger_destroy(n->ledger);
+    sim_disk_free(n->disk);
+}
+
+static int64_t begin(struct rig *r, struct node *n)
+{
+    n->begin = (struct archive_begin_job){
+        .ledger = n->ledger, .fresh = {{r->next_id++}}, .now_ms = r->now_ms++, .shard_count = 1};
+    return archive_begin_run(sim_disk_as_disk(n->disk), &n->begin);
+}
+
+static int64_t sign_root(struct rig *r, struct node *n)
+{
+    uint64_t cut_ns = r->now_ms * 1000000;
+    n->make = (struct archive_make_job){.ledger = n->ledger, .now_ms = r->now_ms++, .cut_ns = cut_ns};
+    return archive_make_run(sim_disk_as_disk(n->disk), &n->make);
+}
+
+/* A node that has signed and put so many roots. */
+static void node_with(struct rig *r, struct node *n, uint64_t roots)
+{
+    node_init(r, n, sim_disk_create(&r->rng));
+    assert_int_equal(begin(r, n), 0);
+    for (uint64_t i = 1; i <= roots; i++) {
+        assert_int_equal(sign_root(r, n), 0);
+        assert_int_equal(n->make.sequence, i);
+    }
+}
+
+static void node_copy(struct rig *r, struct node *from, struct node *n)
+{
+    sim_disk_power_cycle(from->disk);
+    node_init(r, n, sim_disk_copy(from->disk, &r->rng));
+}
+
+static void assert_refused(struct rig *r, struct node *n, const char *text)
+{
+    size_t count = r->store->count;
+    assert_int_equal(begin(r, n), EVLOG_ERR_CONFLICT);
+    assert_non_null(strstr(n->begin.err.text, text));
+    assert_int_equal(r->store->count, count);
+}
+
+TEST(archive_begin, of_a_disk_from_before_the_last_root_says_that_it_is_older)
+{
+    struct rig r;
+    struct node own, old;
+    rig_init(&r);
+    node_with(&r, &own, 2);
+    node_copy(&r, &own, &old);
+    assert_int_equal(sign_root(&r, &own), 0);
+    assert_refused(&r, &old, "has a root behind number 2, the last that this directory has signed: this disk is older");
+    node_end(&old);
+    node_end(&own);
+    rig_end(&r);
+}
+
+TEST(archive_begin, of_a_disk_from_before_a_manifest_whose_root_never_came_says_that_it_is_older)
+{
+    for (uint64_t roots = 0; roots < 3; roots++) {
+        struct rig r;
+        struct node own, old;
+        rig_init(&r);
+        node_with(&r, &own, roots);
+        node_copy(&r, &own, &old);
+        mem_store_fault(r.store, (struct mem_fault){.call = MEM_PUT,
+                                                    .key_part = "/root/",
+                                                    .count = UINT32_MAX,
+                                                    .effect = MEM_FAIL,
+                                                    .code = EVLOG_ERR_AGAIN});
+        assert_int_not_equal(sign_root(&r, &own), 0);
+        assert_refused(&r, &old, "this disk is older");
+        node_end(&old);
+        node_end(&own);
+        rig_end(&r);
+    }
+}
+
+TEST(archive_begin, puts_again_what_this_disk_has_signed_and_did_not_put)
+{
+    struct rig r;
+    struct node own, again;
+    rig_init(&r);
+    node_with(&r, &own, 2);
+    mem_store_fault(
+        r.store, (struct mem_fault){
+                     .call = MEM_PUT, .key_part = "/root/", .count = 1, .effect = MEM_FAIL, .code = EVLOG_ERR_AGAIN});
+    assert_int_not_equal(sign_root(&r, &own), 0);
+    node_copy(&r, &own, &again);
+    assert_int_equal(begin(&r, &again), 0);
+    assert_int_equal(again.begin.sequence, 3);
+    node_end(&again);
+    node_end(&own);
+    rig_end(&r);
+}
+
+TEST(archive_begin, of_a_disk_whose_archive_has_an_heir_writes_nothing_and_names_it)
+{
+    struct rig r;
+    struct node own;
+    struct el_buffer text = {0};
+    char key[EL_ARCHIVE_KEY_MAX], heir[33];
+    uint8_t sha256[32];
+    rig_init(&r);
+    node_with(&r, &own, 3);
+    struct archive_cluster child = {.cluster = r.cluster,
+                                    .incarnation = {{0xab}},
+                                    .parent = own.begin.incarnation,
+                                    .parent_sequence = 2,
+                                    .made_ms = r.now_ms,
+                                    .key_count = 1};
+    el_private_key_public(r.key, &child.keys[0]);
+    assert_int_equal(archive_cluster_write(&child, &text), 0);
+    el_archive_key_cluster(key, &child.incarnation);
+    el_sha256(text.data, text.len, sha256);
+    assert_int_equal(object_put(&r.store->base, key, text.data, text.len, sha256, NULL), 0);
+    el_hex(heir, child.incarnation.bytes, 16);
+    assert_refused(&r, &own, heir);
+    assert_non_null(strstr(own.begin.err.text, "continues the archive of this disk"));
+    assert_non_null(strstr(own.begin.err.text, "behind root 2"));
+    el_buffer_free(&text);
+    node_end(&own);
+    rig_end(&r);
+}
