@@ -31,7 +31,7 @@ STORES := sqlite postgres
 LIBS_sqlite := -lsqlite3
 LIBS_postgres := # loaded when it is used
 LIBS_audit := -lmbedcrypto -lsodium -ljansson -llz4 -lzstd -lsnappy -lz -lxxhash -lstdc++ -lm
-LIBS_broker := -l:liburing.a -lmicrohttpd
+LIBS_broker := -l:liburing.a -lmicrohttpd -lseccomp
 
 src = $(sort $(wildcard $(addsuffix /*.c,$(1))))
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))

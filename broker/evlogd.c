@@ -7,6 +7,7 @@
  */
 #include <config/config.h>
 #include <core/logger.h>
+#include <io/sandbox.h>
 #include <repair.h>
 #include <server.h>
 
@@ -35,7 +36,13 @@ static int run(struct server_args *args)
 {
     struct el_error err = {0};
     el_log_setup((enum el_log_level)args->cfg->log_level, args->cfg->log_format == CONFIG_LOG_JSON);
-    int error = server_run(args, &err);
+    int error = sandbox_enter(args->cfg->core_dumps, &err);
+    if (error == 0 && args->cfg->seccomp && sandbox_filter(&err) != 0) {
+        el_log(EL_LOG_WARN, "server", "system calls are not filtered: %s", err.text);
+    }
+    if (error == 0) {
+        error = server_run(args, &err);
+    }
     if (error != 0) {
         el_log(EL_LOG_ERROR, "server", "%s", err.text);
     }

@@ -33,6 +33,7 @@ DEPS_APT += libsodium-dev                    # Ed25519 of signed notes; SHA-256 
 DEPS_APT += libcurl4-gnutls-dev              # HTTP to object stores; loaded when one is named
 DEPS_APT += libjansson-dev                   # JSON
 DEPS_APT += libmicrohttpd-dev                # HTTP: metrics, health, API
+DEPS_APT += libseccomp-dev                   # the filter of the server's system calls
 DEPS_APT += libsqlite3-dev                  # the SQLite store of projections, which the client itself does not link
 DEPS_APT += libpq-dev postgresql             # the PostgreSQL store of projections, and what its tests start
 DEPS_APT += libcmocka-dev                    # unit tests

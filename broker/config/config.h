@@ -60,6 +60,8 @@ struct config {
     int io_commit;      /* enum config_commit */
     bool accept_clock;
     bool unsafe_filesystem;
+    bool seccomp;
+    bool core_dumps;
 
     /* network */
     struct config_address listen;

@@ -599,6 +599,33 @@ static const char *commit_name(enum io_commit_method commit)
     return "thread";
 }
 
+/* A disabled ring takes these operations and no others for good. What goes through a ring passes no seccomp filter. */
+static int ring_restrict(struct io_uring *ring)
+{
+    static const uint8_t ops[] = {IORING_OP_WRITE,    IORING_OP_WRITEV,      IORING_OP_FSYNC, IORING_OP_SEND,
+                                  IORING_OP_SENDMSG,  IORING_OP_READ,        IORING_OP_RECV,  IORING_OP_ACCEPT,
+                                  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL};
+    struct io_uring_restriction list[sizeof ops + 4];
+    unsigned count = 0;
+    if ((ring->flags & IORING_SETUP_R_DISABLED) == 0) {
+        return 0; /* kernels before 6.0 */
+    }
+    memset(list, 0, sizeof list);
+    for (; count < sizeof ops; count++) {
+        list[count].opcode = IORING_RESTRICTION_SQE_OP;
+        list[count].sqe_op = ops[count];
+    }
+    list[count].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    list[count++].sqe_flags = IOSQE_IO_LINK;
+    static const uint8_t registers[] = {IORING_REGISTER_ENABLE_RINGS, IORING_REGISTER_RING_FDS,
+                                        IORING_UNREGISTER_RING_FDS};
+    for (size_t i = 0; i < sizeof registers; i++, count++) {
+        list[count].opcode = IORING_RESTRICTION_REGISTER_OP;
+        list[count].register_op = registers[i];
+    }
+    return io_uring_register_restrictions(ring, list, count);
+}
+
 int io_uring_open(const struct io_config *cfg, struct io **io, struct el_error *err)
 {
     struct uring *u = el_calloc(1, sizeof(*u));
@@ -621,6 +648,11 @@ int io_uring_open(const struct io_config *cfg, struct io **io, struct el_error *
             rc = el_error_set(err, EVLOG_ERR_UNSUPPORTED, "cannot register a file: %s", strerror(-rc));
             goto fail_lock;
         }
+    }
+    rc = ring_restrict(&u->ring);
+    if (rc != 0) {
+        rc = el_error_set(err, EVLOG_ERR_UNSUPPORTED, "cannot restrict the ring: %s", strerror(-rc));
+        goto fail_lock;
     }
     el_list_init(&u->backlog);
     el_list_init(&u->cancels);

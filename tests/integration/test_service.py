@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """evlogd under a service manager: what it tells it."""
+import pathlib
 import signal
 import socket
 import time
@@ -49,3 +50,18 @@ def test_a_manager_that_is_gone_holds_up_nothing(tmp_path, monkeypatch):
     assert wait_for(lambda: broker.log_lines("does not hear"), "the line about the manager")
     assert broker.stop() == 0
     assert len(broker.log_lines("does not hear")) == 1
+
+
+def test_the_process_can_do_little_and_leaves_nothing(tmp_path):
+    broker = Broker(tmp_path / "data").start()
+    try:
+        process = pathlib.Path("/proc", str(broker.process.pid))
+        status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
+        assert status["NoNewPrivs"] == "1"
+        assert status["Seccomp"] == "2" or broker.log_lines("system calls are not filtered")
+        assert status["Umask"] == "0077"
+        assert "Max core file size        0                    0" in (process / "limits").read_text()
+        loose = [path for path in (tmp_path / "data").rglob("*") if path.stat().st_mode & 0o077]
+        assert loose == []
+    finally:
+        assert broker.stop() == 0

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Each claim is looked at in a child: what a sandbox takes away is gone for good.
+ */
+#include "../../lib/test.h"
+
+#include <io/sandbox.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* body's result in a child of its own */
+static int in_child(int (*body)(void))
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        _exit(body());
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+enum { NO_FILTERS = 77 };
+
+static int filtered(void)
+{
+    struct el_error err = {0};
+    int error = sandbox_enter(false, &err);
+    error = error == 0 ? sandbox_filter(&err) : error;
+    return error == EVLOG_ERR_UNSUPPORTED ? NO_FILTERS : error;
+}
+
+static void check(int result)
+{
+    if (result == NO_FILTERS) {
+        el_test_skip("no filters here: a sanitizer, or the kernel has none");
+    }
+    assert_int_equal(result, 0);
+}
+
+static int run_a_program(void)
+{
+    int entered = filtered();
+    char name[] = "/bin/true", *words[] = {name, NULL};
+    return entered != 0 ? entered : execv(words[0], words) == -1 && errno == EPERM ? 0 : 1;
+}
+
+static int make_a_process(void)
+{
+    int entered = filtered();
+    if (entered != 0) {
+        return entered;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(0);
+    }
+    return pid == -1 && errno == EPERM ? 0 : 1;
+}
+
+static int trace_and_mount(void)
+{
+    int entered = filtered();
+    if (entered != 0) {
+        return entered;
+    }
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != -1 || errno != EPERM) {
+        return 1;
+    }
+    return mount("none", "/tmp", "tmpfs", 0, NULL) == -1 && errno == EPERM ? 0 : 2;
+}
+
+static void *count_up(void *arg)
+{
+    (*(int *)arg)++;
+    return NULL;
+}
+
+static int make_a_thread(void)
+{
+    int entered = filtered(), count = 0;
+    pthread_t thread;
+    if (entered != 0) {
+        return entered;
+    }
+    if (pthread_create(&thread, NULL, count_up, &count) != 0 || pthread_join(thread, NULL) != 0) {
+        return 1;
+    }
+    return count == 1 ? 0 : 2;
+}
+
+static int make_a_file_and_no_core(void)
+{
+    struct el_error err = {0};
+    struct stat is;
+    struct rlimit core;
+    if (sandbox_enter(false, &err) != 0 || getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_max != 0) {
+        return 1;
+    }
+    FILE *file = tmpfile();
+    if (file == NULL || fstat(fileno(file), &is) != 0) {
+        return 2;
+    }
+    return (umask(0) & 0777) == 0077 && (is.st_mode & 077) == 0 ? 0 : 3;
+}
+
+TEST(sandbox, no_program_is_run)
+{
+    check(in_child(run_a_program));
+}
+
+TEST(sandbox, no_process_is_made)
+{
+    check(in_child(make_a_process));
+}
+
+TEST(sandbox, nothing_is_traced_or_mounted)
+{
+    check(in_child(trace_and_mount));
+}
+
+TEST(sandbox, threads_are_made)
+{
+    check(in_child(make_a_thread));
+}
+
+TEST(sandbox, files_are_the_owners_alone_and_a_crash_leaves_none)
+{
+    check(in_child(make_a_file_and_no_core));
+}
