@@ -5,7 +5,7 @@
 # make install     programs, libraries, headers, the service, below PREFIX (/usr/local); DESTDIR as ever
 # make man         manual pages in OUT/man; make install-man installs them
 # make deb         Debian packages in OUT/deb, checked by lintian
-# make deps-deb    what that needs
+# make deps-deb    what that and the tests of packages and alerts need
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -29,7 +29,10 @@ install: all
 	install -m 644 packaging/systemd/evlog.sysusers $(DESTDIR)$(SYSUSERSDIR)/evlog.conf
 	test -e $(DESTDIR)$(SYSCONFDIR)/evlog/evlogd.conf || \
 	        install -m 644 packaging/config/evlogd.conf $(DESTDIR)$(SYSCONFDIR)/evlog/evlogd.conf
-	install -m 644 LICENSE docs/CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/evlog
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/evlog/,prometheus grafana)
+	install -m 644 packaging/prometheus/*.yml $(DESTDIR)$(PREFIX)/share/evlog/prometheus
+	install -m 644 packaging/grafana/evlog.json $(DESTDIR)$(PREFIX)/share/evlog/grafana
+	install -m 644 LICENSE docs/CHANGELOG.md docs/runbooks.md $(DESTDIR)$(PREFIX)/share/doc/evlog
 
 man: all
 	$(Q)$(PYTHON) packaging/man.py $(OUT)/bin $(OUT)/man
@@ -39,7 +42,7 @@ install-man: man
 	    install -m 644 $(OUT)/man/*.$(s) $(DESTDIR)$(PREFIX)/share/man/man$(s);)
 
 # --- Debian packages ------------------------------------------------------------------------------------------------
-DEPS_DEB := debhelper dpkg-dev fakeroot lintian mmdebstrap scdoc
+DEPS_DEB := debhelper dpkg-dev fakeroot lintian mmdebstrap scdoc prometheus
 .PHONY: deb deps-deb
 deps-deb: deps-apt
 	$(Q)$(MAKE) --no-print-directory deps-apt DEPS_APT='$(DEPS_DEB)'
