@@ -20,7 +20,7 @@ def known():
     names = set(OTHERS)
     text = (ROOT / "broker/obs/metrics.def").read_text(encoding="utf-8")
     for name, kind in re.findall(r'METRIC\(\w+,\s*"(evlog_\w+)",\s*(\w+)', text):
-        names.update(f"{name}_{part}" for part in ("bucket", "sum", "count")) if kind == "HISTOGRAM" else names.add(name)
+        names.update([f"{name}_{part}" for part in ("bucket", "sum", "count")] if kind == "HISTOGRAM" else [name])
     return names
 
 
