@@ -2,31 +2,16 @@
  *
  * SHA-256; any thread, each context by one.
  *
- * 1. where the processor has the SHA instructions, blocks of 64 bytes go through sha256_blocks_ni() (1.8 GB/s, as fast
- *    as openssl there, where portable code makes 0.33)
+ * 1. where the processor has the SHA instructions, blocks of 64 bytes go through sha_ni_blocks() (1.8 GB/s, as fast
+ *    as openssl there, where portable code makes 0.33); many messages at once through sha256_many.c
  * 2. else libsodium does all; the tests hold one against the other
  *
  * Source: FIPS 180-4; Gulley and others, "Intel SHA Extensions", 2013 (order of the two state halves).
  */
-#include <core/assert.h>
+#include "sha256_state.h"
+
 #include <core/bytes.h>
-#include <core/crypto.h>
-
 #include <sodium/crypto_hash_sha256.h>
-#include <stdbool.h>
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-#include <immintrin.h>
-#endif
-
-#define SHA_BLOCK_LEN 64u
-
-struct sha_own {
-    uint32_t state[8];            /* a .. h */
-    uint64_t len;                 /* bytes added */
-    uint8_t block[SHA_BLOCK_LEN]; /* the len % 64 bytes that wait for more */
-};
 
 struct sha_context {
     union {
@@ -43,16 +28,7 @@ static struct sha_context *context_of(struct el_sha256 *ctx)
     return (struct sha_context *)(void *)ctx->state;
 }
 
-#if defined(__x86_64__)
-static bool sha_ni; /* set before main() */
-
-__attribute__((constructor)) static void sha_ni_detect(void)
-{
-    unsigned a, b, c, d;
-    sha_ni = __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & bit_SHA) != 0;
-}
-
-static const uint32_t sha_k[64] = {
+const uint32_t sha_round_keys[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -62,55 +38,18 @@ static const uint32_t sha_k[64] = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-/* The instructions want the state as (a b e f) and (c d g h), highest word first. */
-__attribute__((target("sha,sse4.1"))) static void sha256_blocks_ni(uint32_t state[8], const uint8_t *p, size_t count)
-{
-    const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-    __m128i cdab = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)state), 0xb1);
-    __m128i efgh = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)(state + 4)), 0x1b);
-    __m128i abef = _mm_alignr_epi8(cdab, efgh, 8);
-    __m128i cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
-    for (; count > 0; count--, p += SHA_BLOCK_LEN) {
-        const __m128i abef_before = abef, cdgh_before = cdgh;
-        __m128i w[16]; /* message schedule, four words each */
-        for (size_t i = 0; i < 16; i++) {
-            if (i < 4) {
-                w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)&p[16 * i]), big_endian);
-            } else {
-                __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(w[i - 4], w[i - 3]),
-                                            _mm_alignr_epi8(w[i - 1], w[i - 2], 4));
-                w[i] = _mm_sha256msg2_epu32(sum, w[i - 1]);
-            }
-            __m128i wk = _mm_add_epi32(w[i], _mm_loadu_si128((const __m128i *)(const void *)&sha_k[4 * i]));
-            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, wk);
-            abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(wk, 0x0e));
-        }
-        abef = _mm_add_epi32(abef, abef_before);
-        cdgh = _mm_add_epi32(cdgh, cdgh_before);
-    }
-    __m128i feba = _mm_shuffle_epi32(abef, 0x1b);
-    __m128i dchg = _mm_shuffle_epi32(cdgh, 0xb1);
-    _mm_storeu_si128((__m128i *)(void *)state, _mm_blend_epi16(feba, dchg, 0xf0));
-    _mm_storeu_si128((__m128i *)(void *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
-}
-#else
-static const bool sha_ni = false;
-
-static void sha256_blocks_ni(uint32_t state[8], const uint8_t *p, size_t count)
-{
-    (void)state;
-    (void)p;
-    (void)count;
-    EL_ASSERT(false);
-}
-#endif
-
-static void own_begin(struct sha_own *own)
+void sha_own_begin(struct sha_own *own)
 {
     static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     memcpy(own->state, start, sizeof(start));
     own->len = 0;
+}
+
+struct sha_own *sha_own_of(struct el_sha256 *ctx)
+{
+    struct sha_context *context = context_of(ctx);
+    return context->is_own ? &context->own : NULL;
 }
 
 static void own_add(struct sha_own *own, const uint8_t *p, size_t len)
@@ -125,9 +64,9 @@ static void own_add(struct sha_own *own, const uint8_t *p, size_t len)
         if (waiting + part < SHA_BLOCK_LEN) {
             return;
         }
-        sha256_blocks_ni(own->state, own->block, 1);
+        sha_ni_blocks(own->state, own->block, 1);
     }
-    sha256_blocks_ni(own->state, p, len / SHA_BLOCK_LEN);
+    sha_ni_blocks(own->state, p, len / SHA_BLOCK_LEN);
     memcpy(own->block, p + len / SHA_BLOCK_LEN * SHA_BLOCK_LEN, len % SHA_BLOCK_LEN);
 }
 
@@ -149,7 +88,7 @@ static void begin(struct sha_context *ctx, bool is_own)
 {
     ctx->is_own = is_own;
     if (is_own) {
-        own_begin(&ctx->own);
+        sha_own_begin(&ctx->own);
         return;
     }
     int err = crypto_hash_sha256_init(&ctx->sodium); /* it never fails, nor do the two below */
@@ -158,7 +97,7 @@ static void begin(struct sha_context *ctx, bool is_own)
 
 void el_sha256_begin(struct el_sha256 *ctx)
 {
-    begin(context_of(ctx), sha_ni);
+    begin(context_of(ctx), sha_ni_there());
 }
 
 void el_sha256_add(struct el_sha256 *ctx, const void *data, size_t len)

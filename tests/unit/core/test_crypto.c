@@ -73,6 +73,121 @@ TEST(crypto, both_paths_agree_at_every_length)
     }
 }
 
+static const enum el_sha256_way ways[] = {EL_SHA256_BEST, EL_SHA256_WIDE, EL_SHA256_TWO, EL_SHA256_ONE};
+#define WAYS (sizeof ways / sizeof ways[0])
+#define MANY 40u
+#define TEXT_LEN 5000u
+
+static void fill(uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        data[i] = (uint8_t)(i * i * 3 + i / 251 + 5);
+    }
+}
+
+static void portable_of(const struct el_sha256_job *job, uint8_t digest[32])
+{
+    uint8_t text[EL_SHA256_HEAD_MAX + TEXT_LEN];
+    memcpy(text, job->head.data, job->head.len);
+    memcpy(text + job->head.len, job->data.data, job->data.len);
+    el_sha256_portable(text, job->head.len + job->data.len, digest);
+}
+
+/* Each number of messages, so that lanes are idle, and messages of every length beside one another. */
+TEST(crypto, many_at_once_are_each_by_itself)
+{
+    uint8_t data[TEXT_LEN], digests[MANY][32], expected[32];
+    struct el_sha256_job jobs[MANY];
+    fill(data, sizeof data);
+    for (size_t way = 0; way < WAYS; way++) {
+        size_t number = 0;
+        for (size_t count = 0; count <= MANY; count++) {
+            for (size_t i = 0; i < count; i++, number++) {
+                size_t len = number % 7 == 3 ? number * 13 % 4000 : number % 260;
+                jobs[i] = (struct el_sha256_job){.head = el_slice_of(data + number % 50, number % 33),
+                                                 .data = el_slice_of(data + number % 64, len),
+                                                 .digest = digests[i]};
+            }
+            if (!el_sha256_many_by(ways[way], jobs, count)) {
+                break;
+            }
+            for (size_t i = 0; i < count; i++) {
+                portable_of(&jobs[i], expected);
+                assert_memory_equal(digests[i], expected, 32);
+            }
+        }
+    }
+}
+
+TEST(crypto, two_at_once_agree_at_every_length)
+{
+    uint8_t data[600], digests[2][32], expected[32];
+    fill(data, sizeof data);
+    for (size_t way = 0; way < WAYS; way++) {
+        for (size_t a = 0; a < 200; a++) {
+            for (size_t b = 0; b < 200; b += 1 + a % 3) {
+                const struct el_sha256_job jobs[2] = {{.data = el_slice_of(data + 1, a), .digest = digests[0]},
+                                                      {.data = el_slice_of(data + 300, b), .digest = digests[1]}};
+                if (el_sha256_many_by(ways[way], jobs, 2) && b % 16 == a % 16) {
+                    portable_of(&jobs[0], expected);
+                    assert_memory_equal(digests[0], expected, 32);
+                    portable_of(&jobs[1], expected);
+                    assert_memory_equal(digests[1], expected, 32);
+                }
+            }
+        }
+    }
+}
+
+/* A message in pieces of every length, beside others that end; its last piece ends it, or el_sha256_end() does. */
+TEST(crypto, a_message_goes_on_beside_others)
+{
+    uint8_t data[TEXT_LEN], digests[MANY][32], whole[32], expected[32];
+    fill(data, sizeof data);
+    for (size_t way = 0; way < WAYS; way++) {
+        for (size_t step = 0; step < 200; step++) {
+            struct el_sha256 ctx;
+            struct el_sha256_job jobs[MANY];
+            size_t len = 0, others = step % 20, pieces = 1 + step % 5;
+            bool ends = step % 2 == 0, can = true;
+            el_sha256_begin(&ctx);
+            for (size_t piece = 0; piece < pieces && can; piece++) {
+                size_t some = (step * 7 + piece * 31) % 200, head = step * piece % 33;
+                jobs[0] = (struct el_sha256_job){.ctx = &ctx,
+                                                 .head = el_slice_of(data + len, head),
+                                                 .data = el_slice_of(data + len + head, some),
+                                                 .digest = ends && piece + 1 == pieces ? whole : NULL};
+                len += head + some;
+                for (size_t i = 1; i <= others; i++) {
+                    jobs[i] = (struct el_sha256_job){.data = el_slice_of(data + i, i * 17), .digest = digests[i]};
+                }
+                can = el_sha256_many_by(ways[way], jobs, 1 + others);
+            }
+            if (!can) {
+                break;
+            }
+            if (!ends) {
+                el_sha256_end(&ctx, whole);
+            }
+            el_sha256_portable(data, len, expected);
+            assert_memory_equal(whole, expected, 32);
+            for (size_t i = 1; i <= others; i++) {
+                portable_of(&jobs[i], expected);
+                assert_memory_equal(digests[i], expected, 32);
+            }
+        }
+    }
+}
+
+TEST(crypto, nothing_at_once_is_fine)
+{
+    uint8_t empty[32], expected[32];
+    el_sha256_many(NULL, 0);
+    el_sha256_many(&(struct el_sha256_job){.digest = empty}, 1);
+    el_sha256_portable("", 0, expected);
+    assert_memory_equal(empty, expected, 32);
+}
+
 TEST(crypto, hex_is_lower_case_and_ends)
 {
     char text[9] = "xxxxxxxx";
