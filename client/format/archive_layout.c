@@ -68,6 +68,11 @@ void el_leaf_digest(const uint8_t salt[16], const void *batch, size_t len, uint8
     el_sha256_end(&ctx, digest);
 }
 
+struct el_sha256_job el_leaf_job(const uint8_t salt[16], const void *batch, size_t len, uint8_t digest[32])
+{
+    return (struct el_sha256_job){.head = el_slice_of(salt, 16), .data = el_slice_of(batch, len), .digest = digest};
+}
+
 /* --- packs -------------------------------------------------------------------------------------------------------- */
 
 static bool header_fits(const struct el_pack_header *h)
@@ -250,12 +255,11 @@ int el_pack_parts_check(const struct el_pack_header *h, const uint8_t *parts, ui
                : EVLOG_ERR_CORRUPT;
 }
 
-int el_pack_table_check(const struct el_archive_part *part, const uint8_t *table, uint32_t *bad)
+static int table_check(const struct el_archive_part *part, const uint8_t *table, const uint8_t sha256[32],
+                       uint32_t *bad)
 {
-    uint8_t sha256[32];
     uint64_t data_len = 0;
     int64_t end_offset = part->first_offset;
-    el_sha256(table, (size_t)part->batch_count * EL_PACK_BATCH_LEN, sha256);
     bool same = memcmp(sha256, part->table_sha256, 32) == 0;
     for (uint32_t i = 0; same && i < part->batch_count; i++) {
         struct el_pack_batch row;
@@ -278,10 +282,25 @@ int el_pack_table_check(const struct el_archive_part *part, const uint8_t *table
     return same && end_offset == part->end_offset && data_len == part->data_len ? 0 : EVLOG_ERR_CORRUPT;
 }
 
-int el_pack_batch_check(const struct el_pack_batch *row, const void *batch)
+int el_pack_table_check(const struct el_archive_part *part, const uint8_t *table, uint32_t *bad)
+{
+    uint8_t sha256[32];
+    el_sha256(table, (size_t)part->batch_count * EL_PACK_BATCH_LEN, sha256);
+    return table_check(part, table, sha256, bad);
+}
+
+int el_pack_table_leaves(const struct el_archive_part *part, const uint8_t *table, struct el_hash256 *leaves,
+                         uint32_t *bad)
+{
+    uint8_t sha256[32];
+    el_merkle_leaves(table, EL_PACK_BATCH_LEN, EL_LEAF_ENTRY_LEN, part->batch_count, leaves);
+    el_sha256(table, (size_t)part->batch_count * EL_PACK_BATCH_LEN, sha256);
+    return table_check(part, table, sha256, bad);
+}
+
+int el_pack_batch_fields_check(const struct el_pack_batch *row, const void *batch)
 {
     struct el_batch_info info;
-    uint8_t digest[32];
     EL_ASSERT(!row->redacted);
     if (el_batch_header(batch, row->len, &info) != 0 || el_batch_total_len(batch) != row->len ||
         el_batch_base_offset(batch) != row->leaf.first_offset ||
@@ -289,6 +308,16 @@ int el_pack_batch_check(const struct el_pack_batch *row, const void *batch)
         el_batch_leader_epoch(batch) != row->leaf.leader_epoch ||
         (uint32_t)info.record_count != row->leaf.record_count) {
         return EVLOG_ERR_CORRUPT;
+    }
+    return 0;
+}
+
+int el_pack_batch_check(const struct el_pack_batch *row, const void *batch)
+{
+    uint8_t digest[32];
+    int code = el_pack_batch_fields_check(row, batch);
+    if (code != 0) {
+        return code;
     }
     el_leaf_digest(row->salt, batch, row->len, digest);
     return memcmp(digest, row->leaf.digest, 32) == 0 ? 0 : EVLOG_ERR_CORRUPT;

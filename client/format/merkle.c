@@ -17,6 +17,7 @@
 #define LEAF_PREFIX 0u
 #define NODE_PREFIX 1u
 #define TILE_HEIGHT 8u
+#define MANY 64u /* messages that are hashed at once */
 
 EL_STATIC_ASSERT(EL_TILE_HASHES == 1u << TILE_HEIGHT, "a tile is a complete subtree");
 EL_STATIC_ASSERT(EL_MERKLE_LEAVES_MAX == 1ull << (EL_TILE_LEVEL_MAX * TILE_HEIGHT), "the top tile has one hash");
@@ -47,6 +48,20 @@ void el_merkle_leaf(const void *data, size_t len, struct el_hash256 *hash)
     el_sha256_add(&ctx, &prefix, 1);
     el_sha256_add(&ctx, data, len);
     el_sha256_end(&ctx, hash->bytes);
+}
+
+void el_merkle_leaves(const uint8_t *entries, size_t stride, size_t len, size_t count, struct el_hash256 *hashes)
+{
+    static const uint8_t prefix = LEAF_PREFIX;
+    struct el_sha256_job jobs[MANY];
+    for (size_t i = 0, n = 0; i < count; i += n) {
+        for (n = 0; n < MANY && i + n < count; n++) {
+            jobs[n] = (struct el_sha256_job){.head = el_slice_of(&prefix, 1),
+                                             .data = el_slice_of(entries + (i + n) * stride, len),
+                                             .digest = hashes[i + n].bytes};
+        }
+        el_sha256_many(jobs, n);
+    }
 }
 
 void el_merkle_node(const struct el_hash256 *left, const struct el_hash256 *right, struct el_hash256 *hash)
@@ -93,9 +108,42 @@ void el_frontier_root(const struct el_frontier *f, struct el_hash256 *root)
     *root = hash;
 }
 
+/* One level up: from[2 * count] hashes to to[count] nodes. */
+static void nodes_up(const struct el_hash256 *from, size_t count, struct el_hash256 *to)
+{
+    static const uint8_t prefix = NODE_PREFIX;
+    struct el_sha256_job jobs[MANY];
+    for (size_t i = 0, n = 0; i < count; i += n) {
+        for (n = 0; n < MANY && i + n < count; n++) {
+            jobs[n] = (struct el_sha256_job){.head = el_slice_of(&prefix, 1),
+                                             .data = el_slice_of(from[2 * (i + n)].bytes, 2 * EL_MERKLE_HASH_LEN),
+                                             .digest = to[i + n].bytes};
+        }
+        el_sha256_many(jobs, n);
+    }
+}
+
+/* A full tile, level by level. */
+static void tile_root(const struct el_hash256 hashes[EL_TILE_HASHES], struct el_hash256 *root)
+{
+    struct el_hash256 one[EL_TILE_HASHES / 2], other[EL_TILE_HASHES / 4], *from = one, *to = other;
+    nodes_up(hashes, EL_TILE_HASHES / 2, one);
+    for (size_t count = EL_TILE_HASHES / 4; count > 0; count /= 2) {
+        struct el_hash256 *done = to;
+        nodes_up(from, count, to);
+        to = from;
+        from = done;
+    }
+    *root = from[0];
+}
+
 void el_merkle_root(const struct el_hash256 *hashes, uint64_t count, struct el_hash256 *root)
 {
     struct el_frontier f = {.size = 0};
+    if (count == EL_TILE_HASHES) {
+        tile_root(hashes, root);
+        return;
+    }
     for (uint64_t i = 0; i < count; i++) {
         el_frontier_add(&f, &hashes[i]);
     }

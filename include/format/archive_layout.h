@@ -8,6 +8,7 @@
 
 #include <core/buffer.h>
 #include <core/bytes.h>
+#include <core/crypto.h>
 #include <core/cursor.h>
 #include <core/limits.h>
 #include <core/sign.h>
@@ -170,6 +171,8 @@ void el_leaf_entry_put(uint8_t p[EL_LEAF_ENTRY_LEN], const struct el_leaf_entry 
 int el_leaf_entry_get(const uint8_t p[EL_LEAF_ENTRY_LEN], struct el_leaf_entry *e);
 /* digest of a leaf entry */
 void el_leaf_digest(const uint8_t salt[16], const void *batch, size_t len, uint8_t digest[32]);
+/* The same, to be done with others by el_sha256_many(). */
+struct el_sha256_job el_leaf_job(const uint8_t salt[16], const void *batch, size_t len, uint8_t digest[32]);
 
 void el_pack_header_put(uint8_t p[EL_PACK_HEADER_LEN], const struct el_pack_header *h);
 int el_pack_header_get(const uint8_t p[EL_PACK_HEADER_LEN], struct el_pack_header *h);
@@ -186,9 +189,14 @@ int el_pack_parts_check(const struct el_pack_header *h, const uint8_t *parts, ui
  * table[part->batch_count * EL_PACK_BATCH_LEN]. *bad (may be NULL): number of the row at fault, batch_count when it is
  * the whole. returns 0 | EVLOG_ERR_CORRUPT | _FORMAT */
 int el_pack_table_check(const struct el_archive_part *part, const uint8_t *table, uint32_t *bad);
+/* The same, and the leaves of its rows: leaves[part->batch_count], written in any case. */
+int el_pack_table_leaves(const struct el_archive_part *part, const uint8_t *table, struct el_hash256 *leaves,
+                         uint32_t *bad);
 /* Is batch[row->len], of a row that is not redacted, what the row says: header fields and digest?
  * returns 0 | EVLOG_ERR_CORRUPT */
 int el_pack_batch_check(const struct el_pack_batch *row, const void *batch);
+/* The same but for the digest, which the caller compares. */
+int el_pack_batch_fields_check(const struct el_pack_batch *row, const void *batch);
 
 /* Begin a manifest in an empty buffer, add records in the order of docs/format.md 15.4, then seal it: fills body_len
  * and record_count in *h and writes the header. A failure is sticky in out->err and reported by the seal.

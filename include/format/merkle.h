@@ -34,6 +34,8 @@ struct el_frontier {
 
 /* SHA-256(0x00 | data), SHA-256(0x01 | left | right) */
 void el_merkle_leaf(const void *data, size_t len, struct el_hash256 *hash);
+/* Of entries in a row, each len bytes, stride bytes apart; as fast as el_sha256_many() */
+void el_merkle_leaves(const uint8_t *entries, size_t stride, size_t len, size_t count, struct el_hash256 *hashes);
 void el_merkle_node(const struct el_hash256 *left, const struct el_hash256 *right, struct el_hash256 *hash);
 uint32_t el_frontier_count(uint64_t size); /* number of hashes: ones in size */
 void el_frontier_add(struct el_frontier *f, const struct el_hash256 *leaf);

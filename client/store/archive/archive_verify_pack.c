@@ -3,6 +3,10 @@
  * Packs, byte for byte, and orphans. A pack is read once from its first byte to its last, some MiB at a time: header,
  * parts, tables, then each batch against its row; the hash of all that came must be the one that the manifest states.
  * Objects are divided over threads. Only with `deep`.
+ *
+ * Every byte is in two hashes, that of its batch and that of its object, and SHA-256 of one message is bound by waiting
+ * for its own last round. So a thread goes through several packs at once, step by step: of each as many batches as are
+ * there, then all hashes of the step together.
  */
 #include "archive_verify_internal.h"
 
@@ -13,6 +17,8 @@
 #include <stdlib.h>
 
 #define CHUNK_LEN (4u << 20)
+#define STREAMS 8u        /* packs at once */
+#define STEP_LEAVES 128u  /* batches of a pack in one step */
 #define NAME_HASH_LEN 16u /* digits of its hash in the name of a pack */
 
 /* Reads an object from the front. */
@@ -23,17 +29,45 @@ struct stream {
     uint8_t *buf;                            /* [cap] */
     size_t cap;
     size_t begin, end; /* bytes that were read and not taken */
+    size_t hashed;     /* bytes before begin that are in sha256, <= begin */
     uint64_t read_pos; /* in the object, of buf[end] */
     bool ended;        /* the object has no more */
     struct el_sha256 sha256;
     struct el_pack_header header;
     struct el_archive_part *parts; /* [header.part_count] */
     uint8_t **tables;              /* [header.part_count] */
+    uint32_t part, row;            /* of the next batch */
+};
+
+/* A batch of a step. */
+struct leaf {
+    uint32_t part;
+    uint32_t stream;
+    int64_t offset;
+    uint64_t pos; /* in the object */
+    uint8_t salt[16];
+    uint8_t digest[32], expected[32];
+};
+
+/* The packs of a thread. */
+struct group {
+    struct stream streams[STREAMS];
+    bool busy[STREAMS];
+    struct leaf leaves[STREAMS * STEP_LEAVES];
+    uint32_t leaf_count;
+    struct el_sha256_job jobs[STREAMS + STREAMS * STEP_LEAVES]; /* of objects, then of leaves */
 };
 
 static struct place at(const struct stream *s, int64_t offset, uint64_t byte)
 {
     return (struct place){.object = s->key, .offset_1 = offset + 1, .byte_1 = byte + 1};
+}
+
+/* What was taken goes to the object's hash. */
+static void stream_hash(struct stream *s)
+{
+    el_sha256_add(&s->sha256, s->buf + s->hashed, s->begin - s->hashed);
+    s->hashed = s->begin;
 }
 
 /* At least len bytes together at s->buf + s->begin. returns 0 | EVLOG_ERR_TRUNCATED | what the store says */
@@ -43,9 +77,10 @@ static int stream_need(struct stream *s, size_t len, struct el_error *err)
         return 0;
     }
     if (s->begin > 0) {
+        stream_hash(s);
         memmove(s->buf, s->buf + s->begin, s->end - s->begin);
         s->end -= s->begin;
-        s->begin = 0;
+        s->begin = s->hashed = 0;
     }
     size_t want = EL_MAX(len, (size_t)CHUNK_LEN);
     if (want > s->cap) {
@@ -62,7 +97,6 @@ static int stream_need(struct stream *s, size_t len, struct el_error *err)
         if (code != 0) {
             return code;
         }
-        el_sha256_add(&s->sha256, s->buf + s->end, (size_t)done);
         verify_progress(s->c->v, done);
         s->read_pos += done;
         s->end += (size_t)done;
@@ -195,32 +229,80 @@ static int read_tables(struct stream *s, struct el_error *err)
 
 /* --- batches ------------------------------------------------------------------------------------------------------ */
 
-static int read_batches(struct stream *s, struct el_error *err)
+static void find_batch(struct stream *s, const struct leaf *leaf)
 {
-    for (uint32_t i = 0; i < s->header.part_count; i++) {
-        for (uint32_t k = 0; k < s->parts[i].batch_count && !verify_stopped(s->c->v); k++) {
-            struct el_pack_batch row;
-            (void)el_pack_batch_get(s->tables[i] + (size_t)k * EL_PACK_BATCH_LEN, &row);
-            if (row.redacted) {
-                continue;
+    verify_find(s->c->v, s->c->state,
+                (struct place){.object = s->key,
+                               .topic_id = &s->parts[leaf->part].topic_id,
+                               .partition = s->parts[leaf->part].partition,
+                               .offset_1 = leaf->offset + 1,
+                               .byte_1 = leaf->pos + 1},
+                "the batch is not the one that is signed");
+}
+
+/* Batches of this step: those that are there, and one at least. The first may move what is there, the others may not:
+ * jobs point to it. returns 0 | EVLOG_ERR_TRUNCATED | what the store says */
+static int take_batches(struct group *g, uint32_t stream, struct el_error *err)
+{
+    struct stream *s = &g->streams[stream];
+    uint32_t end = g->leaf_count + STEP_LEAVES;
+    bool moved = false;
+    while (s->part < s->header.part_count && g->leaf_count < end) {
+        struct el_pack_batch row;
+        if (s->row == s->parts[s->part].batch_count) {
+            s->part++;
+            s->row = 0;
+            continue;
+        }
+        (void)el_pack_batch_get(s->tables[s->part] + (size_t)s->row * EL_PACK_BATCH_LEN, &row);
+        if (s->end - s->begin < row.len) {
+            if (moved) {
+                break;
             }
             int code = stream_need(s, row.len, err);
             if (code != 0) {
                 return code;
             }
-            uint64_t pos = stream_pos(s);
-            if (el_pack_batch_check(&row, stream_take(s, row.len)) != 0) {
-                verify_find(s->c->v, s->c->state,
-                            (struct place){.object = s->key,
-                                           .topic_id = &s->parts[i].topic_id,
-                                           .partition = s->parts[i].partition,
-                                           .offset_1 = row.leaf.first_offset + 1,
-                                           .byte_1 = pos + 1},
-                            "the batch is not the one that is signed");
-            }
         }
+        moved = true;
+        s->row++;
+        if (row.redacted) {
+            continue;
+        }
+        struct leaf *leaf = &g->leaves[g->leaf_count];
+        *leaf = (struct leaf){.part = s->part, .stream = stream, .offset = row.leaf.first_offset, .pos = stream_pos(s)};
+        const uint8_t *batch = stream_take(s, row.len);
+        if (el_pack_batch_fields_check(&row, batch) != 0) {
+            find_batch(s, leaf);
+            continue;
+        }
+        memcpy(leaf->salt, row.salt, sizeof leaf->salt);
+        memcpy(leaf->expected, row.leaf.digest, sizeof leaf->expected);
+        g->jobs[STREAMS + g->leaf_count++] = el_leaf_job(leaf->salt, batch, row.len, leaf->digest);
     }
     return 0;
+}
+
+/* Hashes of all packs of a step at once: the long ones, of what was taken of the objects, first. */
+static void hash_step(struct group *g)
+{
+    uint32_t first = STREAMS;
+    for (uint32_t i = 0; i < STREAMS; i++) {
+        struct stream *s = &g->streams[i];
+        if (g->busy[i] && s->begin > s->hashed) {
+            g->jobs[--first] = (struct el_sha256_job){.ctx = &s->sha256,
+                                                      .data = el_slice_of(s->buf + s->hashed, s->begin - s->hashed)};
+            s->hashed = s->begin;
+        }
+    }
+    el_sha256_many(&g->jobs[first], STREAMS - first + g->leaf_count);
+    for (uint32_t i = 0; i < g->leaf_count; i++) {
+        const struct leaf *leaf = &g->leaves[i];
+        if (memcmp(leaf->digest, leaf->expected, sizeof leaf->digest) != 0) {
+            find_batch(&g->streams[leaf->stream], leaf);
+        }
+    }
+    g->leaf_count = 0;
 }
 
 /* The whole has the hash that is stated, or of an orphan the one in its name; nothing is behind it. */
@@ -236,6 +318,7 @@ static int check_hash(struct stream *s, struct el_error *err)
     if (code != EVLOG_ERR_TRUNCATED) {
         return code;
     }
+    stream_hash(s);
     el_sha256_end(&s->sha256, sha256);
     el_hex(hex, sha256, 8);
     if (s->object != NULL ? memcmp(sha256, s->object->sha256, 32) != 0 : strstr(s->key, hex) == NULL) {
@@ -245,23 +328,20 @@ static int check_hash(struct stream *s, struct el_error *err)
     return 0;
 }
 
-static void check_object(struct check *c, struct stream *s, const char *key, const struct el_manifest_object *object)
+static void stream_begin(struct stream *s, struct check *c, const char *key, const struct el_manifest_object *object)
 {
-    struct el_error err = {0};
     uint8_t *buf = s->buf;
     size_t cap = s->cap;
     *s = (struct stream){.c = c, .key = key, .object = object, .buf = buf, .cap = cap};
     el_sha256_begin(&s->sha256);
-    int code = read_header(s, &err);
-    code = code == 0 ? read_parts(s, &err) : code;
-    if (code == 0) {
-        compare_parts(s);
-        code = read_tables(s, &err);
-    }
-    code = code == 0 ? read_batches(s, &err) : code;
-    code = code == 0 && !verify_stopped(c->v) ? check_hash(s, &err) : code;
-    if (code != 0 && err.code != 0) {
-        (void)verify_settle(c->v, c->state, code, &err, at(s, -1, stream_pos(s)));
+}
+
+/* What stopped it, if anything did, and its memory but for the buffer. */
+static void stream_end(struct stream *s, int code, const struct el_error *err)
+{
+    struct check *c = s->c;
+    if (code != 0 && err->code != 0) {
+        (void)verify_settle(c->v, c->state, code, err, at(s, -1, stream_pos(s)));
     } else if (code == EVLOG_ERR_NO_MEMORY) {
         verify_fail(c->v, code, NULL);
     }
@@ -272,19 +352,72 @@ static void check_object(struct check *c, struct stream *s, const char *key, con
     el_free(s->parts);
 }
 
-static void work(struct check *c)
+/* All before the batches of the next object that can be read. returns false when there is none */
+static bool next_object(struct check *c, struct stream *s)
 {
-    struct stream s = {.c = c};
     while (!verify_stopped(c->v)) {
         size_t i = atomic_fetch_add(&c->next, 1);
         if (i >= c->state->object_count) {
-            break;
+            return false;
         }
-        if (c->objects[i].seen && !c->objects[i].wrong_len) {
-            check_object(c, &s, c->objects[i].key, &c->state->objects[i].now);
+        if (!c->objects[i].seen || c->objects[i].wrong_len) {
+            continue;
         }
+        struct el_error err = {0};
+        stream_begin(s, c, c->objects[i].key, &c->state->objects[i].now);
+        int code = read_header(s, &err);
+        code = code == 0 ? read_parts(s, &err) : code;
+        if (code == 0) {
+            compare_parts(s);
+            code = read_tables(s, &err);
+        }
+        if (code == 0) {
+            return true;
+        }
+        stream_end(s, code, &err);
     }
-    el_free(s.buf);
+    return false;
+}
+
+/* One step of every pack. returns how many of them have more */
+static uint32_t step(struct check *c, struct group *g)
+{
+    uint32_t busy = 0;
+    int codes[STREAMS] = {0};
+    struct el_error errs[STREAMS] = {{0}};
+    for (uint32_t i = 0; i < STREAMS; i++) {
+        g->busy[i] = g->busy[i] || next_object(c, &g->streams[i]);
+        codes[i] = g->busy[i] ? take_batches(g, i, &errs[i]) : 0;
+    }
+    hash_step(g);
+    for (uint32_t i = 0; i < STREAMS; i++) {
+        struct stream *s = &g->streams[i];
+        bool whole = g->busy[i] && s->part == s->header.part_count;
+        if (whole && codes[i] == 0 && !verify_stopped(c->v)) {
+            codes[i] = check_hash(s, &errs[i]);
+        }
+        if (g->busy[i] && (whole || codes[i] != 0 || verify_stopped(c->v))) {
+            stream_end(s, codes[i], &errs[i]);
+            g->busy[i] = false;
+        }
+        busy += g->busy[i] || whole;
+    }
+    return busy;
+}
+
+static void work(struct check *c)
+{
+    struct group *g = el_calloc(1, sizeof *g);
+    if (g == NULL) {
+        verify_fail(c->v, EVLOG_ERR_NO_MEMORY, NULL);
+        return;
+    }
+    while (step(c, g) > 0) {
+    }
+    for (uint32_t i = 0; i < STREAMS; i++) {
+        el_free(g->streams[i].buf);
+    }
+    el_free(g);
 }
 
 void verify_packs(struct check *c)
@@ -319,10 +452,8 @@ static bool pack_is_named(const struct stream *s, const char *key)
 static void check_orphan_pack(struct check *c, struct stream *s, const char *key)
 {
     struct el_error err = {0};
-    uint8_t *buf = s->buf;
-    size_t cap = s->cap, findings = c->v->report->finding_total;
-    *s = (struct stream){.c = c, .key = key, .buf = buf, .cap = cap};
-    el_sha256_begin(&s->sha256);
+    size_t findings = c->v->report->finding_total;
+    stream_begin(s, c, key, NULL);
     int code = read_header(s, &err);
     code = code == 0 ? read_parts(s, &err) : code;
     if (code == 0 && !pack_is_named(s, key)) {

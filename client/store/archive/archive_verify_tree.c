@@ -259,12 +259,17 @@ static int fold_part(struct fold *f, const struct el_archive_part *part)
     char key[EL_ARCHIVE_KEY_MAX];
     struct el_error err = {0};
     uint8_t *table = NULL;
+    struct el_hash256 *leaves = NULL;
     uint32_t bad = 0;
     uint64_t events = 0, redacted = 0, len = 0;
     el_archive_key_object(key, &f->c->state->header.incarnation, &object->now);
     int code = archive_fetch(v->store, key, part->table_pos, (uint64_t)part->batch_count * EL_PACK_BATCH_LEN, &table,
                              &err);
-    if (code == 0 && el_pack_table_check(part, table, &bad) != 0) {
+    if (code == 0) {
+        leaves = el_malloc(part->batch_count * sizeof *leaves);
+        code = leaves == NULL ? el_error_set(&err, EVLOG_ERR_NO_MEMORY, "no memory for the leaves of %s", key) : 0;
+    }
+    if (code == 0 && el_pack_table_leaves(part, table, leaves, &bad) != 0) {
         uint64_t byte = part->table_pos + (uint64_t)(bad % part->batch_count) * EL_PACK_BATCH_LEN;
         code = EVLOG_ERR_CORRUPT;
         verify_find(v, f->c->state, at(f, key, part->first_offset, byte),
@@ -274,9 +279,7 @@ static int fold_part(struct fold *f, const struct el_archive_part *part)
     }
     for (uint32_t i = 0; code == 0 && i < part->batch_count; i++) {
         struct el_pack_batch row;
-        struct el_hash256 leaf;
         (void)el_pack_batch_get(table + (size_t)i * EL_PACK_BATCH_LEN, &row);
-        el_merkle_leaf(table + (size_t)i * EL_PACK_BATCH_LEN, EL_LEAF_ENTRY_LEN, &leaf);
         if (row.leaf.first_offset > f->offset) {
             note_gap(f, f->offset, row.leaf.first_offset);
         }
@@ -289,10 +292,11 @@ static int fold_part(struct fold *f, const struct el_archive_part *part)
         events += row.leaf.record_count;
         redacted += row.redacted;
         len += row.len;
-        code = archive_tiles_add(f->tiles, &leaf, take_tile, f);
+        code = archive_tiles_add(f->tiles, &leaves[i], take_tile, f);
         code = code == 0 ? check_size(f) : code;
     }
     el_free(table);
+    el_free(leaves);
     (void)pthread_mutex_lock(&v->lock);
     v->report->batches += code == 0 ? part->batch_count : 0;
     v->report->events += events;
