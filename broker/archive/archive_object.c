@@ -3,7 +3,7 @@
  * The job that makes an object: a pack of what a load has gathered, or a segment of what bundles hold.
  *
  *   1. memory for the whole object; parts in order of topic and partition, their tables, their batches
- *   2. each batch is hashed with its salt; its leaf goes to the result, for the tree of its partition
+ *   2. each batch is hashed with its salt, many at once; its leaf goes to the result, for the tree of its partition
  *   3. one try to put it. Failed: the job is run again, and goes on here
  *
  * Of bundles a segment gets table and batches by ranges, and every batch is hashed again: a byte that has changed in
@@ -73,7 +73,6 @@ static void row_make(const struct archive_pack_job *job, const struct read_entry
     row->leaf.append_time_ns = e->append_time_ns;
     row->leaf.max_timestamp_ms = e->max_timestamp_ms;
     row->leaf.leader_epoch = e->leader_epoch;
-    el_leaf_digest(e->salt, batch, e->len, row->leaf.digest);
     memcpy(row->salt, e->salt, sizeof row->salt);
     row->len = e->len;
     row->last_offset_delta = (uint32_t)el_batch_last_offset_delta(batch);
@@ -88,7 +87,6 @@ static void part_make(const struct archive_pack_job *job, const struct load_part
                       struct place *at)
 {
     struct archive_result *result = job->result;
-    uint8_t entry[EL_LEAF_ENTRY_LEN];
     out->part = (struct el_archive_part){.topic_id = lp->topic_id,
                                          .partition = lp->number,
                                          .batch_count = lp->count,
@@ -101,8 +99,6 @@ static void part_make(const struct archive_pack_job *job, const struct load_part
         struct el_pack_batch row;
         row_make(job, e, &row);
         el_pack_batch_put(result->bytes + at->table_pos, &row);
-        el_leaf_entry_put(entry, &row.leaf);
-        el_merkle_leaf(entry, sizeof entry, &result->leaves[at->leaf++]);
         memcpy(result->bytes + at->data_pos, job->data + e->pos, e->len);
         at->table_pos += EL_PACK_BATCH_LEN;
         at->data_pos += e->len;
@@ -111,7 +107,11 @@ static void part_make(const struct archive_pack_job *job, const struct load_part
         out->part.end_offset = row.leaf.first_offset + row.last_offset_delta + 1;
         out->last_append_ns = EL_MAX(out->last_append_ns, row.leaf.append_time_ns);
     }
-    el_sha256(result->bytes + out->part.table_pos, at->table_pos - out->part.table_pos, out->part.table_sha256);
+    uint8_t *table = result->bytes + out->part.table_pos;
+    el_pack_digests_put(table, lp->count, result->bytes + out->part.data_pos);
+    el_merkle_leaves(table, EL_PACK_BATCH_LEN, EL_LEAF_ENTRY_LEN, lp->count, &result->leaves[at->leaf]);
+    at->leaf += lp->count;
+    el_sha256(table, at->table_pos - out->part.table_pos, out->part.table_sha256);
 }
 
 static int build_load(struct archive_pack_job *job)
@@ -149,9 +149,10 @@ static int get_range(struct archive_pack_job *job, const char *key, uint64_t pos
 static int source_check(struct archive_pack_job *job, const struct archive_source *source, const uint8_t *table,
                         const uint8_t *data, struct el_hash256 *leaves)
 {
-    uint8_t sha256[32], digest[32], entry[EL_LEAF_ENTRY_LEN];
+    uint8_t sha256[32];
     struct result_part *out = &job->result->parts[0];
-    uint64_t pos = 0;
+    uint64_t len = 0, pos = source->part.data_pos;
+    uint32_t bad = 0;
     el_sha256(table, (size_t)source->part.batch_count * EL_PACK_BATCH_LEN, sha256);
     if (memcmp(sha256, source->part.table_sha256, 32) != 0) {
         return el_error_set(&job->err, EVLOG_ERR_CORRUPT, "%s: the batch table at %llu is not what was signed",
@@ -160,20 +161,23 @@ static int source_check(struct archive_pack_job *job, const struct archive_sourc
     for (uint32_t i = 0; i < source->part.batch_count; i++) {
         struct el_pack_batch row;
         int code = el_pack_batch_get(table + (size_t)i * EL_PACK_BATCH_LEN, &row);
-        if (code != 0 || row.len > source->part.data_len - pos) {
+        if (code != 0 || row.len > source->part.data_len - len) {
             return el_error_set(&job->err, EVLOG_ERR_CORRUPT, "%s: row %u of the batch table makes no sense",
                                 source->key, i);
         }
-        el_leaf_digest(row.salt, data + pos, row.len, digest);
-        if (!row.redacted && memcmp(digest, row.leaf.digest, 32) != 0) {
-            return el_error_set(&job->err, EVLOG_ERR_CORRUPT, "%s: the batch at %llu is not what was signed",
-                                source->key, (unsigned long long)(source->part.data_pos + pos));
-        }
-        pos += row.len;
-        el_leaf_entry_put(entry, &row.leaf);
-        el_merkle_leaf(entry, sizeof entry, &leaves[i]);
+        len += row.len;
         out->last_append_ns = EL_MAX(out->last_append_ns, row.leaf.append_time_ns);
     }
+    if (el_pack_data_check(table, source->part.batch_count, data, &bad) != 0) {
+        for (uint32_t i = 0; i < bad; i++) {
+            struct el_pack_batch row;
+            (void)el_pack_batch_get(table + (size_t)i * EL_PACK_BATCH_LEN, &row); /* it passed above */
+            pos += row.len;
+        }
+        return el_error_set(&job->err, EVLOG_ERR_CORRUPT, "%s: the batch at %llu is not what was signed", source->key,
+                            (unsigned long long)pos);
+    }
+    el_merkle_leaves(table, EL_PACK_BATCH_LEN, EL_LEAF_ENTRY_LEN, source->part.batch_count, leaves);
     return 0;
 }
 

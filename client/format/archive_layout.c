@@ -10,6 +10,8 @@
 #include <format/batch.h>
 
 #define PACK_MAGIC "EVLOGPAK"
+#define LEAF_DIGEST_POS 40u
+#define MANY 64u /* batches that are hashed at once */
 #define REDACTED_BIT (1u << 31)
 
 EL_STATIC_ASSERT(EL_LEAF_ENTRY_LEN + 16 + 4 + 4 == EL_PACK_BATCH_LEN, "a row is entry, salt, length and delta");
@@ -38,7 +40,7 @@ void el_leaf_entry_put(uint8_t p[EL_LEAF_ENTRY_LEN], const struct el_leaf_entry 
     el_put_le64(p + 24, (uint64_t)e->max_timestamp_ms);
     el_put_le32(p + 32, (uint32_t)e->leader_epoch);
     el_put_le32(p + 36, 0);
-    memcpy(p + 40, e->digest, 32);
+    memcpy(p + LEAF_DIGEST_POS, e->digest, 32);
 }
 
 int el_leaf_entry_get(const uint8_t p[EL_LEAF_ENTRY_LEN], struct el_leaf_entry *e)
@@ -55,7 +57,7 @@ int el_leaf_entry_get(const uint8_t p[EL_LEAF_ENTRY_LEN], struct el_leaf_entry *
     e->append_time_ns = el_get_le64(p + 16);
     e->max_timestamp_ms = (int64_t)el_get_le64(p + 24);
     e->leader_epoch = (int32_t)el_get_le32(p + 32);
-    memcpy(e->digest, p + 40, 32);
+    memcpy(e->digest, p + LEAF_DIGEST_POS, 32);
     return 0;
 }
 
@@ -321,4 +323,81 @@ int el_pack_batch_check(const struct el_pack_batch *row, const void *batch)
     }
     el_leaf_digest(row->salt, batch, row->len, digest);
     return memcmp(digest, row->leaf.digest, 32) == 0 ? 0 : EVLOG_ERR_CORRUPT;
+}
+
+/* Digests of up to MANY rows; data goes on behind them. */
+static void rows_hash(const struct el_pack_batch *rows, uint32_t count, const uint8_t **data, uint8_t (*digests)[32])
+{
+    struct el_sha256_job jobs[MANY];
+    uint32_t job_count = 0;
+    EL_ASSERT(count <= MANY);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!rows[i].redacted) {
+            jobs[job_count++] = el_leaf_job(rows[i].salt, *data, rows[i].len, digests[i]);
+            *data += rows[i].len;
+        }
+    }
+    el_sha256_many(jobs, job_count);
+}
+
+int el_pack_rows_check(const struct el_pack_batch *rows, uint32_t count, const uint8_t *data, uint32_t *bad)
+{
+    uint8_t digests[MANY][32];
+    for (uint32_t from = 0, some = 0; from < count; from += some) {
+        const uint8_t *batch = data;
+        some = EL_MIN(count - from, MANY);
+        rows_hash(&rows[from], some, &data, digests);
+        for (uint32_t i = 0; i < some; i++) {
+            const struct el_pack_batch *row = &rows[from + i];
+            *bad = from + i;
+            if (!row->redacted && (el_pack_batch_fields_check(row, batch) != 0 ||
+                                   memcmp(digests[i], row->leaf.digest, sizeof(digests[i])) != 0)) {
+                return EVLOG_ERR_CORRUPT;
+            }
+            batch += row->len;
+        }
+    }
+    return 0;
+}
+
+/* returns how many there are: MANY at most */
+static uint32_t rows_get(const uint8_t *table, uint32_t from, uint32_t count, struct el_pack_batch rows[MANY])
+{
+    uint32_t some = EL_MIN(count - from, MANY);
+    for (uint32_t i = 0; i < some; i++) {
+        int code = el_pack_batch_get(table + (size_t)(from + i) * EL_PACK_BATCH_LEN, &rows[i]);
+        EL_ASSERT(code == 0);
+    }
+    return some;
+}
+
+int el_pack_data_check(const uint8_t *table, uint32_t count, const uint8_t *data, uint32_t *bad)
+{
+    struct el_pack_batch rows[MANY];
+    for (uint32_t from = 0, some = 0; from < count; from += some) {
+        some = rows_get(table, from, count, rows);
+        if (el_pack_rows_check(rows, some, data, bad) != 0) {
+            *bad += from;
+            return EVLOG_ERR_CORRUPT;
+        }
+        for (uint32_t i = 0; i < some; i++) {
+            data += rows[i].len;
+        }
+    }
+    return 0;
+}
+
+void el_pack_digests_put(uint8_t *table, uint32_t count, const uint8_t *data)
+{
+    struct el_pack_batch rows[MANY];
+    uint8_t digests[MANY][32];
+    for (uint32_t from = 0, some = 0; from < count; from += some) {
+        some = rows_get(table, from, count, rows);
+        rows_hash(rows, some, &data, digests);
+        for (uint32_t i = 0; i < some; i++) {
+            if (!rows[i].redacted) {
+                memcpy(table + (size_t)(from + i) * EL_PACK_BATCH_LEN + LEAF_DIGEST_POS, digests[i], 32);
+            }
+        }
+    }
 }

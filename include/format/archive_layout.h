@@ -195,7 +195,14 @@ int el_pack_table_leaves(const struct el_archive_part *part, const uint8_t *tabl
 /* Is batch[row->len], of a row that is not redacted, what the row says: header fields and digest?
  * returns 0 | EVLOG_ERR_CORRUPT */
 int el_pack_batch_check(const struct el_pack_batch *row, const void *batch);
-/* The same but for the digest, which the caller compares. */
+/* All of rows, whose batches stand back to back in data; those that are redacted have none. *bad: number of the first
+ * that is not. returns 0 | EVLOG_ERR_CORRUPT */
+int el_pack_rows_check(const struct el_pack_batch *rows, uint32_t count, const uint8_t *data, uint32_t *bad);
+/* The same of rows as they stand in a table: el_pack_table_check() passed, or the caller has looked at each. */
+int el_pack_data_check(const uint8_t *table, uint32_t count, const uint8_t *data, uint32_t *bad);
+/* Fill in the digests of rows in a table that are right in all else. */
+void el_pack_digests_put(uint8_t *table, uint32_t count, const uint8_t *data);
+/* As el_pack_batch_check(), but for the digest, which the caller compares. */
 int el_pack_batch_fields_check(const struct el_pack_batch *row, const void *batch);
 
 /* Begin a manifest in an empty buffer, add records in the order of docs/format.md 15.4, then seal it: fills body_len

@@ -14,6 +14,8 @@
 #include <evlog/error.h>
 #include <format/batch.h>
 
+#define LEAVES 64u /* that are hashed at once */
+
 void archive_pack_begin(struct archive_pack *pack, void *buf, size_t buf_len, struct el_archive_part *parts,
                         uint32_t part_max, uint32_t batch_max)
 {
@@ -129,24 +131,17 @@ int archive_pack_row(struct archive_pack *pack, const struct el_pack_batch *row)
 static const uint8_t *finish_part(struct el_archive_part *part, uint8_t *table, const uint8_t *data,
                                   struct el_frontier *frontier)
 {
-    for (uint32_t i = 0; i < part->batch_count; i++) {
-        uint8_t *p = table + (size_t)i * EL_PACK_BATCH_LEN;
-        struct el_pack_batch row;
-        int code = el_pack_batch_get(p, &row);
-        EL_ASSERT(code == 0);
-        if (!row.redacted) {
-            el_leaf_digest(row.salt, data, row.len, row.leaf.digest);
-            el_leaf_entry_put(p, &row.leaf);
-        }
-        data += row.len;
-        if (frontier != NULL) {
-            struct el_hash256 leaf;
-            el_merkle_leaf(p, EL_LEAF_ENTRY_LEN, &leaf);
-            el_frontier_add(frontier, &leaf);
+    struct el_hash256 leaves[LEAVES];
+    el_pack_digests_put(table, part->batch_count, data);
+    for (uint32_t from = 0, some = 0; frontier != NULL && from < part->batch_count; from += some) {
+        some = EL_MIN(part->batch_count - from, LEAVES);
+        el_merkle_leaves(table + (size_t)from * EL_PACK_BATCH_LEN, EL_PACK_BATCH_LEN, EL_LEAF_ENTRY_LEN, some, leaves);
+        for (uint32_t i = 0; i < some; i++) {
+            el_frontier_add(frontier, &leaves[i]);
         }
     }
     el_sha256(table, (size_t)part->batch_count * EL_PACK_BATCH_LEN, part->table_sha256);
-    return data;
+    return data + part->data_len;
 }
 
 int archive_pack_finish(struct archive_pack *pack, struct el_pack_header *header, struct el_frontier *const *frontiers,

@@ -136,14 +136,14 @@ static int data_get(struct archive_reader *r, const struct el_archive_part *part
     el_free(out->data);
     out->data = data;
     out->data_max = out->data_len;
-    for (uint32_t i = 0; i < out->count; i++) {
-        const struct el_pack_batch *row = &out->rows[i];
-        if (!row->redacted && el_pack_batch_check(row, data + at) != 0) {
-            return el_error_set(err, EVLOG_ERR_CORRUPT,
-                                "%s: the batch at byte %" PRIu64 ", offset %" PRId64 ", is not the one that is signed",
-                                key, pos + at, row->leaf.first_offset);
+    uint32_t bad = 0;
+    if (el_pack_rows_check(out->rows, out->count, data, &bad) != 0) {
+        for (uint32_t i = 0; i < bad; i++) {
+            at += out->rows[i].len;
         }
-        at += row->len;
+        return el_error_set(err, EVLOG_ERR_CORRUPT,
+                            "%s: the batch at byte %" PRIu64 ", offset %" PRId64 ", is not the one that is signed", key,
+                            pos + at, out->rows[bad].leaf.first_offset);
     }
     return 0;
 }

@@ -329,6 +329,79 @@ TEST(archive_layout, a_batch_that_is_not_its_row_is_refused)
     el_batch_builder_destroy(&builder);
 }
 
+/* More rows than are hashed at once, batches of every length, every seventh redacted: each as it is by itself. */
+TEST(archive_layout, rows_together_are_what_each_is)
+{
+    enum { COUNT = 150 };
+    static struct el_pack_batch rows[COUNT];
+    static uint8_t table[COUNT * EL_PACK_BATCH_LEN];
+    struct el_buffer data = {0};
+    size_t ends[COUNT];
+    uint32_t bad = COUNT;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        struct el_batch_builder builder;
+        struct el_slice made;
+        char value[700];
+        memset(value, 'a' + (int)(i % 26), sizeof value);
+        struct el_record_body body = {.value = el_slice_of((const uint8_t *)value, i * 4)};
+        el_batch_builder_init(&builder, 4096);
+        assert_int_equal(el_batch_builder_add(&builder, 1000, &body), 0);
+        assert_int_equal(el_batch_builder_finish(&builder, EL_CODEC_NONE, NULL, &made), 0);
+        rows[i] = (struct el_pack_batch){.leaf = good_leaf(), .salt = {(uint8_t)i}, .len = (uint32_t)made.len};
+        rows[i].leaf.first_offset = 100 + i;
+        rows[i].leaf.record_count = 1;
+        if (i % 7 == 3) {
+            rows[i].redacted = true;
+            rows[i].len = 0;
+            memset(rows[i].salt, 0, sizeof rows[i].salt);
+        } else {
+            el_buffer_append(&data, made.data, made.len);
+            assert_int_equal(data.err, 0);
+            el_batch_assign(data.data + data.len - made.len, 100 + i, 5);
+        }
+        ends[i] = data.len;
+        el_batch_builder_destroy(&builder);
+        el_pack_batch_put(table + (size_t)i * EL_PACK_BATCH_LEN, &rows[i]);
+    }
+    el_pack_digests_put(table, COUNT, data.data);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        const struct el_pack_batch before = rows[i];
+        uint8_t digest[32];
+        assert_int_equal(el_pack_batch_get(table + (size_t)i * EL_PACK_BATCH_LEN, &rows[i]), 0);
+        el_leaf_digest(before.salt, data.data + ends[i] - before.len, before.len, digest);
+        assert_memory_equal(rows[i].leaf.digest, before.redacted ? before.leaf.digest : digest, 32);
+    }
+    assert_int_equal(el_pack_rows_check(rows, COUNT, data.data, &bad), 0);
+    assert_int_equal(el_pack_data_check(table, COUNT, data.data, &bad), 0);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        for (size_t pos = 1; !rows[i].redacted && pos < 70; pos += 60) { /* its last byte, and one of its header */
+            data.data[ends[i] - pos] ^= 1;
+            assert_int_equal(el_pack_rows_check(rows, COUNT, data.data, &bad), EVLOG_ERR_CORRUPT);
+            assert_int_equal(bad, i);
+            assert_int_equal(el_pack_data_check(table, COUNT, data.data, &bad), EVLOG_ERR_CORRUPT);
+            assert_int_equal(bad, i);
+            data.data[ends[i] - pos] ^= 1;
+        }
+    }
+    el_buffer_free(&data);
+}
+
+TEST(archive_layout, leaves_of_a_table_come_with_its_check)
+{
+    struct two_parts t;
+    struct el_hash256 leaves[2], leaf;
+    uint32_t bad = 0;
+    two_parts_make(&t);
+    const uint8_t *table = t.tables + EL_PACK_BATCH_LEN;
+    assert_int_equal(el_pack_table_leaves(&t.parts[1], table, leaves, &bad), 0);
+    for (size_t i = 0; i < 2; i++) {
+        el_merkle_leaf(table + i * EL_PACK_BATCH_LEN, EL_LEAF_ENTRY_LEN, &leaf);
+        assert_memory_equal(&leaves[i], &leaf, sizeof leaf);
+    }
+    t.tables[EL_PACK_BATCH_LEN + 20] ^= 1;
+    assert_int_equal(el_pack_table_leaves(&t.parts[1], table, leaves, &bad), EVLOG_ERR_CORRUPT);
+}
+
 /* --- what is written is read -------------------------------------------------------------------------------------- */
 
 TEST(archive_layout, a_pack_is_read_as_it_was_written)

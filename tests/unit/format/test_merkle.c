@@ -366,6 +366,37 @@ static void check_name(const char *expected, uint32_t level, uint64_t index, uin
     assert_string_equal(name, expected);
 }
 
+TEST(merkle, leaves_in_a_row_are_each_by_itself)
+{
+    static uint8_t entries[150 * 9];
+    static struct el_hash256 many[150];
+    struct el_hash256 one;
+    for (size_t i = 0; i < sizeof(entries); i++) {
+        entries[i] = (uint8_t)(i * 7);
+    }
+    for (size_t count = 0; count <= 150; count += 25) {
+        el_merkle_leaves(entries, 9, 7, count, many);
+        for (size_t i = 0; i < count; i++) {
+            el_merkle_leaf(entries + i * 9, 7, &one);
+            assert_memory_equal(&many[i], &one, sizeof(one));
+        }
+    }
+}
+
+TEST(merkle, root_of_a_full_tile_is_that_of_a_tree_that_grew)
+{
+    static struct el_hash256 tile[EL_TILE_HASHES];
+    struct el_frontier f = {.size = 0};
+    struct el_hash256 grown, root;
+    for (size_t i = 0; i < EL_TILE_HASHES; i++) {
+        el_merkle_leaf(&i, sizeof(i), &tile[i]);
+        el_frontier_add(&f, &tile[i]);
+    }
+    el_frontier_root(&f, &grown);
+    el_merkle_root(tile, EL_TILE_HASHES, &root);
+    assert_memory_equal(&root, &grown, sizeof(root));
+}
+
 TEST(merkle, tiles_have_the_names_that_others_look_for)
 {
     check_name("tile/0/000", 0, 0, 256);

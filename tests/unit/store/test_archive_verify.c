@@ -11,6 +11,7 @@
 
 #include <core/alloc.h>
 #include <evlog/error.h>
+#include <format/batch.h>
 #include <stdio.h>
 #include <store/archive_verify.h>
 #include <string.h>
@@ -272,6 +273,79 @@ TEST(archive_verify, names_offset_and_byte_of_a_batch)
         archive_report_free(&report);
         o->data[o->len - 5] ^= 4;
     }
+}
+
+/* A batch of one record of so many bytes. */
+static void append_long(struct archive_builder *b, int32_t partition, size_t len)
+{
+    struct el_batch_builder builder;
+    struct el_slice batch;
+    uint8_t *value = el_calloc(1, len);
+    struct el_record_body body = {.value = el_slice_of(value, len)};
+    value[len / 2] = (uint8_t)len;
+    el_batch_builder_init(&builder, len + 1024);
+    assert_int_equal(el_batch_builder_add(&builder, 1767225600000, &body), 0);
+    assert_int_equal(el_batch_builder_finish(&builder, EL_CODEC_NONE, NULL, &batch), 0);
+    archive_builder_append_batch(b, "long", partition, batch, b->now_ns + 1000);
+    el_batch_builder_destroy(&builder);
+    el_free(value);
+}
+
+/* Packs that are read in several pieces, and more of them than a thread has open at once. */
+static struct mem_store *build_long(struct el_public_key *pub)
+{
+    struct mem_store *store = mem_store_open();
+    struct el_private_key *keys[] = {key_of(0)};
+    el_private_key_public(key_of(0), pub);
+    struct archive_builder *b = archive_builder_open(&store->base,
+                                                     &(struct archive_build){.seed = 3, .keys = keys, .key_count = 1});
+    archive_builder_topic(b, "long", 2);
+    for (size_t round = 0; round < 20; round++) {
+        for (size_t i = 0; i < (round == 5 ? 300 : 2); i++) {
+            append_long(b, (int32_t)(i % 2), round * 100 + i);
+        }
+        if (round % 9 == 4) {
+            for (size_t i = 0; i < 3; i++) {
+                append_long(b, 1, (i + 1) * 1500000);
+            }
+        }
+        archive_builder_round(b);
+    }
+    archive_builder_close(b);
+    return store;
+}
+
+TEST(archive_verify, proves_packs_longer_than_what_it_reads_at_once)
+{
+    struct el_public_key pub;
+    struct mem_store *store = build_long(&pub);
+    for (uint32_t threads = 1; threads <= 3; threads += 2) {
+        struct archive_report report;
+        struct archive_verify_options options = {.keys = &pub, .key_count = 1, .deep = true, .threads = threads};
+        assert_int_equal(archive_verify(&store->base, &options, &report, NULL), 0);
+        show(&report);
+        assert_true(report.proven);
+        archive_report_free(&report);
+        for (size_t i = 0; i < store->count; i += 3) {
+            struct mem_object *o = &store->objects[i];
+            uint64_t pos = o->len - 10;
+            if (strstr(o->key, "/bundles/") == NULL) {
+                continue;
+            }
+            o->data[pos] ^= 1;
+            assert_int_equal(archive_verify(&store->base, &options, &report, NULL), 0);
+            assert_int_equal(report.finding_count, 2); /* the batch, and the object */
+            for (size_t k = 0; k < 2; k++) {
+                const struct archive_finding *f = &report.findings[k];
+                assert_string_equal(f->object, o->key);
+                assert_true(f->byte <= (int64_t)pos);
+                assert_true(f->topic[0] == '\0' || f->partition == 1);
+            }
+            archive_report_free(&report);
+            o->data[pos] ^= 1;
+        }
+    }
+    object_store_close(&store->base);
 }
 
 TEST(archive_verify, finds_a_rollback_and_a_fork_by_the_note_of_an_earlier_visit)
