@@ -88,7 +88,9 @@ static void fill(uint8_t *data, size_t len)
 static void portable_of(const struct el_sha256_job *job, uint8_t digest[32])
 {
     uint8_t text[EL_SHA256_HEAD_MAX + TEXT_LEN];
-    memcpy(text, job->head.data, job->head.len);
+    for (size_t i = 0; i < job->head.len; i++) {
+        text[i] = job->head.data[i];
+    }
     memcpy(text + job->head.len, job->data.data, job->data.len);
     el_sha256_portable(text, job->head.len + job->data.len, digest);
 }
