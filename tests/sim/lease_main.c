@@ -17,7 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define QUIET_NS_MAX 600000000000ull /* the longest waits are for clocks that jumped */
+/* Without one event more that is finished. The longest waits are for clocks that jumped; a single worker has long
+ * queues before it where a partition is worked on one event at a time. */
+#define QUIET_NS_MAX 600000000000ull
 #define QUIET_STEPS_MAX 200000u
 
 /* --- a seed ------------------------------------------------------------------------------------------------------- */
@@ -176,7 +178,7 @@ static void quiet(struct lease_life *l)
     }
     uint64_t until_ns = w->clock.now_ns + QUIET_NS_MAX;
     uint64_t most_steps = w->steps + QUIET_STEPS_MAX;
-    int64_t left = -1;
+    int64_t left = -1, least = INT64_MAX;
     while (w->violation[0] == 0 && (w->clock.now_ns < until_ns || w->steps < most_steps) && left != 0) {
         for (uint32_t i = 0; i < 400 && w->violation[0] == 0; i++) {
             world_step(w);
@@ -184,6 +186,11 @@ static void quiet(struct lease_life *l)
         left = w->violation[0] == 0 ? lease_read_starts(l) : -1;
         int ended = left == 0 ? lease_redrives_ended(l) : 0;
         left = ended < 0 ? -1 : left == 0 && ended == 0 ? 1 : left;
+        if (left > 0 && left < least) {
+            least = left;
+            until_ns = w->clock.now_ns + QUIET_NS_MAX;
+            most_steps = w->steps + QUIET_STEPS_MAX;
+        }
     }
     if (w->violation[0] == 0 && left != 0) {
         world_violation(w, "stuck: %lld events are never finished", (long long)left);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define EVENTS_LIFE_MAX 900 /* of a partition, in a seed */
+#define CHOICES 4u          /* that workers look at in the end, for one with something to do */
 
 static uint8_t inflate_room[64u << 10];
 static const char key_names[LEASE_KEYS][4] = {"", "a", "bb", "ccc", "d", "e"};
@@ -311,13 +312,23 @@ static void ask_fetch(struct worker *k, uint32_t records_max)
     leases_fetch(l->lw.leases[k->shard], &k->fetch);
 }
 
+/* Something is left to do there, as far as is known. */
+static bool has_work(const struct worker *k)
+{
+    const struct lease_log *log = lease_model_log(&k->l->m, k->topic, k->partition);
+    return log->start[k->group] < log->end;
+}
+
 static void worker_choose(struct worker *k)
 {
     struct lease_life *l = k->l;
     struct world *w = &l->w;
-    k->group = (uint32_t)world_below(w, l->m.group_count);
-    k->topic = (uint32_t)world_below(w, l->m.topic_count);
-    k->partition = (int32_t)world_below(w, (uint64_t)l->m.partition_count);
+    for (uint32_t tries = l->behave ? CHOICES : 1; tries > 0; tries--) {
+        k->group = (uint32_t)world_below(w, l->m.group_count);
+        k->topic = (uint32_t)world_below(w, l->m.topic_count);
+        k->partition = (int32_t)world_below(w, (uint64_t)l->m.partition_count);
+        tries = has_work(k) ? 1 : tries;
+    }
     k->shard = (uint32_t)world_below(w, w->shard_count);
     if (!lease_may_work(l, k->group, k->topic, k->partition) || !lease_topic_there(l, k->topic)) {
         return;
