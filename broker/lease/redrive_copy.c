@@ -218,6 +218,10 @@ static void batch_on_done(struct io_op *op)
 void redrive_copy_go(struct redrive *task)
 {
     struct redrive_scan *scan = task->scan;
+    if (store_topic_by_id(task->ls->shard, &task->topic_id) == NULL) { /* those of the next one may be copied by now */
+        redrive_end(task, LEASE_REDRIVE_FAILED, "the topic of dead letters was deleted");
+        return;
+    }
     for (; task->letter_next < scan->letter_count; task->letter_next++) {
         struct redrive_letter *letter = &scan->letters[task->letter_next];
         if (letter->to < 0 && !letter->done) {

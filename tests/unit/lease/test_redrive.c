@@ -471,6 +471,30 @@ TEST(redrive_copy, fails_when_its_topic_is_deleted)
     part_end();
 }
 
+static int refuse_copies(const struct append_op *op)
+{
+    const struct topic *target = store_topic_by_name(&desk->store.shards[0], el_slice_str("target"));
+    return el_uuid_eq(&op->topic_id, &target->id) ? EVLOG_ERR_FULL : 0;
+}
+
+/* Else they would come after those of letters that are newer, in a topic of the same name. */
+TEST(redrive_copy, that_waits_for_its_target_copies_nothing_when_the_letters_are_gone)
+{
+    dead(4);
+    fake_topic(&desk->store, "target", 3);
+    copy_to = "target";
+    desk->store.refuse = refuse_copies;
+    assert_int_equal(refused("g", LETTERS), 0);
+    pass(1000);
+    assert_int_equal(look(begin_op.id).state, LEASE_REDRIVE_RUNNING);
+    fake_topic_delete(&desk->store, LETTERS);
+    desk->store.refuse = NULL;
+    pass(6000);
+    assert_int_equal(look(begin_op.id).state, LEASE_REDRIVE_FAILED);
+    assert_int_equal(copies(), 0);
+    part_end();
+}
+
 /* --- parked keys -------------------------------------------------------------------------------------------------- */
 
 static struct lease_release_key_op key_op;
