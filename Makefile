@@ -26,7 +26,7 @@ OPT_cov := -O0 -g --coverage -DEL_DEBUG
 CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -DEVLOG_VERSION='"$(VERSION)"' $(OPT_$(BUILD)) $(WARN) $(HARDEN) -MMD -MP -Iinclude -Ibroker $(CFLAGS)
 LDFLAGS_ALL := $(OPT_$(BUILD)) -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -pthread $(LDFLAGS)
 
-LIBS_core := -llz4 -lzstd -lsnappy -lz -lxxhash -lcbor -lmbedcrypto -lsodium -ljansson -lm
+LIBS_core := -llz4 -lzstd -lsnappy -lz -lxxhash -lcbor -lmbedtls -lmbedx509 -lmbedcrypto -lsodium -ljansson -lm
 STORES := sqlite postgres
 LIBS_sqlite := -lsqlite3
 LIBS_postgres := # loaded when it is used

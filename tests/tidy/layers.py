@@ -145,6 +145,8 @@ def no_cycles(tree):
 
 def library_of(name):
     """One library's headers count together: mbedtls/sha256.h and mbedtls/md.h are mbedtls; zstd_errors.h is zstd."""
+    if re.match(r"mbedtls/(ssl|x509|error|version)", name):  # libraries of their own, above libmbedcrypto
+        return "mbedtls for TLS"
     stem = name.split("/")[0] if "/" in name else name[:-2]
     for library in ("zstd", "lz4", "snappy", "cbor", "xxh", "curl", "sqlite3"):
         if stem.startswith(library):
