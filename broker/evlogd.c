@@ -10,6 +10,7 @@
 #include <io/sandbox.h>
 #include <repair.h>
 #include <server.h>
+#include <tls_files.h>
 
 #include <unistd.h>
 
@@ -62,6 +63,7 @@ static int repair(const struct config *cfg)
 int main(int argc, char **argv)
 {
     static struct config cfg;
+    struct tls_files tls;
     struct el_error err = {0};
     if (config_load(&cfg, argc, argv, environ, &err) != 0) {
         fprintf(stderr, "evlogd: %s\n", err.text);
@@ -78,6 +80,11 @@ int main(int argc, char **argv)
         config_print(&cfg, stdout);
         return EXIT_CLEAN;
     case CONFIG_CHECK:
+        if (tls_files_open(&cfg, &tls, &err) != 0) {
+            fprintf(stderr, "evlogd: %s\n", err.text);
+            return EXIT_USAGE;
+        }
+        tls_files_close(&tls);
         printf("evlogd: the configuration is valid\n");
         return EXIT_CLEAN;
     case CONFIG_REPAIR_CHECK:

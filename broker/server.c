@@ -23,6 +23,7 @@
 #include <notify.h>
 #include <server.h>
 #include <shard.h>
+#include <tls_files.h>
 
 #include <errno.h>
 #include <inttypes.h>
@@ -58,6 +59,7 @@ struct server {
     struct el_private_key *archive_keys[EL_SIGN_KEYS_MAX];
     size_t archive_key_count;
     struct http *http;
+    struct tls_files tls;
     int signal_fd;
     int done_fd;      /* eventfd: shards that have carried out a command */
     bool stop_wanted; /* a signal asked for the end */
@@ -290,6 +292,8 @@ static int open_listeners(struct server *server, struct el_error *err)
         shard->data_path = server->dir.real_path;
         struct net_config net_cfg = shard_net_limits(cfg);
         net_cfg.listeners = places.list;
+        memcpy(net_cfg.tls, server->tls.tls, sizeof net_cfg.tls);
+        net_cfg.principal_rules = server->tls.rules;
         net_cfg.join = i > 0;
         net_cfg.conn_total = &server->conn_total;
         int error = shard_listen(shard, cfg, &net_cfg, err);
@@ -410,6 +414,21 @@ static void say_without_effect(const struct config *cfg)
     }
 }
 
+/* Certificates and keys as the files have them now. With a fault in them the old ones stay: *before stays empty. The
+ * rules stay in any case; shards have borrowed them. */
+static void reload_tls(struct server *server, struct tls_files *before)
+{
+    struct tls_files fresh;
+    struct el_error err = {0};
+    if (tls_files_open(server->cfg, &fresh, &err) != 0) {
+        el_log(EL_LOG_ERROR, "server", "SIGHUP: %s; certificate and key stay as they were", err.text);
+        return;
+    }
+    memcpy(before->tls, server->tls.tls, sizeof before->tls);
+    memcpy(server->tls.tls, fresh.tls, sizeof fresh.tls);
+    before->rules = fresh.rules;
+}
+
 static void reload(struct server *server)
 {
     struct el_error err = {0};
@@ -420,10 +439,14 @@ static void reload(struct server *server)
     }
     el_log_setup((enum el_log_level)server->cfg->log_level, server->cfg->log_format == CONFIG_LOG_JSON);
     say_without_effect(server->cfg);
+    struct tls_files before = {.rules = NULL};
+    reload_tls(server, &before);
     for (uint32_t i = 0; i < server->shard_count; i++) {
         server->shards[i].next_cfg = *server->cfg;
+        memcpy(server->shards[i].next_tls, server->tls.tls, sizeof server->shards[i].next_tls);
     }
     command_all(server, SHARD_RELOAD);
+    tls_files_close(&before);
     el_log(EL_LOG_INFO, "server", "SIGHUP: the configuration was read again");
 }
 
@@ -504,6 +527,7 @@ static bool server_free(struct server *server)
     if (server->done_fd >= 0) {
         close(server->done_fd);
     }
+    tls_files_close(&server->tls);
     data_dir_close(&server->dir);
     return clean;
 }
@@ -539,6 +563,9 @@ static int choose_shard_count(struct server *server, struct el_error *err)
 static int server_start(struct server *server, struct el_error *err)
 {
     int error = open_signals(server, err);
+    if (error == 0) {
+        error = tls_files_open(server->cfg, &server->tls, err);
+    }
     if (error == 0) {
         error = data_dir_open(server->cfg, &server->dir, err);
     }

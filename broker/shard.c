@@ -124,6 +124,7 @@ static void shard_on_command(struct io_message *message)
         groups_configure(&shard->groups, &groups_cfg);
         leases_configure(shard->leases, &leases_cfg);
         net_set_limits(shard->net, &limits);
+        net_set_tls(shard->net, shard->next_tls);
         store_shard_reload(shard->store, &shard->next_cfg.topic_defaults, (uint64_t)shard->next_cfg.disk_reserve_len);
         shard->done(shard);
         return;

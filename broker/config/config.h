@@ -69,6 +69,11 @@ struct config {
     char listeners[CONFIG_PATH_MAX]; /* "": one, on listen */
     char advertised_listeners[CONFIG_PATH_MAX];
     char listener_map[CONFIG_PATH_MAX];
+    char ssl_certificate_file[CONFIG_PATH_MAX];
+    char ssl_key_file[CONFIG_PATH_MAX];
+    char ssl_ca_file[CONFIG_PATH_MAX];
+    int ssl_client_auth; /* enum el_tls_auth */
+    char ssl_principal_rules[CONFIG_PATH_MAX];
     struct config_address http;
     int64_t connections_max;
     int64_t connections_per_ip_max;

@@ -270,10 +270,6 @@ static int check_table(const struct config *cfg, const struct config_listeners *
             error = el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "listener %s: SASL is not supported yet",
                                  listener->name);
         }
-        if (error == 0 && config_protocol_has_tls(listener->protocol)) {
-            error = el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "listener %s: TLS is not supported yet",
-                                 listener->name);
-        }
     }
     return error;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The life of a connection. Reading is in conn_recv.c, writing in conn_send.c.
+ * The life of a connection. Reading is in conn_recv.c, writing in conn_send.c, TLS in conn_tls.c.
  *
  *   OPEN      -> DRAINING   the shard stops, or a request was refused: what came before is answered
  *   DRAINING  -> LINGERING  all answered: our side is shut, the client's bytes are thrown away until it closes; a close
@@ -127,7 +127,13 @@ void conn_open(const struct net_listener *listener, int fd)
     metrics_add(net->metrics, METRIC_CONNECTIONS, 1);
     metrics_add(net->metrics, METRIC_CONNECTIONS_ACCEPTED, 1);
     conn_wait_begin(conn, WAIT_IDLE);
-    conn_read(conn);
+    if (!config_protocol_has_tls(listener->config.protocol)) {
+        conn_read(conn);
+    } else if (conn_tls_begin(conn)) {
+        conn_tls_go(conn);
+    } else {
+        conn_close(conn, true);
+    }
 }
 
 int conn_set_principal(struct conn *conn, const char *text)
@@ -221,6 +227,10 @@ void conn_late(struct conn *conn, enum conn_wait_kind kind)
         }
         error = false;
         break;
+    case WAIT_HANDSHAKE:
+        metrics_add(net->metrics, METRIC_TLS_REFUSED, 1);
+        what = "the TLS handshake did not end in time";
+        break;
     case WAIT_LINGER:
     case WAIT_KIND_COUNT:
         error = false;
@@ -282,6 +292,7 @@ static void conn_free(struct conn *conn)
     if (conn->buffer != NULL) {
         buffer_unref(conn->buffer);
     }
+    conn_tls_end(conn);
     if (conn->address != NULL) {
         net_address_remove(net, conn->address);
     }
@@ -315,7 +326,7 @@ static void look_after_closing(struct conn *conn)
         }
         abandon_requests(conn);
     }
-    if (!conn->receiving && !conn->sending) {
+    if (!conn->receiving && !conn->sending && conn_tls_idle(conn)) {
         conn_free(conn);
     }
 }
@@ -323,6 +334,9 @@ static void look_after_closing(struct conn *conn)
 static void look_after_draining(struct conn *conn)
 {
     if (conn->receiving || conn->sending || conn->starved || conn->request_count > 0) {
+        return;
+    }
+    if (conn_tls_say_end(conn)) {
         return;
     }
     el_sm_move(&conn->sm, conn, CONN_LINGERING);
@@ -338,7 +352,9 @@ static void look_after_draining(struct conn *conn)
 void conn_look_after(struct conn *conn)
 {
     OBJ_CHECK(conn, CONN);
-    if (conn_state(conn) == CONN_OPEN || conn_state(conn) == CONN_DRAINING) {
+    if (!conn_tls_open(conn)) {
+        conn_tls_go(conn);
+    } else if (conn_state(conn) == CONN_OPEN || conn_state(conn) == CONN_DRAINING) {
         conn_read(conn);
         conn_write(conn);
     }

@@ -9,6 +9,7 @@
 #include <core/map.h>
 #include <core/pool.h>
 #include <core/sm.h>
+#include <core/tls.h>
 #include <net/net.h>
 
 #define NET_MAGIC OBJ_MAGIC('n', 'e', 't', '0')
@@ -33,7 +34,7 @@ struct net_buffer {
 };
 
 /* What a connection can be late with; each kind has one time limit, so a list in order of beginning is enough. */
-enum conn_wait_kind { WAIT_FRAME, WAIT_SEND, WAIT_IDLE, WAIT_LINGER, WAIT_KIND_COUNT };
+enum conn_wait_kind { WAIT_FRAME, WAIT_SEND, WAIT_IDLE, WAIT_LINGER, WAIT_HANDSHAKE, WAIT_KIND_COUNT };
 
 struct conn_wait {
     struct el_list link; /* in net.waits[kind], oldest first; unlinked: not waiting */
@@ -47,6 +48,38 @@ enum conn_state {
     CONN_LINGERING, /* has sent its end, waits for the client's */
     CONN_CLOSING,   /* waits for its ops to end, then is freed */
     CONN_STATE_COUNT
+};
+
+/* See conn_tls.c. */
+enum conn_tls_state {
+    TLS_HELLO,
+    TLS_QUEUED,
+    TLS_WORKING,
+    TLS_SENDING,
+    TLS_GREETING,
+    TLS_OPEN,
+    TLS_FAILED,
+    TLS_ENDED, /* its end has been said */
+};
+
+struct conn_tls {
+    struct conn *conn;
+    enum conn_tls_state state;
+    bool half;                    /* counted in net.tls_half_count */
+    bool in_busy;                 /* the last receive filled its buffer */
+    int step;                     /* what the last job said */
+    struct el_tls *tls;           /* NULL before the first job */
+    struct el_tls_config *config; /* of the job, a reference */
+    void *reserve;                /* block of the buddy that stands for the heap of tls; nothing lies in it */
+    struct el_list link;          /* in net.tls_queue or net.tls_greeting, or unlinked */
+    uint64_t since_ns;            /* in net.tls_greeting */
+    struct net_buffer *in;        /* from the wire; NULL before the first byte is wanted */
+    size_t in_pos, in_end;        /* bytes of it that are not taken yet */
+    struct net_buffer *out;       /* to the wire; NULL when nothing leaves */
+    size_t out_len;
+    size_t plain_len; /* bytes of answers that are in it */
+    struct io_op job;
+    struct el_error err; /* of the job */
 };
 
 struct conn {
@@ -75,6 +108,7 @@ struct conn {
     size_t frame_mark;           /* bytes of the frame in progress at which its deadline was last moved */
     size_t frame_len_seen;       /* longest frame received whole */
     struct net_address *address; /* of the client, for its limit; NULL when there is none */
+    struct conn_tls *tls;        /* of net.tls_pool; NULL: plain */
     char *principal;             /* [NET_PRINCIPAL_MAX] of net.principal_pool; NULL: anonymous */
     void *user;
     struct io_op recv_op;
@@ -121,8 +155,14 @@ struct net {
     struct el_pool request_pool;
     struct el_pool address_pool;
     struct el_pool principal_pool;
-    struct el_map addresses;  /* name to struct net_address */
-    struct el_list attention; /* connections with something to do at the end of the step */
+    struct el_pool tls_pool;
+    struct el_list tls_queue;    /* struct conn_tls.link: handshakes that wait for a job, those that have begun first */
+    struct el_list tls_greeting; /* struct conn_tls.link: those that wait for their client, oldest first */
+    uint32_t tls_half_count;     /* contexts whose handshake has not ended */
+    uint32_t tls_job_count;      /* under way */
+    struct io_timer tls_timer;   /* when the queue is to be looked at again */
+    struct el_map addresses;     /* name to struct net_address */
+    struct el_list attention;    /* connections with something to do at the end of the step */
     struct io_timer attend_timer;
     struct el_list waits[WAIT_KIND_COUNT];
     struct io_timer sweep_timer; /* at the earliest deadline or earlier */
@@ -176,6 +216,31 @@ void conn_on_recv(struct io_op *op);
 /* Send what is answered and whose turn it is. */
 void conn_write(struct conn *conn);
 void conn_on_send(struct io_op *op);
+
+/* conn_tls.c */
+/* The connection speaks TLS: begin. returns false without memory */
+bool conn_tls_begin(struct conn *conn);
+/* Go on with what can go on; nothing happens when TLS is open. */
+void conn_tls_go(struct conn *conn);
+/* len bytes more have been received. */
+void conn_tls_took(struct conn *conn, size_t len);
+/* Open records that have come; with none left a receive is started.
+ * returns  bytes into buf[len] | 0 none now | a code: close the connection */
+int64_t conn_tls_read(struct conn *conn, void *buf, size_t len);
+/* Seal what conn->iov says, as much as goes at once, and send it; without memory the connection starves. */
+void conn_tls_write(struct conn *conn, int iov_count, size_t len);
+/* A send has ended. returns bytes of answers that were in it */
+size_t conn_tls_sent(struct conn *conn);
+/* Say that nothing more will come. returns true while that leaves */
+bool conn_tls_say_end(struct conn *conn);
+/* No job works with the connection; data may flow. Both are so without TLS. */
+bool conn_tls_idle(const struct conn *conn);
+bool conn_tls_open(const struct conn *conn);
+/* Free what the connection has of TLS. */
+void conn_tls_end(struct conn *conn);
+/* Start the jobs of handshakes that may run now. */
+void net_tls_next(struct net *net);
+void net_on_tls_timer(struct io_timer *timer);
 
 /* recv_buffer.c */
 /* A buffer for at least data_len bytes, one reference; NULL over the budget. */

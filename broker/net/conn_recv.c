@@ -209,25 +209,52 @@ static bool conn_reads(const struct conn *conn)
     return open && !conn->starved && !conn_paused(conn);
 }
 
-void conn_read(struct conn *conn)
+/* Frames that are there become requests, and there is room for more. returns false when nothing is to be received */
+static bool read_frames(struct conn *conn)
 {
-    if (conn->receiving || conn->starved) {
-        return;
-    }
     bool taken = false;
     while (conn_reads(conn) && frame_take(conn)) {
         taken = true;
     }
     frame_deadline(conn, taken);
     if (conn_state(conn) != CONN_OPEN || !conn_reads(conn)) {
-        return;
+        return false;
     }
     size_t want = conn->buffer == NULL ? 0 : frame_want(conn);
     EL_ASSERT(conn_state(conn) == CONN_OPEN); /* a prefix to be refused was so above */
-    if (make_room(conn, want)) {
-        recv_start(conn);
-    } else {
+    if (!make_room(conn, want)) {
         conn_starve(conn);
+        return false;
+    }
+    return true;
+}
+
+/* Bytes out of records, as far as they have come. returns false when there are none now */
+static bool read_records(struct conn *conn)
+{
+    struct net_buffer *buffer = conn->buffer;
+    EL_ASSERT(conn->filled < buffer->data_len);
+    int64_t n = conn_tls_read(conn, buffer->data + conn->filled, buffer->data_len - conn->filled);
+    if (n < 0) {
+        conn_close(conn, n != EVLOG_ERR_CLOSED);
+        return false;
+    }
+    conn->filled += (size_t)n;
+    return n > 0;
+}
+
+void conn_read(struct conn *conn)
+{
+    if (conn->receiving || conn->starved) {
+        return;
+    }
+    bool more = true;
+    while (more && read_frames(conn)) {
+        if (conn->tls == NULL) {
+            recv_start(conn);
+            return;
+        }
+        more = read_records(conn);
     }
 }
 
@@ -258,13 +285,23 @@ void conn_on_recv(struct io_op *op)
             conn_close(conn, false);
             return;
         }
-        conn->filled += (size_t)op->result;
-        conn_wait_begin(conn, WAIT_IDLE);
-        conn_read(conn);
+        if (conn->tls != NULL) {
+            conn_tls_took(conn, (size_t)op->result);
+        } else {
+            conn->filled += (size_t)op->result;
+        }
+        if (conn_tls_open(conn)) {
+            conn_wait_begin(conn, WAIT_IDLE);
+            conn_read(conn);
+        } else {
+            conn_tls_go(conn);
+        }
         break;
     case CONN_DRAINING:
         /* Cancelled, unless bytes or the client's end came first. */
-        conn->filled += op->result > 0 ? (size_t)op->result : 0;
+        if (conn->tls == NULL) { /* records that nobody has opened were not read */
+            conn->filled += op->result > 0 ? (size_t)op->result : 0;
+        }
         if (op->result == 0) {
             conn_close(conn, false);
         }

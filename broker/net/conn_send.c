@@ -69,7 +69,9 @@ void conn_write(struct conn *conn)
             break;
         }
     }
-    if (count > 0) {
+    if (count > 0 && conn->tls != NULL) {
+        conn_tls_write(conn, count, len);
+    } else if (count > 0) {
         conn->sending = true;
         conn_wait_begin(conn, WAIT_SEND);
         io_send(conn->net->io, &conn->send_op, conn->fd, conn->iov, count);
@@ -116,7 +118,7 @@ void conn_on_send(struct io_op *op)
     if (op->result < 0) {
         conn_close(conn, false); /* the client is gone */
     } else if (conn_state(conn) != CONN_CLOSING) {
-        advance(conn, (size_t)op->result);
+        advance(conn, conn->tls == NULL ? (size_t)op->result : conn_tls_sent(conn));
         if (conn_state(conn) == CONN_OPEN) {
             conn_wait_begin(conn, WAIT_IDLE);
         }

@@ -158,6 +158,8 @@ uint64_t net_wait_ns(const struct net *net, enum conn_wait_kind kind)
         return net->config.idle_ns_max;
     case WAIT_LINGER:
         return net->config.linger_ns_max;
+    case WAIT_HANDSHAKE:
+        return net->config.handshake_ns_max;
     case WAIT_KIND_COUNT:
         break;
     }
@@ -275,13 +277,36 @@ bool net_stopping(const struct net *net)
     return net->state != NET_LISTENING;
 }
 
+static void drop_tls(struct net *net)
+{
+    for (int i = 0; i < CONFIG_PROTOCOL_COUNT; i++) {
+        el_tls_config_unref(net->config.tls[i]);
+        net->config.tls[i] = NULL;
+    }
+}
+
+static void take_tls(struct net *net, struct el_tls_config *const *tls)
+{
+    for (int i = 0; i < CONFIG_PROTOCOL_COUNT; i++) {
+        net->config.tls[i] = tls[i] == NULL ? NULL : el_tls_config_ref(tls[i]);
+    }
+}
+
+void net_set_tls(struct net *net, struct el_tls_config *const tls[CONFIG_PROTOCOL_COUNT])
+{
+    OBJ_CHECK(net, NET);
+    drop_tls(net);
+    take_tls(net, tls);
+}
+
 void net_free(struct net *net)
 {
     OBJ_CHECK(net, NET);
     EL_ASSERT(net->state == NET_STOPPED);
     EL_ASSERT(el_list_empty(&net->conns));
     EL_ASSERT(el_list_empty(&net->attention));
-    struct io_timer *timers[] = {&net->attend_timer, &net->sweep_timer, &net->starve_timer, &net->stop_timer};
+    struct io_timer *timers[] = {&net->attend_timer, &net->sweep_timer, &net->starve_timer, &net->stop_timer,
+                                 &net->tls_timer};
     for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
         io_timer_cancel(net->io, timers[i]);
     }
@@ -289,6 +314,9 @@ void net_free(struct net *net)
     EL_ASSERT(net->recv_bytes == 0);
     EL_ASSERT(net->addresses.count == 0);
     el_map_destroy(&net->addresses);
+    EL_ASSERT(net->tls_half_count == 0);
+    drop_tls(net);
+    el_pool_destroy(&net->tls_pool);
     el_pool_destroy(&net->principal_pool);
     el_pool_destroy(&net->address_pool);
     el_pool_destroy(&net->request_pool);
@@ -332,6 +360,9 @@ static void config_fill(struct net_config *config, const struct el_buddy *buddy)
     DEFAULT(send_ns_max, UINT64_C(30) * NS_PER_S);
     DEFAULT(idle_ns_max, UINT64_C(600) * NS_PER_S);
     DEFAULT(linger_ns_max, UINT64_C(1) * NS_PER_S);
+    DEFAULT(handshake_ns_max, UINT64_C(10) * NS_PER_S);
+    DEFAULT(handshake_count_max, 128);
+    DEFAULT(handshake_patience_ns, UINT64_C(1) * NS_PER_S);
 #undef DEFAULT
     config->listeners = NULL;
 }
@@ -358,16 +389,22 @@ static void net_init(struct net *net, const struct net_config *config)
     el_pool_init(&net->request_pool, net->buddy, sizeof(struct request));
     el_pool_init(&net->address_pool, net->buddy, sizeof(struct net_address));
     el_pool_init(&net->principal_pool, net->buddy, NET_PRINCIPAL_MAX);
+    el_pool_init(&net->tls_pool, net->buddy, sizeof(struct conn_tls));
+    el_list_init(&net->tls_queue);
+    el_list_init(&net->tls_greeting);
     el_map_init(&net->addresses, net->buddy);
     timer_init(&net->attend_timer, net, net_on_attend);
     timer_init(&net->sweep_timer, net, net_on_sweep);
     timer_init(&net->starve_timer, net, net_on_starve_timer);
     timer_init(&net->stop_timer, net, net_on_stop_timer);
+    timer_init(&net->tls_timer, net, net_on_tls_timer);
+    take_tls(net, config->tls);
 }
 
 static int listener_open(struct net *net, const struct config_listener *config, struct el_error *err)
 {
     struct net_listener *listener = &net->listeners[net->listener_count];
+    EL_ASSERT(!config_protocol_has_tls(config->protocol) || net->config.tls[config->protocol] != NULL);
     listener->magic = LISTENER_MAGIC;
     listener->index = net->listener_count;
     listener->net = net;
@@ -405,6 +442,7 @@ int net_start(struct io *io, struct el_buddy *buddy, struct metrics *metrics, co
         for (uint32_t i = 0; i < made->listener_count; i++) {
             listener_close(&made->listeners[i]);
         }
+        drop_tls(made);
         el_buddy_free(buddy, made);
         return rc;
     }

@@ -8,16 +8,20 @@
 #define EL_NET_NET_H
 
 #include <config/listeners.h>
+#include <config/principal_rules.h>
+#include <core/tls.h>
 #include <io/io.h>
 #include <net/request.h>
 #include <obs/metrics.h>
 
 struct net_config {
-    const struct config_listener *listeners;         /* [listener_count], copied by net_start() */
-    uint32_t listener_count;                         /* 1 .. CONFIG_LISTENERS_MAX */
-    bool join;                                       /* another net of this process listens on the ports */
-    net_dispatch_fn dispatch;                        /* called for each request */
-    void *arg;                                       /* of dispatch and conn_closed */
+    const struct config_listener *listeners;          /* [listener_count], copied by net_start() */
+    uint32_t listener_count;                          /* 1 .. CONFIG_LISTENERS_MAX */
+    bool join;                                        /* another net of this process listens on the ports */
+    struct el_tls_config *tls[CONFIG_PROTOCOL_COUNT]; /* of listeners with TLS, by protocol; each gets a reference */
+    const struct principal_rules *principal_rules; /* borrowed; NULL: the name in the certificate is the principal's */
+    net_dispatch_fn dispatch;                      /* called for each request */
+    void *arg;                                     /* of dispatch and conn_closed */
     void (*conn_closed)(void *arg, void *conn_user); /* optional: a connection whose user word is set has ended */
     _Atomic(uint32_t) *conn_total;                   /* connections of all nets that share it; NULL: of this one */
 
@@ -34,6 +38,9 @@ struct net_config {
     uint64_t send_ns_max;            /* for the next MiB of an answer to be taken (30 s) */
     uint64_t idle_ns_max;            /* without a request (10 min) */
     uint64_t linger_ns_max;          /* for a client to close its side at a stop (1 s) */
+    uint64_t handshake_ns_max;       /* of TLS, from the accept on (10 s) */
+    uint32_t handshake_count_max;    /* TLS handshakes that hold memory (128); others wait */
+    uint64_t handshake_patience_ns;  /* a client that keeps its handshake waiting so long makes room for others (1 s) */
 };
 
 typedef void (*net_stopped_fn)(void *arg);
@@ -51,6 +58,9 @@ int net_start(struct io *io, struct el_buddy *buddy, struct metrics *metrics, co
 /* Take over the limits on connections, frames and idle time from config, where they are not 0. Connections over a
  * lowered limit stay. */
 void net_set_limits(struct net *net, const struct net_config *config);
+
+/* Connections that come from now on have these contexts; those that are there keep theirs. */
+void net_set_tls(struct net *net, struct el_tls_config *const tls[CONFIG_PROTOCOL_COUNT]);
 
 /* The port that a listener has, by its place in net_config.listeners. */
 uint16_t net_port(const struct net *net, uint32_t listener_index);

@@ -138,6 +138,11 @@ void toy_answer(struct toy *toy, uint32_t index)
     request_reply_bytes(request, request->body.data, request->body.len);
 }
 
+void toy_begin_stop(struct toy *toy)
+{
+    net_stop(toy->net, io_mono(toy->io) + 60000000000u, on_stopped, toy);
+}
+
 void toy_stop(struct toy *toy)
 {
     if (net_stopping(toy->net)) {

@@ -44,6 +44,8 @@ typedef void (*toy_config_fn)(struct net_config *config);
 void toy_run(bool uring, toy_config_fn config, toy_fn body);
 /* Stop the net and check that nothing is left; toy_run does so when the body has not. */
 void toy_stop(struct toy *toy);
+/* Begin to stop it, with a minute for what is under way. */
+void toy_begin_stop(struct toy *toy);
 void toy_step(struct toy *toy);
 /* Answer a held request with its body, or end it; it leaves held. */
 void toy_answer(struct toy *toy, uint32_t index);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Listeners SSL and SASL_SSL have a context each: clients of the second say who they are by SASL, so they are asked
+ * for no certificate, as in Kafka.
+ */
+#include <core/logger.h>
+#include <tls_files.h>
+
+#include <inttypes.h>
+
+#define DAYS_LEFT_WARN 30
+
+static const char *or_null(const char *path)
+{
+    return path[0] == 0 ? NULL : path;
+}
+
+static int open_one(const struct config *cfg, enum config_protocol protocol, struct tls_files *files,
+                    struct el_error *err)
+{
+    struct el_tls_options options = {
+        .server = true,
+        .certificate_file = or_null(cfg->ssl_certificate_file),
+        .key_file = or_null(cfg->ssl_key_file),
+        .ca_file = or_null(cfg->ssl_ca_file),
+        .auth = protocol == CONFIG_SSL ? (enum el_tls_auth)cfg->ssl_client_auth : EL_TLS_AUTH_NONE,
+    };
+    if (options.certificate_file == NULL || options.key_file == NULL) {
+        return el_error_set(
+            err, EVLOG_ERR_INVALID_CONFIG,
+            "a listener with %s needs a certificate and its key: set ssl.certificate.file and ssl.key.file",
+            config_protocol_name(protocol));
+    }
+    if (options.auth != EL_TLS_AUTH_NONE && options.ca_file == NULL) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "ssl.client.auth asks clients for certificates: set ssl.ca.file to the CA that signs them");
+    }
+    int error = el_tls_config_open(&options, &files->tls[protocol], err);
+    return error == 0 ? 0 : el_error_wrap(err, "TLS");
+}
+
+static bool is_wanted(const struct config *cfg, enum config_protocol protocol)
+{
+    for (uint32_t i = 0; i < cfg->listener_table.count; i++) {
+        if (cfg->listener_table.list[i].protocol == protocol) {
+            return config_protocol_has_tls(protocol);
+        }
+    }
+    return false;
+}
+
+static void say_days_left(const struct config *cfg, const struct tls_files *files)
+{
+    const struct el_tls_config *any = files->tls[CONFIG_SSL] != NULL ? files->tls[CONFIG_SSL]
+                                                                     : files->tls[CONFIG_SASL_SSL];
+    int32_t days = any == NULL ? INT32_MAX : el_tls_config_days_left(any);
+    if (days < DAYS_LEFT_WARN) {
+        el_log(EL_LOG_WARN, "server", "%s: the certificate ends in %" PRId32 " days: renew it, then send SIGHUP",
+               cfg->ssl_certificate_file, days);
+    }
+}
+
+int tls_files_open(const struct config *cfg, struct tls_files *files, struct el_error *err)
+{
+    *files = (struct tls_files){.rules = NULL};
+    int error = principal_rules_parse(cfg->ssl_principal_rules, &files->rules, err);
+    for (int i = 0; i < CONFIG_PROTOCOL_COUNT && error == 0; i++) {
+        if (is_wanted(cfg, (enum config_protocol)i)) {
+            error = open_one(cfg, (enum config_protocol)i, files, err);
+        }
+    }
+    if (error != 0) {
+        tls_files_close(files);
+        return error;
+    }
+    say_days_left(cfg, files);
+    return 0;
+}
+
+void tls_files_close(struct tls_files *files)
+{
+    for (int i = 0; i < CONFIG_PROTOCOL_COUNT; i++) {
+        el_tls_config_unref(files->tls[i]);
+        files->tls[i] = NULL;
+    }
+    principal_rules_free(files->rules);
+    files->rules = NULL;
+}

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Listeners with TLS: only the safe profile gets through, certificates say who clients are, and new ones are taken
+without a connection lost. Clients are openssl and kcat."""
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from certs import Certs
+from conftest import BIN, Broker, wait_for
+
+LISTENERS = "PLAINTEXT://127.0.0.1:0,SSL://127.0.0.1:0"
+
+
+@pytest.fixture(scope="module")
+def certs(tmp_path_factory):
+    made = Certs(tmp_path_factory.mktemp("certs"))
+    made.issue("server").issue("app", "/O=Example/CN=app")
+    made.authority("other")
+    return made.issue("foreign", ca="other")
+
+
+@pytest.fixture(scope="module")
+def secure(certs, tmp_path_factory):
+    flags = certs.server_flags() + ["--ssl-ca-file", certs.pem("ca"), "--ssl-client-auth", "requested"]
+    instance = Broker(tmp_path_factory.mktemp("data"), listeners=LISTENERS, args=flags).start()
+    yield instance
+    assert instance.process.poll() is None, "".join(instance.log[-50:])
+    assert instance.stop() == 0
+
+
+def probe(port, *args):
+    """Does openssl get through, and what does it agree on?"""
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *args], input="",
+                          capture_output=True, text=True, timeout=30, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("New, ")]
+    agreed = lines[0].rpartition(" ")[2] if lines else "(NONE)"
+    return None if agreed == "(NONE)" or done.returncode != 0 else agreed
+
+
+def kcat(port, settings, *args, text=""):
+    options = [word for key, value in settings.items() for word in ("-X", f"{key}={value}")]
+    return subprocess.run(["kcat", "-b", f"127.0.0.1:{port}", *options, *args], input=text, capture_output=True,
+                          text=True, timeout=30, check=False)
+
+
+WEAK = ["-cipher", "ALL:@SECLEVEL=0"]
+
+
+@pytest.mark.parametrize("offer", [
+    ["-tls1", *WEAK], ["-tls1_1", *WEAK], ["-tls1_3"],
+    ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0"],
+    ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-CCM:@SECLEVEL=0"],
+    ["-tls1_2", "-cipher", "AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0"],
+    ["-tls1_2", "-cipher", "NULL:aNULL:@SECLEVEL=0"],
+    ["-tls1_2", "-groups", "P-521"],
+    ["-tls1_2", "-groups", "X448"],
+    ["-tls1_2", "-sigalgs", "ECDSA+SHA1:RSA+SHA1", "-cipher", "DEFAULT:@SECLEVEL=0"],
+], ids=" ".join)
+def test_nothing_but_the_safe_profile_gets_through(secure, offer):
+    assert probe(secure.ports["SSL"], *offer) is None
+
+
+def test_each_choice_of_the_safe_profile_gets_through(secure):
+    port = secure.ports["SSL"]
+    for kind in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305"):
+        cipher = f"ECDHE-ECDSA-{kind}"
+        assert probe(port, "-tls1_2", "-cipher", cipher) == cipher
+    for groups in ("X25519:P-256", "P-256", "P-384:P-256"):
+        assert probe(port, "-groups", groups) is not None
+
+
+def test_no_session_is_resumed(secure, tmp_path):
+    saved = str(tmp_path / "session")
+    assert probe(secure.ports["SSL"], "-sess_out", saved)
+    again = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{secure.ports['SSL']}", "-sess_in", saved],
+                           input="", capture_output=True, text=True, timeout=30, check=False).stdout
+    assert "Reused" not in again and "New, TLSv1.2" in again
+
+
+def test_clients_that_negotiate_again_are_cut(secure):
+    session = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{secure.ports['SSL']}", "-tls1_2"],
+                               text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    session.stdin.write("R\n")
+    session.stdin.flush()
+    assert session.wait(30) is not None
+    session.communicate()
+    wait_for(lambda: any("negotiate TLS again" in line for line in secure.log), "the line about it")
+
+
+def test_events_go_in_and_out_over_tls(secure, certs, topic):
+    port = secure.ports["SSL"]
+    lines = "".join(f"event {i} {'x' * (i % 3000)}\n" for i in range(3000))
+    done = kcat(port, certs.client(), "-P", "-t", topic, text=lines)
+    assert done.returncode == 0, done.stderr
+    read = kcat(port, certs.client("app"), "-C", "-t", topic, "-e", "-q")
+    assert read.returncode == 0 and read.stdout == lines
+    listing = kcat(port, certs.client(), "-L").stdout
+    assert f"broker 1 at 127.0.0.1:{port}" in listing
+
+
+def test_clients_with_a_foreign_certificate_are_refused(secure, certs):
+    port = secure.ports["SSL"]
+    assert probe(port, "-cert", certs.pem("foreign"), "-key", certs.key("foreign")) is None
+    assert probe(port, "-cert", certs.pem("app"), "-key", certs.key("app"))
+    wait_for(lambda: any("no CA that is trusted here" in line for line in secure.log), "the line about it")
+
+
+def test_clients_that_speak_plainly_are_told_in_the_log(secure):
+    with socket.create_connection(("127.0.0.1", secure.ports["SSL"]), timeout=20) as conn:
+        conn.sendall(b"\0\0\0\x17\0\x12\0\0\0\0\0\1\0\1x")
+        assert conn.recv(100) == b""
+    wait_for(lambda: any("does not speak TLS" in line for line in secure.log), "the line about it")
+
+
+def test_a_listener_may_ask_every_client_for_a_certificate(certs, tmp_path):
+    flags = certs.server_flags() + ["--ssl-ca-file", certs.pem("ca"), "--ssl-client-auth", "required"]
+    broker = Broker(tmp_path / "data", shards=1, listeners=LISTENERS, args=flags).start()
+    try:
+        port = broker.ports["SSL"]
+        assert kcat(port, certs.client("app"), "-L").returncode == 0
+        assert probe(port) is None
+        wait_for(lambda: any("the client shows no certificate" in line for line in broker.log), "the line about it")
+        assert kcat(broker.ports["PLAINTEXT"], {}, "-L").returncode == 0
+    finally:
+        assert broker.stop() == 0
+
+
+def serial_of(port):
+    return ssl.get_server_certificate(("127.0.0.1", port))
+
+
+def test_new_certificates_are_taken_under_load_and_bad_ones_are_not(certs, tmp_path):
+    certs.issue("turning")
+    broker = Broker(tmp_path / "data", listeners=LISTENERS, args=certs.server_flags("turning")).start()
+    port, stop, failures, rounds = broker.ports["SSL"], threading.Event(), [], []
+    held = ssl.create_default_context(cafile=certs.pem("ca")).wrap_socket(
+        socket.create_connection(("127.0.0.1", port), timeout=20), server_hostname="localhost")
+
+    def load():
+        while not stop.is_set():
+            done = kcat(port, certs.client(), "-P", "-t", "load", text="".join(f"{i}\n" for i in range(200)))
+            rounds.append(1)
+            if done.returncode != 0 or done.stderr:
+                failures.append(done.stderr)
+
+    worker = threading.Thread(target=load)
+    worker.start()
+    try:
+        before = serial_of(port)
+        for _ in range(3):
+            certs.issue("turning")
+            broker.process.send_signal(signal.SIGHUP)
+            wait_for(lambda last=before: serial_of(port) != last, "the new certificate")
+            before = serial_of(port)
+        (certs.folder / "turning.pem").write_text("no certificate", encoding="ascii")
+        broker.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: any("certificate and key stay as they were" in line for line in broker.log), "the refusal")
+        assert serial_of(port) == before
+        held.sendall(b"\0\0\0\x0f\0\x12\0\0\0\0\0\7\0\5older")
+        assert held.recv(8)[4:] == b"\0\0\0\7"
+        wait_for(lambda: len(rounds) > 2, "some load")
+    finally:
+        stop.set()
+        worker.join()
+        held.close()
+        assert broker.stop() == 0
+    assert not failures, failures[0]
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (lambda certs: ["--ssl-certificate-file", "/nowhere.pem", "--ssl-key-file", certs.key("server")], "No such file"),
+    (lambda certs: certs.server_flags()[:3] + [certs.key("app")], "does not belong to the key"),
+    (lambda certs: [], "set ssl.certificate.file and ssl.key.file"),
+    (lambda certs: certs.server_flags() + ["--ssl-client-auth", "required"], "set ssl.ca.file"),
+    (lambda certs: certs.server_flags() + ["--ssl-principal-mapping-rules", "RULE:x"], "a rule is RULE:"),
+], ids=["no file", "mismatch", "nothing", "no CA", "rule"])
+def test_what_cannot_serve_is_refused_at_start_and_by_the_check(certs, tmp_path, spoil, said):
+    for check in ([], ["--check-config"]):
+        done = subprocess.run([BIN / "evlogd", "--data", str(tmp_path / "data"), "--listeners", LISTENERS,
+                               "--http", "off", *spoil(certs), *check],
+                              capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 2 and said in done.stderr

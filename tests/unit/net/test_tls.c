@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Goal: a listener with TLS answers as a plain one, keeps out who does not speak it or takes too long over it, and is
+ * not used up by strangers. Method: a net over real sockets; clients are the library's other end, driven by the same
+ * thread.
+ */
+#include "toy.h"
+
+#include "../../lib/certs.h"
+
+#include <core/alloc.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WIRE_MAX (40u << 10)
+
+static char dir[512];
+static struct el_tls_config *server_tls, *client_tls, *app_tls;
+static struct config_listener ssl = {.name = "SSL", .protocol = CONFIG_SSL, .address = {.host = "127.0.0.1"}};
+
+struct client {
+    int fd;
+    struct el_tls *tls;
+    bool done;
+    uint8_t in[WIRE_MAX], out[WIRE_MAX];
+    size_t in_len, out_len;
+    uint8_t plain[64 << 10];
+    size_t plain_len;
+    size_t cut; /* bytes of one send, 0: all */
+};
+
+static struct el_tls_config *open_config(bool server, const char *own, enum el_tls_auth auth)
+{
+    struct el_tls_config *made = NULL;
+    struct el_error err = {0};
+    struct el_tls_options options = {.server = server,
+                                     .certificate_file = own == NULL ? NULL : cert_path(dir, own, "pem"),
+                                     .key_file = own == NULL ? NULL : cert_path(dir, own, "key"),
+                                     .ca_file = cert_path(dir, "ca", "pem"),
+                                     .auth = auth};
+    if (el_tls_config_open(&options, &made, &err) != 0) {
+        fail_msg("%s", err.text);
+    }
+    return made;
+}
+
+static void with_tls(struct net_config *config)
+{
+    if (dir[0] == 0) {
+        snprintf(dir, sizeof dir, "%s", el_test_dir());
+        cert_make(dir, &(struct cert_wish){.name = "ca", .ca = true});
+        cert_make(dir, &(struct cert_wish){.name = "server", .issuer = "ca", .dns = "localhost"});
+        cert_make(dir, &(struct cert_wish){.name = "app", .issuer = "ca", .subject = "O=Example,CN=app"});
+        server_tls = open_config(true, "server", EL_TLS_AUTH_REQUESTED);
+        client_tls = open_config(false, NULL, 0);
+        app_tls = open_config(false, "app", 0);
+    }
+    config->listeners = &ssl;
+    config->tls[CONFIG_SSL] = server_tls;
+}
+
+static void client_open(struct toy *toy, struct client *c, struct el_tls_config *config)
+{
+    memset(c, 0, sizeof *c);
+    c->fd = toy_connect(toy);
+    c->tls = el_tls_new(config, "localhost");
+    assert_non_null(c->tls);
+}
+
+static void client_close(struct client *c)
+{
+    el_tls_free(c->tls);
+    close(c->fd);
+}
+
+static void flush(struct toy *toy, struct client *c)
+{
+    for (size_t pos = 0; pos < c->out_len;) {
+        size_t len = c->cut == 0 || c->cut > c->out_len - pos ? c->out_len - pos : c->cut;
+        toy_send(toy, c->fd, c->out + pos, len);
+        pos += len;
+        if (c->cut != 0) {
+            toy_step(toy);
+        }
+    }
+    c->out_len = 0;
+}
+
+/* Take what has come. returns false when the other side has closed */
+static bool pull(struct client *c)
+{
+    ssize_t n = recv(c->fd, c->in + c->in_len, WIRE_MAX - c->in_len, MSG_DONTWAIT);
+    c->in_len += n > 0 ? (size_t)n : 0;
+    return n > 0 || (n < 0 && errno == EAGAIN);
+}
+
+static int shake_once(struct toy *toy, struct client *c, struct el_error *err)
+{
+    struct el_tls_bytes bytes = {.in = c->in, .in_len = c->in_len, .out = c->out, .out_room = WIRE_MAX};
+    int rc = el_tls_handshake(c->tls, &bytes, err);
+    memmove(c->in, bytes.in, bytes.in_len);
+    c->in_len = bytes.in_len;
+    c->out_len = bytes.out_len;
+    flush(toy, c);
+    return rc;
+}
+
+static void shake(struct toy *toy, struct client *c)
+{
+    struct el_error err = {0};
+    int rc = EL_TLS_WANT_IN;
+    TOY_UNTIL(toy, (pull(c), rc = shake_once(toy, c, &err)) != EL_TLS_WANT_IN);
+    if (rc != EL_TLS_DONE) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static void ask(struct toy *toy, struct client *c, int32_t id, const void *body, size_t body_len)
+{
+    uint8_t *frame = malloc(body_len + 64);
+    assert_non_null(frame);
+    size_t len = toy_frame(frame, id, body, body_len);
+    for (size_t pos = 0; pos < len;) {
+        struct el_tls_bytes bytes = {.out = c->out, .out_room = WIRE_MAX};
+        int64_t n = el_tls_write(c->tls, &bytes, frame + pos, len - pos);
+        assert_true(n > 0);
+        pos += (size_t)n;
+        c->out_len = bytes.out_len;
+        flush(toy, c);
+    }
+    free(frame);
+}
+
+/* len plain bytes of answers into data. */
+static void take(struct toy *toy, struct client *c, uint8_t *data, size_t len)
+{
+    uint64_t until_ns = io_mono(toy->io) + 60000000000u;
+    while (len > 0) {
+        struct el_tls_bytes bytes = {.in = c->in, .in_len = c->in_len};
+        int64_t n = el_tls_read(c->tls, &bytes, data, len);
+        memmove(c->in, bytes.in, bytes.in_len);
+        c->in_len = bytes.in_len;
+        assert_true(n >= 0);
+        data += n;
+        len -= (size_t)n;
+        if (n == 0 && c->in_len == 0) {
+            assert_true(io_mono(toy->io) < until_ns);
+            toy_step(toy);
+            assert_true(pull(c));
+        }
+    }
+}
+
+static void expect(struct toy *toy, struct client *c, int32_t id, const void *body, size_t len)
+{
+    uint8_t head[8];
+    take(toy, c, head, sizeof head);
+    assert_int_equal(el_get_be32(head), len + 4);
+    assert_int_equal(el_get_be32(head + 4), id);
+    uint8_t *got = malloc(len + 1);
+    assert_non_null(got);
+    take(toy, c, got, len);
+    assert_memory_equal(got, body, len);
+    free(got);
+}
+
+static struct client one, two;
+
+/* --- refusals ----------------------------------------------------------------------------------------------------- */
+
+EACH_BACKEND_WITH(tls_clients_that_speak_plainly_are_closed_at_once, with_tls)
+{
+    int plain = toy_connect(toy), http = toy_connect(toy);
+    toy_request(toy, plain, 1, "echo");
+    toy_expect_close(toy, plain);
+    toy_send(toy, http, "GET / HTTP/1.1\r\n\r\n", 18);
+    toy_expect_close(toy, http);
+    assert_non_null(strstr(toy->log, "does not speak TLS"));
+    assert_int_equal(toy->dispatch_count, 0);
+    assert_int_equal(metrics_get(toy->metrics, METRIC_TLS_REFUSED), 2);
+    close(plain);
+    close(http);
+}
+
+EACH_BACKEND_WITH(tls_garbage_behind_the_head_of_a_record_is_refused, with_tls)
+{
+    static uint8_t garbage[5000] = {22, 3, 1, 1, 0};
+    for (size_t len = 261; len <= sizeof garbage; len += 4739) {
+        el_put_be16(garbage + 3, (uint16_t)(len - 5));
+        int fd = toy_connect(toy);
+        toy_send(toy, fd, garbage, len);
+        toy_expect_close(toy, fd);
+        close(fd);
+    }
+    assert_int_equal(metrics_get(toy->metrics, METRIC_TLS_REFUSED), 2);
+}
+
+static void short_handshake(struct net_config *config)
+{
+    with_tls(config);
+    config->handshake_ns_max = 20000000;
+}
+
+EACH_BACKEND_WITH(tls_handshakes_that_do_not_end_in_time_are_closed, short_handshake)
+{
+    struct el_error err = {0};
+    int silent = toy_connect(toy), half = toy_connect(toy);
+    toy_send(toy, half, "\x16\x03\x01\x02", 4);
+    client_open(toy, &one, client_tls);
+    assert_int_equal(shake_once(toy, &one, &err), EL_TLS_WANT_IN); /* and says no more */
+    toy_expect_close(toy, silent);
+    toy_expect_close(toy, half);
+    TOY_UNTIL(toy, net_conn_count(toy->net) == 0);
+    assert_int_equal(metrics_get(toy->metrics, METRIC_TLS_REFUSED), 3);
+    assert_int_equal(metrics_get(toy->metrics, METRIC_TLS_HALF_OPEN), 0);
+    close(silent);
+    close(half);
+    client_close(&one);
+}
+
+EACH_BACKEND_WITH(tls_records_that_were_changed_end_the_connection, with_tls)
+{
+    client_open(toy, &one, client_tls);
+    shake(toy, &one);
+    struct el_tls_bytes bytes = {.out = one.out, .out_room = WIRE_MAX};
+    assert_int_equal(el_tls_write(one.tls, &bytes, "\0\0\0\x0e", 4), 4);
+    one.out[bytes.out_len - 1] ^= 1;
+    one.out_len = bytes.out_len;
+    flush(toy, &one);
+    TOY_UNTIL(toy, net_conn_count(toy->net) == 0);
+    assert_non_null(strstr(toy->log, "damaged or not authentic"));
+    client_close(&one);
+}
+
+static void few_handshakes(struct net_config *config)
+{
+    with_tls(config);
+    config->handshake_count_max = 2;
+    config->handshake_patience_ns = 1;
+}
+
+/* More strangers begin than there is room for, and go silent: who means it gets through, and memory does not grow. */
+EACH_BACKEND_WITH(tls_handshakes_that_keep_us_waiting_make_room, few_handshakes)
+{
+    static struct client idle[6];
+    struct el_error err = {0};
+    for (int i = 0; i < 6; i++) {
+        client_open(toy, &idle[i], client_tls);
+        assert_int_equal(shake_once(toy, &idle[i], &err), EL_TLS_WANT_IN);
+        toy_step(toy);
+        assert_true(metrics_get(toy->metrics, METRIC_TLS_HALF_OPEN) <= 2);
+    }
+    client_open(toy, &one, client_tls);
+    shake(toy, &one);
+    ask(toy, &one, 5, "echo", 4);
+    expect(toy, &one, 5, "echo", 4);
+    assert_true(metrics_get(toy->metrics, METRIC_TLS_REFUSED) >= 4);
+    for (int i = 0; i < 6; i++) {
+        client_close(&idle[i]);
+    }
+    client_close(&one);
+}
+
+/* --- service ------------------------------------------------------------------------------------------------------ */
+
+EACH_BACKEND_WITH(tls_requests_are_answered_in_order_whatever_their_length, with_tls)
+{
+    static uint8_t large[700000];
+    client_open(toy, &one, client_tls);
+    shake(toy, &one);
+    for (size_t i = 0; i < sizeof large; i++) {
+        large[i] = (uint8_t)(i * 13 + i / 251);
+    }
+    large[0] = 'e';
+    for (int32_t i = 0; i < 40; i++) {
+        ask(toy, &one, i, "echo", 4);
+    }
+    ask(toy, &one, 40, large, sizeof large);
+    ask(toy, &one, 41, "hold", 4);
+    TOY_UNTIL(toy, toy->held_count == 1);
+    assert_string_equal(request_principal(toy->held[0]), "User:ANONYMOUS");
+    toy_answer(toy, 0);
+    for (int32_t i = 0; i < 40; i++) {
+        expect(toy, &one, i, "echo", 4);
+    }
+    expect(toy, &one, 40, large, sizeof large);
+    expect(toy, &one, 41, "hold", 4);
+    client_close(&one);
+}
+
+EACH_BACKEND_WITH(tls_in_pieces_of_one_byte_is_as_good, with_tls)
+{
+    client_open(toy, &one, app_tls);
+    one.cut = 1;
+    shake(toy, &one);
+    ask(toy, &one, 1, "hold", 4);
+    TOY_UNTIL(toy, toy->held_count == 1);
+    assert_string_equal(request_principal(toy->held[0]), "User:CN=app,O=Example");
+    toy_answer(toy, 0);
+    expect(toy, &one, 1, "hold", 4);
+    client_close(&one);
+}
+
+EACH_BACKEND_WITH(tls_contexts_that_are_exchanged_serve_new_connections_and_old_ones_stay, with_tls)
+{
+    client_open(toy, &one, client_tls);
+    shake(toy, &one);
+    el_alloc_seal(false);
+    cert_make(dir, &(struct cert_wish){.name = "later", .issuer = "ca", .subject = "CN=later", .dns = "localhost"});
+    struct el_tls_config *later = open_config(true, "later", EL_TLS_AUTH_NONE);
+    el_alloc_seal(true);
+    net_set_tls(toy->net, (struct el_tls_config *[CONFIG_PROTOCOL_COUNT]){[CONFIG_SSL] = later});
+    el_tls_config_unref(later);
+    client_open(toy, &two, client_tls);
+    shake(toy, &two);
+    char name[64];
+    assert_int_equal(el_tls_name_text(el_tls_peer_subject(one.tls), name, sizeof name), 0);
+    assert_string_equal(name, "CN=server");
+    assert_int_equal(el_tls_name_text(el_tls_peer_subject(two.tls), name, sizeof name), 0);
+    assert_string_equal(name, "CN=later");
+    struct client *both[] = {&one, &two};
+    for (int32_t i = 0; i < 2; i++) {
+        ask(toy, both[i], i, "echo", 4);
+        expect(toy, both[i], i, "echo", 4);
+        client_close(both[i]);
+    }
+}
+
+static void long_linger(struct net_config *config)
+{
+    with_tls(config);
+    config->linger_ns_max = 60000000000u;
+}
+
+EACH_BACKEND_WITH(tls_connections_are_answered_and_told_at_a_stop, long_linger)
+{
+    struct el_error err = {0};
+    uint8_t byte;
+    client_open(toy, &one, client_tls);
+    shake(toy, &one);
+    client_open(toy, &two, client_tls);
+    assert_int_equal(shake_once(toy, &two, &err), EL_TLS_WANT_IN); /* in the middle of a handshake */
+    ask(toy, &one, 1, "hold", 4);
+    TOY_UNTIL(toy, toy->held_count == 1 && net_conn_count(toy->net) == 2);
+    toy_begin_stop(toy);
+    toy_answer(toy, 0);
+    expect(toy, &one, 1, "hold", 4);
+    int64_t rc = 0;
+    TOY_UNTIL(toy, pull(&one) && one.in_len > 0);
+    struct el_tls_bytes bytes = {.in = one.in, .in_len = one.in_len};
+    rc = el_tls_read(one.tls, &bytes, &byte, 1);
+    assert_int_equal(rc, EVLOG_ERR_CLOSED);
+    client_close(&one);
+    client_close(&two);
+    TOY_UNTIL(toy, toy->stopped_count == 1);
+}
