@@ -204,6 +204,7 @@ static int8_t broker_type(enum setting_kind kind)
         return OVERRIDE_LONG;
     case SETTING_PATH:
     case SETTING_TEXT:
+    case SETTING_URL:
     case SETTING_ADDRESS:
     case SETTING_CHOICE:
         return OVERRIDE_STRING;

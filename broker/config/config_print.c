@@ -128,9 +128,9 @@ static void print_wrapped(const char *text, int indent, FILE *out)
 static void print_help_setting(enum config_setting_id id, FILE *out)
 {
     static const char *const forms[] = {
-        [SETTING_PATH] = "PATH",         [SETTING_TEXT] = "TEXT",   [SETTING_ADDRESS] = "HOST:PORT",
-        [SETTING_BOOL] = "true|false",   [SETTING_COUNT] = "COUNT", [SETTING_SIZE] = "BYTES",
-        [SETTING_DURATION] = "DURATION",
+        [SETTING_PATH] = "PATH",         [SETTING_TEXT] = "TEXT",         [SETTING_URL] = "URL",
+        [SETTING_ADDRESS] = "HOST:PORT", [SETTING_BOOL] = "true|false",   [SETTING_COUNT] = "COUNT",
+        [SETTING_SIZE] = "BYTES",        [SETTING_DURATION] = "DURATION",
     };
     const struct setting *row = setting_at(id);
     char flag[96];

@@ -14,6 +14,7 @@
 
 #define SETTING_TYPE_PATH char[CONFIG_PATH_MAX]
 #define SETTING_TYPE_TEXT char[CONFIG_PATH_MAX]
+#define SETTING_TYPE_URL char[CONFIG_PATH_MAX]
 #define SETTING_TYPE_ADDRESS struct config_address
 #define SETTING_TYPE_CHOICE int
 #define SETTING_TYPE_BOOL bool
@@ -116,6 +117,7 @@ static int refuse(const struct setting *row, struct el_slice value, struct el_er
     static const char *const forms[] = {
         [SETTING_PATH] = "a path without control characters, at most 4095 bytes",
         [SETTING_TEXT] = "a text without control characters, at most 4095 bytes",
+        [SETTING_URL] = "a URL without control characters, at most 4095 bytes",
         [SETTING_ADDRESS] = "host:port or [address]:port",
         [SETTING_BOOL] = "true or false",
         [SETTING_COUNT] = "a whole number",
@@ -132,7 +134,8 @@ static int refuse(const struct setting *row, struct el_slice value, struct el_er
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s cannot be '%.*s': it must be %s%s", row->name, shown,
                             text, forms[row->kind], row->choices[0] == 0 ? "" : " or off");
     }
-    if (row->kind == SETTING_PATH || row->kind == SETTING_TEXT || row->kind == SETTING_BOOL) {
+    if (row->kind == SETTING_PATH || row->kind == SETTING_TEXT || row->kind == SETTING_URL ||
+        row->kind == SETTING_BOOL) {
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s cannot be '%.*s': it must be %s", row->name, shown, text,
                             forms[row->kind]);
     }
@@ -231,6 +234,7 @@ static bool parse_by_kind(struct config *cfg, enum config_setting_id id, struct 
     switch (row->kind) {
     case SETTING_PATH:
     case SETTING_TEXT:
+    case SETTING_URL:
         return parse_path(member, value);
     case SETTING_ADDRESS:
         return parse_address(member, value, row->choices[0] != 0, id == CONFIG_advertised);
@@ -295,6 +299,7 @@ const char *setting_text(const struct config *cfg, enum config_setting_id id, ch
     switch (row->kind) {
     case SETTING_PATH:
     case SETTING_TEXT:
+    case SETTING_URL:
         snprintf(text, text_max, "%s", (const char *)member);
         break;
     case SETTING_ADDRESS:

@@ -10,6 +10,7 @@
 enum setting_kind {
     SETTING_PATH,
     SETTING_TEXT,
+    SETTING_URL,
     SETTING_ADDRESS,
     SETTING_CHOICE,
     SETTING_BOOL,

@@ -306,3 +306,39 @@ def test_a_replay_from_the_archive_is_one_from_the_broker(place):
     assert alone("nothing", expect=None).code == 5
     assert evlog("replay", "history", "--source", "archive").code == 2
     assert evlog("replay", "history", "--source", "broker", "--archive", place.archive).code == 2
+
+
+def test_diff_blame_and_bisect_ask_an_archive_as_they_ask_the_broker(place):
+    broker = place.start()
+    for words in (("1", "1", "1"), ("2", "1", "lost")):
+        lines = "".join(f'k{i} {{"n":"{word}"}}\n' for i, word in enumerate(words))
+        place.run("produce", "states", "--create", "-p", 3, "-f", "%k %v", stdin=lines)
+    place.run("produce", "states", "-k", "k1", "-Z", "")
+    events = place.run("replay", "states").lines()
+    then, last = events[2]["append_time"], events[-1]["append_time"]
+    questions = [
+        ("diff", "states", then, last),
+        ("blame", "states", "k0", "--field", "n", "--as-of", last),
+        ("blame", "states", "k1", "--fields", "--as-of", then),
+        ("bisect", "states", "--good", then, "--bad", last, "--", "sh", "-c", "! grep -q lost"),
+    ]
+    answers = [place.run(*words).out for words in questions]
+    assert [answer.count("\n") for answer in answers] == [3, 1, 1, 1] and '"lost"' in answers[3]
+    place.run("archive", "now", "--wait")
+    archive = ("--archive", place.archive)
+    assert [place.run(words[0], *archive, *words[1:]).out for words in questions] == answers
+    broker.kill()
+    place.broker = None
+    alone = ("--source", "archive", *archive)
+    assert [evlog(words[0], *alone, *words[1:], expect=0).out for words in questions] == answers
+    assert evlog("replay", "states", *alone, "--until", last, expect=0).out.count("\n") == len(events)
+    for words in questions:
+        assert evlog(words[0], "--source", "archive", *words[1:]).code == 2
+        assert evlog(words[0], "--source", "broker", *archive, *words[1:]).code == 2
+    refused = evlog("diff", *alone, "states", then, "2099-01-01T00:00:00Z")
+    assert refused.code == 1 and "complete through" in refused.err
+    strange = place.folder / "strange.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", place.folder / "own.pem"], check=True)
+    subprocess.run(["openssl", "pkey", "-in", place.folder / "own.pem", "-pubout", "-out", strange], check=True)
+    assert evlog("blame", *alone, "--archive-key", strange, "states", "k0").code == 8
+    evlog("blame", *alone, "--archive-key", place.data / "keys" / "archive.pub.pem", "states", "k0", expect=0)

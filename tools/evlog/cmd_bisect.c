@@ -13,6 +13,7 @@
  */
 #include "bisect_search.h"
 #include "program.h"
+#include "replay_source.h"
 #include "replay_target.h"
 
 #include <core/alloc.h>
@@ -32,6 +33,7 @@ struct bisect {
     const char *project;
     struct cli_list drop_types;
     int64_t good_ns, bad_ns;
+    struct replay_source source;
     struct evlog_replay_options options;
     const char **command; /* NULL-terminated */
     char *folder;         /* of projected files, NULL without */
@@ -257,7 +259,7 @@ static int conclude(struct bisect *bisect, const struct bisect_search *search)
                             last - first < LEFT_SHOWN_MAX ? "" : ", of which the last are printed");
 }
 
-/* The order of events over partitions is evlog's: another broker has none. */
+/* The order of events over partitions is evlog's: an archive has it, another broker has none. */
 static int check_order(const struct bisect *bisect)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
@@ -278,7 +280,7 @@ static int search(struct bisect *bisect)
 {
     struct bisect_search search;
     uint64_t count, at, event_count;
-    int rc = check_order(bisect);
+    int rc = bisect->options.archive_only ? CLI_OK : check_order(bisect);
     rc = rc == CLI_OK ? try_ends(bisect, &count) : rc;
     if (rc != CLI_OK) {
         return rc;
@@ -332,7 +334,8 @@ static int run(struct bisect *bisect, const struct cli_words *words)
     if (bisect->project != NULL && bisect->drop_types.count > 0) {
         return cli_error(cli, CLI_ERR_VALUE, "--drop-type is for states on stdin, not for --project");
     }
-    int rc = cli_connect(cli);
+    int rc = replay_source_take(&bisect->source, cli, &bisect->options);
+    rc = rc == CLI_OK ? replay_source_connect(cli, &bisect->options) : rc;
     bisect->command = el_calloc((size_t)words->count, sizeof *bisect->command);
     if (rc == CLI_OK && bisect->command == NULL) {
         rc = cli_error(cli, CLI_ERR_VALUE, "no memory");
@@ -375,6 +378,7 @@ int cmd_bisect(struct cli *cli, const struct cli_command *command, int argc, cha
         {"bad", 0, CLI_TIME, &bisect.bad_ns, "TIME", "a later one at which it fails"},
         {"project", 0, CLI_TEXT, &bisect.project, "FILE.sql", "give the rows of a projection, in the file EVLOG_DB"},
         {"drop-type", 0, CLI_LIST, &bisect.drop_types, "GLOB", "an event of such a type removes its key; repeatable"},
+        REPLAY_SOURCE_OPTIONS(&bisect.source),
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 2, -1};
     struct cli_words words;
@@ -385,6 +389,7 @@ int cmd_bisect(struct cli *cli, const struct cli_command *command, int argc, cha
     el_free(bisect.folder);
     el_free(bisect.command);
     el_buffer_free(&bisect.line);
+    replay_source_free(&bisect.source);
     cli_list_free(&bisect.drop_types);
     return rc;
 }

@@ -9,6 +9,7 @@
  */
 #include "json_fields.h"
 #include "kept_rows.h"
+#include "replay_source.h"
 #include "replay_target.h"
 
 #include <core/alloc.h>
@@ -27,6 +28,7 @@ struct blame {
     const char *field; /* NULL: not asked for */
     bool fields, merge, readable;
     struct cli_list drop_types;
+    struct replay_source source;
     struct evlog_replay_options options;
     struct kept_rows rows; /* every event of the key */
     bool live;             /* the last one is the state, not a removal */
@@ -190,7 +192,8 @@ static int run(struct blame *blame)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_replay_summary summary = EVLOG_REPLAY_SUMMARY_INIT;
-    int rc = cli_connect(blame->cli);
+    int rc = replay_source_take(&blame->source, blame->cli, &blame->options);
+    rc = rc == CLI_OK ? replay_source_connect(blame->cli, &blame->options) : rc;
     if (rc != CLI_OK) {
         return rc;
     }
@@ -226,6 +229,7 @@ int cmd_blame(struct cli *cli, const struct cli_command *command, int argc, char
         {"as-of", 0, CLI_TIME, &blame.options.until_ns, "TIME", "as it was at this time (now)"},
         {"event-time", 0, CLI_FLAG, &blame.options.event_time, NULL, "the publishers' times, not the server's"},
         {"drop-type", 0, CLI_LIST, &blame.drop_types, "GLOB", "an event of such a type removes the key; repeatable"},
+        REPLAY_SOURCE_OPTIONS(&blame.source),
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 2, 2};
     struct cli_words words;
@@ -247,6 +251,7 @@ int cmd_blame(struct cli *cli, const struct cli_command *command, int argc, char
     el_free(blame.state);
     kept_rows_free(&blame.rows);
     el_buffer_free(&blame.line);
+    replay_source_free(&blame.source);
     cli_list_free(&blame.drop_types);
     return rc;
 }

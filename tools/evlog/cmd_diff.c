@@ -10,6 +10,7 @@
  */
 #include "json_fields.h"
 #include "kept_rows.h"
+#include "replay_source.h"
 #include "replay_target.h"
 
 #include <core/timefmt.h>
@@ -20,6 +21,7 @@
 struct diff {
     struct cli *cli;
     struct cli_list drop_types;
+    struct replay_source source;
     struct evlog_replay_options options;
     bool readable;
     struct kept_rows before;
@@ -231,7 +233,8 @@ static int run(struct diff *diff, int64_t first_ns, int64_t second_ns)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_replay_summary summary = EVLOG_REPLAY_SUMMARY_INIT;
-    int rc = cli_connect(diff->cli);
+    int rc = replay_source_take(&diff->source, diff->cli, &diff->options);
+    rc = rc == CLI_OK ? replay_source_connect(diff->cli, &diff->options) : rc;
     diff->options.until_ns = first_ns;
     if (rc == CLI_OK) {
         rc = kept_rows_read(diff->cli, &diff->options, &diff->before, &summary);
@@ -277,6 +280,7 @@ int cmd_diff(struct cli *cli, const struct cli_command *command, int argc, char 
     const struct cli_option options[] = {
         {"event-time", 0, CLI_FLAG, &diff.options.event_time, NULL, "the publishers' times, not the server's"},
         {"drop-type", 0, CLI_LIST, &diff.drop_types, "GLOB", "an event of such a type removes its key; repeatable"},
+        REPLAY_SOURCE_OPTIONS(&diff.source),
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 3, 3};
     struct cli_words words;
@@ -297,6 +301,7 @@ int cmd_diff(struct cli *cli, const struct cli_command *command, int argc, char 
     kept_rows_free(&diff.before);
     el_arena_reset(&diff.arena);
     el_buffer_free(&diff.line);
+    replay_source_free(&diff.source);
     cli_list_free(&diff.drop_types);
     return rc;
 }

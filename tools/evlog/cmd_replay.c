@@ -5,11 +5,11 @@
  *
  * An interrupted replay prints no digest: half a history has none. It says how to go on instead.
  */
+#include "replay_source.h"
 #include "replay_target.h"
 #include "sealing.h"
 #include "where.h"
 
-#include <core/alloc.h>
 #include <core/timefmt.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -17,14 +17,13 @@
 #include <time.h>
 
 #define POSITION_WORD_LEN 40
-#define KEY_FILE_LEN_MAX (64u << 10)
 #define SPEED_MAX 1e9
 #define PAUSE_NS 100000000ll /* longest sleep before somebody may interrupt */
 
 struct replay {
     struct cli *cli;
-    const char *fold, *from, *speed, *source, *archive, *archive_key;
-    char *key_text; /* what that file holds */
+    const char *fold, *from, *speed;
+    struct replay_source source;
     struct cli_list drop_types;
     struct replay_wanted wanted;
     struct evlog_replay_options options;
@@ -160,7 +159,7 @@ static int replay_all(struct replay *replay)
 static int run(struct replay *replay)
 {
     bool to_topic = replay->wanted.to != NULL && strncmp(replay->wanted.to, "topic:", 6) == 0;
-    int rc = replay->options.archive_only && !to_topic ? CLI_OK : cli_connect(replay->cli);
+    int rc = to_topic ? cli_connect(replay->cli) : replay_source_connect(replay->cli, &replay->options);
     if (rc == CLI_OK) {
         rc = replay_target_open(replay->cli, &replay->wanted, &replay->target);
     }
@@ -230,42 +229,6 @@ static int take_speed(struct replay *replay)
                : CLI_OK;
 }
 
-static int take_archive_key(struct replay *replay)
-{
-    size_t room = KEY_FILE_LEN_MAX, len = 0;
-    FILE *file = fopen(replay->archive_key, "rb");
-    replay->key_text = file == NULL ? NULL : el_malloc(room);
-    len = replay->key_text == NULL ? room : fread(replay->key_text, 1, room, file);
-    if (file != NULL) {
-        (void)fclose(file);
-    }
-    if (len == room) {
-        return cli_error(replay->cli, CLI_ERR_FILE, "%.200s cannot be read", replay->archive_key);
-    }
-    replay->options.archive_keys = (struct evlog_bytes){replay->key_text, len};
-    return CLI_OK;
-}
-
-/* Where events come from: with --archive that first, and behind it the broker, unless one of them is named. */
-static int take_source(struct replay *replay)
-{
-    const char *source = replay->source == NULL ? "auto" : replay->source;
-    bool from_archive = strcmp(source, "archive") == 0;
-    if (!from_archive && strcmp(source, "auto") != 0 && strcmp(source, "broker") != 0) {
-        return cli_error(replay->cli, CLI_ERR_VALUE, "--source %s: broker, archive or auto", source);
-    }
-    if (from_archive && replay->archive == NULL) {
-        return cli_error(replay->cli, CLI_ERR_VALUE, "--source archive: --archive URL says which");
-    }
-    if (strcmp(source, "broker") == 0) {
-        return replay->archive == NULL ? CLI_OK
-                                       : cli_error(replay->cli, CLI_ERR_VALUE, "--source broker reads no archive");
-    }
-    replay->options.archive_url = replay->archive;
-    replay->options.archive_only = from_archive;
-    return replay->archive_key == NULL ? CLI_OK : take_archive_key(replay);
-}
-
 static int take_fold(struct replay *replay)
 {
     struct evlog_replay_options *options = &replay->options;
@@ -292,7 +255,7 @@ static int check(struct replay *replay, const struct cli_words *words)
     int rc = take_fold(replay);
     rc = rc == CLI_OK ? take_from(replay) : rc;
     rc = rc == CLI_OK ? take_speed(replay) : rc;
-    rc = rc == CLI_OK ? take_source(replay) : rc;
+    rc = rc == CLI_OK ? replay_source_take(&replay->source, replay->cli, options) : rc;
     rc = rc == CLI_OK ? sealing_open(&replay->sealing, replay->cli, false) : rc;
     wanted->keys = replay->sealing.store;
     wanted->fold_latest = options->fold_latest;
@@ -323,10 +286,7 @@ int cmd_replay(struct cli *cli, const struct cli_command *command, int argc, cha
         {"to", 0, CLI_TEXT, &replay.wanted.to, "TARGET", "stdout (the default), sqlite:FILE, topic:NAME, exec:COMMAND"},
         {"project", 0, CLI_TEXT, &replay.wanted.project, "FILE.sql", "the rows of a projection, into --to sqlite:FILE"},
         {"speed", 0, CLI_TEXT, &replay.speed, "SPEED", "max (the default), original, or 10x: as the times lie apart"},
-        {"source", 0, CLI_TEXT, &replay.source, "SOURCE",
-         "broker, archive (and no broker), or auto: an archive if one is named, and behind it the broker (auto)"},
-        {"archive", 0, CLI_TEXT, &replay.archive, "URL", "an archive: s3://BUCKET/PREFIX or file:///DIR"},
-        {"archive-key", 0, CLI_TEXT, &replay.archive_key, "FILE", "public keys (PEM) of which one must have signed it"},
+        REPLAY_SOURCE_OPTIONS(&replay.source),
         {"dry-run", 0, CLI_FLAG, &replay.wanted.dry_run, NULL, "--to topic: say what would change"},
         {"confirm", 0, CLI_TEXT, &replay.wanted.confirm, "NAME", "--to topic: yes, change what NAME holds"},
         {"accept-holes", 0, CLI_FLAG, &replay.wanted.accept_holes, NULL,
@@ -343,7 +303,7 @@ int cmd_replay(struct cli *cli, const struct cli_command *command, int argc, cha
         }
     }
     sealing_close(&replay.sealing);
-    el_free(replay.key_text);
+    replay_source_free(&replay.source);
     cli_list_free(&replay.drop_types);
     return rc;
 }

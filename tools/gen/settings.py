@@ -93,6 +93,8 @@ def setting_range(row, names):
         return "`true`, `false`"
     if kind in ("PATH", "TEXT"):
         return kind.lower()
+    if kind == "URL":
+        return kind
     if kind == "ADDRESS":
         return "host:port" + (f" or `{row['choices']}`" if row["choices"] else "")
     units = {"SIZE": SIZES, "DURATION": DURATIONS}.get(kind, ())

@@ -249,8 +249,8 @@ TEST(config, every_setting_has_flag_variable_and_key)
         const char *text = row->default_text[0] != 0   ? row->default_text
                            : row->kind == SETTING_PATH ? "d"
                            : row->kind == SETTING_TEXT ? ""
+                           : row->kind == SETTING_URL  ? "file:///d"
                                                        : "h:1";
-        text = id == CONFIG_archive_url ? "file:///d" : text;
         setting_flag_name(row->name, flag, sizeof flag);
         snprintf(value, sizeof value, "%s=%s", flag, text);
         assert_int_equal(load_all(NULL, NULL, FLAGS("--data=x", value)), 0);
