@@ -148,6 +148,10 @@ FUZZ_LAYERS_s3_xml := store core
 $(foreach t,batch journal segment checkpoint,$(eval FUZZ_LAYERS_$(t) := format core))
 FUZZ_LAYERS_archive_pack := format core
 FUZZ_LAYERS_archive_manifest := store format core
+FUZZ_LAYERS_archive_guard := archive store format io config core
+FUZZ_LAYERS_archive_cluster := store format core
+FUZZ_LAYERS_attestation := store format core
+FUZZ_LAYERS_restoring := store format core
 FUZZ_LAYERS_config := config core
 FUZZ_LAYERS_group_record := group core
 FUZZ_LAYERS_lease_block := lease core
@@ -166,6 +170,7 @@ $(OUT)/bin/fuzz_$(1): $(OUT)/obj/tests/fuzz/fuzz_$(1).o $(FUZZ_MAIN) \
 FUZZ_BINS += $(OUT)/bin/fuzz_$(1)
 endef
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
+$(OUT)/bin/fuzz_attestation: $(OUT)/obj/tools/evlog/attestation_note.o
 
 # A small archive in a directory, for those who verify one.
 $(OUT)/bin/make_archive: $(OUT)/obj/tests/archive/make_archive.o $(call lib,testlib store format core)

@@ -20,9 +20,8 @@
 #define EVLOG_TOOLS_ATTESTATION_H
 
 #include "archive_open.h"
+#include "attestation_note.h"
 #include "replay_target.h"
-
-#define ATTESTATION_MADE_BY "made by "
 
 struct attestation {
     struct archive_arguments *archive; /* which, as of which root, whose keys */

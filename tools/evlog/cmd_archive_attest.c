@@ -6,16 +6,13 @@
 #include "attestation.h"
 #include "sealing.h"
 #include "table.h"
-#include "where.h"
 
 #include <core/timefmt.h>
 #include <format/archive_layout.h>
 #include <format/note.h>
-#include <store/archive_cluster.h>
 #include <string.h>
 
 #define KEY_FILE_MAX 65536u
-#define ORIGIN_LEN 45u /* of "evlog/<cluster>/attest" */
 
 /* --- attest ------------------------------------------------------------------------------------------------------- */
 
@@ -33,7 +30,8 @@ static int sign(struct cli *cli, const char *key_path, struct el_slice text, str
         explicit_bzero(pem.data, pem.len);
     }
     el_buffer_free(&pem);
-    if (rc == CLI_OK && el_note_sign_text(text, el_slice_of(text.data, ORIGIN_LEN), keys, count, note) != 0) {
+    if (rc == CLI_OK &&
+        el_note_sign_text(text, el_slice_of(text.data, ATTESTATION_ORIGIN_LEN), keys, count, note) != 0) {
         rc = cli_error(cli, CLI_ERR_OUTPUT,
                        "it cannot be signed: a note has at most %u bytes, and no control characters", EL_NOTE_LEN_MAX);
     }
@@ -114,8 +112,8 @@ struct checking {
     const char *project;
     struct sealing sealing;
     struct el_buffer note;
-    struct el_slice text;                                                    /* that is signed, of note */
-    char topic[EL_TOPIC_NAME_MAX + 1], until[40], root[24], incarnation[33]; /* as it says */
+    struct el_slice text; /* that is signed, of note */
+    struct attestation_said said;
 };
 
 static int does_not_hold(const struct checking *c, const char *why)
@@ -125,20 +123,12 @@ static int does_not_hold(const struct checking *c, const char *why)
 
 static int check_signature(struct checking *c)
 {
-    struct el_slice note = el_buffer_slice(&c->note), origin = {note.data, ORIGIN_LEN};
-    struct el_uuid cluster;
-    if (note.len <= ORIGIN_LEN || memcmp(note.data, "evlog/", 6) != 0 || memcmp(note.data + 38, "/attest\n", 8) != 0 ||
-        archive_id_parse(el_slice_of(note.data + 6, 32), &cluster) != 0) {
-        return does_not_hold(c, "it is no attestation");
+    struct el_slice note = el_buffer_slice(&c->note);
+    int code = attestation_note_text(note, &c->text);
+    if (code != 0) {
+        return does_not_hold(c, code == EVLOG_ERR_NOT_FOUND ? "nobody has signed it" : "it is no attestation");
     }
-    size_t end = note.len - 1; /* of the empty line behind the text */
-    while (end > ORIGIN_LEN && (note.data[end] != '\n' || note.data[end - 1] != '\n')) {
-        end--;
-    }
-    if (end == note.len - 1) {
-        return does_not_hold(c, "nobody has signed it");
-    }
-    c->text = el_slice_of(note.data, end);
+    struct el_slice origin = el_slice_of(note.data, ATTESTATION_ORIGIN_LEN);
     switch (el_note_verify(note, origin, c->signer.keys, c->signer.key_count, NULL)) {
     case 0:
         return CLI_OK;
@@ -151,78 +141,31 @@ static int check_signature(struct checking *c)
     }
 }
 
-/* The next line of text, without its line feed. */
-static bool next_line(struct el_slice *text, struct el_slice *line)
-{
-    const uint8_t *end = text->len == 0 ? NULL : memchr(text->data, '\n', text->len);
-    if (end == NULL) {
-        return false;
-    }
-    *line = el_slice_of(text->data, (size_t)(end - text->data));
-    *text = el_slice_of(end + 1, text->len - line->len - 1);
-    return true;
-}
-
-/* The word that stands behind "name " and skip more bytes of that line. */
-static bool take(const struct checking *c, const char *name, size_t skip, char *out, size_t room)
-{
-    struct el_slice rest = c->text, line;
-    size_t name_len = strlen(name);
-    while (next_line(&rest, &line)) {
-        if (line.len <= name_len || memcmp(line.data, name, name_len) != 0) {
-            continue;
-        }
-        const uint8_t *p = line.data + name_len, *end = line.data + line.len;
-        p = (size_t)(end - p) > skip ? p + skip : end;
-        const uint8_t *blank = memchr(p, ' ', (size_t)(end - p));
-        size_t len = (size_t)((blank == NULL ? end : blank) - p);
-        if (len == 0 || len >= room) {
-            return false;
-        }
-        memcpy(out, p, len);
-        out[len] = '\0';
-        return true;
-    }
-    return false;
-}
-
-static bool says_version(struct el_slice line)
-{
-    size_t len = sizeof ATTESTATION_MADE_BY - 1;
-    return line.len > len && memcmp(line.data, ATTESTATION_MADE_BY, len) == 0;
-}
-
-/* Is what was made now what was attested, or, while it is not whole, the beginning of that? Who made it may differ. */
+/* Is what was made now what was attested, or, while it is not whole, the beginning of that? */
 static int compare(const struct checking *c, const struct el_buffer *made, bool whole)
 {
-    struct el_slice theirs = c->text, ours = el_buffer_slice(made);
-    for (size_t i = 1;; i++) {
-        struct el_slice a = el_slice_str(""), b = a;
-        bool more = next_line(&ours, &b);
-        bool there = (more || whole) && next_line(&theirs, &a);
-        if (!more && !there) {
-            return CLI_OK;
-        }
-        if (!el_slice_eq(a, b) && !(says_version(a) && says_version(b))) {
-            return cli_error(c->cli, CLI_ERR_ATTEST, "%s: line %zu differs: attested is \"%.*s\", found was \"%.*s\"",
-                             c->path, i, (int)a.len, (const char *)a.data, (int)b.len, (const char *)b.data);
-        }
+    struct attestation_difference d;
+    if (!attestation_note_differs(c->text, el_buffer_slice(made), whole, &d)) {
+        return CLI_OK;
     }
+    return cli_error(c->cli, CLI_ERR_ATTEST, "%s: line %zu differs: attested is \"%.*s\", found was \"%.*s\"", c->path,
+                     d.line, (int)d.theirs.len, (const char *)d.theirs.data, (int)d.ours.len,
+                     (const char *)d.ours.data);
 }
 
 static int do_again(struct checking *c)
 {
-    struct attestation at = {
-        .archive = &c->archive, .topic = c->topic, .project = c->project, .keys = c->sealing.store};
-    struct el_error err = {0};
-    if (!take(c, "archive ", 0, c->incarnation, sizeof c->incarnation) ||
-        !take(c, "root ", 0, c->root, sizeof c->root) || !take(c, "until ", 0, c->until, sizeof c->until) ||
-        !take(c, "topic ", 33, c->topic, sizeof c->topic) || !where_count(c->root, &c->archive.root) ||
-        c->archive.root == 0 || el_time_parse(c->until, c->cli->now_ns, &at.until_ns, &err) != 0 ||
-        archive_id_parse(el_slice_str(c->incarnation), &c->archive.incarnation_id) != 0) {
+    if (attestation_note_read(c->text, &c->said) != 0) {
         return does_not_hold(c, "it does not say what was attested");
     }
-    c->archive.incarnation = c->incarnation;
+    struct attestation at = {.archive = &c->archive,
+                             .topic = c->said.topic,
+                             .project = c->project,
+                             .until_ns = c->said.until_ns,
+                             .keys = c->sealing.store};
+    c->archive.root = c->said.root;
+    c->archive.incarnation = c->said.incarnation;
+    c->archive.incarnation_id = c->said.incarnation_id;
     int rc = attestation_begin(&at);
     rc = rc == CLI_OK ? compare(c, &at.text, false) : rc;
     rc = rc == CLI_OK ? attestation_finish(&at) : rc;

@@ -199,7 +199,7 @@ static int records_read(struct new_dir *dir, const uint8_t *p, size_t len, size_
     return code;
 }
 
-static int restoring_take(struct new_dir *dir, const uint8_t *p, size_t len, const char *purpose, struct el_error *err)
+int new_restoring_take(struct new_dir *dir, const uint8_t *p, size_t len, const char *purpose, struct el_error *err)
 {
     size_t purpose_len = len < HEAD_LEN ? 0 : el_get_le32(p + 12), head_len = HEAD_LEN + purpose_len;
     if (len < HEAD_LEN || memcmp(p, MAGIC, 8) != 0 || el_get_le32(p + 8) != FORMAT || purpose_len > PURPOSE_LEN_MAX ||
@@ -232,7 +232,7 @@ static int restoring_load(struct new_dir *dir, const char *purpose, struct el_er
     for (ssize_t n = 1; n > 0 && done<len; done += n> 0 ? (size_t)n : 0) {
         n = pread(dir->restoring_fd, p + done, len - done, (off_t)done);
     }
-    int code = done < len ? new_failed(err, EL_RESTORING_FILE, "read") : restoring_take(dir, p, len, purpose, err);
+    int code = done < len ? new_failed(err, EL_RESTORING_FILE, "read") : new_restoring_take(dir, p, len, purpose, err);
     el_free(p);
     return code;
 }
