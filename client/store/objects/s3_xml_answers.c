@@ -111,70 +111,122 @@ bool s3_xml_is_error(struct el_slice document, struct s3_xml_error *error)
 
 #define KEY_MAX 1025 /* S3's own keys, not only ours */
 
-struct list_reading {
-    s3_xml_object_fn fn;
-    void *arg;
-    unsigned seen; /* of the item */
+enum { SEEN_KEY = 1, SEEN_NUMBER = 1, SEEN_LEN = 2, SEEN_TIME = 4, SEEN_ID = 4, SEEN_ETAG = 4 };
+
+/* A page of a list: items of elements that must be there once each, and whether there are further pages. */
+struct page {
+    const char *root, *item;
+    unsigned all;  /* bits of an item's elements */
+    bool must_say; /* whether there are more */
+    /* An element of an item. returns what once() does, 0 for one that is not asked for */
+    int (*take)(struct page *page, const char *name, const char *text);
+    bool (*give)(struct page *page); /* an item that is whole; false: enough */
+    unsigned seen;                   /* of the item */
     unsigned seen_root;
     bool more;
     bool whole; /* the root has ended */
     bool enough;
     int rc;
-    struct s3_xml_object object;
+    /* what items have */
     char key[KEY_MAX];
+    char id[S3_UPLOAD_ID_MAX];
+    char etag[S3_ETAG_MAX];
+    struct s3_xml_object object;
+    struct s3_xml_part part;
+    /* who is told */
+    s3_xml_object_fn object_fn;
+    s3_xml_upload_fn upload_fn;
+    s3_xml_part_fn part_fn;
+    void *arg;
 };
 
-enum { SEEN_KEY = 1, SEEN_LEN = 2, SEEN_TIME = 4, SEEN_ID = 4, SEEN_ETAG = 4, SEEN_NUMBER = 1, SEEN_MORE = 1 };
-
-static int end_object(struct list_reading *reading)
+static int end_item(struct page *page)
 {
-    if (reading->seen != (SEEN_KEY | SEEN_LEN | SEEN_TIME)) {
+    if (page->seen != page->all) {
         return EVLOG_ERR_CORRUPT;
     }
-    reading->seen = 0;
-    reading->object.key = reading->key;
-    reading->enough = !reading->fn(reading->arg, &reading->object);
+    page->seen = 0;
+    page->enough = !page->give(page);
     return 0;
 }
 
-static bool take_object(void *arg, const char *path, const char *text)
+/* What stands behind "name/" in a path; NULL: it is another path. */
+static const char *below(const char *path, const char *name)
 {
-    struct list_reading *reading = arg;
-    int rc = 0;
-    if (strcmp(path, "ListBucketResult/Contents/Key") == 0) {
-        rc = once(&reading->seen, SEEN_KEY, *text != '\0' && strlen(text) < sizeof reading->key);
-        (void)snprintf(reading->key, sizeof reading->key, "%s", text);
-    } else if (strcmp(path, "ListBucketResult/Contents/Size") == 0) {
-        rc = once(&reading->seen, SEEN_LEN, s3_number_of(text, &reading->object.len));
-    } else if (strcmp(path, "ListBucketResult/Contents/LastModified") == 0) {
+    size_t len = strlen(name);
+    return strncmp(path, name, len) == 0 && path[len] == '/' ? path + len + 1 : NULL;
+}
+
+static bool take_page(void *arg, const char *path, const char *text)
+{
+    struct page *page = arg;
+    const char *in_root = below(path, page->root), *in_item = in_root == NULL ? NULL : below(in_root, page->item);
+    if (in_item != NULL) {
+        page->rc = page->take(page, in_item, text);
+    } else if (in_root != NULL && strcmp(in_root, page->item) == 0) {
+        page->rc = end_item(page);
+    } else if (in_root != NULL && strcmp(in_root, "IsTruncated") == 0) {
+        page->rc = flag_of(text, &page->seen_root, 1, &page->more);
+    } else if (strcmp(path, page->root) == 0) {
+        page->whole = true;
+    }
+    return page->rc == 0 && !page->enough;
+}
+
+static int read_page(struct el_slice document, struct page *page, bool *more)
+{
+    int rc = s3_xml_read(document, take_page, page);
+    if (rc != 0 || page->rc != 0) {
+        return rc != 0 ? rc : page->rc;
+    }
+    bool said = page->seen_root != 0 || !page->must_say;
+    if (!page->enough && (!page->whole || !said)) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    *more = page->more && !page->enough;
+    return 0;
+}
+
+static int take_key(struct page *page, const char *text)
+{
+    (void)snprintf(page->key, sizeof page->key, "%s", text);
+    return once(&page->seen, SEEN_KEY, *text != '\0' && strlen(text) < sizeof page->key);
+}
+
+static int take_object(struct page *page, const char *name, const char *text)
+{
+    if (strcmp(name, "Key") == 0) {
+        return take_key(page, text);
+    }
+    if (strcmp(name, "Size") == 0) {
+        return once(&page->seen, SEEN_LEN, s3_number_of(text, &page->object.len));
+    }
+    if (strcmp(name, "LastModified") == 0) {
         int64_t ns = 0;
         bool fine = text[0] >= '0' && text[0] <= '9' && el_time_parse(text, 0, &ns, NULL) == 0;
-        rc = once(&reading->seen, SEEN_TIME, fine);
-        reading->object.modified_ms = ns / 1000000;
-    } else if (strcmp(path, "ListBucketResult/Contents") == 0) {
-        rc = end_object(reading);
-    } else if (strcmp(path, "ListBucketResult/IsTruncated") == 0) {
-        rc = flag_of(text, &reading->seen_root, SEEN_MORE, &reading->more);
-    } else if (strcmp(path, "ListBucketResult") == 0) {
-        reading->whole = true;
+        page->object.modified_ms = ns / 1000000;
+        return once(&page->seen, SEEN_TIME, fine);
     }
-    reading->rc = rc;
-    return rc == 0 && !reading->enough;
+    return 0;
+}
+
+static bool give_object(struct page *page)
+{
+    page->object.key = page->key;
+    return page->object_fn(page->arg, &page->object);
 }
 
 int s3_xml_list(struct el_slice document, s3_xml_object_fn fn, void *arg, bool *more)
 {
-    struct list_reading reading = {.fn = fn, .arg = arg};
-    int rc = s3_xml_read(document, take_object, &reading);
-    if (rc != 0 || reading.rc != 0) {
-        return rc != 0 ? rc : reading.rc;
-    }
-    if (reading.enough) {
-        *more = false;
-        return 0;
-    }
-    *more = reading.more;
-    return reading.whole && reading.seen_root == SEEN_MORE ? 0 : EVLOG_ERR_CORRUPT;
+    struct page page = {.root = "ListBucketResult",
+                        .item = "Contents",
+                        .all = SEEN_KEY | SEEN_LEN | SEEN_TIME,
+                        .must_say = true,
+                        .take = take_object,
+                        .give = give_object,
+                        .object_fn = fn,
+                        .arg = arg};
+    return read_page(document, &page, more);
 }
 
 /* --- uploads in parts --------------------------------------------------------------------------------------------- */
@@ -194,22 +246,16 @@ static bool id_of(const char *text, char id[S3_UPLOAD_ID_MAX])
     return true;
 }
 
-struct upload_reading {
-    s3_xml_upload_fn fn;
-    void *arg;
+struct begun {
     unsigned seen;
-    unsigned seen_root;
-    bool more;
     bool whole;
-    bool enough;
     int rc;
-    char key[KEY_MAX];
     char id[S3_UPLOAD_ID_MAX];
 };
 
 static bool take_begun(void *arg, const char *path, const char *text)
 {
-    struct upload_reading *reading = arg;
+    struct begun *reading = arg;
     if (strcmp(path, "InitiateMultipartUploadResult/UploadId") == 0) {
         reading->rc = once(&reading->seen, SEEN_ID, id_of(text, reading->id));
     } else if (strcmp(path, "InitiateMultipartUploadResult") == 0) {
@@ -220,7 +266,7 @@ static bool take_begun(void *arg, const char *path, const char *text)
 
 int s3_xml_upload(struct el_slice document, char id[S3_UPLOAD_ID_MAX])
 {
-    struct upload_reading reading = {.fn = NULL};
+    struct begun reading = {.rc = 0};
     int rc = s3_xml_read(document, take_begun, &reading);
     rc = rc != 0 ? rc : reading.rc;
     if (rc == 0 && (!reading.whole || reading.seen != SEEN_ID)) {
@@ -232,104 +278,60 @@ int s3_xml_upload(struct el_slice document, char id[S3_UPLOAD_ID_MAX])
     return rc;
 }
 
-static int end_upload(struct upload_reading *reading)
+static int take_upload(struct page *page, const char *name, const char *text)
 {
-    if (reading->seen != (SEEN_KEY | SEEN_ID)) {
-        return EVLOG_ERR_CORRUPT;
-    }
-    reading->seen = 0;
-    reading->enough = !reading->fn(reading->arg, reading->key, reading->id);
-    return 0;
+    return strcmp(name, "Key") == 0        ? take_key(page, text)
+           : strcmp(name, "UploadId") == 0 ? once(&page->seen, SEEN_ID, id_of(text, page->id))
+                                           : 0;
 }
 
-static bool take_upload(void *arg, const char *path, const char *text)
+static bool give_upload(struct page *page)
 {
-    struct upload_reading *reading = arg;
-    int rc = 0;
-    if (strcmp(path, "ListMultipartUploadsResult/Upload/Key") == 0) {
-        rc = once(&reading->seen, SEEN_KEY, *text != '\0' && strlen(text) < sizeof reading->key);
-        (void)snprintf(reading->key, sizeof reading->key, "%s", text);
-    } else if (strcmp(path, "ListMultipartUploadsResult/Upload/UploadId") == 0) {
-        rc = once(&reading->seen, SEEN_ID, id_of(text, reading->id));
-    } else if (strcmp(path, "ListMultipartUploadsResult/Upload") == 0) {
-        rc = end_upload(reading);
-    } else if (strcmp(path, "ListMultipartUploadsResult/IsTruncated") == 0) {
-        rc = flag_of(text, &reading->seen_root, SEEN_MORE, &reading->more);
-    } else if (strcmp(path, "ListMultipartUploadsResult") == 0) {
-        reading->whole = true;
-    }
-    reading->rc = rc;
-    return rc == 0 && !reading->enough;
+    return page->upload_fn(page->arg, page->key, page->id);
 }
 
 int s3_xml_uploads(struct el_slice document, s3_xml_upload_fn fn, void *arg, bool *more)
 {
-    struct upload_reading reading = {.fn = fn, .arg = arg};
-    int rc = s3_xml_read(document, take_upload, &reading);
-    if (rc != 0 || reading.rc != 0) {
-        return rc != 0 ? rc : reading.rc;
-    }
-    *more = reading.more && !reading.enough;
-    return reading.whole || reading.enough ? 0 : EVLOG_ERR_CORRUPT;
+    struct page page = {.root = "ListMultipartUploadsResult",
+                        .item = "Upload",
+                        .all = SEEN_KEY | SEEN_ID,
+                        .take = take_upload,
+                        .give = give_upload,
+                        .upload_fn = fn,
+                        .arg = arg};
+    return read_page(document, &page, more);
 }
 
-struct part_reading {
-    s3_xml_part_fn fn;
-    void *arg;
-    unsigned seen;
-    unsigned seen_root;
-    bool more;
-    bool whole;
-    bool enough;
-    int rc;
-    struct s3_xml_part part;
-    char etag[S3_ETAG_MAX];
-};
-
-static int end_part(struct part_reading *reading)
+static int take_part(struct page *page, const char *name, const char *text)
 {
-    if (reading->seen != (SEEN_NUMBER | SEEN_LEN | SEEN_ETAG)) {
-        return EVLOG_ERR_CORRUPT;
-    }
-    reading->seen = 0;
-    reading->part.etag = reading->etag;
-    reading->enough = !reading->fn(reading->arg, &reading->part);
-    return 0;
-}
-
-static bool take_part(void *arg, const char *path, const char *text)
-{
-    struct part_reading *reading = arg;
     uint64_t number = 0;
-    int rc = 0;
-    if (strcmp(path, "ListPartsResult/Part/PartNumber") == 0) {
+    if (strcmp(name, "PartNumber") == 0) {
         bool fine = s3_number_of(text, &number) && number >= 1 && number <= PART_MAX;
-        rc = once(&reading->seen, SEEN_NUMBER, fine);
-        reading->part.number = fine ? (uint32_t)number : 0;
-    } else if (strcmp(path, "ListPartsResult/Part/Size") == 0) {
-        rc = once(&reading->seen, SEEN_LEN, s3_number_of(text, &reading->part.len));
-    } else if (strcmp(path, "ListPartsResult/Part/ETag") == 0) {
-        rc = once(&reading->seen, SEEN_ETAG, s3_etag_of(text, reading->etag));
-    } else if (strcmp(path, "ListPartsResult/Part") == 0) {
-        rc = end_part(reading);
-    } else if (strcmp(path, "ListPartsResult/IsTruncated") == 0) {
-        rc = flag_of(text, &reading->seen_root, SEEN_MORE, &reading->more);
-    } else if (strcmp(path, "ListPartsResult") == 0) {
-        reading->whole = true;
+        page->part.number = fine ? (uint32_t)number : 0;
+        return once(&page->seen, SEEN_NUMBER, fine);
     }
-    reading->rc = rc;
-    return rc == 0 && !reading->enough;
+    if (strcmp(name, "Size") == 0) {
+        return once(&page->seen, SEEN_LEN, s3_number_of(text, &page->part.len));
+    }
+    return strcmp(name, "ETag") == 0 ? once(&page->seen, SEEN_ETAG, s3_etag_of(text, page->etag)) : 0;
+}
+
+static bool give_part(struct page *page)
+{
+    page->part.etag = page->etag;
+    return page->part_fn(page->arg, &page->part);
 }
 
 int s3_xml_parts(struct el_slice document, s3_xml_part_fn fn, void *arg, bool *more)
 {
-    struct part_reading reading = {.fn = fn, .arg = arg};
-    int rc = s3_xml_read(document, take_part, &reading);
-    if (rc != 0 || reading.rc != 0) {
-        return rc != 0 ? rc : reading.rc;
-    }
-    *more = reading.more && !reading.enough;
-    return reading.whole || reading.enough ? 0 : EVLOG_ERR_CORRUPT;
+    struct page page = {.root = "ListPartsResult",
+                        .item = "Part",
+                        .all = SEEN_NUMBER | SEEN_LEN | SEEN_ETAG,
+                        .take = take_part,
+                        .give = give_part,
+                        .part_fn = fn,
+                        .arg = arg};
+    return read_page(document, &page, more);
 }
 
 static bool take_completed(void *arg, const char *path, const char *text)
