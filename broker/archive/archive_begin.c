@@ -158,7 +158,7 @@ static int begin_anew(struct archive_ledger *l, struct disk *disk, struct archiv
         return code;
     }
     struct archive_guard guard = {.incarnation = l->incarnation, .cluster = el_buffer_slice(&l->cluster_json)};
-    return archive_guard_save(disk, &guard, err);
+    return archive_guard_save(disk, &guard, NULL, err);
 }
 
 /* --- going on ----------------------------------------------------------------------------------------------------- */
@@ -398,7 +398,7 @@ static int take_draft(struct archive_ledger *l, struct archive_begin_job *job, c
         code = cluster_json(l, job, l->draft, err);
         struct archive_guard fresh = *guard;
         fresh.cluster = el_buffer_slice(&l->cluster_json);
-        code = code != 0 ? code : archive_guard_save(disk, &fresh, err);
+        code = code != 0 ? code : archive_guard_save(disk, &fresh, NULL, err);
     } else if (code == 0) {
         el_buffer_reset(&l->cluster_json);
         el_buffer_append(&l->cluster_json, guard->cluster.data, guard->cluster.len);

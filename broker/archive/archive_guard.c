@@ -126,7 +126,7 @@ static int write_tmp(struct disk *disk, const struct archive_guard *guard, const
     return code != 0 ? code : closed;
 }
 
-int archive_guard_save(struct disk *disk, const struct archive_guard *guard, struct el_error *err)
+int archive_guard_save(struct disk *disk, const struct archive_guard *guard, bool *folder_synced, struct el_error *err)
 {
     uint8_t header[GUARD_HEADER_LEN] = {0};
     struct el_sha256 ctx;
@@ -144,8 +144,11 @@ int archive_guard_save(struct disk *disk, const struct archive_guard *guard, str
     el_sha256_add(&ctx, guard->note.data, guard->note.len);
     el_sha256_add(&ctx, guard->manifest.data, guard->manifest.len);
     el_sha256_end(&ctx, header + 56);
-    int code = disk_mkdir(disk, ARCHIVE_DIR);
-    code = code != 0 ? code : disk_sync_dir(disk, "");
+    int code = 0;
+    if (folder_synced == NULL || !*folder_synced) {
+        code = disk_mkdir(disk, ARCHIVE_DIR);
+        code = code != 0 ? code : disk_sync_dir(disk, "");
+    }
     (void)disk_unlink(disk, GUARD_TMP); /* a file whose sync failed is not to be trusted again */
     code = code != 0 ? code : write_tmp(disk, guard, header);
     code = code != 0 ? code : disk_rename(disk, GUARD_TMP, GUARD_FILE);
@@ -153,6 +156,9 @@ int archive_guard_save(struct disk *disk, const struct archive_guard *guard, str
     if (code != 0) {
         return el_error_set(err, code, "%s cannot be written: %s; nothing is signed before it is", GUARD_FILE,
                             evlog_error_text(code));
+    }
+    if (folder_synced != NULL) {
+        *folder_synced = true;
     }
     return 0;
 }

@@ -68,6 +68,7 @@ struct archive_ledger {
     struct archive_state *state; /* with the manifest below */
     struct archive_state *draft; /* of a restored directory, until the first manifest; NULL */
     struct archive_tiles tiles;  /* of the tree of manifests that are in the bucket */
+    bool guard_folder_synced;    /* archive_guard_save() */
     /* of the manifest that is being put */
     struct el_buffer manifest, note;
     uint64_t full_len;    /* of the last full one */
@@ -94,8 +95,9 @@ struct archive_ledger {
 
 /* returns 0 | EVLOG_ERR_NOT_FOUND there is none | _CORRUPT | _FORMAT | what the disk says, with a text */
 int archive_guard_load(struct disk *disk, struct archive_guard *guard, struct el_error *err);
-/* Durable when it returns 0. */
-int archive_guard_save(struct disk *disk, const struct archive_guard *guard, struct el_error *err);
+/* Durable when it returns 0. folder_synced: that the folder is, since the start of this process, which is set and need
+ * not be done again; NULL: nobody knows */
+int archive_guard_save(struct disk *disk, const struct archive_guard *guard, bool *folder_synced, struct el_error *err);
 void archive_guard_free(struct archive_guard *guard);
 
 /* --- archive_publish.c -------------------------------------------------------------------------------------------- */

@@ -462,7 +462,7 @@ static int save(struct archive_ledger *l, struct disk *disk, struct el_error *er
                                   .cluster = el_buffer_slice(&l->cluster_json),
                                   .note = el_buffer_slice(&l->note),
                                   .manifest = el_buffer_slice(&l->manifest)};
-    return archive_guard_save(disk, &guard, err);
+    return archive_guard_save(disk, &guard, &l->guard_folder_synced, err);
 }
 
 /* --- behind the root ---------------------------------------------------------------------------------------------- */

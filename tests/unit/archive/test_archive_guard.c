@@ -34,7 +34,7 @@ static int load(struct sim_disk *disk, struct archive_guard *guard)
 static void save(struct sim_disk *disk, uint64_t sequence, const char *manifest)
 {
     struct archive_guard guard = guard_of(sequence, manifest);
-    assert_int_equal(archive_guard_save(sim_disk_as_disk(disk), &guard, NULL), 0);
+    assert_int_equal(archive_guard_save(sim_disk_as_disk(disk), &guard, NULL, NULL), 0);
 }
 
 static void assert_guard(struct sim_disk *disk, uint64_t sequence, const char *manifest)
@@ -95,7 +95,7 @@ TEST(archive_guard, survives_a_crash_at_any_call_as_the_old_or_the_new)
         struct sim_disk *disk = sim_disk_create(&rng);
         save(disk, 7, "older");
         sim_disk_crash_at(disk, n);
-        int code = archive_guard_save(sim_disk_as_disk(disk), &guard, NULL);
+        int code = archive_guard_save(sim_disk_as_disk(disk), &guard, NULL, NULL);
         whole = !sim_disk_crashed(disk);
         assert_int_equal(code == 0, whole);
         sim_disk_crash_at(disk, 0);
@@ -118,8 +118,8 @@ TEST(archive_guard, that_cannot_be_synced_is_not_saved_and_is_tried_again)
         struct sim_disk *disk = sim_disk_create(&rng);
         save(disk, 7, "older");
         sim_disk_fail_next(disk, calls[i], EVLOG_ERR_NO_SPACE);
-        assert_int_equal(archive_guard_save(sim_disk_as_disk(disk), &guard, NULL), EVLOG_ERR_NO_SPACE);
-        assert_int_equal(archive_guard_save(sim_disk_as_disk(disk), &guard, NULL), 0);
+        assert_int_equal(archive_guard_save(sim_disk_as_disk(disk), &guard, NULL, NULL), EVLOG_ERR_NO_SPACE);
+        assert_int_equal(archive_guard_save(sim_disk_as_disk(disk), &guard, NULL, NULL), 0);
         sim_disk_power_cycle(disk);
         assert_guard(disk, 8, "newer");
         sim_disk_free(disk);
