@@ -10,7 +10,7 @@ $(OUT)/bench/index_runs $(OUT)/bench/index_growth: $(call lib,stream io obs conf
 # That of replays measures the library with the broker.
 $(OUT)/bench/replay: $(call lib,client store)
 # Those of archives call object stores.
-$(OUT)/bench/archive $(OUT)/bench/archiving: $(call lib,store)
+$(OUT)/bench/archive $(OUT)/bench/archiving $(OUT)/bench/bucket $(OUT)/bench/restore: $(call lib,store)
 $(OUT)/bench/verify: $(call lib,testlib store)
 $(OUT)/bench/%: $(OUT)/obj/bench/%.o $(call lib,bench format wire core)
 	@mkdir -p $(@D)

@@ -97,6 +97,23 @@ void bench_broker_kill(struct bench_broker *broker);
 /* Stop and remove the data directory, unless it is to be kept. */
 void bench_broker_end(struct bench_broker *broker);
 
+/* --- a bucket ----------------------------------------------------------------------------------------------------- */
+
+/* An S3 server of the benchmark's own, in another process: objects stay in its memory and are never synced, nothing is
+ * checked or signed. So what is measured through it is the client's cost and the loopback's. */
+struct bench_bucket {
+    pid_t pid;
+    uint16_t port;
+    char url[64]; /* s3://bench/archive, which its environment makes this server's */
+};
+void bench_bucket_start(struct bench_bucket *bucket);
+void bench_bucket_stop(struct bench_bucket *bucket);
+/* What costs least there: a GET or a PUT over a connection that is kept, with no library between. bench_http_get()
+ * returns the bytes that came into buf[len]. path: "/bench/..." */
+int bench_http_connect(const struct bench_bucket *bucket);
+size_t bench_http_get(int fd, const char *path, uint64_t pos, void *buf, size_t len);
+void bench_http_put(int fd, const char *path, const void *data, size_t len);
+
 /* --- requests ----------------------------------------------------------------------------------------------------- */
 
 int bench_connect(uint16_t port, bool blocking);
@@ -157,6 +174,28 @@ struct bench_load_result {
 void bench_load_run(const struct bench_load *load, struct bench_load_result *result);
 /* Up to repeats times, until nobody else was in the way; result: the quietest run, whatever its figures. */
 void bench_load_run_quiet(const struct bench_load *load, uint32_t repeats, struct bench_load_result *result);
+
+/* --- consuming ---------------------------------------------------------------------------------------------------- */
+
+struct bench_consume {
+    uint16_t port;
+    const char *topic;
+    uint32_t partitions;
+    uint32_t readers; /* reader i has partition i % partitions */
+    int64_t end;      /* each stops at this offset; 0: when time is over */
+    int32_t wait_ms;  /* of a fetch */
+    double seconds;   /* at most */
+    double quiet_seconds;
+    pid_t broker;
+};
+struct bench_consume_result {
+    double seconds;
+    uint64_t bytes, events, fetches;
+    double broker_seconds; /* processor time of evlogd */
+    double others;         /* bench_cpu_others() */
+};
+/* From the start of the topic. */
+void bench_consume_run(const struct bench_consume *consume, struct bench_consume_result *result);
 
 /* --- limits ------------------------------------------------------------------------------------------------------- */
 
