@@ -28,7 +28,8 @@ struct replay_source {
 
 /* Write what they say to the options of a replay, which borrow from the source. returns CLI_OK | exit code, told */
 int replay_source_take(struct replay_source *source, struct cli *cli, struct evlog_replay_options *options);
-/* Connect to the broker, unless the archive alone is read: cli->client is NULL then. returns CLI_OK | exit code, told */
+/* Connect to the broker, unless the archive alone is read: cli->client is NULL then.
+ * returns CLI_OK | exit code, told */
 int replay_source_connect(struct cli *cli, const struct evlog_replay_options *options);
 void replay_source_free(struct replay_source *source);
 

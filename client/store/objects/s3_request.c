@@ -192,6 +192,7 @@ struct parts {
     struct el_buffer url;
     struct el_buffer path;
     struct el_buffer authorization;
+    uint8_t digest[32]; /* of the body */
     char payload[65];
     char checksum[48];
     char date[S3_DATE_LEN + 1];
@@ -225,7 +226,6 @@ static void add_headers(const struct s3_store *store, const struct s3_call *call
 /* Put a request together and sign it; the lock is held. returns 0 | EVLOG_ERR_NO_MEMORY */
 static int build(struct s3_store *store, const struct s3_call *call, struct parts *parts, int64_t now_s)
 {
-    uint8_t digest[32];
     const char *query = call->query == NULL ? "" : call->query;
     el_buffer_append_str(&parts->path, store->cfg.path);
     if (call->key != NULL) {
@@ -234,11 +234,8 @@ static int build(struct s3_store *store, const struct s3_call *call, struct part
         el_buffer_append_char(&parts->path, '/');
     }
     const char *path = el_buffer_text(&parts->path);
-    if (call->sha256 == NULL) {
-        el_sha256(call->body.data, call->body.len, digest);
-    }
-    el_hex(parts->payload, call->sha256 == NULL ? digest : call->sha256, sizeof digest);
-    el_base64_encode(parts->checksum, call->sha256 == NULL ? digest : call->sha256, sizeof digest);
+    el_hex(parts->payload, parts->digest, sizeof parts->digest);
+    el_base64_encode(parts->checksum, parts->digest, sizeof parts->digest);
     s3_date_format(parts->date, now_s);
     add_headers(store, call, parts);
     if (path == NULL) {
@@ -280,6 +277,11 @@ static int send_once(struct s3_store *store, const struct s3_call *call, struct 
     const char *key = call->key == NULL ? store->cfg.bucket : call->key;
     if (parts == NULL) {
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for a request");
+    }
+    if (call->sha256 != NULL) {
+        memcpy(parts->digest, call->sha256, sizeof parts->digest);
+    } else { /* of a part: some milliseconds, in which other threads may send theirs */
+        el_sha256(call->body.data, call->body.len, parts->digest);
     }
     v->now_s = (int64_t)time(NULL);
     (void)pthread_mutex_lock(&store->lock);

@@ -39,7 +39,8 @@ int new_write(int fd, const void *data, size_t len, uint64_t pos);
 /* Note a log that is whole; its bytes are durable. Lock not held. */
 int new_note_whole(struct new_dir *dir, const struct new_log_head *head, struct el_slice entry,
                    const struct new_dir_counts *counts, int64_t producer_counter, struct el_error *err);
-/* What the file `restoring` says. returns 0 | EVLOG_ERR_CORRUPT | _EXISTS of another purpose | _NO_MEMORY; with a text */
+/* What the file `restoring` says.
+ * returns 0 | EVLOG_ERR_CORRUPT | EVLOG_ERR_EXISTS it is of another purpose | EVLOG_ERR_NO_MEMORY; with a text */
 int new_restoring_take(struct new_dir *dir, const uint8_t *p, size_t len, const char *purpose, struct el_error *err);
 void new_whole_key(uint8_t key[20], const struct el_uuid *topic_id, int32_t partition);
 
