@@ -192,8 +192,8 @@ int el_replay_archive_range(struct el_replay_archive *archive, int32_t partition
     if (code != 0) {
         return code == EVLOG_ERR_UNKNOWN_TOPIC ? 0 : el_fail_from(failure, &err);
     }
-    *start = EL_MIN(EL_MAX(range.start_offset, range.log_start), range.end_offset);
-    *end = range.end_offset;
+    *start = EL_MAX(range.start_offset, range.log_start);
+    *end = EL_MAX(range.end_offset, *start); /* what is between was deleted */
     if (until_ns == EVLOG_TIME_NONE || range.last_append_ns <= (uint64_t)until_ns) {
         return 0;
     }

@@ -483,6 +483,22 @@ static int tell_behind(struct archive_ledger *l, struct archive_begin_job *job, 
     return EVLOG_ERR_CONFLICT;
 }
 
+/* Whatever becomes of archiving, what has left this disk is in the incarnation that it knows, under that root, or in
+ * the one that it continues. */
+static void tell_where(struct archive_begin_job *job, const struct archive_guard *guard)
+{
+    struct el_manifest_header draft = {0};
+    bool drafted = guard->sequence == 0 && guard->manifest.len > 0 &&
+                   el_manifest_header_get(guard->manifest.data, guard->manifest.len, &draft) == 0;
+    job->readable = guard->sequence > 0 || drafted;
+    if (job->readable) {
+        job->incarnation = guard->incarnation;
+        job->sequence = guard->sequence;
+        job->parent = draft.parent;
+        job->parent_sequence = draft.parent_sequence;
+    }
+}
+
 static void tell(struct archive_ledger *l, struct archive_begin_job *job)
 {
     job->told = l->told;
@@ -516,6 +532,7 @@ int64_t archive_begin_run(struct disk *disk, void *arg)
     job->told = (struct archive_told){0};
     code = code != 0 ? code : begin(l, disk, job, &guard, err);
     l->began_ms = job->now_ms;
+    tell_where(job, &guard);
     if (code == EVLOG_ERR_CONFLICT && l->behind) {
         code = tell_behind(l, job, err);
     }

@@ -127,6 +127,7 @@ struct archive_begin_job {
     struct archive_told told;
     uint64_t bundle_next[EL_SHARD_COUNT_MAX];
     uint64_t sequence, complete_ns, root_ms;
+    bool readable; /* also of a job that failed: incarnation and sequence are this disk's */
     struct el_uuid incarnation;
     struct el_uuid parent; /* of one that was restored and has no root yet; zero: none */
     uint64_t parent_sequence;

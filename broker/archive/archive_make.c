@@ -228,7 +228,7 @@ static int put_found(struct build *b, size_t from, size_t to)
     }
     int64_t log_start = now.log_start;
     bool moved = move_of(b, &first->topic_id, first->partition, &log_start);
-    now.log_start = EL_MAX(now.log_start, EL_MIN(log_start, now.end_offset));
+    now.log_start = EL_MAX(now.log_start, log_start);
     if (grown || moved) {
         el_manifest_partition_put(b->out, &now);
     }
@@ -269,16 +269,23 @@ static bool is_found(const struct build *b, const struct el_uuid *topic_id, int3
     return false;
 }
 
-/* Partitions whose log start moved and that have nothing new; and at first those of a restored directory. */
+/* Is it of a restored directory, and stated for the first time? */
+static bool in_draft(const struct build *b, const struct el_uuid *topic_id, int32_t number)
+{
+    return b->l->draft != NULL && archive_state_partition(b->l->draft, topic_id, number) != NULL;
+}
+
+/* Partitions whose log start moved and that have nothing new, also those that never had anything: a log start above the
+ * end says that these offsets were given. And at first those of a restored directory. */
 static void put_moved(struct build *b)
 {
     for (uint32_t i = 0; i < b->l->shard_count; i++) {
         for (uint32_t k = 0; k < b->job->move_counts[i]; k++) {
             const struct archive_move *m = &b->job->moves[i][k];
-            const struct archive_partition *p = archive_state_partition(b->l->state, &m->topic_id, m->number);
-            if (p != NULL && !is_found(b, &m->topic_id, m->number)) {
-                struct el_manifest_partition now = p->now;
-                now.log_start = EL_MAX(now.log_start, EL_MIN(m->log_start, now.end_offset));
+            bool drafted = in_draft(b, &m->topic_id, m->number);
+            if (!drafted && topic_is_known(b, &m->topic_id) && !is_found(b, &m->topic_id, m->number)) {
+                struct el_manifest_partition now = partition_now(b, &m->topic_id, m->number);
+                now.log_start = EL_MAX(now.log_start, m->log_start);
                 el_manifest_partition_put(b->out, &now);
             }
         }
@@ -287,7 +294,11 @@ static void put_moved(struct build *b)
         const struct archive_partition *p = b->l->draft->partitions.entries[i].value;
         bool known = topic_is_known(b, &p->now.topic_id);
         if (known && !is_found(b, &p->now.topic_id, p->now.partition)) {
-            el_manifest_partition_put(b->out, &p->now);
+            struct el_manifest_partition now = p->now;
+            int64_t log_start = now.log_start;
+            (void)move_of(b, &now.topic_id, now.partition, &log_start);
+            now.log_start = EL_MAX(now.log_start, log_start);
+            el_manifest_partition_put(b->out, &now);
         }
     }
 }

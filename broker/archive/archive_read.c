@@ -307,14 +307,16 @@ static void read_on_done(struct io_op *op)
 static void reads_go(struct archiver *ar)
 {
     struct el_list *link;
-    while (ar->ended && ar->cold_job.read == NULL && (link = el_list_pop_front(&ar->read_list)) != NULL) {
+    bool readable = ar->known || (ar->ended && ar->readable);
+    bool over = ar->ended && (ar->leaving || !readable);
+    while (over && ar->cold_job.read == NULL && (link = el_list_pop_front(&ar->read_list)) != NULL) {
         struct tier_read *read = read_of(link);
         read_begin(read);
         read->error = EVLOG_ERR_CLOSED;
         ar->reads--;
         store_tier_read_done(read);
     }
-    if (!ar->known) { /* which incarnation this disk's is; another one's events may be others */
+    if (!readable) { /* which incarnation this disk's is; another one's events may be others */
         return;
     }
     if (ar->cold_job.read != NULL || (link = el_list_pop_front(&ar->read_list)) == NULL) {
@@ -344,6 +346,15 @@ static void read_kick(struct io_message *message)
     reads_go(ar);
 }
 
+void archive_reads_kick(struct archiver *ar)
+{
+    if (!ar->kicked) {
+        ar->kicked = true;
+        ar->kick.run = read_kick;
+        io_post(ar->io, &ar->kick);
+    }
+}
+
 void archive_read_begin(void *arg, struct tier_read *read)
 {
     struct archiver *ar = arg;
@@ -351,9 +362,5 @@ void archive_read_begin(void *arg, struct tier_read *read)
     el_list_init(link_of(read));
     el_list_push_back(&ar->read_list, link_of(read));
     ar->reads++;
-    if (!ar->kicked) { /* no answer from inside of this call */
-        ar->kicked = true;
-        ar->kick.run = read_kick;
-        io_post(ar->io, &ar->kick);
-    }
+    archive_reads_kick(ar); /* no answer from inside of this call */
 }

@@ -201,7 +201,11 @@ static void root_end(struct archive *a)
         catalogue_drop(a);
     }
     for (uint32_t i = 0; i < a->shard_count; i++) {
+        a->shards[i].readable = !a->job_busy && a->begin.readable;
         archiver_end(&a->shards[i]);
+    }
+    if (a->stopping) {
+        object_store_stop(a->cfg.bucket); /* reads of what has left the disk are all that may be under way */
     }
 }
 
@@ -271,6 +275,7 @@ static void on_begun(struct io_op *op)
             a->shards[i].told = a->begin.told;
             a->shards[i].older = true;
         }
+        atomic_store(&a->sequence_shown, a->begin.readable ? a->begin.sequence : 0);
         root_again(a, (int)op->result, &a->begin.err, ROOT_PAUSE);
         return;
     }
@@ -320,6 +325,7 @@ static void round_begin(struct archive *a)
     a->began_ns = a->io->now_ns;
     a->wanted = false;
     a->new_goal = false;
+    a->moves_due = a->stopping || !el_list_empty(&a->asks);
     io_timer_cancel(a->io, &a->timer);
     if (a->goal_open) {
         collect(a);
@@ -638,6 +644,9 @@ static void on_deadline(struct io_timer *timer)
 void archive_root_stop(struct archive *a, uint64_t deadline_ns)
 {
     if (a->stopping || root_is(a, ROOT_ENDED)) {
+        if (root_is(a, ROOT_ENDED)) {
+            object_store_stop(a->cfg.bucket); /* what is still read nobody waits for */
+        }
         a->stopping = true;
         return;
     }

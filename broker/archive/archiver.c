@@ -387,8 +387,10 @@ void archiver_start(struct archiver *ar)
 void archiver_stop(struct archiver *ar, uint64_t deadline_ns)
 {
     OBJ_CHECK(ar, ARCHIVER);
+    ar->leaving = true;
     if (ar->ended) {
         io_timer_cancel(ar->io, &ar->look_timer);
+        archive_reads_kick(ar);
     }
     if (ar->index == 0) {
         archive_root_stop(ar->archive, deadline_ns);

@@ -428,7 +428,8 @@ static void part_settle(struct archive_part *ap, const struct tier_view *view)
 static void note_moves(struct archiver *ar)
 {
     ar->move_count = 0;
-    if (ar->io->now_ns - ar->moves_ns < ar->archive->cfg.lag_ms * 1000000 / 2) {
+    bool recent = ar->io->now_ns - ar->moves_ns < ar->archive->cfg.lag_ms * 1000000 / 2;
+    if (recent && !ar->archive->moves_due) {
         return;
     }
     ar->moves_ns = ar->io->now_ns;
@@ -442,7 +443,7 @@ static void note_moves(struct archiver *ar)
             continue;
         }
         store_tier_view(ap->part, &view);
-        if (view.log_start != ap->log_start && ap->object_end > 0) {
+        if (view.log_start != ap->log_start) {
             ar->moves[ar->move_count++] = (struct archive_move){
                 .topic_id = ap->topic_id, .number = ap->number, .log_start = view.log_start};
             ap->log_start = view.log_start;

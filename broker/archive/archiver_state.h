@@ -96,6 +96,8 @@ struct archiver {
     bool walk_again;      /* storage was not told of a partition yet */
     bool unentered;       /* for want of memory one is in no list */
     bool ended;           /* no more rounds */
+    bool readable;        /* ended: what this disk's incarnation is, is known all the same */
+    bool leaving;         /* the process stops: reads are answered, and not begun */
     /* the round */
     bool in_round;
     bool more;        /* something was left for the next one */
@@ -166,6 +168,7 @@ struct archive {
     struct io_timer deadline;
     struct cut_op cut;
     bool new_goal;        /* of the round: shards take new goals, for a cut was made */
+    bool moves_due;       /* of the round: somebody waits for it, and log starts are in it too */
     bool goal_open;       /* not all have reached theirs */
     uint64_t goal_ns;     /* the cut that they come of */
     uint64_t complete_ns; /* what the last root says */
@@ -243,8 +246,11 @@ bool archive_retriable(int code);
 /* --- archive_read.c ----------------------------------------------------------------------------------------------- */
 
 void archive_read_begin(void *arg, struct tier_read *read);
-/* What the archive has is known now, or the archiver has ended: questions that wait go on, or are answered. */
+/* What the archive has is known now, the archiver has ended, or the process stops: questions that wait go on, or are
+ * answered. */
 void archive_reads_go(struct archiver *ar);
+/* The same, not from inside of the call. */
+void archive_reads_kick(struct archiver *ar);
 /* The job; arg: a struct archive_read_job. */
 int64_t archive_read_job_run(struct disk *disk, void *arg);
 void archive_cold_free(struct archive_cold *cold); /* NULL is passed through */

@@ -91,19 +91,11 @@ bool arch_topic_delete(struct archive_life *l, uint32_t index)
     return arch_told(l, &op.base) != EVLOG_ERR_CRASHED;
 }
 
-bool arch_trim(struct archive_life *l, uint32_t index)
+/* offset -1: all that is shown */
+static bool trim_to(struct archive_life *l, struct life_topic *t, int32_t partition, int64_t offset)
 {
     static struct trim_op op;
-    struct life_topic *t = &l->topics[index];
-    if (!t->there) {
-        return true;
-    }
-    int32_t partition = (int32_t)world_below(&l->w, (uint64_t)t->partition_count);
     struct life_part *p = &t->parts[partition];
-    int64_t offset = -1;
-    if (p->acked_count > 0 && world_chance(&l->w, 800000)) {
-        offset = p->acked[world_below(&l->w, p->acked_count)].offset;
-    }
     op = (struct trim_op){.topic_id = t->id, .partition = partition, .offset = offset};
     p->trimmed = offset < 0 ? INT64_MAX : EL_MAX(p->trimmed, offset); /* also when nobody is told of it */
     store_trim(arch_ask(l, &op.base), &op);
@@ -112,6 +104,33 @@ bool arch_trim(struct archive_life *l, uint32_t index)
         p->trimmed = op.log_start_offset;
     }
     return code != EVLOG_ERR_CRASHED;
+}
+
+bool arch_trim(struct archive_life *l, uint32_t index)
+{
+    struct life_topic *t = &l->topics[index];
+    if (!t->there) {
+        return true;
+    }
+    int32_t partition = (int32_t)world_below(&l->w, (uint64_t)t->partition_count);
+    const struct life_part *p = &t->parts[partition];
+    int64_t offset = -1;
+    if (p->acked_count > 0 && world_chance(&l->w, 800000)) {
+        offset = p->acked[world_below(&l->w, p->acked_count)].offset;
+    }
+    return trim_to(l, t, partition, offset);
+}
+
+bool arch_trim_whole(struct archive_life *l)
+{
+    bool whole = true;
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        struct life_topic *t = &l->topics[i];
+        for (int32_t k = 0; k < t->partition_count && t->there && whole; k++) {
+            whole = !world_chance(&l->w, 500000) || trim_to(l, t, k, -1);
+        }
+    }
+    return whole;
 }
 
 bool arch_topic_grow(struct archive_life *l, uint32_t index)
@@ -220,12 +239,17 @@ bool arch_read(struct archive_life *l, uint32_t index)
 
 #define READ_TRIES_MAX 2000
 
-static int64_t log_start(struct reading *r)
+int64_t arch_log_start(struct archive_life *l, const struct life_topic *t, int32_t partition)
 {
     static struct stat_op op;
-    op = (struct stat_op){.topic_id = r->t->id, .partition = r->partition};
-    store_stat(arch_ask(r->l, &op.base), &op);
-    return arch_told(r->l, &op.base) == 0 ? op.log_start_offset : -1;
+    op = (struct stat_op){.topic_id = t->id, .partition = partition};
+    store_stat(arch_ask(l, &op.base), &op);
+    return arch_told(l, &op.base) == 0 ? op.log_start_offset : -1;
+}
+
+static int64_t log_start(struct reading *r)
+{
+    return arch_log_start(r->l, r->t, r->partition);
 }
 
 static void read_whole(struct reading *r)
@@ -269,6 +293,43 @@ void arch_read_all(struct archive_life *l)
             if (l->w.violation[0] == 0) {
                 read_whole(&r);
             }
+        }
+    }
+}
+
+/* The partition, as the shard that owns it sees it. returns false: it is not there */
+static bool tier_of(struct archive_life *l, const struct life_topic *t, int32_t partition, struct tier_view *view)
+{
+    for (uint32_t i = 0; i < l->w.shard_count; i++) {
+        struct partition *part = store_tier_find(store_shard_at(l->w.store, i), &t->id, partition);
+        if (part != NULL) {
+            store_tier_view(part, view);
+            return true;
+        }
+    }
+    return false;
+}
+
+void arch_read_left(struct archive_life *l)
+{
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        for (int32_t k = 0; k < l->topics[i].partition_count && l->topics[i].there; k++) {
+            struct reading r = {.l = l, .t = &l->topics[i], .partition = k};
+            struct tier_view view;
+            int64_t next = 0;
+            int code = EVLOG_ERR_AGAIN;
+            if (!tier_of(l, r.t, k, &view) || view.local_start <= view.log_start) {
+                continue;
+            }
+            for (int tries = 0; tries < READ_TRIES_MAX && code != 0 && l->w.violation[0] == 0; tries++) {
+                code = read_once(&r, view.log_start, 100000, &next);
+            }
+            if (code != 0) {
+                world_violation(&l->w, "offset %lld of partition %d, which has left the disk, cannot be read: %s",
+                                (long long)view.log_start, k, evlog_error_text(code));
+                return;
+            }
+            world_say(&l->w, "what has left the disk is read", (long long)view.log_start, (long long)next);
         }
     }
 }

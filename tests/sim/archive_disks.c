@@ -90,6 +90,9 @@ void arch_older_disk(struct archive_life *l)
             (void)world_step(w);
         }
         l->serving = l->ended = false;
+        if (noticed && w->violation[0] == 0) {
+            arch_read_left(l);
+        }
         world_abandon(w);
     }
     if (l->bucket->mem->bytes_put != put || l->bucket->mem->count != count) {
@@ -204,6 +207,9 @@ void arch_two_brokers(struct archive_life *l)
         bool stopped = both[k]->archive != NULL && archive_stopped_reason(both[k]->archive) != NULL;
         both[k]->serving = false;
         l->bucket->w = &both[k]->w;
+        if (stopped && both[k]->w.violation[0] == 0 && !sim_disk_crashed(both[k]->w.disk)) {
+            arch_read_left(both[k]);
+        }
         if (both[k]->w.store != NULL) {
             world_abandon(&both[k]->w);
         }
@@ -311,6 +317,20 @@ static bool restore_to(struct archive_life *l, struct sim_disk *disk, bool newes
     return code == 0;
 }
 
+/* No offset is given out again that events had which were deleted. */
+static void check_log_starts(struct archive_life *l)
+{
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        for (int32_t k = 0; k < PARTITIONS_MAX && l->w.violation[0] == 0; k++) {
+            int64_t before = l->log_starts[i][k], after = before < 0 ? -1 : arch_log_start(l, &l->topics[i], k);
+            if (after < before) {
+                world_violation(&l->w, "partition %d began at offset %lld, and begins at %lld when it is restored", k,
+                                (long long)before, (long long)after);
+            }
+        }
+    }
+}
+
 static bool restored_open(struct archive_life *l)
 {
     struct el_error err = {0};
@@ -327,6 +347,7 @@ static void restored_compare(struct archive_life *l)
     l->w.upper = NULL; /* no archive is set now */
     if (restored_open(l)) {
         arch_compare_logs(l, true);
+        check_log_starts(l);
         world_abandon(&l->w);
     }
     l->w.upper = &arch_upper;

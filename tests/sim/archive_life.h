@@ -77,6 +77,7 @@ struct archive_life {
     bool strays;                                    /* this disk is not the archive's any more, or may not be */
     bool ended;                                     /* and everybody has been told */
     uint64_t lives, steps_longest;
+    int64_t log_starts[TOPICS_MAX][PARTITIONS_MAX]; /* before the last round */
     uint64_t sweeps;         /* for orphans, in this life, as of the last question */
     struct sim_disk *older;  /* a copy of the disk; NULL none */
     uint64_t older_sequence; /* of the last root then */
@@ -90,13 +91,19 @@ bool arch_topic_make(struct archive_life *l, uint32_t index);
 bool arch_topic_delete(struct archive_life *l, uint32_t index);
 bool arch_topic_grow(struct archive_life *l, uint32_t index);
 bool arch_trim(struct archive_life *l, uint32_t index);
+/* Some partitions lose all that is shown, archived or not. */
+bool arch_trim_whole(struct archive_life *l);
 bool arch_now(struct archive_life *l, bool wait, bool seal, int *code);
 /* Nobody sends anything any more, and all have their answers. */
 bool arch_clients_rest(struct archive_life *l);
+/* -1: crashed, or not there */
+int64_t arch_log_start(struct archive_life *l, const struct life_topic *t, int32_t partition);
 /* Somebody reads from anywhere, also what only the archive has. */
 bool arch_read(struct archive_life *l, uint32_t index);
 /* Every log from its start to its end; nothing may fail for long. */
 void arch_read_all(struct archive_life *l);
+/* What has left the disk can be read, whatever became of archiving. */
+void arch_read_left(struct archive_life *l);
 
 /* --- looks -------------------------------------------------------------------------------------------------------- */
 

@@ -367,7 +367,16 @@ static void last_look(struct archive_life *l)
     int code = 0;
     world_say(w, "the last look", 0, 0);
     bool seal = world_chance(w, 500000);
-    if (!arch_clients_rest(l) || !arch_now(l, true, false, &code) || (seal && !arch_now(l, true, true, &code))) {
+    if (!arch_clients_rest(l) || (l->trims && world_chance(w, 300000) && !arch_trim_whole(l))) {
+        return;
+    }
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
+            bool there = l->topics[i].there && k < l->topics[i].partition_count;
+            l->log_starts[i][k] = there ? arch_log_start(l, &l->topics[i], k) : -1;
+        }
+    }
+    if (!arch_now(l, true, false, &code) || (seal && !arch_now(l, true, true, &code))) {
         return;
     }
     if (code != 0) {

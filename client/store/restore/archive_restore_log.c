@@ -76,7 +76,7 @@ static int find_end(struct archive_reader *reader, struct restore_part *part, co
                     struct el_error *err)
 {
     int64_t offset = -1;
-    part->end_offset = range->end_offset;
+    part->end_offset = EL_MAX(range->end_offset, part->log_start);
     if (part->until_ns == 0 || part->until_ns >= (uint64_t)INT64_MAX) {
         return 0;
     }
@@ -132,7 +132,8 @@ int restore_log(struct restore *r, struct archive_reader *reader, struct restore
     if (code == EVLOG_ERR_UNKNOWN_TOPIC) {
         return 0; /* nothing was appended before the root */
     }
-    part->log_start = code == 0 ? EL_MIN(EL_MAX(range.start_offset, range.log_start), range.end_offset) : 0;
+    /* Above the end: what is between was deleted before it was archived. Those offsets are not given out again. */
+    part->log_start = code == 0 ? EL_MAX(range.start_offset, range.log_start) : 0;
     if (code == 0 && new_dir_has(r->dir, &part->topic_id, part->partition)) {
         return find_end(reader, part, &range, err);
     }

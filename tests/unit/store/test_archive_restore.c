@@ -404,6 +404,24 @@ TEST(archive_restore, says_which_offsets_are_missing)
     world_close(&w);
 }
 
+TEST(archive_restore, gives_no_offset_out_again_that_was_deleted)
+{
+    static const uint16_t owners[] = {0};
+    struct world w;
+    world_open(&w);
+    put_topic(&w, "c", false, owners, 1);
+    archive_builder_log_start(w.b, "a", 1, 50); /* deleted before it was archived: the archive ends below */
+    archive_builder_log_start(w.b, "c", 0, 7);  /* and here it never had anything */
+    archive_builder_round(w.b);
+    restores(&w);
+    struct log a = log_of(&w, 1, "a", 1), c = log_of(&w, 0, "c", 0);
+    assert_int_equal(a.entry.log_start, 50);
+    assert_int_equal(a.entry.next_offset, 50);
+    assert_int_equal(c.entry.log_start, 7);
+    assert_int_equal(c.entry.next_offset, 7);
+    world_close(&w);
+}
+
 TEST(archive_restore, takes_internal_topics_only_as_far_as_it_is_complete)
 {
     struct world w;
