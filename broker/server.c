@@ -326,7 +326,7 @@ static bool server_ready(void *arg, char *reason, size_t reason_max)
         const char *stopped = archive_stopped_reason(server->archive);
         if (stopped != NULL) {
             snprintf(reason, reason_max, "archiving has ended for good: %s", stopped);
-        } else {
+        } else if (!archive_missing(server->archive, reason, reason_max)) {
             (void)archive_late(server->archive, reason, reason_max);
         }
     }

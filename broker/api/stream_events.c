@@ -2,7 +2,8 @@
  *
  * See stream_events.h. One loop, events_go(), in which each turn does one thing for the first place that is not done:
  *
- *   1. its batch is not here: read from its offset on, and wait
+ *   1. its batch is not here: read from its offset on, and wait; what is in the archive alone comes for many places at
+ *      once
  *   2. its batch is here and compressed to more than the shard's scratch memory: a worker opens it, and wait
  *   3. the records of the batch are walked once, for this place and those after it that lie in the same batch and go on
  *      in the same direction; what was found is copied in the order of the places
@@ -108,9 +109,19 @@ static void events_on_read(struct store_op *op)
     wait_end(ev);
 }
 
+/* The places at hand, for what is in the archive alone: there a read is a request, whatever lies between. */
+static void wanted_note(struct stream_events *ev)
+{
+    ev->wanted_count = EL_MIN(ev->place_count - ev->place_done, STREAM_EVENTS_WANTED_MAX);
+    for (uint32_t i = 0; i < ev->wanted_count; i++) {
+        ev->wanted[i] = ev->places[ev->place_done + i].offset;
+    }
+}
+
 static void read_start(struct stream_events *ev)
 {
     read_drop(ev);
+    wanted_note(ev);
     ev->read = (struct read_op){
         .topic_id = ev->topic_id,
         .partition = ev->partition,
@@ -118,6 +129,9 @@ static void read_start(struct stream_events *ev)
         .max_bytes = read_len(ev),
         .at_least_one = true,
         .want_entries = true,
+        .wanted = ev->wanted,
+        .wanted_count = ev->wanted_count,
+        .wanted_bytes = READ_LEN_MAX,
         .current_leader_epoch = -1,
         .last_fetched_epoch = -1,
     };

@@ -14,6 +14,8 @@
 #include <stream/streams.h>
 #include <wire/msg_ext_stream_read.h>
 
+#define STREAM_EVENTS_WANTED_MAX 64u
+
 struct stream_events {
     /* set by the caller, all else zero */
     struct api *api;
@@ -37,8 +39,10 @@ struct stream_events {
     size_t bytes_allowed; /* bytes_max, within what the request may take */
     size_t bytes;         /* of the events so far */
     struct read_op read;
-    uint32_t entry;                /* batch of the read that is looked at */
-    uint32_t bytes_per_offset;     /* of the batch seen last */
+    uint32_t entry;                           /* batch of the read that is looked at */
+    uint32_t bytes_per_offset;                /* of the batch seen last */
+    int64_t wanted[STREAM_EVENTS_WANTED_MAX]; /* offsets of the places that the read is for */
+    uint32_t wanted_count;
     bool tried;                    /* what was read for the place at hand is here */
     struct stat_op stat;           /* where the log starts, after a read below it */
     struct el_batch_iter iter;     /* over the batch at hand */

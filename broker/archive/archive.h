@@ -56,6 +56,9 @@ const char *archive_stopped_reason(const struct archive *archive);
 /* A sentence when it is late, else false. */
 bool archive_late(const struct archive *archive, char *text, size_t text_len);
 
+/* The same when objects that a root covers were looked for in vain. */
+bool archive_missing(const struct archive *archive, char *text, size_t text_len);
+
 /* --- questions, on any shard's thread ----------------------------------------------------------------------------- */
 
 enum archive_phase { ARCHIVE_BEGINS, ARCHIVE_WORKS, ARCHIVE_STOPPED };

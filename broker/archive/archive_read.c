@@ -10,29 +10,15 @@
  *
  * A store that cannot be reached, or forgets what a root covers, is EVLOG_ERR_AGAIN for the one who asked.
  */
-#include <archive/archiver_state.h>
+#include <archive/archive_cold.h>
 
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/logger.h>
 #include <inttypes.h>
-#include <store/archive_reader.h>
 
-#define CACHE_SLOTS 4u
 #define CACHE_LEN (2u << 20)
-
-/* On the heap of the shard's reading jobs. */
-struct archive_cold {
-    struct archive_reader *reader; /* NULL: not open */
-    struct slot {
-        struct el_uuid topic_id;
-        int32_t partition;
-        struct archive_batches batches;
-        int64_t from; /* it was read from here; -1: empty */
-        uint64_t used;
-    } slots[CACHE_SLOTS];
-    uint64_t uses;
-};
+#define FEW_LEN (64u << 10) /* where nothing else is wanted nearby */
 
 EL_STATIC_ASSERT(sizeof(struct el_list) <= sizeof(((struct tier_read *)0)->private_), "the link lies there");
 
@@ -55,7 +41,7 @@ static int cold_open(struct archive_read_job *job, struct el_error *err)
         if (job->cold == NULL) {
             return EVLOG_ERR_NO_MEMORY;
         }
-        for (uint32_t i = 0; i < CACHE_SLOTS; i++) {
+        for (uint32_t i = 0; i < COLD_SLOTS; i++) {
             job->cold->slots[i].from = -1;
         }
     }
@@ -78,10 +64,11 @@ static int cold_open(struct archive_read_job *job, struct el_error *err)
 }
 
 /* The slot that holds the batch of an offset, or NULL; *index: of its row. */
-static struct slot *slot_find(struct archive_cold *cold, const struct tier_read *read, int64_t offset, uint32_t *index)
+static struct cold_slot *slot_find(struct archive_cold *cold, const struct tier_read *read, int64_t offset,
+                                   uint32_t *index)
 {
-    for (uint32_t i = 0; i < CACHE_SLOTS; i++) {
-        struct slot *s = &cold->slots[i];
+    for (uint32_t i = 0; i < COLD_SLOTS; i++) {
+        struct cold_slot *s = &cold->slots[i];
         bool same = s->from >= 0 && s->partition == read->partition && el_uuid_eq(&s->topic_id, &read->topic_id);
         if (!same || offset < s->from || offset >= s->batches.next_offset) {
             continue;
@@ -98,17 +85,16 @@ static struct slot *slot_find(struct archive_cold *cold, const struct tier_read 
 }
 
 /* Read from an offset on into the slot that was not used for the longest time. */
-static int slot_fill(struct archive_cold *cold, const struct tier_read *read, int64_t offset, struct slot **filled,
-                     struct el_error *err)
+static int slot_fill(struct archive_cold *cold, const struct tier_read *read, int64_t offset, size_t len,
+                     struct cold_slot **filled, struct el_error *err)
 {
-    struct slot *s = &cold->slots[0];
-    for (uint32_t i = 1; i < CACHE_SLOTS; i++) {
+    struct cold_slot *s = &cold->slots[0];
+    for (uint32_t i = 1; i < COLD_SLOTS; i++) {
         s = cold->slots[i].used < s->used ? &cold->slots[i] : s;
     }
     s->from = -1;
     s->used = ++cold->uses;
-    int code = archive_reader_read(cold->reader, &read->topic_id, read->partition, offset,
-                                   EL_MAX(read->buf_len, (size_t)CACHE_LEN), &s->batches, err);
+    int code = archive_reader_read(cold->reader, &read->topic_id, read->partition, offset, len, &s->batches, err);
     if (code == 0) {
         s->topic_id = read->topic_id;
         s->partition = read->partition;
@@ -127,6 +113,18 @@ static void copy_entry(struct tier_read *read, const struct el_pack_batch *row, 
                              .pos = pos,
                              .len = row->len};
     memcpy(e->salt, row->salt, sizeof e->salt);
+}
+
+/* One row, which fits. */
+static void copy_row(struct tier_read *read, const struct archive_batches *b, uint32_t index)
+{
+    size_t pos = 0;
+    for (uint32_t i = 0; i < index; i++) {
+        pos += b->rows[i].len;
+    }
+    memcpy(read->buf + read->data_len, b->data + pos, b->rows[index].len);
+    copy_entry(read, &b->rows[index], (uint32_t)read->data_len);
+    read->data_len += b->rows[index].len;
 }
 
 /* Copy rows from index on; redacted ones are passed over. first_offset tells of a row that is there and not taken too,
@@ -183,8 +181,8 @@ static int read_from(struct archive_cold *cold, struct tier_read *read, int64_t 
     int64_t from;
     do {
         uint32_t index = 0;
-        struct slot *s = slot_find(cold, read, offset, &index);
-        int code = s != NULL ? 0 : slot_fill(cold, read, offset, &s, err);
+        struct cold_slot *s = slot_find(cold, read, offset, &index);
+        int code = s != NULL ? 0 : slot_fill(cold, read, offset, EL_MAX(read->buf_len, (size_t)CACHE_LEN), &s, err);
         if (code != 0) {
             return code;
         }
@@ -194,6 +192,91 @@ static int read_from(struct archive_cold *cold, struct tier_read *read, int64_t 
     } while (read->first_offset < 0 && offset > from && offset < read->end_offset);
     return 0;
 }
+
+/* --- batches far apart -------------------------------------------------------------------------------------------- */
+
+/* Bytes of an offset, about, where it lies. */
+static double offset_len(struct archive_cold *cold, const struct tier_read *read, int64_t offset)
+{
+    struct archive_piece piece;
+    int code = archive_reader_piece(cold->reader, &read->topic_id, read->partition, offset, &piece, NULL);
+    int64_t count = piece.end_offset - piece.first_offset;
+    if (code != 0 || piece.first_offset < 0 || count <= 0) {
+        return 1;
+    }
+    return (double)piece.data_len / (double)count;
+}
+
+/* The slot with the batch of wanted[at]: one range holds what else is wanted nearby, on the side where that lies. */
+static int slot_near(struct archive_cold *cold, const struct tier_read *read, uint32_t at, struct cold_slot **slot,
+                     uint32_t *index, struct el_error *err)
+{
+    int64_t offset = read->wanted[at], from = offset;
+    *slot = slot_find(cold, read, offset, index);
+    if (*slot != NULL) {
+        return 0;
+    }
+    int64_t span = (int64_t)(CACHE_LEN / 4 * 3 / EL_MAX(offset_len(cold, read, offset), 1.0));
+    bool alone = true;
+    for (uint32_t i = at + 1; i < read->wanted_count; i++) {
+        bool near = read->wanted[i] >= offset - span && read->wanted[i] <= offset + span;
+        alone = alone && !near;
+        from = near ? EL_MIN(from, read->wanted[i]) : from;
+    }
+    int code = slot_fill(cold, read, from, alone ? FEW_LEN : CACHE_LEN, slot, err);
+    *slot = code == 0 ? slot_find(cold, read, offset, index) : NULL;
+    if (code == 0 && *slot == NULL && from < offset) { /* they lie further apart than on average */
+        code = slot_fill(cold, read, offset, CACHE_LEN, slot, err);
+        *slot = code == 0 ? slot_find(cold, read, offset, index) : NULL;
+    }
+    return code;
+}
+
+/* Is the batch of the offset there already? */
+static bool is_taken(const struct tier_read *read, int64_t offset)
+{
+    for (uint32_t i = 0; i < read->entry_count; i++) {
+        const uint8_t *batch = read->buf + read->entries[i].pos;
+        if (offset >= el_batch_base_offset(batch) && offset <= el_batch_last_offset(batch)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The first batch as ever, then those of the other offsets that are wanted, in the order of these, as long as they fit.
+ * An error behind the first is the next read's. */
+static int read_wanted(struct archive_cold *cold, struct tier_read *read, struct el_error *err)
+{
+    uint32_t entry_max = read->entry_max;
+    struct cold_slot *slot;
+    uint32_t index = 0;
+    int code = read->wanted[0] == read->offset ? slot_near(cold, read, 0, &slot, &index, err) : 0;
+    read->entry_max = 1;
+    code = code != 0 ? code : read_from(cold, read, read->offset, err);
+    read->entry_max = entry_max;
+    int64_t next = read->next_offset;
+    for (uint32_t i = 0; i < read->wanted_count && code == 0 && read->error == 0 && read->data_len > 0; i++) {
+        if (read->wanted[i] >= read->end_offset || is_taken(read, read->wanted[i])) {
+            continue;
+        }
+        if (slot_near(cold, read, i, &slot, &index, NULL) != 0) {
+            break;
+        }
+        const struct el_pack_batch *row = slot == NULL ? NULL : &slot->batches.rows[index];
+        if (row == NULL || row->redacted || row->leaf.first_offset > read->wanted[i]) {
+            continue; /* it is not there */
+        }
+        if (read->entry_count == entry_max || read->data_len + row->len > EL_MIN(read->data_max, read->buf_len)) {
+            break;
+        }
+        copy_row(read, &slot->batches, index);
+    }
+    read->next_offset = next;
+    return code;
+}
+
+/* --- the question ------------------------------------------------------------------------------------------------- */
 
 /* Does the reader's root cover what is asked for? */
 static bool reaches(struct archive_cold *cold, const struct tier_read *read)
@@ -230,12 +313,24 @@ static int read_run(struct archive_read_job *job, struct tier_read *read, struct
         return archive_reader_seek_size(job->cold->reader, &read->topic_id, read->partition, read->end_offset,
                                         (uint64_t)EL_MAX(read->time, (int64_t)0), &read->first_offset, err);
     }
+    if (code == 0 && read->by == TIER_BY_PRESENCE) {
+        return cold_presence(job, read, err);
+    }
+    if (code == 0 && read->by == TIER_BY_NEWEST) {
+        return cold_newest(job->cold, read, err);
+    }
     if (code == 0 && read->by != TIER_BY_OFFSET) {
-        enum archive_time by = read->by == TIER_BY_TIMESTAMP ? ARCHIVE_EVENT_TIME_MS : ARCHIVE_APPEND_TIME_NS;
-        code = archive_reader_seek(job->cold->reader, &read->topic_id, read->partition, by, read->time, &offset, err);
+        struct archive_seek seek = {.by = read->by == TIER_BY_TIMESTAMP ? ARCHIVE_EVENT_TIME_MS
+                                                                        : ARCHIVE_APPEND_TIME_NS,
+                                    .time = read->time,
+                                    .from_offset = read->offset};
+        code = archive_reader_seek_from(job->cold->reader, &read->topic_id, read->partition, &seek, &offset, err);
         if (code != 0 || offset < 0 || offset >= read->end_offset) {
             return code;
         }
+    }
+    if (code == 0 && read->by == TIER_BY_OFFSET && read->wanted_count > 0) {
+        return read_wanted(job->cold, read, err);
     }
     return code != 0 ? code : read_from(job->cold, read, offset, err);
 }
@@ -246,7 +341,7 @@ void archive_cold_free(struct archive_cold *cold)
         return;
     }
     archive_reader_close(cold->reader);
-    for (uint32_t i = 0; i < CACHE_SLOTS; i++) {
+    for (uint32_t i = 0; i < COLD_SLOTS; i++) {
         archive_batches_free(&cold->slots[i].batches);
     }
     el_free(cold);
@@ -268,18 +363,21 @@ int64_t archive_read_job_run(struct disk *disk, void *arg)
     struct tier_read *read = job->read;
     struct el_error err = {0};
     read_begin(read);
+    job->missing = 0;
     int code = read_run(job, read, &err);
     if (code == EVLOG_ERR_NOT_FOUND || code == EVLOG_ERR_CORRUPT) {
         /* an object that was replaced meanwhile, perhaps: from the newest root once more */
         archive_cold_free(job->cold);
         job->cold = NULL;
         read_begin(read);
+        job->missing = 0;
         code = read_run(job, read, &err);
     }
-    if (code == EVLOG_ERR_CORRUPT) {
+    if (code == EVLOG_ERR_CORRUPT && (job->missing == 0 || job->missing != job->missing_told)) {
         el_log(EL_LOG_ERROR, "archive", "%s", err.text);
+        job->missing_told = job->missing;
     }
-    if (code == EVLOG_ERR_UNKNOWN_TOPIC) {
+    if (code == EVLOG_ERR_UNKNOWN_TOPIC && read->by != TIER_BY_PRESENCE) {
         return 0; /* nothing there */
     }
     read->error = code == 0                   ? read->error
@@ -300,6 +398,10 @@ static void read_on_done(struct io_op *op)
     ar->cold_job.read = NULL;
     ar->reads--;
     metrics_add(ar->metrics, METRIC_ARCHIVE_READS, 1);
+    if (ar->cold_job.missing != 0) {
+        metrics_add(ar->metrics, METRIC_ARCHIVE_MISSING, 1);
+        atomic_store(&ar->archive->missing_ns, el_clock_now(store_clock(ar->archive->store)));
+    }
     store_tier_read_done(read);
     reads_go(ar);
 }

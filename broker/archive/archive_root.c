@@ -33,6 +33,7 @@
 #define NO_MEMORY_NS 1000000000u
 #define BACKOFF_POLICY_NS 30000000000u /* somebody must act first */
 #define SWEEPS_LATE 2u                 /* times cfg.sweep_ms: then a sweep is made although a round waits */
+#define MISSING_SHOWN_NS 600000000000u /* since one was looked for in vain, which is repeated each minute */
 #define ROUNDS_GAP_NS 1000000u         /* between rounds that follow one another at once */
 
 static const struct el_sm_state root_states[ROOT_STATES] = {
@@ -756,6 +757,16 @@ bool archive_late(const struct archive *archive, char *text, size_t text_len)
         return false;
     }
     snprintf(text, text_len, "the archive is %" PRIu64 " s behind: see evlog archive status", lag_s);
+    return true;
+}
+
+bool archive_missing(const struct archive *archive, char *text, size_t text_len)
+{
+    uint64_t missing_ns = atomic_load(&archive->missing_ns), now_ns = el_clock_now(store_clock(archive->store));
+    if (missing_ns == 0 || now_ns > missing_ns + MISSING_SHOWN_NS) {
+        return false;
+    }
+    snprintf(text, text_len, "objects are missing in the archive, or are others: the log names them");
     return true;
 }
 

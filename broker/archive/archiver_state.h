@@ -53,6 +53,9 @@ struct archive_read_job {
     uint64_t parent_sequence;
     struct tier_read *read;    /* NULL: the job is not running */
     struct archive_cold *cold; /* the job's, on the heap */
+    uint64_t missing;          /* out: hash of what is said of an object that a root covers and that is not there, or is
+                                * another; 0 none */
+    uint64_t missing_told;     /* of what was said last */
 };
 
 enum load_state { LOAD_FREE, LOAD_FILLING, LOAD_PUTTING, LOAD_WAITING, LOAD_STATES };
@@ -196,6 +199,7 @@ struct archive {
     uint64_t made_ns; /* append clock */
     _Atomic uint64_t complete_shown_ns;
     _Atomic uint64_t sequence_shown; /* of the last root */
+    _Atomic uint64_t missing_ns;     /* append clock: when an object was missed last; 0 never */
 };
 
 /* --- archiver.c: of a shard --------------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <storage/seek.h>
 
 #include <core/assert.h>
+#include <storage/remote.h>
 
 /* --- ListOffsets -------------------------------------------------------------------------------------------------- */
 
@@ -35,7 +36,7 @@ static void lookup_on_found(struct seek *seek, int error)
     store_op_finish(&op->base, error);
 }
 
-static void lookup_seek(struct partition *part, struct lookup_op *op, enum seek_kind kind, int64_t value)
+static void lookup_seek(struct partition *part, struct lookup_op *op, enum seek_kind kind, int64_t value, int64_t from)
 {
     struct seek *seek = el_buddy_alloc(part->shard->buddy, sizeof(*seek));
     if (seek == NULL) {
@@ -46,7 +47,7 @@ static void lookup_seek(struct partition *part, struct lookup_op *op, enum seek_
     seek->part = part;
     seek->kind = kind;
     seek->value = value;
-    seek->from_offset = part->log_start;
+    seek->from_offset = EL_MAX(from, part->log_start);
     seek->end_offset = part->high_watermark;
     seek->refine = kind == SEEK_TIMESTAMP;
     seek->done = lookup_on_found;
@@ -69,6 +70,69 @@ static int64_t greatest_timestamp(const struct partition *part)
         }
     }
     return max;
+}
+
+/* Where the greatest event time is of what only the archive has. */
+struct newest_ask {
+    struct remote remote;
+    struct lookup_op *op;
+    struct read_entry entry;
+};
+
+static void newest_answered(struct partition *part, const struct newest_ask *ask)
+{
+    const struct tier_read *read = &ask->remote.read;
+    bool there = read->first_offset >= 0 && read->entry_count > 0;
+    int64_t remote = there ? ask->entry.max_timestamp_ms : INT64_MIN, local = greatest_timestamp(part);
+    if (remote == INT64_MIN && local == INT64_MIN) {
+        store_op_finish(&ask->op->base, 0);
+    } else if (remote >= local) { /* the first of those that have it */
+        lookup_seek(part, ask->op, SEEK_TIMESTAMP, remote, read->first_offset);
+    } else {
+        lookup_seek(part, ask->op, SEEK_TIMESTAMP, local, tier_local_start(part));
+    }
+}
+
+static void newest_on_done(struct remote *remote, int error, bool over)
+{
+    struct newest_ask *ask = EL_CONTAINER(remote, struct newest_ask, remote);
+    struct partition *part = remote->part;
+    error = error == 0 && part->deleted ? EVLOG_ERR_UNKNOWN_TOPIC : error; /* meanwhile */
+    if (error != 0) {
+        store_op_finish(&ask->op->base, error);
+    } else {
+        newest_answered(part, ask);
+    }
+    if (over) {
+        el_buddy_free(part->shard->buddy, ask);
+    }
+}
+
+static void newest_on_gone(struct remote *remote)
+{
+    el_buddy_free(remote->part->shard->buddy, EL_CONTAINER(remote, struct newest_ask, remote));
+}
+
+static void newest_ask(struct partition *part, struct lookup_op *op)
+{
+    struct newest_ask *ask = el_buddy_alloc(part->shard->buddy, sizeof(*ask));
+    int error = ask == NULL ? EVLOG_ERR_NO_MEMORY : 0;
+    if (error == 0) {
+        memset(ask, 0, sizeof(*ask));
+        ask->op = op;
+        ask->remote.done = newest_on_done;
+        ask->remote.gone = newest_on_gone;
+        ask->remote.read = (struct tier_read){.by = TIER_BY_NEWEST,
+                                              .offset = part->log_start,
+                                              .end_offset = tier_local_start(part),
+                                              .entries = &ask->entry,
+                                              .entry_max = 1};
+        error = remote_start(part, &ask->remote);
+    }
+    if (error != 0) {
+        el_buddy_free(part->shard->buddy, ask);
+        store_op_finish(&op->base, error);
+    }
 }
 
 /* Epoch in which the event at an offset was appended, or will be. */
@@ -113,7 +177,7 @@ static void lookup_run(struct store_op *base)
         return;
     }
     if (op->by_append_time || op->timestamp >= 0) {
-        lookup_seek(part, op, op->by_append_time ? SEEK_APPEND_TIME : SEEK_TIMESTAMP, op->timestamp);
+        lookup_seek(part, op, op->by_append_time ? SEEK_APPEND_TIME : SEEK_TIMESTAMP, op->timestamp, part->log_start);
         return;
     }
     switch (op->timestamp) {
@@ -131,8 +195,12 @@ static void lookup_run(struct store_op *base)
         break;
     case TIME_MAX: {
         int64_t max = greatest_timestamp(part);
+        if (tier_has_more(part)) {
+            newest_ask(part, op);
+            return;
+        }
         if (max != INT64_MIN) {
-            lookup_seek(part, op, SEEK_TIMESTAMP, max);
+            lookup_seek(part, op, SEEK_TIMESTAMP, max, part->log_start);
             return;
         }
         break;

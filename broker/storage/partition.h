@@ -24,20 +24,23 @@
 
 /* What the archive has of a partition; see tier.h. */
 struct part_tier {
-    int64_t archived_end;     /* -1 unknown, or there is no archive */
-    int64_t local_end;        /* the archive needs nothing of this disk below it */
-    bool partly;              /* what lies below the first segment is in the archive alone, else it is damage */
-    int64_t drop_end;         /* segments that end at or below it leave with the next checkpoint */
-    struct el_list awaiting;  /* struct append_op.base.link, by told_end: they wait to be shown */
-    struct el_list link;      /* shard->awaiting, while there are some */
-    void *state;              /* the archiver's */
-    bool told;                /* changed() was called */
-    bool aging;               /* the archive is asked for what is too old in it */
-    bool age_by_size;         /* what it was asked last */
-    uint64_t refill_again_ns; /* the same, for events to come back */
-    uint64_t age_again_ns;    /* monotonic: when it may be asked again */
-    int64_t refill_old_ms;    /* local.retention.ms for which all that is not here is too old */
-    bool refused;             /* the archive has something else: no appends */
+    int64_t archived_end;      /* -1 unknown, or there is no archive */
+    int64_t local_end;         /* the archive needs nothing of this disk below it */
+    bool partly;               /* what lies below the first segment is in the archive alone, else it is damage */
+    int64_t drop_end;          /* segments that end at or below it leave with the next checkpoint */
+    struct el_list awaiting;   /* struct append_op.base.link, by told_end: they wait to be shown */
+    struct el_list link;       /* shard->awaiting, while there are some */
+    void *state;               /* the archiver's */
+    bool told;                 /* changed() was called */
+    bool aging;                /* the archive is asked for what is too old in it */
+    bool age_by_size;          /* what it was asked last */
+    uint64_t refill_again_ns;  /* the same, for events to come back */
+    uint64_t age_again_ns;     /* monotonic: when it may be asked again */
+    int64_t confirmed_end;     /* the archive was seen to have what this disk has below it */
+    bool confirming;           /* it is being looked for */
+    uint64_t confirm_again_ns; /* monotonic: when it may be looked for again */
+    int64_t refill_old_ms;     /* local.retention.ms for which all that is not here is too old */
+    bool refused;              /* the archive has something else: no appends */
 };
 
 /* Map key of a partition. */

@@ -320,12 +320,24 @@ static void remote_on_gone(struct remote *remote)
     el_buddy_free(block->shard->buddy, block);
 }
 
+/* Of what the asker names, what the archive is asked for. */
+static void wanted_take(struct tier_read *read, const struct read_op *op)
+{
+    for (uint32_t i = 0; i < op->wanted_count && read->wanted_count < TIER_WANTED_MAX; i++) {
+        if (op->wanted[i] >= read->end_offset || op->wanted[i] < op->log_start_offset) {
+            continue;
+        }
+        read->wanted[read->wanted_count++] = op->wanted[i];
+    }
+}
+
 /* least: bytes of a first batch that did not fit the last time, or 0. */
 static int remote_ask(struct partition *part, struct read_op *op, int64_t from, size_t least)
 {
     struct store_shard *shard = part->shard;
     struct read_block *block;
-    size_t len = EL_MAX(EL_MIN(EL_MAX(op->max_bytes, READ_LEN_MIN), REMOTE_LEN_MAX), least);
+    uint32_t max_bytes = op->wanted_count > 0 ? EL_MAX(op->max_bytes, op->wanted_bytes) : op->max_bytes;
+    size_t len = EL_MAX(EL_MIN(EL_MAX(max_bytes, READ_LEN_MIN), REMOTE_LEN_MAX), least);
     while ((block = block_new(shard, op, len, entry_room(op))) == NULL) {
         if (len <= READ_LEN_MIN || len <= least) {
             return EVLOG_ERR_NO_MEMORY;
@@ -341,11 +353,14 @@ static int remote_ask(struct partition *part, struct read_op *op, int64_t from, 
         .end_offset = EL_MIN(tier_local_start(part), read_end(part, op)),
         .buf = block->data,
         .buf_len = len,
-        .data_max = EL_MIN(op->max_bytes, REMOTE_LEN_MAX),
+        .data_max = EL_MIN(max_bytes, REMOTE_LEN_MAX),
         .at_least_one = op->at_least_one,
         .entries = op->entries,
         .entry_max = entry_room(op),
     };
+    if (op->want_entries) {
+        wanted_take(&block->remote.read, op);
+    }
     int code = remote_start(part, &block->remote);
     if (code != 0) {
         block_free(op);

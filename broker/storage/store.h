@@ -182,6 +182,9 @@ struct read_op {
     bool for_archive;             /* the same, and of this disk only */
     int32_t current_leader_epoch; /* -1: no check */
     int32_t last_fetched_epoch;   /* -1: no check */
+    const int64_t *wanted;        /* [wanted_count], until done; or NULL: of what only the archive has, batches other */
+    uint32_t wanted_count;        /* than the first are left out that hold none of these offsets, and the others come */
+    uint32_t wanted_bytes;        /* in this order, as many as so many bytes hold; entries say which */
     int64_t high_watermark;       /* out: -1 on error, but for EVLOG_ERR_NO_MEMORY */
     int64_t log_start_offset;     /* out: the same */
     int64_t next_offset;          /* out: first offset after the data */

@@ -16,6 +16,8 @@
 
 struct partition;
 
+#define TIER_WANTED_MAX 64u
+
 /* Read whole batches of a partition from the archive: from the one that contains or follows `offset` on, below
  * `end_offset`. Filled by storage, kept in place until store_tier_read_done(). */
 struct tier_read {
@@ -29,10 +31,23 @@ struct tier_read {
     bool at_least_one;          /* a first batch that does not fit into buf: error EVLOG_ERR_LIMIT and wanted_len */
     struct read_entry *entries; /* [entry_max], or NULL */
     uint32_t entry_max;
-    /* A question of time instead: first batch whose event time (ms) or append time (ns) is at or above `time`; buf gets
-     * that batch, unless it is NULL, and entries its entry. Or of size: first offset from which on there are at most
-     * `time` bytes of batches below end_offset, roughly; buf is NULL and first_offset the answer. */
-    enum { TIER_BY_OFFSET, TIER_BY_TIMESTAMP, TIER_BY_APPEND_TIME, TIER_BY_SIZE } by;
+    /* Offsets that are asked for, in any order; of batches other than the first, those that hold none of them may be
+     * left out, and the others come in this order. next_offset is that behind the first. 0: all are wanted. */
+    uint32_t wanted_count;
+    int64_t wanted[TIER_WANTED_MAX];
+    /* A question instead. Of time: first batch whose event time (ms) or append time (ns) is at or above `time`, or the
+     * first of those with the greatest event time; buf gets that batch, unless it is NULL, and entries its entry. Of
+     * size: first offset from which on there are at most `time` bytes of batches below end_offset, roughly; buf is
+     * NULL and first_offset the answer. Whether it is there: objects that hold batches of the range are looked for;
+     * next_offset says how far that got, error EVLOG_ERR_CORRUPT that one is missing or another. */
+    enum {
+        TIER_BY_OFFSET,
+        TIER_BY_TIMESTAMP,
+        TIER_BY_APPEND_TIME,
+        TIER_BY_SIZE,
+        TIER_BY_NEWEST,
+        TIER_BY_PRESENCE,
+    } by;
     int64_t time;
     void (*done)(struct tier_read *read); /* storage's */
     /* --- results ----- */

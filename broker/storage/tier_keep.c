@@ -4,7 +4,7 @@
  *
  *   local.retention.*   segments that the archive does not need any more leave this disk, the log start stays: their
  *                       events are read from the archive. Not those of compacted topics, nor of internal ones, which a
- *                       start must read whole
+ *                       start must read whole. Before, the objects that hold them are looked for
  *   retention.*         of events that only the archive has it is the archive that knows age and size. It is asked at
  *                       intervals, and the log start follows its answer
  */
@@ -14,7 +14,8 @@
 
 #define AGE_INTERVAL_NS_MIN 60000000000u
 #define AGE_INTERVAL_NS_MAX 3600000000000u
-#define AGE_SHARE 100u /* of retention.ms: the interval */
+#define CONFIRM_AGAIN_NS 60000000000u /* after a failure */
+#define AGE_SHARE 100u                /* of retention.ms: the interval */
 
 static int64_t setting(const struct partition *part, enum topic_setting_id id)
 {
@@ -52,13 +53,65 @@ static int64_t local_end(const struct partition *part, uint64_t now_ns)
 
 /* --- the archive -------------------------------------------------------------------------------------------------- */
 
-struct age_ask {
+/* A question, in memory of its own. */
+struct keep_ask {
     struct remote remote;
 };
 
+static void ask_on_gone(struct remote *remote)
+{
+    el_buddy_free(remote->part->shard->buddy, EL_CONTAINER(remote, struct keep_ask, remote));
+}
+
+/* returns false when it cannot be asked now */
+static bool ask_start(struct partition *part, const struct tier_read *read,
+                      void (*done)(struct remote *remote, int error, bool over))
+{
+    struct keep_ask *ask = el_buddy_alloc(part->shard->buddy, sizeof(*ask));
+    if (ask == NULL) {
+        return false;
+    }
+    memset(ask, 0, sizeof(*ask));
+    ask->remote.done = done;
+    ask->remote.gone = ask_on_gone;
+    ask->remote.read = *read;
+    if (remote_start(part, &ask->remote) == 0) {
+        return true;
+    }
+    el_buddy_free(part->shard->buddy, ask);
+    return false;
+}
+
+static void confirm_on_done(struct remote *remote, int error, bool over)
+{
+    struct keep_ask *ask = EL_CONTAINER(remote, struct keep_ask, remote);
+    struct partition *part = remote->part;
+    struct store_shard *shard = part->shard;
+    part->tier.confirming = false;
+    if (error == 0) {
+        part->tier.confirmed_end = EL_MAX(part->tier.confirmed_end, remote->read.next_offset);
+    } else {
+        part->tier.confirm_again_ns = shard->io->now_ns + CONFIRM_AGAIN_NS;
+    }
+    if (over) {
+        el_buddy_free(shard->buddy, ask);
+    }
+}
+
+/* Is every object there that holds what is to leave? It stays as long as that is not known. */
+static void confirm_look(struct partition *part, int64_t end)
+{
+    int64_t from = EL_MAX(part->tier.confirmed_end, tier_local_start(part));
+    if (from >= end || part->tier.confirming || part->shard->io->now_ns < part->tier.confirm_again_ns) {
+        return;
+    }
+    struct tier_read read = {.by = TIER_BY_PRESENCE, .offset = from, .end_offset = end};
+    part->tier.confirming = ask_start(part, &read, confirm_on_done);
+}
+
 static void age_on_done(struct remote *remote, int error, bool over)
 {
-    struct age_ask *ask = EL_CONTAINER(remote, struct age_ask, remote);
+    struct keep_ask *ask = EL_CONTAINER(remote, struct keep_ask, remote);
     struct partition *part = remote->part;
     struct store_shard *shard = part->shard;
     const struct tier_read *read = &remote->read;
@@ -77,24 +130,12 @@ static void age_on_done(struct remote *remote, int error, bool over)
     }
 }
 
-static void age_on_gone(struct remote *remote)
-{
-    el_buddy_free(remote->part->shard->buddy, EL_CONTAINER(remote, struct age_ask, remote));
-}
-
 static void age_ask(struct partition *part, uint64_t now_ns, bool by_size)
 {
-    struct age_ask *ask = el_buddy_alloc(part->shard->buddy, sizeof(*ask));
-    if (ask == NULL) {
-        return; /* no memory now */
-    }
-    memset(ask, 0, sizeof(*ask));
     uint64_t local_len = part->segment_bytes + part->pending_bytes;
     uint64_t keep_len = (uint64_t)setting(part, TOPIC_RETENTION_BYTES);
     uint64_t age_ns = (uint64_t)EL_MIN(setting(part, TOPIC_RETENTION_MS), INT64_MAX / 1000000) * 1000000;
-    ask->remote.done = age_on_done;
-    ask->remote.gone = age_on_gone;
-    ask->remote.read = (struct tier_read){
+    struct tier_read read = {
         .by = by_size ? TIER_BY_SIZE : TIER_BY_APPEND_TIME,
         .time = (int64_t)(by_size           ? (keep_len > local_len ? keep_len - local_len : 0)
                           : now_ns > age_ns ? now_ns - age_ns
@@ -102,10 +143,7 @@ static void age_ask(struct partition *part, uint64_t now_ns, bool by_size)
         .offset = part->log_start,
         .end_offset = tier_local_start(part),
     };
-    part->tier.aging = remote_start(part, &ask->remote) == 0;
-    if (!part->tier.aging) {
-        el_buddy_free(part->shard->buddy, ask);
-    }
+    part->tier.aging = ask_start(part, &read, age_on_done);
 }
 
 /* Turn by turn by age and by size, where both are set. */
@@ -131,7 +169,9 @@ void tier_keep(struct partition *part, uint64_t now_ns)
     if (part->shard->tier == NULL || part->topic->internal || compact_wanted(part)) {
         return;
     }
-    part->tier.drop_end = EL_MAX(part->tier.drop_end, local_end(part, now_ns));
+    int64_t end = local_end(part, now_ns);
+    confirm_look(part, end);
+    part->tier.drop_end = EL_MAX(part->tier.drop_end, EL_MIN(end, part->tier.confirmed_end));
     if (part->tier.drop_end > tier_local_start(part)) { /* also one that a read held back the last time */
         partition_mark_dirty(part);
         part->shard->checkpoint.wanted = true;

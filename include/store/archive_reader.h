@@ -100,10 +100,44 @@ enum archive_time { ARCHIVE_APPEND_TIME_NS, ARCHIVE_EVENT_TIME_MS };
  * By append time a few tables are read, by event time all up to it. returns as archive_reader_read() */
 int archive_reader_seek(struct archive_reader *reader, const struct el_uuid *topic_id, int32_t partition,
                         enum archive_time by, int64_t time, int64_t *offset, struct el_error *err);
+/* The same among batches that end above from_offset. */
+struct archive_seek {
+    enum archive_time by;
+    int64_t time;
+    int64_t from_offset;
+};
+int archive_reader_seek_from(struct archive_reader *reader, const struct el_uuid *topic_id, int32_t partition,
+                             const struct archive_seek *seek, int64_t *offset, struct el_error *err);
 /* First offset from which on there are at most len bytes of batches below end_offset, parents' too; roughly, for the
  * offsets of a part share its bytes alike. returns as archive_reader_range() */
 int archive_reader_seek_size(struct archive_reader *reader, const struct el_uuid *topic_id, int32_t partition,
                              int64_t end_offset, uint64_t len, int64_t *offset, struct el_error *err);
+
+/* --- where batches lie -------------------------------------------------------------------------------------------- */
+
+/* Consecutive batches of a partition in one object. */
+struct archive_piece {
+    int64_t first_offset, end_offset;
+    uint64_t data_len; /* bytes of the batches */
+    struct el_uuid incarnation;
+    struct el_manifest_object object; /* that holds it ... */
+    char key[EL_ARCHIVE_KEY_MAX];     /* ... and its name */
+};
+/* The one that holds offset, or the next one; nothing is read but manifests of parents.
+ * returns 0, first_offset -1: there is none | EVLOG_ERR_UNKNOWN_TOPIC | as archive_reader_parent() */
+int archive_reader_piece(struct archive_reader *reader, const struct el_uuid *topic_id, int32_t partition,
+                         int64_t offset, struct archive_piece *piece, struct el_error *err);
+
+struct archive_newest {
+    int64_t time_ms;      /* the greatest event time, in ... */
+    int64_t first_offset; /* ... the first batch that has it; -1: none in range, or redacted */
+    int64_t next_offset;  /* where the next piece begins, or after it */
+    int32_t leader_epoch;
+};
+/* Among the batches of one piece, that which holds offset or the next one, those that end above offset and begin below
+ * end_offset. One table is read at most. returns as archive_reader_piece() | as archive_reader_read() */
+int archive_reader_newest(struct archive_reader *reader, const struct el_uuid *topic_id, int32_t partition,
+                          int64_t offset, int64_t end_offset, struct archive_newest *out, struct el_error *err);
 
 /* --- parts of it, for who verifies ----------------------------------------------------------------------------------
  * */

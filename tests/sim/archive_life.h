@@ -78,9 +78,9 @@ struct archive_life {
     bool ended;                                     /* and everybody has been told */
     uint64_t lives, steps_longest;
     int64_t log_starts[TOPICS_MAX][PARTITIONS_MAX]; /* before the last round */
-    uint64_t sweeps;         /* for orphans, in this life, as of the last question */
-    struct sim_disk *older;  /* a copy of the disk; NULL none */
-    uint64_t older_sequence; /* of the last root then */
+    uint64_t sweeps;                                /* for orphans, in this life, as of the last question */
+    struct sim_disk *older;                         /* a copy of the disk; NULL none */
+    uint64_t older_sequence;                        /* of the last root then */
 };
 
 /* --- operators and readers: false when the machine crashed -------------------------------------------------------- */

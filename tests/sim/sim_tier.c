@@ -31,6 +31,7 @@ struct tier_part {
     int64_t copied_end; /* of batches */
     int64_t end;        /* of those that count */
     int64_t local_end;
+    int64_t confirmed_end; /* what it was asked for, and has */
     /* --- of the process --- */
     struct read_op op;
     bool reading;
@@ -292,6 +293,11 @@ static void part_look(struct sim_tier *st, struct store_shard *shard, struct par
                         (long long)p->end);
         return;
     }
+    if (view.local_start > EL_MAX(p->confirmed_end, view.log_start)) {
+        world_violation(w, "the disk begins at %lld, and the archive was seen to have what lies below %lld",
+                        (long long)view.local_start, (long long)p->confirmed_end);
+        return;
+    }
     if (down) {
         return;
     }
@@ -363,6 +369,24 @@ static void serve_size(const struct sim_tier *st, const struct tier_part *p, str
     }
 }
 
+static void batch_give(struct tier_read *read, const struct tier_batch *b)
+{
+    if (read->entries != NULL) {
+        struct read_entry *e = &read->entries[read->entry_count++];
+        *e = (struct read_entry){.append_time_ns = b->append_time_ns,
+                                 .max_timestamp_ms = b->max_timestamp_ms,
+                                 .leader_epoch = b->leader_epoch,
+                                 .pos = (uint32_t)read->data_len,
+                                 .len = b->len};
+        memcpy(e->salt, b->salt, sizeof(e->salt));
+    }
+    if (read->buf != NULL) {
+        memcpy(read->buf + read->data_len, b->data, b->len);
+        read->data_len += b->len;
+    }
+    read->next_offset = b->end_offset;
+}
+
 static void serve_batches(const struct sim_tier *st, const struct tier_part *p, uint32_t i, struct tier_read *read)
 {
     size_t most = st->knobs.read_len_max == 0 ? read->data_max : EL_MIN(read->data_max, st->knobs.read_len_max);
@@ -379,24 +403,65 @@ static void serve_batches(const struct sim_tier *st, const struct tier_part *p, 
             }
             break;
         }
-        if (read->entries != NULL) {
-            struct read_entry *e = &read->entries[read->entry_count++];
-            *e = (struct read_entry){.append_time_ns = b->append_time_ns,
-                                     .max_timestamp_ms = b->max_timestamp_ms,
-                                     .leader_epoch = b->leader_epoch,
-                                     .pos = (uint32_t)read->data_len,
-                                     .len = b->len};
-            memcpy(e->salt, b->salt, sizeof(e->salt));
-        }
-        if (read->buf != NULL) {
-            memcpy(read->buf + read->data_len, b->data, b->len);
-            read->data_len += b->len;
-        }
-        read->next_offset = b->end_offset;
+        batch_give(read, b);
     }
 }
 
-static void serve(struct sim_tier *st, const struct tier_part *p, struct tier_read *read)
+/* The first batch as ever, then those that hold what else is wanted. */
+static void serve_wanted(const struct sim_tier *st, const struct tier_part *p, uint32_t first, struct tier_read *read)
+{
+    size_t most = st->knobs.read_len_max == 0 ? read->data_max : EL_MIN(read->data_max, st->knobs.read_len_max);
+    uint32_t entry_max = read->entry_max;
+    read->entry_max = 1;
+    serve_batches(st, p, first, read);
+    read->entry_max = entry_max;
+    int64_t next = read->next_offset;
+    bool taken[4096] = {false};
+    taken[first % 4096] = true;
+    for (uint32_t k = 0; k < read->wanted_count && read->error == 0 && read->data_len > 0; k++) {
+        uint32_t i = 0;
+        while (i < p->counting && p->batches[i].end_offset <= read->wanted[k]) {
+            i++;
+        }
+        bool there = i < p->counting && p->batches[i].base_offset <= read->wanted[k];
+        if (!there || taken[i % 4096] || p->batches[i].base_offset >= read->end_offset) {
+            continue;
+        }
+        taken[i % 4096] = true;
+        const struct tier_batch *b = &p->batches[i];
+        if (read->entry_count == read->entry_max || read->data_len + b->len > most ||
+            read->data_len + b->len > read->buf_len) {
+            break;
+        }
+        batch_give(read, b);
+    }
+    read->next_offset = next;
+}
+
+static void serve_newest(const struct tier_part *p, struct tier_read *read)
+{
+    const struct tier_batch *found = NULL;
+    for (uint32_t i = 0; i < p->counting; i++) {
+        const struct tier_batch *b = &p->batches[i];
+        bool in_range = b->end_offset > read->offset && b->base_offset < read->end_offset;
+        found = in_range && (found == NULL || b->max_timestamp_ms > found->max_timestamp_ms) ? b : found;
+    }
+    if (found != NULL) {
+        read->first_offset = found->base_offset;
+        batch_give(read, found);
+    }
+}
+
+/* It has what it says that it has, and tells of it bit by bit. */
+static void serve_presence(struct sim_tier *st, struct tier_part *p, struct tier_read *read)
+{
+    int64_t len = read->end_offset - read->offset;
+    bool whole = st->knobs.eager || world_chance(st->w, 700000);
+    read->next_offset = read->offset + (whole ? len : (int64_t)world_below(st->w, (uint64_t)len + 1));
+    p->confirmed_end = EL_MAX(p->confirmed_end, read->next_offset);
+}
+
+static void serve(struct sim_tier *st, struct tier_part *p, struct tier_read *read)
 {
     read->error = 0;
     read->data_len = 0;
@@ -418,9 +483,25 @@ static void serve(struct sim_tier *st, const struct tier_part *p, struct tier_re
         serve_size(st, p, read);
         return;
     }
+    if (read->by == TIER_BY_NEWEST) {
+        serve_newest(p, read);
+        return;
+    }
+    if (read->by == TIER_BY_PRESENCE && st->knobs.presence_error != 0) {
+        read->error = st->knobs.presence_error;
+        return;
+    }
+    if (read->by == TIER_BY_PRESENCE) {
+        serve_presence(st, p, read);
+        return;
+    }
     for (uint32_t i = 0; i < p->counting; i++) {
         if (matches(read, &p->batches[i])) {
-            serve_batches(st, p, i, read);
+            if (read->wanted_count > 0) {
+                serve_wanted(st, p, i, read);
+            } else {
+                serve_batches(st, p, i, read);
+            }
             st->given++;
             return;
         }

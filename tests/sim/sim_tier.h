@@ -22,6 +22,7 @@ struct sim_tier_knobs {
     uint64_t read_ns_max;  /* until a read is answered */
     bool eager;            /* it looks at every partition in every step, and releases the disk at once */
     int read_error;        /* of reads, 0 none */
+    int presence_error;    /* of looks whether it has what it says */
     uint32_t read_len_max; /* it gives at most so much at once, 0: as much as is asked for */
 };
 

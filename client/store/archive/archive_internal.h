@@ -43,6 +43,10 @@ struct archive_table {
 };
 #define ARCHIVE_TABLES 8
 
+/* The batch table of a part of the reader's own incarnation. *rows is valid until the next call. */
+int archive_table_get(struct archive_reader *r, const struct el_archive_part *part, const uint8_t **rows,
+                      struct el_error *err);
+
 struct archive_reader {
     struct object_store *store;
     struct archive_trust trust;

@@ -22,9 +22,8 @@ static void object_key(const struct archive_reader *r, uint64_t number, char key
     el_archive_key_object(key, &r->root.incarnation, &object->now);
 }
 
-/* The part's batch table. *rows is valid until the next call. */
-static int table_get(struct archive_reader *r, const struct el_archive_part *part, const uint8_t **rows,
-                     struct el_error *err)
+int archive_table_get(struct archive_reader *r, const struct el_archive_part *part, const uint8_t **rows,
+                      struct el_error *err)
 {
     char key[EL_ARCHIVE_KEY_MAX];
     struct archive_table *oldest = &r->tables[0];
@@ -160,7 +159,7 @@ static int read_here(struct archive_reader *r, const struct archive_partition *p
     if (part == NULL || part->first_offset >= limit) {
         return 0;
     }
-    int code = table_get(r, part, &rows, err);
+    int code = archive_table_get(r, part, &rows, err);
     if (code != 0) {
         return code;
     }
@@ -252,12 +251,12 @@ static bool reached(const struct el_pack_batch *row, enum archive_time by, int64
                                         : row->leaf.max_timestamp_ms >= time;
 }
 
-/* First row of the part, beginning below limit, that reaches time; *offset -1: none. */
-static int seek_part(struct archive_reader *r, const struct el_archive_part *part, enum archive_time by, int64_t time,
+/* First row of the part, ending above seek->from and beginning below limit, that reaches the time; *offset -1: none. */
+static int seek_part(struct archive_reader *r, const struct el_archive_part *part, const struct archive_seek *seek,
                      int64_t limit, int64_t *offset, struct el_error *err)
 {
     const uint8_t *rows = NULL;
-    int code = table_get(r, part, &rows, err);
+    int code = archive_table_get(r, part, &rows, err);
     *offset = -1;
     for (uint32_t i = 0; code == 0 && i < part->batch_count; i++) {
         struct el_pack_batch row;
@@ -265,7 +264,7 @@ static int seek_part(struct archive_reader *r, const struct el_archive_part *par
         if (row.leaf.first_offset >= limit) {
             break;
         }
-        if (reached(&row, by, time)) {
+        if (el_pack_batch_end(&row) > seek->from_offset && reached(&row, seek->by, seek->time)) {
             *offset = row.leaf.first_offset;
             break;
         }
@@ -282,7 +281,7 @@ static int first_part(struct archive_reader *r, const struct archive_partition *
         uint32_t mid = low + (high - low) / 2;
         const uint8_t *rows = NULL;
         struct el_pack_batch last;
-        int code = table_get(r, &p->parts[mid], &rows, err);
+        int code = archive_table_get(r, &p->parts[mid], &rows, err);
         if (code != 0) {
             return code;
         }
@@ -297,20 +296,22 @@ static int first_part(struct archive_reader *r, const struct archive_partition *
     return 0;
 }
 
-static int seek_here(struct archive_reader *r, const struct archive_partition *p, enum archive_time by, int64_t time,
+static int seek_here(struct archive_reader *r, const struct archive_partition *p, const struct archive_seek *seek,
                      int64_t limit, int64_t *offset, struct el_error *err)
 {
     uint32_t from = 0;
-    int code = by == ARCHIVE_APPEND_TIME_NS ? first_part(r, p, time, &from, err) : 0;
+    int code = seek->by == ARCHIVE_APPEND_TIME_NS ? first_part(r, p, seek->time, &from, err) : 0;
     *offset = -1;
     for (uint32_t i = from; code == 0 && i < p->part_count && *offset < 0 && p->parts[i].first_offset < limit; i++) {
-        code = seek_part(r, &p->parts[i], by, time, limit, offset, err);
+        if (p->parts[i].end_offset > seek->from_offset) {
+            code = seek_part(r, &p->parts[i], seek, limit, offset, err);
+        }
     }
     return code;
 }
 
-static int seek_chain(struct archive_reader *r, const struct el_uuid *topic_id, int32_t partition, enum archive_time by,
-                      int64_t time, int64_t *offset, struct el_error *err)
+static int seek_chain(struct archive_reader *r, const struct el_uuid *topic_id, int32_t partition,
+                      const struct archive_seek *seek, int64_t *offset, struct el_error *err)
 {
     const struct archive_partition *chain[PARENTS_MAX];
     struct archive_reader *readers[PARENTS_MAX], *at = r;
@@ -335,7 +336,7 @@ static int seek_chain(struct archive_reader *r, const struct el_uuid *topic_id, 
     *offset = -1;
     while (depth-- > 0 && *offset < 0) {
         int64_t limit = depth == 0 ? INT64_MAX : chain[depth - 1]->now.start_offset;
-        int code = seek_here(readers[depth], chain[depth], by, time, limit, offset, err);
+        int code = seek_here(readers[depth], chain[depth], seek, limit, offset, err);
         if (code != 0) {
             return code;
         }
@@ -343,15 +344,22 @@ static int seek_chain(struct archive_reader *r, const struct el_uuid *topic_id, 
     return 0;
 }
 
+int archive_reader_seek_from(struct archive_reader *r, const struct el_uuid *topic_id, int32_t partition,
+                             const struct archive_seek *seek, int64_t *offset, struct el_error *err)
+{
+    bool moved = false;
+    int code = seek_chain(r, topic_id, partition, seek, offset, err);
+    if (code == EVLOG_ERR_NOT_FOUND && archive_reader_refresh(r, &moved, NULL) == 0 && moved) {
+        code = seek_chain(r, topic_id, partition, seek, offset, err);
+    }
+    return code == EVLOG_ERR_NOT_FOUND ? EVLOG_ERR_CORRUPT : code; /* what a root covers must be there */
+}
+
 int archive_reader_seek(struct archive_reader *r, const struct el_uuid *topic_id, int32_t partition,
                         enum archive_time by, int64_t time, int64_t *offset, struct el_error *err)
 {
-    bool moved = false;
-    int code = seek_chain(r, topic_id, partition, by, time, offset, err);
-    if (code == EVLOG_ERR_NOT_FOUND && archive_reader_refresh(r, &moved, NULL) == 0 && moved) {
-        code = seek_chain(r, topic_id, partition, by, time, offset, err);
-    }
-    return code == EVLOG_ERR_NOT_FOUND ? EVLOG_ERR_CORRUPT : code; /* what a root covers must be there */
+    struct archive_seek seek = {.by = by, .time = time, .from_offset = INT64_MIN};
+    return archive_reader_seek_from(r, topic_id, partition, &seek, offset, err);
 }
 
 /* --- where so many bytes begin --------------------------------------------------------------------------------------
