@@ -536,6 +536,7 @@ int64_t archive_begin_run(struct disk *disk, void *arg)
     if (code == EVLOG_ERR_CONFLICT && l->behind) {
         code = tell_behind(l, job, err);
     }
+    code = code != 0 ? code : archive_ages_find(l, job->now_ms, err);
     code = code != 0 ? code : archive_plan(l, true, NULL, job->now_ms, err);
     if (code == 0) {
         tell(l, job);

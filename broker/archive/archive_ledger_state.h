@@ -46,7 +46,8 @@ struct tiled {
     uint64_t leaves;
 };
 
-/* When an object was stated; those that were there at the start count from then on. */
+/* Since when objects from this number on are there: when they were stated, or of those that were there at the start,
+ * when their events were appended. */
 struct object_age {
     uint64_t number, since_ms;
 };
@@ -126,6 +127,9 @@ int archive_parent_check(struct archive_ledger *l, const struct el_manifest_head
 
 /* Forget what shards were told. */
 void archive_told_free(struct archive_told *told);
+/* How old bundles are that were there before: by the append times of a few of them. To be repeated when it fails.
+ * returns 0 | EVLOG_ERR_NO_MEMORY | what the store says */
+int archive_ages_find(struct archive_ledger *l, uint64_t now_ms, struct el_error *err);
 /* What shards are to know of partitions that the last manifest stated (all: of every one), and the next tasks.
  * returns 0 | EVLOG_ERR_NO_MEMORY */
 int archive_plan(struct archive_ledger *l, bool all, const struct archive_make_job *make, uint64_t now_ms,

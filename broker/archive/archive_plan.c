@@ -25,7 +25,8 @@
 #define TASKS_A_SHARD 4u /* at first */
 #define TASKS_A_SHARD_MAX 64u
 #define TASK_LEN_MAX (64ull << 20) /* of a segment made of bundles: a job holds it in memory */
-#define PLAN_ALL_MS 60000u         /* so often ages of all partitions are looked at */
+#define SAMPLES_MAX 32u    /* bundles whose age is asked for at a start; those between are as old as the one before */
+#define PLAN_ALL_MS 60000u /* so often ages of all partitions are looked at */
 
 void archive_told_free(struct archive_told *told)
 {
@@ -39,6 +40,26 @@ void archive_told_free(struct archive_told *told)
 
 /* --- ages --------------------------------------------------------------------------------------------------------- */
 
+static bool is_live_bundle(const struct el_manifest_object *object)
+{
+    return object->kind == EL_PACK_BUNDLE && object->state == EL_OBJECT_LIVE;
+}
+
+static bool age_add(struct archive_ledger *l, uint64_t number, uint64_t since_ms)
+{
+    if (l->age_count == l->age_max) {
+        size_t max = EL_MAX(l->age_max * 2, (size_t)64);
+        struct object_age *ages = el_realloc(l->ages, max * sizeof *ages);
+        if (ages == NULL) {
+            return false;
+        }
+        l->ages = ages;
+        l->age_max = max;
+    }
+    l->ages[l->age_count++] = (struct object_age){.number = number, .since_ms = since_ms};
+    return true;
+}
+
 static int ages_note(struct archive_ledger *l, uint64_t now_ms)
 {
     uint64_t known = l->age_count == 0 ? 0 : l->ages[l->age_count - 1].number;
@@ -46,17 +67,9 @@ static int ages_note(struct archive_ledger *l, uint64_t now_ms)
         if (i > 1 && l->state->objects[i - 2].now.number > known) {
             continue; /* the first unknown one stands for all behind it */
         }
-        if (l->age_count == l->age_max) {
-            size_t max = EL_MAX(l->age_max * 2, (size_t)64);
-            struct object_age *ages = el_realloc(l->ages, max * sizeof *ages);
-            if (ages == NULL) {
-                return EVLOG_ERR_NO_MEMORY;
-            }
-            l->ages = ages;
-            l->age_max = max;
+        if (!age_add(l, l->state->objects[i - 1].now.number, now_ms)) {
+            return EVLOG_ERR_NO_MEMORY;
         }
-        l->ages[l->age_count++] = (struct object_age){.number = l->state->objects[i - 1].now.number,
-                                                      .since_ms = now_ms};
     }
     size_t old = 0; /* all but the newest that is old enough say nothing more */
     while (old + 1 < l->age_count && l->ages[old + 1].since_ms + l->cfg.segment_ms <= now_ms) {
@@ -71,11 +84,90 @@ static int ages_note(struct archive_ledger *l, uint64_t now_ms)
 
 static uint64_t since_ms(const struct archive_ledger *l, uint64_t number)
 {
-    uint64_t ms = l->began_ms;
+    uint64_t ms = l->age_count == 0 ? l->began_ms : EL_MIN(l->began_ms, l->ages[0].since_ms); /* or older still */
     for (size_t i = 0; i < l->age_count && l->ages[i].number <= number; i++) {
         ms = l->ages[i].since_ms;
     }
     return ms;
+}
+
+struct sample {
+    uint64_t number;
+    const struct el_archive_part *part; /* the first that was found in it */
+};
+
+/* Live bundles, evenly among all of them, the last one too. returns their number */
+static size_t samples_choose(const struct archive_ledger *l, struct sample samples[SAMPLES_MAX])
+{
+    size_t bundles = 0, seen = 0, count = 0;
+    for (size_t i = 0; i < l->state->object_count; i++) {
+        bundles += is_live_bundle(&l->state->objects[i].now);
+    }
+    for (size_t i = 0; i < l->state->object_count && count < SAMPLES_MAX; i++) {
+        if (is_live_bundle(&l->state->objects[i].now) &&
+            seen++ >= (bundles <= SAMPLES_MAX ? count : count * (bundles - 1) / (SAMPLES_MAX - 1))) {
+            samples[count++] = (struct sample){.number = l->state->objects[i].now.number};
+        }
+    }
+    return count;
+}
+
+static void samples_place(const struct archive_ledger *l, struct sample *samples, size_t count)
+{
+    for (size_t i = 0; i < l->state->partitions.count; i++) {
+        const struct archive_partition *p = l->state->partitions.entries[i].value;
+        for (uint32_t k = 0; k < p->part_count; k++) {
+            size_t low = 0, high = count;
+            while (low < high) {
+                size_t middle = (low + high) / 2;
+                low = samples[middle].number < p->parts[k].object ? middle + 1 : low;
+                high = samples[middle].number < p->parts[k].object ? high : middle;
+            }
+            if (low < count && samples[low].number == p->parts[k].object && samples[low].part == NULL) {
+                samples[low].part = &p->parts[k];
+            }
+        }
+    }
+}
+
+/* When the first batch of a sample was appended. */
+static int sample_time(const struct archive_ledger *l, const struct sample *sample, uint64_t *ms, struct el_error *err)
+{
+    char key[EL_ARCHIVE_KEY_MAX];
+    uint8_t bytes[EL_PACK_BATCH_LEN] = {0};
+    uint64_t done = 0;
+    struct el_pack_batch row;
+    el_archive_key_object(key, &l->incarnation, &archive_state_object(l->state, sample->number)->now);
+    int code = object_get(l->cfg.bucket, key, sample->part->table_pos, bytes, sizeof bytes, &done, err);
+    if (code == 0 && (done < sizeof bytes || el_pack_batch_get(bytes, &row) != 0)) {
+        code = EVLOG_ERR_CORRUPT;
+    }
+    if (code == 0) {
+        *ms = row.leaf.append_time_ns / 1000000;
+    }
+    return code;
+}
+
+int archive_ages_find(struct archive_ledger *l, uint64_t now_ms, struct el_error *err)
+{
+    struct sample samples[SAMPLES_MAX];
+    size_t count = samples_choose(l, samples);
+    l->age_count = 0;
+    samples_place(l, samples, count);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t before_ms = l->age_count == 0 ? 0 : l->ages[l->age_count - 1].since_ms, ms = 0;
+        int code = samples[i].part == NULL ? EVLOG_ERR_NOT_FOUND : sample_time(l, &samples[i], &ms, err);
+        if (code != 0 && code != EVLOG_ERR_NOT_FOUND && code != EVLOG_ERR_CORRUPT) {
+            return code;
+        }
+        if (code != 0) {
+            continue; /* those around it say enough; that it is damaged is found elsewhere */
+        }
+        if (!age_add(l, samples[i].number, EL_MIN(EL_MAX(ms, before_ms), now_ms))) {
+            return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for ages of objects");
+        }
+    }
+    return 0;
 }
 
 /* --- tasks -------------------------------------------------------------------------------------------------------- */

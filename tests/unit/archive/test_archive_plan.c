@@ -128,3 +128,71 @@ TEST(archive_plan, segments_of_other_sizes_are_not_written_anew_for_one)
     assert_int_equal(plan(&r, 200000)->task_count, 0);
     rig_end(&r);
 }
+
+/* --- ages --------------------------------------------------------------------------------------------------------- */
+
+/* "u" is appended to in each of so many rounds, "t" in the first only. returns when that was, in ms */
+static uint64_t rounds(struct rig *r, int count)
+{
+    archive_builder_topic(r->b, "u", 1);
+    archive_builder_append(r->b, "t", 0, 1);
+    uint64_t first_ms = r->b->now_ns / 1000000;
+    for (int i = 0; i < count; i++) {
+        archive_builder_append(r->b, "u", 0, 1);
+        archive_builder_round(r->b);
+    }
+    return first_ms;
+}
+
+static int start(struct rig *r, uint64_t now_ms)
+{
+    r->l.cfg.bucket = &r->store->base;
+    r->l.incarnation = r->b->incarnation;
+    r->l.state = r->b->state;
+    r->l.began_ms = now_ms;
+    return archive_ages_find(&r->l, now_ms, NULL);
+}
+
+TEST(archive_plan, a_start_does_not_make_bundles_younger)
+{
+    struct rig r;
+    rig_init(&r, 1);
+    uint64_t first_ms = rounds(&r, 20), last_ms = r.b->now_ns / 1000000;
+    r.l.cfg.segment_ms = (last_ms - first_ms) / 2; /* half of them are older at the end */
+    assert_int_equal(start(&r, last_ms), 0);
+    const struct archive_told *told = plan(&r, last_ms);
+    assert_int_equal(told->task_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(told->tasks[i].source_count == 1 || told->tasks[i].source_count == 20);
+    }
+    rig_end(&r);
+}
+
+TEST(archive_plan, a_start_does_not_make_bundles_older)
+{
+    struct rig r;
+    rig_init(&r, 1);
+    uint64_t first_ms = rounds(&r, 20), last_ms = r.b->now_ns / 1000000;
+    r.l.cfg.segment_ms = last_ms - first_ms + 5000;
+    assert_int_equal(start(&r, last_ms), 0);
+    assert_int_equal(plan(&r, last_ms)->task_count, 0);
+    rig_end(&r);
+}
+
+TEST(archive_plan, the_ages_of_many_bundles_cost_a_start_few_requests)
+{
+    struct rig r;
+    rig_init(&r, 1);
+    uint64_t first_ms = rounds(&r, 300);
+    uint64_t gets = r.store->calls[MEM_GET];
+    assert_int_equal(start(&r, r.b->now_ns / 1000000), 0);
+    assert_true(r.store->calls[MEM_GET] - gets <= 32);
+    assert_int_equal(r.l.age_count, 32);
+    assert_true(r.l.ages[0].since_ms <= first_ms + 1000);
+    assert_int_equal(r.l.ages[31].number, r.b->state->objects[r.b->state->object_count - 1].now.number);
+    mem_store_fault(
+        r.store,
+        (struct mem_fault){.call = MEM_GET, .key_part = "", .count = 1, .effect = MEM_FAIL, .code = EVLOG_ERR_AGAIN});
+    assert_int_equal(start(&r, first_ms), EVLOG_ERR_AGAIN);
+    rig_end(&r);
+}
