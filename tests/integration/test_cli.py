@@ -4,6 +4,7 @@
 Goal: a mistake is told with a code, a sentence and what to do, and every command does what its help says. Method: run
 the program; refusals first.
 """
+import fcntl
 import gzip
 import json
 import os
@@ -12,6 +13,7 @@ import re
 import signal
 import socket
 import subprocess
+import termios
 import time
 
 import pytest
@@ -478,6 +480,44 @@ def test_inspect_reads_files_of_the_stream_index(tmp_path):
         cut = tmp_path / "cut"
         cut.write_bytes(data[:-1])
         assert "the footer does not verify" in evlog("inspect", cut, expect=8).err
+
+
+def test_produce_that_is_not_acknowledged_ends_soon_after_a_signal(broker):
+    evlog("topics", "create", "unsure", bootstrap=broker.bootstrap, expect=0)
+    process = subprocess.Popen([str(BIN / "evlog"), "produce", "unsure", "-b", broker.bootstrap],
+                               stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdin.write("one\n")
+    process.stdin.flush()
+    wait_for(lambda: values(broker, "unsure") == "one\n", "the first line")
+    broker.process.send_signal(signal.SIGSTOP)
+    try:
+        process.stdin.write("two\n")
+        process.stdin.flush()
+        unread = bytearray(4)
+        wait_for(lambda: fcntl.ioctl(process.stdin, termios.FIONREAD, unread) == 0 and not any(unread),
+                 "the second line is read")
+        process.send_signal(signal.SIGTERM)
+        process.stdin.close()
+        assert process.wait(30) == 130
+    finally:
+        broker.process.send_signal(signal.SIGCONT)
+    err = process.stderr.read()
+    process.stderr.close()
+    assert "1 of 2 events are not acknowledged, 1 are published" in err, err
+
+
+def test_produce_that_waits_for_lines_ends_at_a_signal(broker):
+    evlog("topics", "create", "idle", bootstrap=broker.bootstrap, expect=0)
+    process = subprocess.Popen([str(BIN / "evlog"), "produce", "idle", "-b", broker.bootstrap],
+                               stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdin.write("one\n")
+    process.stdin.flush()
+    wait_for(lambda: values(broker, "idle") == "one\n", "the first line")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 7
+    assert "1 events were published" in process.stderr.read()
+    process.stdin.close()
+    process.stderr.close()
 
 
 def test_interrupted_produce_says_how_far_it_came(broker):

@@ -3,7 +3,8 @@
  * evlog produce: values from the command line, lines of a file or of stdin, or CloudEvents.
  *
  * Everything that can be checked without the broker is checked first; then the topic; then events are published in
- * order. Exit codes: 5 no such topic, 6 another number of partitions, 7 a part was published, 1 nothing was.
+ * order. Exit codes: 5 no such topic, 6 another number of partitions, 7 a part was published, 1 nothing was,
+ * 130 a signal came before all was acknowledged.
  */
 #include "publishing.h"
 
@@ -96,8 +97,8 @@ static int publish_values(struct publishing *p, const struct produce *produce, c
                 message.value = (struct evlog_bytes){null_value ? NULL : values[j], strlen(values[j])};
             }
             if (publishing_one(p, &message, &failure) != 0) {
-                (void)publishing_finish(p);
-                return cli_failure(p->cli, &failure);
+                int rc = publishing_finish(p);
+                return rc == CLI_INTERRUPTED ? rc : cli_failure(p->cli, &failure);
             }
         }
         if (cli_interrupted) {
@@ -157,6 +158,7 @@ static int run(struct cli *cli, struct produce *produce, struct cli_words *words
     if (path != NULL && line_input_open(path, &input, &err) != 0) {
         return cli_error(cli, CLI_ERR_FILE, "%s", err.text);
     }
+    cli->defaults = publishing_defaults;
     rc = cli_connect(cli);
     if (rc == CLI_OK) {
         rc = publishing_topic(cli, words->items[0], produce->create, produce->partitions);

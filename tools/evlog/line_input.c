@@ -16,15 +16,18 @@
 #include <evlog/error.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #define RAW_LEN (64u << 10)
 #define TEXT_LEN_MIN (256u << 10)
+#define STOP_LOOK_MS 100
 #define GZIP_WINDOW (15 + 16) /* largest window, gzip header */
 
 struct line_input {
+    const volatile int *stop; /* NULL: nobody stops it */
     const char *name;
     int fd; /* -1: memory */
     const uint8_t *memory;
@@ -108,6 +111,18 @@ uint64_t line_input_number(const struct line_input *input)
     return input->number;
 }
 
+/* Wait for bytes, or the end. returns false when somebody has said meanwhile that nothing more is wanted */
+static bool await(const struct line_input *input)
+{
+    struct pollfd ready = {.fd = input->fd, .events = POLLIN};
+    while (input->stop != NULL && poll(&ready, 1, STOP_LOOK_MS) <= 0) {
+        if (*input->stop) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* More raw bytes behind those that are left. */
 static int fill_raw(struct line_input *input, struct el_error *err)
 {
@@ -123,6 +138,9 @@ static int fill_raw(struct line_input *input, struct el_error *err)
         input->raw_len += n;
         input->raw_end = n == 0;
         return 0;
+    }
+    if (!await(input)) {
+        return el_error_set(err, EVLOG_ERR_CLOSED, "%s: interrupted", input->name);
     }
     ssize_t n = read(input->fd, input->raw + input->raw_len, room);
     if (n < 0) {
@@ -246,6 +264,11 @@ static void give_line(struct line_input *input, size_t end, size_t next, struct 
     *line = el_slice_of(start_of_line, len);
     input->text_pos = input->scan_pos = next;
     input->number++;
+}
+
+void line_input_stop_on(struct line_input *input, const volatile int *stop)
+{
+    input->stop = stop;
 }
 
 int line_input_next(struct line_input *input, struct el_slice *line, struct el_error *err)

@@ -20,10 +20,12 @@ struct line_input;
 int line_input_open(const char *path, struct line_input **input, struct el_error *err);
 /* Read from memory; borrowed until closed. */
 int line_input_memory(const void *data, size_t len, struct line_input **input, struct el_error *err);
+/* While *stop is set, what is not there yet is not waited for: EVLOG_ERR_CLOSED. Borrowed until closed. */
+void line_input_stop_on(struct line_input *input, const volatile int *stop);
 /* The next line without its line feed (and carriage return); valid until the next call.
  *
  * returns  1 a line | 0 the end | EVLOG_ERR_IO | EVLOG_ERR_CORRUPT compressed data is broken or ends too early |
- *          EVLOG_ERR_LIMIT line too long | EVLOG_ERR_NO_MEMORY
+ *          EVLOG_ERR_CLOSED | EVLOG_ERR_LIMIT line too long | EVLOG_ERR_NO_MEMORY
  */
 int line_input_next(struct line_input *input, struct el_slice *line, struct el_error *err);
 /* Number of the line that was given last, from 1. */

@@ -6,6 +6,9 @@
  * A bad line: what came before it is flushed, the line is named, the number of published events is told; exit code 7,
  * or
  * 1 when nothing was published. The same holds when reading or the broker fails half-way.
+ *
+ * After a signal nothing is waited for longer than GRACE_MS: how many events are not acknowledged is told, exit code
+ * 130.
  */
 #include "publishing.h"
 
@@ -14,8 +17,13 @@
 #include <string.h>
 
 #define NS_PER_MS 1000000
+#define STEP_MS 100       /* so often a wait looks whether a signal came */
+#define GRACE_MS 1000     /* for what is on its way when one came */
+#define ROOM_MS_MAX 60000 /* for room in buffer.memory; publishing_defaults has the step */
 #define PROGRESS_LINES 64
 #define MESSAGE_ID_MAX 1024 /* bytes of an id, the NUL counted */
+
+const char *const publishing_defaults[] = {"max.block.ms=100", NULL};
 
 /* --- topic ------------------------------------------------------------------------------------------------------ */
 
@@ -113,7 +121,11 @@ int publishing_one(struct publishing *p, const struct evlog_message *message, st
     if (rc != 0) {
         return rc;
     }
-    rc = evlog_publish_async(p->producer, &full, tells ? on_delivery : NULL, p, failure);
+    int64_t waited_ms = 0;
+    do {
+        rc = evlog_publish_async(p->producer, &full, tells ? on_delivery : NULL, p, failure);
+        waited_ms += STEP_MS;
+    } while (rc == EVLOG_ERR_FULL && !cli_interrupted && waited_ms < ROOM_MS_MAX);
     if (rc == 0) {
         p->sent_count++;
         (void)evlog_poll(p->producer, 0);
@@ -230,25 +242,49 @@ static int publish_line(struct publishing *p, struct el_slice line, bool *bad_li
     return rc;
 }
 
-static uint64_t stored_count(struct publishing *p)
+/* Events of which nothing is known yet. */
+static uint64_t pending_count(struct publishing *p, uint64_t *stored)
 {
     struct evlog_producer_stats stats = {.size = sizeof stats};
     evlog_producer_stats(p->producer, &stats);
-    return stats.stored_count;
+    *stored = stats.stored_count;
+    return p->sent_count - EL_MIN(p->sent_count, stats.stored_count + stats.failed_count);
 }
 
-static unsigned long long flush_and_count(struct publishing *p)
+/* Wait for everything, or after a signal for what comes soon. */
+static int flush(struct publishing *p, unsigned long long *stored, unsigned long long *pending,
+                 struct evlog_failure *failure)
 {
-    (void)evlog_flush(p->producer, -1, NULL);
+    int32_t grace_ms = GRACE_MS;
+    uint64_t count = 0;
+    int rc;
+    do {
+        rc = evlog_flush(p->producer, STEP_MS, failure);
+        grace_ms -= cli_interrupted ? STEP_MS : 0;
+    } while (rc == EVLOG_ERR_TIMED_OUT && grace_ms > 0 && pending_count(p, &count) > 0);
     (void)evlog_poll(p->producer, 0);
     cli_progress_end(p->cli);
-    return (unsigned long long)stored_count(p);
+    *pending = cli_interrupted ? (unsigned long long)pending_count(p, &count) : 0;
+    (void)pending_count(p, &count);
+    *stored = (unsigned long long)count;
+    return rc;
+}
+
+static int stop_unsure(const struct publishing *p, unsigned long long stored, unsigned long long pending)
+{
+    return cli_error(p->cli, CLI_ERR_UNSURE,
+                     "interrupted: %llu of %llu events are not acknowledged, %llu are published", pending,
+                     (unsigned long long)p->sent_count, stored);
 }
 
 /* The end that something forced: where, why, and how much is stored. */
 static int stop_early(struct publishing *p, const char *name, uint64_t line_number, const char *why)
 {
-    unsigned long long count = flush_and_count(p);
+    unsigned long long count, pending;
+    (void)flush(p, &count, &pending, NULL);
+    if (pending > 0) {
+        return stop_unsure(p, count, pending);
+    }
     return cli_error(p->cli, count == 0 ? CLI_ERR_LINE : CLI_ERR_PARTIAL, "%s:%llu: %s; %llu events were published",
                      name, (unsigned long long)line_number, why, count);
 }
@@ -256,7 +292,11 @@ static int stop_early(struct publishing *p, const char *name, uint64_t line_numb
 /* The broker failed: its own code when nothing was stored, else partial. */
 static int stop_failed(struct publishing *p, const struct evlog_failure *failure)
 {
-    unsigned long long count = flush_and_count(p);
+    unsigned long long count, pending;
+    (void)flush(p, &count, &pending, NULL);
+    if (pending > 0) {
+        return stop_unsure(p, count, pending);
+    }
     int rc = cli_failure(p->cli, failure);
     if (count > 0) {
         rc = cli_error(p->cli, CLI_ERR_PARTIAL, "%llu of %llu events were published", count,
@@ -270,8 +310,12 @@ int publishing_lines(struct publishing *p, struct line_input *input, const char 
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct el_error err = {0};
     struct el_slice line;
+    line_input_stop_on(input, &cli_interrupted);
     for (;;) {
         int rc = line_input_next(input, &line, &err);
+        if (rc == EVLOG_ERR_CLOSED) {
+            return stop_early(p, name, line_input_number(input), "interrupted behind this line");
+        }
         if (rc < 0) {
             return stop_early(p, name, line_input_number(input) + 1, err.text);
         }
@@ -295,10 +339,11 @@ int publishing_lines(struct publishing *p, struct line_input *input, const char 
 int publishing_finish(struct publishing *p)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
-    int rc = evlog_flush(p->producer, -1, &failure);
-    (void)evlog_poll(p->producer, 0);
-    cli_progress_end(p->cli);
-    unsigned long long count = (unsigned long long)stored_count(p);
+    unsigned long long count, pending;
+    int rc = flush(p, &count, &pending, &failure);
+    if (pending > 0) {
+        return stop_unsure(p, count, pending);
+    }
     if (rc == 0 && count < p->sent_count) { /* told by on_delivery already */
         return cli_error(p->cli, count == 0 ? CLI_ERR_LINE : CLI_ERR_PARTIAL, "%llu of %llu events were published",
                          count, (unsigned long long)p->sent_count);

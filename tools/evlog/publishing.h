@@ -23,6 +23,9 @@ struct publishing {
     struct sealing *sealing;           /* seals every event, NULL: none */
 };
 
+/* Client settings of who publishes: for cli->defaults. */
+extern const char *const publishing_defaults[];
+
 /* Make sure the topic is there, making it when create is set.
  *
  * partition_count  -1: any
