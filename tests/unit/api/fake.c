@@ -454,8 +454,50 @@ static void read_entries(struct read_op *op)
 }
 
 /* The batches from the one that holds the offset on, as many as fit. */
+static const uint8_t *batch_of(int64_t offset, uint32_t *len)
+{
+    const struct fake_partition *p = &fake->partition;
+    struct el_batch_info info;
+    for (uint32_t pos = 0; pos < p->data_len; pos += info.len) {
+        assert_int_equal(el_batch_header(p->data + pos, p->data_len - pos, &info), 0);
+        if (info.base_offset + info.last_offset_delta >= offset) {
+            *len = info.len;
+            return p->data + pos;
+        }
+    }
+    return NULL;
+}
+
+/* As the archive gives what is wanted: batches that lie next to one another, and each once. */
+static void read_wanted(struct read_op *op)
+{
+    const uint8_t *last = NULL;
+    uint32_t len = 0;
+    op->data = el_buddy_alloc(&fake->buddy, op->wanted_bytes + op->wanted_count * sizeof *op->entries + 16);
+    assert_non_null(op->data);
+    assert_int_equal(op->wanted[0], op->offset);
+    for (uint32_t i = 0; i < op->wanted_count; i++) {
+        const uint8_t *batch = batch_of(op->wanted[i], &len);
+        if (batch == NULL || batch == last) {
+            continue;
+        }
+        if (op->data_len + len > op->wanted_bytes) {
+            break;
+        }
+        memcpy(op->data + op->data_len, batch, len);
+        op->data_len += len;
+        last = batch;
+    }
+    op->entries = (struct read_entry *)(void *)(op->data + EL_ALIGN_UP(op->data_len, 16));
+    read_entries(op);
+}
+
 static void read_data(struct read_op *op)
 {
+    if (fake->remote && op->wanted_count > 0) {
+        read_wanted(op);
+        return;
+    }
     const struct fake_partition *p = &fake->partition;
     struct el_batch_info info;
     uint32_t start = UINT32_MAX, end_pos = 0;

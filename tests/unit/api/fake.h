@@ -70,6 +70,7 @@ struct fake {
     uint32_t cancel_count;
     uint32_t read_len_max; /* reads of more find no memory; 0: no limit */
     int32_t starved;       /* reads of this partition find no memory, if it is not 0 */
+    bool remote;           /* what is read is in the archive alone */
     uint32_t read_count;
     uint32_t read_release_count;
     uint32_t reads_held;             /* not yet released when the last answer was made */

@@ -403,6 +403,50 @@ TEST(stream_read, a_large_batch_is_opened_by_a_worker)
     end();
 }
 
+/* Events far apart: on the disk each is a read of its own, in the archive as well before. */
+static uint32_t reads_of_sparse(bool remote, bool backward)
+{
+    struct el_msg_ext_stream_read_request ask = ask_of("s");
+    char value[600];
+    memset(value, 'v', sizeof value);
+    value[sizeof value - 1] = 0;
+    begin();
+    f.remote = remote;
+    for (uint32_t v = 0; v < 200; v++) {
+        struct fake_record records[20];
+        for (uint32_t i = 0; i < 20; i++) {
+            records[i] = (struct fake_record){.key = i == 7 ? "s" : "x", .value = i == 7 ? "own" : value};
+        }
+        fake_streams.offsets[v] = fake_log_add(records, 20, EL_CODEC_NONE) + 7;
+        for (uint32_t i = 0; i < 2; i++) {
+            fake_log_add(records, 5, EL_CODEC_NONE);
+        }
+    }
+    fake_streams.count = 200;
+    ask.max_events = 200;
+    ask.backward = backward;
+    struct fake_request *r = read_stream(&ask);
+    for (int i = 0; i < 100 && r->outcome == FAKE_OPEN; i++) {
+        fake_advance_ms(&f, 1);
+    }
+    fake_response(r, &answer);
+    assert_int_equal(answer.event_count, 200);
+    for (int64_t v = 0; v < 200; v++) {
+        assert_int_equal(answer.events[v].version, backward ? 199 - v : v);
+    }
+    uint32_t reads = f.read_count;
+    fake_free(r);
+    end();
+    return reads;
+}
+
+TEST(stream_read, of_what_is_in_the_archive_costs_few_reads)
+{
+    assert_true(reads_of_sparse(false, true) >= 200);
+    assert_true(reads_of_sparse(true, true) <= 25);
+    assert_true(reads_of_sparse(true, false) <= 25);
+}
+
 TEST(stream_read, reads_a_dense_stream_in_few_reads_and_pauses)
 {
     struct el_msg_ext_stream_read_request ask = ask_of("s");
