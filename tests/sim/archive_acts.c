@@ -237,6 +237,43 @@ bool arch_read(struct archive_life *l, uint32_t index)
     return read_once(&r, from, 1u << world_below(&l->w, 21), &next) != EVLOG_ERR_CRASHED;
 }
 
+/* All records have one time: the first that is served is the one that is found. */
+static bool lookup(struct archive_life *l, const struct life_topic *t, int32_t partition, int64_t timestamp)
+{
+    static struct lookup_op op;
+    int64_t before = arch_log_start(l, t, partition);
+    op = (struct lookup_op){
+        .topic_id = t->id, .partition = partition, .timestamp = timestamp, .current_leader_epoch = -1};
+    store_lookup(arch_ask(l, &op.base), &op);
+    int code = arch_told(l, &op.base);
+    int64_t after = code == 0 ? arch_log_start(l, t, partition) : -1;
+    if (code != 0 || before < 0 || after < 0) {
+        return code != EVLOG_ERR_CRASHED && !sim_disk_crashed(l->w.disk);
+    }
+    const struct life_part *p = &t->parts[partition];
+    for (uint32_t i = 0; i < p->acked_count; i++) {
+        if (p->acked[i].offset >= after && (op.offset < 0 || op.offset > p->acked[i].offset)) {
+            world_violation(&l->w, "a time is found at offset %lld of partition %d, which begins at %lld and has %lld",
+                            (long long)op.offset, partition, (long long)after, (long long)p->acked[i].offset);
+        }
+    }
+    if (op.offset >= 0 && op.offset < before) {
+        world_violation(&l->w, "a time is found at offset %lld of partition %d, which begins at %lld",
+                        (long long)op.offset, partition, (long long)before);
+    }
+    return l->w.violation[0] == 0;
+}
+
+bool arch_lookup(struct archive_life *l, uint32_t index)
+{
+    const struct life_topic *t = &l->topics[index];
+    if (!t->there || t->compacted) {
+        return true;
+    }
+    int32_t partition = (int32_t)world_below(&l->w, (uint64_t)t->partition_count);
+    return lookup(l, t, partition, world_chance(&l->w, 500000) ? -3 : 1000);
+}
+
 #define READ_TRIES_MAX 2000
 
 int64_t arch_log_start(struct archive_life *l, const struct life_topic *t, int32_t partition)
@@ -292,6 +329,9 @@ void arch_read_all(struct archive_life *l)
             struct reading r = {.l = l, .t = &l->topics[i], .partition = k};
             if (l->w.violation[0] == 0) {
                 read_whole(&r);
+            }
+            if (l->w.violation[0] == 0 && !r.t->compacted && lookup(l, r.t, k, 1000)) {
+                (void)lookup(l, r.t, k, -3);
             }
         }
     }

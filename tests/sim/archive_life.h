@@ -100,6 +100,8 @@ bool arch_clients_rest(struct archive_life *l);
 int64_t arch_log_start(struct archive_life *l, const struct life_topic *t, int32_t partition);
 /* Somebody reads from anywhere, also what only the archive has. */
 bool arch_read(struct archive_life *l, uint32_t index);
+/* Somebody asks where a time is. */
+bool arch_lookup(struct archive_life *l, uint32_t index);
 /* Every log from its start to its end; nothing may fail for long. */
 void arch_read_all(struct archive_life *l);
 /* What has left the disk can be read, whatever became of archiving. */

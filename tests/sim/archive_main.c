@@ -282,6 +282,9 @@ static bool act(struct archive_life *l)
     if (world_chance(&l->w, 400000)) {
         return arch_read(l, index);
     }
+    if (world_chance(&l->w, 200000)) {
+        return arch_lookup(l, index);
+    }
     if (l->topics[index].there && sim_disk_fault(l->w.disk, FAULT_TOPIC_GROWS)) {
         return arch_topic_grow(l, index);
     }
@@ -518,7 +521,7 @@ static void run_seed(const struct plan *plan, struct archive_life *l)
         live(l);
         between(l);
     }
-    if (w->violation[0] == 0 && l->older != NULL && l->bucket->state->header.sequence > l->older_sequence) {
+    if (w->violation[0] == 0 && l->older != NULL && l->bucket->state->header.sequence > l->older_sequence + 1) {
         arch_older_disk(l);
     }
     if (w->violation[0] == 0 && boot_start(&l->boot)) {
