@@ -628,6 +628,7 @@ static void unlink_on_done(struct io_op *op)
 {
     struct unlink_job *job = EL_CONTAINER(op, struct unlink_job, op);
     job->shard->jobs--;
+    job->shard->unlinks--;
     el_buddy_free(job->shard->buddy, job);
 }
 
@@ -658,6 +659,7 @@ static void unlink_removed(struct store_shard *shard)
     }
     if (job != NULL) {
         shard->jobs++;
+        shard->unlinks++;
         job->op.done = unlink_on_done;
         io_job(shard->io, &job->op, IO_JOB_DISK, unlink_run, job);
     }

@@ -42,6 +42,8 @@ struct compaction {
     uint64_t bytes_before;
     uint64_t bytes_after;
     bool whole; /* the keys of dirty segments were remembered; else tombstones go, and nothing else */
+    struct compact_redaction *redaction; /* what is redacted and nothing else; NULL: another pass */
+    int error;                           /* why it was given up */
     struct compact_input inputs[];
 };
 
@@ -181,6 +183,8 @@ static void compaction_end(struct compaction *c)
 {
     struct partition *part = c->part;
     struct metrics *metrics = c->shard->metrics;
+    struct compact_redaction *redaction = c->redaction;
+    int error = c->error;
     for (uint32_t i = 0; i < c->input_count; i++) {
         if (c->inputs[i].seg != NULL) {
             c->inputs[i].seg->pins--;
@@ -189,7 +193,13 @@ static void compaction_end(struct compaction *c)
     metrics_add(metrics, METRIC_COMPACTION_READ_BYTES, c->work.read_bytes);
     metrics_add(metrics, METRIC_COMPACTION_WRITTEN_BYTES, c->work.out.written_bytes);
     metrics_add(metrics, METRIC_COMPACTION_DROPPED, c->work.dropped_records);
+    if (redaction != NULL) {
+        redaction->batch_count += c->work.redacted_batches;
+    }
     compaction_free(c);
+    if (redaction != NULL) {
+        redaction->ended(redaction, error);
+    }
     partition_unpin(part);
 }
 
@@ -233,13 +243,14 @@ static bool job_went_well(struct compaction *c)
     shard->jobs--;
     if (code < 0 && c->work.out.disk_failed && !part->deleted) {
         shard_fail(shard, "compacting partition %d failed (%s)", part->key.partition, evlog_error_text((int)code));
-    } else if (code < 0 && !part->deleted && !shard->failed) {
+    } else if (code < 0 && !part->deleted && !shard->failed && c->redaction == NULL) {
         part->unclean = code != EVLOG_ERR_NO_SPACE && code != EVLOG_ERR_NO_FILES && code != EVLOG_ERR_NO_MEMORY &&
                         code != EVLOG_ERR_IO;
         el_log(EL_LOG_WARN, "storage", "topic %s partition %d is not compacted%s: %s", part->topic->name,
                part->key.partition, part->unclean ? " until the next start" : " now", evlog_error_text((int)code));
     }
     if (code < 0 || part->deleted || shard->failed || shard->stopping) {
+        c->error = code < 0 ? (int)code : EVLOG_ERR_CLOSED;
         give_up(c);
         return false;
     }
@@ -259,6 +270,11 @@ static void pass_done(struct compaction *c)
         EL_ASSERT(work->rules.map_end > part->clean_end);
         part->clean_end = work->rules.map_end;
         partition_mark_dirty(part);
+    }
+    if (c->redaction != NULL) {
+        compact_work_drop(shard->store->disk, &c->work);
+        compaction_end(c);
+        return;
     }
     metrics_add(shard->metrics, METRIC_COMPACTIONS, 1);
     el_log(work->dropped_records > 0 ? EL_LOG_INFO : EL_LOG_DEBUG, "storage",
@@ -292,8 +308,10 @@ static void group_replace(struct compaction *c)
     struct compact_work *work = &c->work;
     struct segment *seg = c->out;
     const struct compact_input *last = &c->inputs[work->group_end - 1];
+    uint32_t tombstones_s = 0;
     for (uint32_t i = c->group_begin; i < work->group_end; i++) {
         struct segment *old = c->inputs[i].seg;
+        tombstones_s = old->tombstones_s;
         EL_ASSERT(!old->removed);
         EL_ASSERT(old->part == part);
         EL_ASSERT(part->segment_bytes >= old->len);
@@ -312,10 +330,11 @@ static void group_replace(struct compaction *c)
     bool empty = work->out.first_append_ns == 0;
     seg->first_append_ns = empty ? last->last_append_ns : work->out.first_append_ns;
     seg->last_append_ns = empty ? last->last_append_ns : work->out.last_append_ns;
-    seg->tombstones_s = work->out.tombstones_s;
+    seg->tombstones_s = c->redaction == NULL ? work->out.tombstones_s : tombstones_s;
     seg->created_ns = work->rules.now_ns;
     seg->exists = seg->trimmed = seg->name_durable = true;
-    seg->sealed = seg->rolled = seg->compacted = seg->dirty = true;
+    seg->sealed = seg->rolled = seg->dirty = true;
+    seg->compacted = c->redaction == NULL || last->compacted;
     segment_insert(part, seg);
     part->segment_bytes += seg->len;
     c->segments_after++;
@@ -342,7 +361,7 @@ static void write_on_done(struct io_op *op)
     group_begin(c);
 }
 
-/* A pass for tombstones alone rewrites segments that hold such, each by itself. */
+/* A pass for tombstones alone, or one that redacts, rewrites segments each by itself. */
 static uint32_t group_end_of(const struct compaction *c, uint32_t begin)
 {
     uint64_t bytes_max = (uint64_t)setting(c->part, TOPIC_SEGMENT_BYTES), bytes = 0;
@@ -357,7 +376,7 @@ static void group_begin(struct compaction *c)
 {
     struct partition *part = c->part;
     struct compact_work *work = &c->work;
-    while (!c->whole && work->input < work->input_count &&
+    while (!c->whole && c->redaction == NULL && work->input < work->input_count &&
            !tombstones_due(part, c->inputs[work->input].seg, work->rules.now_ns)) {
         work->input++;
     }
@@ -369,6 +388,7 @@ static void group_begin(struct compaction *c)
     work->group_end = group_end_of(c, work->input);
     c->out = segment_new(part, part->next_segment_id, c->inputs[c->group_begin].base_offset);
     if (c->out == NULL) {
+        c->error = EVLOG_ERR_NO_MEMORY;
         give_up(c);
         return;
     }
@@ -424,13 +444,14 @@ static bool buffers_take(struct compaction *c, uint64_t dirty_bytes)
     return segment_out_take(shard, &c->work.out) && map != NULL;
 }
 
-static void inputs_take(struct compaction *c, uint32_t count)
+/* The first `count` segments that end above an offset. */
+static void inputs_take(struct compaction *c, uint32_t count, int64_t from)
 {
     struct partition *part = c->part;
     const struct segment *last = EL_CONTAINER(part->segments.prev, struct segment, link);
     EL_LIST_EACH(n, &part->segments) {
         struct segment *seg = EL_CONTAINER(n, struct segment, link);
-        if (seg->removed || c->input_count == count) {
+        if (seg->removed || seg->end_offset <= from || c->input_count == count) {
             continue;
         }
         EL_ASSERT(seg->sealed);
@@ -458,38 +479,97 @@ static uint64_t ns_of(int64_t ms)
     return (uint64_t)ms > UINT64_MAX / 1000000 ? UINT64_MAX : (uint64_t)ms * 1000000;
 }
 
-static void pass_begin(struct store_shard *shard, const struct candidate *chosen)
+/* Room for a pass over so many segments; NULL: no memory now. */
+static struct compaction *pass_new(struct partition *part, uint32_t count)
 {
-    struct partition *part = chosen->part;
-    size_t len = sizeof(struct compaction) + chosen->count * sizeof(struct compact_input);
+    struct store_shard *shard = part->shard;
+    size_t len = sizeof(struct compaction) + count * sizeof(struct compact_input);
     struct compaction *c = el_buddy_alloc(shard->buddy, len);
     if (c == NULL) {
-        return; /* no memory now */
+        return NULL;
     }
     memset(c, 0, len);
     c->shard = shard;
     c->part = part;
     c->work.out.fd = c->work.out.direct_fd = -1;
     shard->compaction = c;
-    if (!buffers_take(c, chosen->dirty_bytes)) {
-        compaction_free(c);
-        return;
-    }
-    inputs_take(c, chosen->count);
+    return c;
+}
+
+static void pass_fill(struct compaction *c, uint32_t count, int64_t from)
+{
+    const struct partition *part = c->part;
+    inputs_take(c, count, from);
     c->work.topic_id = part->key.topic_id;
     c->work.partition = part->key.partition;
     c->work.inputs = c->inputs;
     c->work.input_count = c->input_count;
     c->work.map_from = c->work.rules.map_end = part->clean_end;
+    c->work.rules.now_ns = el_clock_now(store_clock(c->shard->store));
+}
+
+static void pass_begin(struct store_shard *shard, const struct candidate *chosen)
+{
+    struct partition *part = chosen->part;
+    struct compaction *c = pass_new(part, chosen->count);
+    if (c == NULL) {
+        return; /* no memory now */
+    }
+    if (!buffers_take(c, chosen->dirty_bytes)) {
+        compaction_free(c);
+        return;
+    }
+    pass_fill(c, chosen->count, INT64_MIN);
     c->work.rules.tombstone_ns = ns_of(setting(part, TOPIC_DELETE_RETENTION_MS));
     io_random(shard->io, c->work.rules.secret, sizeof(c->work.rules.secret));
     c->whole = chosen->dirty_bytes > 0;
     if (c->whole) {
         job_start(c, compact_job_map, map_on_done);
     } else {
-        c->work.rules.now_ns = el_clock_now(store_clock(shard->store));
         group_begin(c);
     }
+}
+
+/* Nothing but chunk jobs makes segment files, and those that the last run left behind are gone. */
+static bool may_begin(struct store_shard *shard)
+{
+    if (shard->compaction != NULL || shard->failed || shard->stopping || shard->disk_full) {
+        return false;
+    }
+    if (!shard->swept || shard->sweeping) {
+        shard->checkpoint.wanted = shard->checkpoint.wanted || !shard->swept;
+        return false;
+    }
+    return true;
+}
+
+int compact_redact(struct partition *part, struct compact_redaction *redaction)
+{
+    struct store_shard *shard = part->shard;
+    uint32_t count = 0;
+    if (!may_begin(shard)) {
+        return EVLOG_ERR_AGAIN;
+    }
+    EL_LIST_EACH(n, &part->segments) {
+        const struct segment *seg = EL_CONTAINER(n, struct segment, link);
+        count += !seg->removed && seg->end_offset > redaction->first && seg->base_offset < redaction->end;
+    }
+    struct compaction *c = pass_new(part, count);
+    if (c == NULL) {
+        return EVLOG_ERR_AGAIN;
+    }
+    if (!segment_out_take(shard, &c->work.out)) {
+        compaction_free(c);
+        return EVLOG_ERR_AGAIN;
+    }
+    pass_fill(c, count, redaction->first);
+    c->redaction = redaction;
+    c->work.rules.redact_first = redaction->first;
+    c->work.rules.redact_end = redaction->end;
+    c->work.rules.redact_ms = redaction->when_ms;
+    c->work.rules.redact_reason = redaction->reason;
+    group_begin(c);
+    return 0;
 }
 
 void compact_look(struct store_shard *shard)
@@ -498,9 +578,7 @@ void compact_look(struct store_shard *shard)
     if (shard->compaction != NULL || shard->failed || shard->stopping || shard->disk_full || !choose(shard, &chosen)) {
         return;
     }
-    if (!shard->swept || shard->sweeping) { /* first go the files of passes that had no end */
-        shard->checkpoint.wanted = shard->checkpoint.wanted || !shard->swept;
-        return;
+    if (may_begin(shard)) { /* first go the files of passes that had no end */
+        pass_begin(shard, &chosen);
     }
-    pass_begin(shard, &chosen);
 }

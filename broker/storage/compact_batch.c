@@ -17,6 +17,8 @@
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <evlog/error.h>
+#include <format/archive_layout.h>
+#include <format/redaction.h>
 
 #define SECOND_NS 1000000000u
 
@@ -211,4 +213,35 @@ int compact_batch_filter(const struct compact_rules *rules, const uint8_t *batch
         kept->entry.max_timestamp_ms = left.timestamp_max;
     }
     return code;
+}
+
+int compact_batch_redact(const struct compact_rules *rules, const uint8_t *batch, const struct el_chunk_entry *entry,
+                         struct compact_kept *kept, struct compact_scratch *scratch)
+{
+    int64_t last = entry->base_offset + (int64_t)entry->last_offset_delta;
+    struct el_redaction_mark mark;
+    *kept = (struct compact_kept){.batch = el_slice_of(batch, entry->len), .entry = *entry};
+    if (last < rules->redact_first || entry->base_offset >= rules->redact_end ||
+        el_redaction_mark_get(batch, entry->len, &mark)) {
+        return 0;
+    }
+    int code = ensure(&scratch->packed, &scratch->packed_len, EL_REDACTION_MARK_MAX);
+    if (code != 0) {
+        return code;
+    }
+    mark = (struct el_redaction_mark){.first_offset = entry->base_offset,
+                                      .last_offset_delta = entry->last_offset_delta,
+                                      .leader_epoch = entry->leader_epoch,
+                                      .record_count = el_get_be32(batch + EL_BATCH_POS_RECORD_COUNT),
+                                      .max_timestamp_ms = entry->max_timestamp_ms,
+                                      .when_ms = rules->redact_ms,
+                                      .reason = rules->redact_reason};
+    el_leaf_digest(entry->salt, batch, entry->len, mark.digest);
+    size_t len = el_redaction_mark_put(scratch->packed, &mark);
+    kept->batch = el_slice_of(scratch->packed, len);
+    kept->entry.len = (uint32_t)len;
+    kept->entry.checksum = el_xxh3(scratch->packed, len);
+    memset(kept->entry.salt, 0, sizeof(kept->entry.salt)); /* with it short values could be guessed from the digest */
+    kept->redacted = true;
+    return 0;
 }

@@ -17,6 +17,11 @@ struct compact_rules {
     int64_t keep_offset; /* the last record of the log stays, so that a reader always finds something ahead of it */
     uint64_t now_ns;
     uint64_t tombstone_ns; /* a tombstone stays so long after a compaction first covered it */
+    /* Of a pass that redacts, and does nothing else: redact_end 0 when it is another. */
+    int64_t redact_first; /* batches with offsets from here on ... */
+    int64_t redact_end;   /* ... below this become marks */
+    uint64_t redact_ms;
+    struct el_slice redact_reason; /* borrowed for the time of the pass */
 };
 
 /* Memory that batches share; heap, kept for the time of a job. */
@@ -44,6 +49,7 @@ struct compact_kept {
     struct el_chunk_entry entry;
     uint32_t dropped;       /* records */
     bool tombstone_waiting; /* a tombstone is left that may go once its time is over */
+    bool redacted;          /* a mark has taken its place */
 };
 /* Leave out the records that may go. A batch that loses none stays byte for byte.
  *
@@ -52,6 +58,11 @@ struct compact_kept {
  *           EVLOG_ERR_CORRUPT ... | EVLOG_ERR_NO_MEMORY
  */
 int compact_batch_filter(const struct compact_rules *rules, const uint8_t *batch, const struct el_chunk_entry *entry,
+                         struct compact_kept *kept, struct compact_scratch *scratch);
+
+/* Put a mark in the place of a batch that has redacted offsets; any other, and one that is a mark already, stays as it
+ * is. returns 0 | EVLOG_ERR_NO_MEMORY */
+int compact_batch_redact(const struct compact_rules *rules, const uint8_t *batch, const struct el_chunk_entry *entry,
                          struct compact_kept *kept, struct compact_scratch *scratch);
 
 #endif

@@ -195,10 +195,13 @@ static int filter_entries(struct disk *disk, struct compact_work *work, const st
     int code = 0;
     for (uint32_t i = 0; i < work->read.entry_count && code == 0; i++) {
         struct compact_kept kept;
-        code = compact_batch_filter(&work->rules, run->buf + run->entries[i].pos, &run->table[i], &kept,
-                                    &work->scratch);
+        const uint8_t *batch = run->buf + run->entries[i].pos;
+        code = work->rules.redact_end > 0
+                   ? compact_batch_redact(&work->rules, batch, &run->table[i], &kept, &work->scratch)
+                   : compact_batch_filter(&work->rules, batch, &run->table[i], &kept, &work->scratch);
         if (code == 0) {
             work->dropped_records += kept.dropped;
+            work->redacted_batches += kept.redacted;
             code = kept.batch.len == 0 ? 0 : segment_out_add(disk, &work->out, &kept.entry, kept.batch.data);
             if (code == 0 && kept.tombstone_waiting) {
                 work->out.tombstones_s = EL_MAX(work->out.tombstones_s, kept.entry.cleaned_s);

@@ -40,6 +40,7 @@ struct compact_work {
     struct compact_scratch scratch;
     uint64_t read_bytes;
     uint64_t dropped_records;
+    uint64_t redacted_batches;
 };
 
 #define COMPACT_MORE 0 /* the next job goes on */

@@ -86,7 +86,7 @@ static void slot_add(struct journal *j)
 {
     EL_ASSERT(j->slot_count < JOURNAL_SLOT_COUNT_MAX);
     EL_ASSERT(j->prepare.fd >= 0);
-    j->slots[j->slot_count++] = (struct jslot){JSLOT_FREE, j->prepare.fd, j->prepare.len, 0};
+    j->slots[j->slot_count++] = (struct jslot){.state = JSLOT_FREE, .fd = j->prepare.fd, .len = j->prepare.len};
 }
 
 static void journal_stop(struct journal *j, const char *what, int code);
@@ -163,6 +163,81 @@ static bool slot_place(struct journal *j, uint64_t len)
     return false;
 }
 
+/* --- overwriting -------------------------------------------------------------------------------------------------- */
+
+static int64_t wipe_job(struct disk *disk, void *arg)
+{
+    const struct journal_wipe *wipe = arg;
+    int code = 0;
+    for (uint64_t pos = 0; pos < wipe->len && code == 0; pos += sizeof(zero_block)) {
+        code = disk_pwrite(disk, wipe->fd, zero_block, (size_t)EL_MIN(sizeof(zero_block), wipe->len - pos), pos);
+    }
+    return code != 0 ? code : disk_sync(disk, wipe->fd);
+}
+
+static void wipe_on_done(struct io_op *op)
+{
+    struct journal *j = op->arg;
+    struct jslot *slot = &j->slots[j->wipe.slot];
+    EL_ASSERT(slot->state == JSLOT_WIPED);
+    j->wipe_busy = false;
+    slot->state = JSLOT_FREE;
+    slot->stale = false;
+    if (op->result != 0) {
+        journal_stop(j, "overwriting a journal slot", (int)op->result);
+    }
+}
+
+static void wipe_start(struct journal *j, uint32_t index)
+{
+    struct jslot *slot = &j->slots[index];
+    slot->state = JSLOT_WIPED;
+    j->wipe = (struct journal_wipe){.slot = index, .fd = slot->fd, .len = slot->len};
+    j->wipe_busy = true;
+    j->wipe_op.done = wipe_on_done;
+    j->wipe_op.arg = j;
+    io_job(j->io, &j->wipe_op, IO_JOB_COMPUTE, wipe_job, &j->wipe);
+}
+
+/* What is written from now on goes to another slot, a clean one. */
+static void active_leave(struct journal *j)
+{
+    struct jslot *active = &j->slots[j->active];
+    for (uint32_t i = 0; i < j->slot_count; i++) {
+        if (j->slots[i].state == JSLOT_FREE && !j->slots[i].stale && j->slots[i].len >= EL_JOURNAL_ALIGN) {
+            active->state = active->last_sequence > j->freed_through ? JSLOT_USED : JSLOT_FREE;
+            j->slots[i].state = JSLOT_ACTIVE;
+            j->active = i;
+            j->pos = 0;
+            return;
+        }
+    }
+    prepare_start(j);
+}
+
+void journal_wipe(struct journal *j)
+{
+    for (uint32_t i = 0; i < j->slot_count; i++) {
+        j->slots[i].stale = true;
+    }
+}
+
+bool journal_wipe_go(struct journal *j)
+{
+    bool clean = !j->wipe_busy;
+    for (uint32_t i = 0; i < j->slot_count; i++) {
+        struct jslot *slot = &j->slots[i];
+        clean = clean && !slot->stale;
+        if (slot->stale && slot->state == JSLOT_FREE && !j->wipe_busy && !j->stopped) {
+            wipe_start(j, i);
+        }
+    }
+    if (!clean && !j->wipe_busy && !j->stopped && j->slots[j->active].stale) {
+        active_leave(j);
+    }
+    return clean;
+}
+
 /* --- open and close ----------------------------------------------------------------------------------------------- */
 
 static int slots_open(struct journal *j, const uint64_t *last_sequence, uint32_t slot_count, struct disk *disk,
@@ -189,8 +264,10 @@ static int slots_open(struct journal *j, const uint64_t *last_sequence, uint32_t
             code = disk_unlink(disk, path);
             return code == 0 ? 0 : el_error_set(err, code, "%s: %s", path, evlog_error_text(code));
         }
-        j->slots[i] = (struct jslot){is_free ? JSLOT_FREE : JSLOT_USED, fd, len / EL_JOURNAL_ALIGN * EL_JOURNAL_ALIGN,
-                                     last_sequence[i]};
+        j->slots[i] = (struct jslot){.state = is_free ? JSLOT_FREE : JSLOT_USED,
+                                     .fd = fd,
+                                     .len = len / EL_JOURNAL_ALIGN * EL_JOURNAL_ALIGN,
+                                     .last_sequence = last_sequence[i]};
         j->slot_count++;
     }
     return 0;

@@ -53,13 +53,14 @@ struct journal_wait {
     void (*done)(struct journal_wait *wait, int error); /* 0, or EVLOG_ERR_STORAGE when the journal stopped */
 };
 
-enum jslot_state { JSLOT_FREE, JSLOT_ACTIVE, JSLOT_USED };
+enum jslot_state { JSLOT_FREE, JSLOT_ACTIVE, JSLOT_USED, JSLOT_WIPED /* a job overwrites it */ };
 
 struct jslot {
     enum jslot_state state;
     int fd;
     uint64_t len;
     uint64_t last_sequence; /* highest in it, while not free */
+    bool stale;             /* it is to be overwritten with zeros once it is free */
 };
 
 /* A new slot on its way: filled with zeros and synced by a job. */
@@ -68,6 +69,13 @@ struct journal_prepare {
     char dir[32];
     uint64_t len;
     int fd;
+};
+
+/* A slot whose bytes are to be nowhere. */
+struct journal_wipe {
+    uint32_t slot;
+    int fd;
+    uint64_t len;
 };
 
 struct journal_cb {
@@ -125,6 +133,9 @@ struct journal {
     struct journal_prepare prepare;
     struct io_timer prepare_timer; /* retry after a full disk */
     uint32_t prepare_tries;        /* that found no space, since one did */
+    struct io_op wipe_op;          /* of a slot that is overwritten */
+    bool wipe_busy;
+    struct journal_wipe wipe;
     struct el_pool groups;         /* struct jgroup */
     uint64_t flush_ended_ns;       /* monotonic end of the last flush */
     uint32_t slot_max;             /* slots that cfg.ring_len allows */
@@ -173,6 +184,10 @@ void journal_abort(struct journal *journal);
 void journal_rest(struct journal *journal);
 /* Everything at or below sequence may be overwritten from now on. */
 void journal_free_through(struct journal *journal, uint64_t sequence);
+/* What the journal holds at this moment is to be overwritten with zeros, as soon as it may be: journal_wipe_go(), called
+ * again and again while checkpoints are taken, says whether all of it has been. */
+void journal_wipe(struct journal *journal);
+bool journal_wipe_go(struct journal *journal);
 /* Bytes of slots that cannot be overwritten yet / of the whole ring as it may grow. */
 uint64_t journal_used(const struct journal *journal);
 /* Bytes that can be written before a slot must be freed. */
@@ -193,12 +208,12 @@ static inline bool journal_is_filling(const struct journal *j)
 static inline bool journal_idle(const struct journal *j)
 {
     return !journal_is_filling(j) && el_list_empty(&j->ready) && el_list_empty(&j->flight) && !j->mark_busy &&
-           !j->prepare_busy;
+           !j->prepare_busy && !j->wipe_busy;
 }
 /* True when the kernel has none of its buffers: memory may go. */
 static inline bool journal_quiet(const struct journal *j)
 {
-    return el_list_empty(&j->flight) && !j->mark_busy && !j->prepare_busy;
+    return el_list_empty(&j->flight) && !j->mark_busy && !j->prepare_busy && !j->wipe_busy;
 }
 /* "journal/0003" and "journal/0003/0001". */
 void journal_dir_path(char *path, size_t len, uint32_t shard);

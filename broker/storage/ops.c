@@ -21,9 +21,8 @@ EL_STATIC_ASSERT(sizeof(struct journal_wait) <= sizeof(((struct producer_id_op *
 #define PRODUCER_ID_BLOCK 4096
 #define PRODUCER_COUNTER_BITS 40
 
-/* Send an op to the owner of its partition, or refuse it here. */
-static void send_to_owner(struct store_shard *shard, struct store_op *op, const struct el_uuid *topic_id,
-                          int32_t partition, void (*run)(struct store_op *op))
+void store_op_to_partition(struct store_shard *shard, struct store_op *op, const struct el_uuid *topic_id,
+                           int32_t partition, void (*run)(struct store_op *op))
 {
     struct store_shard *owner = shard_owner(shard, topic_id, partition);
     if (owner == NULL) {
@@ -266,7 +265,7 @@ void store_append(struct store_shard *shard, struct append_op *op)
     op->observer_knows = false;
     op->refusal = 0;
     op->told_end = 0;
-    send_to_owner(shard, &op->base, &op->topic_id, op->partition, append_run);
+    store_op_to_partition(shard, &op->base, &op->topic_id, op->partition, append_run);
 }
 
 int shard_append_internal(struct partition *part, const struct el_record_body *body, struct journal_wait *wait)
@@ -441,7 +440,7 @@ static void trim_run(struct store_op *base)
 void store_trim(struct store_shard *shard, struct trim_op *op)
 {
     op->log_start_offset = -1;
-    send_to_owner(shard, &op->base, &op->topic_id, op->partition, trim_run);
+    store_op_to_partition(shard, &op->base, &op->topic_id, op->partition, trim_run);
 }
 
 static void epoch_run(struct store_op *base)
@@ -460,7 +459,7 @@ void store_epoch_end(struct store_shard *shard, struct epoch_op *op)
 {
     op->epoch = -1;
     op->end_offset = -1;
-    send_to_owner(shard, &op->base, &op->topic_id, op->partition, epoch_run);
+    store_op_to_partition(shard, &op->base, &op->topic_id, op->partition, epoch_run);
 }
 
 static void stat_run(struct store_op *base)
@@ -479,7 +478,7 @@ void store_stat(struct store_shard *shard, struct stat_op *op)
 {
     op->stored_len = 0;
     op->high_watermark = op->log_start_offset = -1;
-    send_to_owner(shard, &op->base, &op->topic_id, op->partition, stat_run);
+    store_op_to_partition(shard, &op->base, &op->topic_id, op->partition, stat_run);
 }
 
 /* --- producer ids ------------------------------------------------------------------------------------------------- */

@@ -41,6 +41,7 @@ struct part_tier {
     uint64_t confirm_again_ns; /* monotonic: when it may be looked for again */
     int64_t refill_old_ms;     /* local.retention.ms for which all that is not here is too old */
     bool refused;              /* the archive has something else: no appends */
+    bool held;                 /* nothing comes back from it: it may still have what is redacted */
 };
 
 /* Map key of a partition. */

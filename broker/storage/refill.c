@@ -80,7 +80,7 @@ static uint64_t wanted_len(const struct partition *part)
 /* Can it be now? */
 static bool is_ready(const struct partition *part)
 {
-    return part->tier.archived_end >= 0 && !part->trimming && part->shard->io->now_ns >= part->tier.refill_again_ns;
+    return part->tier.archived_end >= 0 && !part->trimming && !part->tier.held && part->shard->io->now_ns >= part->tier.refill_again_ns;
 }
 
 static bool has_space(const struct store_shard *shard, uint64_t len)
@@ -103,6 +103,11 @@ static void refill_end(struct refill *r)
     shard->refill = NULL;
     el_buddy_free(shard->buddy, r);
     partition_unpin(part);
+}
+
+bool refill_is_of(const struct partition *part)
+{
+    return part->shard->refill != NULL && part->shard->refill->part == part;
 }
 
 void refill_free(struct store_shard *shard)
@@ -151,7 +156,7 @@ static void give_up(struct refill *r)
 static bool is_welcome(const struct refill *r)
 {
     const struct partition *part = r->part;
-    return !part->deleted && !r->shard->failed && !r->shard->stopping && tier_has_more(part) &&
+    return !part->deleted && !part->tier.held && !r->shard->failed && !r->shard->stopping && tier_has_more(part) &&
            tier_local_start(part) == r->end && part->log_start < r->end;
 }
 

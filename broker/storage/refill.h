@@ -11,6 +11,8 @@
 /* At intervals, each second while something is to come back, and when one has: begin with another segment, when none
  * is under way and one is due. */
 void refill_look(struct store_shard *shard);
+/* Does something come back to this partition now? */
+bool refill_is_of(const struct partition *part);
 /* The store closes: free what it holds. */
 void refill_free(struct store_shard *shard);
 

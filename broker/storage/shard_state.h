@@ -20,6 +20,7 @@
 
 struct compaction;
 struct refill;
+struct redact;
 
 struct store_shard {
     uint32_t magic;
@@ -51,6 +52,7 @@ struct store_shard {
     struct el_list open_segments;
     uint32_t open_count;
     struct el_list removed_segments;       /* files that go after two more checkpoints */
+    uint32_t unlinks;                      /* jobs that remove such */
     struct el_list held;                   /* struct append_op.base.link: wait for room in the journal */
     const struct store_observer *observer; /* NULL none */
     struct el_list held_parts;             /* struct partition.held_link: appends wait for the observer */
@@ -91,6 +93,7 @@ struct store_shard {
     struct io_timer space_timer;
     struct io_timer retention_timer;
     struct compaction *compaction; /* the pass under way, NULL none */
+    struct redact *redact;         /* what is redacted now, NULL nothing is */
     bool stopping;
     bool stop_done;
     uint64_t stop_by_ns; /* monotonic */
@@ -127,6 +130,9 @@ struct store_shard *shard_owner(struct store_shard *shard, const struct el_uuid 
 void store_op_send(struct store_shard *origin, struct store_shard *owner, struct store_op *op,
                    void (*run)(struct store_op *op));
 void store_op_finish(struct store_op *op, int error);
+/* Carry an op to the owner of its partition, or refuse it here. */
+void store_op_to_partition(struct store_shard *shard, struct store_op *op, const struct el_uuid *topic_id,
+                           int32_t partition, void (*run)(struct store_op *op));
 /* Post an op whose fields are filled to its owner. */
 void store_op_carry(struct store_op *op);
 

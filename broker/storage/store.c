@@ -3,6 +3,7 @@
  * The store: opening and closing, the way of an op to its owner and back, and the shard's tick.
  */
 #include <storage/recover.h>
+#include <storage/redact.h>
 
 #include <core/alloc.h>
 #include <core/assert.h>
@@ -239,6 +240,7 @@ static void shard_free(struct store_shard *shard)
     io_timer_cancel(shard->io, &shard->await_timer);
     io_timer_cancel(shard->io, &shard->remote_timer);
     compact_free(shard);
+    redact_free(shard);
     refill_free(shard);
     checkpoint_free(shard);
     journal_close(&shard->journal, disk);
@@ -547,4 +549,5 @@ void store_shard_stop(struct store_shard *shard, void (*stopped)(void *arg), voi
     upkeep_stop(shard);
     shard_retry_held(shard);
     tier_release_all(shard, EVLOG_ERR_CLOSED);
+    redact_stop(shard);
 }

@@ -253,6 +253,25 @@ struct trim_op {
 };
 void store_trim(struct store_shard *shard, struct trim_op *op);
 
+/* Take batches out of this disk: each one with an offset in [first, end) is replaced by a mark (format/redaction.h), and
+ * when the op is done its bytes are in no segment, journal slot or memory any more. Nothing comes back from the archive
+ * to the partition, until an op with `release` says that the archive has none of it either. One op at a time on a shard.
+ *
+ * error: EVLOG_ERR_UNKNOWN_TOPIC | _OFFSET_RANGE not all of it is durable | _POLICY the topic has evlog.streams | _AGAIN
+ * another one is under way, or no memory now | _CORRUPT the partition's files there are damaged | _CLOSED stopping |
+ * _STORAGE. After each of them it may be tried again. */
+struct redact_op {
+    struct store_op base;
+    struct el_uuid topic_id;
+    int32_t partition;
+    int64_t first_offset, end_offset;
+    uint64_t when_ms;
+    struct el_slice reason; /* borrowed until done */
+    bool release;
+    uint64_t batch_count; /* out: that became marks */
+};
+void store_redact(struct store_shard *shard, struct redact_op *op);
+
 /* Cut(T): end offset of every asked partition such that exactly the events appended at or before T lie below it.
  * Repeatable: after it no event can be appended with a time at or below T. */
 struct cut_result {

@@ -453,6 +453,30 @@ bool sim_disk_cut(struct sim_disk *d, const char *path, uint64_t len)
     return true;
 }
 
+static bool inode_holds(const struct sim_inode *inode, const void *bytes, size_t len)
+{
+    bool found = memmem(inode->now, inode->now_len, bytes, len) != NULL ||
+                 memmem(inode->durable, inode->durable_len, bytes, len) != NULL;
+    for (uint32_t i = 0; i < inode->op_count && !found; i++) {
+        found = inode->ops[i].data != NULL && memmem(inode->ops[i].data, inode->ops[i].len, bytes, len) != NULL;
+    }
+    return found;
+}
+
+const char *sim_disk_holds(const struct sim_disk *d, const void *bytes, size_t len)
+{
+    const struct sim_names *lists[] = {&d->now, &d->durable};
+    for (size_t k = 0; k < 2; k++) {
+        for (uint32_t i = 0; i < lists[k]->count; i++) {
+            const struct sim_name *name = &lists[k]->list[i];
+            if (name->inode != NULL && inode_holds(name->inode, bytes, len)) {
+                return name->path;
+            }
+        }
+    }
+    return NULL;
+}
+
 uint32_t sim_disk_open_count(const struct sim_disk *d)
 {
     uint32_t count = 0;
