@@ -56,6 +56,7 @@ struct server {
     struct store *store;
     struct object_store *bucket; /* NULL: there is no archive */
     struct archive *archive;
+    struct redactor *redactor;
     struct el_private_key *archive_keys[EL_SIGN_KEYS_MAX];
     size_t archive_key_count;
     struct http *http;
@@ -278,6 +279,15 @@ static int open_archive(struct server *server, struct el_error *err)
         shard->archiver = archive_shard(server->archive, i);
         shard->archive_stop_ns = (uint64_t)cfg->archive_stop_ms * 1000000u;
         shard->node.archive_url = server->bucket->url;
+    }
+    return error;
+}
+
+static int open_redactor(struct server *server, struct el_error *err)
+{
+    int error = redactor_create(server->store, server->archive, server->disk, &server->redactor, err);
+    for (uint32_t i = 0; i < server->shard_count; i++) {
+        server->shards[i].redactor = server->redactor;
     }
     return error;
 }
@@ -516,6 +526,7 @@ static bool server_free(struct server *server)
             el_buddy_destroy(&shard->buddy);
         }
     }
+    redactor_destroy(server->redactor); /* the disk threads that saved its list have ended */
     el_free(server->shards);
     el_free(server->metrics);
     if (server->disk != NULL) {
@@ -589,6 +600,9 @@ static int server_start(struct server *server, struct el_error *err)
     }
     if (error == 0) {
         error = open_archive(server, err);
+    }
+    if (error == 0) {
+        error = open_redactor(server, err);
     }
     if (error == 0) {
         error = open_listeners(server, err);

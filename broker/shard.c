@@ -138,6 +138,9 @@ static void shard_on_command(struct io_message *message)
         api_stop(&shard->api);
         groups_stop(&shard->groups);
         leases_stop(shard->leases);
+        if (shard->index == 0) {
+            redactor_stop(shard->redactor);
+        }
         return;
     }
     case SHARD_STOP_ARCHIVE:
@@ -190,6 +193,7 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     shard->stream_peers[shard->index] = shard->streams;
     shard->api.streams = shard->streams;
     shard->api.archiver = shard->archiver;
+    shard->api.redactor = shard->redactor;
     shard->node.shard_count = shard->shard_count;
     const struct config_listeners *table = &cfg->listener_table;
     struct net_config own = *net_cfg;
@@ -217,6 +221,9 @@ void shard_begin(struct shard *shard)
     streams_start(shard->streams);
     if (shard->archiver != NULL) {
         archiver_start(shard->archiver);
+    }
+    if (shard->index == 0) {
+        redactor_start(shard->redactor);
     }
     el_alloc_seal(true);
     metrics_set(shard->metrics, METRIC_MEMORY_MAX_BYTES, (int64_t)store_shard_buddy(shard->store)->len);

@@ -42,6 +42,7 @@ struct shard {
     struct streams **stream_peers;             /* the same of the stream index */
     const struct stream_secret *stream_secret; /* of the data directory */
     struct archiver *archiver;                 /* NULL: there is no archive */
+    struct redactor *redactor;                 /* the node's */
     uint64_t archive_stop_ns;                  /* how long it may take at a stop */
     bool archive_stopping;
     uint32_t shard_count;

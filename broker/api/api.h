@@ -17,6 +17,7 @@
 #include <group/groups.h>
 #include <net/request.h>
 #include <obs/metrics.h>
+#include <redact/redactor.h>
 #include <storage/store.h>
 #include <stream/streams.h>
 #include <wire/api.h>
@@ -52,6 +53,7 @@ struct api {
     struct leases *leases;       /* this shard's work groups; set before the first request */
     struct streams *streams;     /* this shard's stream index; set before the first request */
     struct archiver *archiver;   /* this shard's; NULL: there is no archive */
+    struct redactor *redactor;   /* the node's; set before the first request */
     uint8_t *scratch;            /* [API_SCRATCH_LEN] for records decompressed on the shard */
     struct el_list produce_list; /* produce requests whose batches are being checked, in order of arrival */
     struct el_list poll_list;    /* struct request.link of fetches that wait for more */

@@ -92,4 +92,24 @@ struct archive_ask {
 };
 void archive_ask(struct archiver *ar, struct archive_ask *ask);
 
+/* Take what the archive has of a range out of it; this disk has none of it any more (store_redact()). Answered when the
+ * bucket has neither. One at a time; it may be asked again. The caller keeps it in place until done, on the same
+ * thread. */
+struct archive_redact_ask {
+    struct io_message message; /* private */
+    struct io *origin;         /* private */
+    struct archive *archive;   /* private */
+    void (*done)(struct archive_redact_ask *ask);
+    void *arg;
+    struct el_uuid topic_id;
+    int32_t partition;
+    int64_t first_offset, end_offset;
+    uint64_t when_ms;
+    struct el_slice reason; /* borrowed until done */
+    /* --- results ----- */
+    int error; /* 0 | EVLOG_ERR_CLOSED stopping | _POLICY archiving has ended for good | _AGAIN another one is under way */
+    int64_t parent_end; /* what lies below is in the archive that this one continues, which is not changed */
+};
+void archive_redact(struct archiver *ar, struct archive_redact_ask *ask);
+
 #endif

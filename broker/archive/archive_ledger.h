@@ -8,6 +8,7 @@
 
 #include <archive/archive.h>
 #include <format/archive_layout.h>
+#include <format/redaction.h>
 #include <stdatomic.h>
 
 /* --- one object --------------------------------------------------------------------------------------------------- */
@@ -48,13 +49,17 @@ struct result_part {
     struct el_archive_part part;
     uint64_t last_append_ns;
     const struct el_hash256 *leaves; /* [part.batch_count] */
+    struct el_manifest_redaction
+        *redactions;          /* [redaction_count] of its batches that came as marks; heap, and so ... */
+    uint32_t redaction_count; /* ... are the reasons */
 };
 
 struct archive_result {
     struct archive_result *next;
     uint8_t *bytes; /* [object.len], until it is put */
     struct el_manifest_object object;
-    bool replaces; /* parts of bundles */
+    bool replaces;    /* parts of bundles, or of objects that held what was redacted */
+    uint64_t redacts; /* number of the object that it takes the place of, without what was redacted; 0 none */
     uint32_t part_count;
     struct result_part *parts;
     struct el_hash256 *leaves;
@@ -134,6 +139,20 @@ struct archive_begin_job {
     struct el_error err;
 };
 
+/* What is to leave the archive. */
+struct archive_redaction_job {
+    struct el_uuid topic_id;
+    int32_t partition;
+    int64_t first_offset, end_offset;
+    uint64_t when_ms;
+    uint8_t reason[EL_REDACTION_REASON_MAX];
+    size_t reason_len;
+    /* --- of the job ----- */
+    int64_t first_found, end_found; /* batches that go with this manifest; end_found 0: none */
+    int64_t parent_end; /* what lies below is in the archive that this one continues, which stays as it is */
+    bool done;          /* nothing of it is left */
+};
+
 enum archive_make_step {
     MAKE_BUILD,
     MAKE_SIGN,
@@ -153,7 +172,8 @@ struct archive_make_job {
     bool seal; /* plan segments of everything, of one topic or of all */
     struct el_uuid seal_topic;
     int32_t leader_epoch;
-    enum archive_make_step step; /* where it goes on; MAKE_BUILD at first */
+    struct archive_redaction_job *redaction; /* NULL none */
+    enum archive_make_step step;             /* where it goes on; MAKE_BUILD at first */
     struct archive_told told;
     uint64_t sequence, complete_ns, root_ms;
     uint64_t put_count, put_len; /* objects put by this run */

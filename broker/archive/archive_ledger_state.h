@@ -101,6 +101,19 @@ int archive_guard_load(struct disk *disk, struct archive_guard *guard, struct el
 int archive_guard_save(struct disk *disk, const struct archive_guard *guard, bool *folder_synced, struct el_error *err);
 void archive_guard_free(struct archive_guard *guard);
 
+/* --- archive_redact.c --------------------------------------------------------------------------------------------- */
+
+/* Before a manifest is built: objects that are to take the place of others are put and join the job's results; or it is
+ * found that nothing is left to do. */
+int archive_redaction_run(struct archive_ledger *l, struct archive_make_job *job, struct el_error *err);
+/* Is the object to go at once, because it may hold what is redacted? r may be NULL. */
+bool archive_redaction_drops(const struct archive_redaction_job *r, const struct el_manifest_object *object);
+/* State a redaction, unless it is stated; and that of the job, which may be NULL. */
+void archive_redaction_state(const struct archive_ledger *l, const struct el_manifest_redaction *redaction,
+                             struct el_buffer *out);
+void archive_redaction_put(const struct archive_ledger *l, const struct archive_redaction_job *r,
+                           struct el_buffer *out);
+
 /* --- archive_publish.c -------------------------------------------------------------------------------------------- */
 
 /* Sign the tree with the state's manifest. returns 0 | EVLOG_ERR_ */

@@ -2,6 +2,7 @@
  *
  * The job that makes a manifest of what shards have put, and carries it through.
  *
+ *   redact   objects that hold what is redacted are put anew without it (archive_redact.c)
  *   build    records of what has changed, applied to the state by the code that readers check with: a manifest that
  *            breaks a rule is never signed. From time to time a full one takes its place
  *   sign     the root of the tree with it
@@ -366,6 +367,7 @@ static void put_objects(struct build *b)
         struct el_manifest_object object = state->objects[i].now;
         uint32_t count = b->number_count == 0 ? 0 : replaced_count(b, object.number);
         bool old = object.state == EL_OBJECT_REPLACED && object.replaced_ms + b->l->cfg.replaced_ms <= b->job->now_ms;
+        old = old || archive_redaction_drops(b->job->redaction, &object);
         if (object.state == EL_OBJECT_LIVE && count > 0 && count == state->objects[i].part_count) {
             object.state = EL_OBJECT_REPLACED;
             object.replaced_ms = b->job->now_ms;
@@ -392,6 +394,17 @@ static void put_parts(struct build *b)
         b->found[i].part->part.object = b->found[i].result->object.number;
         el_manifest_part_put(b->out, &b->found[i].part->part);
     }
+}
+
+static void put_redactions(struct build *b)
+{
+    for (size_t i = 0; i < b->found_count; i++) {
+        const struct result_part *part = b->found[i].part;
+        for (uint32_t k = 0; k < part->redaction_count; k++) {
+            archive_redaction_state(b->l, &part->redactions[k], b->out);
+        }
+    }
+    archive_redaction_put(b->l, b->job->redaction, b->out);
 }
 
 /* --- the manifest ------------------------------------------------------------------------------------------------- */
@@ -422,6 +435,7 @@ static int build_delta(struct build *b)
     put_moved(b);
     put_objects(b);
     put_parts(b);
+    put_redactions(b);
     code = el_manifest_seal(b->out, &header);
     return code == 0 ? 0 : el_error_set(b->err, code, "a manifest: %s", evlog_error_text(code));
 }
@@ -533,7 +547,8 @@ int64_t archive_make_run(struct disk *disk, void *arg)
     job->err.code = 0;
     if (job->step == MAKE_BUILD) {
         job->now_ms = EL_MAX(job->now_ms, l->state->header.made_ms); /* the machine's clock may go back */
-        code = build(l, job, &job->err);
+        code = job->redaction == NULL ? 0 : archive_redaction_run(l, job, &job->err);
+        code = code != 0 ? code : build(l, job, &job->err);
         job->step = code == 0 ? MAKE_SIGN : MAKE_BUILD;
     }
     if (code == 0 && job->step == MAKE_SIGN) { /* a step of its own: the state has the manifest */

@@ -3,7 +3,8 @@
  * The job that makes an object: a pack of what a load has gathered, or a segment of what bundles hold.
  *
  *   1. memory for the whole object; parts in order of topic and partition, their tables, their batches
- *   2. each batch is hashed with its salt, many at once; its leaf goes to the result, for the tree of its partition
+ *   2. each batch is hashed with its salt, many at once; its leaf goes to the result, for the tree of its partition.
+ *      The mark of one that was redacted has its hash, and becomes a row alone
  *   3. one try to put it. Failed: the job is run again, and goes on here
  *
  * Of bundles a segment gets table and batches by ranges, and every batch is hashed again: a byte that has changed in
@@ -14,12 +15,24 @@
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/crypto.h>
+#include <format/redaction.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+static void redactions_free(struct result_part *part)
+{
+    for (uint32_t i = 0; i < part->redaction_count; i++) {
+        el_free((void *)(uintptr_t)part->redactions[i].reason.data);
+    }
+    el_free(part->redactions);
+}
 
 void archive_result_free(struct archive_result *result)
 {
     if (result != NULL) {
+        for (uint32_t i = 0; result->parts != NULL && i < result->part_count; i++) {
+            redactions_free(&result->parts[i]);
+        }
         el_free(result->bytes);
         el_free(result->parts);
         el_free(result->leaves);
@@ -64,6 +77,55 @@ static int by_partition(const void *left, const void *right)
     return order != 0 ? order : (a->number > b->number) - (a->number < b->number);
 }
 
+static bool is_mark(const struct archive_pack_job *job, const struct read_entry *e, struct el_redaction_mark *mark)
+{
+    return el_redaction_mark_get(job->data + e->pos, e->len, mark);
+}
+
+/* A batch that is gone: its row says what it was. */
+static void row_of_mark(const struct read_entry *e, const struct el_redaction_mark *mark, struct el_pack_batch *row)
+{
+    *row = (struct el_pack_batch){.leaf = {.first_offset = mark->first_offset,
+                                           .record_count = mark->record_count,
+                                           .append_time_ns = e->append_time_ns,
+                                           .max_timestamp_ms = mark->max_timestamp_ms,
+                                           .leader_epoch = e->leader_epoch},
+                                  .last_offset_delta = mark->last_offset_delta,
+                                  .redacted = true};
+    memcpy(row->leaf.digest, mark->digest, sizeof row->leaf.digest);
+}
+
+/* Note what the manifest is to state; a mark behind one of the same redaction makes it longer. */
+static int redaction_note(struct result_part *out, const struct load_part *lp, const struct el_redaction_mark *mark)
+{
+    struct el_manifest_redaction *last = out->redaction_count == 0 ? NULL : &out->redactions[out->redaction_count - 1];
+    int64_t end = mark->first_offset + (int64_t)mark->last_offset_delta + 1;
+    if (last != NULL && last->end_offset == mark->first_offset && last->when_ms == mark->when_ms &&
+        el_slice_eq(last->reason, mark->reason)) {
+        last->end_offset = end;
+        return 0;
+    }
+    struct el_manifest_redaction *more = el_realloc(out->redactions, (out->redaction_count + 1) * sizeof *more);
+    if (more == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    out->redactions = more;
+    uint8_t *reason = el_malloc(EL_MAX(mark->reason.len, (size_t)1));
+    if (reason == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    if (mark->reason.len > 0) {
+        memcpy(reason, mark->reason.data, mark->reason.len);
+    }
+    more[out->redaction_count++] = (struct el_manifest_redaction){.topic_id = lp->topic_id,
+                                                                  .partition = lp->number,
+                                                                  .first_offset = mark->first_offset,
+                                                                  .end_offset = end,
+                                                                  .when_ms = mark->when_ms,
+                                                                  .reason = el_slice_of(reason, mark->reason.len)};
+    return 0;
+}
+
 static void row_make(const struct archive_pack_job *job, const struct read_entry *e, struct el_pack_batch *row)
 {
     const uint8_t *batch = job->data + e->pos;
@@ -83,8 +145,8 @@ struct place {
     uint64_t table_pos, data_pos, leaf;
 };
 
-static void part_make(const struct archive_pack_job *job, const struct load_part *lp, struct result_part *out,
-                      struct place *at)
+static int part_make(const struct archive_pack_job *job, const struct load_part *lp, struct result_part *out,
+                     struct place *at)
 {
     struct archive_result *result = job->result;
     out->part = (struct el_archive_part){.topic_id = lp->topic_id,
@@ -96,13 +158,21 @@ static void part_make(const struct archive_pack_job *job, const struct load_part
     out->leaves = &result->leaves[at->leaf];
     for (uint32_t i = 0; i < lp->count; i++) {
         const struct read_entry *e = &job->entries_end[-1 - (ptrdiff_t)(lp->first_entry + i)];
+        struct el_redaction_mark mark;
         struct el_pack_batch row;
-        row_make(job, e, &row);
+        if (is_mark(job, e, &mark)) {
+            row_of_mark(e, &mark, &row);
+            if (redaction_note(out, lp, &mark) != 0) {
+                return EVLOG_ERR_NO_MEMORY;
+            }
+        } else {
+            row_make(job, e, &row);
+            memcpy(result->bytes + at->data_pos, job->data + e->pos, e->len);
+        }
         el_pack_batch_put(result->bytes + at->table_pos, &row);
-        memcpy(result->bytes + at->data_pos, job->data + e->pos, e->len);
         at->table_pos += EL_PACK_BATCH_LEN;
-        at->data_pos += e->len;
-        out->part.data_len += e->len;
+        at->data_pos += row.len;
+        out->part.data_len += row.len;
         out->part.first_offset = i == 0 ? row.leaf.first_offset : out->part.first_offset;
         out->part.end_offset = row.leaf.first_offset + row.last_offset_delta + 1;
         out->last_append_ns = EL_MAX(out->last_append_ns, row.leaf.append_time_ns);
@@ -112,13 +182,25 @@ static void part_make(const struct archive_pack_job *job, const struct load_part
     el_merkle_leaves(table, EL_PACK_BATCH_LEN, EL_LEAF_ENTRY_LEN, lp->count, &result->leaves[at->leaf]);
     at->leaf += lp->count;
     el_sha256(table, at->table_pos - out->part.table_pos, out->part.table_sha256);
+    return 0;
+}
+
+static uint64_t load_data_len(const struct archive_pack_job *job)
+{
+    struct el_redaction_mark mark;
+    uint64_t len = 0;
+    for (uint32_t i = 0; i < job->entry_count; i++) {
+        const struct read_entry *e = &job->entries_end[-1 - (ptrdiff_t)i];
+        len += is_mark(job, e, &mark) ? 0 : e->len;
+    }
+    return len;
 }
 
 static int build_load(struct archive_pack_job *job)
 {
     EL_ASSERT(job->part_count > 0);
     EL_ASSERT(job->kind == EL_PACK_BUNDLE || job->part_count == 1);
-    job->result = result_new(job->part_count, job->entry_count, job->data_len);
+    job->result = result_new(job->part_count, job->entry_count, load_data_len(job));
     if (job->result == NULL) {
         return el_error_set(&job->err, EVLOG_ERR_NO_MEMORY, "no memory for an object of the archive");
     }
@@ -126,7 +208,11 @@ static int build_load(struct archive_pack_job *job)
     struct place at = {.table_pos = EL_PACK_HEADER_LEN + (uint64_t)job->part_count * EL_PACK_PART_LEN};
     at.data_pos = at.table_pos + (uint64_t)job->entry_count * EL_PACK_BATCH_LEN;
     for (uint32_t i = 0; i < job->part_count; i++) {
-        part_make(job, &job->parts[i], &job->result->parts[i], &at);
+        if (part_make(job, &job->parts[i], &job->result->parts[i], &at) != 0) {
+            archive_result_free(job->result);
+            job->result = NULL;
+            return el_error_set(&job->err, EVLOG_ERR_NO_MEMORY, "no memory for an object of the archive");
+        }
     }
     EL_ASSERT(at.data_pos == job->result->object.len);
     return 0;

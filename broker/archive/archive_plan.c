@@ -304,6 +304,9 @@ static int plan_tasks(struct archive_ledger *l, bool every, const struct archive
 {
     size_t count = l->state->partitions.count, first = count == 0 ? 0 : l->plan_turn % count;
     int code = 0;
+    if (make != NULL && make->redaction != NULL) {
+        return 0; /* what bundles hold may be redacted before it is put again */
+    }
     for (size_t i = 0; i < count && code == 0; i++) {
         size_t at = (first + i) % count;
         const struct archive_partition *p = l->state->partitions.entries[at].value;

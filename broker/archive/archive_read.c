@@ -347,6 +347,15 @@ void archive_cold_free(struct archive_cold *cold)
     el_free(cold);
 }
 
+void archive_cold_forget(struct archiver *ar)
+{
+    ar->cold_stale = ar->cold_job.read != NULL;
+    if (!ar->cold_stale) {
+        archive_cold_free(ar->cold_job.cold);
+        ar->cold_job.cold = NULL;
+    }
+}
+
 static void read_begin(struct tier_read *read)
 {
     read->data_len = 0;
@@ -397,6 +406,9 @@ static void read_on_done(struct io_op *op)
     struct tier_read *read = ar->cold_job.read;
     ar->cold_job.read = NULL;
     ar->reads--;
+    if (ar->cold_stale) {
+        archive_cold_forget(ar);
+    }
     metrics_add(ar->metrics, METRIC_ARCHIVE_READS, 1);
     if (ar->cold_job.missing != 0) {
         metrics_add(ar->metrics, METRIC_ARCHIVE_MISSING, 1);

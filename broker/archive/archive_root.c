@@ -198,6 +198,7 @@ static void root_end(struct archive *a)
     io_timer_cancel(a->io, &a->timer);
     io_timer_cancel(a->io, &a->deadline);
     asks_answer(a, UINT64_MAX);
+    archive_root_redact_end(a);
     if (!a->job_busy) {
         catalogue_drop(a);
     }
@@ -327,6 +328,7 @@ static void round_begin(struct archive *a)
     a->wanted = false;
     a->new_goal = false;
     a->moves_due = a->stopping || !el_list_empty(&a->asks);
+    archive_root_redact_begin(a);
     io_timer_cancel(a->io, &a->timer);
     if (a->goal_open) {
         collect(a);
@@ -437,8 +439,10 @@ static void on_made(struct io_op *op)
     a->object_count = make->object_count;
     a->object_len = make->object_len;
     a->replaced_count = make->replaced_count;
-    a->seal = make->seal && make->told.task_count > 0 && a->seal_idle < SEAL_IDLE_MAX; /* until nothing is left */
+    a->seal = make->seal && (a->redacting || make->told.task_count > 0) &&
+              a->seal_idle < SEAL_IDLE_MAX; /* until nothing is left */
     a->more = a->more || a->seal;
+    archive_root_redact_made(a);
     atomic_store(&a->complete_shown_ns, a->complete_ns);
     atomic_store(&a->sequence_shown, a->sequence);
     a->rooted = true;
@@ -483,7 +487,8 @@ static void collected(struct archive *a)
         a->more = a->more || ar->more;
         put = put || make->results[i] != NULL;
     }
-    a->seal_idle = put || !a->seal ? 0 : a->seal_idle + 1;
+    a->seal_idle = put || !a->seal || a->redacting ? 0 : a->seal_idle + 1;
+    make->redaction = a->redacting ? &a->redaction_job : NULL;
     make->cut_ns = a->goal_open && reached ? a->goal_ns : 0;
     a->goal_open = a->goal_open && !reached;
     make->seal = a->seal;

@@ -216,6 +216,9 @@ static void look(struct archiver *ar)
 static void on_told(struct archiver *ar)
 {
     bool first = !ar->known;
+    if (ar->archive->redacting) { /* set before this was sent, and not changed before it is answered */
+        archive_cold_forget(ar);
+    }
     for (size_t i = 0; i < ar->told.part_count; i++) {
         take_part(ar, &ar->told.parts[i], first);
     }

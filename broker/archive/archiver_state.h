@@ -128,6 +128,7 @@ struct archiver {
     uint32_t reads;           /* waiting or under way */
     struct el_list read_list; /* struct tier_read: they wait */
     struct archive_read_job cold_job;
+    bool cold_stale; /* what it keeps is not to be used any more: something was redacted */
     struct io_op cold_op;
     struct io_message kick;
     bool kicked;
@@ -190,8 +191,11 @@ struct archive {
     bool seal;
     uint32_t seal_idle; /* rounds since the last that put something, while sealing */
     struct el_uuid seal_topic;
-    uint64_t catalogue_digest; /* of what the last manifest was told of */
-    char last_error[256];      /* of the object store; "" */
+    struct archive_redact_ask *redaction;       /* that is asked for, NULL none */
+    bool redacting;                             /* in this round */
+    struct archive_redaction_job redaction_job; /* what the job is told of it */
+    uint64_t catalogue_digest;                  /* of what the last manifest was told of */
+    char last_error[256];                       /* of the object store; "" */
     /* other threads read these */
     _Atomic bool failed;
     char failed_text[EL_ERROR_TEXT_MAX]; /* before failed is set; not changed again */
@@ -238,6 +242,10 @@ void archive_root_stop(struct archive *a, uint64_t deadline_ns);
 bool archive_root_idle(const struct archive *a);
 /* A shard has carried out its order. */
 void archive_root_answered(struct archive *a, struct archiver *ar);
+/* archive_root_redact.c: a round begins; its manifest is put; there are no more rounds. */
+void archive_root_redact_begin(struct archive *a);
+void archive_root_redact_made(struct archive *a);
+void archive_root_redact_end(struct archive *a);
 /* Since when everything is in the archive, or this broker runs. Any thread. */
 uint64_t archive_lag_ns(const struct archive *archive);
 /* Archiving ends for good, and this is why. Any shard's thread. */
@@ -258,5 +266,7 @@ void archive_reads_kick(struct archiver *ar);
 /* The job; arg: a struct archive_read_job. */
 int64_t archive_read_job_run(struct disk *disk, void *arg);
 void archive_cold_free(struct archive_cold *cold); /* NULL is passed through */
+/* Let go of what was kept, now or when the job that uses it ends. */
+void archive_cold_forget(struct archiver *ar);
 
 #endif

@@ -136,10 +136,10 @@ struct journal {
     struct io_op wipe_op;          /* of a slot that is overwritten */
     bool wipe_busy;
     struct journal_wipe wipe;
-    struct el_pool groups;         /* struct jgroup */
-    uint64_t flush_ended_ns;       /* monotonic end of the last flush */
-    uint32_t slot_max;             /* slots that cfg.ring_len allows */
-    bool stopped;                  /* a write failed */
+    struct el_pool groups;   /* struct jgroup */
+    uint64_t flush_ended_ns; /* monotonic end of the last flush */
+    uint32_t slot_max;       /* slots that cfg.ring_len allows */
+    bool stopped;            /* a write failed */
     char reason[160];
 };
 

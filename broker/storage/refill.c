@@ -80,7 +80,8 @@ static uint64_t wanted_len(const struct partition *part)
 /* Can it be now? */
 static bool is_ready(const struct partition *part)
 {
-    return part->tier.archived_end >= 0 && !part->trimming && !part->tier.held && part->shard->io->now_ns >= part->tier.refill_again_ns;
+    return part->tier.archived_end >= 0 && !part->trimming && !part->tier.held &&
+           part->shard->io->now_ns >= part->tier.refill_again_ns;
 }
 
 static bool has_space(const struct store_shard *shard, uint64_t len)

@@ -151,6 +151,40 @@ int evlog_archive_status(struct evlog_client *client, struct evlog_archive_statu
 int evlog_archive_now(struct evlog_client *client, bool seal, const char *topic, bool wait,
                       struct evlog_failure *failure);
 
+/* --- redaction ---------------------------------------------------------------------------------------------------- */
+
+struct evlog_redact {
+    uint32_t size; /* EVLOG_REDACT_INIT */
+    const char *topic;
+    int32_t partition;
+    int64_t first_offset, end_offset; /* every batch with an offset in [first, end) goes as a whole */
+    const char *reason;               /* 1 .. 512 bytes of text: it is signed, and stays */
+    bool dry_run;                     /* say what would go, change nothing; without a reason */
+};
+#define EVLOG_REDACT_INIT ((struct evlog_redact){.size = sizeof(struct evlog_redact)})
+
+struct evlog_redacted {
+    uint32_t size; /* EVLOG_REDACTED_INIT */
+    char state
+        [16]; /* "nothing" (left) to redact; "found", of a dry run; "local", accepted and durable, the bytes leave the
+                     * broker's disk; "archive", they leave the archive; "complete", they are nowhere */
+    char waits_for[256];               /* what stands in the way; "" nothing */
+    int64_t first_offset, end_offset;  /* of the whole batches */
+    uint64_t batch_count, event_count; /* found by this call; 0 when the redaction was accepted before */
+    int64_t
+        parent_end; /* offsets below it are also in the archive that the broker's own continues, which stays as it is */
+};
+#define EVLOG_REDACTED_INIT ((struct evlog_redacted){.size = sizeof(struct evlog_redacted)})
+
+/* Take events out of a log, of the broker's disk and of its archive, for good. Accepted and durable when it returns; the
+ * same call again changes nothing, and says how far it has come.
+ *
+ * returns  0 | EVLOG_ERR_ARGUMENT | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_OFFSET_RANGE | EVLOG_ERR_POLICY a topic of evlog's
+ *          own, or one with evlog.streams | EVLOG_ERR_UNSUPPORTED | EVLOG_ERR_UNREACHABLE
+ */
+int evlog_redact(struct evlog_client *client, const struct evlog_redact *redact, struct evlog_redacted *redacted,
+                 struct evlog_failure *failure);
+
 #ifdef __cplusplus
 }
 #endif

@@ -350,8 +350,9 @@ TEST(redact, after_a_crash_anywhere_it_can_be_done_again)
         assert_int_equal(kit_open(&k), 0);
         assert_true(redact(&k, 7, 20) >= 0);
         is_nowhere(&k);
-        assert_string_equal(log_text(&k), " 0:ordina 1:ordina 2:ordina 3:ordina 4:ordina 5:ordina[6-7][8-9][10-11][12-13]"
-                                          "[14-15][16-17][18-19] 20:ordina 21:ordina 22:ordina 23:ordina");
+        assert_string_equal(log_text(&k),
+                            " 0:ordina 1:ordina 2:ordina 3:ordina 4:ordina 5:ordina[6-7][8-9][10-11][12-13]"
+                            "[14-15][16-17][18-19] 20:ordina 21:ordina 22:ordina 23:ordina");
         kit_free(&k);
     }
 }
