@@ -52,8 +52,7 @@ void notify_service(const char *format, ...)
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ssize_t sent = fd < 0 ? -1
-                          : sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, address_len);
+    ssize_t sent = fd < 0 ? -1 : sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, address_len);
     if (sent < 0 && !complained) {
         complained = true;
         el_log(EL_LOG_WARN, "server", "the service manager at NOTIFY_SOCKET does not hear: %s", strerror(errno));

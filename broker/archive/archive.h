@@ -107,7 +107,8 @@ struct archive_redact_ask {
     uint64_t when_ms;
     struct el_slice reason; /* borrowed until done */
     /* --- results ----- */
-    int error; /* 0 | EVLOG_ERR_CLOSED stopping | _POLICY archiving has ended for good | _AGAIN another one is under way */
+    int error; /* 0 | EVLOG_ERR_CLOSED stopping | _POLICY archiving has ended for good | _AGAIN another is under way |
+                * _CONFLICT another archive goes on from this one, and needs it as it is */
     int64_t parent_end; /* what lies below is in the archive that this one continues, which is not changed */
 };
 void archive_redact(struct archiver *ar, struct archive_redact_ask *ask);

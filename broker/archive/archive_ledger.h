@@ -150,6 +150,7 @@ struct archive_redaction_job {
     /* --- of the job ----- */
     int64_t first_found, end_found; /* batches that go with this manifest; end_found 0: none */
     int64_t parent_end; /* what lies below is in the archive that this one continues, which stays as it is */
+    bool child;         /* another archive goes on from this one, and needs its objects as they are */
     bool done;          /* nothing of it is left */
 };
 

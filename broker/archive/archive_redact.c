@@ -2,13 +2,15 @@
  *
  * Taking batches out of the archive: a step of the job that makes manifests, in each round until it is done.
  *
- *   1. parts that the range touches are found, and their batch tables read. An object with a batch that is to go is read
+ *   1. parts that the range touches are found, their batch tables read. An object with a batch that is to go is read
  *      as a whole, compared with its hash, and put anew with a row alone in the batch's place. All of its parts that
  *      count go into the new one, so that nothing of the old one does
  *   2. the manifest of the round states the redaction and the new objects; the old ones are replaced by it
  *   3. the next one states as removed what may have the batch and was replaced, now or earlier, whatever
  *      archive.replaced.retention.ms says, and the objects go
  *   4. when nothing of that is left, objects that no root covers are removed: what a crash left may have it, too
+ *
+ * Nothing of it is done while another archive goes on from this one (archive_kin.c): its root names objects here.
  *
  * Each step looks at what is there, and so goes on after a crash. In the first round segments may still be under way
  * that take the place of bundles; it begins in the round behind them, for no others are planned meanwhile.
@@ -382,6 +384,7 @@ int archive_redaction_run(struct archive_ledger *l, struct archive_make_job *job
                                                 ? p
                                                 : archive_state_partition(l->draft, &r->topic_id, r->partition);
     bool clean = true, any = false;
+    int64_t child_ms;
     int code = 0;
     for (const struct archive_result *result = job->results[0]; result != NULL; result = result->next) {
         any = any || result->redacts != 0; /* this step failed and is run again */
@@ -389,10 +392,15 @@ int archive_redaction_run(struct archive_ledger *l, struct archive_make_job *job
     if (!any) {
         r->first_found = r->end_found = 0;
     }
-    r->done = false;
+    r->done = r->child = false;
     r->parent_end = first == NULL ? 0 : EL_MIN(first->now.start_offset, r->end_offset);
     if (is_busy(l, job)) {
         return 0;
+    }
+    code = archive_child_look(l, &child_ms, err);
+    if (code != 0 || child_ms != INT64_MIN) {
+        r->child = code == 0;
+        return code;
     }
     if (p != NULL) {
         code = objects_anew(l, job, p, &clean, err);

@@ -75,6 +75,9 @@ void archive_root_redact_made(struct archive *a)
         ask->parent_end = a->redaction_job.parent_end;
         a->redaction = NULL;
         ask_answer(ask, 0);
+    } else if (a->redacting && a->redaction_job.child) {
+        a->redaction = NULL;
+        ask_answer(ask, EVLOG_ERR_CONFLICT);
     }
     a->more = a->more || a->redaction != NULL;
 }

@@ -80,7 +80,7 @@ int lease_record_parked_decode(struct el_slice data, struct lease_record_parked 
 #define LEASE_EMITS_BATCH_HEAD_LEN 24u
 struct lease_record_emits {
     const uint8_t *begin;
-    uint64_t place; /* among those of its part: they rise; 0: not known, before all others */
+    uint64_t place;                    /* among those of its part: they rise; 0: not known, before all others */
     uint32_t event_count, batch_count; /* at least 1 each */
     const uint8_t *offsets;            /* [event_count] of 8 bytes, rising: lease_record_emits_offset() */
     struct el_reader batches;          /* lease_record_emits_next() */

@@ -101,7 +101,7 @@ static void entry_add(struct redact_ask *ask)
     redactor_accept(r, ask);
 }
 
-/* All of the range was looked at; below_start: some of it is below the start of the log, where only the archive has it. */
+/* All of the range was looked at; below_start: some of it is below the log's start, where only the archive has it. */
 static void found(struct redact_ask *ask, bool below_start)
 {
     bool any = ask->batch_count > 0;

@@ -171,6 +171,10 @@ static void on_archive(struct archive_redact_ask *ask)
     r->busy = false;
     if (ask->error == EVLOG_ERR_CLOSED) {
         r->step = WORK_IDLE;
+    } else if (ask->error == EVLOG_ERR_CONFLICT) {
+        work_stuck(r,
+                   "another archive, of a restored directory, goes on from this one and needs its objects as they are",
+                   ask->error);
     } else if (ask->error != 0) {
         work_stuck(r, "the archive", ask->error);
     } else {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Hard redaction: batches that must not be anywhere leave this disk and the archive. One struct redactor a node; its
- * work is on shard 0. What is asked for is durable before anything is done, and is gone on with at the next start, until
- * nothing is left of it. docs/internals/redaction.md.
+ * work is on shard 0. What is asked for is durable before anything is done, and is gone on with at the next start
+ * until nothing is left of it. docs/internals/redaction.md.
  */
 #ifndef EL_REDACT_REDACTOR_H
 #define EL_REDACT_REDACTOR_H
@@ -73,7 +73,7 @@ struct redact_entry {
     uint16_t reason_len;
     uint8_t reason[EL_REDACTION_REASON_MAX];
 };
-/* Blocking. *count 0 when there is no file. returns 0 | EVLOG_ERR_CORRUPT | _FORMAT | what the disk says, with a text */
+/* Blocking. *count 0: there is no file. returns 0 | EVLOG_ERR_CORRUPT | _FORMAT | what the disk says, with a text */
 int redact_file_load(struct disk *disk, struct redact_entry entries[REDACT_PENDING_MAX], uint32_t *count,
                      struct el_error *err);
 /* Durable when it returns 0. */

@@ -184,8 +184,8 @@ void journal_abort(struct journal *journal);
 void journal_rest(struct journal *journal);
 /* Everything at or below sequence may be overwritten from now on. */
 void journal_free_through(struct journal *journal, uint64_t sequence);
-/* What the journal holds at this moment is to be overwritten with zeros, as soon as it may be: journal_wipe_go(), called
- * again and again while checkpoints are taken, says whether all of it has been. */
+/* What the journal holds at this moment is to be overwritten with zeros, as soon as it may be: journal_wipe_go(),
+ * called again and again while checkpoints are taken, says whether all of it has been. */
 void journal_wipe(struct journal *journal);
 bool journal_wipe_go(struct journal *journal);
 /* Bytes of slots that cannot be overwritten yet / of the whole ring as it may grow. */

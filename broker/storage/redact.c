@@ -2,14 +2,14 @@
  *
  * Redaction on a shard: batches leave this disk, marks take their places.
  *
- *   1. write   what is in memory and journal alone goes into segments; those that the range touches are closed and sealed
+ *   1. write   what is in memory and journal alone goes into segments; those that the range touches are closed, sealed
  *   2. pass    compaction's jobs write each of them anew, with marks (compact_redact()); its copies in memory go
  *   3. settle  what a checkpoint carries from slot to slot has arrived
  *   4. forget  checkpoints, until the old files are removed, and every journal slot that there was has been overwritten
  *   5. sync    the folder, so that a removed name does not come back
  *
- * It looks by a timer whether the next step can be done. Nothing of it is remembered: after a crash who asked asks again
- * (broker/redact), and finds marks where it has been. A batch has its mark before its bytes leave, and the mark has the
+ * It looks by a timer whether the next step can be done. Nothing of it is remembered: after a crash who asked asks
+ * again (broker/redact), and finds marks where it has been. A batch has its mark before its bytes leave, and the mark has the
  * digest that its leaf in the archive's tree is made of.
  */
 #include <storage/redact.h>

@@ -253,12 +253,13 @@ struct trim_op {
 };
 void store_trim(struct store_shard *shard, struct trim_op *op);
 
-/* Take batches out of this disk: each one with an offset in [first, end) is replaced by a mark (format/redaction.h), and
- * when the op is done its bytes are in no segment, journal slot or memory any more. Nothing comes back from the archive
- * to the partition, until an op with `release` says that the archive has none of it either. One op at a time on a shard.
+/* Take batches out of this disk: each one with an offset in [first, end) is replaced by a mark (format/redaction.h),
+ * and when the op is done its bytes are in no segment, journal slot or memory any more. Nothing comes back from the
+ * archive to the partition, until an op with `release` says that the archive has none of it either. One op at a time on
+ * a shard.
  *
- * error: EVLOG_ERR_UNKNOWN_TOPIC | _OFFSET_RANGE not all of it is durable | _POLICY the topic has evlog.streams | _AGAIN
- * another one is under way, or no memory now | _CORRUPT the partition's files there are damaged | _CLOSED stopping |
+ * error: EVLOG_ERR_UNKNOWN_TOPIC | _OFFSET_RANGE not all of it is durable | _POLICY the topic has evlog.streams |
+ * _AGAIN another one is under way, or no memory now | _CORRUPT the partition's files there are damaged | _CLOSED stopping |
  * _STORAGE. After each of them it may be tried again. */
 struct redact_op {
     struct store_op base;

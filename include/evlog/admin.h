@@ -176,11 +176,11 @@ struct evlog_redacted {
 };
 #define EVLOG_REDACTED_INIT ((struct evlog_redacted){.size = sizeof(struct evlog_redacted)})
 
-/* Take events out of a log, of the broker's disk and of its archive, for good. Accepted and durable when it returns; the
- * same call again changes nothing, and says how far it has come.
+/* Take events out of a log, of the broker's disk and of its archive, for good. Accepted and durable when it returns;
+ * the same call again changes nothing, and says how far it has come.
  *
- * returns  0 | EVLOG_ERR_ARGUMENT | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_OFFSET_RANGE | EVLOG_ERR_POLICY a topic of evlog's
- *          own, or one with evlog.streams | EVLOG_ERR_UNSUPPORTED | EVLOG_ERR_UNREACHABLE
+ * returns  0 | EVLOG_ERR_ARGUMENT | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_OFFSET_RANGE | EVLOG_ERR_POLICY a topic of
+ *          evlog's own, or one with evlog.streams | EVLOG_ERR_UNSUPPORTED | EVLOG_ERR_UNREACHABLE
  */
 int evlog_redact(struct evlog_client *client, const struct evlog_redact *redact, struct evlog_redacted *redacted,
                  struct evlog_failure *failure);

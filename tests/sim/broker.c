@@ -149,10 +149,13 @@ static int up(struct world *w, struct el_error *up_err)
     sim_disk_shelter(w->disk, true); /* no streams here: their own mode cuts the power at each call */
     int secret = streams_secret_load(w->ios[0], &b->secret, NULL);
     EL_ASSERT(secret == 0);
+    int redacts = redactor_create(w->store, NULL, w->ios[0]->disk, &b->redactor, NULL);
+    EL_ASSERT(redacts == 0);
     for (uint32_t i = 0; i < w->shard_count; i++) {
         struct el_error err = {0};
         struct net_config net_cfg = b->limits;
         shard_make(b, i);
+        b->shards[i].redactor = b->redactor;
         struct config_listener place = b->config.listener_table.list[0];
         place.address.port = PORT;
         net_cfg.listeners = &place;
@@ -208,6 +211,8 @@ static void down(struct world *w)
     if (stopped && sim_net_open_count(w->net) != 0) {
         world_violation(w, "after a clean stop %u sockets are open", sim_net_open_count(w->net));
     }
+    redactor_destroy(b->redactor);
+    b->redactor = NULL;
     for (uint32_t i = 0; i < w->shard_count && stopped; i++) {
         groups_destroy(&b->shards[i].groups);
         leases_destroy(b->shards[i].leases);

@@ -22,6 +22,7 @@ struct broker {
     struct leases *leases[WORLD_SHARDS_MAX];
     struct streams *streams[WORLD_SHARDS_MAX];
     struct stream_secret secret;
+    struct redactor *redactor;
     uint64_t drain_ns;
     uint32_t done_count; /* commands that were carried out */
     bool stopping_net, stopping_store;

@@ -84,7 +84,7 @@ void sim_disk_each(struct sim_disk *disk, bool durable, void (*fn)(void *arg, co
                    void *arg);
 /* Rot: turn bits of one byte, in what is durable and in what a read sees. returns false when it is not durable yet */
 bool sim_disk_flip(struct sim_disk *disk, const char *path, uint64_t pos, uint8_t bits);
-/* Are these bytes, which begin with one that is not 0, anywhere in a file: as a read sees it, as it is durable, or in what
+/* Are these bytes anywhere in a file: as a read sees it, as it is durable, or in what
  * may still become so? returns its path, NULL none */
 const char *sim_disk_holds(const struct sim_disk *disk, const void *bytes, size_t len);
 /* Descriptors that are open. */

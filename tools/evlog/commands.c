@@ -163,9 +163,9 @@ const struct cli_command cli_commands[] = {
      "SUBJECT may be a pseudonym there.",
      cmd_erase},
     {"redact", "TOPIC -p P --offsets A-B --reason TEXT", "Take published events out of a log, its disk and its archive",
-     "For a secret that was published in clear. Batches go as a whole: --dry-run says which offsets. What the archive's\n"
-     "tree says of them stays, so it still verifies, and every audit names range and reason. Run again, it waits again.\n"
-     "Copies in other topics (dead letters, emitted events), in projections and at consumers are not touched.",
+     "For a secret that was published in clear. Batches go as a whole: --dry-run says which offsets. What the\n"
+     "archive's tree says of them stays, so it still verifies, and every audit names range and reason. Run again, it\n"
+     "waits again. Copies in other topics (dead letters, emitted events), in projections and at consumers stay.",
      cmd_redact},
     {"top", "", "Watch topics and groups: events, rates, lag", "--once prints one picture, for scripts.", cmd_top},
     {"bench produce", "TOPIC", "Publish as fast as it goes, and time the acknowledgements",
