@@ -89,7 +89,7 @@ static int range_seal(const struct redact *r, struct partition *part)
     if (!el_list_empty(&part->segments)) {
         const struct segment *last = EL_CONTAINER(part->segments.prev, struct segment, link);
         if (is_touched(r, last)) {
-            segment_roll_older(part, el_clock_now(store_clock(r->shard->store)), 0);
+            segment_roll_now(part); /* whatever its age: the clock may have gone back */
         }
     }
     segment_seal_rolled(part);

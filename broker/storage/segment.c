@@ -433,6 +433,14 @@ static struct segment *segment_active(struct partition *part)
     return seg->rolled || seg->sealed ? NULL : seg;
 }
 
+void segment_roll_now(struct partition *part)
+{
+    struct segment *seg = segment_active(part);
+    if (seg != NULL) {
+        segment_roll(seg);
+    }
+}
+
 void segment_roll_older(struct partition *part, uint64_t now_ns, uint64_t ms)
 {
     struct segment *seg = segment_active(part);

@@ -79,7 +79,8 @@ void segment_close_idle(struct store_shard *shard, uint32_t open_max);
 int segment_write_chunk(struct partition *part, uint64_t through);
 /* Begin to write the footers of the partition's rolled segments whose chunks are all written. */
 void segment_seal_rolled(struct partition *part);
-/* No more chunks into the active segment when it is older than segment.ms; or than ms. */
+/* No more chunks into the active segment: now; when it is older than segment.ms; or than ms. */
+void segment_roll_now(struct partition *part);
 void segment_roll_old(struct partition *part, uint64_t now_ns);
 void segment_roll_older(struct partition *part, uint64_t now_ns, uint64_t ms);
 

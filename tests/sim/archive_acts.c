@@ -181,6 +181,11 @@ static void read_check(struct reading *r, const struct read_op *op, int64_t from
             batch = el_batch_base_offset(at) == a->offset ? at : NULL;
         }
         bool due = a->offset >= EL_MAX(from, op->log_start_offset) && a->offset < op->next_offset;
+        struct el_redaction_mark mark;
+        if (arch_is_gone(p, a->offset, a->offset + a->count) &&
+            (batch == NULL || el_redaction_mark_get(batch, (size_t)el_batch_total_len(batch), &mark))) {
+            continue;
+        }
         if (batch == NULL && due && !r->t->compacted && a->offset + a->count > p->trimmed) {
             world_violation(&r->l->w, "a read from offset %lld to %lld of partition %d does not have %lld",
                             (long long)from, (long long)op->next_offset, r->partition, (long long)a->offset);

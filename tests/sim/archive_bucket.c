@@ -442,7 +442,7 @@ static bool audit_batch(void *arg, const struct el_pack_batch *row, const uint8_
     uint8_t digest[32], entry[EL_LEAF_ENTRY_LEN];
     struct el_hash256 leaf;
     el_leaf_digest(row->salt, batch, row->len, digest);
-    if (memcmp(digest, row->leaf.digest, 32) != 0) {
+    if (!row->redacted && memcmp(digest, row->leaf.digest, 32) != 0) {
         world_violation(a->b->w, "the batch at offset %lld is not what its leaf says",
                         (long long)row->leaf.first_offset);
         return false;

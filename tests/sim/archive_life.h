@@ -14,6 +14,8 @@
 #include "archive_waits.h"
 #include "boot.h"
 #include <archive/archive.h>
+#include <format/redaction.h>
+#include <redact/redactor.h>
 #include <storage/tier.h>
 
 #define TOPICS_MAX 4u
@@ -27,13 +29,22 @@
 
 struct acked {
     int64_t offset;
-    uint32_t crc;   /* of the batch */
-    uint32_t count; /* of records */
+    uint64_t first_number; /* of its events, which are numbered one by one: arch_value() begins their values */
+    uint32_t crc;          /* of the batch */
+    uint32_t count;        /* of records */
     uint64_t append_time_ns;
     uint32_t key; /* in a compacted topic, whose batches have one record */
 };
 
+#define LIFE_GONE_MAX 24u
+/* Somebody asked to redact it. */
+struct life_gone {
+    int64_t first, end;
+};
+
 struct life_part {
+    struct life_gone gone[LIFE_GONE_MAX]; /* [gone_count] */
+    uint32_t gone_count;
     struct acked *acked; /* [acked_count] */
     uint32_t acked_count, acked_room;
     int64_t trimmed; /* operators asked to delete what is below */
@@ -54,6 +65,7 @@ struct client {
     struct append_op op;
     uint8_t buf[BUF_LEN];
     uint32_t len, topic, key;
+    uint64_t first_number;
     bool busy;
     bool late; /* sent when it was known that archiving has ended */
 };
@@ -66,13 +78,14 @@ struct archive_life {
     struct el_private_key *keys[LIFE_PAIRS];
     size_t key_first, key_end; /* of those, which are in use */
     struct archive *archive;   /* NULL while down */
+    struct redactor *redactor; /* the same */
     struct archive_config cfg;
     struct life_topic topics[TOPICS_MAX];
     struct client clients[CLIENTS_MAX];
     uint32_t client_count;
     uint64_t names, acks, awaited_acks, numbers;
     bool serving, stopping_store;
-    bool trims, deletes;
+    bool trims, deletes, redacts;
     struct archive_waits waits[EL_SHARD_COUNT_MAX]; /* of each shard one */
     bool strays;                                    /* this disk is not the archive's any more, or may not be */
     bool ended;                                     /* and everybody has been told */
@@ -133,5 +146,19 @@ void arch_two_brokers(struct archive_life *l);
 void arch_restore(struct archive_life *l);
 extern const struct world_upper arch_upper;
 void arch_life_free(struct archive_life *l);
+
+/* --- archive_redacts.c -------------------------------------------------------------------------------------------- */
+
+/* What the value of the n-th event begins with: 8 bytes that nothing else has. */
+static inline uint64_t arch_value(uint64_t number)
+{
+    return (number + 1) * 0x9e3779b97f4a7c15ull;
+}
+/* Somebody redacts something. returns false: crashed */
+bool arch_redact(struct archive_life *l, uint32_t index);
+/* May a batch with offsets [first, end) be redacted? */
+bool arch_is_gone(const struct life_part *p, int64_t first, int64_t end);
+/* Every redaction comes to its end, and then nothing of it is anywhere. Without faults. */
+void arch_check_redacted(struct archive_life *l);
 
 #endif

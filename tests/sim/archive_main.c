@@ -36,9 +36,15 @@ static int up(struct world *w, struct el_error *err)
     bucket_reopen(l->bucket);
     l->bucket->cluster = store_cluster_uuid(w->store);
     int code = archive_create(&l->cfg, w->store, &l->archive, err);
+    sim_disk_shelter(w->disk, true); /* its list is read; a start that is cut short there is one that never was */
+    code = code != 0 ? code : redactor_create(w->store, l->archive, w->ios[0]->disk, &l->redactor, err);
+    sim_disk_shelter(w->disk, false);
     for (uint32_t i = 0; i < w->shard_count && code == 0; i++) {
         store_shard_start(store_shard_at(w->store, i));
         archiver_start(archive_shard(l->archive, i));
+    }
+    if (code == 0) {
+        redactor_start(l->redactor);
     }
     return code;
 }
@@ -72,6 +78,7 @@ static bool stop(struct world *w)
 {
     struct archive_life *l = of(w);
     l->serving = false;
+    redactor_stop(l->redactor);
     uint64_t deadline_ns = w->clock.now_ns + world_below(w, 20000000000);
     for (uint32_t i = 0; i < w->shard_count; i++) {
         archiver_stop(archive_shard(l->archive, i), deadline_ns);
@@ -96,6 +103,8 @@ static void down(struct world *w)
 {
     struct archive_life *l = of(w);
     l->serving = false;
+    redactor_destroy(l->redactor);
+    l->redactor = NULL;
     archive_destroy(l->archive);
     l->archive = NULL;
     for (uint32_t i = 0; i < l->client_count; i++) {
@@ -148,6 +157,7 @@ static void client_on_done(struct store_op *base)
     }
     int64_t end = c->op.base_offset + c->op.info.last_offset_delta + 1;
     acked_add(&t->parts[c->op.partition], (struct acked){.offset = c->op.base_offset,
+                                                         .first_number = c->first_number,
                                                          .crc = c->op.info.crc,
                                                          .count = (uint32_t)c->op.info.record_count,
                                                          .append_time_ns = c->op.append_time_ns,
@@ -183,9 +193,10 @@ static void batch_build(struct client *c)
     key = (uint8_t)('a' + c->key);
     size_t value_max = world_chance(w, 50000) ? VALUE_MAX : 200;
     el_batch_builder_init(&builder, BUF_LEN);
+    c->first_number = c->l->numbers + 1;
     for (uint64_t i = 0; i < count; i++) {
         size_t len = 8 + world_below(w, value_max - 8);
-        el_put_le64(value, ++c->l->numbers);
+        el_put_le64(value, arch_value(++c->l->numbers));
         struct el_record_body body = {.value = el_slice_of(value, len)};
         if (compacted) {
             body.key = el_slice_of(&key, 1);
@@ -294,6 +305,9 @@ static bool act(struct archive_life *l)
     if (l->deletes && world_chance(&l->w, 150000)) {
         return arch_topic_delete(l, index);
     }
+    if (l->redacts && world_chance(&l->w, 300000)) {
+        return arch_redact(l, index);
+    }
     if (world_chance(&l->w, 300000)) {
         return arch_now(l, false, world_chance(&l->w, 300000), &code);
     }
@@ -388,6 +402,7 @@ static void last_look(struct archive_life *l)
     arch_check_floors(l);
     arch_check_whole(l, UINT64_MAX);
     arch_check_orphans(l);
+    arch_check_redacted(l);
     if (w->violation[0] == 0 && bucket_audit(l->bucket)) {
         arch_compare_topics(l);
         arch_compare_logs(l, false);
@@ -513,6 +528,7 @@ static void run_seed(const struct plan *plan, struct archive_life *l)
     l->client_count = 1 + (uint32_t)world_below(w, CLIENTS_MAX);
     l->trims = world_chance(w, 400000);
     l->deletes = world_chance(w, 400000);
+    l->redacts = world_chance(w, 400000);
     for (uint32_t i = 0; i < l->client_count; i++) {
         l->clients[i].l = l;
     }

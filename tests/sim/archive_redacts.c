@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Redactions in the archive mode: somebody redacts what was acknowledged, at any time; machines crash in the middle of
+ * it. When it is complete, the events of these batches are nowhere: not on the disk, not in what may still get there,
+ * not in the bucket. Nothing else is a mark, or a row without bytes.
+ */
+#include "archive_life.h"
+
+#include <core/assert.h>
+#include <stdlib.h>
+
+#define LOOKS_MAX 20000
+
+static bool told;
+
+static void on_told(struct redact_ask *ask)
+{
+    (void)ask;
+    told = true;
+}
+
+/* returns 0 | EVLOG_ERR_... | EVLOG_ERR_CRASHED */
+static int ask(struct archive_life *l, const struct life_topic *t, int32_t partition, const struct life_gone *gone,
+               struct redact_ask *question)
+{
+    *question = (struct redact_ask){.done = on_told,
+                                    .topic_id = t->id,
+                                    .partition = partition,
+                                    .first_offset = gone->first,
+                                    .end_offset = gone->end,
+                                    .reason = el_slice_str("a secret")};
+    told = false;
+    redactor_ask(l->redactor, store_shard_at(l->w.store, (uint32_t)world_below(&l->w, l->w.shard_count)), question);
+    return world_wait(&l->w, &told) ? question->error : EVLOG_ERR_CRASHED;
+}
+
+bool arch_redact(struct archive_life *l, uint32_t index)
+{
+    static struct redact_ask question;
+    struct life_topic *t = &l->topics[index];
+    if (!t->there) {
+        return true;
+    }
+    int32_t partition = (int32_t)world_below(&l->w, (uint64_t)t->partition_count);
+    struct life_part *p = &t->parts[partition];
+    if (p->acked_count == 0 || p->gone_count == LIFE_GONE_MAX) {
+        return true;
+    }
+    const struct acked *a = &p->acked[world_below(&l->w, p->acked_count)];
+    struct life_gone *gone = &p->gone[p->gone_count++]; /* also when nobody is told that it was accepted */
+    gone->first = a->offset + (int64_t)world_below(&l->w, a->count);
+    gone->end = gone->first + 1 + (int64_t)world_below(&l->w, 8);
+    gone->end = EL_MIN(gone->end, a->offset + a->count + (int64_t)world_below(&l->w, 2) * 8);
+    gone->end = EL_MAX(gone->end, gone->first + 1);
+    world_say(&l->w, "redact", gone->first, gone->end);
+    return ask(l, t, partition, gone, &question) != EVLOG_ERR_CRASHED;
+}
+
+bool arch_is_gone(const struct life_part *p, int64_t first, int64_t end)
+{
+    for (uint32_t i = 0; i < p->gone_count; i++) {
+        if (first < p->gone[i].end && end > p->gone[i].first) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- when it is complete ------------------------------------------------------------------------------------------ */
+
+static bool in_bucket(const struct archive_life *l, const uint8_t *value)
+{
+    for (size_t i = 0; i < l->bucket->mem->count; i++) {
+        const struct mem_object *o = &l->bucket->mem->objects[i];
+        if (memmem(o->data, o->len, value, 8) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_nowhere(struct archive_life *l, const struct acked *a, bool parents)
+{
+    for (uint64_t n = a->first_number; n < a->first_number + a->count && l->w.violation[0] == 0; n++) {
+        uint8_t value[8];
+        el_put_le64(value, arch_value(n));
+        const char *path = sim_disk_holds(l->w.disk, value, sizeof value);
+        if (path != NULL || (!parents && in_bucket(l, value))) {
+            world_violation(&l->w, "offset %lld was redacted, and is in %s", (long long)a->offset,
+                            path != NULL ? path : "the bucket");
+        }
+    }
+}
+
+/* Ask again until it is done. returns false: it is never */
+static bool wait_complete(struct archive_life *l, const struct life_topic *t, int32_t partition,
+                          const struct life_gone *gone, struct redact_ask *question)
+{
+    for (int i = 0; i < LOOKS_MAX && l->w.violation[0] == 0; i++) {
+        int code = ask(l, t, partition, gone, question);
+        if (code == EVLOG_ERR_CRASHED) {
+            return false;
+        }
+        if (code == EVLOG_ERR_OFFSET_RANGE) { /* the log ends before it: it was refused, and is */
+            question->state = REDACT_FOUND;
+            return true;
+        }
+        if (code == 0 && (question->state == REDACT_COMPLETE || question->state == REDACT_NOTHING)) {
+            world_say(&l->w, "redacted", gone->first, question->state);
+            return true;
+        }
+        for (int k = 0; k < 20 && world_step(&l->w); k++) {
+        }
+    }
+    world_violation(&l->w, "stuck: offsets %lld to %lld of partition %d are not redacted (%d): %s",
+                    (long long)gone->first, (long long)gone->end, partition, (int)question->state, question->text);
+    return false;
+}
+
+static void check_part(struct archive_life *l, const struct life_topic *t, int32_t partition)
+{
+    static struct redact_ask question;
+    const struct life_part *p = &t->parts[partition];
+    for (uint32_t i = 0; i < p->gone_count && wait_complete(l, t, partition, &p->gone[i], &question); i++) {
+        bool complete = question.state == REDACT_COMPLETE || question.state == REDACT_NOTHING;
+        for (uint32_t k = 0; k < p->acked_count && complete && !l->strays; k++) {
+            const struct acked *a = &p->acked[k];
+            bool its = a->offset < p->gone[i].end && a->offset + a->count > p->gone[i].first;
+            if (its && a->offset >= p->trimmed) {
+                check_nowhere(l, a, l->bucket->line->parent != NULL);
+            }
+        }
+    }
+}
+
+void arch_check_redacted(struct archive_life *l)
+{
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        for (int32_t k = 0; k < l->topics[i].partition_count && l->topics[i].there; k++) {
+            check_part(l, &l->topics[i], k);
+        }
+    }
+}
