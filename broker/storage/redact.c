@@ -9,8 +9,8 @@
  *   5. sync    the folder, so that a removed name does not come back
  *
  * It looks by a timer whether the next step can be done. Nothing of it is remembered: after a crash who asked asks
- * again (broker/redact), and finds marks where it has been. A batch has its mark before its bytes leave, and the mark has the
- * digest that its leaf in the archive's tree is made of.
+ * again (broker/redact), and finds marks where it has been. A batch has its mark before its bytes leave, and the mark
+ * has the digest that its leaf in the archive's tree is made of.
  */
 #include <storage/redact.h>
 

@@ -259,8 +259,8 @@ void store_trim(struct store_shard *shard, struct trim_op *op);
  * a shard.
  *
  * error: EVLOG_ERR_UNKNOWN_TOPIC | _OFFSET_RANGE not all of it is durable | _POLICY the topic has evlog.streams |
- * _AGAIN another one is under way, or no memory now | _CORRUPT the partition's files there are damaged | _CLOSED stopping |
- * _STORAGE. After each of them it may be tried again. */
+ * _AGAIN another one is under way, or no memory now | _CORRUPT the partition's files there are damaged |
+ * _CLOSED stopping | _STORAGE. After each of them it may be tried again. */
 struct redact_op {
     struct store_op base;
     struct el_uuid topic_id;
