@@ -114,32 +114,24 @@ static int part_leaves(struct archive_ledger *l, const struct el_archive_part *p
 {
     const struct archive_object *object = archive_state_object(l->state, part->object);
     uint64_t len = (uint64_t)part->batch_count * EL_PACK_BATCH_LEN, done = 0;
-    uint8_t sha256[32], entry[EL_LEAF_ENTRY_LEN], *table = el_malloc(len);
+    uint8_t *table = el_malloc(len);
+    struct el_hash256 *leaves = el_malloc((uint64_t)part->batch_count * sizeof *leaves);
     char key[EL_ARCHIVE_KEY_MAX];
     int code = EVLOG_ERR_NO_MEMORY;
     EL_ASSERT(object != NULL);
     el_archive_key_object(key, &l->incarnation, &object->now);
-    if (table != NULL) {
+    if (table != NULL && leaves != NULL) {
         code = object_get(l->cfg.bucket, key, part->table_pos, table, len, &done, put->err);
     }
-    if (code == 0) {
-        el_sha256(table, done, sha256);
-        if (done != len || memcmp(sha256, part->table_sha256, 32) != 0) {
-            code = el_error_set(put->err, EVLOG_ERR_CORRUPT, "%s: the batch table at %llu is not what was signed", key,
-                                (unsigned long long)part->table_pos);
-        }
+    if (code == 0 && (done != len || el_pack_table_leaves(part, table, leaves, NULL) != 0)) {
+        code = el_error_set(put->err, EVLOG_ERR_CORRUPT, "%s: the batch table at %llu is not what was signed", key,
+                            (unsigned long long)part->table_pos);
     }
     for (uint32_t i = 0; i < part->batch_count && code == 0; i++) {
-        struct el_pack_batch row;
-        struct el_hash256 leaf;
-        code = el_pack_batch_get(table + (size_t)i * EL_PACK_BATCH_LEN, &row);
-        if (code == 0) {
-            el_leaf_entry_put(entry, &row.leaf);
-            el_merkle_leaf(entry, sizeof entry, &leaf);
-            code = archive_tiles_add(tiles, &leaf, put_tile, put);
-        }
+        code = archive_tiles_add(tiles, &leaves[i], put_tile, put);
     }
     el_free(table);
+    el_free(leaves);
     return code;
 }
 
