@@ -7,8 +7,9 @@ BENCH_BINS := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
 
 # Those of the stream index measure code of the broker itself.
 $(OUT)/bench/index_runs $(OUT)/bench/index_growth: $(call lib,stream io obs config)
-# That of replays measures the library with the broker.
+# Those of replays and of TLS measure the library with the broker.
 $(OUT)/bench/replay: $(call lib,client store)
+$(OUT)/bench/tls: $(call lib,client store)
 # Those of archives call object stores.
 $(OUT)/bench/archive $(OUT)/bench/archiving $(OUT)/bench/bucket $(OUT)/bench/restore: $(call lib,store)
 $(OUT)/bench/verify: $(call lib,testlib store)

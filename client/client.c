@@ -12,7 +12,7 @@
  * answer itself, so that the thread only moves bytes. Fails by ending the call: with the reason, at its deadline at the
  * latest. Nothing here is ever left waiting when the client is closed.
  */
-#include "client_core.h"
+#include "client_conn.h"
 #include "fail.h"
 
 #include <core/alloc.h>
@@ -264,6 +264,8 @@ static void client_free(struct evlog_client *client)
     el_client_events_destroy(client);
     el_cluster_destroy(&client->cluster);
     el_client_config_free(&client->cfg);
+    el_tls_config_unref(client->tls);
+    el_free(client->plain);
     el_free(client->chunk);
     el_free(client->poll_set);
     client->magic = 0;
@@ -317,6 +319,11 @@ int evlog_client_open(const struct evlog_settings *settings, struct evlog_client
     if (fresh->chunk == NULL || fresh->poll_set == NULL) {
         client_free(fresh);
         return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a client");
+    }
+    rc = el_client_tls_open(fresh, failure);
+    if (rc != 0) {
+        client_free(fresh);
+        return rc;
     }
     if (fresh->wake_fd < 0 || start_thread(fresh) != 0) {
         rc = el_error_from_errno(errno);

@@ -14,6 +14,11 @@
 struct el_client_config {
     char *bootstrap; /* HOST:PORT[,HOST:PORT...], owned */
     char *client_id; /* owned */
+    bool tls;
+    char *tls_ca; /* owned, as the next two; empty: the system's, none */
+    char *tls_certificate;
+    char *tls_key;
+    bool tls_check_name;
     int64_t request_timeout_ms;
     int64_t connect_timeout_ms;
     int64_t reconnect_backoff_ms;

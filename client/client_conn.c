@@ -92,6 +92,7 @@ void el_conn_fail(struct evlog_client *client, struct el_conn *conn, int code, c
         conn->fd = -1;
     }
     el_conn_addresses_free(conn);
+    el_conn_tls_free(conn);
     conn->state = EL_CONN_CLOSED;
     el_free(conn->frame);
     conn->frame = NULL;
@@ -263,17 +264,34 @@ static void written(struct evlog_client *client, struct el_conn *conn, struct el
     conn->flying_count++;
 }
 
+/* Bytes of a call into the socket, by way of TLS or not. returns how many | EVLOG_ERR_AGAIN later | another code:
+ * closed */
+static int64_t write_some(struct evlog_client *client, struct el_conn *conn, const uint8_t *data, size_t len)
+{
+    if (conn->tls != NULL) {
+        return el_conn_tls_write(client, conn, data, len);
+    }
+    ssize_t n = send(conn->fd, data, len, MSG_NOSIGNAL);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return EVLOG_ERR_AGAIN;
+    }
+    if (n < 0) {
+        char reason[64];
+        el_conn_fail(client, conn, EVLOG_ERR_CLOSED, strerror_r(errno, reason, sizeof reason));
+        return EVLOG_ERR_CLOSED;
+    }
+    return n;
+}
+
 void el_conn_write(struct evlog_client *client, struct el_conn *conn)
 {
+    if (conn->tls != NULL && !el_conn_tls_flush(client, conn)) {
+        return;
+    }
     while (!el_list_empty(&conn->sending)) {
         struct el_call *call = EL_CONTAINER(conn->sending.next, struct el_call, link);
-        ssize_t n = send(conn->fd, call->out.data + call->out_pos, call->out.len - call->out_pos, MSG_NOSIGNAL);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-            return;
-        }
+        int64_t n = write_some(client, conn, call->out.data + call->out_pos, call->out.len - call->out_pos);
         if (n < 0) {
-            char reason[64];
-            el_conn_fail(client, conn, EVLOG_ERR_CLOSED, strerror_r(errno, reason, sizeof reason));
             return;
         }
         call->sent = true;
@@ -357,8 +375,7 @@ static bool frame_grow(struct el_conn *conn, size_t len)
     return true;
 }
 
-/* Take bytes that have come; false when the connection was closed. */
-static bool take_bytes(struct evlog_client *client, struct el_conn *conn, const uint8_t *p, size_t len)
+bool el_conn_take_bytes(struct evlog_client *client, struct el_conn *conn, const uint8_t *p, size_t len)
 {
     while (len > 0) {
         if (conn->prefix_have < sizeof conn->prefix) {
@@ -386,6 +403,19 @@ static bool take_bytes(struct evlog_client *client, struct el_conn *conn, const 
     return true;
 }
 
+/* The broker has closed: what that means as early as now. */
+static const char *why_closed(const struct el_conn *conn)
+{
+    if (conn->state == EL_CONN_SECURING) {
+        return "the broker closed the connection in the TLS handshake: perhaps this listener speaks without TLS, or "
+               "wants a certificate";
+    }
+    if (conn->state == EL_CONN_NEGOTIATING && conn->tls == NULL) {
+        return "the broker closed the connection at once: perhaps this listener wants TLS (security.protocol=ssl)";
+    }
+    return "the broker closed the connection";
+}
+
 void el_conn_read(struct evlog_client *client, struct el_conn *conn)
 {
     uint8_t *chunk = client->chunk;
@@ -397,10 +427,12 @@ void el_conn_read(struct evlog_client *client, struct el_conn *conn)
         if (n <= 0) {
             char reason[64];
             el_conn_fail(client, conn, conn->state == EL_CONN_READY ? EVLOG_ERR_CLOSED : EVLOG_ERR_UNREACHABLE,
-                         n == 0 ? "the broker closed the connection" : strerror_r(errno, reason, sizeof reason));
+                         n == 0 ? why_closed(conn) : strerror_r(errno, reason, sizeof reason));
             return;
         }
-        if (!take_bytes(client, conn, chunk, (size_t)n) || (size_t)n < EL_CLIENT_CHUNK_LEN) {
+        bool open = conn->tls != NULL ? el_conn_tls_read(client, conn, chunk, (size_t)n)
+                                      : el_conn_take_bytes(client, conn, chunk, (size_t)n);
+        if (!open || (size_t)n < EL_CLIENT_CHUNK_LEN) {
             return;
         }
     }
@@ -494,7 +526,8 @@ static void close_late(struct evlog_client *client, int64_t now_ns)
 {
     EL_LIST_EACH_SAFE(node, next, &client->conns) {
         struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
-        if (conn->state == EL_CONN_CONNECTING && conn->connect_deadline_ns <= now_ns) {
+        bool connecting = conn->state == EL_CONN_CONNECTING || conn->state == EL_CONN_SECURING;
+        if (connecting && conn->connect_deadline_ns <= now_ns) {
             el_conn_fail(client, conn, EVLOG_ERR_UNREACHABLE, "no connection within the time allowed");
         } else if (has_late_call(&conn->flying, now_ns) || has_late_call(&conn->sending, now_ns)) {
             el_conn_fail(client, conn, EVLOG_ERR_CLOSED, "an answer did not come within the time allowed");
@@ -531,12 +564,13 @@ uint32_t el_conns_poll_set(struct evlog_client *client, struct pollfd *fds, uint
             until = waiting ? EL_MIN(until, conn->retry_at_ns) : until;
             continue;
         }
-        if (conn->state == EL_CONN_CONNECTING) {
+        if (conn->state == EL_CONN_CONNECTING || conn->state == EL_CONN_SECURING) {
             until = EL_MIN(until, conn->connect_deadline_ns);
         }
         until = earliest(&conn->flying, earliest(&conn->sending, until));
         if (count < max) {
-            bool out = conn->state == EL_CONN_CONNECTING || !el_list_empty(&conn->sending);
+            bool out = conn->state == EL_CONN_CONNECTING || !el_list_empty(&conn->sending) ||
+                       conn->tls_out_pos < conn->tls_out_len;
             fds[count] = (struct pollfd){.fd = conn->fd, .events = (short)(POLLIN | (out ? POLLOUT : 0))};
             conn->poll_index = count++;
         }

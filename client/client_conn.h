@@ -8,13 +8,16 @@
 
 #include "client_core.h"
 
+#include <core/tls.h>
 #include <wire/msg_api_versions.h>
 
 #define EL_HOST_LEN_MAX 255
+#define EL_API_VERSIONS_FIRST 3 /* version of ApiVersions that is asked first */
 
 enum el_conn_state {
     EL_CONN_CLOSED,      /* waits to be wanted, not before retry_at_ns */
     EL_CONN_CONNECTING,  /* fd connects */
+    EL_CONN_SECURING,    /* the TLS handshake is under way */
     EL_CONN_NEGOTIATING, /* ApiVersions is on its way */
     EL_CONN_READY,
 };
@@ -45,6 +48,10 @@ struct el_conn {
     size_t frame_have;
     struct el_msg_api_versions_key *versions; /* [version_count], owned */
     uint32_t version_count;
+    struct el_tls *tls; /* NULL: plain, or not connected */
+    uint8_t *tls_out;   /* sealed bytes, of which [tls_out_pos, tls_out_len) are still to be sent */
+    size_t tls_out_len;
+    size_t tls_out_pos;
     struct el_call negotiation; /* ApiVersions */
     struct el_msg_api_versions_request negotiation_request;
 };
@@ -61,6 +68,24 @@ void el_conn_send(struct evlog_client *client, struct el_conn *conn, struct el_c
 void el_conn_write(struct evlog_client *client, struct el_conn *conn);
 /* Read what is there, ending the calls that are answered. */
 void el_conn_read(struct evlog_client *client, struct el_conn *conn);
+
+/* Take plain bytes that have come; false when the connection was closed. */
+bool el_conn_take_bytes(struct evlog_client *client, struct el_conn *conn, const uint8_t *p, size_t len);
+
+/* --- client_tls.c --- */
+
+/* Read the files that the settings name, when they ask for TLS.
+ * returns  0 | EVLOG_ERR_INVALID_CONFIG with the file and what to do | EVLOG_ERR_NO_MEMORY */
+int el_client_tls_open(struct evlog_client *client, struct evlog_failure *failure);
+/* Begin the handshake on a connected socket. */
+void el_conn_secure(struct evlog_client *client, struct el_conn *conn);
+/* Send what is sealed. returns true when all of it has left */
+bool el_conn_tls_flush(struct evlog_client *client, struct el_conn *conn);
+/* Seal and send as much as goes now. returns bytes taken | EVLOG_ERR_AGAIN later | another code: closed */
+int64_t el_conn_tls_write(struct evlog_client *client, struct el_conn *conn, const void *data, size_t len);
+/* Take bytes of the wire: the handshake goes on, or they are opened and taken. returns false when it was closed */
+bool el_conn_tls_read(struct evlog_client *client, struct el_conn *conn, const uint8_t *data, size_t len);
+void el_conn_tls_free(struct el_conn *conn);
 
 /* --- client_connect.c --- */
 

@@ -132,6 +132,8 @@ struct evlog_client {
     uint64_t connect_failed_count;        /* attempts that failed, and connections that broke */
     struct evlog_failure connect_failure; /* why the last attempt to connect failed */
     uint8_t *chunk;                       /* [EL_CLIENT_CHUNK_LEN], what one read brings */
+    struct el_tls_config *tls;            /* NULL: connections are plain */
+    uint8_t *plain;                       /* [EL_CLIENT_CHUNK_LEN] what was sealed in it; NULL without TLS */
     struct pollfd *poll_set;              /* [EL_CLIENT_POLL_MAX + 1] */
 };
 

@@ -18,13 +18,27 @@
 #include <errno.h>
 #include <evlog/client.h>
 #include <stdio.h>
+#include <strings.h>
 
 #define MS_MAX 2147483647ll
 #define LEN_MAX (1ll << 40)
 #define REQUEST_MAX (100ll << 20)
+#define PATH_LEN_MAX 4095
 #define FILE_LEN_MAX (1u << 20)
 
-enum kind { KIND_TEXT, KIND_MS, KIND_LEN, KIND_COUNT, KIND_BOOL, KIND_CODEC, KIND_ACKS, KIND_STRATEGIES, KIND_RESET };
+enum kind {
+    KIND_TEXT,
+    KIND_MS,
+    KIND_LEN,
+    KIND_COUNT,
+    KIND_BOOL,
+    KIND_CODEC,
+    KIND_ACKS,
+    KIND_STRATEGIES,
+    KIND_RESET,
+    KIND_PROTOCOL,
+    KIND_NAME_CHECK
+};
 
 enum setting {
     SETTING_BOOTSTRAP,
@@ -61,6 +75,11 @@ enum setting {
     SETTING_AUTO_COMMIT_INTERVAL,
     SETTING_AUTO_STORE,
     SETTING_RESET,
+    SETTING_PROTOCOL,
+    SETTING_TLS_CA,
+    SETTING_TLS_CERTIFICATE,
+    SETTING_TLS_KEY,
+    SETTING_TLS_NAME,
     SETTING_COUNT,
 };
 
@@ -106,6 +125,11 @@ static const struct row {
     [SETTING_AUTO_COMMIT_INTERVAL] = {"auto.commit.interval.ms", "5000", KIND_MS, 1, MS_MAX},
     [SETTING_AUTO_STORE] = {"enable.auto.offset.store", "true", KIND_BOOL, 0, 1},
     [SETTING_RESET] = {"auto.offset.reset", "latest", KIND_RESET, EVLOG_OFFSET_EARLIEST, EL_RESET_NONE},
+    [SETTING_PROTOCOL] = {"security.protocol", "plaintext", KIND_PROTOCOL, 0, 1},
+    [SETTING_TLS_CA] = {"ssl.ca.location", "", KIND_TEXT, 0, PATH_LEN_MAX},
+    [SETTING_TLS_CERTIFICATE] = {"ssl.certificate.location", "", KIND_TEXT, 0, PATH_LEN_MAX},
+    [SETTING_TLS_KEY] = {"ssl.key.location", "", KIND_TEXT, 0, PATH_LEN_MAX},
+    [SETTING_TLS_NAME] = {"ssl.endpoint.identification.algorithm", "https", KIND_NAME_CHECK, 0, 1},
 };
 
 struct evlog_settings {
@@ -155,6 +179,30 @@ static bool parse_reset(const char *text, int64_t *value)
     return false;
 }
 
+/* The words of a kind, whose values are their places. */
+static const char *words_of(enum kind kind)
+{
+    return kind == KIND_PROTOCOL ? "plaintext|ssl" : "none|https";
+}
+
+/* The place of a word among others; case does not matter, as in Kafka. */
+static bool parse_word(const char *p, const char *text, int64_t *value)
+{
+    size_t len = strlen(text);
+    for (int64_t place = 0; len > 0; place++) {
+        size_t word_len = strcspn(p, "|");
+        if (word_len == len && strncasecmp(p, text, len) == 0) {
+            *value = place;
+            return true;
+        }
+        if (p[word_len] == '\0') {
+            return false;
+        }
+        p += word_len + 1;
+    }
+    return false;
+}
+
 static bool parse_number(const struct row *row, const char *text, int64_t *value)
 {
     enum el_assignor assignors[EL_ASSIGNOR_COUNT];
@@ -183,6 +231,9 @@ static bool parse_number(const struct row *row, const char *text, int64_t *value
         return true;
     case KIND_RESET:
         return parse_reset(text, value);
+    case KIND_PROTOCOL:
+    case KIND_NAME_CHECK:
+        return parse_word(words_of(row->kind), text, value);
     case KIND_TEXT:
         *value = (int64_t)strlen(text);
         return true;
@@ -193,6 +244,9 @@ static bool parse_number(const struct row *row, const char *text, int64_t *value
 static const char *kind_help(enum kind kind)
 {
     switch (kind) {
+    case KIND_PROTOCOL:
+    case KIND_NAME_CHECK:
+        return words_of(kind);
     case KIND_MS:
         return "a duration such as 500, 500ms or 5s";
     case KIND_LEN:
@@ -443,11 +497,17 @@ int el_client_config_make(const struct evlog_settings *settings, struct el_clien
     if (rc != 0) {
         return rc;
     }
+    cfg->tls = number_of(settings, SETTING_PROTOCOL) != 0;
+    cfg->tls_check_name = number_of(settings, SETTING_TLS_NAME) != 0;
+    cfg->tls_ca = el_strdup(text_of(settings, SETTING_TLS_CA));
+    cfg->tls_certificate = el_strdup(text_of(settings, SETTING_TLS_CERTIFICATE));
+    cfg->tls_key = el_strdup(text_of(settings, SETTING_TLS_KEY));
     cfg->bootstrap = el_strdup(text_of(settings, SETTING_BOOTSTRAP));
     cfg->client_id = el_strdup(text_of(settings, SETTING_CLIENT_ID));
     cfg->group = el_strdup(text_of(settings, SETTING_GROUP));
     cfg->instance_id = el_strdup(text_of(settings, SETTING_INSTANCE));
-    if (cfg->bootstrap == NULL || cfg->client_id == NULL || cfg->group == NULL || cfg->instance_id == NULL) {
+    if (cfg->bootstrap == NULL || cfg->client_id == NULL || cfg->group == NULL || cfg->instance_id == NULL ||
+        cfg->tls_ca == NULL || cfg->tls_certificate == NULL || cfg->tls_key == NULL) {
         el_client_config_free(cfg);
         return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a client");
     }
@@ -460,5 +520,9 @@ void el_client_config_free(struct el_client_config *cfg)
     el_free(cfg->client_id);
     el_free(cfg->group);
     el_free(cfg->instance_id);
+    el_free(cfg->tls_ca);
+    el_free(cfg->tls_certificate);
+    el_free(cfg->tls_key);
+    cfg->tls_ca = cfg->tls_certificate = cfg->tls_key = NULL;
     cfg->bootstrap = cfg->client_id = cfg->group = cfg->instance_id = NULL;
 }

@@ -140,6 +140,7 @@ FUZZ_LAYERS_canary := core
 FUZZ_LAYERS_note := format core
 FUZZ_LAYERS_tlog_proof := format core
 FUZZ_LAYERS_sign_pem := core
+FUZZ_LAYERS_tls := core
 FUZZ_LAYERS_pattern := core
 FUZZ_LAYERS_sql_file := client wire format core
 FUZZ_LAYERS_sealed := client wire format core

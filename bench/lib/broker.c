@@ -24,7 +24,10 @@ static void exec_broker(const struct bench_broker *broker, int out_fd)
     char *argv[ARG_MAX_COUNT] = {(char *)(uintptr_t)o->evlogd};
     int n = 0;
     snprintf(text[n++], sizeof text[0], "--data=%s", broker->data);
-    snprintf(text[n++], sizeof text[0], "--listen=127.0.0.1:0");
+    bool listeners = o->extra[0] != NULL && strncmp(o->extra[0], "--listeners", strlen("--listeners")) == 0;
+    if (!listeners) { /* an option of its own takes the place of this one */
+        snprintf(text[n++], sizeof text[0], "--listen=127.0.0.1:0");
+    }
     snprintf(text[n++], sizeof text[0], "--http=off");
     snprintf(text[n++], sizeof text[0], "--log-level=warn");
     snprintf(text[n++], sizeof text[0], "--io-commit=%s", o->commit);

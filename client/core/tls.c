@@ -37,6 +37,7 @@ struct el_tls {
     bool failed;                /* for ever */
     uint8_t ip[16];             /* that the certificate must have */
     size_t ip_len;              /* 0: the name is none */
+    uint32_t bad_flags;         /* of a certificate that was only asked for */
 };
 
 /* --- the library's view ------------------------------------------------------------------------------------------- */
@@ -83,10 +84,15 @@ static bool has_ip(const mbedtls_x509_crt *certificate, const uint8_t *ip, size_
     return false;
 }
 
-/* A client looks at each certificate of the chain, the server's own last. */
+/* Each certificate of the chain, the other side's own last. The library lets a client pass that was only asked for a
+ * certificate and has shown a bad one: an error that it does not know stops that while there is somebody to tell. */
 static int on_verify(void *arg, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
 {
-    const struct el_tls *tls = arg;
+    struct el_tls *tls = arg;
+    if (tls_config_requests(tls->config) && *flags != 0) {
+        tls->bad_flags = *flags;
+        return MBEDTLS_ERR_X509_FATAL_ERROR;
+    }
     if (depth == 0 && tls_config_any_name(tls->config)) {
         *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_CN_MISMATCH;
     } else if (depth == 0 && tls->ip_len > 0 && !has_ip(certificate, tls->ip, tls->ip_len)) {
@@ -111,7 +117,6 @@ static int set_host(struct el_tls *tls, const char *host)
     if (tls->ip_len == 0 && len > 0 && name[len - 1] == '.') {
         name[len - 1] = 0; /* a full name's dot is not in certificates */
     }
-    mbedtls_ssl_set_verify(&tls->ssl, on_verify, tls);
     return mbedtls_ssl_set_hostname(&tls->ssl, tls->ip_len > 0 ? NULL : name);
 }
 
@@ -131,6 +136,7 @@ struct el_tls *el_tls_new(struct el_tls_config *config, const char *host)
         el_tls_free(tls);
         return NULL;
     }
+    mbedtls_ssl_set_verify(&tls->ssl, on_verify, tls);
     mbedtls_ssl_set_bio(&tls->ssl, tls, on_send, on_recv, NULL);
     return tls;
 }
@@ -161,8 +167,8 @@ static int handshake_failed(struct el_tls *tls, int rc, struct el_error *err)
     char reason[160];
     uint32_t flags = mbedtls_ssl_get_verify_result(&tls->ssl);
     tls->failed = true;
-    if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED) {
-        return refuse_certificate(tls, flags, err);
+    if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED || tls->bad_flags != 0) {
+        return refuse_certificate(tls, tls->bad_flags != 0 ? tls->bad_flags : flags, err);
     }
     if (rc == MBEDTLS_ERR_SSL_ALLOC_FAILED || rc == MBEDTLS_ERR_X509_ALLOC_FAILED) {
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for a handshake");

@@ -34,6 +34,7 @@ struct el_tls_config {
     uint32_t magic;
     _Atomic uint32_t ref_count;
     bool any_name;
+    bool requests;
     mbedtls_ssl_config ssl;
     mbedtls_x509_crt chain; /* own certificate first */
     mbedtls_pk_context key;
@@ -294,6 +295,7 @@ int el_tls_config_open(const struct el_tls_options *options, struct el_tls_confi
     }
     made->magic = TLS_CONFIG_MAGIC;
     made->any_name = options->any_name;
+    made->requests = options->server && options->auth == EL_TLS_AUTH_REQUESTED;
     atomic_init(&made->ref_count, 1);
     mbedtls_ssl_config_init(&made->ssl);
     mbedtls_x509_crt_init(&made->chain);
@@ -363,6 +365,11 @@ const struct mbedtls_ssl_config *tls_config_ssl(const struct el_tls_config *conf
 bool tls_config_any_name(const struct el_tls_config *config)
 {
     return config->any_name;
+}
+
+bool tls_config_requests(const struct el_tls_config *config)
+{
+    return config->requests;
 }
 
 const char *tls_verify_text(uint32_t flags)

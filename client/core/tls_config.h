@@ -11,6 +11,8 @@ struct mbedtls_ssl_config;
 
 const struct mbedtls_ssl_config *tls_config_ssl(const struct el_tls_config *config);
 bool tls_config_any_name(const struct el_tls_config *config);
+/* EL_TLS_AUTH_REQUESTED */
+bool tls_config_requests(const struct el_tls_config *config);
 /* What is wrong with a certificate, by the bits of the library: "it has expired". */
 const char *tls_verify_text(uint32_t flags);
 /* What the other side complains of in an alert, by its number. */

@@ -36,6 +36,12 @@
  *     enable.auto.commit, auto.commit.interval.ms  default true, 5000
  *     enable.auto.offset.store default true: an event counts as processed when the next one is asked for
  *     auto.offset.reset        where to begin without a committed offset: latest (default), earliest, none
+ *     security.protocol        plaintext (default), ssl
+ *     ssl.ca.location          PEM file of the CAs that are trusted to sign brokers' certificates; default the system's
+ *     ssl.certificate.location, ssl.key.location   PEM files of a certificate of the client's own and its key, where
+ *                              the broker asks for one; default none
+ *     ssl.endpoint.identification.algorithm  https (default): the broker's certificate must be for the name or address
+ *                              that was connected to; none: for any
  */
 #ifndef EVLOG_SETTINGS_H
 #define EVLOG_SETTINGS_H

@@ -102,6 +102,46 @@ def test_events_go_in_and_out_over_tls(secure, certs, topic):
     assert f"broker 1 at 127.0.0.1:{port}" in listing
 
 
+def evlog(port, settings, *args, text="", host="localhost"):
+    options = [word for key, value in settings.items() for word in ("-X", f"{key}={value}")]
+    return subprocess.run([BIN / "evlog", "-b", f"{host}:{port}", "--timeout", "10s", *options, *args], input=text,
+                          capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_command_line_speaks_tls(secure, certs, topic, host):
+    port, settings = secure.ports["SSL"], certs.client("app")
+    assert evlog(port, settings, "topics", "create", topic, host=host).returncode == 0
+    lines = "".join(f"event {i} {'y' * (i % 5000)}\n" for i in range(2000))
+    done = evlog(port, settings, "produce", topic, text=lines, host=host)
+    assert done.returncode == 0, done.stderr
+    assert evlog(port, certs.client(), "consume", topic, host=host).stdout == lines
+
+
+def test_the_command_line_says_why_there_is_no_connection(secure, certs, tmp_path):
+    (tmp_path / "certs").mkdir()
+    port, wrong = secure.ports["SSL"], Certs(tmp_path / "certs")
+    rows = [
+        (port, {}, "perhaps this listener wants TLS (security.protocol=ssl)"),
+        (secure.ports["PLAINTEXT"], certs.client(), "perhaps this listener speaks without TLS"),
+        (port, wrong.client(), "no CA that is trusted here has signed it"),
+        (port, certs.client("foreign"), "it wants a certificate of ours, or another one"),
+    ]
+    for at, settings, said in rows:
+        done = evlog(at, settings, "topics", "ls")
+        assert done.returncode != 0 and said in done.stderr
+    certs.issue("elsewhere", names="DNS:elsewhere.example")
+    flags = certs.server_flags("elsewhere")
+    broker = Broker(tmp_path / "data", shards=1, listeners="SSL://127.0.0.1:0", args=flags).start()
+    try:
+        done = evlog(broker.port, certs.client(), "topics", "ls")
+        assert done.returncode != 0 and "it is for another name" in done.stderr
+        lenient = {**certs.client(), "ssl.endpoint.identification.algorithm": "none"}
+        assert evlog(broker.port, lenient, "topics", "ls").returncode == 0
+    finally:
+        assert broker.stop() == 0
+
+
 def test_clients_with_a_foreign_certificate_are_refused(secure, certs):
     port = secure.ports["SSL"]
     assert probe(port, "-cert", certs.pem("foreign"), "-key", certs.key("foreign")) is None

@@ -43,6 +43,10 @@ TEST(settings, refuse_values_out_of_range_and_keep_the_old_one)
         {"bootstrap.servers", ""},
         {"request.timeout.ms", "0"},
         {"fetch.max.bytes", "0"},
+        {"security.protocol", "tls"},
+        {"security.protocol", ""},
+        {"security.protocol", "plaintext|ssl"},
+        {"ssl.endpoint.identification.algorithm", "http"},
     };
     struct evlog_settings *settings = settings_new();
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -158,5 +162,37 @@ TEST(failure, shorter_object_of_an_older_program_is_not_overrun)
     memset(&unset, 0, sizeof unset);
     assert_int_equal(evlog_settings_set(settings, "nothing.like.it", "5", &unset), EVLOG_ERR_INVALID_CONFIG);
     assert_int_equal(unset.code, 0);
+    evlog_settings_free(settings);
+}
+
+TEST(settings, words_are_taken_in_any_case)
+{
+    struct evlog_settings *settings = settings_new();
+    struct el_client_config cfg;
+    assert_int_equal(el_client_config_make(settings, &cfg, NULL), 0);
+    assert_false(cfg.tls);
+    assert_true(cfg.tls_check_name);
+    el_client_config_free(&cfg);
+    assert_int_equal(evlog_settings_set(settings, "security.protocol", "SSL", NULL), 0);
+    assert_int_equal(evlog_settings_set(settings, "ssl.ca.location", "ca.pem", NULL), 0);
+    assert_int_equal(evlog_settings_set(settings, "ssl.endpoint.identification.algorithm", "none", NULL), 0);
+    assert_int_equal(el_client_config_make(settings, &cfg, NULL), 0);
+    assert_true(cfg.tls);
+    assert_false(cfg.tls_check_name);
+    assert_string_equal(cfg.tls_ca, "ca.pem");
+    el_client_config_free(&cfg);
+    evlog_settings_free(settings);
+}
+
+TEST(settings, a_client_says_at_once_which_file_of_tls_is_not_there)
+{
+    struct evlog_settings *settings = settings_new();
+    struct evlog_client *client = NULL;
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    assert_int_equal(evlog_settings_set(settings, "security.protocol", "ssl", NULL), 0);
+    assert_int_equal(evlog_settings_set(settings, "ssl.ca.location", "/nowhere/ca.pem", NULL), 0);
+    assert_int_equal(evlog_client_open(settings, &client, &failure), EVLOG_ERR_INVALID_CONFIG);
+    assert_non_null(strstr(failure.text, "/nowhere/ca.pem: No such file"));
+    assert_null(client);
     evlog_settings_free(settings);
 }
