@@ -158,6 +158,7 @@ struct net {
     struct el_pool tls_pool;
     struct el_list tls_queue;    /* struct conn_tls.link: handshakes that wait for a job, those that have begun first */
     struct el_list tls_greeting; /* struct conn_tls.link: those that wait for their client, oldest first */
+    uint32_t tls_queue_count;    /* in tls_queue */
     uint32_t tls_half_count;     /* contexts whose handshake has not ended */
     uint32_t tls_job_count;      /* under way */
     struct io_timer tls_timer;   /* when the queue is to be looked at again */

@@ -12,8 +12,9 @@
  *
  * What strangers can use up is bounded: a context, some 40 KiB of heap that the shard's budget answers for, is made
  * only for a first record that is whole; there are net_config.handshake_count_max of them at once whose handshake has
- * not ended; when others wait, those go first that have kept us waiting for handshake_patience_ns. All of it has to
- * end in net_config.handshake_ns_max.
+ * not ended; when others wait, those go first that have kept us waiting for handshake_patience_ns. When more wait than
+ * that number, patience is short and who came last is served first: the others are a crowd, and would have who means
+ * it wait behind them until its time is up. All of it has to end in net_config.handshake_ns_max.
  *
  * While a job runs, buffers and context are its, and the connection is not freed.
  */
@@ -23,6 +24,7 @@
 
 #define TLS_JOBS_MAX 1u        /* of a shard at once: its other worker is left to reads */
 #define TLS_RETRY_NS 20000000u /* without memory */
+#define TLS_HASTE 8u           /* patience in a crowd is so much shorter */
 #define TLS_IN_LEN_SMALL (4096u - sizeof(struct net_buffer))
 #define TLS_IN_LEN_LARGE ((64u << 10) - sizeof(struct net_buffer))
 #define TLS_OUT_LEN_SMALL ((32u << 10) - sizeof(struct net_buffer))
@@ -94,6 +96,22 @@ bool conn_tls_open(const struct conn *conn)
     return conn->tls == NULL || conn->tls->state == TLS_OPEN;
 }
 
+/* Out of the list that it is in, if any. */
+static void leave_list(struct conn_tls *t)
+{
+    struct net *net = t->conn->net;
+    if (t->state == TLS_QUEUED && !el_list_empty(&t->link)) {
+        EL_ASSERT(net->tls_queue_count > 0);
+        net->tls_queue_count--;
+    }
+    el_list_remove(&t->link);
+}
+
+static bool crowded(const struct net *net)
+{
+    return net->tls_queue_count > net->config.handshake_count_max;
+}
+
 /* Its handshake has ended, well or not. */
 static void leave_half(struct conn_tls *t)
 {
@@ -115,7 +133,7 @@ void conn_tls_end(struct conn *conn)
     }
     EL_ASSERT(t->state != TLS_WORKING);
     leave_half(t);
-    el_list_remove(&t->link);
+    leave_list(t);
     el_tls_free(t->tls);
     drop(&t->in);
     drop(&t->out);
@@ -305,8 +323,9 @@ static void opened(struct conn *conn)
 static void queue(struct conn_tls *t)
 {
     struct net *net = t->conn->net;
+    leave_list(t);
     t->state = TLS_QUEUED;
-    el_list_remove(&t->link);
+    net->tls_queue_count++;
     if (has_context(t)) {
         el_list_push_front(&net->tls_queue, &t->link); /* so that what has begun ends */
     } else {
@@ -405,20 +424,28 @@ static void make_room(struct net *net)
         return;
     }
     struct conn_tls *t = EL_CONTAINER(net->tls_greeting.next, struct conn_tls, link);
-    uint64_t until_ns = t->since_ns + net->config.handshake_patience_ns;
+    uint64_t until_ns = t->since_ns + net->config.handshake_patience_ns / (crowded(net) ? TLS_HASTE : 1);
     if (until_ns > net->io->now_ns) {
         io_timer_set(net->io, &net->tls_timer, until_ns);
         return;
     }
-    el_list_remove(&t->link);
+    leave_list(t);
     metrics_add(net->metrics, METRIC_TLS_REFUSED, 1);
     conn_close(t->conn, true); /* its end calls net_tls_next() */
+}
+
+/* Who is served next. */
+static struct conn_tls *next_in_queue(const struct net *net)
+{
+    struct conn_tls *first = EL_CONTAINER(net->tls_queue.next, struct conn_tls, link);
+    bool last = crowded(net) && !has_context(first);
+    return last ? EL_CONTAINER(net->tls_queue.prev, struct conn_tls, link) : first;
 }
 
 void net_tls_next(struct net *net)
 {
     while (!el_list_empty(&net->tls_queue) && net->tls_job_count < TLS_JOBS_MAX) {
-        struct conn_tls *t = EL_CONTAINER(net->tls_queue.next, struct conn_tls, link);
+        struct conn_tls *t = next_in_queue(net);
         if (!has_context(t) && net->tls_half_count >= net->config.handshake_count_max) {
             make_room(net);
             return;
@@ -427,7 +454,7 @@ void net_tls_next(struct net *net)
             io_timer_set(net->io, &net->tls_timer, net->io->now_ns + TLS_RETRY_NS);
             return;
         }
-        el_list_remove(&t->link);
+        leave_list(t);
         t->state = TLS_WORKING;
         t->config = el_tls_config_ref(net->config.tls[t->conn->listener->config.protocol]);
         t->job.done = on_job;
