@@ -48,6 +48,8 @@ uint16_t catalogue_place(struct store_shard *shard, uint64_t n);
 /* Changes asked for by clients: shard 0 only. */
 int meta_create(struct store *store, struct el_error *err);
 void meta_free(struct store *store);
+/* Changes go on that store_tier_hold() held. */
+void meta_retry(struct store *store);
 bool meta_idle(const struct store *store);
 
 #endif

@@ -302,8 +302,14 @@ static void change_begin(struct meta *meta, struct topic_op *op)
 /* Begin the next change; a loop, for a refused one ends at once. */
 static void meta_next(struct meta *meta)
 {
-    while (meta->current == NULL && !el_list_empty(&meta->queue)) {
+    const struct store_shard *shard = &meta->store->shards[0];
+    bool holds = shard->tier_holds && !shard->stopping; /* what the archive has of the catalogue is not known yet */
+    while (meta->current == NULL && !holds && !el_list_empty(&meta->queue)) {
         struct store_op *op = EL_CONTAINER(el_list_pop_front(&meta->queue), struct store_op, link);
+        if (shard->tier_holds) {
+            store_op_finish(op, EVLOG_ERR_CLOSED);
+            continue;
+        }
         change_begin(meta, EL_CONTAINER(op, struct topic_op, base));
     }
 }
@@ -317,6 +323,11 @@ static void topic_change_run(struct store_op *base)
     }
     el_list_push_back(&meta->queue, &base->link);
     meta_next(meta);
+}
+
+void meta_retry(struct store *store)
+{
+    meta_next(store->meta);
 }
 
 void store_topic_change(struct store_shard *shard, struct topic_op *op)

@@ -57,8 +57,8 @@ static bool append_waits(const struct partition *part, const struct append_op *o
     if (op->no_wait || op->sequence <= part->shard->journal.durable_sequence) {
         return false;
     }
-    return topic_config_int(&part->topic->config, &part->shard->topic_defaults, TOPIC_DURABILITY) !=
-           TOPIC_DURABILITY_MEMORY;
+    return op->given != NULL || topic_config_int(&part->topic->config, &part->shard->topic_defaults,
+                                                 TOPIC_DURABILITY) != TOPIC_DURABILITY_MEMORY;
 }
 
 static bool should_hold(const struct store_shard *shard)
@@ -77,7 +77,7 @@ static bool is_decided(struct partition *part, const struct append_op *op)
 /* Where the archive decides what is shown: does the answer tell of what is not yet? */
 static bool append_awaits(const struct partition *part, struct append_op *op)
 {
-    if (op->no_wait || !tier_decides(part)) {
+    if (op->no_wait || op->given != NULL || !tier_decides(part)) {
         return false;
     }
     if (op->told_end == 0 && op->sequence != 0) {
@@ -99,7 +99,7 @@ static void append_end(struct partition *part, struct append_op *op, int code)
         tier_await(part, op);
         return;
     }
-    if (part == NULL || tier_decides(part) || !append_waits(part, op)) {
+    if (part == NULL || (op->given == NULL && tier_decides(part)) || !append_waits(part, op)) {
         store_op_finish(&op->base, code);
         return;
     }
@@ -136,7 +136,8 @@ enum append_result {
 static enum append_result append_store(struct partition *part, struct append_op *op, bool decided)
 {
     struct store_shard *shard = part->shard;
-    const struct store_observer *observer = decided || !part->observed ? NULL : shard->observer;
+    bool told = !decided && part->observed && op->given == NULL;
+    const struct store_observer *observer = told ? shard->observer : NULL;
     int code = STORE_ADMITTED;
     op->told_end = 0;
     if (observer != NULL) {
@@ -178,12 +179,15 @@ static enum append_result append_try(struct partition *part, struct append_op *o
                                    : EVLOG_ERR_CLOSED);
         return APPEND_ENDS;
     }
-    int refusal = tier_refusal(part);
+    int refusal = op->given != NULL ? 0 : tier_refusal(part);
     if (refusal != 0) {
         append_end(part, op, refusal);
         return APPEND_ENDS;
     }
-    bool decided = (shard->disk_full || part->observed) && is_decided(part, op);
+    if (shard->tier_holds && op->given == NULL) {
+        return APPEND_NO_ROOM;
+    }
+    bool decided = op->given == NULL && (shard->disk_full || part->observed) && is_decided(part, op);
     if (shard->disk_full && !decided) {
         append_end(part, op, EVLOG_ERR_FULL);
         return APPEND_ENDS;
@@ -195,7 +199,7 @@ static enum append_result append_try(struct partition *part, struct append_op *o
 static bool append_place(struct store_shard *shard, struct append_op *op)
 {
     struct partition *part = partition_find(shard, &op->topic_id, op->partition);
-    if (part != NULL && !el_list_empty(&part->held)) {
+    if (part != NULL && op->given == NULL && !el_list_empty(&part->held)) {
         el_list_push_back(&part->held, &op->base.link);
         return true;
     }
@@ -211,7 +215,13 @@ static void append_run(struct store_op *base)
 {
     struct append_op *op = EL_CONTAINER(base, struct append_op, base);
     struct store_shard *shard = base->owner;
-    if (!el_list_empty(&shard->held) || !append_place(shard, op)) {
+    if (op->given != NULL) { /* before those that wait */
+        if (!append_place(shard, op)) {
+            el_list_push_front(&shard->held, &base->link);
+        }
+    } else if (shard->tier_holds && !shard->stopping && !shard->failed) {
+        el_list_push_back(&shard->tier_held, &base->link);
+    } else if (!el_list_empty(&shard->held) || !append_place(shard, op)) {
         el_list_push_back(&shard->held, &base->link);
     }
 }
@@ -238,6 +248,7 @@ void shard_retry_held(struct store_shard *shard)
 {
     if (shard->failed || shard->stopping) {
         el_list_splice_back(&shard->resumed_parts, &shard->held_parts);
+        el_list_splice_back(&shard->held, &shard->tier_held);
     }
     while (!el_list_empty(&shard->resumed_parts)) {
         if (!retry_observed(EL_CONTAINER(shard->resumed_parts.next, struct partition, held_link))) {
@@ -253,7 +264,7 @@ void shard_retry_held(struct store_shard *shard)
     }
 }
 
-void store_append(struct store_shard *shard, struct append_op *op)
+static void append_send(struct store_shard *shard, struct append_op *op)
 {
     op->base_offset = -1;
     op->log_start_offset = -1;
@@ -266,6 +277,18 @@ void store_append(struct store_shard *shard, struct append_op *op)
     op->refusal = 0;
     op->told_end = 0;
     store_op_to_partition(shard, &op->base, &op->topic_id, op->partition, append_run);
+}
+
+void store_append(struct store_shard *shard, struct append_op *op)
+{
+    op->given = NULL;
+    append_send(shard, op);
+}
+
+void store_append_given(struct store_shard *shard, struct append_op *op, const struct append_given *given)
+{
+    op->given = given;
+    append_send(shard, op);
 }
 
 int shard_append_internal(struct partition *part, const struct el_record_body *body, struct journal_wait *wait)

@@ -287,7 +287,8 @@ static int append_prepare(struct partition *part, const struct append_op *op)
         code = producer_reserve(part, &op->info);
     }
     if (code == 0) {
-        code = partition_note_epoch(part, store_leader_epoch(shard->store), part->next_offset);
+        int32_t epoch = op->given != NULL ? op->given->leader_epoch : store_leader_epoch(shard->store);
+        code = partition_note_epoch(part, epoch, part->next_offset);
     }
     return code;
 }
@@ -317,6 +318,16 @@ static void answer_append_time(const struct partition *part, struct append_op *o
     op->append_time_ms = stamps_append_time(part) ? (int64_t)(append_time_ns / 1000000) : -1;
 }
 
+/* As it was when it was first appended. */
+static void append_take_given(struct partition *part, struct batch_entry *entry, const struct append_given *given)
+{
+    entry->leader_epoch = given->leader_epoch;
+    entry->append_time_ns = given->append_time_ns;
+    entry->max_timestamp_ms = given->max_timestamp_ms;
+    memcpy(entry->salt, given->salt, sizeof(entry->salt));
+    el_clock_raise(store_clock(part->shard->store), given->append_time_ns);
+}
+
 static struct batch_entry *append_copy(struct partition *part, const struct append_op *op, const struct jgroup *group)
 {
     struct batch_entry *entry = tail_add(&part->shard->tail, op->batch_len);
@@ -327,16 +338,19 @@ static struct batch_entry *append_copy(struct partition *part, const struct appe
     entry->leader_epoch = store_leader_epoch(part->shard->store);
     entry->append_time_ns = group->append_time_ns;
     entry->max_timestamp_ms = op->info.record_timestamp_max;
-    if (stamps_append_time(part)) {
+    if (op->given == NULL && stamps_append_time(part)) {
         entry->max_timestamp_ms = (int64_t)(group->append_time_ns / 1000000);
         el_batch_stamp_append_time(entry->batch, op->batch_len, entry->max_timestamp_ms);
+    }
+    shard_salt(part->shard, entry->salt);
+    if (op->given != NULL) {
+        append_take_given(part, entry, op->given);
     }
     el_batch_assign(entry->batch, part->next_offset, entry->leader_epoch);
     entry->checksum = el_xxh3(entry->batch, op->batch_len);
     entry->base_offset = part->next_offset;
     entry->last_offset_delta = (uint32_t)op->info.last_offset_delta;
     entry->sequence = group->sequence;
-    shard_salt(part->shard, entry->salt);
     return entry;
 }
 
@@ -371,7 +385,10 @@ int partition_append(struct partition *part, struct append_op *op)
     OBJ_CHECK(part, PARTITION);
     EL_ASSERT(op->batch_len == op->info.len);
     EL_ASSERT(op->info.last_offset_delta >= 0);
-    if (op->info.producer_id >= 0) {
+    if (op->given != NULL && op->info.base_offset != part->next_offset) {
+        return EVLOG_ERR_CONFLICT;
+    }
+    if (op->info.producer_id >= 0 && op->given == NULL) {
         const struct producer_batch *found = NULL;
         int code = producer_check(part, &op->info, &found);
         if (code == EVLOG_ERR_EXISTS) {

@@ -376,6 +376,9 @@ static int read_check(struct partition *part, struct read_op *op)
     if (op->current_leader_epoch >= 0 && op->current_leader_epoch != epoch) {
         return op->current_leader_epoch < epoch ? EVLOG_ERR_FENCED_EPOCH : EVLOG_ERR_UNKNOWN_EPOCH;
     }
+    if (part->shard->tier_holds && op->offset > part->next_offset) {
+        return EVLOG_ERR_ARCHIVE; /* it may go further than this disk */
+    }
     if (op->offset < part->log_start || op->offset > part->next_offset) {
         return EVLOG_ERR_OFFSET_RANGE;
     }
@@ -387,6 +390,9 @@ static int read_check(struct partition *part, struct read_op *op)
         int64_t end;
         partition_epoch_end(part, op->last_fetched_epoch, &found, &end);
         if (end < op->offset || found < op->last_fetched_epoch) {
+            if (part->shard->tier_holds && found < op->last_fetched_epoch) {
+                return EVLOG_ERR_ARCHIVE;
+            }
             op->diverging_epoch = found;
             op->diverging_end_offset = end;
         }

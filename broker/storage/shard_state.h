@@ -59,6 +59,8 @@ struct store_shard {
     struct el_list resumed_parts;          /* the same: they are to be tried again */
     const char *_Atomic observer_reason;   /* why the observer has failed, NULL it has not */
     const struct store_tier *tier;         /* NULL none */
+    struct el_list tier_held;              /* struct store_op.link: those appends */
+    bool tier_holds;                       /* appends wait, see store_tier_hold() */
     bool tier_ended;                       /* it archives nothing more */
     struct el_list awaiting;               /* struct part_tier.link: appends wait for the archive */
     struct io_timer await_timer;           /* for those that do not wait longer */

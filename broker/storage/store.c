@@ -196,9 +196,9 @@ static int shard_init(struct store *store, uint32_t index, struct io *io, struct
     shard->io = io;
     shard->buddy = buddy;
     shard->metrics = metrics;
-    struct el_list *lists[] = {&shard->dirty,    &shard->pending,       &shard->behind,
-                               &shard->unsynced, &shard->open_segments, &shard->removed_segments,
-                               &shard->held,     &shard->held_parts,    &shard->resumed_parts};
+    struct el_list *lists[] = {&shard->dirty,         &shard->pending,          &shard->behind, &shard->unsynced,
+                               &shard->open_segments, &shard->removed_segments, &shard->held,   &shard->tier_held,
+                               &shard->held_parts,    &shard->resumed_parts};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         el_list_init(lists[i]);
     }
@@ -381,7 +381,18 @@ struct el_uuid store_cluster_uuid(const struct store *store)
 }
 int32_t store_leader_epoch(const struct store *store)
 {
-    return store->node->leader_epoch;
+    return __atomic_load_n(&store->node->leader_epoch, __ATOMIC_RELAXED);
+}
+int store_epoch_raise(struct store *store, int32_t epoch, struct el_error *err)
+{
+    struct el_node node = *store->node;
+    node.leader_epoch = EL_MAX(node.leader_epoch, epoch);
+    node.clean = false;
+    int code = node_store(store->disk, &node, err);
+    if (code == 0) {
+        __atomic_store_n(&store->node->leader_epoch, node.leader_epoch, __ATOMIC_RELAXED);
+    }
+    return code;
 }
 struct el_clock *store_clock(struct store *store)
 {

@@ -89,6 +89,8 @@ const char *store_cluster_id(const struct store *store);
 /* The same id as it is stored. */
 struct el_uuid store_cluster_uuid(const struct store *store);
 int32_t store_leader_epoch(const struct store *store);
+/* Raise it, durably; from any thread, while nothing new is appended. returns 0 | what the disk says, with a text */
+int store_epoch_raise(struct store *store, int32_t epoch, struct el_error *err);
 /* Why appends are refused now, or NULL: "shard 1 is read-only: ..." for /health/ready. Any thread; static or owned
  * text. */
 const char *store_not_ready_reason(struct store *store);
@@ -136,6 +138,14 @@ struct store_op {
 };
 
 /* Append one batch that passed el_batch_check(). */
+/* What a batch has that is not new, but comes back to the end of a log from the archive. */
+struct append_given {
+    uint64_t append_time_ns;
+    int64_t max_timestamp_ms;
+    int32_t leader_epoch;
+    uint8_t salt[16];
+};
+
 struct append_op {
     struct store_op base;
     struct el_uuid topic_id;
@@ -151,14 +161,19 @@ struct append_op {
     uint64_t append_time_ns;       /* out */
     bool duplicate;                /* out: an idempotent retry of a stored batch */
     struct stream_batch *observed; /* of a topic with evlog.streams: what the stream index is to know, else NULL */
-    uint64_t sequence;             /* private: group that carries it */
-    int64_t told_end;              /* private: what it tells lies below; shown before it is answered */
-    void *observer_memory;         /* the observer's, see observer.h */
-    bool observer_knows;           /* private: the observer has seen it */
-    int refusal;                   /* private: what it ends with once `sequence` is durable */
+    const struct append_given *given; /* private: see store_append_given() */
+    uint64_t sequence;                /* private: group that carries it */
+    int64_t told_end;                 /* private: what it tells lies below; shown before it is answered */
+    void *observer_memory;            /* the observer's, see observer.h */
+    bool observer_knows;              /* private: the observer has seen it */
+    int refusal;                      /* private: what it ends with once `sequence` is durable */
     void *private_[4];
 };
 void store_append(struct store_shard *shard, struct append_op *op);
+/* Append a batch that comes back from the archive, as it was: its offset must be the next one of the log. It is no
+ * duplicate, passes what is held (store_tier_hold()), and tells the observer nothing. One at a time for each shard.
+ * given is borrowed until done. error: EVLOG_ERR_CONFLICT the log ends elsewhere | as store_append() */
+void store_append_given(struct store_shard *shard, struct append_op *op, const struct append_given *given);
 
 struct read_entry {
     uint64_t append_time_ns;

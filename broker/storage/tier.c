@@ -15,7 +15,10 @@
 
 #include <core/assert.h>
 #include <core/logger.h>
+#include <storage/catalogue.h>
 #include <storage/remote.h>
+
+EL_STATIC_ASSERT(sizeof(struct journal_wait) <= sizeof(((struct tier_trim *)0)->private_), "a wait fits into it");
 
 #define AWAIT_LOOK_NS 250000000u
 
@@ -228,6 +231,8 @@ void store_tier_view(const struct partition *part, struct tier_view *view)
         .local_start = tier_local_start(part),
         .archived_end = part->tier.archived_end,
         .durable_end = part->durable_end,
+        .next_offset = part->next_offset,
+        .internal = part->topic != NULL && part->topic->internal,
         .awaited = tier_decides(part),
         .deleted = part->deleted,
     };
@@ -285,6 +290,50 @@ void store_tier_refuse(struct partition *part)
 {
     OBJ_CHECK(part, PARTITION);
     part->tier.refused = true;
+}
+
+void store_tier_hold(struct store_shard *shard, bool holds)
+{
+    OBJ_CHECK(shard, SHARD);
+    shard->tier_holds = holds;
+    if (holds) {
+        el_list_splice_back(&shard->tier_held, &shard->held);
+    } else {
+        el_list_splice_back(&shard->held, &shard->tier_held);
+    }
+    if (!holds && shard->index == 0) {
+        meta_retry(shard->store);
+    } /* appends are tried again at the next tick */
+}
+
+static void trim_on_durable(struct journal_wait *wait, int error)
+{
+    struct tier_trim *trim = EL_CONTAINER(wait, struct tier_trim, private_);
+    struct partition *part = trim->part;
+    if (error == 0 && !part->deleted) {
+        part->high_watermark = EL_MAX(part->high_watermark, trim->log_start); /* it is archived, or was */
+        partition_set_log_start(part, trim->log_start);
+        part->shard->checkpoint.wanted = true;
+    }
+    partition_unpin(part);
+    trim->done(trim, error);
+}
+
+int store_tier_trim(struct partition *part, struct tier_trim *trim)
+{
+    OBJ_CHECK(part, PARTITION);
+    EL_ASSERT(trim->log_start <= part->durable_end);
+    EL_ASSERT(trim->log_start > part->log_start);
+    int code = partition_trim_frame(part, trim->log_start);
+    if (code != 0) {
+        return code;
+    }
+    struct journal_wait *wait = (struct journal_wait *)(void *)trim->private_;
+    wait->done = trim_on_durable;
+    trim->part = part;
+    part->pins++;
+    journal_wait(&part->shard->journal, wait);
+    return 0;
 }
 
 void store_tier_ended(struct store_shard *shard)

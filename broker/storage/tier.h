@@ -84,7 +84,9 @@ struct tier_view {
     int64_t local_start;  /* first offset on this disk */
     int64_t archived_end; /* -1: the archive has not said yet */
     int64_t durable_end;
-    bool awaited; /* by producers and readers: evlog.durability is store or both */
+    int64_t next_offset; /* behind what was taken and may not be durable yet */
+    bool internal;       /* evlog's own */
+    bool awaited;        /* by producers and readers: evlog.durability is store or both */
     bool deleted;
 };
 /* Partitions of the shard one after the other: *cursor begins at 0. NULL at the end. Partitions made or deleted between
@@ -106,6 +108,18 @@ void store_tier_archived(struct partition *part, int64_t end, int64_t local_end)
 /* The archive has more of this partition than the disk, or something else: appends are refused from now on, with
  * EVLOG_ERR_CONFLICT. */
 void store_tier_refuse(struct partition *part);
+/* Appends and changes of the catalogue wait from now on, or go on: what the archive has is not known yet, or comes back
+ * first. Reads beyond the end, and answers about later leader epochs, are EVLOG_ERR_ARCHIVE meanwhile. */
+void store_tier_hold(struct store_shard *shard, bool holds);
+struct tier_trim {
+    int64_t log_start; /* above the partition's, at or below its durable end */
+    void (*done)(struct tier_trim *trim, int error);
+    struct partition *part; /* private */
+    void *private_[4];
+};
+/* The archive's log start is above this disk's. trim is kept until done, which is not called from inside. returns 0 |
+ * EVLOG_ERR_FULL, _NO_MEMORY: not now, and nothing is called */
+int store_tier_trim(struct partition *part, struct tier_trim *trim);
 /* Nothing more will be archived by this start: topics whose appends wait for it take no further ones,
  * EVLOG_ERR_POLICY. */
 void store_tier_ended(struct store_shard *shard);
