@@ -40,6 +40,8 @@
 #define SECOND_SIGNAL_NS 1000000000u  /* sooner it is the same demand: timeout(1) and Ctrl-C reach a process twice */
 #define SHARD_MEMORY_MIN (16u << 20)  /* less cannot take a batch of the default max.message.bytes */
 #define SHARD_MEMORY_GOOD (32u << 20) /* evlogd's own choice of shards leaves each at least this much */
+#define ASKED_NS_MAX 2000000000u      /* a start waits so long for the first word of the archive */
+#define ASKED_LOOK_MS 100
 
 struct server {
     const struct server_args *args;
@@ -62,6 +64,8 @@ struct server {
     struct http *http;
     struct tls_files tls;
     int signal_fd;
+    int news_fd;      /* eventfd: the archive has news */
+    bool again;       /* the data directory was healed: start anew */
     int done_fd;      /* eventfd: shards that have carried out a command */
     bool stop_wanted; /* a signal asked for the end */
     uint64_t stop_wanted_ns;
@@ -151,7 +155,8 @@ static int open_signals(struct server *server, struct el_error *err)
     signal(SIGPIPE, SIG_IGN);
     server->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     server->done_fd = eventfd(0, EFD_CLOEXEC);
-    if (server->signal_fd < 0 || server->done_fd < 0) {
+    server->news_fd = eventfd(0, EFD_CLOEXEC);
+    if (server->signal_fd < 0 || server->done_fd < 0 || server->news_fd < 0) {
         return el_error_set(err, el_error_from_errno(errno), "signalfd or eventfd: %s", strerror(errno));
     }
     return 0;
@@ -250,6 +255,14 @@ static int open_store(struct server *server, struct el_error *err)
     return streams_secret_load(server->shards[0].io, &server->stream_secret, err);
 }
 
+static void server_on_archive_news(void *arg)
+{
+    struct server *server = arg;
+    uint64_t one = 1;
+    ssize_t n = write(server->news_fd, &one, sizeof one);
+    EL_ASSERT(n == sizeof one);
+}
+
 /* Nothing is asked of the object store yet: an unreachable one holds up no start. */
 static int open_archive(struct server *server, struct el_error *err)
 {
@@ -272,6 +285,11 @@ static int open_archive(struct server *server, struct el_error *err)
     archive_cfg.segment_len = (uint64_t)cfg->archive_segment_len;
     archive_cfg.segment_ms = (uint64_t)cfg->archive_segment_ms;
     archive_cfg.replaced_ms = (uint64_t)cfg->archive_replaced_ms;
+    archive_cfg.hold_ms = (uint64_t)cfg->archive_hold_ms;
+    archive_cfg.heals = cfg->archive_silent_ms >= 0;
+    archive_cfg.silent_ms = cfg->from_archive || !archive_cfg.heals ? 0 : (uint64_t)cfg->archive_silent_ms;
+    archive_cfg.news = server_on_archive_news;
+    archive_cfg.news_arg = server;
     archive_cfg.orphan_ms = cfg->archive_orphan_ms < 0 ? UINT64_MAX : (uint64_t)cfg->archive_orphan_ms;
     error = archive_create(&archive_cfg, server->store, &server->archive, err);
     for (uint32_t i = 0; i < server->shard_count && error == 0; i++) {
@@ -332,7 +350,12 @@ static bool server_ready(void *arg, char *reason, size_t reason_max)
     if (text != NULL) {
         snprintf(reason, reason_max, "%s", text);
     }
-    if (text == NULL && server->archive != NULL) {
+    char other[256];
+    bool behind = server->archive != NULL && archive_behind(server->archive, other, sizeof other);
+    if (text == NULL && behind) {
+        snprintf(reason, reason_max, "%s", other);
+    }
+    if (text == NULL && server->archive != NULL && !behind) {
         const char *stopped = archive_stopped_reason(server->archive);
         if (stopped != NULL) {
             snprintf(reason, reason_max, "archiving has ended for good: %s", stopped);
@@ -340,7 +363,7 @@ static bool server_ready(void *arg, char *reason, size_t reason_max)
             (void)archive_late(server->archive, reason, reason_max);
         }
     }
-    return text == NULL;
+    return text == NULL && !behind;
 }
 
 static int start_http(struct server *server, uint16_t *port, struct el_error *err)
@@ -460,15 +483,47 @@ static void reload(struct server *server)
     el_log(EL_LOG_INFO, "server", "SIGHUP: the configuration was read again");
 }
 
+/* Signals, and news of the archive. returns false: nothing came for so long */
+static bool wait_for_news(struct server *server, int wait_ms, bool *signalled)
+{
+    struct pollfd fds[] = {{.fd = server->signal_fd, .events = POLLIN}, {.fd = server->news_fd, .events = POLLIN}};
+    uint64_t n;
+    int count = poll(fds, 2, wait_ms);
+    if (count < 0) {
+        EL_ASSERT(errno == EINTR);
+    }
+    *signalled = count > 0 && (fds[0].revents & POLLIN) != 0;
+    if (count > 0 && (fds[1].revents & POLLIN) != 0 && read(server->news_fd, &n, sizeof n) == sizeof n) {
+        server->again = server->again || archive_healed(server->archive);
+    }
+    return count != 0;
+}
+
+/* Nobody is told that this broker is ready before the archive was asked once, unless that takes long, nor while the
+ * disk is behind it. */
+static void wait_for_archive(struct server *server)
+{
+    uint64_t until_ns = mono_ns() + ASKED_NS_MAX;
+    char reason[256];
+    bool signalled = false, behind = false;
+    while (server->archive != NULL && !server->stop_wanted && !server->again) {
+        behind = archive_behind(server->archive, reason, sizeof reason);
+        if (!behind && (archive_asked(server->archive) || mono_ns() >= until_ns)) {
+            return;
+        }
+        (void)wait_for_news(server, ASKED_LOOK_MS, &signalled);
+        if (signalled) {
+            (void)take_signal(server);
+        }
+    }
+}
+
 static void wait_for_stop(struct server *server)
 {
-    struct pollfd fd = {.fd = server->signal_fd, .events = POLLIN};
-    while (!server->stop_wanted) {
-        if (poll(&fd, 1, -1) < 0) {
-            EL_ASSERT(errno == EINTR);
-            continue;
-        }
-        if (take_signal(server) == SIGHUP) {
+    bool signalled;
+    while (!server->stop_wanted && !server->again) {
+        (void)wait_for_news(server, -1, &signalled);
+        if (signalled && take_signal(server) == SIGHUP) {
             notify_reloading();
             reload(server);
             notify_service("READY=1\nSTATUS=serving");
@@ -534,6 +589,9 @@ static bool server_free(struct server *server)
     }
     if (server->signal_fd >= 0) {
         close(server->signal_fd);
+    }
+    if (server->news_fd >= 0) {
+        close(server->news_fd);
     }
     if (server->done_fd >= 0) {
         close(server->done_fd);
@@ -610,7 +668,7 @@ static int server_start(struct server *server, struct el_error *err)
     return error == 0 ? start_threads(server, err) : error;
 }
 
-int server_run(const struct server_args *args, struct el_error *err)
+static int run_once(const struct server_args *args, bool *again, struct el_error *err)
 {
     struct server server = {
         .args = args,
@@ -618,6 +676,7 @@ int server_run(const struct server_args *args, struct el_error *err)
         .shard_count = config_shard_count(args->cfg),
         .signal_fd = -1,
         .done_fd = -1,
+        .news_fd = -1,
         .dir = {.lock_fd = -1},
     };
     EL_ASSERT(server.shard_count >= 1);
@@ -629,9 +688,13 @@ int server_run(const struct server_args *args, struct el_error *err)
         error = start_http(&server, &http_port, err);
     }
     if (error == 0) {
+        wait_for_archive(&server);
+    }
+    if (error == 0 && !server.stop_wanted && !server.again) {
         print_ready(&server, http_port);
         wait_for_stop(&server);
     }
+    *again = error == 0 && server.again && !server.stop_wanted;
     http_stop(server.http);
     if (server.shards != NULL) {
         stop_shards(&server);
@@ -643,6 +706,18 @@ int server_run(const struct server_args *args, struct el_error *err)
     }
     if (error == 0) {
         el_log(EL_LOG_INFO, "server", "stopped");
+    }
+    return error;
+}
+
+/* A directory that was healed from the archive is opened anew. */
+int server_run(const struct server_args *args, struct el_error *err)
+{
+    bool again = true;
+    int error = 0;
+    while (again && error == 0) {
+        again = false;
+        error = run_once(args, &again, err);
     }
     return error;
 }

@@ -30,7 +30,12 @@ struct archive_config {
     uint64_t sweep_ms;                             /* from sweep to sweep for it */
     uint64_t sweep_names;                          /* that a pass of one looks at */
     uint32_t full_every;                           /* manifests from one that says everything to the next, at most 64 */
-    bool test_clock;                               /* nothing but the simulator: short waits */
+    uint64_t hold_ms;                              /* appends wait at most so long for what the store has to be known */
+    bool heals;                                    /* an older disk is healed, not refused */
+    uint64_t silent_ms;                            /* when whoever put the newest root was silent for so long */
+    void (*news)(void *arg); /* on shard 0: archive_asked() or archive_healed() says something new; may be NULL */
+    void *news_arg;
+    bool test_clock; /* nothing but the simulator: short waits */
 };
 
 /* Defaults for everything but bucket and keys. */
@@ -53,6 +58,12 @@ bool archiver_idle(const struct archiver *ar);
 
 /* Why archiving has ended for good, or NULL. Text lives as long as the archive. */
 const char *archive_stopped_reason(const struct archive *archive);
+/* A sentence when this disk is older than what was signed and is not healed yet, else false. */
+bool archive_behind(struct archive *archive, char *text, size_t text_len);
+/* The store was asked what it has, and has answered or could not be reached. */
+bool archive_asked(const struct archive *archive);
+/* It is healed: to be stopped, and the store closed and opened anew. */
+bool archive_healed(const struct archive *archive);
 /* A sentence when it is late, else false. */
 bool archive_late(const struct archive *archive, char *text, size_t text_len);
 

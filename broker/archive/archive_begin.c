@@ -187,7 +187,7 @@ static int apply(struct archive_ledger *l, const uint8_t *data, size_t len, stru
 }
 
 /* The state as of manifest `sequence`, from the full one that it builds on. */
-static int load_state(struct archive_ledger *l, uint64_t sequence, struct el_error *err)
+int archive_load_state(struct archive_ledger *l, uint64_t sequence, struct el_error *err)
 {
     struct el_manifest_header header;
     uint8_t *last = NULL;
@@ -265,7 +265,7 @@ static int look_at_roots(struct roots *r, struct el_error *err)
         return code;
     }
     if (r->newer || manifest) {
-        r->l->behind = true;
+        r->l->behind = r->l->older = true;
         return conflict(
             err,
             "%s has a %s behind number %" PRIu64 ", the last that this directory has signed: this disk is "
@@ -283,8 +283,8 @@ static int look_at_roots(struct roots *r, struct el_error *err)
     return 0;
 }
 
-static int check_root(struct archive_ledger *l, uint64_t sequence, const struct archive_guard *guard, bool is_guard,
-                      struct el_hash256 *root, struct el_error *err)
+int archive_check_root(struct archive_ledger *l, uint64_t sequence, const struct archive_guard *guard,
+                       struct el_hash256 *root, struct el_error *err)
 {
     char key[EL_ARCHIVE_KEY_MAX];
     uint8_t *data = NULL;
@@ -296,7 +296,7 @@ static int check_root(struct archive_ledger *l, uint64_t sequence, const struct 
         return code;
     }
     el_frontier_root(&l->state->tree, root);
-    bool same = !is_guard || (len == guard->note.len && memcmp(data, guard->note.data, len) == 0);
+    bool same = guard == NULL || (len == guard->note.len && memcmp(data, guard->note.data, len) == 0);
     if (!same || el_note_parse(el_slice_of(data, len), &note) != 0 || note.size != sequence ||
         memcmp(note.root, root->bytes, 32) != 0) {
         code = conflict(err,
@@ -355,8 +355,8 @@ static int go_on(struct archive_ledger *l, const struct archive_guard *guard, st
     }
     uint64_t there = roots.last ? guard->sequence : guard->sequence - 1;
     if (there > 0) {
-        code = load_state(l, there, err);
-        code = code != 0 ? code : check_root(l, there, guard, roots.last, &root, err);
+        code = archive_load_state(l, there, err);
+        code = code != 0 ? code : archive_check_root(l, there, roots.last ? guard : NULL, &root, err);
         code = code != 0 ? code : archive_tiles_load(&tree, there, &root, &l->tiles, err);
     }
     if (code == 0 && !roots.last) {
@@ -369,14 +369,14 @@ static int go_on(struct archive_ledger *l, const struct archive_guard *guard, st
 
 /* --- the job ------------------------------------------------------------------------------------------------------ */
 
-static int start_over(struct archive_ledger *l, struct el_error *err)
+int archive_start_over(struct archive_ledger *l, struct el_error *err)
 {
     archive_told_free(&l->told);
     archive_state_free(l->state);
     archive_state_free(l->draft);
     l->draft = NULL;
     l->full_len = l->delta_len = 0;
-    l->behind = false;
+    l->behind = l->older = false;
     l->around_ms = l->heir_ms = 0;
     l->heir = (struct el_uuid){{0}};
     archive_tiles_init(&l->tiles);
@@ -429,7 +429,7 @@ static int begin(struct archive_ledger *l, struct disk *disk, struct archive_beg
         return refuse_heir(l, err);
     }
     if (!known && count > 0) {
-        l->behind = true;
+        l->behind = l->older = true;
         l->incarnation = l->around;
         return conflict(err,
                         "%s holds an archive of this cluster, and this data directory knows nothing of it: the disk is "
@@ -461,19 +461,25 @@ static bool note_last(void *arg, const char *key, uint64_t len, int64_t modified
     return true;
 }
 
+int archive_last_root(struct archive_ledger *l, uint64_t *last, struct el_error *err)
+{
+    char prefix[EL_ARCHIVE_KEY_MAX], id[ID_LEN];
+    el_hex(id, l->incarnation.bytes, sizeof l->incarnation.bytes);
+    snprintf(prefix, sizeof prefix, "%s/root/", id);
+    *last = 0;
+    return object_list(l->cfg.bucket, prefix, "", note_last, last, err);
+}
+
 /* This disk is older than what was signed, or has an heir. Nothing may be appended to partitions of which the archive
  * has more, and shards can only know what those are from its last root. returns EVLOG_ERR_CONFLICT, err is as before |
  * what is to be tried again */
 static int tell_behind(struct archive_ledger *l, struct archive_begin_job *job, struct el_error *err)
 {
     struct el_error found = *err;
-    char prefix[EL_ARCHIVE_KEY_MAX], id[ID_LEN];
     uint64_t last = 0;
-    el_hex(id, l->incarnation.bytes, sizeof l->incarnation.bytes);
-    snprintf(prefix, sizeof prefix, "%s/root/", id);
-    int code = start_over(l, err);
-    code = code != 0 ? code : object_list(l->cfg.bucket, prefix, "", note_last, &last, err);
-    code = code != 0 || last == 0 ? code : load_state(l, last, err);
+    int code = archive_start_over(l, err);
+    code = code != 0 ? code : archive_last_root(l, &last, err);
+    code = code != 0 || last == 0 ? code : archive_load_state(l, last, err);
     code = code != 0 ? code : archive_plan(l, true, NULL, job->now_ms, err);
     if (code != 0 && code != EVLOG_ERR_CONFLICT) {
         return code;
@@ -528,16 +534,27 @@ int64_t archive_begin_run(struct disk *disk, void *arg)
     struct archive_guard guard = {0};
     struct el_error *err = &job->err;
     err->code = 0;
-    int code = start_over(l, err);
+    int code = archive_start_over(l, err);
     job->told = (struct archive_told){0};
     code = code != 0 ? code : begin(l, disk, job, &guard, err);
     l->began_ms = job->now_ms;
     tell_where(job, &guard);
+    job->older = job->waits = false;
+    if (code == EVLOG_ERR_CONFLICT && l->older && l->cfg.heals) {
+        struct el_error found = *err;
+        code = archive_catch_up(l, &guard, job, err);
+        job->older = code == 0;
+        if (code == EVLOG_ERR_NOT_FOUND || code == EVLOG_ERR_CONFLICT) {
+            *err = code == EVLOG_ERR_NOT_FOUND ? found : *err;
+            err->code = code = EVLOG_ERR_CONFLICT;
+            l->behind = true;
+        }
+    }
     if (code == EVLOG_ERR_CONFLICT && l->behind) {
         code = tell_behind(l, job, err);
     }
-    code = code != 0 ? code : archive_ages_find(l, job->now_ms, err);
-    code = code != 0 ? code : archive_plan(l, true, NULL, job->now_ms, err);
+    code = code != 0 || job->older ? code : archive_ages_find(l, job->now_ms, err);
+    code = code != 0 || job->older ? code : archive_plan(l, true, NULL, job->now_ms, err);
     if (code == 0) {
         tell(l, job);
     }

@@ -75,6 +75,9 @@ struct archive_told_part {
     int64_t end;       /* the archive reaches so far, and needs nothing of the disk below */
     uint64_t leaf;     /* batches in the tree */
     int64_t log_start; /* as the manifests have it */
+    /* while an older disk is healed: */
+    int64_t known_end;  /* end when this disk was the archive's */
+    int64_t healed_end; /* what the shard has made of it */
 };
 
 /* A part in a bundle. */
@@ -128,6 +131,7 @@ struct archive_begin_job {
     struct archive_ledger *ledger;
     struct el_uuid fresh; /* incarnation to begin with when there is none */
     uint64_t now_ms;
+    uint64_t mono_ms; /* monotonic */
     uint32_t shard_count;
     struct archive_told told;
     uint64_t bundle_next[EL_SHARD_COUNT_MAX];
@@ -136,6 +140,20 @@ struct archive_begin_job {
     struct el_uuid incarnation;
     struct el_uuid parent; /* of one that was restored and has no root yet; zero: none */
     uint64_t parent_sequence;
+    bool older; /* out: this disk is; told says what it lacks */
+    bool waits; /* out: it is, and whoever has the newer one may be at work */
+    struct el_error err;
+};
+
+/* A disk that was healed becomes one that continues the archive. */
+struct archive_adopt_job {
+    struct archive_ledger *ledger;
+    struct store *store;
+    struct archive_told told;
+    struct el_uuid fresh; /* the incarnation to come */
+    uint64_t now_ms;
+    int32_t leader_epoch;
+    bool made; /* what is to be written */
     struct el_error err;
 };
 
@@ -199,6 +217,7 @@ void archive_ledger_destroy(struct archive_ledger *ledger);
 /* Jobs. Each returns 0, or an error, and is then run again, or EVLOG_ERR_CONFLICT with a text: archiving must end for
  * good. */
 int64_t archive_begin_run(struct disk *disk, void *arg);
+int64_t archive_adopt_run(struct disk *disk, void *arg);
 int64_t archive_make_run(struct disk *disk, void *arg);
 /* Behind a root that this process has put, and before the next round. returns 0 | EVLOG_ERR_; it is not run again. */
 int64_t archive_sweep_run(struct disk *disk, void *arg);

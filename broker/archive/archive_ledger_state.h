@@ -63,7 +63,12 @@ struct archive_ledger {
     struct el_uuid heir;    /* incarnation that names this disk's as its parent; zero: none */
     uint64_t heir_ms;       /* when it was made */
     uint64_t heir_sequence; /* last root that it continues */
-    bool behind;            /* this disk is older than what was signed, or has an heir */
+    uint64_t seen_root;     /* of an archive that this disk is too old for: the newest root, ... */
+    bool next_there;        /* and the manifest behind it */
+    bool seen_next;
+    uint64_t seen_ms; /* ... and when it was first seen, monotonic */
+    bool older;       /* the first of these, and the newest root may tell what it lacks */
+    bool behind;      /* this disk is older than what was signed, or has an heir */
     struct el_uuid incarnation;
     struct el_buffer cluster_json;
     struct archive_state *state; /* with the manifest below */
@@ -91,6 +96,26 @@ struct archive_ledger {
     struct kin kin[KIN_MAX]; /* [kin_count] */
     size_t kin_count;
 };
+
+/* --- archive_begin.c ---------------------------------------------------------------------------------------------- */
+
+/* Nothing is known of the incarnation. returns 0 | EVLOG_ERR_NO_MEMORY */
+int archive_start_over(struct archive_ledger *l, struct el_error *err);
+/* The state as of a manifest, from the full one that it builds on. The state is empty. */
+int archive_load_state(struct archive_ledger *l, uint64_t sequence, struct el_error *err);
+/* The state's root is that in the store; guard, unless it is NULL: and, byte for byte, what was signed here. */
+int archive_check_root(struct archive_ledger *l, uint64_t sequence, const struct archive_guard *guard,
+                       struct el_hash256 *root, struct el_error *err);
+/* Sequence of the newest root in the store, 0 none. */
+int archive_last_root(struct archive_ledger *l, uint64_t *last, struct el_error *err);
+
+/* --- archive_heal_job.c ------------------------------------------------------------------------------------------- */
+
+/* This disk is older than what was signed: load what was, and say what this disk knew. returns 0: l->told has it |
+ * EVLOG_ERR_NOT_FOUND there is no root | _CONFLICT with a text: it cannot be healed | _AGAIN with job->waits: not yet |
+ * what is to be tried again */
+int archive_catch_up(struct archive_ledger *l, const struct archive_guard *guard, struct archive_begin_job *job,
+                     struct el_error *err);
 
 /* --- archive_guard.c ---------------------------------------------------------------------------------------------- */
 

@@ -400,6 +400,15 @@ int64_t archive_read_job_run(struct disk *disk, void *arg)
 
 static void reads_go(struct archiver *ar);
 
+void archive_read_job_fill(struct archiver *ar)
+{
+    ar->cold_job.cfg = &ar->archive->cfg;
+    ar->cold_job.incarnation = ar->archive->begin.incarnation;
+    ar->cold_job.parent = ar->archive->begin.parent;
+    ar->cold_job.parent_sequence = ar->archive->begin.parent_sequence;
+    ar->cold_job.sequence = atomic_load(&ar->archive->sequence_shown);
+}
+
 static void read_on_done(struct io_op *op)
 {
     struct archiver *ar = op->arg;
@@ -437,11 +446,7 @@ static void reads_go(struct archiver *ar)
         return;
     }
     ar->cold_job.read = read_of(link);
-    ar->cold_job.cfg = &ar->archive->cfg;
-    ar->cold_job.incarnation = ar->archive->begin.incarnation;
-    ar->cold_job.parent = ar->archive->begin.parent;
-    ar->cold_job.parent_sequence = ar->archive->begin.parent_sequence;
-    ar->cold_job.sequence = atomic_load(&ar->archive->sequence_shown);
+    archive_read_job_fill(ar);
     ar->cold_op.done = read_on_done;
     ar->cold_op.arg = ar;
     io_job(ar->io, &ar->cold_op, IO_JOB_ARCHIVE, archive_read_job_run, &ar->cold_job);

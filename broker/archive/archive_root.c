@@ -28,18 +28,17 @@
 
 #define BACKOFF_MIN_NS 100000000u
 #define BACKOFF_MAX_NS 30000000000u
-#define LATE_LAGS 10u    /* so many times archive.max.lag.ms are late */
 #define SEAL_IDLE_MAX 3u /* rounds that put nothing: what is still in bundles cannot be sealed now */
 #define NO_MEMORY_NS 1000000000u
 #define BACKOFF_POLICY_NS 30000000000u /* somebody must act first */
 #define SWEEPS_LATE 2u                 /* times cfg.sweep_ms: then a sweep is made although a round waits */
-#define MISSING_SHOWN_NS 600000000000u /* since one was looked for in vain, which is repeated each minute */
 #define ROUNDS_GAP_NS 1000000u         /* between rounds that follow one another at once */
 
 static const struct el_sm_state root_states[ROOT_STATES] = {
     [ROOT_NEW] = {"new", EL_SM_TO(ROOT_BEGIN) | EL_SM_TO(ROOT_ENDED)},
-    [ROOT_BEGIN] = {"begin", EL_SM_TO(ROOT_PAUSE) | EL_SM_TO(ROOT_TELL) | EL_SM_TO(ROOT_ENDED)},
+    [ROOT_BEGIN] = {"begin", EL_SM_TO(ROOT_PAUSE) | EL_SM_TO(ROOT_HEAL) | EL_SM_TO(ROOT_TELL) | EL_SM_TO(ROOT_ENDED)},
     [ROOT_PAUSE] = {"pause", EL_SM_TO(ROOT_BEGIN) | EL_SM_TO(ROOT_ENDED)},
+    [ROOT_HEAL] = {"heal", EL_SM_TO(ROOT_HEAL) | EL_SM_TO(ROOT_BEGIN) | EL_SM_TO(ROOT_ENDED)},
     [ROOT_TELL] = {"tell", EL_SM_TO(ROOT_SWEEP) | EL_SM_TO(ROOT_IDLE) | EL_SM_TO(ROOT_ENDED)},
     [ROOT_IDLE] = {"idle", EL_SM_TO(ROOT_CUT) | EL_SM_TO(ROOT_COLLECT) | EL_SM_TO(ROOT_ENDED)},
     [ROOT_CUT] = {"cut", EL_SM_TO(ROOT_COLLECT) | EL_SM_TO(ROOT_IDLE) | EL_SM_TO(ROOT_ENDED)},
@@ -109,7 +108,7 @@ static void ask_back(struct io_message *message)
 static void ask_answer(struct archive *a, struct archive_ask *ask)
 {
     const char *reason = archive_stopped_reason(a);
-    bool begins = a->sm.state <= ROOT_PAUSE;
+    bool begins = a->sm.state < ROOT_TELL;
     ask->phase = reason != NULL ? ARCHIVE_STOPPED : begins ? ARCHIVE_BEGINS : ARCHIVE_WORKS;
     snprintf(ask->text, sizeof ask->text, "%.250s", reason != NULL ? reason : a->last_error);
     if (ask->now && ask->error == 0) {
@@ -191,7 +190,7 @@ static void catalogue_drop(struct archive *a)
     a->make.catalogue = (struct archive_catalogue){0};
 }
 
-static void root_end(struct archive *a)
+void archive_root_end(struct archive *a)
 {
     EL_ASSERT(!root_is(a, ROOT_ENDED));
     root_move(a, ROOT_ENDED);
@@ -228,10 +227,11 @@ static void order_all(struct archive *a, enum archiver_order order)
 
 static void on_begun(struct io_op *op);
 
-static void root_begin(struct archive *a)
+void archive_root_begin(struct archive *a)
 {
     root_move(a, ROOT_BEGIN);
     a->begin.now_ms = io_wall(a->io) / 1000000;
+    a->begin.mono_ms = a->io->now_ns / 1000000;
     a->job_busy = true;
     a->job.done = on_begun;
     a->job.arg = a;
@@ -243,18 +243,18 @@ void archive_root_start(struct archive *a)
     io_random(a->io, a->begin.fresh.bytes, sizeof a->begin.fresh.bytes);
     a->begin.ledger = a->ledger;
     a->begin.shard_count = a->shard_count;
-    root_begin(a);
+    archive_root_begin(a);
 }
 
 /* A job failed: it is tried again, or that is the end. */
-static void root_again(struct archive *a, int code, const struct el_error *err, enum root_state state)
+void archive_root_again(struct archive *a, int code, const struct el_error *err, enum root_state state)
 {
     metrics_add(a->metrics, METRIC_ARCHIVE_ERRORS, 1);
     if (code == EVLOG_ERR_CONFLICT) {
         archive_fail(a, "%s", err->text);
     }
     if (!archive_retriable(code) || archive_stopped_reason(a) != NULL) {
-        root_end(a);
+        archive_root_end(a);
         return;
     }
     if (a->tries == 0 || code == EVLOG_ERR_POLICY) {
@@ -272,13 +272,24 @@ static void on_begun(struct io_op *op)
     if (root_is(a, ROOT_ENDED)) {
         return;
     }
+    if (op->result == 0 && a->begin.older) {
+        archive_heal_begin(a);
+    } else if (a->begin.waits) {
+        atomic_store(&a->behind_shown, BEHIND_WAITS);
+    }
+    if (!atomic_exchange(&a->asked, true)) {
+        archive_root_news(a);
+    }
+    if (op->result == 0 && a->begin.older) {
+        return;
+    }
     if (op->result != 0) {
         for (uint32_t i = 0; i < a->shard_count && op->result == EVLOG_ERR_CONFLICT; i++) {
             a->shards[i].told = a->begin.told;
             a->shards[i].older = true;
         }
         atomic_store(&a->sequence_shown, a->begin.readable ? a->begin.sequence : 0);
-        root_again(a, (int)op->result, &a->begin.err, ROOT_PAUSE);
+        archive_root_again(a, (int)op->result, &a->begin.err, ROOT_PAUSE);
         return;
     }
     a->tries = 0;
@@ -426,7 +437,7 @@ static void on_made(struct io_op *op)
         return;
     }
     if (op->result != 0) {
-        root_again(a, (int)op->result, &make->err, ROOT_AGAIN);
+        archive_root_again(a, (int)op->result, &make->err, ROOT_AGAIN);
         return;
     }
     catalogue_drop(a);
@@ -470,7 +481,7 @@ static void collected(struct archive *a)
     struct archive_make_job *make = &a->make;
     bool reached = true, put = false;
     if (archive_stopped_reason(a) != NULL) {
-        root_end(a);
+        archive_root_end(a);
         return;
     }
     a->more = false;
@@ -501,7 +512,7 @@ static void on_timer(struct io_timer *timer)
     struct archive *a = timer->arg;
     switch ((enum root_state)a->sm.state) {
     case ROOT_PAUSE:
-        root_begin(a);
+        archive_root_begin(a);
         return;
     case ROOT_AGAIN:
         root_make(a);
@@ -511,6 +522,9 @@ static void on_timer(struct io_timer *timer)
         return;
     case ROOT_COLLECT:
         make_begin(a);
+        return;
+    case ROOT_HEAL:
+        archive_heal_adopt(a);
         return;
     case ROOT_NEW:
     case ROOT_BEGIN:
@@ -529,7 +543,7 @@ static void on_timer(struct io_timer *timer)
 static void say_what_is_left(struct archive *a)
 {
     uint64_t pending = 0;
-    if (a->sm.state <= ROOT_PAUSE) {
+    if (a->sm.state < ROOT_TELL) {
         el_log(
             EL_LOG_WARN, "archive",
             "stopped before the archive could be asked what it has: nothing was archived in this run, and what is not "
@@ -554,12 +568,12 @@ static void root_idle(struct archive *a)
 {
     root_move(a, ROOT_IDLE);
     if (archive_stopped_reason(a) != NULL) {
-        root_end(a);
+        archive_root_end(a);
         return;
     }
     if (a->stopping && !a->more && !a->goal_open && a->stop_rounds > 0) {
         el_log(EL_LOG_INFO, "archive", "everything is in the archive, root %" PRIu64, a->sequence);
-        root_end(a);
+        archive_root_end(a);
         return;
     }
     a->stop_rounds += a->stopping;
@@ -623,6 +637,8 @@ void archive_root_answered(struct archive *a, struct archiver *ar)
         } else {
             root_idle(a);
         }
+    } else if (root_is(a, ROOT_HEAL)) {
+        archive_heal_answered(a);
     } else {
         EL_ASSERT(root_is(a, ROOT_ENDED));
     }
@@ -642,7 +658,7 @@ static void on_deadline(struct io_timer *timer)
     struct archive *a = timer->arg;
     if (!root_is(a, ROOT_ENDED)) {
         say_what_is_left(a);
-        root_end(a);
+        archive_root_end(a);
     }
     object_store_stop(a->cfg.bucket); /* jobs under way end soon */
 }
@@ -661,8 +677,9 @@ void archive_root_stop(struct archive *a, uint64_t deadline_ns)
     a->deadline.fire = on_deadline;
     a->deadline.arg = a;
     io_timer_set(a->io, &a->deadline, deadline_ns);
-    if (root_is(a, ROOT_NEW)) {
-        root_end(a);
+    bool behind = atomic_load(&a->behind_shown) != BEHIND_NOT; /* nothing of it is archived */
+    if (root_is(a, ROOT_NEW) || behind) {
+        archive_root_end(a);
     } else if (root_is(a, ROOT_IDLE)) {
         a->stop_rounds = 1; /* the one that begins now */
         io_timer_set(a->io, &a->timer, a->io->now_ns);
@@ -680,7 +697,10 @@ void archive_config_init(struct archive_config *cfg)
                                    .orphan_ms = 86400000,
                                    .sweep_ms = 3600000,
                                    .sweep_names = 10000,
-                                   .full_every = EL_MANIFEST_CHAIN_MAX};
+                                   .full_every = EL_MANIFEST_CHAIN_MAX,
+                                   .hold_ms = 10000,
+                                   .heals = true,
+                                   .silent_ms = 240000};
 }
 
 int archive_create(const struct archive_config *cfg, struct store *store, struct archive **archive,
@@ -746,33 +766,6 @@ void archive_destroy(struct archive *archive)
     pthread_mutex_destroy(&archive->fail_lock);
     el_free(archive->shards);
     el_free(archive);
-}
-
-uint64_t archive_lag_ns(const struct archive *archive)
-{
-    uint64_t now_ns = el_clock_now(store_clock(archive->store));
-    uint64_t complete_ns = EL_MAX(atomic_load(&archive->complete_shown_ns), archive->made_ns);
-    return now_ns > complete_ns ? now_ns - complete_ns : 0;
-}
-
-bool archive_late(const struct archive *archive, char *text, size_t text_len)
-{
-    uint64_t lag_s = archive_lag_ns(archive) / 1000000000u;
-    if (lag_s <= LATE_LAGS * archive->cfg.lag_ms / 1000) {
-        return false;
-    }
-    snprintf(text, text_len, "the archive is %" PRIu64 " s behind: see evlog archive status", lag_s);
-    return true;
-}
-
-bool archive_missing(const struct archive *archive, char *text, size_t text_len)
-{
-    uint64_t missing_ns = atomic_load(&archive->missing_ns), now_ns = el_clock_now(store_clock(archive->store));
-    if (missing_ns == 0 || now_ns > missing_ns + MISSING_SHOWN_NS) {
-        return false;
-    }
-    snprintf(text, text_len, "objects are missing in the archive, or are others: the log names them");
-    return true;
 }
 
 struct archiver *archive_shard(struct archive *archive, uint32_t index)

@@ -212,6 +212,32 @@ static void look(struct archiver *ar)
     }
 }
 
+/* Appends wait, or go on. */
+static void hold(struct archiver *ar, bool holds)
+{
+    if (ar->holds != holds) {
+        ar->holds = holds;
+        store_tier_hold(ar->shard, holds);
+    }
+}
+
+/* The store has not answered for so long: what is on this disk was signed by it, for all that is known. */
+static void on_hold_timer(struct io_timer *timer)
+{
+    struct archiver *ar = timer->arg;
+    OBJ_CHECK(ar, ARCHIVER);
+    if (ar->holds && atomic_load(&ar->archive->behind_shown) == BEHIND_NOT) {
+        if (ar->index == 0) {
+            el_log(EL_LOG_WARN, "archive",
+                   "what %s has is not known after %" PRIu64
+                   " s: appends go on, and if this disk is older than what was "
+                   "signed, that is found later",
+                   ar->archive->cfg.bucket->url, ar->archive->cfg.hold_ms / 1000);
+        }
+        hold(ar, false);
+    }
+}
+
 /* Run on the shard when a root covers more, and at first. */
 static void on_told(struct archiver *ar)
 {
@@ -223,6 +249,7 @@ static void on_told(struct archiver *ar)
         take_part(ar, &ar->told.parts[i], first);
     }
     ar->known = true;
+    hold(ar, false);
     if (first || ar->walk_again) {
         archiver_walk(ar);
     }
@@ -258,6 +285,12 @@ static void run_to_shard(struct io_message *message)
     case ORDER_ROUND:
         archiver_round_begin(ar);
         return;
+    case ORDER_HEAL_LOOK:
+        archiver_heal_look(ar);
+        return;
+    case ORDER_HEAL:
+        archiver_heal(ar);
+        return;
     }
 }
 
@@ -290,6 +323,10 @@ static void run_end(struct io_message *message)
     if (ar->older) {
         refuse_behind(ar);
     }
+    if (archive_stopped_reason(ar->archive) != NULL) {
+        hold(ar, false);
+    }
+    archiver_heal_stop(ar);
     archiver_loads_stop(ar);
     archiver_round_go(ar); /* a round under way is answered */
     archive_reads_go(ar);
@@ -337,6 +374,9 @@ static void on_look(struct io_timer *timer)
 {
     struct archiver *ar = timer->arg;
     OBJ_CHECK(ar, ARCHIVER);
+    if (!ar->ended && !ar->known && atomic_load(&ar->archive->behind_shown) != BEHIND_NOT) {
+        hold(ar, true);
+    }
     if (ar->known && !ar->in_round && !ar->ended) {
         look(ar);
     } else {
@@ -375,12 +415,16 @@ void archiver_init(struct archive *a, uint32_t index)
     ar->look_timer.arg = ar;
     ar->tier = (struct store_tier){.changed = on_changed, .read = archive_read_begin, .arg = ar};
     store_tier_set(ar->shard, &ar->tier);
+    ar->hold_timer.fire = on_hold_timer;
+    ar->hold_timer.arg = ar;
+    hold(ar, a->cfg.hold_ms > 0);
 }
 
 void archiver_start(struct archiver *ar)
 {
     OBJ_CHECK(ar, ARCHIVER);
     io_timer_set(ar->io, &ar->look_timer, ar->io->now_ns + LOOK_NS);
+    io_timer_set(ar->io, &ar->hold_timer, ar->io->now_ns + ar->archive->cfg.hold_ms * 1000000);
     show_pending(ar);
     if (ar->index == 0) {
         archive_root_start(ar->archive);
@@ -404,12 +448,14 @@ bool archiver_idle(const struct archiver *ar)
 {
     OBJ_CHECK(ar, ARCHIVER);
     return ar->ended && archiver_loads_idle(ar) && !ar->want_sent && !ar->kicked && ar->reads == 0 &&
-           (ar->index != 0 || archive_root_idle(ar->archive));
+           ar->heal == NULL && ar->heal_timer.heap_index == 0 && (ar->index != 0 || archive_root_idle(ar->archive));
 }
 
 void archiver_timers_cancel(struct archiver *ar)
 {
     io_timer_cancel(ar->io, &ar->look_timer);
+    io_timer_cancel(ar->io, &ar->hold_timer);
+    io_timer_cancel(ar->io, &ar->heal_timer);
     for (uint32_t i = 0; i < LOADS; i++) {
         io_timer_cancel(ar->io, &ar->loads[i].retry);
     }

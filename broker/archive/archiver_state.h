@@ -75,8 +75,10 @@ struct archive_load {
 
 /* What the root maker asks of a shard. */
 enum archiver_order {
-    ORDER_TELL,  /* take what the archive has */
-    ORDER_ROUND, /* put what is new */
+    ORDER_TELL,      /* take what the archive has */
+    ORDER_ROUND,     /* put what is new */
+    ORDER_HEAL_LOOK, /* compare with what the archive has */
+    ORDER_HEAL,      /* bring it back */
 };
 
 struct archiver {
@@ -116,9 +118,16 @@ struct archiver {
     struct archive_result *results; /* of loads that were put */
     struct archive_move *moves;     /* of the buddy: log starts that moved, or NULL */
     uint32_t move_count;
-    uint64_t moves_ns;        /* when they were looked for */
-    struct archive_told told; /* of the last round; its memory is the ledger's */
-    bool older;               /* archiving ends before it began, for this disk is older than what told says */
+    uint64_t moves_ns;         /* when they were looked for */
+    struct archive_told told;  /* of the last round; its memory is the ledger's */
+    struct archive_heal *heal; /* of the buddy, while this disk is healed; NULL */
+    struct io_timer heal_timer;
+    uint32_t heal_due;        /* partitions that are behind */
+    bool heal_catalogue;      /* and so is the catalogue */
+    bool heal_only_catalogue; /* it comes first */
+    struct io_timer hold_timer;
+    bool holds; /* appends wait */
+    bool older; /* archiving ends before it began, for this disk is older than what told says */
     /* to and from the root maker */
     enum archiver_order order;
     struct io_message to_shard, to_root, want, end;
@@ -138,6 +147,7 @@ enum root_state {
     ROOT_NEW,     /* not started */
     ROOT_BEGIN,   /* a job reads what the bucket has */
     ROOT_PAUSE,   /* it failed and is tried again */
+    ROOT_HEAL,    /* this disk is older: archive_heal_root.c */
     ROOT_TELL,    /* shards take what the archive has of them */
     ROOT_IDLE,    /* until the timer, or somebody wants a round */
     ROOT_CUT,     /* the clock is raised on all shards */
@@ -148,6 +158,11 @@ enum root_state {
     ROOT_ENDED,   /* stopped, or for good */
     ROOT_STATES
 };
+
+/* What others are told of a disk that is older than what was signed. */
+enum behind { BEHIND_NOT, BEHIND_WAITS, BEHIND_HEALS };
+
+enum heal_stage { HEAL_LOOKS, HEAL_FETCHES, HEAL_ADOPTS, HEAL_DONE };
 
 struct archive {
     struct archive_config cfg;
@@ -160,6 +175,9 @@ struct archive {
     struct archive_ledger *ledger; /* the job's; between jobs nobody's */
     struct archive_begin_job begin;
     struct archive_make_job make;
+    struct archive_adopt_job adopt;
+    enum heal_stage heal_stage;
+    bool heal_catalogue;
     struct archive_sweep_job sweep;
     bool rooted;            /* a root was put in this process */
     bool sweeping;          /* a sweep is not over: the next pass is behind the next root */
@@ -198,6 +216,9 @@ struct archive {
     char last_error[256];                       /* of the object store; "" */
     /* other threads read these */
     _Atomic bool failed;
+    _Atomic bool healed;
+    _Atomic bool asked;
+    _Atomic int behind_shown;            /* enum behind */
     char failed_text[EL_ERROR_TEXT_MAX]; /* before failed is set; not changed again */
     pthread_mutex_t fail_lock;
     uint64_t made_ns; /* append clock */
@@ -255,6 +276,26 @@ uint64_t archive_backoff_ns(struct archive *a, struct io *io, uint32_t tries, in
 /* Will it help to try again? */
 bool archive_retriable(int code);
 
+/* What the store has is asked; archiving ends; a job failed: it is tried again from a state, or that is the end. */
+void archive_root_begin(struct archive *a);
+void archive_root_end(struct archive *a);
+void archive_root_again(struct archive *a, int code, const struct el_error *err, enum root_state state);
+
+/* --- archive_heal_root.c: on shard 0 ------------------------------------------------------------------------------ */
+
+void archive_root_news(struct archive *a);
+void archive_heal_begin(struct archive *a);
+void archive_heal_answered(struct archive *a);
+void archive_heal_adopt(struct archive *a);
+
+/* --- archive_heal.c: of a shard ----------------------------------------------------------------------------------- */
+
+/* The orders. */
+void archiver_heal_look(struct archiver *ar);
+void archiver_heal(struct archiver *ar);
+/* The archiver has ended: what waits is answered. */
+void archiver_heal_stop(struct archiver *ar);
+
 /* --- archive_read.c ----------------------------------------------------------------------------------------------- */
 
 void archive_read_begin(void *arg, struct tier_read *read);
@@ -263,6 +304,8 @@ void archive_read_begin(void *arg, struct tier_read *read);
 void archive_reads_go(struct archiver *ar);
 /* The same, not from inside of the call. */
 void archive_reads_kick(struct archiver *ar);
+/* What the shard's job is to know but for the read. */
+void archive_read_job_fill(struct archiver *ar);
 /* The job; arg: a struct archive_read_job. */
 int64_t archive_read_job_run(struct disk *disk, void *arg);
 void archive_cold_free(struct archive_cold *cold); /* NULL is passed through */

@@ -117,6 +117,8 @@ struct config {
     int64_t archive_segment_ms;
     int64_t archive_stop_ms;
     int64_t archive_replaced_ms;
+    int64_t archive_hold_ms;
+    int64_t archive_silent_ms; /* -1: an older disk is not healed */
     int64_t archive_orphan_ms; /* -1: never */
 
     /* log */

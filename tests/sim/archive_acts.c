@@ -257,7 +257,8 @@ static bool lookup(struct archive_life *l, const struct life_topic *t, int32_t p
     }
     const struct life_part *p = &t->parts[partition];
     for (uint32_t i = 0; i < p->acked_count; i++) {
-        if (p->acked[i].offset >= after && (op.offset < 0 || op.offset > p->acked[i].offset)) {
+        bool gone = arch_is_gone(p, p->acked[i].offset, p->acked[i].offset + p->acked[i].count);
+        if (!gone && p->acked[i].offset >= after && (op.offset < 0 || op.offset > p->acked[i].offset)) {
             world_violation(&l->w, "a time is found at offset %lld of partition %d, which begins at %lld and has %lld",
                             (long long)op.offset, partition, (long long)after, (long long)p->acked[i].offset);
         }

@@ -363,7 +363,8 @@ uint32_t bucket_orphans(const struct bucket *b, int64_t until_ms)
     for (size_t i = 0; i < b->mem->count; i++) {
         const struct mem_object *o = &b->mem->objects[i];
         bool pack = strstr(o->key, "/bundles/") != NULL || strstr(o->key, "/seg/") != NULL;
-        count += pack && o->modified_ms <= until_ms && !is_named(b, o->key);
+        bool newest = b->line != NULL && line_of_key((struct bucket *)(uintptr_t)b, o->key) == b->line;
+        count += pack && newest && o->modified_ms <= until_ms && !is_named(b, o->key);
     }
     return count;
 }

@@ -62,7 +62,8 @@ void bucket_free(struct bucket *b);
 void bucket_reopen(struct bucket *b);
 /* Audit everything: objects, tables, batches, leaves, tiles, checkpoints. returns false: a violation was noted */
 bool bucket_audit(struct bucket *b);
-/* Packs that the newest root does not name and that were put at or before a time of the store's clock. */
+/* Packs of the newest incarnation that its root does not name and that were put at or before a time of the store's
+ * clock. */
 uint32_t bucket_orphans(const struct bucket *b, int64_t until_ms);
 /* End of what the newest root, with those that it comes from, has of a partition; 0 nothing. */
 int64_t bucket_end(const struct bucket *b, const struct el_uuid *topic_id, int32_t partition);

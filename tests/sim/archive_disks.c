@@ -17,7 +17,7 @@
 
 #define NOTICE_STEPS_MAX 60000u
 #define DUEL_PPM_MAX 20000u /* a start is many calls, and begins again when one of them fails */
-#define LATE_STEPS 3000u
+#define HEAL_STARTS_MAX 16u
 #define DUEL_STEPS 1000u
 #define HEIR_STEPS 1500u
 #define FILE_MAX (64u << 20)
@@ -39,73 +39,253 @@ static void check_named(struct archive_life *l, const char *reason)
     }
 }
 
-/* Clients go on. returns false: it was not noticed, or crashed */
-static bool notice(struct archive_life *l)
+/* Clients go on, and wait. It ends when the disk is healed, or goes on where the archive ends. returns that */
+static bool notice(struct archive_life *l, const struct bucket_line *before)
 {
     struct world *w = &l->w;
+    const char *reason = NULL;
+    uint64_t acks = l->acks;
+    bool over = false;
     l->serving = true;
-    for (uint32_t i = 0; i < NOTICE_STEPS_MAX && w->violation[0] == 0; i++) {
-        const char *reason = archive_stopped_reason(l->archive);
-        if (reason != NULL) {
-            check_named(l, reason);
-            world_say(w, reason, i, 0);
-            return true;
-        }
-        if (!world_step(w)) {
-            world_violation(w, "a copy of the disk crashed");
+    for (uint32_t i = 0; i < NOTICE_STEPS_MAX && !over && w->violation[0] == 0; i++) {
+        reason = archive_stopped_reason(l->archive);
+        over = reason != NULL || archive_healed(l->archive) || l->bucket->line != before || !world_step(w);
+        if (l->acks != acks && l->bucket->line == before) {
+            world_violation(w, "an older disk acknowledged events before it was healed");
         }
     }
-    world_violation(w, "this disk is older than root %llu, and nobody noticed",
-                    (unsigned long long)l->bucket->state->header.sequence);
+    l->serving = false;
+    if (reason != NULL) {
+        check_named(l, reason);
+        l->redacted_since = strstr(reason, "redacted since") != NULL; /* it has what nobody may see */
+    }
+    if (reason != NULL && !l->redacted_since) {
+        world_violation(w, "an older disk is not healed: %s", reason);
+    } else if (!over) {
+        char text[256] = "";
+        (void)archive_behind(l->archive, text, sizeof text);
+        world_violation(w, "this disk is older than root %llu, and nobody noticed: %s",
+                        (unsigned long long)l->bucket->state->header.sequence, text);
+    }
+    return l->bucket->line != before && !sim_disk_crashed(w->disk);
+}
+
+/* What the archive has of topics and events is what there is now; of what only the lost disk had, nothing is known. */
+static void forget_unarchived(struct archive_life *l)
+{
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        struct life_topic *t = &l->topics[i];
+        for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
+            struct life_part *p = &t->parts[k];
+            int64_t end = bucket_end(l->bucket, &t->id, k);
+            uint32_t kept = 0;
+            for (uint32_t n = 0; n < p->acked_count; n++) {
+                if (p->acked[n].offset < end) {
+                    p->acked[kept++] = p->acked[n];
+                }
+            }
+            p->acked_count = kept;
+        }
+    }
+}
+
+/* Topics are those of the disk that is open. */
+static void take_topics(struct archive_life *l)
+{
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        struct life_topic *t = &l->topics[i];
+        const struct topic *there = store_topic_by_id(store_shard_at(l->w.store, 0), &t->id);
+        t->there = there != NULL;
+        t->partition_count = there == NULL ? t->partition_count : (int32_t)there->partition_count;
+    }
+}
+
+static void restart(struct archive_life *l)
+{
+    struct world *w = &l->w;
+    bool stops = !sim_disk_crashed(w->disk) && world_chance(w, 700000) && world_stop(w);
+    if (w->store != NULL) {
+        world_abandon(w);
+    }
+    sim_disk_crash_at(w->disk, 0);
+    if (stops) {
+        sim_disk_process_exit(w->disk);
+    } else {
+        sim_disk_power_cycle(w->disk);
+    }
+}
+
+/* It is started again until all of it is healed. returns true: it works, and is up */
+static bool heal(struct archive_life *l)
+{
+    struct world *w = &l->w;
+    const struct bucket_line *before = l->bucket->line;
+    struct el_error err = {0};
+    for (uint32_t starts = 0; starts < HEAL_STARTS_MAX && w->violation[0] == 0; starts++) {
+        if (starts < HEAL_STARTS_MAX / 2 && world_chance(w, 400000)) {
+            sim_disk_crash_at(w->disk, 1 + world_below(w, 3000));
+        }
+        int code = world_open(w, &err);
+        if (code != 0 && !sim_disk_crashed(w->disk)) {
+            world_violation(w, "a start on an older disk was refused: %s", err.text);
+            return false;
+        }
+        if (code == 0 && notice(l, before)) {
+            sim_disk_crash_at(w->disk, 0);
+            return w->violation[0] == 0;
+        }
+        restart(l);
+        if (l->redacted_since) {
+            return false;
+        }
+    }
+    if (w->violation[0] == 0) {
+        world_violation(w, "an older disk is not healed, however often it is started");
+    }
     return false;
 }
+
+/* What was deleted is not there again, and clients see that the log may be another one. */
+static void check_healed(struct archive_life *l)
+{
+    for (uint32_t i = 0; i < l->w.shard_count; i++) {
+        struct store_shard *shard = store_shard_at(l->w.store, i);
+        size_t cursor = 0;
+        for (struct partition *part; (part = store_tier_next(shard, &cursor)) != NULL;) {
+            struct tier_view view;
+            store_tier_view(part, &view);
+            const struct archive_partition *p = archive_state_partition(l->bucket->line->parent->state, &view.topic_id,
+                                                                        view.partition);
+            if (p != NULL && EL_MIN(p->now.log_start, p->now.end_offset) > view.log_start) {
+                world_violation(&l->w, "a healed log begins at offset %lld, in the archive at %lld",
+                                (long long)view.log_start, (long long)p->now.log_start);
+            }
+            if (p != NULL && p->now.end_offset > view.durable_end) {
+                world_violation(&l->w, "a healed log ends at offset %lld, the archive at %lld",
+                                (long long)view.durable_end, (long long)p->now.end_offset);
+            }
+        }
+    }
+    if (store_leader_epoch(l->w.store) < ARCHIVE_RESTORE_EPOCHS) {
+        world_violation(&l->w, "a healed disk goes on with leader epoch %d", store_leader_epoch(l->w.store));
+    }
+}
+
+/* Is there an event that was acknowledged where the archive has another one? */
+static bool forked(const struct archive_life *l, const int64_t ends[TOPICS_MAX][PARTITIONS_MAX])
+{
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
+            const struct life_part *p = &l->topics[i].parts[k];
+            if (p->acked_count > p->before && p->acked[p->before].offset < ends[i][k]) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The store cannot be asked while events are taken: it is found later whether the disk may be healed. returns true: it
+ * may, and nothing was lost */
+static bool late(struct archive_life *l)
+{
+    struct world *w = &l->w;
+    struct el_error err = {0};
+    uint64_t hold_ms = l->cfg.hold_ms;
+    int64_t ends[TOPICS_MAX][PARTITIONS_MAX];
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
+            ends[i][k] = bucket_end(l->bucket, &l->topics[i].id, k);
+            l->topics[i].parts[k].before = l->topics[i].parts[k].acked_count;
+        }
+    }
+    l->cfg.hold_ms = 1;
+    l->strays = true;
+    l->bucket->refuses_until_ns = w->clock.now_ns + world_below(w, 200000000);
+    if (world_open(w, &err) != 0) {
+        world_violation(w, "a start on an older disk was refused: %s", err.text);
+        return false;
+    }
+    l->serving = true;
+    for (uint32_t i = 0; i < NOTICE_STEPS_MAX && archive_stopped_reason(l->archive) == NULL; i++) {
+        if (archive_healed(l->archive) || !world_step(w)) {
+            break;
+        }
+    }
+    l->serving = false;
+    const char *reason = archive_stopped_reason(l->archive);
+    bool fork = forked(l, ends);
+    if (reason != NULL) {
+        check_named(l, reason);
+        arch_read_left(l);
+    }
+    if (archive_healed(l->archive) && fork) {
+        world_violation(w, "an older disk was healed that has other events than the archive");
+    }
+    bool may = reason == NULL;
+    l->cfg.hold_ms = hold_ms;
+    l->bucket->refuses_until_ns = 0;
+    restart(l);
+    l->strays = !may;
+    return may && !fork && w->violation[0] == 0;
+}
+
+static void heir_live(struct archive_life *l);
+static void lost_returns(struct archive_life *l);
 
 void arch_older_disk(struct archive_life *l)
 {
     struct world *w = &l->w;
-    struct el_error err = {0};
     struct sim_disk *own = w->disk;
-    uint64_t put = l->bucket->mem->bytes_put;
-    size_t count = l->bucket->mem->count;
     world_say(w, "the broker starts on an older disk", (long long)l->older_sequence,
               (long long)l->bucket->state->header.sequence);
     sim_disk_fault_count(own, FAULT_DISK_OLDER);
-    struct life_topic kept[TOPICS_MAX];
-    memcpy(kept, l->topics, sizeof kept);
-    for (uint32_t i = 0; i < TOPICS_MAX; i++) { /* what is acknowledged now is not the archive's */
-        for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
-            l->topics[i].parts[k].acked = NULL;
-            l->topics[i].parts[k].acked_count = l->topics[i].parts[k].acked_room = 0;
-        }
-    }
+    forget_unarchived(l);
     w->disk = l->older;
+    for (uint32_t i = 0; i < FAULT_COUNT; i++) {
+        w->disk->fault_counts[i] += own->fault_counts[i]; /* it is the one that is asked for them */
+    }
     w->cfg.accept_clock = true;
+    bool stopped = l->boot.stopped;
+    l->boot.stopped = false;
+    size_t count = l->bucket->mem->count;
+    if (world_chance(w, 300000) && !late(l)) {
+        if (l->strays && l->bucket->mem->count != count) {
+            world_violation(w, "a broker on an older disk has changed what is in the bucket");
+        }
+        l->boot.stopped = stopped;
+        l->strays = false; /* it is of no use, nor is what it has acknowledged; the other one goes on */
+        for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+            for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
+                l->topics[i].parts[k].acked_count = l->topics[i].parts[k].before;
+            }
+        }
+        w->disk = own;
+        return;
+    }
     l->strays = true;
-    if (world_open(w, &err) != 0) {
-        world_violation(w, "a start on an older disk was refused: %s", err.text);
-    } else {
-        bool noticed = notice(l);
-        for (uint32_t i = 0; i < LATE_STEPS && noticed && w->violation[0] == 0; i++) {
-            l->ended = i > 500;
-            (void)world_step(w);
-        }
-        l->serving = l->ended = false;
-        if (noticed && w->violation[0] == 0) {
-            arch_read_left(l);
-        }
+    bool works = heal(l);
+    l->strays = false;
+    if (works) {
+        check_healed(l);
+        take_topics(l);
+        heir_live(l);
+    } else if (w->store != NULL) {
         world_abandon(w);
     }
-    if (l->bucket->mem->bytes_put != put || l->bucket->mem->count != count) {
-        world_violation(w, "a broker on an older disk has changed what is in the bucket");
+    if (l->redacted_since) {
+        l->boot.stopped = stopped;
+        w->disk = own;
+        return;
     }
-    w->disk = own;
-    l->strays = false;
-    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
-        for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
-            free(l->topics[i].parts[k].acked);
-        }
+    sim_disk_process_exit(w->disk);
+    l->older = own;
+    if (w->violation[0] == 0) {
+        struct sim_disk *healed = w->disk;
+        w->disk = own;
+        lost_returns(l);
+        w->disk = healed;
     }
-    memcpy(l->topics, kept, sizeof kept);
 }
 
 /* --- two brokers -------------------------------------------------------------------------------------------------- */
@@ -165,18 +345,47 @@ static void on_asked(struct archive_ask *ask)
     *(bool *)ask->arg = true;
 }
 
+/* The other one has made the archive its own: at the next round this one finds out. */
+static void fenced(struct archive_life *l)
+{
+    static struct archive_ask ask; /* it may outlive this */
+    bool answered = true;
+    char text[256];
+    l->bucket->w = &l->w;
+    for (uint32_t i = 0; i < NOTICE_STEPS_MAX && archive_stopped_reason(l->archive) == NULL; i++) {
+        if (archive_behind(l->archive, text, sizeof text)) {
+            return;
+        }
+        if (answered) {
+            answered = false;
+            ask = (struct archive_ask){.done = on_asked, .arg = &answered, .now = true, .wait = true};
+            archive_ask(archive_shard(l->archive, 0), &ask);
+        }
+        if (!world_step(&l->w)) {
+            return;
+        }
+    }
+    if (archive_stopped_reason(l->archive) == NULL) {
+        world_violation(&l->w,
+                        "the archive is continued by a disk that was healed, and its old broker does not notice");
+    }
+    for (uint32_t i = 0; i < NOTICE_STEPS_MAX && !answered && world_step(&l->w); i++) {
+    }
+}
+
 /* Both work, and are asked for rounds, until one has noticed the other. */
 static void duel(struct archive_life *both[2])
 {
     static struct archive_ask asks[2];
     bool answered[2] = {true, true};
+    char text[256];
     uint32_t left = 0;
     for (uint32_t i = 0; i < NOTICE_STEPS_MAX && left < DUEL_STEPS; i++) {
         uint32_t ended = 0;
         for (uint32_t k = 0; k < 2; k++) {
             struct archive_life *l = both[k];
             l->bucket->w = &l->w;
-            ended += archive_stopped_reason(l->archive) != NULL;
+            ended += archive_stopped_reason(l->archive) != NULL || archive_behind(l->archive, text, sizeof text);
             if (answered[k] && left == 0 && ended == 0) {
                 answered[k] = false;
                 asks[k] = (struct archive_ask){.done = on_asked, .arg = &answered[k], .now = true, .wait = true};
@@ -187,6 +396,11 @@ static void duel(struct archive_life *both[2])
             }
         }
         left += ended > 0; /* and on for a while */
+    }
+    for (uint32_t k = 0; k < 2; k++) {
+        if (archive_healed(both[k]->archive)) {
+            fenced(both[1 - k]);
+        }
     }
     if (left < DUEL_STEPS) {
         world_violation(&both[0]->w, "two brokers archive to one place, and neither notices");
@@ -204,10 +418,12 @@ void arch_two_brokers(struct archive_life *l)
         duel(both);
     }
     for (uint32_t k = 0; k < 2; k++) {
-        bool stopped = both[k]->archive != NULL && archive_stopped_reason(both[k]->archive) != NULL;
+        char text[256]; /* one that is behind may have acknowledged what it took before it knew */
+        bool ended = both[k]->archive != NULL && archive_stopped_reason(both[k]->archive) != NULL;
+        bool stopped = ended || (both[k]->archive != NULL && archive_behind(both[k]->archive, text, sizeof text));
         both[k]->serving = false;
         l->bucket->w = &both[k]->w;
-        if (stopped && both[k]->w.violation[0] == 0 && !sim_disk_crashed(both[k]->w.disk)) {
+        if (ended && both[k]->w.violation[0] == 0 && !sim_disk_crashed(both[k]->w.disk)) {
             arch_read_left(both[k]);
         }
         if (both[k]->w.store != NULL) {
@@ -354,13 +570,10 @@ static void restored_compare(struct archive_life *l)
 }
 
 /* Clients go on with it, and so does the archive. */
-static void restored_live(struct archive_life *l)
+static void heir_live(struct archive_life *l)
 {
     struct world *w = &l->w;
     int code = 0;
-    if (!restored_open(l)) {
-        return;
-    }
     l->serving = true;
     for (uint32_t i = 0; i < HEIR_STEPS && w->violation[0] == 0; i++) {
         (void)world_step(w);
@@ -368,10 +581,13 @@ static void restored_live(struct archive_life *l)
     if (arch_clients_rest(l) && arch_now(l, true, false, &code) && w->violation[0] == 0) {
         arch_check_whole(l, UINT64_MAX);
         arch_compare_topics(l);
+        arch_compare_logs(l, false);
         arch_read_all(l);
     }
     world_abandon(w);
-    (void)bucket_audit(l->bucket);
+    if (w->violation[0] == 0) {
+        (void)bucket_audit(l->bucket);
+    }
 }
 
 /* The lost disk turns up: its archive has an heir. */
@@ -413,8 +629,8 @@ void arch_restore(struct archive_life *l)
         if (!newest) {
             restored_compare(l);
         }
-        if (w->violation[0] == 0) {
-            restored_live(l);
+        if (w->violation[0] == 0 && restored_open(l)) {
+            heir_live(l);
         }
     }
     sim_disk_free(w->disk);

@@ -47,6 +47,7 @@ struct life_part {
     uint32_t gone_count;
     struct acked *acked; /* [acked_count] */
     uint32_t acked_count, acked_room;
+    uint32_t before; /* of those, before an older disk took some */
     int64_t trimmed; /* operators asked to delete what is below */
 };
 
@@ -87,6 +88,7 @@ struct archive_life {
     bool serving, stopping_store;
     bool trims, deletes, redacts;
     struct archive_waits waits[EL_SHARD_COUNT_MAX]; /* of each shard one */
+    bool redacted_since;                            /* an older disk was refused for that */
     bool strays;                                    /* this disk is not the archive's any more, or may not be */
     bool ended;                                     /* and everybody has been told */
     uint64_t lives, steps_longest;
@@ -137,7 +139,8 @@ void arch_compare_logs(struct archive_life *l, bool whole);
 
 /* Between two lives: keep a copy of the disk, for arch_older_disk(). */
 void arch_keep_disk(struct archive_life *l);
-/* The store is down before, too. The broker starts on the copy: that is noticed, and nothing comes of it. */
+/* The store is down before, too. The broker starts on the copy, which is healed and goes on; it is the world's disk
+ * from then on, and the other one is not the archive's any more when it comes back. */
 void arch_older_disk(struct archive_life *l);
 /* Two brokers go on with copies of one disk. */
 void arch_two_brokers(struct archive_life *l);

@@ -145,7 +145,8 @@ struct log_look {
         uint64_t hash;
     } * batches; /* [count] */
     uint32_t count, room, at;
-    bool whole;        /* it must have all that is shown */
+    bool whole; /* it must have all that is shown */
+    const struct life_part *part;
     int64_t log_start; /* as the archive says */
 };
 
@@ -206,7 +207,8 @@ static bool log_compare(void *arg, const struct el_pack_batch *row, const uint8_
         look->at++;
     }
     bool both = look->at < look->count && look->batches[look->at].offset == row->leaf.first_offset;
-    if (row->redacted) {
+    bool gone = arch_is_gone(look->part, row->leaf.first_offset, row->leaf.first_offset + 1 + row->last_offset_delta);
+    if (row->redacted || gone) { /* an archive that is continued by another keeps what was redacted since */
         return true;
     }
     if (both && look->batches[look->at].hash != batch_hash(batch, row->len, row->salt, row->leaf.append_time_ns)) {
@@ -227,7 +229,7 @@ void arch_compare_logs(struct archive_life *l, bool whole)
     for (uint32_t i = 0; i < TOPICS_MAX; i++) {
         const struct life_topic *t = &l->topics[i];
         for (int32_t k = 0; k < t->partition_count && t->there && !t->compacted; k++) {
-            struct log_look look = {.l = l, .whole = whole};
+            struct log_look look = {.l = l, .whole = whole, .part = &t->parts[k]};
             const struct archive_partition *p = archive_state_partition(l->bucket->state, &t->id, k);
             look.log_start = p == NULL ? 0 : p->now.log_start;
             log_read(&look, t, k);

@@ -476,6 +476,7 @@ static void config_make(struct archive_life *l)
     l->cfg.orphan_ms = world_below(&l->w, 20000);
     l->cfg.sweep_ms = 1 + world_below(&l->w, 5000);
     l->cfg.sweep_names = 1 + world_below(&l->w, 60);
+    l->cfg.silent_ms = world_below(&l->w, 10000);
     l->cfg.full_every = 1 + (uint32_t)world_below(&l->w, 64);
 }
 

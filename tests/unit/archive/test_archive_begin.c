@@ -26,7 +26,9 @@ struct rig {
     struct mem_store *store;
     struct el_private_key *key;
     struct el_uuid cluster;
-    uint64_t now_ms;
+    uint64_t now_ms, mono_ms;
+    bool heals; /* older disks */
+    uint64_t silent_ms;
     uint8_t next_id;
 };
 
@@ -50,6 +52,8 @@ static void node_init(struct rig *r, struct node *n, struct sim_disk *disk)
     cfg.bucket = &r->store->base;
     cfg.keys[0] = r->key;
     cfg.key_count = 1;
+    cfg.heals = r->heals;
+    cfg.silent_ms = r->silent_ms;
     memset(n, 0, sizeof *n);
     n->disk = disk;
     assert_int_equal(archive_ledger_create(&cfg, &r->cluster, 1, &n->ledger), 0);
@@ -65,6 +69,7 @@ static int64_t begin(struct rig *r, struct node *n)
 {
     n->begin = (struct archive_begin_job){
         .ledger = n->ledger, .fresh = {{r->next_id++}}, .now_ms = r->now_ms++, .shard_count = 1};
+    n->begin.mono_ms = r->mono_ms;
     return archive_begin_run(sim_disk_as_disk(n->disk), &n->begin);
 }
 
@@ -133,6 +138,95 @@ TEST(archive_begin, of_a_disk_from_before_a_manifest_whose_root_never_came_says_
         node_end(&own);
         rig_end(&r);
     }
+}
+
+TEST(archive_begin, of_an_older_disk_that_may_be_healed_says_what_was_signed)
+{
+    struct rig r;
+    struct node own, old;
+    rig_init(&r);
+    r.heals = true;
+    node_with(&r, &own, 2);
+    node_copy(&r, &own, &old);
+    assert_int_equal(sign_root(&r, &own), 0);
+    size_t count = r.store->count;
+    assert_int_equal(begin(&r, &old), 0);
+    assert_true(old.begin.older);
+    assert_int_equal(old.begin.sequence, 3);
+    assert_int_equal(old.begin.complete_ns, own.make.complete_ns);
+    assert_true(el_uuid_eq(&old.begin.incarnation, &own.begin.incarnation));
+    assert_int_equal(r.store->count, count);
+    assert_int_equal(begin(&r, &own), 0);
+    assert_false(own.begin.older);
+    node_end(&old);
+    node_end(&own);
+    rig_end(&r);
+}
+
+TEST(archive_begin, of_an_older_disk_waits_until_the_newer_one_is_silent)
+{
+    struct rig r;
+    struct node own, old;
+    rig_init(&r);
+    r.heals = true;
+    r.silent_ms = 5000;
+    node_with(&r, &own, 2);
+    node_copy(&r, &own, &old);
+    for (int i = 0; i < 3; i++) { /* each root begins it anew, whatever the clocks say */
+        assert_int_equal(sign_root(&r, &own), 0);
+        assert_int_equal(begin(&r, &old), EVLOG_ERR_AGAIN);
+        assert_true(old.begin.waits);
+        r.mono_ms += 4999;
+        assert_int_equal(begin(&r, &old), EVLOG_ERR_AGAIN);
+    }
+    r.mono_ms++;
+    assert_int_equal(begin(&r, &old), 0);
+    assert_true(old.begin.older);
+    node_end(&old);
+    node_end(&own);
+    rig_end(&r);
+}
+
+TEST(archive_begin, of_an_older_disk_waits_for_a_root_whose_manifest_is_there)
+{
+    struct rig r;
+    struct node own, old;
+    rig_init(&r);
+    r.heals = true;
+    node_with(&r, &own, 2);
+    node_copy(&r, &own, &old);
+    mem_store_fault(
+        r.store, (struct mem_fault){
+                     .call = MEM_PUT, .key_part = "/root/", .count = 1, .effect = MEM_FAIL, .code = EVLOG_ERR_AGAIN});
+    assert_int_not_equal(sign_root(&r, &own), 0);
+    assert_int_equal(begin(&r, &old), EVLOG_ERR_AGAIN);
+    assert_true(old.begin.waits);
+    r.mono_ms += 60000;
+    assert_int_equal(begin(&r, &old), 0);
+    assert_int_equal(old.begin.sequence, 2);
+    node_end(&old);
+    node_end(&own);
+    rig_end(&r);
+}
+
+TEST(archive_begin, of_an_older_disk_believes_no_root_that_its_keys_did_not_sign)
+{
+    struct rig r;
+    struct node own, old;
+    struct el_private_key *other;
+    rig_init(&r);
+    r.heals = true;
+    node_with(&r, &own, 2);
+    node_copy(&r, &own, &old);
+    assert_int_equal(sign_root(&r, &own), 0);
+    assert_int_equal(el_private_key_make(EL_SIGN_ED25519, &other, NULL), 0);
+    el_private_key_public(other, &old.ledger->publics[0]);
+    assert_int_equal(begin(&r, &old), EVLOG_ERR_CONFLICT);
+    assert_non_null(strstr(old.begin.err.text, "is not signed by any of the keys that are given"));
+    el_private_key_free(other);
+    node_end(&old);
+    node_end(&own);
+    rig_end(&r);
 }
 
 TEST(archive_begin, puts_again_what_this_disk_has_signed_and_did_not_put)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How the archive is, for any thread: sentences for /health/ready, and whether a start may go on.
+ */
+#include <archive/archiver_state.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define MISSING_SHOWN_NS 600000000000u /* since one was looked for in vain, which is repeated each minute */
+#define LATE_LAGS 10u                  /* so many times archive.max.lag.ms are late */
+
+uint64_t archive_lag_ns(const struct archive *archive)
+{
+    uint64_t now_ns = el_clock_now(store_clock(archive->store));
+    uint64_t complete_ns = EL_MAX(atomic_load(&archive->complete_shown_ns), archive->made_ns);
+    return now_ns > complete_ns ? now_ns - complete_ns : 0;
+}
+
+bool archive_late(const struct archive *archive, char *text, size_t text_len)
+{
+    uint64_t lag_s = archive_lag_ns(archive) / 1000000000u;
+    if (lag_s <= LATE_LAGS * archive->cfg.lag_ms / 1000) {
+        return false;
+    }
+    snprintf(text, text_len, "the archive is %" PRIu64 " s behind: see evlog archive status", lag_s);
+    return true;
+}
+
+bool archive_missing(const struct archive *archive, char *text, size_t text_len)
+{
+    uint64_t missing_ns = atomic_load(&archive->missing_ns), now_ns = el_clock_now(store_clock(archive->store));
+    if (missing_ns == 0 || now_ns > missing_ns + MISSING_SHOWN_NS) {
+        return false;
+    }
+    snprintf(text, text_len, "objects are missing in the archive, or are others: the log names them");
+    return true;
+}
+
+bool archive_behind(struct archive *archive, char *text, size_t text_len)
+{
+    int64_t due = 0;
+    switch ((enum behind)atomic_load(&archive->behind_shown)) {
+    case BEHIND_NOT:
+        return false;
+    case BEHIND_WAITS:
+        snprintf(text, text_len,
+                 "this disk is older than what was signed, and another broker may be at work there: see evlog archive "
+                 "status");
+        return true;
+    case BEHIND_HEALS:
+        break;
+    }
+    for (uint32_t i = 0; i < archive->shard_count; i++) {
+        due += metrics_get(archive->shards[i].metrics, METRIC_ARCHIVE_HEAL_PARTITIONS);
+    }
+    snprintf(text, text_len,
+             "this disk is older than what was signed, and is healed from the archive: %" PRId64 " partitions are left",
+             due);
+    return true;
+}
+
+bool archive_asked(const struct archive *archive)
+{
+    return atomic_load(&archive->asked);
+}
+
+bool archive_healed(const struct archive *archive)
+{
+    return atomic_load(&archive->healed);
+}
