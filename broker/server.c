@@ -553,6 +553,7 @@ static void stop_shards(struct server *server)
     }
     for (uint32_t i = 0; i < running && running == server->shard_count; i++) {
         groups_destroy(&server->shards[i].groups); /* nothing is under way any more */
+        auth_destroy(&server->shards[i].auth);
         if (leases_idle(server->shards[i].leases)) {
             leases_destroy(server->shards[i].leases);
         }

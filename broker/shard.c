@@ -68,6 +68,11 @@ void shard_take_config(struct shard *shard, const struct config *cfg)
     shard->node.replication_refused = cfg->replication_factor_strict;
     shard->node.topic_defaults = cfg->topic_defaults;
     shard->node.config = &shard->cfg;
+    auth_configure(&shard->auth, &(struct auth_settings){
+                                     .enabled = cfg->authorizer == CONFIG_AUTHORIZER_ON,
+                                     .allow_if_none = cfg->allow_if_no_acl,
+                                     .super_users = cfg->super_users,
+                                 });
 }
 
 /* SHARD_STOP_NET is carried out, once. */
@@ -167,6 +172,7 @@ void shard_command(struct shard *shard, enum shard_command command)
 int shard_listen(struct shard *shard, const struct config *cfg, const struct net_config *net_cfg, struct el_error *err)
 {
     OBJ_CHECK(shard, SHARD_THREAD);
+    auth_init(&shard->auth, store_shard_buddy(shard->store));
     shard_take_config(shard, cfg);
     shard->node.id = NODE_ID;
     shard->node.data_path = shard->data_path == NULL ? "" : shard->data_path;
@@ -194,6 +200,7 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     shard->api.streams = shard->streams;
     shard->api.archiver = shard->archiver;
     shard->api.redactor = shard->redactor;
+    shard->api.auth = &shard->auth;
     shard->node.shard_count = shard->shard_count;
     const struct config_listeners *table = &cfg->listener_table;
     struct net_config own = *net_cfg;

@@ -183,9 +183,10 @@ static int entry_change(struct alter_call *call, const struct el_msg_incremental
 static int entry_check_topic(struct alter_call *call, const struct el_msg_incremental_alter_configs_resource *ask,
                              struct alter_entry *entry)
 {
-    const struct topic *topic = api_topic(call->base.api, ask->resource_name, NULL);
+    int error;
+    const struct topic *topic = api_topic(call->base.api, call->base.request, ask->resource_name, NULL, &error);
     if (topic == NULL) {
-        return entry_refuse(entry, EVLOG_ERR_UNKNOWN_TOPIC, "");
+        return entry_refuse(entry, error, "");
     }
     if (topic->internal) {
         return entry_refuse(entry, EVLOG_ERR_POLICY, "topics of evlog itself cannot be changed");
@@ -240,6 +241,21 @@ static void group_get(struct alter_entry *entry)
     leases_settings(entry->call->base.api->leases, &group->op);
 }
 
+/* Dead letters are written by the broker: whoever names another topic for them must have the right to write to it. */
+static bool dead_letters_right(struct alter_entry *entry)
+{
+    struct alter_call *call = entry->call;
+    struct el_slice before = group_config_text(&entry->group->known, GROUP_SETTING_DLQ_TOPIC);
+    struct el_slice after = group_config_text(&entry->group->config, GROUP_SETTING_DLQ_TOPIC);
+    if (el_slice_eq(before, after) ||
+        api_may(call->base.api, call->base.request, EL_ACL_OP_WRITE, EL_ACL_RESOURCE_TOPIC, after)) {
+        return true;
+    }
+    entry_refuse(entry, EVLOG_ERR_TOPIC_DENIED,
+                 "who names the topic of dead letters (dlq.topic) needs the right to write to it");
+    return false;
+}
+
 /* Make the new set from the known one and send it. returns false when it is refused */
 static bool group_set(struct alter_entry *entry)
 {
@@ -252,6 +268,9 @@ static bool group_set(struct alter_entry *entry)
         group->config = group->known;
     }
     if (entry_change(call, ask, entry, (struct alter_set){.table = &group_settings, .set = &group->config.set}) != 0) {
+        return false;
+    }
+    if (!dead_letters_right(entry)) {
         return false;
     }
     group->op.verb = LEASE_SETTINGS_SET;
@@ -334,6 +353,10 @@ static int entry_check(struct alter_call *call, uint32_t index)
     if (entry->error != 0) {
         bool twice = entry->error == EVLOG_ERR_INVALID_REQUEST;
         return entry_refuse(entry, entry->error, twice ? "the resource is named twice in the request" : "");
+    }
+    if (!api_config_right(call->base.api, call->base.request, ask->resource_type, ask->resource_name)) {
+        bool group = ask->resource_type == API_RESOURCE_GROUP;
+        return entry_refuse(entry, group ? EVLOG_ERR_GROUP_DENIED : EVLOG_ERR_CLUSTER_DENIED, "");
     }
     switch (ask->resource_type) {
     case API_RESOURCE_TOPIC:

@@ -10,6 +10,7 @@
 #ifndef EL_API_API_H
 #define EL_API_API_H
 
+#include <api/allow.h>
 #include <api/share_session.h>
 #include <archive/archive.h>
 #include <config/config.h>
@@ -54,6 +55,8 @@ struct api {
     struct streams *streams;     /* this shard's stream index; set before the first request */
     struct archiver *archiver;   /* this shard's; NULL: there is no archive */
     struct redactor *redactor;   /* the node's; set before the first request */
+    const struct auth *auth;     /* this shard's rules; NULL: everybody may everything */
+    uint64_t denied_log_ns;      /* when a refusal for want of a right was logged last; 0 never */
     uint8_t *scratch;            /* [API_SCRATCH_LEN] for records decompressed on the shard */
     struct el_list produce_list; /* produce requests whose batches are being checked, in order of arrival */
     struct el_list poll_list;    /* struct request.link of fetches that wait for more */
@@ -134,19 +137,19 @@ struct api_target {
     int error;               /* 0 or EVLOG_ERR_UNKNOWN_TOPIC, _UNKNOWN_TOPIC_ID */
     bool by_id;
 };
-/* Find a topic; NULL when there is none. A zero id means: by name. */
-const struct topic *api_topic(struct api *api, struct el_slice name, const struct el_uuid *id);
 /* Is there such a partition? */
 bool api_partition_exists(const struct topic *topic, int32_t partition);
+/* The same of a topic from api_topic(), with the error from there. returns that | EVLOG_ERR_UNKNOWN_TOPIC | 0 */
+int api_partition_error(const struct topic *topic, int32_t partition, int error);
 /* Partitions of a topic as a request names them: one, or with -1 all. */
 struct api_partitions {
     struct el_uuid topic_id;
     int32_t first;
     uint32_t count;
 };
-/* returns EL_KAFKA_NONE | UNKNOWN_TOPIC_OR_PARTITION | UNKNOWN_TOPIC_ID no topic has that id */
-int16_t api_partitions(struct api *api, struct el_slice name, const struct el_uuid *id, int32_t partition,
-                       struct api_partitions *out);
+/* returns 0 | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_UNKNOWN_TOPIC_ID no topic has that id | EVLOG_ERR_TOPIC_DENIED */
+int api_partitions(struct api *api, const struct request *request, struct el_slice name, const struct el_uuid *id,
+                   int32_t partition, struct api_partitions *out);
 /* Names that clients may not write, create or delete: evlog's own topics. */
 bool api_name_reserved(struct el_slice name);
 /* 1 to 249 of [a-zA-Z0-9._-], not "." or ".." */
@@ -202,16 +205,9 @@ void api_ask_kind(void *arg, struct lease_kind_question *question);
 /* Does the metadata of a consumer name this topic? returns 1 | 0 | EVLOG_ERR_MALFORMED */
 int api_group_subscribes(struct el_slice metadata, struct el_slice topic);
 /* Id of a topic as a request names it. returns 0 | EVLOG_ERR_UNKNOWN_TOPIC_ID no such topic, also by name |
- * EVLOG_ERR_UNKNOWN_TOPIC no such partition */
-int api_group_topic(struct api *api, struct el_slice name, const struct el_uuid *id, int32_t partition,
-                    struct el_uuid *out);
-
-/* All operations a client may do, as the bit sets of Metadata and DescribeCluster. */
-#define API_TOPIC_OPERATIONS 0x00000df8 /* read write create delete alter describe describe_configs alter_configs */
-#define API_CLUSTER_OPERATIONS                                                                                         \
-    0x00001fa0 /* create alter describe cluster_action describe_ and alter_configs idempotent_write */
-
-#define API_GROUP_OPERATIONS 0x00000d48 /* read delete describe describe_configs alter_configs */
+ * EVLOG_ERR_UNKNOWN_TOPIC no such partition | EVLOG_ERR_TOPIC_DENIED */
+int api_group_topic(struct api *api, const struct request *request, struct el_slice name, const struct el_uuid *id,
+                    int32_t partition, struct el_uuid *out);
 
 /* Resource types and sources of values, as on the wire. */
 enum api_resource {

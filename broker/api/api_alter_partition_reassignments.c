@@ -37,7 +37,8 @@ static bool fill_topic(struct api *api, struct request *request,
                        const struct el_msg_alter_partition_reassignments_topic *ask,
                        struct el_msg_alter_partition_reassignments_topic_result *out)
 {
-    const struct topic *topic = api_topic(api, ask->name, NULL);
+    int error;
+    const struct topic *topic = api_topic(api, request, ask->name, NULL, &error);
     out->name = ask->name;
     out->partitions = api_new(api, request, &el_schema_alter_partition_reassignments_partition_result,
                               ask->partition_count);

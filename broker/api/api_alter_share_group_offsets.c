@@ -13,12 +13,10 @@ struct alter_call {
 };
 
 /* What is wrong with a partition of the request: 0 or EVLOG_ERR_. */
-static int fault_of(const struct topic *topic, const struct el_msg_alter_share_group_offsets_partition *from)
+static int fault_of(const struct topic *topic, int error, const struct el_msg_alter_share_group_offsets_partition *from)
 {
-    if (!api_partition_exists(topic, from->partition_index)) {
-        return EVLOG_ERR_UNKNOWN_TOPIC;
-    }
-    return from->start_offset < 0 ? EVLOG_ERR_INVALID_REQUEST : 0;
+    error = api_partition_error(topic, from->partition_index, error);
+    return error == 0 && from->start_offset < 0 ? EVLOG_ERR_INVALID_REQUEST : error;
 }
 
 static bool fill(struct alter_call *call, struct el_msg_alter_share_group_offsets_response *response)
@@ -35,7 +33,8 @@ static bool fill(struct alter_call *call, struct el_msg_alter_share_group_offset
     for (uint32_t t = 0; response->responses != NULL && t < ask->topic_count; t++) {
         const struct el_msg_alter_share_group_offsets_topic *from = &ask->topics[t];
         struct el_msg_alter_share_group_offsets_topic_result *out = &response->responses[response->response_count++];
-        const struct topic *topic = api_topic(call->base.api, from->topic_name, NULL);
+        int error;
+        const struct topic *topic = api_topic(call->base.api, call->base.request, from->topic_name, NULL, &error);
         out->topic_name = from->topic_name;
         out->topic_id = topic == NULL ? (struct el_uuid){{0}} : topic->id;
         out->partitions = el_schema_new(&el_schema_alter_share_group_offsets_partition_result, arena,
@@ -87,10 +86,11 @@ void api_alter_share_group_offsets(struct api *api, struct request *request, con
     call->offsets.must_be_empty = true;
     call->offsets.ops = op;
     for (uint32_t t = 0; t < ask->topic_count; t++) {
-        const struct topic *topic = api_topic(api, ask->topics[t].topic_name, NULL);
+        int error;
+        const struct topic *topic = api_topic(api, request, ask->topics[t].topic_name, NULL, &error);
         for (uint32_t p = 0; p < ask->topics[t].partition_count; p++, op++) {
             const struct el_msg_alter_share_group_offsets_partition *from = &ask->topics[t].partitions[p];
-            op->base.error = fault_of(topic, from);
+            op->base.error = fault_of(topic, error, from);
             op->verb = LEASE_OFFSETS_ALTER;
             op->topic_id = topic == NULL ? (struct el_uuid){{0}} : topic->id;
             op->partition = from->partition_index;

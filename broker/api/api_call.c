@@ -131,29 +131,30 @@ int32_t api_timestamp_fault(struct api *api, const struct el_batch_info *info, i
     return -1;
 }
 
-const struct topic *api_topic(struct api *api, struct el_slice name, const struct el_uuid *id)
-{
-    if (id != NULL && !el_uuid_is_zero(id)) {
-        return store_topic_by_id(api->shard, id);
-    }
-    return name.len == 0 ? NULL : store_topic_by_name(api->shard, name);
-}
-
 bool api_partition_exists(const struct topic *topic, int32_t partition)
 {
     return topic != NULL && partition >= 0 && partition < topic->partition_count;
 }
 
-int16_t api_partitions(struct api *api, struct el_slice name, const struct el_uuid *id, int32_t partition,
-                       struct api_partitions *out)
+int api_partition_error(const struct topic *topic, int32_t partition, int error)
 {
-    const struct topic *topic = api_topic(api, name, id);
+    EL_ASSERT((topic == NULL) == (error != 0));
+    return error != 0 || api_partition_exists(topic, partition) ? error : EVLOG_ERR_UNKNOWN_TOPIC;
+}
+
+int api_partitions(struct api *api, const struct request *request, struct el_slice name, const struct el_uuid *id,
+                   int32_t partition, struct api_partitions *out)
+{
+    int error;
+    const struct topic *topic = api_topic(api, request, name, id, &error);
     bool all = partition == -1;
-    if (topic == NULL || (!all && !api_partition_exists(topic, partition))) {
-        return api_error(EVLOG_ERR_UNKNOWN_TOPIC, topic == NULL && !el_uuid_is_zero(id));
+    if (error == 0 && !all) {
+        error = api_partition_error(topic, partition, error);
     }
-    *out = (struct api_partitions){topic->id, all ? 0 : partition, all ? (uint32_t)topic->partition_count : 1};
-    return EL_KAFKA_NONE;
+    if (error == 0) {
+        *out = (struct api_partitions){topic->id, all ? 0 : partition, all ? (uint32_t)topic->partition_count : 1};
+    }
+    return error;
 }
 
 bool api_name_reserved(struct el_slice name)

@@ -75,9 +75,10 @@ static int entry_check(struct grow_call *call, uint32_t index)
         bool twice = entry->error == EVLOG_ERR_INVALID_REQUEST;
         return entry_refuse(entry, entry->error, twice ? "the topic is named twice in the request" : NULL);
     }
-    const struct topic *topic = api_topic(call->base.api, ask->name, NULL);
+    int error;
+    const struct topic *topic = api_topic(call->base.api, call->base.request, ask->name, NULL, &error);
     if (topic == NULL) {
-        return entry_refuse(entry, EVLOG_ERR_UNKNOWN_TOPIC, NULL);
+        return entry_refuse(entry, error, NULL);
     }
     if (topic->internal) {
         return entry_refuse(entry, EVLOG_ERR_POLICY, "topics of evlog itself cannot be changed");

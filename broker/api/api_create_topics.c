@@ -24,6 +24,7 @@ struct create_call {
     struct api_call base;
     const struct el_msg_create_topics_request *ask;
     struct create_entry *entries; /* [ask->topic_count] */
+    bool any_name;                /* the caller has the right to make topics of any name */
 };
 
 /* --- the answer --------------------------------------------------------------------------------------------------- */
@@ -178,6 +179,9 @@ static int entry_check(struct create_call *call, uint32_t index)
         bool twice = entry->error == EVLOG_ERR_INVALID_REQUEST;
         return entry_refuse(entry, entry->error, twice ? "the topic is named twice in the request" : "");
     }
+    if (!call->any_name && !api_may(call->base.api, call->base.request, 0, EL_ACL_RESOURCE_TOPIC, ask->name)) {
+        return entry_refuse(entry, EVLOG_ERR_TOPIC_DENIED, "");
+    }
     if (!api_name_valid(ask->name)) {
         return entry_refuse(entry, EVLOG_ERR_INVALID_TOPIC,
                             "a topic name is 1 to 249 letters, digits, dots, dashes and underscores, not . or ..");
@@ -208,6 +212,7 @@ void api_create_topics(struct api *api, struct request *request, const void *mes
     }
     api_call_init(&call->base, api, request, create_finish);
     call->ask = ask;
+    call->any_name = api_could(api, request, 0, EL_ACL_RESOURCE_CLUSTER, el_slice_str(EL_ACL_CLUSTER_NAME));
     call->entries = api_alloc(api, request, ask->topic_count, sizeof *call->entries);
     if (call->entries == NULL) {
         return;

@@ -93,6 +93,10 @@ void api_delete_groups(struct api *api, struct request *request, const void *mes
         return;
     }
     for (uint32_t i = 0; i < call->op_count; i++) {
+        if (!api_may(api, request, 0, EL_ACL_RESOURCE_GROUP, call->ops[i].op.base.group_id)) {
+            call->ops[i].error = EVLOG_ERR_GROUP_DENIED;
+            continue;
+        }
         api_call_add_group(&call->base, &call->ops[i].op.base, delete_on_group);
         groups_delete(api->groups, &call->ops[i].op);
     }

@@ -50,11 +50,11 @@ static void trim_finish(struct api_call *base)
     request_reply(request, &el_schema_delete_records_response, &response);
 }
 
-static void trim_ask(struct trim_call *call, const struct topic *topic,
+static void trim_ask(struct trim_call *call, const struct topic *topic, int error,
                      const struct el_msg_delete_records_partition *partition, uint32_t n)
 {
-    if (!api_partition_exists(topic, partition->partition_index)) {
-        call->errors[n] = EVLOG_ERR_UNKNOWN_TOPIC;
+    call->errors[n] = api_partition_error(topic, partition->partition_index, error);
+    if (call->errors[n] != 0) {
         return;
     }
     const struct topic_config *defaults = &call->base.api->node->topic_defaults;
@@ -97,9 +97,10 @@ void api_delete_records(struct api *api, struct request *request, const void *me
     }
     uint32_t n = 0;
     for (uint32_t t = 0; t < ask->topic_count; t++) {
-        const struct topic *topic = api_topic(api, ask->topics[t].name, NULL);
+        int error;
+        const struct topic *topic = api_topic(api, request, ask->topics[t].name, NULL, &error);
         for (uint32_t p = 0; p < ask->topics[t].partition_count; p++) {
-            trim_ask(call, topic, &ask->topics[t].partitions[p], n++);
+            trim_ask(call, topic, error, &ask->topics[t].partitions[p], n++);
         }
     }
     for (uint32_t i = 0; i < count; i++) {

@@ -11,6 +11,7 @@ struct delete_call {
     struct share_offsets offsets; /* the partitions of the topics that exist, in the order of the request */
     const struct topic **topics;  /* [topic_count] while the ops are made */
     int32_t *partition_counts;    /* [topic_count] ops of each */
+    int *errors;                  /* [topic_count] EVLOG_ERR_ of those that are not asked for */
 };
 
 /* What became of a topic: its ops begin at op. 0 or EVLOG_ERR_. */
@@ -42,7 +43,7 @@ static void delete_finish(struct api_call *base)
     }
     for (uint32_t t = 0; t < count; t++) {
         struct el_msg_delete_share_group_offsets_topic_result *out = &response.responses[response.response_count++];
-        int error = result_of(op, call->partition_counts[t]);
+        int error = call->errors[t] != 0 ? call->errors[t] : result_of(op, call->partition_counts[t]);
         out->topic_name = ask->topics[t].topic_name;
         if (call->partition_counts[t] > 0) {
             out->topic_id = op->topic_id;
@@ -72,8 +73,12 @@ void api_delete_share_group_offsets(struct api *api, struct request *request, co
     if (call->partition_counts == NULL) {
         return;
     }
+    call->errors = api_alloc(api, request, ask->topic_count, sizeof *call->errors);
+    if (call->errors == NULL) {
+        return;
+    }
     for (uint32_t t = 0; t < ask->topic_count; t++) {
-        call->topics[t] = api_topic(api, ask->topics[t].topic_name, NULL);
+        call->topics[t] = api_topic(api, request, ask->topics[t].topic_name, NULL, &call->errors[t]);
         call->partition_counts[t] = call->topics[t] == NULL ? 0 : call->topics[t]->partition_count;
         call->offsets.op_count += (uint32_t)call->partition_counts[t];
     }

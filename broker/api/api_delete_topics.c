@@ -62,9 +62,8 @@ static void entry_ask(struct delete_call *call, struct delete_entry *entry)
         entry->error = EVLOG_ERR_INVALID_REQUEST; /* one of the two, not both */
         return;
     }
-    const struct topic *topic = api_topic(api, entry->name, &entry->topic_id);
+    const struct topic *topic = api_topic(api, call->base.request, entry->name, &entry->topic_id, &entry->error);
     if (topic == NULL) {
-        entry->error = entry->by_id ? EVLOG_ERR_UNKNOWN_TOPIC_ID : EVLOG_ERR_UNKNOWN_TOPIC;
         return;
     }
     if (topic->internal) {

@@ -30,7 +30,8 @@ void api_describe_cluster(struct api *api, struct request *request, const void *
         response.broker_count = 1;
     }
     if (ask->include_cluster_authorized_operations) {
-        response.cluster_authorized_operations = API_CLUSTER_OPERATIONS;
+        response.cluster_authorized_operations = api_operations(api, request, EL_ACL_RESOURCE_CLUSTER,
+                                                                el_slice_str(EL_ACL_CLUSTER_NAME));
     }
     request_reply(request, &el_schema_describe_cluster_response, &response);
 }

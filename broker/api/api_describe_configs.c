@@ -28,6 +28,7 @@ struct describe_call {
     struct request *request;
     const struct el_msg_describe_configs_request *ask;
     struct describe_group **groups; /* [ask->resource_count] NULL where the resource is none */
+    bool *denied;                   /* [the same] the caller may not see its settings; not set for topics */
 };
 
 /* Is the setting wanted? A null list wants all. */
@@ -111,17 +112,22 @@ static int fill_setting(struct describe_call *call, const struct topic_config *o
     return add_topic_synonyms(call, overrides, id, out);
 }
 
+static int refuse_error(struct describe_call *call, struct el_msg_describe_configs_result *out, int error)
+{
+    out->error_code = api_error(error, false);
+    out->error_message = api_error_message(error);
+    api_count_refusal(call->api, error);
+    return 0;
+}
+
 static int describe_topic(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
                           struct el_msg_describe_configs_result *out)
 {
-    const struct topic *topic = api_topic(call->api, ask->resource_name, NULL);
+    int error;
+    const struct topic *topic = api_topic(call->api, call->request, ask->resource_name, NULL, &error);
     if (topic == NULL) {
-        bool valid = api_name_valid(ask->resource_name);
-        int error = valid ? EVLOG_ERR_UNKNOWN_TOPIC : EVLOG_ERR_INVALID_TOPIC;
-        out->error_code = api_error(error, false);
-        out->error_message = api_error_message(error);
-        api_count_refusal(call->api, error);
-        return 0;
+        bool valid = error == EVLOG_ERR_TOPIC_DENIED || api_name_valid(ask->resource_name);
+        return refuse_error(call, out, valid ? error : EVLOG_ERR_INVALID_TOPIC);
     }
     out->configs = el_schema_new(&el_schema_describe_configs_config, &call->request->arena, TOPIC_SETTING_COUNT);
     if (out->configs == NULL) {
@@ -131,7 +137,7 @@ static int describe_topic(struct describe_call *call, const struct el_msg_descri
         if (!wanted(ask, topic_setting((enum topic_setting_id)id)->name)) {
             continue;
         }
-        int error = fill_setting(call, &topic->config, (enum topic_setting_id)id, &out->configs[out->config_count++]);
+        error = fill_setting(call, &topic->config, (enum topic_setting_id)id, &out->configs[out->config_count++]);
         if (error != 0) {
             return error;
         }
@@ -307,6 +313,10 @@ static int describe(struct describe_call *call, uint32_t index, struct el_msg_de
     out->resource_type = ask->resource_type;
     out->resource_name = ask->resource_name;
     out->error_message = (struct el_slice){0};
+    if (call->denied[index]) {
+        bool group = ask->resource_type == API_RESOURCE_GROUP;
+        return refuse_error(call, out, group ? EVLOG_ERR_GROUP_DENIED : EVLOG_ERR_CLUSTER_DENIED);
+    }
     switch (ask->resource_type) {
     case API_RESOURCE_TOPIC:
         return describe_topic(call, ask, out);
@@ -359,8 +369,16 @@ void api_describe_configs(struct api *api, struct request *request, const void *
     if (call->groups == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < call->ask->resource_count && api->leases != NULL; i++) {
+    call->denied = api_alloc(api, request, call->ask->resource_count, sizeof *call->denied);
+    if (call->denied == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < call->ask->resource_count; i++) {
         const struct el_msg_describe_configs_resource *ask = &call->ask->resources[i];
+        call->denied[i] = !api_config_right(api, request, ask->resource_type, ask->resource_name);
+        if (call->denied[i] || api->leases == NULL) {
+            continue;
+        }
         if (ask->resource_type == API_RESOURCE_GROUP && ask->resource_name.len > 0) {
             call->groups[i] = api_alloc(api, request, 1, sizeof(struct describe_group));
             if (call->groups[i] == NULL) {

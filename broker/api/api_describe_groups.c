@@ -59,7 +59,7 @@ static bool fill_group(struct describe_call *call, const struct describe_op *op,
         out->error_code = api_group_error(error);
         out->error_message = api_error_message(error);
     } else if (call->operations) {
-        out->authorized_operations = API_GROUP_OPERATIONS;
+        out->authorized_operations = api_operations(call->base.api, request, EL_ACL_RESOURCE_GROUP, out->group_id);
     }
     return fill_members(request, op, out);
 }
@@ -101,6 +101,10 @@ void api_describe_groups(struct api *api, struct request *request, const void *m
     call->operations = ask->include_authorized_operations;
     for (uint32_t i = 0; i < ask->group_count; i++) {
         call->ops[i].base.group_id = ask->groups[i];
+        if (!api_may(api, request, 0, EL_ACL_RESOURCE_GROUP, ask->groups[i])) {
+            call->ops[i].base.error = EVLOG_ERR_GROUP_DENIED;
+            continue;
+        }
         api_call_add_group(&call->base, &call->ops[i].base, api_call_on_group);
         groups_describe(api->groups, &call->ops[i]);
     }

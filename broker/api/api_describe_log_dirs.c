@@ -92,7 +92,8 @@ static bool ask_some(struct dirs_call *call, const struct el_msg_describe_log_di
     }
     for (uint32_t t = 0; t < ask->topic_count; t++) {
         const struct el_msg_describe_log_dirs_request_topic *asked = &ask->topics[t];
-        const struct topic *known = api_topic(api, asked->topic, NULL);
+        int error;
+        const struct topic *known = api_topic(api, call->base.request, asked->topic, NULL, &error);
         struct dirs_topic *topic = &call->topics[call->topic_count];
         if (known == NULL) {
             continue;
@@ -122,9 +123,9 @@ static bool ask_all(struct dirs_call *call)
         return false;
     }
     for (uint32_t t = 0; t < count; t++) {
-        const struct topic *known = store_topic_at(api->shard, t);
+        const struct topic *known = api_topic_shown(api, request, t);
         struct dirs_topic *topic = &call->topics[call->topic_count];
-        if (known->internal) {
+        if (known == NULL || known->internal) {
             continue;
         }
         topic->name = api_text(request, known->name);

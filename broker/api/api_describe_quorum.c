@@ -110,7 +110,7 @@ void api_describe_quorum(struct api *api, struct request *request, const void *m
     }
     api_call_init(&call->base, api, request, quorum_finish);
     call->ask = message;
-    const struct topic *topic = api_topic(api, el_slice_str(OWN_TOPIC), NULL);
+    const struct topic *topic = store_topic_by_name(api->shard, el_slice_str(OWN_TOPIC));
     if (topic == NULL) {
         call->op.base.error = EVLOG_ERR_UNKNOWN_TOPIC;
     } else {

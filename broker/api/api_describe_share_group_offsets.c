@@ -29,20 +29,22 @@ static bool fill_named(struct describe_call *call, const struct el_msg_describe_
                        const struct lease_offsets_op **op, struct el_msg_describe_share_group_offsets_topic_result *out)
 {
     struct api *api = call->base.api;
-    const struct topic *topic = api_topic(api, from->topic_name, NULL);
+    int error;
+    const struct topic *topic = api_topic(api, call->base.request, from->topic_name, NULL, &error);
     out->topic_name = from->topic_name;
     out->partitions = el_schema_new(&el_schema_describe_share_group_offsets_partition_result,
                                     &call->base.request->arena, from->partition_count);
     for (uint32_t i = 0; out->partitions != NULL && i < from->partition_count; i++, (*op)++) {
         struct el_msg_describe_share_group_offsets_partition_result *to = &out->partitions[out->partition_count++];
-        if (api_partition_exists(topic, from->partitions[i])) {
+        int code = api_partition_error(topic, from->partitions[i], error);
+        if (code == 0) {
             out->topic_id = topic->id;
             fill_partition(api, *op, to);
         } else {
             to->partition_index = from->partitions[i];
             to->start_offset = -1;
-            to->error_code = EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-            to->error_message = api_error_message(EVLOG_ERR_UNKNOWN_TOPIC);
+            to->error_code = api_error(code, false);
+            to->error_message = api_error_message(code);
         }
     }
     return out->partitions != NULL;
@@ -58,7 +60,9 @@ static bool fill_known(struct describe_call *call, const struct share_offsets *o
     for (uint32_t i = 0; out->topics != NULL && i < offsets->op_count; i++) {
         const struct lease_offsets_op *op = &offsets->ops[i];
         const struct topic *known = store_topic_by_id(api->shard, &op->topic_id);
-        if (op->base.error != 0 || !op->exists || known == NULL) {
+        if (op->base.error != 0 || !op->exists || known == NULL ||
+            !api_could(api, call->base.request, EL_ACL_OP_DESCRIBE, EL_ACL_RESOURCE_TOPIC,
+                       el_slice_of(known->name, known->name_len))) {
             continue;
         }
         if (topic == NULL || !el_uuid_eq(&topic->topic_id, &op->topic_id)) {
@@ -139,11 +143,12 @@ static bool take_group(struct describe_call *call, uint32_t index)
         op = topic->internal ? op : share_offsets_topic(op, topic);
     }
     for (uint32_t t = 0; op != NULL && t < ask->topic_count; t++) {
-        const struct topic *topic = api_topic(api, ask->topics[t].topic_name, NULL);
+        int error;
+        const struct topic *topic = api_topic(api, call->base.request, ask->topics[t].topic_name, NULL, &error);
         for (uint32_t p = 0; p < ask->topics[t].partition_count; p++, op++) {
             op->topic_id = topic == NULL ? (struct el_uuid){{0}} : topic->id;
             op->partition = ask->topics[t].partitions[p];
-            op->base.error = api_partition_exists(topic, op->partition) ? 0 : EVLOG_ERR_UNKNOWN_TOPIC;
+            op->base.error = api_partition_error(topic, op->partition, error);
         }
     }
     EL_ASSERT(op == NULL || op == offsets->ops + count);
@@ -170,6 +175,10 @@ void api_describe_share_group_offsets(struct api *api, struct request *request, 
         }
     }
     for (uint32_t i = 0; i < ask->group_count; i++) {
+        if (!api_may(api, request, 0, EL_ACL_RESOURCE_GROUP, ask->groups[i].group_id)) {
+            call->groups[i].error = EVLOG_ERR_GROUP_DENIED;
+            continue;
+        }
         share_offsets_start(&call->groups[i]);
     }
     api_call_release(&call->base);

@@ -17,6 +17,7 @@
 struct chosen {
     struct el_slice name;
     const struct topic *topic; /* NULL when there is none */
+    int error;                 /* EVLOG_ERR_ without a topic, else 0 */
 };
 
 struct page {
@@ -73,16 +74,16 @@ static void heap_up(struct chosen *heap, uint32_t at)
 }
 
 /* Take a topic unless it lies before the page or behind all that the page can hold. */
-static void choose(struct page *page, struct el_slice name, const struct topic *topic)
+static void choose(struct page *page, struct el_slice name, const struct topic *topic, int error)
 {
     if (page->ask->cursor != NULL && name_order(name, page->ask->cursor->topic_name) < 0) {
         return;
     }
     if (page->chosen_count < page->chosen_max) {
-        page->chosen[page->chosen_count] = (struct chosen){name, topic};
+        page->chosen[page->chosen_count] = (struct chosen){name, topic, error};
         heap_up(page->chosen, page->chosen_count++);
     } else if (name_order(name, page->chosen[0].name) < 0) {
-        page->chosen[0] = (struct chosen){name, topic};
+        page->chosen[0] = (struct chosen){name, topic, error};
         heap_down(page->chosen, page->chosen_count, 0);
     }
 }
@@ -98,9 +99,9 @@ static void sort(struct page *page)
 static void choose_all(struct page *page)
 {
     for (uint32_t i = 0; i < store_topic_count(page->api->shard); i++) {
-        const struct topic *topic = store_topic_at(page->api->shard, i);
-        if (!topic->internal) {
-            choose(page, el_slice_of(topic->name, topic->name_len), topic);
+        const struct topic *topic = api_topic_shown(page->api, page->request, i);
+        if (topic != NULL && !topic->internal) {
+            choose(page, el_slice_of(topic->name, topic->name_len), topic, 0);
         }
     }
 }
@@ -115,7 +116,9 @@ static int choose_asked(struct page *page)
         struct el_slice name = page->ask->topics[i].name;
         error = el_map_put(&seen, name.len == 0 ? (const void *)"" : name.data, name.len, page);
         if (error == 0) {
-            choose(page, name, api_topic(page->api, name, NULL));
+            int found;
+            const struct topic *topic = api_topic(page->api, page->request, name, NULL, &found);
+            choose(page, name, topic, found);
         } else if (error == EVLOG_ERR_EXISTS) {
             error = 0;
         }
@@ -154,14 +157,15 @@ static int fill_topic(struct page *page, const struct chosen *chosen, int32_t fi
 {
     out->name = chosen->name;
     if (chosen->topic == NULL) {
-        int error = api_name_valid(chosen->name) ? EVLOG_ERR_UNKNOWN_TOPIC : EVLOG_ERR_INVALID_TOPIC;
+        bool valid = chosen->error == EVLOG_ERR_TOPIC_DENIED || api_name_valid(chosen->name);
+        int error = valid ? chosen->error : EVLOG_ERR_INVALID_TOPIC;
         out->error_code = api_error(error, false);
         api_count_refusal(page->api, error);
         return 0;
     }
     out->topic_id = chosen->topic->id;
     out->is_internal = chosen->topic->internal;
-    out->topic_authorized_operations = API_TOPIC_OPERATIONS;
+    out->topic_authorized_operations = api_operations(page->api, page->request, EL_ACL_RESOURCE_TOPIC, chosen->name);
     return fill_partitions(page, chosen->topic, first, out);
 }
 

@@ -8,25 +8,27 @@
 
 enum election { ELECTION_PREFERRED = 0, ELECTION_UNCLEAN = 1 };
 
-static void fill_partition(struct api *api, const struct topic *topic, int32_t partition,
+static void fill_partition(struct api *api, const struct topic *topic, int error, int32_t partition,
                            struct el_msg_elect_leaders_partition_result *out)
 {
     out->partition_id = partition;
-    if (api_partition_exists(topic, partition)) {
+    error = api_partition_error(topic, partition, error);
+    if (error == 0) {
         out->error_code = EL_KAFKA_ELECTION_NOT_NEEDED;
         out->error_message = el_slice_str("the only replica leads already");
         return;
     }
-    out->error_code = EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-    out->error_message = api_error_message(EVLOG_ERR_UNKNOWN_TOPIC);
-    api_count_refusal(api, EVLOG_ERR_UNKNOWN_TOPIC);
+    out->error_code = api_error(error, false);
+    out->error_message = api_error_message(error);
+    api_count_refusal(api, error);
 }
 
 /* returns false when the request has been refused, for want of memory */
 static bool fill_topic(struct api *api, struct request *request, const struct el_msg_elect_leaders_topic *ask,
                        struct el_msg_elect_leaders_topic_result *out)
 {
-    const struct topic *topic = api_topic(api, ask->topic, NULL);
+    int error;
+    const struct topic *topic = api_topic(api, request, ask->topic, NULL, &error);
     out->topic = ask->topic;
     out->partition_result = api_new(api, request, &el_schema_elect_leaders_partition_result, ask->partition_count);
     if (out->partition_result == NULL) {
@@ -34,7 +36,7 @@ static bool fill_topic(struct api *api, struct request *request, const struct el
     }
     out->partition_result_count = ask->partition_count;
     for (uint32_t i = 0; i < ask->partition_count; i++) {
-        fill_partition(api, topic, ask->partitions[i], &out->partition_result[i]);
+        fill_partition(api, topic, error, ask->partitions[i], &out->partition_result[i]);
     }
     return true;
 }

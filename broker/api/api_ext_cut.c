@@ -110,14 +110,16 @@ static int collect(struct cut_call *call, const struct el_msg_ext_cut_request *a
         return EVLOG_ERR_NO_MEMORY;
     }
     for (uint32_t i = 0; i < count; i++) {
-        const struct topic *topic = all ? store_topic_at(api->shard, i) : api_topic(api, ask->topics[i], NULL);
-        if (topic == NULL) {
-            return EVLOG_ERR_UNKNOWN_TOPIC;
+        int error = 0;
+        const struct topic *topic = all ? api_topic_shown(api, call->base.request, i)
+                                        : api_topic(api, call->base.request, ask->topics[i], NULL, &error);
+        if (error != 0) {
+            return error;
         }
-        if (all && topic->internal) {
+        if (all && (topic == NULL || topic->internal)) {
             continue;
         }
-        int error = add_topic(call, topic);
+        error = add_topic(call, topic);
         if (error != 0) {
             return error;
         }

@@ -18,6 +18,7 @@ struct filter_call {
     struct sift *sifts; /* [part_count] */
     struct el_uuid topic_id;
     char topic[EL_TOPIC_NAME_MAX + 1]; /* empty: there is no such topic */
+    int error;                         /* EVLOG_ERR_ then */
 };
 
 /* --- the answer --------------------------------------------------------------------------------------------------- */
@@ -238,7 +239,7 @@ static void part_init(struct filter_call *call, const struct topic *topic, uint3
     bool only_key = call->sieve.prefix.data == NULL && call->sieve.type_count == 0 && call->sieve.pattern == NULL;
     sift->version_wanted = ask->version && only_key && sift->index == SIFT_BY_KEY;
     if (topic == NULL) {
-        part->target.error = part->target.by_id ? EVLOG_ERR_UNKNOWN_TOPIC_ID : EVLOG_ERR_UNKNOWN_TOPIC;
+        part->target.error = call->error;
     } else if (!api_partition_exists(topic, ask->partition)) {
         part->target.error = EVLOG_ERR_UNKNOWN_TOPIC;
         part->target.by_id = false;
@@ -254,7 +255,7 @@ void api_ext_filter_fetch(struct api *api, struct request *request, const void *
     if (call == NULL) {
         return;
     }
-    const struct topic *topic = api_topic(api, ask->topic, &ask->topic_id);
+    const struct topic *topic = api_topic(api, request, ask->topic, &ask->topic_id, &call->error);
     call->ask = ask;
     call->poll.api = api;
     call->poll.request = request;

@@ -40,7 +40,9 @@ static bool fill(struct progress_call *call, struct el_msg_ext_group_progress_re
     for (uint32_t i = 0; response->topics != NULL && i < count; i++) {
         const struct lease_offsets_op *op = &call->offsets.ops[i];
         const struct topic *known = store_topic_by_id(call->base.api->shard, &op->topic_id);
-        if (known == NULL || (op->base.error == 0 && !op->exists)) {
+        if (known == NULL || (op->base.error == 0 && !op->exists) ||
+            !api_could(call->base.api, call->base.request, EL_ACL_OP_DESCRIBE, EL_ACL_RESOURCE_TOPIC,
+                       el_slice_of(known->name, known->name_len))) {
             continue;
         }
         if (topic == NULL || !el_uuid_eq(&topic->topic_id, &op->topic_id)) {
@@ -79,15 +81,17 @@ static void refuse(struct request *request, int error)
     request_reply(request, &el_schema_ext_group_progress_response, &response);
 }
 
-/* The ops, for topics by name or for all; returns 0 | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_NO_MEMORY */
+/* The ops, for topics by name or for all.
+ * returns 0 | EVLOG_ERR_UNKNOWN_TOPIC | EVLOG_ERR_TOPIC_DENIED | EVLOG_ERR_NO_MEMORY */
 static int take(struct progress_call *call, const struct el_msg_ext_group_progress_request *ask)
 {
     struct api *api = call->base.api;
     uint32_t count = ask->topics == NULL ? share_offsets_partition_count(api) : 0;
     for (uint32_t i = 0; ask->topics != NULL && i < ask->topic_count; i++) {
-        const struct topic *topic = api_topic(api, ask->topics[i], NULL);
+        int error;
+        const struct topic *topic = api_topic(api, call->base.request, ask->topics[i], NULL, &error);
         if (topic == NULL) {
-            return EVLOG_ERR_UNKNOWN_TOPIC;
+            return error;
         }
         count += (uint32_t)topic->partition_count;
     }
@@ -102,7 +106,7 @@ static int take(struct progress_call *call, const struct el_msg_ext_group_progre
         op = topic->internal ? op : share_offsets_topic(op, topic);
     }
     for (uint32_t i = 0; i < ask->topic_count; i++) {
-        op = share_offsets_topic(op, api_topic(api, ask->topics[i], NULL));
+        op = share_offsets_topic(op, store_topic_by_name(api->shard, ask->topics[i])); /* it was found above */
     }
     EL_ASSERT(op == call->offsets.ops + count);
     return 0;

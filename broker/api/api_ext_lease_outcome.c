@@ -81,9 +81,10 @@ static struct el_slice cut(struct el_slice text, size_t len_max)
 
 /* returns false without memory */
 static bool take_partition(struct share_ack *ack, const struct el_msg_ext_lease_outcome_partition *from,
-                           struct api *api, struct el_arena *arena)
+                           struct api *api, struct request *request)
 {
-    struct lease_outcome *outcomes = el_arena_alloc(arena, EL_MAX(from->outcome_count, 1u) * sizeof *outcomes);
+    struct lease_outcome *outcomes = el_arena_alloc(&request->arena,
+                                                    EL_MAX(from->outcome_count, 1u) * sizeof *outcomes);
     int64_t after = -1;
     if (outcomes == NULL) {
         return false;
@@ -105,7 +106,7 @@ static bool take_partition(struct share_ack *ack, const struct el_msg_ext_lease_
             .reason = cut(range->reason, REASON_LEN_MAX),
             .error = cut(range->error, ERROR_LEN_MAX),
         };
-        if (range->emit_count > 0 && !share_emits_take(ack, range, from->partition, &outcomes[i], api, arena)) {
+        if (range->emit_count > 0 && !share_emits_take(ack, range, from->partition, &outcomes[i], api, request)) {
             return false;
         }
         if (ack->error != EL_KAFKA_NONE) {
@@ -124,10 +125,11 @@ static bool take_acks(struct outcome_call *call)
     for (uint32_t t = 0; t < ask->topic_count; t++) {
         for (uint32_t p = 0; p < ask->topics[t].partition_count; p++, ack++) {
             const struct el_msg_ext_lease_outcome_partition *from = &ask->topics[t].partitions[p];
-            if (!take_partition(ack, from, call->acks.api, &call->request->arena)) {
+            if (!take_partition(ack, from, call->acks.api, call->request)) {
                 return false;
             }
-            share_ack_target(ack, call->acks.api, ask->topics[t].topic, &ask->topics[t].topic_id, from->partition);
+            share_ack_target(ack, call->acks.api, call->request, ask->topics[t].topic, &ask->topics[t].topic_id,
+                             from->partition);
         }
     }
     EL_ASSERT(ack == call->acks.acks + call->acks.count);

@@ -47,10 +47,12 @@ static void states_finish(struct api_call *base)
 void api_ext_letter_states(struct api *api, struct request *request, const void *message)
 {
     const struct el_msg_ext_letter_states_request *ask = message;
-    const struct topic *topic = api_topic(api, ask->topic, NULL);
+    int error;
+    const struct topic *topic = api_topic(api, request, ask->topic, NULL, &error);
     int64_t last = ask->last == -1 ? INT64_MAX - 1 : ask->last;
-    if (topic == NULL || !api_partition_exists(topic, ask->partition)) {
-        refuse(request, EVLOG_ERR_UNKNOWN_TOPIC);
+    error = api_partition_error(topic, ask->partition, error);
+    if (error != 0) {
+        refuse(request, error);
         return;
     }
     if (ask->first < 0 || last < ask->first || last == INT64_MAX) {

@@ -100,7 +100,7 @@ static void log_fetch_finish(struct long_poll *poll)
     request_reply_release(request, &el_schema_ext_log_fetch_response, &response, log_fetch_on_sent);
 }
 
-static void part_init(struct long_poll_part *part, const struct topic *topic, bool by_id,
+static void part_init(struct long_poll_part *part, const struct topic *topic, int error, bool by_id,
                       const struct el_msg_ext_log_fetch_partition *ask)
 {
     part->target.by_id = by_id;
@@ -111,7 +111,7 @@ static void part_init(struct long_poll_part *part, const struct topic *topic, bo
     part->last_fetched_epoch = -1;
     part->want_entries = true;
     if (topic == NULL) {
-        part->target.error = by_id ? EVLOG_ERR_UNKNOWN_TOPIC_ID : EVLOG_ERR_UNKNOWN_TOPIC;
+        part->target.error = error;
     } else if (!api_partition_exists(topic, ask->partition)) {
         part->target.error = EVLOG_ERR_UNKNOWN_TOPIC;
         part->target.by_id = false;
@@ -144,9 +144,10 @@ void api_ext_log_fetch(struct api *api, struct request *request, const void *mes
     uint32_t n = 0;
     for (uint32_t t = 0; t < ask->topic_count; t++) {
         bool by_id = !el_uuid_is_zero(&ask->topics[t].topic_id);
-        const struct topic *topic = api_topic(api, ask->topics[t].topic, &ask->topics[t].topic_id);
+        int error;
+        const struct topic *topic = api_topic(api, request, ask->topics[t].topic, &ask->topics[t].topic_id, &error);
         for (uint32_t p = 0; p < ask->topics[t].partition_count; p++) {
-            part_init(&call->poll.parts[n++], topic, by_id, &ask->topics[t].partitions[p]);
+            part_init(&call->poll.parts[n++], topic, error, by_id, &ask->topics[t].partitions[p]);
         }
     }
     long_poll_start(&call->poll);

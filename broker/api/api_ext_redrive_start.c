@@ -65,6 +65,12 @@ void api_ext_redrive_start(struct api *api, struct request *request, const void 
               "at most 64 ranges, a rate of 0 or more, and an action of 0, 1, or with a topic to copy to 2");
         return;
     }
+    const struct el_msg_ext_redrive_start_request *ask = message;
+    if (!api_may(api, request, EL_ACL_OP_READ, EL_ACL_RESOURCE_TOPIC, ask->topic) ||
+        (ask->to.data != NULL && !api_may(api, request, EL_ACL_OP_WRITE, EL_ACL_RESOURCE_TOPIC, ask->to))) {
+        reply(request, 0, EVLOG_ERR_TOPIC_DENIED, "");
+        return;
+    }
     api_call_init(&call->base, api, request, start_finish);
     api_call_add_lease(&call->base, &call->op.base, api_call_on_lease_end);
     leases_redrive(api->leases, &call->op);

@@ -8,7 +8,16 @@
 struct tasks_call {
     struct api_call base;
     struct lease_redrives_op op;
+    bool asking; /* a task is described, to see whose it is, before it is cancelled */
 };
+
+/* A list leaves out what the caller may not see. */
+static bool may(const struct tasks_call *call, struct el_slice group)
+{
+    return call->op.verb == LEASE_REDRIVES_LIST
+               ? api_could(call->base.api, call->base.request, 0, EL_ACL_RESOURCE_GROUP, group)
+               : api_may(call->base.api, call->base.request, 0, EL_ACL_RESOURCE_GROUP, group);
+}
 
 static struct el_slice state_name(enum lease_redrive_state state)
 {
@@ -65,10 +74,34 @@ static void tasks_finish(struct api_call *base)
                                                          : api_error_message(op->base.error);
     }
     for (uint32_t i = 0; i < op->view_count; i++) {
-        fill(&op->views[i], &response.tasks[response.task_count++]);
+        if (may(call, op->views[i].group)) {
+            fill(&op->views[i], &response.tasks[response.task_count++]);
+        } else if (op->verb != LEASE_REDRIVES_LIST) {
+            response.error = api_error(EVLOG_ERR_GROUP_DENIED, false);
+            response.message = api_error_message(EVLOG_ERR_GROUP_DENIED);
+        }
     }
     request_reply(base->request, &el_schema_ext_redrive_tasks_response, &response);
     lease_op_release(&op->base);
+}
+
+static void tasks_on_op(struct lease_op *op)
+{
+    struct tasks_call *call = EL_CONTAINER(op, struct tasks_call, op.base);
+    if (call->asking && op->error == 0 && call->op.view_count == 1 &&
+        api_could(call->base.api, call->base.request, 0, EL_ACL_RESOURCE_GROUP, call->op.views[0].group)) {
+        struct api *api = call->base.api;
+        struct lease_redrives_op again = {.base = {.done = tasks_on_op, .arg = &call->base},
+                                          .verb = LEASE_REDRIVES_CANCEL,
+                                          .id = call->op.id,
+                                          .topic = call->op.topic};
+        lease_op_release(op);
+        call->asking = false;
+        call->op = again;
+        leases_redrives(api->leases, &call->op);
+        return;
+    }
+    api_call_release(op->arg);
 }
 
 void api_ext_redrive_tasks(struct api *api, struct request *request, const void *message)
@@ -92,7 +125,11 @@ void api_ext_redrive_tasks(struct api *api, struct request *request, const void 
     call->op.id = ask->id;
     call->op.topic = ask->topic;
     api_call_init(&call->base, api, request, tasks_finish);
-    api_call_add_lease(&call->base, &call->op.base, api_call_on_lease);
+    if (call->op.verb == LEASE_REDRIVES_CANCEL && api->auth != NULL && api->auth->enabled) {
+        call->op.verb = LEASE_REDRIVES_DESCRIBE;
+        call->asking = true;
+    }
+    api_call_add_lease(&call->base, &call->op.base, tasks_on_op);
     leases_redrives(api->leases, &call->op);
     api_call_release(&call->base);
 }

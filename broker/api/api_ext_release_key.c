@@ -46,12 +46,12 @@ void api_ext_release_key(struct api *api, struct request *request, const void *m
 {
     const struct el_msg_ext_release_key_request *ask = message;
     struct api_partitions of;
-    int16_t error = api_partitions(api, ask->topic, &ask->topic_id, ask->partition, &of);
-    if (error != EL_KAFKA_NONE) {
+    int error = api_partitions(api, request, ask->topic, &ask->topic_id, ask->partition, &of);
+    if (error != 0) {
         struct el_msg_ext_release_key_response response;
         el_schema_init(&el_schema_ext_release_key_response, &response);
-        response.error = error;
-        response.message = api_error_message(EVLOG_ERR_UNKNOWN_TOPIC);
+        response.error = api_error(error, error == EVLOG_ERR_UNKNOWN_TOPIC_ID);
+        response.message = api_error_message(error);
         request_reply(request, &el_schema_ext_release_key_response, &response);
         return;
     }

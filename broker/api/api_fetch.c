@@ -118,7 +118,7 @@ static int16_t check_session(const struct el_msg_fetch_request *ask, int version
     return ask->session_id != 0 ? EL_KAFKA_FETCH_SESSION_ID_NOT_FOUND : EL_KAFKA_INVALID_FETCH_SESSION_EPOCH;
 }
 
-static void part_init(struct fetch_call *call, struct long_poll_part *part, const struct topic *topic,
+static void part_init(struct fetch_call *call, struct long_poll_part *part, const struct topic *topic, int error,
                       const struct el_msg_fetch_partition *ask)
 {
     bool by_id = call->poll.request->api_version >= VERSION_TOPIC_IDS;
@@ -129,7 +129,7 @@ static void part_init(struct fetch_call *call, struct long_poll_part *part, cons
     part->current_leader_epoch = ask->current_leader_epoch;
     part->last_fetched_epoch = ask->last_fetched_epoch;
     if (topic == NULL) {
-        part->target.error = by_id ? EVLOG_ERR_UNKNOWN_TOPIC_ID : EVLOG_ERR_UNKNOWN_TOPIC;
+        part->target.error = error;
     } else if (!api_partition_exists(topic, ask->partition)) {
         part->target.error = EVLOG_ERR_UNKNOWN_TOPIC;
         part->target.by_id = false; /* the id is right, the partition is not */
@@ -170,11 +170,14 @@ void api_fetch(struct api *api, struct request *request, const void *message)
     }
     uint32_t n = 0;
     for (uint32_t t = 0; t < ask->topic_count; t++) {
-        const struct topic *topic = request->api_version >= VERSION_TOPIC_IDS
-                                        ? store_topic_by_id(api->shard, &ask->topics[t].topic_id)
-                                        : api_topic(api, ask->topics[t].topic, NULL);
+        bool by_id = request->api_version >= VERSION_TOPIC_IDS;
+        int error = EVLOG_ERR_UNKNOWN_TOPIC_ID;
+        const struct topic *topic = NULL;
+        if (!by_id || !el_uuid_is_zero(&ask->topics[t].topic_id)) {
+            topic = api_topic(api, request, ask->topics[t].topic, by_id ? &ask->topics[t].topic_id : NULL, &error);
+        }
         for (uint32_t p = 0; p < ask->topics[t].partition_count; p++) {
-            part_init(call, &call->poll.parts[n++], topic, &ask->topics[t].partitions[p]);
+            part_init(call, &call->poll.parts[n++], topic, error, &ask->topics[t].partitions[p]);
         }
     }
     long_poll_start(&call->poll);

@@ -5,7 +5,26 @@
 #include <api/api.h>
 #include <wire/msg_find_coordinator.h>
 
-#define KEY_TYPE_MAX 2 /* 0 group, 1 transactional id, 2 share partition */
+/* May the caller know where the coordinator of this key is? Kafka's code. */
+static int16_t ask_right(struct api *api, const struct request *request, int8_t key_type, struct el_slice key)
+{
+    switch (key_type) {
+    case 0:
+        return api_may(api, request, EL_ACL_OP_DESCRIBE, EL_ACL_RESOURCE_GROUP, key)
+                   ? EL_KAFKA_NONE
+                   : EL_KAFKA_GROUP_AUTHORIZATION_FAILED;
+    case 1:
+        return api_may(api, request, EL_ACL_OP_DESCRIBE, EL_ACL_RESOURCE_TRANSACTIONAL_ID, key)
+                   ? EL_KAFKA_NONE
+                   : EL_KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    case 2:
+        return api_may(api, request, EL_ACL_OP_CLUSTER_ACTION, EL_ACL_RESOURCE_CLUSTER, key)
+                   ? EL_KAFKA_NONE
+                   : EL_KAFKA_CLUSTER_AUTHORIZATION_FAILED;
+    default:
+        return EL_KAFKA_INVALID_REQUEST;
+    }
+}
 
 static void fill(struct api *api, const struct request *request, struct el_msg_find_coordinator_coordinator *out,
                  struct el_slice key, int16_t error)
@@ -17,7 +36,7 @@ static void fill(struct api *api, const struct request *request, struct el_msg_f
     out->host = el_slice_str(error == 0 ? address->host : "");
     out->port = error == 0 ? address->port : -1;
     out->error_message = (struct el_slice){0};
-    if (error != 0) {
+    if (error == EL_KAFKA_INVALID_REQUEST) {
         out->error_message = el_slice_str("key type must be 0 group, 1 transactional id or 2 share partition");
     }
 }
@@ -27,10 +46,9 @@ void api_find_coordinator(struct api *api, struct request *request, const void *
     const struct el_msg_find_coordinator_request *ask = message;
     struct el_msg_find_coordinator_response response;
     el_schema_init(&el_schema_find_coordinator_response, &response);
-    int16_t error = ask->key_type < 0 || ask->key_type > KEY_TYPE_MAX ? EL_KAFKA_INVALID_REQUEST : EL_KAFKA_NONE;
     if (request->api_version < 4) {
         struct el_msg_find_coordinator_coordinator one = {0};
-        fill(api, request, &one, ask->key, error);
+        fill(api, request, &one, ask->key, ask_right(api, request, ask->key_type, ask->key));
         response.error_code = one.error_code;
         response.error_message = one.error_message;
         response.node_id = one.node_id;
@@ -44,7 +62,8 @@ void api_find_coordinator(struct api *api, struct request *request, const void *
         }
         response.coordinator_count = count;
         for (uint32_t i = 0; i < count; i++) {
-            fill(api, request, &response.coordinators[i], ask->coordinator_keys[i], error);
+            struct el_slice key = ask->coordinator_keys[i];
+            fill(api, request, &response.coordinators[i], key, ask_right(api, request, ask->key_type, key));
         }
     }
     request_reply(request, &el_schema_find_coordinator_response, &response);

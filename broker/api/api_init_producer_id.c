@@ -35,9 +35,22 @@ static void init_finish(struct api_call *base)
 void api_init_producer_id(struct api *api, struct request *request, const void *message)
 {
     const struct el_msg_init_producer_id_request *ask = message;
+    if (ask->transactional_id.len > 0 &&
+        !api_may(api, request, EL_ACL_OP_WRITE, EL_ACL_RESOURCE_TRANSACTIONAL_ID, ask->transactional_id)) {
+        metrics_add(api->metrics, METRIC_REFUSED_OTHER, 1);
+        reply(request, EL_KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 0, 0);
+        return;
+    }
     if (ask->transactional_id.data != NULL) {
         metrics_add(api->metrics, METRIC_REFUSED_OTHER, 1);
         reply(request, ask->transactional_id.len == 0 ? EL_KAFKA_INVALID_REQUEST : EL_KAFKA_POLICY_VIOLATION, 0, 0);
+        return;
+    }
+    /* Who may write to some topic needs no right of its own for an idempotent producer. */
+    if (!api_could_somewhere(api, request, EL_ACL_OP_WRITE, EL_ACL_RESOURCE_TOPIC) &&
+        !api_may(api, request, 0, EL_ACL_RESOURCE_CLUSTER, el_slice_str(EL_ACL_CLUSTER_NAME))) {
+        api_count_refusal(api, EVLOG_ERR_CLUSTER_DENIED);
+        reply(request, api_error(EVLOG_ERR_CLUSTER_DENIED, false), 0, 0);
         return;
     }
     bool has_id = ask->producer_id >= 0, has_epoch = ask->producer_epoch >= 0;

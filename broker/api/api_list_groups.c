@@ -17,6 +17,7 @@ struct list_call {
     struct list_op *ops; /* [op_count] one for each shard */
     uint32_t op_count;
     struct lease_list_op work; /* the work groups */
+    bool all;                  /* who may describe the cluster sees every group, others those that they may describe */
 };
 
 static void blocks_release(struct list_call *call)
@@ -43,17 +44,21 @@ static bool passes(const struct el_slice *filter, uint32_t count, const char *wo
     return count == 0;
 }
 
-static void add(const struct list_call *call, struct el_msg_list_groups_response *response,
+static void add(struct list_call *call, struct el_msg_list_groups_response *response,
                 const struct el_msg_list_groups_group *group)
 {
     const struct el_msg_list_groups_request *ask = call->ask;
+    if (!call->all &&
+        !api_could(call->base.api, call->base.request, EL_ACL_OP_DESCRIBE, EL_ACL_RESOURCE_GROUP, group->group_id)) {
+        return;
+    }
     if (passes(ask->states_filter, ask->states_filter_count, (const char *)group->group_state.data) &&
         passes(ask->types_filter, ask->types_filter_count, (const char *)group->group_type.data)) {
         response->groups[response->group_count++] = *group;
     }
 }
 
-static void fill(const struct list_call *call, struct el_msg_list_groups_response *response)
+static void fill(struct list_call *call, struct el_msg_list_groups_response *response)
 {
     for (uint32_t i = 0; i < call->op_count; i++) {
         const struct list_op *op = &call->ops[i];
@@ -120,6 +125,7 @@ void api_list_groups(struct api *api, struct request *request, const void *messa
     request->user = call;
     call->ask = message;
     call->op_count = shard_count;
+    call->all = api_could(api, request, EL_ACL_OP_DESCRIBE, EL_ACL_RESOURCE_CLUSTER, el_slice_str(EL_ACL_CLUSTER_NAME));
     for (uint32_t i = 0; i < shard_count; i++) {
         call->ops[i].shard = i;
         api_call_add_group(&call->base, &call->ops[i].base, api_call_on_group);

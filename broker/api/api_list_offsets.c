@@ -66,14 +66,15 @@ static void list_finish(struct api_call *base)
     request_reply(request, &el_schema_list_offsets_response, &response);
 }
 
-static void list_ask(struct list_call *call, const struct topic *topic,
+static void list_ask(struct list_call *call, const struct topic *topic, int error,
                      const struct el_msg_list_offsets_partition *partition, uint32_t n)
 {
     struct api *api = call->base.api;
     struct lookup_op *op = &call->ops[n];
-    if (!api_partition_exists(topic, partition->partition_index)) {
-        call->errors[n] = EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-        api_count_refusal(api, EVLOG_ERR_UNKNOWN_TOPIC);
+    error = api_partition_error(topic, partition->partition_index, error);
+    if (error != 0) {
+        call->errors[n] = api_error(error, false);
+        api_count_refusal(api, error);
         return;
     }
     if (!timestamp_known(partition->timestamp, call->base.request->api_version)) {
@@ -111,9 +112,10 @@ void api_list_offsets(struct api *api, struct request *request, const void *mess
     }
     uint32_t n = 0;
     for (uint32_t t = 0; t < ask->topic_count; t++) {
-        const struct topic *topic = api_topic(api, ask->topics[t].name, NULL);
+        int error;
+        const struct topic *topic = api_topic(api, request, ask->topics[t].name, NULL, &error);
         for (uint32_t p = 0; p < ask->topics[t].partition_count; p++) {
-            list_ask(call, topic, &ask->topics[t].partitions[p], n++);
+            list_ask(call, topic, error, &ask->topics[t].partitions[p], n++);
         }
     }
     for (uint32_t i = 0; i < count; i++) {

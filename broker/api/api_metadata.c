@@ -59,7 +59,8 @@ static int fill_topic(struct metadata_call *call, const struct topic *topic, str
     out->topic_id = topic->id;
     out->is_internal = topic->internal;
     if (call->ask->include_topic_authorized_operations) {
-        out->topic_authorized_operations = API_TOPIC_OPERATIONS;
+        out->topic_authorized_operations = api_operations(call->base.api, call->base.request, EL_ACL_RESOURCE_TOPIC,
+                                                          out->name);
     }
     return fill_partitions(call->base.api, call->base.request, topic, out);
 }
@@ -72,9 +73,11 @@ static int fill_entry(struct metadata_call *call, uint32_t index, struct el_msg_
     const struct topic *topic = NULL;
     int error = entry->error;
     if (error == 0) {
-        topic = entry->by_id ? store_topic_by_id(api->shard, &ask->topic_id) : api_topic(api, ask->name, NULL);
-        error = topic != NULL ? 0 : entry->by_id ? EVLOG_ERR_UNKNOWN_TOPIC_ID : EVLOG_ERR_UNKNOWN_TOPIC;
-        if (topic == NULL && entry->op != NULL && entry->op->base.error != 0) {
+        topic = api_topic(api, call->base.request, ask->name, entry->by_id ? &ask->topic_id : NULL, &error);
+        if (entry->by_id && error == EVLOG_ERR_TOPIC_DENIED) {
+            error = EVLOG_ERR_UNKNOWN_TOPIC_ID; /* an id tells no name to who may not know it */
+        }
+        if (error == EVLOG_ERR_UNKNOWN_TOPIC && entry->op != NULL && entry->op->base.error != 0) {
             error = entry->op->base.error;
         }
     }
@@ -104,14 +107,12 @@ static int fill_topics(struct metadata_call *call, struct el_msg_metadata_respon
         return EVLOG_ERR_NO_MEMORY;
     }
     for (uint32_t i = 0; i < count; i++) {
-        int error;
-        if (!call->all) {
-            error = fill_entry(call, i, &response->topics[response->topic_count]);
-        } else if (hidden(store_topic_at(api->shard, i))) {
+        struct el_msg_metadata_topic *out = &response->topics[response->topic_count];
+        const struct topic *topic = call->all ? api_topic_shown(api, call->base.request, i) : NULL;
+        if (call->all && (topic == NULL || hidden(topic))) {
             continue;
-        } else {
-            error = fill_topic(call, store_topic_at(api->shard, i), &response->topics[response->topic_count]);
         }
+        int error = call->all ? fill_topic(call, topic, out) : fill_entry(call, i, out);
         if (error != 0) {
             return error;
         }
@@ -137,7 +138,8 @@ static void metadata_finish(struct api_call *base)
     response.cluster_id = el_slice_str(store_cluster_id(store_shard_store(api->shard)));
     response.controller_id = api->node->id;
     if (call->ask->include_cluster_authorized_operations) {
-        response.cluster_authorized_operations = API_CLUSTER_OPERATIONS;
+        response.cluster_authorized_operations = api_operations(api, base->request, EL_ACL_RESOURCE_CLUSTER,
+                                                                el_slice_str(EL_ACL_CLUSTER_NAME));
     }
     if (fill_topics(call, &response) != 0) {
         metrics_add(api->metrics, METRIC_REFUSED_MEMORY, 1);
@@ -154,6 +156,15 @@ static bool may_create(const struct metadata_call *call)
 {
     return call->base.api->node->auto_create &&
            (call->base.request->api_version < 4 || call->ask->allow_auto_topic_creation);
+}
+
+/* The right to make any topic, or this one. */
+static bool right_to_create(struct metadata_call *call, struct el_slice name)
+{
+    struct api *api = call->base.api;
+    const struct request *request = call->base.request;
+    return api_could(api, request, EL_ACL_OP_CREATE, EL_ACL_RESOURCE_CLUSTER, el_slice_str(EL_ACL_CLUSTER_NAME)) ||
+           api_may(api, request, EL_ACL_OP_CREATE, EL_ACL_RESOURCE_TOPIC, name);
 }
 
 static int entry_create(struct metadata_call *call, struct metadata_entry *entry, struct el_slice name)
@@ -187,13 +198,16 @@ static void entry_ask(struct metadata_call *call, uint32_t index)
     if (has_id) {
         return;
     }
-    if (api_topic(call->base.api, ask->name, NULL) != NULL) {
+    int error;
+    if (api_topic(call->base.api, call->base.request, ask->name, NULL, &error) != NULL) {
         return;
     }
     if (!api_name_valid(ask->name)) {
         entry->error = EVLOG_ERR_INVALID_TOPIC;
+    } else if (error == EVLOG_ERR_TOPIC_DENIED) {
+        entry->error = error;
     } else if (may_create(call) && !api_name_reserved(ask->name)) {
-        entry->error = entry_create(call, entry, ask->name);
+        entry->error = right_to_create(call, ask->name) ? entry_create(call, entry, ask->name) : EVLOG_ERR_TOPIC_DENIED;
     }
 }
 

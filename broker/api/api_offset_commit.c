@@ -56,7 +56,8 @@ static void commit_on_done(struct group_op *base)
         to->partition_count = from->partition_count;
         for (uint32_t k = 0; k < from->partition_count; k++, entry++) {
             to->partitions[k].partition_index = from->partitions[k].partition_index;
-            to->partitions[k].error_code = error_of(call, entry->error != 0 ? entry->error : base->error);
+            bool denied = base->error == EVLOG_ERR_GROUP_DENIED;
+            to->partitions[k].error_code = error_of(call, entry->error != 0 && !denied ? entry->error : base->error);
         }
     }
     request_reply(call->request, &el_schema_offset_commit_response, &response);
@@ -71,7 +72,7 @@ static void entry_fill(struct commit_call *call, struct commit_entry *entry,
     entry->offset = partition->committed_offset;
     entry->leader_epoch = partition->committed_leader_epoch;
     entry->metadata = partition->committed_metadata;
-    entry->error = api_group_topic(call->api, by_id ? (struct el_slice){0} : topic->name,
+    entry->error = api_group_topic(call->api, call->request, by_id ? (struct el_slice){0} : topic->name,
                                    by_id ? &topic->topic_id : NULL, entry->partition, &entry->topic_id);
     if (entry->error != 0) {
         api_count_refusal(call->api, entry->error);
@@ -102,6 +103,11 @@ void api_offset_commit(struct api *api, struct request *request, const void *mes
         }
     }
     if (count == 0) {
+        commit_on_done(&call->op.base);
+        return;
+    }
+    if (!api_may(api, request, 0, EL_ACL_RESOURCE_GROUP, ask->group_id)) {
+        call->op.base.error = EVLOG_ERR_GROUP_DENIED;
         commit_on_done(&call->op.base);
         return;
     }

@@ -54,6 +54,17 @@ static void offset_delete_on_done(struct group_op *base)
     request_reply(call->request, &el_schema_offset_delete_response, &response);
 }
 
+/* Nothing is left to ask the group for, whether it exists or not. */
+static bool all_denied(const struct offset_delete_op *op)
+{
+    for (uint32_t i = 0; i < op->entry_count; i++) {
+        if (op->entries[i].error != EVLOG_ERR_TOPIC_DENIED) {
+            return false;
+        }
+    }
+    return op->entry_count > 0;
+}
+
 void api_offset_delete(struct api *api, struct request *request, const void *message)
 {
     const struct el_msg_offset_delete_request *ask = message;
@@ -77,11 +88,15 @@ void api_offset_delete(struct api *api, struct request *request, const void *mes
             struct offset_delete_entry *entry = &call->op.entries[call->op.entry_count++];
             entry->topic = ask->topics[i].name;
             entry->partition = ask->topics[i].partitions[k].partition_index;
-            entry->error = api_group_topic(api, entry->topic, NULL, entry->partition, &entry->topic_id);
+            entry->error = api_group_topic(api, request, entry->topic, NULL, entry->partition, &entry->topic_id);
         }
     }
     if (ask->group_id.len == 0) {
         call->op.base.error = EVLOG_ERR_INVALID_GROUP;
+        offset_delete_on_done(&call->op.base);
+        return;
+    }
+    if (all_denied(&call->op)) {
         offset_delete_on_done(&call->op.base);
         return;
     }

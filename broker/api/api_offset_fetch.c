@@ -19,6 +19,7 @@ struct fetch_topic {
     struct el_slice name;
     struct el_uuid id;
     bool unknown; /* there is no such topic */
+    bool denied;  /* the caller may not know of it */
     const int32_t *partitions;
     uint32_t partition_count;
 };
@@ -76,7 +77,10 @@ static bool fill_named(struct fetch_call *call, const struct fetch_group *group,
             return false;
         }
         for (uint32_t k = 0; k < topic->partition_count; k++) {
-            add_partition(to, view++, topic->unknown && by_id ? EL_KAFKA_UNKNOWN_TOPIC_ID : EL_KAFKA_NONE);
+            add_partition(to, view++,
+                          topic->denied             ? EL_KAFKA_TOPIC_AUTHORIZATION_FAILED
+                          : topic->unknown && by_id ? EL_KAFKA_UNKNOWN_TOPIC_ID
+                                                    : EL_KAFKA_NONE);
         }
     }
     return true;
@@ -91,7 +95,9 @@ static bool fill_by_topic(struct fetch_call *call, const struct fetch_group *gro
         const struct offset_view *view = &group->op.views[i];
         const struct topic *topic = store_topic_by_id(api->shard, &view->topic_id);
         struct el_msg_offset_fetch_group_topic_result *to = el_map_get(seen, &view->topic_id, sizeof view->topic_id);
-        if (topic == NULL) {
+        if (topic == NULL ||
+            (to == NULL && !api_could(api, call->base.request, EL_ACL_OP_DESCRIBE, EL_ACL_RESOURCE_TOPIC,
+                                      el_slice_of(topic->name, topic->name_len)))) {
             continue;
         }
         if (to == NULL) {
@@ -230,10 +236,12 @@ static void fetch_finish(struct api_call *base)
 /* --- the question ------------------------------------------------------------------------------------------------- */
 
 /* One topic asked for; its partitions become views of the group. */
-static void topic_take(struct api *api, struct fetch_topic *out, struct offset_view *views)
+static void topic_take(struct fetch_call *call, struct fetch_topic *out, struct offset_view *views)
 {
-    const struct topic *topic = api_topic(api, out->name, &out->id);
+    int error;
+    const struct topic *topic = api_topic(call->base.api, call->base.request, out->name, &out->id, &error);
     out->unknown = topic == NULL;
+    out->denied = error == EVLOG_ERR_TOPIC_DENIED;
     for (uint32_t i = 0; i < out->partition_count; i++) {
         views[i].partition = out->partitions[i];
         if (topic != NULL) {
@@ -256,7 +264,7 @@ static bool group_take(struct fetch_call *call, struct fetch_group *group)
     }
     group->op.view_count = count;
     for (uint32_t i = 0; i < group->topic_count; i++) {
-        topic_take(api, &group->topics[i], &group->op.views[next]);
+        topic_take(call, &group->topics[i], &group->op.views[next]);
         next += group->topics[i].partition_count;
     }
     return true;
@@ -322,6 +330,13 @@ void api_offset_fetch(struct api *api, struct request *request, const void *mess
         }
     }
     for (uint32_t i = 0; i < call->group_count; i++) {
+        if (!api_may(api, request, 0, EL_ACL_RESOURCE_GROUP, call->groups[i].op.base.group_id)) {
+            call->groups[i].op.base.error = EVLOG_ERR_GROUP_DENIED;
+            for (uint32_t k = 0; k < call->groups[i].op.view_count; k++) {
+                call->groups[i].op.views[k].offset = -1;
+            }
+            continue;
+        }
         api_call_add_group(&call->base, &call->groups[i].op.base, api_call_on_group);
         groups_offsets(api->groups, &call->groups[i].op);
     }

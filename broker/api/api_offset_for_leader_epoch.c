@@ -10,7 +10,7 @@ struct epoch_call {
     struct api_call base;
     const struct el_msg_offset_for_leader_epoch_request *ask;
     struct epoch_op *ops; /* [partitions of all topics], in request order */
-    bool *unknown;        /* [the same] there is no such partition */
+    int *errors;          /* [the same] EVLOG_ERR_ of what was not even asked, else 0 */
 };
 
 static void epoch_finish(struct api_call *base)
@@ -40,8 +40,7 @@ static void epoch_finish(struct api_call *base)
             const struct epoch_op *op = &call->ops[n];
             struct el_msg_offset_for_leader_epoch_partition_result *result = &out->partitions[p];
             result->partition = topic->partitions[p].partition;
-            result->error_code = call->unknown[n] ? EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION
-                                                  : api_error(op->base.error, false);
+            result->error_code = api_error(call->errors[n] != 0 ? call->errors[n] : op->base.error, false);
             if (result->error_code == EL_KAFKA_NONE) {
                 result->leader_epoch = op->epoch;
                 result->end_offset = op->end_offset;
@@ -51,12 +50,12 @@ static void epoch_finish(struct api_call *base)
     request_reply(request, &el_schema_offset_for_leader_epoch_response, &response);
 }
 
-static void epoch_ask(struct epoch_call *call, const struct topic *topic,
+static void epoch_ask(struct epoch_call *call, const struct topic *topic, int error,
                       const struct el_msg_offset_for_leader_epoch_partition *partition, uint32_t n)
 {
-    if (!api_partition_exists(topic, partition->partition)) {
-        call->unknown[n] = true;
-        api_count_refusal(call->base.api, EVLOG_ERR_UNKNOWN_TOPIC);
+    call->errors[n] = api_partition_error(topic, partition->partition, error);
+    if (call->errors[n] != 0) {
+        api_count_refusal(call->base.api, call->errors[n]);
         return;
     }
     struct epoch_op *op = &call->ops[n];
@@ -84,19 +83,20 @@ void api_offset_for_leader_epoch(struct api *api, struct request *request, const
     if (call->ops == NULL) {
         return;
     }
-    call->unknown = api_alloc(api, request, count, sizeof *call->unknown);
-    if (call->unknown == NULL) {
+    call->errors = api_alloc(api, request, count, sizeof *call->errors);
+    if (call->errors == NULL) {
         return;
     }
     uint32_t n = 0;
     for (uint32_t t = 0; t < ask->topic_count; t++) {
-        const struct topic *topic = api_topic(api, ask->topics[t].topic, NULL);
+        int error;
+        const struct topic *topic = api_topic(api, request, ask->topics[t].topic, NULL, &error);
         for (uint32_t p = 0; p < ask->topics[t].partition_count; p++) {
-            epoch_ask(call, topic, &ask->topics[t].partitions[p], n++);
+            epoch_ask(call, topic, error, &ask->topics[t].partitions[p], n++);
         }
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!call->unknown[i]) {
+        if (call->errors[i] == 0) {
             store_epoch_end(api->shard, &call->ops[i]);
         }
     }

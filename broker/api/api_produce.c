@@ -427,7 +427,7 @@ static void produce_advance(struct api *api, uint64_t conn_id)
 /* --- from the request to its parts -------------------------------------------------------------------------------- */
 
 static void part_init(struct produce_part *part, struct produce_call *call,
-                      const struct el_msg_produce_topic *topic_ask, const struct topic *topic)
+                      const struct el_msg_produce_topic *topic_ask, const struct topic *topic, int error)
 {
     const struct el_msg_produce_request *ask = call->ask;
     bool by_id = call->request->api_version >= VERSION_TOPIC_IDS;
@@ -437,6 +437,10 @@ static void part_init(struct produce_part *part, struct produce_call *call,
     part->record_index = -1;
     if (ask->acks < -1 || ask->acks > 1) {
         part_refuse(part, EVLOG_ERR_INVALID_ACKS, 0);
+        return;
+    }
+    if (error == EVLOG_ERR_TOPIC_DENIED) {
+        part_refuse(part, error, 0);
         return;
     }
     if (topic == NULL || !api_partition_exists(topic, part->ask->index)) {
@@ -486,12 +490,15 @@ static bool make_parts(struct produce_call *call)
     uint32_t n = 0;
     for (uint32_t t = 0; t < ask->topic_data_count; t++) {
         const struct el_msg_produce_topic *topic_ask = &ask->topic_data[t];
-        const struct topic *topic = by_id ? store_topic_by_id(api->shard, &topic_ask->topic_id)
-                                          : api_topic(api, topic_ask->name, NULL);
+        int error = EVLOG_ERR_UNKNOWN_TOPIC_ID;
+        const struct topic *topic = NULL;
+        if (!by_id || !el_uuid_is_zero(&topic_ask->topic_id)) {
+            topic = api_topic(api, call->request, topic_ask->name, by_id ? &topic_ask->topic_id : NULL, &error);
+        }
         for (uint32_t p = 0; p < topic_ask->partition_data_count; p++, n++) {
             call->parts[n].call = call;
             call->parts[n].ask = &topic_ask->partition_data[p];
-            part_init(&call->parts[n], call, topic_ask, topic);
+            part_init(&call->parts[n], call, topic_ask, topic, error);
         }
     }
     return true;

@@ -96,7 +96,7 @@ static bool take_acks(struct acknowledge_call *call)
             if (ranges == NULL || !share_ack_ranges(ack, ranges, count, ask->is_renew_ack, arena)) {
                 return false;
             }
-            share_ack_target(ack, call->acks.api, (struct el_slice){0}, &ask->topics[t].topic_id,
+            share_ack_target(ack, call->acks.api, call->request, (struct el_slice){0}, &ask->topics[t].topic_id,
                              from->partition_index);
         }
     }

@@ -313,7 +313,8 @@ static bool take_acks(struct fetch_call *call)
             if (ranges == NULL || !share_ack_ranges(ack, ranges, count, ask->is_renew_ack, arena)) {
                 return false;
             }
-            share_ack_target(ack, call->api, (struct el_slice){0}, &ask->topics[t].topic_id, from->partition_index);
+            share_ack_target(ack, call->api, call->request, (struct el_slice){0}, &ask->topics[t].topic_id,
+                             from->partition_index);
         }
     }
     EL_ASSERT(n == call->acks.count);

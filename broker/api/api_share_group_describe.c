@@ -65,7 +65,8 @@ static bool fill_group(struct describe_call *call, const struct share_describe_o
     out->group_epoch = op->epoch;
     out->assignment_epoch = op->assignment_epoch;
     if (call->ask->include_authorized_operations) {
-        out->authorized_operations = API_GROUP_OPERATIONS;
+        out->authorized_operations = api_operations(call->base.api, call->base.request, EL_ACL_RESOURCE_GROUP,
+                                                    out->group_id);
     }
     out->members = el_schema_new(&el_schema_share_group_describe_member, &call->base.request->arena, op->member_count);
     for (uint32_t i = 0; out->members != NULL && i < op->member_count; i++) {
@@ -112,6 +113,10 @@ void api_share_group_describe(struct api *api, struct request *request, const vo
     request->user = call;
     for (uint32_t i = 0; i < ask->group_id_count; i++) {
         call->ops[i].base.group_id = ask->group_ids[i];
+        if (!api_may(api, request, 0, EL_ACL_RESOURCE_GROUP, ask->group_ids[i])) {
+            call->ops[i].base.error = EVLOG_ERR_GROUP_DENIED;
+            continue;
+        }
         api_call_add_lease(&call->base, &call->ops[i].base, api_call_on_lease);
         leases_describe(api->leases, &call->ops[i]);
     }

@@ -104,6 +104,12 @@ void api_share_group_heartbeat(struct api *api, struct request *request, const v
         reply_error(request, EL_KAFKA_INVALID_REQUEST, el_slice_str(fault));
         return;
     }
+    for (uint32_t i = 0; i < ask->subscribed_topic_name_count; i++) {
+        if (!api_may(api, request, EL_ACL_OP_DESCRIBE, EL_ACL_RESOURCE_TOPIC, ask->subscribed_topic_names[i])) {
+            reply_error(request, EL_KAFKA_TOPIC_AUTHORIZATION_FAILED, api_error_message(EVLOG_ERR_TOPIC_DENIED));
+            return;
+        }
+    }
     struct heartbeat_call *call = api_alloc(api, request, 1, sizeof *call);
     if (call == NULL) {
         return;

@@ -4,7 +4,8 @@
  *
  *   1. the API must be known and its version be one that is answered; an unknown ApiVersions has an answer of its own
  *   2. the body is decoded into the request's arena, to its last byte
- *   3. the handler of the row is called
+ *   3. the caller is asked for its right, where the rule of the row is about the whole request (allow.h)
+ *   4. the handler of the row is called; it asks for each resource where the rule says so
  *
  * What fails here has no error layout to answer with: net closes the connection, counts the reason and logs it.
  * Source: docs/protocol.md, Version negotiation.
@@ -12,10 +13,9 @@
 #include <api/api.h>
 
 /* The table has the rows of api.def, so it cannot lack one; the handler's name is made from the row's stem. */
-#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation) {key, operation, api_##stem},
+#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation) {key, api_##stem},
 static const struct api_row {
     int16_t key;
-    const char *operation; /* "<operation> <resource>" that the ACL check will ask for */
     api_handler_fn run;
 } api_rows[] = {
 #include <wire/api.def>
@@ -80,6 +80,11 @@ void api_dispatch(void *arg, struct request *request)
     int error = decode(known, request, message);
     if (error != 0) {
         refuse_decode(api, request, error);
+        return;
+    }
+    error = api_rule_ask(api, request, message);
+    if (error != 0) {
+        api_rule_refuse(api, request, error);
         return;
     }
     const struct api_row *row = row_of(known);

@@ -96,12 +96,13 @@ int api_group_subscribes(struct el_slice metadata, struct el_slice topic)
     return found;
 }
 
-int api_group_topic(struct api *api, struct el_slice name, const struct el_uuid *id, int32_t partition,
-                    struct el_uuid *out)
+int api_group_topic(struct api *api, const struct request *request, struct el_slice name, const struct el_uuid *id,
+                    int32_t partition, struct el_uuid *out)
 {
-    const struct topic *topic = api_topic(api, name, id);
+    int error;
+    const struct topic *topic = api_topic(api, request, name, id, &error);
     if (topic == NULL) {
-        return EVLOG_ERR_UNKNOWN_TOPIC_ID;
+        return error == EVLOG_ERR_TOPIC_DENIED ? error : EVLOG_ERR_UNKNOWN_TOPIC_ID;
     }
     if (!api_partition_exists(topic, partition)) {
         return EVLOG_ERR_UNKNOWN_TOPIC;

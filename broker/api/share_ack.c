@@ -19,6 +19,8 @@ int16_t share_part_error(int error)
         return EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
     case EVLOG_ERR_UNKNOWN_TOPIC_ID:
         return EL_KAFKA_UNKNOWN_TOPIC_ID;
+    case EVLOG_ERR_TOPIC_DENIED:
+        return EL_KAFKA_TOPIC_AUTHORIZATION_FAILED;
     case EVLOG_ERR_LEASE:
         return EL_KAFKA_INVALID_RECORD_STATE;
     case EVLOG_ERR_ARGUMENT:
@@ -127,15 +129,15 @@ static void ack_refuse(struct share_ack *ack, int16_t error, const char *message
     }
 }
 
-void share_ack_target(struct share_ack *ack, struct api *api, struct el_slice name, const struct el_uuid *topic_id,
-                      int32_t partition)
+void share_ack_target(struct share_ack *ack, struct api *api, const struct request *request, struct el_slice name,
+                      const struct el_uuid *topic_id, int32_t partition)
 {
-    const struct topic *topic = api_topic(api, name, topic_id);
+    int error;
+    const struct topic *topic = api_topic(api, request, name, topic_id, &error);
     ack->op.partition = partition;
-    if (topic == NULL && topic_id != NULL && !el_uuid_is_zero(topic_id)) {
-        ack_refuse(ack, EL_KAFKA_UNKNOWN_TOPIC_ID, evlog_error_text(EVLOG_ERR_UNKNOWN_TOPIC_ID));
-    } else if (topic == NULL || !api_partition_exists(topic, partition)) {
-        ack_refuse(ack, EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION, evlog_error_text(EVLOG_ERR_UNKNOWN_TOPIC));
+    error = api_partition_error(topic, partition, error);
+    if (error != 0) {
+        ack_refuse(ack, share_part_error(error), evlog_error_text(error));
     } else {
         ack->op.topic_id = topic->id;
     }

@@ -53,8 +53,8 @@ struct share_acks {
 bool share_ack_ranges(struct share_ack *ack, const struct share_ack_range *ranges, uint32_t range_count, bool renew,
                       struct el_arena *arena);
 /* Where the outcomes are to go: finds the topic, or sets the error. An id that is zero means: by name. */
-void share_ack_target(struct share_ack *ack, struct api *api, struct el_slice name, const struct el_uuid *topic_id,
-                      int32_t partition);
+void share_ack_target(struct share_ack *ack, struct api *api, const struct request *request, struct el_slice name,
+                      const struct el_uuid *topic_id, int32_t partition);
 /* Hand in all that have no error. */
 void share_acks_start(struct share_acks *acks);
 /* Kafka's code for what an op of a partition ended with: one of the few that share consumers know in this place. */

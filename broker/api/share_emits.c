@@ -17,8 +17,12 @@ struct fault {
     const char *text;
 };
 
-static struct fault topic_fault(const struct topic *topic, const struct el_msg_ext_lease_outcome_emit *emit)
+static struct fault topic_fault(const struct topic *topic, int error, const struct el_msg_ext_lease_outcome_emit *emit)
 {
+    if (error == EVLOG_ERR_TOPIC_DENIED) {
+        return (struct fault){EL_KAFKA_TOPIC_AUTHORIZATION_FAILED,
+                              "no right to write to %.*s: an operator can add one (evlog acl add)"};
+    }
     if (topic == NULL) {
         return (struct fault){EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
                               "there is no topic %.*s to emit to: create it first"};
@@ -123,8 +127,9 @@ static struct el_header *take_headers(const struct el_msg_ext_lease_outcome_emit
 }
 
 bool share_emits_take(struct share_ack *ack, const struct el_msg_ext_lease_outcome_range *range, int32_t partition,
-                      struct lease_outcome *outcome, struct api *api, struct el_arena *arena)
+                      struct lease_outcome *outcome, struct api *api, struct request *request)
 {
+    struct el_arena *arena = &request->arena;
     struct fault fault = {0};
     if (range->kind != LEASE_ACCEPT || range->first != range->last) {
         fault = (struct fault){EL_KAFKA_INVALID_REQUEST, "only the outcome accept of a single event may emit"};
@@ -137,9 +142,10 @@ bool share_emits_take(struct share_ack *ack, const struct el_msg_ext_lease_outco
     struct lease_emit *emits = el_arena_alloc(arena, range->emit_count * sizeof *emits);
     for (uint32_t i = 0; emits != NULL && i < range->emit_count; i++) {
         const struct el_msg_ext_lease_outcome_emit *emit = &range->emits[i];
-        const struct topic *topic = api_topic(api, emit->topic, NULL);
+        int error;
+        const struct topic *topic = api_topic_for(api, request, EL_ACL_OP_WRITE, emit->topic, &error);
         int64_t time_ms = emit->time == -1 ? (int64_t)(io_wall(api->io) / 1000000u) : emit->time;
-        fault = topic_fault(topic, emit);
+        fault = topic_fault(topic, error, emit);
         if (fault.text == NULL) {
             fault = record_fault(api, topic, emit, time_ms);
         }

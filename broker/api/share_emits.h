@@ -15,10 +15,10 @@
  *
  * ack        gets an error with a message, and emits_refused, when one of them may not be
  * partition  of the event, from which one without key and partition goes somewhere
- * arena      takes them, and the message
+ * request    its arena takes them, and the message; its caller needs the right to write to their topics
  * returns    false without memory
  */
 bool share_emits_take(struct share_ack *ack, const struct el_msg_ext_lease_outcome_range *range, int32_t partition,
-                      struct lease_outcome *outcome, struct api *api, struct el_arena *arena);
+                      struct lease_outcome *outcome, struct api *api, struct request *request);
 
 #endif

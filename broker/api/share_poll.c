@@ -241,6 +241,15 @@ static uint32_t share_of(const struct share_poll *poll, uint32_t left, uint32_t 
     return EL_MIN(EL_MAX(left / EL_MIN(poll->wanted_count, READS_MAX), least), left);
 }
 
+/* Asked whenever leases are: rights may have gone since the partition came into the session. */
+static bool part_allowed(const struct share_poll_part *part)
+{
+    const struct share_poll *poll = part->poll;
+    const struct topic *topic = store_topic_by_id(poll->api->shard, &part->topic_id);
+    return topic == NULL || api_may(poll->api, poll->request, EL_ACL_OP_READ, EL_ACL_RESOURCE_TOPIC,
+                                    el_slice_of(topic->name, topic->name_len));
+}
+
 /* returns false when there is no memory for the op */
 static bool part_read(struct share_poll_part *part, uint32_t records, uint32_t bytes)
 {
@@ -267,6 +276,11 @@ static bool part_read(struct share_poll_part *part, uint32_t records, uint32_t b
         .range_fill = poll->range_fill,
         .window_ms = poll->expired ? 0 : poll->window_ms,
     };
+    if (!part_allowed(part)) {
+        part->read->base.error = part->error = EVLOG_ERR_TOPIC_DENIED;
+        poll->failed = true;
+        return true;
+    }
     if (known != NULL) {
         known->held = true;
     }

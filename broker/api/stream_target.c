@@ -22,10 +22,10 @@ void stream_target_find(struct api *api, struct request *request, struct el_slic
                         struct stream_target *target)
 {
     bool by_id = !el_uuid_is_zero(id);
-    const struct topic *topic = api_topic(api, name, id);
+    int error;
+    const struct topic *topic = api_topic(api, request, name, id, &error);
     *target = (struct stream_target){0};
     if (topic == NULL) {
-        int error = by_id ? EVLOG_ERR_UNKNOWN_TOPIC_ID : EVLOG_ERR_UNKNOWN_TOPIC;
         refuse(api, target, error, api_error(error, by_id), api_error_message(error));
         return;
     }

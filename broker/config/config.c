@@ -15,6 +15,7 @@
 #include <config/config.h>
 #include <config/ini.h>
 #include <config/machine.h>
+#include <config/principals.h>
 #include <config/setting.h>
 #include <config/value.h>
 #include <core/alloc.h>
@@ -536,6 +537,7 @@ static int check(struct config *cfg, struct el_error *err)
     int result = check_network(cfg, err);
     result = result != 0 ? result : check_storage(cfg, err);
     result = result != 0 ? result : check_archive(cfg, err);
+    result = result != 0 ? result : config_principals_check("super.users", cfg->super_users, err);
     return result != 0 ? result : check_groups(cfg, err);
 }
 

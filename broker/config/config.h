@@ -37,6 +37,7 @@ enum config_action {
 
 /* Choices, in the order of the table. */
 enum config_io { CONFIG_IO_AUTO, CONFIG_IO_URING, CONFIG_IO_POSIX };
+enum config_authorizer { CONFIG_AUTHORIZER_OFF, CONFIG_AUTHORIZER_ON };
 enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 /* The order of enum io_commit_method. */
 enum config_commit { CONFIG_COMMIT_AUTO, CONFIG_COMMIT_RING_DSYNC, CONFIG_COMMIT_THREAD, CONFIG_COMMIT_LINKED };
@@ -80,6 +81,11 @@ struct config {
     int64_t connections_idle_ms;
     int64_t request_len_max; /* bytes */
     int64_t fetch_len_max;   /* bytes */
+
+    /* security */
+    int authorizer;                    /* enum config_authorizer */
+    char super_users[CONFIG_PATH_MAX]; /* see principals.h */
+    bool allow_if_no_acl;
 
     /* topics */
     bool auto_create_topics;

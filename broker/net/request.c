@@ -263,6 +263,17 @@ const char *request_peer(const struct request *request)
     return request->conn == NULL ? "gone" : request->conn->peer;
 }
 
+void request_caller(const struct request *request, struct auth_caller *caller)
+{
+    OBJ_CHECK(request, REQUEST);
+    const char *peer = request_peer(request);
+    const char *colon = strrchr(peer, ':');
+    size_t len = colon == NULL ? strlen(peer) : (size_t)(colon - peer);
+    bool bracketed = len >= 2 && peer[0] == '[' && peer[len - 1] == ']';
+    caller->host = bracketed ? el_slice_of(peer + 1, len - 2) : el_slice_of(peer, len);
+    caller->principal = el_slice_str(request_principal(request));
+}
+
 uint64_t request_conn_id(const struct request *request)
 {
     OBJ_CHECK(request, REQUEST);

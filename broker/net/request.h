@@ -11,6 +11,7 @@
 #ifndef EL_NET_REQUEST_H
 #define EL_NET_REQUEST_H
 
+#include <auth/auth.h>
 #include <config/listeners.h>
 #include <core/arena.h>
 #include <core/assert.h>
@@ -112,6 +113,9 @@ void request_close(struct request *request, const char *reason);
 /* True when the connection is gone or going: an early end saves work. */
 bool request_abandoned(const struct request *request);
 
+/* Who sent it: its principal and the address without the port; valid as long as request_peer(). Nobody in particular
+ * when the connection is gone, whose answer is dropped. */
+void request_caller(const struct request *request, struct auth_caller *caller);
 /* "address:port" of the client; valid until the return to io_step(). "gone" when the connection is. */
 const char *request_peer(const struct request *request);
 /* Number of the connection, unique in the process' life on this shard; 0 when the connection is gone. */

@@ -18,7 +18,7 @@
 /* clang-format off */
 static const struct el_api apis[EL_API_COUNT] = {
 #define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation)                             \
-    {#NAME, {&el_schema_##stem##_request, &el_schema_##stem##_response}, operation,                                    \
+    {#NAME, {&el_schema_##stem##_request, &el_schema_##stem##_response}, #operation,                                   \
      key, list_min, list_max, accept_min, flexible_from, EL_BODY_##body},
 #include <wire/api.def>
 #undef X

@@ -27,7 +27,7 @@ enum el_side { EL_SIDE_REQUEST, EL_SIDE_RESPONSE };
 struct el_api {
     const char *name;                  /* such as "ListOffsets" */
     const struct el_schema *schema[2]; /* by enum el_side */
-    const char *operation;             /* "<operation> <resource>" of the ACL check, "" for none */
+    const char *operation;             /* what the caller must be allowed: see api.def */
     int16_t key;
     int16_t list_min; /* versions listed in ApiVersions */
     int16_t list_max;

@@ -215,6 +215,7 @@ static void down(struct world *w)
     b->redactor = NULL;
     for (uint32_t i = 0; i < w->shard_count && stopped; i++) {
         groups_destroy(&b->shards[i].groups);
+        auth_destroy(&b->shards[i].auth);
         leases_destroy(b->shards[i].leases);
         streams_destroy(b->shards[i].streams);
     }

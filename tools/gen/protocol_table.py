@@ -16,7 +16,14 @@ def rows():
         text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
     for arguments in re.findall(r"^X\((.*)\)$", text, re.M):
         name, _stem, key, low, high, accept, flexible, body, operation = (part.strip() for part in arguments.split(","))
-        yield name, key, int(low), int(high), int(accept), flexible, body, operation.strip('"')
+        yield name, key, int(low), int(high), int(accept), flexible, body, operation
+
+
+def right(operation):
+    each = "each_"
+    if operation.startswith(each):
+        return operation[len(each):].replace("_", " ") + ", each"
+    return operation.replace("_", " ")
 
 
 def versions(low, high):
@@ -37,7 +44,7 @@ def main(folder):
         kind = "Kafka" if body == "KAFKA" else body
         flexible = "never" if flexible == "EL_NEVER" else flexible
         lines.append(f"| {key} | {name} | {versions(low, high)} | {versions(accept, high)} | {flexible} | {kind} | "
-                     f"{operation.replace('_', ' ') or 'none'} |")
+                     f"{right(operation)} |")
     with open(os.path.join(folder, "protocol-requests.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
 

@@ -333,6 +333,12 @@ const char *request_peer(const struct request *request)
     return "127.0.0.1:1";
 }
 
+void request_caller(const struct request *request, struct auth_caller *caller)
+{
+    caller->host = el_slice_str("127.0.0.1");
+    caller->principal = el_slice_str(fake->principal);
+}
+
 /* --- storage ------------------------------------------------------------------------------------------------------ */
 
 const char *store_cluster_id(const struct store *store)

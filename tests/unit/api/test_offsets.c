@@ -235,7 +235,8 @@ TEST(describe_cluster, has_no_controllers_of_its_own)
             fake_response(r, &answer);
             assert_int_equal(answer.error_code, type == 1 ? 0 : EL_KAFKA_UNSUPPORTED_ENDPOINT_TYPE);
             assert_int_equal(answer.broker_count, type == 1 ? 1 : 0);
-            assert_int_equal(answer.cluster_authorized_operations, API_CLUSTER_OPERATIONS);
+            assert_int_equal(answer.cluster_authorized_operations,
+                             (int32_t)el_acl_operations_of(EL_ACL_RESOURCE_CLUSTER));
             fake_free(r);
         }
     }

@@ -184,7 +184,8 @@ TEST(share_describe, shows_members_and_what_they_read)
         fake_response(r, &answer);
         const struct el_msg_share_group_describe_group *group = &answer.groups[0];
         assert_int_equal(group->error_code, 0);
-        assert_int_equal(group->authorized_operations, with ? API_GROUP_OPERATIONS : INT32_MIN);
+        assert_int_equal(group->authorized_operations,
+                         with ? (int32_t)el_acl_operations_of(EL_ACL_RESOURCE_GROUP) : INT32_MIN);
         assert_true(el_slice_eq(group->group_state, el_slice_str("Stable")));
         assert_true(el_slice_eq(group->assignor_name, el_slice_str("simple")));
         assert_int_equal(group->group_epoch, 3);

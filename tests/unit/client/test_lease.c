@@ -65,7 +65,7 @@ TEST(lease, a_group_that_does_not_take_it_is_told_by_every_call)
         {EL_KAFKA_GROUP_ID_NOT_FOUND, EVLOG_ERR_GROUP_KIND},
         {EL_KAFKA_INCONSISTENT_GROUP_PROTOCOL, EVLOG_ERR_GROUP_KIND},
         {EL_KAFKA_GROUP_MAX_SIZE_REACHED, EVLOG_ERR_GROUP_FULL},
-        {EL_KAFKA_GROUP_AUTHORIZATION_FAILED, EVLOG_ERR_KAFKA},
+        {EL_KAFKA_GROUP_AUTHORIZATION_FAILED, EVLOG_ERR_GROUP_DENIED},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         static struct scripted_lease l;

@@ -139,7 +139,7 @@ TEST(subscriber, a_group_that_does_not_take_it_is_told_by_every_call)
         {EL_KAFKA_INCONSISTENT_GROUP_PROTOCOL, EVLOG_ERR_GROUP_PROTOCOL},
         {EL_KAFKA_GROUP_MAX_SIZE_REACHED, EVLOG_ERR_GROUP_FULL},
         {EL_KAFKA_INVALID_SESSION_TIMEOUT, EVLOG_ERR_SESSION_TIMEOUT},
-        {EL_KAFKA_GROUP_AUTHORIZATION_FAILED, EVLOG_ERR_KAFKA},
+        {EL_KAFKA_GROUP_AUTHORIZATION_FAILED, EVLOG_ERR_GROUP_DENIED},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         static struct scripted s;
