@@ -53,6 +53,7 @@ struct server {
     struct metrics **metrics; /* [shard_count] of each, for rendering */
     struct groups *groups[EL_SHARD_COUNT_MAX];
     struct leases *leases[EL_SHARD_COUNT_MAX];
+    struct access *access[EL_SHARD_COUNT_MAX];
     struct streams *streams[EL_SHARD_COUNT_MAX];
     struct stream_secret stream_secret;
     struct store *store;
@@ -204,6 +205,7 @@ static int build_shards(struct server *server, struct el_error *err)
         shard->index = i;
         shard->peers = server->groups;
         shard->lease_peers = server->leases;
+        shard->access_peers = server->access;
         shard->stream_peers = server->streams;
         shard->stream_secret = &server->stream_secret;
         shard->shard_count = server->shard_count;
@@ -553,7 +555,9 @@ static void stop_shards(struct server *server)
     }
     for (uint32_t i = 0; i < running && running == server->shard_count; i++) {
         groups_destroy(&server->shards[i].groups); /* nothing is under way any more */
-        auth_destroy(&server->shards[i].auth);
+        if (access_idle(server->shards[i].access)) {
+            access_destroy(server->shards[i].access);
+        }
         if (leases_idle(server->shards[i].leases)) {
             leases_destroy(server->shards[i].leases);
         }

@@ -68,11 +68,11 @@ void shard_take_config(struct shard *shard, const struct config *cfg)
     shard->node.replication_refused = cfg->replication_factor_strict;
     shard->node.topic_defaults = cfg->topic_defaults;
     shard->node.config = &shard->cfg;
-    auth_configure(&shard->auth, &(struct auth_settings){
-                                     .enabled = cfg->authorizer == CONFIG_AUTHORIZER_ON,
-                                     .allow_if_none = cfg->allow_if_no_acl,
-                                     .super_users = cfg->super_users,
-                                 });
+    auth_configure(access_auth(shard->access), &(struct auth_settings){
+                                                   .enabled = cfg->authorizer == CONFIG_AUTHORIZER_ON,
+                                                   .allow_if_none = cfg->allow_if_no_acl,
+                                                   .super_users = cfg->super_users,
+                                               });
 }
 
 /* SHARD_STOP_NET is carried out, once. */
@@ -146,6 +146,7 @@ static void shard_on_command(struct io_message *message)
         if (shard->index == 0) {
             redactor_stop(shard->redactor);
         }
+        access_stop(shard->access);
         return;
     }
     case SHARD_STOP_ARCHIVE:
@@ -172,11 +173,14 @@ void shard_command(struct shard *shard, enum shard_command command)
 int shard_listen(struct shard *shard, const struct config *cfg, const struct net_config *net_cfg, struct el_error *err)
 {
     OBJ_CHECK(shard, SHARD_THREAD);
-    auth_init(&shard->auth, store_shard_buddy(shard->store));
+    int error = access_create(shard->store, shard->access_peers, shard->shard_count, &shard->access);
+    if (error != 0) {
+        return el_error_set(err, error, "users and rules of shard %" PRIu32 ": raise memory.max", shard->index);
+    }
     shard_take_config(shard, cfg);
     shard->node.id = NODE_ID;
     shard->node.data_path = shard->data_path == NULL ? "" : shard->data_path;
-    int error = api_init(&shard->api, shard->store, &shard->node);
+    error = api_init(&shard->api, shard->store, &shard->node);
     if (error != 0) {
         return el_error_set(err, error, "scratch memory of shard %" PRIu32, shard->index);
     }
@@ -200,7 +204,9 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     shard->api.streams = shard->streams;
     shard->api.archiver = shard->archiver;
     shard->api.redactor = shard->redactor;
-    shard->api.auth = &shard->auth;
+    shard->api.access = shard->access;
+    shard->api.auth = access_auth(shard->access);
+    shard->api.sasl_secret = shard->stream_secret->bytes;
     shard->node.shard_count = shard->shard_count;
     const struct config_listeners *table = &cfg->listener_table;
     struct net_config own = *net_cfg;
@@ -219,6 +225,14 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     return 0;
 }
 
+static void shard_on_access(void *arg, int error)
+{
+    struct shard *shard = arg;
+    OBJ_CHECK(shard, SHARD_THREAD);
+    (void)error; /* told in the log; requests are refused one by one */
+    api_access_known(&shard->api);
+}
+
 void shard_begin(struct shard *shard)
 {
     OBJ_CHECK(shard, SHARD_THREAD);
@@ -226,6 +240,7 @@ void shard_begin(struct shard *shard)
     groups_start(&shard->groups);
     leases_start(shard->leases);
     streams_start(shard->streams);
+    access_start(shard->access, shard_on_access, shard);
     if (shard->archiver != NULL) {
         archiver_start(shard->archiver);
     }

@@ -39,7 +39,8 @@ struct shard {
     struct leases *leases;
     struct leases **lease_peers; /* the same of work groups */
     struct streams *streams;
-    struct auth auth;                          /* the rules; a copy on every shard */
+    struct access *access;                     /* users and rules; a copy on every shard */
+    struct access **access_peers;              /* [shard_count] of all */
     struct streams **stream_peers;             /* the same of the stream index */
     const struct stream_secret *stream_secret; /* of the data directory */
     struct archiver *archiver;                 /* NULL: there is no archive */

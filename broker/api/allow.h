@@ -6,13 +6,10 @@
 #ifndef EL_API_ALLOW_H
 #define EL_API_ALLOW_H
 
+#include <access/access.h>
 #include <api/rules.h>
-#include <auth/auth.h>
 #include <net/request.h>
 #include <storage/store.h>
-
-#define ACCESS_TOPIC                                                                                                   \
-    "__evlog_access" /* users and rules: no client reads it, for it holds what passwords are checked with */
 
 struct api;
 

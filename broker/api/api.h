@@ -10,6 +10,7 @@
 #ifndef EL_API_API_H
 #define EL_API_API_H
 
+#include <access/access.h>
 #include <api/allow.h>
 #include <api/share_session.h>
 #include <archive/archive.h>
@@ -55,7 +56,12 @@ struct api {
     struct streams *streams;     /* this shard's stream index; set before the first request */
     struct archiver *archiver;   /* this shard's; NULL: there is no archive */
     struct redactor *redactor;   /* the node's; set before the first request */
-    const struct auth *auth;     /* this shard's rules; NULL: everybody may everything */
+    struct access *access;       /* users and rules, as they change; NULL: there are none */
+    const struct auth *auth;     /* this shard's copy of them; NULL: everybody may everything */
+    struct el_list access_list;  /* struct request.link of what waits until they are known */
+    const uint8_t *sasl_secret;  /* [SASL_SECRET_LEN] that names without a user get their salts of */
+    uint32_t sasl_check_count;   /* passwords that workers look at */
+    uint64_t sasl_log_ns;        /* when a failed proof was logged last; 0 never */
     uint64_t denied_log_ns;      /* when a refusal for want of a right was logged last; 0 never */
     uint8_t *scratch;            /* [API_SCRATCH_LEN] for records decompressed on the shard */
     struct el_list produce_list; /* produce requests whose batches are being checked, in order of arrival */
@@ -70,6 +76,8 @@ int api_init(struct api *api, struct store_shard *shard, const struct api_node *
 void api_stop(struct api *api);
 /* A connection whose user word is set has ended; arg is the struct api. For net_config.conn_closed. */
 void api_conn_closed(void *arg, void *conn_user);
+/* Users and rules are known now, or cannot be: requests that waited for them go on. */
+void api_access_known(struct api *api);
 /* After the last request has ended. */
 void api_destroy(struct api *api);
 

@@ -23,6 +23,7 @@ int api_init(struct api *api, struct store_shard *shard, const struct api_node *
     };
     el_list_init(&api->produce_list);
     el_list_init(&api->poll_list);
+    el_list_init(&api->access_list);
     share_sessions_init(&api->share, api);
     api->scratch = el_buddy_alloc(api->buddy, API_SCRATCH_LEN);
     return api->scratch == NULL ? EVLOG_ERR_NO_MEMORY : 0;
@@ -33,6 +34,7 @@ void api_destroy(struct api *api)
     OBJ_CHECK(api, API);
     EL_ASSERT(el_list_empty(&api->produce_list));
     EL_ASSERT(el_list_empty(&api->poll_list));
+    EL_ASSERT(el_list_empty(&api->access_list));
     share_sessions_destroy(&api->share);
     el_buddy_free(api->buddy, api->scratch);
     api->scratch = NULL;

@@ -43,17 +43,63 @@ static void refuse_decode(struct api *api, struct request *request, int error)
     request_refuse(request, error == EVLOG_ERR_TRUNCATED ? "its body ends too early" : "its body is malformed");
 }
 
-/* Nothing may be left over behind a body, with one exception: librdkafka 2.16 asks for the metadata of all topics with
- * the three unused bytes of a null entry behind it, and brokers that do not look are what it was tested with. */
+/* Nothing may be left over behind a body, with two exceptions: librdkafka 2.16 asks for the metadata of all topics with
+ * the three unused bytes of a null entry behind it, and for changes of users with one empty tagged section too many;
+ * brokers that do not look are what it was tested with. */
 static int decode(const struct el_api *known, struct request *request, void *message)
 {
     struct el_reader reader;
     el_reader_init(&reader, request->body.data, request->body.len);
-    if (known->key == EL_API_Metadata) {
+    if (known->key == EL_API_Metadata || known->key == EL_API_AlterUserScramCredentials) {
         return el_schema_decode(known->schema[EL_SIDE_REQUEST], request->api_version, &reader, &request->arena,
                                 message);
     }
     return el_api_decode(known, EL_SIDE_REQUEST, request->api_version, &reader, &request->arena, message);
+}
+
+/* What a connection may send before it has proved who it is. */
+static bool proves(const struct el_api *known)
+{
+    return known->key == EL_API_ApiVersions || known->key == EL_API_SaslHandshake ||
+           known->key == EL_API_SaslAuthenticate;
+}
+
+/* Users and rules are being read: everything waits for them that needs them. */
+static bool must_wait(const struct api *api, const struct request *request)
+{
+    bool needs = api->auth != NULL &&
+                 (api->auth->enabled || config_protocol_has_sasl(request_listener(request)->protocol));
+    return needs && api->access != NULL && !access_known(api->access);
+}
+
+static void waiting_on_abandon(struct request *request)
+{
+    el_list_remove(&request->link);
+    request_end_silent(request);
+}
+
+static void wait_for_access(struct api *api, struct request *request)
+{
+    if (access_failed(api->access)) {
+        metrics_add(api->metrics, METRIC_REFUSED_OTHER, 1);
+        request_close(request, "users and access rules cannot be read: the log says why");
+        return;
+    }
+    request->on_abandon = waiting_on_abandon;
+    el_list_push_back(&api->access_list, &request->link);
+}
+
+void api_access_known(struct api *api)
+{
+    OBJ_CHECK(api, API);
+    struct el_list waiting;
+    el_list_init(&waiting);
+    el_list_splice_back(&waiting, &api->access_list);
+    for (struct el_list *node = el_list_pop_front(&waiting); node != NULL; node = el_list_pop_front(&waiting)) {
+        struct request *request = EL_CONTAINER(node, struct request, link);
+        request->on_abandon = NULL;
+        api_dispatch(api, request);
+    }
 }
 
 void api_dispatch(void *arg, struct request *request)
@@ -69,6 +115,16 @@ void api_dispatch(void *arg, struct request *request)
         }
         request_refuse(request,
                        known == NULL ? "evlogd does not know this API" : "evlogd does not answer this version");
+        return;
+    }
+    if (!request_trusted(request) && !proves(known)) {
+        request_refuse(request, request_was_trusted(request)
+                                    ? "it was trusted for a time that is over: clients prove again who they are before"
+                                    : "it has not proved who it is (SASL), and the listener wants that first");
+        return;
+    }
+    if (must_wait(api, request)) {
+        wait_for_access(api, request);
         return;
     }
     const struct el_schema *schema = known->schema[EL_SIDE_REQUEST];

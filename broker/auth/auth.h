@@ -17,6 +17,7 @@
 #include <core/list.h>
 #include <core/map.h>
 #include <core/pool.h>
+#include <core/scram.h>
 
 #define AUTH_MAGIC OBJ_MAGIC('a', 'u', 't', 'h')
 
@@ -52,12 +53,31 @@ struct auth_settings {
     const char *super_users; /* see config/principals.h; NULL: none */
 };
 
+#define AUTH_USER_NAME_MAX 255u
+#define AUTH_USERS_MAX 20000u /* of a node; one for each mechanism */
+#define AUTH_SALT_LEN_MIN 8u
+#define AUTH_SALT_LEN_MAX 64u
+#define AUTH_SCRAM_KEY_MAX 64u
+
+/* What a password is checked with (RFC 5802); the password itself is nowhere. */
+struct auth_user {
+    int mechanism;        /* enum el_scram_mechanism */
+    struct el_slice name; /* borrowed; "alice", whose principal is "User:alice" */
+    uint32_t iterations;
+    uint32_t salt_len;
+    uint8_t salt[AUTH_SALT_LEN_MAX];
+    uint8_t stored_key[AUTH_SCRAM_KEY_MAX]; /* as long as the mechanism's hash */
+    uint8_t server_key[AUTH_SCRAM_KEY_MAX];
+};
+
 struct auth {
     uint32_t magic;
     bool enabled;
     bool allow_if_none;
     struct el_map patterns;   /* kind of resource and pattern, name -> struct auth_pattern */
     struct el_map principals; /* text -> struct auth_principal */
+    struct el_map users;      /* mechanism, name -> struct auth_user_entry */
+    struct el_pool user_pool;
     struct el_pool pattern_pool, principal_pool, entry_pool;
     uint32_t rule_count;
     uint32_t prefix_count[EL_ACL_RESOURCE_COUNT][AUTH_NAME_LEN_MAX + 1]; /* patterns by length of their prefix */
@@ -98,5 +118,19 @@ bool auth_rule_has(const struct auth *auth, const struct auth_rule *rule);
  * meanwhile. */
 typedef bool (*auth_rule_fn)(void *arg, const struct auth_rule *rule);
 void auth_rules_each(const struct auth *auth, const struct auth_rule *filter, auth_rule_fn fn, void *arg);
+
+/* Bytes of the keys of a mechanism; 0: there is none of this number. */
+size_t auth_mechanism_key_len(int mechanism);
+/* returns 0 | EVLOG_ERR_ARGUMENT with what is wrong in *why, a static text */
+int auth_user_name_check(struct el_slice name, const char **why);
+int auth_user_check(const struct auth_user *user, const char **why);
+/* NULL: there is none. Valid until the next change. */
+const struct auth_user *auth_user_find(const struct auth *auth, int mechanism, struct el_slice name);
+/* Add or replace one that was checked. returns 0 | EVLOG_ERR_NO_MEMORY nothing has changed */
+int auth_user_put(struct auth *auth, const struct auth_user *user);
+void auth_user_remove(struct auth *auth, int mechanism, struct el_slice name);
+/* All of them, in no order that means anything; index 0 .. count - 1. */
+uint32_t auth_user_count(const struct auth *auth);
+const struct auth_user *auth_user_at(const struct auth *auth, uint32_t index);
 
 #endif

@@ -49,6 +49,10 @@ static inline struct el_slice auth_pattern_name(const struct auth_pattern *patte
     return el_slice_of(pattern->key + 2, pattern->key_len - 2u);
 }
 
+/* auth_user.c */
+void auth_users_init(struct auth *auth, struct el_buddy *buddy);
+void auth_users_destroy(struct auth *auth);
+
 /* NULL: no rule has it. */
 struct auth_pattern *auth_pattern_find(const struct auth *auth, int resource, int kind, struct el_slice name);
 struct auth_principal *auth_principal_find(const struct auth *auth, struct el_slice text);

@@ -21,6 +21,7 @@
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/logger.h>
+#include <core/scram.h>
 
 #include <errno.h>
 #include <inttypes.h>
@@ -520,6 +521,20 @@ static int check_archive(const struct config *cfg, struct el_error *err)
     return 0;
 }
 
+static int check_security(const struct config *cfg, struct el_error *err)
+{
+    struct el_slice name;
+    for (const char *rest = cfg->sasl_mechanisms; config_word_next(&rest, &name);) {
+        if (!el_slice_eq(name, el_slice_str("PLAIN")) && el_scram_find(name) == EL_SCRAM_UNKNOWN) {
+            return el_error_set(
+                err, EVLOG_ERR_INVALID_CONFIG,
+                "sasl.enabled.mechanisms holds '%.*s': known are SCRAM-SHA-256, SCRAM-SHA-512 and PLAIN",
+                value_shown_len(name), (const char *)name.data);
+        }
+    }
+    return 0;
+}
+
 static int check(struct config *cfg, struct el_error *err)
 {
     char commit[32];
@@ -537,6 +552,7 @@ static int check(struct config *cfg, struct el_error *err)
     int result = check_network(cfg, err);
     result = result != 0 ? result : check_storage(cfg, err);
     result = result != 0 ? result : check_archive(cfg, err);
+    result = result != 0 ? result : check_security(cfg, err);
     result = result != 0 ? result : config_principals_check("super.users", cfg->super_users, err);
     return result != 0 ? result : check_groups(cfg, err);
 }

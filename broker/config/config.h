@@ -86,6 +86,10 @@ struct config {
     int authorizer;                    /* enum config_authorizer */
     char super_users[CONFIG_PATH_MAX]; /* see principals.h */
     bool allow_if_no_acl;
+    char sasl_mechanisms[CONFIG_PATH_MAX];
+    int64_t reauth_max_ms;
+    int64_t auth_delay_ms;
+    bool insecure_sasl_plaintext;
 
     /* topics */
     bool auto_create_topics;

@@ -248,6 +248,16 @@ static int check_advertised(const struct config *cfg, const struct config_listen
     return 0;
 }
 
+static bool is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, host, &v4) == 1) {
+        return (ntohl(v4.s_addr) >> 24) == 127;
+    }
+    return strcmp(host, "localhost") == 0 || (inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6));
+}
+
 static bool same_place(const struct config_address *a, const struct config_address *b)
 {
     return a->port == b->port && a->port != 0 &&
@@ -266,8 +276,11 @@ static int check_table(const struct config *cfg, const struct config_listeners *
                                      table->list[k].name, listener->name, listener->address.port);
             }
         }
-        if (error == 0 && config_protocol_has_sasl(listener->protocol)) {
-            error = el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "listener %s: SASL is not supported yet",
+        if (error == 0 && listener->protocol == CONFIG_SASL_PLAINTEXT && !cfg->insecure_sasl_plaintext &&
+            !is_loopback(listener->address.host)) {
+            error = el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                 "listener %s: SASL_PLAINTEXT beyond the loopback address lets who listens in guess "
+                                 "passwords: use SASL_SSL, or say --insecure-sasl-plaintext",
                                  listener->name);
         }
     }

@@ -15,17 +15,27 @@ bool config_principal_valid(struct el_slice principal)
            el_utf8_valid(principal.data, principal.len);
 }
 
-bool config_principal_next(const char **rest, struct el_slice *principal)
+static bool next(const char **rest, char between, struct el_slice *word)
 {
     while (**rest != 0) {
-        const char *end = strchrnul(*rest, ';');
-        *principal = value_trim(el_slice_of(*rest, (size_t)(end - *rest)));
+        const char *end = strchrnul(*rest, between);
+        *word = value_trim(el_slice_of(*rest, (size_t)(end - *rest)));
         *rest = *end == 0 ? end : end + 1;
-        if (principal->len > 0) {
+        if (word->len > 0) {
             return true;
         }
     }
     return false;
+}
+
+bool config_principal_next(const char **rest, struct el_slice *principal)
+{
+    return next(rest, ';', principal);
+}
+
+bool config_word_next(const char **rest, struct el_slice *word)
+{
+    return next(rest, ',', word);
 }
 
 int config_principals_check(const char *setting, const char *list, struct el_error *err)

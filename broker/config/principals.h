@@ -17,6 +17,8 @@
 bool config_principal_valid(struct el_slice principal);
 /* The next one; *rest moves behind it. returns false at the end of the list */
 bool config_principal_next(const char **rest, struct el_slice *principal);
+/* The same of any words with commas between them. */
+bool config_word_next(const char **rest, struct el_slice *word);
 /* Check a list, for a setting of this name. returns 0 | EVLOG_ERR_INVALID_CONFIG with a text */
 int config_principals_check(const char *setting, const char *list, struct el_error *err);
 

@@ -296,6 +296,7 @@ static void conn_free(struct conn *conn)
     if (conn->address != NULL) {
         net_address_remove(net, conn->address);
     }
+    conn_trust_drop(conn);
     if (conn->principal != NULL) {
         el_pool_put(&net->principal_pool, conn->principal);
     }

@@ -17,11 +17,12 @@
 #define CONN_MAGIC OBJ_MAGIC('c', 'o', 'n', 'n')
 #define BUFFER_MAGIC OBJ_MAGIC('b', 'u', 'f', 'r')
 
-#define CONN_IOV_MAX 32              /* parts of answers in one send */
-#define CONN_SEND_LEN_MAX (1u << 20) /* bytes of one send, so that its deadline measures progress */
-#define CONN_RECV_LEN_MIN 1024u      /* less room than this is not worth a receive */
-#define CONN_BUFFER_LEN_FIRST 8192u  /* block of a fresh connection */
-#define NET_SPARE_MAX 8              /* large receive buffers kept for the next large frame */
+#define NET_UNTRUSTED_FRAME_LEN_MAX (16u << 10) /* before a client has proved who it is */
+#define CONN_IOV_MAX 32                         /* parts of answers in one send */
+#define CONN_SEND_LEN_MAX (1u << 20)            /* bytes of one send, so that its deadline measures progress */
+#define CONN_RECV_LEN_MIN 1024u                 /* less room than this is not worth a receive */
+#define CONN_BUFFER_LEN_FIRST 8192u             /* block of a fresh connection */
+#define NET_SPARE_MAX 8                         /* large receive buffers kept for the next large frame */
 
 /* Bytes received; shared by the connection that fills it and the requests that lie in it. Lives in one buddy block. */
 struct net_buffer {
@@ -110,6 +111,9 @@ struct conn {
     struct net_address *address; /* of the client, for its limit; NULL when there is none */
     struct conn_tls *tls;        /* of net.tls_pool; NULL: plain */
     char *principal;             /* [NET_PRINCIPAL_MAX] of net.principal_pool; NULL: anonymous */
+    struct sasl *sasl;           /* an exchange under way, of net.sasl_pool; NULL: none */
+    bool trusted;                /* an exchange has ended well */
+    uint64_t trusted_until_ns;   /* monotonic; 0: for ever */
     void *user;
     struct io_op recv_op;
     struct io_op send_op;
@@ -162,8 +166,9 @@ struct net {
     uint32_t tls_half_count;     /* contexts whose handshake has not ended */
     uint32_t tls_job_count;      /* under way */
     struct io_timer tls_timer;   /* when the queue is to be looked at again */
-    struct el_map addresses;     /* name to struct net_address */
-    struct el_list attention;    /* connections with something to do at the end of the step */
+    struct el_pool sasl_pool;
+    struct el_map addresses;  /* name to struct net_address */
+    struct el_list attention; /* connections with something to do at the end of the step */
     struct io_timer attend_timer;
     struct el_list waits[WAIT_KIND_COUNT];
     struct io_timer sweep_timer; /* at the earliest deadline or earlier */
@@ -205,6 +210,14 @@ void conn_wait_begin(struct conn *conn, enum conn_wait_kind kind);
 void conn_wait_end(struct conn *conn, enum conn_wait_kind kind);
 /* An ended request leaves its connection. */
 void conn_request_gone(struct conn *conn, struct request *request);
+
+/* conn_trust.c */
+/* May it send anything? */
+bool conn_trusted(const struct conn *conn);
+/* Longest frame that it may send now. */
+size_t conn_frame_len_max(const struct conn *conn);
+/* Forget an exchange that is under way. */
+void conn_trust_drop(struct conn *conn);
 
 /* conn_recv.c */
 /* Make requests of what has been received, then receive on, unless the connection has enough to do. */

@@ -66,7 +66,7 @@ static size_t frame_want(struct conn *conn)
     if (unparsed_len(conn) < EL_FRAME_PREFIX_LEN) {
         return 0;
     }
-    int rc = el_frame_len(conn->buffer->data + conn->parsed, EL_SIDE_REQUEST, conn->net->config.frame_len_max, &len);
+    int rc = el_frame_len(conn->buffer->data + conn->parsed, EL_SIDE_REQUEST, conn_frame_len_max(conn), &len);
     if (rc != 0) {
         refuse_prefix(conn, rc);
         return 0;

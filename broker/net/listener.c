@@ -318,6 +318,7 @@ void net_free(struct net *net)
     drop_tls(net);
     el_pool_destroy(&net->tls_pool);
     el_pool_destroy(&net->principal_pool);
+    el_pool_destroy(&net->sasl_pool);
     el_pool_destroy(&net->address_pool);
     el_pool_destroy(&net->request_pool);
     el_pool_destroy(&net->conn_pool);
@@ -392,6 +393,7 @@ static void net_init(struct net *net, const struct net_config *config)
     el_pool_init(&net->tls_pool, net->buddy, sizeof(struct conn_tls));
     el_list_init(&net->tls_queue);
     el_list_init(&net->tls_greeting);
+    el_pool_init(&net->sasl_pool, net->buddy, sizeof(struct sasl));
     el_map_init(&net->addresses, net->buddy);
     timer_init(&net->attend_timer, net, net_on_attend);
     timer_init(&net->sweep_timer, net, net_on_sweep);

@@ -11,7 +11,7 @@
 #ifndef EL_NET_REQUEST_H
 #define EL_NET_REQUEST_H
 
-#include <auth/auth.h>
+#include <auth/sasl.h>
 #include <config/listeners.h>
 #include <core/arena.h>
 #include <core/assert.h>
@@ -141,5 +141,24 @@ const char *request_principal(const struct request *request);
  * returns  0 | EVLOG_ERR_LIMIT longer than NET_PRINCIPAL_MAX | EVLOG_ERR_NO_MEMORY; the principal stays then
  */
 int request_set_principal(struct request *request, const char *text);
+
+/* Has the other side proved who it is, where its listener wants that? Before, and when the time that it was trusted for
+ * is over, it may do nothing but prove it. */
+bool request_trusted(const struct request *request);
+/* Has it ever? */
+bool request_was_trusted(const struct request *request);
+/* It has: principal is copied.
+ *
+ * until_ns  monotonic; 0 for ever
+ * returns   as request_set_principal()
+ */
+int request_trust(struct request *request, const char *principal, uint64_t until_ns);
+/* The exchange that is under way on the connection; NULL: none. */
+struct sasl *request_sasl(const struct request *request);
+/* Begin one, in place of any other. returns 0 | EVLOG_ERR_NO_MEMORY */
+int request_sasl_begin(struct request *request, int mechanism);
+void request_sasl_end(struct request *request);
+/* No request behind this one is looked at: the connection is closed when it has been answered. */
+void request_is_last(struct request *request);
 
 #endif

@@ -11,7 +11,11 @@
 #include "sha256_state.h"
 
 #include <core/bytes.h>
+#include <sodium/crypto_auth_hmacsha256.h>
+#include <sodium/crypto_auth_hmacsha512.h>
 #include <sodium/crypto_hash_sha256.h>
+#include <sodium/crypto_hash_sha512.h>
+#include <sodium/utils.h>
 
 struct sha_context {
     union {
@@ -150,4 +154,52 @@ void el_hex(char *text, const void *data, size_t len)
         text[2 * i + 1] = digits[bytes[i] & 15];
     }
     text[2 * len] = '\0';
+}
+
+/* --- SHA-512 and HMAC, which are libsodium's alone ---------------------------------------------------------------- */
+
+EL_STATIC_ASSERT(sizeof(crypto_auth_hmacsha256_state) <= sizeof(((struct el_hmac *)0)->state), "the context fits");
+EL_STATIC_ASSERT(sizeof(crypto_auth_hmacsha512_state) <= sizeof(((struct el_hmac *)0)->state), "the context fits");
+
+void el_sha512(const void *data, size_t len, uint8_t digest[64])
+{
+    crypto_hash_sha512(digest, data, len);
+}
+
+bool el_equal_always(const void *a, const void *b, size_t len)
+{
+    return sodium_memcmp(a, b, len) == 0;
+}
+
+void el_hmac_begin(struct el_hmac *hmac, int bits, const void *key, size_t len)
+{
+    EL_ASSERT(bits == 256 || bits == 512);
+    const uint8_t *bytes = len == 0 ? (const uint8_t *)"" : key;
+    hmac->bits = (uint16_t)bits;
+    if (bits == 256) {
+        crypto_auth_hmacsha256_init((crypto_auth_hmacsha256_state *)(void *)hmac->state, bytes, len);
+    } else {
+        crypto_auth_hmacsha512_init((crypto_auth_hmacsha512_state *)(void *)hmac->state, bytes, len);
+    }
+}
+
+void el_hmac_add(struct el_hmac *hmac, const void *data, size_t len)
+{
+    if (len == 0) {
+        return;
+    }
+    if (hmac->bits == 256) {
+        crypto_auth_hmacsha256_update((crypto_auth_hmacsha256_state *)(void *)hmac->state, data, len);
+    } else {
+        crypto_auth_hmacsha512_update((crypto_auth_hmacsha512_state *)(void *)hmac->state, data, len);
+    }
+}
+
+void el_hmac_end(struct el_hmac *hmac, uint8_t *digest)
+{
+    if (hmac->bits == 256) {
+        crypto_auth_hmacsha256_final((crypto_auth_hmacsha256_state *)(void *)hmac->state, digest);
+    } else {
+        crypto_auth_hmacsha512_final((crypto_auth_hmacsha512_state *)(void *)hmac->state, digest);
+    }
 }

@@ -40,6 +40,19 @@ enum el_sha256_way { EL_SHA256_BEST, EL_SHA256_WIDE, EL_SHA256_TWO, EL_SHA256_ON
 bool el_sha256_many_by(enum el_sha256_way way, const struct el_sha256_job *jobs, size_t count);
 /* The portable version alone, for tests. */
 void el_sha256_portable(const void *data, size_t len, uint8_t digest[32]);
+void el_sha512(const void *data, size_t len, uint8_t digest[64]);
+/* Equal, in a time that does not depend on where they differ. */
+bool el_equal_always(const void *a, const void *b, size_t len);
+
+/* HMAC with SHA-256 or SHA-512. A context whose key has been taken in may be copied, and used again. */
+struct el_hmac {
+    _Alignas(16) uint8_t state[448]; /* opaque */
+    uint16_t bits;                   /* 256 or 512 */
+};
+void el_hmac_begin(struct el_hmac *hmac, int bits, const void *key, size_t len);
+void el_hmac_add(struct el_hmac *hmac, const void *data, size_t len);
+/* digest has bits / 8 bytes. */
+void el_hmac_end(struct el_hmac *hmac, uint8_t *digest);
 /* Lower-case hex; text[2 * len + 1]. */
 void el_hex(char *text, const void *data, size_t len);
 

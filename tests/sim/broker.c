@@ -29,6 +29,7 @@ static void shard_make(struct broker *b, uint32_t index)
     shard->index = index;
     shard->peers = b->groups;
     shard->lease_peers = b->leases;
+    shard->access_peers = b->access;
     shard->stream_peers = b->streams;
     shard->stream_secret = &b->secret;
     shard->shard_count = w->shard_count;
@@ -215,7 +216,7 @@ static void down(struct world *w)
     b->redactor = NULL;
     for (uint32_t i = 0; i < w->shard_count && stopped; i++) {
         groups_destroy(&b->shards[i].groups);
-        auth_destroy(&b->shards[i].auth);
+        access_destroy(b->shards[i].access);
         leases_destroy(b->shards[i].leases);
         streams_destroy(b->shards[i].streams);
     }

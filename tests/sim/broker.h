@@ -20,6 +20,7 @@ struct broker {
     struct shard shards[WORLD_SHARDS_MAX];
     struct groups *groups[WORLD_SHARDS_MAX];
     struct leases *leases[WORLD_SHARDS_MAX];
+    struct access *access[WORLD_SHARDS_MAX];
     struct streams *streams[WORLD_SHARDS_MAX];
     struct stream_secret secret;
     struct redactor *redactor;

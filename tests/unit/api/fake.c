@@ -92,6 +92,11 @@ void fake_begin(struct fake *f)
     f->peers[0] = &f->groups;
     groups_init(&f->groups, (struct store_shard *)f, f->peers, &groups_cfg);
     f->api.groups = &f->groups;
+    auth_init(&f->auth, &f->buddy);
+    f->api.auth = &f->auth;
+    f->api.access = (struct access *)f;
+    static const uint8_t secret[SASL_SECRET_LEN] = "secret";
+    f->api.sasl_secret = secret;
     f->api.leases = fake_leases_begin();
     fake_lease_groups_begin();
     f->api.streams = fake_streams_begin();
@@ -108,6 +113,7 @@ void fake_end(struct fake *f)
     assert_int_equal(f->read_release_count, f->read_count);
     assert_int_equal(f->job_count, 0);
     groups_destroy(&f->groups);
+    auth_destroy(&f->auth);
     assert_int_equal(f->io.timer_count, 0);
     api_destroy(&f->api);
     assert_int_equal(f->buddy.used, 0);
@@ -337,6 +343,74 @@ void request_caller(const struct request *request, struct auth_caller *caller)
 {
     caller->host = el_slice_str("127.0.0.1");
     caller->principal = el_slice_str(fake->principal);
+}
+
+bool request_trusted(const struct request *request)
+{
+    bool expired = fake->trusted_until_ns != 0 && fake->io.now_ns >= fake->trusted_until_ns;
+    return !config_protocol_has_sasl(request_listener(request)->protocol) || (fake->trusted && !expired);
+}
+
+bool request_was_trusted(const struct request *request)
+{
+    return fake->trusted;
+}
+
+int request_trust(struct request *request, const char *principal, uint64_t until_ns)
+{
+    fake->trusted = true;
+    fake->trusted_until_ns = until_ns;
+    return request_set_principal(request, principal);
+}
+
+struct sasl *request_sasl(const struct request *request)
+{
+    return fake->sasl_under_way ? &fake->sasl : NULL;
+}
+
+int request_sasl_begin(struct request *request, int mechanism)
+{
+    fake->sasl_under_way = true;
+    sasl_begin(&fake->sasl, mechanism);
+    return 0;
+}
+
+void request_sasl_end(struct request *request)
+{
+    fake->sasl_under_way = false;
+}
+
+void request_is_last(struct request *request)
+{
+    of(request)->last = true;
+}
+
+bool request_abandoned(const struct request *request)
+{
+    return false;
+}
+
+/* --- users and rules ---------------------------------------------------------------------------------------------- */
+
+bool access_known(const struct access *access)
+{
+    return !fake->access_unknown;
+}
+
+bool access_failed(const struct access *access)
+{
+    return false;
+}
+
+void access_change(struct access *access, struct access_op *op)
+{
+    op->error = fake->access_error;
+    for (uint32_t i = 0; i < op->record_count && op->error == 0; i++) {
+        struct auth_record record;
+        assert_int_equal(auth_record_decode(op->records[i].key, op->records[i].value, &record), 0);
+        assert_int_equal(auth_record_apply(&fake->auth, &record), 0);
+    }
+    op->done(op);
 }
 
 /* --- storage ------------------------------------------------------------------------------------------------------ */

@@ -32,6 +32,7 @@ struct fake_request {
     uint64_t conn_id;
     enum fake_outcome outcome;
     bool held;
+    bool last; /* the connection is to be closed behind it */
     bool unheld;
     uint8_t *frame; /* request body, heap */
     uint8_t *reply; /* answer body, heap */
@@ -43,6 +44,12 @@ struct fake_request {
 
 struct fake {
     struct api api;
+    struct auth auth; /* of the api; off unless a test turns it on */
+    struct sasl sasl;
+    bool sasl_under_way, trusted;
+    uint64_t trusted_until_ns;
+    bool access_unknown; /* users and rules are not read yet */
+    int access_error;    /* what changes of them end with */
     struct api_node node;
     struct groups groups;
     struct groups *peers[1];

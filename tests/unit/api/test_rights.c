@@ -18,7 +18,7 @@
 #define TESTER "User:tester"
 
 static struct fake f;
-static struct auth auth;
+#define auth f.auth
 
 /* What one API needs; a right is one operation on one kind of resource. */
 struct right {
@@ -98,13 +98,19 @@ static const struct needs table[] = {
     {EL_API_RedriveStart, {G(READ), T(READ)}, {0}},
     {EL_API_RedriveTasks, {G(READ)}, {0}},
     {EL_API_LetterStates, {G(DESCRIBE), T(DESCRIBE)}, {0}},
+    {EL_API_DescribeAcls, {C(DESCRIBE)}, {0}},
+    {EL_API_CreateAcls, {C(ALTER)}, {0}},
+    {EL_API_DeleteAcls, {C(ALTER)}, {0}},
+    {EL_API_DescribeUserScramCredentials, {C(DESCRIBE)}, {0}},
+    {EL_API_AlterUserScramCredentials, {C(ALTER)}, {0}},
     {EL_API_ArchiveStatus, {C(DESCRIBE)}, {0}},
     {EL_API_ArchiveNow, {C(ALTER)}, {0}},
     {EL_API_Redact, {C(ALTER)}, {0}},
 };
 
 /* These leave out what the caller may not see, or need no right; tests of their own are below. */
-static const int others[] = {EL_API_ApiVersions, EL_API_DescribeCluster, EL_API_ListGroups};
+static const int others[] = {EL_API_ApiVersions, EL_API_DescribeCluster, EL_API_ListGroups, EL_API_SaslHandshake,
+                             EL_API_SaslAuthenticate};
 
 static const struct needs *needs_of(int key)
 {
@@ -197,9 +203,9 @@ static void fill(const struct el_api *row, const struct el_schema *schema, int v
         }
         if (field->array && field->type == EL_TYPE_STRUCT) {
             /* ranges, filters, and the like are left empty */
-            static const char *const filled[] = {"topics",    "topic_data", "partitions", "partition_data",
-                                                 "resources", "groups",     "dirs",       "topic_partitions",
-                                                 "states",    NULL};
+            static const char *const filled[] = {
+                "topics",           "topic_data", "partitions", "partition_data", "resources",  "groups", "dirs",
+                "topic_partitions", "states",     "creations",  "filters",        "upsertions", NULL};
             if (is_one_of(field->name, filled)) {
                 void *element = el_schema_new(field->schema, arena, 1);
                 *(void **)at = element;
@@ -344,9 +350,7 @@ static void begin(void)
     fake_begin(&f);
     fake_add_topic(&f, "events", 1);
     f.node.auto_create = false;
-    auth_init(&auth, NULL);
     auth_configure(&auth, &(struct auth_settings){.enabled = true, .super_users = "User:root"});
-    f.api.auth = &auth;
     f.api.denied_log_ns = f.io.now_ns; /* this second has its line */
     snprintf(f.principal, sizeof f.principal, "%s", TESTER);
     static struct lease_redrive_view view = {.id = 0};
@@ -358,7 +362,6 @@ static void begin(void)
 
 static void end(void)
 {
-    auth_destroy(&auth);
     fake_end(&f);
 }
 

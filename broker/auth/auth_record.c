@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <auth/auth_record.h>
+
+#include <evlog/error.h>
+
+void auth_record_rule_key(struct el_writer *w, const struct auth_rule *rule)
+{
+    el_write_u8(w, AUTH_RECORD_VERSION);
+    el_write_u8(w, AUTH_RECORD_RULE);
+    el_write_u8(w, (uint8_t)rule->resource);
+    el_write_u8(w, (uint8_t)rule->pattern);
+    el_write_u8(w, (uint8_t)rule->operation);
+    el_write_u8(w, (uint8_t)rule->permission);
+    el_write_le16(w, (uint16_t)rule->name.len);
+    el_write_le16(w, (uint16_t)rule->principal.len);
+    el_write_le16(w, (uint16_t)rule->host.len);
+    el_write_bytes(w, rule->name.data, rule->name.len);
+    el_write_bytes(w, rule->principal.data, rule->principal.len);
+    el_write_bytes(w, rule->host.data, rule->host.len);
+    EL_ASSERT(w->err == 0);
+}
+
+void auth_record_rule_value(struct el_writer *w)
+{
+    el_write_u8(w, AUTH_RECORD_VERSION);
+    EL_ASSERT(w->err == 0);
+}
+
+void auth_record_user_key(struct el_writer *w, const struct auth_user *user)
+{
+    el_write_u8(w, AUTH_RECORD_VERSION);
+    el_write_u8(w, AUTH_RECORD_USER);
+    el_write_u8(w, (uint8_t)user->mechanism);
+    el_write_u8(w, 0);
+    el_write_le16(w, (uint16_t)user->name.len);
+    el_write_bytes(w, user->name.data, user->name.len);
+    EL_ASSERT(w->err == 0);
+}
+
+void auth_record_user_value(struct el_writer *w, const struct auth_user *user)
+{
+    size_t key_len = auth_mechanism_key_len(user->mechanism);
+    EL_ASSERT(key_len > 0);
+    EL_ASSERT(user->salt_len >= AUTH_SALT_LEN_MIN);
+    EL_ASSERT(user->salt_len <= AUTH_SALT_LEN_MAX);
+    el_write_u8(w, AUTH_RECORD_VERSION);
+    el_write_u8(w, (uint8_t)user->salt_len);
+    el_write_le16(w, 0);
+    el_write_le32(w, user->iterations);
+    el_write_bytes(w, user->salt, user->salt_len);
+    el_write_bytes(w, user->stored_key, key_len);
+    el_write_bytes(w, user->server_key, key_len);
+    EL_ASSERT(w->err == 0);
+}
+
+/* --- the way back ------------------------------------------------------------------------------------------------- */
+
+static struct el_slice take(struct el_reader *r, size_t len)
+{
+    return el_slice_of(el_read_bytes(r, len), len);
+}
+
+static int rule_decode(struct el_reader *r, struct el_slice value, struct auth_record *record)
+{
+    struct auth_rule *rule = &record->rule;
+    const char *why;
+    rule->resource = el_read_u8(r);
+    rule->pattern = el_read_u8(r);
+    rule->operation = el_read_u8(r);
+    rule->permission = el_read_u8(r);
+    size_t name_len = el_read_le16(r), principal_len = el_read_le16(r), host_len = el_read_le16(r);
+    rule->name = take(r, name_len);
+    rule->principal = take(r, principal_len);
+    rule->host = take(r, host_len);
+    if (r->err != 0 || el_reader_left(r) != 0 || auth_rule_check(rule, &why) != 0) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    if (!record->gone && (value.len != 1 || value.data[0] != AUTH_RECORD_VERSION)) {
+        return value.len > 0 && value.data[0] > AUTH_RECORD_VERSION ? EVLOG_ERR_FORMAT : EVLOG_ERR_CORRUPT;
+    }
+    return 0;
+}
+
+static int user_value_decode(struct el_slice value, struct auth_user *user)
+{
+    struct el_reader r;
+    el_reader_init(&r, value.data, value.len);
+    size_t key_len = auth_mechanism_key_len(user->mechanism);
+    uint8_t version = el_read_u8(&r);
+    if (r.err == 0 && version > AUTH_RECORD_VERSION) {
+        return EVLOG_ERR_FORMAT;
+    }
+    user->salt_len = el_read_u8(&r);
+    uint16_t zero = el_read_le16(&r);
+    user->iterations = el_read_le32(&r);
+    if (r.err != 0 || version != AUTH_RECORD_VERSION || zero != 0 || user->salt_len < AUTH_SALT_LEN_MIN ||
+        user->salt_len > AUTH_SALT_LEN_MAX || el_reader_left(&r) != user->salt_len + 2 * key_len) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    memcpy(user->salt, el_read_bytes(&r, user->salt_len), user->salt_len);
+    memcpy(user->stored_key, el_read_bytes(&r, key_len), key_len);
+    memcpy(user->server_key, el_read_bytes(&r, key_len), key_len);
+    return 0;
+}
+
+static int user_decode(struct el_reader *r, struct el_slice value, struct auth_record *record)
+{
+    struct auth_user *user = &record->user;
+    const char *why;
+    user->mechanism = el_read_u8(r);
+    uint8_t zero = el_read_u8(r);
+    size_t name_len = el_read_le16(r);
+    user->name = take(r, name_len);
+    if (r->err != 0 || zero != 0 || el_reader_left(r) != 0 || auth_mechanism_key_len(user->mechanism) == 0 ||
+        auth_user_name_check(user->name, &why) != 0) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    int code = record->gone ? 0 : user_value_decode(value, user);
+    return code == 0 && !record->gone && auth_user_check(user, &why) != 0 ? EVLOG_ERR_CORRUPT : code;
+}
+
+int auth_record_decode(struct el_slice key, struct el_slice value, struct auth_record *record)
+{
+    struct el_reader r;
+    el_reader_init(&r, key.data, key.len);
+    memset(record, 0, sizeof *record);
+    uint8_t version = el_read_u8(&r), kind = el_read_u8(&r);
+    if (r.err != 0 || version == 0 || kind == 0) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    if (version > AUTH_RECORD_VERSION || kind > AUTH_RECORD_USER) {
+        return EVLOG_ERR_FORMAT;
+    }
+    record->kind = (enum auth_record_kind)kind;
+    record->gone = value.data == NULL;
+    return kind == AUTH_RECORD_RULE ? rule_decode(&r, value, record) : user_decode(&r, value, record);
+}
+
+int auth_record_apply(struct auth *auth, const struct auth_record *record)
+{
+    if (record->kind == AUTH_RECORD_RULE) {
+        if (!record->gone) {
+            return auth_rule_put(auth, &record->rule);
+        }
+        auth_rule_remove(auth, &record->rule);
+        return 0;
+    }
+    if (!record->gone) {
+        return auth_user_put(auth, &record->user);
+    }
+    auth_user_remove(auth, record->user.mechanism, record->user.name);
+    return 0;
+}

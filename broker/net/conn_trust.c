@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a connection has proved. Listeners with SASL trust nobody before an exchange has ended well, and for no longer
+ * than was said then; until that moment a connection may send small frames only.
+ */
+#include <net/conn.h>
+
+bool conn_trusted(const struct conn *conn)
+{
+    if (!config_protocol_has_sasl(conn->listener->config.protocol)) {
+        return true;
+    }
+    return conn->trusted && (conn->trusted_until_ns == 0 || conn->net->io->now_ns < conn->trusted_until_ns);
+}
+
+size_t conn_frame_len_max(const struct conn *conn)
+{
+    size_t len_max = conn->net->config.frame_len_max;
+    return conn_trusted(conn) ? len_max : EL_MIN(len_max, (size_t)NET_UNTRUSTED_FRAME_LEN_MAX);
+}
+
+void conn_trust_drop(struct conn *conn)
+{
+    if (conn->sasl != NULL) {
+        sasl_end(conn->sasl);
+        el_pool_put(&conn->net->sasl_pool, conn->sasl);
+        conn->sasl = NULL;
+    }
+}
+
+bool request_trusted(const struct request *request)
+{
+    OBJ_CHECK(request, REQUEST);
+    return request->conn == NULL || conn_trusted(request->conn);
+}
+
+bool request_was_trusted(const struct request *request)
+{
+    OBJ_CHECK(request, REQUEST);
+    return request->conn != NULL && request->conn->trusted;
+}
+
+struct sasl *request_sasl(const struct request *request)
+{
+    OBJ_CHECK(request, REQUEST);
+    return request->conn == NULL ? NULL : request->conn->sasl;
+}
+
+int request_sasl_begin(struct request *request, int mechanism)
+{
+    struct conn *conn = request->conn;
+    OBJ_CHECK(request, REQUEST);
+    if (conn == NULL) {
+        return 0;
+    }
+    conn_trust_drop(conn);
+    conn->sasl = el_pool_get(&conn->net->sasl_pool);
+    if (conn->sasl == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    sasl_begin(conn->sasl, mechanism);
+    return 0;
+}
+
+void request_sasl_end(struct request *request)
+{
+    OBJ_CHECK(request, REQUEST);
+    if (request->conn != NULL) {
+        conn_trust_drop(request->conn);
+    }
+}
+
+int request_trust(struct request *request, const char *principal, uint64_t until_ns)
+{
+    OBJ_CHECK(request, REQUEST);
+    if (request->conn == NULL) {
+        return 0;
+    }
+    int code = conn_set_principal(request->conn, principal);
+    if (code == 0) {
+        request->conn->trusted = true;
+        request->conn->trusted_until_ns = until_ns;
+    }
+    return code;
+}
+
+void request_is_last(struct request *request)
+{
+    OBJ_CHECK(request, REQUEST);
+    if (request->conn != NULL && conn_state(request->conn) != CONN_CLOSING) {
+        request->conn->refusing = true;
+        conn_drain(request->conn);
+    }
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tables of CreateAcls, one line a field in wire order. Layout: docs/protocol.md section 2.
+ */
+#include <wire/msg_create_acls.h>
+#include <wire/table.h>
+
+/* clang-format off */
+
+#define T struct el_msg_create_acls_creation
+static const struct el_field create_acls_creation_fields[] = {
+    EL_INT8(T, resource_type, EL_ALL),
+    EL_STRING(T, resource_name, EL_ALL),
+    EL_INT8(T, resource_pattern_type, EL_FROM(1), .initial = 3),
+    EL_STRING(T, principal, EL_ALL),
+    EL_STRING(T, host, EL_ALL),
+    EL_INT8(T, operation, EL_ALL),
+    EL_INT8(T, permission_type, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_create_acls_creation = EL_SCHEMA(create_acls_creation, 1, 3, 2);
+
+#define T struct el_msg_create_acls_request
+static const struct el_field create_acls_request_fields[] = {
+    EL_STRUCTS(T, create_acls_creation, creations, creation_count, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_create_acls_request = EL_SCHEMA(create_acls_request, 1, 3, 2);
+
+#define T struct el_msg_create_acls_result
+static const struct el_field create_acls_result_fields[] = {
+    EL_INT16(T, error_code, EL_ALL),
+    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL, .null_initial = true),
+};
+#undef T
+const struct el_schema el_schema_create_acls_result = EL_SCHEMA(create_acls_result, 1, 3, 2);
+
+#define T struct el_msg_create_acls_response
+static const struct el_field create_acls_response_fields[] = {
+    EL_INT32(T, throttle_time_ms, EL_ALL),
+    EL_STRUCTS(T, create_acls_result, results, result_count, EL_ALL),
+};
+#undef T
+const struct el_schema el_schema_create_acls_response = EL_SCHEMA(create_acls_response, 1, 3, 2);

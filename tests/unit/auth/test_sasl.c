@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Goal: nobody gets in without the password, and nothing that is said before tells who there is. Method: the vectors of
+ * RFC 7677; a client of this file's own that can go wrong in every way that other servers once took.
+ */
+#include <auth/auth_record.h>
+#include <auth/sasl.h>
+#include <core/base64.h>
+#include <evlog/error.h>
+#include <test.h>
+
+#include <stdio.h>
+
+static struct auth auth;
+static struct sasl sasl;
+static struct sasl_answer answer;
+static const uint8_t secret[SASL_SECRET_LEN] = "of the node";
+static const uint8_t random_bytes[SASL_RANDOM_LEN] = "0123456789abcdefg";
+
+static void add_user(int mechanism, const char *name, const char *password, uint32_t iterations)
+{
+    struct auth_user user = {
+        .mechanism = mechanism, .name = el_slice_str(name), .iterations = iterations, .salt_len = 16};
+    uint8_t salted[EL_SCRAM_KEY_MAX];
+    const char *why;
+    memcpy(user.salt, "saltsaltsaltsalt", 16);
+    el_scram_salt(mechanism, el_slice_str(password), el_slice_of(user.salt, 16), iterations, salted);
+    el_scram_server_keys(mechanism, salted, user.stored_key, user.server_key);
+    assert_int_equal(auth_user_check(&user, &why), 0);
+    assert_int_equal(auth_user_put(&auth, &user), 0);
+}
+
+static void begin(int mechanism)
+{
+    auth_init(&auth, NULL);
+    add_user(EL_SCRAM_SHA256, "alice", "secret", 4096);
+    add_user(EL_SCRAM_SHA512, "alice", "secret", 4096);
+    add_user(EL_SCRAM_SHA256, "a,b=c", "pw", 4096);
+    sasl_begin(&sasl, mechanism);
+}
+
+static void end(void)
+{
+    sasl_end(&sasl);
+    auth_destroy(&auth);
+}
+
+static enum sasl_result say(const void *data, size_t len)
+{
+    return sasl_take(&sasl, &auth, secret, random_bytes, el_slice_of(data, len), &answer);
+}
+
+static enum sasl_result say_text(const char *text)
+{
+    return say(text, strlen(text));
+}
+
+/* The whole of a client's side. NULL: as it should be. */
+struct client {
+    const char *password;
+    const char *nonce; /* of the last message, in place of both sides' */
+    const char *binding;
+    bool flip;
+};
+
+static enum sasl_result finish(int mechanism, const char *gs2, const char *bare, const struct client *c)
+{
+    char first[1024], final[2048], text[4096], binding[256];
+    snprintf(first, sizeof first, "%s%s", gs2, bare);
+    enum sasl_result result = say_text(first);
+    if (result != SASL_MORE) {
+        return result;
+    }
+    struct el_scram_server_first server;
+    char server_first[SASL_ANSWER_MAX + 1];
+    snprintf(server_first, sizeof server_first, "%.*s", (int)answer.len, (const char *)answer.bytes);
+    assert_int_equal(el_scram_parse_server_first(el_slice_str(server_first), &server), 0);
+    uint8_t salted[EL_SCRAM_KEY_MAX], proof[EL_SCRAM_KEY_MAX];
+    el_scram_salt(mechanism, el_slice_str(c->password), el_slice_of(server.salt, server.salt_len), server.iterations,
+                  salted);
+    el_base64_encode(binding, c->binding != NULL ? c->binding : gs2, strlen(c->binding != NULL ? c->binding : gs2));
+    int len = snprintf(final, sizeof final, "c=%s,r=%.*s", binding,
+                       c->nonce != NULL ? (int)strlen(c->nonce) : (int)server.nonce.len,
+                       c->nonce != NULL ? c->nonce : (const char *)server.nonce.data);
+    snprintf(text, sizeof text, "%s,%s,%s", bare, server_first, final);
+    el_scram_proof(mechanism, salted, el_slice_str(text), proof);
+    proof[0] ^= c->flip ? 1 : 0;
+    char proof_text[EL_SCRAM_KEY_MAX * 2];
+    el_base64_encode(proof_text, proof, el_scram_key_len(mechanism));
+    snprintf(final + len, sizeof final - (size_t)len, ",p=%s", proof_text);
+    result = say_text(final);
+    if (result == SASL_DONE) {
+        struct el_scram_server_final last;
+        uint8_t stored[EL_SCRAM_KEY_MAX], server_key[EL_SCRAM_KEY_MAX], signature[EL_SCRAM_KEY_MAX];
+        el_scram_server_keys(mechanism, salted, stored, server_key);
+        el_scram_signature(mechanism, server_key, el_slice_str(text), signature);
+        assert_int_equal(el_scram_parse_server_final(el_slice_of(answer.bytes, answer.len), &last), 0);
+        assert_int_equal(last.signature_len, el_scram_key_len(mechanism));
+        assert_memory_equal(last.signature, signature, last.signature_len);
+    }
+    return result;
+}
+
+static const struct client honest = {.password = "secret"};
+
+TEST(scram, vectors_of_rfc_7677)
+{
+    uint8_t salt[32], salted[64], proof[64], stored[64], server_key[64], signature[64];
+    size_t salt_len;
+    char text[128];
+    const char *auth_message = "n=user,r=rOprNGfwEbeRWgbNEkqO,"
+                               "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,"
+                               "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+    assert_int_equal(el_base64_decode("W22ZaJ0SNY7soEsUEjb6gQ==", 24, salt, sizeof salt, &salt_len), 0);
+    el_scram_salt(EL_SCRAM_SHA256, el_slice_str("pencil"), el_slice_of(salt, salt_len), 4096, salted);
+    el_scram_proof(EL_SCRAM_SHA256, salted, el_slice_str(auth_message), proof);
+    el_base64_encode(text, proof, 32);
+    assert_string_equal(text, "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+    el_scram_server_keys(EL_SCRAM_SHA256, salted, stored, server_key);
+    el_scram_signature(EL_SCRAM_SHA256, server_key, el_slice_str(auth_message), signature);
+    el_base64_encode(text, signature, 32);
+    assert_string_equal(text, "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+    assert_true(el_scram_proof_fits(EL_SCRAM_SHA256, stored, el_slice_str(auth_message), proof));
+    proof[31] ^= 1;
+    assert_false(el_scram_proof_fits(EL_SCRAM_SHA256, stored, el_slice_str(auth_message), proof));
+}
+
+TEST(sasl, takes_who_knows_the_password)
+{
+    for (int mechanism = EL_SCRAM_SHA256; mechanism <= EL_SCRAM_SHA512; mechanism++) {
+        begin(mechanism);
+        assert_int_equal(finish(mechanism, "n,,", "n=alice,r=abc", &honest), SASL_DONE);
+        assert_true(el_slice_eq(sasl_user(&sasl), el_slice_str("alice")));
+        assert_int_equal(say_text("c=biws"), SASL_FAILED); /* it is over */
+        end();
+    }
+    begin(EL_SCRAM_SHA256);
+    struct client other = {.password = "pw"};
+    assert_int_equal(finish(EL_SCRAM_SHA256, "y,,", "n=a=2Cb=3Dc,r=abc", &other), SASL_DONE);
+    assert_true(el_slice_eq(sasl_user(&sasl), el_slice_str("a,b=c")));
+    end();
+}
+
+TEST(sasl, refuses_a_wrong_password)
+{
+    struct client wrong = {.password = "Secret"}, flipped = {.password = "secret", .flip = true};
+    begin(EL_SCRAM_SHA256);
+    assert_int_equal(finish(EL_SCRAM_SHA256, "n,,", "n=alice,r=abc", &wrong), SASL_FAILED);
+    end();
+    begin(EL_SCRAM_SHA512);
+    assert_int_equal(finish(EL_SCRAM_SHA512, "n,,", "n=alice,r=abc", &flipped), SASL_FAILED);
+    end();
+}
+
+TEST(cve_2024_56128, the_nonce_of_the_last_message_is_the_one_that_was_handed_out)
+{
+    static const char *const nonces[] = {"abc", "abcMDEyMzQ1Njc4OWFiY2RlZmdB", "xbcMDEyMzQ1Njc4OWFiY2RlZmcA", "x"};
+    for (size_t i = 0; i < 4; i++) {
+        struct client c = {.password = "secret", .nonce = nonces[i]};
+        begin(EL_SCRAM_SHA256);
+        assert_int_equal(finish(EL_SCRAM_SHA256, "n,,", "n=alice,r=abc", &c), SASL_FAILED);
+        end();
+    }
+}
+
+TEST(sasl, the_nonce_with_the_clients_part_once_more_in_front_is_what_was_handed_out)
+{
+    struct client c = {.password = "secret", .nonce = "abcabcMDEyMzQ1Njc4OWFiY2RlZmcA"};
+    begin(EL_SCRAM_SHA256);
+    assert_int_equal(finish(EL_SCRAM_SHA256, "n,,", "n=alice,r=abc", &c), SASL_DONE);
+    end();
+}
+
+TEST(cve_2017_12610, nobody_acts_as_somebody_else)
+{
+    begin(EL_SCRAM_SHA256);
+    assert_int_equal(finish(EL_SCRAM_SHA256, "n,a=root,", "n=alice,r=abc", &honest), SASL_FAILED);
+    end();
+    begin(EL_SCRAM_SHA256);
+    assert_int_equal(finish(EL_SCRAM_SHA256, "n,a=alice,", "n=alice,r=abc", &honest), SASL_DONE);
+    end();
+    begin(SASL_PLAIN);
+    assert_int_equal(say("root\0alice\0secret", 17), SASL_FAILED);
+    end();
+}
+
+TEST(sasl, channel_binding_that_was_taken_out_is_seen)
+{
+    struct client c = {.password = "secret", .binding = "y,,"};
+    begin(EL_SCRAM_SHA256);
+    assert_int_equal(finish(EL_SCRAM_SHA256, "n,,", "n=alice,r=abc", &c), SASL_FAILED);
+    end();
+    begin(EL_SCRAM_SHA256);
+    assert_int_equal(say_text("p=tls-unique,,n=alice,r=abc"), SASL_FAILED);
+    end();
+}
+
+TEST(sasl, a_user_that_is_none_looks_like_one_and_always_the_same)
+{
+    uint8_t before[SASL_ANSWER_MAX];
+    begin(EL_SCRAM_SHA256);
+    assert_int_equal(say_text("n,,n=nobody,r=abc"), SASL_MORE);
+    size_t len = answer.len;
+    memcpy(before, answer.bytes, len);
+    end();
+    begin(EL_SCRAM_SHA256);
+    assert_int_equal(say_text("n,,n=nobody,r=abc"), SASL_MORE);
+    assert_int_equal(answer.len, len);
+    assert_memory_equal(answer.bytes, before, len);
+    end();
+    begin(EL_SCRAM_SHA256);
+    assert_int_equal(say_text("n,,n=somebody,r=abc"), SASL_MORE);
+    assert_memory_not_equal(answer.bytes, before, len);
+    end();
+    begin(EL_SCRAM_SHA256);
+    assert_int_equal(finish(EL_SCRAM_SHA256, "n,,", "n=nobody,r=abc", &honest), SASL_FAILED);
+    end();
+}
+
+TEST(sasl, refuses_messages_that_are_none)
+{
+    static const char *const bad[] = {"",
+                                      "n",
+                                      "n,",
+                                      "n,,",
+                                      "n,,n=alice",
+                                      "n,,r=abc,n=alice",
+                                      "x,,n=alice,r=abc",
+                                      "n,,n=,r=abc",
+                                      "n,,n=alice,r=",
+                                      "n,,m=x,n=alice,r=abc",
+                                      "n,,n=al=2xice,r=abc",
+                                      "n,,n=al=,r=abc",
+                                      "n,,n=alice,r=a\x01",
+                                      "n,,n=\xff,r=abc",
+                                      "n,,n=alice,r=abc,x",
+                                      "n,,n=alice,r=abc,tokenauth=true",
+                                      "n,b=x,n=alice,r=abc",
+                                      "n,,n=*,r=abc",
+                                      "n,,n=ANONYMOUS,r=abc"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        begin(EL_SCRAM_SHA256);
+        if (say_text(bad[i]) != SASL_FAILED) {
+            fail_msg("taken: %s", bad[i]);
+        }
+        end();
+    }
+    static const char *const bad_final[] = {
+        "", "c=biws", "c=biws,r=x", "p=AAAA", "c=!,r=x,p=AAAA", "c=biws,r=x,p=", "r=x,c=biws,p=AAAA"};
+    for (size_t i = 0; i < sizeof bad_final / sizeof bad_final[0]; i++) {
+        begin(EL_SCRAM_SHA256);
+        assert_int_equal(say_text("n,,n=alice,r=abc"), SASL_MORE);
+        assert_int_equal(say_text(bad_final[i]), SASL_FAILED);
+        end();
+    }
+    static char large[4000];
+    memset(large, 'x', sizeof large);
+    memcpy(large, "n,,n=alice,r=", 13);
+    begin(EL_SCRAM_SHA256);
+    assert_int_equal(say(large, sizeof large), SASL_FAILED);
+    end();
+}
+
+TEST(sasl, plain_is_checked_against_the_same_keys)
+{
+    static const struct {
+        const char *message;
+        size_t len;
+        bool sound, right;
+    } cases[] = {{"\0alice\0secret", 13, true, true},     {"alice\0alice\0secret", 18, true, true},
+                 {"\0alice\0wrong", 12, true, false},     {"\0nobody\0secret", 14, true, false},
+                 {"\0alice\0", 7, false, false},          {"alice\0secret", 12, false, false},
+                 {"\0alice\0sec\0ret", 14, false, false}, {"", 0, false, false},
+                 {"\0\0secret", 8, false, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        begin(SASL_PLAIN);
+        enum sasl_result result = say(cases[i].message, cases[i].len);
+        assert_int_equal(result, cases[i].sound ? SASL_CHECK : SASL_FAILED);
+        if (cases[i].sound) {
+            sasl_check(&sasl);
+            assert_int_equal(sasl.password[0], 0); /* wiped */
+            assert_int_equal(sasl_checked(&sasl), cases[i].right ? SASL_DONE : SASL_FAILED);
+        }
+        end();
+    }
+}
+
+/* --- records ------------------------------------------------------------------------------------------------------ */
+
+TEST(records, of_rules_and_users_come_back)
+{
+    uint8_t key_bytes[AUTH_RECORD_KEY_MAX], value_bytes[AUTH_RECORD_VALUE_MAX];
+    struct el_writer key, value;
+    struct auth_record record;
+    begin(SASL_PLAIN);
+    const struct auth_user *user = auth_user_find(&auth, EL_SCRAM_SHA512, el_slice_str("alice"));
+    el_writer_init(&key, key_bytes, sizeof key_bytes);
+    el_writer_init(&value, value_bytes, sizeof value_bytes);
+    auth_record_user_key(&key, user);
+    auth_record_user_value(&value, user);
+    struct el_slice k = el_slice_of(key_bytes, el_writer_len(&key)),
+                    v = el_slice_of(value_bytes, el_writer_len(&value));
+    assert_int_equal(auth_record_decode(k, v, &record), 0);
+    assert_memory_equal(record.user.server_key, user->server_key, 64);
+    assert_int_equal(record.user.iterations, user->iterations);
+    for (size_t cut = 0; cut < k.len; cut++) {
+        assert_int_not_equal(auth_record_decode(el_slice_of(k.data, cut), v, &record), 0);
+    }
+    for (size_t cut = 0; cut < v.len; cut++) {
+        assert_int_not_equal(auth_record_decode(k, el_slice_of(v.data, cut), &record), 0);
+    }
+    key_bytes[0] = 2;
+    assert_int_equal(auth_record_decode(k, v, &record), EVLOG_ERR_FORMAT);
+    key_bytes[0] = 1;
+    assert_int_equal(auth_record_decode(k, (struct el_slice){0}, &record), 0);
+    assert_true(record.gone);
+    assert_int_equal(auth_record_apply(&auth, &record), 0);
+    assert_null(auth_user_find(&auth, EL_SCRAM_SHA512, el_slice_str("alice")));
+    end();
+}
