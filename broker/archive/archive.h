@@ -27,6 +27,7 @@ struct archive_config {
     uint64_t segment_ms;                           /* or their age */
     uint64_t replaced_ms;                          /* how long objects stay whose content is in others */
     uint64_t orphan_ms;                            /* age at which what no root names is removed; UINT64_MAX never */
+    uint64_t ages_ms;                              /* from look to look for what is too old */
     uint64_t sweep_ms;                             /* from sweep to sweep for it */
     uint64_t sweep_names;                          /* that a pass of one looks at */
     uint32_t full_every;                           /* manifests from one that says everything to the next, at most 64 */

@@ -573,6 +573,8 @@ int archive_ledger_create(const struct archive_config *cfg, const struct el_uuid
     }
     l->cfg = *cfg;
     l->cluster = *cluster;
+    el_map_init(&l->topic_ages, NULL);
+    el_map_init(&l->first_segments, NULL);
     l->shard_count = shard_count;
     for (size_t i = 0; i < cfg->key_count; i++) {
         el_private_key_public(cfg->keys[i], &l->publics[i]);
@@ -594,5 +596,6 @@ void archive_ledger_destroy(struct archive_ledger *l)
     el_buffer_free(&l->note);
     el_free(l->before);
     el_free(l->ages);
+    archive_retire_free(l);
     el_free(l);
 }

@@ -78,6 +78,7 @@ struct archive_told_part {
     /* while an older disk is healed: */
     int64_t known_end;  /* end when this disk was the archive's */
     int64_t healed_end; /* what the shard has made of it */
+    int64_t retired;    /* below it the archive has nothing any more */
 };
 
 /* A part in a bundle. */
@@ -197,16 +198,22 @@ struct archive_make_job {
     uint64_t sequence, complete_ns, root_ms;
     uint64_t put_count, put_len; /* objects put by this run */
     uint64_t object_count, object_len, replaced_count;
+    uint64_t retired_count; /* partitions of which something left */
     struct el_error err;
 };
 
-/* A pass of a sweep for orphans; see archive_sweep.c. */
+/* What is done between two rounds: a look for what is too old (archive_retire.c), a pass of a sweep for orphans
+ * (archive_sweep.c). */
 struct archive_sweep_job {
     struct archive_ledger *ledger;
     const _Atomic bool *hurry; /* somebody waits for the next round */
-    bool goes_on;              /* behind the last pass, which was not the sweep's last one */
-    bool over;                 /* result: it was the last one, or failed */
-    uint64_t removed;          /* result: objects */
+    bool ages;                 /* look for what is too old */
+    uint64_t now_ns;           /* append clock */
+    struct topic_config topic_defaults;
+    bool orphans;     /* make a pass */
+    bool goes_on;     /* behind the last pass, which was not the sweep's last one */
+    bool over;        /* result: it was the last one, or failed */
+    uint64_t removed; /* result: objects */
     struct el_error err;
 };
 

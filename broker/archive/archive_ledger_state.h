@@ -10,8 +10,9 @@
 #include <store/archive_state.h>
 #include <store/archive_tiles.h>
 
-#define REMOVED_MAX 64u /* objects that one manifest states as removed */
-#define KIN_MAX 256u    /* other incarnations under the prefix */
+#define REMOVED_MAX 64u  /* objects that one manifest states as removed */
+#define KIN_MAX 256u     /* other incarnations under the prefix */
+#define RETIRING_MAX 64u /* partitions of which one manifest retires something */
 
 /* Another incarnation under the prefix; see archive_kin.c. */
 struct kin {
@@ -93,6 +94,12 @@ struct archive_ledger {
     uint32_t tasks_a_shard; /* of a plan */
     bool plan_behind;       /* the last one had more to do than tasks */
     struct archive_sweep sweep;
+    /* what is too old; archive_retire.c */
+    struct el_map topic_ages;                          /* topic id -> struct topic_age */
+    struct el_map first_segments;                      /* topic id, partition -> struct first_segment */
+    size_t retire_turn;                                /* partition where the next look begins */
+    struct el_manifest_retired retiring[RETIRING_MAX]; /* [retiring_count] for the next manifest */
+    size_t retiring_count;
     struct kin kin[KIN_MAX]; /* [kin_count] */
     size_t kin_count;
 };
@@ -160,6 +167,12 @@ int archive_child_look(struct archive_ledger *l, int64_t *child_ms, struct el_er
 /* The other side: a restored directory begins, its cluster.json is put. Is everything there that it goes on from?
  * draft: header of its first manifest. returns 0 | EVLOG_ERR_CONFLICT with a text | what the store says */
 int archive_parent_check(struct archive_ledger *l, const struct el_manifest_header *draft, struct el_error *err);
+
+/* --- archive_retire.c --------------------------------------------------------------------------------------------- */
+
+/* What has to leave with the next manifest. returns 0 | what the store says: the next look goes on */
+int archive_retire_look(struct archive_ledger *l, struct archive_sweep_job *job);
+void archive_retire_free(struct archive_ledger *l);
 
 /* --- archive_plan.c ----------------------------------------------------------------------------------------------- */
 

@@ -304,6 +304,48 @@ static void put_moved(struct build *b)
     }
 }
 
+/* --- what is too old ---------------------------------------------------------------------------------------------- */
+
+/* Does a segment of this round take the place of parts of the partition? */
+static bool is_replaced(const struct build *b, const struct el_uuid *topic_id, int32_t number)
+{
+    for (size_t i = 0; i < b->found_count; i++) {
+        const struct el_archive_part *part = &b->found[i].part->part;
+        if (b->found[i].result->replaces && part->partition == number && el_uuid_eq(&part->topic_id, topic_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those that a segment of this round reaches into, and those that are not as they were when they were looked at, wait
+ * for the next look. */
+static void choose_retired(struct build *b)
+{
+    struct archive_ledger *l = b->l;
+    size_t kept = 0;
+    for (size_t i = 0; i < l->retiring_count; i++) {
+        const struct el_manifest_retired r = l->retiring[i];
+        const struct archive_partition *p = archive_state_partition(l->state, &r.topic_id, r.partition);
+        bool fits = p != NULL && r.tree.size > p->retired.tree.size && !is_replaced(b, &r.topic_id, r.partition);
+        bool ends = false;
+        for (uint32_t k = 0; fits && k < p->part_count && p->parts[k].first_leaf < r.tree.size; k++) {
+            ends = el_archive_part_leaf_end(&p->parts[k]) == r.tree.size && p->parts[k].end_offset == r.end_offset;
+        }
+        if (ends) {
+            l->retiring[kept++] = r;
+        }
+    }
+    l->retiring_count = kept;
+}
+
+static void put_retired(struct build *b)
+{
+    for (size_t i = 0; i < b->l->retiring_count; i++) {
+        el_manifest_retired_put(b->out, &b->l->retiring[i]);
+    }
+}
+
 /* --- objects ------------------------------------------------------------------------------------------------------ */
 
 static int by_number(const void *left, const void *right)
@@ -312,7 +354,7 @@ static int by_number(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Objects of the parts that new segments cover, once for each part. */
+/* Objects of the parts that new segments cover, or that are too old, once for each part. */
 static int gather_replaced(struct build *b)
 {
     size_t max = 0;
@@ -322,6 +364,10 @@ static int gather_replaced(struct build *b)
                                                 ? archive_state_partition(b->l->state, &part->topic_id, part->partition)
                                                 : NULL;
         max += p == NULL ? 0 : p->part_count;
+    }
+    for (size_t i = 0; i < b->l->retiring_count; i++) {
+        const struct el_manifest_retired *r = &b->l->retiring[i];
+        max += archive_state_partition(b->l->state, &r->topic_id, r->partition)->part_count;
     }
     b->numbers = el_calloc(EL_MAX(max, (size_t)1), sizeof *b->numbers);
     if (b->numbers == NULL) {
@@ -337,6 +383,13 @@ static int gather_replaced(struct build *b)
             if (old->first_leaf >= part->first_leaf && old->first_leaf < part->first_leaf + part->batch_count) {
                 b->numbers[b->number_count++] = old->object;
             }
+        }
+    }
+    for (size_t i = 0; i < b->l->retiring_count; i++) {
+        const struct el_manifest_retired *r = &b->l->retiring[i];
+        const struct archive_partition *p = archive_state_partition(b->l->state, &r->topic_id, r->partition);
+        for (uint32_t k = 0; k < p->part_count && p->parts[k].first_leaf < r->tree.size; k++) {
+            b->numbers[b->number_count++] = p->parts[k].object;
         }
     }
     qsort(b->numbers, b->number_count, sizeof *b->numbers, by_number);
@@ -368,6 +421,7 @@ static void put_objects(struct build *b)
         uint32_t count = b->number_count == 0 ? 0 : replaced_count(b, object.number);
         bool old = object.state == EL_OBJECT_REPLACED && object.replaced_ms + b->l->cfg.replaced_ms <= b->job->now_ms;
         old = old || archive_redaction_drops(b->job->redaction, &object);
+        old = old && object.number != state->last_object;
         if (object.state == EL_OBJECT_LIVE && count > 0 && count == state->objects[i].part_count) {
             object.state = EL_OBJECT_REPLACED;
             object.replaced_ms = b->job->now_ms;
@@ -433,6 +487,7 @@ static int build_delta(struct build *b)
         return code;
     }
     put_moved(b);
+    put_retired(b);
     put_objects(b);
     put_parts(b);
     put_redactions(b);
@@ -472,9 +527,12 @@ static int build(struct archive_ledger *l, struct archive_make_job *job, struct 
 {
     struct build b = {.l = l, .job = job, .err = err, .out = &l->manifest};
     int code = gather(&b);
+    choose_retired(&b);
     code = code != 0 ? code : gather_replaced(&b);
     code = code != 0 ? code : build_delta(&b);
     code = code != 0 ? code : apply_delta(&b);
+    job->retired_count = code == 0 ? l->retiring_count : 0;
+    l->retiring_count = 0;
     el_free(b.found);
     el_free(b.numbers);
     return code;

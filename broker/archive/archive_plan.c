@@ -290,7 +290,8 @@ static void told_add(struct archive_ledger *l, const struct archive_partition *p
                                                                      .number = p->now.partition,
                                                                      .end = p->now.end_offset,
                                                                      .leaf = p->now.tree.size,
-                                                                     .log_start = p->now.log_start};
+                                                                     .log_start = p->now.log_start,
+                                                                     .retired = p->retired.end_offset};
 }
 
 static bool is_deleted(const struct archive_ledger *l, const struct archive_partition *p)

@@ -10,7 +10,8 @@
  *   collect  shards put objects (archiver_round.c)
  *   make     a job makes the manifest, keeps it on this disk, puts it, tiles and the root (archive_make.c)
  *   tell     shards tell storage; what waited for the archive is acknowledged
- *   sweep    now and then a job looks for objects that no root names (archive_sweep.c)
+ *   sweep    now and then a job looks for what is too old (archive_retire.c) and for objects that no root names
+ *            (archive_sweep.c)
  *
  * A round begins archive.max.lag.ms after the one before, or at once when a shard wants one, when the last left
  * something, or when somebody asks. Nothing that fails in the bucket ends it but EVLOG_ERR_CONFLICT: then another
@@ -458,8 +459,14 @@ static void on_made(struct io_op *op)
     atomic_store(&a->sequence_shown, a->sequence);
     a->rooted = true;
     metrics_add(a->metrics, METRIC_ARCHIVE_ROOTS, 1);
+    metrics_add(a->metrics, METRIC_ARCHIVE_RETIRED, (int64_t)make->retired_count);
     for (uint32_t i = 0; i < a->shard_count; i++) {
         a->shards[i].told = make->told;
+    }
+    if (make->retired_count > 0) {
+        el_log(EL_LOG_INFO, "archive",
+               "old events of %" PRIu64 " partitions left the archive (evlog.archive.retention.ms)",
+               make->retired_count);
     }
     root_move(a, ROOT_TELL);
     order_all(a, ORDER_TELL);
@@ -593,14 +600,26 @@ static bool sweep_is_due(const struct archive *a)
            (a->sweeps == 0 || a->sweeping || since_ns >= every_ns) && (!busy || since_ns >= SWEEPS_LATE * every_ns);
 }
 
+/* The same, for what is too old. */
+static bool ages_are_due(const struct archive *a)
+{
+    uint64_t since_ns = a->io->now_ns - a->aged_ns, every_ns = a->cfg.ages_ms * 1000000;
+    bool busy = a->more || a->wanted;
+    return a->rooted && !a->stopping && archive_stopped_reason(a) == NULL && since_ns >= every_ns &&
+           (!busy || since_ns >= SWEEPS_LATE * every_ns);
+}
+
 static void on_swept(struct io_op *op)
 {
     struct archive *a = op->arg;
     a->job_busy = false;
-    a->sweeping = !a->sweep.over;
+    a->sweeping = a->sweep.orphans ? !a->sweep.over : a->sweeping;
     metrics_add(a->metrics, METRIC_ARCHIVE_ORPHANS, (int64_t)a->sweep.removed);
     metrics_add(a->metrics, METRIC_ARCHIVE_ERRORS, op->result != 0);
-    if (a->sweep.over) {
+    if (op->result != 0 && archive_retriable((int)op->result)) {
+        el_log(EL_LOG_WARN, "archive", "%s; it is tried again later", a->sweep.err.text);
+    }
+    if (a->sweep.orphans && a->sweep.over) {
         a->swept_ns = a->io->now_ns;
         a->sweeps++;
     }
@@ -609,9 +628,18 @@ static void on_swept(struct io_op *op)
     }
 }
 
-static void sweep_begin(struct archive *a)
+/* returns false: nothing is due */
+static bool sweep_begin(struct archive *a)
 {
+    a->sweep.ages = ages_are_due(a);
+    a->sweep.orphans = sweep_is_due(a);
+    if (!a->sweep.ages && !a->sweep.orphans) {
+        return false;
+    }
     root_move(a, ROOT_SWEEP);
+    a->aged_ns = a->sweep.ages ? a->io->now_ns : a->aged_ns;
+    a->sweep.now_ns = el_clock_now(store_clock(a->store));
+    a->sweep.topic_defaults = *store_topic_defaults(a->shards[0].shard);
     atomic_store(&a->sweep_end, false);
     a->sweep.ledger = a->ledger;
     a->sweep.hurry = &a->sweep_end;
@@ -619,6 +647,7 @@ static void sweep_begin(struct archive *a)
     a->job_busy = true;
     a->job.done = on_swept;
     io_job(a->io, &a->job, IO_JOB_ARCHIVE, archive_sweep_run, &a->sweep);
+    return true;
 }
 
 void archive_root_answered(struct archive *a, struct archiver *ar)
@@ -632,9 +661,7 @@ void archive_root_answered(struct archive *a, struct archiver *ar)
         collected(a);
     } else if (root_is(a, ROOT_TELL)) {
         asks_answer(a, a->goals - a->goal_open);
-        if (sweep_is_due(a)) {
-            sweep_begin(a);
-        } else {
+        if (!sweep_begin(a)) {
             root_idle(a);
         }
     } else if (root_is(a, ROOT_HEAL)) {
@@ -696,6 +723,7 @@ void archive_config_init(struct archive_config *cfg)
                                    .replaced_ms = 7 * 86400000ull,
                                    .orphan_ms = 86400000,
                                    .sweep_ms = 3600000,
+                                   .ages_ms = 60000,
                                    .sweep_names = 10000,
                                    .full_every = EL_MANIFEST_CHAIN_MAX,
                                    .hold_ms = 10000,

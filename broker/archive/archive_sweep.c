@@ -215,10 +215,16 @@ int64_t archive_sweep_run(struct disk *disk, void *arg)
     job->err.code = 0;
     job->removed = 0;
     job->over = true;
+    int code = job->ages ? archive_retire_look(l, job) : 0;
+    if (!job->orphans || code != 0) {
+        job->over = job->orphans;
+        el_free(p);
+        return code;
+    }
     if (!job->goes_on) {
         l->sweep = (struct archive_sweep){.place = 0};
     }
-    int code = EVLOG_ERR_NO_MEMORY;
+    code = EVLOG_ERR_NO_MEMORY;
     if (p != NULL) {
         p->l = l;
         p->job = job;

@@ -165,6 +165,7 @@ static void take_part(struct archiver *ar, const struct archive_told_part *told,
     }
     EL_ASSERT(ap->next >= told->end);
     ap->log_start = told->log_start;
+    store_tier_retired(part, told->retired);
     if (told->end > view.archived_end) { /* it may be in a gap behind all that is archived */
         ap->signed_end = told->end;
         store_tier_archived(part, told->end, told->end);

@@ -180,6 +180,7 @@ struct archive {
     bool heal_catalogue;
     struct archive_sweep_job sweep;
     bool rooted;            /* a root was put in this process */
+    uint64_t aged_ns;       /* monotonic: the last look for what is too old */
     bool sweeping;          /* a sweep is not over: the next pass is behind the next root */
     uint64_t swept_ns;      /* monotonic: when the last one ended, or this began */
     uint64_t sweeps;        /* that ended */

@@ -27,6 +27,7 @@ struct part_tier {
     int64_t archived_end;      /* -1 unknown, or there is no archive */
     int64_t local_end;         /* the archive needs nothing of this disk below it */
     bool partly;               /* what lies below the first segment is in the archive alone, else it is damage */
+    int64_t retired_end;       /* below it the archive has nothing any more */
     int64_t drop_end;          /* segments that end at or below it leave with the next checkpoint */
     struct el_list awaiting;   /* struct append_op.base.link, by told_end: they wait to be shown */
     struct el_list link;       /* shard->awaiting, while there are some */

@@ -394,6 +394,11 @@ int store_epoch_raise(struct store *store, int32_t epoch, struct el_error *err)
     }
     return code;
 }
+const struct topic_config *store_topic_defaults(const struct store_shard *shard)
+{
+    return &shard->topic_defaults;
+}
+
 struct el_clock *store_clock(struct store *store)
 {
     return &store->clock;

@@ -96,6 +96,8 @@ int store_epoch_raise(struct store *store, int32_t epoch, struct el_error *err);
 const char *store_not_ready_reason(struct store *store);
 /* The append-time clock. */
 struct el_clock *store_clock(struct store *store);
+/* Broker-wide defaults of topic settings, as this shard has them now; on its thread. */
+const struct topic_config *store_topic_defaults(const struct store_shard *shard);
 struct io *store_shard_io(struct store_shard *shard);
 struct el_buddy *store_shard_buddy(struct store_shard *shard);
 struct metrics *store_shard_metrics(struct store_shard *shard);

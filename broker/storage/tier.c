@@ -280,6 +280,12 @@ void store_tier_archived(struct partition *part, int64_t end, int64_t local_end)
     partition_show(part);
 }
 
+void store_tier_retired(struct partition *part, int64_t end)
+{
+    OBJ_CHECK(part, PARTITION);
+    part->tier.retired_end = EL_MAX(part->tier.retired_end, end); /* tier_keep() goes after it */
+}
+
 void store_tier_read_done(struct tier_read *read)
 {
     EL_ASSERT(read->done != NULL);

@@ -105,6 +105,8 @@ void store_tier_settled(struct partition *part);
  * need this disk below local_end any more: retention and compaction may go so far. Neither falls; local_end <= end <=
  * durable_end. */
 void store_tier_archived(struct partition *part, int64_t end, int64_t local_end);
+/* Below `end` the archive has nothing any more. The log start follows it as far as this disk has nothing there. */
+void store_tier_retired(struct partition *part, int64_t end);
 /* The archive has more of this partition than the disk, or something else: appends are refused from now on, with
  * EVLOG_ERR_CONFLICT. */
 void store_tier_refuse(struct partition *part);

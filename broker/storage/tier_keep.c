@@ -7,6 +7,8 @@
  *                       start must read whole. Before, the objects that hold them are looked for
  *   retention.*         of events that only the archive has it is the archive that knows age and size. It is asked at
  *                       intervals, and the log start follows its answer
+ *   evlog.archive.retention.ms
+ *                       what has left the archive too is nowhere: the log start follows as far as this disk has nothing
  */
 #include <core/assert.h>
 #include <storage/compact.h>
@@ -164,6 +166,20 @@ static void age_look(struct partition *part, uint64_t now_ns)
     age_ask(part, now_ns, part->tier.age_by_size);
 }
 
+/* Events that are neither on this disk nor in the archive. */
+static void retired_look(struct partition *part)
+{
+    int64_t start = EL_MIN(EL_MIN(part->tier.retired_end, tier_local_start(part)), part->high_watermark);
+    int wait;
+    if (start <= part->log_start || part->trimming) {
+        return;
+    }
+    start = observer_allows(part, start, &wait);
+    if (start > part->log_start) {
+        (void)partition_trim(part, start); /* one that fails: the next look asks again */
+    }
+}
+
 void tier_keep(struct partition *part, uint64_t now_ns)
 {
     if (part->shard->tier == NULL || part->topic->internal || compact_wanted(part)) {
@@ -176,6 +192,7 @@ void tier_keep(struct partition *part, uint64_t now_ns)
         partition_mark_dirty(part);
         part->shard->checkpoint.wanted = true;
     }
+    retired_look(part);
     if (compact_deletes(part)) {
         age_look(part, now_ns);
     }

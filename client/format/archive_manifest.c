@@ -17,6 +17,7 @@
 #define OBJECT_LEN 104u
 #define KEY_LEN 16u
 #define REDACTION_LEN 48u
+#define RETIRED_LEN 64u
 
 EL_STATIC_ASSERT(EL_MANIFEST_HEADER_LEN % 8 == 0, "records begin at a multiple of 8");
 
@@ -119,8 +120,8 @@ int el_manifest_header_get(const uint8_t *p, size_t len, struct el_manifest_head
 
 int el_manifest_tag_rank(uint32_t tag)
 {
-    static const uint8_t order[] = {EL_MANIFEST_TREE,   EL_MANIFEST_KEY,  EL_MANIFEST_TOPIC,    EL_MANIFEST_PARTITION,
-                                    EL_MANIFEST_OBJECT, EL_MANIFEST_PART, EL_MANIFEST_REDACTION};
+    static const uint8_t order[] = {EL_MANIFEST_TREE,    EL_MANIFEST_KEY,    EL_MANIFEST_TOPIC, EL_MANIFEST_PARTITION,
+                                    EL_MANIFEST_RETIRED, EL_MANIFEST_OBJECT, EL_MANIFEST_PART,  EL_MANIFEST_REDACTION};
     for (int i = 0; i < (int)sizeof(order); i++) {
         if (order[i] == tag) {
             return i;
@@ -521,6 +522,53 @@ int el_manifest_redaction_get(struct el_slice body, struct el_manifest_redaction
     };
     memcpy(got.topic_id.bytes, p, 16);
     if (!redaction_fits(&got)) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    *r = got;
+    return 0;
+}
+
+/* --- what left by age --------------------------------------------------------------------------------------------- */
+
+static bool retired_fits(const struct el_manifest_retired *r)
+{
+    uint64_t newest_ms = r->newest_append_ns / 1000000;
+    return !el_uuid_is_zero(&r->topic_id) && r->partition >= 0 && r->partition < EL_PARTITION_COUNT_MAX &&
+           r->end_offset > 0 && r->tree.size > 0 && r->tree.size <= (uint64_t)r->end_offset && r->retention_ms >= 0 &&
+           newest_ms <= r->when_ms && r->when_ms - newest_ms >= (uint64_t)r->retention_ms;
+}
+
+void el_manifest_retired_put(struct el_buffer *out, const struct el_manifest_retired *r)
+{
+    EL_ASSERT(retired_fits(r));
+    uint8_t *p = record_room(out, EL_MANIFEST_RETIRED, RETIRED_LEN + frontier_count(r->tree.size) * EL_MERKLE_HASH_LEN);
+    if (p == NULL) {
+        return;
+    }
+    memcpy(p, r->topic_id.bytes, 16);
+    el_put_le32(p + 16, (uint32_t)r->partition);
+    el_put_le64(p + 24, (uint64_t)r->end_offset);
+    el_put_le64(p + 32, r->newest_append_ns);
+    el_put_le64(p + 40, r->when_ms);
+    el_put_le64(p + 48, (uint64_t)r->retention_ms);
+    frontier_put(p + 56, &r->tree);
+}
+
+int el_manifest_retired_get(struct el_slice body, struct el_manifest_retired *r)
+{
+    const uint8_t *p = body.data;
+    if (body.len < RETIRED_LEN || el_get_le32(p + 20) != 0) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    struct el_manifest_retired got = {
+        .partition = (int32_t)el_get_le32(p + 16),
+        .end_offset = (int64_t)el_get_le64(p + 24),
+        .newest_append_ns = el_get_le64(p + 32),
+        .when_ms = el_get_le64(p + 40),
+        .retention_ms = (int64_t)el_get_le64(p + 48),
+    };
+    memcpy(got.topic_id.bytes, p, 16);
+    if (frontier_get(p + 56, body.len - 56, &got.tree) != 0 || !retired_fits(&got)) {
         return EVLOG_ERR_CORRUPT;
     }
     *r = got;

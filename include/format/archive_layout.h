@@ -111,6 +111,7 @@ enum el_manifest_tag {
     EL_MANIFEST_KEY = 5,
     EL_MANIFEST_REDACTION = 6,
     EL_MANIFEST_TREE = 7,
+    EL_MANIFEST_RETIRED = 8,
 };
 
 struct el_manifest_topic {
@@ -165,6 +166,17 @@ struct el_manifest_redaction {
     struct el_slice reason;
 };
 
+/* Batches that left the archive by age: all below an offset. Their leaves stay, in the tiles. */
+struct el_manifest_retired {
+    struct el_uuid topic_id;
+    int32_t partition;
+    int64_t end_offset;
+    uint64_t newest_append_ns; /* of the youngest batch that left, says who wrote it */
+    uint64_t when_ms;
+    int64_t retention_ms;    /* that was in force: newest_append_ns is older by it at least */
+    struct el_frontier tree; /* over the leaves that left; its size is their number */
+};
+
 /* Each *_get writes its result on success only. It returns 0 | EVLOG_ERR_CORRUPT a field is out of its range, a
  * reserved place is not zero | EVLOG_ERR_FORMAT a format above EL_ARCHIVE_FORMAT. A *_put asserts the same. */
 void el_leaf_entry_put(uint8_t p[EL_LEAF_ENTRY_LEN], const struct el_leaf_entry *e);
@@ -215,6 +227,7 @@ void el_manifest_object_put(struct el_buffer *out, const struct el_manifest_obje
 void el_manifest_part_put(struct el_buffer *out, const struct el_archive_part *part);
 void el_manifest_key_put(struct el_buffer *out, const struct el_manifest_key *k);
 void el_manifest_redaction_put(struct el_buffer *out, const struct el_manifest_redaction *r);
+void el_manifest_retired_put(struct el_buffer *out, const struct el_manifest_retired *r);
 /* Frontier of the tree of manifests before this one; exactly one record. */
 void el_manifest_tree_put(struct el_buffer *out, const struct el_frontier *tree);
 int el_manifest_seal(struct el_buffer *out, struct el_manifest_header *h);
@@ -234,6 +247,7 @@ int el_manifest_object_get(struct el_slice body, struct el_manifest_object *o);
 int el_manifest_part_get(struct el_slice body, struct el_archive_part *part);
 int el_manifest_key_get(struct el_slice body, struct el_manifest_key *k);
 int el_manifest_redaction_get(struct el_slice body, struct el_manifest_redaction *r);
+int el_manifest_retired_get(struct el_slice body, struct el_manifest_retired *r);
 int el_manifest_tree_get(struct el_slice body, struct el_frontier *tree);
 
 /* Place of a tag in the order of records, from 0; -1 for one that is not known. */

@@ -16,8 +16,10 @@
 #include <format/archive_layout.h>
 
 struct archive_partition {
-    struct el_manifest_partition now; /* as stated last */
-    struct el_archive_part *parts; /* [part_count] that count, by leaf, which is by offset; leaves 0 .. now.tree.size */
+    struct el_manifest_partition now;   /* as stated last */
+    struct el_manifest_retired retired; /* what left by age; tree.size 0: nothing */
+    /* [part_count] that count, by leaf, which is by offset; leaves retired.tree.size .. now.tree.size */
+    struct el_archive_part *parts;
     uint32_t part_count;
     uint32_t part_max;
     uint64_t changed;       /* sequence of the manifest that stated it last */
@@ -35,6 +37,7 @@ struct archive_topic {
 struct archive_object {
     struct el_manifest_object now;
     uint32_t part_count; /* of its parts, those that count */
+    uint64_t live_len;   /* bytes of their batches */
     bool dirty;
 };
 
@@ -107,7 +110,7 @@ struct archive_partition *archive_state_partition(const struct archive_state *st
 struct archive_object *archive_state_object(const struct archive_state *state, uint64_t number);
 /* First part that ends above offset; NULL when there is none. */
 const struct el_archive_part *archive_partition_part(const struct archive_partition *partition, int64_t offset);
-/* Leaves that the partition's segments cover from the first on: the size of its tiles and its newest checkpoint. */
+/* Leaves that the partition's segments cover, or have covered, from the first on: the size of its tiles and its newest checkpoint. */
 uint64_t archive_partition_segment_leaves(const struct archive_state *state, const struct archive_partition *partition);
 
 #endif

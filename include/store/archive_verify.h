@@ -54,6 +54,12 @@ struct archive_redacted {
     uint8_t *reason;
 };
 
+/* Events that left the archive by age. Their leaves are proven; that they were old enough says who signed it. */
+struct archive_retired {
+    int64_t first_offset;
+    struct el_manifest_retired retired;
+};
+
 struct archive_report {
     bool proven;              /* no finding */
     struct archive_root root; /* that was verified; sequence 0: it could not be opened */
@@ -70,6 +76,8 @@ struct archive_report {
     size_t gap_count, gap_total;
     struct archive_redacted *redactions; /* of all incarnations, newest first */
     size_t redaction_count;
+    struct archive_retired *retired; /* [retired_count], of all incarnations, newest first */
+    size_t retired_count;
     struct archive_state *state; /* of the newest incarnation, for names; NULL when it could not be opened */
 };
 

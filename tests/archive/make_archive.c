@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Makes a small archive in a directory, with all that one can have in it: bundles of several partitions, a segment that
- * takes the place of parts of them, a redaction, a gap, a topic that is deleted, keys that change, a full manifest, and
+ * takes the place of parts of them, a redaction, events that left by age, a gap, a topic that is deleted, keys that change, a full manifest, and
  * an incarnation that continues another. The same arguments give the same bytes.
  *
  * usage: make_archive DIR [small|parent]       DIR/archive, DIR/key.pem (both public keys), DIR/old.pem (those before)
@@ -76,10 +76,12 @@ static void small(struct object_store *store)
     keep_visit(store, b);
     archive_builder_append(b, "orders", 0, 2);
     archive_builder_segment(b, "orders", 0);
+    archive_builder_segment(b, "orders", 1);
     archive_builder_round(b);
     archive_builder_skip(b, "orders", 1, 7);
     archive_builder_append(b, "orders", 1, 1);
     archive_builder_redact(b, "orders", 0, 0, "a password");
+    archive_builder_retire(b, "orders", 1, 1);
     archive_builder_round(b);
     archive_builder_close(b);
     free_keys(keys, count);
@@ -112,6 +114,10 @@ static void parent(struct object_store *store)
         if (i == 40) {
             archive_builder_sweep(b);
             archive_builder_log_start(b, "orders", 1, 3);
+            archive_builder_retire(b, "orders", 0, 1);
+        }
+        if (i == 60) {
+            archive_builder_retire(b, "orders", 0, 1);
         }
         archive_builder_round(b);
     }

@@ -105,6 +105,10 @@ def test_all_is_proven_and_what_is_left_out_is_told(audited, parent, incarnation
     assert [[first, end] for _, first, end in other[0]["redacted"]] == \
         [[one["first"], one["end"]] for one in said["redactions"]]
     assert said["redactions"][0]["reason"] == "a name"
+    assert [[*one[2:4], one[-1]] for one in other[0]["retired"]] == \
+        [[one["first"], one["end"], one["retention_ms"]] for one in said["retired"]] != []
+    text = audit(parent, "key.pem", "--incarnation", other[0]["incarnation"])[1]
+    assert "retired  orders/0: offsets 0 to " in text and "evlog.archive.retention.ms was 1000" in text
 
 
 def test_an_old_key_proves_what_newer_ones_have_signed_also_after_a_restore(audited, parent):

@@ -445,6 +445,31 @@ void archive_builder_redact(struct archive_builder *b, const char *topic, int32_
     EL_ASSERT(!"an offset in a segment");
 }
 
+void archive_builder_retire(struct archive_builder *b, const char *topic, int32_t partition, uint32_t part_count)
+{
+    struct built_partition *p = archive_builder_partition(b, topic, partition);
+    const struct archive_partition *stated = archive_state_partition(b->state, &p->topic_id, partition);
+    EL_ASSERT(part_count > 0);
+    EL_ASSERT(part_count <= stated->part_count);
+    EL_ASSERT(b->leaving_count < 16);
+    const struct el_archive_part *last = &stated->parts[part_count - 1];
+    struct el_manifest_retired *r = &b->leaving[b->leaving_count++];
+    uint64_t leaves = el_archive_part_leaf_end(last);
+    *r = (struct el_manifest_retired){.topic_id = p->topic_id,
+                                      .partition = partition,
+                                      .end_offset = last->end_offset,
+                                      .newest_append_ns = p->batches[leaves - 1].row.leaf.append_time_ns,
+                                      .retention_ms = 1000};
+    r->when_ms = EL_MAX(b->made_ms, r->newest_append_ns / 1000000 + 1000);
+    for (uint64_t i = 0; i < leaves; i++) {
+        uint8_t entry[EL_LEAF_ENTRY_LEN];
+        struct el_hash256 leaf;
+        el_leaf_entry_put(entry, &p->batches[i].row.leaf);
+        el_merkle_leaf(entry, sizeof(entry), &leaf);
+        el_frontier_add(&r->tree, &leaf);
+    }
+}
+
 /* The parts with what was redacted, put anew. */
 static void make_redacted(struct round *r)
 {
@@ -505,6 +530,12 @@ static void put_replaced(struct round *r, struct el_buffer *out)
         for (size_t k = 0; k < state->partitions.count && state->objects[i].now.state == EL_OBJECT_LIVE; k++) {
             const struct archive_partition *p = state->partitions.entries[k].value;
             for (uint32_t m = 0; m < p->part_count; m++) {
+                bool here = p->parts[m].object == state->objects[i].now.number;
+                for (size_t n = 0; n < r->b->leaving_count && here; n++) {
+                    const struct el_manifest_retired *gone = &r->b->leaving[n];
+                    left -= el_uuid_eq(&gone->topic_id, &p->now.topic_id) && gone->partition == p->now.partition &&
+                            p->parts[m].first_leaf < gone->tree.size;
+                }
                 for (size_t n = 0; n < r->part_count && p->parts[m].object == state->objects[i].now.number; n++) {
                     const struct el_archive_part *part = &r->parts[n];
                     left -= el_uuid_eq(&part->topic_id, &p->now.topic_id) && part->partition == p->now.partition &&
@@ -562,8 +593,12 @@ static void put_records(struct round *r, struct el_buffer *out)
     }
     b->topic_count = 0;
     put_partitions(b, out);
+    for (size_t i = 0; i < b->leaving_count; i++) {
+        el_manifest_retired_put(out, &b->leaving[i]);
+    }
     put_removed(b, out);
     put_replaced(r, out);
+    b->leaving_count = 0;
     for (size_t i = 0; i < r->object_count; i++) {
         el_manifest_object_put(out, &r->objects[i]);
     }

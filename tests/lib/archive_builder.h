@@ -66,6 +66,8 @@ struct archive_builder {
     size_t partition_count;
     struct el_manifest_redaction redactions[16]; /* to be stated */
     size_t redaction_count;
+    struct el_manifest_retired leaving[16]; /* to be stated */
+    size_t leaving_count;
     uint64_t salt; /* counter */
     uint64_t now_ns;
     uint64_t bundle_sequence;
@@ -94,6 +96,8 @@ void archive_builder_segment(struct archive_builder *b, const char *topic, int32
 /* With the next round the batch that has this offset, which must be in a segment, is redacted: that is put anew. */
 void archive_builder_redact(struct archive_builder *b, const char *topic, int32_t partition, int64_t offset,
                             const char *reason);
+/* With the next round so many of the partition's first parts, segments all, leave by age. */
+void archive_builder_retire(struct archive_builder *b, const char *topic, int32_t partition, uint32_t part_count);
 /* Sign with these from the next round on; that one is signed by the old ones too, which then are retired. */
 void archive_builder_rotate(struct archive_builder *b, struct el_private_key *const *keys, size_t key_count);
 /* Put what is pending, a manifest and a root. complete through: the append time of the last batch. */

@@ -68,6 +68,13 @@ bool arch_topic_make(struct archive_life *l, uint32_t index)
         set(&config, "segment.bytes", "65536");
         set(&config, "retention.bytes", "100000");
     }
+    t->retention_ms = -1;
+    if (sim_disk_fault(l->w.disk, FAULT_TOPIC_AGES)) {
+        char ms[24];
+        t->retention_ms = (int64_t)world_below(&l->w, 60000);
+        snprintf(ms, sizeof ms, "%lld", (long long)t->retention_ms);
+        set(&config, "evlog.archive.retention.ms", ms);
+    }
     snprintf(name, sizeof name, "t%llu", (unsigned long long)++l->names);
     op = (struct topic_op){
         .verb = TOPIC_CREATE, .name = el_slice_str(name), .partition_count = t->partition_count, .config = &config};
@@ -173,6 +180,7 @@ static uint32_t record_key(const uint8_t *batch, size_t len)
 static void read_check(struct reading *r, const struct read_op *op, int64_t from)
 {
     const struct life_part *p = &r->t->parts[r->partition];
+    int64_t retired = bucket_retired(r->l->bucket, &r->t->id, r->partition)->end_offset;
     for (uint32_t i = 0; i < p->acked_count; i++) {
         const struct acked *a = &p->acked[i];
         const uint8_t *batch = NULL;
@@ -186,7 +194,7 @@ static void read_check(struct reading *r, const struct read_op *op, int64_t from
             (batch == NULL || el_redaction_mark_get(batch, (size_t)el_batch_total_len(batch), &mark))) {
             continue;
         }
-        if (batch == NULL && due && !r->t->compacted && a->offset + a->count > p->trimmed) {
+        if (batch == NULL && due && !r->t->compacted && a->offset + a->count > EL_MAX(p->trimmed, retired)) {
             world_violation(&r->l->w, "a read from offset %lld to %lld of partition %d does not have %lld",
                             (long long)from, (long long)op->next_offset, r->partition, (long long)a->offset);
         }

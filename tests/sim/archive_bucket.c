@@ -123,6 +123,20 @@ static void check_objects(struct bucket *b, const struct bucket_line *line, uint
     }
 }
 
+/* What left by age does not leave before its time, by the clock that append times come from. */
+static void check_ages(struct bucket *b, const struct archive_state *state)
+{
+    uint64_t now_ns = el_clock_now(store_clock(b->w->store));
+    for (size_t i = 0; i < state->partitions.count; i++) {
+        const struct archive_partition *p = state->partitions.entries[i].value;
+        const struct el_manifest_retired *r = &p->retired;
+        if (r->tree.size > 0 && p->changed == state->header.sequence && r->when_ms > now_ns / 1000000) {
+            world_violation(b->w, "events below offset %lld left the archive at a time to come",
+                            (long long)r->end_offset);
+        }
+    }
+}
+
 static void root_seen(struct bucket *b, const char *key, const void *data, uint64_t len)
 {
     struct el_checkpoint_note note;
@@ -155,6 +169,7 @@ static void root_seen(struct bucket *b, const char *key, const void *data, uint6
         world_violation(b->w, "%s is not the root of the manifests", key);
     }
     check_objects(b, line, objects);
+    check_ages(b, state);
     b->roots++;
 }
 
@@ -357,6 +372,19 @@ int64_t bucket_end(const struct bucket *b, const struct el_uuid *topic_id, int32
     return 0;
 }
 
+const struct el_manifest_retired *bucket_retired(const struct bucket *b, const struct el_uuid *topic_id,
+                                                 int32_t partition)
+{
+    static const struct el_manifest_retired nothing;
+    for (const struct bucket_line *line = b->line; line != NULL; line = line->parent) {
+        const struct archive_partition *p = archive_state_partition(line->state, topic_id, partition);
+        if (p != NULL && p->retired.tree.size > 0) {
+            return &p->retired;
+        }
+    }
+    return &nothing;
+}
+
 uint32_t bucket_orphans(const struct bucket *b, int64_t until_ms)
 {
     uint32_t count = 0;
@@ -512,6 +540,31 @@ static void audit_objects(struct bucket *b)
     }
 }
 
+/* The leaves of what has left are in the tiles, and the tree goes on from them. */
+static void audit_retired(struct audit *a, const struct archive_partition *p)
+{
+    struct archive_tree tree = {.store = &a->b->mem->base,
+                                .incarnation = a->b->line->incarnation,
+                                .topic_id = p->now.topic_id,
+                                .partition = p->now.partition};
+    struct el_error err = {0};
+    while (a->tree.size < p->retired.tree.size) {
+        struct el_hash256 hashes[EL_TILE_HASHES];
+        uint32_t width = 0;
+        if (archive_tile_get(&tree, 0, a->tree.size / EL_TILE_HASHES, a->checkpoint_at, hashes, &width, &err) != 0) {
+            world_violation(a->b->w, "what has left partition %d: %s", p->now.partition, err.text);
+            return;
+        }
+        for (uint32_t i = 0; i < width && a->tree.size < p->retired.tree.size; i++) {
+            el_frontier_add(&a->tree, &hashes[i]);
+        }
+    }
+    if (memcmp(a->tree.hashes, p->retired.tree.hashes, el_frontier_count(a->tree.size) * EL_MERKLE_HASH_LEN) != 0) {
+        world_violation(a->b->w, "partition %d: the tiles do not have the leaves of what has left", p->now.partition);
+    }
+    a->checkpoint = a->tree.size == a->checkpoint_at ? a->tree : a->checkpoint;
+}
+
 bool bucket_audit(struct bucket *b)
 {
     if (b->line == NULL) {
@@ -522,6 +575,7 @@ bool bucket_audit(struct bucket *b)
         const struct archive_partition *p = b->state->partitions.entries[i].value;
         struct audit a = {.b = b, .checkpoint_at = archive_partition_segment_leaves(b->state, p)};
         struct el_hash256 stated, found;
+        audit_retired(&a, p);
         (void)line_each(b, b->line, p, INT64_MAX, audit_batch, &a);
         el_frontier_root(&p->now.tree, &stated);
         el_frontier_root(&a.tree, &found);

@@ -67,6 +67,9 @@ bool bucket_audit(struct bucket *b);
 uint32_t bucket_orphans(const struct bucket *b, int64_t until_ms);
 /* End of what the newest root, with those that it comes from, has of a partition; 0 nothing. */
 int64_t bucket_end(const struct bucket *b, const struct el_uuid *topic_id, int32_t partition);
+/* What has left by age of a partition; tree.size 0: nothing. */
+const struct el_manifest_retired *bucket_retired(const struct bucket *b, const struct el_uuid *topic_id,
+                                                 int32_t partition);
 /* Each batch that the archive has of a partition, in order, from the first incarnation to the newest. fn returns false
  * to end. */
 typedef bool (*bucket_batch_fn)(void *arg, const struct el_pack_batch *row, const uint8_t *batch);

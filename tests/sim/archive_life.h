@@ -57,6 +57,7 @@ struct life_topic {
     bool awaited; /* evlog.durability=store or both */
     bool compacted;
     int32_t partition_count;
+    int64_t retention_ms; /* of the archive; -1 for ever */
     struct life_part parts[PARTITIONS_MAX];
 };
 
@@ -128,6 +129,8 @@ void arch_read_left(struct archive_life *l);
 void arch_check_floors(struct archive_life *l);
 /* What no root names does not stay for ever. Faults are off. */
 void arch_check_orphans(struct archive_life *l);
+/* Logs begin where there are events, on the disk or in the archive. Faults are off. */
+void arch_check_starts(struct archive_life *l);
 /* Acknowledged batches are in the archive as they were sent, but those that were deleted before. */
 void arch_compare_topics(struct archive_life *l);
 /* Everything acknowledged with an append time up to this one is in the archive. */

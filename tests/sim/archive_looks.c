@@ -59,7 +59,63 @@ void arch_check_orphans(struct archive_life *l)
     }
 }
 
+#define START_STEPS_MAX 200000u
+
+/* A log that begins below what has left the archive has that on its disk. */
+static bool starts_follow(struct archive_life *l, struct tier_view *late)
+{
+    for (uint32_t i = 0; i < l->w.shard_count; i++) {
+        struct store_shard *shard = store_shard_at(l->w.store, i);
+        size_t cursor = 0;
+        for (struct partition *part; (part = store_tier_next(shard, &cursor)) != NULL;) {
+            store_tier_view(part, late);
+            int64_t end = bucket_retired(l->bucket, &late->topic_id, late->partition)->end_offset;
+            if (late->log_start < EL_MIN(end, late->local_start)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void arch_check_starts(struct archive_life *l)
+{
+    struct tier_view late;
+    for (uint32_t i = 0; i < START_STEPS_MAX && !starts_follow(l, &late); i++) {
+        if (!world_step(&l->w)) {
+            return;
+        }
+    }
+    if (!starts_follow(l, &late)) {
+        world_violation(&l->w,
+                        "partition %d begins at offset %lld, is on the disk from %lld on, and has left the archive",
+                        late.partition, (long long)late.log_start, (long long)late.local_start);
+    }
+}
+
+/* What has left was old enough, and nothing younger went with it. */
+static void check_retired(struct archive_life *l, const struct life_topic *t, int32_t partition)
+{
+    const struct el_manifest_retired *r = bucket_retired(l->bucket, &t->id, partition);
+    const struct life_part *p = &t->parts[partition];
+    if (r->tree.size == 0) {
+        return;
+    }
+    if (t->compacted || t->retention_ms < 0 || r->retention_ms != t->retention_ms) {
+        world_violation(&l->w, "events left partition %d by a retention of %lld ms, which is %lld", partition,
+                        (long long)r->retention_ms, (long long)t->retention_ms);
+    }
+    for (uint32_t i = 0; i < p->acked_count; i++) {
+        const struct acked *a = &p->acked[i];
+        if (a->offset < r->end_offset && a->append_time_ns > r->newest_append_ns) {
+            world_violation(&l->w, "offset %lld of partition %d left the archive, and is younger than what may",
+                            (long long)a->offset, partition);
+        }
+    }
+}
+
 struct compare {
+    int64_t retired; /* below it nothing is left */
     struct archive_life *l;
     const struct life_part *part;
     uint32_t index;
@@ -78,7 +134,7 @@ static bool compare_batch(void *arg, const struct el_pack_batch *row, const uint
     const struct life_part *p = c->part;
     while (c->index < p->acked_count && p->acked[c->index].offset < row->leaf.first_offset) {
         const struct acked *a = &p->acked[c->index++];
-        if (a->offset + a->count > p->trimmed) {
+        if (a->offset + a->count > EL_MAX(p->trimmed, c->retired)) {
             world_violation(&c->l->w, "offset %lld was acknowledged and is not in the archive, which goes on behind it",
                             (long long)a->offset);
             return false;
@@ -108,7 +164,9 @@ void arch_compare_topics(struct archive_life *l)
     for (uint32_t i = 0; i < TOPICS_MAX; i++) {
         struct life_topic *t = &l->topics[i];
         for (int32_t k = 0; k < t->partition_count && t->there; k++) {
-            struct compare c = {.l = l, .part = &t->parts[k]};
+            struct compare c = {
+                .l = l, .part = &t->parts[k], .retired = bucket_retired(l->bucket, &t->id, k)->end_offset};
+            check_retired(l, t, k);
             if (t->parts[k].acked_count > 0) {
                 qsort(t->parts[k].acked, t->parts[k].acked_count, sizeof(struct acked), by_offset);
             }

@@ -403,6 +403,7 @@ static void last_look(struct archive_life *l)
     arch_check_whole(l, UINT64_MAX);
     arch_check_orphans(l);
     arch_check_redacted(l);
+    arch_check_starts(l);
     if (w->violation[0] == 0 && bucket_audit(l->bucket)) {
         arch_compare_topics(l);
         arch_compare_logs(l, false);
@@ -473,6 +474,7 @@ static void config_make(struct archive_life *l)
     l->cfg.segment_len = (4u << 10) << world_below(&l->w, 8);
     l->cfg.segment_ms = 1000 + world_below(&l->w, 60000);
     l->cfg.replaced_ms = world_below(&l->w, 10000);
+    l->cfg.ages_ms = 1 + world_below(&l->w, 3000);
     l->cfg.orphan_ms = world_below(&l->w, 20000);
     l->cfg.sweep_ms = 1 + world_below(&l->w, 5000);
     l->cfg.sweep_names = 1 + world_below(&l->w, 60);

@@ -12,6 +12,7 @@
 #define BROKER (1u << MODE_BROKER)
 #define LEASES (1u << MODE_LEASE)
 #define STORES (1u << MODE_STORE)
+#define ARCHIVES (1u << MODE_ARCHIVE)
 
 /* clang-format off */
 const struct sim_event_info sim_event_table[EVENT_COUNT] = {
@@ -53,6 +54,8 @@ const struct sim_event_info sim_event_table[EVENT_COUNT] = {
     [EVENT_CAME_TO_THE_DISK] = {"came-to-the-disk", STORES, "a segment came back from the archive"},
     [EVENT_LEFT_THE_DISK] = {"left-the-disk", STORES,
         "at the end of a life a partition had events that only the archive has"},
+    [EVENT_RETIRED] = {"retired", ARCHIVES, "old events of a partition left the archive"},
+    [EVENT_ORPHANS] = {"orphans", ARCHIVES, "objects that no root names were removed"},
 };
 /* clang-format on */
 
@@ -79,6 +82,7 @@ void sim_event_list(void)
                : modes == BROKER            ? "broker"
                : modes == LEASES            ? "lease"
                : modes == STORES            ? "store"
+               : modes == ARCHIVES          ? "archive"
                : modes == (BROKER | LEASES) ? "broker, lease"
                                             : "store, broker",
                sim_event_table[i].what);

@@ -135,6 +135,8 @@ const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
         "at the end of a seed two brokers go on with copies of one disk"},
     [FAULT_DISK_LOST] = {"disk-lost", SCOPE_ARCHIVE, 150000, 500000, 1000000,
         "at the end of a seed the disk is made anew from the archive"},
+    [FAULT_TOPIC_AGES] = {"topic-ages", SCOPE_ARCHIVE, 500000, 200000, 800000,
+        "events of a new topic leave the archive when they are up to a minute old"},
 };
 /* clang-format on */
 

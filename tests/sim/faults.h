@@ -73,6 +73,7 @@ enum sim_fault {
     FAULT_DISK_OLDER,
     FAULT_DISK_COPIED,
     FAULT_DISK_LOST,
+    FAULT_TOPIC_AGES,
     FAULT_COUNT
 };
 

@@ -144,7 +144,9 @@ static void world_count(struct world *w, const struct metrics *metrics)
                 {EVENT_COMMIT_EXPIRED, METRIC_GROUP_OFFSETS_EXPIRED},
                 {EVENT_GROUPS_UNSERVED, METRIC_GROUP_RECORDS_DAMAGED},
                 {EVENT_REMOTE_READ, METRIC_REMOTE_READS},
-                {EVENT_CAME_TO_THE_DISK, METRIC_SEGMENTS_REFILLED}};
+                {EVENT_CAME_TO_THE_DISK, METRIC_SEGMENTS_REFILLED},
+                {EVENT_RETIRED, METRIC_ARCHIVE_RETIRED},
+                {EVENT_ORPHANS, METRIC_ARCHIVE_ORPHANS}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         w->events[rows[i].event] += (uint64_t)metrics_get(metrics, rows[i].metric);
     }

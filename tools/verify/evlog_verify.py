@@ -39,8 +39,7 @@ def verify_p256(key, text, signature):
     x, y = (int.from_bytes(key[pos:pos + 32], "big") for pos in (27, 59))
     r, s = (int.from_bytes(part, "big") for part in (signature[4:4 + signature[3]], signature[6 + signature[3]:]))
     der = b"".join(bytes([2, n.bit_length() // 8 + 1]) + n.to_bytes(n.bit_length() // 8 + 1, "big") for n in (r, s))
-    if signature != bytes([48, len(der)]) + der or not (0 < r < N and 0 < s < N):       # numbers have one encoding
-        return False
+    if signature != bytes([48, len(der)]) + der or not (0 < r < N and 0 < s < N): return False      # one encoding
     w = pow(s, -1, N)
     point = products(add_p256, None, int.from_bytes(sha256(text), "big") * w % N, G, r * w % N, (x, y)) or (0, 0)
     on_curve = (y * y - x**3 + 3 * x - G[1]**2 + G[0]**3 - 3 * G[0]) % P == 0
@@ -53,8 +52,7 @@ def point_ed25519(data):
     return None if (x * x - square) % Q or x == 0 else (x if x & 1 == data[31] >> 7 else Q - x, y)
 def verify_ed25519(key, text, signature):
     a, s, base = point_ed25519(key), int.from_bytes(signature[32:], "little"), point_ed25519(b"X" + b"f" * 31)
-    if a is None or len(signature) != 64 or s >= L:
-        return False
+    if a is None or len(signature) != 64 or s >= L: return False
     k = int.from_bytes(hashlib.sha512(signature[:32] + key + text).digest(), "little") % L
     x, y = products(add_ed25519, (0, 1), s, base, k, (Q - a[0], a[1]))
     return (y | (x & 1) << 255).to_bytes(32, "little") == signature[:32]
@@ -62,13 +60,11 @@ def verify_ed25519(key, text, signature):
 class Tree:
     def __init__(self, leaves=()):      # roots[n] is the root of the first n
         self.leaves, self.frontier, self.roots = [], [], [fold([])]
-        for leaf in leaves:
-            self.add(leaf)
+        for leaf in leaves: self.add(leaf)
     def add(self, leaf):
         size = len(self.leaves)
         self.leaves.append(leaf)
-        while size & 1:
-            leaf, size = sha256(b"\1", self.frontier.pop(), leaf), size >> 1
+        while size & 1: leaf, size = sha256(b"\1", self.frontier.pop(), leaf), size >> 1
         self.frontier.append(leaf)
         self.roots.append(fold(self.frontier))
     def tiles(self, sizes):
@@ -77,10 +73,11 @@ class Tree:
             ends = {size >> 8 * level for size in sizes}
             full = {(i, i + 256) for i in range(0, max(ends) - 255, 256)}
             for first, end in sorted(full | {(end & -256, end) for end in ends if end & 255}):
-                groups = [group.zfill(3) for group in f"{first // 256:,}".split(",")]
-                path = "/".join(["x" + group for group in groups[:-1]] + groups[-1:])
-                yield f"tile/{level}/{path}" + f".p/{end - first}" * (end - first < 256), b"".join(row[first:end])
+                yield tile_name(level, first, end), b"".join(row[first:end])
             level, row = level + 1, [Tree(row[i:i + 256]).roots[-1] for i in range(0, len(row) - 255, 256)]
+def tile_name(level, first, end):
+    path = re.sub("(...)(?=.)", r"x\1/", (digits := str(first // 256)).zfill(-len(digits) // 3 * -3))
+    return f"tile/{level}/{path}" + f".p/{end - first}" * (end - first < 256)
 def fold(frontier):
     return functools.reduce(lambda right, left: sha256(b"\1", left, right), reversed(frontier or [sha256()]))
 def decode(name, text):
@@ -90,8 +87,8 @@ def decode(name, text):
 def open_note(name, data, keys):
     body, gap, lines = data.decode(errors="replace").rpartition("\n\n")
     words, signers, controls = body.split("\n"), set(), re.search("[\0-\x09\x0b-\x1f\ufffd]", body + lines)
-    need(gap and len(words) == 3 and lines[-1:] == "\n" and not controls, name, "no note of three lines")
-    need(re.fullmatch("0|[1-9][0-9]{,17}", words[1]), name, "no size")
+    need(gap and len(words) == 3 and lines[-1:] == "\n" and not controls and
+         re.fullmatch("0|[1-9][0-9]{,17}", words[1]), name, "no note of three lines")
     for line in lines[:-1].split("\n"):
         dash, key_name, signature = line.split(" ") if line.count(" ") == 2 else ("", "", "")
         need(dash == "\N{EM DASH}" and key_name, name, "no signature line")
@@ -125,16 +122,15 @@ class Incarnation:
         need((full == number if kind == 0 else full == self.full and number - full <= 64) and cut >= self.cut and
              rest[2:] == (self.parent or rest[2:]), name, "it does not go on from the one before")
         self.full, self.cut, self.parent = full, cut, rest[2:]
-        if kind == 0:
-            self.partitions, self.parts, self.objects, self.redactions = {}, {}, {}, []
+        if kind == 0: self.partitions, self.parts, self.objects, self.redactions, self.retired = {}, {}, {}, [], {}
         for _ in range(count):
             tag, size = struct.unpack_from("<II", data, pos)
-            need(tag in range(1, 8) or tag >> 31, name, "a record of a newer format", pos)
+            need(tag in range(1, 9) or tag >> 31, name, "a record of a newer format", pos)
             self.record(name, tag, data[pos + 8:pos + 8 + size], number, touched)
             pos += 8 + size + -size % 8
         need(pos == len(data), name, "its records have another length", pos)
         for where in touched:       # tiles and a checkpoint are put at the size that segments reach
-            reach, parts = 0, self.parts[where]
+            reach, parts = self.retired.get(where, (0, 0))[1], self.parts[where]
             while reach in parts and self.objects[parts[reach][6]][1] == 2:
                 reach += parts[reach][2]
             self.reached.setdefault(where, set()).update({reach} - {0})
@@ -142,17 +138,14 @@ class Incarnation:
         self.tree.add(sha256(b"\0", sha256(data)))
         self.signing.append({key for key, retired in self.keys.items() if not retired})
     def record(self, name, tag, body, number, touched):
-        if tag == 7:
-            need(body[8:] == b"".join(self.tree.frontier), name, "another tree of manifests")
-        elif tag == 5:
-            self.keys[struct.unpack_from("<I", body)[0], body[16:]] = struct.unpack_from("<I", body, 4)[0]
+        if tag == 7: need(body[8:] == b"".join(self.tree.frontier), name, "another tree of manifests")
+        elif tag == 5: self.keys[struct.unpack_from("<I", body)[0], body[16:]] = struct.unpack_from("<I", body, 4)[0]
         elif tag == 2:
             *where, start, end, size = struct.unpack_from("<16si4xqq16xQ", body)
             self.partitions[tuple(where)] = (start, end, size)
             root = fold([body[i:i + 32] for i in range(64, len(body), 32)])
             self.history.setdefault(tuple(where), []).append((name, size, root))
-        elif tag == 3:
-            self.objects[struct.unpack_from("<Q", body)[0]] = struct.unpack("<QIIII16si4xQQQ32s", body)
+        elif tag == 3: self.objects[struct.unpack_from("<Q", body)[0]] = struct.unpack("<QIIII16si4xQQQ32s", body)
         elif tag == 4:
             part = struct.unpack(PART, body)
             row, first, end = self.parts.setdefault(part[:2], {}), part[5], part[5] + part[2]
@@ -160,13 +153,18 @@ class Incarnation:
                 need(first <= leaf and leaf + row.pop(leaf)[2] <= end, name, "a part covers another by half")
             row[first] = part
             touched.add(part[:2])
-        elif tag == 6:
-            self.redactions.append(struct.unpack_from("<16si4xqq8x", body))
+        elif tag == 8:      # events left by age: their leaves stay, in tiles
+            *where, end, newest, when, age, leaves = struct.unpack_from("<16si4xqQQqQ", body)
+            row = self.parts.setdefault(where := tuple(where), {})
+            gone = [row.pop(leaf) for leaf in sorted(row) if leaf < leaves]
+            ends = gone[-1][4:6] + gone[-1][2:3] if gone else (end, leaves, 0) if self.full == number else (0, 0, 0)
+            need(ends[0] == end and sum(ends[1:]) == leaves and newest // 10**6 + age <= when, name, "retired too soon")
+            self.retired[where] = end, leaves, [body[i:i + 32] for i in range(64, len(body), 32)], newest, when, age
+        elif tag == 6: self.redactions.append(struct.unpack_from("<16si4xqq8x", body))
     def pack(self, number, kind, state, shard, count, topic, partition, sequence, length, _, digest):
         names = f"bundles/{shard:04d}/{sequence:016x}", f"topics/{topic.hex()}/{partition}/seg/{sequence:020d}"
         name = f"{names[kind == 2]}-{digest.hex()[:16]}{'.seg' * (kind == 2)}"
-        if state == 3:
-            return self.expected.add(name)
+        if state == 3: return self.expected.add(name)
         data = self.read(name)
         need(len(data) == length, name, f"{len(data)} bytes, not {length}", min(len(data), length))
         head = (b"EVLOGPAK", 1, count, bytes.fromhex(self.name), shard, kind, sequence if kind == 1 else 0, length, 0)
@@ -191,21 +189,25 @@ class Incarnation:
                 stated = any(r[:2] == where and r[2] <= first and end <= r[3] for r in self.redactions)
                 need(stated and not size and not any(salt), name, f"offset {first} is gone, and not redacted", pos)
                 self.redacted.append((where, first, end))
-            else:
-                need(sha256(salt, data[at:at + size]) == digest, name, f"offset {first}: not what was stored", at)
+            else: need(sha256(salt, data[at:at + size]) == digest, name, f"offset {first}: not what was stored", at)
             self.rows.setdefault(where, {})[leaf] = (first, end, sha256(b"\0", data[pos:pos + 72]))
             next_offset, pos, at = end, pos + 96, at + size
         need(next_offset == part[4] and at == part[8] + part[9], name, "offsets or lengths of a part are wrong", pos)
     def partition(self, where, keys):
         place, manifest = f"{where[0].hex()}/{where[1]}", f"manifest/{len(self.tree.leaves):016x}"
         (next_offset, end, size), rows = self.partitions[where], self.rows.get(where, {})
-        need(sorted(rows) == list(range(size)), manifest, f"leaves of {place} are missing")
-        for first, last, _ in (rows[i] for i in range(size)):
+        gone, count, frontier, *_ = self.retired.get(where, (next_offset, 0, []))
+        most, next_offset, at = max({0} | self.reached.get(where, set())), max(gone, next_offset), f"topics/{place}/"
+        data = b"".join(self.read(at + tile_name(0, i, min(i + 256, most))) for i in range(0, count, 256))
+        left = [data[i:i + 32] for i in range(0, 32 * count, 32)]
+        need(Tree(left).frontier == frontier, Incarnation.at, "not the leaves of what was retired")
+        need(sorted(rows) == list(range(count, size)), manifest, f"leaves of {place} are missing")
+        for first, last, _ in map(rows.get, range(count, size)):
             need(first >= next_offset, manifest, f"{place}: offset {first} comes twice")
             self.gaps += [(where, next_offset, first)] if first > next_offset else []
             next_offset = last
         need(next_offset == end or size == 0, manifest, f"{place} ends at {next_offset}, not {end}")
-        tree = Tree(rows[i][2] for i in range(size))
+        tree = Tree(left + [rows[i][2] for i in range(count, size)])
         for name, at, root in self.history.get(where, []):
             need(at <= size and tree.roots[at] == root, name, f"another tree of {place} at {at} batches")
         self.tiles(f"topics/{place}/", tree, self.reached.get(where, ()))
@@ -234,12 +236,9 @@ class Incarnation:
         need(signed == root if root else signers & trusted, name, "no signature by a key that is believed")
         self.cluster_file(self.first_keys)
         self.tiles("", self.tree, range(1, last + 1))
-        for stated in sorted(self.objects.values()):
-            self.pack(*stated)
-        for where in sorted(self.partitions):
-            self.partition(where, set(self.keys))
-        for name in sorted(self.files - self.expected) if not until else ():
-            self.leftover(name, f"manifest/{last + 1:016x}")
+        for stated in sorted(self.objects.values()): self.pack(*stated)
+        for where in sorted(self.partitions): self.partition(where, set(self.keys))
+        for name in sorted(self.files - self.expected) * (not until): self.leftover(name, f"manifest/{last + 1:016x}")
         return trusted
     def cluster_file(self, keys):       # is not believed, but must say what is proven
         said, name = json.loads(text := self.read("cluster.json").decode()), "cluster.json"
@@ -279,7 +278,9 @@ def audit(folder, keys, incarnation=None, since=None):
             need(one.tree.roots[seen[1]:seen[1] + 1] == [seen[2]], since, "another tree, or a later one, was there")
             seen = None
         found.append({"incarnation": one.name, "root": len(one.signing), "complete_through": one.cut, "gaps": one.gaps,
-                      "redacted": one.redacted, "batches": sum(map(len, one.rows.values())), "bytes": one.bytes})
+                      "redacted": one.redacted, "retired": [(*where, one.partitions[where][0], what[0], *what[3:])
+                                                            for where, what in one.retired.items()],
+                      "batches": sum(map(len, one.rows.values())), "bytes": one.bytes})
     need(not seen, since, "is of another archive")
     return found
 
@@ -296,5 +297,4 @@ def main():
         said = {"proven": False, "object": where[0], "position": where[1], "reason": where[2]}
     print(json.dumps(said, default=bytes.hex))
     return 0 if said["proven"] else 8
-if __name__ == "__main__":
-    sys.exit(main())
+if __name__ == "__main__": sys.exit(main())

@@ -148,6 +148,16 @@ static bool same_frontier(const struct el_frontier *a, const struct el_frontier 
     return a->size == b->size && memcmp(a->hashes, b->hashes, el_frontier_count(a->size) * EL_MERKLE_HASH_LEN) == 0;
 }
 
+/* A part of the object does not count any more. */
+static void object_loses(struct archive_object *object, const struct el_archive_part *part)
+{
+    EL_ASSERT(object->part_count > 0);
+    EL_ASSERT(object->live_len >= part->data_len);
+    object->part_count--;
+    object->live_len -= part->data_len;
+    object->dirty = true;
+}
+
 /* Can a partition that was `before` become `after`? */
 static bool partition_continues(const struct el_manifest_partition *before, const struct el_manifest_partition *after)
 {
@@ -189,6 +199,49 @@ static int apply_partition(struct apply *a, struct el_slice body)
                       stated.start_offset, stated.end_offset, stated.tree.size);
     }
     partition->now = stated;
+    partition->changed = a->sequence;
+    partition->dirty = true;
+    return 0;
+}
+
+/* All batches below an offset leave by age: parts that count no more. */
+static int apply_retired(struct apply *a, struct el_slice body)
+{
+    struct el_manifest_retired stated;
+    char place[ARCHIVE_PLACE_MAX];
+    if (el_manifest_retired_get(body, &stated) != 0) {
+        return REFUSE(
+            "record of what was retired is malformed, or events leave that are younger than it says they may");
+    }
+    archive_place(place, &stated.topic_id, stated.partition);
+    struct archive_partition *partition = archive_state_partition(a->state, &stated.topic_id, stated.partition);
+    if (partition == NULL || stated.tree.size > partition->now.tree.size ||
+        stated.end_offset > partition->now.end_offset || stated.end_offset <= partition->now.start_offset) {
+        return REFUSE("%s: what is retired is not there", place);
+    }
+    if (stated.tree.size <= partition->retired.tree.size || stated.when_ms < partition->retired.when_ms) {
+        return REFUSE("%s: what is retired goes back, or is stated twice", place);
+    }
+    uint32_t count = 0;
+    for (; count < partition->part_count; count++) {
+        const struct el_archive_part *part = &partition->parts[count];
+        struct archive_object *object = archive_state_object(a->state, part->object);
+        EL_ASSERT(object != NULL);
+        if (part->first_leaf >= stated.tree.size) {
+            break;
+        }
+        if (object->now.kind != EL_PACK_SEGMENT || el_archive_part_leaf_end(part) > stated.tree.size) {
+            return REFUSE("%s: a part is retired by half, or one that is in no segment", place);
+        }
+        object_loses(object, part);
+    }
+    if (!a->full && (count == 0 || el_archive_part_leaf_end(&partition->parts[count - 1]) != stated.tree.size ||
+                     partition->parts[count - 1].end_offset != stated.end_offset)) {
+        return REFUSE("%s: what is retired ends in no part", place);
+    }
+    partition->part_count -= count;
+    memmove(partition->parts, partition->parts + count, partition->part_count * sizeof(*partition->parts));
+    partition->retired = stated;
     partition->changed = a->sequence;
     partition->dirty = true;
     return 0;
@@ -237,6 +290,10 @@ static int apply_object(struct apply *a, struct el_slice body)
         (stated.state == EL_OBJECT_REMOVED && from != EL_OBJECT_REPLACED)) {
         return REFUSE("object %" PRIu64 " goes from live to replaced to removed, in no other way", stated.number);
     }
+    if (stated.state == EL_OBJECT_REMOVED && stated.number == state->last_object) {
+        return REFUSE("object %" PRIu64 " has the highest number and is forgotten, so that it could be given again",
+                      stated.number);
+    }
     object->now = stated;
     object->dirty = true;
     return 0;
@@ -267,9 +324,7 @@ static int part_place(struct apply *a, struct archive_partition *partition, cons
     for (uint32_t i = from; i < to; i++) {
         struct archive_object *object = archive_state_object(a->state, partition->parts[i].object);
         EL_ASSERT(object != NULL);
-        EL_ASSERT(object->part_count > 0);
-        object->part_count--;
-        object->dirty = true;
+        object_loses(object, &partition->parts[i]);
     }
     void *parts = partition->parts;
     size_t max = partition->part_max;
@@ -303,6 +358,11 @@ static uint32_t part_at_leaf(const struct archive_partition *partition, uint64_t
     return low;
 }
 
+static uint64_t leaves_reached(const struct archive_partition *p)
+{
+    return p->part_count == 0 ? p->retired.tree.size : el_archive_part_leaf_end(&p->parts[p->part_count - 1]);
+}
+
 static int apply_part(struct apply *a, struct el_slice body)
 {
     struct el_archive_part part;
@@ -326,7 +386,7 @@ static int apply_part(struct apply *a, struct el_slice body)
     while (to < partition->part_count && el_archive_part_leaf_end(&parts[to]) <= leaf_end) {
         to++;
     }
-    uint64_t reached = partition->part_count == 0 ? 0 : el_archive_part_leaf_end(&parts[partition->part_count - 1]);
+    uint64_t reached = leaves_reached(partition);
     bool fits = from == partition->part_count
                     ? part.first_leaf == reached
                     : !a->full && to > from && parts[from].first_leaf == part.first_leaf &&
@@ -338,11 +398,13 @@ static int apply_part(struct apply *a, struct el_slice body)
                       place, part.first_leaf, leaf_end);
     }
     if ((from > 0 && parts[from - 1].end_offset > part.first_offset) ||
-        part.first_offset < partition->now.start_offset || part.end_offset > partition->now.end_offset) {
+        part.first_offset < EL_MAX(partition->now.start_offset, partition->retired.end_offset) ||
+        part.end_offset > partition->now.end_offset) {
         return REFUSE("%s: offsets %" PRId64 " to %" PRId64 " overlap others, or are outside the partition", place,
                       part.first_offset, part.end_offset);
     }
     object->part_count++;
+    object->live_len += part.data_len;
     object->dirty = true;
     return part_place(a, partition, &part, from, to);
 }
@@ -404,6 +466,8 @@ static int apply_record(struct apply *a, const struct el_manifest_record *record
         return apply_part(a, record->body);
     case EL_MANIFEST_REDACTION:
         return apply_redaction(a, record->body);
+    case EL_MANIFEST_RETIRED:
+        return apply_retired(a, record->body);
     }
     return 0; /* one that says it may be passed over */
 }
@@ -418,9 +482,7 @@ static int check_partitions(struct apply *a)
             continue;
         }
         partition->dirty = false;
-        uint64_t reached = partition->part_count == 0
-                               ? 0
-                               : el_archive_part_leaf_end(&partition->parts[partition->part_count - 1]);
+        uint64_t reached = leaves_reached(partition);
         if (reached != partition->now.tree.size) {
             return REFUSE("%s: parts have %" PRIu64 " batches, the tree %" PRIu64,
                           archive_place(place, &partition->now.topic_id, partition->now.partition), reached,
@@ -562,7 +624,8 @@ int archive_state_continues(const struct archive_state *before, const struct arc
     for (size_t i = 0; i < before->partitions.count; i++) {
         const struct archive_partition *x = before->partitions.entries[i].value;
         const struct archive_partition *y = archive_state_partition(after, &x->now.topic_id, x->now.partition);
-        if (y == NULL || !partition_continues(&x->now, &y->now)) {
+        if (y == NULL || !partition_continues(&x->now, &y->now) || y->retired.tree.size < x->retired.tree.size ||
+            y->retired.end_offset < x->retired.end_offset) {
             return el_error_set(err, EVLOG_ERR_CORRUPT, "%s is gone or goes back",
                                 archive_place(place, &x->now.topic_id, x->now.partition));
         }

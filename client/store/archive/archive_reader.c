@@ -448,7 +448,7 @@ int archive_reader_range(struct archive_reader *r, const struct el_uuid *topic_i
                             archive_place(place, topic_id, partition));
     }
     struct archive_range got = {.start_offset = p->now.start_offset,
-                                .log_start = p->now.log_start,
+                                .log_start = EL_MAX(p->now.log_start, p->retired.end_offset),
                                 .end_offset = p->now.end_offset,
                                 .last_append_ns = p->now.last_append_ns};
     struct archive_reader *at = r;

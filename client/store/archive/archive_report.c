@@ -133,6 +133,25 @@ static void add_redactions(struct el_json_writer *w, const struct archive_report
     el_json_end_array(w);
 }
 
+static void add_retired(struct el_json_writer *w, const struct archive_report *report)
+{
+    struct topic_text name;
+    char text[TIME_TEXT_LEN];
+    el_json_key(w, "retired");
+    el_json_begin_array(w);
+    for (size_t i = 0; i < report->retired_count; i++) {
+        const struct el_manifest_retired *r = &report->retired[i].retired;
+        el_json_begin_object(w);
+        add_span(w, topic_of(report, &r->topic_id, &name), r->partition, report->retired[i].first_offset,
+                 r->end_offset);
+        add_text(w, "when", time_of(r->when_ms * NS_PER_MS, text));
+        add_text(w, "newest", time_of(r->newest_append_ns, text));
+        el_json_add_int(w, "retention_ms", r->retention_ms);
+        el_json_end_object(w);
+    }
+    el_json_end_array(w);
+}
+
 static void add_failures(struct el_json_writer *w, const struct archive_report *report)
 {
     el_json_key(w, "failures");
@@ -162,6 +181,7 @@ int archive_report_json(const struct archive_report *report, struct el_buffer *o
     add_counts(&w, report);
     add_gaps(&w, report);
     add_redactions(&w, report);
+    add_retired(&w, report);
     add_failures(&w, report);
     el_json_end_object(&w);
     int rc = el_json_writer_end(&w);
@@ -218,6 +238,19 @@ static void put_left_out(struct el_buffer *out, const struct archive_report *rep
             r->partition, r->first_offset, r->end_offset - 1, time_of(r->when_ms * NS_PER_MS, text));
         put_text(out, r->reason);
         el_buffer_append_char(out, '\n');
+    }
+    for (size_t i = 0; i < report->retired_count && i < SHOWN_MAX; i++) {
+        const struct el_manifest_retired *r = &report->retired[i].retired;
+        char newest[TIME_TEXT_LEN];
+        el_buffer_printf(
+            out,
+            "retired  %s/%d: offsets %" PRId64 " to %" PRId64 " left the archive, the last of them %s: the "
+            "newest was appended %s, and evlog.archive.retention.ms was %" PRId64 "\n",
+            topic_of(report, &r->topic_id, &name), r->partition, report->retired[i].first_offset, r->end_offset - 1,
+            time_of(r->when_ms * NS_PER_MS, text), time_of(r->newest_append_ns, newest), r->retention_ms);
+    }
+    if (report->retired_count > SHOWN_MAX) {
+        el_buffer_printf(out, "and %zu partitions more of which events left\n", report->retired_count - SHOWN_MAX);
     }
     for (size_t i = 0; i < report->gap_count && i < SHOWN_MAX; i++) {
         const struct archive_gap *gap = &report->gaps[i];

@@ -119,7 +119,7 @@ const struct el_archive_part *archive_partition_part(const struct archive_partit
 
 uint64_t archive_partition_segment_leaves(const struct archive_state *state, const struct archive_partition *partition)
 {
-    uint64_t leaves = 0;
+    uint64_t leaves = partition->retired.tree.size;
     for (uint32_t i = 0; i < partition->part_count; i++) {
         const struct archive_object *object = archive_state_object(state, partition->parts[i].object);
         if (object == NULL || object->now.kind != EL_PACK_SEGMENT) {
@@ -160,6 +160,12 @@ static void put_all(const struct archive_state *state, struct el_buffer *out)
     }
     for (size_t i = 0; i < state->partitions.count; i++) {
         el_manifest_partition_put(out, &((struct archive_partition *)state->partitions.entries[i].value)->now);
+    }
+    for (size_t i = 0; i < state->partitions.count; i++) {
+        const struct archive_partition *partition = state->partitions.entries[i].value;
+        if (partition->retired.tree.size > 0) {
+            el_manifest_retired_put(out, &partition->retired);
+        }
     }
     for (size_t i = 0; i < state->object_count; i++) {
         el_manifest_object_put(out, &state->objects[i].now);

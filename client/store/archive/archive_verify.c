@@ -298,6 +298,25 @@ static int note_redactions(struct check *c)
     return 0;
 }
 
+static int note_retired(struct check *c)
+{
+    struct archive_report *report = c->v->report;
+    for (size_t i = 0; i < c->state->partitions.count; i++) {
+        const struct archive_partition *p = c->state->partitions.entries[i].value;
+        if (p->retired.tree.size == 0) {
+            continue;
+        }
+        struct archive_retired *more = el_realloc(report->retired, (report->retired_count + 1) * sizeof(*more));
+        if (more == NULL) {
+            return EVLOG_ERR_NO_MEMORY;
+        }
+        report->retired = more;
+        more[report->retired_count++] = (struct archive_retired){.first_offset = p->now.start_offset,
+                                                                 .retired = p->retired};
+    }
+    return 0;
+}
+
 static void count_all(struct check *c)
 {
     struct archive_report *report = c->v->report;
@@ -333,6 +352,7 @@ static void check_incarnation(struct verify *v, struct archive_reader *reader, c
     }
     int code = check_open(c);
     code = code == 0 ? note_redactions(c) : code;
+    code = code == 0 ? note_retired(c) : code;
     if (code != 0) {
         verify_fail(v, code, NULL);
     }
@@ -431,6 +451,7 @@ void archive_report_free(struct archive_report *report)
         el_free(report->redactions[i].reason);
     }
     el_free(report->redactions);
+    el_free(report->retired);
     archive_state_free(report->state);
     *report = (struct archive_report){.proven = false};
 }

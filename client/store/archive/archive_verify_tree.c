@@ -252,6 +252,59 @@ static bool is_redacted(const struct fold *f, const struct el_pack_batch *row)
     return false;
 }
 
+/* Where the leaves that left are not those that the manifest says left: the first tile of the subtree at fault. */
+static void compare_retired(struct fold *f)
+{
+    const struct el_frontier *stated = &f->p->retired.tree;
+    struct archive_tree tree = verify_tree_of(f->c, f->seen);
+    struct el_frontier found;
+    uint64_t leaf = 0, left = stated->size;
+    char key[EL_ARCHIVE_KEY_MAX];
+    archive_tiles_frontier(f->tiles, &found);
+    for (uint32_t i = 0; i < el_frontier_count(stated->size); i++) {
+        uint64_t width = 1ull << (63 - __builtin_clzll(left));
+        if (memcmp(&found.hashes[i], &stated->hashes[i], sizeof(found.hashes[i])) != 0) {
+            uint64_t index = leaf / EL_TILE_HASHES;
+            archive_tile_key(&tree, 0, index, el_tile_width(0, index, f->segment_leaves), key);
+            verify_find(f->c->v, f->c->state, at(f, key, -1, UINT64_MAX),
+                        "the tile does not have the leaves of the events that were retired");
+            return;
+        }
+        leaf += width;
+        left -= width;
+    }
+}
+
+/* Of what left by age the tiles have the leaves, and nothing else is left. */
+static int fold_retired(struct fold *f)
+{
+    struct archive_tree tree = verify_tree_of(f->c, f->seen);
+    uint64_t count = f->p->retired.tree.size;
+    struct el_error err = {0};
+    int code = 0;
+    for (uint64_t at_leaf = 0; code == 0 && at_leaf < count; at_leaf += EL_TILE_HASHES) {
+        struct el_hash256 hashes[EL_TILE_HASHES];
+        uint64_t index = at_leaf / EL_TILE_HASHES;
+        uint32_t width = 0;
+        char key[EL_ARCHIVE_KEY_MAX];
+        archive_tile_key(&tree, 0, index, el_tile_width(0, index, f->segment_leaves), key);
+        code = archive_tile_get(&tree, 0, index, f->segment_leaves, hashes, &width, &err);
+        if (code != 0) {
+            (void)verify_settle(f->c->v, f->c->state, code, &err, at(f, key, -1, UINT64_MAX));
+        }
+        for (uint32_t i = 0; code == 0 && i < width && at_leaf + i < count; i++) {
+            code = archive_tiles_add(f->tiles, &hashes[i], take_tile, f);
+            if (code == 0 && at_leaf + i + 1 == count) {
+                compare_retired(f);
+                f->offset = f->p->retired.end_offset;
+                f->append_ns = f->p->retired.newest_append_ns;
+            }
+            code = code == 0 ? check_size(f) : code;
+        }
+    }
+    return code;
+}
+
 static int fold_part(struct fold *f, const struct el_archive_part *part)
 {
     struct verify *v = f->c->v;
@@ -374,7 +427,7 @@ static void fold_partition(struct check *c, struct seen_tree *seen, struct archi
     if (seen->tile_count > 0) {
         qsort(seen->tiles, seen->tile_count, sizeof(*seen->tiles), by_tile);
     }
-    int code = 0;
+    int code = fold_retired(f);
     for (uint32_t i = 0; code == 0 && i < p->part_count && !verify_stopped(c->v); i++) {
         code = fold_part(f, &p->parts[i]);
     }
@@ -391,7 +444,7 @@ static void fold_partition(struct check *c, struct seen_tree *seen, struct archi
         verify_find(c->v, c->state, at(f, NULL, -1, UINT64_MAX),
                     "the batches are not those of the tree that the manifests state");
     }
-    if (p->part_count > 0 && p->now.last_append_ns != f->append_ns) {
+    if (p->now.tree.size > 0 && p->now.last_append_ns != f->append_ns) {
         verify_find(c->v, c->state, at(f, NULL, -1, UINT64_MAX), "the last append time is not that of the last batch");
     }
     check_expected(f);

@@ -54,7 +54,7 @@ static void rig_init(struct rig *r)
     assert_int_equal(archive_ledger_create(&cfg, &r->b->cluster, 1, &r->l), 0);
     r->l->incarnation = r->b->incarnation;
     r->l->state = r->b->state;
-    r->job = (struct archive_sweep_job){.ledger = r->l, .hurry = &r->hurry, .over = true};
+    r->job = (struct archive_sweep_job){.ledger = r->l, .hurry = &r->hurry, .orphans = true, .over = true};
     el_hex(r->folder, r->b->incarnation.bytes, 16);
     strcat(r->folder, "/");
 }

@@ -61,6 +61,13 @@ static const struct el_manifest_redaction good_redaction = {.topic_id = {{7}},
                                                             .end_offset = 9,
                                                             .when_ms = 3,
                                                             .reason = {(const uint8_t *)"a password", 10}};
+static const struct el_manifest_retired good_retired = {.topic_id = {{7}},
+                                                        .partition = 1,
+                                                        .end_offset = 9,
+                                                        .newest_append_ns = 5000000,
+                                                        .when_ms = 12,
+                                                        .retention_ms = 7,
+                                                        .tree = {.size = 6, .hashes = {{{1}}, {{2}}}}};
 static const struct el_frontier good_tree = {.size = 5, .hashes = {{{3}}, {{4}}}};
 
 static void put_all(struct el_buffer *out)
@@ -70,6 +77,7 @@ static void put_all(struct el_buffer *out)
     el_manifest_key_put(out, &good_key);
     el_manifest_topic_put(out, &good_topic);
     el_manifest_partition_put(out, &good_partition);
+    el_manifest_retired_put(out, &good_retired);
     el_manifest_object_put(out, &good_bundle);
     el_manifest_part_put(out, &good_part);
     el_manifest_redaction_put(out, &good_redaction);
@@ -127,6 +135,7 @@ static int get_any(uint32_t tag, const uint8_t *p, size_t len)
         struct el_archive_part part;
         struct el_manifest_key key;
         struct el_manifest_redaction redaction;
+        struct el_manifest_retired retired;
         struct el_frontier tree;
     } got;
     switch ((enum el_manifest_tag)tag) {
@@ -144,6 +153,8 @@ static int get_any(uint32_t tag, const uint8_t *p, size_t len)
         return el_manifest_redaction_get(body, &got.redaction);
     case EL_MANIFEST_TREE:
         return el_manifest_tree_get(body, &got.tree);
+    case EL_MANIFEST_RETIRED:
+        return el_manifest_retired_get(body, &got.retired);
     }
     return 0;
 }
@@ -196,6 +207,9 @@ TEST(archive_manifest, records_out_of_range_are_refused)
     REFUSE(EL_MANIFEST_PART, {48, 8, 0}, {20, 4, 0}, {16, 4, UINT32_MAX});
     REFUSE(EL_MANIFEST_REDACTION, {16, 4, UINT32_MAX}, {20, 4, 9}, {20, 4, UINT32_MAX}, {24, 8, 9}, {24, 8, UINT64_MAX},
            {32, 8, 5});
+    REFUSE(EL_MANIFEST_RETIRED, {16, 4, UINT32_MAX}, {16, 4, EL_PARTITION_COUNT_MAX}, {20, 4, 1}, {24, 8, 0},
+           {24, 8, 5}, {24, 8, UINT64_MAX}, {32, 8, 6000000}, {32, 8, UINT64_MAX}, {40, 8, 11}, {40, 8, 0}, {48, 8, 8},
+           {48, 8, UINT64_MAX}, {56, 8, 0}, {56, 8, 7}, {56, 8, 10});
 }
 
 TEST(archive_manifest, keys_of_known_kinds_have_their_length)
@@ -269,13 +283,13 @@ TEST(archive_manifest, unknown_records_are_passed_over_only_when_they_say_so)
     uint8_t *p = el_calloc(1, 24);
     struct el_manifest_record record;
     size_t pos = 0;
-    el_put_le32(p, 8);
+    el_put_le32(p, 9);
     el_put_le32(p + 4, 9);
     assert_int_equal(el_manifest_next(p, 24, &pos, &record), EVLOG_ERR_FORMAT);
     assert_int_equal(pos, 0);
     el_put_le32(p, 0);
     assert_int_equal(el_manifest_next(p, 24, &pos, &record), EVLOG_ERR_FORMAT);
-    el_put_le32(p, 8 | 1u << 31);
+    el_put_le32(p, 9 | 1u << 31);
     assert_int_equal(el_manifest_next(p, 24, &pos, &record), 1);
     assert_int_equal(record.body.len, 9);
     assert_int_equal(pos, 24);
@@ -296,10 +310,10 @@ TEST(archive_manifest, is_read_as_it_was_written)
 {
     struct el_buffer out = {0};
     struct el_manifest_header h, got;
-    struct el_manifest_record r[8];
+    struct el_manifest_record r[9];
     size_t pos = EL_MANIFEST_HEADER_LEN, count = 0;
     make(&out, &h);
-    assert_int_equal(h.record_count, 7);
+    assert_int_equal(h.record_count, 8);
     assert_int_equal(el_manifest_header_get(out.data, out.len, &got), 0);
     assert_memory_equal(&got.incarnation, &incarnation, 16);
     assert_memory_equal(&got.parent, &parent, 16);
@@ -310,12 +324,12 @@ TEST(archive_manifest, is_read_as_it_was_written)
     assert_int_equal(got.made_ms, 78);
     assert_int_equal(got.parent_sequence, 44);
     assert_int_equal(got.leader_epoch, 3);
-    assert_int_equal(got.record_count, 7);
-    while (count < 8 && el_manifest_next(out.data, out.len, &pos, &r[count]) == 1) {
+    assert_int_equal(got.record_count, 8);
+    while (count < 9 && el_manifest_next(out.data, out.len, &pos, &r[count]) == 1) {
         assert_int_equal(el_manifest_tag_rank(r[count].tag), (int)count);
         count++;
     }
-    assert_int_equal(count, 7);
+    assert_int_equal(count, 8);
     struct el_frontier tree;
     struct el_manifest_key key;
     struct el_manifest_topic topic;
@@ -323,6 +337,9 @@ TEST(archive_manifest, is_read_as_it_was_written)
     struct el_manifest_object object;
     struct el_archive_part part;
     struct el_manifest_redaction redaction;
+    struct el_manifest_retired retired;
+    assert_int_equal(el_manifest_retired_get(r[4].body, &retired), 0);
+    assert_memory_equal(&retired, &good_retired, sizeof(retired));
     assert_int_equal(el_manifest_tree_get(r[0].body, &tree), 0);
     assert_memory_equal(&tree, &good_tree, sizeof(tree));
     assert_int_equal(el_manifest_key_get(r[1].body, &key), 0);
@@ -339,13 +356,13 @@ TEST(archive_manifest, is_read_as_it_was_written)
     assert_int_equal(partition.log_start, 12);
     assert_int_equal(partition.last_append_ns, 99);
     assert_memory_equal(&partition.tree, &good_partition.tree, sizeof(partition.tree));
-    assert_int_equal(el_manifest_object_get(r[4].body, &object), 0);
+    assert_int_equal(el_manifest_object_get(r[5].body, &object), 0);
     assert_int_equal(object.number, 8);
     assert_int_equal(object.len, 1000);
     assert_memory_equal(object.sha256, good_bundle.sha256, 32);
-    assert_int_equal(el_manifest_part_get(r[5].body, &part), 0);
+    assert_int_equal(el_manifest_part_get(r[6].body, &part), 0);
     assert_int_equal(part.object, 8);
-    assert_int_equal(el_manifest_redaction_get(r[6].body, &redaction), 0);
+    assert_int_equal(el_manifest_redaction_get(r[7].body, &redaction), 0);
     assert_true(el_slice_eq(redaction.reason, good_redaction.reason));
     el_buffer_free(&out);
 }

@@ -11,6 +11,7 @@
 #include <evlog/error.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <store/archive_reader.h>
 #include <string.h>
 
 /* Two topics: "a" with two partitions, "b" with one. a/0: leaves 0-2 in segment 3, 3-4 in bundle 4 (with a/1: 0);
@@ -25,9 +26,13 @@ struct world {
 
 static void world_open(struct world *w)
 {
+    static struct el_private_key *key;
+    if (key == NULL) {
+        assert_int_equal(el_private_key_make(EL_SIGN_ED25519, &key, NULL), 0);
+    }
     *w = (struct world){.store = mem_store_open()};
     assert_non_null(w->store);
-    w->b = archive_builder_open(&w->store->base, &(struct archive_build){.seed = 7});
+    w->b = archive_builder_open(&w->store->base, &(struct archive_build){.seed = 7, .keys = &key, .key_count = 1});
     archive_builder_topic(w->b, "a", 2);
     archive_builder_topic(w->b, "b", 1);
     archive_builder_append(w->b, "a", 0, 2);
@@ -337,6 +342,116 @@ TEST(archive_state, a_part_takes_the_place_of_those_that_it_covers)
     assert_int_equal(archive_partition_part(p, 0)->first_leaf, 0);
     assert_int_equal(archive_partition_part(p, 6)->first_leaf, 3);
     assert_null(archive_partition_part(p, 10));
+    world_close(&w);
+}
+
+static struct el_manifest_retired retired_of(const struct world *w)
+{
+    struct el_archive_part part = part_of(w, "a", 0, 0);
+    return (struct el_manifest_retired){.topic_id = part.topic_id,
+                                        .partition = 0,
+                                        .end_offset = part.end_offset,
+                                        .newest_append_ns = 5000000,
+                                        .when_ms = 1000,
+                                        .retention_ms = 10,
+                                        .tree = {.size = part.batch_count}};
+}
+
+static void put_retired(struct world *w, const struct el_manifest_retired *r, bool replaced)
+{
+    struct el_manifest_object segment = object_of(w, 3);
+    segment.state = EL_OBJECT_REPLACED;
+    segment.replaced_ms = 1;
+    el_manifest_retired_put(&w->out, r);
+    if (replaced) {
+        el_manifest_object_put(&w->out, &segment);
+    }
+}
+
+TEST(archive_state, what_is_retired_by_half_or_not_there_is_refused)
+{
+    struct world w;
+    world_open(&w);
+    struct el_manifest_retired good = retired_of(&w), r;
+#define RETIRED(word, change)                                                                                          \
+    do {                                                                                                               \
+        r = good;                                                                                                      \
+        change;                                                                                                        \
+        REFUSED(word, put_retired(&w, &r, true));                                                                      \
+    } while (0)
+    RETIRED("is not there", r.partition = 7);
+    RETIRED("is not there", r.topic_id.bytes[3] ^= 1);
+    RETIRED("is not there", (r.tree.size = 9, r.end_offset = 10));
+    RETIRED("is not there", r.end_offset = 11);
+    RETIRED("by half", r.tree.size = 2);
+    RETIRED("in no segment", (r.tree.size = 5, r.end_offset = 10));
+    RETIRED("ends in no part", r.end_offset = 5);
+    RETIRED("ends in no part", r.end_offset = 7);
+#undef RETIRED
+    REFUSED("is stated as live, but 0 of its parts count", put_retired(&w, &good, false));
+    REFUSED("goes back, or is stated twice", (put_retired(&w, &good, false), put_retired(&w, &good, true)));
+    begin(&w);
+    put_retired(&w, &good, true);
+    assert_int_equal(apply(&w), 0);
+    world_close(&w);
+}
+
+TEST(archive_state, what_is_retired_stays_so_and_its_object_may_go)
+{
+    struct world w;
+    world_open(&w);
+    archive_builder_retire(w.b, "a", 0, 1);
+    archive_builder_round(w.b);
+    struct el_uuid id = archive_builder_topic_id("a");
+    const struct archive_partition *p = archive_state_partition(w.b->state, &id, 0);
+    assert_int_equal(p->retired.end_offset, 6);
+    assert_int_equal(p->retired.tree.size, 3);
+    assert_int_equal(p->part_count, 1);
+    assert_int_equal(p->parts[0].first_leaf, 3);
+    assert_int_equal(archive_partition_segment_leaves(w.b->state, p), 3);
+    assert_int_equal(object_of(&w, 3).state, EL_OBJECT_REPLACED);
+    w.b->full = true;
+    archive_builder_append(w.b, "a", 0, 1);
+    archive_builder_round(w.b); /* a full manifest, read by who had the ones before */
+    struct archive_reader *reader = NULL;
+    struct archive_range range;
+    struct archive_batches batches = {0};
+    assert_int_equal(archive_reader_open(&w.store->base, &(struct archive_reader_options){0}, &reader, NULL), 0);
+    assert_int_equal(archive_reader_range(reader, &id, 0, &range, NULL), 0);
+    assert_int_equal(range.log_start, 6);
+    assert_int_equal(archive_reader_read(reader, &id, 0, 0, 1 << 20, &batches, NULL), 0);
+    assert_int_equal(batches.rows[0].leaf.first_offset, 6);
+    archive_batches_free(&batches);
+    archive_builder_segment(w.b, "a", 0);
+    archive_builder_round(w.b);
+    archive_builder_retire(w.b, "a", 0, 1);
+    archive_builder_round(w.b);
+    assert_int_equal(archive_reader_refresh(reader, NULL, NULL), 0);
+    assert_int_equal(archive_reader_range(reader, &id, 0, &range, NULL), 0);
+    assert_int_equal(range.log_start, 12);
+    assert_int_equal(range.end_offset, 12);
+    archive_reader_close(reader);
+    world_close(&w);
+}
+
+TEST(archive_state, the_highest_number_of_an_object_is_not_forgotten)
+{
+    struct world w;
+    world_open(&w);
+    archive_builder_segment(w.b, "a", 0);
+    archive_builder_segment(w.b, "a", 1);
+    archive_builder_round(w.b);
+    uint64_t last = w.b->state->last_object;
+    archive_builder_retire(w.b, "a", 0, 2);
+    archive_builder_retire(w.b, "a", 1, 1);
+    archive_builder_round(w.b);
+    struct el_manifest_object o = object_of(&w, last);
+    assert_int_equal(o.state, EL_OBJECT_REPLACED);
+    begin(&w);
+    o.state = EL_OBJECT_REMOVED;
+    el_manifest_object_put(&w.out, &o);
+    assert_int_equal(apply(&w), EVLOG_ERR_CORRUPT);
+    assert_non_null(strstr(w.err.text, "has the highest number"));
     world_close(&w);
 }
 

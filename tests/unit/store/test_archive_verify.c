@@ -60,8 +60,10 @@ static void build(void)
     archive_builder_append(child, "a", 0, 300);
     archive_builder_round(child);
     archive_builder_segment(child, "a", 0);
+    archive_builder_skip(child, "a", 1, 5);
     archive_builder_append(child, "a", 1, 2);
     archive_builder_round(child);
+    archive_builder_retire(child, "a", 0, 1);
     archive_builder_append(child, "a", 0, 1);
     child->full = true;
     archive_builder_round(child);
@@ -127,10 +129,13 @@ TEST(archive_verify, proves_what_was_made)
         assert_true(report.proven);
         assert_int_equal(report.root.sequence, 4);
         assert_int_equal(report.incarnations, 2);
-        assert_int_equal(report.batches, 3 + 1 + 2 + 1 + 2 + 300 + 2 + 1);
+        assert_int_equal(report.batches, 3 + 1 + 2 + 1 + 2 + 1);
         assert_int_equal(report.redacted_batches, 1);
         assert_int_equal(report.gap_total, 1);
         assert_int_equal(report.gaps[0].end_offset - report.gaps[0].first_offset, 5);
+        assert_int_equal(report.retired_count, 1);
+        assert_int_equal(report.retired[0].first_offset, 10);
+        assert_int_equal(report.retired[0].retired.end_offset, 10 + 4 + 5 + 600);
         assert_int_equal(report.since_sequence, 1);
         assert_int_equal(report.orphans, 0);
         archive_report_free(&report);
