@@ -227,6 +227,7 @@ static void order_all(struct archive *a, enum archiver_order order)
 /* --- the beginning ------------------------------------------------------------------------------------------------ */
 
 static void on_begun(struct io_op *op);
+static void on_timer(struct io_timer *timer);
 
 void archive_root_begin(struct archive *a)
 {
@@ -237,6 +238,14 @@ void archive_root_begin(struct archive *a)
     a->job.done = on_begun;
     a->job.arg = a;
     io_job(a->io, &a->job, IO_JOB_ARCHIVE, archive_begin_run, &a->begin);
+}
+
+void archive_root_init(struct archive *a)
+{
+    el_list_init(&a->asks);
+    el_sm_init(&a->sm, &archive_root_sm, ROOT_NEW);
+    a->timer.fire = on_timer;
+    a->timer.arg = a;
 }
 
 void archive_root_start(struct archive *a)
@@ -711,93 +720,4 @@ void archive_root_stop(struct archive *a, uint64_t deadline_ns)
         a->stop_rounds = 1; /* the one that begins now */
         io_timer_set(a->io, &a->timer, a->io->now_ns);
     }
-}
-
-/* --- the whole ---------------------------------------------------------------------------------------------------- */
-
-void archive_config_init(struct archive_config *cfg)
-{
-    *cfg = (struct archive_config){.lag_ms = 60000,
-                                   .segment_len = 16u << 20,
-                                   .segment_ms = 86400000,
-                                   .replaced_ms = 7 * 86400000ull,
-                                   .orphan_ms = 86400000,
-                                   .sweep_ms = 3600000,
-                                   .ages_ms = 60000,
-                                   .sweep_names = 10000,
-                                   .full_every = EL_MANIFEST_CHAIN_MAX,
-                                   .hold_ms = 10000,
-                                   .heals = true,
-                                   .silent_ms = 240000};
-}
-
-int archive_create(const struct archive_config *cfg, struct store *store, struct archive **archive,
-                   struct el_error *err)
-{
-    struct archive *a = el_calloc(1, sizeof *a);
-    EL_ASSERT(cfg->key_count > 0);
-    if (a == NULL) {
-        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "out of memory for the archive");
-    }
-    a->cfg = *cfg;
-    a->store = store;
-    a->made_ns = el_clock_now(store_clock(store));
-    a->shard_count = store_shard_count(store);
-    a->shards = el_calloc(a->shard_count, sizeof *a->shards);
-    struct el_uuid cluster = store_cluster_uuid(store);
-    int code = a->shards == NULL ? EVLOG_ERR_NO_MEMORY
-                                 : archive_ledger_create(cfg, &cluster, a->shard_count, &a->ledger);
-    if (code != 0) {
-        el_free(a->shards);
-        el_free(a);
-        return el_error_set(err, code, "out of memory for the archive");
-    }
-    pthread_mutex_init(&a->fail_lock, NULL);
-    el_list_init(&a->asks);
-    el_sm_init(&a->sm, &archive_root_sm, ROOT_NEW);
-    for (uint32_t i = 0; i < a->shard_count; i++) {
-        archiver_init(a, i);
-    }
-    a->io = a->shards[0].io;
-    a->metrics = a->shards[0].metrics;
-    a->timer.fire = on_timer;
-    a->timer.arg = a;
-    *archive = a;
-    return 0;
-}
-
-void archive_destroy(struct archive *archive)
-{
-    if (archive == NULL) {
-        return;
-    }
-    bool idle = true;
-    for (uint32_t i = 0; i < archive->shard_count; i++) {
-        idle = idle && archiver_idle(&archive->shards[i]);
-    }
-    io_timer_cancel(archive->io, &archive->timer); /* after a crash they may be armed */
-    io_timer_cancel(archive->io, &archive->deadline);
-    for (uint32_t i = 0; i < archive->shard_count; i++) {
-        struct archiver *ar = &archive->shards[i];
-        archiver_timers_cancel(ar);
-        if (idle) {
-            archiver_destroy(ar);
-        }
-        archive_results_free(ar->results);
-        archive_cold_free(ar->cold_job.cold);
-        for (uint32_t k = 0; k < LOADS; k++) {
-            archive_result_free(ar->loads[k].pack.result);
-        }
-        archive_results_free(archive->make.results[i]);
-    }
-    archive_ledger_destroy(archive->ledger);
-    pthread_mutex_destroy(&archive->fail_lock);
-    el_free(archive->shards);
-    el_free(archive);
-}
-
-struct archiver *archive_shard(struct archive *archive, uint32_t index)
-{
-    EL_ASSERT(index < archive->shard_count);
-    return &archive->shards[index];
 }

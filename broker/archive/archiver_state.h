@@ -258,6 +258,7 @@ bool archiver_loads_idle(const struct archiver *ar);
 /* --- archive_root.c: on shard 0 ----------------------------------------------------------------------------------- */
 
 extern const struct el_sm_table archive_root_sm;
+void archive_root_init(struct archive *a);
 void archive_root_start(struct archive *a);
 void archive_root_want(struct archive *a);
 void archive_root_stop(struct archive *a, uint64_t deadline_ns);

@@ -110,7 +110,8 @@ struct archive_partition *archive_state_partition(const struct archive_state *st
 struct archive_object *archive_state_object(const struct archive_state *state, uint64_t number);
 /* First part that ends above offset; NULL when there is none. */
 const struct el_archive_part *archive_partition_part(const struct archive_partition *partition, int64_t offset);
-/* Leaves that the partition's segments cover, or have covered, from the first on: the size of its tiles and its newest checkpoint. */
+/* Leaves that the partition's segments cover, or have covered, from the first on: the size of its tiles and its newest
+ * checkpoint. */
 uint64_t archive_partition_segment_leaves(const struct archive_state *state, const struct archive_partition *partition);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Makes a small archive in a directory, with all that one can have in it: bundles of several partitions, a segment that
- * takes the place of parts of them, a redaction, events that left by age, a gap, a topic that is deleted, keys that change, a full manifest, and
- * an incarnation that continues another. The same arguments give the same bytes.
+ * takes the place of parts of them, a redaction, events that left by age, a gap, a topic that is deleted, keys that
+ * change, a full manifest, and an incarnation that continues another. The same arguments give the same bytes.
  *
  * usage: make_archive DIR [small|parent]       DIR/archive, DIR/key.pem (both public keys), DIR/old.pem (those before)
  *
