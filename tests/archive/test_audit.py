@@ -102,8 +102,8 @@ def test_all_is_proven_and_what_is_left_out_is_told(audited, parent, incarnation
     assert code == PROVEN, out
     gaps = [[first, end] for _, first, end in other[0]["gaps"]]
     assert gaps == [[gap["first"], gap["end"]] for gap in said["gaps"]]
-    assert [[first, end] for _, first, end in other[0]["redacted"]] == \
-        [[one["first"], one["end"]] for one in said["redactions"]]
+    assert [[first, end, reason] for _, first, end, reason in other[0]["redacted"]] == \
+        [[one["first"], one["end"], one["reason"]] for one in said["redactions"]]
     assert said["redactions"][0]["reason"] == "a name"
     assert [[*one[2:4], one[-1]] for one in other[0]["retired"]] == \
         [[one["first"], one["end"], one["retention_ms"]] for one in said["retired"]] != []

@@ -160,7 +160,7 @@ class Incarnation:
             ends = gone[-1][4:6] + gone[-1][2:3] if gone else (end, leaves, 0) if self.full == number else (0, 0, 0)
             need(ends[0] == end and sum(ends[1:]) == leaves and newest // 10**6 + age <= when, name, "retired too soon")
             self.retired[where] = end, leaves, [body[i:i + 32] for i in range(64, len(body), 32)], newest, when, age
-        elif tag == 6: self.redactions.append(struct.unpack_from("<16si4xqq8x", body))
+        elif tag == 6: self.redactions.append((*struct.unpack_from("<16si4xqq", body), body[48:].decode()))
     def pack(self, number, kind, state, shard, count, topic, partition, sequence, length, _, digest):
         names = f"bundles/{shard:04d}/{sequence:016x}", f"topics/{topic.hex()}/{partition}/seg/{sequence:020d}"
         name = f"{names[kind == 2]}-{digest.hex()[:16]}{'.seg' * (kind == 2)}"
@@ -186,9 +186,9 @@ class Incarnation:
             need((form, zero) == (1, 0) and first >= next_offset and 0 < records <= end - first and
                  (leaf > part[5] or first == part[3]), name, f"the row of offset {first} is wrong", pos)
             if bits >> 31:
-                stated = any(r[:2] == where and r[2] <= first and end <= r[3] for r in self.redactions)
+                stated = [r[4] for r in self.redactions if r[:2] == where and r[2] <= first and end <= r[3]]
                 need(stated and not size and not any(salt), name, f"offset {first} is gone, and not redacted", pos)
-                self.redacted.append((where, first, end))
+                self.redacted.append((where, first, end, stated[0]))
             else: need(sha256(salt, data[at:at + size]) == digest, name, f"offset {first}: not what was stored", at)
             self.rows.setdefault(where, {})[leaf] = (first, end, sha256(b"\0", data[pos:pos + 72]))
             next_offset, pos, at = end, pos + 96, at + size
