@@ -11,6 +11,8 @@
  * has grows with its bytes and not with its age: manifests, and who reads them, hold all objects. A batch is so written
  * anew twice at most, but where sizes alternate.
  *
+ * Of deleted topics nothing becomes a segment, but what keeps a bundle alive most of which is elsewhere.
+ *
  * Each plan begins behind the partition that the last one ended with, and when there is more to do than it has tasks,
  * the next has twice as many.
  */
@@ -261,6 +263,34 @@ static bool tasks_full(const struct archive_ledger *l)
     return l->told.task_count == (size_t)l->tasks_a_shard * l->shard_count;
 }
 
+/* Is most of a bundle of the run content that is elsewhere now, so that the run keeps more alive than it is? */
+static bool keeps_dead_weight(const struct archive_ledger *l, const struct archive_partition *p, uint32_t from,
+                              uint32_t to, uint64_t now_ms)
+{
+    for (uint32_t i = from; i < to; i++) {
+        const struct archive_object *object = archive_state_object(l->state, p->parts[i].object);
+        if (object->live_len < object->now.len / 2 && since_ms(l, object->now.number) + l->cfg.segment_ms <= now_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A deleted topic stays in the archive, and what bundles hold of it may stay there; but it must not keep them alive when
+ * most of what else they hold is in segments. */
+static int plan_deleted(struct archive_ledger *l, const struct archive_partition *p, uint64_t now_ms)
+{
+    uint32_t to;
+    int code = 0;
+    for (uint32_t from = 0; from < p->part_count && !tasks_full(l) && code == 0; from = EL_MAX(to, from + 1)) {
+        (void)run_measure(l, p, from, &to);
+        if (keeps_dead_weight(l, p, from, to, now_ms)) {
+            code = task_add(l, p, from, to);
+        }
+    }
+    return code;
+}
+
 static int plan_partition(struct archive_ledger *l, const struct archive_partition *p, bool seal, uint64_t now_ms)
 {
     uint32_t from = 0, to;
@@ -313,7 +343,9 @@ static int plan_tasks(struct archive_ledger *l, bool every, const struct archive
         const struct archive_partition *p = l->state->partitions.entries[at].value;
         bool seal = make != NULL && make->seal &&
                     (el_uuid_is_zero(&make->seal_topic) || el_uuid_eq(&make->seal_topic, &p->now.topic_id));
-        if ((every || seal || p->changed == l->state->header.sequence) && !is_deleted(l, p)) {
+        if (is_deleted(l, p)) {
+            code = every ? plan_deleted(l, p, now_ms) : 0;
+        } else if (every || seal || p->changed == l->state->header.sequence) {
             code = plan_partition(l, p, seal, now_ms);
         }
         if (tasks_full(l)) {

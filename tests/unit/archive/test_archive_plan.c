@@ -196,3 +196,28 @@ TEST(archive_plan, the_ages_of_many_bundles_cost_a_start_few_requests)
     assert_int_equal(start(&r, first_ms), EVLOG_ERR_AGAIN);
     rig_end(&r);
 }
+
+TEST(archive_plan, a_deleted_topic_does_not_keep_bundles_alive_that_are_mostly_elsewhere)
+{
+    struct rig r;
+    rig_init(&r, 1);
+    archive_builder_topic(r.b, "gone", 1);
+    archive_builder_append(r.b, "t", 0, 20);
+    archive_builder_append(r.b, "gone", 0, 2);
+    archive_builder_round(r.b); /* most of it is of "t" */
+    archive_builder_append(r.b, "gone", 0, 2);
+    archive_builder_round(r.b); /* all of it is of "gone" */
+    archive_builder_delete_topic(r.b, "gone");
+    archive_builder_round(r.b);
+    r.l.cfg.segment_ms = 1000;
+    assert_int_equal(plan(&r, 1000)->task_count, 0);
+    archive_builder_segment(r.b, "t", 0);
+    archive_builder_round(r.b);
+    assert_int_equal(plan(&r, 1500)->task_count, 0); /* young */
+    const struct archive_told *told = plan(&r, 2000 + 60000);
+    assert_int_equal(told->task_count, 1);
+    assert_int_equal(told->tasks[0].source_count, 2); /* the run, though one of its bundles would do */
+    struct el_uuid gone = archive_builder_topic_id("gone");
+    assert_true(el_uuid_eq(&told->tasks[0].sources[0].part.topic_id, &gone));
+    rig_end(&r);
+}
