@@ -276,8 +276,8 @@ static bool keeps_dead_weight(const struct archive_ledger *l, const struct archi
     return false;
 }
 
-/* A deleted topic stays in the archive, and what bundles hold of it may stay there; but it must not keep them alive when
- * most of what else they hold is in segments. */
+/* A deleted topic stays in the archive, and what bundles hold of it may stay there; but it must not keep them alive
+ * when most of what else they hold is in segments. */
 static int plan_deleted(struct archive_ledger *l, const struct archive_partition *p, uint64_t now_ms)
 {
     uint32_t to;
