@@ -2,9 +2,10 @@
  *
  * Taking batches out of the archive: a step of the job that makes manifests, in each round until it is done.
  *
- *   1. parts that the range touches are found, their batch tables read. An object with a batch that is to go is read
- *      as a whole, compared with its hash, and put anew with a row alone in the batch's place. All of its parts that
- *      count go into the new one, so that nothing of the old one does
+ *   1. parts that the range touches are found, their batch tables read; and bundles that hold such parts which do not
+ *      count any more, beside others that do. An object with a batch that is to go is read as a whole, compared with
+ *      its hash, and put anew with a row alone in the batch's place. All of its parts that count go into the new one,
+ *      so that nothing of the old one does
  *   2. the manifest of the round states the redaction and the new objects; the old ones are replaced by it
  *   3. the next one states as removed what may have the batch and was replaced, now or earlier, whatever
  *      archive.replaced.retention.ms says, and the objects go
@@ -74,6 +75,35 @@ static int part_has(struct archive_ledger *l, const struct el_archive_part *part
         }
     }
     el_free(table);
+    return code != 0 ? code : has;
+}
+
+/* Has a bundle a part of the range that does not count any more, beside others that do?
+ * returns 1 | 0 | EVLOG_ERR_... */
+static int rest_has(struct archive_ledger *l, const struct archive_object *object,
+                    const struct archive_redaction_job *r, struct el_error *err)
+{
+    uint64_t len = EL_PACK_HEADER_LEN + (uint64_t)object->now.part_count * EL_PACK_PART_LEN, done = 0;
+    char key[EL_ARCHIVE_KEY_MAX];
+    uint8_t *head = el_malloc(len);
+    int has = 0;
+    el_archive_key_object(key, &l->incarnation, &object->now);
+    if (head == NULL) {
+        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for the parts of a bundle");
+    }
+    int code = object_get(l->cfg.bucket, key, 0, head, len, &done, err);
+    code = code == 0 && done != len ? damaged(key, err) : code;
+    for (uint32_t i = 0; i < object->now.part_count && code == 0; i++) {
+        struct el_archive_part part;
+        code = el_archive_part_get(head + EL_PACK_HEADER_LEN + (size_t)i * EL_PACK_PART_LEN, &part) == 0
+                   ? 0
+                   : damaged(key, err);
+        if (code == 0 && is_redacted_partition(r, &part.topic_id, part.partition) &&
+            part.first_offset < r->end_offset && part.end_offset > r->first_offset) {
+            has = 1;
+        }
+    }
+    el_free(head);
     return code != 0 ? code : has;
 }
 
@@ -376,6 +406,27 @@ static int objects_anew(struct archive_ledger *l, struct archive_make_job *job, 
     return 0;
 }
 
+/* Bundles that hold the range in parts that segments took the place of. */
+static int rests_anew(struct archive_ledger *l, struct archive_make_job *job, bool *clean, struct el_error *err)
+{
+    for (size_t i = 0; i < l->state->object_count; i++) {
+        const struct archive_object *object = &l->state->objects[i];
+        bool rest = object->now.state == EL_OBJECT_LIVE && object->part_count < object->now.part_count;
+        if (!rest) {
+            continue;
+        }
+        int has = is_put_anew(job, object->now.number) ? 1 : rest_has(l, object, job->redaction, err);
+        *clean = *clean && has == 0;
+        if (has == 1 && !is_put_anew(job, object->now.number)) {
+            has = object_anew(l, job, object, err);
+        }
+        if (has < 0) {
+            return has;
+        }
+    }
+    return 0;
+}
+
 int archive_redaction_run(struct archive_ledger *l, struct archive_make_job *job, struct el_error *err)
 {
     struct archive_redaction_job *r = job->redaction;
@@ -405,6 +456,7 @@ int archive_redaction_run(struct archive_ledger *l, struct archive_make_job *job
     if (p != NULL) {
         code = objects_anew(l, job, p, &clean, err);
     }
+    code = code != 0 ? code : rests_anew(l, job, &clean, err);
     for (size_t i = 0; i < l->state->object_count && clean; i++) {
         clean = !archive_redaction_drops(r, &l->state->objects[i].now);
     }

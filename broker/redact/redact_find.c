@@ -101,17 +101,21 @@ static void entry_add(struct redact_ask *ask)
     redactor_accept(r, ask);
 }
 
-/* All of the range was looked at; below_start: some of it is below the log's start, where only the archive has it. */
-static void found(struct redact_ask *ask, bool below_start)
+/* All of the range was looked at. What the log does not have, for it is below its start or was compacted away, the
+ * archive may have. */
+static void found(struct redact_ask *ask)
 {
     bool any = ask->batch_count > 0;
+    bool below_start = ask->holes || ask->covered < ask->end_offset;
     ask->first_found = any ? ask->first_found : ask->first_offset;
     ask->end_found = any ? ask->end_found : ask->end_offset;
-    below_start = below_start && ask->redactor->archiver != NULL;
-    if (!any && !below_start) {
+    if (!any && (!below_start || ask->redactor->archiver == NULL)) {
         ask->state = REDACT_NOTHING;
         redact_answer(ask, 0);
     } else if (ask->dry_run) {
+        if (!any) {
+            (void)snprintf(ask->text, sizeof ask->text, "the log has no events there; the archive may have some");
+        }
         ask->state = REDACT_FOUND;
         redact_answer(ask, 0);
     } else {
@@ -123,9 +127,15 @@ static void note_batch(struct redact_ask *ask, const uint8_t *batch, size_t len)
 {
     struct el_redaction_mark mark;
     int64_t first = el_batch_base_offset(batch), last = el_batch_last_offset(batch);
-    if (last < ask->first_offset || first >= ask->end_offset || el_redaction_mark_get(batch, len, &mark)) {
+    if (last < ask->first_offset || first >= ask->end_offset) {
         return;
     }
+    ask->holes = ask->holes || first > ask->covered;
+    ask->covered = EL_MAX(ask->covered, last + 1);
+    if (el_redaction_mark_get(batch, len, &mark)) {
+        return;
+    }
+    ask->holes = ask->holes || el_get_be32(batch + EL_BATCH_POS_RECORD_COUNT) != (uint64_t)(last - first) + 1;
     ask->first_found = ask->batch_count == 0 ? first : ask->first_found;
     ask->end_found = last + 1;
     ask->batch_count++;
@@ -140,7 +150,7 @@ static void read_failed(struct redact_ask *ask, const struct read_op *op)
     if (trimmed && op->log_start_offset < ask->end_offset) {
         read_on(ask, op->log_start_offset);
     } else if (trimmed && ask->redactor->archiver != NULL) {
-        found(ask, true);
+        found(ask);
     } else if (trimmed) {
         redact_refuse(ask, EVLOG_ERR_OFFSET_RANGE,
                       "offsets below %" PRId64 " were deleted: they are not on this disk any more",
@@ -157,7 +167,7 @@ static void on_read(struct store_op *base)
 {
     struct redact_ask *ask = base->arg;
     struct read_op *op = &ask->read;
-    int64_t next = op->next_offset, start = op->log_start_offset, end = op->high_watermark;
+    int64_t next = op->next_offset, end = op->high_watermark;
     if (ask->redactor->stopping) {
         store_read_release(op);
         redact_refuse(ask, EVLOG_ERR_CLOSED, "evlogd stops");
@@ -176,7 +186,7 @@ static void on_read(struct store_op *base)
     if (ask->end_offset > end) {
         redact_refuse(ask, EVLOG_ERR_OFFSET_RANGE, "the log ends at offset %" PRId64, end);
     } else if (next >= ask->end_offset || none) {
-        found(ask, ask->first_offset < start);
+        found(ask);
     } else {
         read_on(ask, next);
     }
@@ -243,6 +253,8 @@ void redactor_ask(struct redactor *redactor, struct store_shard *shard, struct r
     ask->first_found = ask->end_found = 0;
     ask->batch_count = ask->event_count = 0;
     ask->parent_end = 0;
+    ask->covered = ask->first_offset;
+    ask->holes = false;
     el_list_init(&ask->link);
     ask->message.run = run_ask;
     io_post(redactor->io, &ask->message);

@@ -44,6 +44,8 @@ struct redact_ask {
     struct redactor *redactor; /* private */
     struct read_op read;       /* private */
     bool saving;               /* private: its entry is in the list that is being saved */
+    int64_t covered;           /* private: the log has something at every offset of the range below it ... */
+    bool holes;                /* private: ... but for some, which the archive may have */
     void (*done)(struct redact_ask *ask);
     void *arg;
     struct el_uuid topic_id;

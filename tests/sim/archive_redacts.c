@@ -68,15 +68,16 @@ bool arch_is_gone(const struct life_part *p, int64_t first, int64_t end)
 
 /* --- when it is complete ------------------------------------------------------------------------------------------ */
 
-static bool in_bucket(const struct archive_life *l, const uint8_t *value)
+/* The object that has it, NULL none. */
+static const char *in_bucket(const struct archive_life *l, const uint8_t *value)
 {
     for (size_t i = 0; i < l->bucket->mem->count; i++) {
         const struct mem_object *o = &l->bucket->mem->objects[i];
         if (memmem(o->data, o->len, value, 8) != NULL) {
-            return true;
+            return o->key;
         }
     }
-    return false;
+    return NULL;
 }
 
 static void check_nowhere(struct archive_life *l, const struct acked *a, bool parents)
@@ -85,9 +86,9 @@ static void check_nowhere(struct archive_life *l, const struct acked *a, bool pa
         uint8_t value[8];
         el_put_le64(value, arch_value(n));
         const char *path = sim_disk_holds(l->w.disk, value, sizeof value);
-        if (path != NULL || (!parents && in_bucket(l, value))) {
-            world_violation(&l->w, "offset %lld was redacted, and is in %s", (long long)a->offset,
-                            path != NULL ? path : "the bucket");
+        path = path != NULL || parents ? path : in_bucket(l, value);
+        if (path != NULL) {
+            world_violation(&l->w, "offset %lld was redacted, and is in %s", (long long)a->offset, path);
         }
     }
 }
