@@ -123,20 +123,6 @@ static void check_objects(struct bucket *b, const struct bucket_line *line, uint
     }
 }
 
-/* What left by age does not leave before its time, by the clock that append times come from. */
-static void check_ages(struct bucket *b, const struct archive_state *state)
-{
-    uint64_t now_ns = el_clock_now(store_clock(b->w->store));
-    for (size_t i = 0; i < state->partitions.count; i++) {
-        const struct archive_partition *p = state->partitions.entries[i].value;
-        const struct el_manifest_retired *r = &p->retired;
-        if (r->tree.size > 0 && p->changed == state->header.sequence && r->when_ms > now_ns / 1000000) {
-            world_violation(b->w, "events below offset %lld left the archive at a time to come",
-                            (long long)r->end_offset);
-        }
-    }
-}
-
 static void root_seen(struct bucket *b, const char *key, const void *data, uint64_t len)
 {
     struct el_checkpoint_note note;
@@ -169,7 +155,6 @@ static void root_seen(struct bucket *b, const char *key, const void *data, uint6
         world_violation(b->w, "%s is not the root of the manifests", key);
     }
     check_objects(b, line, objects);
-    check_ages(b, state);
     b->roots++;
 }
 
