@@ -18,6 +18,7 @@
 #define NOTICE_STEPS_MAX 60000u
 #define DUEL_PPM_MAX 20000u /* a start is many calls, and begins again when one of them fails */
 #define HEAL_STARTS_MAX 16u
+#define LATE_STEPS 3000u
 #define DUEL_STEPS 1000u
 #define HEIR_STEPS 1500u
 #define FILE_MAX (64u << 20)
@@ -212,8 +213,12 @@ static bool late(struct archive_life *l)
             break;
         }
     }
-    l->serving = false;
     const char *reason = archive_stopped_reason(l->archive);
+    for (uint32_t i = 0; i < LATE_STEPS && reason != NULL && w->violation[0] == 0; i++) {
+        l->ended = i > LATE_STEPS / 6; /* everybody has been told: nothing is taken where the archive has more */
+        (void)world_step(w);
+    }
+    l->serving = l->ended = false;
     bool fork = forked(l, ends);
     if (reason != NULL) {
         check_named(l, reason);
