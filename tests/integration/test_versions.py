@@ -6,14 +6,16 @@ import kafka_wire as wire
 from kafka_layouts import MESSAGES, ask
 from kafka_wire import batch
 
-FIRST_ANSWERED = {0: 3}  # Produce is listed from 0 for old clients' sake
+FIRST_ANSWERED = {0: 3, 17: 1}  # both are listed from 0 for the sake of old clients
 # What a sound request is told: no such directory, no election needed. Groups: what those who are no members are told; a
 # join asks for a session that is too short, so that it ends at once.
 SOUND = {34: {57}, 43: {84}, 11: {26}, 12: {25}, 13: {25}, 14: {25}, 15: {69}, 42: {69}, 77: {69}, 91: {69},
-         92: {69}}
+         92: {69},
+         # No authorizer, no such user; and a listener without SASL knows no exchange.
+         29: {54}, 30: {54}, 31: {54}, 51: {91}, 17: {33, 34}, 36: {34}}
 BY_ID = {0: 13, 1: 13, 3: 12, 8: 10, 9: 10, 20: 6, 78: 0}
-NAMELESS = (10, 11, 12, 13, 14, 15, 16, 18, 19, 22, 34, 35, 42, 46, 47, 57, 60, 74, 76, 77, 79, 91,
-            92)
+NAMELESS = (10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 22, 29, 30, 31, 34, 35, 36, 42, 46, 47, 50, 51, 57, 60, 74, 76,
+            77, 79, 91, 92)
 
 
 def listed(broker):
@@ -86,6 +88,14 @@ def question(key, version, topic, topic_id, fresh):
         90: {"Groups": [{"GroupId": "work", "Topics": [{"TopicName": topic, "Partitions": [0]}]}]},
         91: {"GroupId": "no such group", "Topics": [{"TopicName": topic, "Partitions": [{"PartitionIndex": 0}]}]},
         92: {"GroupId": "no such group", "Topics": [{"TopicName": topic}]},
+        17: {"Mechanism": "SCRAM-SHA-256"},
+        36: {"AuthBytes": b"x"},
+        29: {"ResourceTypeFilter": 1, "PatternTypeFilter": 1, "Operation": 1, "PermissionType": 1},
+        30: {"Creations": [{"ResourceType": 2, "ResourceName": topic, "ResourcePatternType": 3,
+                            "Principal": "User:somebody", "Host": "*", "Operation": 3, "PermissionType": 3}]},
+        31: {"Filters": [{"ResourceTypeFilter": 1, "PatternTypeFilter": 1, "Operation": 1, "PermissionType": 1}]},
+        50: {},
+        51: {"Deletions": [{"Name": "nobody", "Mechanism": 1}]},
     }[key]
 
 
