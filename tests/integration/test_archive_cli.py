@@ -186,7 +186,8 @@ def test_an_attestation_holds_and_nothing_else_does(tmp_path):
     assert f"events {count} {replayed.digest()[0]}" in lines and f"until {until}" in lines
     assert f"projection {hashlib.sha256(project.read_bytes()).hexdigest()}" in lines
     assert table_line(rows, "counted") in lines
-    assert [line for line in lines if line.startswith("history")] == ["history partial 9"]    # 2 redacted, 7 a gap; the first of a partition have left
+    # Two offsets are redacted, seven a gap, and the first of a partition have left.
+    assert [line for line in lines if line.startswith("history")] == ["history partial 9"]
 
     again = ["check-attest", note, "--key", public, "--archive", place]
     [said] = run(*again, "--project", project, "--pub", copied / "key.pem", "--json", expect=0).lines()
