@@ -123,6 +123,53 @@ static void check_objects(struct bucket *b, const struct bucket_line *line, uint
     }
 }
 
+/* What had left a partition by age before a manifest was applied. */
+struct left {
+    struct el_uuid topic_id;
+    int32_t partition;
+    uint64_t leaves, when_ms;
+};
+
+/* returns [state->partitions.count], to be freed */
+static struct left *left_before(const struct archive_state *state)
+{
+    struct left *before = calloc(state->partitions.count + 1, sizeof *before);
+    EL_ASSERT(before != NULL);
+    for (size_t i = 0; i < state->partitions.count; i++) {
+        const struct archive_partition *p = state->partitions.entries[i].value;
+        before[i] = (struct left){.topic_id = p->now.topic_id,
+                                  .partition = p->now.partition,
+                                  .leaves = p->retired.tree.size,
+                                  .when_ms = p->retired.when_ms};
+    }
+    return before;
+}
+
+/* What left by age does not leave before its time, by the clock that append times come from. A start may set that clock
+ * back: then what left before stays as it was stated, whatever else becomes of the partition, and what leaves next is
+ * not stated with an earlier time than it. */
+static void check_ages(struct bucket *b, const struct archive_state *state, const struct left *before, size_t count)
+{
+    uint64_t now_ms = el_clock_now(store_clock(b->w->store)) / 1000000;
+    for (size_t i = 0; i < state->partitions.count; i++) {
+        const struct archive_partition *p = state->partitions.entries[i].value;
+        const struct el_manifest_retired *r = &p->retired;
+        struct left was = {0};
+        for (size_t k = 0; k < count; k++) {
+            bool same = before[k].partition == p->now.partition && el_uuid_eq(&before[k].topic_id, &p->now.topic_id);
+            was = same ? before[k] : was;
+        }
+        if (r->tree.size > was.leaves && r->when_ms > EL_MAX(now_ms, was.when_ms)) {
+            world_violation(b->w, "events below offset %lld left the archive at a time to come",
+                            (long long)r->end_offset);
+        }
+        if (r->tree.size == was.leaves && r->when_ms != was.when_ms) {
+            world_violation(b->w, "events below offset %lld left the archive at another time than was stated",
+                            (long long)r->end_offset);
+        }
+    }
+}
+
 static void root_seen(struct bucket *b, const char *key, const void *data, uint64_t len)
 {
     struct el_checkpoint_note note;
@@ -146,8 +193,16 @@ static void root_seen(struct bucket *b, const char *key, const void *data, uint6
         return;
     }
     uint64_t objects = state->last_object;
-    if (archive_state_apply(state, manifest->data, manifest->len, &err) != 0) {
+    size_t count = state->partitions.count;
+    struct left *before = left_before(state);
+    code = archive_state_apply(state, manifest->data, manifest->len, &err);
+    if (code != 0) {
         world_violation(b->w, "manifest %llu: %s", (unsigned long long)note.size, err.text);
+    } else {
+        check_ages(b, state, before, count);
+    }
+    free(before);
+    if (code != 0) {
         return;
     }
     el_frontier_root(&state->tree, &root);
