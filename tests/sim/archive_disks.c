@@ -20,6 +20,8 @@
 #define HEAL_STARTS_MAX 16u
 #define LATE_STEPS 3000u
 #define DUEL_STEPS 1000u
+#define DUEL_QUIET_STEPS 240000u
+#define DUEL_ASKS_NS 1000000000u
 #define HEIR_STEPS 1500u
 #define FILE_MAX (64u << 20)
 
@@ -378,21 +380,40 @@ static void fenced(struct archive_life *l)
     }
 }
 
+/* A store that fails can keep a broker from beginning for as long as it fails: it reads what was signed, in as many
+ * calls as there are manifests since the last full one, all of them again when one fails, and waits up to half a minute
+ * in between, while the other one makes thousands of roots in no time. Such a broker archives nothing, and has nothing
+ * to notice. So in the end the store works, rounds are asked for by the clock only, and then it must be noticed. */
+static void duel_calm(struct archive_life *both[2])
+{
+    for (uint32_t k = 0; k < 2; k++) {
+        world_say(&both[k]->w, "the store works for both", k, (long long)both[k]->bucket->state->header.sequence);
+        sim_disk_fault_set(both[k]->w.disk, FAULT_BUCKET_AGAIN, 0);
+        sim_disk_fault_set(both[k]->w.disk, FAULT_BUCKET_LOST, 0);
+        both[k]->serving = false;
+    }
+}
+
 /* Both work, and are asked for rounds, until one has noticed the other. */
 static void duel(struct archive_life *both[2])
 {
     static struct archive_ask asks[2];
     bool answered[2] = {true, true};
+    uint64_t asks_ns[2] = {0, 0}; /* not before */
     char text[256];
     uint32_t left = 0;
-    for (uint32_t i = 0; i < NOTICE_STEPS_MAX && left < DUEL_STEPS; i++) {
+    for (uint32_t i = 0; i < NOTICE_STEPS_MAX + DUEL_QUIET_STEPS && left < DUEL_STEPS; i++) {
         uint32_t ended = 0;
+        if (i == NOTICE_STEPS_MAX && left == 0) {
+            duel_calm(both);
+        }
         for (uint32_t k = 0; k < 2; k++) {
             struct archive_life *l = both[k];
             l->bucket->w = &l->w;
             ended += archive_stopped_reason(l->archive) != NULL || archive_behind(l->archive, text, sizeof text);
-            if (answered[k] && left == 0 && ended == 0) {
+            if (answered[k] && left == 0 && ended == 0 && l->w.clock.now_ns >= asks_ns[k]) {
                 answered[k] = false;
+                asks_ns[k] = i < NOTICE_STEPS_MAX ? 0 : l->w.clock.now_ns + DUEL_ASKS_NS;
                 asks[k] = (struct archive_ask){.done = on_asked, .arg = &answered[k], .now = true, .wait = true};
                 archive_ask(archive_shard(l->archive, 0), &asks[k]);
             }
