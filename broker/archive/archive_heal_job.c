@@ -104,7 +104,9 @@ static int check_silence(struct archive_ledger *l, struct archive_begin_job *job
                         l->cfg.bucket->url, l->state->header.sequence, silent_ms / 1000, wanted_ms / 1000);
 }
 
-/* What this disk knew, in the order of the newest state's partitions. */
+/* What this disk knew, in the order of the newest state's partitions. Of what has left the archive it may have the
+ * beginning, and nobody has the rest: a log has no hole that looks like a whole history, so it begins behind that. By
+ * what was known, not by what is on the disk, for that grows before a crash. */
 static void note_known(const struct archive_state *before, struct archive_told *told)
 {
     for (size_t i = 0; i < told->part_count; i++) {
@@ -112,6 +114,7 @@ static void note_known(const struct archive_state *before, struct archive_told *
         const struct archive_partition *p = archive_state_partition(before, &part->topic_id, part->number);
         part->known_end = p == NULL ? 0 : p->now.end_offset;
         part->healed_end = part->end;
+        part->log_start = part->known_end < part->retired ? EL_MAX(part->log_start, part->retired) : part->log_start;
     }
 }
 

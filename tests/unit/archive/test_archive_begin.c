@@ -4,6 +4,7 @@
  * Method: the jobs of a ledger on simulated disks over one object store in memory; disks are copied between roots.
  */
 #include "../../sim/sim_disk.h"
+#include "archive_builder.h"
 #include "mem_store.h"
 
 #include <archive/archive_ledger_state.h>
@@ -227,6 +228,71 @@ TEST(archive_begin, of_an_older_disk_believes_no_root_that_its_keys_did_not_sign
     node_end(&old);
     node_end(&own);
     rig_end(&r);
+}
+
+/* The guard of a broker that has signed the builder's newest root. */
+static void guard_of(struct archive_builder *b, struct node *n)
+{
+    char key[EL_ARCHIVE_KEY_MAX];
+    uint8_t *note = NULL, *manifest = NULL;
+    uint64_t note_len = 0, manifest_len = 0;
+    struct el_error err = {0};
+    struct archive_guard guard = {.incarnation = b->incarnation, .sequence = b->state->header.sequence};
+    el_archive_key_root(key, &guard.incarnation, guard.sequence);
+    assert_int_equal(object_get_all(b->store, key, EL_NOTE_LEN_MAX, &note, &note_len, &err), 0);
+    el_archive_key_manifest(key, &guard.incarnation, guard.sequence);
+    assert_int_equal(object_get_all(b->store, key, EL_MANIFEST_LEN_MAX, &manifest, &manifest_len, &err), 0);
+    guard.note = el_slice_of(note, note_len);
+    guard.manifest = el_slice_of(manifest, manifest_len);
+    assert_int_equal(archive_guard_save(sim_disk_as_disk(n->disk), &guard, NULL, &err), 0);
+    el_free(note);
+    el_free(manifest);
+}
+
+/* "t" has two batches in a segment when the disk is copied, and then so many in others; the first segments leave. */
+static int64_t healed_start(uint32_t leaving)
+{
+    struct rig r;
+    struct node old;
+    int64_t start = -1;
+    rig_init(&r);
+    r.heals = true;
+    struct archive_builder *b = archive_builder_open(
+        &r.store->base, &(struct archive_build){.seed = 5, .keys = &r.key, .key_count = 1});
+    r.cluster = b->cluster;
+    r.now_ms = b->now_ns / 1000000 + 1000000;
+    archive_builder_topic(b, "t", 1);
+    node_init(&r, &old, sim_disk_create(&r.rng));
+    for (uint32_t i = 0; i < 3; i++) {
+        archive_builder_append(b, "t", 0, 2);
+        archive_builder_round(b);
+        archive_builder_segment(b, "t", 0);
+        archive_builder_round(b);
+        if (i == 0) {
+            guard_of(b, &old);
+        }
+    }
+    archive_builder_retire(b, "t", 0, leaving);
+    archive_builder_round(b);
+    assert_int_equal(begin(&r, &old), 0);
+    assert_true(old.begin.older);
+    for (size_t i = 0; i < old.ledger->told.part_count; i++) {
+        const struct archive_told_part *part = &old.ledger->told.parts[i];
+        if (part->end == 12) {
+            assert_int_equal(part->known_end, 4);
+            start = part->log_start;
+        }
+    }
+    node_end(&old);
+    archive_builder_close(b);
+    rig_end(&r);
+    return start;
+}
+
+TEST(archive_begin, of_an_older_disk_leaves_no_hole_where_events_left_the_archive)
+{
+    assert_int_equal(healed_start(1), 0); /* all that left is on the disk, too */
+    assert_int_equal(healed_start(2), 8);
 }
 
 TEST(archive_begin, puts_again_what_this_disk_has_signed_and_did_not_put)
