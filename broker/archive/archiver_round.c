@@ -301,6 +301,38 @@ static void load_end(struct archiver *ar)
     }
 }
 
+/* Log starts for the next manifest. */
+static bool moves_have_room(struct archiver *ar)
+{
+    if (ar->moves == NULL) {
+        ar->moves = el_buddy_alloc(ar->buddy, MOVES_LEN);
+    }
+    return ar->moves != NULL && ar->move_count < MOVES_LEN / sizeof(struct archive_move);
+}
+
+static void move_add(struct archiver *ar, struct archive_part *ap, int64_t log_start)
+{
+    ar->moves[ar->move_count++] = (struct archive_move){
+        .topic_id = ap->topic_id, .number = ap->number, .log_start = log_start};
+    ap->log_start = log_start;
+}
+
+/* The root that covers a gap says why there is one: else what is made from the archive begins before it, and has a
+ * hole. */
+static void note_gap(struct archiver *ar, struct archive_part *ap, int64_t log_start)
+{
+    for (uint32_t i = 0; i < ar->move_count; i++) {
+        struct archive_move *m = &ar->moves[i];
+        if (m->number == ap->number && el_uuid_eq(&m->topic_id, &ap->topic_id)) {
+            m->log_start = ap->log_start = log_start;
+            return;
+        }
+    }
+    if (moves_have_room(ar)) {
+        move_add(ar, ap, log_start);
+    }
+}
+
 static void on_part_read(struct archiver *ar, struct archive_part *ap)
 {
     struct archive_load *load = ar->filling;
@@ -311,6 +343,7 @@ static void on_part_read(struct archiver *ar, struct archive_part *ap)
         store_tier_view(ap->part, &view);
         if (view.log_start > ap->next) {
             ap->next = view.log_start; /* deleted before it was archived: a gap */
+            note_gap(ar, ap, view.log_start);
             return;
         }
     }
@@ -433,20 +466,15 @@ static void note_moves(struct archiver *ar)
         return;
     }
     ar->moves_ns = ar->io->now_ns;
-    if (ar->moves == NULL) {
-        ar->moves = el_buddy_alloc(ar->buddy, MOVES_LEN);
-    }
     EL_LIST_EACH(n, &ar->parts) {
         struct archive_part *ap = EL_CONTAINER(n, struct archive_part, link);
         struct tier_view view;
-        if (ap->part == NULL || ar->moves == NULL || ar->move_count == MOVES_LEN / sizeof(struct archive_move)) {
+        if (ap->part == NULL || !moves_have_room(ar)) {
             continue;
         }
         store_tier_view(ap->part, &view);
         if (view.log_start != ap->log_start) {
-            ar->moves[ar->move_count++] = (struct archive_move){
-                .topic_id = ap->topic_id, .number = ap->number, .log_start = view.log_start};
-            ap->log_start = view.log_start;
+            move_add(ar, ap, view.log_start);
         }
     }
 }

@@ -119,6 +119,9 @@ struct compare {
     struct archive_life *l;
     const struct life_part *part;
     uint32_t index;
+    bool whole;        /* nothing is missing but what was deleted */
+    int64_t log_start; /* as the newest root says */
+    int64_t end;       /* of what was looked at */
 };
 
 static int by_offset(const void *left, const void *right)
@@ -132,6 +135,12 @@ static bool compare_batch(void *arg, const struct el_pack_batch *row, const uint
 {
     struct compare *c = arg;
     const struct life_part *p = c->part;
+    if (c->whole && row->leaf.first_offset > EL_MAX(c->end, EL_MAX(c->log_start, c->retired))) {
+        world_violation(&c->l->w, "the archive has nothing from offset %lld to %lld, and says that it begins at %lld",
+                        (long long)c->end, (long long)row->leaf.first_offset, (long long)c->log_start);
+        return false;
+    }
+    c->end = el_pack_batch_end(row);
     while (c->index < p->acked_count && p->acked[c->index].offset < row->leaf.first_offset) {
         const struct acked *a = &p->acked[c->index++];
         if (a->offset + a->count > EL_MAX(p->trimmed, c->retired)) {
@@ -166,6 +175,9 @@ void arch_compare_topics(struct archive_life *l)
         for (int32_t k = 0; k < t->partition_count && t->there; k++) {
             struct compare c = {
                 .l = l, .part = &t->parts[k], .retired = bucket_retired(l->bucket, &t->id, k)->end_offset};
+            const struct archive_partition *p = archive_state_partition(l->bucket->state, &t->id, k);
+            c.whole = !t->compacted && p != NULL;
+            c.log_start = p == NULL ? 0 : p->now.log_start;
             check_retired(l, t, k);
             if (t->parts[k].acked_count > 0) {
                 qsort(t->parts[k].acked, t->parts[k].acked_count, sizeof(struct acked), by_offset);
