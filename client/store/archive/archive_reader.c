@@ -452,22 +452,21 @@ int archive_reader_range(struct archive_reader *r, const struct el_uuid *topic_i
                                 .end_offset = p->now.end_offset,
                                 .last_append_ns = p->now.last_append_ns};
     struct archive_reader *at = r;
-    for (uint32_t i = 0; i < PARENTS_MAX; i++) {
+    for (uint32_t i = 0; i < PARENTS_MAX && got.start_offset > 0; i++) { /* from there on they have no say */
         struct archive_reader *parent = NULL;
         int code = archive_reader_parent(at, &parent, err);
         if (code != 0) {
             return code;
         }
-        const struct archive_partition *before = parent == NULL
-                                                     ? NULL
-                                                     : archive_state_partition(parent->state, topic_id, partition);
-        if (before == NULL || before->now.start_offset >= got.start_offset) {
+        p = parent == NULL ? NULL : archive_state_partition(parent->state, topic_id, partition);
+        if (p == NULL) {
             break;
         }
-        got.start_offset = before->now.start_offset;
+        got.log_start = EL_MAX(got.log_start, EL_MIN(p->retired.end_offset, got.start_offset));
         if (got.last_append_ns == 0) {
-            got.last_append_ns = before->now.last_append_ns;
+            got.last_append_ns = p->now.last_append_ns;
         }
+        got.start_offset = EL_MIN(got.start_offset, p->now.start_offset); /* it may have nothing of its own */
         at = parent;
     }
     *range = got;

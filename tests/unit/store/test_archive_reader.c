@@ -319,6 +319,45 @@ TEST(archive_reader, a_redacted_batch_is_a_row_without_bytes)
     world_close(&w);
 }
 
+static struct archive_builder *child_open(struct world *w, struct archive_builder *parent, uint64_t seed)
+{
+    struct el_private_key *keys[] = {key_of(0)};
+    return archive_builder_open(
+        &w->store->base,
+        &(struct archive_build){
+            .seed = seed, .keys = keys, .key_count = 1, .parent = parent->state, .start_ns = parent->now_ns});
+}
+
+TEST(archive_reader, a_partition_begins_where_the_first_incarnation_that_has_it_does)
+{
+    struct world w;
+    struct el_uuid a = archive_builder_topic_id("a");
+    struct archive_range range;
+    world_open(&w);
+    archive_builder_segment(w.b, "a", 0);
+    archive_builder_round(w.b);
+    archive_builder_retire(w.b, "a", 0, 1);
+    archive_builder_round(w.b);
+    int64_t left = archive_state_partition(w.b->state, &a, 0)->retired.end_offset;
+    assert_true(left > 0);
+    struct archive_builder *child = child_open(&w, w.b, 9); /* which has nothing of it */
+    archive_builder_append(child, "b", 0, 2);
+    archive_builder_round(child);
+    struct archive_builder *heir = child_open(&w, child, 10);
+    archive_builder_append(heir, "a", 0, 2);
+    archive_builder_round(heir);
+    struct archive_reader *r = open_reader(&w);
+    assert_true(el_uuid_eq(&archive_reader_root(r)->incarnation, &heir->incarnation));
+    assert_int_equal(archive_reader_range(r, &a, 0, &range, &w.err), 0);
+    assert_int_equal(range.start_offset, 0);
+    assert_int_equal(range.end_offset, 34);
+    assert_int_equal(range.log_start, left); /* what left an earlier one is served by no later one */
+    archive_reader_close(r);
+    archive_builder_close(heir);
+    archive_builder_close(child);
+    world_close(&w);
+}
+
 TEST(archive_reader, goes_on_into_the_parent)
 {
     struct world w;
