@@ -39,6 +39,18 @@ bool el_test_failing(void)
     return failing_at != 0;
 }
 
+/* Of sanitizers, where there are any. */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+
+void el_test_may_leak(bool may)
+{
+    void (*say)(void) = may ? __lsan_disable : __lsan_enable;
+    if (say != NULL) {
+        say();
+    }
+}
+
 _Noreturn void el_test_skip(const char *reason)
 {
     printf("skipped: %s\n", reason);

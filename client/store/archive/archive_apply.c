@@ -240,7 +240,9 @@ static int apply_retired(struct apply *a, struct el_slice body)
         return REFUSE("%s: what is retired ends in no part", place);
     }
     partition->part_count -= count;
-    memmove(partition->parts, partition->parts + count, partition->part_count * sizeof(*partition->parts));
+    if (partition->part_count > 0) {
+        memmove(partition->parts, partition->parts + count, partition->part_count * sizeof(*partition->parts));
+    }
     partition->retired = stated;
     partition->changed = a->sequence;
     partition->dirty = true;
