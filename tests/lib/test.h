@@ -31,7 +31,7 @@ bool el_test_failing(void);
 const char *el_test_dir(void);
 /* True when body, run in a forked child with stderr closed off, ends by abort(): the way to test an assertion. */
 bool el_test_aborts(void (*body)(void *arg), void *arg);
-/* Between true and false a sanitizer does not ask who frees what is allocated: a simulated process is killed amid it. */
+/* Between true and false a sanitizer does not ask who frees what is allocated: a simulated process is killed then. */
 void el_test_may_leak(bool may);
 /* Leave the running test as skipped, with a reason that is printed. */
 _Noreturn void el_test_skip(const char *reason);
