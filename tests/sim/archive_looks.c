@@ -302,6 +302,8 @@ void arch_compare_logs(struct archive_life *l, bool whole)
             struct log_look look = {.l = l, .whole = whole, .part = &t->parts[k]};
             const struct archive_partition *p = archive_state_partition(l->bucket->state, &t->id, k);
             look.log_start = p == NULL ? 0 : p->now.log_start;
+            /* An heir's own events leave while older ones stay in what it continues: nothing begins before the hole. */
+            look.log_start = EL_MAX(look.log_start, bucket_retired(l->bucket, &t->id, k)->end_offset);
             log_read(&look, t, k);
             bucket_each(l->bucket, &t->id, k, log_compare, &look);
             free(look.batches);
