@@ -268,6 +268,7 @@ static void client_free(struct evlog_client *client)
     el_free(client->plain);
     el_free(client->chunk);
     el_free(client->poll_set);
+    explicit_bzero(&client->salted, sizeof client->salted);
     client->magic = 0;
     el_free(client);
 }

@@ -8,8 +8,12 @@
 #include "assignor.h"
 
 #include <core/compress.h>
+#include <core/scram.h>
 #include <evlog/settings.h>
 #include <stdint.h>
+
+#define EL_SASL_PLAIN EL_SCRAM_COUNT /* beside the mechanisms of enum el_scram_mechanism */
+#define EL_SASL_PASSWORD_MAX 1024u
 
 struct el_client_config {
     char *bootstrap; /* HOST:PORT[,HOST:PORT...], owned */
@@ -19,6 +23,10 @@ struct el_client_config {
     char *tls_certificate;
     char *tls_key;
     bool tls_check_name;
+    bool sasl;
+    int sasl_mechanism;  /* enum el_scram_mechanism, EL_SASL_PLAIN */
+    char *sasl_username; /* owned */
+    char *sasl_password; /* owned, wiped when it is freed */
     int64_t request_timeout_ms;
     int64_t connect_timeout_ms;
     int64_t reconnect_backoff_ms;

@@ -3,8 +3,8 @@
  * Connections: who gets which, versions, frames out and frames in. Internal thread of the client, lock held.
  *
  * 1. el_conns_dispatch() takes each waiting call to its connection, opening one when there is none.
- * 2. A fresh connection asks ApiVersions; a broker that does not know our version answers in version 0 with the one it
- *    knows, and is asked again.
+ * 2. A fresh connection proves who the client is where that is asked for (client_sasl.c), then asks ApiVersions; a
+ *    broker that does not know our version answers in version 0 with the one it knows, and is asked again.
  * 3. A call is encoded in the highest version both sides know, written, and moved to the list of those that fly.
  * 4. Answers come in the order of the requests; a frame belongs to the first call that flies.
  *
@@ -93,6 +93,9 @@ void el_conn_fail(struct evlog_client *client, struct el_conn *conn, int code, c
     }
     el_conn_addresses_free(conn);
     el_conn_tls_free(conn);
+    el_conn_proof_free(conn);
+    conn->rest_at_ns = 0;
+    conn->has_answered = false;
     conn->state = EL_CONN_CLOSED;
     el_free(conn->frame);
     conn->frame = NULL;
@@ -105,6 +108,9 @@ void el_conn_fail(struct evlog_client *client, struct el_conn *conn, int code, c
     conn->retry_at_ns = el_now_ns() + el_client_backoff_ns(client, conn->failure_count,
                                                            client->cfg.reconnect_backoff_ms,
                                                            client->cfg.reconnect_backoff_max_ms);
+    if (code == EVLOG_ERR_AUTHENTICATION) { /* it will be refused again: not soon */
+        conn->retry_at_ns = el_now_ns() + client->cfg.reconnect_backoff_max_ms * EL_NS_PER_MS;
+    }
     if (conn->node_id == EL_NODE_ANY) {
         client->bootstrap_next = (client->bootstrap_next + 1) % client->bootstrap_count;
         if (client->bootstrap_count > 1) {
@@ -140,6 +146,15 @@ void el_conn_negotiate(struct evlog_client *client, struct el_conn *conn, int16_
     el_call_init(call, el_api_find(EL_API_ApiVersions), &conn->negotiation_request);
     call->deadline_ns = el_now_ns() + client->cfg.connect_timeout_ms * EL_NS_PER_MS;
     el_conn_send(client, conn, call, version);
+}
+
+void el_conn_greet(struct evlog_client *client, struct el_conn *conn)
+{
+    if (client->cfg.sasl) {
+        el_conn_prove(client, conn);
+    } else {
+        el_conn_negotiate(client, conn, EL_API_VERSIONS_FIRST);
+    }
 }
 
 /* The version that a broker which does not know ours asks for; -1 when it is no such answer. */
@@ -329,9 +344,14 @@ static void answered(struct evlog_client *client, struct el_conn *conn)
     conn->frame_room = conn->frame_have = conn->frame_len = conn->prefix_have = 0;
     if (call == &conn->negotiation) {
         call->done = true;
-        negotiated(client, conn);
+        if (conn->state == EL_CONN_PROVING) {
+            el_conn_proof_step(client, conn);
+        } else {
+            negotiated(client, conn);
+        }
         return;
     }
+    conn->has_answered = true;
     el_call_end(client, call);
 }
 
@@ -404,13 +424,22 @@ bool el_conn_take_bytes(struct evlog_client *client, struct el_conn *conn, const
 }
 
 /* The broker has closed: what that means as early as now. */
-static const char *why_closed(const struct el_conn *conn)
+static const char *why_closed(const struct evlog_client *client, const struct el_conn *conn)
 {
     if (conn->state == EL_CONN_SECURING) {
         return "the broker closed the connection in the TLS handshake: perhaps this listener speaks without TLS, or "
                "wants a certificate";
     }
-    if (conn->state == EL_CONN_NEGOTIATING && conn->tls == NULL) {
+    if (conn->state == EL_CONN_PROVING) {
+        return conn->tls != NULL ? "the broker closed the connection in the exchange of SASL"
+                                 : "the broker closed the connection in the exchange of SASL: perhaps this listener "
+                                   "wants TLS (security.protocol=sasl_ssl)";
+    }
+    if (conn->state == EL_CONN_READY && !client->cfg.sasl && !conn->has_answered) {
+        return "the broker closed the connection at the first request: perhaps this listener wants SASL "
+               "(security.protocol=sasl_ssl or sasl_plaintext)";
+    }
+    if (conn->state == EL_CONN_NEGOTIATING && conn->tls == NULL && !client->cfg.sasl) {
         return "the broker closed the connection at once: perhaps this listener wants TLS (security.protocol=ssl)";
     }
     return "the broker closed the connection";
@@ -427,7 +456,7 @@ void el_conn_read(struct evlog_client *client, struct el_conn *conn)
         if (n <= 0) {
             char reason[64];
             el_conn_fail(client, conn, conn->state == EL_CONN_READY ? EVLOG_ERR_CLOSED : EVLOG_ERR_UNREACHABLE,
-                         n == 0 ? why_closed(conn) : strerror_r(errno, reason, sizeof reason));
+                         n == 0 ? why_closed(client, conn) : strerror_r(errno, reason, sizeof reason));
             return;
         }
         bool open = conn->tls != NULL ? el_conn_tls_read(client, conn, chunk, (size_t)n)
@@ -469,11 +498,23 @@ static struct el_conn *conn_for(struct evlog_client *client, const struct el_cal
     return found != NULL ? found : conn_new(client, call->node_id, call->lane);
 }
 
+/* Its proof ends soon: no new calls. */
+static bool is_resting(const struct el_conn *conn, int64_t now_ns)
+{
+    return conn->rest_at_ns != 0 && conn->rest_at_ns <= now_ns;
+}
+
+static bool is_idle(const struct el_conn *conn)
+{
+    return conn->state == EL_CONN_READY && el_list_empty(&conn->flying) && el_list_empty(&conn->sending);
+}
+
 static void dispatch_call(struct evlog_client *client, struct el_call *call, int64_t now_ns)
 {
     if (call->deadline_ns <= now_ns) {
         const struct evlog_failure *why = &client->connect_failure;
-        end_call(client, call, why->code != 0 ? EVLOG_ERR_UNREACHABLE : EVLOG_ERR_TIMED_OUT, call->api->name,
+        int code = why->code == EVLOG_ERR_AUTHENTICATION ? why->code : EVLOG_ERR_UNREACHABLE;
+        end_call(client, call, why->code != 0 ? code : EVLOG_ERR_TIMED_OUT, call->api->name,
                  why->code != 0 ? why->text : "no connection within the time allowed");
         return;
     }
@@ -486,7 +527,7 @@ static void dispatch_call(struct evlog_client *client, struct el_call *call, int
         end_call(client, call, EVLOG_ERR_NO_MEMORY, call->api->name, "no memory for a connection");
         return;
     }
-    if (conn->state == EL_CONN_READY) {
+    if (conn->state == EL_CONN_READY && !is_resting(conn, now_ns)) {
         int16_t version = choose_version(conn, call->api, call->version_max);
         if (version < 0) {
             end_call(client, call, EVLOG_ERR_UNSUPPORTED, conn->peer, "the broker does not answer this request");
@@ -531,6 +572,9 @@ static void close_late(struct evlog_client *client, int64_t now_ns)
             el_conn_fail(client, conn, EVLOG_ERR_UNREACHABLE, "no connection within the time allowed");
         } else if (has_late_call(&conn->flying, now_ns) || has_late_call(&conn->sending, now_ns)) {
             el_conn_fail(client, conn, EVLOG_ERR_CLOSED, "an answer did not come within the time allowed");
+        } else if (is_idle(conn) && is_resting(conn, now_ns)) {
+            el_conn_fail(client, conn, EVLOG_ERR_CLOSED, "the proof of who the client is ends: another one is given");
+            conn->retry_at_ns = 0;
         }
     }
 }
@@ -566,6 +610,9 @@ uint32_t el_conns_poll_set(struct evlog_client *client, struct pollfd *fds, uint
         }
         if (conn->state == EL_CONN_CONNECTING || conn->state == EL_CONN_SECURING) {
             until = EL_MIN(until, conn->connect_deadline_ns);
+        }
+        if (is_idle(conn) && conn->rest_at_ns != 0) {
+            until = EL_MIN(until, conn->rest_at_ns);
         }
         until = earliest(&conn->flying, earliest(&conn->sending, until));
         if (count < max) {

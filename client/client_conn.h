@@ -18,11 +18,13 @@ enum el_conn_state {
     EL_CONN_CLOSED,      /* waits to be wanted, not before retry_at_ns */
     EL_CONN_CONNECTING,  /* fd connects */
     EL_CONN_SECURING,    /* the TLS handshake is under way */
+    EL_CONN_PROVING,     /* the exchange of SASL is under way */
     EL_CONN_NEGOTIATING, /* ApiVersions is on its way */
     EL_CONN_READY,
 };
 
 struct addrinfo;
+struct el_proof; /* client_sasl.c */
 
 struct el_conn {
     struct el_list link; /* client->conns */
@@ -52,7 +54,10 @@ struct el_conn {
     uint8_t *tls_out;   /* sealed bytes, of which [tls_out_pos, tls_out_len) are still to be sent */
     size_t tls_out_len;
     size_t tls_out_pos;
-    struct el_call negotiation; /* ApiVersions */
+    bool has_answered;          /* a request behind ApiVersions */
+    struct el_proof *proof;     /* owned; NULL: no exchange of SASL is under way */
+    int64_t rest_at_ns;         /* takes no new calls from then on, for its proof will end; 0: for ever good */
+    struct el_call negotiation; /* ApiVersions, and what proves who the client is */
     struct el_msg_api_versions_request negotiation_request;
 };
 
@@ -62,6 +67,8 @@ struct el_conn {
 void el_conn_fail(struct evlog_client *client, struct el_conn *conn, int code, const char *text);
 /* Ask for the broker's versions; version 0 .. 3. */
 void el_conn_negotiate(struct evlog_client *client, struct el_conn *conn, int16_t version);
+/* Connected, and secured where that is wanted: prove who the client is, or ask for versions. */
+void el_conn_greet(struct evlog_client *client, struct el_conn *conn);
 /* Encode a call and queue it, on a negotiated connection (or ApiVersions). Ends the call when it cannot be sent. */
 void el_conn_send(struct evlog_client *client, struct el_conn *conn, struct el_call *call, int16_t version);
 /* Write what can be written now. */
@@ -86,6 +93,14 @@ int64_t el_conn_tls_write(struct evlog_client *client, struct el_conn *conn, con
 /* Take bytes of the wire: the handshake goes on, or they are opened and taken. returns false when it was closed */
 bool el_conn_tls_read(struct evlog_client *client, struct el_conn *conn, const uint8_t *data, size_t len);
 void el_conn_tls_free(struct el_conn *conn);
+
+/* --- client_sasl.c --- */
+
+/* Begin to prove who the client is; el_conn_negotiate() follows. */
+void el_conn_prove(struct evlog_client *client, struct el_conn *conn);
+/* The negotiation's call has its answer: go on with the exchange. */
+void el_conn_proof_step(struct evlog_client *client, struct el_conn *conn);
+void el_conn_proof_free(struct el_conn *conn);
 
 /* --- client_connect.c --- */
 

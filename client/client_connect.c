@@ -4,7 +4,7 @@
  *
  * 1. el_conn_connect() takes the address of the node (or the next one of bootstrap.servers) and resolves it.
  * 2. Each address that the name stands for is tried in turn, without blocking.
- * 3. el_conn_connected() looks at the outcome: next address, or the TLS handshake, or ApiVersions.
+ * 3. el_conn_connected() looks at the outcome: next address, or the TLS handshake, or SASL, or ApiVersions.
  *
  * Fails into EL_CONN_CLOSED with a time to try again (full jitter) and the reason in client->connect_failure.
  */
@@ -167,6 +167,6 @@ void el_conn_connected(struct evlog_client *client, struct el_conn *conn)
     if (client->tls != NULL) {
         el_conn_secure(client, conn);
     } else {
-        el_conn_negotiate(client, conn, EL_API_VERSIONS_FIRST);
+        el_conn_greet(client, conn);
     }
 }

@@ -16,6 +16,7 @@
 #include <core/list.h>
 #include <core/map.h>
 #include <core/rng.h>
+#include <core/scram.h>
 #include <evlog/client.h>
 #include <pthread.h>
 #include <wire/api.h>
@@ -97,6 +98,14 @@ struct el_cluster {
     uint64_t full_count;     /* of those, about all topics */
 };
 
+/* The password of SCRAM, salted: what costs time. */
+struct el_salted {
+    uint32_t iterations; /* 0: none yet */
+    size_t salt_len;
+    uint8_t salt[EL_SCRAM_SALT_MAX];
+    uint8_t key[EL_SCRAM_KEY_MAX];
+};
+
 struct evlog_client {
     uint32_t magic;
     struct el_client_config cfg; /* never changes */
@@ -134,6 +143,7 @@ struct evlog_client {
     uint8_t *chunk;                       /* [EL_CLIENT_CHUNK_LEN], what one read brings */
     struct el_tls_config *tls;            /* NULL: connections are plain */
     uint8_t *plain;                       /* [EL_CLIENT_CHUNK_LEN] what was sealed in it; NULL without TLS */
+    struct el_salted salted;              /* internal thread only */
     struct pollfd *poll_set;              /* [EL_CLIENT_POLL_MAX + 1] */
 };
 

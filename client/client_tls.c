@@ -125,7 +125,7 @@ static bool shake(struct evlog_client *client, struct el_conn *conn, struct el_t
     }
     if (rc == EL_TLS_DONE) {
         el_client_log(client, EVLOG_LOG_INFO, "%s: TLS 1.2, %s", conn->peer, el_tls_cipher(conn->tls));
-        el_conn_negotiate(client, conn, EL_API_VERSIONS_FIRST);
+        el_conn_greet(client, conn);
     }
     return rc == EL_TLS_DONE && conn->state != EL_CONN_CLOSED;
 }

@@ -40,6 +40,12 @@ static const char *usual_hint(int code)
         return "group.max.size of the broker limits how many members a group has";
     case EVLOG_ERR_STORAGE:
         return "the server's log says what its disk did; restart it once the disk is well";
+    case EVLOG_ERR_AUTHENTICATION:
+        return "sasl.username, sasl.password, sasl.mechanism and security.protocol say who you are and how";
+    case EVLOG_ERR_TOPIC_DENIED:
+    case EVLOG_ERR_GROUP_DENIED:
+    case EVLOG_ERR_CLUSTER_DENIED:
+        return "a super user can give the right, by a rule (ACL); sasl.username or your certificate says who you are";
     default:
         return "";
     }

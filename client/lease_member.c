@@ -203,6 +203,10 @@ static struct el_slice text(struct el_arena *arena, const char *source)
 
 static void lose_coordinator(struct evlog_group *group, const struct evlog_failure *why)
 {
+    if (why->code == EVLOG_ERR_AUTHENTICATION) {
+        el_group_fail(group, why);
+        return;
+    }
     group->coordinator = -1;
     el_group_trouble(group, why);
     backoff(group);

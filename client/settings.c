@@ -25,6 +25,8 @@
 #define REQUEST_MAX (100ll << 20)
 #define PATH_LEN_MAX 4095
 #define FILE_LEN_MAX (1u << 20)
+#define PROTOCOL_TLS 1 /* bits of KIND_PROTOCOL's places */
+#define PROTOCOL_SASL 2
 
 enum kind {
     KIND_TEXT,
@@ -37,7 +39,9 @@ enum kind {
     KIND_STRATEGIES,
     KIND_RESET,
     KIND_PROTOCOL,
-    KIND_NAME_CHECK
+    KIND_NAME_CHECK,
+    KIND_MECHANISM,
+    KIND_SECRET, /* never shown */
 };
 
 enum setting {
@@ -80,6 +84,9 @@ enum setting {
     SETTING_TLS_CERTIFICATE,
     SETTING_TLS_KEY,
     SETTING_TLS_NAME,
+    SETTING_SASL_MECHANISM,
+    SETTING_SASL_USERNAME,
+    SETTING_SASL_PASSWORD,
     SETTING_COUNT,
 };
 
@@ -125,11 +132,14 @@ static const struct row {
     [SETTING_AUTO_COMMIT_INTERVAL] = {"auto.commit.interval.ms", "5000", KIND_MS, 1, MS_MAX},
     [SETTING_AUTO_STORE] = {"enable.auto.offset.store", "true", KIND_BOOL, 0, 1},
     [SETTING_RESET] = {"auto.offset.reset", "latest", KIND_RESET, EVLOG_OFFSET_EARLIEST, EL_RESET_NONE},
-    [SETTING_PROTOCOL] = {"security.protocol", "plaintext", KIND_PROTOCOL, 0, 1},
+    [SETTING_PROTOCOL] = {"security.protocol", "plaintext", KIND_PROTOCOL, 0, 3},
     [SETTING_TLS_CA] = {"ssl.ca.location", "", KIND_TEXT, 0, PATH_LEN_MAX},
     [SETTING_TLS_CERTIFICATE] = {"ssl.certificate.location", "", KIND_TEXT, 0, PATH_LEN_MAX},
     [SETTING_TLS_KEY] = {"ssl.key.location", "", KIND_TEXT, 0, PATH_LEN_MAX},
     [SETTING_TLS_NAME] = {"ssl.endpoint.identification.algorithm", "https", KIND_NAME_CHECK, 0, 1},
+    [SETTING_SASL_MECHANISM] = {"sasl.mechanism", "SCRAM-SHA-256", KIND_MECHANISM, 0, 2},
+    [SETTING_SASL_USERNAME] = {"sasl.username", "", KIND_TEXT, 0, EL_SCRAM_NAME_MAX},
+    [SETTING_SASL_PASSWORD] = {"sasl.password", "", KIND_SECRET, 0, EL_SASL_PASSWORD_MAX},
 };
 
 struct evlog_settings {
@@ -182,7 +192,10 @@ static bool parse_reset(const char *text, int64_t *value)
 /* The words of a kind, whose values are their places. */
 static const char *words_of(enum kind kind)
 {
-    return kind == KIND_PROTOCOL ? "plaintext|ssl" : "none|https";
+    if (kind == KIND_MECHANISM) {
+        return "SCRAM-SHA-256|SCRAM-SHA-512|PLAIN";
+    }
+    return kind == KIND_PROTOCOL ? "plaintext|ssl|sasl_plaintext|sasl_ssl" : "none|https";
 }
 
 /* The place of a word among others; case does not matter, as in Kafka. */
@@ -233,8 +246,10 @@ static bool parse_number(const struct row *row, const char *text, int64_t *value
         return parse_reset(text, value);
     case KIND_PROTOCOL:
     case KIND_NAME_CHECK:
+    case KIND_MECHANISM:
         return parse_word(words_of(row->kind), text, value);
     case KIND_TEXT:
+    case KIND_SECRET:
         *value = (int64_t)strlen(text);
         return true;
     }
@@ -246,6 +261,7 @@ static const char *kind_help(enum kind kind)
     switch (kind) {
     case KIND_PROTOCOL:
     case KIND_NAME_CHECK:
+    case KIND_MECHANISM:
         return words_of(kind);
     case KIND_MS:
         return "a duration such as 500, 500ms or 5s";
@@ -264,6 +280,7 @@ static const char *kind_help(enum kind kind)
     case KIND_RESET:
         return "earliest, latest or none";
     case KIND_TEXT:
+    case KIND_SECRET:
         return "a text of allowed length";
     }
     return "";
@@ -272,6 +289,15 @@ static const char *kind_help(enum kind kind)
 static bool value_ok(const struct row *row, const char *text, int64_t *value)
 {
     return parse_number(row, text, value) && *value >= row->min && *value <= row->max;
+}
+
+/* Free a text that may be a password. */
+static void text_free(char *text)
+{
+    if (text != NULL) {
+        explicit_bzero(text, strlen(text));
+        el_free(text);
+    }
 }
 
 int evlog_settings_new(struct evlog_settings **settings)
@@ -288,7 +314,7 @@ void evlog_settings_free(struct evlog_settings *settings)
 {
     if (settings != NULL) {
         for (int i = 0; i < SETTING_COUNT; i++) {
-            el_free(settings->text[i]);
+            text_free(settings->text[i]);
         }
         el_free(settings);
     }
@@ -327,7 +353,9 @@ int evlog_settings_set(struct evlog_settings *settings, const char *key, const c
     }
     int64_t number;
     if (!value_ok(&rows[index], value, &number)) {
-        (void)el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "%s: \"%.100s\" is not allowed", key, value);
+        bool secret = rows[index].kind == KIND_SECRET;
+        (void)el_fail(failure, EVLOG_ERR_INVALID_CONFIG,
+                      secret ? "%s: the value%.0s is not allowed" : "%s: \"%.100s\" is not allowed", key, value);
         el_fail_hint(failure, "%s takes %s", key, kind_help(rows[index].kind));
         return EVLOG_ERR_INVALID_CONFIG;
     }
@@ -335,7 +363,7 @@ int evlog_settings_set(struct evlog_settings *settings, const char *key, const c
     if (copy == NULL) {
         return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for setting %s", key);
     }
-    el_free(settings->text[index]);
+    text_free(settings->text[index]);
     settings->text[index] = copy;
     return 0;
 }
@@ -373,7 +401,9 @@ static int load_line(struct evlog_settings *settings, char *line, struct evlog_f
     }
     char *equals = strchr(key, '=');
     if (equals == NULL) {
-        return el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "expected \"key = value\", found \"%.60s\"", key);
+        size_t word_len = strcspn(key, " \t:"); /* no more of it: what follows may be a password */
+        return el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "expected \"key = value\", found \"%.*s\" without \"=\"",
+                       (int)EL_MIN(word_len, 60u), key);
     }
     *equals = '\0';
     return evlog_settings_set(settings, trim(key), trim(equals + 1), failure);
@@ -466,6 +496,31 @@ static void make_group(const struct evlog_settings *settings, struct el_client_c
     cfg->reset_offset = number_of(settings, SETTING_RESET);
 }
 
+static int make_security(const struct evlog_settings *settings, struct el_client_config *cfg,
+                         struct evlog_failure *failure)
+{
+    int64_t protocol = number_of(settings, SETTING_PROTOCOL);
+    cfg->tls = (protocol & PROTOCOL_TLS) != 0;
+    cfg->sasl = (protocol & PROTOCOL_SASL) != 0;
+    cfg->tls_check_name = number_of(settings, SETTING_TLS_NAME) != 0;
+    cfg->sasl_mechanism = EL_SCRAM_SHA256 + (int)number_of(settings, SETTING_SASL_MECHANISM);
+    bool named = text_of(settings, SETTING_SASL_USERNAME)[0] != '\0' &&
+                 text_of(settings, SETTING_SASL_PASSWORD)[0] != '\0';
+    if (cfg->sasl && !named) {
+        (void)el_fail(failure, EVLOG_ERR_INVALID_CONFIG, "security.protocol=%s needs sasl.username and sasl.password",
+                      text_of(settings, SETTING_PROTOCOL));
+        el_fail_hint(failure, "set them in a file of settings that only you can read, or in the environment");
+        return EVLOG_ERR_INVALID_CONFIG;
+    }
+    if (cfg->sasl && !cfg->tls && cfg->sasl_mechanism == EL_SASL_PLAIN) {
+        (void)el_fail(failure, EVLOG_ERR_INVALID_CONFIG,
+                      "sasl.mechanism=PLAIN shows the password to the broker, and to everybody on the way without TLS");
+        el_fail_hint(failure, "set security.protocol=sasl_ssl, or sasl.mechanism=SCRAM-SHA-256");
+        return EVLOG_ERR_INVALID_CONFIG;
+    }
+    return 0;
+}
+
 int el_client_config_make(const struct evlog_settings *settings, struct el_client_config *cfg,
                           struct evlog_failure *failure)
 {
@@ -494,11 +549,14 @@ int el_client_config_make(const struct evlog_settings *settings, struct el_clien
     cfg->fetch_wait_ms = (int32_t)number_of(settings, SETTING_FETCH_WAIT);
     make_group(settings, cfg);
     int rc = check_together(settings, cfg, failure);
+    if (rc == 0) {
+        rc = make_security(settings, cfg, failure);
+    }
     if (rc != 0) {
         return rc;
     }
-    cfg->tls = number_of(settings, SETTING_PROTOCOL) != 0;
-    cfg->tls_check_name = number_of(settings, SETTING_TLS_NAME) != 0;
+    cfg->sasl_username = el_strdup(text_of(settings, SETTING_SASL_USERNAME));
+    cfg->sasl_password = el_strdup(text_of(settings, SETTING_SASL_PASSWORD));
     cfg->tls_ca = el_strdup(text_of(settings, SETTING_TLS_CA));
     cfg->tls_certificate = el_strdup(text_of(settings, SETTING_TLS_CERTIFICATE));
     cfg->tls_key = el_strdup(text_of(settings, SETTING_TLS_KEY));
@@ -507,7 +565,8 @@ int el_client_config_make(const struct evlog_settings *settings, struct el_clien
     cfg->group = el_strdup(text_of(settings, SETTING_GROUP));
     cfg->instance_id = el_strdup(text_of(settings, SETTING_INSTANCE));
     if (cfg->bootstrap == NULL || cfg->client_id == NULL || cfg->group == NULL || cfg->instance_id == NULL ||
-        cfg->tls_ca == NULL || cfg->tls_certificate == NULL || cfg->tls_key == NULL) {
+        cfg->tls_ca == NULL || cfg->tls_certificate == NULL || cfg->tls_key == NULL || cfg->sasl_username == NULL ||
+        cfg->sasl_password == NULL) {
         el_client_config_free(cfg);
         return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a client");
     }
@@ -523,6 +582,9 @@ void el_client_config_free(struct el_client_config *cfg)
     el_free(cfg->tls_ca);
     el_free(cfg->tls_certificate);
     el_free(cfg->tls_key);
+    el_free(cfg->sasl_username);
+    text_free(cfg->sasl_password);
+    cfg->sasl_username = cfg->sasl_password = NULL;
     cfg->tls_ca = cfg->tls_certificate = cfg->tls_key = NULL;
     cfg->bootstrap = cfg->client_id = cfg->group = cfg->instance_id = NULL;
 }

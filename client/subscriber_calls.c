@@ -174,6 +174,10 @@ static void broken(struct evlog_subscriber *subscriber, const struct evlog_failu
         el_member_fail(subscriber, &full);
         return;
     }
+    if (why->code == EVLOG_ERR_AUTHENTICATION) {
+        el_member_fail(subscriber, why);
+        return;
+    }
     lose_coordinator(subscriber);
     if (subscriber->member.sm.state == EL_MEMBER_SYNCING) {
         el_member_join_later(subscriber);
@@ -192,7 +196,9 @@ static void find_on_done(struct evlog_client *client, struct el_call *call)
     struct evlog_subscriber *subscriber = its->subscriber;
     struct el_member *member = &subscriber->member;
     int rc = call->failure.code == 0 ? el_call_decode(call, &response, NULL) : call->failure.code;
-    if (rc != 0) {
+    if (rc == EVLOG_ERR_AUTHENTICATION) {
+        el_member_fail(subscriber, &call->failure);
+    } else if (rc != 0) {
         el_member_backoff(subscriber);
     } else if (response.error_code != 0 && !el_kafka_error_retriable(response.error_code)) {
         fail(subscriber, response.error_code);

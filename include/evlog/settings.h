@@ -36,12 +36,14 @@
  *     enable.auto.commit, auto.commit.interval.ms  default true, 5000
  *     enable.auto.offset.store default true: an event counts as processed when the next one is asked for
  *     auto.offset.reset        where to begin without a committed offset: latest (default), earliest, none
- *     security.protocol        plaintext (default), ssl
+ *     security.protocol        plaintext (default), ssl, sasl_plaintext, sasl_ssl: with TLS, with SASL, with both
  *     ssl.ca.location          PEM file of the CAs that are trusted to sign brokers' certificates; default the system's
  *     ssl.certificate.location, ssl.key.location   PEM files of a certificate of the client's own and its key, where
  *                              the broker asks for one; default none
  *     ssl.endpoint.identification.algorithm  https (default): the broker's certificate must be for the name or address
  *                              that was connected to; none: for any
+ *     sasl.mechanism           SCRAM-SHA-256 (default), SCRAM-SHA-512, PLAIN (with sasl_ssl only)
+ *     sasl.username, sasl.password   who the client is; the password is in no text of a failure or of the log
  */
 #ifndef EVLOG_SETTINGS_H
 #define EVLOG_SETTINGS_H

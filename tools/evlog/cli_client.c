@@ -75,7 +75,7 @@ static int set_one(const struct cli *cli, struct evlog_settings *settings, const
     char key[SETTING_NAME_MAX];
     const char *equals = strchr(pair, '=');
     if (equals == NULL || (size_t)(equals - pair) >= sizeof key) {
-        return cli_error(cli, CLI_ERR_SETTING, "-X takes KEY=VALUE, not %s", pair);
+        return cli_error(cli, CLI_ERR_SETTING, "-X takes KEY=VALUE, not %.*s", (int)strcspn(pair, " :="), pair);
     }
     memcpy(key, pair, (size_t)(equals - pair));
     key[equals - pair] = '\0';

@@ -156,6 +156,11 @@ int cli_exit_of(const struct evlog_failure *failure)
     case EVLOG_ERR_GROUP_NOT_EMPTY:
     case EVLOG_ERR_GROUP_SUBSCRIBED:
         return CLI_CONFLICT;
+    case EVLOG_ERR_AUTHENTICATION:
+    case EVLOG_ERR_TOPIC_DENIED:
+    case EVLOG_ERR_GROUP_DENIED:
+    case EVLOG_ERR_CLUSTER_DENIED:
+        return CLI_DENIED;
     case EVLOG_ERR_CORRUPT:
         return CLI_INTEGRITY;
     default:
@@ -249,6 +254,12 @@ static const char *advice_of(int code)
         return "the data is gone, or its key is disabled until 'evlog keys restore': handle it as erased";
     case EVLOG_ERR_KEYS:
         return "give the key store that the data was sealed with, and its master key: nothing counts as erased else";
+    case EVLOG_ERR_AUTHENTICATION:
+        return "correct sasl.username, sasl.password, sasl.mechanism or security.protocol; docs/security.md has them";
+    case EVLOG_ERR_TOPIC_DENIED:
+    case EVLOG_ERR_GROUP_DENIED:
+    case EVLOG_ERR_CLUSTER_DENIED:
+        return "ask a super user of the broker for a rule (ACL) that gives the right; docs/security.md has them";
     default:
         return class_advice(evlog_error_class_of(code));
     }

@@ -60,6 +60,47 @@ TEST(settings, refuse_values_out_of_range_and_keep_the_old_one)
     evlog_settings_free(settings);
 }
 
+TEST(settings, a_password_is_in_no_text_of_a_failure)
+{
+    char path[512], line[1200], secret[1100];
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_settings *settings = settings_new();
+    memset(secret, 'Z', sizeof secret);
+    secret[sizeof secret - 1] = '\0';
+    assert_int_equal(evlog_settings_set(settings, "sasl.password", secret, &failure), EVLOG_ERR_INVALID_CONFIG);
+    assert_non_null(strstr(failure.text, "sasl.password"));
+    assert_null(strchr(failure.text, 'Z'));
+    assert_null(strchr(failure.hint, 'Z'));
+    (void)snprintf(line, sizeof line, "sasl.password %.20s\n", secret);
+    FILE *file = fopen((snprintf(path, sizeof path, "%s/secret", el_test_dir()), path), "w");
+    assert_non_null(file);
+    assert_true(fputs(line, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(evlog_settings_load(settings, path, &failure), EVLOG_ERR_INVALID_CONFIG);
+    assert_null(strchr(failure.text, 'Z'));
+    evlog_settings_free(settings);
+}
+
+TEST(settings, sasl_wants_a_name_a_password_and_for_plain_tls)
+{
+    struct evlog_settings *settings = settings_new();
+    struct el_client_config cfg;
+    assert_int_equal(evlog_settings_set(settings, "security.protocol", "SASL_PLAINTEXT", NULL), 0);
+    assert_int_equal(el_client_config_make(settings, &cfg, NULL), EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(evlog_settings_set(settings, "sasl.username", "alice", NULL), 0);
+    assert_int_equal(el_client_config_make(settings, &cfg, NULL), EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(evlog_settings_set(settings, "sasl.password", "pw", NULL), 0);
+    assert_int_equal(evlog_settings_set(settings, "sasl.mechanism", "PLAIN", NULL), 0);
+    assert_int_equal(el_client_config_make(settings, &cfg, NULL), EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(evlog_settings_set(settings, "security.protocol", "sasl_ssl", NULL), 0);
+    assert_int_equal(el_client_config_make(settings, &cfg, NULL), 0);
+    assert_true(cfg.sasl && cfg.tls);
+    assert_int_equal(cfg.sasl_mechanism, EL_SASL_PLAIN);
+    el_client_config_free(&cfg);
+    assert_int_equal(evlog_settings_set(settings, "sasl.mechanism", "GSSAPI", NULL), EVLOG_ERR_INVALID_CONFIG);
+    evlog_settings_free(settings);
+}
+
 TEST(settings, defaults_are_those_of_the_header)
 {
     struct el_client_config cfg;
