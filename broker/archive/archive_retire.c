@@ -9,8 +9,8 @@
  *   tell    shards move the log start when the events are not on their disk either (storage/tier.h)
  *
  * Only what segments hold leaves, from the first leaf on: of those the leaf hashes are in tiles, which stay, so that
- * the tree goes on to verify. Topics that are compacted, and evlog's own, lose nothing. What lies in an archive that
- * this one goes on from stays there.
+ * the tree goes on to verify. Topics that are compacted or have streams, and evlog's own, lose nothing. What lies in an
+ * archive that this one goes on from stays there.
  */
 #include <archive/archive_ledger_state.h>
 
@@ -31,10 +31,10 @@ struct first_segment {
 
 struct topic_age {
     struct el_uuid id;
-    uint64_t changed;        /* manifest whose record of the topic was looked at */
-    bool unreadable;         /* its settings: it keeps everything */
-    bool own_policy, own_ms; /* it has values of its own */
-    int64_t policy, ms;
+    uint64_t changed;                     /* manifest whose record of the topic was looked at */
+    bool unreadable;                      /* its settings: it keeps everything */
+    bool own_policy, own_streams, own_ms; /* it has values of its own */
+    int64_t policy, streams, ms;
 };
 
 struct look {
@@ -72,8 +72,10 @@ static struct topic_age *topic_age(struct look *k, const struct archive_topic *t
     age->unreadable = topic_config_decode(&config, topic->now.settings.data, topic->now.settings.len) != 0;
     if (!age->unreadable) {
         age->own_policy = topic_config_is_overridden(&config, TOPIC_CLEANUP_POLICY);
+        age->own_streams = topic_config_is_overridden(&config, TOPIC_STREAMS);
         age->own_ms = topic_config_is_overridden(&config, TOPIC_ARCHIVE_RETENTION_MS);
         age->policy = topic_config_int(&config, NULL, TOPIC_CLEANUP_POLICY);
+        age->streams = topic_config_int(&config, NULL, TOPIC_STREAMS);
         age->ms = topic_config_int(&config, NULL, TOPIC_ARCHIVE_RETENTION_MS);
     }
     return age;
@@ -93,7 +95,9 @@ static int retention(struct look *k, const struct archive_partition *p, int64_t 
     }
     int64_t common_ms = topic_config_int(NULL, &k->job->topic_defaults, TOPIC_ARCHIVE_RETENTION_MS);
     int64_t common = topic_config_int(NULL, &k->job->topic_defaults, TOPIC_CLEANUP_POLICY);
-    bool keeps = age->unreadable || (age->own_policy ? age->policy : common) != TOPIC_CLEANUP_DELETE;
+    int64_t streams = topic_config_int(NULL, &k->job->topic_defaults, TOPIC_STREAMS);
+    bool keeps = age->unreadable || (age->own_policy ? age->policy : common) != TOPIC_CLEANUP_DELETE ||
+                 (age->own_streams ? age->streams : streams) != 0; /* versions count from the first event */
     *ms = keeps ? -1 : age->own_ms ? age->ms : common_ms;
     return 0;
 }

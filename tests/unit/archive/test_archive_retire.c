@@ -102,6 +102,18 @@ TEST(archive_retire, whole_segments_leave_when_their_newest_event_is_old)
     rig_end(&r);
 }
 
+TEST(archive_retire, nothing_leaves_of_topics_with_streams)
+{
+    struct rig r;
+    rig_init(&r);
+    set(&r, "evlog.archive.retention.ms", "0");
+    set(&r, "evlog.streams", "true");
+    assert_int_equal(look(&r, appended_ms(&r, 1) + 1000000), 0);
+    set(&r, "evlog.streams", "false");
+    assert_int_equal(look(&r, appended_ms(&r, 1) + 1000000), 1);
+    rig_end(&r);
+}
+
 TEST(archive_retire, nothing_leaves_without_a_retention_or_of_compacted_topics)
 {
     struct rig r;
