@@ -19,7 +19,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 	-Wvla -Wundef -Wimplicit-fallthrough -Wformat=2 -Wno-unused-parameter
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fPIC -fno-strict-overflow $(if $(filter release,$(BUILD)),-D_FORTIFY_SOURCE=2)
 OPT_release := -O2 -g
-OPT_asan := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all -DEL_DEBUG
+OPT_asan := -O1 -g1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all -DEL_DEBUG
 OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all -DEL_DEBUG
 OPT_tsan := -O1 -g -fsanitize=thread
 OPT_cov := -O0 -g --coverage -DEL_DEBUG

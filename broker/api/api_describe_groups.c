@@ -5,7 +5,7 @@
 #include <api/api.h>
 #include <wire/msg_describe_groups.h>
 
-#define VERSION_NOT_FOUND 6
+#define VERSION_NOT_FOUND 6 /* a group that is not known is an error from then on, and errors have a text */
 
 struct describe_call {
     struct api_call base;
@@ -57,7 +57,9 @@ static bool fill_group(struct describe_call *call, const struct describe_op *op,
     out->protocol_data = op->protocol;
     if (error != 0 && (!absent || request->api_version >= VERSION_NOT_FOUND)) {
         out->error_code = api_group_error(error);
-        out->error_message = api_error_message(error);
+        if (request->api_version >= VERSION_NOT_FOUND) {
+            out->error_message = api_error_message(error);
+        }
     } else if (call->operations) {
         out->authorized_operations = api_operations(call->base.api, request, EL_ACL_RESOURCE_GROUP, out->group_id);
     }

@@ -41,7 +41,7 @@ const struct el_schema el_schema_alter_user_scram_credentials_request =
 static const struct el_field alter_user_scram_credentials_result_fields[] = {
     EL_STRING(T, user, EL_ALL),
     EL_INT16(T, error_code, EL_ALL),
-    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL, .null_initial = true),
+    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL),
 };
 #undef T
 const struct el_schema el_schema_alter_user_scram_credentials_result =

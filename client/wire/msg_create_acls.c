@@ -30,7 +30,7 @@ const struct el_schema el_schema_create_acls_request = EL_SCHEMA(create_acls_req
 #define T struct el_msg_create_acls_result
 static const struct el_field create_acls_result_fields[] = {
     EL_INT16(T, error_code, EL_ALL),
-    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL, .null_initial = true),
+    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL),
 };
 #undef T
 const struct el_schema el_schema_create_acls_result = EL_SCHEMA(create_acls_result, 1, 3, 2);

@@ -30,7 +30,7 @@ const struct el_schema el_schema_delete_acls_request = EL_SCHEMA(delete_acls_req
 #define T struct el_msg_delete_acls_rule
 static const struct el_field delete_acls_rule_fields[] = {
     EL_INT16(T, error_code, EL_ALL),
-    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL, .null_initial = true),
+    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL),
     EL_INT8(T, resource_type, EL_ALL),
     EL_STRING(T, resource_name, EL_ALL),
     EL_INT8(T, pattern_type, EL_FROM(1), .initial = 3),
@@ -45,7 +45,7 @@ const struct el_schema el_schema_delete_acls_rule = EL_SCHEMA(delete_acls_rule, 
 #define T struct el_msg_delete_acls_result
 static const struct el_field delete_acls_result_fields[] = {
     EL_INT16(T, error_code, EL_ALL),
-    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL, .null_initial = true),
+    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL),
     EL_STRUCTS(T, delete_acls_rule, matching_acls, matching_acl_count, EL_ALL),
 };
 #undef T

@@ -44,7 +44,7 @@ const struct el_schema el_schema_describe_acls_resource = EL_SCHEMA(describe_acl
 static const struct el_field describe_acls_response_fields[] = {
     EL_INT32(T, throttle_time_ms, EL_ALL),
     EL_INT16(T, error_code, EL_ALL),
-    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL, .null_initial = true),
+    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL),
     EL_STRUCTS(T, describe_acls_resource, resources, resource_count, EL_ALL),
 };
 #undef T

@@ -30,7 +30,7 @@ const struct el_schema el_schema_describe_groups_member = EL_SCHEMA(describe_gro
 #define T struct el_msg_describe_groups_group
 static const struct el_field describe_groups_group_fields[] = {
     EL_INT16(T, error_code,            EL_ALL),
-    EL_STRING(T, error_message,        EL_FROM(6), .nullable = EL_FROM(6), .null_initial = true, .ignorable = true),
+    EL_STRING(T, error_message,        EL_FROM(6), .nullable = EL_FROM(6), .null_initial = true),
     EL_STRING(T, group_id,             EL_ALL),
     EL_STRING(T, group_state,          EL_ALL),
     EL_STRING(T, protocol_type,        EL_ALL),

@@ -36,7 +36,7 @@ const struct el_schema el_schema_describe_user_scram_credentials_info =
 static const struct el_field describe_user_scram_credentials_result_fields[] = {
     EL_STRING(T, user, EL_ALL),
     EL_INT16(T, error_code, EL_ALL),
-    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL, .null_initial = true),
+    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL),
     EL_STRUCTS(T, describe_user_scram_credentials_info, credential_infos, credential_info_count, EL_ALL),
 };
 #undef T
@@ -47,7 +47,7 @@ const struct el_schema el_schema_describe_user_scram_credentials_result =
 static const struct el_field describe_user_scram_credentials_response_fields[] = {
     EL_INT32(T, throttle_time_ms, EL_ALL),
     EL_INT16(T, error_code, EL_ALL),
-    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL, .null_initial = true),
+    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL),
     EL_STRUCTS(T, describe_user_scram_credentials_result, results, result_count, EL_ALL),
 };
 #undef T

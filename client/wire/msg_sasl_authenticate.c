@@ -17,7 +17,7 @@ const struct el_schema el_schema_sasl_authenticate_request = EL_SCHEMA(sasl_auth
 #define T struct el_msg_sasl_authenticate_response
 static const struct el_field sasl_authenticate_response_fields[] = {
     EL_INT16(T, error_code, EL_ALL),
-    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL, .null_initial = true),
+    EL_STRING(T, error_message, EL_ALL, .nullable = EL_ALL),
     EL_BYTES(T, auth_bytes, EL_ALL),
     EL_INT64(T, session_lifetime_ms, EL_FROM(1), .ignorable = true),
 };
