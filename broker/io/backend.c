@@ -17,15 +17,18 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Hashing and packing for the archive have seconds; an append that waits for a processor does not. */
+#define ARCHIVE_NICE 10
+
 #define OP_MARK_SUBMITTED 0x65766c6f676f7021u
 
-/* role: the threads' name, at most 15 characters */
-static int workers_start(struct backend *b, struct worker *workers, uint32_t count, const char *role,
+/* role, nice: as worker_start() */
+static int workers_start(struct backend *b, struct worker *workers, uint32_t count, const char *role, int nice,
                          struct el_error *err)
 {
     int rc = 0;
     for (uint32_t i = 0; i < count && rc == 0; i++) {
-        rc = worker_start(&workers[i], &b->home, role, err);
+        rc = worker_start(&workers[i], &b->home, role, nice, err);
     }
     return rc;
 }
@@ -46,18 +49,18 @@ int backend_open(struct backend *b, const struct io_config *cfg, bool with_commi
     if (b->wake_fd < 0) {
         return el_error_set(err, el_error_from_errno(errno), "eventfd: %s", strerror(errno));
     }
-    int rc = workers_start(b, &b->disk_worker, 1, "evlog-disk", err);
+    int rc = workers_start(b, &b->disk_worker, 1, "evlog-disk", 0, err);
     if (rc == 0) {
-        rc = workers_start(b, b->compute, BACKEND_COMPUTE_COUNT, "evlog-calc", err);
+        rc = workers_start(b, b->compute, BACKEND_COMPUTE_COUNT, "evlog-calc", 0, err);
     }
     if (rc == 0 && cfg->archive) {
-        rc = workers_start(b, b->archive, BACKEND_ARCHIVE_COUNT, "evlog-arch", err);
+        rc = workers_start(b, b->archive, BACKEND_ARCHIVE_COUNT, "evlog-arch", ARCHIVE_NICE, err);
     }
     if (rc == 0 && with_commit) {
-        rc = workers_start(b, &b->commit, 1, "evlog-commit", err);
+        rc = workers_start(b, &b->commit, 1, "evlog-commit", 0, err);
     }
     if (rc == 0 && with_readers) {
-        rc = workers_start(b, b->reader, BACKEND_READER_COUNT, "evlog-read", err);
+        rc = workers_start(b, b->reader, BACKEND_READER_COUNT, "evlog-read", 0, err);
     }
     if (rc != 0) {
         backend_close(b);

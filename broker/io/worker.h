@@ -27,12 +27,15 @@ struct worker {
     sem_t work;             /* posted when todo was empty */
     struct el_queue todo;   /* ops, shard to worker */
     struct el_qnode stop;   /* pushed behind the last op */
+    int nice;               /* its thread's, see setpriority(2) */
     uint32_t pending_count; /* handed over and not yet taken back; the shard's */
     bool running;
 };
 
-/* returns 0 | EVLOG_ERR_NO_MEMORY the thread cannot be started */
-int worker_start(struct worker *worker, struct worker_home *home, const char *name, struct el_error *err);
+/* name: the thread's, at most 15 characters; nice: 0..19, its place behind threads that have none
+ * returns 0 | EVLOG_ERR_NO_MEMORY the thread cannot be started
+ */
+int worker_start(struct worker *worker, struct worker_home *home, const char *name, int nice, struct el_error *err);
 /* Run what was handed over to its end, then end the thread. Nothing when it was not started. */
 void worker_stop(struct worker *worker);
 /* Hand over an op: a job, IO_WRITE_DURABLE or IO_READ. */
