@@ -38,6 +38,9 @@ static int run(struct server_args *args)
     struct el_error err = {0};
     el_log_setup((enum el_log_level)args->cfg->log_level, args->cfg->log_format == CONFIG_LOG_JSON);
     int error = sandbox_enter(args->cfg->core_dumps, &err);
+    if (error == 0 && args->cfg->memory_lock) {
+        error = sandbox_lock_memory(&err);
+    }
     if (error == 0 && args->cfg->seccomp && sandbox_filter(&err) != 0) {
         el_log(EL_LOG_WARN, "server", "system calls are not filtered: %s", err.text);
     }

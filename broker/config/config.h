@@ -63,6 +63,7 @@ struct config {
     bool unsafe_filesystem;
     bool seccomp;
     bool core_dumps;
+    bool memory_lock;
 
     /* network */
     struct config_address listen;

@@ -6,12 +6,16 @@
 #include <io/sandbox.h>
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -209,6 +213,32 @@ int sandbox_enter(bool cores, struct el_error *err)
     }
     if (!cores && setrlimit(RLIMIT_CORE, &none) != 0) {
         return el_error_set(err, el_error_from_errno(errno), "no core files: %s", strerror(errno));
+    }
+    return 0;
+}
+
+/* CAP_IPC_LOCK: no limit holds for this process. */
+static bool locks_freely(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & (1u << CAP_IPC_LOCK)) != 0;
+}
+
+int sandbox_lock_memory(struct el_error *err)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) {
+        return el_error_set(err, el_error_from_errno(errno), "limit of locked memory: %s", strerror(errno));
+    }
+    if (limit.rlim_cur != RLIM_INFINITY && !locks_freely()) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "memory.lock: this process may lock %llu KiB; allow it all with LimitMEMLOCK=infinity in the "
+                            "unit (ulimit -l unlimited in a shell), or start with memory.lock=false",
+                            (unsigned long long)limit.rlim_cur >> 10);
+    }
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
+        return el_error_set(err, el_error_from_errno(errno), "memory.lock: %s", strerror(errno));
     }
     return 0;
 }

@@ -19,4 +19,8 @@ int sandbox_enter(bool cores, struct el_error *err);
  * EVLOG_ERR_UNSUPPORTED: the kernel has no filters, or this program was built with a sanitizer, which needs more. */
 int sandbox_filter(struct el_error *err);
 
+/* Every page that this process has touched, or will, stays in memory: nothing of it is written to swap.
+ * EVLOG_ERR_INVALID_CONFIG: the limit is finite; what is mapped beyond it would fail later, in the middle of work. */
+int sandbox_lock_memory(struct el_error *err);
+
 #endif

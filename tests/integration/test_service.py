@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """evlogd under a service manager: what it tells it."""
+import ctypes
 import pathlib
+import resource
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
-from evlogd import Broker, wait_for
+from evlogd import BIN, Broker, wait_for
+
+
+CAP_IPC_LOCK = 14
+PR_CAPBSET_DROP = 24
 
 
 class Manager:
@@ -65,3 +72,37 @@ def test_the_process_can_do_little_and_leaves_nothing(tmp_path):
         assert loose == []
     finally:
         assert broker.stop() == 0
+
+
+def test_locked_memory_never_goes_to_swap(tmp_path):
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY and not may_lock_all():
+        pytest.skip("this process may not lock all of a program's memory: ulimit -l unlimited")
+    broker = Broker(tmp_path / "data", args=["--memory-lock=true", "--memory-max=64MiB"]).start()
+    try:
+        status = dict(line.split(":\t", 1)
+                      for line in pathlib.Path("/proc", str(broker.process.pid), "status").read_text().splitlines())
+        locked, resident = (int(status[name].split()[0]) for name in ("VmLck", "RssAnon"))
+        assert locked >= resident > 0
+    finally:
+        assert broker.stop() == 0
+
+
+def may_lock_all():
+    effective = next(line for line in pathlib.Path("/proc/self/status").read_text().splitlines() if "CapEff" in line)
+    return bool(int(effective.split()[1], 16) >> CAP_IPC_LOCK & 1)
+
+
+def lock_little():
+    """In the child: a limit of 64 KiB, and no capability to pass it."""
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
+    if may_lock_all():
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0, 0, 0)
+
+
+def test_memory_that_may_not_be_locked_is_a_mistake_at_the_start(tmp_path):
+    """Found out later it would be an allocation that fails in the middle of work."""
+    done = subprocess.run([BIN / "evlogd", "--data", str(tmp_path / "data"), "--memory-lock=true"], capture_output=True,
+                          text=True, timeout=60, preexec_fn=lock_little)
+    assert done.returncode == 2
+    assert "may lock 64 KiB" in done.stderr and "LimitMEMLOCK=infinity" in done.stderr
+    assert not (tmp_path / "data").exists()
