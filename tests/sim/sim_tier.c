@@ -54,6 +54,7 @@ struct sim_tier {
     struct store_tier ops;
     struct tier_part *parts;
     struct pending *pending;
+    bool stopping;
     uint64_t down_until_ns;
     uint64_t reads, given;
     int64_t (*deleted)(void *arg, const struct el_uuid *topic_id, int32_t partition);
@@ -332,7 +333,7 @@ static void tier_read_(void *arg, struct tier_read *read)
     struct sim_tier *st = arg;
     struct pending *p = calloc(1, sizeof(*p));
     EL_ASSERT(p != NULL);
-    bool slow = sim_disk_fault(st->w->disk, FAULT_ARCHIVE_SLOW);
+    bool slow = !st->stopping && sim_disk_fault(st->w->disk, FAULT_ARCHIVE_SLOW);
     *p = (struct pending){.next = st->pending,
                           .read = read,
                           .part = part_find(st, &read->topic_id, read->partition),
@@ -529,6 +530,7 @@ static bool answer_one(struct sim_tier *st)
 
 void sim_tier_open(struct sim_tier *st)
 {
+    st->stopping = false;
     st->ops = (struct store_tier){tier_changed_, tier_read_, st};
     for (uint32_t i = 0; i < store_shard_count(st->w->store); i++) {
         store_tier_set(store_shard_at(st->w->store, i), &st->ops);
@@ -546,6 +548,14 @@ void sim_tier_down(struct sim_tier *st)
         p->reading = p->known = false;
         p->known_ns = p->count_ns = 0;
         cut_copies(p, p->counting);
+    }
+}
+
+void sim_tier_stop(struct sim_tier *st)
+{
+    st->stopping = true;
+    for (struct pending *p = st->pending; p != NULL; p = p->next) {
+        p->due_ns = EL_MIN(p->due_ns, st->w->clock.now_ns);
     }
 }
 

@@ -32,6 +32,8 @@ struct sim_tier_knobs *sim_tier_knobs(struct sim_tier *st);
 /* The store is open and no shard has run; its process has ended; a step of the machine. */
 void sim_tier_open(struct sim_tier *st);
 void sim_tier_down(struct sim_tier *st);
+/* A stop begins, which breaks off reads before the shards are stopped: none takes long any more. */
+void sim_tier_stop(struct sim_tier *st);
 void sim_tier_step(struct sim_tier *st);
 /* When it has something to do. */
 uint64_t sim_tier_next(const struct sim_tier *st);

@@ -360,6 +360,9 @@ static void on_stopped(void *arg)
 
 bool world_stop(struct world *w)
 {
+    if (w->tier != NULL) {
+        sim_tier_stop(w->tier);
+    }
     if (w->upper != NULL && !w->upper->stop(w)) {
         return false;
     }
