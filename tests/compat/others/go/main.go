@@ -6,7 +6,8 @@
 //	client consume BOOTSTRAP TOPIC COUNT    the first COUNT events of partition 0: offset, tab, key, tab, value
 //	client member franz|sarama BOOTSTRAP GROUP TOPIC [NAME=VALUE ...]    as tests/compat/member.py
 //
-// Idempotence is on, as it is by default.
+// Idempotence is on, as it is by default. produce and consume connect as the file says that COMPAT_SECURITY names
+// (security.go).
 package main
 
 import (
@@ -33,9 +34,9 @@ func fail(err error) {
 func produce(ctx context.Context, bootstrap, topic, codec string) {
 	codecs := map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(),
 		"snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()}
-	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.DefaultProduceTopic(topic),
+	client, err := kgo.NewClient(append(security(), kgo.SeedBrokers(bootstrap), kgo.DefaultProduceTopic(topic),
 		kgo.ProducerBatchCompression(codecs[codec]), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.AllowAutoTopicCreation(), kgo.ProducerLinger(20*time.Millisecond))
+		kgo.AllowAutoTopicCreation(), kgo.ProducerLinger(20*time.Millisecond))...)
 	fail(err)
 	defer client.Close()
 	var records []*kgo.Record
@@ -48,7 +49,7 @@ func produce(ctx context.Context, bootstrap, topic, codec string) {
 
 func consume(ctx context.Context, bootstrap, topic string, count int) {
 	start := map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}
-	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ConsumePartitions(start))
+	client, err := kgo.NewClient(append(security(), kgo.SeedBrokers(bootstrap), kgo.ConsumePartitions(start))...)
 	fail(err)
 	defer client.Close()
 	for count > 0 {

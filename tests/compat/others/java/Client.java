@@ -3,6 +3,8 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,8 +36,35 @@ import org.apache.kafka.common.serialization.StringSerializer;
 public final class Client {
     private static final long PATIENCE_S = 60;
 
-    private static Properties settings(String bootstrap) {
+    /** What the file of security.go means to this client. */
+    private static void security(Properties p) throws Exception {
+        String file = System.getenv("COMPAT_SECURITY");
+        if (file == null) {
+            return;
+        }
+        Properties given = new Properties();
+        try (var in = Files.newBufferedReader(Path.of(file))) {
+            given.load(in);
+        }
+        String mechanism = given.getProperty("mechanism");
+        p.put("security.protocol", mechanism == null ? "SSL" : "SASL_SSL");
+        p.put("ssl.truststore.type", "PEM");
+        p.put("ssl.truststore.location", given.getProperty("ca"));
+        if (given.getProperty("pair") != null) {
+            p.put("ssl.keystore.type", "PEM");
+            p.put("ssl.keystore.location", given.getProperty("pair"));
+        }
+        if (mechanism != null) {
+            p.put("sasl.mechanism", mechanism);
+            p.put("sasl.jaas.config", "org.apache.kafka.common.security."
+                    + (mechanism.equals("PLAIN") ? "plain.PlainLoginModule" : "scram.ScramLoginModule") + " required username=\""
+                    + given.getProperty("user") + "\" password=\"" + given.getProperty("password") + "\";");
+        }
+    }
+
+    private static Properties settings(String bootstrap) throws Exception {
         Properties p = new Properties();
+        security(p);
         p.put("bootstrap.servers", bootstrap);
         p.put("key.serializer", StringSerializer.class.getName());
         p.put("value.serializer", StringSerializer.class.getName());
@@ -54,6 +83,9 @@ public final class Client {
             for (String line; (line = in.readLine()) != null;) {
                 int tab = line.indexOf('\t');
                 sent.add(producer.send(new ProducerRecord<>(topic, 0, line.substring(0, tab), line.substring(tab + 1))));
+                if (sent.get(sent.size() - 1).isDone()) { // refused before it was sent: so would all be, one after another
+                    sent.get(sent.size() - 1).get();
+                }
             }
             producer.flush();
             for (Future<RecordMetadata> one : sent) {
@@ -62,7 +94,7 @@ public final class Client {
         }
     }
 
-    private static void consume(String bootstrap, String topic, int count) {
+    private static void consume(String bootstrap, String topic, int count) throws Exception {
         PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
         long deadline = System.nanoTime() + PATIENCE_S * 1_000_000_000L;
         try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(settings(bootstrap))) {
