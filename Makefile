@@ -23,7 +23,8 @@ OPT_asan := -O1 -g1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sa
 OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all -DEL_DEBUG
 OPT_tsan := -O1 -g -fsanitize=thread
 OPT_cov := -O0 -g --coverage -DEL_DEBUG
-CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -DEVLOG_VERSION='"$(VERSION)"' $(OPT_$(BUILD)) $(WARN) $(HARDEN) -MMD -MP -Iinclude -Ibroker $(CFLAGS)
+# No path of the machine that builds is in what is built: the same source makes the same bytes anywhere.
+CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -ffile-prefix-map=$(CURDIR)=. -DEVLOG_VERSION='"$(VERSION)"' $(OPT_$(BUILD)) $(WARN) $(HARDEN) -MMD -MP -Iinclude -Ibroker $(CFLAGS)
 LDFLAGS_ALL := $(OPT_$(BUILD)) -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -pthread $(LDFLAGS)
 
 LIBS_core := -llz4 -lzstd -lsnappy -lz -lxxhash -lcbor -lmbedtls -lmbedx509 -lmbedcrypto -lsodium -ljansson -lm
