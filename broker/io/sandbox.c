@@ -233,8 +233,8 @@ int sandbox_lock_memory(struct el_error *err)
     }
     if (limit.rlim_cur != RLIM_INFINITY && !locks_freely()) {
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "memory.lock: this process may lock %llu KiB; allow it all with LimitMEMLOCK=infinity in the "
-                            "unit (ulimit -l unlimited in a shell), or start with memory.lock=false",
+                            "memory.lock: this process may lock %llu KiB; allow it all with LimitMEMLOCK=infinity in "
+                            "the unit (ulimit -l unlimited in a shell), or start with memory.lock=false",
                             (unsigned long long)limit.rlim_cur >> 10);
     }
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {

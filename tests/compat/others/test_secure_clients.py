@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import (AclBinding, AclOperation, AclPermissionType, AdminClient, NewTopic, ResourcePatternType,
-                                   ResourceType, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion)
+from confluent_kafka.admin import (AclBinding, AclOperation, AclPermissionType, AdminClient, NewTopic,
+                                   ResourcePatternType, ResourceType, ScramCredentialInfo, ScramMechanism,
+                                   UserScramCredentialUpsertion)
 
 from certs import Certs
 from evlogd import BIN, Broker
@@ -54,7 +55,7 @@ def secured(certs, tmp_path_factory):
 
 def events(broker, topic):
     """Events of its one partition, by the listener of the loopback."""
-    asking = Consumer({"bootstrap.servers": f"127.0.0.1:{broker.ports['PLAINTEXT']}", "group.id": "unused", "log_level": 0})
+    asking = Consumer({"bootstrap.servers": f"127.0.0.1:{broker.ports['PLAINTEXT']}", "group.id": "unused"})
     end = asking.get_watermark_offsets(TopicPartition(topic, 0), timeout=20)[1]
     asking.close()
     return end
@@ -74,7 +75,8 @@ class Caller:
         port = self.secured.ports["SSL" if way == "mutual TLS" else "SASL_SSL"]
         bootstrap = f"localhost:{port}"
         if self.name == "evlog":
-            settings = {**self.certs.client("app" if way == "mutual TLS" else None), "ssl.ca.location": self.certs.pem(ca)}
+            settings = self.certs.client("app" if way == "mutual TLS" else None)
+            settings["ssl.ca.location"] = self.certs.pem(ca)
             if way != "mutual TLS":
                 settings |= {"security.protocol": "sasl_ssl", "sasl.mechanism": way, "sasl.username": "alice",
                              "sasl.password": password}
@@ -88,7 +90,8 @@ class Caller:
             file = self.folder / "security"
             file.write_text("".join(f"{name}={value}\n" for name, value in said.items()))
             command, env = [*self.command, verb, bootstrap, topic, last], {**os.environ, "COMPAT_SECURITY": str(file)}
-        return subprocess.run(command, input=text, capture_output=True, text=True, timeout=TRIES_SECONDS, env=env, check=False)
+        return subprocess.run(command, input=text, capture_output=True, text=True, timeout=TRIES_SECONDS, env=env,
+                              check=False)
 
     def write(self, topic, way, **more):
         return self.call("produce", topic, "gzip", way, text=LINES, **more)
