@@ -20,6 +20,7 @@
 #include <data_dir.h>
 #include <from_archive.h>
 #include <http/http.h>
+#include <lag_look.h>
 #include <notify.h>
 #include <server.h>
 #include <shard.h>
@@ -63,6 +64,7 @@ struct server {
     struct el_private_key *archive_keys[EL_SIGN_KEYS_MAX];
     size_t archive_key_count;
     struct http *http;
+    struct lag_look *lag; /* NULL: nobody is asked */
     struct tls_files tls;
     int signal_fd;
     int news_fd;      /* eventfd: the archive has news */
@@ -342,7 +344,11 @@ static int open_listeners(struct server *server, struct el_error *err)
 static int server_render_metrics(void *arg, char **text, size_t *len)
 {
     struct server *server = arg;
-    return metrics_render(server->metrics, server->shard_count, text, len);
+    struct lag_page lag;
+    if (server->lag != NULL) {
+        lag_look_take(server->lag, &lag);
+    }
+    return metrics_render(server->metrics, server->shard_count, server->lag == NULL ? NULL : &lag, text, len);
 }
 
 static bool server_ready(void *arg, char *reason, size_t reason_max)
@@ -374,6 +380,13 @@ static int start_http(struct server *server, uint16_t *port, struct el_error *er
     if (cfg->http.off) {
         return 0;
     }
+    int error = 0;
+    if (cfg->group_rows_max > 0) {
+        error = lag_look_create(server->shards, server->shard_count, (uint32_t)cfg->group_rows_max, &server->lag);
+    }
+    if (error != 0) {
+        return el_error_set(err, error, "out of memory for the metrics of groups");
+    }
     struct http_config http_cfg = {
         .host = cfg->http.host,
         .port = cfg->http.port,
@@ -381,7 +394,7 @@ static int start_http(struct server *server, uint16_t *port, struct el_error *er
         .ready = server_ready,
         .arg = server,
     };
-    int error = http_start(&http_cfg, &server->http, port, err);
+    error = http_start(&http_cfg, &server->http, port, err);
     return error == 0 ? 0 : el_error_wrap(err, "http %s:%u", cfg->http.host, cfg->http.port);
 }
 
@@ -570,6 +583,7 @@ static void stop_shards(struct server *server)
 /* returns true when the store was open and has its clean mark */
 static bool server_free(struct server *server)
 {
+    lag_look_destroy(server->lag);
     archive_destroy(server->archive);
     object_store_close(server->bucket);
     for (size_t i = 0; i < server->archive_key_count; i++) {

@@ -91,6 +91,7 @@ static void start(struct join_call *call, const struct el_msg_join_group_request
     op->skip_assignment = version >= VERSION_SKIP;
     call->request->user = call;
     call->request->on_abandon = join_on_abandon;
+    request_wait_begin(call->request); /* for the others */
     groups_join(call->api->groups, op);
 }
 

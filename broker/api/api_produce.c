@@ -230,6 +230,7 @@ static void produce_on_append(struct store_op *op)
     if (op->error != 0) {
         api_count_refusal(part->call->api, op->error);
     } else if (!part->op.no_wait) {
+        request_mark(part->call->request, REQUEST_STORED, api->io->now_ns);
         metrics_observe_ns(api->metrics, METRIC_APPEND_SECONDS, api->io->now_ns - part->call->request->received_ns);
     }
     appends_release(part->call);
@@ -239,6 +240,7 @@ static void produce_append(struct produce_call *call)
 {
     struct api *api = call->api;
     int64_t wait_ms = call->ask->timeout_ms > 0 ? call->ask->timeout_ms : TIMEOUT_MS_DEFAULT;
+    request_mark(call->request, REQUEST_CHECKED, io_mono(api->io)); /* checks take time within one step */
     call->appends_pending = 1;
     call->deadline.fire = produce_on_deadline;
     call->deadline.arg = call;
@@ -410,6 +412,7 @@ static void produce_advance(struct api *api, uint64_t conn_id)
         OBJ_CHECK(call, PRODUCE);
         if (!call->checking) {
             call->checking = true;
+            request_mark(call->request, REQUEST_BEGUN, io_mono(api->io));
             for (uint32_t i = 0; i < call->part_count; i++) {
                 if (call->parts[i].error == 0) {
                     part_check(&call->parts[i]);

@@ -84,6 +84,7 @@ static void fail(struct authenticate_call *call, const char *why)
     }
     call->request->user = call;
     call->request->on_abandon = delay_on_abandon;
+    request_wait_begin(call->request); /* the broker's own choice */
     call->delay = (struct io_timer){.fire = delay_on_timer, .arg = call};
     io_timer_set(api->io, &call->delay, api->io->now_ns + (uint64_t)delay_ms * NS_PER_MS);
 }

@@ -82,5 +82,6 @@ void api_sync_group(struct api *api, struct request *request, const void *messag
     call->op.assignments = assignments;
     call->op.assignment_count = ask->assignment_count;
     request->on_abandon = sync_on_abandon;
+    request_wait_begin(request); /* for the leader */
     groups_sync(api->groups, &call->op);
 }

@@ -143,6 +143,7 @@ void api_dispatch(void *arg, struct request *request)
         api_rule_refuse(api, request, error);
         return;
     }
+    request_mark(request, REQUEST_BEGUN, api->io->now_ns);
     const struct api_row *row = row_of(known);
     EL_ASSERT(row != NULL);
     row->run(api, request, message);

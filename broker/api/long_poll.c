@@ -340,6 +340,7 @@ static bool poll_read_wanted(struct long_poll *poll)
 static void poll_pump(struct long_poll *poll)
 {
     poll->looked_ns = poll->api->io->now_ns;
+    request_wait_end(poll->request);
     for (;;) {
         poll->pumping = true;
         bool all = poll_read_wanted(poll);
@@ -355,6 +356,7 @@ static void poll_pump(struct long_poll *poll)
             poll_finish(poll);
             return;
         }
+        request_wait_begin(poll->request);
         poll_watch_all(poll);
         if (poll->cursor == poll->part_count && !poll->expired) {
             return;

@@ -334,6 +334,7 @@ static bool poll_satisfied(const struct share_poll *poll)
 /* Go on until reads are under way, watches are armed, or the end. */
 static void poll_pump(struct share_poll *poll)
 {
+    request_wait_end(poll->request);
     for (;;) {
         poll->pumping = true;
         poll_read_wanted(poll);
@@ -345,6 +346,7 @@ static void poll_pump(struct share_poll *poll)
             poll_finish(poll);
             return;
         }
+        request_wait_begin(poll->request);
         poll_watch_all(poll);
         if (poll->wanted_count == 0 && !poll->expired) {
             return;

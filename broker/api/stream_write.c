@@ -104,6 +104,7 @@ static void append_on_done(struct store_op *op)
         return;
     }
     if (op->error == 0) {
+        request_mark(a->request, REQUEST_STORED, a->api->io->now_ns);
         metrics_observe_ns(a->api->metrics, METRIC_APPEND_SECONDS, a->api->io->now_ns - a->request->received_ns);
     }
     append_answer(a, op->error);
@@ -140,6 +141,7 @@ void stream_write_submit(struct stream_write *a, int32_t timeout_ms)
     a->op.observed = &a->batch;
     a->op.base.done = append_on_done;
     a->op.base.arg = a;
+    request_mark(a->request, REQUEST_CHECKED, io_mono(api->io));
     int64_t wait_ms = timeout_ms > 0 ? timeout_ms : TIMEOUT_MS_DEFAULT;
     a->op.wait_by_ns = a->request->received_ns + (uint64_t)wait_ms * 1000000u;
     a->deadline.fire = append_on_deadline;

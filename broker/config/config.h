@@ -133,8 +133,12 @@ struct config {
     int64_t archive_orphan_ms; /* -1: never */
 
     /* log */
-    int log_level;  /* as enum el_log_level */
-    int log_format; /* enum config_log_format */
+    int log_level;             /* as enum el_log_level */
+    int log_format;            /* enum config_log_format */
+    int64_t slow_operation_ms; /* 0: none */
+
+    /* metrics */
+    int64_t group_rows_max; /* 0: none */
 
     struct config_listeners listener_table; /* made of the network settings */
     struct topic_config topic_defaults;     /* topic settings given to evlogd */

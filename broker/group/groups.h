@@ -260,4 +260,8 @@ struct offset_delete_op {
 };
 void groups_offset_delete(struct groups *gs, struct offset_delete_op *op);
 
+/* List what the groups of this shard have committed, for a look at how far they are behind. Its thread, at once. */
+struct lag_list;
+void groups_lag(struct groups *gs, struct lag_list *list);
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The HTTP listener, on a thread of its own: /metrics, /health/live, /health/ready, /version. Anything else is answered
- * with problem details (RFC 9457). Callbacks run on that thread: they must not block and must not touch a shard's state
- * other than through atomics.
+ * with problem details (RFC 9457). Callbacks run on that thread: they must not block for long, and must not touch a
+ * shard's state other than through atomics and messages.
  */
 #ifndef EL_HTTP_HTTP_H
 #define EL_HTTP_HTTP_H

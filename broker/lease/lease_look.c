@@ -34,6 +34,13 @@ void lease_look_counts(struct lease_offsets_op *op, const struct lease_part *par
     op->halted_at = lease_halted(part->table);
 }
 
+int64_t lease_lag(const struct lease_table *table, int64_t log_start, int64_t end)
+{
+    int64_t next = EL_MAX(lease_read_next(table), log_start);
+    int64_t ahead = EL_MAX(end - next - lease_finished_ahead(table, next, end), (int64_t)0);
+    return (int64_t)lease_counts(table).total + ahead;
+}
+
 /* The end of the log is known: lag, and the answer. */
 static void get_on_stat(struct store_op *base)
 {
@@ -46,11 +53,9 @@ static void get_on_stat(struct store_op *base)
     ls->busy--;
     if (base->error == 0 && part != NULL && part->sm.state == PART_READY) {
         int64_t end = op->stat.high_watermark;
-        int64_t next = EL_MAX(lease_read_next(part->table), op->stat.log_start_offset);
         lease_look_counts(op, part);
         op->start = lease_start_from(part->table, op->stat.log_start_offset);
-        op->lag = lease_counts(part->table).total;
-        op->lag += EL_MAX(end - next - lease_finished_ahead(part->table, next, end), (int64_t)0);
+        op->lag = lease_lag(part->table, op->stat.log_start_offset, end);
     } else if (base->error == 0 && op->exists) {
         op->start = EL_MAX(op->start, op->stat.log_start_offset); /* what is gone is finished */
         op->lag = EL_MAX(op->stat.high_watermark - op->start, (int64_t)0);
@@ -62,7 +67,7 @@ static void get_on_stat(struct store_op *base)
     lease_op_finish(&op->base, base->error);
 }
 
-static bool stored_start(const struct lease_part *part, int64_t *start)
+bool lease_part_stored_start(const struct lease_part *part, int64_t *start)
 {
     EL_LIST_EACH(node, &part->stored) {
         const struct lease_stored *stored = EL_CONTAINER(node, struct lease_stored, link);
@@ -86,7 +91,7 @@ static void get_run(struct leases *ls, struct lease_op *base)
     if (part != NULL && part->sm.state == PART_STORED && lease_part_has_stored(part, LEASE_RECORD_PART)) {
         lease_part_wake_quietly(part); /* without memory for that: what its record says */
     }
-    op->exists = part != NULL && (part->sm.state == PART_READY || stored_start(part, &op->start));
+    op->exists = part != NULL && (part->sm.state == PART_READY || lease_part_stored_start(part, &op->start));
     if (!op->exists) {
         lease_op_finish(base, ls->state == LEASES_READY && !ls->known ? EVLOG_ERR_GROUP_LOADING : 0);
         return;

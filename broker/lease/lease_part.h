@@ -256,6 +256,10 @@ void lease_part_end_waiting(struct lease_part *part, int error);
 
 /* Where the group stands, of a part with a table. */
 void lease_look_counts(struct lease_offsets_op *op, const struct lease_part *part);
+/* Where it starts, of a part that nobody has used since the start, by its record. returns false without one */
+bool lease_part_stored_start(const struct lease_part *part, int64_t *start);
+/* Events that are not finished of a log that goes from log_start to end. */
+int64_t lease_lag(const struct lease_table *table, int64_t log_start, int64_t end);
 /* An op that moves or forgets, on control's shard. */
 void lease_move_check(struct leases *ls, struct lease_op *base);
 /* Of a part that is MOVING: forget what was, once nothing is under way. */

@@ -65,6 +65,11 @@ void leases_destroy(struct leases *ls);
 /* A session number that is given once in the life of the process; never 0. */
 uint64_t leases_session(struct leases *ls);
 
+/* List where the work groups of this shard stand, and their topics of dead letters, for a look at how far they are
+ * behind. Its thread, at once. */
+struct lag_list;
+void leases_lag(struct leases *ls, struct lag_list *list);
+
 /* Is there such a work group? As this shard knows, which is told before the one who made the group is. */
 bool leases_has(struct leases *ls, struct el_slice group_id);
 

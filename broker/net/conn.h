@@ -177,8 +177,10 @@ struct net {
     size_t recv_bytes;                        /* blocks of all receive buffers */
     struct net_buffer *spares[NET_SPARE_MAX]; /* [spare_count] free large ones, counted in recv_bytes */
     uint32_t spare_count;
-    uint64_t log_second;        /* io->now_ns / 1 s of the last refusal logged */
-    uint32_t log_count;         /* refusals logged in that second */
+    uint64_t log_second;  /* io->now_ns / 1 s of the last refusal logged */
+    uint32_t log_count;   /* refusals logged in that second */
+    uint64_t slow_second; /* the same of slow operations */
+    uint32_t slow_count;
     struct io_timer stop_timer; /* at the deadline of the stop, or now to see whether all has ended */
     uint64_t stop_at_ns;
     net_stopped_fn stopped;
@@ -274,7 +276,13 @@ void request_free(struct request *request);
 /* Its connection is gone: tell the handler. The request may be freed by this. */
 void request_abandon(struct request *request);
 
+/* request_times.c */
+/* Once, before the request leaves its connection: count where its time went, and say so when it was slow. */
+void request_times_note(struct request *request);
+
 /* listener.c */
+/* False when this second has seen enough lines about slow operations. */
+bool net_may_log_slow(struct net *net);
 /* False when this second has seen enough log lines about refusals. */
 bool net_may_log(struct net *net);
 /* A connection or request has ended: perhaps the stop is complete. */

@@ -23,6 +23,7 @@
 #define NS_PER_MS 1000000u
 #define ACCEPT_PAUSE_NS (100ull * NS_PER_MS)
 #define LOG_PER_S_MAX 10u
+#define SLOW_LOG_PER_S_MAX 2u /* of each shard: when all is slow, a few lines say it */
 
 bool net_may_log(struct net *net)
 {
@@ -32,6 +33,16 @@ bool net_may_log(struct net *net)
         net->log_count = 0;
     }
     return net->log_count++ < LOG_PER_S_MAX;
+}
+
+bool net_may_log_slow(struct net *net)
+{
+    uint64_t second = net->io->now_ns / NS_PER_S;
+    if (second != net->slow_second) {
+        net->slow_second = second;
+        net->slow_count = 0;
+    }
+    return net->slow_count++ < SLOW_LOG_PER_S_MAX;
 }
 
 /* --- accepting -------------------------------------------------------------------------------------------------- */
@@ -466,6 +477,7 @@ void net_set_limits(struct net *net, const struct net_config *config)
     if (own->address_conn_count_max > 0 && config->address_conn_count_max > 0) {
         own->address_conn_count_max = config->address_conn_count_max;
     }
+    own->slow_ns = config->slow_ns;
     net_sweep_by(net, net->io->now_ns); /* an idle time that is shorter now */
 }
 

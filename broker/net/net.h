@@ -40,6 +40,7 @@ struct net_config {
     uint64_t linger_ns_max;          /* for a client to close its side at a stop (1 s) */
     uint64_t handshake_ns_max;       /* of TLS, from the accept on (10 s) */
     uint32_t handshake_count_max;    /* TLS handshakes that hold memory (128); others wait */
+    uint64_t slow_ns;                /* operations that take longer are logged; 0: none */
     uint64_t handshake_patience_ns;  /* a client that keeps its handshake waiting so long makes room for others (1 s) */
 };
 
@@ -55,8 +56,8 @@ typedef void (*net_stopped_fn)(void *arg);
 int net_start(struct io *io, struct el_buddy *buddy, struct metrics *metrics, const struct net_config *config,
               struct net **net, struct el_error *err);
 
-/* Take over the limits on connections, frames and idle time from config, where they are not 0. Connections over a
- * lowered limit stay. */
+/* Take over the limits on connections, frames and idle time from config, where they are not 0, and slow_ns. Connections
+ * over a lowered limit stay. */
 void net_set_limits(struct net *net, const struct net_config *config);
 
 /* Connections that come from now on have these contexts; those that are there keep theirs. */

@@ -56,6 +56,7 @@ void request_free(struct request *request)
     OBJ_CHECK(request, REQUEST);
     struct net *net = request->net;
     EL_ASSERT(request->state == REQUEST_READY);
+    request_times_note(request);
     if (request->conn != NULL) {
         conn_request_gone(request->conn, request);
     }
@@ -117,6 +118,7 @@ static void request_ready(struct request *request)
 {
     EL_ASSERT(request->state == REQUEST_WORKING);
     request->state = REQUEST_READY;
+    request_mark(request, REQUEST_ANSWERED, request->net->io->now_ns);
     if (request->conn == NULL) {
         request_free(request);
     } else {
@@ -147,6 +149,7 @@ static void request_set_parts(struct request *request, struct el_slice *parts, u
     for (uint32_t i = 0; i < part_count; i++) {
         request->reply_len += parts[i].len;
     }
+    request->reply_len_all = request->reply_len;
     metrics_add(request->net->metrics, METRIC_REQUESTS, 1);
 }
 

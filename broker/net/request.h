@@ -33,6 +33,15 @@ enum request_state {
     REQUEST_READY,   /* answered: waits for its turn, or is being sent */
 };
 
+/* How far it has come; request_times.c makes stages of them. */
+enum request_mark {
+    REQUEST_BEGUN,    /* its handler works on it */
+    REQUEST_CHECKED,  /* of an append: its batches are sound, and on their way */
+    REQUEST_STORED,   /* of an append: the last of them is durable */
+    REQUEST_ANSWERED, /* net's: the answer is made */
+    REQUEST_MARK_COUNT
+};
+
 typedef void (*request_fn)(struct request *request);
 
 struct request {
@@ -44,14 +53,15 @@ struct request {
                                * answers: ApiVersions answers an unknown version in the layout of version 0 */
     int32_t correlation_id;
     struct net *net;
-    const struct net_listener *listener; /* that the connection came by */
-    struct conn *conn;                   /* NULL once the connection is gone */
-    struct el_list link;                 /* the handler's, unlinked at first and again at the end */
-    struct el_slice client_id;           /* data NULL for null; pinned as body is */
-    struct el_slice body;                /* behind the request header; pinned until the request ends */
-    struct el_arena arena;               /* over the shard's buddy; freed when the answer has left */
-    uint64_t received_ns;                /* io->now_ns when the last byte was there */
-    void *user;                          /* the handler's */
+    const struct net_listener *listener;  /* that the connection came by */
+    struct conn *conn;                    /* NULL once the connection is gone */
+    struct el_list link;                  /* the handler's, unlinked at first and again at the end */
+    struct el_slice client_id;            /* data NULL for null; pinned as body is */
+    struct el_slice body;                 /* behind the request header; pinned until the request ends */
+    struct el_arena arena;                /* over the shard's buddy; freed when the answer has left */
+    uint64_t received_ns;                 /* io->now_ns when the last byte was there */
+    uint64_t mark_ns[REQUEST_MARK_COUNT]; /* monotonic; 0: not come so far */
+    void *user;                           /* the handler's */
     request_fn on_abandon; /* optional: the connection is gone; may answer at once, which frees the request */
 
     /* net's */
@@ -59,11 +69,15 @@ struct request {
     struct net_buffer *buffer; /* holds client_id and body */
     struct el_slice *parts;    /* [part_count] the answer, frame length included */
     uint32_t part_count;
-    uint32_t part_next; /* first part not sent in full */
-    size_t part_sent;   /* bytes of it that are sent */
-    size_t reply_len;   /* bytes not yet sent */
-    size_t frame_len;   /* bytes the request took on the wire */
-    bool refused;       /* in its turn the connection is closed */
+    uint32_t part_next;    /* first part not sent in full */
+    size_t part_sent;      /* bytes of it that are sent */
+    size_t reply_len;      /* bytes not yet sent */
+    size_t frame_len;      /* bytes the request took on the wire */
+    size_t reply_len_all;  /* bytes of the answer */
+    uint64_t waited_ns;    /* that the client asked for */
+    uint64_t wait_from_ns; /* such a wait is under way; 0: none */
+    bool noted;            /* its times are counted */
+    bool refused;          /* in its turn the connection is closed */
     request_fn release;
     bool held;  /* by the handler, beyond its answer */
     bool ended; /* only the hold keeps it */
@@ -72,6 +86,13 @@ struct request {
 /* Start the work on a request; called in order of arrival, from io_step(). The body is not yet decoded and the pair of
  * key and version not yet checked. */
 typedef void (*net_dispatch_fn)(void *arg, struct request *request);
+
+/* It has come so far. */
+void request_mark(struct request *request, enum request_mark mark, uint64_t now_ns);
+/* What its client asked to wait for is waited for, or what evlogd keeps back; no slowness. Both may be called again, in
+ * any order. */
+void request_wait_begin(struct request *request);
+void request_wait_end(struct request *request);
 
 /* Answer: frame length, response header of the API's version, then the response. The response and all it points to are
  * copied before the return. A response that cannot be encoded, or for which there is no memory, closes the connection;

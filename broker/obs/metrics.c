@@ -11,6 +11,7 @@
  * Invariants: counters never fall; a histogram's count is the sum of its buckets as they were read, so a page never
  * shows a bucket above its count.
  */
+#include <obs/lag.h>
 #include <obs/metrics.h>
 
 #include <core/alloc.h>
@@ -247,7 +248,7 @@ static void page_add_row(struct el_buffer *page, struct metrics *const *list, si
     page_add_number(page, row, value);
 }
 
-int metrics_render(struct metrics *const *list, size_t count, char **text, size_t *len)
+int metrics_render(struct metrics *const *list, size_t count, const struct lag_page *lag, char **text, size_t *len)
 {
     struct el_buffer page = {.err = 0};
     el_buffer_printf(&page,
@@ -256,6 +257,9 @@ int metrics_render(struct metrics *const *list, size_t count, char **text, size_
                      EVLOG_VERSION);
     for (int id = 0; id < METRIC_COUNT; id++) {
         page_add_row(&page, list, count, (enum metric_id)id);
+    }
+    if (lag != NULL) {
+        lag_render(lag, &page);
     }
     if (el_buffer_text(&page) == NULL) {
         el_buffer_free(&page);

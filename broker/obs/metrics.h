@@ -48,10 +48,12 @@ uint64_t metrics_quantile_ns(struct metrics *const *list, size_t count, enum met
 
 /* Prometheus text format 0.0.4 of the sum over list[count], with evlog_build_info.
  *
+ * lag       what to add of groups; NULL: nothing
  * text      out: NUL-terminated, of el_malloc(); the caller frees it with el_free()
  * len       out: bytes without the NUL
  * returns   0 | EVLOG_ERR_NO_MEMORY
  */
-int metrics_render(struct metrics *const *list, size_t count, char **text, size_t *len);
+struct lag_page;
+int metrics_render(struct metrics *const *list, size_t count, const struct lag_page *lag, char **text, size_t *len);
 
 #endif

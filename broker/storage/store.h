@@ -348,4 +348,16 @@ struct stat_op {
 };
 void store_stat(struct store_shard *shard, struct stat_op *op);
 
+/* The same at once, of a partition that the shard owns, on its thread; and when what is at an offset was appended. */
+struct store_look {
+    int64_t log_start_offset, high_watermark;
+    uint64_t
+        append_time_ns; /* of the event at the offset, or of one not far before it: as indexes in memory know it, and
+                              * where they do not, in proportion; of the first one here when it is in the archive only.
+                              * 0: there is no such event */
+};
+/* returns false when the shard does not own it, or the archive has not said yet how far it is shown */
+bool store_look(struct store_shard *shard, const struct el_uuid *topic_id, int32_t partition, int64_t offset,
+                struct store_look *look);
+
 #endif

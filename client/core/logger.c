@@ -13,6 +13,7 @@
 #include <core/timefmt.h>
 #include <core/utf8.h>
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -106,7 +107,37 @@ static void line_add_text(struct line *line, const char *text, bool json)
     }
 }
 
-static void line_make(struct line *line, enum el_log_level level, const char *area, const char *text)
+static void line_add_field(struct line *line, const struct el_log_field *field, bool json)
+{
+    char number[24];
+    line_add_str(line, json ? ",\"" : " ");
+    line_add_str(line, field->name);
+    line_add_str(line, json ? "\":" : "=");
+    if (field->text == NULL) {
+        (void)snprintf(number, sizeof(number), "%" PRId64, field->number);
+        line_add_str(line, number);
+        return;
+    }
+    line_add_str(line, "\"");
+    line_add_text(line, field->text, true); /* with quotes around it, a text line needs the same escapes */
+    line_add_str(line, "\"");
+}
+
+/* All of them or, when one does not fit, those before it: half a field would break a JSON line. */
+static void line_add_fields(struct line *line, const struct el_log_field *fields, size_t count, bool json)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t before = line->len, worst = 8;
+        worst += strlen(fields[i].name) + (fields[i].text == NULL ? 24 : 6 * strlen(fields[i].text));
+        if (worst > sizeof(line->text) - 8 - before) {
+            return;
+        }
+        line_add_field(line, &fields[i], json);
+    }
+}
+
+static void line_make(struct line *line, enum el_log_level level, const char *area, const char *text,
+                      const struct el_log_field *fields, size_t count)
 {
     struct timespec now;
     char time_text[40];
@@ -128,8 +159,29 @@ static void line_make(struct line *line, enum el_log_level level, const char *ar
         line_add_str(line, head);
     }
     line_add_text(line, text, json);
-    memcpy(line->text + line->len, json ? "\"}\n" : "\n", json ? 3 : 1);
-    line->len += json ? 3 : 1;
+    memcpy(line->text + line->len, "\"", 1); /* into the room that is kept */
+    line->len += json ? 1 : 0;
+    line_add_fields(line, fields, count, json);
+    memcpy(line->text + line->len, json ? "}\n" : "\n", json ? 2 : 1);
+    line->len += json ? 2 : 1;
+}
+
+static void log_write(enum el_log_level level, const char *area, const char *text, const struct el_log_field *fields,
+                      size_t count)
+{
+    struct line line;
+    el_log_sink_fn sink = atomic_load(&log_sink);
+    if (sink != NULL) {
+        line.len = 0;
+        line_add_str(&line, text);
+        line_add_fields(&line, fields, count, false);
+        line.text[line.len] = 0;
+        sink(atomic_load(&log_sink_arg), level, area, line.text);
+        return;
+    }
+    line_make(&line, level, area, text, fields, count);
+    ssize_t done = write(STDERR_FILENO, line.text, line.len);
+    (void)done;
 }
 
 void el_log(enum el_log_level level, const char *area, const char *format, ...)
@@ -142,16 +194,15 @@ void el_log(enum el_log_level level, const char *area, const char *format, ...)
     va_start(args, format);
     int len = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    if (len < 0) {
-        return;
+    if (len >= 0) {
+        log_write(level, area, text, NULL, 0);
     }
-    el_log_sink_fn sink = atomic_load(&log_sink);
-    if (sink != NULL) {
-        sink(atomic_load(&log_sink_arg), level, area, text);
-        return;
+}
+
+void el_log_fields(enum el_log_level level, const char *area, const struct el_log_field *fields, size_t count,
+                   const char *text)
+{
+    if ((int)level <= atomic_load_explicit(&log_level_max, memory_order_relaxed)) {
+        log_write(level, area, text, fields, count);
     }
-    struct line line;
-    line_make(&line, level, area, text);
-    ssize_t done = write(STDERR_FILENO, line.text, line.len);
-    (void)done;
 }

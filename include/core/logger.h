@@ -6,6 +6,8 @@
 #define EL_CORE_LOGGER_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum el_log_level { EL_LOG_ERROR, EL_LOG_WARN, EL_LOG_INFO, EL_LOG_DEBUG };
 
@@ -15,5 +17,15 @@ typedef void (*el_log_sink_fn)(void *arg, enum el_log_level level, const char *a
 void el_log_sink(el_log_sink_fn sink, void *arg);
 /* area: folder name such as "storage". Text is one sentence; control characters are escaped. */
 void el_log(enum el_log_level level, const char *area, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A part of a line that programs look for: its own member of the JSON object, " name=value" in a text line. */
+struct el_log_field {
+    const char *name; /* [a-z_]+ */
+    const char *text; /* shown in quotes, escaped; NULL: the number */
+    int64_t number;
+};
+/* The same with fields[count]; those that no longer fit into the line are left out. */
+void el_log_fields(enum el_log_level level, const char *area, const struct el_log_field *fields, size_t count,
+                   const char *text);
 
 #endif

@@ -148,7 +148,7 @@ class Broker:
 
     def metric(self, name, **labels):
         """Value of one sample of /metrics; 0 when it is not there."""
-        wanted = "".join(f'{key}="{value}"' for key, value in labels.items())
+        wanted = ",".join(f'{key}="{value}"' for key, value in labels.items())
         for line in self.get("/metrics").splitlines():
             sample, _, value = line.rpartition(" ")
             if sample == (f"{name}{{{wanted}}}" if wanted else name):

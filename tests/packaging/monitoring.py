@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = ROOT / "packaging/prometheus/evlog.rules.yml"
 DASHBOARD = ROOT / "packaging/grafana/evlog.json"
 NAME = re.compile(r"\bevlog_[a-z_]+\b")
-OTHERS = {"evlog_build_info"}   # said by metrics.c itself
+OTHERS = {"evlog_build_info", "evlog_group_lag_left_out"}   # said by metrics.c and lag.c themselves
 
 
 def known():
@@ -21,6 +21,8 @@ def known():
     text = (ROOT / "broker/obs/metrics.def").read_text(encoding="utf-8")
     for name, kind in re.findall(r'METRIC\(\w+,\s*"(evlog_\w+)",\s*(\w+)', text):
         names.update([f"{name}_{part}" for part in ("bucket", "sum", "count")] if kind == "HISTOGRAM" else [name])
+    text = (ROOT / "broker/obs/metrics_rows.def").read_text(encoding="utf-8")
+    names.update(re.findall(r'METRIC_ROWS\(\w+,\s*"(evlog_\w+)"', text))
     return names
 
 

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/lib"), str(ROOT / "tests/packaging")]
 
 import monitoring  # noqa: E402
-from evlogd import Broker, wait_for  # noqa: E402
+from evlogd import BIN, Broker, wait_for  # noqa: E402
 from kafka_wire import batch  # noqa: E402
 
 
@@ -63,6 +63,11 @@ def test_every_expression_is_evaluated_over_what_evlogd_says(prometheus):
             return []
 
     wait_for(lambda: value('evlog_append_records_total > 0'), "a scrape of the event", 60)
+    # A work group that has something before it and a dead letter: rows of lag.
+    command = [str(BIN / "evlog"), "work", "t", "-g", "g", "-b", broker.bootstrap, "--set", "start=earliest",
+               "--until-caught-up", "--", "sh", "-c", "exit 65"]
+    subprocess.run(command, check=False, timeout=60)
+    wait_for(lambda: broker.metric("evlog_dlq_records", topic="t.g.dlq") == 1, "the dead letter")
     # Two looks at the counters, so that rates have something to say.
     wait_for(lambda: value('count_over_time(evlog_appends_total[1m]) > 3'), "more scrapes", 60)
     for title, expression in monitoring.panels():

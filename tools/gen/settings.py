@@ -240,6 +240,16 @@ def metrics_page():
     yield from table(("metric", "labels", "type", "meaning"),
                      ((f"`{row['name']}`", f"`{row['labels']}`" if row["labels"] else "", row["type"].lower(),
                        row["help"]) for row in metrics))
+    yield ""
+    yield ("Made at each look, one row for each group and topic; the HTTP port asks the shards and does not wait "
+           "longer than a quarter of a second. Up to `metrics.group.rows.max` rows are shown, those with the most "
+           "records; `evlog_group_lag_left_out` counts what is not, partitions over a limit and shards that were "
+           "late.")
+    yield ""
+    yield from table(("metric", "labels", "type", "meaning"),
+                     ((f"`{row['name']}`", ", ".join(f"`{label}`" for label in row["labels"].split(", ")), "gauge",
+                       row["help"])
+                      for row in rows("broker/obs/metrics_rows.def", "METRIC_ROWS", ("id", "name", "labels", "help"))))
 
 
 def main():

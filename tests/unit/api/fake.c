@@ -34,7 +34,15 @@ static void io_random_fake(struct io *io, void *buf, size_t len)
     memset(buf, next++, len);
 }
 
-static const struct io_ops io_ops_fake = {.submit = io_submit_fake, .wall = io_wall_fake, .random = io_random_fake};
+static uint64_t io_mono_fake(struct io *io)
+{
+    return io->now_ns;
+}
+
+static const struct io_ops io_ops_fake = {.submit = io_submit_fake,
+                                          .mono = io_mono_fake,
+                                          .wall = io_wall_fake,
+                                          .random = io_random_fake};
 
 void fake_run_job(struct fake *f, uint32_t index)
 {
@@ -273,6 +281,21 @@ void request_close(struct request *request, const char *reason)
 {
     end(request, FAKE_REFUSED);
     snprintf(of(request)->reason, sizeof of(request)->reason, "%s", reason);
+}
+
+void request_mark(struct request *request, enum request_mark mark, uint64_t now_ns)
+{
+    request->mark_ns[mark] = now_ns;
+}
+
+void request_wait_begin(struct request *request)
+{
+    request->wait_from_ns = 1;
+}
+
+void request_wait_end(struct request *request)
+{
+    request->wait_from_ns = 0;
 }
 
 void request_hold(struct request *request)

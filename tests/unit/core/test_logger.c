@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 static char log_text[8192];
+static const struct el_log_field *fields; /* [fields_count] of the next line */
+static size_t fields_count;
 
 /* Log one text with stderr caught; the line is in log_text. */
 static void catch_line(bool json, const char *area, const char *text)
@@ -26,7 +28,11 @@ static void catch_line(bool json, const char *area, const char *text)
     assert_true(fd >= 0 && saved >= 0);
     (void)dup2(fd, STDERR_FILENO);
     el_log_setup(EL_LOG_DEBUG, json);
-    el_log(EL_LOG_WARN, area, "%s", text);
+    if (fields_count > 0) {
+        el_log_fields(EL_LOG_WARN, area, fields, fields_count, text);
+    } else {
+        el_log(EL_LOG_WARN, area, "%s", text);
+    }
     el_log_setup(EL_LOG_INFO, false);
     (void)dup2(saved, STDERR_FILENO);
     (void)close(saved);
@@ -116,4 +122,42 @@ TEST(logger, sink_gets_what_the_level_lets_through)
     assert_int_equal(seen.level, EL_LOG_ERROR);
     assert_string_equal(seen.area, "net");
     assert_string_equal(seen.text, "last");
+}
+
+TEST(logger, fields_are_members_or_words)
+{
+    static const struct el_log_field some[] = {{.name = "client", .text = "a \"b\" \\ \n\xff"},
+                                               {.name = "ms", .number = -7}};
+    fields = some;
+    fields_count = 2;
+    catch_line(false, "net", "slow");
+    assert_non_null(strstr(log_text, " slow client=\"a \\\"b\\\" \\\\ \\n\\ufffd\" ms=-7\n"));
+    catch_line(true, "net", "slow");
+    struct el_json *json;
+    const char *text;
+    assert_int_equal(el_json_parse(log_text, strlen(log_text), 2, &json, NULL), 0);
+    assert_int_equal(el_json_get_text(json, "text", &text, NULL), 0);
+    assert_string_equal(text, "slow");
+    assert_int_equal(el_json_get_text(json, "client", &text, NULL), 0);
+    assert_string_equal(text, "a \"b\" \\ \n\xef\xbf\xbd");
+    assert_non_null(strstr(log_text, ",\"ms\":-7}"));
+    el_json_free(json);
+    fields_count = 0;
+}
+
+TEST(logger, fields_that_do_not_fit_are_left_out_whole)
+{
+    static char longest[4000];
+    memset(longest, '\001', sizeof(longest) - 1);
+    static struct el_log_field some[] = {{.name = "a", .number = 1}, {.name = "b"}};
+    some[1].text = longest;
+    fields = some;
+    fields_count = 2;
+    for (int json = 0; json < 2; json++) {
+        catch_line(json != 0, "net", "slow");
+        assert_null(strstr(log_text, "\\u0001"));
+        assert_true(json == 0 || el_json_valid(log_text, strlen(log_text)));
+        assert_non_null(strstr(log_text, json != 0 ? ",\"a\":1}" : " a=1\n"));
+    }
+    fields_count = 0;
 }

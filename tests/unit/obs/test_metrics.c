@@ -109,7 +109,7 @@ TEST(metrics, page_sums_over_shards)
     metrics_observe_ns(list[0], METRIC_FLUSH_SECONDS, 3 * MS);
     metrics_observe_ns(list[1], METRIC_FLUSH_SECONDS, 3 * MS);
     metrics_observe_ns(list[1], METRIC_FLUSH_SECONDS, 100000 * MS);
-    assert_int_equal(metrics_render(list, 2, &page, &len), 0);
+    assert_int_equal(metrics_render(list, 2, NULL, &page, &len), 0);
     assert_int_equal(strlen(page), len);
     assert_line(page, "evlog_appends_total 42");
     assert_line(page, "evlog_partitions 7");
@@ -135,7 +135,7 @@ TEST(metrics, page_keeps_to_the_format)
     struct metrics *m = make();
     char *page = NULL, name[128], typed[128] = "", kind[16] = "";
     size_t len = 0, type_count = 0;
-    assert_int_equal(metrics_render(&m, 1, &page, &len), 0);
+    assert_int_equal(metrics_render(&m, 1, NULL, &page, &len), 0);
     assert_int_equal(page[len - 1], '\n');
     for (char *line = strtok(page, "\n"); line != NULL; line = strtok(NULL, "\n")) {
         if (strncmp(line, "# HELP ", 7) == 0) {
@@ -196,7 +196,7 @@ TEST_TORTURE(metrics, page_without_memory_is_refused)
         assert_true(el_test_failing());
         return;
     }
-    int result = metrics_render(&m, 1, &page, &len);
+    int result = metrics_render(&m, 1, NULL, &page, &len);
     assert_true(result == 0 || (el_test_failing() && result == EVLOG_ERR_NO_MEMORY));
     el_free(page);
     metrics_destroy(m);
