@@ -64,7 +64,8 @@ static int64_t resolve_run(struct disk *disk, void *arg)
     for (uint32_t i = 0; i < resolve->count; i++) {
         struct stream_lookup *lookup = &resolve->lookups[i];
         struct el_stream_entry entry;
-        int code = stream_runs_newest(resolve->runs, resolve->sp->slot, lookup->hash, &entry, &lookup->found);
+        int code = stream_runs_newest(resolve->runs, resolve->sp->slot, lookup->hash, false, INT64_MAX, &entry,
+                                      &lookup->found);
         if (code != 0) {
             return code;
         }

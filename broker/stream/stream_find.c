@@ -13,8 +13,6 @@
  */
 #include <stream/stream_state.h>
 
-#define PAGE 16u /* entries of a table looked at together */
-
 struct find {
     struct io_message message; /* way home */
     struct streams *st;
@@ -58,21 +56,16 @@ static void find_end(struct find *f, int error)
 
 /* --- tables ------------------------------------------------------------------------------------------------------- */
 
-static int64_t entry_offset(const struct el_stream_entry *entry, bool of_type)
-{
-    return of_type ? (int64_t)entry->position : stream_place_offset(entry->place);
-}
-
 static bool table_newest(const struct stream_table *table, uint32_t slot, struct el_hash128 hash, bool of_type,
                          int64_t high_watermark, struct el_stream_entry *entry)
 {
-    struct el_stream_entry page[PAGE];
+    struct el_stream_entry page[STREAM_PAGE];
     uint64_t high = UINT64_MAX;
-    uint32_t count = PAGE;
-    while (table != NULL && count == PAGE) {
-        count = stream_table_find(table, slot, hash, 0, high, true, page, PAGE);
+    uint32_t count = STREAM_PAGE;
+    while (table != NULL && count == STREAM_PAGE) {
+        count = stream_table_find(table, slot, hash, 0, high, true, page, STREAM_PAGE);
         for (uint32_t i = 0; i < count; i++) {
-            if (entry_offset(&page[i], of_type) < high_watermark) {
+            if (stream_entry_offset(&page[i], of_type) < high_watermark) {
                 *entry = page[i];
                 return true;
             }
@@ -194,7 +187,7 @@ static int64_t gather_run(struct disk *disk, void *arg)
 static void place_add(struct find *f, const struct el_stream_entry *entry)
 {
     struct stream_find_op *op = f->op;
-    int64_t offset = entry_offset(entry, op->of_type);
+    int64_t offset = stream_entry_offset(entry, op->of_type);
     if (op->count < f->room && offset < f->high_watermark && offset >= f->log_start) {
         f->places[op->count++] = (struct stream_place){.version = op->of_type ? -1 : (int64_t)entry->position,
                                                        .offset = offset};
@@ -367,10 +360,12 @@ static int64_t newest_run(struct disk *disk, void *arg)
     int code = 0;
     (void)disk;
     if (f->wants_head) {
-        code = stream_runs_newest(f->runs, f->sp->slot, f->op->hash, &f->head, &f->has_head);
+        code = stream_runs_newest(f->runs, f->sp->slot, f->op->hash, f->op->of_type, f->high_watermark, &f->head,
+                                  &f->has_head);
     }
     if (f->wants_tomb && code == 0) {
-        code = stream_runs_newest(f->runs, f->sp->slot, stream_hash_deleted(f->op->hash), &f->tomb, &f->has_tomb);
+        code = stream_runs_newest(f->runs, f->sp->slot, stream_hash_deleted(f->op->hash), false, f->high_watermark,
+                                  &f->tomb, &f->has_tomb);
     }
     if (f->wants_kept && code == 0) {
         code = runs_kept(f);

@@ -248,7 +248,8 @@ static int64_t heads_run(struct disk *disk, void *arg)
     for (uint32_t i = 0; i < l->name_count; i++) {
         struct name *name = &l->names[i];
         if (!name->known) {
-            int code = stream_runs_newest(l->runs, l->sp->slot, name->hash, &name->head, &name->known);
+            int code = stream_runs_newest(l->runs, l->sp->slot, name->hash, false, l->high_watermark, &name->head,
+                                          &name->known);
             if (code != 0) {
                 return code;
             }
@@ -298,7 +299,7 @@ static int64_t take_run(struct disk *disk, void *arg)
     for (uint32_t i = 0; i < l->name_count && code == 0; i++) {
         const struct name *name = &l->names[i];
         bool gone = (name->head.place & STREAM_PLACE_FLAGS) != 0;
-        if (!name->known || stream_place_offset(name->head.place) >= l->high_watermark || (gone && !op->with_deleted)) {
+        if (!name->known || (gone && !op->with_deleted)) {
             continue;
         }
         if (l->taken_count == op->count_max) {

@@ -78,23 +78,44 @@ bool stream_runs_may_hold(void *arg, uint32_t slot, struct el_hash128 hash)
     return false;
 }
 
-int stream_runs_newest(const struct stream_run_set *set, uint32_t slot, struct el_hash128 hash,
-                       struct el_stream_entry *entry, bool *found)
+static int run_newest(const struct index_run *run, uint32_t slot, struct el_hash128 hash, bool of_type,
+                      int64_t end_offset, struct el_stream_entry *entry, bool *found)
 {
-    *found = false;
-    for (uint32_t i = 0; i < set->count; i++) {
-        const struct index_run *run = &set->runs[i]->run;
-        uint32_t count = 0;
-        if (!index_run_may_hold(run, slot, hash)) {
-            continue;
-        }
-        int code = index_run_find(run, slot, hash, 0, UINT64_MAX, true, entry, 1, &count);
-        if (code != 0 || count > 0) {
-            *found = code == 0;
+    struct el_stream_entry page[STREAM_PAGE];
+    uint64_t high = UINT64_MAX;
+    uint32_t count = STREAM_PAGE;
+    while (count == STREAM_PAGE) {
+        int code = index_run_find(run, slot, hash, 0, high, true, page, STREAM_PAGE, &count);
+        if (code != 0) {
             return code;
         }
+        for (uint32_t i = 0; i < count; i++) {
+            if (stream_entry_offset(&page[i], of_type) < end_offset) {
+                *entry = page[i];
+                *found = true;
+                return 0;
+            }
+        }
+        if (count == 0 || page[count - 1].position == 0) {
+            break;
+        }
+        high = page[count - 1].position - 1;
     }
     return 0;
+}
+
+int stream_runs_newest(const struct stream_run_set *set, uint32_t slot, struct el_hash128 hash, bool of_type,
+                       int64_t end_offset, struct el_stream_entry *entry, bool *found)
+{
+    int code = 0;
+    *found = false;
+    for (uint32_t i = 0; i < set->count && code == 0 && !*found; i++) {
+        const struct index_run *run = &set->runs[i]->run;
+        if (index_run_may_hold(run, slot, hash)) {
+            code = run_newest(run, slot, hash, of_type, end_offset, entry, found);
+        }
+    }
+    return code;
 }
 
 bool stream_run_fits(const struct streams *st, const struct el_index_run_info *info)

@@ -212,6 +212,14 @@ struct streams {
     uint64_t counted[4];                         /* of view's counters, told to the metrics already */
 };
 
+#define STREAM_PAGE 16u /* entries looked at together */
+
+/* of_type: it is found by its type, and lies where it is */
+static inline int64_t stream_entry_offset(const struct el_stream_entry *entry, bool of_type)
+{
+    return of_type ? (int64_t)entry->position : stream_place_offset(entry->place);
+}
+
 /* --- stream_runs.c: which runs count ------------------------------------------------------------------------------ */
 
 struct stream_run_set *stream_runs_hold(struct streams *st);
@@ -221,9 +229,10 @@ struct stream_run_set *stream_runs_make(struct streams *st, struct stream_run *c
 /* Put another set into its place. */
 void stream_runs_replace(struct streams *st, struct stream_run_set *set);
 bool stream_runs_may_hold(void *arg, uint32_t slot, struct el_hash128 hash);
-/* Newest entry of slot and hash in any of the runs: *found. Blocking. */
-int stream_runs_newest(const struct stream_run_set *set, uint32_t slot, struct el_hash128 hash,
-                       struct el_stream_entry *entry, bool *found);
+/* Newest entry of slot and hash in any of the runs whose event lies below an offset: *found. Runs may have events that
+ * are durable and not shown yet, where evlog.durability waits for the archive. Blocking. */
+int stream_runs_newest(const struct stream_run_set *set, uint32_t slot, struct el_hash128 hash, bool of_type,
+                       int64_t end_offset, struct el_stream_entry *entry, bool *found);
 /* A run that is to be opened, with memory for it. NULL no memory */
 struct stream_run *stream_run_new(struct streams *st, const struct el_index_run_info *info, bool *with_filter);
 void stream_run_free(struct streams *st, struct stream_run *run);

@@ -26,9 +26,17 @@ void life_init(struct life *l, uint64_t seed)
     l->sw.step_len = 4096;
 }
 
+void life_init_archived(struct life *l, uint64_t seed)
+{
+    life_init(l, seed);
+    l->w.tier = sim_tier_create(&l->w);
+    sim_tier_knobs(l->w.tier)->calm = true;
+}
+
 void life_free(struct life *l)
 {
     world_free(&l->w);
+    sim_tier_free(l->w.tier);
     if (will_crash) {
         el_test_may_leak(false);
     }
@@ -59,6 +67,10 @@ void life_begin(struct life *l)
     if (memcmp(&l->topic, &none, sizeof(none)) == 0) {
         topic_config_init(&config);
         assert_int_equal(topic_config_set(&config, el_slice_str("evlog.streams"), el_slice_str("true"), NULL), 0);
+        if (l->w.tier != NULL) {
+            struct el_slice name = el_slice_str("evlog.durability");
+            assert_int_equal(topic_config_set(&config, name, el_slice_str("store"), NULL), 0);
+        }
         assert_int_equal(stream_world_topic(&l->sw, "orders", 1, &config, &l->topic), 0);
     }
 }
@@ -127,35 +139,52 @@ static size_t batch_build(struct life *l, uint8_t *buf, const char *const *keys,
     return batch.len;
 }
 
-static int append(struct life *l, const char *const *keys, const char *id, uint32_t count, int64_t expected,
-                  int64_t *version)
+/* The one under way. */
+static struct append_op asked;
+static struct stream_batch asked_batch;
+static bool answered;
+
+static void append_begin(struct life *l, const char *const *keys, const char *id, uint32_t count, int64_t expected)
 {
     static uint8_t buf[BUF_LEN], scratch[BUF_LEN];
-    static struct append_op op;
-    static struct stream_batch batch;
-    static bool done;
     const char *why = "";
     size_t len = batch_build(l, buf, keys, id, count);
-    done = false;
-    memset(&batch, 0, sizeof(batch));
-    op = (struct append_op){
-        .base = {.done = on_append, .arg = &done}, .topic_id = l->topic, .batch = buf, .batch_len = (uint32_t)len};
-    assert_int_equal(el_batch_check(buf, len, EL_BATCH_LEN_MAX, scratch, sizeof(scratch), &op.info), 0);
-    assert_int_equal(stream_batch_make(&l->sw.secret, buf, len, scratch, sizeof(scratch), NULL, true, &batch, &why), 0);
-    batch.records[0].expected = expected;
-    op.observed = &batch;
-    store_append(store_shard_at(l->w.store, 0), &op);
-    assert_true(world_wait(&l->w, &done));
+    answered = false;
+    memset(&asked_batch, 0, sizeof(asked_batch));
+    asked = (struct append_op){
+        .base = {.done = on_append, .arg = &answered}, .topic_id = l->topic, .batch = buf, .batch_len = (uint32_t)len};
+    assert_int_equal(el_batch_check(buf, len, EL_BATCH_LEN_MAX, scratch, sizeof(scratch), &asked.info), 0);
+    int code = stream_batch_make(&l->sw.secret, buf, len, scratch, sizeof(scratch), NULL, true, &asked_batch, &why);
+    assert_int_equal(code, 0);
+    asked_batch.records[0].expected = expected;
+    asked.observed = &asked_batch;
+    store_append(store_shard_at(l->w.store, 0), &asked);
+}
+
+static int append_end(struct life *l, int64_t *version)
+{
+    assert_true(world_wait(&l->w, &answered));
     if (version != NULL) {
-        *version = op.base.error == 0 ? batch.records[0].version : -1;
+        *version = asked.base.error == 0 ? asked_batch.records[0].version : -1;
     }
-    el_free(batch.records);
-    return op.base.error;
+    el_free(asked_batch.records);
+    return asked.base.error;
 }
 
 int life_append(struct life *l, const char *key, const char *id, int64_t expected, int64_t *version)
 {
-    return append(l, &key, id, 1, expected, version);
+    append_begin(l, &key, id, 1, expected);
+    return append_end(l, version);
+}
+
+void life_append_begin(struct life *l, const char *key)
+{
+    append_begin(l, &key, NULL, 1, STREAM_ANY);
+}
+
+int life_append_end(struct life *l)
+{
+    return append_end(l, NULL);
 }
 
 void life_append_many(struct life *l, uint32_t first, uint32_t count)
@@ -168,7 +197,8 @@ void life_append_many(struct life *l, uint32_t first, uint32_t count)
             snprintf(text[i], sizeof(text[i]), "s%u", first + i);
             keys[i] = text[i];
         }
-        assert_int_equal(append(l, keys, NULL, some, STREAM_ANY, NULL), 0);
+        append_begin(l, keys, NULL, some, STREAM_ANY);
+        assert_int_equal(append_end(l, NULL), 0);
         first += some;
         count -= some;
     }

@@ -6,6 +6,7 @@
 #ifndef EL_TEST_STREAM_LIFE_KIT_H
 #define EL_TEST_STREAM_LIFE_KIT_H
 
+#include "../../sim/sim_tier.h"
 #include "../../sim/stream_world.h"
 #include <stream/stream_state.h>
 #include <test.h>
@@ -19,6 +20,8 @@ struct life {
 
 /* A machine that is off, with an empty disk and the least memory for the index. */
 void life_init(struct life *l, uint64_t seed);
+/* One with an archive, which the topic's events are told of and shown by (evlog.durability=store). */
+void life_init_archived(struct life *l, uint64_t seed);
 void life_free(struct life *l);
 /* Start. returns 0 | EVLOG_ERR_... with a text */
 int life_open(struct life *l, struct el_error *err);
@@ -37,6 +40,9 @@ void life_rest(struct life *l);
 
 /* Append one event; id NULL none. returns 0 | EVLOG_ERR_...; *version is filled in, unless NULL */
 int life_append(struct life *l, const char *key, const char *id, int64_t expected, int64_t *version);
+/* The same, without waiting for its answer in between; one at a time. */
+void life_append_begin(struct life *l, const char *key);
+int life_append_end(struct life *l);
 /* So many events of as many streams "s<n>", from first on, several in a batch; all must be taken. */
 void life_append_many(struct life *l, uint32_t first, uint32_t count);
 /* What is in memory becomes a run. */

@@ -527,3 +527,24 @@ TEST(streams, a_filter_that_finds_no_memory_gives_back_what_it_took_at_once)
     life_stop(&l);
     life_free(&l);
 }
+
+/* --- with an archive ---------------------------------------------------------------------------------------------- */
+
+TEST(streams, what_is_not_shown_yet_hides_nothing)
+{
+    struct life l;
+    life_init_archived(&l, 7);
+    life_begin(&l);
+    assert_int_equal(life_append(&l, "a", NULL, STREAM_ANY, NULL), 0);
+    sim_tier_knobs(l.w.tier)->hold = true;
+    life_append_begin(&l, "a");
+    life_steps(&l, 200);
+    life_flush(&l); /* both are in a run */
+    assert_true(life_files(&l, "streams/0000/", NULL) > 0);
+    assert_int_equal(life_last(&l, "a"), 0);
+    sim_tier_knobs(l.w.tier)->hold = false;
+    assert_int_equal(life_append_end(&l), 0);
+    assert_int_equal(life_last(&l, "a"), 1);
+    life_stop(&l);
+    life_free(&l);
+}
