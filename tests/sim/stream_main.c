@@ -574,6 +574,7 @@ static bool trim(struct stream_life *l)
     }
     op = (struct trim_op){
         .topic_id = l->m.topic_id, .partition = partition, .offset = (int64_t)world_below(&l->w, (uint64_t)p->end + 1)};
+    p->trimmed = true;
     int code = stream_world_trim(&l->sw, &op);
     if (code == 0) {
         p->start = EL_MAX(p->start, op.log_start_offset);

@@ -229,7 +229,7 @@ int64_t stream_model_last(const struct stream_model *m, int32_t partition, uint3
 
 bool stream_model_may_refuse(const struct stream_model *m, int32_t partition, int code)
 {
-    bool lost = m->rotted && m->parts[partition].start > 0; /* its versions cannot be counted again */
+    bool lost = m->rotted && m->parts[partition].trimmed; /* its versions cannot be counted again */
     return (code == EVLOG_ERR_STORAGE && (m->disturbed || m->rotted)) || code == EVLOG_ERR_NO_MEMORY ||
            (code == EVLOG_ERR_CORRUPT && lost) || world_read_may_fail(m->w, code);
 }

@@ -38,7 +38,8 @@ struct model_stream {
 struct model_part {
     struct model_event *events; /* [end] by offset */
     int64_t end, room;
-    int64_t start; /* log start */
+    int64_t start; /* log start, as far as is known */
+    bool trimmed;  /* it was asked to move, perhaps without an answer */
     struct model_stream streams[MODEL_KEYS];
     int64_t acked[MODEL_KEYS]; /* highest version that somebody was told, -1 none */
 };
