@@ -43,6 +43,9 @@ static void end_call(struct evlog_client *client, struct el_call *call, int code
 
 static bool targets(const struct el_conn *conn, const struct el_call *call)
 {
+    if (conn->retired) {
+        return false;
+    }
     if (call->node_id == EL_NODE_ANY) {
         return conn->lane == EL_LANE_MAIN && (conn->node_id == EL_NODE_ANY || conn->state == EL_CONN_READY);
     }
@@ -538,7 +541,15 @@ static void dispatch_call(struct evlog_client *client, struct el_call *call, int
     }
 }
 
-/* Open the connections that calls wait for. */
+static void conn_free(struct el_conn *conn)
+{
+    el_list_remove(&conn->link);
+    el_free(conn->versions);
+    el_free(conn);
+}
+
+/* Open the connections that calls wait for. The lock is released within: what is retired then is freed behind the loop.
+ */
 static void open_wanted(struct evlog_client *client, int64_t now_ns)
 {
     EL_LIST_EACH_SAFE(node, next, &client->conns) {
@@ -549,6 +560,12 @@ static void open_wanted(struct evlog_client *client, int64_t now_ns)
         }
         if (wanted && conn->state == EL_CONN_CLOSED && conn->retry_at_ns <= now_ns) {
             el_conn_connect(client, conn);
+        }
+    }
+    EL_LIST_EACH_SAFE(node, next, &client->conns) {
+        struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
+        if (conn->retired) {
+            conn_free(conn);
         }
     }
 }
@@ -696,20 +713,16 @@ void el_conns_each_list(struct evlog_client *client, el_call_list_fn fn, const v
     }
 }
 
-static void conn_free(struct evlog_client *client, struct el_conn *conn, const char *why)
-{
-    el_conn_fail(client, conn, EVLOG_ERR_CLOSED, why);
-    el_list_remove(&conn->link);
-    el_free(conn->versions);
-    el_free(conn);
-}
-
 void el_conns_retire(struct evlog_client *client, uint32_t first)
 {
     EL_LIST_EACH_SAFE(node, next, &client->conns) {
         struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
         if (conn->lane == first || conn->lane == first + 1) {
-            conn_free(client, conn, "the subscriber is closed");
+            el_conn_fail(client, conn, EVLOG_ERR_CLOSED, "the subscriber is closed");
+            conn->retired = true;
+            if (!client->resolving) {
+                conn_free(conn);
+            }
         }
     }
 }
@@ -717,7 +730,9 @@ void el_conns_retire(struct evlog_client *client, uint32_t first)
 void el_conns_close(struct evlog_client *client)
 {
     EL_LIST_EACH_SAFE(node, next, &client->conns) {
-        conn_free(client, EL_CONTAINER(node, struct el_conn, link), "the client is closed");
+        struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
+        el_conn_fail(client, conn, EVLOG_ERR_CLOSED, "the client is closed");
+        conn_free(conn);
     }
     while (!el_list_empty(&client->calls)) {
         end_call(client, EL_CONTAINER(client->calls.next, struct el_call, link), EVLOG_ERR_CLOSED, "client",

@@ -32,6 +32,7 @@ struct el_conn {
     int32_t node_id; /* EL_NODE_ANY: to an address of bootstrap.servers */
     uint32_t lane;
     int fd;                         /* -1 when closed */
+    bool retired;                   /* nobody uses it any more; freed when the loop over all connections is through */
     uint32_t poll_index;            /* in the poll set of this turn, UINT32_MAX none */
     char peer[EL_HOST_LEN_MAX + 8]; /* host:port, for texts */
     struct addrinfo *addresses;     /* what the name resolved to; freed when connected */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * From a name to a connected socket. Internal thread; the lock is let go while a name is resolved, which may take long.
+ * Connections that are retired meanwhile stay in the list, closed, until open_wanted() (client_conn.c) frees them.
  *
  * 1. el_conn_connect() takes the address of the node (or the next one of bootstrap.servers) and resolves it.
  * 2. Each address that the name stands for is tried in turn, without blocking.
@@ -133,6 +134,7 @@ void el_conn_connect(struct evlog_client *client, struct el_conn *conn)
     (void)snprintf(conn->peer, sizeof conn->peer, "%.250s:%s", host, port);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG};
     struct addrinfo *found = NULL;
+    client->resolving = true;
     el_client_unlock(client);
     int rc = getaddrinfo(host, port, &hints, &found);
     if (rc == EAI_BADFLAGS || rc == EAI_NONAME) {
@@ -140,6 +142,14 @@ void el_conn_connect(struct evlog_client *client, struct el_conn *conn)
         rc = getaddrinfo(host, port, &hints, &found);
     }
     el_client_lock(client);
+    client->resolving = false;
+    EL_ASSERT(conn->state == EL_CONN_CLOSED);
+    if (conn->retired) {
+        if (rc == 0) {
+            freeaddrinfo(found);
+        }
+        return;
+    }
     if (rc != 0) {
         el_conn_fail(client, conn, EVLOG_ERR_UNREACHABLE, gai_strerror(rc));
         return;

@@ -119,6 +119,7 @@ struct evlog_client {
     struct el_rng rng;
     struct el_list calls;       /* not yet on a connection */
     struct el_list conns;       /* struct el_conn */
+    bool resolving;             /* the thread resolves a name, unlocked, in its loop over conns: nobody takes one out */
     struct el_list producers;   /* struct evlog_producer */
     struct el_list subscribers; /* struct evlog_subscriber */
     struct el_list groups;      /* struct evlog_group */
