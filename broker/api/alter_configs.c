@@ -12,6 +12,7 @@
  * groups take whole sets too; what they have is asked first, and told again with a refusal.
  */
 #include <api/alter_configs.h>
+#include <api/logger_levels.h>
 #include <config/broker_name.h>
 #include <config/group_config.h>
 #include <config/setting.h>
@@ -346,6 +347,30 @@ static int entry_check_broker(struct alter_call *call, const struct el_msg_incre
     return 0;
 }
 
+/* At once: there is nothing to wait for. */
+static int entry_change_logger(struct alter_call *call, const struct el_msg_incremental_alter_configs_resource *ask,
+                               struct alter_entry *entry)
+{
+    struct el_error err = {.code = 0};
+    if (!api_is_self(call->base.api, ask->resource_name)) {
+        return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST, "there is no such broker");
+    }
+    if (call->whole) {
+        return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST,
+                            "levels of loggers are changed one by one: IncrementalAlterConfigs");
+    }
+    int error = logger_levels_change(ask, call->ask->validate_only, &err);
+    if (error != 0) {
+        return entry_refuse(entry, error, (const char *)api_text(call->base.request, err.text).data);
+    }
+    for (uint32_t i = 0; i < ask->config_count && !call->ask->validate_only; i++) {
+        struct el_slice name = ask->configs[i].name;
+        el_log(EL_LOG_INFO, "server", "%s sets the level of %.*s: %s", request_principal(call->base.request),
+               (int)name.len, (const char *)name.data, logger_level_name(el_log_level_of(name)));
+    }
+    return 0;
+}
+
 static int entry_check(struct alter_call *call, uint32_t index)
 {
     const struct el_msg_incremental_alter_configs_resource *ask = &call->ask->resources[index];
@@ -364,8 +389,7 @@ static int entry_check(struct alter_call *call, uint32_t index)
     case API_RESOURCE_BROKER:
         return entry_check_broker(call, ask, entry);
     case API_RESOURCE_BROKER_LOGGER:
-        return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST,
-                            "evlogd has one logger: set log.level in its configuration, then send it SIGHUP");
+        return entry_change_logger(call, ask, entry);
     case API_RESOURCE_CLIENT_METRICS:
         return entry_refuse(entry, EVLOG_ERR_POLICY, "evlogd does not collect metrics of clients");
     case API_RESOURCE_GROUP:

@@ -7,10 +7,10 @@
  * also those without effect here; documentation says so. Source: docs/protocol.md, Admin.
  */
 #include <api/api.h>
+#include <api/logger_levels.h>
 #include <config/broker_name.h>
 #include <config/group_config.h>
 #include <config/setting.h>
-#include <core/logger.h>
 #include <wire/msg_describe_configs.h>
 
 #define SOURCE_BROKER_LOGGER 6
@@ -282,28 +282,32 @@ static int describe_broker(struct describe_call *call, const struct el_msg_descr
                                                       : refuse_resource(call, out, "there is no such broker");
 }
 
-/* evlogd has one logger. Kafka's tools show loggers by name with one of Java's levels; "root" is the one above all. */
+/* The areas of the log as Kafka's tools show loggers, by name with one of Java's levels; "root" is above all. */
+static void fill_logger(struct describe_call *call, const char *name, struct el_msg_describe_configs_config *out)
+{
+    out->name = el_slice_str(name);
+    out->value = el_slice_str(logger_level_name(el_log_level_of(out->name)));
+    out->config_source = SOURCE_BROKER_LOGGER;
+    set_documentation(call, out, OVERRIDE_STRING, "Least important lines of this area that are logged.");
+}
+
 static int describe_logger(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
                            struct el_msg_describe_configs_result *out)
 {
-    static const char *const levels[] = {
-        [EL_LOG_ERROR] = "ERROR", [EL_LOG_WARN] = "WARN", [EL_LOG_INFO] = "INFO", [EL_LOG_DEBUG] = "DEBUG"};
     if (!api_is_self(call->api, ask->resource_name)) {
         return refuse_resource(call, out, "there is no such broker");
     }
-    if (!wanted(ask, "root")) {
-        return 0;
-    }
-    out->configs = el_schema_new(&el_schema_describe_configs_config, &call->request->arena, 1);
+    uint32_t count_max = (uint32_t)el_log_area_count() + 1;
+    out->configs = el_schema_new(&el_schema_describe_configs_config, &call->request->arena, count_max);
     if (out->configs == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
-    out->config_count = 1;
-    out->configs[0].name = el_slice_str("root");
-    out->configs[0].value = el_slice_str(levels[call->api->node->config->log_level]);
-    out->configs[0].config_source = SOURCE_BROKER_LOGGER;
-    out->configs[0].read_only = true;
-    set_documentation(call, &out->configs[0], OVERRIDE_STRING, setting_at(CONFIG_log_level)->doc);
+    for (uint32_t i = 0; i < count_max; i++) {
+        const char *name = i == 0 ? EL_LOG_ROOT : el_log_area_name(i - 1);
+        if (wanted(ask, name)) {
+            fill_logger(call, name, &out->configs[out->config_count++]);
+        }
+    }
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ListConfigResources: what has settings. That is topics, work groups, this broker, and its logger. Client metrics may
+ * ListConfigResources: what has settings. That is topics, work groups, this broker, and its loggers. Client metrics may
  * be asked for and have none; version 0 asks for client metrics only.
  */
 #include <api/api.h>

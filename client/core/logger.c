@@ -4,7 +4,8 @@
  *
  * 1. the sentence is formatted into a local and cut at LOG_TEXT_MAX
  * 2. escaped: control characters and bytes that are not UTF-8 never reach a terminal or break a JSON line
- * 3. one write() per line, so lines of several threads do not mix (a pipe takes up to 4096 bytes at once)
+ * 3. one write() per line, so lines of several threads do not mix (a pipe takes up to 4096 bytes at once); of one kind
+ *    only so many in a second, for a flood of one line must not hide the others nor fill the disk
  *
  * A failed or short write is not reported: there is nowhere to report it to.
  */
@@ -23,7 +24,6 @@
 #define LOG_TEXT_MAX 1536 /* an escaped line, which may be longer, still stays below 4096 in all but hostile cases */
 #define LOG_LINE_MAX 4096
 
-static _Atomic int log_level_max = EL_LOG_INFO;
 static _Atomic bool log_json;
 static _Atomic(el_log_sink_fn) log_sink;
 static _Atomic(void *) log_sink_arg;
@@ -35,7 +35,7 @@ struct line {
 
 void el_log_setup(enum el_log_level level, bool json)
 {
-    atomic_store(&log_level_max, (int)level);
+    el_log_level_configure(level);
     atomic_store(&log_json, json);
 }
 
@@ -166,27 +166,83 @@ static void line_make(struct line *line, enum el_log_level level, const char *ar
     line->len += json ? 2 : 1;
 }
 
-static void log_write(enum el_log_level level, const char *area, const char *text, const struct el_log_field *fields,
-                      size_t count)
+/* --- not more than so many of one kind ---------------------------------------------------------------------------- */
+
+/* A kind of line is its format. Two that share a place take turns in it, and then both may write more. */
+struct kind {
+    _Atomic(const char *) format;
+    _Atomic uint64_t second;
+    _Atomic uint32_t count;
+    _Atomic uint32_t dropped;
+};
+static struct kind kinds[64];
+
+/* returns false when the second has seen enough of them. dropped: how many were left out before this one */
+static bool may_write(const char *format, uint32_t *dropped)
+{
+    struct timespec now;
+    struct kind *kind = &kinds[((uintptr_t)format >> 3 ^ (uintptr_t)format >> 9) % (sizeof kinds / sizeof kinds[0])];
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    bool other = atomic_load_explicit(&kind->format, memory_order_relaxed) != format;
+    *dropped = 0;
+    if (other || atomic_load_explicit(&kind->second, memory_order_relaxed) != (uint64_t)now.tv_sec) {
+        *dropped = atomic_exchange_explicit(&kind->dropped, 0, memory_order_relaxed);
+        *dropped = other ? 0 : *dropped;
+        atomic_store_explicit(&kind->format, format, memory_order_relaxed);
+        atomic_store_explicit(&kind->second, (uint64_t)now.tv_sec, memory_order_relaxed);
+        atomic_store_explicit(&kind->count, 0, memory_order_relaxed);
+    }
+    if (atomic_fetch_add_explicit(&kind->count, 1, memory_order_relaxed) < EL_LOG_PER_S_MAX) {
+        return true;
+    }
+    atomic_fetch_add_explicit(&kind->dropped, 1, memory_order_relaxed);
+    return false;
+}
+
+/* --- lines -------------------------------------------------------------------------------------------------------- */
+
+static void write_line(const struct line *line)
+{
+    ssize_t done = write(STDERR_FILENO, line->text, line->len);
+    (void)done;
+}
+
+struct text {
+    enum el_log_level level;
+    const char *area;
+    const char *format; /* the kind */
+    const char *text;
+};
+
+static void log_write(const struct text *text, const struct el_log_field *fields, size_t count)
 {
     struct line line;
+    uint32_t dropped;
     el_log_sink_fn sink = atomic_load(&log_sink);
     if (sink != NULL) {
         line.len = 0;
-        line_add_str(&line, text);
+        line_add_str(&line, text->text);
         line_add_fields(&line, fields, count, false);
         line.text[line.len] = 0;
-        sink(atomic_load(&log_sink_arg), level, area, line.text);
+        sink(atomic_load(&log_sink_arg), text->level, text->area, line.text);
         return;
     }
-    line_make(&line, level, area, text, fields, count);
-    ssize_t done = write(STDERR_FILENO, line.text, line.len);
-    (void)done;
+    if (!may_write(text->format, &dropped)) {
+        return;
+    }
+    if (dropped > 0) {
+        char said[80];
+        (void)snprintf(said, sizeof(said), "%" PRIu32 " lines like the next one were left out", dropped);
+        line_make(&line, text->level, text->area, said, NULL, 0);
+        write_line(&line);
+    }
+    line_make(&line, text->level, text->area, text->text, fields, count);
+    write_line(&line);
 }
 
 void el_log(enum el_log_level level, const char *area, const char *format, ...)
 {
-    if ((int)level > atomic_load_explicit(&log_level_max, memory_order_relaxed)) {
+    if (!el_log_wanted(level, area)) {
         return;
     }
     char text[LOG_TEXT_MAX];
@@ -195,14 +251,14 @@ void el_log(enum el_log_level level, const char *area, const char *format, ...)
     int len = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     if (len >= 0) {
-        log_write(level, area, text, NULL, 0);
+        log_write(&(struct text){.level = level, .area = area, .format = format, .text = text}, NULL, 0);
     }
 }
 
 void el_log_fields(enum el_log_level level, const char *area, const struct el_log_field *fields, size_t count,
                    const char *text)
 {
-    if ((int)level <= atomic_load_explicit(&log_level_max, memory_order_relaxed)) {
-        log_write(level, area, text, fields, count);
+    if (el_log_wanted(level, area)) {
+        log_write(&(struct text){.level = level, .area = area, .format = text, .text = text}, fields, count);
     }
 }

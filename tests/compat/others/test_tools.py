@@ -175,7 +175,14 @@ def test_settings_of_brokers(both):
     assert "InvalidRequestException: Cannot update these configs dynamically" in theirs.text
     loggers = both.tool(*configs("--describe", "--entity-type", "broker-loggers", "--entity-name", "1"))
     assert [outcome.code for outcome in loggers] == [0, 0]
-    assert "  root=INFO " in loggers[0].text
+    assert "  root=INFO " in loggers[0].text and "  storage=INFO " in loggers[0].text
+    of = ("--entity-type", "broker-loggers", "--entity-name", "1")
+    ours, _ = both.tool(*configs("--alter", *of, "--add-config", "storage=DEBUG"))
+    assert ours.code == 0, ours.text
+    assert "  storage=DEBUG " in both.tool(*configs("--describe", *of))[0].text
+    ours, _ = both.tool(*configs("--alter", *of, "--delete-config", "storage"))
+    assert ours.code == 0, ours.text
+    assert "  storage=INFO " in both.tool(*configs("--describe", *of))[0].text
 
 
 def test_client_metrics(both):

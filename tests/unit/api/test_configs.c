@@ -181,16 +181,26 @@ TEST(describe_configs, numbers_of_the_broker_have_no_units)
     fake_end(&f);
 }
 
-TEST(describe_configs, the_logger_has_one_of_javas_levels)
+TEST(describe_configs, loggers_have_javas_levels)
 {
     begin();
-    f.cfg.log_level = EL_LOG_WARN;
+    el_log_level_configure(EL_LOG_WARN);
+    enum el_log_level debug = EL_LOG_DEBUG;
+    assert_true(el_log_level_set(el_slice_str("net"), &debug));
     struct fake_request *r;
     struct el_msg_describe_configs_config config = describe(8, "1", "root", &r);
     assert_true(el_slice_eq(config.value, el_slice_str("WARN")));
     assert_int_equal(config.config_source, 6);
-    assert_true(config.read_only);
+    assert_false(config.read_only);
     fake_free(r);
+    config = describe(8, "1", "net", &r);
+    assert_true(el_slice_eq(config.value, el_slice_str("DEBUG")));
+    fake_free(r);
+    config = describe(8, "1", "io", &r);
+    assert_true(el_slice_eq(config.value, el_slice_str("WARN")));
+    fake_free(r);
+    el_log_level_set(el_slice_str("net"), NULL);
+    el_log_level_configure(EL_LOG_INFO);
     fake_end(&f);
 }
 

@@ -382,7 +382,7 @@ TEST(alter_configs, changes_topics_and_nothing_else)
     assert_int_equal(alter_error(4, "", 0, "num.partitions", "5"), EL_KAFKA_POLICY_VIOLATION);
     assert_int_equal(alter_error(4, "9", 0, "num.partitions", "5"), EL_KAFKA_INVALID_REQUEST);
     assert_int_equal(alter_error(4, "1", 0, "no.such", "5"), EL_KAFKA_INVALID_CONFIG);
-    assert_int_equal(alter_error(8, "1", 0, "retention.ms", "5"), EL_KAFKA_INVALID_REQUEST);
+    assert_int_equal(alter_error(8, "1", 0, "retention.ms", "5"), EL_KAFKA_INVALID_CONFIG);
     assert_int_equal(alter_error(4, "9", 1, "num.partitions", NULL), EL_KAFKA_INVALID_REQUEST);
     assert_int_equal(alter_error(2, "events", 0, "leader.replication.throttled.replicas", "*"),
                      EL_KAFKA_INVALID_CONFIG);

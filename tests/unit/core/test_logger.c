@@ -5,6 +5,7 @@
  */
 #include "../../lib/test.h"
 
+#include <core/bytes.h>
 #include <core/json.h>
 #include <core/logger.h>
 
@@ -160,4 +161,34 @@ TEST(logger, fields_that_do_not_fit_are_left_out_whole)
         assert_non_null(strstr(log_text, json != 0 ? ",\"a\":1}" : " a=1\n"));
     }
     fields_count = 0;
+}
+
+TEST(logger, areas_have_levels_of_their_own)
+{
+    struct seen seen = {0};
+    enum el_log_level debug = EL_LOG_DEBUG, error = EL_LOG_ERROR;
+    el_log_sink(sink, &seen);
+    assert_true(el_log_level_set(el_slice_str("net"), &debug));
+    el_log(EL_LOG_DEBUG, "net", "this");
+    el_log(EL_LOG_DEBUG, "io", "not this");
+    assert_int_equal(seen.count, 1);
+    assert_true(el_log_level_set(el_slice_str("io"), &error));
+    el_log(EL_LOG_INFO, "io", "not this");
+    el_log(EL_LOG_INFO, "storage", "this");
+    assert_int_equal(seen.count, 2);
+    assert_true(el_log_level_set(el_slice_str(EL_LOG_ROOT), &error));
+    el_log_setup(EL_LOG_DEBUG, false); /* the configuration is read again */
+    el_log(EL_LOG_WARN, "storage", "not this");
+    el_log(EL_LOG_WARN, "elsewhere", "not this");
+    el_log(EL_LOG_DEBUG, "net", "this");
+    assert_int_equal(seen.count, 3);
+    assert_true(el_log_level_set(el_slice_str(EL_LOG_ROOT), NULL));
+    assert_int_equal(el_log_level_of(el_slice_str("storage")), EL_LOG_DEBUG);
+    assert_true(el_log_level_set(el_slice_str("net"), NULL));
+    assert_true(el_log_level_set(el_slice_str("io"), NULL));
+    assert_false(el_log_level_set(el_slice_str("nets"), &debug));
+    assert_false(el_log_level_known(el_slice_str("")));
+    el_log_sink(NULL, NULL);
+    el_log_setup(EL_LOG_INFO, false);
+    assert_false(el_log_wanted(EL_LOG_DEBUG, "net"));
 }
