@@ -20,6 +20,7 @@
 #include <data_dir.h>
 #include <from_archive.h>
 #include <http/http.h>
+#include <http_access.h>
 #include <lag_look.h>
 #include <notify.h>
 #include <server.h>
@@ -65,6 +66,7 @@ struct server {
     size_t archive_key_count;
     struct http *http;
     struct lag_look *lag; /* NULL: nobody is asked */
+    struct http_access *http_access;
     struct tls_files tls;
     int signal_fd;
     int news_fd;      /* eventfd: the archive has news */
@@ -351,6 +353,12 @@ static int server_render_metrics(void *arg, char **text, size_t *len)
     return metrics_render(server->metrics, server->shard_count, server->lag == NULL ? NULL : &lag, text, len);
 }
 
+static enum http_verdict server_judge(void *arg, const struct http_caller *caller, char *reason, size_t reason_max)
+{
+    struct server *server = arg;
+    return http_access_judge(server->http_access, caller, reason, reason_max);
+}
+
 static bool server_ready(void *arg, char *reason, size_t reason_max)
 {
     struct server *server = arg;
@@ -380,18 +388,19 @@ static int start_http(struct server *server, uint16_t *port, struct el_error *er
     if (cfg->http.off) {
         return 0;
     }
-    int error = 0;
-    if (cfg->group_rows_max > 0) {
+    int error = http_access_create(&server->shards[0], cfg, &server->http_access);
+    if (error == 0 && cfg->group_rows_max > 0) {
         error = lag_look_create(server->shards, server->shard_count, (uint32_t)cfg->group_rows_max, &server->lag);
     }
     if (error != 0) {
-        return el_error_set(err, error, "out of memory for the metrics of groups");
+        return el_error_set(err, error, "out of memory for the HTTP port");
     }
     struct http_config http_cfg = {
         .host = cfg->http.host,
         .port = cfg->http.port,
         .render_metrics = server_render_metrics,
         .ready = server_ready,
+        .judge = server_judge,
         .arg = server,
     };
     error = http_start(&http_cfg, &server->http, port, err);
@@ -584,6 +593,7 @@ static void stop_shards(struct server *server)
 static bool server_free(struct server *server)
 {
     lag_look_destroy(server->lag);
+    http_access_destroy(server->http_access);
     archive_destroy(server->archive);
     object_store_close(server->bucket);
     for (size_t i = 0; i < server->archive_key_count; i++) {

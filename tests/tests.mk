@@ -154,6 +154,7 @@ FUZZ_LAYERS_archive_cluster := store format core
 FUZZ_LAYERS_attestation := store format core
 FUZZ_LAYERS_restoring := store format core
 FUZZ_LAYERS_config := config core
+FUZZ_LAYERS_http_basic := http core
 FUZZ_LAYERS_group_record := group core
 FUZZ_LAYERS_lease_block := lease core
 FUZZ_LAYERS_lease_record := lease format core

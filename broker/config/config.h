@@ -90,6 +90,8 @@ struct config {
     char sasl_mechanisms[CONFIG_PATH_MAX];
     int64_t reauth_max_ms;
     int64_t auth_delay_ms;
+    bool metrics_open_loopback;
+    bool insecure_http_password;
     bool insecure_sasl_plaintext;
 
     /* topics */

@@ -28,7 +28,9 @@
 #include <microhttpd.h>
 
 #include <errno.h>
+#include <net/if.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -152,24 +154,82 @@ static void route_version(struct http *http, struct answer *answer)
     answer_text(answer, 200, "application/json", "{\"name\":\"evlogd\",\"version\":\"" EVLOG_VERSION "\"}\n");
 }
 
-static const struct {
+struct route {
     const char *path;
     route_fn run;
-} routes[] = {
-    {"/metrics", route_metrics},
-    {"/health/live", route_live},
-    {"/health/ready", route_ready},
-    {"/version", route_version},
+    bool open; /* to everybody: what programs ask that have no name */
 };
 
-static route_fn find_route(const char *path)
+static const struct route routes[] = {
+    {"/metrics", route_metrics, false},
+    {"/health/live", route_live, true},
+    {"/health/ready", route_ready, true},
+    {"/version", route_version, true},
+};
+
+static const struct route *find_route(const char *path)
 {
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (strcmp(path, routes[i].path) == 0) {
-            return routes[i].run;
+            return &routes[i];
         }
     }
     return NULL;
+}
+
+/* --- who asks ---------------------------------------------------------------------------------------------------- */
+
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)address;
+        return ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    if (address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const void *)address;
+        return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
+               (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+    }
+    return false;
+}
+
+static socklen_t address_len(const struct sockaddr *address)
+{
+    return address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
+/* returns true when it may go on; else the answer is a refusal */
+static bool let_in(struct http *http, struct MHD_Connection *connection, struct answer *answer)
+{
+    static const struct {
+        unsigned status;
+        const char *title;
+    } refusals[] = {
+        [HTTP_WHO] = {401, "Unauthorized"},
+        [HTTP_DENIED] = {403, "Forbidden"},
+        [HTTP_TOO_MANY] = {429, "Too Many Requests"},
+        [HTTP_NOT_NOW] = {503, "Service Unavailable"},
+    };
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char address[INET6_ADDRSTRLEN + IF_NAMESIZE] = "", reason[DETAIL_MAX] = "";
+    if (http->cfg.judge == NULL) {
+        return true;
+    }
+    if (info != NULL && info->client_addr != NULL) {
+        (void)getnameinfo(info->client_addr, address_len(info->client_addr), address, sizeof address, NULL, 0,
+                          NI_NUMERICHOST);
+    }
+    struct http_caller caller = {
+        .address = address,
+        .loopback = info != NULL && info->client_addr != NULL && is_loopback(info->client_addr),
+        .authorization = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization"),
+    };
+    enum http_verdict verdict = http->cfg.judge(http->cfg.arg, &caller, reason, sizeof reason);
+    if (verdict == HTTP_ALLOWED) {
+        return true;
+    }
+    answer_problem(answer, refusals[verdict].status, refusals[verdict].title, reason);
+    return false;
 }
 
 /* --- requests ---------------------------------------------------------------------------------------------------- */
@@ -195,6 +255,12 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct ans
     if (result == MHD_YES && answer->status == 405) {
         result = MHD_add_response_header(response, "Allow", "GET, HEAD");
     }
+    if (result == MHD_YES && answer->status == 401) {
+        result = MHD_add_response_header(response, "WWW-Authenticate", "Basic realm=\"evlog\", charset=\"UTF-8\"");
+    }
+    if (result == MHD_YES && (answer->status == 429 || answer->status == 503)) {
+        result = MHD_add_response_header(response, "Retry-After", "1");
+    }
     if (result == MHD_YES) {
         result = MHD_queue_response(connection, answer->status, response);
     }
@@ -218,16 +284,16 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         *upload_len = 0;
         return MHD_YES;
     }
-    route_fn run = find_route(path);
+    const struct route *route = find_route(path);
     bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    if (run == NULL) {
+    if (route == NULL) {
         snprintf(detail, sizeof detail, "there is nothing at %.200s", path);
         answer_problem(&answer, 404, "Not Found", detail);
     } else if (!reads) {
         snprintf(detail, sizeof detail, "%.200s takes GET and HEAD only", path);
         answer_problem(&answer, 405, "Method Not Allowed", detail);
-    } else {
-        run(http, &answer);
+    } else if (route->open || let_in(http, connection, &answer)) {
+        route->run(http, &answer);
     }
     return send_answer(connection, &answer);
 }

@@ -14,6 +14,21 @@
 
 struct http;
 
+/* May somebody see what is not open to all? */
+enum http_verdict {
+    HTTP_ALLOWED,
+    HTTP_WHO,      /* 401: who are you? */
+    HTTP_DENIED,   /* 403 */
+    HTTP_TOO_MANY, /* 429: too many passwords at once */
+    HTTP_NOT_NOW,  /* 503: nobody can tell */
+};
+
+struct http_caller {
+    const char *address;       /* numeric, without the port */
+    bool loopback;             /* it comes from this machine */
+    const char *authorization; /* the header; NULL: there is none */
+};
+
 struct http_config {
     const char *host; /* name or address; "" listens on all addresses */
     uint16_t port;    /* 0: the kernel's choice */
@@ -21,7 +36,9 @@ struct http_config {
     int (*render_metrics)(void *arg, char **text, size_t *len);
     /* true when appends are taken; else false and one sentence in reason[reason_max]. */
     bool (*ready)(void *arg, char *reason, size_t reason_max);
-    void *arg; /* handed to both */
+    /* Is the caller let at /metrics? Else one sentence in reason[reason_max]. NULL: everybody is. */
+    enum http_verdict (*judge)(void *arg, const struct http_caller *caller, char *reason, size_t reason_max);
+    void *arg; /* handed to all */
 };
 
 /* Listen and serve. The configuration is copied; arg is borrowed until http_stop().

@@ -23,6 +23,7 @@
 static struct {
     _Atomic int render_result;
     const char *_Atomic not_ready;
+    _Atomic int verdict; /* enum http_verdict of whoever comes without an Authorization header */
 } says;
 
 static int on_render(void *arg, char **text, size_t *len)
@@ -47,11 +48,22 @@ static bool on_ready(void *arg, char *reason, size_t reason_max)
     return not_ready == NULL;
 }
 
+static enum http_verdict on_judge(void *arg, const struct http_caller *caller, char *reason, size_t reason_max)
+{
+    assert_ptr_equal(arg, &says);
+    assert_string_equal(caller->address, "127.0.0.1");
+    assert_true(caller->loopback);
+    snprintf(reason, reason_max, "because of %d", says.verdict);
+    return caller->authorization == NULL ? (enum http_verdict)says.verdict : HTTP_ALLOWED;
+}
+
 static struct http *start(uint16_t *port)
 {
-    const struct http_config cfg = {.host = "127.0.0.1", .render_metrics = on_render, .ready = on_ready, .arg = &says};
+    const struct http_config cfg = {
+        .host = "127.0.0.1", .render_metrics = on_render, .ready = on_ready, .judge = on_judge, .arg = &says};
     struct http *http = NULL;
     struct el_error err = {.code = 0};
+    says.verdict = HTTP_ALLOWED;
     says.render_result = 0;
     says.not_ready = NULL;
     *port = 0;
@@ -273,6 +285,39 @@ TEST(http, not_ready_is_503_with_the_reason)
     assert_holds(ask_line(port, "GET /health/live"), " 200 ");
     says.not_ready = NULL;
     assert_holds(ask_line(port, "GET /health/ready"), "{\"status\":\"ready\"}");
+    http_stop(http);
+}
+
+TEST(http, metrics_are_for_whom_the_judge_lets_in)
+{
+    static const struct {
+        enum http_verdict verdict;
+        const char *status, *header;
+    } rows[] = {
+        {HTTP_WHO, "HTTP/1.1 401 ", "WWW-Authenticate: Basic realm=\"evlog\", charset=\"UTF-8\"\r\n"},
+        {HTTP_DENIED, "HTTP/1.1 403 ", "application/problem+json"},
+        {HTTP_TOO_MANY, "HTTP/1.1 429 ", "Retry-After: 1\r\n"},
+        {HTTP_NOT_NOW, "HTTP/1.1 503 ", "Retry-After: 1\r\n"},
+    };
+    uint16_t port;
+    struct http *http = start(&port);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char reason[64];
+        says.verdict = rows[i].verdict;
+        snprintf(reason, sizeof reason, "\"detail\":\"because of %d\"", (int)rows[i].verdict);
+        const char *answer = ask_line(port, "GET /metrics");
+        assert_holds(answer, rows[i].status);
+        assert_holds(answer, rows[i].header);
+        assert_holds(answer, reason);
+        assert_null(strstr(answer, "evlog_test"));
+        assert_holds(ask_line(port, "GET /health/live"), " 200 ");
+        assert_holds(ask_line(port, "GET /health/ready"), " 200 ");
+        assert_holds(ask_line(port, "GET /version"), " 200 ");
+        assert_holds(ask_line(port, "POST /metrics"), " 405 ");
+    }
+    static const char known[] =
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic x\r\nConnection: close\r\n\r\n";
+    assert_holds(ask(port, known, sizeof known - 1), "evlog_test 1");
     http_stop(http);
 }
 

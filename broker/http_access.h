@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who may see /metrics: the users and rules of the Kafka port, asked by the HTTP thread.
+ */
+#ifndef EL_HTTP_ACCESS_H
+#define EL_HTTP_ACCESS_H
+
+#include <http/http.h>
+#include <shard.h>
+
+struct http_access;
+
+/* shard is the one that is asked; it outlives this. returns 0 | EVLOG_ERR_NO_MEMORY */
+int http_access_create(struct shard *shard, const struct config *cfg, struct http_access **access);
+/* After the shard's thread has ended. NULL is ignored. */
+void http_access_destroy(struct http_access *access);
+/* See http.h; one thread at a time, while the shard runs. Takes milliseconds for a password. */
+enum http_verdict http_access_judge(struct http_access *access, const struct http_caller *caller, char *reason,
+                                    size_t reason_max);
+
+#endif
