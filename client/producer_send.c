@@ -203,6 +203,27 @@ struct id_ask {
     struct evlog_producer *producer; /* NULL: closed meanwhile */
 };
 
+/* The broker gives no id to somebody who may publish nowhere: nobody waits for one in vain. */
+static void id_denied(struct evlog_producer *producer, int kafka_code)
+{
+    struct evlog_failure why = EVLOG_FAILURE_INIT;
+    int code = el_fail_kafka(&why, kafka_code, (struct el_slice){0}, "publish");
+    EL_LIST_EACH_SAFE(node, next, &producer->active) {
+        struct el_producer_partition *partition = EL_CONTAINER(node, struct el_producer_partition, active);
+        if (partition->producer_id >= 0 || partition->in_flight_count > 0) {
+            continue;
+        }
+        EL_LIST_EACH_SAFE(inner, inner_next, &partition->queue) {
+            el_producer_batch_refuse(producer, EL_CONTAINER(inner, struct el_producer_batch, link), code, &why);
+        }
+    }
+}
+
+static bool is_denied(int kafka_code)
+{
+    return kafka_code == EL_KAFKA_CLUSTER_AUTHORIZATION_FAILED || kafka_code == EL_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+}
+
 static void id_on_done(struct evlog_client *client, struct el_call *call)
 {
     struct id_ask *ask = call->arg;
@@ -223,6 +244,9 @@ static void id_on_done(struct evlog_client *client, struct el_call *call)
         producer->id_retry_at_ns = el_now_ns() + el_client_backoff_ns(client, producer->id_failure_count,
                                                                       client->cfg.retry_backoff_ms,
                                                                       client->cfg.retry_backoff_max_ms);
+        if (rc == EVLOG_ERR_KAFKA && is_denied(response.error_code)) {
+            id_denied(producer, response.error_code);
+        }
     }
     el_call_free(call);
     el_free(ask);

@@ -192,6 +192,26 @@ static void warm_up(struct fixture *f)
     assert_int_equal(evlog_poll(f->producer, 0), 1);
 }
 
+TEST(producer_send, who_gets_no_producer_id_for_want_of_a_right_learns_it_at_once)
+{
+    struct fixture f;
+    begin(&f);
+    publish(&f);
+    turn(&f);
+    struct el_call *call = next_call(&f);
+    assert_non_null(call);
+    assert_int_equal(call->api->key, EL_API_InitProducerId);
+    struct el_msg_init_producer_id_response response;
+    el_schema_init(&el_schema_init_producer_id_response, &response);
+    response.error_code = EL_KAFKA_CLUSTER_AUTHORIZATION_FAILED;
+    give(&f, call, 4, &response);
+    assert_int_equal(evlog_poll(f.producer, 0), 1);
+    assert_int_equal(f.told_count, 1);
+    assert_int_equal(f.told_code, EVLOG_ERR_CLUSTER_DENIED);
+    assert_false(f.told_doubt);
+    end(&f);
+}
+
 TEST(producer_send, nothing_follows_the_first_batch_before_its_answer)
 {
     struct fixture f;
