@@ -136,6 +136,7 @@ unit_extra_stream := sim
 unit_extra_archive := sim
 unit_extra_redact := sim
 # Layers above it have a storage of a few arrays.
+unit_extra_auth := client
 unit_extra_group := fakes
 unit_extra_lease := fakes
 

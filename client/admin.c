@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Topics: create, change, grow, remove. Reading about them is in admin_describe.c. Blocking, any thread.
- *
- * Requests that change something go to the controller where one is known, once: an answer that was lost leaves the
- * outcome open, and the failure says so. A controller that moved is found again and asked, since it did nothing.
  */
+#include "admin_change.h"
 #include "admin_settings.h"
 #include "fail.h"
 
@@ -15,83 +13,8 @@
 #include <wire/msg_create_partitions.h>
 #include <wire/msg_create_topics.h>
 #include <wire/msg_delete_topics.h>
-#include <wire/msg_incremental_alter_configs.h>
 
-#define CONTROLLER_TRIES 5
 #define SETTING_COUNT_MAX 1000
-#define CONFIG_SET 0
-#define CONFIG_DELETE 1
-
-/* Looks into an answer: the Kafka error of the one thing that was asked, 0 for success. */
-typedef int (*outcome_fn)(const void *response, struct el_slice *message);
-
-struct change {
-    struct evlog_client *client;
-    enum el_api_key api;
-    int16_t version_max;
-    const void *request;
-    void *response;
-    outcome_fn outcome;
-    const char *what; /* "create topic orders" */
-};
-
-static int32_t controller(struct evlog_client *client)
-{
-    el_client_lock(client);
-    int32_t id = client->cluster.controller_id;
-    bool known = id >= 0 && el_cluster_node(client, id) != NULL;
-    el_client_unlock(client);
-    return known ? id : EL_NODE_ANY;
-}
-
-static int change_once(const struct change *change, int64_t deadline_ns, int *kafka_code, struct evlog_failure *failure)
-{
-    struct el_call call;
-    struct el_ask ask = {
-        .api = change->api,
-        .request = change->request,
-        .version_max = change->version_max,
-        .node_id = controller(change->client),
-        .deadline_ns = deadline_ns,
-        .once = true,
-    };
-    *kafka_code = 0;
-    int rc = el_client_ask(change->client, &ask, &call, change->response, failure);
-    if (rc != 0) {
-        el_fail_wrap(failure, "%s", change->what);
-        return rc;
-    }
-    struct el_slice message = {NULL, 0};
-    *kafka_code = change->outcome(change->response, &message);
-    if (*kafka_code != 0) {
-        rc = el_fail_kafka(failure, *kafka_code, message, change->what);
-    }
-    el_call_free(&call);
-    return rc;
-}
-
-static int make_change(const struct change *change, struct evlog_failure *failure)
-{
-    int64_t deadline_ns = el_deadline(change->client->cfg.request_timeout_ms);
-    int kafka_code;
-    int rc = 0;
-    for (int tries = 0; tries < CONTROLLER_TRIES; tries++) {
-        if (controller(change->client) == EL_NODE_ANY) {
-            rc = el_cluster_refresh(change->client, NULL, false, deadline_ns, failure);
-            if (rc != 0) {
-                return rc;
-            }
-        }
-        rc = change_once(change, deadline_ns, &kafka_code, failure);
-        if (kafka_code != EL_KAFKA_NOT_CONTROLLER) {
-            break;
-        }
-        el_client_lock(change->client);
-        change->client->cluster.controller_id = -1;
-        el_client_unlock(change->client);
-    }
-    return rc;
-}
 
 /* "not there" says it in the same words whoever found it out. */
 static int check_name(const char *name, struct evlog_failure *failure)
@@ -118,7 +41,7 @@ static int32_t timeout_ms(const struct evlog_client *client)
 
 /* --- create ----------------------------------------------------------------------------------------------------- */
 
-static int create_outcome(const void *response_, struct el_slice *message)
+static int create_outcome(const void *response_, void *arg, struct el_slice *message)
 {
     const struct el_msg_create_topics_response *response = response_;
     if (response->topic_count != 1) {
@@ -154,8 +77,8 @@ static int create(struct evlog_client *client, const struct evlog_topic_create_o
     request.validate_only = options->validate_only;
     char what[EL_TOPIC_NAME_MAX + 32];
     (void)snprintf(what, sizeof what, "create topic %s", options->name);
-    struct change change = {client, EL_API_CreateTopics, INT16_MAX, &request, &response, create_outcome, what};
-    return make_change(&change, failure);
+    struct el_change change = {client, EL_API_CreateTopics, INT16_MAX, &request, &response, create_outcome, NULL, what};
+    return el_change_make(&change, failure);
 }
 
 int evlog_topic_create(struct evlog_client *client, const struct evlog_topic_create_options *given,
@@ -190,55 +113,6 @@ int evlog_topic_create(struct evlog_client *client, const struct evlog_topic_cre
 
 /* --- alter ------------------------------------------------------------------------------------------------------ */
 
-static int alter_outcome(const void *response_, struct el_slice *message)
-{
-    const struct el_msg_incremental_alter_configs_response *response = response_;
-    if (response->response_count != 1) {
-        return EL_KAFKA_UNKNOWN_SERVER_ERROR;
-    }
-    *message = response->responses[0].error_message;
-    return response->responses[0].error_code;
-}
-
-int el_settings_alter(struct evlog_client *client, const struct el_settings_owner *owner,
-                      const struct evlog_setting *changes, size_t change_count, bool validate_only,
-                      struct evlog_failure *failure)
-{
-    if (change_count == 0 || change_count > SETTING_COUNT_MAX) {
-        return el_fail(failure, EVLOG_ERR_ARGUMENT, "nothing to change, or more than %d settings", SETTING_COUNT_MAX);
-    }
-    struct el_msg_incremental_alter_configs_request request;
-    struct el_msg_incremental_alter_configs_response response;
-    struct el_msg_incremental_alter_configs_resource resource;
-    struct el_arena arena;
-    el_arena_init(&arena, NULL, 0);
-    el_schema_init(&el_schema_incremental_alter_configs_request, &request);
-    el_schema_init(&el_schema_incremental_alter_configs_resource, &resource);
-    resource.resource_type = owner->resource_type;
-    resource.resource_name = el_slice_str(owner->name);
-    resource.configs = el_schema_new(&el_schema_incremental_alter_configs_config, &arena, (uint32_t)change_count);
-    if (resource.configs == NULL) {
-        return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory to change %s %.200s", owner->noun, owner->name);
-    }
-    resource.config_count = (uint32_t)change_count;
-    for (size_t i = 0; i < change_count; i++) {
-        resource.configs[i].name = el_slice_str(changes[i].key);
-        resource.configs[i].config_operation = changes[i].value == NULL ? CONFIG_DELETE : CONFIG_SET;
-        resource.configs[i].value = el_slice_str(changes[i].value);
-    }
-    request.resources = &resource;
-    request.resource_count = 1;
-    request.validate_only = validate_only;
-    char what[EL_TOPIC_NAME_MAX + 32];
-    (void)snprintf(what, sizeof what, "change %s %.*s", owner->noun, EL_TOPIC_NAME_MAX, owner->name);
-    struct change change = {
-        client, EL_API_IncrementalAlterConfigs, INT16_MAX, &request, &response, alter_outcome, what,
-    };
-    int rc = make_change(&change, failure);
-    el_arena_reset(&arena);
-    return rc;
-}
-
 int evlog_topic_alter(struct evlog_client *client, const char *name, const struct evlog_setting *changes,
                       size_t change_count, bool validate_only, struct evlog_failure *failure)
 {
@@ -252,7 +126,7 @@ int evlog_topic_alter(struct evlog_client *client, const char *name, const struc
 
 /* --- grow ------------------------------------------------------------------------------------------------------- */
 
-static int grow_outcome(const void *response_, struct el_slice *message)
+static int grow_outcome(const void *response_, void *arg, struct el_slice *message)
 {
     const struct el_msg_create_partitions_response *response = response_;
     if (response->result_count != 1) {
@@ -282,15 +156,16 @@ int evlog_topic_grow(struct evlog_client *client, const char *name, int32_t part
     request.timeout_ms = timeout_ms(client);
     char what[EL_TOPIC_NAME_MAX + 32];
     (void)snprintf(what, sizeof what, "grow topic %s", name);
-    struct change change = {client, EL_API_CreatePartitions, INT16_MAX, &request, &response, grow_outcome, what};
-    rc = make_change(&change, failure);
+    struct el_change change = {client, EL_API_CreatePartitions, INT16_MAX, &request, &response, grow_outcome, NULL,
+                               what};
+    rc = el_change_make(&change, failure);
     el_cluster_forget(client, name);
     return name_unknown(name, rc, failure);
 }
 
 /* --- delete ----------------------------------------------------------------------------------------------------- */
 
-static int delete_outcome(const void *response_, struct el_slice *message)
+static int delete_outcome(const void *response_, void *arg, struct el_slice *message)
 {
     const struct el_msg_delete_topics_response *response = response_;
     if (response->response_count != 1) {
@@ -315,8 +190,8 @@ int evlog_topic_delete(struct evlog_client *client, const char *name, struct evl
     request.timeout_ms = timeout_ms(client);
     char what[EL_TOPIC_NAME_MAX + 32];
     (void)snprintf(what, sizeof what, "remove topic %s", name);
-    struct change change = {client, EL_API_DeleteTopics, 5, &request, &response, delete_outcome, what};
-    rc = make_change(&change, failure);
+    struct el_change change = {client, EL_API_DeleteTopics, 5, &request, &response, delete_outcome, NULL, what};
+    rc = el_change_make(&change, failure);
     el_cluster_forget(client, name);
     return name_unknown(name, rc, failure);
 }

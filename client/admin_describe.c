@@ -5,20 +5,15 @@
  *
  * What is returned lies in one arena with the object itself, so that one free gives all of it back.
  */
-#include "client_core.h"
+#include "admin_settings.h"
 #include "fail.h"
 
 #include <core/alloc.h>
-#include <evlog/admin.h>
 #include <evlog/consumer.h>
 #include <stdlib.h>
-#include <wire/error_code.h>
-#include <wire/msg_describe_configs.h>
 #include <wire/msg_metadata.h>
 
 #define METADATA_VERSION_MAX 12
-#define RESOURCE_TOPIC 2
-#define SOURCE_TOPIC 1 /* a setting that was made on the topic itself */
 
 struct list_object {
     struct evlog_topic_list list; /* first: the public pointer is this one */
@@ -153,78 +148,17 @@ static int fill_partitions(struct evlog_client *client, struct info_object *obje
     return 0;
 }
 
-static int by_key(const void *a, const void *b)
-{
-    return strcmp(((const struct evlog_setting *)a)->key, ((const struct evlog_setting *)b)->key);
-}
-
-/* Settings that were made on the topic (own) or those that were not, sorted. */
-static int fill_settings(struct info_object *object, const struct el_msg_describe_configs_result *result, bool own)
-{
-    struct evlog_setting *settings = el_arena_zalloc(&object->arena, result->config_count * sizeof *settings);
-    if (settings == NULL) {
-        return EVLOG_ERR_NO_MEMORY;
-    }
-    size_t count = 0;
-    for (uint32_t i = 0; i < result->config_count; i++) {
-        const struct el_msg_describe_configs_config *config = &result->configs[i];
-        if ((config->config_source == SOURCE_TOPIC) != own) {
-            continue;
-        }
-        settings[count].key = el_arena_strndup(&object->arena, config->name.data, config->name.len);
-        bool shown = config->value.data != NULL && !config->is_sensitive;
-        settings[count].value = shown ? el_arena_strndup(&object->arena, config->value.data, config->value.len) : NULL;
-        if (settings[count].key == NULL || (shown && settings[count].value == NULL)) {
-            return EVLOG_ERR_NO_MEMORY;
-        }
-        count++;
-    }
-    if (count > 0) {
-        qsort(settings, count, sizeof *settings, by_key);
-    }
-    if (own) {
-        object->info.settings = settings;
-        object->info.setting_count = count;
-    } else {
-        object->info.defaults = settings;
-        object->info.default_count = count;
-    }
-    return 0;
-}
-
 static int fill_configs(struct evlog_client *client, struct info_object *object, struct evlog_failure *failure)
 {
-    struct el_msg_describe_configs_request request;
-    struct el_msg_describe_configs_resource resource;
-    struct el_msg_describe_configs_response response;
-    struct el_call call;
-    el_schema_init(&el_schema_describe_configs_request, &request);
-    el_schema_init(&el_schema_describe_configs_resource, &resource);
-    resource.resource_type = RESOURCE_TOPIC;
-    resource.resource_name = el_slice_str(object->info.name);
-    resource.configuration_keys = NULL;
-    request.resources = &resource;
-    request.resource_count = 1;
-    struct el_ask ask = {
-        .api = EL_API_DescribeConfigs,
-        .request = &request,
-        .version_max = INT16_MAX,
-        .node_id = EL_NODE_ANY,
-        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
-    };
-    int rc = el_client_ask(client, &ask, &call, &response, failure);
-    if (rc != 0) {
-        return rc;
+    struct el_settings_owner owner = {EL_RESOURCE_TOPIC, "topic", object->info.name};
+    struct el_settings own, defaults;
+    int rc = el_settings_describe(client, &owner, &object->arena, &own, &defaults, failure);
+    if (rc == 0) {
+        object->info.settings = own.settings;
+        object->info.setting_count = own.count;
+        object->info.defaults = defaults.settings;
+        object->info.default_count = defaults.count;
     }
-    if (response.result_count != 1) {
-        rc = el_fail(failure, EVLOG_ERR_MALFORMED, "the broker described other topics than %s", object->info.name);
-    } else if (response.results[0].error_code != 0) {
-        rc = el_fail_kafka(failure, response.results[0].error_code, response.results[0].error_message, "describe");
-    } else if (fill_settings(object, &response.results[0], true) != 0 ||
-               fill_settings(object, &response.results[0], false) != 0) {
-        rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory to describe topic %s", object->info.name);
-    }
-    el_call_free(&call);
     return rc;
 }
 

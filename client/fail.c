@@ -45,7 +45,7 @@ static const char *usual_hint(int code)
     case EVLOG_ERR_TOPIC_DENIED:
     case EVLOG_ERR_GROUP_DENIED:
     case EVLOG_ERR_CLUSTER_DENIED:
-        return "a super user can give the right, by a rule (ACL); sasl.username or your certificate says who you are";
+        return "a super user can give the right: 'evlog acl allow'; sasl.username or a certificate says to whom";
     default:
         return "";
     }

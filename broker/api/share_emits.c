@@ -21,7 +21,7 @@ static struct fault topic_fault(const struct topic *topic, int error, const stru
 {
     if (error == EVLOG_ERR_TOPIC_DENIED) {
         return (struct fault){EL_KAFKA_TOPIC_AUTHORIZATION_FAILED,
-                              "no right to write to %.*s: an operator can add one (kafka-acls --add)"};
+                              "no right to write to %.*s: an operator can add one (evlog acl allow)"};
     }
     if (topic == NULL) {
         return (struct fault){EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION,

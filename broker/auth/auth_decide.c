@@ -37,18 +37,6 @@ static bool is_super(const struct auth *auth, struct el_slice principal)
     return false;
 }
 
-/* Which operations, of rules that allow, are enough for this one. */
-static uint32_t enough_for(int operation)
-{
-    uint32_t set = OP(ALL) | 1u << operation;
-    if (operation == EL_ACL_OP_DESCRIBE) {
-        set |= OP(READ) | OP(WRITE) | OP(DELETE) | OP(ALTER);
-    } else if (operation == EL_ACL_OP_DESCRIBE_CONFIGS) {
-        set |= OP(ALTER_CONFIGS);
-    }
-    return set;
-}
-
 static bool entry_is_about(const struct question *q, const struct auth_entry *entry)
 {
     if (entry->principal != q->self && entry->principal != q->all) {
@@ -104,7 +92,7 @@ static bool answer(const struct question *q, int operation)
     if ((q->denied & (OP(ALL) | 1u << operation)) != 0) {
         return false;
     }
-    if ((q->allowed & enough_for(operation)) != 0) {
+    if ((q->allowed & el_acl_enough_for(operation)) != 0) {
         return true;
     }
     return q->seen_rules == 0 && q->auth->allow_if_none;
@@ -184,7 +172,7 @@ bool auth_allowed_somewhere(const struct auth *auth, const struct auth_caller *c
         }
         q.allowed = 0;
         look_at(&q, pattern);
-        if ((q.allowed & enough_for(operation)) != 0 && !pattern_denied(auth, caller, operation, pattern)) {
+        if ((q.allowed & el_acl_enough_for(operation)) != 0 && !pattern_denied(auth, caller, operation, pattern)) {
             return true;
         }
     }

@@ -36,6 +36,17 @@ uint32_t el_acl_operations_of(int resource)
     }
 }
 
+uint32_t el_acl_enough_for(int operation)
+{
+    uint32_t set = OP(ALL) | 1u << operation;
+    if (operation == EL_ACL_OP_DESCRIBE) {
+        set |= OP(READ) | OP(WRITE) | OP(DELETE) | OP(ALTER);
+    } else if (operation == EL_ACL_OP_DESCRIBE_CONFIGS) {
+        set |= OP(ALTER_CONFIGS);
+    }
+    return set;
+}
+
 static const char *name_at(const char *const *names, int count, int index)
 {
     return index < 0 || index >= count ? names[0] : names[index];

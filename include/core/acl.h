@@ -57,6 +57,9 @@ enum el_acl_permission {
 
 /* A rule that grants every operation on a resource of this kind could be one for these: a set of 1 << operation. */
 uint32_t el_acl_operations_of(int resource);
+/* Which operations, of rules that allow, are enough for this one: a set of 1 << operation. Read, Write, Delete and
+ * Alter include Describe, AlterConfigs includes DescribeConfigs; rules that deny include nothing. */
+uint32_t el_acl_enough_for(int operation);
 
 /* Names as people write them: "Read", "DescribeConfigs", "Topic", "Literal", "Allow"; "Unknown" out of range. */
 const char *el_acl_operation_name(int operation);

@@ -117,6 +117,30 @@ int evlog_topic_grow(struct evlog_client *client, const char *name, int32_t part
  */
 int evlog_topic_delete(struct evlog_client *client, const char *name, struct evlog_failure *failure);
 
+/* --- settings of others ------------------------------------------------------------------------------------------- */
+
+struct evlog_setting_list {
+    const struct evlog_setting *settings; /* [setting_count], by key; those that were made */
+    size_t setting_count;
+    const struct evlog_setting *defaults; /* [default_count], by key; those at their default */
+    size_t default_count;
+};
+
+/* Settings of a work group; evlog_group_set() changes them. A group that has none is one with defaults.
+ *
+ * list     written on success; free with evlog_setting_list_free()
+ * returns  0 | EVLOG_ERR_GROUP_DENIED | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_NO_MEMORY
+ */
+int evlog_group_settings(struct evlog_client *client, const char *group, struct evlog_setting_list **list,
+                         struct evlog_failure *failure);
+/* Settings of the broker; values that are secret are NULL.
+ *
+ * list     written on success; free with evlog_setting_list_free()
+ * returns  0 | EVLOG_ERR_CLUSTER_DENIED | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_NO_MEMORY
+ */
+int evlog_broker_settings(struct evlog_client *client, struct evlog_setting_list **list, struct evlog_failure *failure);
+void evlog_setting_list_free(struct evlog_setting_list *list);
+
 /* --- the broker's archive ----------------------------------------------------------------------------------------- */
 
 struct evlog_archive_status {

@@ -5,6 +5,7 @@
 #ifndef EVLOG_EVLOG_H
 #define EVLOG_EVLOG_H
 
+#include <evlog/access.h>
 #include <evlog/admin.h>
 #include <evlog/aggregate.h>
 #include <evlog/archive.h>
