@@ -258,6 +258,15 @@ int cmd_blame(struct cli *cli, const struct cli_command *command, int argc, char
 int cmd_table(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bisect(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_archive_restore(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_user_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_user_create(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_user_passwd(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_user_rm(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_acl_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_acl_allow(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_acl_deny(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_acl_rm(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_acl_explain(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_keys_init(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_keys_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_keys_rotate(struct cli *cli, const struct cli_command *command, int argc, char **argv);

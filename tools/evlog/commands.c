@@ -149,6 +149,28 @@ const struct cli_command cli_commands[] = {
      "exactly the events appended up to it, where the archive is complete. Interrupted, the same command goes on.\n"
      "Exit code 8: an object is not what the archive's root says.",
      cmd_archive_restore},
+    {"user ls", "[NAME...]", "List users: who may prove by SCRAM to be somebody", NULL, cmd_user_ls},
+    {"user create", "NAME", "Make a user",
+     "Asks for a password, reads it from --password-file, or makes one with --generate and prints it once.",
+     cmd_user_create},
+    {"user passwd", "NAME", "Give a user another password",
+     "No mechanism keeps the old one. Connections stay until their proof has to be renewed.", cmd_user_passwd},
+    {"user rm", "NAME", "Remove a user", "Rules that name it stay.", cmd_user_rm},
+    {"acl ls", "[PRINCIPAL [OPERATIONS [RESOURCE [NAME...]]]]", "List access rules (ACLs)",
+     "Words that are missing, and \"any\" for the first two, fit all. A NAME that ends in * is a prefix.", cmd_acl_ls},
+    {"acl allow", "PRINCIPAL OPERATIONS RESOURCE [NAME...]", "Add rules that allow something",
+     "As in: evlog acl allow User:billing read,describe topic orders invoices-*\n"
+     "PRINCIPAL is User:NAME, or User:* for everybody. OPERATIONS: read, write, create, delete, alter, describe,\n"
+     "describe-configs, alter-configs, cluster-action, idempotent-write, all. RESOURCE: topic, group, or\n"
+     "transactional-id with names, or cluster without. A NAME that ends in * stands for all that begin so,\n"
+     "* alone for all.",
+     cmd_acl_allow},
+    {"acl deny", "PRINCIPAL OPERATIONS RESOURCE [NAME...]", "Add rules that deny something",
+     "They win over all rules that allow. Words are those of 'evlog acl allow'.", cmd_acl_deny},
+    {"acl rm", "PRINCIPAL [OPERATIONS [RESOURCE [NAME...]]]", "Remove access rules",
+     "Shows what will go. Words that are missing, and \"any\" for the first two, fit all.", cmd_acl_rm},
+    {"acl explain", "PRINCIPAL OPERATION RESOURCE [NAME]", "Say whether something is allowed, and which rule decides",
+     "Exit code 4: it is denied.", cmd_acl_explain},
     {"keys init", "DIR --master FILE", "Make a key store for sealed fields",
      "DIR holds the keys of subjects, wrapped by the master key in FILE. Copies of both belong apart from each other\n"
      "and from the log, and none is to be kept longer than an erasure may take.",
