@@ -91,7 +91,11 @@ static void note_seen(struct bucket *b, const char *key, const void *data, uint6
             return;
         }
     }
-    EL_ASSERT(b->note_count < BUCKET_NOTES_MAX);
+    if (b->note_count == b->note_room) {
+        b->note_room = EL_MAX(2 * b->note_room, BUCKET_NOTES_FIRST);
+        b->notes = realloc(b->notes, b->note_room * sizeof *b->notes);
+        EL_ASSERT(b->notes != NULL);
+    }
     struct bucket_note *n = &b->notes[b->note_count++];
     *n = (struct bucket_note){.origin = origin, .size = note.size};
     memcpy(n->root, note.root, 32);
@@ -377,11 +381,9 @@ void bucket_init(struct bucket *b, struct world *w)
     b->clock_ms = 1500000000000 + (int64_t)world_below(w, 400000000000); /* nobody's clock but its own */
     b->nothing = archive_state_new();
     b->state = b->nothing;
-    b->notes = calloc(BUCKET_NOTES_MAX, sizeof *b->notes);
     EL_ASSERT(b->mem != NULL);
     b->mem->now_ms = b->clock_ms;
     EL_ASSERT(b->state != NULL);
-    EL_ASSERT(b->notes != NULL);
 }
 
 void bucket_free(struct bucket *b)

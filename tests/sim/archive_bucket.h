@@ -18,7 +18,7 @@
 #include <core/sign.h>
 #include <store/archive_state.h>
 
-#define BUCKET_NOTES_MAX 20000u
+#define BUCKET_NOTES_FIRST 1024u
 
 struct bucket_note {
     uint64_t origin; /* hash of it */
@@ -49,7 +49,7 @@ struct bucket {
     struct archive_state *state; /* its own; without one, that of nothing */
     struct archive_state *nothing;
     struct bucket_note *notes; /* [note_count] */
-    uint32_t note_count;
+    uint32_t note_count, note_room;
     bool stopped;
     uint64_t refuses_until_ns;
     int64_t clock_ms; /* the store's clock is so far ahead of the world's */

@@ -383,14 +383,26 @@ static void fenced(struct archive_life *l)
 /* A store that fails can keep a broker from beginning for as long as it fails: it reads what was signed, in as many
  * calls as there are manifests since the last full one, all of them again when one fails, and waits up to half a minute
  * in between, while the other one makes thousands of roots in no time. Such a broker archives nothing, and has nothing
- * to notice. So in the end the store works, rounds are asked for by the clock only, and then it must be noticed. */
+ * to notice. So in the end the store works, rounds are asked for by the clock only, and then it must be noticed.
+ *
+ * Two brokers of which neither has anything to archive, and whose clocks are behind what was signed, sign the same
+ * manifests byte for byte: nothing can tell them apart, and nothing need. So one of them gets something. */
 static void duel_calm(struct archive_life *both[2])
 {
+    struct archive_life *l = both[0];
+    bool there = false;
     for (uint32_t k = 0; k < 2; k++) {
         world_say(&both[k]->w, "the store works for both", k, (long long)both[k]->bucket->state->header.sequence);
         sim_disk_fault_set(both[k]->w.disk, FAULT_BUCKET_AGAIN, 0);
         sim_disk_fault_set(both[k]->w.disk, FAULT_BUCKET_LOST, 0);
         both[k]->serving = false;
+    }
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        there = there || l->topics[i].there;
+    }
+    l->bucket->w = &l->w;
+    if (!there && !arch_topic_make(l, 0)) {
+        world_violation(&l->w, "a topic could not be made while two brokers work");
     }
 }
 
