@@ -4,11 +4,13 @@
  * takes the place of parts of them, a redaction, events that left by age, a gap, a topic that is deleted, keys that
  * change, a full manifest, and an incarnation that continues another. The same arguments give the same bytes.
  *
- * usage: make_archive DIR [small|parent]       DIR/archive, DIR/key.pem (both public keys), DIR/old.pem (those before)
+ * usage: make_archive DIR [small|parent|late]  DIR/archive, DIR/key.pem (both public keys), DIR/old.pem (those before)
  *
  *   small    one incarnation of a few rounds, with one pair of keys (what the tests change byte by byte)
  *   parent   (default) an incarnation with all of the above, and one that continues it; DIR/visit is a root note of the
- *            first, as an auditor keeps it
+ *            first, as an auditor keeps it, DIR/replaced names the objects of the first that others have taken the
+ *            place of and that it does not state as removed
+ *   late     the same, but the second has gone on for eight days
  */
 #include "archive_builder.h"
 #include "test_keys.h"
@@ -24,6 +26,7 @@
 
 #define SEED_FIRST 1u
 #define SEED_CHILD 2u
+#define LATER_MS (8ull * 24 * 3600 * 1000)
 
 static const char *folder;
 
@@ -89,7 +92,26 @@ static void small(struct object_store *store)
                strlen(TEST_KEY_P256_PUBLIC TEST_KEY_ED25519_PUBLIC));
 }
 
-static void parent(struct object_store *store)
+/* Objects of an incarnation that are replaced, a line each. */
+static void keep_replaced(const struct archive_builder *b)
+{
+    struct el_buffer names = {0};
+    for (size_t i = 0; i < b->state->object_count; i++) {
+        const struct el_manifest_object *object = &b->state->objects[i].now;
+        char key[EL_ARCHIVE_KEY_MAX];
+        el_archive_key_object(key, &b->incarnation, object);
+        if (object->state == EL_OBJECT_REPLACED) {
+            el_buffer_append(&names, key, strlen(key));
+            el_buffer_append(&names, "\n", 1);
+        }
+    }
+    EL_ASSERT(names.err == 0);
+    EL_ASSERT(names.len > 0);
+    write_file("replaced", names.data, names.len);
+    el_buffer_free(&names);
+}
+
+static void parent(struct object_store *store, uint64_t later_ms)
 {
     struct el_private_key *keys[EL_SIGN_KEYS_MAX], *newer[EL_SIGN_KEYS_MAX];
     size_t count = keys_of(TEST_KEY_P256_OLD, keys), newer_count = keys_of(TEST_KEY_P256 TEST_KEY_ED25519, newer);
@@ -124,9 +146,11 @@ static void parent(struct object_store *store)
     struct archive_builder *child = archive_builder_open(
         store,
         &(struct archive_build){.seed = SEED_CHILD, .keys = newer, .key_count = newer_count, .parent = b->state});
+    keep_replaced(b);
     archive_builder_append(child, "orders", 0, 2);
     archive_builder_append(child, "users", 0, 1);
     archive_builder_round(child);
+    child->made_ms += later_ms;
     archive_builder_append(child, "users", 0, 4);
     archive_builder_round(child);
     archive_builder_close(child);
@@ -144,7 +168,7 @@ int main(int argc, char **argv)
     struct el_error err;
     char path[1024];
     if (argc < 2 || argc > 3) {
-        fprintf(stderr, "usage: make_archive DIR [small|parent]\n");
+        fprintf(stderr, "usage: make_archive DIR [small|parent|late]\n");
         return 2;
     }
     folder = argv[1];
@@ -156,7 +180,7 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[2], "small") == 0) {
         small(store);
     } else {
-        parent(store);
+        parent(store, argc == 3 && strcmp(argv[2], "late") == 0 ? LATER_MS : 0);
     }
     object_store_close(store);
     return 0;

@@ -117,6 +117,25 @@ def test_an_old_key_proves_what_newer_ones_have_signed_also_after_a_restore(audi
         assert code == PROVEN, out + err
 
 
+def test_what_a_parent_has_replaced_may_be_gone_when_its_child_is_old_enough(audited, parent, tmp_path):
+    subprocess.run([make_target("bin/make_archive"), tmp_path / "late", "late"], check=True)
+    shutil.copytree(parent, tmp_path / "young")
+    for name, expected in (("late", PROVEN), ("young", NOT_PROVEN)):
+        folder = tmp_path / name
+        for verifier in (audit, python):
+            assert verifier(folder)[0] == PROVEN
+        replaced = (folder / "replaced").read_text().split()
+        assert replaced
+        for key in replaced:
+            (folder / "archive" / key).unlink()
+        for verifier in (audit, python):
+            code, out, err = verifier(folder)
+            assert code == expected, name + out + err
+    next((tmp_path / "late/archive").glob("*/topics/*/0/seg/*.seg")).unlink()
+    for verifier in (audit, python):
+        assert verifier(tmp_path / "late")[0] == NOT_PROVEN
+
+
 def test_an_archive_that_was_rolled_back_is_found_by_who_was_there(audited, parent, incarnations, tmp_path):
     folder = pathlib.Path(shutil.copytree(parent, tmp_path / "back"))
     first = incarnations[0]["incarnation"]

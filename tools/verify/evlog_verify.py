@@ -17,8 +17,7 @@ D = -121665 * pow(121666, -1, Q) % Q
 class Bad(Exception): pass      # object, position in it or None, what is wrong
 def need(truth, name, what, pos=None):
     if not truth: raise Bad(name, pos, what)
-def sha256(*parts):
-    return hashlib.sha256(b"".join(parts)).digest()
+def sha256(*parts): return hashlib.sha256(b"".join(parts)).digest()
 
 def add_p256(a, b):
     if a is None or b is None: return a or b
@@ -78,8 +77,7 @@ class Tree:
 def tile_name(level, first, end):
     path = re.sub("(...)(?=.)", r"x\1/", (digits := str(first // 256)).zfill(-len(digits) // 3 * -3))
     return f"tile/{level}/{path}" + f".p/{end - first}" * (end - first < 256)
-def fold(frontier):
-    return functools.reduce(lambda right, left: sha256(b"\1", left, right), reversed(frontier or [sha256()]))
+def fold(frontier): return functools.reduce(lambda b, a: sha256(b"\1", a, b), reversed(frontier or [sha256()]))
 def decode(name, text):
     data = base64.b64decode(text) if re.fullmatch("[A-Za-z0-9+/]+=*", text) and len(text) % 4 == 0 else b""
     need(data and base64.b64encode(data).decode() == text, name, "base64 is damaged")
@@ -101,7 +99,7 @@ def open_note(name, data, keys):
     return words[0], int(words[1]), decode(name, words[2]), signers     # of keys, those that signed
 
 class Incarnation:
-    at = ""      # what is being looked at
+    at, later = "", 0      # what is being looked at; of a parent: when its child's newest manifest was made, ms
     def __init__(self, folder, name):
         self.folder, self.name, self.expected, self.bytes = os.path.join(folder, name), name, set(), 0
         self.files = {os.path.relpath(os.path.join(at, file), self.folder)
@@ -161,10 +159,12 @@ class Incarnation:
             need(ends[0] == end and sum(ends[1:]) == leaves and newest // 10**6 + age <= when, name, "retired too soon")
             self.retired[where] = end, leaves, [body[i:i + 32] for i in range(64, len(body), 32)], newest, when, age
         elif tag == 6: self.redactions.append((*struct.unpack_from("<16si4xqq", body), body[48:].decode()))
-    def pack(self, number, kind, state, shard, count, topic, partition, sequence, length, _, digest):
+    def newest(self): return max([int(at[5:], 16) for at in self.files if re.fullmatch("root/[0-9a-f]{16}", at)] + [1])
+    def pack(self, number, kind, state, shard, count, topic, partition, sequence, length, replaced_ms, digest):
         names = f"bundles/{shard:04d}/{sequence:016x}", f"topics/{topic.hex()}/{partition}/seg/{sequence:020d}"
         name = f"{names[kind == 2]}-{digest.hex()[:16]}{'.seg' * (kind == 2)}"
-        if state == 3: return self.expected.add(name)
+        gone = state == 2 and self.later - replaced_ms >= 7 * 86400000 and name not in self.files
+        if state == 3 or gone: return self.expected.add(name)
         data = self.read(name)
         need(len(data) == length, name, f"{len(data)} bytes, not {length}", min(len(data), length))
         head = (b"EVLOGPAK", 1, count, bytes.fromhex(self.name), shard, kind, sequence if kind == 1 else 0, length, 0)
@@ -222,8 +222,7 @@ class Incarnation:
             pos = next((i for i, byte in enumerate(wanted) if found[i:i + 1] != bytes([byte])), len(wanted))
             need(found == wanted, folder + name, "not the hashes of the tree", pos)
     def verify(self, trusted, last, root):
-        roots = [int(name[5:], 16) for name in self.files if re.fullmatch("root/[0-9a-f]{16}", name)]
-        until, last = last, last or max(roots + [1])
+        until, last = last, last or self.newest()
         for number in range(1, last + 1):
             self.manifest(number)
             name, signing, before = f"root/{number:016x}", self.signing[-1], self.signing[max(0, number - 2)]
@@ -269,9 +268,10 @@ def audit(folder, keys, incarnation=None, since=None):
     name, last, root, chain, found = incarnation or heads.pop(), None, None, [], []
     while name.strip("0"):
         need(name in there, f"manifest/{1:016x}", f"goes on from {name}, which is not there")
-        chain.insert(0, (there[name], last, root))
-        parent, last, root = struct.unpack_from("<16sQ32s", there[name].read(f"manifest/{1:016x}"), 96)
-        name = parent.hex()
+        chain.insert(0, (one := there[name], last, root))
+        made_ms, = struct.unpack_from("<Q", one.read(f"manifest/{last or one.newest():016x}"), 56)
+        parent, last, root = struct.unpack_from("<16sQ32s", one.read(f"manifest/{1:016x}"), 96)
+        if (name := parent.hex()) in there: there[name].later = made_ms
     for one, last, root in chain:
         keys = one.verify(keys, last, root)
         if seen and seen[0] == f"{one.cluster}/{one.name}/root":
