@@ -188,13 +188,14 @@ static bool forked(const struct archive_life *l, const int64_t ends[TOPICS_MAX][
     return false;
 }
 
-/* The store cannot be asked while events are taken: it is found later whether the disk may be healed. returns true: it
- * may, and nothing was lost */
+/* The store cannot be asked while events are taken: it is found later whether the disk may be healed, which in some
+ * seeds nobody wants. returns true: it may, and nothing was lost */
 static bool late(struct archive_life *l)
 {
     struct world *w = &l->w;
     struct el_error err = {0};
     uint64_t hold_ms = l->cfg.hold_ms;
+    bool heals = l->cfg.heals;
     int64_t ends[TOPICS_MAX][PARTITIONS_MAX];
     for (uint32_t i = 0; i < TOPICS_MAX; i++) {
         for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
@@ -203,6 +204,7 @@ static bool late(struct archive_life *l)
         }
     }
     l->cfg.hold_ms = 1;
+    l->cfg.heals = world_chance(w, 500000);
     l->strays = true;
     l->bucket->refuses_until_ns = w->clock.now_ns + world_below(w, 200000000);
     if (world_open(w, &err) != 0) {
@@ -231,6 +233,7 @@ static bool late(struct archive_life *l)
     }
     bool may = reason == NULL;
     l->cfg.hold_ms = hold_ms;
+    l->cfg.heals = heals;
     l->bucket->refuses_until_ns = 0;
     restart(l);
     l->strays = !may;
