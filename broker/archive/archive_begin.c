@@ -553,6 +553,7 @@ int64_t archive_begin_run(struct disk *disk, void *arg)
     if (code == EVLOG_ERR_CONFLICT && l->behind) {
         code = tell_behind(l, job, err);
     }
+    code = code != 0 || job->older ? code : archive_inherit(l, err);
     code = code != 0 || job->older ? code : archive_ages_find(l, job->now_ms, err);
     code = code != 0 || job->older ? code : archive_plan(l, true, NULL, job->now_ms, err);
     if (code == 0) {
@@ -597,5 +598,6 @@ void archive_ledger_destroy(struct archive_ledger *l)
     el_free(l->before);
     el_free(l->ages);
     archive_retire_free(l);
+    el_free(l->inherited);
     el_free(l);
 }

@@ -146,6 +146,7 @@ int archive_catch_up(struct archive_ledger *l, const struct archive_guard *guard
             "empty data directory, and destroy this one");
     }
     code = code != 0 ? code : check_silence(l, job, err);
+    code = code != 0 ? code : archive_inherit(l, err);
     code = code != 0 ? code : archive_plan(l, true, NULL, job->now_ms, err);
     if (code == 0) {
         note_known(before, &l->told);

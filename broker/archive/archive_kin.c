@@ -11,13 +11,17 @@
  *             removed which the child needs, the child does not begin (archive_begin.c)
  *
  * Whichever of the two puts comes first, one of the two looks sees it.
+ *
+ * And what a child must know of those that it continues.
  */
 #include <archive/archive_ledger_state.h>
 
 #include <core/alloc.h>
 #include <core/crypto.h>
+#include <core/logger.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <store/archive_cluster.h>
 #include <store/archive_reader.h>
 
@@ -146,4 +150,71 @@ int archive_parent_check(struct archive_ledger *l, const struct el_manifest_head
                             l->cfg.bucket->url, draft->parent_sequence, removed);
     }
     return code;
+}
+
+/* --- what had left before ----------------------------------------------------------------------------------------- */
+
+static int by_place(const void *a, const void *b)
+{
+    const struct inherited *x = a, *y = b;
+    int order = memcmp(x->topic_id.bytes, y->topic_id.bytes, sizeof x->topic_id.bytes);
+    return order != 0 ? order : (x->number > y->number) - (x->number < y->number);
+}
+
+/* Room for every partition was made. */
+static int inherit_part(struct archive_ledger *l, struct archive_reader *parent, const struct archive_partition *p,
+                        struct el_error *err)
+{
+    struct archive_range range;
+    if (p->now.start_offset == 0) {
+        return 0;
+    }
+    int code = archive_reader_range(parent, &p->now.topic_id, p->now.partition, &range, err);
+    if (code != 0) {
+        return code == EVLOG_ERR_UNKNOWN_TOPIC ? 0 : code;
+    }
+    int64_t end = EL_MIN(range.log_start, p->now.start_offset);
+    if (end > p->now.log_start) { /* its log start was taken along, so this has left by age */
+        l->inherited[l->inherited_count++] = (struct inherited){
+            .topic_id = p->now.topic_id, .number = p->now.partition, .end = end};
+    }
+    return 0;
+}
+
+int archive_inherit(struct archive_ledger *l, struct el_error *err)
+{
+    const struct archive_state *own = l->state->header.sequence == 0 && l->draft != NULL ? l->draft : l->state;
+    struct archive_reader *parent = NULL;
+    el_free(l->inherited);
+    l->inherited = NULL;
+    l->inherited_count = 0;
+    if (el_uuid_is_zero(&own->header.parent)) {
+        return 0;
+    }
+    int code = parent_open(l, &own->header, own->header.parent_sequence, &parent, err);
+    if (code == 0) {
+        l->inherited = el_calloc(EL_MAX(own->partitions.count, (size_t)1), sizeof *l->inherited);
+        code = l->inherited == NULL ? el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for what the archive has") : 0;
+    }
+    for (size_t i = 0; code == 0 && i < own->partitions.count; i++) {
+        code = inherit_part(l, parent, own->partitions.entries[i].value, err);
+    }
+    archive_reader_close(parent);
+    if (l->inherited_count > 0) {
+        qsort(l->inherited, l->inherited_count, sizeof *l->inherited, by_place);
+    }
+    if (code == EVLOG_ERR_NOT_FOUND || code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT) {
+        el_log(EL_LOG_ERROR, "archive", "what the archive that this one continues has cannot be known: %s", err->text);
+        err->code = code = 0;
+    }
+    return code;
+}
+
+int64_t archive_inherited_end(const struct archive_ledger *l, const struct archive_partition *p)
+{
+    struct inherited key = {.topic_id = p->now.topic_id, .number = p->now.partition};
+    const struct inherited *found = l->inherited_count == 0 ? NULL
+                                                            : bsearch(&key, l->inherited, l->inherited_count,
+                                                                      sizeof *l->inherited, by_place);
+    return found == NULL ? 0 : found->end;
 }

@@ -47,6 +47,13 @@ struct tiled {
     uint64_t leaves;
 };
 
+/* What had left a partition in the archives that this one continues. */
+struct inherited {
+    struct el_uuid topic_id;
+    int32_t number;
+    int64_t end; /* below it they have nothing */
+};
+
 /* Since when objects from this number on are there: when they were stated, or of those that were there at the start,
  * when their events were appended. */
 struct object_age {
@@ -102,6 +109,8 @@ struct archive_ledger {
     size_t retiring_count;
     struct kin kin[KIN_MAX]; /* [kin_count] */
     size_t kin_count;
+    struct inherited *inherited; /* [inherited_count] by topic id and number */
+    size_t inherited_count;
 };
 
 /* --- archive_begin.c ---------------------------------------------------------------------------------------------- */
@@ -167,6 +176,12 @@ int archive_child_look(struct archive_ledger *l, int64_t *child_ms, struct el_er
 /* The other side: a restored directory begins, its cluster.json is put. Is everything there that it goes on from?
  * draft: header of its first manifest. returns 0 | EVLOG_ERR_CONFLICT with a text | what the store says */
 int archive_parent_check(struct archive_ledger *l, const struct el_manifest_header *draft, struct el_error *err);
+
+/* What had left by age before this incarnation began: the manifests of those that it continues say it, its own do not.
+ * returns 0, also when they are not there or are damaged, which is told | EVLOG_ERR_NO_MEMORY | what the store says */
+int archive_inherit(struct archive_ledger *l, struct el_error *err);
+/* End of it, 0 nothing. */
+int64_t archive_inherited_end(const struct archive_ledger *l, const struct archive_partition *p);
 
 /* --- archive_retire.c --------------------------------------------------------------------------------------------- */
 

@@ -316,12 +316,13 @@ static int plan_partition(struct archive_ledger *l, const struct archive_partiti
 
 static void told_add(struct archive_ledger *l, const struct archive_partition *p)
 {
-    l->told.parts[l->told.part_count++] = (struct archive_told_part){.topic_id = p->now.topic_id,
-                                                                     .number = p->now.partition,
-                                                                     .end = p->now.end_offset,
-                                                                     .leaf = p->now.tree.size,
-                                                                     .log_start = p->now.log_start,
-                                                                     .retired = p->retired.end_offset};
+    l->told.parts[l->told.part_count++] = (struct archive_told_part){
+        .topic_id = p->now.topic_id,
+        .number = p->now.partition,
+        .end = p->now.end_offset,
+        .leaf = p->now.tree.size,
+        .log_start = p->now.log_start,
+        .retired = EL_MAX(p->retired.end_offset, archive_inherited_end(l, p))};
 }
 
 static bool is_deleted(const struct archive_ledger *l, const struct archive_partition *p)

@@ -264,6 +264,7 @@ static bool lookup(struct archive_life *l, const struct life_topic *t, int32_t p
         return code != EVLOG_ERR_CRASHED && !sim_disk_crashed(l->w.disk);
     }
     const struct life_part *p = &t->parts[partition];
+    after = EL_MAX(after, bucket_retired(l->bucket, &t->id, partition)->end_offset); /* the log start follows */
     for (uint32_t i = 0; i < p->acked_count; i++) {
         bool gone = arch_is_gone(p, p->acked[i].offset, p->acked[i].offset + p->acked[i].count);
         if (!gone && p->acked[i].offset >= after && (op.offset < 0 || op.offset > p->acked[i].offset)) {

@@ -624,6 +624,7 @@ static void heir_live(struct archive_life *l)
         arch_compare_topics(l);
         arch_compare_logs(l, false);
         arch_read_all(l);
+        arch_check_starts(l); /* also behind what had left the archive before it was this one's */
     }
     world_abandon(w);
     if (w->violation[0] == 0) {

@@ -139,3 +139,61 @@ TEST(archive_retire, a_damaged_table_retires_nothing)
     assert_int_equal(look(&r, appended_ms(&r, 1) + 1000000), 0);
     rig_end(&r);
 }
+
+/* What shards are told has left partition 0 of "t", when the archive continues that of the rig. */
+static int64_t told_of_child(struct rig *r, bool parent_there)
+{
+    struct el_private_key *keys[1];
+    struct el_error err = {0};
+    int64_t retired = -1;
+    keys[0] = r->l->cfg.keys[0];
+    struct archive_builder *child = archive_builder_open(
+        &r->store->base, &(struct archive_build){.seed = 6, .keys = keys, .key_count = 1, .parent = r->b->state});
+    archive_builder_append(child, "t", 0, 1);
+    archive_builder_round(child);
+    if (!parent_there) {
+        child->state->header.parent.bytes[0] ^= 1;
+    }
+    r->l->incarnation = child->incarnation;
+    r->l->state = child->state;
+    assert_int_equal(archive_inherit(r->l, &err), 0);
+    assert_int_equal(archive_plan(r->l, true, NULL, 1, &err), 0);
+    for (size_t i = 0; i < r->l->told.part_count; i++) {
+        struct el_uuid id = archive_builder_topic_id("t");
+        if (el_uuid_eq(&r->l->told.parts[i].topic_id, &id)) {
+            retired = r->l->told.parts[i].retired;
+            assert_int_equal(r->l->told.parts[i].log_start, 0);
+        }
+    }
+    r->l->incarnation = r->b->incarnation;
+    r->l->state = r->b->state;
+    archive_builder_close(child);
+    return retired;
+}
+
+TEST(archive_retire, what_had_left_an_archive_is_known_to_the_one_that_continues_it)
+{
+    for (int parent_there = 0; parent_there < 2; parent_there++) {
+        struct rig r;
+        rig_init(&r);
+        archive_builder_retire(r.b, "t", 0, 1);
+        archive_builder_round(r.b);
+        assert_int_equal(told_of_child(&r, parent_there == 1), parent_there == 1 ? 4 : 0);
+        rig_end(&r);
+    }
+}
+
+TEST(archive_retire, a_store_that_cannot_say_what_had_left_is_asked_again)
+{
+    struct rig r;
+    struct el_error err = {0};
+    rig_init(&r);
+    r.l->state->header.parent = (struct el_uuid){{7}};
+    mem_store_fault(
+        r.store,
+        (struct mem_fault){.call = MEM_LIST, .key_part = "", .count = 1, .effect = MEM_FAIL, .code = EVLOG_ERR_AGAIN});
+    r.l->state->header.parent_sequence = 0;
+    assert_int_equal(archive_inherit(r.l, &err), EVLOG_ERR_AGAIN);
+    r.l->state->header.parent = (struct el_uuid){{0}};
+    rig_end(&r);
+}
