@@ -294,6 +294,7 @@ static int open_archive(struct server *server, struct el_error *err)
     archive_cfg.hold_ms = (uint64_t)cfg->archive_hold_ms;
     archive_cfg.heals = cfg->archive_silent_ms >= 0;
     archive_cfg.silent_ms = cfg->from_archive || !archive_cfg.heals ? 0 : (uint64_t)cfg->archive_silent_ms;
+    archive_cfg.memory_max = config_archive_memory_max(cfg);
     archive_cfg.news = server_on_archive_news;
     archive_cfg.news_arg = server;
     archive_cfg.orphan_ms = cfg->archive_orphan_ms < 0 ? UINT64_MAX : (uint64_t)cfg->archive_orphan_ms;
@@ -375,7 +376,8 @@ static bool server_ready(void *arg, char *reason, size_t reason_max)
         const char *stopped = archive_stopped_reason(server->archive);
         if (stopped != NULL) {
             snprintf(reason, reason_max, "archiving has ended for good: %s", stopped);
-        } else if (!archive_missing(server->archive, reason, reason_max)) {
+        } else if (!archive_missing(server->archive, reason, reason_max) &&
+                   !archive_full(server->archive, reason, reason_max)) {
             (void)archive_late(server->archive, reason, reason_max);
         }
     }

@@ -19,7 +19,8 @@ void archive_config_init(struct archive_config *cfg)
                                    .full_every = EL_MANIFEST_CHAIN_MAX,
                                    .hold_ms = 10000,
                                    .heals = true,
-                                   .silent_ms = 240000};
+                                   .silent_ms = 240000,
+                                   .memory_max = UINT64_MAX};
 }
 
 int archive_create(const struct archive_config *cfg, struct store *store, struct archive **archive,

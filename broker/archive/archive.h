@@ -30,10 +30,11 @@ struct archive_config {
     uint64_t ages_ms;                              /* from look to look for what is too old */
     uint64_t sweep_ms;                             /* from sweep to sweep for it */
     uint64_t sweep_names;                          /* that a pass of one looks at */
-    uint32_t full_every;                           /* manifests from one that says everything to the next, at most 64 */
-    uint64_t hold_ms;                              /* appends wait at most so long for what the store has to be known */
-    bool heals;                                    /* an older disk is healed, not refused */
-    uint64_t silent_ms;                            /* when whoever put the newest root was silent for so long */
+    uint64_t memory_max;     /* bytes to know what the archive has, once for the broker and once for each shard */
+    uint32_t full_every;     /* manifests from one that says everything to the next, at most 64 */
+    uint64_t hold_ms;        /* appends wait at most so long for what the store has to be known */
+    bool heals;              /* an older disk is healed, not refused */
+    uint64_t silent_ms;      /* when whoever put the newest root was silent for so long */
     void (*news)(void *arg); /* on shard 0: archive_asked() or archive_healed() says something new; may be NULL */
     void *news_arg;
     bool test_clock; /* nothing but the simulator: short waits */
@@ -68,6 +69,8 @@ bool archive_healed(const struct archive *archive);
 /* A sentence when it is late, else false. */
 bool archive_late(const struct archive *archive, char *text, size_t text_len);
 
+/* The same when nothing new is archived for want of memory. */
+bool archive_full(const struct archive *archive, char *text, size_t text_len);
 /* The same when objects that a root covers were looked for in vain. */
 bool archive_missing(const struct archive *archive, char *text, size_t text_len);
 
@@ -89,7 +92,8 @@ struct archive_ask {
     struct el_uuid topic_id; /* zero: all */
     uint64_t goal;           /* private */
     /* --- results ----- */
-    int error; /* 0 | EVLOG_ERR_CLOSED stopping | _POLICY archiving has ended for good */
+    int error; /* 0 | EVLOG_ERR_CLOSED stopping | _POLICY archiving has ended for good | _NO_MEMORY nothing new is
+                * archived, and that is waited for */
     enum archive_phase phase;
     char text[256]; /* reason, last error of the object store; "" */
     struct el_uuid incarnation;

@@ -559,6 +559,7 @@ int64_t archive_begin_run(struct disk *disk, void *arg)
     if (code == 0) {
         tell(l, job);
     }
+    job->memory_len = archive_ledger_memory(l);
     archive_guard_free(&guard);
     return code;
 }

@@ -39,6 +39,11 @@ struct archive_cold {
     } newest[COLD_NEWEST];
 };
 
+/* --- archive_memory.c --------------------------------------------------------------------------------------------- */
+
+/* Bytes that it takes on the heap, about; NULL: 0. */
+uint64_t archive_cold_memory(const struct archive_cold *cold);
+
 /* --- archive_look.c: in the job, the reader's root covers what is asked for --------------------------------------- */
 
 /* TIER_BY_PRESENCE. Objects that are missing or others are counted, and said once.

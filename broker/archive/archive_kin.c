@@ -203,7 +203,10 @@ int archive_inherit(struct archive_ledger *l, struct el_error *err)
     if (l->inherited_count > 0) {
         qsort(l->inherited, l->inherited_count, sizeof *l->inherited, by_place);
     }
-    if (code == EVLOG_ERR_NOT_FOUND || code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT) {
+    if (code == EVLOG_ERR_NOT_FOUND) {
+        return 0; /* --archive names another place than the one that this directory came from */
+    }
+    if (code == EVLOG_ERR_CORRUPT || code == EVLOG_ERR_FORMAT) {
         el_log(EL_LOG_ERROR, "archive", "what the archive that this one continues has cannot be known: %s", err->text);
         err->code = code = 0;
     }

@@ -183,6 +183,11 @@ int archive_inherit(struct archive_ledger *l, struct el_error *err);
 /* End of it, 0 nothing. */
 int64_t archive_inherited_end(const struct archive_ledger *l, const struct archive_partition *p);
 
+/* --- archive_memory.c --------------------------------------------------------------------------------------------- */
+
+/* Bytes that it takes on the heap, about. In its job. */
+uint64_t archive_ledger_memory(const struct archive_ledger *l);
+
 /* --- archive_retire.c --------------------------------------------------------------------------------------------- */
 
 /* What has to leave with the next manifest. returns 0 | what the store says: the next look goes on */

@@ -327,7 +327,7 @@ static void choose_retired(struct build *b)
     for (size_t i = 0; i < l->retiring_count; i++) {
         const struct el_manifest_retired r = l->retiring[i];
         const struct archive_partition *p = archive_state_partition(l->state, &r.topic_id, r.partition);
-        bool fits = p != NULL && r.tree.size > p->retired.tree.size && !is_replaced(b, &r.topic_id, r.partition);
+        bool fits = p != NULL && r.tree.size > p->retired->tree.size && !is_replaced(b, &r.topic_id, r.partition);
         bool ends = false;
         for (uint32_t k = 0; fits && k < p->part_count && p->parts[k].first_leaf < r.tree.size; k++) {
             ends = el_archive_part_leaf_end(&p->parts[k]) == r.tree.size && p->parts[k].end_offset == r.end_offset;
@@ -594,6 +594,7 @@ static int finish(struct archive_ledger *l, struct archive_make_job *job, struct
     job->sequence = l->state->header.sequence;
     job->complete_ns = l->state->header.cut_ns;
     job->root_ms = l->state->header.made_ms;
+    job->memory_len = archive_ledger_memory(l);
     return code;
 }
 

@@ -322,7 +322,7 @@ static void told_add(struct archive_ledger *l, const struct archive_partition *p
         .end = p->now.end_offset,
         .leaf = p->now.tree.size,
         .log_start = p->now.log_start,
-        .retired = EL_MAX(p->retired.end_offset, archive_inherited_end(l, p))};
+        .retired = EL_MAX(p->retired->end_offset, archive_inherited_end(l, p))};
 }
 
 static bool is_deleted(const struct archive_ledger *l, const struct archive_partition *p)

@@ -373,6 +373,7 @@ int64_t archive_read_job_run(struct disk *disk, void *arg)
     struct el_error err = {0};
     read_begin(read);
     job->missing = 0;
+    job->memory_len = 0;
     int code = read_run(job, read, &err);
     if (code == EVLOG_ERR_NOT_FOUND || code == EVLOG_ERR_CORRUPT) {
         /* an object that was replaced meanwhile, perhaps: from the newest root once more */
@@ -386,6 +387,7 @@ int64_t archive_read_job_run(struct disk *disk, void *arg)
         el_log(EL_LOG_ERROR, "archive", "%s", err.text);
         job->missing_told = job->missing;
     }
+    job->memory_len = archive_cold_memory(job->cold);
     if (code == EVLOG_ERR_UNKNOWN_TOPIC && read->by != TIER_BY_PRESENCE) {
         return 0; /* nothing there */
     }
@@ -415,9 +417,13 @@ static void read_on_done(struct io_op *op)
     struct tier_read *read = ar->cold_job.read;
     ar->cold_job.read = NULL;
     ar->reads--;
+    ar->cold_ns = ar->io->now_ns;
+    ar->cold_len = ar->cold_job.memory_len;
     if (ar->cold_stale) {
         archive_cold_forget(ar);
+        ar->cold_len = 0;
     }
+    archive_memory_charge(ar);
     metrics_add(ar->metrics, METRIC_ARCHIVE_READS, 1);
     if (ar->cold_job.missing != 0) {
         metrics_add(ar->metrics, METRIC_ARCHIVE_MISSING, 1);

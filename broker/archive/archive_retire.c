@@ -176,10 +176,10 @@ static int look_at(struct look *k, const struct archive_partition *p, int64_t ms
     }
     struct el_manifest_retired r = {.topic_id = p->now.topic_id,
                                     .partition = p->now.partition,
-                                    .newest_append_ns = p->retired.newest_append_ns,
-                                    .when_ms = EL_MAX(k->job->now_ns / 1000000, p->retired.when_ms),
+                                    .newest_append_ns = p->retired->newest_append_ns,
+                                    .when_ms = EL_MAX(k->job->now_ns / 1000000, p->retired->when_ms),
                                     .retention_ms = ms,
-                                    .tree = p->retired.tree};
+                                    .tree = p->retired->tree};
     int code = 0;
     uint32_t count = 0;
     for (; count < p->part_count && k->tables < TABLES_MAX && in_segment(l, &p->parts[count]); count++) {

@@ -111,9 +111,13 @@ static void ask_answer(struct archive *a, struct archive_ask *ask)
     const char *reason = archive_stopped_reason(a);
     bool begins = a->sm.state < ROOT_TELL;
     ask->phase = reason != NULL ? ARCHIVE_STOPPED : begins ? ARCHIVE_BEGINS : ARCHIVE_WORKS;
-    snprintf(ask->text, sizeof ask->text, "%.250s", reason != NULL ? reason : a->last_error);
+    bool full = atomic_load(&a->full);
+    snprintf(ask->text, sizeof ask->text, "%.250s", reason != NULL ? reason : full ? a->full_text : a->last_error);
     if (ask->now && ask->error == 0) {
-        ask->error = reason != NULL ? EVLOG_ERR_POLICY : root_is(a, ROOT_ENDED) ? EVLOG_ERR_CLOSED : 0;
+        ask->error = reason != NULL           ? EVLOG_ERR_POLICY
+                     : root_is(a, ROOT_ENDED) ? EVLOG_ERR_CLOSED
+                     : full && ask->wait      ? EVLOG_ERR_NO_MEMORY
+                                              : 0;
     }
     ask->incarnation = a->begin.incarnation;
     ask->sequence = a->sequence;
@@ -151,7 +155,7 @@ static void root_ask(struct archive *a, struct archive_ask *ask)
         a->seal = true;
         a->seal_topic = other ? (struct el_uuid){{0}} : ask->topic_id;
     }
-    if (!ask->wait) {
+    if (!ask->wait || atomic_load(&a->full)) {
         ask_answer(a, ask);
     } else {
         ask->goal = a->goals + 1; /* the one that is taken next covers what is durable now */
@@ -305,6 +309,7 @@ static void on_begun(struct io_op *op)
     a->tries = 0;
     a->last_error[0] = 0;
     a->sequence = a->begin.sequence;
+    a->ledger_len = a->begin.memory_len;
     a->root_ms = a->begin.root_ms;
     a->complete_ns = a->begin.complete_ns;
     a->swept_ns = a->io->now_ns;
@@ -455,6 +460,7 @@ static void on_made(struct io_op *op)
     a->tries = 0;
     a->last_error[0] = 0;
     a->sequence = make->sequence;
+    a->ledger_len = make->memory_len;
     a->root_ms = make->root_ms;
     a->complete_ns = make->complete_ns;
     a->object_count = make->object_count;
@@ -592,8 +598,16 @@ static void root_idle(struct archive *a)
         archive_root_end(a);
         return;
     }
+    if (a->stopping && atomic_load(&a->full)) {
+        say_what_is_left(a);
+        archive_root_end(a);
+        return;
+    }
     a->stop_rounds += a->stopping;
-    uint64_t gap_ns = a->stopping || a->more || a->wanted ? ROUNDS_GAP_NS : a->cfg.lag_ms * 1000000;
+    bool calm = atomic_load(&a->full) && a->redaction == NULL; /* nobody waits for what is not archived */
+    uint64_t gap_ns = calm                                  ? a->cfg.lag_ms * 1000000
+                      : a->stopping || a->more || a->wanted ? ROUNDS_GAP_NS
+                                                            : a->cfg.lag_ms * 1000000;
     io_timer_set(a->io, &a->timer, a->io->now_ns + gap_ns);
 }
 
@@ -669,7 +683,8 @@ void archive_root_answered(struct archive *a, struct archiver *ar)
     if (root_is(a, ROOT_COLLECT)) {
         collected(a);
     } else if (root_is(a, ROOT_TELL)) {
-        asks_answer(a, a->goals - a->goal_open);
+        archive_memory_look(a);
+        asks_answer(a, atomic_load(&a->full) ? UINT64_MAX : a->goals - a->goal_open);
         if (!sweep_begin(a)) {
             root_idle(a);
         }
@@ -684,7 +699,7 @@ void archive_root_want(struct archive *a)
 {
     a->wanted = true;
     atomic_store(&a->sweep_end, true);
-    if (root_is(a, ROOT_IDLE)) {
+    if (root_is(a, ROOT_IDLE) && (!atomic_load(&a->full) || a->redaction != NULL)) {
         io_timer_set(a->io, &a->timer, a->io->now_ns);
     }
 }

@@ -278,6 +278,7 @@ static void run_to_shard(struct io_message *message)
 {
     struct archiver *ar = EL_CONTAINER(message, struct archiver, to_shard);
     OBJ_CHECK(ar, ARCHIVER);
+    archive_memory_charge(ar);
     switch (ar->order) {
     case ORDER_TELL:
         on_told(ar);
@@ -342,6 +343,7 @@ void archiver_end(struct archiver *ar)
 void archiver_order(struct archiver *ar, enum archiver_order order)
 {
     ar->order = order;
+    ar->ledger_share = ar->archive->ledger_len / ar->archive->shard_count;
     ar->to_shard.run = run_to_shard;
     io_post(ar->io, &ar->to_shard);
 }
@@ -386,6 +388,7 @@ static void on_look(struct io_timer *timer)
     if (ar->index == 0) {
         metrics_set(ar->metrics, METRIC_ARCHIVE_LAG, (int64_t)(archive_lag_ns(ar->archive) / 1000000000u));
     }
+    archive_memory_idle(ar);
     archiver_round_go(ar); /* loads that had no memory */
     io_timer_set(ar->io, &ar->look_timer, ar->io->now_ns + LOOK_NS);
 }
@@ -408,6 +411,7 @@ void archiver_init(struct archive *a, uint32_t index)
     el_list_init(&ar->big);
     el_list_init(&ar->small);
     el_list_init(&ar->read_list);
+    el_list_init(&ar->charges);
     ar->load_len = EL_MAX(EL_MIN((size_t)a->cfg.segment_len, ar->buddy->len / LOAD_SHARE), (size_t)LOAD_LEN_MIN);
     for (uint32_t i = 0; i < LOADS; i++) {
         archiver_load_init(ar, &ar->loads[i]);
@@ -465,6 +469,7 @@ void archiver_timers_cancel(struct archiver *ar)
 void archiver_destroy(struct archiver *ar)
 {
     el_pool_destroy(&ar->part_pool);
+    archive_memory_release(ar);
     el_buddy_free(ar->buddy, ar->moves);
     ar->moves = NULL;
 }

@@ -10,6 +10,8 @@
  *      while
  *   4. when nothing is left, or ROUND_OBJECTS_MAX objects are put, the root maker is answered
  *
+ * When there is no memory to know more (archive_memory.c), only tasks are done.
+ *
  * Fails: no memory for a load: what is there so far is the round, unless it is nothing, then it is waited for. A range
  * that cannot be read is said once; the partition stays where it is, and with it the time that the archive is complete
  * through.
@@ -482,6 +484,7 @@ static void note_moves(struct archiver *ar)
 void archiver_round_begin(struct archiver *ar)
 {
     struct el_list dirty;
+    bool full = atomic_load(&ar->archive->full); /* changes between rounds only */
     EL_ASSERT(!ar->in_round);
     EL_ASSERT(archiver_loads_idle(ar));
     EL_ASSERT(ar->results == NULL);
@@ -503,7 +506,9 @@ void archiver_round_begin(struct archiver *ar)
             ap->goal = view.durable_end;
         }
         bool big = store_tier_pending(ap->part, ap->next) >= ar->load_len;
-        if (view.durable_end > ap->next) {
+        if (view.durable_end > ap->next && full) {
+            el_list_push_back(&ar->dirty, &ap->todo_link);
+        } else if (view.durable_end > ap->next) {
             el_list_push_back(big ? &ar->big : &ar->small, &ap->todo_link);
         } else {
             el_list_push_back(&ar->dirty, &ap->todo_link);

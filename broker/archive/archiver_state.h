@@ -56,6 +56,7 @@ struct archive_read_job {
     uint64_t missing;          /* out: hash of what is said of an object that a root covers and that is not there, or is
                                 * another; 0 none */
     uint64_t missing_told;     /* of what was said last */
+    uint64_t memory_len;       /* out: of what it keeps, bytes */
 };
 
 enum load_state { LOAD_FREE, LOAD_FILLING, LOAD_PUTTING, LOAD_WAITING, LOAD_STATES };
@@ -137,7 +138,14 @@ struct archiver {
     uint32_t reads;           /* waiting or under way */
     struct el_list read_list; /* struct tier_read: they wait */
     struct archive_read_job cold_job;
-    bool cold_stale; /* what it keeps is not to be used any more: something was redacted */
+    uint64_t cold_ns; /* monotonic: when a read ended last */
+    /* memory, archive_memory.c */
+    uint64_t ledger_share;  /* of the ledger, that this shard is charged with, bytes */
+    uint64_t cold_len;      /* of what the reading jobs keep, bytes */
+    struct el_list charges; /* blocks of the buddy */
+    uint64_t charged_len;   /* their bytes */
+    bool uncharged;         /* there was no memory for some of it */
+    bool cold_stale;        /* what it keeps is not to be used any more: something was redacted */
     struct io_op cold_op;
     struct io_message kick;
     bool kicked;
@@ -198,9 +206,10 @@ struct archive {
     uint64_t root_ms;
     uint64_t sequence;
     uint64_t object_count, object_len, replaced_count;
-    uint64_t began_ns; /* monotonic: the last round */
-    uint64_t goals;    /* taken so far; all but an open one are reached */
-    uint32_t waiting;  /* shards that have not answered */
+    uint64_t ledger_len; /* bytes on the heap */
+    uint64_t began_ns;   /* monotonic: the last round */
+    uint64_t goals;      /* taken so far; all but an open one are reached */
+    uint32_t waiting;    /* shards that have not answered */
     uint32_t tries;
     bool wanted; /* a round is to begin at once */
     bool more;   /* the last one left something */
@@ -217,6 +226,8 @@ struct archive {
     char last_error[256];                       /* of the object store; "" */
     /* other threads read these */
     _Atomic bool failed;
+    _Atomic bool full;   /* nothing new is archived for want of memory; of shards' rounds: set before they are told */
+    char full_text[256]; /* why; shard 0's own */
     _Atomic bool healed;
     _Atomic bool asked;
     _Atomic int behind_shown;            /* enum behind */
@@ -244,6 +255,17 @@ void archiver_order(struct archiver *ar, enum archiver_order order);
 void archiver_answer(struct archiver *ar);
 /* No more rounds: what is under way ends. From shard 0. */
 void archiver_end(struct archiver *ar);
+
+/* --- archive_memory.c --------------------------------------------------------------------------------------------- */
+
+/* On the shard: what the ledger and its reader take is charged to its memory, or is not any more. */
+void archive_memory_charge(struct archiver *ar);
+/* All of it is given back. */
+void archive_memory_release(struct archiver *ar);
+/* On the shard, now and then: a reader that nobody uses is closed. */
+void archive_memory_idle(struct archiver *ar);
+/* On shard 0, when all shards were told of a root: may anything new be archived? */
+void archive_memory_look(struct archive *a);
 
 /* --- archiver_round.c --------------------------------------------------------------------------------------------- */
 

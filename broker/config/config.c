@@ -624,6 +624,11 @@ uint64_t config_group_memory_max(const struct config *cfg)
     return cfg->group_memory_max != 0 ? (uint64_t)cfg->group_memory_max : config_memory_max(cfg) / 8;
 }
 
+uint64_t config_archive_memory_max(const struct config *cfg)
+{
+    return cfg->archive_memory_max != 0 ? (uint64_t)cfg->archive_memory_max : config_memory_max(cfg) / 8;
+}
+
 uint64_t config_stream_memory_max(const struct config *cfg)
 {
     return cfg->stream_memory_max != 0 ? (uint64_t)cfg->stream_memory_max : config_memory_max(cfg) / 8;

@@ -113,8 +113,9 @@ struct config {
     int64_t group_size_max;
     int64_t share_sessions_max;
     int64_t share_size_max;
-    int64_t group_memory_max;  /* bytes; 0: an eighth of memory.max */
-    int64_t stream_memory_max; /* bytes; 0: an eighth of memory.max */
+    int64_t archive_memory_max; /* bytes; 0: an eighth of memory.max */
+    int64_t group_memory_max;   /* bytes; 0: an eighth of memory.max */
+    int64_t stream_memory_max;  /* bytes; 0: an eighth of memory.max */
     int64_t offset_metadata_len_max;
     int64_t offsets_retention_minutes;
     int64_t offsets_check_ms;
@@ -164,6 +165,7 @@ int config_reload(struct config *cfg, int argc, char *const *argv, char *const *
 /* The number in effect: 0 is resolved from the machine or the container. */
 uint32_t config_shard_count(const struct config *cfg);
 uint64_t config_memory_max(const struct config *cfg);
+uint64_t config_archive_memory_max(const struct config *cfg);
 uint64_t config_group_memory_max(const struct config *cfg);
 uint64_t config_stream_memory_max(const struct config *cfg);
 

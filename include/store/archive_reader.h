@@ -53,6 +53,8 @@ int archive_reader_refresh(struct archive_reader *reader, bool *moved, struct el
 const struct archive_root *archive_reader_root(const struct archive_reader *reader);
 /* Valid until the next refresh or close. */
 const struct archive_state *archive_reader_state(const struct archive_reader *reader);
+/* Memory that it and those of its parents take, bytes, about. */
+uint64_t archive_reader_memory(const struct archive_reader *reader);
 /* Close the reader, keep its state: for a writer that goes on from it. */
 struct archive_state *archive_reader_take_state(struct archive_reader *reader);
 /* Keys that are trusted now: those given, and their successors. returns their number */

@@ -16,8 +16,9 @@
 #include <format/archive_layout.h>
 
 struct archive_partition {
-    struct el_manifest_partition now;   /* as stated last */
-    struct el_manifest_retired retired; /* what left by age; tree.size 0: nothing */
+    struct el_manifest_partition now; /* as stated last */
+    /* What left by age; tree.size 0: nothing. Never NULL: of its own, or one that all share where nothing has. */
+    const struct el_manifest_retired *retired;
     /* [part_count] that count, by leaf, which is by offset; leaves retired.tree.size .. now.tree.size */
     struct el_archive_part *parts;
     uint32_t part_count;
@@ -68,6 +69,9 @@ struct archive_state {
     size_t redaction_count, redaction_max;
     bool broken; /* an apply failed in the middle: good for nothing but archive_state_free() */
 };
+
+/* Memory that it takes on the heap, bytes, without what the allocator adds. */
+uint64_t archive_state_memory(const struct archive_state *state);
 
 /* An empty state; NULL when memory is short. */
 struct archive_state *archive_state_new(void);

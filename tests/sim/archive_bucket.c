@@ -143,8 +143,8 @@ static struct left *left_before(const struct archive_state *state)
         const struct archive_partition *p = state->partitions.entries[i].value;
         before[i] = (struct left){.topic_id = p->now.topic_id,
                                   .partition = p->now.partition,
-                                  .leaves = p->retired.tree.size,
-                                  .when_ms = p->retired.when_ms};
+                                  .leaves = p->retired->tree.size,
+                                  .when_ms = p->retired->when_ms};
     }
     return before;
 }
@@ -157,7 +157,7 @@ static void check_ages(struct bucket *b, const struct archive_state *state, cons
     uint64_t now_ms = el_clock_now(store_clock(b->w->store)) / 1000000;
     for (size_t i = 0; i < state->partitions.count; i++) {
         const struct archive_partition *p = state->partitions.entries[i].value;
-        const struct el_manifest_retired *r = &p->retired;
+        const struct el_manifest_retired *r = p->retired;
         struct left was = {0};
         for (size_t k = 0; k < count; k++) {
             bool same = before[k].partition == p->now.partition && el_uuid_eq(&before[k].topic_id, &p->now.topic_id);
@@ -420,8 +420,8 @@ const struct el_manifest_retired *bucket_retired(const struct bucket *b, const s
     static const struct el_manifest_retired nothing;
     for (const struct bucket_line *line = b->line; line != NULL; line = line->parent) {
         const struct archive_partition *p = archive_state_partition(line->state, topic_id, partition);
-        if (p != NULL && p->retired.tree.size > 0) {
-            return &p->retired;
+        if (p != NULL && p->retired->tree.size > 0) {
+            return p->retired;
         }
     }
     return &nothing;
@@ -590,18 +590,18 @@ static void audit_retired(struct audit *a, const struct archive_partition *p)
                                 .topic_id = p->now.topic_id,
                                 .partition = p->now.partition};
     struct el_error err = {0};
-    while (a->tree.size < p->retired.tree.size) {
+    while (a->tree.size < p->retired->tree.size) {
         struct el_hash256 hashes[EL_TILE_HASHES];
         uint32_t width = 0;
         if (archive_tile_get(&tree, 0, a->tree.size / EL_TILE_HASHES, a->checkpoint_at, hashes, &width, &err) != 0) {
             world_violation(a->b->w, "what has left partition %d: %s", p->now.partition, err.text);
             return;
         }
-        for (uint32_t i = 0; i < width && a->tree.size < p->retired.tree.size; i++) {
+        for (uint32_t i = 0; i < width && a->tree.size < p->retired->tree.size; i++) {
             el_frontier_add(&a->tree, &hashes[i]);
         }
     }
-    if (memcmp(a->tree.hashes, p->retired.tree.hashes, el_frontier_count(a->tree.size) * EL_MERKLE_HASH_LEN) != 0) {
+    if (memcmp(a->tree.hashes, p->retired->tree.hashes, el_frontier_count(a->tree.size) * EL_MERKLE_HASH_LEN) != 0) {
         world_violation(a->b->w, "partition %d: the tiles do not have the leaves of what has left", p->now.partition);
     }
     a->checkpoint = a->tree.size == a->checkpoint_at ? a->tree : a->checkpoint;

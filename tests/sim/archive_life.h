@@ -92,6 +92,8 @@ struct archive_life {
     bool redacted_since;                            /* an older disk was refused for that */
     bool strays;                                    /* this disk is not the archive's any more, or may not be */
     bool ended;                                     /* and everybody has been told */
+    bool full;             /* nothing new was archived when that was looked for, for want of memory ... */
+    uint64_t full_bundles; /* ... and so many bundles were there */
     uint64_t lives, steps_longest;
     int64_t log_starts[TOPICS_MAX][PARTITIONS_MAX]; /* before the last round */
     uint64_t sweeps;                                /* for orphans, in this life, as of the last question */
@@ -127,6 +129,8 @@ void arch_read_left(struct archive_life *l);
 
 /* Nothing left the disk that the archive does not have, unless an operator wanted it. */
 void arch_check_floors(struct archive_life *l);
+/* Nothing new is archived without memory. To be asked while the archive is up, and at its start. */
+void arch_check_full(struct archive_life *l);
 /* What no root names does not stay for ever. Faults are off. */
 void arch_check_orphans(struct archive_life *l);
 /* Logs begin where there are events, on the disk or in the archive. Faults are off. */

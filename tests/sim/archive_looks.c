@@ -35,6 +35,22 @@ void arch_check_floors(struct archive_life *l)
     }
 }
 
+/* Without memory to know more, nothing new is archived. */
+void arch_check_full(struct archive_life *l)
+{
+    char text[256];
+    uint64_t bundles = 0;
+    bool full = archive_full(l->archive, text, sizeof text);
+    for (size_t i = 0; i < l->bucket->mem->count && full; i++) {
+        bundles += strstr(l->bucket->mem->objects[i].key, "/bundles/") != NULL;
+    }
+    if (full && l->full && !l->redacts && bundles > l->full_bundles) {
+        world_violation(&l->w, "there is no memory to know more, and something new is archived");
+    }
+    l->full = full;
+    l->full_bundles = bundles;
+}
+
 #define ORPHAN_ROUNDS_MAX 3000
 
 /* Two sweeps: one may be under way. */

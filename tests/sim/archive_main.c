@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #define STOP_STEPS_MAX 200000u
+#define MEMORY_FEW_MAX (1u << 20)
 #define CLIENTS_NS 5000000u /* clients do something so often */
 
 /* --- the node ----------------------------------------------------------------------------------------------------- */
@@ -284,6 +285,7 @@ static bool act(struct archive_life *l)
         world_space_returns(&l->w); /* what is asked now is waited for */
     }
     arch_check_floors(l);
+    arch_check_full(l);
     for (uint32_t i = 0; i < l->w.shard_count; i++) {
         archive_waits_check(&l->w, i, &l->waits[i]);
     }
@@ -348,6 +350,7 @@ static void live(struct archive_life *l)
 {
     struct world *w = &l->w;
     choose_faults(l);
+    l->full = false;
     uint64_t steps = EL_MIN(500 + world_below(w, 5000), l->plan.limits[LIMIT_STEPS]);
     bool whole = true;
     l->lives++;
@@ -365,6 +368,10 @@ static void live(struct archive_life *l)
     l->serving = false;
     if (w->violation[0] == 0) {
         bool crashed = sim_disk_crashed(w->disk);
+        char text[256];
+        if (archive_full(l->archive, text, sizeof text)) {
+            sim_disk_fault_count(w->disk, FAULT_MEMORY_FEW);
+        }
         if (!crashed) {
             arch_check_floors(l);
         }
@@ -482,6 +489,15 @@ static void config_make(struct archive_life *l)
     l->cfg.full_every = 1 + (uint32_t)world_below(&l->w, 64);
 }
 
+/* In some lives there is little memory to know what the archive has: then nothing is lost, and a later one goes on. */
+static void memory_choose(struct archive_life *l)
+{
+    l->cfg.memory_max = UINT64_MAX;
+    if (world_chance(&l->w, l->w.knobs.ppm[FAULT_MEMORY_FEW])) {
+        l->cfg.memory_max = world_below(&l->w, MEMORY_FEW_MAX);
+    }
+}
+
 /* Something happens to a machine that is down. */
 static void between(struct archive_life *l)
 {
@@ -536,10 +552,15 @@ static void run_seed(const struct plan *plan, struct archive_life *l)
         l->clients[i].l = l;
     }
     uint64_t lives = EL_MIN(1 + world_below(w, 5), plan->limits[LIMIT_LIVES]);
-    for (uint64_t i = 0; i < lives && w->violation[0] == 0 && boot_start(&l->boot); i++) {
+    for (uint64_t i = 0; i < lives && w->violation[0] == 0; i++) {
+        memory_choose(l);
+        if (!boot_start(&l->boot)) {
+            break;
+        }
         live(l);
         between(l);
     }
+    l->cfg.memory_max = UINT64_MAX;
     if (w->violation[0] == 0 && l->older != NULL && l->bucket->state->header.sequence > l->older_sequence + 1) {
         arch_older_disk(l);
     }

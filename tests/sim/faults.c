@@ -137,6 +137,8 @@ const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
         "at the end of a seed the disk is made anew from the archive"},
     [FAULT_TOPIC_AGES] = {"topic-ages", SCOPE_ARCHIVE, 500000, 200000, 800000,
         "events of a new topic leave the archive when they are up to a minute old"},
+    [FAULT_MEMORY_FEW] = {"memory-few", SCOPE_ARCHIVE, 250000, 200000, 600000,
+        "the memory to know what the archive has is used up, and nothing new is archived in this life"},
 };
 /* clang-format on */
 

@@ -74,6 +74,7 @@ enum sim_fault {
     FAULT_DISK_COPIED,
     FAULT_DISK_LOST,
     FAULT_TOPIC_AGES,
+    FAULT_MEMORY_FEW,
     FAULT_COUNT
 };
 

@@ -17,7 +17,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define GROW_FIRST 16u
+#define GROW_FIRST 4u
+#define GROW_DOUBLE_MAX 4096u /* items; beyond it an eighth more at a time, for of a million a half would be unused */
 
 struct apply {
     struct archive_state *state;
@@ -40,7 +41,7 @@ static int grow(void **items, size_t count, size_t *max, size_t item_len)
     if (count < *max) {
         return 0;
     }
-    size_t more = *max == 0 ? GROW_FIRST : *max * 2;
+    size_t more = *max == 0 ? GROW_FIRST : *max < GROW_DOUBLE_MAX ? *max * 2 : *max + *max / 8;
     void *moved = el_realloc(*items, more * item_len);
     if (moved == NULL) {
         return EVLOG_ERR_NO_MEMORY;
@@ -181,13 +182,13 @@ static int apply_partition(struct apply *a, struct el_slice body)
     }
     struct archive_partition *partition = archive_state_partition(a->state, &stated.topic_id, stated.partition);
     if (partition == NULL) {
-        partition = el_calloc(1, sizeof(*partition));
+        partition = archive_partition_new();
         if (partition == NULL) {
             return no_memory(a);
         }
         archive_partition_key(partition->key, &stated.topic_id, stated.partition);
         if (el_map_put(&a->state->partitions, partition->key, sizeof(partition->key), partition) != 0) {
-            el_free(partition);
+            archive_partition_free(partition);
             return no_memory(a);
         }
     } else if (partition->changed == a->sequence) {
@@ -219,7 +220,7 @@ static int apply_retired(struct apply *a, struct el_slice body)
         stated.end_offset > partition->now.end_offset || stated.end_offset <= partition->now.start_offset) {
         return REFUSE("%s: what is retired is not there", place);
     }
-    if (stated.tree.size <= partition->retired.tree.size || stated.when_ms < partition->retired.when_ms) {
+    if (stated.tree.size <= partition->retired->tree.size || stated.when_ms < partition->retired->when_ms) {
         return REFUSE("%s: what is retired goes back, or is stated twice", place);
     }
     uint32_t count = 0;
@@ -243,7 +244,9 @@ static int apply_retired(struct apply *a, struct el_slice body)
     if (partition->part_count > 0) {
         memmove(partition->parts, partition->parts + count, partition->part_count * sizeof(*partition->parts));
     }
-    partition->retired = stated;
+    if (archive_partition_retire(partition, &stated) != 0) {
+        return no_memory(a);
+    }
     partition->changed = a->sequence;
     partition->dirty = true;
     return 0;
@@ -362,7 +365,7 @@ static uint32_t part_at_leaf(const struct archive_partition *partition, uint64_t
 
 static uint64_t leaves_reached(const struct archive_partition *p)
 {
-    return p->part_count == 0 ? p->retired.tree.size : el_archive_part_leaf_end(&p->parts[p->part_count - 1]);
+    return p->part_count == 0 ? p->retired->tree.size : el_archive_part_leaf_end(&p->parts[p->part_count - 1]);
 }
 
 static int apply_part(struct apply *a, struct el_slice body)
@@ -400,7 +403,7 @@ static int apply_part(struct apply *a, struct el_slice body)
                       place, part.first_leaf, leaf_end);
     }
     if ((from > 0 && parts[from - 1].end_offset > part.first_offset) ||
-        part.first_offset < EL_MAX(partition->now.start_offset, partition->retired.end_offset) ||
+        part.first_offset < EL_MAX(partition->now.start_offset, partition->retired->end_offset) ||
         part.end_offset > partition->now.end_offset) {
         return REFUSE("%s: offsets %" PRId64 " to %" PRId64 " overlap others, or are outside the partition", place,
                       part.first_offset, part.end_offset);
@@ -626,8 +629,8 @@ int archive_state_continues(const struct archive_state *before, const struct arc
     for (size_t i = 0; i < before->partitions.count; i++) {
         const struct archive_partition *x = before->partitions.entries[i].value;
         const struct archive_partition *y = archive_state_partition(after, &x->now.topic_id, x->now.partition);
-        if (y == NULL || !partition_continues(&x->now, &y->now) || y->retired.tree.size < x->retired.tree.size ||
-            y->retired.end_offset < x->retired.end_offset) {
+        if (y == NULL || !partition_continues(&x->now, &y->now) || y->retired->tree.size < x->retired->tree.size ||
+            y->retired->end_offset < x->retired->end_offset) {
             return el_error_set(err, EVLOG_ERR_CORRUPT, "%s is gone or goes back",
                                 archive_place(place, &x->now.topic_id, x->now.partition));
         }

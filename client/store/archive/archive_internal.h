@@ -9,6 +9,11 @@
 #include <store/archive_state.h>
 
 void archive_partition_key(uint8_t key[20], const struct el_uuid *topic_id, int32_t partition);
+/* A partition of which nothing is known; NULL when memory is short. */
+struct archive_partition *archive_partition_new(void);
+void archive_partition_free(struct archive_partition *partition);
+/* This has left it. returns 0 | EVLOG_ERR_NO_MEMORY */
+int archive_partition_retire(struct archive_partition *partition, const struct el_manifest_retired *stated);
 /* The manifest that was applied last has these bytes: its hash, and the tree with it. */
 void archive_state_stand_at(struct archive_state *state, const uint8_t *manifest, size_t len);
 /* A text for errors: "topic 0123.../4" */
@@ -39,7 +44,8 @@ struct archive_table {
     uint64_t object; /* 0: none */
     uint64_t table_pos;
     uint64_t used; /* when, to find the one that was not used for longest */
-    uint8_t *rows;
+    uint8_t *rows; /* [len] */
+    uint64_t len;
 };
 #define ARCHIVE_TABLES 8
 

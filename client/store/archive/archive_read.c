@@ -52,8 +52,11 @@ int archive_table_get(struct archive_reader *r, const struct el_archive_part *pa
                             part->table_pos);
     }
     el_free(oldest->rows);
-    *oldest = (struct archive_table){
-        .object = part->object, .table_pos = part->table_pos, .used = ++r->clock, .rows = read};
+    *oldest = (struct archive_table){.object = part->object,
+                                     .table_pos = part->table_pos,
+                                     .used = ++r->clock,
+                                     .rows = read,
+                                     .len = (uint64_t)part->batch_count * EL_PACK_BATCH_LEN};
     *rows = read;
     return 0;
 }

@@ -292,6 +292,18 @@ const struct archive_state *archive_reader_state(const struct archive_reader *r)
     return r->state;
 }
 
+uint64_t archive_reader_memory(const struct archive_reader *r)
+{
+    uint64_t len = 0;
+    for (; r != NULL; r = r->parent) {
+        len += sizeof(*r) + (r->state == NULL ? 0 : archive_state_memory(r->state));
+        for (size_t i = 0; i < ARCHIVE_TABLES; i++) {
+            len += r->tables[i].len;
+        }
+    }
+    return len;
+}
+
 struct archive_state *archive_reader_take_state(struct archive_reader *r)
 {
     struct archive_state *state = r->state;
@@ -448,7 +460,7 @@ int archive_reader_range(struct archive_reader *r, const struct el_uuid *topic_i
                             archive_place(place, topic_id, partition));
     }
     struct archive_range got = {.start_offset = p->now.start_offset,
-                                .log_start = EL_MAX(p->now.log_start, p->retired.end_offset),
+                                .log_start = EL_MAX(p->now.log_start, p->retired->end_offset),
                                 .end_offset = p->now.end_offset,
                                 .last_append_ns = p->now.last_append_ns};
     struct archive_reader *at = r;
@@ -462,7 +474,7 @@ int archive_reader_range(struct archive_reader *r, const struct el_uuid *topic_i
         if (p == NULL) {
             break;
         }
-        got.log_start = EL_MAX(got.log_start, EL_MIN(p->retired.end_offset, got.start_offset));
+        got.log_start = EL_MAX(got.log_start, EL_MIN(p->retired->end_offset, got.start_offset));
         if (got.last_append_ns == 0) {
             got.last_append_ns = p->now.last_append_ns;
         }

@@ -18,6 +18,42 @@ struct archive_state *archive_state_new(void)
     return state;
 }
 
+static const struct el_manifest_retired nothing_retired;
+
+struct archive_partition *archive_partition_new(void)
+{
+    struct archive_partition *partition = el_calloc(1, sizeof(*partition));
+    if (partition != NULL) {
+        partition->retired = &nothing_retired;
+    }
+    return partition;
+}
+
+static void retired_drop(struct archive_partition *partition)
+{
+    if (partition->retired != &nothing_retired) {
+        el_free((void *)(uintptr_t)partition->retired);
+    }
+}
+
+int archive_partition_retire(struct archive_partition *partition, const struct el_manifest_retired *stated)
+{
+    struct el_manifest_retired *copy = el_memdup(stated, sizeof(*stated));
+    if (copy == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    retired_drop(partition);
+    partition->retired = copy;
+    return 0;
+}
+
+void archive_partition_free(struct archive_partition *partition)
+{
+    retired_drop(partition);
+    el_free(partition->parts);
+    el_free(partition);
+}
+
 static void empty_topics(struct archive_state *state)
 {
     for (size_t i = 0; i < state->topics.count; i++) {
@@ -27,8 +63,7 @@ static void empty_topics(struct archive_state *state)
     }
     for (size_t i = 0; i < state->partitions.count; i++) {
         struct archive_partition *partition = state->partitions.entries[i].value;
-        el_free(partition->parts);
-        el_free(partition);
+        archive_partition_free(partition);
     }
     el_map_destroy(&state->topics);
     el_map_destroy(&state->partitions);
@@ -50,6 +85,34 @@ void archive_state_free(struct archive_state *state)
     el_free(state->keys);
     el_free(state->redactions);
     el_free(state);
+}
+
+static uint64_t map_memory(const struct el_map *map)
+{
+    return map->entry_max * sizeof(*map->entries) + map->slot_count * sizeof(*map->slots);
+}
+
+uint64_t archive_state_memory(const struct archive_state *state)
+{
+    uint64_t len = sizeof(*state) + map_memory(&state->topics) + map_memory(&state->partitions) +
+                   state->object_max * sizeof(*state->objects) + state->key_max * sizeof(*state->keys) +
+                   state->redaction_max * sizeof(*state->redactions);
+    for (size_t i = 0; i < state->topics.count; i++) {
+        const struct archive_topic *topic = state->topics.entries[i].value;
+        len += sizeof(*topic) + topic->now.name.len + topic->now.settings.len;
+    }
+    for (size_t i = 0; i < state->partitions.count; i++) {
+        const struct archive_partition *p = state->partitions.entries[i].value;
+        len += sizeof(*p) + p->part_max * sizeof(*p->parts) +
+               (p->retired != &nothing_retired ? sizeof(*p->retired) : 0);
+    }
+    for (size_t i = 0; i < state->key_count; i++) {
+        len += state->keys[i].now.bytes.len;
+    }
+    for (size_t i = 0; i < state->redaction_count; i++) {
+        len += state->redactions[i].now.reason.len;
+    }
+    return len;
 }
 
 /* --- looking up --------------------------------------------------------------------------------------------------- */
@@ -119,7 +182,7 @@ const struct el_archive_part *archive_partition_part(const struct archive_partit
 
 uint64_t archive_partition_segment_leaves(const struct archive_state *state, const struct archive_partition *partition)
 {
-    uint64_t leaves = partition->retired.tree.size;
+    uint64_t leaves = partition->retired->tree.size;
     for (uint32_t i = 0; i < partition->part_count; i++) {
         const struct archive_object *object = archive_state_object(state, partition->parts[i].object);
         if (object == NULL || object->now.kind != EL_PACK_SEGMENT) {
@@ -163,8 +226,8 @@ static void put_all(const struct archive_state *state, struct el_buffer *out)
     }
     for (size_t i = 0; i < state->partitions.count; i++) {
         const struct archive_partition *partition = state->partitions.entries[i].value;
-        if (partition->retired.tree.size > 0) {
-            el_manifest_retired_put(out, &partition->retired);
+        if (partition->retired->tree.size > 0) {
+            el_manifest_retired_put(out, partition->retired);
         }
     }
     for (size_t i = 0; i < state->object_count; i++) {

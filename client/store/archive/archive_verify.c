@@ -303,7 +303,7 @@ static int note_retired(struct check *c)
     struct archive_report *report = c->v->report;
     for (size_t i = 0; i < c->state->partitions.count; i++) {
         const struct archive_partition *p = c->state->partitions.entries[i].value;
-        if (p->retired.tree.size == 0) {
+        if (p->retired->tree.size == 0) {
             continue;
         }
         struct archive_retired *more = el_realloc(report->retired, (report->retired_count + 1) * sizeof(*more));
@@ -312,7 +312,7 @@ static int note_retired(struct check *c)
         }
         report->retired = more;
         more[report->retired_count++] = (struct archive_retired){.first_offset = p->now.start_offset,
-                                                                 .retired = p->retired};
+                                                                 .retired = *p->retired};
     }
     return 0;
 }

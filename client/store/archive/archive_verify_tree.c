@@ -255,7 +255,7 @@ static bool is_redacted(const struct fold *f, const struct el_pack_batch *row)
 /* Where the leaves that left are not those that the manifest says left: the first tile of the subtree at fault. */
 static void compare_retired(struct fold *f)
 {
-    const struct el_frontier *stated = &f->p->retired.tree;
+    const struct el_frontier *stated = &f->p->retired->tree;
     struct archive_tree tree = verify_tree_of(f->c, f->seen);
     struct el_frontier found;
     uint64_t leaf = 0, left = stated->size;
@@ -279,7 +279,7 @@ static void compare_retired(struct fold *f)
 static int fold_retired(struct fold *f)
 {
     struct archive_tree tree = verify_tree_of(f->c, f->seen);
-    uint64_t count = f->p->retired.tree.size;
+    uint64_t count = f->p->retired->tree.size;
     struct el_error err = {0};
     int code = 0;
     for (uint64_t at_leaf = 0; code == 0 && at_leaf < count; at_leaf += EL_TILE_HASHES) {
@@ -296,8 +296,8 @@ static int fold_retired(struct fold *f)
             code = archive_tiles_add(f->tiles, &hashes[i], take_tile, f);
             if (code == 0 && at_leaf + i + 1 == count) {
                 compare_retired(f);
-                f->offset = f->p->retired.end_offset;
-                f->append_ns = f->p->retired.newest_append_ns;
+                f->offset = f->p->retired->end_offset;
+                f->append_ns = f->p->retired->newest_append_ns;
             }
             code = code == 0 ? check_size(f) : code;
         }

@@ -338,7 +338,7 @@ TEST(archive_reader, a_partition_begins_where_the_first_incarnation_that_has_it_
     archive_builder_round(w.b);
     archive_builder_retire(w.b, "a", 0, 1);
     archive_builder_round(w.b);
-    int64_t left = archive_state_partition(w.b->state, &a, 0)->retired.end_offset;
+    int64_t left = archive_state_partition(w.b->state, &a, 0)->retired->end_offset;
     assert_true(left > 0);
     struct archive_builder *child = child_open(&w, w.b, 9); /* which has nothing of it */
     archive_builder_append(child, "b", 0, 2);

@@ -404,8 +404,8 @@ TEST(archive_state, what_is_retired_stays_so_and_its_object_may_go)
     archive_builder_round(w.b);
     struct el_uuid id = archive_builder_topic_id("a");
     const struct archive_partition *p = archive_state_partition(w.b->state, &id, 0);
-    assert_int_equal(p->retired.end_offset, 6);
-    assert_int_equal(p->retired.tree.size, 3);
+    assert_int_equal(p->retired->end_offset, 6);
+    assert_int_equal(p->retired->tree.size, 3);
     assert_int_equal(p->part_count, 1);
     assert_int_equal(p->parts[0].first_leaf, 3);
     assert_int_equal(archive_partition_segment_leaves(w.b->state, p), 3);
