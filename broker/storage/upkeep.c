@@ -51,6 +51,10 @@ static void space_on_done(struct io_op *op)
         return;
     }
     shard->disk_free_bytes = shard->space_found[0];
+    if (shard->index == 0) {
+        metrics_set(shard->metrics, METRIC_DISK_FREE_BYTES, (int64_t)shard->space_found[0]);
+        metrics_set(shard->metrics, METRIC_DISK_BYTES, (int64_t)shard->space_found[1]);
+    }
     shard->disk_total_bytes = shard->space_found[1];
     uint64_t wanted = shard->disk_reserve_len + shard->journal.bytes_since_cut;
     upkeep_set_full(shard, shard->disk_free_bytes < wanted || shard->chunks_waiting > 0);

@@ -229,6 +229,9 @@ int cmd_project_pause(struct cli *cli, const struct cli_command *command, int ar
 int cmd_project_resume(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_project_wait(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_trace(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_doctor(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_debug_bundle(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_top(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_produce(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bench_consume(struct cli *cli, const struct cli_command *command, int argc, char **argv);

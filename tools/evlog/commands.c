@@ -231,6 +231,19 @@ const struct cli_command cli_commands[] = {
      cmd_archive_export},
     {"config check", "[FILE]", "Check a server's configuration", NULL, cmd_config_check},
     {"config print", "[FILE]", "Print a server's configuration as it would be in force", NULL, cmd_config_print},
+    {"doctor", "[FILE]", "Look at this machine, the server's settings and, with -b, the server: what to do",
+     "FILE is the server's file of settings. Looked at are kernel, io_uring, clock, limits, the data directory with\n"
+     "its file system, space and durable writes (one small file is written and removed), certificates, the archive.\n"
+     "Exit code 1: a line failed.",
+     cmd_doctor},
+    {"check", "ready|lag|dlq|archive|disk", "Answer one question for a monitor, by the exit codes of Nagios' plugins",
+     "0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. lag: seconds that the worst group is behind; dlq: events in the\n"
+     "largest topic of dead letters; archive: seconds that a loss of the disk would lose; disk: percent that is free.",
+     cmd_check},
+    {"debug-bundle", "FILE.tar.gz", "Gather what somebody who helps needs to see, without secrets and events",
+     "Settings, the lines of evlog doctor, metrics, health, versions, facts of the machine, and with --log the last\n"
+     "of the log. What may be secret is masked. The file must not be there yet.",
+     cmd_debug_bundle},
     {"inspect", "FILE...", "Print what a file of the data directory holds, checking every checksum", NULL, cmd_inspect},
     {"version", "", "Print the version", NULL, cmd_version},
     {"explain", "CODE...", "Explain an error code such as EVL-1036", NULL, cmd_explain},
