@@ -18,6 +18,7 @@
 #include <core/rng.h>
 #include <core/scram.h>
 #include <evlog/client.h>
+#include <evlog/trace.h>
 #include <pthread.h>
 #include <wire/api.h>
 
@@ -128,12 +129,13 @@ struct evlog_client {
     uint32_t bootstrap_count;
     int32_t correlation_next;
     struct el_cluster cluster;
-    int event_fd;            /* eventfd of evlog_client_fd(), -1 none */
-    bool event_sent;         /* and it is readable */
-    struct el_list log;      /* struct el_log_line that wait */
-    uint32_t log_count;      /* of them */
-    uint64_t log_lost_count; /* dropped since the last one was told */
-    evlog_log_fn log_fn;     /* NULL: nobody hears it */
+    int event_fd;               /* eventfd of evlog_client_fd(), -1 none */
+    bool event_sent;            /* and it is readable */
+    struct el_list log;         /* struct el_log_line that wait */
+    uint32_t log_count;         /* of them */
+    uint64_t log_lost_count;    /* dropped since the last one was told */
+    struct evlog_tracer tracer; /* on_span NULL: none; does not change once anything is opened with the client */
+    evlog_log_fn log_fn;        /* NULL: nobody hears it */
     void *log_arg;
     enum evlog_log_level log_level_max;
     uint64_t request_count;               /* calls that have ended */

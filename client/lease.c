@@ -64,6 +64,8 @@ void el_lease_free(struct el_lease *lease)
     EL_ASSERT(el_list_empty(&lease->extension.link));
     EL_ASSERT(lease->source->use_count > 0);
     lease->source->use_count--;
+    el_span_end(lease->handling, "released", NULL);
+    el_span_end(lease->settling, "unconfirmed", NULL);
     el_free(lease->outcome.reason); /* one block with the error's text */
     el_emits_free(lease);
     el_free(lease);
@@ -173,6 +175,7 @@ static int take_ready(struct evlog_group *group, size_t count_max, const struct 
     while ((size_t)count < count_max && !el_list_empty(&group->ready)) {
         struct el_lease *lease = EL_CONTAINER(el_list_pop_front(&group->ready), struct el_lease, link);
         el_list_push_back(&group->held, &lease->link);
+        lease->handling = el_span_process(group->client, &lease->event, group->name, lease->lease.attempt);
         leases[count++] = &lease->lease;
     }
     return count;
@@ -297,6 +300,32 @@ static void emit_failed(const struct evlog_settlement *settlement, struct el_lea
     }
 }
 
+static const char *name_of(enum evlog_outcome outcome)
+{
+    switch (outcome) {
+    case EVLOG_ACK:
+        return "ack";
+    case EVLOG_NACK:
+        return "nack";
+    case EVLOG_DEAD:
+        return "dead";
+    case EVLOG_RELEASE:
+        return "release";
+    }
+    return "release";
+}
+
+/* The handler's span ends, the outcome's begins. */
+static void trace_outcome(struct el_lease *lease, const struct evlog_settlement *settlement)
+{
+    const char *name = name_of(settlement->outcome), *reason = lease->outcome.reason;
+    bool failed = settlement->outcome == EVLOG_NACK || settlement->outcome == EVLOG_DEAD;
+    lease->settling = el_span_settle(lease->handling, name);
+    const char *type = reason != NULL && reason[0] != '\0' ? reason : name;
+    el_span_end(lease->handling, failed ? type : NULL, failed ? lease->outcome.error : NULL);
+    lease->handling = NULL;
+}
+
 static void settle_one(struct evlog_group *group, const struct evlog_settlement *settlement,
                        struct el_outcome_wait *wait)
 {
@@ -310,6 +339,7 @@ static void settle_one(struct evlog_group *group, const struct evlog_settlement 
     if (settlement->outcome == EVLOG_NACK || settlement->outcome == EVLOG_DEAD) {
         el_outcome_texts(outcome, settlement);
     }
+    trace_outcome(lease, settlement);
     if (settlement->outcome != EVLOG_ACK) {
         el_emits_free(lease);
     } else if (lease->emit_failure.code != 0) {
@@ -457,6 +487,16 @@ void evlog_group_counts(struct evlog_group *group, struct evlog_group_counts *co
     el_client_lock(group->client);
     *counts = group->counts;
     el_client_unlock(group->client);
+}
+
+bool evlog_lease_trace(const struct evlog_lease *given, struct evlog_trace_context *context)
+{
+    const struct el_span *span = el_lease_of(given)->handling;
+    if (span != NULL) {
+        *context = *el_span_context(span);
+        return true;
+    }
+    return evlog_event_trace(given->event, context);
 }
 
 /* --- close -------------------------------------------------------------------------------------------------------- */

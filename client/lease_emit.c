@@ -92,7 +92,9 @@ int evlog_emit(struct evlog_group *group, const struct evlog_lease *given, const
     if (id != NULL) {
         (void)snprintf(id, len, "%s/%s/%d/%lld/%u", group->name, event->topic, event->partition,
                        (long long)event->offset, lease->emit_count);
-        linked = el_message_link(&full, event, id);
+        struct evlog_trace_context context;
+        bool traced = evlog_lease_trace(given, &context);
+        linked = el_message_link(&full, event, id, traced ? &context : NULL);
         el_free(id);
     }
     const struct evlog_message *whole = linked == NULL ? NULL : evlog_linked_message(linked);

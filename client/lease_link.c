@@ -8,12 +8,13 @@
 #include <core/alloc.h>
 #include <stdio.h>
 
-#define HEADERS_MORE 3
+#define HEADERS_MORE 5
 #define EVENT_ID_HEADER "ce_id"
 
 struct evlog_linked_message {
     struct evlog_message message;
-    char *texts;                   /* owned: ids that are made here */
+    char *texts; /* owned: ids that are made here */
+    char parent[EVLOG_TRACEPARENT_LEN + 1];
     struct evlog_header headers[]; /* those of the message and HEADERS_MORE */
 };
 
@@ -50,8 +51,25 @@ static void copy_headers(struct evlog_linked_message *linked, const struct evlog
     }
 }
 
+/* The trace goes on, unless the message is in one already. */
+static void add_trace(struct evlog_linked_message *linked, const struct evlog_message *message,
+                      const struct evlog_event *cause, const struct evlog_trace_context *span)
+{
+    struct evlog_trace_context context;
+    struct evlog_bytes state;
+    bool goes_on = el_trace_of(cause->headers, cause->header_count, &context, &state);
+    if (has_header(message, EVLOG_TRACEPARENT) || has_header(message, EVLOG_TRACESTATE) || (span == NULL && !goes_on)) {
+        return;
+    }
+    evlog_traceparent_format(span != NULL ? span : &context, linked->parent);
+    add_header(linked, EVLOG_TRACEPARENT, bytes_of(linked->parent));
+    if (goes_on && state.data != NULL) {
+        add_header(linked, EVLOG_TRACESTATE, state);
+    }
+}
+
 struct evlog_linked_message *el_message_link(const struct evlog_message *message, const struct evlog_event *cause,
-                                             const char *event_id)
+                                             const char *event_id, const struct evlog_trace_context *span)
 {
     struct evlog_event_view view = {.size = sizeof view};
     struct evlog_bytes correlation;
@@ -94,6 +112,7 @@ struct evlog_linked_message *el_message_link(const struct evlog_message *message
     if (!has_header(message, EVLOG_CAUSATION_ID)) {
         add_header(linked, EVLOG_CAUSATION_ID, cause_id);
     }
+    add_trace(linked, message, cause, span);
     return linked;
 }
 
@@ -105,7 +124,7 @@ int evlog_message_link(const struct evlog_message *message, const struct evlog_e
         return el_fail(failure, EVLOG_ERR_ARGUMENT, "the message was not initialised");
     }
     full.size = sizeof full;
-    *linked = el_message_link(&full, cause, NULL);
+    *linked = el_message_link(&full, cause, NULL, NULL);
     return *linked == NULL ? el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory to link a message") : 0;
 }
 

@@ -65,6 +65,8 @@ void el_outcome_end(struct evlog_group *group, struct el_outcome *outcome, const
         end_extension(group, lease, failure);
     } else if (lease != NULL) {
         count_end(group, outcome, failure == NULL);
+        el_span_end_code(lease->settling, failure == NULL ? 0 : failure->code, failure == NULL ? NULL : failure->text);
+        lease->settling = NULL;
         el_list_remove(&lease->link);
         el_lease_free(lease);
     } else {

@@ -11,6 +11,7 @@
 #define EL_CLIENT_LEASE_STATE_H
 
 #include "client_core.h"
+#include "trace.h"
 
 #include <core/sm.h>
 #include <evlog/lease.h>
@@ -96,6 +97,8 @@ struct el_lease {
     struct el_list emits;  /* struct el_emit */
     uint32_t emit_count;
     size_t emit_len;                   /* of them, about, as they are sent */
+    struct el_span *handling;          /* from fetch to outcome; NULL: not traced, or over */
+    struct el_span *settling;          /* from outcome to its confirmation; NULL */
     struct evlog_failure emit_failure; /* why they could not be published before the acknowledgement; code 0 */
     struct evlog_event event;
     struct evlog_header headers[]; /* [event.header_count], then the bytes */
@@ -247,9 +250,10 @@ int el_lease_take_answers(struct evlog_group *group, struct evlog_failure *failu
 
 /* --- lease_link.c, lease_emit.c ----------------------------------------------------------------------------------- */
 
-/* A copy with the cause's ids; event_id: replaces the message's own, NULL: none does. returns NULL: no memory */
+/* A copy with the cause's ids; event_id: replaces the message's own, NULL: none does; span: what it is traced below,
+ * NULL: what the cause is. returns NULL: no memory */
 struct evlog_linked_message *el_message_link(const struct evlog_message *message, const struct evlog_event *cause,
-                                             const char *event_id);
+                                             const char *event_id, const struct evlog_trace_context *span);
 /* What was emitted is forgotten; lock held, or the lease is the caller's. */
 void el_emits_free(struct el_lease *lease);
 /* The event is about to be acknowledged, by the caller's thread, lock not held: where the broker does not publish what

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #define HEADER_COUNT_MAX 10000
+#define TRACE_LEN_MAX 256 /* bytes that a traceparent adds to an event, and more */
 
 int evlog_producer_open(struct evlog_client *client, struct evlog_producer **producer, struct evlog_failure *failure)
 {
@@ -113,18 +114,70 @@ static int append_locked(struct evlog_producer *producer, const struct evlog_mes
     return 0;
 }
 
-/* Public headers as the codec's; [count] in *out, on the stack for few, else on the heap. */
-static struct el_header *convert_headers(const struct evlog_message *message, struct el_header *few, size_t few_count)
+/* A span on its way, and the headers that carry it. */
+struct traced {
+    bool on;
+    struct el_trace_place place;
+    char parent[EVLOG_TRACEPARENT_LEN + 1];
+};
+
+static void trace(const struct evlog_producer *producer, const struct evlog_message *message, struct traced *traced)
+{
+    const struct evlog_client *client = producer->client;
+    size_t len = message->key.len + message->value.len + TRACE_LEN_MAX;
+    for (size_t i = 0; i < message->header_count; i++) {
+        len += message->headers[i].key.len + message->headers[i].value.len;
+    }
+    bool fits = len <= EL_MIN(client->cfg.request_len_max, client->cfg.buffer_len_max);
+    traced->on = fits && el_trace_decide(client, message->headers, message->header_count, &traced->place);
+    if (traced->on) {
+        evlog_traceparent_format(&traced->place.context, traced->parent);
+    }
+}
+
+static struct el_span *begin_span(const struct evlog_client *client, const struct evlog_message *message,
+                                  const struct traced *traced)
+{
+    struct el_span_about about = {
+        .kind = EVLOG_SPAN_PRODUCER,
+        .operation = "publish",
+        .operation_type = "send",
+        .topic = message->topic,
+        .headers = message->headers,
+        .header_count = message->header_count,
+        .partition = message->partition,
+        .offset = -1,
+        .body_len = (int64_t)message->value.len,
+    };
+    return el_span_begin(client, &traced->place, &about);
+}
+
+/* Public headers as the codec's, [count] on the stack for few, else on the heap. A message that is traced gets its own
+ * span's context in place of the one it came with. returns NULL: no memory */
+static struct el_header *convert_headers(const struct evlog_message *message, const struct traced *traced,
+                                         struct el_header *few, size_t few_count, size_t *count)
 {
     struct el_header *headers = few;
-    if (message->header_count > few_count) {
-        headers = el_malloc(message->header_count * sizeof *headers);
+    size_t n = 0;
+    if (message->header_count + 2 > few_count) {
+        headers = el_malloc((message->header_count + 2) * sizeof *headers);
     }
     for (size_t i = 0; headers != NULL && i < message->header_count; i++) {
         const struct evlog_header *header = &message->headers[i];
-        headers[i].key = el_slice_of(header->key.data, header->key.len);
-        headers[i].value = el_slice_of(header->value.data, header->value.len);
+        if (!traced->on || !el_trace_is_header(header)) {
+            headers[n].key = el_slice_of(header->key.data, header->key.len);
+            headers[n++].value = el_slice_of(header->value.data, header->value.len);
+        }
     }
+    if (headers != NULL && traced->on) {
+        headers[n].key = el_slice_str(EVLOG_TRACEPARENT);
+        headers[n++].value = el_slice_of(traced->parent, EVLOG_TRACEPARENT_LEN);
+    }
+    if (headers != NULL && traced->on && traced->place.state.data != NULL) {
+        headers[n].key = el_slice_str(EVLOG_TRACESTATE);
+        headers[n++].value = el_slice_of(traced->place.state.data, traced->place.state.len);
+    }
+    *count = n;
     return headers;
 }
 
@@ -148,7 +201,12 @@ static int publish(struct evlog_producer *producer, const struct evlog_message *
         return rc;
     }
     struct el_header few[32];
-    struct el_header *headers = convert_headers(message, few, 32);
+    struct traced traced = {.on = false};
+    size_t header_count;
+    if (el_trace_on(client)) {
+        trace(producer, message, &traced);
+    }
+    struct el_header *headers = convert_headers(message, &traced, few, 32, &header_count);
     if (headers == NULL) {
         return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for the headers of an event");
     }
@@ -156,8 +214,9 @@ static int publish(struct evlog_producer *producer, const struct evlog_message *
         .key = el_slice_of(message->key.data, message->key.len),
         .value = el_slice_of(message->value.data, message->value.len),
         .headers = headers,
-        .header_count = message->header_count,
+        .header_count = header_count,
     };
+    delivery->span = traced.on ? begin_span(client, message, &traced) : NULL;
     delivery->timestamp_ms = message->timestamp_ms >= 0 ? message->timestamp_ms : el_unix_ms();
     el_client_lock(client);
     rc = wait_for_room(producer, deadline_ns, failure);
@@ -167,6 +226,9 @@ static int publish(struct evlog_producer *producer, const struct evlog_message *
     el_client_unlock(client);
     if (headers != few) {
         el_free(headers);
+    }
+    if (rc != 0) {
+        el_span_end_code(delivery->span, rc, evlog_error_text(rc));
     }
     return rc;
 }

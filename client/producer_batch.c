@@ -174,7 +174,8 @@ static struct el_producer_batch *open_batch(struct el_producer_partition *partit
 static int add_record(struct evlog_producer *producer, struct el_producer_batch *batch,
                       const struct el_record_body *body, const struct el_delivery *delivery)
 {
-    int rc = delivery->fn != NULL || delivery->waiter != NULL ? delivery_room(batch) : 0;
+    bool told = delivery->fn != NULL || delivery->waiter != NULL;
+    int rc = told || delivery->span != NULL ? delivery_room(batch) : 0;
     if (rc != 0) {
         return rc;
     }
@@ -183,8 +184,9 @@ static int add_record(struct evlog_producer *producer, struct el_producer_batch 
     if (rc != 0) {
         return rc == EVLOG_ERR_LIMIT ? EVLOG_ERR_TOO_LARGE : rc;
     }
-    size_t added = el_batch_builder_len(&batch->builder) - before;
-    if (delivery->fn != NULL || delivery->waiter != NULL) {
+    size_t added = el_batch_builder_len(&batch->builder) - before + el_span_len(delivery->span);
+    batch->told_count += told;
+    if (told || delivery->span != NULL) {
         batch->deliveries[batch->delivery_count] = *delivery;
         batch->deliveries[batch->delivery_count++].index = batch->record_count;
     }
@@ -266,6 +268,14 @@ void el_producer_batch_refuse(struct evlog_producer *producer, struct el_produce
     el_producer_batch_end(producer, batch);
 }
 
+static void end_span(const struct el_producer_batch *batch, struct el_delivery *delivery)
+{
+    struct el_span *span = delivery->span;
+    delivery->span = NULL;
+    el_span_locate(span, batch->partition->index, batch->base_offset < 0 ? -1 : batch->base_offset + delivery->index);
+    el_span_end_code(span, batch->code, batch->failure == NULL ? NULL : batch->failure->text);
+}
+
 static void tell_waiter(const struct el_producer_batch *batch, const struct el_delivery *delivery)
 {
     struct el_waiter *waiter = delivery->waiter;
@@ -295,13 +305,14 @@ void el_producer_batch_end(struct evlog_producer *producer, struct el_producer_b
     }
     uint32_t callbacks = 0;
     for (uint32_t i = 0; i < batch->delivery_count; i++) {
+        end_span(batch, &batch->deliveries[i]);
         if (batch->deliveries[i].waiter != NULL) {
             tell_waiter(batch, &batch->deliveries[i]);
         } else {
-            callbacks++;
+            callbacks += batch->deliveries[i].fn != NULL;
         }
     }
-    if (batch->code != 0 && batch->delivery_count < batch->record_count && producer->first_failure.code == 0) {
+    if (batch->code != 0 && batch->told_count < batch->record_count && producer->first_failure.code == 0) {
         el_producer_batch_failure(batch, &producer->first_failure);
     }
     el_batch_builder_destroy(&batch->builder);

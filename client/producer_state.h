@@ -8,6 +8,7 @@
 #define EL_CLIENT_PRODUCER_STATE_H
 
 #include "client_core.h"
+#include "trace.h"
 
 #include <evlog/producer.h>
 #include <format/batch.h>
@@ -29,6 +30,7 @@ struct el_delivery {
     evlog_delivery_fn fn; /* or */
     void *arg;
     struct el_waiter *waiter; /* one of the two */
+    struct el_span *span;     /* owned by the batch once it is there; NULL: not traced */
 };
 
 struct el_producer_partition;
@@ -41,6 +43,7 @@ struct el_producer_batch {
     struct el_delivery *deliveries; /* [delivery_count], owned, by index */
     uint32_t delivery_count;
     uint32_t delivery_room;
+    uint32_t told_count; /* deliveries that somebody hears of, others are only traced */
     uint32_t record_count;
     uint32_t try_count;
     uint64_t ordinal;   /* rises with every batch of the producer */

@@ -12,6 +12,7 @@
 #include "fail.h"
 #include "stream_ask.h"
 #include "stream_conflict.h"
+#include "trace.h"
 
 #include <core/alloc.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@ struct appending {
     struct el_msg_ext_stream_append_request request;
     struct el_msg_ext_stream_append_response response;
     struct el_call call;
+    struct el_span *span;                   /* of all of it; NULL: not traced */
+    char parent[EVLOG_TRACEPARENT_LEN + 1]; /* its context, for events that are in no trace yet */
 };
 
 /* --- ids --------------------------------------------------------------------------------------------------------- */
@@ -67,7 +70,11 @@ static int lay_out_event(struct appending *a, const struct evlog_new_event *even
                          struct el_msg_ext_stream_append_event *out, struct evlog_failure *failure)
 {
     char *id = event->id == NULL ? el_arena_alloc(&a->arena, EVLOG_ID_MAX) : NULL;
-    out->headers = el_schema_new(&el_schema_ext_stream_append_header, &a->arena, (uint32_t)event->header_count);
+    struct evlog_trace_context context;
+    struct evlog_bytes state;
+    bool traced = a->span != NULL && !el_trace_of(event->headers, event->header_count, &context, &state);
+    out->headers = el_schema_new(&el_schema_ext_stream_append_header, &a->arena,
+                                 (uint32_t)event->header_count + traced);
     if ((event->id == NULL && id == NULL) || out->headers == NULL) {
         return no_memory(failure);
     }
@@ -81,10 +88,15 @@ static int lay_out_event(struct appending *a, const struct evlog_new_event *even
     out->time_ms = event->timestamp_ms == 0 ? -1 : event->timestamp_ms;
     out->data = el_slice_from(event->data);
     for (size_t i = 0; i < event->header_count; i++) {
-        out->headers[i].name = el_slice_from(event->headers[i].key);
-        out->headers[i].value = el_slice_from(event->headers[i].value);
+        if (!traced || !el_trace_is_header(&event->headers[i])) {
+            out->headers[out->header_count].name = el_slice_from(event->headers[i].key);
+            out->headers[out->header_count++].value = el_slice_from(event->headers[i].value);
+        }
     }
-    out->header_count = (uint32_t)event->header_count;
+    if (traced) {
+        out->headers[out->header_count].name = el_slice_str(EVLOG_TRACEPARENT);
+        out->headers[out->header_count++].value = el_slice_str(a->parent);
+    }
     return 0;
 }
 
@@ -148,6 +160,38 @@ static int check_counts(const struct evlog_append_all *all, struct evlog_failure
     return 0;
 }
 
+/* The trace of an append is that of its first event, which may be in one already. Nothing of the events is checked yet.
+ */
+static void begin_span(const struct evlog_client *client, struct appending *a)
+{
+    const struct evlog_append_all *all = a->all;
+    struct el_trace_place place;
+    const struct evlog_stream_events *stream = &all->streams[0];
+    bool is_look = stream->expected == INT64_MAX; /* evlog_event_find() */
+    if (!el_trace_on(client) || is_look || stream->event_count == 0 || stream->events == NULL) {
+        return;
+    }
+    const struct evlog_new_event *first = &stream->events[0];
+    size_t header_count = first->headers == NULL ? 0 : first->header_count;
+    if (!el_trace_decide(client, first->headers, header_count, &place)) {
+        return;
+    }
+    struct el_span_about about = {
+        .kind = EVLOG_SPAN_PRODUCER,
+        .operation = "append",
+        .operation_type = "send",
+        .topic = all->topic,
+        .partition = -1,
+        .offset = -1,
+        .body_len = -1,
+    };
+    for (size_t i = 0; i < all->stream_count; i++) {
+        about.message_count += (int32_t)all->streams[i].event_count;
+    }
+    a->span = el_span_begin(client, &place, &about);
+    evlog_traceparent_format(&place.context, a->parent);
+}
+
 static int lay_out(struct evlog_client *client, struct appending *a, struct evlog_failure *failure)
 {
     const struct evlog_append_all *all = a->all;
@@ -156,6 +200,7 @@ static int lay_out(struct evlog_client *client, struct appending *a, struct evlo
     if (rc != 0) {
         return rc;
     }
+    begin_span(client, a);
     el_schema_init(&el_schema_ext_stream_append_request, request);
     request->topic = el_slice_str(all->topic);
     request->timeout_ms = (int32_t)EL_MIN(client->cfg.request_timeout_ms, INT32_MAX);
@@ -224,6 +269,14 @@ static int judge(const struct appending *a, struct evlog_failure *failure)
     return el_conflict_fail(failure, topic, key, r->conflicts, r->conflict_count, r->message);
 }
 
+static void end_span(struct appending *a, int rc)
+{
+    if (rc == 0) {
+        el_span_locate(a->span, a->response.partition, a->response.results[0].first_offset);
+    }
+    el_span_end_code(a->span, rc, evlog_error_text(rc));
+}
+
 /* returns as judge(); *answered: there is an answer that can be read, whatever it says */
 static int ask(struct evlog_client *client, struct appending *a, bool *answered, struct evlog_failure *failure)
 {
@@ -245,6 +298,7 @@ static int ask(struct evlog_client *client, struct appending *a, bool *answered,
     if (*answered) {
         rc = judge(a, failure);
     }
+    end_span(a, rc);
     return rc;
 }
 

@@ -203,6 +203,13 @@ static bool quick(struct evlog_subscriber *subscriber)
            el_now_ns() < subscriber->commit_at_ns;
 }
 
+/* The reader is done with the event that it was given. */
+static void handled(struct evlog_subscriber *subscriber)
+{
+    el_span_end(subscriber->handling, NULL, NULL);
+    subscriber->handling = NULL;
+}
+
 int evlog_subscriber_next(struct evlog_subscriber *subscriber, int timeout_ms, const struct evlog_event **event,
                           struct evlog_failure *failure)
 {
@@ -211,6 +218,7 @@ int evlog_subscriber_next(struct evlog_subscriber *subscriber, int timeout_ms, c
         return inside(subscriber, failure);
     }
     enter(subscriber);
+    handled(subscriber);
     el_subscriber_store_last(subscriber);
     int rc = quick(subscriber) ? el_consumer_event(&subscriber->engine, failure) : 0;
     if (rc == 0) {
@@ -221,6 +229,7 @@ int evlog_subscriber_next(struct evlog_subscriber *subscriber, int timeout_ms, c
         subscriber->last = subscriber->engine.open;
         subscriber->last_offset = subscriber->engine.event.offset;
         subscriber->last_epoch = subscriber->engine.event.leader_epoch;
+        subscriber->handling = el_span_process(subscriber->client, &subscriber->engine.event, subscriber->group, 0);
         *event = &subscriber->engine.event;
     } else {
         el_client_settle(subscriber->client);
@@ -380,6 +389,7 @@ int evlog_subscriber_close(struct evlog_subscriber *subscriber, int timeout_ms, 
     struct evlog_client *client = subscriber->client;
     int64_t deadline_ns = el_deadline(timeout_ms < 0 ? client->cfg.request_timeout_ms : timeout_ms);
     enter(subscriber);
+    handled(subscriber);
     (void)el_subscriber_tell_commits(subscriber);
     el_client_lock(client);
     bool is_member = subscriber->member.generation >= 0 && subscriber->member.task != EL_TASK_LOSE;

@@ -12,6 +12,7 @@
 
 #include "client_core.h"
 #include "consumer_state.h"
+#include "trace.h"
 
 #include <core/sm.h>
 #include <evlog/subscriber.h>
@@ -109,6 +110,7 @@ struct evlog_subscriber {
     struct el_feed *last; /* of the event given last, while it does not count as processed; NULL */
     int64_t last_offset;
     int32_t last_epoch;
+    struct el_span *handling; /* of that event, from then to the next call; NULL: not traced */
     bool in_callback;
     int64_t commit_at_ns;        /* next automatic commit */
     struct el_list commits;      /* struct el_commit on their way; lock */

@@ -186,6 +186,8 @@ static int give(struct evlog_subscription *s, enum evlog_subscription_kind kind,
 
 static void drop_view(struct evlog_subscription *s)
 {
+    el_span_end(s->handling, NULL, NULL);
+    s->handling = NULL;
     if (s->has_view) {
         evlog_event_view_free(&s->view);
         s->has_view = false;
@@ -211,6 +213,7 @@ static int give_event(struct evlog_subscription *s, const struct evlog_subscript
         .data = s->view.data,
     };
     s->item.event = &s->event;
+    s->handling = el_span_process(s->client, &consumer->event, NULL, 0);
     consumer->open->stored_epoch = EL_MAX(consumer->open->stored_epoch, consumer->event.leader_epoch);
     return give(s, EVLOG_SUBSCRIPTION_EVENT, item);
 }

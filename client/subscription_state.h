@@ -9,6 +9,7 @@
 #define EL_CLIENT_SUBSCRIPTION_STATE_H
 
 #include "consumer_state.h"
+#include "trace.h"
 
 #include <evlog/admin.h>
 #include <evlog/subscription.h>
@@ -34,6 +35,7 @@ struct evlog_subscription {
     struct evlog_stream_event event;
     struct evlog_event_view view;
     bool has_view;
+    struct el_span *handling; /* of an event, until the next call; NULL: not traced */
 };
 
 /* Place the feeds: where the options say, checked against the log. returns 0 | as evlog_subscription_open() */

@@ -143,6 +143,7 @@ FUZZ_LAYERS_sign_pem := core
 FUZZ_LAYERS_tls := core
 FUZZ_LAYERS_pattern := core
 FUZZ_LAYERS_sql_file := client wire format core
+FUZZ_LAYERS_traceparent := client store wire format core
 FUZZ_LAYERS_sealed := client wire format core
 FUZZ_LAYERS_saga_record := client wire format core
 FUZZ_LAYERS_s3_xml := store core

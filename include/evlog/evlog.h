@@ -28,5 +28,6 @@
 #include <evlog/subscriber.h>
 #include <evlog/subscription.h>
 #include <evlog/table.h>
+#include <evlog/trace.h>
 
 #endif

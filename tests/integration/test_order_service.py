@@ -17,6 +17,7 @@ from cli_kit import evlog
 from conftest import Broker, start_or_skip
 from evlogd import quiet_port
 from make_target import make_target
+from otlp_collector import Collector
 
 KILLS = 4
 THREADS, EACH, CENTS = 4, 60, 5
@@ -37,10 +38,11 @@ def broker(tmp_path):
         instance.stop()
 
 
-def order(program, broker, *args):
+def order(program, broker, *args, env=None):
     """(exit code, output, words on stderr) of a command."""
     done = subprocess.run([str(program), "orders", *map(str, args)], capture_output=True, text=True, check=False,
-                          timeout=RUN_SECONDS, env={**os.environ, "EVLOG_BOOTSTRAP__SERVERS": broker.bootstrap})
+                          timeout=RUN_SECONDS,
+                          env={**os.environ, **(env or {}), "EVLOG_BOOTSTRAP__SERVERS": broker.bootstrap})
     return done.returncode, done.stdout, done.stderr
 
 
@@ -61,6 +63,15 @@ def test_the_rules_of_the_shop_are_kept(program, broker):
     run(0, "version 3", "ship", "o")
     run(3, "shipped or cancelled", "cancel", "o")
     run(0, "o: shipped, customer Ada, 1 items, 700 of 700 cents paid, version 3", "show", "o")
+
+
+def test_orders_are_traced(program, broker):
+    with Collector() as collector:
+        for words in (("place", "o", "Ada"), ("add", "o", "book", 700)):
+            assert order(program, broker, *words, env=collector.env("shop"))[0] == 0
+        placed, added = collector.named("append orders")
+    assert placed["traceId"] != added["traceId"] and placed["resource"]["service.name"] == "shop"
+    assert placed["attributes"]["messaging.kafka.offset"] == 0 and added["status"] == {}
 
 
 def test_kills_of_the_server_lose_nothing_and_double_nothing(program, broker):

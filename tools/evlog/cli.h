@@ -81,6 +81,7 @@ struct cli {
     bool no_input;
     int64_t now_ns;              /* since 1970, read once at the start */
     struct evlog_client *client; /* once cli_connect() has succeeded */
+    struct evlog_otlp *otlp;     /* of its traces; NULL: none are wanted */
 };
 
 /* What cli_parse() leaves over. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define SETTING_NAME_MAX 128
+#define TRACES_MS 3000 /* longest wait for the collector of traces at the end */
 #define PATH_LEN_MAX 4096
 
 static int told(const struct cli *cli, const struct evlog_failure *failure)
@@ -146,6 +147,28 @@ int cli_settings(const struct cli *cli, struct evlog_settings **settings)
     return CLI_OK;
 }
 
+/* Traces, where OpenTelemetry's variables ask for them. */
+static int trace(struct cli *cli, struct evlog_failure *failure)
+{
+    struct evlog_tracer tracer = EVLOG_TRACER_INIT;
+    int rc = evlog_otlp_open(&cli->otlp, failure);
+    evlog_otlp_tracer(cli->otlp, &tracer);
+    return rc != 0 ? rc : evlog_client_set_tracer(cli->client, &tracer, failure);
+}
+
+/* Send the spans that wait, and say what was lost. */
+static void end_trace(struct cli *cli)
+{
+    struct evlog_otlp_stats stats = {.size = sizeof stats};
+    if (!evlog_otlp_flush(cli->otlp, TRACES_MS)) {
+        evlog_otlp_stats(cli->otlp, &stats);
+        cli_say(cli, "traces: not all spans have reached the collector%s%s", stats.last_failure[0] == '\0' ? "" : ": ",
+                stats.last_failure);
+    }
+    evlog_otlp_close(cli->otlp, 0);
+    cli->otlp = NULL;
+}
+
 int cli_connect(struct cli *cli)
 {
     struct evlog_settings *settings;
@@ -156,6 +179,10 @@ int cli_connect(struct cli *cli)
     }
     rc = evlog_client_open(settings, &cli->client, &failure);
     evlog_settings_free(settings);
+    if (rc != 0) {
+        return failure.code == EVLOG_ERR_INVALID_CONFIG ? told(cli, &failure) : cli_failure(cli, &failure);
+    }
+    rc = trace(cli, &failure);
     if (rc != 0) {
         return failure.code == EVLOG_ERR_INVALID_CONFIG ? told(cli, &failure) : cli_failure(cli, &failure);
     }
@@ -172,5 +199,6 @@ void cli_close(struct cli *cli)
 {
     evlog_client_close(cli->client);
     cli->client = NULL;
+    end_trace(cli);
     cli_list_free(&cli->settings);
 }

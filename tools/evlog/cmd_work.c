@@ -210,7 +210,9 @@ static void on_event(void *arg, const struct evlog_lease *lease, struct evlog_re
     struct work *work = arg;
     struct handler_run run = new_run(work);
     struct evlog_event_view view = {.size = sizeof view};
-    char **environment = work_environment(work->group, lease, lease->attempt);
+    struct evlog_trace_context context;
+    bool traced = evlog_lease_trace(lease, &context);
+    char **environment = work_environment(work->group, lease, lease->attempt, traced ? &context : NULL);
     if (environment == NULL || evlog_event_view(lease->event, &view) != 0) {
         el_free(environment);
         no_memory(result);
@@ -238,7 +240,7 @@ static void on_batch(void *arg, const struct evlog_lease *const *leases, size_t 
     struct work *work = arg;
     struct handler_run run = new_run(work);
     struct el_buffer lines = {0};
-    char **environment = work_environment(work->group, NULL, 0);
+    char **environment = work_environment(work->group, NULL, 0, NULL);
     for (size_t i = 0; i < count; i++) {
         work_event_line(&lines, leases[i], leases[i]->attempt);
     }

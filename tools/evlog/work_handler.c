@@ -3,8 +3,9 @@
  * The contract between evlog work and a handler in any language.
  *
  * Environment: EVLOG_GROUP, EVLOG_TOPIC, EVLOG_PARTITION, EVLOG_OFFSET, EVLOG_KEY, EVLOG_TYPE, EVLOG_ID, EVLOG_ATTEMPT,
- * EVLOG_TIME, and EVLOG_TOMBSTONE where the value is null. A key, type or id that an environment cannot hold (a NUL
- * byte, or more than VALUE_MAX bytes) is left out rather than cut.
+ * EVLOG_TIME, EVLOG_TOMBSTONE where the value is null, and TRACEPARENT where the event is in a trace. A
+ * key, type or id that an environment cannot hold (a NUL byte, or more than VALUE_MAX bytes) is left out rather than
+ * cut.
  */
 #include "work_handler.h"
 
@@ -14,13 +15,13 @@
 #include <unistd.h>
 
 #define VALUE_MAX 65536
-#define OWN_COUNT 12
+#define OWN_COUNT 13
 
 /* --- environment -------------------------------------------------------------------------------------------------- */
 
 static const char *const own_names[] = {
-    "EVLOG_GROUP", "EVLOG_TOPIC", "EVLOG_PARTITION", "EVLOG_OFFSET", "EVLOG_KEY",
-    "EVLOG_TYPE",  "EVLOG_ID",    "EVLOG_ATTEMPT",   "EVLOG_TIME",   "EVLOG_TOMBSTONE",
+    "EVLOG_GROUP", "EVLOG_TOPIC",   "EVLOG_PARTITION", "EVLOG_OFFSET",    "EVLOG_KEY",   "EVLOG_TYPE",
+    "EVLOG_ID",    "EVLOG_ATTEMPT", "EVLOG_TIME",      "EVLOG_TOMBSTONE", "TRACEPARENT",
 };
 
 static bool is_own(const char *entry)
@@ -75,13 +76,19 @@ static void add_event(struct el_buffer *texts, const struct evlog_event *event, 
     }
 }
 
-char **work_environment(const char *group, const struct evlog_lease *lease, int32_t attempt)
+char **work_environment(const char *group, const struct evlog_lease *lease, int32_t attempt,
+                        const struct evlog_trace_context *trace)
 {
+    char parent[EVLOG_TRACEPARENT_LEN + 1];
     struct el_buffer texts = {0};
     size_t count = 0, inherited = 0, pos = 0;
     add_text(&texts, "EVLOG_GROUP", group);
     if (lease != NULL) {
         add_event(&texts, lease->event, attempt);
+    }
+    if (trace != NULL) {
+        evlog_traceparent_format(trace, parent);
+        add_text(&texts, "TRACEPARENT", parent);
     }
     while (environ[inherited] != NULL) {
         inherited++;

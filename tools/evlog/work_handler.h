@@ -16,7 +16,8 @@
  *
  * returns  NULL-terminated, one block; free with el_free() | NULL: no memory
  */
-char **work_environment(const char *group, const struct evlog_lease *lease, int32_t attempt);
+char **work_environment(const char *group, const struct evlog_lease *lease, int32_t attempt,
+                        const struct evlog_trace_context *trace);
 
 /* Append an event as a line of JSON. */
 void work_event_line(struct el_buffer *out, const struct evlog_lease *lease, int32_t attempt);

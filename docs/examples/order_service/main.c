@@ -10,7 +10,7 @@
  *     rush ORDER THREADS EACH CENTS  so many threads, each adding so many items at the same time
  *
  * COMMAND may have an id, as in pay:7f3a: the same id again is the same command and happens once. Exit codes: 0 done,
- * 1 failed, 2 usage, 3 the shop refuses.
+ * 1 failed, 2 usage, 3 the shop refuses. OTEL_EXPORTER_OTLP_ENDPOINT turns traces on.
  */
 #include "work.h"
 
@@ -159,6 +159,8 @@ int main(int argc, char **argv)
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_settings *settings = NULL;
     struct shop shop = {.client = NULL};
+    struct evlog_otlp *otlp = NULL;
+    struct evlog_tracer tracer = EVLOG_TRACER_INIT;
     const char *bootstrap = getenv("EVLOG_BOOTSTRAP__SERVERS");
     if (argc < 4) {
         return usage();
@@ -169,12 +171,18 @@ int main(int argc, char **argv)
     }
     rc = rc != 0 ? rc : evlog_client_open(settings, &shop.client, &failure);
     evlog_settings_free(settings);
+    rc = rc != 0 ? rc : evlog_otlp_open(&otlp, &failure); /* NULL: the environment asks for no traces */
+    evlog_otlp_tracer(otlp, &tracer);
+    rc = rc != 0 ? rc : evlog_client_set_tracer(shop.client, &tracer, &failure);
     if (rc != 0) {
+        evlog_client_close(shop.client);
+        evlog_otlp_close(otlp, 0);
         return tell(rc, &failure);
     }
     shop.fold = order_fold(argv[1], SNAPSHOT_EVERY);
     shop.order = argv[3];
     rc = run(&shop, argv[2], argc - 4, argv + 4);
     evlog_client_close(shop.client);
+    evlog_otlp_close(otlp, 3000);
     return rc;
 }

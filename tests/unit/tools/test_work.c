@@ -135,7 +135,7 @@ TEST(work, the_environment_describes_the_event_and_hides_older_ones)
     struct batch *b = new_batch();
     (void)setenv("EVLOG_TYPE", "of another event", 1);
     (void)setenv("EVLOG_TEST_OTHER", "stays", 1);
-    char **environment = work_environment("g", b->list[1], 2);
+    char **environment = work_environment("g", b->list[1], 2, NULL);
     assert_non_null(environment);
     assert_string_equal(value_of(environment, "EVLOG_GROUP"), "g");
     assert_string_equal(value_of(environment, "EVLOG_TOPIC"), "t");
@@ -157,7 +157,7 @@ TEST(work, a_key_that_an_environment_cannot_hold_is_left_out)
     struct batch *b = new_batch();
     b->events[0].key = (struct evlog_bytes){"a\0b", 3};
     b->events[0].value.data = NULL;
-    char **environment = work_environment("g", b->list[0], 1);
+    char **environment = work_environment("g", b->list[0], 1, NULL);
     assert_null(value_of(environment, "EVLOG_KEY"));
     assert_string_equal(value_of(environment, "EVLOG_TOMBSTONE"), "1");
     el_free(environment);

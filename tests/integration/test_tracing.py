@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traces from a publication to its handlers, retries and dead letter.
+
+Goal: one trace holds all that became of an event; contexts go on as W3C says; nothing is added and nothing sent while
+traces are off; and no collector, however it behaves, loses an event or holds one up. Method: a collector that checks
+every request's shape, and what stands in the records' headers.
+"""
+import socket
+import time
+
+import pytest
+
+from conftest import Broker, start_or_skip
+from otlp_collector import Collector
+from work_cases import Place
+
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+SAMPLED, NOT_SAMPLED = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00"
+CLOSE_SECONDS = 3 + 1   # the tool's patience with a collector at its end, and how soon a request is broken off
+EVENTS = 5000
+
+# What is tested is the client: one backend of the server is enough.
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    instance = start_or_skip(Broker(tmp_path_factory.mktemp("data")))
+    yield instance
+    assert instance.stop() == 0, "".join(instance.log[-50:])
+
+@pytest.fixture
+def place(broker, tmp_path, request):
+    safe = "".join(c if c.isalnum() else "-" for c in request.node.name)
+    made = Place(broker.bootstrap, tmp_path, f"{safe[5:60]}-{time.monotonic_ns() % 10**6}",
+                 {"retry.backoff.ms": 20, "retry.backoff.max.ms": 20})
+    made.evlog("topics", "create", made.topic, "-p", 1, expect=0)
+    return made
+
+def headers(place, topic=None):
+    """The headers of the events of a topic."""
+    rows = place.evlog("consume", topic or place.topic, "--json", expect=0).lines()
+    return [{header["name"]: header.get("value") for header in row["headers"]} for row in rows]
+
+
+def parts(traceparent):
+    version, trace, span, flags = traceparent.split("-")
+    assert version == "00" and flags == "01"
+    return trace, span
+
+def test_one_trace_holds_publication_retry_and_dead_letter(place):
+    place.settings["retry.max.attempts"] = 2
+    with Collector() as collector:
+        place.evlog("produce", place.topic, "-k", "k", "-H", "ce_id=e1", "poison", expect=0, env=collector.env("shop"))
+        handler = place.script('echo "$TRACEPARENT" >>' + str(place.folder / "parents") + '\necho no luck >&2; exit 9')
+        words = place.words(handler, "--until-caught-up")
+        place.evlog(*words, expect=0, env=collector.env("workers"))
+        assert place.runs() == ["poison 1", "poison 2"]
+
+        publish, = collector.named(f"publish {place.topic}")
+        handled = collector.named(f"process {place.topic}")
+        told = collector.named(f"nack {place.topic}")
+    trace = publish["traceId"]
+    assert publish["parentSpanId"] == "" and publish["kind"] == 4 and publish["resource"]["service.name"] == "shop"
+    assert publish["attributes"] | {
+        "messaging.system": "kafka", "messaging.operation.name": "publish", "messaging.operation.type": "send",
+        "messaging.destination.name": place.topic, "messaging.destination.partition.id": "0",
+        "messaging.kafka.offset": 0, "messaging.message.id": "e1", "messaging.message.body.size": 6,
+    } == publish["attributes"]
+    assert [span["attributes"]["evlog.delivery.attempt"] for span in handled] == [1, 2]
+    for span, outcome in zip(handled, told, strict=True):
+        assert span["traceId"] == outcome["traceId"] == trace
+        assert span["parentSpanId"] == publish["spanId"] and span["kind"] == 5
+        assert outcome["parentSpanId"] == span["spanId"]
+        assert span["status"]["code"] == 2 and "no luck" in span["status"]["message"]
+        assert span["attributes"]["error.type"]
+        assert span["attributes"]["messaging.consumer.group.name"] == place.group
+        assert span["resource"]["service.name"] == "workers"
+        assert outcome["attributes"]["messaging.operation.type"] == "settle" and outcome["status"] == {}
+    seen = [parts(line) for line in (place.folder / "parents").read_text().split()]
+    assert seen == [(trace, span["spanId"]) for span in handled]
+
+    stored, = headers(place)
+    letter, = headers(place, f"{place.topic}.{place.group}.dlq")
+    assert parts(stored["traceparent"]) == (trace, publish["spanId"])
+    assert letter["traceparent"] == stored["traceparent"]
+
+def test_an_acknowledged_event_ends_its_trace_well(place):
+    with Collector() as collector:
+        place.evlog("produce", place.topic, "fine", expect=0, env=collector.env())
+        place.evlog(*place.words(place.script("exit 0"), "--until-caught-up"), expect=0, env=collector.env())
+        handled, = collector.named(f"process {place.topic}")
+        told, = collector.named(f"ack {place.topic}")
+    assert handled["status"] == told["status"] == {} and "error.type" not in handled["attributes"]
+
+def test_a_trace_that_comes_in_goes_on(place):
+    with Collector() as collector:
+        place.evlog("produce", place.topic, "-H", f"traceparent={SAMPLED}", "-H", "tracestate=v=1", "a", expect=0,
+                    env=collector.env())
+        publish, = collector.named(f"publish {place.topic}")
+    assert (publish["traceId"], publish["parentSpanId"], publish["traceState"]) == (TRACE, SPAN, "v=1")
+    stored, = headers(place)
+    assert parts(stored["traceparent"]) == (TRACE, publish["spanId"]) and stored["tracestate"] == "v=1"
+
+@pytest.mark.parametrize("more, given", [
+    ({}, NOT_SAMPLED),
+    ({"OTEL_TRACES_SAMPLER": "always_off"}, SAMPLED),
+    ({"OTEL_TRACES_SAMPLER": "parentbased_always_off"}, None),
+    ({"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"}, None),
+    ({"OTEL_SDK_DISABLED": "true"}, SAMPLED),
+    ({"OTEL_TRACES_EXPORTER": "none"}, "no traceparent at all"),
+], ids=["parent", "always_off", "parentbased_always_off", "ratio", "disabled", "none"])
+def test_what_is_not_sampled_is_left_as_it_is(place, more, given):
+    with Collector() as collector:
+        words = [] if given is None else ["-H", f"traceparent={given}"]
+        place.evlog("produce", place.topic, *words, "a", expect=0, env=collector.env(**more))
+        place.evlog("consume", place.topic, expect=0, env=collector.env(**more))
+        assert collector.spans == []
+    assert headers(place) == [{} if given is None else {"traceparent": given}]
+
+def test_a_traceparent_that_is_none_begins_a_new_trace(place):
+    with Collector() as collector:
+        place.evlog("produce", place.topic, "-H", f"traceparent={SAMPLED.upper()}x", "-H", "tracestate=v=1", "a",
+                    expect=0, env=collector.env())
+        publish, = collector.named(f"publish {place.topic}")
+    assert publish["parentSpanId"] == "" and "traceState" not in publish
+    assert headers(place) == [{"traceparent": f"00-{publish['traceId']}-{publish['spanId']}-01"}]
+
+def test_readers_and_appends_are_in_the_trace(place):
+    streams = f"{place.topic}-s"
+    place.evlog("topics", "create", streams, "--set", "evlog.streams=true", expect=0)
+    with Collector() as collector:
+        place.evlog("append", streams, "key", "--type", "made", stdin="{}", expect=0, env=collector.env())
+        append, = collector.named(f"append {streams}")
+        place.evlog("consume", streams, "-g", f"{streams}-g", "-X", "auto.offset.reset=earliest", "-n", 1, expect=0,
+                    env=collector.env())
+        handled, = collector.named(f"process {streams}")
+    assert append["attributes"]["messaging.batch.message_count"] == 1
+    assert (handled["traceId"], handled["parentSpanId"]) == (append["traceId"], append["spanId"])
+    assert handled["attributes"]["messaging.consumer.group.name"] == f"{streams}-g"
+
+def test_a_busy_collector_is_asked_again_and_gets_all(place):
+    with Collector("busy") as collector:
+        collector.busy_for = 1
+        place.evlog("produce", place.topic, "a", expect=0, env=collector.env())
+        assert len(collector.named(f"publish {place.topic}")) == 1 and len(collector.requests) == 2
+
+def test_headers_reach_the_collector_and_nobody_else(place):
+    with Collector("refuses") as collector:
+        done = place.evlog("produce", place.topic, "a", expect=0,
+                           env=collector.env(OTEL_EXPORTER_OTLP_HEADERS="x-key=hush%2Chush,y=2"))
+        path, sent = collector.requests[0]
+        assert len(collector.requests) == 1, "what is refused is not sent again"
+    assert path == "/v1/traces" and sent["x-key"] == "hush,hush" and sent["y"] == "2"
+    assert "status 400" in done.err and "hush" not in done.err + done.out
+
+def test_no_collector_loses_or_holds_up_events(place):
+    lines = "".join(f"event {i}\n" for i in range(EVENTS))
+    small = {"OTEL_BSP_MAX_QUEUE_SIZE": "64", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "16"}
+
+    def seconds(env):
+        begun = time.monotonic()
+        done = place.evlog("produce", place.topic, stdin=lines, expect=0, env=env)
+        return time.monotonic() - begun, done.err
+    without, _ = seconds({})
+    with socket.socket() as closed, Collector("hangs") as hanging:
+        closed.bind(("127.0.0.1", 0))   # refuses: nobody listens
+        nobody = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{closed.getsockname()[1]}"}
+        for env in (nobody, hanging.env()):
+            took, err = seconds({**env, **small})
+            assert took < without + CLOSE_SECONDS + 2, f"{took:.1f} s, without a collector {without:.1f} s"
+            assert "traces: not all spans have reached the collector" in err
+        assert len(hanging.requests) == 1, "only one request at a time"
+    stored = place.evlog("consume", place.topic, "-f", "%v\n", expect=0).out.splitlines()
+    assert stored == [f"event {i}" for i in range(EVENTS)] * 3
+
+@pytest.mark.parametrize("name, value", [("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ("OTEL_TRACES_SAMPLER", "often"),
+                                         ("OTEL_EXPORTER_OTLP_HEADERS", "secret"),
+                                         ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost")])
+def test_a_variable_without_meaning_is_refused_by_its_name(place, name, value):
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", name: value}
+    done = place.evlog("produce", place.topic, "a", env=env)
+    assert done.code == 2 and name in done.err and "secret" not in done.err, done.err
+    assert headers(place) == []
