@@ -58,6 +58,7 @@ struct server {
     struct access *access[EL_SHARD_COUNT_MAX];
     struct streams *streams[EL_SHARD_COUNT_MAX];
     struct stream_secret stream_secret;
+    struct quota_budget quota_budget; /* of all shards */
     struct store *store;
     struct object_store *bucket; /* NULL: there is no archive */
     struct archive *archive;
@@ -212,6 +213,7 @@ static int build_shards(struct server *server, struct el_error *err)
         shard->access_peers = server->access;
         shard->stream_peers = server->streams;
         shard->stream_secret = &server->stream_secret;
+        shard->quota_budget = &server->quota_budget;
         shard->shard_count = server->shard_count;
         shard->drain_ns = DRAIN_NS;
         shard->done = server_on_shard_done;
@@ -258,6 +260,8 @@ static int open_store(struct server *server, struct el_error *err)
         return error;
     }
     EL_ASSERT(store_shard_count(server->store) == server->shard_count);
+    quota_budget_init(&server->quota_budget);
+    io_random(server->shards[0].io, server->quota_budget.secret, sizeof server->quota_budget.secret);
     return streams_secret_load(server->shards[0].io, &server->stream_secret, err);
 }
 

@@ -12,6 +12,7 @@
  * Requests that wait for the store, for room on a full disk perhaps, do not hold up a stop for ever: after drain_ns
  * their connections are cut and the stores stop, which answers them. Only then is the net freed, for they are its.
  */
+#include <api/throttle.h>
 #include <core/alloc.h>
 #include <shard.h>
 
@@ -29,6 +30,8 @@ struct net_config shard_net_limits(const struct config *cfg)
         .frame_len_max = (size_t)cfg->request_len_max,
         .idle_ns_max = (uint64_t)cfg->connections_idle_ms * 1000000u,
         .slow_ns = (uint64_t)cfg->slow_operation_ms * 1000000u,
+        .unproven_count_max = (uint32_t)cfg->unproven_max,
+        .unproven_ns_max = (uint64_t)cfg->unproven_ms * 1000000u,
     };
 }
 
@@ -207,6 +210,7 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     shard->api.redactor = shard->redactor;
     shard->api.access = shard->access;
     shard->api.auth = access_auth(shard->access);
+    shard->api.budget = shard->quota_budget;
     shard->api.sasl_secret = shard->stream_secret->bytes;
     shard->node.shard_count = shard->shard_count;
     const struct config_listeners *table = &cfg->listener_table;
@@ -216,6 +220,8 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     own.dispatch = api_dispatch;
     own.arg = &shard->api;
     own.conn_closed = api_conn_closed;
+    own.admit = api_throttle_admit;
+    own.meter = api_throttle_meter;
     error = net_start(shard->io, store_shard_buddy(shard->store), shard->metrics, &own, &shard->net, err);
     if (error != 0) {
         return error;

@@ -40,6 +40,7 @@ struct shard {
     struct leases **lease_peers; /* the same of work groups */
     struct streams *streams;
     struct access *access;                     /* users and rules; a copy on every shard */
+    struct quota_budget *quota_budget;         /* the node's; NULL: limits are kept, and nobody is held to them */
     struct access **access_peers;              /* [shard_count] of all */
     struct streams **stream_peers;             /* the same of the stream index */
     const struct stream_secret *stream_secret; /* of the data directory */

@@ -171,6 +171,7 @@ static void change_on_append(struct store_op *base)
 static int check(const struct access *home, const struct access_op *op)
 {
     uint64_t rules = home->auth.rule_count, users = auth_user_count(&home->auth);
+    uint64_t limits = quota_limit_count(&home->auth.quotas);
     for (uint32_t i = 0; i < op->record_count; i++) {
         struct auth_record record;
         int code = auth_record_decode(op->records[i].key, op->records[i].value, &record);
@@ -179,8 +180,10 @@ static int check(const struct access *home, const struct access_op *op)
         }
         rules += !record.gone && record.kind == AUTH_RECORD_RULE;
         users += !record.gone && record.kind == AUTH_RECORD_USER;
+        limits += !record.gone && record.kind == AUTH_RECORD_LIMIT;
     }
-    return rules > AUTH_RULES_MAX || users > AUTH_USERS_MAX ? EVLOG_ERR_LIMIT : 0;
+    bool many = rules > AUTH_RULES_MAX || users > AUTH_USERS_MAX || limits > QUOTA_LIMITS_MAX;
+    return many ? EVLOG_ERR_LIMIT : 0;
 }
 
 static int batch_make(struct access *home, const struct access_op *op, struct el_slice *batch)

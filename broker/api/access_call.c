@@ -58,6 +58,18 @@ int access_call_put_user(struct access_call *call, const struct auth_user *user,
     return code;
 }
 
+int access_call_put_limit(struct access_call *call, const struct quota_entity *entity, enum quota_kind limit,
+                          double value)
+{
+    uint8_t key_bytes[AUTH_RECORD_KEY_MAX], value_bytes[AUTH_RECORD_VALUE_MAX];
+    struct el_writer key, bytes;
+    el_writer_init(&key, key_bytes, sizeof key_bytes);
+    el_writer_init(&bytes, value_bytes, sizeof value_bytes);
+    auth_record_limit_key(&key, entity, limit);
+    auth_record_limit_value(&bytes, value);
+    return put(call, &key, value > 0 ? &bytes : NULL);
+}
+
 static void call_on_change(struct access_op *op)
 {
     struct access_call *call = op->arg;
@@ -103,6 +115,6 @@ int16_t access_error(int error)
 
 struct el_slice access_error_message(int error)
 {
-    return error == EVLOG_ERR_LIMIT ? el_slice_str("a node has at most 20000 rules and as many users")
+    return error == EVLOG_ERR_LIMIT ? el_slice_str("a node has at most 20000 rules, and as many users and limits")
                                     : api_error_message(error);
 }

@@ -24,6 +24,9 @@ bool access_call_init(struct access_call *call, struct api *api, struct request 
 /* One more record. returns 0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_LIMIT record_max */
 int access_call_put_rule(struct access_call *call, const struct auth_rule *rule, bool gone);
 int access_call_put_user(struct access_call *call, const struct auth_user *user, bool gone);
+/* value 0: it is gone */
+int access_call_put_limit(struct access_call *call, const struct quota_entity *entity, enum quota_kind limit,
+                          double value);
 /* Send them. */
 void access_call_start(struct access_call *call);
 /* May rules be changed and shown? returns 0, or Kafka's code with a text in *why */

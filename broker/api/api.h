@@ -14,6 +14,7 @@
 #include <api/allow.h>
 #include <api/share_session.h>
 #include <archive/archive.h>
+#include <auth/quota_budget.h>
 #include <config/config.h>
 #include <core/map.h>
 #include <group/groups.h>
@@ -58,6 +59,7 @@ struct api {
     struct redactor *redactor;   /* the node's; set before the first request */
     struct access *access;       /* users and rules, as they change; NULL: there are none */
     const struct auth *auth;     /* this shard's copy of them; NULL: everybody may everything */
+    struct quota_budget *budget; /* what callers have used of their limits, the node's; NULL: nobody has any */
     struct el_list access_list;  /* struct request.link of what waits until they are known */
     const uint8_t *sasl_secret;  /* [SASL_SECRET_LEN] that names without a user get their salts of */
     uint32_t sasl_check_count;   /* passwords that workers look at */

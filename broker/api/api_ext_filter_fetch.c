@@ -9,6 +9,7 @@
  */
 #include <api/long_poll.h>
 #include <api/stream_target.h>
+#include <api/throttle.h>
 #include <wire/msg_ext_filter_fetch.h>
 
 struct filter_call {
@@ -261,6 +262,7 @@ void api_ext_filter_fetch(struct api *api, struct request *request, const void *
     call->poll.request = request;
     call->poll.finish = filter_fetch_finish;
     call->poll.bytes_max = (uint32_t)EL_MIN((int64_t)EL_MAX(ask->max_bytes, 0), api->node->fetch_len_max);
+    call->poll.bytes_max = api_throttle_len_max(api, request, call->poll.bytes_max);
     call->poll.bytes_min = 1;
     call->poll.wait_ms = ask->max_wait_ms;
     call->poll.part_count = ask->partition_count;

@@ -4,6 +4,7 @@
  * Source: docs/protocol.md, evlog requests.
  */
 #include <api/long_poll.h>
+#include <api/throttle.h>
 #include <wire/msg_ext_log_fetch.h>
 
 struct log_fetch_call {
@@ -132,6 +133,7 @@ void api_ext_log_fetch(struct api *api, struct request *request, const void *mes
     call->poll.request = request;
     call->poll.finish = log_fetch_finish;
     call->poll.bytes_max = (uint32_t)EL_MIN((int64_t)EL_MAX(ask->max_bytes, 0), api->node->fetch_len_max);
+    call->poll.bytes_max = api_throttle_len_max(api, request, call->poll.bytes_max);
     call->poll.bytes_min = (uint32_t)EL_MAX(ask->min_bytes, 0);
     call->poll.wait_ms = ask->max_wait_ms;
     for (uint32_t t = 0; t < ask->topic_count; t++) {

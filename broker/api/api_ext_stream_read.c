@@ -9,6 +9,7 @@
  */
 #include <api/stream_events.h>
 #include <api/stream_span.h>
+#include <api/throttle.h>
 
 struct read_call {
     struct api *api;
@@ -108,7 +109,7 @@ static void read_on_span(struct stream_span *span, int error)
         .places = span->find.places + span->first,
         .place_count = wanted,
         .key = call->ask->key,
-        .bytes_max = call->ask->max_bytes,
+        .bytes_max = api_throttle_len_max(call->api, call->request, call->ask->max_bytes),
         .finish = read_on_events,
     };
     stream_events_start(&call->events);

@@ -6,6 +6,7 @@
  */
 #include <api/stream_events.h>
 #include <api/stream_target.h>
+#include <api/throttle.h>
 #include <wire/msg_ext_type_read.h>
 
 struct type_call {
@@ -86,7 +87,7 @@ static void type_on_find(struct store_op *op)
         .places = call->find.places,
         .place_count = call->find.count,
         .type = call->ask->type,
-        .bytes_max = call->ask->max_bytes,
+        .bytes_max = api_throttle_len_max(call->api, call->request, call->ask->max_bytes),
         .finish = type_on_events,
     };
     stream_events_start(&call->events);

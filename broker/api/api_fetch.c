@@ -8,6 +8,7 @@
  * transactions is empty; at isolation level 0 it is null. Source: docs/protocol.md, Fetch.
  */
 #include <api/long_poll.h>
+#include <api/throttle.h>
 #include <wire/msg_fetch.h>
 
 #define VERSION_STORAGE_ERROR 6
@@ -150,6 +151,12 @@ void api_fetch(struct api *api, struct request *request, const void *message)
         request_reply(request, &el_schema_fetch_response, &response);
         return;
     }
+    if (request->throttle_ms > 0) { /* its client is in debt: as Kafka answers it */
+        struct el_msg_fetch_response response;
+        el_schema_init(&el_schema_fetch_response, &response);
+        request_reply(request, &el_schema_fetch_response, &response);
+        return;
+    }
     struct fetch_call *call = api_alloc(api, request, 1, sizeof *call);
     if (call == NULL) {
         return;
@@ -159,7 +166,8 @@ void api_fetch(struct api *api, struct request *request, const void *message)
     call->poll.request = request;
     call->poll.finish = fetch_finish;
     call->poll.bytes_max = (uint32_t)EL_MIN((int64_t)EL_MAX(ask->max_bytes, 0), api->node->fetch_len_max);
-    call->poll.bytes_min = (uint32_t)EL_MAX(ask->min_bytes, 0);
+    call->poll.bytes_max = api_throttle_len_max(api, request, call->poll.bytes_max);
+    call->poll.bytes_min = EL_MIN((uint32_t)EL_MAX(ask->min_bytes, 0), call->poll.bytes_max);
     call->poll.wait_ms = ask->max_wait_ms;
     for (uint32_t t = 0; t < ask->topic_count; t++) {
         call->poll.part_count += ask->topics[t].partition_count;

@@ -13,6 +13,7 @@
  */
 #include <api/share_ack.h>
 #include <api/share_poll.h>
+#include <api/throttle.h>
 #include <wire/msg_share_fetch.h>
 
 /* Neither mode gives more records than max_records. */
@@ -350,6 +351,7 @@ static void start(struct fetch_call *call)
     struct lease_batch batch = leases_batch(call->api->leases, ask->group_id);
     call->poll.records_max = EL_MIN(call->poll.records_max, batch.records_max);
     call->poll.bytes_max = EL_MIN(call->poll.bytes_max, batch.bytes_max);
+    call->poll.bytes_max = api_throttle_len_max(call->api, call->request, call->poll.bytes_max);
     call->poll.wait_ms = ask->min_bytes > 0 && call->acks.count == 0 ? ask->max_wait_ms : 0;
     call->poll.window_ms = EL_MIN(batch.window_ms, EL_MAX(call->poll.wait_ms, (int64_t)0));
     call->acks.session = call->session;

@@ -5,12 +5,13 @@
  *   1. the API must be known and its version be one that is answered; an unknown ApiVersions has an answer of its own
  *   2. the body is decoded into the request's arena, to its last byte
  *   3. the caller is asked for its right, where the rule of the row is about the whole request (allow.h)
- *   4. the handler of the row is called; it asks for each resource where the rule says so
+ *   4. what it uses of its caller's limits is counted (throttle.h)
+ *   5. the handler of the row is called; it asks for each resource where the rule says so
  *
  * What fails here has no error layout to answer with: net closes the connection, counts the reason and logs it.
  * Source: docs/protocol.md, Version negotiation.
  */
-#include <api/api.h>
+#include <api/throttle.h>
 
 /* The table has the rows of api.def, so it cannot lack one; the handler's name is made from the row's stem. */
 #define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation) {key, api_##stem},
@@ -146,5 +147,8 @@ void api_dispatch(void *arg, struct request *request)
     request_mark(request, REQUEST_BEGUN, api->io->now_ns);
     const struct api_row *row = row_of(known);
     EL_ASSERT(row != NULL);
+    struct api_spent spent;
+    api_throttle_begin(api, request, &spent);
     row->run(api, request, message);
+    api_throttle_end(api, &spent);
 }

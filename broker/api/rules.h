@@ -32,6 +32,7 @@ struct api_rule {
 #define API_RULE_describe_cluster API_RULE(WHOLE, DESCRIBE, CLUSTER, ANY)
 #define API_RULE_describe_configs_cluster API_RULE(WHOLE, DESCRIBE_CONFIGS, CLUSTER, ANY)
 #define API_RULE_each_alter_cluster API_RULE(EACH, ALTER, CLUSTER, ANY)
+#define API_RULE_each_alter_configs_cluster API_RULE(EACH, ALTER_CONFIGS, CLUSTER, ANY)
 #define API_RULE_each_idempotent_write_cluster API_RULE(EACH, IDEMPOTENT_WRITE, CLUSTER, UNKNOWN)
 
 #define API_RULE_each_alter_topic API_RULE(EACH, ALTER, TOPIC, ALTER)

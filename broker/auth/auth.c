@@ -15,6 +15,7 @@ void auth_init(struct auth *auth, struct el_buddy *buddy)
     el_map_init(&auth->patterns, buddy);
     el_map_init(&auth->principals, buddy);
     auth_users_init(auth, buddy);
+    quota_init(&auth->quotas, buddy);
     el_pool_init(&auth->pattern_pool, buddy, sizeof(struct auth_pattern));
     el_pool_init(&auth->principal_pool, buddy, sizeof(struct auth_principal));
     el_pool_init(&auth->entry_pool, buddy, sizeof(struct auth_entry));
@@ -24,6 +25,7 @@ void auth_destroy(struct auth *auth)
 {
     OBJ_CHECK(auth, AUTH);
     auth_users_destroy(auth);
+    quota_destroy(&auth->quotas);
     el_map_destroy(&auth->patterns);
     el_map_destroy(&auth->principals);
     el_pool_destroy(&auth->pattern_pool);

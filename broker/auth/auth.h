@@ -11,6 +11,7 @@
 #ifndef EL_AUTH_AUTH_H
 #define EL_AUTH_AUTH_H
 
+#include <auth/quota.h>
 #include <config/principals.h>
 #include <core/acl.h>
 #include <core/assert.h>
@@ -78,6 +79,7 @@ struct auth {
     struct el_map principals; /* text -> struct auth_principal */
     struct el_map users;      /* mechanism, name -> struct auth_user_entry */
     struct el_pool user_pool;
+    struct quota_table quotas;
     struct el_pool pattern_pool, principal_pool, entry_pool;
     uint32_t rule_count;
     uint32_t prefix_count[EL_ACL_RESOURCE_COUNT][AUTH_NAME_LEN_MAX + 1]; /* patterns by length of their prefix */

@@ -53,6 +53,32 @@ void auth_record_user_value(struct el_writer *w, const struct auth_user *user)
     EL_ASSERT(w->err == 0);
 }
 
+void auth_record_limit_key(struct el_writer *w, const struct quota_entity *entity, enum quota_kind limit)
+{
+    struct el_slice first = entity->ip == QUOTA_PART_NAMED ? entity->ip_name : entity->user_name;
+    el_write_u8(w, AUTH_RECORD_VERSION);
+    el_write_u8(w, AUTH_RECORD_LIMIT);
+    el_write_u8(w, (uint8_t)(limit + 1));
+    el_write_u8(w, entity->user);
+    el_write_u8(w, entity->client_id);
+    el_write_u8(w, entity->ip);
+    el_write_le16(w, (uint16_t)first.len);
+    el_write_le16(w, (uint16_t)entity->client_name.len);
+    el_write_bytes(w, first.data, first.len);
+    el_write_bytes(w, entity->client_name.data, entity->client_name.len);
+    EL_ASSERT(w->err == 0);
+}
+
+void auth_record_limit_value(struct el_writer *w, double value)
+{
+    uint64_t bits;
+    EL_STATIC_ASSERT(sizeof bits == sizeof value, "a double is eight bytes of a record");
+    memcpy(&bits, &value, sizeof bits);
+    el_write_u8(w, AUTH_RECORD_VERSION);
+    el_write_le64(w, bits);
+    EL_ASSERT(w->err == 0);
+}
+
 /* --- the way back ------------------------------------------------------------------------------------------------- */
 
 static struct el_slice take(struct el_reader *r, size_t len)
@@ -119,6 +145,45 @@ static int user_decode(struct el_reader *r, struct el_slice value, struct auth_r
     return code == 0 && !record->gone && auth_user_check(user, &why) != 0 ? EVLOG_ERR_CORRUPT : code;
 }
 
+static int limit_value_decode(struct el_slice value, double *limit)
+{
+    struct el_reader r;
+    el_reader_init(&r, value.data, value.len);
+    uint8_t version = el_read_u8(&r);
+    if (r.err == 0 && version > AUTH_RECORD_VERSION) {
+        return EVLOG_ERR_FORMAT;
+    }
+    uint64_t bits = el_read_le64(&r);
+    if (r.err != 0 || version != AUTH_RECORD_VERSION || el_reader_left(&r) != 0) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    memcpy(limit, &bits, sizeof bits);
+    return 0;
+}
+
+static int limit_decode(struct el_reader *r, struct el_slice value, struct auth_record *record)
+{
+    struct quota_entity *entity = &record->entity;
+    const char *why;
+    uint8_t limit = el_read_u8(r);
+    entity->user = el_read_u8(r);
+    entity->client_id = el_read_u8(r);
+    entity->ip = el_read_u8(r);
+    size_t first_len = el_read_le16(r), client_len = el_read_le16(r);
+    *(entity->ip == QUOTA_PART_NAMED ? &entity->ip_name : &entity->user_name) = take(r, first_len);
+    entity->client_name = take(r, client_len);
+    if (r->err != 0 || el_reader_left(r) != 0 || limit == 0 || quota_entity_check(entity, &why) != 0) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    if (limit > QUOTA_KIND_COUNT) {
+        return EVLOG_ERR_FORMAT;
+    }
+    record->limit = (enum quota_kind)(limit - 1);
+    int code = record->gone ? 0 : limit_value_decode(value, &record->value);
+    double checked = record->gone ? 1 : record->value;
+    return code == 0 && quota_limit_check(entity, record->limit, checked, &why) != 0 ? EVLOG_ERR_CORRUPT : code;
+}
+
 int auth_record_decode(struct el_slice key, struct el_slice value, struct auth_record *record)
 {
     struct el_reader r;
@@ -128,16 +193,27 @@ int auth_record_decode(struct el_slice key, struct el_slice value, struct auth_r
     if (r.err != 0 || version == 0 || kind == 0) {
         return EVLOG_ERR_CORRUPT;
     }
-    if (version > AUTH_RECORD_VERSION || kind > AUTH_RECORD_USER) {
+    if (version > AUTH_RECORD_VERSION || kind > AUTH_RECORD_LIMIT) {
         return EVLOG_ERR_FORMAT;
     }
     record->kind = (enum auth_record_kind)kind;
     record->gone = value.data == NULL;
-    return kind == AUTH_RECORD_RULE ? rule_decode(&r, value, record) : user_decode(&r, value, record);
+    switch (record->kind) {
+    case AUTH_RECORD_RULE:
+        return rule_decode(&r, value, record);
+    case AUTH_RECORD_USER:
+        return user_decode(&r, value, record);
+    case AUTH_RECORD_LIMIT:
+        return limit_decode(&r, value, record);
+    }
+    return EVLOG_ERR_CORRUPT;
 }
 
 int auth_record_apply(struct auth *auth, const struct auth_record *record)
 {
+    if (record->kind == AUTH_RECORD_LIMIT) {
+        return quota_put(&auth->quotas, &record->entity, record->limit, record->value);
+    }
     if (record->kind == AUTH_RECORD_RULE) {
         if (!record->gone) {
             return auth_rule_put(auth, &record->rule);

@@ -79,6 +79,8 @@ struct config {
     struct config_address http;
     int64_t connections_max;
     int64_t connections_per_ip_max;
+    int64_t unproven_max;
+    int64_t unproven_ms;
     int64_t connections_idle_ms;
     int64_t request_len_max; /* bytes */
     int64_t fetch_len_max;   /* bytes */
@@ -92,6 +94,7 @@ struct config {
     int64_t auth_delay_ms;
     bool metrics_open_loopback;
     bool insecure_http_password;
+    int64_t quota_window_s;
     bool insecure_sasl_plaintext;
 
     /* topics */

@@ -31,6 +31,34 @@ void conn_wait_begin(struct conn *conn, enum conn_wait_kind kind)
     net_sweep_by(net, wait->since_ns + net_wait_ns(net, kind));
 }
 
+static void conn_on_unmute(struct io_timer *timer)
+{
+    struct conn *conn = timer->arg;
+    OBJ_CHECK(conn, CONN);
+    conn->muted = false;
+    conn_wait_begin(conn, WAIT_IDLE); /* it was evlogd that had it stay away */
+    conn_attend(conn);
+}
+
+void conn_mute(struct conn *conn, uint64_t mute_ns)
+{
+    OBJ_CHECK(conn, CONN);
+    uint64_t until_ns = conn->net->io->now_ns + mute_ns;
+    if (conn_state(conn) != CONN_OPEN || (conn->muted && conn->mute_timer.at_ns >= until_ns)) {
+        return;
+    }
+    conn->muted = true;
+    io_timer_set(conn->net->io, &conn->mute_timer, until_ns);
+}
+
+static void conn_unmute(struct conn *conn)
+{
+    if (conn->muted) {
+        conn->muted = false;
+        io_timer_cancel(conn->net->io, &conn->mute_timer);
+    }
+}
+
 static void conn_check(const void *object, unsigned state)
 {
     const struct conn *conn = object;
@@ -67,6 +95,8 @@ static void conn_init(struct conn *conn, const struct net_listener *listener, in
     }
     conn->recv_op.done = conn_on_recv;
     conn->recv_op.arg = conn;
+    conn->mute_timer.fire = conn_on_unmute;
+    conn->mute_timer.arg = conn;
     conn->send_op.done = conn_on_send;
     conn->send_op.arg = conn;
     el_list_push_back(&net->conns, &conn->link);
@@ -92,6 +122,14 @@ static void refuse_socket(struct net *net, int fd, const char *peer, const char 
     io_close(net->io, fd);
 }
 
+struct el_slice conn_address(const char *peer)
+{
+    const char *colon = strrchr(peer, ':');
+    size_t len = colon == NULL ? strlen(peer) : (size_t)(colon - peer);
+    bool bracketed = len >= 2 && peer[0] == '[' && peer[len - 1] == ']';
+    return bracketed ? el_slice_of(peer + 1, len - 2) : el_slice_of(peer, len);
+}
+
 void conn_open(const struct net_listener *listener, int fd)
 {
     struct net *net = listener->net;
@@ -101,8 +139,13 @@ void conn_open(const struct net_listener *listener, int fd)
         io_close(net->io, fd); /* gone already */
         return;
     }
-    if (net_is_full(net)) {
+    if (net_is_full(net) && !net_drop_unproven(net)) {
         refuse_socket(net, fd, peer, "too many connections");
+        return;
+    }
+    if (net->config.admit != NULL && !net->config.admit(net->config.arg, conn_address(peer))) {
+        metrics_add(net->metrics, METRIC_THROTTLED_CONNECTIONS, 1);
+        refuse_socket(net, fd, peer, "its address opens connections faster than connection_creation_rate allows");
         return;
     }
     if (net->config.address_conn_count_max > 0) {
@@ -127,6 +170,7 @@ void conn_open(const struct net_listener *listener, int fd)
     metrics_add(net->metrics, METRIC_CONNECTIONS, 1);
     metrics_add(net->metrics, METRIC_CONNECTIONS_ACCEPTED, 1);
     conn_wait_begin(conn, WAIT_IDLE);
+    conn_unproven(conn);
     if (!config_protocol_has_tls(listener->config.protocol)) {
         conn_read(conn);
     } else if (conn_tls_begin(conn)) {
@@ -185,7 +229,9 @@ void conn_close(struct conn *conn, bool error)
     if (error) {
         metrics_add(conn->net->metrics, METRIC_CONNECTIONS_CLOSED_ERROR, 1);
     }
+    conn_unmute(conn);
     el_sm_move(&conn->sm, conn, CONN_CLOSING);
+    conn_proved(conn);
     for (int kind = 0; kind < WAIT_KIND_COUNT; kind++) {
         conn_wait_end(conn, (enum conn_wait_kind)kind);
     }
@@ -198,6 +244,7 @@ void conn_drain(struct conn *conn)
     if (conn_state(conn) != CONN_OPEN) {
         return;
     }
+    conn_unmute(conn); /* what has been read is answered */
     el_sm_move(&conn->sm, conn, CONN_DRAINING);
     conn_wait_end(conn, WAIT_IDLE);
     if (conn->receiving) {
@@ -221,7 +268,7 @@ void conn_late(struct conn *conn, enum conn_wait_kind kind)
         what = "answers are not read";
         break;
     case WAIT_IDLE:
-        if (conn->request_count > 0) {
+        if (conn->request_count > 0 || conn->muted) {
             conn_wait_begin(conn, WAIT_IDLE);
             return;
         }
@@ -230,6 +277,10 @@ void conn_late(struct conn *conn, enum conn_wait_kind kind)
     case WAIT_HANDSHAKE:
         metrics_add(net->metrics, METRIC_TLS_REFUSED, 1);
         what = "the TLS handshake did not end in time";
+        break;
+    case WAIT_PROOF:
+        metrics_add(net->metrics, METRIC_UNPROVEN_DROPPED, 1);
+        what = "it has not proved who it is, or sent a request, in time";
         break;
     case WAIT_LINGER:
     case WAIT_KIND_COUNT:

@@ -35,7 +35,7 @@ struct net_buffer {
 };
 
 /* What a connection can be late with; each kind has one time limit, so a list in order of beginning is enough. */
-enum conn_wait_kind { WAIT_FRAME, WAIT_SEND, WAIT_IDLE, WAIT_LINGER, WAIT_HANDSHAKE, WAIT_KIND_COUNT };
+enum conn_wait_kind { WAIT_FRAME, WAIT_SEND, WAIT_IDLE, WAIT_LINGER, WAIT_HANDSHAKE, WAIT_PROOF, WAIT_KIND_COUNT };
 
 struct conn_wait {
     struct el_list link; /* in net.waits[kind], oldest first; unlinked: not waiting */
@@ -94,6 +94,7 @@ struct conn {
     bool sending;               /* send_op is submitted */
     bool cancelled;             /* CLOSING: ops have been cancelled */
     bool starved;               /* no memory to read on: in net.starving */
+    bool muted;                 /* its client is to stay away until mute_timer: nothing is read on */
     bool refusing;              /* a request was refused: what is not dispatched never will be */
     struct el_list link;        /* in net.conns */
     struct el_list attend_link; /* in net.attention, or unlinked */
@@ -115,6 +116,7 @@ struct conn {
     bool trusted;                /* an exchange has ended well */
     uint64_t trusted_until_ns;   /* monotonic; 0: for ever */
     void *user;
+    struct io_timer mute_timer;
     struct io_op recv_op;
     struct io_op send_op;
     struct iovec iov[CONN_IOV_MAX];
@@ -171,6 +173,7 @@ struct net {
     struct el_list attention; /* connections with something to do at the end of the step */
     struct io_timer attend_timer;
     struct el_list waits[WAIT_KIND_COUNT];
+    uint32_t unproven_count;     /* connections in waits[WAIT_PROOF] */
     struct io_timer sweep_timer; /* at the earliest deadline or earlier */
     struct el_list starving;
     struct io_timer starve_timer;
@@ -194,6 +197,8 @@ static inline enum conn_state conn_state(const struct conn *conn)
 
 /* conn.c */
 void conn_open(const struct net_listener *listener, int fd);
+/* The address in "address:port", without brackets. */
+struct el_slice conn_address(const char *peer);
 /* As request_set_principal(). */
 int conn_set_principal(struct conn *conn, const char *text);
 /* Look after the connection at the end of this step: send, read on, close. */
@@ -206,6 +211,8 @@ void conn_starve(struct conn *conn);
 void conn_close(struct conn *conn, bool error);
 /* No more reading; close when all is answered. */
 void conn_drain(struct conn *conn);
+/* Look at no more requests for so long. */
+void conn_mute(struct conn *conn, uint64_t mute_ns);
 /* The client was late. */
 void conn_late(struct conn *conn, enum conn_wait_kind kind);
 void conn_wait_begin(struct conn *conn, enum conn_wait_kind kind);
@@ -220,6 +227,12 @@ bool conn_trusted(const struct conn *conn);
 size_t conn_frame_len_max(const struct conn *conn);
 /* Forget an exchange that is under way. */
 void conn_trust_drop(struct conn *conn);
+/* It has proved nothing yet: the oldest of too many such makes room. */
+void conn_unproven(struct conn *conn);
+/* It has proved who it is, or sent a request where that is enough, or it ends. */
+void conn_proved(struct conn *conn);
+/* End the connection that has proved nothing for longest. returns false: there is none */
+bool net_drop_unproven(struct net *net);
 
 /* conn_recv.c */
 /* Make requests of what has been received, then receive on, unless the connection has enough to do. */

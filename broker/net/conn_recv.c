@@ -9,7 +9,8 @@
  * 3. a buffer grows by what has been received: twice that, never what a frame announces, unless the connection has sent
  *    a frame as long before
  *
- * Reading pauses while the connection has enough requests at work or answers unsent. Without memory it waits in
+ * Reading pauses while the connection has enough requests at work or answers unsent, and while its client is to stay
+ * away. Without memory it waits in
  * net.starving; the frame's deadline ends that.
  */
 #include <core/logger.h>
@@ -24,7 +25,7 @@
 static bool conn_paused(const struct conn *conn)
 {
     const struct net_config *config = &conn->net->config;
-    return conn->request_count >= config->pipeline_max ||
+    return conn->muted || conn->request_count >= config->pipeline_max ||
            (conn->request_count > 0 && conn->request_bytes >= config->pipeline_bytes_max) ||
            conn->reply_bytes >= config->backlog_bytes_max;
 }
@@ -91,6 +92,9 @@ static bool frame_take(struct conn *conn)
     if (rc != 0) {
         refuse_header(conn);
         return false;
+    }
+    if (!config_protocol_has_sasl(conn->listener->config.protocol)) {
+        conn_proved(conn);
     }
     conn->parsed += want;
     conn->frame_len_seen = EL_MAX(conn->frame_len_seen, want);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a connection has proved. Listeners with SASL trust nobody before an exchange has ended well, and for no longer
- * than was said then; until that moment a connection may send small frames only.
+ * than was said then; until that moment a connection may send small frames only. Elsewhere a whole request is proof
+ * enough that somebody is there. Connections that have proved nothing are few, and for a short time.
  */
+#include <core/logger.h>
 #include <net/conn.h>
 
 bool conn_trusted(const struct conn *conn)
@@ -26,6 +28,45 @@ void conn_trust_drop(struct conn *conn)
         el_pool_put(&conn->net->sasl_pool, conn->sasl);
         conn->sasl = NULL;
     }
+}
+
+bool net_drop_unproven(struct net *net)
+{
+    if (net->unproven_count == 0) {
+        return false;
+    }
+    struct conn_wait *wait = EL_CONTAINER(net->waits[WAIT_PROOF].next, struct conn_wait, link);
+    struct conn *conn = EL_CONTAINER(wait - WAIT_PROOF, struct conn, waits);
+    OBJ_CHECK(conn, CONN);
+    metrics_add(net->metrics, METRIC_UNPROVEN_DROPPED, 1);
+    if (net_may_log(net)) {
+        el_log(EL_LOG_WARN, "net", "%s: closing the connection: it has not proved who it is, and others wait",
+               conn->peer);
+    }
+    conn_close(conn, true);
+    return true;
+}
+
+void conn_unproven(struct conn *conn)
+{
+    struct net *net = conn->net;
+    if (net->unproven_count >= net->config.unproven_count_max) {
+        (void)net_drop_unproven(net);
+    }
+    conn_wait_begin(conn, WAIT_PROOF);
+    net->unproven_count++;
+    metrics_add(net->metrics, METRIC_UNPROVEN, 1);
+}
+
+void conn_proved(struct conn *conn)
+{
+    if (el_list_empty(&conn->waits[WAIT_PROOF].link)) {
+        return;
+    }
+    conn_wait_end(conn, WAIT_PROOF);
+    EL_ASSERT(conn->net->unproven_count > 0);
+    conn->net->unproven_count--;
+    metrics_add(conn->net->metrics, METRIC_UNPROVEN, -1);
 }
 
 bool request_trusted(const struct request *request)
@@ -80,6 +121,7 @@ int request_trust(struct request *request, const char *principal, uint64_t until
     if (code == 0) {
         request->conn->trusted = true;
         request->conn->trusted_until_ns = until_ns;
+        conn_proved(request->conn);
     }
     return code;
 }

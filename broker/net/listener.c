@@ -171,6 +171,8 @@ uint64_t net_wait_ns(const struct net *net, enum conn_wait_kind kind)
         return net->config.linger_ns_max;
     case WAIT_HANDSHAKE:
         return net->config.handshake_ns_max;
+    case WAIT_PROOF:
+        return net->config.unproven_ns_max;
     case WAIT_KIND_COUNT:
         break;
     }
@@ -197,6 +199,9 @@ static uint64_t sweep_kind(struct net *net, enum conn_wait_kind kind)
         }
         struct conn *conn = EL_CONTAINER(wait - kind, struct conn, waits);
         OBJ_CHECK(conn, CONN);
+        if (kind == WAIT_PROOF) {
+            conn_proved(conn); /* it is counted */
+        }
         el_list_remove(&wait->link);
         conn_late(conn, kind);
     }
@@ -362,6 +367,8 @@ static void config_fill(struct net_config *config, const struct el_buddy *buddy)
         }                                                                                                              \
     } while (0)
     DEFAULT(conn_count_max, 10000);
+    DEFAULT(unproven_count_max, 1000);
+    DEFAULT(unproven_ns_max, UINT64_C(10) * NS_PER_S);
     DEFAULT(pipeline_max, 64);
     DEFAULT(pipeline_bytes_max, 16u << 20);
     DEFAULT(backlog_bytes_max, 4u << 20);
@@ -472,6 +479,8 @@ void net_set_limits(struct net *net, const struct net_config *config)
     struct net_config *own = &net->config;
     own->conn_count_max = config->conn_count_max == 0 ? own->conn_count_max : config->conn_count_max;
     own->frame_len_max = config->frame_len_max == 0 ? own->frame_len_max : config->frame_len_max;
+    own->unproven_count_max = config->unproven_count_max == 0 ? own->unproven_count_max : config->unproven_count_max;
+    own->unproven_ns_max = config->unproven_ns_max == 0 ? own->unproven_ns_max : config->unproven_ns_max;
     own->idle_ns_max = config->idle_ns_max == 0 ? own->idle_ns_max : config->idle_ns_max;
     /* Connections that were not counted by address from the start cannot be later. */
     if (own->address_conn_count_max > 0 && config->address_conn_count_max > 0) {

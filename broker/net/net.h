@@ -22,12 +22,16 @@ struct net_config {
     const struct principal_rules *principal_rules; /* borrowed; NULL: the name in the certificate is the principal's */
     net_dispatch_fn dispatch;                      /* called for each request */
     void *arg;                                     /* of dispatch and conn_closed */
-    void (*conn_closed)(void *arg, void *conn_user); /* optional: a connection whose user word is set has ended */
-    _Atomic(uint32_t) *conn_total;                   /* connections of all nets that share it; NULL: of this one */
+    void (*conn_closed)(void *arg, void *conn_user);   /* optional: a connection whose user word is set has ended */
+    bool (*admit)(void *arg, struct el_slice address); /* optional: may one more connection come from this address? */
+    net_meter_fn meter;                                /* of requests that are metered; optional while there is none */
+    _Atomic(uint32_t) *conn_total;                     /* connections of all nets that share it; NULL: of this one */
 
     /* Limits of this shard; 0 takes the default. */
     uint32_t conn_count_max;         /* connections, of all nets that share conn_total (10,000) */
     uint32_t address_conn_count_max; /* connections of one client address (no limit) */
+    uint32_t unproven_count_max;     /* connections that have proved nothing (1,000); one more ends the oldest */
+    uint64_t unproven_ns_max;        /* to do so, from the accept on (10 s) */
     uint32_t pipeline_max;           /* requests of one connection at work (64); then reading pauses */
     size_t pipeline_bytes_max;       /* bytes of those, beyond the first (16 MiB) */
     size_t backlog_bytes_max;        /* answers that wait for a slow reader (4 MiB); then reading pauses */

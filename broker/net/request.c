@@ -153,6 +153,46 @@ static void request_set_parts(struct request *request, struct el_slice *parts, u
     metrics_add(request->net->metrics, METRIC_REQUESTS, 1);
 }
 
+void request_throttle(struct request *request, uint32_t throttle_ms)
+{
+    OBJ_CHECK(request, REQUEST);
+    EL_ASSERT(request->state == REQUEST_WORKING);
+    request->throttle_ms = EL_MAX(request->throttle_ms, throttle_ms);
+    if (request->conn != NULL && throttle_ms > 0) {
+        conn_mute(request->conn, (uint64_t)throttle_ms * 1000000u);
+    }
+}
+
+/* The response with throttle_time_ms, where its version has that; a copy of its first level. NULL without memory */
+static const void *throttled(struct request *request, const struct el_schema *schema, const void *response)
+{
+    for (uint16_t i = 0; i < schema->field_count; i++) {
+        const struct el_field *field = &schema->fields[i];
+        bool there = (field->versions & 1u << request->api_version) != 0;
+        if (there && field->type == EL_TYPE_INT32 && !field->array && strcmp(field->name, "throttle_time_ms") == 0) {
+            uint8_t *copy = el_arena_alloc(&request->arena, schema->size);
+            if (copy != NULL) {
+                memcpy(copy, response, schema->size);
+                *(int32_t *)(void *)(copy + field->offset) = (int32_t)EL_MIN(request->throttle_ms, (uint32_t)INT32_MAX);
+            }
+            return copy;
+        }
+    }
+    return response;
+}
+
+/* What the answer adds to what the client has used, and what it is told of that. NULL without memory */
+static const void *meter(struct request *request, const struct el_schema *schema, const void *response)
+{
+    const struct net_config *config = &request->net->config;
+    if (request->metered) {
+        struct el_schema_size size;
+        el_api_measure(request->api, EL_SIDE_RESPONSE, request->api_version, response, 0, &size);
+        config->meter(config->arg, request, size.len);
+    }
+    return request->throttle_ms == 0 ? response : throttled(request, schema, response);
+}
+
 static void reply(struct request *request, const struct el_schema *schema, const void *response, size_t copy_len_max)
 {
     OBJ_CHECK(request, REQUEST);
@@ -167,7 +207,10 @@ static void reply(struct request *request, const struct el_schema *schema, const
                                            .client_id = request->client_id};
         struct el_slice *parts = NULL;
         uint32_t part_count = 0;
-        int rc = el_frame_build_response(&request->arena, &header, response, copy_len_max, &parts, &part_count);
+        response = meter(request, schema, response);
+        int rc = response == NULL
+                     ? EVLOG_ERR_NO_MEMORY
+                     : el_frame_build_response(&request->arena, &header, response, copy_len_max, &parts, &part_count);
         if (rc == 0) {
             request_set_parts(request, parts, part_count);
         } else {
@@ -269,11 +312,7 @@ const char *request_peer(const struct request *request)
 void request_caller(const struct request *request, struct auth_caller *caller)
 {
     OBJ_CHECK(request, REQUEST);
-    const char *peer = request_peer(request);
-    const char *colon = strrchr(peer, ':');
-    size_t len = colon == NULL ? strlen(peer) : (size_t)(colon - peer);
-    bool bracketed = len >= 2 && peer[0] == '[' && peer[len - 1] == ']';
-    caller->host = bracketed ? el_slice_of(peer + 1, len - 2) : el_slice_of(peer, len);
+    caller->host = conn_address(request_peer(request));
     caller->principal = el_slice_str(request_principal(request));
 }
 

@@ -62,6 +62,8 @@ struct request {
     uint64_t received_ns;                 /* io->now_ns when the last byte was there */
     uint64_t mark_ns[REQUEST_MARK_COUNT]; /* monotonic; 0: not come so far */
     void *user;                           /* the handler's */
+    bool metered;                         /* the handler's: net_config.meter is told how long the answer is */
+    uint32_t throttle_ms;  /* how long the client is to stay away; what is in throttle_time_ms of the answer */
     request_fn on_abandon; /* optional: the connection is gone; may answer at once, which frees the request */
 
     /* net's */
@@ -93,6 +95,9 @@ void request_mark(struct request *request, enum request_mark mark, uint64_t now_
  * any order. */
 void request_wait_begin(struct request *request);
 void request_wait_end(struct request *request);
+
+/* The answer to a metered request is len bytes long, and about to be made; may call request_throttle(). */
+typedef void (*net_meter_fn)(void *arg, struct request *request, size_t len);
 
 /* Answer: frame length, response header of the API's version, then the response. The response and all it points to are
  * copied before the return. A response that cannot be encoded, or for which there is no memory, closes the connection;
@@ -130,6 +135,10 @@ void request_unhold(struct request *request);
 
 /* As request_refuse(), for a request that is sound but cannot be worked on or answered: the caller has counted why. */
 void request_close(struct request *request, const char *reason);
+
+/* The client has used more than it may: no request behind this one is looked at for so long, and the answer says it
+ * (KIP-219). The longest of several counts. */
+void request_throttle(struct request *request, uint32_t throttle_ms);
 
 /* True when the connection is gone or going: an early end saves work. */
 bool request_abandoned(const struct request *request);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Topics: list, create, describe, change, remove. And the broker's archive.
+ * Topics: list, create, describe, change, remove. The broker's archive, and quotas.
  *
  * Every function blocks for at most request.timeout.ms and may be called from any thread. A request that changes
  * something and whose answer is lost fails with in_doubt set. Since 1.0.
@@ -208,6 +208,41 @@ struct evlog_redacted {
  */
 int evlog_redact(struct evlog_client *client, const struct evlog_redact *redact, struct evlog_redacted *redacted,
                  struct evlog_failure *failure);
+
+/* --- quotas ------------------------------------------------------------------------------------------------------- */
+
+/* Whom a limit is for: a user, a client id, both, or an address, each by its name, or as the default of all that have
+ * none of their own. */
+struct evlog_quota_entity {
+    const char *user, *client_id, *ip; /* NULL: not by name */
+    bool default_user, default_client_id, default_ip;
+};
+
+struct evlog_quota {
+    struct evlog_quota_entity entity;
+    const char *key; /* producer_byte_rate, consumer_byte_rate, request_percentage; of an ip connection_creation_rate */
+    double value;    /* 0: none (when changing) */
+};
+struct evlog_quota_list {
+    const struct evlog_quota *quotas; /* [quota_count], those of an entity side by side, in the order of keys */
+    size_t quota_count;
+};
+
+/* All limits.
+ *
+ * list     written on success; free with evlog_quota_list_free()
+ * returns  0 | EVLOG_ERR_CLUSTER_DENIED | EVLOG_ERR_UNSUPPORTED | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_NO_MEMORY
+ */
+int evlog_quota_list(struct evlog_client *client, struct evlog_quota_list **list, struct evlog_failure *failure);
+void evlog_quota_list_free(struct evlog_quota_list *list);
+/* Set or remove limits of one entity, all or none; durable when it returns.
+ *
+ * quotas   [count], all of the entity of the first
+ * returns  0 | EVLOG_ERR_ARGUMENT | EVLOG_ERR_INVALID_REQUEST | EVLOG_ERR_CLUSTER_DENIED | EVLOG_ERR_UNSUPPORTED
+ *          | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_IN_DOUBT
+ */
+int evlog_quota_set(struct evlog_client *client, const struct evlog_quota *quotas, size_t count,
+                    struct evlog_failure *failure);
 
 #ifdef __cplusplus
 }

@@ -221,6 +221,9 @@ int cmd_dlq_drop(struct cli *cli, const struct cli_command *command, int argc, c
 int cmd_dlq_tasks(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_dlq_cancel(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_dlq_release(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_quota_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_quota_set(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_quota_rm(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_project_run(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_project_rebuild(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_project_verify(struct cli *cli, const struct cli_command *command, int argc, char **argv);

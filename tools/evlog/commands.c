@@ -104,6 +104,13 @@ const struct cli_command cli_commands[] = {
     {"dlq tasks", "[TOPIC]", "Show redrives that run, and the last that have ended", NULL, cmd_dlq_tasks},
     {"dlq cancel", "ID", "End a redrive; what it has done stays done", NULL, cmd_dlq_cancel},
     {"dlq release", "TOPIC KEY", "Let a parked key go on, after its dead letters were redriven", NULL, cmd_dlq_release},
+    {"quota ls", "", "List the limits of users, client ids and addresses", NULL, cmd_quota_ls},
+    {"quota set", "LIMIT=VALUE...", "Set limits of a user, a client id, both, or an address",
+     "producer_byte_rate and consumer_byte_rate: bytes a second, such as 10MiB; request_percentage: of one thread;\n"
+     "connection_creation_rate: new connections a second, of --ip. They hold at once, and for all shards together.",
+     cmd_quota_set},
+    {"quota rm", "[LIMIT...]", "Remove limits of a user, a client id, both, or an address: those named, or all", NULL,
+     cmd_quota_rm},
     {"trace", "ID", "Show the chain of events that an event belongs to, as a tree",
      "ID is an event's ce_id, TOPIC/PARTITION/OFFSET, or a correlation id. All topics are read, or those of -t.",
      cmd_trace},

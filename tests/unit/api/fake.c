@@ -403,6 +403,11 @@ void request_sasl_end(struct request *request)
     fake->sasl_under_way = false;
 }
 
+void request_throttle(struct request *request, uint32_t throttle_ms)
+{
+    request->throttle_ms = EL_MAX(request->throttle_ms, throttle_ms);
+}
+
 void request_is_last(struct request *request)
 {
     of(request)->last = true;

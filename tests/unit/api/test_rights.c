@@ -103,6 +103,8 @@ static const struct needs table[] = {
     {EL_API_DeleteAcls, {C(ALTER)}, {0}},
     {EL_API_DescribeUserScramCredentials, {C(DESCRIBE)}, {0}},
     {EL_API_AlterUserScramCredentials, {C(ALTER)}, {0}},
+    {EL_API_DescribeClientQuotas, {C(DESCRIBE_CONFIGS)}, {0}},
+    {EL_API_AlterClientQuotas, {C(ALTER_CONFIGS)}, {0}},
     {EL_API_ArchiveStatus, {C(DESCRIBE)}, {0}},
     {EL_API_ArchiveNow, {C(ALTER)}, {0}},
     {EL_API_Redact, {C(ALTER)}, {0}},
@@ -204,8 +206,8 @@ static void fill(const struct el_api *row, const struct el_schema *schema, int v
         if (field->array && field->type == EL_TYPE_STRUCT) {
             /* ranges, filters, and the like are left empty */
             static const char *const filled[] = {
-                "topics",           "topic_data", "partitions", "partition_data", "resources",  "groups", "dirs",
-                "topic_partitions", "states",     "creations",  "filters",        "upsertions", NULL};
+                "topics",           "topic_data", "partitions", "partition_data", "resources",  "groups",  "dirs",
+                "topic_partitions", "states",     "creations",  "filters",        "upsertions", "entries", NULL};
             if (is_one_of(field->name, filled)) {
                 void *element = el_schema_new(field->schema, arena, 1);
                 *(void **)at = element;

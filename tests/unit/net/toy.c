@@ -86,6 +86,10 @@ static void dispatch(void *arg, struct request *request)
     case 'b':
         answer_big(request);
         break;
+    case 't':
+        request_throttle(request, (uint32_t)request->body.data[1]);
+        answer_well(request);
+        break;
     case 'm':
         answer_well(request);
         break;

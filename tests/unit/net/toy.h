@@ -6,6 +6,7 @@
  * Requests have the key of Metadata, version 0. The first byte of the body is the order:
  *   'e' answer at once with the whole body     'h' hold: the test answers later     's' no answer
  *   'm' an empty Metadata answer                    'x' one that cannot be encoded
+ *   't' throttle for as many ms as the byte behind it says, and an empty Metadata answer
  *   'b' answer with as many bytes as the be32 behind it says                        'r' refuse
  */
 #ifndef EL_TEST_TOY_H

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Quotas: list them, set them. Blocking, any thread. A list lies in one arena with the object itself.
+ */
+#include "client_core.h"
+#include "fail.h"
+
+#include <core/alloc.h>
+#include <evlog/admin.h>
+#include <wire/msg_alter_client_quotas.h>
+#include <wire/msg_describe_client_quotas.h>
+
+#define PART_COUNT 3 /* user, client-id, ip */
+
+struct list_object {
+    struct evlog_quota_list list;
+    struct el_arena arena;
+};
+
+/* --- list --------------------------------------------------------------------------------------------------------- */
+
+/* returns false without memory */
+static bool name_take(struct list_object *object, const struct el_msg_describe_client_quotas_entity *part,
+                      struct evlog_quota_entity *entity)
+{
+    const char **name = &entity->ip;
+    bool *is_default = &entity->default_ip;
+    if (el_slice_eq(part->entity_type, el_slice_str("user"))) {
+        name = &entity->user;
+        is_default = &entity->default_user;
+    } else if (el_slice_eq(part->entity_type, el_slice_str("client-id"))) {
+        name = &entity->client_id;
+        is_default = &entity->default_client_id;
+    }
+    *is_default = part->entity_name.data == NULL;
+    *name = *is_default ? NULL : el_arena_strndup(&object->arena, part->entity_name.data, part->entity_name.len);
+    return *is_default || *name != NULL;
+}
+
+/* returns 0 | EVLOG_ERR_NO_MEMORY */
+static int list_take(struct list_object *object, const struct el_msg_describe_client_quotas_response *response)
+{
+    size_t total = 0;
+    for (uint32_t i = 0; i < response->entry_count; i++) {
+        total += response->entries[i].value_count;
+    }
+    struct evlog_quota *quotas = el_arena_zalloc(&object->arena, EL_MAX(total, (size_t)1) * sizeof *quotas);
+    object->list.quotas = quotas;
+    for (uint32_t i = 0; quotas != NULL && i < response->entry_count; i++) {
+        const struct el_msg_describe_client_quotas_entry *entry = &response->entries[i];
+        struct evlog_quota_entity entity = {0};
+        for (uint32_t k = 0; k < entry->entity_count; k++) {
+            if (!name_take(object, &entry->entity[k], &entity)) {
+                return EVLOG_ERR_NO_MEMORY;
+            }
+        }
+        for (uint32_t k = 0; k < entry->value_count; k++) {
+            struct el_slice key = entry->values[k].key;
+            struct evlog_quota *quota = &quotas[object->list.quota_count++];
+            quota->entity = entity;
+            quota->key = el_arena_strndup(&object->arena, key.data, key.len);
+            quota->value = entry->values[k].value;
+            if (quota->key == NULL) {
+                return EVLOG_ERR_NO_MEMORY;
+            }
+        }
+    }
+    return quotas == NULL ? EVLOG_ERR_NO_MEMORY : 0;
+}
+
+int evlog_quota_list(struct evlog_client *client, struct evlog_quota_list **list, struct evlog_failure *failure)
+{
+    struct el_msg_describe_client_quotas_request request;
+    struct el_msg_describe_client_quotas_response response;
+    struct el_call call;
+    el_schema_init(&el_schema_describe_client_quotas_request, &request);
+    struct el_ask ask = {
+        .api = EL_API_DescribeClientQuotas,
+        .request = &request,
+        .version_max = INT16_MAX,
+        .node_id = EL_NODE_ANY,
+        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
+    };
+    int rc = el_client_ask(client, &ask, &call, &response, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    struct list_object *object = el_calloc(1, sizeof *object);
+    if (object == NULL) {
+        rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a list of quotas");
+    } else if (response.error_code != 0) {
+        rc = el_fail_kafka(failure, response.error_code, response.error_message, "list quotas");
+    } else {
+        el_arena_init(&object->arena, NULL, 0);
+        rc = list_take(object, &response);
+        rc = rc == 0 ? 0 : el_fail(failure, rc, "no memory for a list of quotas");
+        if (rc != 0) {
+            el_arena_reset(&object->arena);
+        }
+    }
+    el_call_free(&call);
+    if (rc != 0) {
+        el_free(object);
+        return rc;
+    }
+    *list = &object->list;
+    return 0;
+}
+
+void evlog_quota_list_free(struct evlog_quota_list *list)
+{
+    if (list != NULL) {
+        struct list_object *object = EL_CONTAINER(list, struct list_object, list);
+        el_arena_reset(&object->arena);
+        el_free(object);
+    }
+}
+
+/* --- set ---------------------------------------------------------------------------------------------------------- */
+
+/* returns how many parts there are */
+static uint32_t parts_of(const struct evlog_quota_entity *entity, struct el_msg_alter_client_quotas_entity *parts)
+{
+    const struct {
+        const char *type, *name;
+        bool is_default;
+    } all[PART_COUNT] = {{"user", entity->user, entity->default_user},
+                         {"client-id", entity->client_id, entity->default_client_id},
+                         {"ip", entity->ip, entity->default_ip}};
+    uint32_t count = 0;
+    for (int i = 0; i < PART_COUNT; i++) {
+        if (all[i].name != NULL || all[i].is_default) {
+            parts[count].entity_type = el_slice_str(all[i].type);
+            parts[count].entity_name = all[i].is_default ? (struct el_slice){0} : el_slice_str(all[i].name);
+            count++;
+        }
+    }
+    return count;
+}
+
+int evlog_quota_set(struct evlog_client *client, const struct evlog_quota *quotas, size_t count,
+                    struct evlog_failure *failure)
+{
+    struct el_msg_alter_client_quotas_request request;
+    struct el_msg_alter_client_quotas_response response;
+    struct el_msg_alter_client_quotas_entity parts[PART_COUNT];
+    struct el_call call;
+    if (client == NULL || quotas == NULL || count == 0 || count > INT16_MAX) {
+        return el_fail(failure, EVLOG_ERR_ARGUMENT, "setting quotas takes a client and at least one quota");
+    }
+    struct el_msg_alter_client_quotas_op *ops = el_calloc(count, sizeof *ops);
+    if (ops == NULL) {
+        return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory to set quotas");
+    }
+    for (size_t i = 0; i < count; i++) {
+        ops[i].key = el_slice_str(quotas[i].key);
+        ops[i].value = quotas[i].value;
+        ops[i].remove = !(quotas[i].value < 0 || quotas[i].value > 0);
+    }
+    struct el_msg_alter_client_quotas_entry entry = {parts, parts_of(&quotas->entity, parts), ops, (uint32_t)count};
+    el_schema_init(&el_schema_alter_client_quotas_request, &request);
+    request.entries = &entry;
+    request.entry_count = 1;
+    struct el_ask ask = {
+        .api = EL_API_AlterClientQuotas,
+        .request = &request,
+        .version_max = INT16_MAX,
+        .node_id = EL_NODE_ANY,
+        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
+        .once = true,
+    };
+    int rc = el_client_ask(client, &ask, &call, &response, failure);
+    el_free(ops);
+    if (rc != 0) {
+        el_fail_wrap(failure, "set quotas");
+        return rc;
+    }
+    if (response.entry_count != 1) {
+        rc = el_fail(failure, EVLOG_ERR_MALFORMED, "set quotas: the answer is not about what was asked");
+    } else if (response.entries[0].error_code != 0) {
+        rc = el_fail_kafka(failure, response.entries[0].error_code, response.entries[0].error_message, "set quotas");
+    }
+    el_call_free(&call);
+    return rc;
+}
