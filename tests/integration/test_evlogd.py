@@ -98,7 +98,8 @@ def test_connections_max_is_that_of_the_server_and_not_of_a_shard(tmp_path):
                 conn.close()
             assert answered in (6, 7), "two shards may take the last place at once"
             wait_for(lambda: broker.metric("evlog_connections") == 0, "connections gone")
-        assert broker.refused("connections") >= 39
+        made_room = broker.metric("evlog_connections_unproven_closed_total")    # those that had sent nothing yet
+        assert made_room > 0 and broker.refused("connections") + made_room >= 39
     finally:
         assert broker.stop() == 0
 
