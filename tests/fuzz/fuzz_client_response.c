@@ -8,6 +8,7 @@
  *   3 Produce             an answer to a producer with batches on their way
  *   4                     bytes on a connection that has just asked ApiVersions
  *   5                     a line of CloudEvents
+ *   6                     bytes on a connection that proves by SCRAM who the client is
  *
  * No thread and no broker: the client's inner functions are called as its thread would call them.
  */
@@ -166,11 +167,18 @@ static void fuzz_produce(uint8_t version, const uint8_t *body, size_t len)
     client_end(&client);
 }
 
-static void fuzz_connection(const uint8_t *bytes, size_t len)
+static void fuzz_connection(bool proving, const uint8_t *bytes, size_t len)
 {
     struct evlog_client client;
     int ends[2];
     client_begin(&client);
+    if (proving) {
+        client.cfg.sasl = true;
+        client.cfg.sasl_mechanism = EL_SCRAM_SHA256;
+        el_free(client.cfg.sasl_username);
+        client.cfg.sasl_username = el_strdup("alice");
+        EL_ASSERT(client.cfg.sasl_username != NULL);
+    }
     if (len > INPUT_MAX || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0) {
         client_end(&client);
         return;
@@ -185,7 +193,11 @@ static void fuzz_connection(const uint8_t *bytes, size_t len)
     el_arena_init(&conn->negotiation.arena, NULL, 0);
     el_client_lock(&client);
     el_list_push_back(&client.conns, &conn->link);
-    el_conn_negotiate(&client, conn, 3);
+    if (proving) {
+        el_conn_prove(&client, conn);
+    } else {
+        el_conn_negotiate(&client, conn, 3);
+    }
     ssize_t written = write(ends[1], bytes, len);
     if (written == (ssize_t)len && len > 0) {
         el_conn_read(&client, conn);
@@ -212,10 +224,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         return 0;
     }
     const uint8_t *body = data + 2;
-    switch (data[0] % 6) {
+    switch (data[0] % 7) {
     case 0:
     case 1:
-        fuzz_fetch(data[0] % 6 == 1, data[1], body, len - 2);
+        fuzz_fetch(data[0] % 7 == 1, data[1], body, len - 2);
         break;
     case 2:
         fuzz_metadata(data[1], body, len - 2);
@@ -224,7 +236,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         fuzz_produce(data[1], body, len - 2);
         break;
     case 4:
-        fuzz_connection(body, len - 2);
+        fuzz_connection(false, body, len - 2);
+        break;
+    case 6:
+        fuzz_connection(true, body, len - 2);
         break;
     default:
         fuzz_cloudevent(body, len - 2);
