@@ -265,6 +265,7 @@ int cmd_blame(struct cli *cli, const struct cli_command *command, int argc, char
 int cmd_table(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_bisect(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_archive_restore(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_apply(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_user_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_user_create(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_user_passwd(struct cli *cli, const struct cli_command *command, int argc, char **argv);

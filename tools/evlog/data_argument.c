@@ -7,13 +7,12 @@
 #define DATA_LEN_MAX (64u << 20)
 #define CHUNK_LEN 65536
 
-/* All of a file; path NULL: of stdin. */
-static int read_file(const struct cli *cli, const char *path, struct el_buffer *out)
+int data_read(const struct cli *cli, const char *option, const char *path, struct el_buffer *out)
 {
     const char *name = path == NULL ? "stdin" : path;
     FILE *file = path == NULL ? stdin : fopen(path, "rb");
     if (file == NULL) {
-        return cli_error(cli, CLI_ERR_FILE, "--data @%s: %s", path, strerror(errno));
+        return cli_error(cli, CLI_ERR_FILE, "%s%s: %s", option, path, strerror(errno));
     }
     size_t got = 1;
     while (got > 0 && out->len <= DATA_LEN_MAX) {
@@ -26,10 +25,10 @@ static int read_file(const struct cli *cli, const char *path, struct el_buffer *
         (void)fclose(file);
     }
     if (failed || out->err != 0) {
-        return cli_error(cli, CLI_ERR_FILE, "--data %s: %s", name, failed ? "it cannot be read" : "no memory");
+        return cli_error(cli, CLI_ERR_FILE, "%s%s: %s", option, name, failed ? "it cannot be read" : "no memory");
     }
     return out->len > DATA_LEN_MAX
-               ? cli_error(cli, CLI_ERR_FILE, "--data %s: more than %u MiB", name, DATA_LEN_MAX >> 20)
+               ? cli_error(cli, CLI_ERR_FILE, "%s%s: more than %u MiB", option, name, DATA_LEN_MAX >> 20)
                : CLI_OK;
 }
 
@@ -39,7 +38,7 @@ int data_argument(const struct cli *cli, const char *text, struct el_buffer *roo
         *bytes = (struct evlog_bytes){text, strlen(text)};
         return CLI_OK;
     }
-    int rc = read_file(cli, text[0] == '@' ? text + 1 : NULL, room);
+    int rc = data_read(cli, text[0] == '@' ? "--data @" : "--data ", text[0] == '@' ? text + 1 : NULL, room);
     if (rc == CLI_OK) {
         *bytes = (struct evlog_bytes){room->len == 0 ? (const void *)"" : room->data, room->len};
     }

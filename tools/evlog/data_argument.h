@@ -14,5 +14,13 @@
  * returns  CLI_OK | an exit code, told
  */
 int data_argument(const struct cli *cli, const char *text, struct el_buffer *room, struct evlog_bytes *bytes);
+/* All of a file, of at most 64 MiB.
+ *
+ * option   stands in front of its name in messages, such as "--data @", or ""
+ * path     NULL: standard input
+ * out      what was read is appended
+ * returns  CLI_OK | an exit code, told
+ */
+int data_read(const struct cli *cli, const char *option, const char *path, struct el_buffer *out);
 
 #endif
