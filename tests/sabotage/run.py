@@ -23,8 +23,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 FOLDERS = ["Makefile", "bench/bench.mk", "bench/peers/peers.mk", "bench/leases/leases.mk",
-           "bench/project/project.mk", "bench/append_expected/append_expected.mk", "include", "client",
-           "broker", "tests"]
+           "bench/project/project.mk", "bench/append_expected/append_expected.mk", "packaging/packaging.mk",
+           "include", "client", "broker", "tests"]
 SEEDS_STEP = 20
 UNIT_TIME_MAX_S = 60     # an endless loop is a way to fail
 EXHAUSTIVE_TIME_MAX_S = 600
