@@ -25,6 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "lib")]
 
 import kafka_wire    # noqa: E402
+import test_archive    # noqa: E402
 import test_index    # noqa: E402
 import xxh3          # noqa: E402
 from layout import Refused    # noqa: E402
@@ -471,7 +472,7 @@ def test_the_older_checkpoint_serves_after_an_idle_run():
 
 def main():
     passed, failed, skipped = 0, 0, 0
-    for name, test in sorted({**vars(test_index), **globals()}.items()):
+    for name, test in sorted({**vars(test_archive), **vars(test_index), **globals()}.items()):
         if not name.startswith("test_") or not callable(test):
             continue
         try:
