@@ -2,9 +2,9 @@
 """Goal: the objects of an archive are what docs/format.md section 15 says, and stay so: an archive outlives the program
 that wrote it.
 
-Method: the golden archives of version 1 are written anew (tests/archive/make_archive.c: the same arguments give the same
-bytes) and compared, the small one with what is committed, the large one by its digest; what is committed must be proven,
-and hold the events that it held when it was made. A reader written from the page alone is judged by tests/archive.
+Method: the golden archives of version 1 are written anew (tests/archive/make_archive.c: the same arguments give the
+same bytes) and compared, the small one with what is committed, the large one by its digest; what is committed must be
+proven, and hold the events that it held when it was made. A reader written from the page alone: tests/archive.
 
 Runs under pytest and as a part of test_golden.py.
 """
@@ -43,7 +43,7 @@ def made(kind):
 
 
 def evlog(*words):
-    done = subprocess.run([os.path.join(BIN, "evlog"), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([os.path.join(BIN, "evlog"), *words], stdout=subprocess.PIPE, text=True)
     return done.returncode, done.stdout
 
 

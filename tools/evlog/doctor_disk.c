@@ -144,10 +144,10 @@ static int64_t time_writes(int fd, void *block)
 static void check_writes(struct doctor *doctor, const char *path)
 {
     char name[PATH_ROOM + 32];
-    void *block = NULL;
+    static _Alignas(BLOCK) uint8_t block[BLOCK];
     (void)snprintf(name, sizeof name, "%s/.evlog-doctor.%d", path, (int)getpid());
     int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || posix_memalign(&block, BLOCK, BLOCK) != 0) {
+    if (fd < 0) {
         doctor_add(doctor, "durable writes", DOCTOR_WARN, "run evlog doctor as the user of evlogd (sudo -u evlog)",
                    "not tried: %s: %s", path, strerror(errno));
         goto end;
@@ -163,7 +163,6 @@ static void check_writes(struct doctor *doctor, const char *path)
                    "4 KiB with RWF_DSYNC take %lld us, the median of %d", (long long)us, WRITES);
     }
 end:
-    free(block);
     if (fd >= 0) {
         (void)close(fd);
         (void)unlink(name);
