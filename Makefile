@@ -40,7 +40,7 @@ obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 # Layers, lowest first; each is one archive, and a unit-test program links its own layer and those before it.
 CLIENT_LAYERS := core format wire store
 CLIENT_DIRS_store := client/store/objects client/store/archive client/store/restore
-BROKER_LAYERS := config obs io storage stream group lease archive redact auth access net api http
+BROKER_LAYERS := config obs io storage stream group lease archive redact auth access audit net api http
 
 .PHONY: all
 all: $(OUT)/bin/evlogd $(OUT)/bin/evlog $(OUT)/bin/evlog-audit $(OUT)/lib/libevlog.a $(OUT)/lib/libevlog.so.1 \

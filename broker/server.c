@@ -586,6 +586,9 @@ static void stop_shards(struct server *server)
         if (access_idle(server->shards[i].access)) {
             access_destroy(server->shards[i].access);
         }
+        if (audit_idle(server->shards[i].audit)) {
+            audit_destroy(server->shards[i].audit);
+        }
         if (leases_idle(server->shards[i].leases)) {
             leases_destroy(server->shards[i].leases);
         }

@@ -79,16 +79,28 @@ void shard_take_config(struct shard *shard, const struct config *cfg)
                                                });
 }
 
+static void audit_take_config(struct shard *shard, const struct config *cfg)
+{
+    struct audit_settings settings = {.required = cfg->audit_required,
+                                      .retention_ms = cfg->audit_retention_ms,
+                                      .retention_bytes = cfg->audit_retention_bytes};
+    int code = config_audit_classes(cfg->audit_include, &settings.classes, NULL);
+    EL_ASSERT(code == 0); /* config.c has looked */
+    audit_configure(shard->audit, &settings);
+}
+
 /* SHARD_STOP_NET is carried out, once. */
 static void shard_drained(struct shard *shard)
 {
     bool late = shard->io->now_ns >= shard->drain_timer.at_ns;
     shard->net_stopped = true;
+    audit_stop(shard->audit); /* nobody asks for anything any more */
     if (!shard->streams_stopped && (leases_idle(shard->leases) || late)) {
         shard->streams_stopped = true;
         streams_stop(shard->streams);
     }
-    if (!shard->drained && shard->streams_stopped && (streams_idle(shard->streams) || late)) {
+    if (!shard->drained && shard->streams_stopped &&
+        ((streams_idle(shard->streams) && audit_idle(shard->audit)) || late)) {
         shard->drained = true;
         io_timer_cancel(shard->io, &shard->drain_timer);
         shard->done(shard);
@@ -130,6 +142,7 @@ static void shard_on_command(struct io_message *message)
         struct leases_config leases_cfg = leases_config_of(shard, &shard->next_cfg);
         groups_cfg.memory_max = shard->groups.cfg.memory_max; /* takes a restart */
         shard_take_config(shard, &shard->next_cfg);
+        audit_take_config(shard, &shard->next_cfg);
         groups_configure(&shard->groups, &groups_cfg);
         leases_configure(shard->leases, &leases_cfg);
         net_set_limits(shard->net, &limits);
@@ -181,7 +194,12 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     if (error != 0) {
         return el_error_set(err, error, "users and rules of shard %" PRIu32 ": raise memory.max", shard->index);
     }
+    error = audit_create(shard->store, &shard->audit);
+    if (error != 0) {
+        return el_error_set(err, error, "audit log of shard %" PRIu32 ": raise memory.max", shard->index);
+    }
     shard_take_config(shard, cfg);
+    audit_take_config(shard, cfg);
     shard->node.id = NODE_ID;
     shard->node.data_path = shard->data_path == NULL ? "" : shard->data_path;
     error = api_init(&shard->api, shard->store, &shard->node);
@@ -209,6 +227,7 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     shard->api.archiver = shard->archiver;
     shard->api.redactor = shard->redactor;
     shard->api.access = shard->access;
+    shard->api.audit = shard->audit;
     shard->api.auth = access_auth(shard->access);
     shard->api.budget = shard->quota_budget;
     shard->api.sasl_secret = shard->stream_secret->bytes;
@@ -248,6 +267,7 @@ void shard_begin(struct shard *shard)
     leases_start(shard->leases);
     streams_start(shard->streams);
     access_start(shard->access, shard_on_access, shard);
+    audit_start(shard->audit);
     if (shard->archiver != NULL) {
         archiver_start(shard->archiver);
     }

@@ -39,6 +39,7 @@ struct shard {
     struct leases *leases;
     struct leases **lease_peers; /* the same of work groups */
     struct streams *streams;
+    struct audit *audit;                       /* its part of the audit log */
     struct access *access;                     /* users and rules; a copy on every shard */
     struct quota_budget *quota_budget;         /* the node's; NULL: limits are kept, and nobody is held to them */
     struct access **access_peers;              /* [shard_count] of all */

@@ -164,6 +164,7 @@ FUZZ_LAYERS_lease_record := lease format core
 $(foreach t,index_run index_list,$(eval FUZZ_LAYERS_$(t) := stream format core))
 FUZZ_LAYERS_consumer_protocol := client wire format core
 $(foreach l,core format wire store,$(eval FUZZ_LAYERS_$(l) := $(l) core))
+FUZZ_LAYERS_wire := audit config wire core
 
 define fuzz_rule
 $(OUT)/bin/fuzz_$(1): $(OUT)/obj/tests/fuzz/fuzz_$(1).o $(FUZZ_MAIN) \

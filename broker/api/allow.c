@@ -12,7 +12,7 @@
 #define OWN_PREFIX "__evlog"
 #define LOG_INTERVAL_NS 1000000000u
 
-#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation) API_RULE_##operation,
+#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation, audit) API_RULE_##operation,
 static const struct api_rule api_rules[] = {
 #include <wire/api.def>
 };
@@ -35,9 +35,20 @@ static bool starts_with(struct el_slice name, const char *prefix)
     return name.len >= len && memcmp(name.data, prefix, len) == 0;
 }
 
+/* Auditors read the audit log by a rule that names it: one for "*" is not meant for them. */
+static bool may_audit(struct api *api, const struct auth_caller *caller, int operation, struct el_slice name)
+{
+    bool reads = operation == EL_ACL_OP_READ || operation == EL_ACL_OP_DESCRIBE;
+    return reads && el_slice_eq(name, el_slice_str(AUDIT_TOPIC)) &&
+           auth_named(api->auth, caller, operation, EL_ACL_RESOURCE_TOPIC, name);
+}
+
 bool api_could(struct api *api, const struct request *request, int operation, int resource, struct el_slice name)
 {
     operation = operation == 0 ? api_rule_of(request)->operation : operation;
+    if (request->unrecorded) {
+        return false;
+    }
     if (resource == EL_ACL_RESOURCE_TOPIC && operation == EL_ACL_OP_READ &&
         el_slice_eq(name, el_slice_str(ACCESS_TOPIC))) {
         return false;
@@ -49,14 +60,18 @@ bool api_could(struct api *api, const struct request *request, int operation, in
     request_caller(request, &caller);
     if (resource == EL_ACL_RESOURCE_TOPIC && starts_with(name, OWN_PREFIX) &&
         !auth_allowed(api->auth, &caller, EL_ACL_OP_CLUSTER_ACTION, EL_ACL_RESOURCE_CLUSTER, name)) {
-        return false;
+        return may_audit(api, &caller, operation, name);
     }
     return auth_allowed(api->auth, &caller, operation, resource, name);
 }
 
 static void tell(struct api *api, const struct request *request, int operation, int resource, struct el_slice name)
 {
+    if (request->on_reply != NULL && request->unrecorded) {
+        return; /* refused for another reason */
+    }
     metrics_add(api->metrics, METRIC_DENIED, 1);
+    api_audit_denied(api, request, operation, resource, name);
     if (api->denied_log_ns != 0 && api->io->now_ns - api->denied_log_ns < LOG_INTERVAL_NS) {
         return;
     }
@@ -117,6 +132,9 @@ const struct topic *api_topic_for(struct api *api, const struct request *request
     }
     const struct topic *topic = name.len == 0 ? NULL : store_topic_by_name(api->shard, name);
     *error = topic == NULL ? EVLOG_ERR_UNKNOWN_TOPIC : 0;
+    if (topic != NULL) {
+        api_audit_access(api, request, operation, topic);
+    }
     return topic;
 }
 
@@ -133,6 +151,9 @@ const struct topic *api_topic(struct api *api, const struct request *request, st
         !api_may(api, request, operation, EL_ACL_RESOURCE_TOPIC, el_slice_of(topic->name, topic->name_len))) {
         *error = EVLOG_ERR_TOPIC_DENIED;
         return NULL;
+    }
+    if (topic != NULL) {
+        api_audit_access(api, request, operation, topic);
     }
     return topic;
 }

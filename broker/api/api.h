@@ -12,6 +12,7 @@
 
 #include <access/access.h>
 #include <api/allow.h>
+#include <api/audit_call.h>
 #include <api/share_session.h>
 #include <archive/archive.h>
 #include <auth/quota_budget.h>
@@ -58,6 +59,7 @@ struct api {
     struct archiver *archiver;   /* this shard's; NULL: there is no archive */
     struct redactor *redactor;   /* the node's; set before the first request */
     struct access *access;       /* users and rules, as they change; NULL: there are none */
+    struct audit *audit;         /* this shard's; NULL: nothing is kept */
     const struct auth *auth;     /* this shard's copy of them; NULL: everybody may everything */
     struct quota_budget *budget; /* what callers have used of their limits, the node's; NULL: nobody has any */
     struct el_list access_list;  /* struct request.link of what waits until they are known */
@@ -90,7 +92,7 @@ void api_dispatch(void *arg, struct request *request);
 /* The handlers: one for each row of wire/api.def, or dispatch.c does not link. message is the decoded request in the
  * request's arena; strings in it point into the request's body. */
 typedef void (*api_handler_fn)(struct api *api, struct request *request, const void *message);
-#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation)                             \
+#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation, audit)                      \
     void api_##stem(struct api *api, struct request *request, const void *message);
 #include <wire/api.def>
 #undef X

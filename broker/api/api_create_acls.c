@@ -13,6 +13,20 @@ struct create_call {
     const char **reasons; /* the same */
 };
 
+/* Rules that open something to everybody, whatever it is called: an alert looks at their number. */
+static void count_wide(const struct create_call *call)
+{
+    for (uint32_t i = 0; i < call->ask->creation_count; i++) {
+        const struct el_msg_create_acls_creation *rule = &call->ask->creations[i];
+        bool whole = rule->resource_type == EL_ACL_RESOURCE_CLUSTER ||
+                     el_slice_eq(rule->resource_name, el_slice_str("*"));
+        if (call->change.op.error == 0 && call->codes[i] == EL_KAFKA_NONE && whole &&
+            rule->permission_type == EL_ACL_PERMISSION_ALLOW && el_slice_eq(rule->principal, el_slice_str("User:*"))) {
+            metrics_add(call->change.api->metrics, METRIC_WIDE_RULES, 1);
+        }
+    }
+}
+
 static void create_finish(struct access_call *change)
 {
     struct create_call *call = EL_CONTAINER(change, struct create_call, change);
@@ -30,6 +44,7 @@ static void create_finish(struct access_call *change)
         out->error_code = tried ? access_error(change->op.error) : call->codes[i];
         out->error_message = tried ? access_error_message(change->op.error) : el_slice_str(call->reasons[i]);
     }
+    count_wide(call);
     request_reply(change->request, &el_schema_create_acls_response, &response);
 }
 

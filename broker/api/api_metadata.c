@@ -154,7 +154,7 @@ static void metadata_finish(struct api_call *base)
 /* A name may be made by asking for it. */
 static bool may_create(const struct metadata_call *call)
 {
-    return call->base.api->node->auto_create &&
+    return call->base.api->node->auto_create && !call->base.request->unrecorded &&
            (call->base.request->api_version < 4 || call->ask->allow_auto_topic_creation);
 }
 

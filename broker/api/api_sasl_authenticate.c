@@ -63,6 +63,7 @@ static void log_failure(struct api *api, const struct request *request, const ch
     const struct sasl *sasl = request_sasl(request);
     struct el_slice name = sasl == NULL ? (struct el_slice){0} : sasl_user(sasl);
     metrics_add(api->metrics, METRIC_AUTHENTICATION_FAILURES, 1);
+    api_audit_proof(api, request, name, sasl == NULL ? "SASL" : sasl_name(sasl->mechanism), "failed");
     if (api->sasl_log_ns != 0 && api->io->now_ns - api->sasl_log_ns < LOG_INTERVAL_NS) {
         return;
     }
@@ -107,6 +108,8 @@ static void trust(struct authenticate_call *call, struct el_slice name, struct e
         api_refuse_memory(api, request);
         return;
     }
+    api_audit_proof(api, request, el_slice_str(principal),
+                    request_sasl(request) == NULL ? "SASL" : sasl_name(request_sasl(request)->mechanism), "ok");
     request_sasl_end(request);
     metrics_add(api->metrics, METRIC_AUTHENTICATIONS, 1);
     reply(request, EL_KAFKA_NONE, NULL, bytes, EL_MAX(reauth_ms, (int64_t)0));

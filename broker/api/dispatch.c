@@ -5,8 +5,9 @@
  *   1. the API must be known and its version be one that is answered; an unknown ApiVersions has an answer of its own
  *   2. the body is decoded into the request's arena, to its last byte
  *   3. the caller is asked for its right, where the rule of the row is about the whole request (allow.h)
- *   4. what it uses of its caller's limits is counted (throttle.h)
- *   5. the handler of the row is called; it asks for each resource where the rule says so
+ *   4. what changes something is written into the audit log first (audit_call.h)
+ *   5. what it uses of its caller's limits is counted (throttle.h)
+ *   6. the handler of the row is called; it asks for each resource where the rule says so
  *
  * What fails here has no error layout to answer with: net closes the connection, counts the reason and logs it.
  * Source: docs/protocol.md, Version negotiation.
@@ -14,7 +15,7 @@
 #include <api/throttle.h>
 
 /* The table has the rows of api.def, so it cannot lack one; the handler's name is made from the row's stem. */
-#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation) {key, api_##stem},
+#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation, audit) {key, api_##stem},
 static const struct api_row {
     int16_t key;
     api_handler_fn run;
@@ -103,6 +104,17 @@ void api_access_known(struct api *api)
     }
 }
 
+/* An api_audit_run_fn. */
+static void run(struct api *api, struct request *request, const void *message)
+{
+    const struct api_row *row = row_of(request->api);
+    struct api_spent spent;
+    EL_ASSERT(row != NULL);
+    api_throttle_begin(api, request, &spent);
+    row->run(api, request, message);
+    api_throttle_end(api, &spent);
+}
+
 void api_dispatch(void *arg, struct request *request)
 {
     struct api *api = arg;
@@ -145,10 +157,7 @@ void api_dispatch(void *arg, struct request *request)
         return;
     }
     request_mark(request, REQUEST_BEGUN, api->io->now_ns);
-    const struct api_row *row = row_of(known);
-    EL_ASSERT(row != NULL);
-    struct api_spent spent;
-    api_throttle_begin(api, request, &spent);
-    row->run(api, request, message);
-    api_throttle_end(api, &spent);
+    if (!api_audit_begin(api, request, message, run)) {
+        run(api, request, message);
+    }
 }

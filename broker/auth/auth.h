@@ -101,6 +101,9 @@ void auth_configure(struct auth *auth, const struct auth_settings *settings);
  */
 bool auth_allowed(const struct auth *auth, const struct auth_caller *caller, int operation, int resource,
                   struct el_slice name);
+/* The same, by rules that name the resource or how it begins; those for all ("*") may only deny. */
+bool auth_named(const struct auth *auth, const struct auth_caller *caller, int operation, int resource,
+                struct el_slice name);
 /* May the caller do this to any resource of the kind at all? */
 bool auth_allowed_somewhere(const struct auth *auth, const struct auth_caller *caller, int operation, int resource);
 /* All that it may do: a set of 1 << operation, out of those that the kind knows. */

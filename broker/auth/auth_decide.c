@@ -112,6 +112,25 @@ bool auth_allowed(const struct auth *auth, const struct auth_caller *caller, int
     return answer(&q, operation);
 }
 
+bool auth_named(const struct auth *auth, const struct auth_caller *caller, int operation, int resource,
+                struct el_slice name)
+{
+    OBJ_CHECK(auth, AUTH);
+    struct question all, named;
+    if (!auth->enabled || is_super(auth, principal_of(caller))) {
+        return true;
+    }
+    ask(&all, auth, caller, resource, name);
+    named = all;
+    named.allowed = 0;
+    look_at(&named, auth_pattern_find(auth, resource, EL_ACL_PATTERN_LITERAL, name));
+    for (size_t len = 1; len <= AUTH_NAME_LEN_MAX && len <= name.len; len++) {
+        look_at(&named, auth_pattern_find(auth, resource, EL_ACL_PATTERN_PREFIXED, el_slice_of(name.data, len)));
+    }
+    named.seen_rules = 1; /* allow.everyone.if.no.acl.found is not meant for it */
+    return answer(&named, operation);
+}
+
 uint32_t auth_operations(const struct auth *auth, const struct auth_caller *caller, int resource, struct el_slice name)
 {
     OBJ_CHECK(auth, AUTH);

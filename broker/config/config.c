@@ -11,8 +11,10 @@
  * file:line:column; a key that does not exist is answered with the nearest that does.
  * Invariant: a struct config that was returned with 0 has passed every check.
  */
+#include <config/audit_classes.h>
 #include <config/broker_name.h>
 #include <config/config.h>
+
 #include <config/ini.h>
 #include <config/machine.h>
 #include <config/principals.h>
@@ -532,7 +534,8 @@ static int check_security(const struct config *cfg, struct el_error *err)
                 value_shown_len(name), (const char *)name.data);
         }
     }
-    return 0;
+    uint32_t classes;
+    return config_audit_classes(cfg->audit_include, &classes, err);
 }
 
 static int check(struct config *cfg, struct el_error *err)

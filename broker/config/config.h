@@ -97,6 +97,12 @@ struct config {
     int64_t quota_window_s;
     bool insecure_sasl_plaintext;
 
+    /* audit */
+    char audit_include[CONFIG_PATH_MAX]; /* see audit_classes.h */
+    bool audit_required;
+    int64_t audit_retention_ms;    /* -1: for ever */
+    int64_t audit_retention_bytes; /* -1: no bound */
+
     /* topics */
     bool auto_create_topics;
     int64_t num_partitions;

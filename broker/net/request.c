@@ -199,6 +199,9 @@ static void reply(struct request *request, const struct el_schema *schema, const
     EL_ASSERT(request->state == REQUEST_WORKING);
     EL_ASSERT(request->api != NULL);
     EL_ASSERT(schema == request->api->schema[EL_SIDE_RESPONSE]);
+    if (request->on_reply != NULL) {
+        request->on_reply(request, schema, (void *)(uintptr_t)response);
+    }
     if (!request_abandoned(request)) {
         struct el_request_header header = {.api = request->api,
                                            .api_key = request->api_key,
@@ -217,7 +220,29 @@ static void reply(struct request *request, const struct el_schema *schema, const
             fail_reply(request, rc);
         }
     }
+    if (request->on_replied != NULL) {
+        request->on_abandon = NULL; /* the handler is done */
+        request->reply_len = 0;     /* counted when it may leave */
+        request->on_replied(request);
+        return;
+    }
     request_ready(request);
+}
+
+void request_go(struct request *request)
+{
+    OBJ_CHECK(request, REQUEST);
+    for (uint32_t i = 0; i < request->part_count; i++) {
+        request->reply_len += request->parts[i].len;
+    }
+    request_ready(request);
+}
+
+void request_withhold(struct request *request, const char *reason)
+{
+    OBJ_CHECK(request, REQUEST);
+    request->part_count = 0;
+    request_close(request, reason);
 }
 
 void request_reply(struct request *request, const struct el_schema *schema, const void *response)

@@ -63,7 +63,13 @@ struct request {
     uint64_t mark_ns[REQUEST_MARK_COUNT]; /* monotonic; 0: not come so far */
     void *user;                           /* the handler's */
     bool metered;                         /* the handler's: net_config.meter is told how long the answer is */
-    uint32_t throttle_ms;  /* how long the client is to stay away; what is in throttle_time_ms of the answer */
+    uint32_t throttle_ms; /* how long the client is to stay away; what is in throttle_time_ms of the answer */
+    void *watch;          /* of the two below; the dispatcher's */
+    /* Optional: sees an answer before it is encoded, and may change it; then keeps it back until request_go(). Both are
+     * called once, when an answer is made by request_reply() or request_reply_release(). */
+    void (*on_reply)(struct request *request, const struct el_schema *schema, void *response);
+    request_fn on_replied;
+    bool unrecorded;       /* it has no right to anything, for what it does could not be recorded (api/audit_call.h) */
     request_fn on_abandon; /* optional: the connection is gone; may answer at once, which frees the request */
 
     /* net's */
@@ -115,6 +121,11 @@ void request_reply(struct request *request, const struct el_schema *schema, cons
  */
 void request_reply_release(struct request *request, const struct el_schema *schema, const void *response,
                            request_fn release);
+
+/* An answer that on_replied keeps back leaves now. */
+void request_go(struct request *request);
+/* It never does: as request_close(). */
+void request_withhold(struct request *request, const char *reason);
 
 /* Answer with a body that is already encoded (copied before the return). The API must be a known one. */
 void request_reply_bytes(struct request *request, const void *body, size_t len);

@@ -188,7 +188,7 @@ static enum append_result append_try(struct partition *part, struct append_op *o
         return APPEND_NO_ROOM;
     }
     bool decided = op->given == NULL && (shard->disk_full || part->observed) && is_decided(part, op);
-    if (shard->disk_full && !decided) {
+    if (shard->disk_full && !decided && !op->reserved) {
         append_end(part, op, EVLOG_ERR_FULL);
         return APPEND_ENDS;
     }

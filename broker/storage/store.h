@@ -156,6 +156,7 @@ struct append_op {
     uint32_t batch_len;
     struct el_batch_info info;     /* of el_batch_check() */
     bool no_wait;                  /* acks 0: done as soon as it is admitted */
+    bool reserved;                 /* taken also while the disk is below its reserve */
     uint64_t wait_by_ns;           /* a wait for the archive ends then, with EVLOG_ERR_TIMED_OUT: monotonic; 0 never */
     int64_t base_offset;           /* out: also for a duplicate */
     int64_t log_start_offset;      /* out */

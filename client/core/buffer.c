@@ -19,7 +19,7 @@ static bool buffer_reserve(struct el_buffer *buffer, size_t len)
         return true;
     }
     size_t need, cap = EL_MAX(buffer->cap, BUFFER_CAP_FIRST);
-    if (__builtin_add_overflow(buffer->len, len, &need) || need > SIZE_MAX / 4) {
+    if (buffer->fixed || __builtin_add_overflow(buffer->len, len, &need) || need > SIZE_MAX / 4) {
         buffer->err = EVLOG_ERR_NO_MEMORY;
         return false;
     }
@@ -34,6 +34,11 @@ static bool buffer_reserve(struct el_buffer *buffer, size_t len)
     buffer->data = data;
     buffer->cap = cap;
     return true;
+}
+
+void el_buffer_fix(struct el_buffer *buffer, void *data, size_t cap)
+{
+    *buffer = (struct el_buffer){.data = data, .cap = cap, .fixed = true};
 }
 
 uint8_t *el_buffer_room(struct el_buffer *buffer, size_t len)
@@ -104,6 +109,8 @@ void el_buffer_reset(struct el_buffer *buffer)
 
 void el_buffer_free(struct el_buffer *buffer)
 {
-    el_free(buffer->data);
+    if (!buffer->fixed) {
+        el_free(buffer->data);
+    }
     *buffer = (struct el_buffer){0};
 }

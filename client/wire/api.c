@@ -10,14 +10,14 @@
 #include <evlog/error.h>
 #include <wire/schema_cbor.h>
 
-#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation)                             \
+#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation, audit)                      \
     extern const struct el_schema el_schema_##stem##_request, el_schema_##stem##_response;
 #include <wire/api.def>
 #undef X
 
 /* clang-format off */
 static const struct el_api apis[EL_API_COUNT] = {
-#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation)                             \
+#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation, audit)                      \
     {#NAME, {&el_schema_##stem##_request, &el_schema_##stem##_response}, #operation,                                   \
      key, list_min, list_max, accept_min, flexible_from, EL_BODY_##body},
 #include <wire/api.def>

@@ -8,13 +8,18 @@
 
 #include <core/bytes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 
 struct el_buffer {
     uint8_t *data; /* [cap], NULL before the first append */
     size_t len;    /* bytes in use */
     size_t cap;    /* bytes allocated */
     int err;       /* 0 or EVLOG_ERR_NO_MEMORY */
+    bool fixed;    /* memory of the caller's, see el_buffer_fix(): it does not grow and is not freed */
 };
+
+/* A buffer in the caller's memory, for threads that may not use the heap; what has no room is EVLOG_ERR_NO_MEMORY. */
+void el_buffer_fix(struct el_buffer *buffer, void *data, size_t cap);
 
 /* Room for len bytes at the end, counted at once and to be filled by the caller; NULL when memory is short. */
 uint8_t *el_buffer_room(struct el_buffer *buffer, size_t len);

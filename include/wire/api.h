@@ -9,7 +9,7 @@
 #include <wire/schema.h>
 
 enum el_api_key {
-#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation) EL_API_##NAME = (key),
+#define X(NAME, stem, key, list_min, list_max, accept_min, flexible_from, body, operation, audit) EL_API_##NAME = (key),
 #include <wire/api.def>
 #undef X
 };

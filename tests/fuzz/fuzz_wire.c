@@ -5,13 +5,16 @@
  * Input: one byte for the side (odd: response), then what stands behind a frame's length. For a response, whose frame
  * does not name its request, api key and version (int16 each) come first. An accepted body must encode to exactly its
  * measured length, decode again, and encode to the same bytes again. (The first encoding may differ from the input,
- * which may hold unknown tags and keys or longer varints than needed.)
+ * which may hold unknown tags and keys or longer varints than needed.) What the audit log shows of it is JSON.
  */
+#include <audit/audit_show.h>
 #include <core/alloc.h>
 #include <core/assert.h>
+#include <core/json.h>
 #include <wire/frame.h>
 
 #define ARENA_LEN_MAX (64U << 20)
+#define ERRORS_LEN_MAX 8192u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -44,6 +47,28 @@ static void *decode_whole(struct subject *s, struct el_reader *r)
     return el_api_decode(s->api, s->side, s->version, r, &s->arena, message) == 0 ? message : NULL;
 }
 
+/* The audit log shows what was decoded: JSON, whatever it holds, within its bounds. */
+static void show(const struct subject *s, const void *message)
+{
+    uint8_t room[ERRORS_LEN_MAX];
+    struct el_buffer out;
+    struct el_json_writer w;
+    struct audit_outcome outcome;
+    bool cut;
+    el_buffer_fix(&out, room, s->side == EL_SIDE_REQUEST ? AUDIT_PARAMETERS_LEN_MAX : sizeof room);
+    if (s->side == EL_SIDE_REQUEST) {
+        audit_show_request(&out, s->api->schema[s->side], s->version, message, &cut);
+    } else {
+        el_json_writer_init(&w, &out);
+        el_json_begin_array(&w);
+        audit_show_answer(&w, s->api->schema[s->side], s->version, message, &outcome);
+        el_json_end_array(&w);
+        EL_ASSERT(el_json_writer_end(&w) == 0);
+        EL_ASSERT(outcome.failed <= outcome.count);
+    }
+    EL_ASSERT(el_json_valid(out.data, out.len));
+}
+
 static void check_body(struct subject *s, struct el_reader *r)
 {
     const void *message = decode_whole(s, r);
@@ -51,6 +76,7 @@ static void check_body(struct subject *s, struct el_reader *r)
         EL_ASSERT(r->err < 0);
         return;
     }
+    show(s, message);
     struct el_slice first = encode_whole(s, message);
     struct el_reader again;
     el_reader_init(&again, first.data, first.len);

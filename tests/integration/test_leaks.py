@@ -11,7 +11,7 @@ import struct
 import pytest
 
 import kafka_wire as wire
-from conftest import wait_for
+from conftest import Broker, backends, start_or_skip, wait_for
 from kafka_layouts import MESSAGES, encode
 from kafka_wire import batch
 from test_versions import listed, question
@@ -20,6 +20,15 @@ ROUNDS = 10_000
 CHUNK = 200
 NO_LIMIT = 1 << 30
 SLACK = 128 << 10
+
+
+@pytest.fixture(params=backends(), scope="module")
+def broker(request, tmp_path_factory):
+    """One whose audit log is off: its records are events, and the last of them stay in memory."""
+    instance = start_or_skip(Broker(tmp_path_factory.mktemp("data"), io=request.param,
+                                    args=["--evlog-audit-include=none"]))
+    yield instance
+    assert instance.stop() == 0, "".join(instance.log[-50:])
 
 
 def used(broker):

@@ -217,6 +217,7 @@ static void down(struct world *w)
     for (uint32_t i = 0; i < w->shard_count && stopped; i++) {
         groups_destroy(&b->shards[i].groups);
         access_destroy(b->shards[i].access);
+        audit_destroy(b->shards[i].audit);
         leases_destroy(b->shards[i].leases);
         streams_destroy(b->shards[i].streams);
     }

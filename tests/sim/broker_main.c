@@ -10,6 +10,7 @@
  */
 #include "broker_main.h"
 
+#include "audits.h"
 #include "boot.h"
 #include "broker.h"
 #include <core/assert.h>
@@ -44,6 +45,9 @@ static bool verify(struct life *l)
     }
     if (l->w.violation[0] == 0) {
         model_check_log(&l->m);
+    }
+    if (l->w.violation[0] == 0) {
+        audits_check(l->w.audits);
     }
     for (uint32_t i = 0; i < SHARE_GROUPS && l->w.violation[0] == 0; i++) {
         if (!share_group_letters(&l->clients.shares[i], &l->m)) {
@@ -293,6 +297,7 @@ static void run_seed(const struct plan *plan, struct life *l)
     l->w.lying = l->w.knobs.lying;
     l->w.net = sim_net_create(&l->w.clock, &l->w.rng, l->w.disk);
     model_init(&l->m, &l->w);
+    l->w.audits = audits_create(&l->m);
     boot_init(&l->boot, &l->w, &l->m, &l->plan);
     clients_init(&l->clients, &l->m);
     broker_init(&l->broker, &l->w, &l->clients);
@@ -314,6 +319,7 @@ static void end_seed(struct life *l)
 {
     world_free(&l->w); /* which tells the clients that all is lost */
     clients_free(&l->clients);
+    audits_free(l->w.audits);
     sim_net_free(l->w.net);
     model_free(&l->m);
 }

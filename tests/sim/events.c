@@ -37,6 +37,8 @@ const struct sim_event_info sim_event_table[EVENT_COUNT] = {
     [EVENT_LEASE_LATE] = {"lease-late", BROKER | LEASES, "outcomes were refused, for their leases had ended"},
     [EVENT_LEASE_EXTENDED] = {"lease-extended", BROKER | LEASES, "a lease was extended"},
     [EVENT_DEAD_LETTER] = {"dead-letter", BROKER | LEASES, "a dead letter was found"},
+    [EVENT_AUDITED] = {"audited", BROKER,
+        "after a start the audit log had both records of a change that was acknowledged"},
     [EVENT_SHARE_FINISHED] = {"share-finished", BROKER, "at the end nothing was left to do for a share group"},
     [EVENT_FILTER_GAVE] = {"filter-gave", BROKER, "a filtered fetch gave a batch with a match"},
     [EVENT_FILTER_PASSED] = {"filter-passed", BROKER, "a filtered fetch passed over a batch without one"},

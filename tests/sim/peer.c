@@ -3,8 +3,10 @@
  * Frames out, frames in, and what may go wrong between.
  */
 #include "peer.h"
+#include "audits.h"
 
 #include <core/assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define FRAME_LEN_MAX (64u << 20)
@@ -53,11 +55,13 @@ void peer_send(struct peer *p, enum el_api_key key, int version, const void *bod
     struct el_arena arena;
     struct el_slice frame;
     const struct el_api *api = el_api_find(key);
+    char client_id[16];
+    snprintf(client_id, sizeof(client_id), "sim-%u", p->client);
     struct el_request_header header = {.api = api,
                                        .api_key = api->key,
                                        .version = (int16_t)version,
                                        .correlation_id = ++p->correlation_id,
-                                       .client_id = el_slice_str("sim")};
+                                       .client_id = el_slice_str(client_id)};
     EL_ASSERT(peer_can_ask(p));
     el_arena_init(&arena, NULL, 0);
     int code = el_frame_build_request(&arena, &header, body, &frame);
@@ -112,6 +116,7 @@ static int answer_take(struct peer *p, const uint8_t *frame, size_t len)
     code = el_api_decode(ask.api, EL_SIDE_RESPONSE, ask.version, &r, &arena, response);
     if (code == 0) {
         p->futile = 0;
+        audits_answer(p->w->audits, p->client, correlation_id, ask.api, ask.version, response);
         p->asked_count--;
         memmove(p->asked, p->asked + 1, sizeof(p->asked[0]) * p->asked_count);
         ask.done(ask.arg, response);

@@ -68,6 +68,7 @@ struct world {
     const struct world_upper *upper; /* NULL: there is the store only */
     void *upper_arg;
     struct sim_net *net;   /* NULL: no network */
+    struct audits *audits; /* NULL: the audit log is not looked at; the owner's */
     struct sim_tier *tier; /* NULL: no archive; the owner's */
     char offsets_dir[48];  /* of the topic of commits; "" none */
     uint32_t rotten;       /* bytes of files that were changed behind the store's back */

@@ -252,6 +252,7 @@ int cmd_streams_delete(struct cli *cli, const struct cli_command *command, int a
 int cmd_snapshot_get(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_snapshot_put(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_snapshot_rm(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_audit_tail(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_redact(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_archive_status(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_archive_now(struct cli *cli, const struct cli_command *command, int argc, char **argv);

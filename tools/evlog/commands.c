@@ -202,6 +202,10 @@ const struct cli_command cli_commands[] = {
      "archive's tree says of them stays, so it still verifies, and every audit names range and reason. Run again, it\n"
      "waits again. Copies in other topics (dead letters, emitted events), in projections and at consumers stay.",
      cmd_redact},
+    {"audit tail", "", "Print the audit log: who has changed, wanted and read what",
+     "Of a change its outcome is shown; one without outcome comes last, as unknown. --json prints the records as they\n"
+     "are, one a line; docs/audit.md says what they hold. --source archive --archive URL needs no broker.",
+     cmd_audit_tail},
     {"top", "", "Watch topics and groups: events, rates, lag", "--once prints one picture, for scripts.", cmd_top},
     {"bench produce", "TOPIC", "Publish as fast as it goes, and time the acknowledgements",
      "The events stay in the topic: use one of its own.", cmd_bench_produce},

@@ -18,6 +18,7 @@ static int take_keys(struct replay_source *source, struct cli *cli, struct evlog
     if (len == room) {
         return cli_error(cli, CLI_ERR_FILE, "%.200s cannot be read", source->archive_key);
     }
+    source->key_text[len] = 0;
     options->archive_keys = (struct evlog_bytes){source->key_text, len};
     return CLI_OK;
 }

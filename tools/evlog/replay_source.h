@@ -10,7 +10,7 @@
 
 struct replay_source {
     const char *source, *archive, *archive_key; /* as given; NULL: not */
-    char *key_text;                             /* what that file holds */
+    char *key_text;                             /* what that file holds, NUL-terminated */
 };
 
 #define REPLAY_SOURCE_OPTIONS(s)                                                                                       \

@@ -15,8 +15,9 @@ def rows():
     with open(os.path.join(ROOT, "include", "wire", "api.def"), encoding="utf-8") as file:
         text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
     for arguments in re.findall(r"^X\((.*)\)$", text, re.M):
-        name, _stem, key, low, high, accept, flexible, body, operation = (part.strip() for part in arguments.split(","))
-        yield name, key, int(low), int(high), int(accept), flexible, body, operation
+        cells = [part.strip() for part in arguments.split(",")]
+        name, _stem, key, low, high, accept, flexible, body, operation, audit = cells
+        yield name, key, int(low), int(high), int(accept), flexible, body, operation, audit
 
 
 def right(operation):
@@ -37,14 +38,14 @@ def main(folder):
         "",
         "What each column means: [protocol.md](../protocol.md), section 3.",
         "",
-        "| key | request | listed | answered | flexible from | body | operation |",
-        "|---|---|---|---|---|---|---|",
+        "| key | request | listed | answered | flexible from | body | operation | audit |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for name, key, low, high, accept, flexible, body, operation in rows():
+    for name, key, low, high, accept, flexible, body, operation, audit in rows():
         kind = "Kafka" if body == "KAFKA" else body
         flexible = "never" if flexible == "EL_NEVER" else flexible
         lines.append(f"| {key} | {name} | {versions(low, high)} | {versions(accept, high)} | {flexible} | {kind} | "
-                     f"{right(operation)} |")
+                     f"{right(operation)} | {audit.replace('_', ' ')} |")
     with open(os.path.join(folder, "protocol-requests.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
 

@@ -246,7 +246,12 @@ void request_reply(struct request *request, const struct el_schema *schema, cons
 void request_reply_release(struct request *request, const struct el_schema *schema, const void *response,
                            request_fn release)
 {
-    end(request, FAKE_REPLIED);
+    if (request->on_reply != NULL) {
+        request->on_reply(request, schema, (void *)(uintptr_t)response);
+    }
+    if (request->on_replied == NULL) {
+        end(request, FAKE_REPLIED);
+    }
     const struct el_api *row = el_api_find(request->api_key);
     assert_ptr_equal(row->schema[EL_SIDE_RESPONSE], schema);
     fake->replies++;
@@ -259,11 +264,26 @@ void request_reply_release(struct request *request, const struct el_schema *sche
     struct el_writer writer;
     el_writer_init(&writer, r->reply, size.len);
     assert_int_equal(el_api_encode(row, EL_SIDE_RESPONSE, request->api_version, response, &writer, NULL), 0);
+    if (request->on_replied != NULL) {
+        assert_null(release);
+        request->on_replied(request);
+        return;
+    }
     if (release != NULL && !r->held) {
         release(request);
     } else {
         r->release = release;
     }
+}
+
+void request_go(struct request *request)
+{
+    end(request, FAKE_REPLIED);
+}
+
+void request_withhold(struct request *request, const char *reason)
+{
+    request_close(request, reason);
 }
 
 void request_end_silent(struct request *request)
@@ -415,30 +435,7 @@ void request_is_last(struct request *request)
 
 bool request_abandoned(const struct request *request)
 {
-    return false;
-}
-
-/* --- users and rules ---------------------------------------------------------------------------------------------- */
-
-bool access_known(const struct access *access)
-{
-    return !fake->access_unknown;
-}
-
-bool access_failed(const struct access *access)
-{
-    return false;
-}
-
-void access_change(struct access *access, struct access_op *op)
-{
-    op->error = fake->access_error;
-    for (uint32_t i = 0; i < op->record_count && op->error == 0; i++) {
-        struct auth_record record;
-        assert_int_equal(auth_record_decode(op->records[i].key, op->records[i].value, &record), 0);
-        assert_int_equal(auth_record_apply(&fake->auth, &record), 0);
-    }
-    op->done(op);
+    return fake->gone;
 }
 
 /* --- storage ------------------------------------------------------------------------------------------------------ */

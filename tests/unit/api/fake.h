@@ -93,6 +93,7 @@ struct fake {
     uint32_t cut_gone;   /* this result of a cut, counted from 1, is of a topic deleted meanwhile; 0: none */
     struct topic_config change_config; /* of the last change that had one */
     uint32_t rival_count;              /* before so many changes of settings somebody else sets segment.bytes */
+    bool gone;                         /* connections are */
     uint32_t refusals;                 /* request_refuse() */
     uint32_t replies;
 };

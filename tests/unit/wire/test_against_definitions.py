@@ -123,7 +123,7 @@ def parse_tables(stem):
 def parse_apis():
     text = re.sub(r"/\*.*?\*/", "", read(ROOT, "include", "wire", "api.def"), flags=re.S)
     for arguments in re.findall(r"^X\((.*)\)$", text, re.M):
-        name, stem, *numbers, body, operation = split_arguments(arguments)
+        name, stem, *numbers, body, operation, _audit = split_arguments(arguments)
         key, list_min, list_max, accept_min = (int(number, 0) for number in numbers[:4])
         flexible = numbers[4]
         yield {"name": name, "stem": stem, "key": key, "list_min": list_min, "list_max": list_max,

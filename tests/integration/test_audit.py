@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit log end to end: what it keeps, what never is in it, that nobody can touch it, that it survives crashes and
+is archived; and a worker that takes back an access rule that is too wide while an alert fires."""
+import json
+import threading
+
+import confluent_kafka
+import pytest
+from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient,
+                                   ResourcePatternType, ResourceType, ScramCredentialInfo, ScramMechanism,
+                                   UserScramCredentialUpsertion)
+
+from cli_kit import evlog
+from evlogd import Broker, wait_for
+from prometheus import Prometheus, installed
+
+TOPIC = "__evlog_audit"
+
+
+def tail(broker, *args, **options):
+    return evlog("audit", "tail", *args, "--json", bootstrap=broker.bootstrap, expect=0, **options).lines()
+
+
+def admin_of(broker, **settings):
+    return AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0, **settings})
+
+
+@pytest.fixture
+def broker(tmp_path):
+    server = Broker(tmp_path / "data")
+    server.start()
+    yield server
+    assert server.stop() in (0, None), "".join(server.log[-50:])
+
+
+def test_a_change_is_there_with_who_what_and_how_it_ended(broker):
+    where = broker.bootstrap
+    evlog("topics", "create", "orders", "-p", "2", bootstrap=where, expect=0)
+    evlog("topics", "create", "orders", bootstrap=where, expect=6)
+    evlog("topics", "alter", "orders", "-c", "retention.ms=1000", bootstrap=where)
+    evlog("topics", "rm", "orders", "--confirm=orders", bootstrap=where, expect=0)
+    made, again = tail(broker, "--api", "CreateTopics", "--topic", "orders")
+    assert (made["v"], made["phase"], made["outcome"], made["principal"], made["address"]) == (
+        1, "done", "ok", "User:ANONYMOUS", "127.0.0.1")
+    assert made["client_id"] == "evlog-cli" and made["listener"] == "PLAINTEXT"
+    assert made["parameters"]["topics"][0]["name"] == "orders"
+    assert (again["outcome"], again["error"]) == ("failed", "TOPIC_ALREADY_EXISTS")
+    assert [line["api"] for line in tail(broker, "--outcome", "ok")][-1] == "DeleteTopics"
+    everything = tail(broker, "--all", "--class", "changes")
+    for call in {line["call"] for line in everything}:
+        assert [line["phase"] for line in everything if line["call"] == call] == ["asked", "done"]
+    assert tail(broker, "--since", "@4102444800000") == [] == tail(broker, "--principal", "User:nobody")
+    assert tail(broker, "--outcome", "unknown") == []
+
+
+def test_nobody_writes_shortens_or_removes_it(broker):
+    where = broker.bootstrap
+    evlog("topics", "create", "orders", bootstrap=where, expect=0)
+    before = tail(broker, "--all")
+    assert evlog("produce", TOPIC, "lies", bootstrap=where).code != 0
+    assert evlog("topics", "rm", TOPIC, f"--confirm={TOPIC}", bootstrap=where).code != 0
+    assert evlog("redact", TOPIC, "-p", "0", "--offsets", "0-1", "--reason", "r", f"--confirm={TOPIC}",
+                 bootstrap=where).code != 0
+    admin = admin_of(broker)
+    with pytest.raises(confluent_kafka.KafkaException):
+        list(admin.delete_records([confluent_kafka.TopicPartition(TOPIC, 0, 2)]).values())[0].result(20)
+    entry = confluent_kafka.admin.ConfigEntry("retention.ms", "1",
+                                              incremental_operation=confluent_kafka.admin.AlterConfigOpType.SET)
+    resource = confluent_kafka.admin.ConfigResource(ResourceType.TOPIC, TOPIC, incremental_configs=[entry])
+    with pytest.raises(confluent_kafka.KafkaException):
+        list(admin.incremental_alter_configs([resource]).values())[0].result(20)
+    grown = confluent_kafka.admin.NewPartitions(TOPIC, 3)
+    with pytest.raises(confluent_kafka.KafkaException):
+        list(admin.create_partitions([grown]).values())[0].result(20)
+    after = tail(broker, "--all")
+    assert after[:len(before)] == before
+    # All of that is told, but for the event, which was refused as any to an internal topic.
+    assert {line["api"] for line in after[len(before):]} == {"DeleteTopics", "Redact", "DeleteRecords",
+                                                             "IncrementalAlterConfigs", "CreatePartitions"}
+    assert all(line["outcome"] != "ok" for line in after[len(before):] if line["phase"] == "done")
+
+
+def test_what_was_acknowledged_is_there_after_a_crash(broker):
+    for turn in range(3):
+        for number in range(5):
+            evlog("topics", "create", f"t{turn}{number}", bootstrap=broker.bootstrap, expect=0)
+        broker.kill()
+        broker.start()
+    made = [line["parameters"]["topics"][0]["name"] for line in tail(broker, "--api", "CreateTopics")]
+    assert made == [f"t{turn}{number}" for turn in range(3) for number in range(5)]
+
+
+def test_proofs_and_denials_are_summed_and_no_secret_is_told(tmp_path):
+    secret = "Zitrone=7"
+    broker = Broker(tmp_path / "data", listeners="PLAINTEXT://127.0.0.1:0,SASL_PLAINTEXT://127.0.0.1:0").start()
+    where = f"127.0.0.1:{broker.ports['PLAINTEXT']}"
+    admin = AdminClient({"bootstrap.servers": where, "log_level": 0})
+    credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 8192)
+    list(admin.alter_user_scram_credentials([UserScramCredentialUpsertion("alice", credential, secret.encode())])
+         .values())[0].result(20)
+    assert broker.stop() == 0
+    broker.args = ["--authorizer=on", "--super-users=User:root", "--evlog-audit-include=changes,denials,authentication"]
+    broker.start()
+
+    def run(user, password, *args):
+        words = ["-X", "security.protocol=sasl_plaintext", "-X", f"sasl.username={user}", "-X",
+                 f"sasl.password={password}"]
+        return evlog(*args, *words, bootstrap=f"127.0.0.1:{broker.ports['SASL_PLAINTEXT']}")
+
+    for _ in range(3):
+        assert run("alice", "wrong", "topics", "ls").code == 4
+        assert run("alice", secret, "topics", "create", "mine").code == 4
+    assert broker.stop() == 0  # what is summed is written
+    broker.args = ["--super-users=User:root"]
+    broker.start()
+    lines = evlog("audit", "tail", "--all", "--json", bootstrap=f"127.0.0.1:{broker.ports['PLAINTEXT']}",
+                  expect=0).lines()
+    by = {}
+    for line in lines:
+        key = (line["class"], line["outcome"] if line.get("phase") != "asked" else "asked")
+        by[key] = by.get(key, 0) + line.get("count", 1)
+    assert by[("authentication", "failed")] >= 3 and by[("authentication", "ok")] >= 3
+    assert by[("denials", "denied")] >= 3
+    failed = [line for line in lines if line["class"] == "authentication" and line["outcome"] == "failed"]
+    assert {(line["principal"], line["action"]) for line in failed} == {("alice", "SCRAM-SHA-256")}
+    # Who may make no topic at all is denied, and leaves no more than that.
+    assert not [line for line in lines if line.get("api") == "CreateTopics"]
+    assert [line for line in lines if line.get("api") == "AlterUserScramCredentials"]
+    assert secret not in json.dumps(lines) and "wrong" not in json.dumps(lines)
+    assert broker.stop() == 0
+
+
+def test_reads_and_writes_are_told_once_a_minute_and_at_a_stop(tmp_path):
+    broker = Broker(tmp_path / "data", args=["--evlog-audit-include=access"]).start()
+    evlog("topics", "create", "orders", bootstrap=broker.bootstrap, expect=0)
+    evlog("produce", "orders", "a", bootstrap=broker.bootstrap, expect=0)
+    evlog("consume", "orders", bootstrap=broker.bootstrap, expect=0)
+    assert broker.stop() == 0
+    broker.start()
+    found = {(line["principal"], line["action"], line["resource"]) for line in tail(broker, "--topic", "orders")}
+    assert found == {("User:ANONYMOUS", "write", "orders"), ("User:ANONYMOUS", "read", "orders")}
+    assert tail(broker, "--class", "changes") == []
+    assert broker.stop() == 0
+
+
+def test_it_is_archived_and_signed_and_read_without_a_broker(tmp_path):
+    (tmp_path / "bucket").mkdir()
+    url = f"file://{tmp_path / 'bucket'}"
+    broker = Broker(tmp_path / "data", args=[f"--archive={url}"]).start()
+    evlog("topics", "create", "orders", bootstrap=broker.bootstrap, expect=0)
+    evlog("archive", "now", "--wait", bootstrap=broker.bootstrap, expect=0)
+    known = tail(broker, "--api", "CreateTopics")
+    assert broker.stop() == 0
+    archived = evlog("audit", "tail", "--source", "archive", "--archive", url, "--json", expect=0).lines()
+    assert [line for line in archived if line["api"] == "CreateTopics"] == known != []
+    keys = next((tmp_path / "data" / "keys").glob("*.pub*"), None)
+    trusted = ["--key", keys] if keys else ["--no-key"]
+    checked = evlog("archive", "verify", url, *trusted)
+    assert checked.code == 0, checked.err
+
+
+def test_retention_is_the_configurations(tmp_path):
+    broker = Broker(tmp_path / "data", args=["--evlog-audit-retention-ms=30d"]).start()
+    evlog("topics", "create", "orders", bootstrap=broker.bootstrap, expect=0)
+
+    def retention():
+        resource = confluent_kafka.admin.ConfigResource(ResourceType.TOPIC, TOPIC)
+        admin = admin_of(broker)
+        return list(admin.describe_configs([resource]).values())[0].result(20)["retention.ms"].value
+
+    assert retention() == str(30 * 86400000)
+    assert broker.stop() == 0
+    broker.args = ["--evlog-audit-retention-ms=-1"]
+    broker.start()
+    wait_for(lambda: retention() == "-1", "the new setting")
+    assert broker.stop() == 0
+
+
+@pytest.mark.parametrize("given, said", [("changes,everything", "known are changes"), ("", "is empty"),
+                                         ("none,changes", "none and more")])
+def test_what_it_cannot_keep_is_refused_at_the_start(tmp_path, given, said):
+    broker = Broker(tmp_path / "data", args=[f"--evlog-audit-include={given}"])
+    with pytest.raises(AssertionError):
+        broker.start()
+    assert any(said in line for line in broker.log), broker.log
+
+
+# --- a story of compliance -------------------------------------------------------------------------------------------
+
+WIDE = AclBinding(ResourceType.TOPIC, "*", ResourcePatternType.LITERAL, "User:*", "*", AclOperation.ALL,
+                  AclPermissionType.ALLOW)
+
+
+class Guard(threading.Thread):
+    """Reads the audit log in a group of its own, and takes back what gives everybody everything."""
+
+    def __init__(self, broker):
+        super().__init__(daemon=True)
+        self.admin = admin_of(broker)
+        self.consumer = confluent_kafka.Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "guard",
+                                                  "auto.offset.reset": "earliest", "log_level": 0})
+        self.stopping = threading.Event()
+        self.removed = []
+
+    def run(self):
+        self.consumer.subscribe([TOPIC])
+        while not self.stopping.is_set():
+            message = self.consumer.poll(0.2)
+            if message is not None and message.error() is None:
+                self.look(json.loads(message.value()))
+        self.consumer.close()
+
+    def look(self, record):
+        if record.get("api") != "CreateAcls" or record.get("phase") != "done" or record["outcome"] != "ok":
+            return
+        for rule in record["parameters"]["creations"]:
+            if rule["principal"] == "User:*" and rule["permission_type"] == "Allow" and rule["resource_name"] == "*":
+                wide = AclBindingFilter(ResourceType.TOPIC, "*", ResourcePatternType.LITERAL, "User:*", "*",
+                                        AclOperation.ALL, AclPermissionType.ALLOW)
+                self.removed += list(self.admin.delete_acls([wide]).values())[0].result(20)
+
+
+@pytest.mark.skipif(not installed(), reason="prometheus is not installed: make deps-deb")
+def test_a_rule_that_is_too_wide_is_taken_back_and_an_alert_fires(tmp_path):
+    broker = Broker(tmp_path / "data", args=["--authorizer=on", "--super-users=User:ANONYMOUS"]).start()
+    folder = tmp_path / "prometheus"
+    folder.mkdir()
+    prometheus = Prometheus(folder, broker.ready["http"]).start()
+    guard = Guard(broker)
+    try:
+        wait_for(lambda: prometheus.value("count_over_time(evlog_wide_rules_total[1m]) > 2"), "some scrapes", 60)
+        admin = admin_of(broker)
+        list(admin.create_acls([WIDE]).values())[0].result(20)
+        guard.start()
+        wait_for(lambda: guard.removed, "the guard", 40)
+        assert guard.removed[0].principal == "User:*"
+        anything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY,
+                                    AclPermissionType.ANY)
+        assert admin.describe_acls(anything).result(20) == []
+        alert = wait_for(lambda: prometheus.alerts("EvlogWideRule"), "the alert", 60)[0]
+        assert alert["labels"]["severity"] == "critical" and alert["state"] == "firing"
+        story = [(line["api"], line["outcome"]) for line in tail(broker, "--class", "changes")
+                 if line["api"] in ("CreateAcls", "DeleteAcls")]
+        assert story == [("CreateAcls", "ok"), ("DeleteAcls", "ok")]
+    finally:
+        guard.stopping.set()
+        prometheus.stop()
+    guard.join(30)
+    assert broker.stop() == 0
