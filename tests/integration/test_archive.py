@@ -66,8 +66,10 @@ def stopped_reason(broker):
     assert broker.metric("evlog_archive_stopped") == 1
     assert broker.log_lines("archiving has ended for good")
     refused = evlog("archive", "now", bootstrap=broker.bootstrap)
-    assert refused.code != 0 and "the audit log cannot keep a record" in refused.err
-        assert "restore the data directory from the archive" in refused.err
+    # Where the audit log's own partition has other events than the archive, the request is refused for that.
+    unrecorded = "the audit log cannot keep a record" in refused.err
+    assert refused.code != 0
+    assert ("restore the data directory from the archive" if unrecorded else said["message"][:60]) in refused.err
     return said["message"]
 
 
