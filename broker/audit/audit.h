@@ -12,7 +12,7 @@
  *     minute; access one a minute. What finds no row is counted in a row for all others.
  *
  * The topic is made when the first record comes. Nobody but this layer writes to it: requests refuse to touch internal
- * topics. Format of the records: docs/audit.md. Reasons: docs/decisions/0024-audit.md.
+ * topics. Format of the records: docs/audit.md. Reasons: docs/decisions/0023-audit.md.
  */
 #ifndef EL_AUDIT_AUDIT_H
 #define EL_AUDIT_AUDIT_H
