@@ -247,24 +247,9 @@ static void create_on_done(struct store_op *base)
     access_next(home);
 }
 
-/* What is written there must stay, whatever the defaults of topics say. */
 static void topic_create(struct access *home)
 {
-    static const char *const settings[][2] = {
-        {"cleanup.policy", "compact"},
-        {"retention.ms", "-1"},
-        {"retention.bytes", "-1"},
-        {"segment.bytes", "16777216"}, /* only sealed segments are compacted, and all is read at a start */
-        {"max.message.bytes", "16777216"},
-        {"message.timestamp.type", "CreateTime"},
-        {"evlog.durability", "flush"},
-    };
-    topic_config_init(&home->create_config);
-    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-        int code = topic_config_set(&home->create_config, el_slice_str(settings[i][0]), el_slice_str(settings[i][1]),
-                                    NULL);
-        EL_ASSERT(code == 0);
-    }
+    topic_config_init_kept(&home->create_config, true);
     home->create_op = (struct topic_op){
         .base = {.done = create_on_done, .arg = home},
         .verb = TOPIC_CREATE,

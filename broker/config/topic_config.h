@@ -46,6 +46,12 @@ int topic_setting_find(struct el_slice name);
 
 /* No overrides. */
 void topic_config_init(struct topic_config *cfg);
+/* Of a topic of evlog's own that is a table: the last record of each key must stay, whatever the
+ * defaults of topics say.
+ *
+ * large  its batches may have 16 MiB, whatever max.message.bytes is
+ */
+void topic_config_init_kept(struct topic_config *cfg, bool large);
 /* Override one setting. Nothing changes on refusal.
  *
  * value     text, not NUL-terminated; data NULL (null on the wire) is refused

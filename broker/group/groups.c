@@ -218,23 +218,9 @@ static void create_on_done(struct store_op *base)
     }
 }
 
-/* What is written there must stay, whatever the defaults of topics say. */
 static void create_topic(struct groups *gs)
 {
-    static const char *const settings[][2] = {
-        {"cleanup.policy", "compact"},
-        {"retention.ms", "-1"},
-        {"retention.bytes", "-1"},
-        {"segment.bytes", "16777216"}, /* only sealed segments are compacted, and all is read at a start */
-        {"message.timestamp.type", "CreateTime"},
-        {"evlog.durability", "flush"},
-    };
-    topic_config_init(&gs->create_config);
-    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-        int code = topic_config_set(&gs->create_config, el_slice_str(settings[i][0]), el_slice_str(settings[i][1]),
-                                    NULL);
-        EL_ASSERT(code == 0);
-    }
+    topic_config_init_kept(&gs->create_config, false);
     gs->creating = true;
     gs->create_op = (struct topic_op){
         .base = {.done = create_on_done, .arg = gs},

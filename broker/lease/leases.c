@@ -219,24 +219,9 @@ static void change_begin(struct leases *ls)
     store_topic_change(ls->shard, &ls->create_op);
 }
 
-/* What is written there must stay, whatever the defaults of topics say. */
 static void topic_create(struct leases *ls)
 {
-    static const char *const settings[][2] = {
-        {"cleanup.policy", "compact"},
-        {"retention.ms", "-1"},
-        {"retention.bytes", "-1"},
-        {"segment.bytes", "16777216"}, /* only sealed segments are compacted, and all is read at a start */
-        {"max.message.bytes", "16777216"},
-        {"message.timestamp.type", "CreateTime"},
-        {"evlog.durability", "flush"},
-    };
-    topic_config_init(&ls->create_config);
-    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-        int code = topic_config_set(&ls->create_config, el_slice_str(settings[i][0]), el_slice_str(settings[i][1]),
-                                    NULL);
-        EL_ASSERT(code == 0);
-    }
+    topic_config_init_kept(&ls->create_config, true);
     ls->create_op = (struct topic_op){
         .verb = TOPIC_CREATE,
         .name = el_slice_str(LEASES_TOPIC),
