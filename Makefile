@@ -135,10 +135,12 @@ unit_extra_storage := sim
 unit_extra_stream := sim
 unit_extra_archive := sim
 unit_extra_redact := sim
+unit_extra_access := sim
 # Layers above it have a storage of a few arrays.
-unit_extra_auth := client
 unit_extra_group := fakes
 unit_extra_lease := fakes
+# What the client works out of access rules is held against what the broker decides.
+unit_extra_auth := client
 
 define unit_rule
 SRC_unit_$(1) := $(call src,tests/unit/$(1))
