@@ -128,6 +128,7 @@ def test_nothing_goes_without_prune_and_its_confirmation(secured, tmp_path):
     ("[topic a]\nretention.ms = 1\n retention.ms = 2", "3:2", "set already, in line 2"),
     ("[user a]\npasword.file = x", "2:1", "did you mean password.file?"),
     ("[user a]", "1:7", "has no password.file"),
+    ("[user a]\npassword.file = -", "2:17", "the name of a file is missing"),
     ("[user a]\npassword = secret-word", "2:1", 'a user has no "password"'),
     ("[user a]\npassword.file = x\nmechanisms = PLAIN", "3:14", "each once"),
     ("[user a]\npassword.file = x\niterations = 100", "3:14", "4096"),

@@ -204,8 +204,9 @@ static int take_user_key(struct reader *r, const char *key, char *value)
     int64_t number = 0;
     if (strcmp(key, keys[0]) == 0) {
         r->item->password_file = value;
-        return *value == '\0' ? apply_wrong(r->cli, r->file, place_of(r, value), "", "the name of a file is missing")
-                              : CLI_OK;
+        return *value == '\0' || strcmp(value, "-") == 0
+                   ? apply_wrong(r->cli, r->file, place_of(r, value), "", "the name of a file is missing")
+                   : CLI_OK;
     }
     if (strcmp(key, keys[1]) == 0) {
         return take_mechanisms(r, value);
