@@ -38,6 +38,7 @@ struct http_access {
     struct shard *shard;
     bool open_to_loopback;
     bool password_anywhere;
+    bool was_enabled; /* the authorizer, when the shard last said */
     uint8_t mac_key[MAC_LEN];
     uint8_t known[KNOWN_MAX][MAC_LEN]; /* of user, password and the keys that it fitted */
     uint32_t known_count, known_next;
@@ -234,6 +235,13 @@ static enum http_verdict take_header(struct http_access *a, const struct http_ca
     return HTTP_ALLOWED;
 }
 
+/* Metrics of a shard that hangs are wanted most: where everybody was let in, they still are. */
+static enum http_verdict late(const struct http_access *a, char *reason, size_t reason_max)
+{
+    snprintf(reason, reason_max, "the shard that knows users and rules does not answer");
+    return a->was_enabled ? HTTP_NOT_NOW : HTTP_ALLOWED;
+}
+
 enum http_verdict http_access_judge(struct http_access *access, const struct http_caller *caller, char *reason,
                                     size_t reason_max)
 {
@@ -244,15 +252,14 @@ enum http_verdict http_access_judge(struct http_access *access, const struct htt
         return HTTP_ALLOWED;
     }
     if (atomic_load(&access->asked)) {
-        snprintf(reason, reason_max, "the shard that knows users and rules does not answer");
-        return HTTP_NOT_NOW;
+        return late(access, reason, reason_max);
     }
     verdict = take_header(access, caller, &why);
     enum http_verdict header = verdict;
     if (!ask(access)) {
-        snprintf(reason, reason_max, "the shard that knows users and rules does not answer");
-        return HTTP_NOT_NOW;
+        return late(access, reason, reason_max);
     }
+    access->was_enabled = access->enabled;
     if (header == HTTP_ALLOWED || !access->enabled) {
         verdict = judge(access, &why);
     }
@@ -274,6 +281,7 @@ int http_access_create(struct shard *shard, const struct config *cfg, struct htt
     }
     made->magic = HTTP_ACCESS_MAGIC;
     made->shard = shard;
+    made->was_enabled = cfg->authorizer == CONFIG_AUTHORIZER_ON;
     made->open_to_loopback = cfg->metrics_open_loopback;
     made->password_anywhere = cfg->insecure_http_password;
     made->secret = shard->stream_secret->bytes;

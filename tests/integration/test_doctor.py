@@ -168,6 +168,23 @@ def test_questions_that_are_none_are_unknown(broker, tmp_path):
     assert closed.stop() == 0
 
 
+# --- config get ------------------------------------------------------------------------------------------------------
+
+def test_settings_of_a_running_broker(broker):
+    def get(*names, expect=0):
+        return evlog("config", "get", "--json", *names, bootstrap=broker.bootstrap, expect=expect)
+
+    every = {line["name"]: (line["value"], line["origin"]) for line in get().lines()}
+    assert every["group.initial.rebalance.delay.ms"] == ("0", "configuration")
+    assert every["connections.max"] == ("10000", "default") and every["log.retention.ms"] == ("-1", "default")
+    assert len(every) > 100
+    only = get("connections.max", "shards").lines()
+    assert [line["name"] for line in only] == ["shards", "connections.max"]
+    assert "shards" in evlog("config", "get", "shards", bootstrap=broker.bootstrap, expect=0).out
+    done = get("connection.max", expect=5)
+    assert "EVL-2028" in done.err and "did you mean connections.max?" in done.err
+
+
 # --- debug-bundle ----------------------------------------------------------------------------------------------------
 
 SECRETS = {"password": "Mispelmus+5", "aws": "Sanddorn/6+abcdefghijklmnopqrstuv", "log": "Schlehe7", "url": "Kornelle8"}

@@ -233,6 +233,7 @@ int cmd_project_pause(struct cli *cli, const struct cli_command *command, int ar
 int cmd_project_resume(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_project_wait(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_trace(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_config_get(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_doctor(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_debug_bundle(struct cli *cli, const struct cli_command *command, int argc, char **argv);

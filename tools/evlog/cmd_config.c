@@ -1,5 +1,14 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * evlog config: check and print ask evlogd itself, for a file that need not be in force; get asks a broker that runs.
+ */
 #include "server_process.h"
+#include "table.h"
+
+#include <core/nearest.h>
+#include <string.h>
+
+#define NAMES_MAX 512
 
 /* The server knows its settings; it is asked, so that there is one table of them and not two. */
 static int ask_server(struct cli *cli, const struct cli_command *command, int argc, char **argv, const char *flag)
@@ -26,4 +35,110 @@ int cmd_config_check(struct cli *cli, const struct cli_command *command, int arg
 int cmd_config_print(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
     return ask_server(cli, command, argc, argv, "--print-config");
+}
+
+/* --- of a running broker ------------------------------------------------------------------------------------------ */
+
+struct shown {
+    struct cli *cli;
+    const struct cli_words *names; /* none: all */
+    struct table table;
+    size_t count;
+};
+
+static bool wanted(const struct shown *shown, const char *key)
+{
+    for (int i = 0; i < shown->names->count; i++) {
+        if (strcmp(shown->names->items[i], key) == 0) {
+            return true;
+        }
+    }
+    return shown->names->count == 0;
+}
+
+static int show(struct shown *shown, const struct evlog_setting *setting, const char *origin)
+{
+    const char *value = setting->value == NULL ? "" : setting->value;
+    if (!wanted(shown, setting->key)) {
+        return CLI_OK;
+    }
+    shown->count++;
+    if (!shown->cli->json) {
+        table_cell(&shown->table, "%s", setting->key);
+        table_cell(&shown->table, "%s", value);
+        table_cell(&shown->table, "%s", origin);
+        return CLI_OK;
+    }
+    struct el_buffer line = {.err = 0};
+    struct el_json_writer w;
+    cli_json_begin(&w, &line);
+    el_json_add_str(&w, "name", setting->key);
+    el_json_add_str(&w, "value", value);
+    el_json_add_str(&w, "origin", origin);
+    int rc = cli_json_end(shown->cli, &w, &line);
+    el_buffer_free(&line);
+    return rc;
+}
+
+/* The first name that the broker does not know is told, with the nearest that it knows. */
+static int check_names(const struct shown *shown, const struct evlog_setting_list *list)
+{
+    const char *known[NAMES_MAX];
+    char remedy[200];
+    size_t count = 0;
+    for (size_t i = 0; i < list->setting_count && count < NAMES_MAX; i++) {
+        known[count++] = list->settings[i].key;
+    }
+    for (size_t i = 0; i < list->default_count && count < NAMES_MAX; i++) {
+        known[count++] = list->defaults[i].key;
+    }
+    for (int i = 0; i < shown->names->count; i++) {
+        const char *name = shown->names->items[i];
+        size_t k = 0;
+        while (k < count && strcmp(known[k], name) != 0) {
+            k++;
+        }
+        if (k == count) {
+            const char *near = el_nearest(name, known, count);
+            (void)snprintf(remedy, sizeof remedy, near != NULL ? "did you mean %s?" : "evlog config get shows all",
+                           near);
+            return cli_error_remedy(shown->cli, (struct cli_remedy){CLI_ERR_NO_SETTING, remedy},
+                                    "the broker has no setting %s", name);
+        }
+    }
+    return CLI_OK;
+}
+
+int cmd_config_get(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    static const struct table_column columns[] = {{"SETTING", false}, {"VALUE", false}, {"ORIGIN", false}};
+    struct cli_grammar grammar = {NULL, 0, 0, -1};
+    struct cli_words words;
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_setting_list *list = NULL;
+    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
+    if (rc != CLI_PARSED) {
+        return rc;
+    }
+    struct shown shown = {.cli = cli, .names = &words};
+    rc = cli_connect(cli);
+    if (rc == CLI_OK && evlog_broker_settings(cli->client, &list, &failure) != 0) {
+        rc = cli_failure(cli, &failure);
+    }
+    table_begin(&shown.table, columns, 3);
+    if (rc == CLI_OK) {
+        rc = check_names(&shown, list);
+    }
+    for (size_t i = 0; rc == CLI_OK && i < list->setting_count; i++) {
+        rc = show(&shown, &list->settings[i], "configuration");
+    }
+    for (size_t i = 0; rc == CLI_OK && i < list->default_count; i++) {
+        rc = show(&shown, &list->defaults[i], "default");
+    }
+    if (rc == CLI_OK && !cli->json) {
+        rc = table_end(cli, &shown.table);
+    }
+    evlog_setting_list_free(list);
+    cli_close(cli);
+    return rc;
 }
