@@ -29,8 +29,8 @@ PATIENCE = 60
 class Load:
     """Producers and readers of a topic, and workers, until stop(). settings: librdkafka's, which libevlog shares."""
 
-    def __init__(self, topic, settings, folder):
-        self.topic, self.settings, self.folder = topic, settings, folder
+    def __init__(self, broker, settings, folder):
+        self.broker, self.topic, self.settings, self.folder = broker, "t", settings, folder
         self.over = threading.Event()
         self.acknowledged, self.failures, self.lines = [], [], 0
         self.commits, self.seen, self.told = {}, collections.Counter(), ""
@@ -65,6 +65,8 @@ class Load:
             if process.poll() is None:
                 process.kill()
                 process.communicate()
+        if exc[0] is not None and self.broker.process is not None:
+            self.broker.kill()
 
     def on_delivery(self, error, message):
         if error is None:
@@ -181,7 +183,7 @@ def test_new_certificates_fail_no_request_under_load(tmp_path, io):
     evlog("topics", "create", "t", "-p", 2, bootstrap=bootstrap, expect=0)
     settings = {"bootstrap.servers": f"localhost:{broker.ports['SSL']}", "security.protocol": "ssl",
                 "ssl.ca.location": certs.pem("ca")}
-    with Load("t", settings, tmp_path) as load:
+    with Load(broker, settings, tmp_path) as load:
         load.wait_for_progress("before")
         shown = {certificate_of(broker.ports["SSL"])}
         for turn in range(TURNS):
@@ -202,7 +204,7 @@ def test_a_stop_under_load_loses_nothing_and_keeps_its_bound(tmp_path, io):
     broker = start_or_skip(Broker(tmp_path / "data", io=io, listen=f"127.0.0.1:{quiet_port()}"))
     evlog("topics", "create", "t", "-p", 2, bootstrap=broker.bootstrap, expect=0)
     settings = {"bootstrap.servers": broker.bootstrap}
-    with Load("t", settings, tmp_path) as load:
+    with Load(broker, settings, tmp_path) as load:
         for turn in range(TURNS):
             load.wait_for_progress(f"before stop {turn + 1}")
             began = time.monotonic()
