@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Prometheus scrapes a real evlogd, loads the rules, and evaluates every expression of rules and dashboard."""
 import pathlib
+import subprocess
 import sys
 
 import pytest
