@@ -113,6 +113,7 @@ struct conn {
     struct conn_tls *tls;        /* of net.tls_pool; NULL: plain */
     char *principal;             /* [NET_PRINCIPAL_MAX] of net.principal_pool; NULL: anonymous */
     struct sasl *sasl;           /* an exchange under way, of net.sasl_pool; NULL: none */
+    bool raw_sasl;               /* its messages are frames of their own, without a request around them */
     bool trusted;                /* an exchange has ended well */
     uint64_t trusted_until_ns;   /* monotonic; 0: for ever */
     void *user;
@@ -225,6 +226,8 @@ void conn_request_gone(struct conn *conn, struct request *request);
 bool conn_trusted(const struct conn *conn);
 /* Longest frame that it may send now. */
 size_t conn_frame_len_max(const struct conn *conn);
+/* Is the next frame a message of an exchange, without a request around it? */
+bool conn_reads_raw(const struct conn *conn);
 /* Forget an exchange that is under way. */
 void conn_trust_drop(struct conn *conn);
 /* It has proved nothing yet: the oldest of too many such makes room. */
@@ -284,6 +287,11 @@ void buffer_drop_spares(struct net *net);
  *
  * returns 0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_TRUNCATED, EVLOG_ERR_MALFORMED bad header */
 int request_make(struct conn *conn, struct el_slice frame, struct request **request);
+/* The same of a frame that is a message of an exchange and nothing else: a SaslAuthenticate of version 0.
+ *
+ * frame  with its length prefix
+ */
+int request_make_raw(struct conn *conn, struct el_slice frame, struct request **request);
 /* Free a request that nobody works on: its answer has left or is dropped. */
 void request_free(struct request *request);
 /* Its connection is gone: tell the handler. The request may be freed by this. */

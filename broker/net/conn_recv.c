@@ -67,7 +67,14 @@ static size_t frame_want(struct conn *conn)
     if (unparsed_len(conn) < EL_FRAME_PREFIX_LEN) {
         return 0;
     }
-    int rc = el_frame_len(conn->buffer->data + conn->parsed, EL_SIDE_REQUEST, conn_frame_len_max(conn), &len);
+    const uint8_t *prefix = conn->buffer->data + conn->parsed;
+    int rc = 0;
+    if (conn_reads_raw(conn)) {
+        len = el_get_be32(prefix);
+        rc = len > NET_UNTRUSTED_FRAME_LEN_MAX ? EVLOG_ERR_LIMIT : 0;
+    } else {
+        rc = el_frame_len(prefix, EL_SIDE_REQUEST, conn_frame_len_max(conn), &len);
+    }
     if (rc != 0) {
         refuse_prefix(conn, rc);
         return 0;
@@ -84,7 +91,9 @@ static bool frame_take(struct conn *conn)
     }
     const uint8_t *frame = conn->buffer->data + conn->parsed;
     struct request *request = NULL;
-    int rc = request_make(conn, el_slice_of(frame + EL_FRAME_PREFIX_LEN, want - EL_FRAME_PREFIX_LEN), &request);
+    int rc = conn_reads_raw(conn)
+                 ? request_make_raw(conn, el_slice_of(frame, want), &request)
+                 : request_make(conn, el_slice_of(frame + EL_FRAME_PREFIX_LEN, want - EL_FRAME_PREFIX_LEN), &request);
     if (rc == EVLOG_ERR_NO_MEMORY) {
         conn_starve(conn);
         return false;

@@ -21,6 +21,11 @@ size_t conn_frame_len_max(const struct conn *conn)
     return conn_trusted(conn) ? len_max : EL_MIN(len_max, (size_t)NET_UNTRUSTED_FRAME_LEN_MAX);
 }
 
+bool conn_reads_raw(const struct conn *conn)
+{
+    return conn->raw_sasl && conn->sasl != NULL;
+}
+
 void conn_trust_drop(struct conn *conn)
 {
     if (conn->sasl != NULL) {
@@ -100,6 +105,7 @@ int request_sasl_begin(struct request *request, int mechanism)
         return EVLOG_ERR_NO_MEMORY;
     }
     sasl_begin(conn->sasl, mechanism);
+    conn->raw_sasl = request->api_version == 0; /* of SaslHandshake */
     return 0;
 }
 

@@ -8,37 +8,33 @@
 #include <core/logger.h>
 #include <net/conn.h>
 #include <wire/frame.h>
+#include <wire/msg_sasl_authenticate.h>
 
 /* Longer records are sent from where they are: below that an extra part of a send costs more than the copy. */
 #define COPY_LEN_MAX (16u << 10)
 
-int request_make(struct conn *conn, struct el_slice frame, struct request **request)
+/* A request with this header and body. returns 0 | EVLOG_ERR_NO_MEMORY */
+static int make(struct conn *conn, const struct el_request_header *header, struct el_slice body, size_t frame_len,
+                struct request **request)
 {
     struct net *net = conn->net;
-    struct el_request_header header;
-    struct el_reader r;
-    el_reader_init(&r, frame.data, frame.len);
-    int rc = el_request_header_decode(&r, &header);
-    if (rc != 0) {
-        return rc;
-    }
     struct request *made = el_pool_get(&net->request_pool);
     if (made == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
     made->magic = REQUEST_MAGIC;
     made->state = REQUEST_WORKING;
-    made->api = header.api;
-    made->api_key = header.api_key;
-    made->api_version = header.version;
-    made->correlation_id = header.correlation_id;
-    made->client_id = header.client_id;
-    made->body = el_slice_of(r.p, el_reader_left(&r));
+    made->api = header->api;
+    made->api_key = header->api_key;
+    made->api_version = header->version;
+    made->correlation_id = header->correlation_id;
+    made->client_id = header->client_id;
+    made->body = body;
     made->net = net;
     made->conn = conn;
     made->listener = conn->listener;
     made->received_ns = net->io->now_ns;
-    made->frame_len = frame.len;
+    made->frame_len = frame_len;
     made->buffer = conn->buffer;
     buffer_ref(made->buffer);
     el_list_init(&made->link);
@@ -49,6 +45,26 @@ int request_make(struct conn *conn, struct el_slice frame, struct request **requ
     net->request_count++;
     *request = made;
     return 0;
+}
+
+int request_make(struct conn *conn, struct el_slice frame, struct request **request)
+{
+    struct el_request_header header;
+    struct el_reader r;
+    el_reader_init(&r, frame.data, frame.len);
+    int rc = el_request_header_decode(&r, &header);
+    return rc != 0 ? rc : make(conn, &header, el_slice_of(r.p, el_reader_left(&r)), frame.len, request);
+}
+
+int request_make_raw(struct conn *conn, struct el_slice frame, struct request **request)
+{
+    /* Its body, bytes behind their length, is what the frame is. */
+    struct el_request_header header = {.api = el_api_find(EL_API_SaslAuthenticate), .api_key = EL_API_SaslAuthenticate};
+    int rc = make(conn, &header, frame, frame.len - EL_FRAME_PREFIX_LEN, request);
+    if (rc == 0) {
+        (*request)->raw = true;
+    }
+    return rc;
 }
 
 void request_free(struct request *request)
@@ -193,6 +209,28 @@ static const void *meter(struct request *request, const struct el_schema *schema
     return request->throttle_ms == 0 ? response : throttled(request, schema, response);
 }
 
+/* The message of the exchange behind its length. A failure has no place in it: that the connection is closed is the
+ * answer. returns 0 | EVLOG_ERR_NO_MEMORY */
+static int build_raw(struct request *request, const struct el_msg_sasl_authenticate_response *response)
+{
+    struct el_slice token = response->auth_bytes;
+    if (response->error_code != 0) {
+        return 0;
+    }
+    uint8_t *frame = el_arena_alloc(&request->arena, EL_FRAME_PREFIX_LEN + token.len);
+    struct el_slice *part = el_arena_alloc(&request->arena, sizeof *part);
+    if (frame == NULL || part == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    el_put_be32(frame, (uint32_t)token.len);
+    if (token.len > 0) {
+        memcpy(frame + EL_FRAME_PREFIX_LEN, token.data, token.len);
+    }
+    *part = el_slice_of(frame, EL_FRAME_PREFIX_LEN + token.len);
+    request_set_parts(request, part, 1);
+    return 0;
+}
+
 static void reply(struct request *request, const struct el_schema *schema, const void *response, size_t copy_len_max)
 {
     OBJ_CHECK(request, REQUEST);
@@ -202,7 +240,12 @@ static void reply(struct request *request, const struct el_schema *schema, const
     if (request->on_reply != NULL) {
         request->on_reply(request, schema, (void *)(uintptr_t)response);
     }
-    if (!request_abandoned(request)) {
+    if (request->raw && !request_abandoned(request)) {
+        int rc = build_raw(request, response);
+        if (rc != 0) {
+            fail_reply(request, rc);
+        }
+    } else if (!request_abandoned(request)) {
         struct el_request_header header = {.api = request->api,
                                            .api_key = request->api_key,
                                            .version = request->api_version,

@@ -85,6 +85,7 @@ struct request {
     uint64_t waited_ns;    /* that the client asked for */
     uint64_t wait_from_ns; /* such a wait is under way; 0: none */
     bool noted;            /* its times are counted */
+    bool raw;              /* a message of an exchange without a request around it; its answer has none either */
     bool refused;          /* in its turn the connection is closed */
     request_fn release;
     bool held;  /* by the handler, beyond its answer */
@@ -196,7 +197,8 @@ bool request_was_trusted(const struct request *request);
 int request_trust(struct request *request, const char *principal, uint64_t until_ns);
 /* The exchange that is under way on the connection; NULL: none. */
 struct sasl *request_sasl(const struct request *request);
-/* Begin one, in place of any other. returns 0 | EVLOG_ERR_NO_MEMORY */
+/* Begin one, in place of any other; its messages come as the version of the request, a SaslHandshake, says: those of
+ * version 0 are frames of their own. returns 0 | EVLOG_ERR_NO_MEMORY */
 int request_sasl_begin(struct request *request, int mechanism);
 void request_sasl_end(struct request *request);
 /* No request behind this one is looked at: the connection is closed when it has been answered. */

@@ -12,7 +12,7 @@ static const struct el_field sasl_handshake_request_fields[] = {
     EL_STRING(T, mechanism, EL_ALL),
 };
 #undef T
-const struct el_schema el_schema_sasl_handshake_request = EL_SCHEMA(sasl_handshake_request, 1, 1, EL_NEVER);
+const struct el_schema el_schema_sasl_handshake_request = EL_SCHEMA(sasl_handshake_request, 0, 1, EL_NEVER);
 
 #define T struct el_msg_sasl_handshake_response
 static const struct el_field sasl_handshake_response_fields[] = {
@@ -20,4 +20,4 @@ static const struct el_field sasl_handshake_response_fields[] = {
     EL_ARRAY(T, STRING, struct el_slice, mechanisms, mechanism_count, EL_ALL),
 };
 #undef T
-const struct el_schema el_schema_sasl_handshake_response = EL_SCHEMA(sasl_handshake_response, 1, 1, EL_NEVER);
+const struct el_schema el_schema_sasl_handshake_response = EL_SCHEMA(sasl_handshake_response, 0, 1, EL_NEVER);

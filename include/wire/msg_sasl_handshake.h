@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SaslHandshake (key 17, version 1): which mechanism a client is going to prove itself with.
+ * SaslHandshake (key 17, versions 0-1): which mechanism a client is going to prove itself with.
  * Which version has which field: client/wire/msg_sasl_handshake.c.
  * Fill a message only after el_schema_init() or el_schema_new().
  */
