@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """evlogd under a service manager: what it tells it."""
 import ctypes
+import os
 import pathlib
+import re
 import resource
 import signal
 import socket
@@ -70,6 +72,31 @@ def test_the_process_can_do_little_and_leaves_nothing(tmp_path):
         assert "Max core file size        0                    0" in (process / "limits").read_text()
         loose = [path for path in (tmp_path / "data").rglob("*") if path.stat().st_mode & 0o077]
         assert loose == []
+    finally:
+        assert broker.stop() == 0
+
+
+def test_cve_2017_9868_no_file_is_readable_by_others(tmp_path):
+    before = os.umask(0o022)
+    try:
+        broker = Broker(tmp_path / "data").start()
+    finally:
+        os.umask(before)
+    try:
+        with broker.connect() as conn:
+            assert conn.create_topic("orders")[0] == 0
+        files = list((tmp_path / "data").rglob("*"))
+        assert files and [path for path in files if path.stat().st_mode & 0o077] == []
+    finally:
+        assert broker.stop() == 0
+
+
+def test_cve_2023_45145_what_is_made_is_never_wider_for_a_moment(tmp_path):
+    """Not made and then narrowed: the process has no right to make anything that others can open."""
+    broker = Broker(tmp_path / "data").start()
+    try:
+        status = pathlib.Path("/proc", str(broker.process.pid), "status").read_text()
+        assert re.search(r"^Umask:\s+0077$", status, re.MULTILINE)
     finally:
         assert broker.stop() == 0
 

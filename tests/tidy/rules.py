@@ -20,6 +20,10 @@ COLUMNS_MAX = 120
 FILE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 100
 UNFINISHED = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3)) + r")\b")
+FAULTS_PAGE = "docs/security.md"
+FAULT_TEST_C = re.compile(r"^TEST\((cve_\w+|go_\d\w+|atom_exhaustion), (\w+)\)", re.MULTILINE)
+FAULT_TEST_PY = re.compile(r"^def (test_(?:cve|go)_\d\w+)\(", re.MULTILINE)
+FAULT_LISTED = re.compile(r"`((?:cve_\w+|go_\d\w+|atom_exhaustion)\.\w+|test_(?:cve|go)_\d\w+)`")
 FUNCTION = re.compile(r"^[A-Za-z_][^;=]*?\b(\w+)\s*\(", re.DOTALL)
 
 
@@ -126,8 +130,33 @@ def header_guards(tree):
             yield f"{path}:1: no include guard (#ifndef X, #define X)"
 
 
+def faults_of_others(tree):
+    """Tests named after the faults of other programs and the table of them name each other, and a row its own test."""
+    if FAULTS_PAGE not in tree.known:
+        return
+    found = set()
+    for path in tree.paths:
+        if path.startswith("tests/") and path.endswith(".c"):
+            found |= {f"{suite}.{claim}" for suite, claim in FAULT_TEST_C.findall(tree.text(path))}
+        elif path.startswith("tests/") and path.endswith(".py"):
+            found |= set(FAULT_TEST_PY.findall(tree.text(path)))
+    listed = set()
+    for number, line in enumerate(tree.lines(FAULTS_PAGE), 1):
+        tests = FAULT_LISTED.findall(line)
+        listed |= set(tests)
+        row = re.match(r"\| ((?:CVE|GO)-[0-9-]+) \|", line)
+        stem = row and row.group(1).lower().replace("-", "_")
+        if row and not any(stem in (test.split(".")[0], test[5:5 + len(stem)]) for test in tests):
+            yield f"{FAULTS_PAGE}:{number}: {row.group(1)} names no test of its own"
+        for test in tests:
+            if test not in found:
+                yield f"{FAULTS_PAGE}:{number}: there is no test {test}"
+    for test in sorted(found - listed):
+        yield f"{FAULTS_PAGE}: the test {test} is not listed"
+
+
 CHECKS = (spdx_line, no_tabs, no_trailing_blanks, line_columns, file_lines, function_lines, nothing_unfinished,
-          header_guards)
+          header_guards, faults_of_others)
 
 if __name__ == "__main__":
     run("rules", CHECKS, Tree(sys.argv[1] if len(sys.argv) > 1 else "."))

@@ -68,6 +68,14 @@ TEXT_CASES = {
         ({"client/a.c": "/* " + "TO" + "DO: more */\n"}, {"client/a.c": 'char a[] = "/tmp/XXXXXX";\n'}),
         ({"docs/a.md": "FIX" + "ME\n"}, {"docs/a.md": "fixed\n"}),
     ],
+    rules.faults_of_others: [
+        ({"docs/security.md": "| CVE-2020-1 | a | b | `cve_2020_1.x_y` |\n"},
+         {"docs/security.md": "| CVE-2020-1 | a | b | `cve_2020_1.x_y` |\n", "tests/a.c": "TEST(cve_2020_1, x_y)\n"}),
+        ({"docs/security.md": "| CVE-2020-1 | a | b | - |\n"},
+         {"docs/security.md": "| CVE-2020-1 | a | b | `test_cve_2020_1_x` |\n",
+          "tests/a.py": "def test_cve_2020_1_x():\n"}),
+        ({"docs/security.md": "\n", "tests/a.c": "TEST(cve_2020_1, x_y)\n"}, {"docs/security.md": "\n"}),
+    ],
     rules.header_guards: [({"client/a.h": "int a;\n"}, {"client/a.h": "#ifndef A_H\n#define A_H\n#endif\n"})],
 }
 

@@ -49,6 +49,7 @@ struct fake {
     bool sasl_under_way, trusted;
     uint64_t trusted_until_ns;
     bool access_unknown; /* users and rules are not read yet */
+    bool access_failed;  /* and cannot be */
     int access_error;    /* what changes of them end with */
     struct api_node node;
     struct groups groups;

@@ -11,7 +11,7 @@ bool access_known(const struct access *access)
 
 bool access_failed(const struct access *access)
 {
-    return false;
+    return fake->access_failed;
 }
 
 void access_change(struct access *access, struct access_op *op)

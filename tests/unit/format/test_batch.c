@@ -347,7 +347,7 @@ static uint8_t *wrap_zeros(enum el_codec codec, size_t zeros_len, size_t *len)
     return batch;
 }
 
-TEST(batch, check_stops_a_bomb_at_the_cap)
+TEST(cve_2026_111073, check_stops_a_bomb_at_the_cap)
 {
     struct el_batch_info info;
     size_t scratch_len = EL_BATCH_OUTPUT_MAX;
