@@ -221,3 +221,16 @@ def test_addresses_that_connect_too_often_are_refused(two_shards):
     assert broker.metric('evlog_throttled_total{quota="connection"}') >= closed
     time.sleep(1.2)
     run(broker, "quota", "rm", "--ip", "127.0.0.1", expect=0)
+
+
+def test_the_time_of_threads_is_a_limit_too(two_shards):
+    broker = two_shards
+    run(broker, "topics", "create", "noise", expect=0)
+    run(broker, "quota", "set", "--client-id", "busy", "request_percentage=0.01", expect=0)
+    counts, throttles = {}, []
+    publish_for(broker, "busy", 4, counts, throttles, size=200_000)
+    assert throttles and broker.metric('evlog_throttled_total{quota="request"}') > 0
+    run(broker, "quota", "rm", "--client-id", "busy", expect=0)
+    free, none = {}, []
+    publish_for(broker, "free", 2, free, none)
+    assert not none
