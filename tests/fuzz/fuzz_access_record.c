@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Records of users and rules, from a damaged or hostile disk. What is accepted can be a rule or a user, is encoded
- * again as the same bytes, and can be put into force and taken back without a trace.
+ * Records of users, rules and limits, from a damaged or hostile disk. What is accepted can be one, is encoded again as
+ * the same bytes, and can be put into force and taken back without a trace.
  *
  * Input: 1 byte, bit 0 set: the value is null   2 bytes, big-endian: length of the key   key   value
  */
@@ -36,6 +36,9 @@ static void check_bytes(const struct auth_record *record, struct el_slice key, s
         EL_ASSERT(auth_rule_check(&record->rule, &why) == 0);
         auth_record_rule_key(&k, &record->rule);
         auth_record_rule_value(&v);
+    } else if (record->kind == AUTH_RECORD_LIMIT) {
+        auth_record_limit_key(&k, &record->entity, record->limit);
+        auth_record_limit_value(&v, record->value);
     } else {
         EL_ASSERT(record->gone || auth_user_check(&record->user, &why) == 0);
         auth_record_user_key(&k, &record->user);
@@ -55,7 +58,8 @@ static void check_force(struct auth_record *record)
     EL_ASSERT(code == 0);
     code = auth_record_apply(&auth, record);
     EL_ASSERT(code == 0);
-    EL_ASSERT(auth.rule_count + auth_user_count(&auth) == !record->gone);
+    bool counted = !record->gone && record->kind != AUTH_RECORD_LIMIT;
+    EL_ASSERT(auth.rule_count + auth_user_count(&auth) == counted);
     if (!record->gone && record->kind == AUTH_RECORD_RULE) {
         EL_ASSERT(auth_rule_has(&auth, &record->rule));
     }
