@@ -24,6 +24,7 @@
 #include <lag_look.h>
 #include <notify.h>
 #include <server.h>
+#include <settings_desk.h>
 #include <shard.h>
 #include <tls_files.h>
 
@@ -70,10 +71,12 @@ struct server {
     struct http_access *http_access;
     struct tls_files tls;
     int signal_fd;
-    int news_fd;      /* eventfd: the archive has news */
-    bool again;       /* the data directory was healed: start anew */
-    int done_fd;      /* eventfd: shards that have carried out a command */
-    bool stop_wanted; /* a signal asked for the end */
+    int news_fd;               /* eventfd: the archive has news */
+    struct settings_desk desk; /* changes of settings; wakes by news_fd */
+    bool stopping;             /* what comes to the desk is answered with CLOSED */
+    bool again;                /* the data directory was healed: start anew */
+    int done_fd;               /* eventfd: shards that have carried out a command */
+    bool stop_wanted;          /* a signal asked for the end */
     uint64_t stop_wanted_ns;
     _Atomic uint32_t conn_total; /* Kafka connections of all shards */
 };
@@ -124,10 +127,12 @@ static int take_signal(struct server *server)
 /* Wait until every shard has answered. Signals are heard meanwhile. */
 static void wait_for_shards(struct server *server, uint32_t count)
 {
-    struct pollfd fds[] = {{.fd = server->done_fd, .events = POLLIN}, {.fd = server->signal_fd, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = server->done_fd, .events = POLLIN},
+                           {.fd = server->signal_fd, .events = POLLIN},
+                           {.fd = server->news_fd, .events = POLLIN}};
     uint64_t answered = 0;
     while (answered < count) {
-        if (poll(fds, 2, -1) < 0) {
+        if (poll(fds, server->stopping ? 3 : 2, -1) < 0) {
             EL_ASSERT(errno == EINTR);
             continue;
         }
@@ -135,6 +140,9 @@ static void wait_for_shards(struct server *server, uint32_t count)
             take_signal(server);
         }
         uint64_t n;
+        if (server->stopping && (fds[2].revents & POLLIN) != 0 && read(server->news_fd, &n, sizeof n) == sizeof n) {
+            settings_desk_close(&server->desk);
+        }
         if ((fds[0].revents & POLLIN) != 0 && read(server->done_fd, &n, sizeof n) == sizeof n) {
             answered += n;
         }
@@ -162,6 +170,7 @@ static int open_signals(struct server *server, struct el_error *err)
     server->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     server->done_fd = eventfd(0, EFD_CLOEXEC);
     server->news_fd = eventfd(0, EFD_CLOEXEC);
+    settings_desk_init(&server->desk, server->news_fd);
     if (server->signal_fd < 0 || server->done_fd < 0 || server->news_fd < 0) {
         return el_error_set(err, el_error_from_errno(errno), "signalfd or eventfd: %s", strerror(errno));
     }
@@ -329,6 +338,10 @@ static int open_listeners(struct server *server, struct el_error *err)
         struct shard *shard = &server->shards[i];
         shard->store = store_shard_at(server->store, i);
         shard->data_path = server->dir.real_path;
+        if (!cfg->ephemeral) {
+            shard->node.change_settings = settings_desk_post;
+            shard->node.change_settings_arg = &server->desk;
+        }
         struct net_config net_cfg = shard_net_limits(cfg);
         net_cfg.listeners = places.list;
         memcpy(net_cfg.tls, server->tls.tls, sizeof net_cfg.tls);
@@ -479,12 +492,12 @@ static void say_without_effect(const struct config *cfg)
 
 /* Certificates and keys as the files have them now. With a fault in them the old ones stay: *before stays empty. The
  * rules stay in any case; shards have borrowed them. */
-static void reload_tls(struct server *server, struct tls_files *before)
+static void reload_tls(struct server *server, const char *why, struct tls_files *before)
 {
     struct tls_files fresh;
     struct el_error err = {0};
     if (tls_files_open(server->cfg, &fresh, &err) != 0) {
-        el_log(EL_LOG_ERROR, "server", "SIGHUP: %s; certificate and key stay as they were", err.text);
+        el_log(EL_LOG_ERROR, "server", "%s: %s; certificate and key stay as they were", why, err.text);
         return;
     }
     memcpy(before->tls, server->tls.tls, sizeof before->tls);
@@ -492,25 +505,44 @@ static void reload_tls(struct server *server, struct tls_files *before)
     before->rules = fresh.rules;
 }
 
-static void reload(struct server *server)
+static void reload(struct server *server, const char *why)
 {
     struct el_error err = {0};
     const struct server_args *args = server->args;
     if (config_reload(server->cfg, args->argc, args->argv, args->environ, &err) != 0) {
-        el_log(EL_LOG_ERROR, "server", "SIGHUP: %s; the settings stay as they are", err.text);
+        el_log(EL_LOG_ERROR, "server", "%s: %s; the settings stay as they are", why, err.text);
         return;
     }
     el_log_setup((enum el_log_level)server->cfg->log_level, server->cfg->log_format == CONFIG_LOG_JSON);
     say_without_effect(server->cfg);
     struct tls_files before = {.rules = NULL};
-    reload_tls(server, &before);
+    reload_tls(server, why, &before);
     for (uint32_t i = 0; i < server->shard_count; i++) {
         server->shards[i].next_cfg = *server->cfg;
         memcpy(server->shards[i].next_tls, server->tls.tls, sizeof server->shards[i].next_tls);
     }
     command_all(server, SHARD_RELOAD);
     tls_files_close(&before);
-    el_log(EL_LOG_INFO, "server", "SIGHUP: the configuration was read again");
+    el_log(EL_LOG_INFO, "server", "%s: the configuration was read again", why);
+}
+
+/* The next of what requests want changed: it is kept, and in force on all shards, before it is answered. One at a time,
+ * so that signals are heard however many come. */
+static void change_settings(struct server *server)
+{
+    const struct config_sources from = {server->args->argc, server->args->argv, server->args->environ};
+    struct broker_settings_op *op = settings_desk_take(&server->desk);
+    if (op == NULL) {
+        return;
+    }
+    int error = settings_desk_keep(server->dir.path, &from, op);
+    if (error == 0 && !op->validate_only) {
+        char why[AUTH_PRINCIPAL_LEN_MAX + 32];
+        snprintf(why, sizeof why, "settings changed by %s", op->who);
+        reload(server, why);
+    }
+    settings_desk_answer(op);
+    server_on_archive_news(server); /* perhaps there is another one */
 }
 
 /* Signals, and news of the archive. returns false: nothing came for so long */
@@ -524,7 +556,8 @@ static bool wait_for_news(struct server *server, int wait_ms, bool *signalled)
     }
     *signalled = count > 0 && (fds[0].revents & POLLIN) != 0;
     if (count > 0 && (fds[1].revents & POLLIN) != 0 && read(server->news_fd, &n, sizeof n) == sizeof n) {
-        server->again = server->again || archive_healed(server->archive);
+        server->again = server->again || (server->archive != NULL && archive_healed(server->archive));
+        change_settings(server);
     }
     return count != 0;
 }
@@ -555,7 +588,7 @@ static void wait_for_stop(struct server *server)
         (void)wait_for_news(server, -1, &signalled);
         if (signalled && take_signal(server) == SIGHUP) {
             notify_reloading();
-            reload(server);
+            reload(server, "SIGHUP");
             notify_service("READY=1\nSTATUS=serving");
         }
     }
@@ -565,6 +598,8 @@ static void wait_for_stop(struct server *server)
 static void stop_shards(struct server *server)
 {
     uint32_t running = 0;
+    server->stopping = true;
+    settings_desk_close(&server->desk);
     while (running < server->shard_count && server->shards[running].running) {
         running++;
     }

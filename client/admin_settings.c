@@ -20,6 +20,8 @@
 #define CONFIG_DELETE 1
 
 /* Where a value comes from when it was made on the owner itself, by Kafka's numbers. */
+#define SOURCE_DYNAMIC_BROKER 2
+
 static int8_t own_source(int8_t resource_type)
 {
     return resource_type == EL_RESOURCE_TOPIC ? 1 : resource_type == EL_RESOURCE_GROUP ? 8 : 4;
@@ -94,7 +96,9 @@ static int fill(const struct el_settings_owner *owner, const struct el_msg_descr
     size_t count = 0;
     for (uint32_t i = 0; i < result->config_count; i++) {
         const struct el_msg_describe_configs_config *config = &result->configs[i];
-        if ((config->config_source == own_source(owner->resource_type)) != own) {
+        bool made = config->config_source == own_source(owner->resource_type) ||
+                    (owner->resource_type == EL_RESOURCE_BROKER && config->config_source == SOURCE_DYNAMIC_BROKER);
+        if (made != own) {
             continue;
         }
         settings[count].key = el_arena_strndup(arena, config->name.data, config->name.len);
@@ -177,10 +181,9 @@ int evlog_group_settings(struct evlog_client *client, const char *group, struct 
     return list_make(client, &owner, list, failure);
 }
 
-int evlog_broker_settings(struct evlog_client *client, struct evlog_setting_list **list, struct evlog_failure *failure)
+/* The number of the broker that is there, as a resource's name. */
+static int broker_name(struct evlog_client *client, char name[16], struct evlog_failure *failure)
 {
-    char name[16];
-    struct el_settings_owner owner = {EL_RESOURCE_BROKER, "broker", name};
     int rc = el_cluster_refresh(client, NULL, false, el_deadline(client->cfg.request_timeout_ms), failure);
     if (rc != 0) {
         return rc;
@@ -188,8 +191,25 @@ int evlog_broker_settings(struct evlog_client *client, struct evlog_setting_list
     el_client_lock(client);
     int32_t id = client->cluster.node_count == 0 ? 0 : client->cluster.nodes[0].id;
     el_client_unlock(client);
-    (void)snprintf(name, sizeof name, "%d", id);
-    return list_make(client, &owner, list, failure);
+    (void)snprintf(name, 16, "%d", id);
+    return 0;
+}
+
+int evlog_broker_settings(struct evlog_client *client, struct evlog_setting_list **list, struct evlog_failure *failure)
+{
+    char name[16];
+    struct el_settings_owner owner = {EL_RESOURCE_BROKER, "broker", name};
+    int rc = broker_name(client, name, failure);
+    return rc != 0 ? rc : list_make(client, &owner, list, failure);
+}
+
+int evlog_broker_set(struct evlog_client *client, const struct evlog_setting *changes, size_t change_count,
+                     bool validate_only, struct evlog_failure *failure)
+{
+    char name[16];
+    struct el_settings_owner owner = {EL_RESOURCE_BROKER, "broker", name};
+    int rc = broker_name(client, name, failure);
+    return rc != 0 ? rc : el_settings_alter(client, &owner, changes, change_count, validate_only, failure);
 }
 
 void evlog_setting_list_free(struct evlog_setting_list *list)

@@ -2,15 +2,17 @@
  *
  * Changes of settings. The settings of a resource are changed together or not at all.
  *
- * Topics and work groups have settings that a request can change. Those of the broker come from its configuration: a
- * change of a running evlogd that its file does not have would be gone after the next start. Taking away what was
- * never set by a request is done as soon as it is asked for; tools that end a reassignment ask for it.
+ * Topics and work groups have settings that a request can change, and so has the broker, by number: what takes effect
+ * without a restart and gives nobody more rights. Those are handed to the main thread, which keeps them
+ * (alter_broker.c). Taking away what was never set by a request is done as soon as it is asked for; tools that end a
+ * reassignment ask for it.
  *
  * Storage takes a whole set of overrides. So for single settings the new set is made from the one this shard knows, and
  * storage refuses it with EVLOG_ERR_AGAIN when another change came first; by then this shard has that change, and the
  * set is made anew. Each such round is another's success, so that the rounds end when the others' changes do. Work
  * groups take whole sets too; what they have is asked first, and told again with a refusal.
  */
+#include <api/alter_broker.h>
 #include <api/alter_configs.h>
 #include <api/logger_levels.h>
 #include <config/broker_name.h>
@@ -33,12 +35,13 @@ struct alter_group {
 struct alter_entry {
     struct topic_op op;
     struct alter_call *call;
-    struct topic_config known;  /* the overrides that config was made from */
-    struct topic_config config; /* the whole new set of overrides */
-    struct alter_group *group;  /* of a work group; else NULL */
-    uint32_t round;             /* sets made */
-    int error;                  /* EVLOG_ERR_ of what was not even tried, else 0 */
-    const char *message;        /* for error; static or in the request's arena */
+    struct topic_config known;         /* the overrides that config was made from */
+    struct topic_config config;        /* the whole new set of overrides */
+    struct alter_group *group;         /* of a work group; else NULL */
+    struct broker_settings_op *broker; /* of the broker, with something to change; else NULL */
+    uint32_t round;                    /* sets made */
+    int error;                         /* EVLOG_ERR_ of what was not even tried, else 0 */
+    const char *message;               /* for error; static or in the request's arena */
 };
 
 struct alter_call {
@@ -325,7 +328,7 @@ static int refuse_broker_setting(struct alter_call *call, struct el_slice name, 
         snprintf(text, sizeof text, "evlogd has no setting '%.*s'", value_shown_len(name), (const char *)name.data);
     } else {
         snprintf(text, sizeof text,
-                 "'%.*s' cannot be changed by a request: set %s in [%s] of evlogd's configuration, %s",
+                 "'%.*s' cannot be changed by this request: set %s in [%s] of evlogd's configuration, %s",
                  value_shown_len(name), (const char *)name.data, key, section,
                  reload ? "then send it SIGHUP" : "then start it again");
     }
@@ -339,12 +342,36 @@ static int entry_check_broker(struct alter_call *call, const struct el_msg_incre
     if (ask->resource_name.len > 0 && !api_is_self(call->base.api, ask->resource_name)) {
         return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST, "there is no such broker");
     }
-    for (uint32_t i = 0; i < ask->config_count; i++) {
-        if (ask->configs[i].config_operation != ALTER_DELETE) {
-            return refuse_broker_setting(call, ask->configs[i].name, entry);
+    bool changes = call->base.api->node->change_settings != NULL && ask->resource_name.len > 0 && !call->whole;
+    struct el_error err = {.code = 0};
+    int error = 0;
+    for (uint32_t i = 0; i < ask->config_count && error == 0; i++) {
+        struct el_slice name = ask->configs[i].name;
+        bool set = ask->configs[i].config_operation != ALTER_DELETE;
+        if (set && (!changes || is_throttle(name))) {
+            return refuse_broker_setting(call, name, entry);
         }
+        error = set ? config_request_check(name, &err) : 0;
+    }
+    error = error == 0 && changes ? alter_broker_make(call->base.api, call->base.request, ask, &entry->broker, &err)
+                                  : error;
+    if (error != 0) {
+        return entry_refuse(entry, error, (const char *)api_text(call->base.request, err.text).data);
+    }
+    if (entry->broker != NULL) {
+        entry->broker->validate_only = call->ask->validate_only;
+        entry->broker->who = (const char *)api_text(call->base.request, request_principal(call->base.request)).data;
     }
     return 0;
+}
+
+static void broker_on_op(struct broker_settings_op *op)
+{
+    struct alter_entry *entry = op->arg;
+    if (op->err.code != 0) {
+        entry_refuse(entry, op->err.code, op->err.text);
+    }
+    api_call_release(&entry->call->base);
 }
 
 /* At once: there is nothing to wait for. */
@@ -442,6 +469,12 @@ static void entry_start(struct alter_call *call, uint32_t index)
         entry->op.base.done = alter_on_op;
         entry->op.base.arg = entry;
         store_topic_change(call->base.api->shard, &entry->op);
+    } else if (entry->broker != NULL) {
+        const struct api_node *node = call->base.api->node;
+        call->base.pending++;
+        entry->broker->done = broker_on_op;
+        entry->broker->arg = entry;
+        node->change_settings(node->change_settings_arg, entry->broker);
     } else if (entry->group != NULL) {
         api_call_add_lease(&call->base, &entry->group->op.base, group_on_op);
         group_get(entry);

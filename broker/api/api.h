@@ -13,6 +13,7 @@
 #include <access/access.h>
 #include <api/allow.h>
 #include <api/audit_call.h>
+#include <api/broker_settings.h>
 #include <api/share_session.h>
 #include <archive/archive.h>
 #include <auth/quota_budget.h>
@@ -44,6 +45,8 @@ struct api_node {
     struct topic_config topic_defaults; /* broker-wide defaults of topic settings */
     const struct config *config;        /* for DescribeConfigs of the broker */
     const char *archive_url;            /* NULL: there is no archive */
+    broker_settings_fn change_settings; /* NULL: no request changes settings of the broker */
+    void *change_settings_arg;
 };
 
 struct api {

@@ -13,6 +13,7 @@
 #include <config/setting.h>
 #include <wire/msg_describe_configs.h>
 
+#define SOURCE_DYNAMIC_BROKER 2
 #define SOURCE_BROKER_LOGGER 6
 #define VERSION_TYPES 3 /* from here on the answer has types and documentation */
 
@@ -107,7 +108,10 @@ static int fill_setting(struct describe_call *call, const struct topic_config *o
     out->name = el_slice_str(overrides == NULL ? broker_name(id) : shown.setting->name);
     out->value = api_text(call->request, shown.value);
     out->config_source = (int8_t)shown.source;
-    out->read_only = overrides == NULL;
+    out->read_only = overrides == NULL && call->api->node->change_settings == NULL;
+    if (overrides == NULL && call->api->node->config->topic_origin[id].kind == CONFIG_FROM_REQUEST) {
+        out->config_source = SOURCE_DYNAMIC_BROKER;
+    }
     set_documentation(call, out, (int8_t)shown.setting->type, shown.setting->doc);
     return add_topic_synonyms(call, overrides, id, out);
 }
@@ -218,6 +222,21 @@ static int8_t broker_type(enum setting_kind kind)
     return OVERRIDE_STRING;
 }
 
+static int8_t broker_source(enum config_origin_kind kind)
+{
+    switch (kind) {
+    case CONFIG_FROM_DEFAULT:
+        return OVERRIDE_FROM_DEFAULT;
+    case CONFIG_FROM_FILE:
+    case CONFIG_FROM_ENVIRONMENT:
+    case CONFIG_FROM_FLAG:
+        return OVERRIDE_FROM_BROKER;
+    case CONFIG_FROM_REQUEST:
+        return SOURCE_DYNAMIC_BROKER;
+    }
+    return OVERRIDE_FROM_BROKER;
+}
+
 static int fill_broker_setting(struct describe_call *call, enum config_setting_id id,
                                struct el_msg_describe_configs_config *out)
 {
@@ -226,9 +245,8 @@ static int fill_broker_setting(struct describe_call *call, enum config_setting_i
     char text[SETTING_TEXT_MAX];
     out->name = el_slice_str(setting->name);
     out->value = api_text(call->request, setting_plain_text(cfg, id, text, sizeof text));
-    out->read_only = true;
-    out->config_source = cfg->origin[id].kind == CONFIG_FROM_DEFAULT ? (int8_t)OVERRIDE_FROM_DEFAULT
-                                                                     : (int8_t)OVERRIDE_FROM_BROKER;
+    out->read_only = call->api->node->change_settings == NULL || config_request_refusal(id) != NULL;
+    out->config_source = broker_source(cfg->origin[id].kind);
     set_documentation(call, out, broker_type(setting->kind), setting->doc);
     if (!call->ask->include_synonyms) {
         return 0;

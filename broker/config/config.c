@@ -4,7 +4,8 @@
  *
  * 1. Flags are walked once for --config, --help and their like, and for their syntax.
  * 2. Defaults are parsed from the table by the same code as everything else.
- * 3. The file, then the environment, then the flags are laid over them; each value remembers where it came from.
+ * 3. The file, then the environment, then the flags are laid over them, and last what requests have set while evlogd
+ *    ran; each value remembers where it came from.
  * 4. Values are checked against each other.
  *
  * What can fail: anything a person wrote. The first fault ends it with a text that names flag, variable or
@@ -14,7 +15,7 @@
 #include <config/audit_classes.h>
 #include <config/broker_name.h>
 #include <config/config.h>
-
+#include <config/config_request.h>
 #include <config/ini.h>
 #include <config/machine.h>
 #include <config/principals.h>
@@ -27,6 +28,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #define TOPIC_SECTION "topics"
 #define NAME_TEXT_MAX 96                    /* a flag or variable with its NUL */
@@ -150,19 +152,31 @@ static bool section_exists(struct el_slice section)
     return false;
 }
 
-static int refuse_section(const struct config *cfg, const struct ini_entry *entry, struct el_error *err)
+/* A file that is being read. */
+struct walk {
+    struct config *cfg;
+    const char *path;
+    enum config_origin_kind kind;
+};
+
+static const char *request_refusal(int target)
+{
+    return is_topic_target(target) ? NULL : config_request_refusal((enum config_setting_id)target);
+}
+
+static int refuse_section(const struct walk *walk, const struct ini_entry *entry, struct el_error *err)
 {
     const char *words[TARGET_COUNT];
     char hint[96];
     for (int target = 0; target < TARGET_COUNT; target++) {
         words[target] = target_section(target);
     }
-    return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:1: unknown section [%.*s]%s", cfg->path,
+    return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:1: unknown section [%.*s]%s", walk->path,
                         entry->section_line, value_shown_len(entry->section), (const char *)entry->section.data,
                         value_nearest_text(entry->section, words, TARGET_COUNT, hint, sizeof hint));
 }
 
-static int refuse_key(const struct config *cfg, const struct ini_entry *entry, struct el_error *err)
+static int refuse_key(const struct walk *walk, const struct ini_entry *entry, struct el_error *err)
 {
     const char *words[TARGET_COUNT], *elsewhere = NULL;
     char hint[96];
@@ -178,33 +192,39 @@ static int refuse_key(const struct config *cfg, const struct ini_entry *entry, s
     } else {
         value_nearest_text(entry->key, words, TARGET_COUNT, hint, sizeof hint);
     }
-    return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:%u: unknown key '%.*s' in [%.*s]%s", cfg->path,
+    return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:%u: unknown key '%.*s' in [%.*s]%s", walk->path,
                         entry->line, entry->key_column, value_shown_len(entry->key), (const char *)entry->key.data,
                         value_shown_len(entry->section), (const char *)entry->section.data, hint);
 }
 
 static int on_entry(void *arg, const struct ini_entry *entry, struct el_error *err)
 {
-    struct config *cfg = arg;
-    struct config_origin origin = {.kind = CONFIG_FROM_FILE, .line = entry->line};
+    const struct walk *walk = arg;
+    struct config *cfg = walk->cfg;
+    struct config_origin origin = {.kind = walk->kind, .line = entry->line};
     if (!section_exists(entry->section)) {
-        return refuse_section(cfg, entry, err);
+        return refuse_section(walk, entry, err);
     }
     for (int target = 0; target < TARGET_COUNT; target++) {
         if (!el_slice_eq(entry->section, el_slice_str(target_section(target))) || !target_has_key(target, entry->key)) {
             continue;
         }
-        if (target_origin(cfg, target)->kind == CONFIG_FROM_FILE) {
-            return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:%u: '%s' was set already in line %u", cfg->path,
+        if (target_origin(cfg, target)->kind == walk->kind) {
+            return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:%u: '%s' was set already in line %u", walk->path,
                                 entry->line, entry->key_column, target_key(target), target_origin(cfg, target)->line);
+        }
+        const char *refusal = walk->kind == CONFIG_FROM_REQUEST ? request_refusal(target) : NULL;
+        if (refusal != NULL) {
+            return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:%u: '%s' cannot stand in this file: %s",
+                                walk->path, entry->line, entry->key_column, target_key(target), refusal);
         }
         int result = assign(cfg, target, entry->value, origin, err);
         if (result != 0) {
-            el_error_wrap(err, "%s:%u:%u", cfg->path, entry->line, entry->value_column);
+            el_error_wrap(err, "%s:%u:%u", walk->path, entry->line, entry->value_column);
         }
         return result;
     }
-    return refuse_key(cfg, entry, err);
+    return refuse_key(walk, entry, err);
 }
 
 static int read_file(const char *path, uint8_t *data, size_t *len, struct el_error *err)
@@ -227,23 +247,41 @@ static int read_file(const char *path, uint8_t *data, size_t *len, struct el_err
     return 0;
 }
 
-static int load_file(struct config *cfg, struct el_error *err)
+/* absent: not an error when the file is not there, nor, for who only looks at settings, when it is not his to read */
+static int load_path(const struct walk *walk, bool absent, struct el_error *err)
 {
     size_t len = 0;
-    uint8_t *data = NULL;
-    if (cfg->path[0] == 0) {
-        return 0;
-    }
-    data = el_malloc(CONFIG_FILE_MAX + 1);
+    uint8_t *data = el_malloc(CONFIG_FILE_MAX + 1);
     if (data == NULL) {
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory to read the configuration file");
     }
-    int result = read_file(cfg->path, data, &len, err);
+    bool looks = walk->cfg->action == CONFIG_CHECK || walk->cfg->action == CONFIG_PRINT;
+    bool passed = absent && access(walk->path, R_OK) != 0 && (errno == ENOENT || (looks && errno == EACCES));
+    int result = passed ? 0 : read_file(walk->path, data, &len, err);
     if (result == 0) {
-        result = ini_parse(cfg->path, data, len, on_entry, cfg, err);
+        result = ini_parse(walk->path, data, len, on_entry, (void *)(uintptr_t)walk, err);
     }
     el_free(data);
     return result;
+}
+
+static int load_file(struct config *cfg, struct el_error *err)
+{
+    const struct walk walk = {.cfg = cfg, .path = cfg->path, .kind = CONFIG_FROM_FILE};
+    return cfg->path[0] == 0 ? 0 : load_path(&walk, false, err);
+}
+
+/* What requests have set: text, or when it is NULL the file in the data directory. */
+static int load_requested(struct config *cfg, const struct el_slice *text, struct el_error *err)
+{
+    char path[CONFIG_PATH_MAX + sizeof CONFIG_REQUEST_FILE];
+    const struct walk walk = {.cfg = cfg, .path = path, .kind = CONFIG_FROM_REQUEST};
+    if (cfg->data[0] == 0) {
+        return 0;
+    }
+    snprintf(path, sizeof path, "%s/" CONFIG_REQUEST_FILE, cfg->data);
+    return text == NULL ? load_path(&walk, true, err)
+                        : ini_parse(path, text->data, text->len, on_entry, (void *)(uintptr_t)&walk, err);
 }
 
 /* --- environment ------------------------------------------------------------------------------------------------- */
@@ -562,8 +600,11 @@ static int check(struct config *cfg, struct el_error *err)
 
 /* --- load and reload --------------------------------------------------------------------------------------------- */
 
-int config_load(struct config *cfg, int argc, char *const *argv, char *const *env, struct el_error *err)
+int config_load_requested(struct config *cfg, const struct config_sources *from, const struct el_slice *requested,
+                          struct el_error *err)
 {
+    int argc = from->argc;
+    char *const *argv = from->argv, *const *env = from->environ;
     load_defaults(cfg);
     int result = walk_flags(cfg, argc, argv, false, err);
     if (result != 0 || cfg->action == CONFIG_HELP || cfg->action == CONFIG_VERSION) {
@@ -576,7 +617,15 @@ int config_load(struct config *cfg, int argc, char *const *argv, char *const *en
     if (result == 0) {
         result = walk_flags(cfg, argc, argv, true, err);
     }
+    if (result == 0) {
+        result = load_requested(cfg, requested, err);
+    }
     return result != 0 ? result : check(cfg, err);
+}
+
+int config_load(struct config *cfg, int argc, char *const *argv, char *const *env, struct el_error *err)
+{
+    return config_load_requested(cfg, &(struct config_sources){argc, argv, env}, NULL, err);
 }
 
 int config_reload(struct config *cfg, int argc, char *const *argv, char *const *env, struct el_error *err)

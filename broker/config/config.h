@@ -42,7 +42,13 @@ enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 /* The order of enum io_commit_method. */
 enum config_commit { CONFIG_COMMIT_AUTO, CONFIG_COMMIT_RING_DSYNC, CONFIG_COMMIT_THREAD, CONFIG_COMMIT_LINKED };
 
-enum config_origin_kind { CONFIG_FROM_DEFAULT, CONFIG_FROM_FILE, CONFIG_FROM_ENVIRONMENT, CONFIG_FROM_FLAG };
+enum config_origin_kind {
+    CONFIG_FROM_DEFAULT,
+    CONFIG_FROM_FILE,
+    CONFIG_FROM_ENVIRONMENT,
+    CONFIG_FROM_FLAG,
+    CONFIG_FROM_REQUEST, /* made while evlogd ran, and kept: config_request.h */
+};
 struct config_origin {
     enum config_origin_kind kind;
     uint32_t line; /* of the file */
@@ -167,6 +173,14 @@ struct config {
  *           file:line:column; *cfg is undefined then
  */
 int config_load(struct config *cfg, int argc, char *const *argv, char *const *env, struct el_error *err);
+/* The same with what requests have set, as text, in place of their file; NULL: the file. */
+struct config_sources {
+    int argc;
+    char *const *argv;
+    char *const *environ;
+};
+int config_load_requested(struct config *cfg, const struct config_sources *from, const struct el_slice *requested,
+                          struct el_error *err);
 /* Read everything again (SIGHUP). Reloadable values are taken into *cfg; others stay, and one log line names those that
  * wait for a restart. On failure *cfg stays as it is. Returns as config_load(). */
 int config_reload(struct config *cfg, int argc, char *const *argv, char *const *env, struct el_error *err);

@@ -34,6 +34,9 @@ static void print_origin(const struct config *cfg, const struct config_origin *o
     case CONFIG_FROM_FLAG:
         fputs("flag", out);
         return;
+    case CONFIG_FROM_REQUEST:
+        fputs("a request", out);
+        return;
     }
 }
 

@@ -139,6 +139,16 @@ int evlog_group_settings(struct evlog_client *client, const char *group, struct 
  * returns  0 | EVLOG_ERR_CLUSTER_DENIED | EVLOG_ERR_UNREACHABLE | EVLOG_ERR_NO_MEMORY
  */
 int evlog_broker_settings(struct evlog_client *client, struct evlog_setting_list **list, struct evlog_failure *failure);
+/* Change settings of the broker while it runs: they are kept, and win over its configuration, until they are reset.
+ *
+ * changes        [change_count]; value NULL resets
+ * validate_only  check, change nothing
+ * returns        0 | EVLOG_ERR_POLICY only its configuration says that, or it takes a restart: the text says where |
+ *                EVLOG_ERR_INVALID_CONFIG | EVLOG_ERR_CLUSTER_DENIED | EVLOG_ERR_ARGUMENT | EVLOG_ERR_UNREACHABLE |
+ *                EVLOG_ERR_IN_DOUBT
+ */
+int evlog_broker_set(struct evlog_client *client, const struct evlog_setting *changes, size_t change_count,
+                     bool validate_only, struct evlog_failure *failure);
 void evlog_setting_list_free(struct evlog_setting_list *list);
 
 /* --- the broker's archive ----------------------------------------------------------------------------------------- */

@@ -234,6 +234,7 @@ int cmd_project_resume(struct cli *cli, const struct cli_command *command, int a
 int cmd_project_wait(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_trace(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_get(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_config_set(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_doctor(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_debug_bundle(struct cli *cli, const struct cli_command *command, int argc, char **argv);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * evlog config: check and print ask evlogd itself, for a file that need not be in force; get asks a broker that runs.
+ * evlog config: check and print ask evlogd itself, for a file that need not be in force; get and set
+ * ask a broker that runs.
  */
 #include "server_process.h"
 #include "table.h"
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #define NAMES_MAX 512
+#define CHANGES_MAX 256
 
 /* The server knows its settings; it is asked, so that there is one table of them and not two. */
 static int ask_server(struct cli *cli, const struct cli_command *command, int argc, char **argv, const char *flag)
@@ -139,6 +141,47 @@ int cmd_config_get(struct cli *cli, const struct cli_command *command, int argc,
         rc = table_end(cli, &shown.table);
     }
     evlog_setting_list_free(list);
+    cli_close(cli);
+    return rc;
+}
+
+/* --- changes ------------------------------------------------------------------------------------------------------ */
+
+/* "NAME=VALUE" or "NAME=" into a setting; the word is cut at its "=". */
+static int take_change(const struct cli *cli, char *word, struct evlog_setting *change)
+{
+    char *equals = strchr(word, '=');
+    if (equals == NULL || equals == word) {
+        return cli_error(cli, CLI_ERR_VALUE,
+                         "a setting is NAME=VALUE, or NAME= for what the configuration says, not %s", word);
+    }
+    *equals = '\0';
+    *change = (struct evlog_setting){.key = word, .value = equals[1] == '\0' ? NULL : equals + 1};
+    return CLI_OK;
+}
+
+int cmd_config_set(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    bool dry_run = false;
+    const struct cli_option options[] = {{"dry-run", 0, CLI_FLAG, &dry_run, NULL, "check, and change nothing"}};
+    struct cli_grammar grammar = {options, 1, 1, CHANGES_MAX};
+    struct cli_words words;
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    struct evlog_setting changes[CHANGES_MAX];
+    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
+    if (rc != CLI_PARSED) {
+        return rc;
+    }
+    rc = CLI_OK;
+    for (int i = 0; i < words.count && rc == CLI_OK; i++) {
+        rc = take_change(cli, words.items[i], &changes[i]);
+    }
+    rc = rc == CLI_OK ? cli_connect(cli) : rc;
+    if (rc == CLI_OK && evlog_broker_set(cli->client, changes, (size_t)words.count, dry_run, &failure) != 0) {
+        rc = cli_failure(cli, &failure);
+    } else if (rc == CLI_OK) {
+        cli_say(cli, dry_run ? "it could be changed" : "changed, and kept over restarts");
+    }
     cli_close(cli);
     return rc;
 }

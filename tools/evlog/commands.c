@@ -248,8 +248,12 @@ const struct cli_command cli_commands[] = {
      cmd_archive_export},
     {"config check", "[FILE]", "Check a server's configuration", NULL, cmd_config_check},
     {"config print", "[FILE]", "Print a server's configuration as it would be in force", NULL, cmd_config_print},
-    {"config get", "[NAME...]",
-     "Show the settings of a running broker, and which of them its configuration has set", NULL, cmd_config_get},
+    {"config get", "[NAME...]", "Show the settings of a running broker, and which of them its configuration has set",
+     NULL, cmd_config_get},
+    {"config set", "NAME=VALUE...", "Change settings of a running broker; they are kept over restarts",
+     "What takes a restart or says who may do what is refused, with the place to set it. NAME= goes back to what the\n"
+     "configuration says.",
+     cmd_config_set},
     {"doctor", "[FILE]", "Look at this machine, the server's settings and, with -b, the server: what to do",
      "FILE is the server's file of settings. Looked at are kernel, io_uring, clock, limits, the data directory with\n"
      "its file system, space and durable writes (one small file is written and removed), certificates, the archive.\n"

@@ -170,9 +170,12 @@ def test_settings_of_brokers(both):
     both.same(r"Default configs for brokers in the cluster are", *configs("--describe", "--entity-type", "brokers",
                                                                           "--entity-default"))
     ours, theirs = both.tool(*configs("--alter", *one, "--add-config", "num.partitions=3"))
-    assert (ours.code, theirs.code) == (1, 1)
-    assert "set num.partitions in [topics] of evlogd's configuration" in ours.text
+    assert (ours.code, theirs.code) == (0, 1)
     assert "InvalidRequestException: Cannot update these configs dynamically" in theirs.text
+    assert "  num.partitions=3 " in both.tool(*configs("--describe", *one))[0].text
+    assert both.tool(*configs("--alter", *one, "--delete-config", "num.partitions"))[0].code == 0
+    ours, _ = both.tool(*configs("--alter", *one, "--add-config", "shards=3"))
+    assert ours.code == 1 and "Set shards in [server] of evlogd's configuration" in ours.text
     loggers = both.tool(*configs("--describe", "--entity-type", "broker-loggers", "--entity-name", "1"))
     assert [outcome.code for outcome in loggers] == [0, 0]
     assert "  root=INFO " in loggers[0].text and "  storage=INFO " in loggers[0].text
