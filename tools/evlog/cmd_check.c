@@ -21,7 +21,7 @@ struct check {
     bool by_records;
     /* the worst so far */
     double value;
-    char name[NAME_MAX_SHOWN];
+    char name[2 * NAME_MAX_SHOWN];
     size_t count;
 };
 
@@ -121,7 +121,7 @@ static int rows_known(const struct check *check, const struct check *left_out)
 static int check_worst(struct check *check, const char *metric, const char *unit)
 {
     struct http_page page = {.status = 0};
-    char text[600], left[64] = "";
+    char text[2 * NAME_MAX_SHOWN + 300], left[64] = "";
     int rc = metrics_page(check, &page);
     if (rc != CLI_OK) {
         el_buffer_free(&page.text);

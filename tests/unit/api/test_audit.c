@@ -270,6 +270,7 @@ TEST(audit, the_topic_is_made_for_the_first_record)
     assert_true(f.changes[0]->internal);
     assert_int_equal(f.changes[0]->partition_count, 1);
     fake_free(r);
+    f.topic_count = 2; /* what the kit has of it */
     end();
 }
 
