@@ -141,6 +141,37 @@ def test_streams_and_work_groups_stand_where_they_stood(place):
     assert len(place.run("dlq", "inspect", "jobs.workers.dlq", "--json").lines()) == 2
 
 
+def test_settings_users_and_rules_come_back(place):
+    rules = ("--authorizer=on", "--super-users=User:ANONYMOUS")
+    place.start(*rules)
+    place.run("topics", "create", "kept", "-p", 2, "--set", "retention.ms=123456789", "--set", "cleanup.policy=compact")
+    place.run("topics", "create", "gone", "-p", 1)
+    for user in ("alice", "bob"):
+        place.run("user", "create", user, "--password-file", "-", stdin="a password of " + user + "\n")
+    place.run("user", "rm", "bob", "--confirm=bob")
+    place.run("acl", "allow", "User:alice", "read", "topic", "kept")
+    place.run("acl", "allow", "User:alice", "write", "topic", "gone")
+    place.run("topics", "rm", "gone", "--confirm=gone")
+    place.run("groups", "create", "workers", "--start", "earliest", "--set", "retry.max.attempts=1")
+
+    def all_of_it():
+        return [place.run(*words).out.replace('"leader_epoch":65536', '"leader_epoch":0') for words in (
+            ("topics", "ls"), ("topics", "describe", "kept", "--json"), ("user", "ls", "--json"),
+            ("acl", "ls", "--json"))]
+
+    before = all_of_it()
+    assert "123456789" in before[1] and "alice" in before[2] and "bob" not in before[2] and "gone" in before[3]
+    place.stop()
+    shutil.rmtree(place.data)
+    place.restore()
+    place.start(*rules)
+    assert all_of_it() == before
+    place.run("produce", "jobs", "--create", "-f", "%k %v", stdin="k 1\n")
+    place.run("work", "jobs", "-g", "workers", "--until-caught-up", "--", "false")
+    letters = place.run("dlq", "inspect", "jobs.workers.dlq", "--json").lines()
+    assert [(letter["offset"], letter["attempts"]) for letter in letters] == [(0, 1)], "the group's own settings"
+
+
 def test_a_history_is_the_truth_at_each_listed_time(place):
     known = json.loads((shared_data() / "zstd.truth.json").read_text())
     lines = gzip.open(shared_data() / "zstd.events.ndjson.gz", "rt").read().splitlines()
