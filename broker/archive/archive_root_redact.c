@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Redactions on shard 0: one is asked for, and each round until the job says that nothing is left of it has it as a
- * step (archive_redact.c). The first of these rounds begins after the question came, so that shards read marks.
+ * step (archive_redact.c). The first of these rounds begins after the question came, so that shards read marks. It is
+ * answered when these are in the archive, too.
  */
 #include <archive/archiver_state.h>
 
@@ -70,7 +71,12 @@ void archive_root_redact_begin(struct archive *a)
 void archive_root_redact_made(struct archive *a)
 {
     struct archive_redact_ask *ask = a->redaction;
-    if (a->redacting && a->redaction_job.done) {
+    bool left = false;
+    for (uint32_t i = 0; i < a->shard_count; i++) {
+        left = left || a->shards[i].marks_left;
+    }
+    bool done = a->redacting && a->redaction_job.done;
+    if (done && !left) {
         EL_ASSERT(ask != NULL);
         ask->parent_end = a->redaction_job.parent_end;
         a->redaction = NULL;
@@ -79,7 +85,7 @@ void archive_root_redact_made(struct archive *a)
         a->redaction = NULL;
         ask_answer(ask, EVLOG_ERR_CONFLICT);
     }
-    a->more = a->more || a->redaction != NULL;
+    a->more = a->more || (a->redaction != NULL && !done); /* marks that are left come when they can be read */
 }
 
 void archive_root_redact_end(struct archive *a)

@@ -518,6 +518,23 @@ void archiver_round_begin(struct archiver *ar)
     archiver_round_go(ar);
 }
 
+/* Marks of the redaction that is under way, and that no object has yet: until a root covers them, the archive does not
+ * say that anything was redacted, and a disk from before would bring it back. */
+static bool marks_left(const struct archiver *ar)
+{
+    const struct archive_redaction_job *r = &ar->archive->redaction_job;
+    bool left = ar->unentered;
+    EL_LIST_EACH(n, &ar->dirty) {
+        const struct archive_part *ap = EL_CONTAINER(n, struct archive_part, todo_link);
+        if (ap->number == r->partition && el_uuid_eq(&ap->topic_id, &r->topic_id)) {
+            struct tier_view view;
+            store_tier_view(ap->part, &view);
+            left = left || ap->next < EL_MIN(r->end_offset, view.durable_end);
+        }
+    }
+    return left;
+}
+
 /* The cut is reached when nothing dirty has anything below its goal that is in no object. */
 static void round_end(struct archiver *ar)
 {
@@ -526,6 +543,7 @@ static void round_end(struct archiver *ar)
         const struct archive_part *ap = EL_CONTAINER(n, struct archive_part, todo_link);
         ar->reached = ar->reached && ap->next >= ap->goal;
     }
+    ar->marks_left = ar->archive->redacting && marks_left(ar);
     ar->in_round = false;
     archiver_answer(ar);
 }

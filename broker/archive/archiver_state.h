@@ -109,6 +109,7 @@ struct archiver {
     bool more;        /* something was left for the next one */
     bool reached;     /* everything below the goals is in objects */
     bool looping;     /* archiver_round_go() is on the stack */
+    bool marks_left;  /* of the redaction, and in no object yet */
     uint32_t objects; /* made or begun */
     struct archive_load loads[LOADS];
     struct archive_load *filling; /* NULL none */

@@ -279,6 +279,7 @@ void arch_older_disk(struct archive_life *l)
     if (works) {
         check_healed(l);
         take_topics(l);
+        arch_check_not_back(l);
         heir_live(l);
     } else if (w->store != NULL) {
         world_abandon(w);

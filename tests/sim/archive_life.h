@@ -40,6 +40,7 @@ struct acked {
 /* Somebody asked to redact it. */
 struct life_gone {
     int64_t first, end;
+    bool complete; /* and was told that it is */
 };
 
 struct life_part {
@@ -168,6 +169,10 @@ static inline uint64_t arch_value(uint64_t number)
 bool arch_redact(struct archive_life *l, uint32_t index);
 /* May a batch with offsets [first, end) be redacted? */
 bool arch_is_gone(const struct life_part *p, int64_t first, int64_t end);
+/* Somebody asks how far an earlier one is. returns false: crashed */
+bool arch_redact_look(struct archive_life *l, uint32_t index);
+/* An older disk was healed: what was redacted by then, and said to be, is not back. */
+void arch_check_not_back(struct archive_life *l);
 /* Every redaction comes to its end, and then nothing of it is anywhere. Without faults. */
 void arch_check_redacted(struct archive_life *l);
 

@@ -308,7 +308,7 @@ static bool act(struct archive_life *l)
         return arch_topic_delete(l, index);
     }
     if (l->redacts && world_chance(&l->w, 300000)) {
-        return arch_redact(l, index);
+        return world_chance(&l->w, 400000) ? arch_redact_look(l, index) : arch_redact(l, index);
     }
     if (world_chance(&l->w, 300000)) {
         return arch_now(l, false, world_chance(&l->w, 300000), &code);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define LOOKS_MAX 20000
+#define SOON_LOOKS 60
 
 static bool told;
 
@@ -34,6 +35,33 @@ static int ask(struct archive_life *l, const struct life_topic *t, int32_t parti
     return world_wait(&l->w, &told) ? question->error : EVLOG_ERR_CRASHED;
 }
 
+/* What is said to be redacted is a mark in the archive, so that a disk from before is not healed with it. */
+static void check_stated(struct archive_life *l, const struct life_topic *t, int32_t partition,
+                         const struct life_gone *gone)
+{
+    const struct life_part *p = &t->parts[partition];
+    int64_t end = bucket_end(l->bucket, &t->id, partition);
+    for (uint32_t i = 0; i < p->acked_count && !t->compacted; i++) {
+        const struct acked *a = &p->acked[i];
+        if (a->offset < gone->end && a->offset + a->count > EL_MAX(gone->first, end) && a->offset >= p->trimmed) {
+            world_violation(&l->w, "offset %lld is said to be redacted, and the archive ends at %lld",
+                            (long long)a->offset, (long long)end);
+        }
+    }
+}
+
+/* returns false: crashed */
+static bool look(struct archive_life *l, const struct life_topic *t, int32_t partition, struct life_gone *gone)
+{
+    static struct redact_ask question;
+    int code = ask(l, t, partition, gone, &question);
+    if (code == 0 && question.state == REDACT_COMPLETE) {
+        check_stated(l, t, partition, gone);
+        gone->complete = true;
+    }
+    return code != EVLOG_ERR_CRASHED;
+}
+
 bool arch_redact(struct archive_life *l, uint32_t index)
 {
     static struct redact_ask question;
@@ -46,14 +74,37 @@ bool arch_redact(struct archive_life *l, uint32_t index)
     if (p->acked_count == 0 || p->gone_count == LIFE_GONE_MAX) {
         return true;
     }
-    const struct acked *a = &p->acked[world_below(&l->w, p->acked_count)];
+    bool newest = world_chance(&l->w, 300000);
+    const struct acked *a = &p->acked[newest ? p->acked_count - 1 : world_below(&l->w, p->acked_count)];
     struct life_gone *gone = &p->gone[p->gone_count++]; /* also when nobody is told that it was accepted */
     gone->first = a->offset + (int64_t)world_below(&l->w, a->count);
     gone->end = gone->first + 1 + (int64_t)world_below(&l->w, 8);
     gone->end = EL_MIN(gone->end, a->offset + a->count + (int64_t)world_below(&l->w, 2) * 8);
     gone->end = EL_MAX(gone->end, gone->first + 1);
     world_say(&l->w, "redact", gone->first, gone->end);
-    return ask(l, t, partition, gone, &question) != EVLOG_ERR_CRASHED;
+    bool up = ask(l, t, partition, gone, &question) != EVLOG_ERR_CRASHED;
+    for (int i = 0; i < SOON_LOOKS && newest && up && !gone->complete && l->w.violation[0] == 0; i++) {
+        up = look(l, t, partition, gone);
+        for (int k = 0; k < 20 && up; k++) {
+            up = world_step(&l->w);
+        }
+    }
+    return up;
+}
+
+bool arch_redact_look(struct archive_life *l, uint32_t index)
+{
+    struct life_topic *t = &l->topics[index];
+    if (!t->there) {
+        return true;
+    }
+    int32_t partition = (int32_t)world_below(&l->w, (uint64_t)t->partition_count);
+    struct life_part *p = &t->parts[partition];
+    if (p->gone_count == 0) {
+        return true;
+    }
+    struct life_gone *gone = &p->gone[world_below(&l->w, p->gone_count)];
+    return look(l, t, partition, gone);
 }
 
 bool arch_is_gone(const struct life_part *p, int64_t first, int64_t end)
@@ -89,6 +140,24 @@ static void check_nowhere(struct archive_life *l, const struct acked *a, bool pa
         path = path != NULL || parents ? path : in_bucket(l, value);
         if (path != NULL) {
             world_violation(&l->w, "offset %lld was redacted, and is in %s", (long long)a->offset, path);
+        }
+    }
+}
+
+void arch_check_not_back(struct archive_life *l)
+{
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        for (int32_t k = 0; k < l->topics[i].partition_count && l->topics[i].there; k++) {
+            const struct life_part *p = &l->topics[i].parts[k];
+            for (uint32_t n = 0; n < p->gone_count; n++) {
+                for (uint32_t m = 0; m < p->acked_count && p->gone[n].complete; m++) {
+                    const struct acked *a = &p->acked[m];
+                    if (a->offset < p->gone[n].end && a->offset + a->count > p->gone[n].first &&
+                        a->offset >= p->trimmed) {
+                        check_nowhere(l, a, true);
+                    }
+                }
+            }
         }
     }
 }
