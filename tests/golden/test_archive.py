@@ -15,15 +15,14 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [os.path.join(ROOT, "tests", "lib")]
+sys.path[:0] = [HERE]
 
-from make_target import make_target    # noqa: E402
+from making import OUT, ROOT, program    # noqa: E402
 
-BIN = os.environ.get("EVLOG_BIN") or os.path.join(ROOT, os.environ.get("OUT") or "build", "bin")
+BIN = os.environ.get("EVLOG_BIN") or os.path.join(ROOT, OUT, "bin")
 GOLDEN = os.path.join(HERE, "archive-v1")
 # Of names, lengths and contents of the larger one: a redaction, a gap, changed keys, a full manifest, a continuation.
-FROZEN = "5698091da06ad39d7239d0e6e95e6d46e8befb953ffc9425c5ca55a0c6603467"
+FROZEN = "e0c400538ae1a772a59798aab436cdabeea222adaaf9bac4214a5c1301793b16"
 
 
 def files_of(path):
@@ -38,7 +37,7 @@ def files_of(path):
 
 def made(kind):
     with tempfile.TemporaryDirectory(prefix="evlog-archive-") as path:
-        subprocess.run([make_target("bin/make_archive"), path, kind], check=True)
+        subprocess.run([program("make_archive"), path, kind], check=True)
         return files_of(path)
 
 
@@ -57,7 +56,8 @@ def test_archive_golden_objects_are_written_byte_for_byte():
 def test_archive_of_every_kind_of_object_is_frozen():
     digest = hashlib.sha256()
     for name, data in sorted(made("parent").items()):
-        digest.update(f"{name} {len(data)}\n".encode() + data)
+        if name.startswith("archive/"):
+            digest.update(f"{name} {len(data)}\n".encode() + data)
     assert digest.hexdigest() == FROZEN, "objects of an archive are not what they were: was the format changed?"
 
 

@@ -29,9 +29,9 @@ import test_archive    # noqa: E402
 import test_index    # noqa: E402
 import xxh3          # noqa: E402
 from layout import Refused    # noqa: E402
+from making import OUT, program    # noqa: E402
 from recovery import Directory    # noqa: E402
 
-OUT = os.environ.get("OUT") or "build"
 BIN = os.environ.get("EVLOG_BIN") or os.path.join(ROOT, OUT, "bin")
 GOLDEN = os.path.join(HERE, "v1")
 READER = [sys.executable, "-B", os.path.join(HERE, "read_evlog.py")]
@@ -72,17 +72,6 @@ def files_of(path):
     return found
 
 
-def maker():
-    """The program that writes the golden directory, built."""
-    program = os.path.join(OUT, "bin", "make_golden")
-    build = ["make", "--no-print-directory", "-f", "Makefile", "-f", "tests/golden/golden.mk", f"OUT={OUT}", program]
-    of_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-    environment = {name: value for name, value in os.environ.items() if name not in of_make}
-    done = subprocess.run(build, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout[-4000:]
-    return os.path.join(ROOT, program)
-
-
 def read(*args, cwd=GOLDEN):
     done = subprocess.run(READER + list(args), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert done.stderr == "", done.stderr
@@ -117,7 +106,8 @@ def test_sums_are_those_of_the_specifications():
     """The reader's own sums, against evlogd's and against published check values."""
     with open(os.path.join(HERE, "sums.txt"), encoding="ascii") as file:
         lines = file.read()
-    assert subprocess.run([maker(), "--sums"], stdout=subprocess.PIPE, text=True, check=True).stdout == lines
+    done = subprocess.run([program("make_golden"), "--sums"], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == lines
     data, state = bytearray(), 1
     for _ in range(70000):
         state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
@@ -139,7 +129,7 @@ def test_version_1_is_frozen():
 
 def test_golden_directory_is_written_byte_for_byte():
     with folder() as path:
-        subprocess.run([maker(), path], check=True)
+        subprocess.run([program("make_golden"), path], check=True)
         written, committed = files_of(path), files_of(GOLDEN)
     assert sorted(written) == sorted(committed)
     for name, data in committed.items():

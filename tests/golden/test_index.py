@@ -7,7 +7,6 @@ them what evlogd finds; each of the two must notice damage.
 
 Runs under pytest and as a part of test_golden.py.
 """
-import functools
 import os
 import shutil
 import subprocess
@@ -15,28 +14,15 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [HERE]
 
 import index    # noqa: E402
 from layout import Refused    # noqa: E402
+from making import program    # noqa: E402
 
-OUT = os.environ.get("OUT") or "build"
 GOLDEN = os.path.join(HERE, "index-v1")
 FOLDER = "streams/0000"
 EXIT_DAMAGE = 8
-
-
-@functools.lru_cache(maxsize=1)
-def maker():
-    """The program that writes and reads the golden files, built."""
-    program = os.path.join(OUT, "bin", "make_index")
-    build = ["make", "--no-print-directory", "-f", "Makefile", "-f", "tests/golden/golden.mk", f"OUT={OUT}", program]
-    of_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-    environment = {name: value for name, value in os.environ.items() if name not in of_make}
-    done = subprocess.run(build, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout[-4000:]
-    return os.path.join(ROOT, program)
 
 
 def files_of(path):
@@ -69,13 +55,14 @@ def lines_of(files):
 
 
 def evlogd_reads(path):
-    done = subprocess.run([maker(), "--read", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([program("make_index"), "--read", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True)
     return done.returncode, done.stdout
 
 
 def test_index_golden_files_are_written_byte_for_byte():
     with tempfile.TemporaryDirectory(prefix="evlog-index-") as path:
-        subprocess.run([maker(), path], check=True)
+        subprocess.run([program("make_index"), path], check=True)
         written, committed = files_of(path), files_of(GOLDEN)
     assert sorted(written) == sorted(committed)
     for name, data in committed.items():
