@@ -14,8 +14,8 @@ SOUND = {34: {57}, 43: {84}, 11: {26}, 12: {25}, 13: {25}, 14: {25}, 15: {69}, 4
          # No authorizer, no such user; and a listener without SASL knows no exchange.
          29: {54}, 30: {54}, 31: {54}, 51: {91}, 17: {33, 34}, 36: {34}}
 BY_ID = {0: 13, 1: 13, 3: 12, 8: 10, 9: 10, 20: 6, 78: 0}
-NAMELESS = (10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 22, 29, 30, 31, 34, 35, 36, 42, 46, 47, 50, 51, 57, 60, 74, 76,
-            77, 79, 91, 92)
+NAMELESS = (10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 22, 29, 30, 31, 34, 35, 36, 42, 46, 47, 48, 49, 50, 51, 57, 60,
+            74, 76, 77, 79, 91, 92)
 
 
 def listed(broker):
@@ -94,6 +94,9 @@ def question(key, version, topic, topic_id, fresh):
         30: {"Creations": [{"ResourceType": 2, "ResourceName": topic, "ResourcePatternType": 3,
                             "Principal": "User:somebody", "Host": "*", "Operation": 3, "PermissionType": 3}]},
         31: {"Filters": [{"ResourceTypeFilter": 1, "PatternTypeFilter": 1, "Operation": 1, "PermissionType": 1}]},
+        48: {"Components": [{"EntityType": "client-id", "MatchType": 2}]},
+        49: {"Entries": [{"Entity": [{"EntityType": "client-id", "EntityName": "nobody"}],
+                          "Ops": [{"Key": "producer_byte_rate", "Value": 1e9}]}], "ValidateOnly": 1},
         50: {},
         51: {"Deletions": [{"Name": "nobody", "Mechanism": 1}]},
     }[key]
