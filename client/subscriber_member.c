@@ -383,6 +383,7 @@ bool el_subscriber_has_due(const struct evlog_subscriber *subscriber)
 void el_member_leave(struct evlog_subscriber *subscriber)
 {
     subscriber->member.task = EL_TASK_NONE;
+    el_member_detach(&subscriber->member); /* a join that nobody needs any more may be answered before the next turn */
     move(subscriber, EL_MEMBER_LEAVING);
     el_client_wake(subscriber->client);
 }
@@ -473,9 +474,6 @@ static void turn_leaving(struct evlog_subscriber *subscriber)
 {
     struct el_member *member = &subscriber->member;
     bool must_say = subscriber->instance_id == NULL && member->id[0] != '\0' && member->coordinator >= 0;
-    if (member->pending != NULL && !member->leaving) { /* a join that nobody needs any more */
-        el_member_detach(member);
-    }
     if (must_say && !member->leaving) {
         member->leaving = el_member_send_leave(subscriber, true) == 0;
         must_say = member->leaving;

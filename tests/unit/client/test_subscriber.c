@@ -587,6 +587,24 @@ TEST(subscriber, closes_while_it_waits_for_the_group)
     scripted_end(&s);
 }
 
+/* Whether the answer or the thread's turn comes first is chance: nearly always the answer. */
+TEST(subscriber, closes_as_the_group_lets_it_in)
+{
+    for (int i = 0; i < 20; i++) {
+        static struct scripted s;
+        struct told told;
+        scripted_begin(&s, (const char *const[]){"group.instance.id", "one", NULL});
+        s.holds_joins = true;
+        struct evlog_subscriber *subscriber = subscribe(&s, &told);
+        (void)scripted_wait(&s, 0, "join(");
+        el_client_lock(&s.client);
+        s.holds_joins = false;
+        el_client_unlock(&s.client);
+        assert_int_equal(evlog_subscriber_close(subscriber, -1, NULL), 0);
+        scripted_end(&s);
+    }
+}
+
 TEST_TORTURE(subscriber, running_out_of_memory_loses_nothing)
 {
     static struct scripted s;
