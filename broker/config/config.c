@@ -256,7 +256,8 @@ static int load_path(const struct walk *walk, bool absent, struct el_error *err)
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory to read the configuration file");
     }
     bool looks = walk->cfg->action == CONFIG_CHECK || walk->cfg->action == CONFIG_PRINT;
-    bool passed = absent && access(walk->path, R_OK) != 0 && (errno == ENOENT || (looks && errno == EACCES));
+    bool passed = absent && access(walk->path, R_OK) != 0 &&
+                  (errno == ENOENT || errno == ENOTDIR || (looks && errno == EACCES));
     int result = passed ? 0 : read_file(walk->path, data, &len, err);
     if (result == 0) {
         result = ini_parse(walk->path, data, len, on_entry, (void *)(uintptr_t)walk, err);

@@ -66,15 +66,24 @@ def test_whole_sets_of_settings_by_librdkafka(admin, python_admin, made):
     assert settings(python_admin, made) == {"retention.ms": "7000"}
 
 
-def test_the_broker_is_not_changed_by_requests(python_admin):
-    target = PyConfigResource(ConfigResourceType.BROKER, "1", {"num.partitions": "3"})
-    answer = python_admin.alter_configs([target], raise_on_unknown=False)["broker"]["1"]
-    assert "PolicyViolation" in answer and "set num.partitions in [topics] of evlogd's configuration" in answer
-    found = python_admin.describe_configs([PyConfigResource(ConfigResourceType.BROKER, "1")],
-                                          config_filter=ConfigFilterType.ALL)["broker"]["1"]
-    assert found["num.partitions"]["value"] == "1" and found["num.partitions"]["read_only"]
+def test_settings_of_the_broker_are_told_and_changed_where_that_needs_no_restart(python_admin):
+    def change(settings):
+        target = PyConfigResource(ConfigResourceType.BROKER, "1", settings)
+        return python_admin.alter_configs([target], raise_on_unknown=False)["broker"]["1"]
+
+    def told():
+        return python_admin.describe_configs([PyConfigResource(ConfigResourceType.BROKER, "1")],
+                                             config_filter=ConfigFilterType.ALL)["broker"]["1"]
+
+    answer = change({"shards": "4"})
+    assert "PolicyViolation" in answer and "it takes a restart. Set shards in [server]" in answer
+    assert change({"num.partitions": "3"}) == "OK"
+    found = told()
+    assert found["num.partitions"]["value"] == "3" and not found["num.partitions"]["read_only"]
+    assert found["shards"]["read_only"]
     assert found["connections.max.idle.ms"]["value"] == "600000"
     assert found["log.retention.ms"]["value"] == "-1"
+    assert change({"num.partitions": "1"}) == "OK"
 
 
 def test_what_has_settings(python_admin, made):

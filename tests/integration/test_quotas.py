@@ -228,7 +228,9 @@ def test_the_time_of_threads_is_a_limit_too(two_shards):
     run(broker, "topics", "create", "noise", expect=0)
     run(broker, "quota", "set", "--client-id", "busy", "request_percentage=0.01", expect=0)
     counts, throttles = {}, []
-    publish_for(broker, "busy", 4, counts, throttles, size=200_000)
+    for _ in range(6):  # as long as the machine does much else, threads have little time to use up
+        if not throttles:
+            publish_for(broker, "busy", 4, counts, throttles, size=200_000)
     assert throttles and broker.metric('evlog_throttled_total{quota="request"}') > 0
     run(broker, "quota", "rm", "--client-id", "busy", expect=0)
     free, none = {}, []
