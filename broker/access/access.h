@@ -10,9 +10,10 @@
 #define EL_ACCESS_ACCESS_H
 
 #include <auth/auth_record.h>
+#include <format/catalogue_layout.h>
 #include <storage/store.h>
 
-#define ACCESS_TOPIC "__evlog_access" /* no client reads it, for it holds what passwords are checked with */
+#define ACCESS_TOPIC EL_ACCESS_TOPIC /* no client reads it, for it holds what passwords are checked with */
 #define ACCESS_RECORDS_MAX 1000u      /* of one change */
 
 struct access;

@@ -29,6 +29,9 @@ struct el_catalogue_record {
 /* Id of the catalogue's own topic, which no record names. */
 extern const struct el_uuid EL_CATALOGUE_TOPIC_ID;
 
+/* Name of the topic of users and access rules. */
+#define EL_ACCESS_TOPIC "__evlog_access"
+
 /* Slices lie in the value. returns 0 | EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT a newer version */
 int el_catalogue_record_get(struct el_slice key, struct el_slice value, struct el_catalogue_record *record);
 /* key[EL_CATALOGUE_KEY_LEN] */

@@ -175,8 +175,11 @@ class RawIdempotent(Client):
             try:
                 with conn:
                     if identity is None:
-                        error, identity, _ = conn.init_producer_id()
-                        assert error == 0
+                        error, given, _ = conn.init_producer_id()
+                        if error in self.ledger.tolerated:
+                            raise EOFError    # as after a disconnect
+                        assert error == 0, f"no producer id: error {error}"
+                        identity = given
                     sent = deque(conn.send_produce(TOPIC, data, partition) for partition, _, _, data in unanswered)
                     while unanswered or not self.stopping.is_set():
                         while len(unanswered) < self.IN_FLIGHT and self.may_send():

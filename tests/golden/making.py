@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs that write golden files, built when they are asked for."""
+"""The programs that write golden files, built when they are asked for, and what lies in a folder."""
 import functools
 import os
 import subprocess
@@ -18,3 +18,13 @@ def program(name):
     done = subprocess.run(build, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout[-4000:]
     return os.path.join(ROOT, target)
+
+
+def files_of(path):
+    """Relative name -> bytes of every file."""
+    found = {}
+    for at, _, names in os.walk(path):
+        for name in names:
+            with open(os.path.join(at, name), "rb") as file:
+                found[os.path.relpath(os.path.join(at, name), path)] = file.read()
+    return found

@@ -17,22 +17,12 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE]
 
-from making import OUT, ROOT, program    # noqa: E402
+from making import OUT, ROOT, files_of, program    # noqa: E402
 
 BIN = os.environ.get("EVLOG_BIN") or os.path.join(ROOT, OUT, "bin")
 GOLDEN = os.path.join(HERE, "archive-v1")
 # Of names, lengths and contents of the larger one: a redaction, a gap, changed keys, a full manifest, a continuation.
 FROZEN = "e0c400538ae1a772a59798aab436cdabeea222adaaf9bac4214a5c1301793b16"
-
-
-def files_of(path):
-    """Relative name -> bytes of every file."""
-    found = {}
-    for at, _, names in os.walk(path):
-        for name in names:
-            with open(os.path.join(at, name), "rb") as file:
-                found[os.path.relpath(os.path.join(at, name), path)] = file.read()
-    return found
 
 
 def made(kind):

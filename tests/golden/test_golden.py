@@ -29,7 +29,7 @@ import test_archive    # noqa: E402
 import test_index    # noqa: E402
 import xxh3          # noqa: E402
 from layout import Refused    # noqa: E402
-from making import OUT, program    # noqa: E402
+from making import OUT, files_of, program    # noqa: E402
 from recovery import Directory    # noqa: E402
 
 BIN = os.environ.get("EVLOG_BIN") or os.path.join(ROOT, OUT, "bin")
@@ -60,16 +60,6 @@ def golden_copy():
         shutil.copytree(GOLDEN, data)
         os.makedirs(f"{data}/checkpoint/0001", exist_ok=True)    # empty, and so not in the repository
         yield data
-
-
-def files_of(path):
-    """Relative name -> bytes of every file."""
-    found = {}
-    for at, _, names in os.walk(path):
-        for name in names:
-            with open(os.path.join(at, name), "rb") as file:
-                found[os.path.relpath(os.path.join(at, name), path)] = file.read()
-    return found
 
 
 def read(*args, cwd=GOLDEN):

@@ -172,6 +172,25 @@ def test_settings_users_and_rules_come_back(place):
     assert [(letter["offset"], letter["attempts"]) for letter in letters] == [(0, 1)], "the group's own settings"
 
 
+def test_users_and_rules_come_back_as_they_are_now_and_not_as_they_were(place):
+    """A time that is gone by gives nobody back a password or a right that was taken away since."""
+    place.start("--authorizer=on", "--super-users=User:ANONYMOUS")
+    place.run("produce", "jobs", "--create", stdin="then\n")
+    for user in ("alice", "eve"):
+        place.run("user", "create", user, "--password-file", "-", stdin="a password of " + user + "\n")
+        place.run("acl", "allow", f"User:{user}", "read", "topic", "jobs")
+    then = now_text()
+    place.run("user", "rm", "eve", "--confirm=eve")
+    place.run("acl", "rm", "User:eve", "--confirm=User:eve")
+    place.run("produce", "jobs", stdin="now\n")
+    place.stop()
+    place.restore("--until", then)
+    place.start("--authorizer=on", "--super-users=User:ANONYMOUS")
+    assert place.run("consume", "jobs").out == "then\n"
+    assert [user["user"] for user in place.run("user", "ls", "--json").lines()] == ["alice"]
+    assert {rule["principal"] for rule in place.run("acl", "ls", "--json").lines()} == {"User:alice"}
+
+
 def test_a_history_is_the_truth_at_each_listed_time(place):
     known = json.loads((shared_data() / "zstd.truth.json").read_text())
     lines = gzip.open(shared_data() / "zstd.events.ndjson.gz", "rt").read().splitlines()

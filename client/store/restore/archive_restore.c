@@ -15,6 +15,7 @@
 #include <core/assert.h>
 #include <core/crypto.h>
 #include <core/timefmt.h>
+#include <format/catalogue_layout.h>
 #include <stdio.h>
 
 #define TIME_TEXT_MAX 64
@@ -74,7 +75,9 @@ static int begin(struct restore *r, struct el_error *err)
 static uint64_t until_of(const struct restore *r, const struct restore_topic *topic)
 {
     uint64_t complete_ns = archive_reader_state(r->reader)->header.cut_ns;
-    if (r->options->until_ns != 0 || !topic->internal) {
+    /* who lost a right does not get it back */
+    bool newest = topic->internal && strcmp(topic->name, EL_ACCESS_TOPIC) == 0;
+    if (!newest && (r->options->until_ns != 0 || !topic->internal)) {
         return r->options->until_ns;
     }
     return EL_MAX(complete_ns, (uint64_t)1); /* progress of groups: not beyond what is complete */
