@@ -230,25 +230,6 @@ static void show_value(struct show *s, const struct el_schema *schema, const str
     }
 }
 
-static size_t value_len(const struct el_field *field)
-{
-    static const uint8_t lens[] = {[EL_TYPE_BOOL] = sizeof(bool),
-                                   [EL_TYPE_INT8] = 1,
-                                   [EL_TYPE_INT16] = 2,
-                                   [EL_TYPE_UINT16] = 2,
-                                   [EL_TYPE_INT32] = 4,
-                                   [EL_TYPE_UINT32] = 4,
-                                   [EL_TYPE_INT64] = 8,
-                                   [EL_TYPE_UINT64] = 8,
-                                   [EL_TYPE_FLOAT64] = 8,
-                                   [EL_TYPE_UUID] = 16,
-                                   [EL_TYPE_STRING] = sizeof(struct el_slice),
-                                   [EL_TYPE_BYTES] = sizeof(struct el_slice),
-                                   [EL_TYPE_RECORDS] = sizeof(struct el_slice)};
-    EL_ASSERT(field->type < sizeof lens);
-    return lens[field->type];
-}
-
 static bool room(struct show *s)
 {
     bool there = s->w.out->cap - s->w.out->len >= ROOM_LEN;
@@ -276,7 +257,7 @@ static void show_list(struct show *s, const struct el_schema *schema, const stru
         if (field->type == EL_TYPE_STRUCT) {
             show_struct(s, field->schema, struct_of(field, message, i), depth + 1);
         } else {
-            show_value(s, schema, field, list + i * value_len(field), false);
+            show_value(s, schema, field, list + i * el_field_size(field), false);
         }
     }
     el_json_end_array(&s->w);

@@ -47,8 +47,6 @@ static inline bool el_type_is_plain(int type)
     return type < EL_TYPE_STRING;
 }
 
-/* Bytes of one value of the field in C. */
-size_t el_field_size(const struct el_field *field);
 /* A plain number or bool of a type, widened; unsigned 64-bit values keep their bits. */
 int64_t el_value_get(int type, const void *at);
 void el_value_set(int type, void *at, int64_t value);

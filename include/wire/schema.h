@@ -104,6 +104,9 @@ extern uint64_t el_schema_empty[2];
  */
 void el_schema_init(const struct el_schema *schema, void *out);
 
+/* Bytes of one value of the field in C; of an array, of each item. */
+size_t el_field_size(const struct el_field *field);
+
 /* count structs with every field at its default.
  *
  * returns  the array (EL_EMPTY for count 0), or NULL when the arena's budget is spent
