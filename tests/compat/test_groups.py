@@ -107,7 +107,8 @@ class PythonMember(Member):
             session_timeout_ms=6000, heartbeat_interval_ms=200, enable_auto_commit=False)
         consumer.subscribe([self.topic])
         while self.going:
-            for messages in consumer.poll(50).values():
+            # kafka-python forgets a join that outlasts the poll which began it when news of the topic asked for it.
+            for messages in consumer.poll(2000).values():
                 for message in messages:
                     self.seen[int(message.value)] += 1
                 consumer.commit()
