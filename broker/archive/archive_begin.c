@@ -10,7 +10,10 @@
  *      also when the next manifest is there, for a manifest is put when it was signed, before its root
  *   5. the full manifest and the deltas up to there are the state; its root, key and tiles must agree
  *
- * Everything but what ends in EVLOG_ERR_CONFLICT is tried again, from the beginning.
+ * Everything but what ends in EVLOG_ERR_CONFLICT is tried again. The next try looks anew at what may have changed (what
+ * this disk has signed, who is under the prefix, which roots are there); what the store has answered about objects,
+ * which never change, is kept until a try succeeds (archive_memo.h): one call that fails costs that call and the looks,
+ * and not the reading of all manifests.
  */
 #include <archive/archive_ledger_state.h>
 
@@ -527,22 +530,25 @@ static void tell(struct archive_ledger *l, struct archive_begin_job *job)
     }
 }
 
-int64_t archive_begin_run(struct disk *disk, void *arg)
+/* What has failed is a call of the store, and what others gave is good. */
+static bool is_the_stores(int code)
 {
-    struct archive_begin_job *job = arg;
-    struct archive_ledger *l = job->ledger;
-    struct archive_guard guard = {0};
-    struct el_error *err = &job->err;
-    err->code = 0;
+    return code == EVLOG_ERR_AGAIN || code == EVLOG_ERR_POLICY || code == EVLOG_ERR_TRUNCATED ||
+           code == EVLOG_ERR_IN_DOUBT || code == EVLOG_ERR_IO;
+}
+
+static int begin_try(struct archive_ledger *l, struct disk *disk, struct archive_begin_job *job,
+                     struct archive_guard *guard, struct el_error *err)
+{
     int code = archive_start_over(l, err);
     job->told = (struct archive_told){0};
-    code = code != 0 ? code : begin(l, disk, job, &guard, err);
+    code = code != 0 ? code : begin(l, disk, job, guard, err);
     l->began_ms = job->now_ms;
-    tell_where(job, &guard);
+    tell_where(job, guard);
     job->older = job->waits = false;
     if (code == EVLOG_ERR_CONFLICT && l->older && l->cfg.heals) {
         struct el_error found = *err;
-        code = archive_catch_up(l, &guard, job, err);
+        code = archive_catch_up(l, guard, job, err);
         job->older = code == 0;
         if (code == EVLOG_ERR_NOT_FOUND || code == EVLOG_ERR_CONFLICT) {
             *err = code == EVLOG_ERR_NOT_FOUND ? found : *err;
@@ -555,7 +561,30 @@ int64_t archive_begin_run(struct disk *disk, void *arg)
     }
     code = code != 0 || job->older ? code : archive_inherit(l, err);
     code = code != 0 || job->older ? code : archive_ages_find(l, job->now_ms, err);
-    code = code != 0 || job->older ? code : archive_plan(l, true, NULL, job->now_ms, err);
+    return code != 0 || job->older ? code : archive_plan(l, true, NULL, job->now_ms, err);
+}
+
+int64_t archive_begin_run(struct disk *disk, void *arg)
+{
+    struct archive_begin_job *job = arg;
+    struct archive_ledger *l = job->ledger;
+    struct archive_guard guard = {0};
+    struct object_store *bucket = l->cfg.bucket;
+    job->err.code = 0;
+    job->further = false;
+    l->memo = l->memo != NULL ? l->memo : archive_memo_new(bucket);
+    if (l->memo == NULL) {
+        return el_error_set(&job->err, EVLOG_ERR_NO_MEMORY, "no memory to look at what the archive has");
+    }
+    size_t answers = archive_memo_count(l->memo);
+    l->cfg.bucket = archive_memo_store(l->memo);
+    int code = begin_try(l, disk, job, &guard, &job->err);
+    l->cfg.bucket = bucket;
+    job->further = archive_memo_count(l->memo) > answers;
+    if (!is_the_stores(code)) {
+        archive_memo_free(l->memo);
+        l->memo = NULL;
+    }
     if (code == 0) {
         tell(l, job);
     }
@@ -599,6 +628,7 @@ void archive_ledger_destroy(struct archive_ledger *l)
     el_free(l->before);
     el_free(l->ages);
     archive_retire_free(l);
+    archive_memo_free(l->memo);
     el_free(l->inherited);
     el_free(l);
 }

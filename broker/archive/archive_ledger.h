@@ -142,8 +142,9 @@ struct archive_begin_job {
     struct el_uuid incarnation;
     struct el_uuid parent; /* of one that was restored and has no root yet; zero: none */
     uint64_t parent_sequence;
-    bool older; /* out: this disk is; told says what it lacks */
-    bool waits; /* out: it is, and whoever has the newer one may be at work */
+    bool older;   /* out: this disk is; told says what it lacks */
+    bool waits;   /* out: it is, and whoever has the newer one may be at work */
+    bool further; /* out: the store has told something that no try before this one knew */
     struct el_error err;
 };
 

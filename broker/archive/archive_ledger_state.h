@@ -6,6 +6,7 @@
 #define EL_ARCHIVE_ARCHIVE_LEDGER_STATE_H
 
 #include <archive/archive_ledger.h>
+#include <archive/archive_memo.h>
 #include <format/note.h>
 #include <store/archive_state.h>
 #include <store/archive_tiles.h>
@@ -111,6 +112,7 @@ struct archive_ledger {
     size_t kin_count;
     struct inherited *inherited; /* [inherited_count] by topic id and number */
     size_t inherited_count;
+    struct archive_memo *memo; /* what a start has read that failed; NULL nothing */
 };
 
 /* --- archive_begin.c ---------------------------------------------------------------------------------------------- */

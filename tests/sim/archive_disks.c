@@ -384,10 +384,10 @@ static void fenced(struct archive_life *l)
     }
 }
 
-/* A store that fails can keep a broker from beginning for as long as it fails: it reads what was signed, in as many
- * calls as there are manifests since the last full one, all of them again when one fails, and waits up to half a minute
- * in between, while the other one makes thousands of roots in no time. Such a broker archives nothing, and has nothing
- * to notice. So in the end the store works, rounds are asked for by the clock only, and then it must be noticed.
+/* A store that fails can keep a broker from beginning for long: each try begins with a few looks, of which none may
+ * fail, and between two that tell nothing new it waits up to half a minute, while the other one makes thousands of
+ * roots in no time. Such a broker archives nothing, and has nothing to notice. So in the end the store works, rounds
+ * are asked for by the clock only, and then it must be noticed.
  *
  * Two brokers of which neither has anything to archive, and whose clocks are behind what was signed, sign the same
  * manifests byte for byte: nothing can tell them apart, and nothing need. So one of them gets something. */

@@ -313,6 +313,140 @@ TEST(archive_begin, puts_again_what_this_disk_has_signed_and_did_not_put)
     rig_end(&r);
 }
 
+/* --- calls that fail ---------------------------------------------------------------------------------------------- */
+
+struct calls {
+    uint64_t count, fails_at; /* of the calls, from 1 on; 0: none fails */
+    enum mem_call failed;
+};
+
+static enum mem_effect call_decide(void *arg, enum mem_call call, const char *key, int *code)
+{
+    struct calls *c = arg;
+    (void)key;
+    if (++c->count != c->fails_at) {
+        return MEM_NONE;
+    }
+    c->failed = call;
+    *code = EVLOG_ERR_AGAIN;
+    return MEM_FAIL;
+}
+
+/* Calls of a start of a copy of the disk, in two tries when one of them fails. returns false: none was the n-th */
+static bool count_calls(struct rig *r, struct node *from, uint64_t fails_at, uint64_t sequence,
+                        uint64_t made[MEM_CALLS])
+{
+    struct calls calls = {.fails_at = fails_at};
+    struct node n;
+    uint64_t before[MEM_CALLS];
+    struct mem_store *own = r->store;
+    node_copy(r, from, &n);
+    r->store = mem_store_copy(own);
+    n.ledger->cfg.bucket = &r->store->base;
+    memcpy(before, r->store->calls, sizeof before);
+    mem_store_decide(r->store, call_decide, &calls);
+    int64_t code = begin(r, &n);
+    bool failed = fails_at != 0 && calls.count >= fails_at;
+    if (failed) {
+        assert_int_equal(code, EVLOG_ERR_AGAIN);
+        assert_true(n.begin.further || fails_at < 4);
+        code = begin(r, &n);
+    }
+    assert_int_equal(code, 0);
+    assert_int_equal(n.begin.sequence, sequence);
+    for (int i = 0; i < MEM_CALLS; i++) {
+        made[i] = r->store->calls[i] - before[i] - (failed && calls.failed == (enum mem_call)i);
+    }
+    node_end(&n);
+    object_store_close(&r->store->base);
+    r->store = own;
+    return failed;
+}
+
+/* A failed call is made once more, and with it the looks at what may have changed; nothing is read twice. */
+static void assert_resumes(struct rig *r, struct node *n, uint64_t sequence)
+{
+    uint64_t whole[MEM_CALLS], made[MEM_CALLS], fails_at = 1;
+    assert_false(count_calls(r, n, 0, sequence, whole));
+    assert_true(whole[MEM_GET] > sequence);
+    for (; count_calls(r, n, fails_at, sequence, made); fails_at++) {
+        assert_int_equal(made[MEM_GET], whole[MEM_GET]);
+        assert_true(made[MEM_PUT] <= whole[MEM_PUT] + 1);
+        assert_true(made[MEM_LIST] <= whole[MEM_LIST] + 3);
+        assert_true(made[MEM_HEAD] <= whole[MEM_HEAD] + 2);
+    }
+    assert_true(fails_at > sequence);
+}
+
+/* A disk whose archive has twenty bundles and then a segment, in a chain of manifests. */
+static struct archive_builder *node_built(struct rig *r, struct node *n)
+{
+    rig_init(r);
+    struct archive_builder *b = archive_builder_open(
+        &r->store->base, &(struct archive_build){.seed = 5, .keys = &r->key, .key_count = 1});
+    r->cluster = b->cluster;
+    r->now_ms = b->now_ns / 1000000 + 1000000;
+    archive_builder_topic(b, "t", 1);
+    node_init(r, n, sim_disk_create(&r->rng));
+    for (int i = 0; i < 20; i++) {
+        archive_builder_append(b, "t", 0, 2);
+        archive_builder_round(b);
+    }
+    archive_builder_segment(b, "t", 0);
+    archive_builder_round(b);
+    archive_builder_append(b, "t", 0, 2);
+    archive_builder_round(b);
+    return b;
+}
+
+TEST(archive_begin, that_fails_in_one_call_does_not_read_again_what_it_has_read)
+{
+    struct rig r;
+    struct node n;
+    struct archive_builder *b = node_built(&r, &n);
+    guard_of(b, &n);
+    assert_resumes(&r, &n, 22);
+    node_end(&n);
+    archive_builder_close(b);
+    rig_end(&r);
+}
+
+TEST(archive_begin, that_puts_again_what_was_signed_does_not_read_again_what_it_has_read)
+{
+    struct rig r;
+    struct node n;
+    char key[EL_ARCHIVE_KEY_MAX];
+    struct archive_builder *b = node_built(&r, &n);
+    archive_builder_segment(b, "t", 0);
+    archive_builder_round(b);
+    guard_of(b, &n);
+    el_archive_key_root(key, &b->incarnation, 23);
+    mem_store_drop(r.store, key);
+    assert_resumes(&r, &n, 23);
+    node_end(&n);
+    archive_builder_close(b);
+    rig_end(&r);
+}
+
+/* Between two tries another broker goes on. */
+TEST(archive_begin, that_failed_looks_anew_at_what_may_have_changed)
+{
+    struct rig r;
+    struct node own, old;
+    rig_init(&r);
+    node_with(&r, &own, 5);
+    node_copy(&r, &own, &old);
+    mem_store_fault(
+        r.store, (struct mem_fault){
+                     .call = MEM_GET, .key_part = "/root/", .count = 1, .effect = MEM_FAIL, .code = EVLOG_ERR_AGAIN});
+    assert_int_equal(begin(&r, &old), EVLOG_ERR_AGAIN);
+    assert_int_equal(sign_root(&r, &own), 0);
+    assert_refused(&r, &old, "this disk is older");
+    node_end(&old);
+    node_end(&own);
+    rig_end(&r);
+}
+
 TEST(archive_begin, of_a_disk_whose_archive_has_an_heir_writes_nothing_and_names_it)
 {
     struct rig r;
