@@ -55,8 +55,8 @@ struct inherited {
     int64_t end; /* below it they have nothing */
 };
 
-/* Since when objects from this number on are there: when they were stated, or of those that were there at the start,
- * when their events were appended. */
+/* Since when objects from this number on are there, to the number of the next one of these: when they were stated, or
+ * of those that were there at the start, when their events were appended. */
 struct object_age {
     uint64_t number, since_ms;
 };
@@ -97,6 +97,7 @@ struct archive_ledger {
     struct archive_told told;
     struct object_age *ages; /* [age_count] by number */
     size_t age_count, age_max;
+    uint64_t aged_object; /* number of the newest object that they are about */
     uint64_t began_ms, planned_ms;
     size_t plan_turn;       /* partition where the next plan begins */
     uint32_t tasks_a_shard; /* of a plan */

@@ -62,16 +62,14 @@ static bool age_add(struct archive_ledger *l, uint64_t number, uint64_t since_ms
     return true;
 }
 
+/* Those that no plan has seen are as old as this one. */
 static int ages_note(struct archive_ledger *l, uint64_t now_ms)
 {
-    uint64_t known = l->age_count == 0 ? 0 : l->ages[l->age_count - 1].number;
-    for (size_t i = l->state->object_count; i > 0 && l->state->objects[i - 1].now.number > known; i--) {
-        if (i > 1 && l->state->objects[i - 2].now.number > known) {
-            continue; /* the first unknown one stands for all behind it */
-        }
-        if (!age_add(l, l->state->objects[i - 1].now.number, now_ms)) {
+    if (l->state->last_object > l->aged_object) {
+        if (!age_add(l, l->aged_object + 1, now_ms)) {
             return EVLOG_ERR_NO_MEMORY;
         }
+        l->aged_object = l->state->last_object;
     }
     size_t old = 0; /* all but the newest that is old enough say nothing more */
     while (old + 1 < l->age_count && l->ages[old + 1].since_ms + l->cfg.segment_ms <= now_ms) {
@@ -155,6 +153,7 @@ int archive_ages_find(struct archive_ledger *l, uint64_t now_ms, struct el_error
     struct sample samples[SAMPLES_MAX];
     size_t count = samples_choose(l, samples);
     l->age_count = 0;
+    l->aged_object = l->state->last_object;
     samples_place(l, samples, count);
     for (size_t i = 0; i < count; i++) {
         uint64_t before_ms = l->age_count == 0 ? 0 : l->ages[l->age_count - 1].since_ms, ms = 0;
@@ -336,9 +335,6 @@ static int plan_tasks(struct archive_ledger *l, bool every, const struct archive
 {
     size_t count = l->state->partitions.count, first = count == 0 ? 0 : l->plan_turn % count;
     int code = 0;
-    if (make != NULL && make->redaction != NULL) {
-        return 0; /* what bundles hold may be redacted before it is put again */
-    }
     for (size_t i = 0; i < count && code == 0; i++) {
         size_t at = (first + i) % count;
         const struct archive_partition *p = l->state->partitions.entries[at].value;
@@ -362,6 +358,7 @@ int archive_plan(struct archive_ledger *l, bool all, const struct archive_make_j
 {
     size_t count = l->state->partitions.count, draft = l->draft == NULL ? 0 : l->draft->partitions.count;
     bool every = all || l->plan_behind || now_ms >= l->planned_ms + PLAN_ALL_MS || now_ms < l->planned_ms;
+    bool waits = make != NULL && make->redaction != NULL; /* what bundles hold may be redacted before it is put again */
     archive_told_free(&l->told);
     l->tasks_a_shard = !l->plan_behind ? TASKS_A_SHARD : EL_MIN(l->tasks_a_shard * 2, TASKS_A_SHARD_MAX);
     l->told.parts = el_calloc(EL_MAX(count + draft, (size_t)1), sizeof *l->told.parts);
@@ -376,8 +373,8 @@ int archive_plan(struct archive_ledger *l, bool all, const struct archive_make_j
     for (size_t i = 0; i < draft && code == 0 && l->state->header.sequence == 0; i++) {
         told_add(l, l->draft->partitions.entries[i].value);
     }
-    code = code != 0 ? code : plan_tasks(l, every, make, now_ms);
+    code = code != 0 || waits ? code : plan_tasks(l, every, make, now_ms);
     l->plan_behind = code == 0 && tasks_full(l);
-    l->planned_ms = every ? now_ms : l->planned_ms;
+    l->planned_ms = every && !waits ? now_ms : l->planned_ms;
     return code == 0 ? 0 : el_error_set(err, code, "no memory for what shards are told");
 }

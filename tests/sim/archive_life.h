@@ -5,6 +5,7 @@
  *   archive_main.c   the node, its clients and its lives
  *   archive_acts.c   operators and readers
  *   archive_looks.c  what must hold
+ *   archive_bundles.c, archive_redacts.c  the same, of bundles and of redactions
  *   archive_disks.c  older disks, copies of disks, restored ones
  */
 #ifndef EL_SIM_ARCHIVE_LIFE_H
@@ -142,6 +143,9 @@ void arch_compare_topics(struct archive_life *l);
 void arch_check_whole(struct archive_life *l, uint64_t through_ns);
 /* What the disk still has is what the archive has; whole: and it has all of it. */
 void arch_compare_logs(struct archive_life *l, bool whole);
+
+/* What is in bundles does not stay there for ever, nor does what nobody needs. Faults are off; time goes on. */
+void arch_check_bundles(struct archive_life *l);
 
 /* --- disks, at the end of a seed; the store is up before and down after them -------------------------------------- */
 

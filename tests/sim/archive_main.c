@@ -411,6 +411,7 @@ static void last_look(struct archive_life *l)
     arch_check_orphans(l);
     arch_check_redacted(l);
     arch_check_starts(l);
+    arch_check_bundles(l);
     if (w->violation[0] == 0 && bucket_audit(l->bucket)) {
         arch_compare_topics(l);
         arch_compare_logs(l, false);

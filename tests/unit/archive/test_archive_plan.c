@@ -197,6 +197,43 @@ TEST(archive_plan, the_ages_of_many_bundles_cost_a_start_few_requests)
     rig_end(&r);
 }
 
+TEST(archive_plan, bundles_get_old_however_many_objects_come_between_two_plans)
+{
+    struct rig r;
+    struct el_uuid late = archive_builder_topic_id("u");
+    rig_init(&r, 1);
+    archive_builder_topic(r.b, "u", 1);
+    r.l.cfg.segment_ms = 1000;
+    for (uint64_t plans = 1; plans <= 2; plans++) {
+        for (int i = 0; i < 4; i++) {
+            archive_builder_append(r.b, "t", 0, 1);
+            archive_builder_append(r.b, "u", 0, plans == 2 && i == 3);
+            archive_builder_round(r.b);
+        }
+        assert_int_equal(plan(&r, plans * 500)->task_count, 0);
+    }
+    const struct archive_told *told = plan(&r, 1000 + 60000);
+    assert_int_equal(told->task_count, 2); /* also of "u", which is in the last bundle only */
+    assert_true(el_uuid_eq(&told->tasks[0].sources[0].part.topic_id, &late) ||
+                el_uuid_eq(&told->tasks[1].sources[0].part.topic_id, &late));
+    rig_end(&r);
+}
+
+TEST(archive_plan, what_a_redaction_held_up_is_planned_as_soon_as_it_is_done)
+{
+    struct rig r;
+    struct archive_redaction_job redaction = {.partition = 0};
+    struct archive_make_job make = {.redaction = &redaction};
+    rig_init(&r, 1);
+    (void)rounds(&r, 2);
+    r.l.cfg.segment_ms = 1000;
+    assert_int_equal(plan(&r, 1000)->task_count, 0);
+    assert_int_equal(archive_plan(&r.l, false, &make, 61000, NULL), 0);
+    assert_int_equal(r.l.told.task_count, 0);
+    assert_int_equal(plan(&r, 61001)->task_count, 2);
+    rig_end(&r);
+}
+
 TEST(archive_plan, a_deleted_topic_does_not_keep_bundles_alive_that_are_mostly_elsewhere)
 {
     struct rig r;
