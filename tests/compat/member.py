@@ -60,7 +60,7 @@ def confluent(bootstrap, group, topic, options, stop):
     def on_assign(who, partitions):
         if "since" in options:
             asked = [TopicPartition(part.topic, part.partition, int(options["since"])) for part in partitions]
-            who.assign(who.offsets_for_times(asked, timeout=20))
+            who.assign(who.offsets_for_times(asked, timeout=60))
 
     consumer.subscribe([topic], on_assign=on_assign, on_revoke=lambda *_: say("revoked"))
     while not stop.asked:

@@ -152,7 +152,7 @@ def committed(broker, group, topic):
     """{partition: offset} as another client sees it, -1 for none."""
     admin = confluent_kafka.Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group, "log_level": 0})
     try:
-        found = admin.committed([TopicPartition(topic, number) for number in range(PARTITIONS)], timeout=20)
+        found = admin.committed([TopicPartition(topic, number) for number in range(PARTITIONS)], timeout=60)
         return {part.partition: max(part.offset, -1) for part in found}
     finally:
         admin.close()

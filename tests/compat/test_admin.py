@@ -35,7 +35,7 @@ def python_admin(broker):
 
 
 def results(futures):
-    return [future.result(30) for future in futures.values()]
+    return [future.result(60) for future in futures.values()]
 
 
 def refusal(futures):
@@ -50,12 +50,12 @@ def described(admin, topic):
 
 
 def partitions(admin, topic):
-    return len(admin.list_topics(topic, timeout=20).topics[topic].partitions)
+    return len(admin.list_topics(topic, timeout=60).topics[topic].partitions)
 
 
 def test_a_topics_life(broker, admin, topic):
     results(admin.create_topics([NewTopic(topic, 3, 1, config={"retention.ms": "3600000"})]))
-    listed = admin.list_topics(timeout=20)
+    listed = admin.list_topics(timeout=60)
     assert listed.topics[topic].error is None and sorted(listed.topics[topic].partitions) == [0, 1, 2]
     assert listed.cluster_id and [b.port for b in listed.brokers.values()] == [broker.port]
     for partition in listed.topics[topic].partitions.values():
@@ -66,15 +66,15 @@ def test_a_topics_life(broker, admin, topic):
     Confluent(broker).write(topic, [(None, b"in the new one", [])], partition=4)
     assert [event[3] for event in Python(broker).read(topic, partition=4)] == [b"in the new one"]
     results(admin.delete_topics([topic]))
-    assert topic not in admin.list_topics(timeout=20).topics
+    assert topic not in admin.list_topics(timeout=60).topics
 
 
 def test_many_topics_at_once(admin, topic):
     names = [f"{topic}-{i}" for i in range(30)]
     results(admin.create_topics([NewTopic(name, 4, 1) for name in names]))
-    assert set(names) <= set(admin.list_topics(timeout=20).topics)
+    assert set(names) <= set(admin.list_topics(timeout=60).topics)
     results(admin.delete_topics(names))
-    assert not set(names) & set(admin.list_topics(timeout=20).topics)
+    assert not set(names) & set(admin.list_topics(timeout=60).topics)
 
 
 def test_creation_is_refused(admin, topic):
@@ -87,7 +87,7 @@ def test_creation_is_refused(admin, topic):
                                                  config={"cleanup.policy": "keep"})])) == KE.INVALID_CONFIG
     results(admin.create_topics([NewTopic(topic + "-d", 1, 1)], validate_only=True))
     results(admin.create_topics([NewTopic(topic + "-e", 1, 3)]))    # replication 3 is taken as 1
-    listed = admin.list_topics(timeout=20).topics
+    listed = admin.list_topics(timeout=60).topics
     assert [name for name in listed if name.startswith(topic)] and topic + "-d" not in listed
     assert listed[topic + "-e"].partitions[0].replicas == [1]
 
@@ -131,10 +131,10 @@ def test_settings_of_the_broker(admin):
 
 def test_topics_are_described(admin, topic):
     results(admin.create_topics([NewTopic(topic, 2, 1)]))
-    answer = admin.describe_topics(confluent_kafka.TopicCollection([topic]))[topic].result(30)
+    answer = admin.describe_topics(confluent_kafka.TopicCollection([topic]))[topic].result(60)
     assert answer.name == topic and len(answer.partitions) == 2 and answer.topic_id is not None
     assert answer.partitions[0].leader.id == 1
-    nodes = admin.describe_cluster().result(30)
+    nodes = admin.describe_cluster().result(60)
     assert nodes.cluster_id and nodes.controller.id == 1
 
 

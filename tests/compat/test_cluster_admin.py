@@ -57,11 +57,11 @@ def test_whole_sets_of_settings(python_admin, made):
 
 def test_whole_sets_of_settings_by_librdkafka(admin, python_admin, made):
     change = ConfigResource(ConfigResource.Type.TOPIC, made, set_config={"retention.ms": "7000"})
-    assert [future.result(30) for future in admin.alter_configs([change]).values()] == [None]
+    assert [future.result(60) for future in admin.alter_configs([change]).values()] == [None]
     assert settings(python_admin, made) == {"retention.ms": "7000"}
     bad = ConfigResource(ConfigResource.Type.TOPIC, made, set_config={"retention.ms": "1", "no.such": "1"})
     with pytest.raises(confluent_kafka.KafkaException) as refused:
-        admin.alter_configs([bad])[bad].result(30)
+        admin.alter_configs([bad])[bad].result(60)
     assert refused.value.args[0].code() == KE.INVALID_CONFIG
     assert settings(python_admin, made) == {"retention.ms": "7000"}
 
@@ -155,15 +155,15 @@ def test_replicas_are_refused_where_the_configuration_says_so(tmp_path):
     try:
         client = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
         with pytest.raises(confluent_kafka.KafkaException) as refused:
-            client.create_topics([NewTopic("three", 1, 3)])["three"].result(30)
+            client.create_topics([NewTopic("three", 1, 3)])["three"].result(60)
         assert refused.value.args[0].code() == KE.INVALID_REPLICATION_FACTOR
-        client.create_topics([NewTopic("one", 1, 1)])["one"].result(30)
+        client.create_topics([NewTopic("one", 1, 1)])["one"].result(60)
     finally:
         assert broker.stop() == 0
 
 
 def test_settings_without_effect_are_named_in_the_log(broker, admin, topic):
     admin.create_topics([NewTopic(topic, 1, 1, config={"compression.type": "zstd", "retention.ms": "-1",
-                                                       "flush.ms": "1000"})])[topic].result(30)
+                                                       "flush.ms": "1000"})])[topic].result(60)
     line, = wait_for(lambda: [line for line in broker.log if topic in line and "without effect" in line], "the line")
     assert line.endswith(": compression.type, flush.ms\n")

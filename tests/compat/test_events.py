@@ -193,7 +193,7 @@ def test_clients_live_through_a_crash(tmp_path):
                 got_python.append((message.offset, message.value))
             return len(got) >= sent and len(got_python) >= sent
 
-        wait_for(read_on, "the first event", 60)
+        wait_for(read_on, "the first event")
         for _ in range(3):
             broker.kill()
             for _ in range(50):
@@ -201,7 +201,7 @@ def test_clients_live_through_a_crash(tmp_path):
                 sent += 1
             broker.start()
             assert producer.flush(60) == 0
-            wait_for(read_on, "events behind the crash", 60)
+            wait_for(read_on, "events behind the crash")
         expected = [(i, b"%d" % i) for i in range(sent)]
         assert got == expected and got_python == expected
     finally:

@@ -54,26 +54,26 @@ def test_the_admin_client_of_librdkafka(broker, topic):
         member = crew.start()
         member.wait(lambda: len(crew.values()) == 40, "the events")
         wait_for(lambda: committed_count(broker, topic, topic) == 40, "the commits")
-        listed = {group.group_id: group for group in admin.list_consumer_groups().result(20).valid}
+        listed = {group.group_id: group for group in admin.list_consumer_groups().result(60).valid}
         assert listed[topic].state.name == "STABLE" and not listed[topic].is_simple_consumer_group
-        described = admin.describe_consumer_groups([topic])[topic].result(20)
+        described = admin.describe_consumer_groups([topic])[topic].result(60)
         assert (described.state.name, described.partition_assignor, len(described.members)) == ("STABLE", "range", 1)
         assert {part.partition for part in described.members[0].assignment.topic_partitions} == members.ALL
         with pytest.raises(confluent_kafka.KafkaException) as refused:
-            admin.delete_consumer_groups([topic])[topic].result(20)
+            admin.delete_consumer_groups([topic])[topic].result(60)
         assert refused.value.args[0].code() == confluent_kafka.KafkaError.NON_EMPTY_GROUP
         member.leave()
     writer.write(8)
-    offsets = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(topic)])[topic].result(20)
+    offsets = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(topic)])[topic].result(60)
     ends = admin.list_offsets({TopicPartition(topic, number): OffsetSpec.latest() for number in members.ALL})
-    lag = {part.partition: ends[TopicPartition(topic, part.partition)].result(20).offset - part.offset
+    lag = {part.partition: ends[TopicPartition(topic, part.partition)].result(60).offset - part.offset
            for part in offsets.topic_partitions}
     assert lag == {number: 2 for number in members.ALL}
     moved = ConsumerGroupTopicPartitions(topic, [TopicPartition(topic, 0, 3)])
-    admin.alter_consumer_group_offsets([moved])[topic].result(20)
+    admin.alter_consumer_group_offsets([moved])[topic].result(60)
     assert committed(broker, topic, topic)[0] == 3
-    admin.delete_consumer_groups([topic])[topic].result(20)
-    assert topic not in {group.group_id for group in admin.list_consumer_groups().result(20).valid}
+    admin.delete_consumer_groups([topic])[topic].result(60)
+    assert topic not in {group.group_id for group in admin.list_consumer_groups().result(60).valid}
     assert set(committed(broker, topic, topic).values()) == {-1}
 
 

@@ -51,7 +51,7 @@ class Ours:
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(timeout=20) == 130
+        assert self.process.wait(timeout=60) == 130
 
 
 class Theirs:
@@ -109,14 +109,14 @@ def test_members_of_both_clients_share_a_group(server, strategy, order):
     for kind in order:
         publish(200)
         members.append(kind(server.bootstrap, name, name, strategy))
-        wait_for(lambda: shared(*members), "every partition to have one member", 40)
+        wait_for(lambda: shared(*members), "every partition to have one member")
         publish(200)
     members[0].stop()
-    wait_for(lambda: shared(*members[1:]), "the others to take over", 40)
+    wait_for(lambda: shared(*members[1:]), "the others to take over")
     publish(200)
     publisher.stdin.close()
-    assert publisher.wait(timeout=20) == 0
-    wait_for(lambda: {v for m in members for v in list(m.values)} == set(range(count)), "every number", 40)
+    assert publisher.wait(timeout=60) == 0
+    wait_for(lambda: {v for m in members for v in list(m.values)} == set(range(count)), "every number")
     values = sorted(v for member in members for v in member.values)
     for member in members[1:]:
         member.stop()

@@ -33,8 +33,8 @@ def first_number(events):
 
 def test_watermarks(broker, timed):
     consumer = Confluent(broker).consumer()
-    assert consumer.get_watermark_offsets(TopicPartition(timed, 0), timeout=20) == (0, COUNT)
-    assert consumer.get_watermark_offsets(TopicPartition(timed, 1), timeout=20) == (0, 0)
+    assert consumer.get_watermark_offsets(TopicPartition(timed, 0), timeout=60) == (0, COUNT)
+    assert consumer.get_watermark_offsets(TopicPartition(timed, 1), timeout=60) == (0, 0)
     consumer.close()
     python, target = Python(broker).consumer(timed, 0)
     empty = kafka.TopicPartition(timed, 1)
@@ -68,7 +68,7 @@ def test_by_time(broker, timed, steps):
     stamp = FIRST_MS + int(steps * STEP_MS)
     expected = TIMES[steps]
     consumer = Confluent(broker).consumer()
-    found, = consumer.offsets_for_times([TopicPartition(timed, 0, stamp)], timeout=20)
+    found, = consumer.offsets_for_times([TopicPartition(timed, 0, stamp)], timeout=60)
     assert found.error is None
     assert found.offset == (OFFSET_END if expected is None else expected)
     consumer.close()
@@ -86,7 +86,7 @@ def test_by_time(broker, timed, steps):
 
 def test_times_of_an_empty_partition(broker, timed):
     consumer = Confluent(broker).consumer()
-    found, = consumer.offsets_for_times([TopicPartition(timed, 1, FIRST_MS)], timeout=20)
+    found, = consumer.offsets_for_times([TopicPartition(timed, 1, FIRST_MS)], timeout=60)
     assert found.offset == OFFSET_END
     consumer.close()
 
@@ -151,7 +151,7 @@ def test_behind_deleted_records(broker, topic):
     found = Python(broker).read(topic)
     assert [event[0] for event in found] == list(range(10, 30))
     consumer = Confluent(broker).consumer()
-    assert consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=20) == (10, 30)
+    assert consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=60) == (10, 30)
     consumer.close()
 
 

@@ -21,7 +21,7 @@ def sasl(broker, user, password, mechanism):
 
 
 def result(futures):
-    return [future.result(30) for future in futures.values()]
+    return [future.result(60) for future in futures.values()]
 
 
 def upsert(user, mechanism, password):
@@ -65,10 +65,10 @@ def test_rights_decide_what_clients_may(secured, admin):
     result(admin.create_acls(rules))
     everything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY,
                                   AclPermissionType.ANY)
-    assert len(admin.describe_acls(everything).result(30)) == 3
+    assert len(admin.describe_acls(everything).result(60)) == 3
     for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
         conf = sasl(secured, "alice", "pw=1", mechanism)
-        assert set(AdminClient(conf).list_topics(timeout=20).topics) == {"orders"}
+        assert set(AdminClient(conf).list_topics(timeout=60).topics) == {"orders"}
         outcome = []
         producer = confluent_kafka.Producer(conf)
         producer.produce("orders", b"1", on_delivery=lambda error, message: outcome.append(error))
@@ -103,10 +103,10 @@ def test_what_was_answered_survives_a_kill(secured, admin):
     secured.listeners = ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())
     secured.start()
     bob = AdminClient(sasl(secured, "bob", "pw2", "SCRAM-SHA-512"))
-    users = bob.describe_user_scram_credentials().result(30)
+    users = bob.describe_user_scram_credentials().result(60)
     assert sorted(users) == ["admin", "alice", "bob"]
     assert [info.mechanism for info in users["alice"].scram_credential_infos] == [SHA512]
     removed = result(admin.delete_acls([AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, "User:alice",
                                                          None, AclOperation.ANY, AclPermissionType.ANY)]))
     assert len(removed[0]) == 3
-    assert not AdminClient(sasl(secured, "alice", "pw=1", "SCRAM-SHA-512")).list_topics(timeout=20).topics
+    assert not AdminClient(sasl(secured, "alice", "pw=1", "SCRAM-SHA-512")).list_topics(timeout=60).topics

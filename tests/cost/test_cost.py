@@ -125,7 +125,7 @@ def system_calls(broker, work, times, log):
     wait_for(lambda: attached_to_all(broker.process.pid), "strace at every thread")
     work(broker, times)
     tracer.send_signal(signal.SIGINT)
-    tracer.wait(30)
+    tracer.wait(60)
     tracer.stderr.close()
     rows = (line.split() for line in log.read_text().splitlines())
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and row[0] != "total"}

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from evlogd import BIN, Broker, quiet_port, start_or_skip, wait_for
+from evlogd import BIN, Broker, quiet_port, stand_still, start_or_skip, wait_for
 from verdict import Verdict
 from workload import PARTITIONS, SHORT, TOPIC, Ledger, Sleeper, all_clients, stop_all
 
@@ -83,9 +83,7 @@ class Run:
             process.send_signal(signal.SIGTERM)
             threading.Event().wait(self.random.random() * 0.05)
         if kind in ("stopped", "continued"):
-            process.send_signal(signal.SIGSTOP)
-            wait_for(lambda: pathlib.Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").split()[2] == "T",
-                     "the server stands still")
+            stand_still(process)
         if kind == "continued":
             self.second_server_is_refused()
             process.send_signal(signal.SIGCONT)

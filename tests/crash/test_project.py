@@ -56,7 +56,7 @@ def can_trace():
 
 
 def kill_when_applied(runner, process, target):
-    wait_for(lambda: process.poll() is not None or runner.applied() >= target, "events applied", 60)
+    wait_for(lambda: process.poll() is not None or runner.applied() >= target, "events applied")
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
@@ -128,7 +128,7 @@ def test_a_database_that_crashes_or_hangs_up_costs_nothing(ledger):
         ledger.publish(cloudevents(EVENTS_A_KILL, SEED + round_, published))
         target = published + chosen.randrange(1, EVENTS_A_KILL)
         published += EVENTS_A_KILL
-        wait_for(lambda: process.poll() is not None or ledger.applied() >= target, "events applied", 60)
+        wait_for(lambda: process.poll() is not None or ledger.applied() >= target, "events applied")
         if round_ % 3 == 2:
             ledger.postgres.crash()
             ledger.postgres.start()
@@ -136,7 +136,7 @@ def test_a_database_that_crashes_or_hangs_up_costs_nothing(ledger):
             ledger.change("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
                           " AND backend_type = 'client backend'")
         check_ledger(ledger, ledger.log())
-    wait_for(lambda: process.poll() is not None or ledger.applied() == published, "the end", 60)
+    wait_for(lambda: process.poll() is not None or ledger.applied() == published, "the end")
     process.send_signal(signal.SIGTERM)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 130, f"SEED={SEED}\n{output}"

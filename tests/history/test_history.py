@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from checker import check
 from clients import (GROUP, PARTITIONS, TOPIC, History, Member, OnceSender, Reader, Sender, read_log)
-from evlogd import Broker, backends, quiet_port, start_or_skip, wait_for
+from evlogd import Broker, backends, quiet_port, stand_still, start_or_skip, wait_for
 from mount import MIB, mounted
 
 SECONDS = float(os.environ.get("HISTORY_SECONDS", "6"))
@@ -97,7 +97,7 @@ def kill(run):
 
 
 def pause(run):
-    run.broker.process.send_signal(signal.SIGSTOP)
+    stand_still(run.broker.process)
     time.sleep(run.random.uniform(0.1, 2))    # how long it stands still; nothing is waited for
     run.broker.process.send_signal(signal.SIGCONT)
 
@@ -152,7 +152,7 @@ def test_full_disk(folder, io):
             for _ in range(max(1, int(SECONDS / 5))):
                 run.until_acks(300)
                 fill(mount, 4 * MIB)
-                wait_for(lambda: run.broker.health()[0] != 200 or run.history.problems, "the disk counts as full", 60)
+                wait_for(lambda: run.broker.health()[0] != 200 or run.history.problems, "the disk counts as full")
                 time.sleep(0.3)    # clients meet it
                 killed = run.random.random() < 0.5
                 started = not killed or kill_without_space(run)

@@ -259,7 +259,7 @@ def test_tail_follows_a_broker(tmp_path):
         assert [line["data"] for line in lines] == list(range(10))
     finally:
         tail.terminate()
-        tail.wait(timeout=30)
+        tail.wait(timeout=60)
         broker.stop()
     keys = tmp_path / "data/keys/archive.pub.pem"
     rest = evlog("archive", "tail", place, "-t", "t", "--json", "--key", keys, "--from", lines[6]["position"], expect=0)

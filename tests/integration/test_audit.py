@@ -63,15 +63,15 @@ def test_nobody_writes_shortens_or_removes_it(broker):
                  bootstrap=where).code != 0
     admin = admin_of(broker)
     with pytest.raises(confluent_kafka.KafkaException):
-        list(admin.delete_records([confluent_kafka.TopicPartition(TOPIC, 0, 2)]).values())[0].result(20)
+        list(admin.delete_records([confluent_kafka.TopicPartition(TOPIC, 0, 2)]).values())[0].result(60)
     entry = confluent_kafka.admin.ConfigEntry("retention.ms", "1",
                                               incremental_operation=confluent_kafka.admin.AlterConfigOpType.SET)
     resource = confluent_kafka.admin.ConfigResource(ResourceType.TOPIC, TOPIC, incremental_configs=[entry])
     with pytest.raises(confluent_kafka.KafkaException):
-        list(admin.incremental_alter_configs([resource]).values())[0].result(20)
+        list(admin.incremental_alter_configs([resource]).values())[0].result(60)
     grown = confluent_kafka.admin.NewPartitions(TOPIC, 3)
     with pytest.raises(confluent_kafka.KafkaException):
-        list(admin.create_partitions([grown]).values())[0].result(20)
+        list(admin.create_partitions([grown]).values())[0].result(60)
     after = tail(broker, "--all")
     assert after[:len(before)] == before
     # All of that is told, but for the event, which was refused as any to an internal topic.
@@ -97,7 +97,7 @@ def test_proofs_and_denials_are_summed_and_no_secret_is_told(tmp_path):
     admin = AdminClient({"bootstrap.servers": where, "log_level": 0})
     credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 8192)
     list(admin.alter_user_scram_credentials([UserScramCredentialUpsertion("alice", credential, secret.encode())])
-         .values())[0].result(20)
+         .values())[0].result(60)
     assert broker.stop() == 0
     broker.args = ["--authorizer=on", "--super-users=User:root", "--evlog-audit-include=changes,denials,authentication"]
     broker.start()
@@ -166,7 +166,7 @@ def test_retention_is_the_configurations(tmp_path):
     def retention():
         resource = confluent_kafka.admin.ConfigResource(ResourceType.TOPIC, TOPIC)
         admin = admin_of(broker)
-        return list(admin.describe_configs([resource]).values())[0].result(20)["retention.ms"].value
+        return list(admin.describe_configs([resource]).values())[0].result(60)["retention.ms"].value
 
     assert retention() == str(30 * 86400000)
     assert broker.stop() == 0
@@ -217,7 +217,7 @@ class Guard(threading.Thread):
             if rule["principal"] == "User:*" and rule["permission_type"] == "Allow" and rule["resource_name"] == "*":
                 wide = AclBindingFilter(ResourceType.TOPIC, "*", ResourcePatternType.LITERAL, "User:*", "*",
                                         AclOperation.ALL, AclPermissionType.ALLOW)
-                self.removed += list(self.admin.delete_acls([wide]).values())[0].result(20)
+                self.removed += list(self.admin.delete_acls([wide]).values())[0].result(60)
 
 
 @pytest.mark.skipif(not installed(), reason="prometheus is not installed: make deps-deb")
@@ -228,15 +228,15 @@ def test_a_rule_that_is_too_wide_is_taken_back_and_an_alert_fires(tmp_path):
     prometheus = Prometheus(folder, broker.ready["http"]).start()
     guard = Guard(broker)
     try:
-        wait_for(lambda: prometheus.value("count_over_time(evlog_wide_rules_total[1m]) > 2"), "some scrapes", 60)
+        wait_for(lambda: prometheus.value("count_over_time(evlog_wide_rules_total[1m]) > 2"), "some scrapes")
         admin = admin_of(broker)
-        list(admin.create_acls([WIDE]).values())[0].result(20)
+        list(admin.create_acls([WIDE]).values())[0].result(60)
         guard.start()
-        wait_for(lambda: guard.removed, "the guard", 40)
+        wait_for(lambda: guard.removed, "the guard")
         assert guard.removed[0].principal == "User:*"
         anything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY,
                                     AclPermissionType.ANY)
-        assert admin.describe_acls(anything).result(20) == []
+        assert admin.describe_acls(anything).result(60) == []
         alert = wait_for(lambda: prometheus.alerts("EvlogWideRule"), "the alert", 60)[0]
         assert alert["labels"]["severity"] == "critical" and alert["state"] == "firing"
         story = [(line["api"], line["outcome"]) for line in tail(broker, "--class", "changes")
@@ -245,5 +245,5 @@ def test_a_rule_that_is_too_wide_is_taken_back_and_an_alert_fires(tmp_path):
     finally:
         guard.stopping.set()
         prometheus.stop()
-    guard.join(30)
+    guard.join(60)
     assert broker.stop() == 0

@@ -20,6 +20,7 @@ import pytest
 
 from cli_kit import evlog, shared_data
 from conftest import BIN, ROOT, wait_for
+from evlogd import stand_still
 
 CE = '{"specversion":"1.0","id":"%s","source":"/s","type":"t","subject":"%s","data":%s}'
 
@@ -330,7 +331,7 @@ def test_following_shows_what_comes_and_ends_with_130(broker, command, args):
     evlog("produce", topic, "after", bootstrap=broker.bootstrap, expect=0)
     assert "after" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(60) == 130
     process.stdout.close()
 
 
@@ -349,7 +350,7 @@ def test_following_goes_on_when_the_server_comes_back(fresh_broker):
     evlog("produce", "back", "two", bootstrap=fresh_broker.bootstrap, expect=0)
     assert process.stdout.readline() == "two\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 130
+    assert process.wait(60) == 130
     process.stdout.close()
 
 
@@ -498,14 +499,14 @@ def test_produce_that_is_not_acknowledged_ends_soon_after_a_signal(broker):
     process.stdin.write("one\n")
     process.stdin.flush()
     wait_for(lambda: values(broker, "unsure") == "one\n", "the first line")
-    broker.process.send_signal(signal.SIGSTOP)
+    stand_still(broker.process)
     try:
         process.stdin.write("two\n")
         process.stdin.flush()
         wait_for(lambda: waits_unread(broker.port), "the second event is sent")
         process.send_signal(signal.SIGTERM)
         process.stdin.close()
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
     finally:
         broker.process.send_signal(signal.SIGCONT)
     err = process.stderr.read()
@@ -521,7 +522,7 @@ def test_produce_that_waits_for_lines_ends_at_a_signal(broker):
     process.stdin.flush()
     wait_for(lambda: values(broker, "idle") == "one\n", "the first line")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 7
+    assert process.wait(60) == 7
     assert "1 events were published" in process.stderr.read()
     process.stdin.close()
     process.stderr.close()
@@ -539,7 +540,7 @@ def test_interrupted_produce_says_how_far_it_came(broker):
     with contextlib.suppress(BrokenPipeError):  # the signal may have ended it before the line came
         process.stdin.write("two\n")
         process.stdin.close()
-    assert process.wait(30) in (7, 130)
+    assert process.wait(60) in (7, 130)
     err = process.stderr.read()
     process.stderr.close()
     assert "published" in err

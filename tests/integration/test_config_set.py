@@ -150,7 +150,7 @@ def test_stop_waits_for_no_change(broker):
     wait_for(lambda: (broker.data / "settings.conf").exists(), "a change")
     assert broker.stop() == 0
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     broker.start()
 
 

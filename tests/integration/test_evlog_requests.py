@@ -61,7 +61,7 @@ def test_log_fetch_waits(broker, topic):
         thread = threading.Thread(target=lambda: got.append(log_fetch(reader, topic, max_wait_ms=15000)))
         thread.start()
         assert writer.produce(topic, batch([b"now"]))[0] == 0
-        thread.join(10)
+        thread.join(60)
         assert len(got[0]["partitions"][0]["batches"]) == 1
 
 

@@ -145,7 +145,7 @@ def test_advertised_address_reaches_clients(tmp_path):
     broker = Broker(tmp_path / "data", args=["--advertised-address", "broker.example:4711"]).start()
     try:
         listing = subprocess.run(["kcat", "-b", broker.bootstrap, "-L", "-m", "10"], capture_output=True, text=True,
-                                 timeout=30)
+                                 timeout=60)
         assert "broker.example:4711" in listing.stdout
     finally:
         assert broker.stop() == 0
@@ -159,7 +159,7 @@ def test_each_listener_tells_clients_its_own_address(tmp_path):
         assert list(broker.ports) == ["PLAINTEXT", "OUTSIDE"] and broker.port == broker.ports["PLAINTEXT"]
         for name, address in (("PLAINTEXT", broker.bootstrap), ("OUTSIDE", "broker.example:4711")):
             listing = subprocess.run(["kcat", "-b", f"127.0.0.1:{broker.ports[name]}", "-L", "-m", "10"],
-                                     capture_output=True, text=True, timeout=30)
+                                     capture_output=True, text=True, timeout=60)
             assert f"broker 1 at {address}" in listing.stdout
     finally:
         assert broker.stop() == 0
@@ -200,7 +200,7 @@ def test_a_stop_is_clean_and_quick_with_waiting_clients(fresh_broker, sig):
         for correlation in sent:
             assert waiting.read_fetch(correlation)["error"] == 0
         assert waiting.closed_by_peer()
-        thread.join(15)
+        thread.join(60)
         assert stopper == [0], "".join(fresh_broker.log[-20:])
     fresh_broker.start()
     with fresh_broker.connect() as conn:

@@ -64,7 +64,7 @@ class Member:
 
     def stop(self, sig=signal.SIGINT):
         self.process.send_signal(sig)
-        code = self.process.wait(timeout=20)
+        code = self.process.wait(timeout=60)
         self.process.stdout.close()
         self.process.stderr.close()
         return code
@@ -193,7 +193,7 @@ def test_a_killed_member_loses_nothing(broker, topic, member):
     wait_for(lambda: victim.lines and other.lines, "both to read")
     victim.stop(signal.SIGKILL)
     publish(broker.bootstrap, topic, range(200, 400))
-    wait_for(lambda: set(map(int, victim.lines + other.lines)) == set(range(400)), "every event", 40)
+    wait_for(lambda: set(map(int, victim.lines + other.lines)) == set(range(400)), "every event")
     assert other.stop() == 130
 
 
@@ -207,7 +207,7 @@ def test_members_go_on_through_a_restart_of_the_server(fresh_broker, member):
     fresh_broker.listen = f"127.0.0.1:{port}"
     fresh_broker.start()
     publish(fresh_broker.bootstrap, "t", range(100, 200))
-    wait_for(lambda: set(map(int, reader.lines)) == set(range(200)), "all events behind the restart", 40)
+    wait_for(lambda: set(map(int, reader.lines)) == set(range(200)), "all events behind the restart")
     assert reader.stop() == 130
     assert consume(fresh_broker.bootstrap, "t", "g") == []
 

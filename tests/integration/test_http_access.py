@@ -33,7 +33,7 @@ def elsewhere():
 
 def settle(futures):
     for future in futures.values():
-        future.result(30)
+        future.result(60)
 
 
 def make_user(broker, name, mechanism=ScramMechanism.SCRAM_SHA_256, password=GOOD):
@@ -89,7 +89,7 @@ def ask(broker, path, credentials=None, header=None, base=None):
     if header is not None:
         request.add_header("Authorization", header)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read().decode()

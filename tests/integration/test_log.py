@@ -138,7 +138,7 @@ def test_no_secret_is_in_the_log(tmp_path):
     for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
         upsert = UserScramCredentialUpsertion("alice", ScramCredentialInfo(mechanism, 8192), PASSWORD.encode(), salt)
         for future in admin.alter_user_scram_credentials([upsert]).values():
-            future.result(30)
+            future.result(60)
     for listener, protocol in (("SASL_SSL", "sasl_ssl"), ("SASL_PLAINTEXT", "sasl_plaintext")):
         for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"):
             if (protocol, mechanism) == ("sasl_plaintext", "PLAIN"):

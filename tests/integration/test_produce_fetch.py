@@ -57,7 +57,7 @@ def test_kafka_python_round_trip(broker, topic, idempotent):
                              enable_idempotence=idempotent)
     values = [b"%06d" % i for i in range(500)]
     for future in [producer.send(topic, value) for value in values]:
-        future.get(timeout=30)
+        future.get(timeout=60)
     producer.close()
     consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, consumer_timeout_ms=10000)
     partition = PyTopicPartition(topic, 0)

@@ -36,7 +36,7 @@ class Stock:
     """kafka-python's encoding of a request and of its answer, over a plain socket."""
 
     def __init__(self, broker):
-        self.conn = socket.create_connection(("127.0.0.1", broker.port), timeout=20)
+        self.conn = socket.create_connection(("127.0.0.1", broker.port), timeout=60)
 
     def ask(self, request, response, version):
         request.with_header(correlation_id=7, client_id="stock")

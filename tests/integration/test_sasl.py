@@ -29,7 +29,7 @@ def make_user(port, name, mechanism, bits):
     salted = hashlib.pbkdf2_hmac(f"sha{bits}", PASSWORD.encode(), salt, 4096)
     credential = compact(name) + struct.pack(">bi", mechanism, 4096) + compact(salt) + compact(salted) + b"\0"
     request = struct.pack(">hhihx", 51, 0, 7, -1) + b"\1\2" + credential + b"\0"
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as conn:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as conn:
         conn.sendall(struct.pack(">i", len(request)) + request)
         answer = b""
         while len(answer) < 4 or len(answer) < 4 + struct.unpack(">i", answer[:4])[0]:
@@ -105,7 +105,7 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_sent(secured):
 def exchange_of_version_0(port, user, password):
     """SaslHandshake 0, and SCRAM-SHA-256 in frames that are nothing but its messages. returns the open connection, or
     None where the broker has closed it."""
-    conn = socket.create_connection(("127.0.0.1", port), timeout=20)
+    conn = socket.create_connection(("127.0.0.1", port), timeout=60)
 
     def read():
         data = b""
@@ -154,13 +154,13 @@ def test_librdkafka_of_old_proves_who_it_is_by_version_0(secured):
     settings = {"bootstrap.servers": f"127.0.0.1:{secured.ports['SASL_PLAINTEXT']}", "api.version.request": False,
                 "broker.version.fallback": "0.10.0.0", "security.protocol": "SASL_PLAINTEXT", "log_level": 0,
                 "sasl.mechanism": "SCRAM-SHA-256", "sasl.username": "alice", "sasl.password": PASSWORD}
-    assert AdminClient(settings).list_topics(timeout=20).brokers
+    assert AdminClient(settings).list_topics(timeout=60).brokers
     with pytest.raises(KafkaException):
         AdminClient({**settings, "sasl.password": "Zitrone=8"}).list_topics(timeout=2)
 
 
 def test_a_message_that_is_too_long_for_an_exchange_closes_it(secured):
-    conn = socket.create_connection(("127.0.0.1", secured.ports["SASL_PLAINTEXT"]), timeout=20)
+    conn = socket.create_connection(("127.0.0.1", secured.ports["SASL_PLAINTEXT"]), timeout=60)
     handshake = struct.pack(">hhih", 17, 0, 1, -1) + struct.pack(">h", 13) + b"SCRAM-SHA-256"
     conn.sendall(struct.pack(">i", len(handshake)) + handshake)
     assert len(conn.recv(4096)) > 8

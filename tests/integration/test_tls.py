@@ -35,7 +35,7 @@ def secure(certs, tmp_path_factory):
 def probe(port, *args):
     """Does openssl get through, and what does it agree on?"""
     done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *args], input="",
-                          capture_output=True, text=True, timeout=30, check=False)
+                          capture_output=True, text=True, timeout=60, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("New, ")]
     agreed = lines[0].rpartition(" ")[2] if lines else "(NONE)"
     return None if agreed == "(NONE)" or done.returncode != 0 else agreed
@@ -44,7 +44,7 @@ def probe(port, *args):
 def kcat(port, settings, *args, text=""):
     options = [word for key, value in settings.items() for word in ("-X", f"{key}={value}")]
     return subprocess.run(["kcat", "-b", f"127.0.0.1:{port}", *options, *args], input=text, capture_output=True,
-                          text=True, timeout=30, check=False)
+                          text=True, timeout=60, check=False)
 
 
 WEAK = ["-cipher", "ALL:@SECLEVEL=0"]
@@ -77,7 +77,7 @@ def test_no_session_is_resumed(secure, tmp_path):
     saved = str(tmp_path / "session")
     assert probe(secure.ports["SSL"], "-sess_out", saved)
     again = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{secure.ports['SSL']}", "-sess_in", saved],
-                           input="", capture_output=True, text=True, timeout=30, check=False).stdout
+                           input="", capture_output=True, text=True, timeout=60, check=False).stdout
     assert "Reused" not in again and "New, TLSv1.2" in again
 
 
@@ -86,7 +86,7 @@ def test_clients_that_negotiate_again_are_cut(secure):
                                text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     session.stdin.write("R\n")
     session.stdin.flush()
-    assert session.wait(30) is not None
+    assert session.wait(60) is not None
     session.communicate()
     wait_for(lambda: any("negotiate TLS again" in line for line in secure.log), "the line about it")
 
@@ -150,7 +150,7 @@ def test_clients_with_a_foreign_certificate_are_refused(secure, certs):
 
 
 def test_clients_that_speak_plainly_are_told_in_the_log(secure):
-    with socket.create_connection(("127.0.0.1", secure.ports["SSL"]), timeout=20) as conn:
+    with socket.create_connection(("127.0.0.1", secure.ports["SSL"]), timeout=60) as conn:
         conn.sendall(b"\0\0\0\x17\0\x12\0\0\0\0\0\1\0\1x")
         assert conn.recv(100) == b""
     wait_for(lambda: any("does not speak TLS" in line for line in secure.log), "the line about it")
@@ -178,7 +178,7 @@ def test_new_certificates_are_taken_under_load_and_bad_ones_are_not(certs, tmp_p
     broker = Broker(tmp_path / "data", listeners=LISTENERS, args=certs.server_flags("turning")).start()
     port, stop, failures, rounds = broker.ports["SSL"], threading.Event(), [], []
     held = ssl.create_default_context(cafile=certs.pem("ca")).wrap_socket(
-        socket.create_connection(("127.0.0.1", port), timeout=20), server_hostname="localhost")
+        socket.create_connection(("127.0.0.1", port), timeout=60), server_hostname="localhost")
 
     def load():
         while not stop.is_set():
@@ -222,5 +222,5 @@ def test_what_cannot_serve_is_refused_at_start_and_by_the_check(certs, tmp_path,
     for check in ([], ["--check-config"]):
         done = subprocess.run([BIN / "evlogd", "--data", str(tmp_path / "data"), "--listeners", LISTENERS,
                                "--http", "off", *spoil(certs), *check],
-                              capture_output=True, text=True, timeout=30, check=False)
+                              capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 2 and said in done.stderr

@@ -15,7 +15,7 @@ from kafka_wire import batch
 
 
 def done(futures):
-    return [future.result(30) for future in futures.values()]
+    return [future.result(60) for future in futures.values()]
 
 
 def test_create_shows_everywhere_at_once(broker, topic):
@@ -99,7 +99,7 @@ def test_delete_and_make_again(broker, topic):
 def test_confluent_admin(broker, topic):
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     done(admin.create_topics([NewTopic(topic, 2, 1, config={"retention.ms": "86400000"})]))
-    assert len(admin.list_topics(topic, timeout=20).topics[topic].partitions) == 2
+    assert len(admin.list_topics(topic, timeout=60).topics[topic].partitions) == 2
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
     described, = done(admin.describe_configs([resource]))
     assert described["retention.ms"].value == "86400000"
@@ -115,15 +115,15 @@ def test_confluent_admin(broker, topic):
     with broker.connect() as conn:
         assert conn.produce(topic, batch([b"x" * 3000]))[0] == wire.MESSAGE_TOO_LARGE
     done(admin.create_partitions([NewPartitions(topic, 5)]))
-    assert len(admin.list_topics(topic, timeout=20).topics[topic].partitions) == 5
+    assert len(admin.list_topics(topic, timeout=60).topics[topic].partitions) == 5
     with pytest.raises(Exception, match="INVALID_PARTITIONS"):
         done(admin.create_partitions([NewPartitions(topic, 5)]))
     broker_config, = done(admin.describe_configs([ConfigResource(ConfigResource.Type.BROKER, "1")]))
     assert "num.partitions" in broker_config
-    cluster = admin.describe_cluster().result(20)
+    cluster = admin.describe_cluster().result(60)
     assert [node.port for node in cluster.nodes] == [broker.port]
     done(admin.delete_topics([topic]))
-    assert topic not in admin.list_topics(timeout=20).topics
+    assert topic not in admin.list_topics(timeout=60).topics
 
 
 def test_kafka_python_admin(broker, topic):
@@ -174,16 +174,16 @@ def test_topics_survive_a_restart(fresh_broker):
 
 def test_kcat(broker, topic):
     """The Debian release of librdkafka, 2.0.2, reads our ApiVersions and goes through all it does at start."""
-    listing = subprocess.run(["kcat", "-b", broker.bootstrap, "-L", "-J"], capture_output=True, text=True, timeout=30)
+    listing = subprocess.run(["kcat", "-b", broker.bootstrap, "-L", "-J"], capture_output=True, text=True, timeout=60)
     assert listing.returncode == 0, listing.stderr
     assert json.loads(listing.stdout)["brokers"][0]["name"] == broker.bootstrap
     lines = "".join(f"line {i}\n" for i in range(1000))
     for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
         sent = subprocess.run(["kcat", "-b", broker.bootstrap, "-P", "-t", topic, "-z", codec], input=lines, text=True,
-                              capture_output=True, timeout=30)
+                              capture_output=True, timeout=60)
         assert sent.returncode == 0, sent.stderr
     read = subprocess.run(["kcat", "-b", broker.bootstrap, "-C", "-t", topic, "-o", "beginning", "-e", "-q"],
-                          capture_output=True, text=True, timeout=30)
+                          capture_output=True, text=True, timeout=60)
     assert read.returncode == 0, read.stderr
     assert read.stdout == lines * 5
 
@@ -200,7 +200,7 @@ def test_settings_changed_at_the_same_time_are_all_kept(broker, topic):
     def change(name):
         with broker.connect() as conn:
             for value in range(2_000_000, 2_000_040):
-                barrier.wait(30)
+                barrier.wait(60)
                 answer = ask(conn, 44, 1, {"Resources": [{"ResourceType": 2, "ResourceName": topic, "Configs": [
                     {"Name": name, "Value": str(value), "ConfigOperation": 0}]}]})
                 shown = ask(conn, 32, 4, {"Resources": [{"ResourceType": 2, "ResourceName": topic}]})

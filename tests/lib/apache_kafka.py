@@ -53,5 +53,5 @@ class ApacheKafka(brokers.Kafka):
     def bootstrap(self):
         return f"127.0.0.1:{self.port}"
 
-    def connect(self, timeout=20):
+    def connect(self, timeout=60):
         return Connection("127.0.0.1", self.port, timeout)

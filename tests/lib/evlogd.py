@@ -24,7 +24,7 @@ READY_SECONDS = 60
 STOP_SECONDS = 60
 
 
-def wait_for(condition, what, seconds=20):
+def wait_for(condition, what, seconds=60):
     """Poll until condition() is true; its value is returned."""
     deadline = time.monotonic() + seconds
     while True:
@@ -34,6 +34,12 @@ def wait_for(condition, what, seconds=20):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s")
         time.sleep(0.01)
+
+
+def stand_still(process):
+    """SIGSTOP, and wait until every thread of `process`, a child, has stopped; SIGCONT lets it go on."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
 
 
 def quiet_port():
@@ -132,11 +138,11 @@ class Broker:
     def bootstrap(self):
         return f"127.0.0.1:{self.port}"
 
-    def connect(self, timeout=20):
+    def connect(self, timeout=60):
         return Connection("127.0.0.1", self.port, timeout)
 
     def get(self, path):
-        with urllib.request.urlopen(self.http + path, timeout=20) as answer:
+        with urllib.request.urlopen(self.http + path, timeout=60) as answer:
             return answer.read().decode()
 
     def health(self):

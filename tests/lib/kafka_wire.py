@@ -239,7 +239,7 @@ class Reader:
 
 
 class Connection:
-    def __init__(self, host, port, timeout=20):
+    def __init__(self, host, port, timeout=60):
         self.socket = socket.create_connection((host, port), timeout)
         self.correlation = 0
 

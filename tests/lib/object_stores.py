@@ -242,7 +242,7 @@ def edited(edit=None, header=None, status=None):
 
 def stall(handler):
     """Nothing comes, until the client has had enough."""
-    handler.server.over.wait(30)
+    handler.server.over.wait(60)
     handler.close_connection = True
 
 

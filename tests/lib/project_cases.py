@@ -3,7 +3,7 @@
 import json
 import signal
 
-from evlogd import wait_for
+from evlogd import stand_still, wait_for
 from projecting import PATIENCE_SECONDS, check_ledger, cloudevents
 
 HEAD = "-- name: n\n-- topics: TOPIC\n-- setup\nCREATE TABLE t (a TEXT NOT NULL, b INTEGER CHECK (b < 10));\n"
@@ -84,7 +84,7 @@ def has_one_runner_and_one_that_slept_keeps_nothing(make, *more):
     first = runner.start("--lease", "300ms", *more)
     wait_applied(runner, 20)
     assert f"run by process {first.pid} on host " in runner.catch_up(expect=6).stderr
-    first.send_signal(signal.SIGSTOP)
+    stand_still(first)
     runner.publish(cloudevents(20, 2, 20))
     wait_for(lambda: not runner.status()["running"], "the end of the lease", PATIENCE_SECONDS)
     second = runner.start(*more)

@@ -48,7 +48,7 @@ def secured(certs, tmp_path_factory):
              for operation in (AclOperation.READ, AclOperation.WRITE, AclOperation.CREATE)]
     for futures in (admin.alter_user_scram_credentials(users), admin.create_topics(topics), admin.create_acls(rules)):
         for future in futures.values():
-            future.result(30)
+            future.result(60)
     yield broker
     assert broker.stop() == 0, "".join(broker.log[-50:])
 
@@ -56,7 +56,7 @@ def secured(certs, tmp_path_factory):
 def events(broker, topic):
     """Events of its one partition, by the listener of the loopback."""
     asking = Consumer({"bootstrap.servers": f"127.0.0.1:{broker.ports['PLAINTEXT']}", "group.id": "unused"})
-    end = asking.get_watermark_offsets(TopicPartition(topic, 0), timeout=20)[1]
+    end = asking.get_watermark_offsets(TopicPartition(topic, 0), timeout=60)[1]
     asking.close()
     return end
 
