@@ -11,6 +11,8 @@
  *             device makes of them, whoever asks for it
  *    bucket   archives into a bucket in another process's memory (lib/bucket.c): what is evlogd's
  *
+ *    and once "plain" and "disk" for longer than a minute, with a round a minute as by default
+ *
  * 2. throughput: batches are appended as fast as they go, then the archive is waited for; and once more until segments
  *    were made of all of it
  */
@@ -34,6 +36,7 @@
 #define WARM_SECONDS 0.3
 #define TURNS 3
 #define WAYS 4
+#define MINUTE_SECONDS 66.0 /* has one round of the default archive.max_lag in it */
 #define BATCH_RECORDS 256
 #define BATCH_VALUE_LEN 1010
 
@@ -63,6 +66,7 @@ struct load {
 };
 
 static const struct load loads[] = {{"16 connections", 16, 0}, {"5000/s, 4 connections", 4, 5000}};
+static const struct load minute_load = {"5000/s, by default", 4, 5000};
 
 static void start(struct way *way)
 {
@@ -172,6 +176,14 @@ static int by_p99(const void *a, const void *b)
     return (first->p99_us > second->p99_us) - (first->p99_us < second->p99_us);
 }
 
+static void print_latency(const struct load *load, const struct way *way, const struct bench_load_result *r,
+                          double plain_p99_us)
+{
+    printf("%-22s %-10s %9.0f %9.0f %9.0f %9.0f %8.1f %6.0f%%  p99 is %.2f x plain\n", load->name, way->name,
+           r->requests_per_second, r->p50_us, r->p99_us, r->p999_us, r->broker_us, r->others * 100,
+           r->p99_us / plain_p99_us);
+}
+
 static void bench_latency(struct way *ways, const struct load *load)
 {
     for (int turn = 0; turn < TURNS; turn++) {
@@ -182,11 +194,21 @@ static void bench_latency(struct way *ways, const struct load *load)
     }
     for (int i = 0; i < WAYS; i++) {
         qsort(ways[i].results, TURNS, sizeof ways[i].results[0], by_p99);
-        const struct bench_load_result *r = &ways[i].results[TURNS / 2];
-        printf("%-22s %-10s %9.0f %9.0f %9.0f %9.0f %8.1f %6.0f%%", load->name, ways[i].name, r->requests_per_second,
-               r->p50_us, r->p99_us, r->p999_us, r->broker_us, r->others * 100);
-        printf(i == 0 ? "\n" : "  p99 is %.2f x plain\n", r->p99_us / ways[0].results[TURNS / 2].p99_us);
+        print_latency(load, &ways[i], &ways[i].results[TURNS / 2], ways[0].results[TURNS / 2].p99_us);
     }
+}
+
+/* plain, disk: measured in turns of a minute, which is too long for more than one. */
+static void bench_minute(struct way *plain, struct way *disk)
+{
+    struct way *both[] = {plain, disk};
+    disk->options.extra[1] = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        both[i]->options.seconds = MINUTE_SECONDS;
+        measure(both[i], &minute_load, &both[i]->results[0]);
+        print_latency(&minute_load, both[i], &both[i]->results[0], plain->results[0].p99_us);
+    }
+    printf("%-22s %-10s was given %u objects meanwhile\n", minute_load.name, disk->name, given.count);
 }
 
 /* --- throughput --------------------------------------------------------------------------------------------------- */
@@ -297,6 +319,9 @@ int main(int argc, char **argv)
     }
     if (bench_row_wanted(&options, "appended")) {
         bench_throughput(&ways[1], folder);
+    }
+    if (bench_row_wanted(&options, minute_load.name)) {
+        bench_minute(&ways[0], &ways[1]);
     }
     for (int i = 0; i < WAYS; i++) {
         bench_broker_end(&ways[i].broker);
