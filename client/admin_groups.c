@@ -77,7 +77,7 @@ static int list_node(struct evlog_client *client, int32_t node_id, struct list_o
         .node_id = node_id,
         .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
     };
-    for (uint32_t tries = 0;; tries++) {
+    for (uint32_t tries = 1;; tries++) {
         int rc = el_client_ask(client, &ask, &call, &response, failure);
         if (rc != 0) {
             return rc;
@@ -90,15 +90,10 @@ static int list_node(struct evlog_client *client, int32_t node_id, struct list_o
         if (rc != 0) {
             return el_fail(failure, rc, "no memory for a list of groups");
         }
-        if (!el_coordinator_error(kafka_code) || el_now_ns() >= ask.deadline_ns) {
+        bool reading = el_coordinator_error(kafka_code); /* its state */
+        if (!reading || !el_pause_before_retry(client, tries, ask.deadline_ns)) {
             return kafka_code == 0 ? 0 : el_fail_kafka(failure, kafka_code, el_slice_of(NULL, 0), "list groups");
         }
-        el_client_lock(client); /* it still reads its state */
-        int64_t resume_ns = el_now_ns() + el_client_backoff_ns(client, tries + 1, client->cfg.retry_backoff_ms,
-                                                               client->cfg.retry_backoff_max_ms);
-        while (!client->stopping && el_client_wait(client, resume_ns)) {
-        }
-        el_client_unlock(client);
     }
 }
 

@@ -74,6 +74,15 @@ void el_client_notify(struct evlog_client *client)
     el_client_announce(client);
 }
 
+void evlog_client_give_up(struct evlog_client *client)
+{
+    int error = errno;
+    uint64_t one = 1;
+    __atomic_store_n(&client->given_up, true, __ATOMIC_RELAXED);
+    (void)!write(client->wake_fd, &one, sizeof one);
+    errno = error;
+}
+
 int64_t el_client_backoff_ns(struct evlog_client *client, uint32_t tries, int64_t first_ms, int64_t max_ms)
 {
     int64_t bound_ms = first_ms;
@@ -82,6 +91,20 @@ int64_t el_client_backoff_ns(struct evlog_client *client, uint32_t tries, int64_
     }
     bound_ms = EL_MIN(bound_ms, max_ms);
     return (int64_t)el_rng_below(&client->rng, (uint64_t)(bound_ms * EL_NS_PER_MS) + 1);
+}
+
+bool el_pause_before_retry(struct evlog_client *client, uint32_t tries, int64_t deadline_ns)
+{
+    el_client_lock(client);
+    int64_t resume_ns = el_now_ns() + el_client_backoff_ns(client, tries, client->cfg.retry_backoff_ms,
+                                                           client->cfg.retry_backoff_max_ms);
+    bool goes_on = !el_client_ends(client) && resume_ns < deadline_ns;
+    while (goes_on && !el_client_ends(client) && el_now_ns() < resume_ns) {
+        (void)el_client_wait(client, resume_ns);
+    }
+    goes_on = goes_on && !el_client_ends(client);
+    el_client_unlock(client);
+    return goes_on;
 }
 
 /* --- calls ------------------------------------------------------------------------------------------------------ */
@@ -149,9 +172,9 @@ static int ask_once(struct evlog_client *client, const struct el_ask *ask, struc
     int64_t limit_ns = el_now_ns() + client->cfg.request_timeout_ms * EL_NS_PER_MS;
     call->deadline_ns = EL_MIN(ask->deadline_ns, limit_ns);
     el_client_lock(client);
-    if (client->stopping) {
+    if (el_client_ends(client)) {
         el_client_unlock(client);
-        return el_fail(failure, EVLOG_ERR_CLOSED, "the client is closed");
+        return el_fail(failure, EVLOG_ERR_CLOSED, "the client is closed, or given up");
     }
     el_call_submit(client, call);
     while (!call->done) {
@@ -183,20 +206,8 @@ int el_client_ask(struct evlog_client *client, const struct el_ask *ask, struct 
 {
     for (uint32_t tries = 1;; tries++) {
         int rc = ask_once(client, ask, call, response, failure);
-        if (rc == 0 || ask->once || !worth_another_try(rc)) {
-            return rc;
-        }
-        el_client_lock(client);
-        int64_t pause_ns = el_client_backoff_ns(client, tries, client->cfg.retry_backoff_ms,
-                                                client->cfg.retry_backoff_max_ms);
-        int64_t resume_ns = el_now_ns() + pause_ns;
-        bool late = client->stopping || resume_ns >= ask->deadline_ns;
-        while (!late && !client->stopping && el_now_ns() < resume_ns) {
-            (void)el_client_wait(client, resume_ns);
-        }
-        late = late || client->stopping;
-        el_client_unlock(client);
-        if (late) {
+        if (rc == 0 || ask->once || !worth_another_try(rc) ||
+            !el_pause_before_retry(client, tries, ask->deadline_ns)) {
             return rc;
         }
     }
@@ -217,6 +228,16 @@ static int poll_timeout_ms(int64_t until_ns)
     return (int)EL_MIN(ms, INT32_MAX);
 }
 
+/* The calls that somebody waits for are too late now, and who waits to try again is woken. */
+static void look_given_up(struct evlog_client *client)
+{
+    if (!client->stopping && !client->given_up_seen && el_client_ends(client)) {
+        client->given_up_seen = true;
+        el_conns_give_up(client);
+        el_client_notify(client);
+    }
+}
+
 static void *run(void *arg)
 {
     struct evlog_client *client = arg;
@@ -224,6 +245,7 @@ static void *run(void *arg)
     el_client_lock(client);
     while (!client->stopping) {
         int64_t until_ns = EL_NEVER_NS;
+        look_given_up(client);
         el_producers_tick(client, el_now_ns(), &until_ns);
         el_subscribers_tick(client, el_now_ns(), &until_ns);
         el_groups_tick(client, el_now_ns(), &until_ns);

@@ -596,6 +596,27 @@ static void close_late(struct evlog_client *client, int64_t now_ns)
     }
 }
 
+/* Calls with on_done are of what goes on in the background, and so is the negotiation of a connection. */
+static void give_up(struct el_list *list, const struct el_call *negotiation)
+{
+    EL_LIST_EACH(node, list) {
+        struct el_call *call = EL_CONTAINER(node, struct el_call, link);
+        if (call->on_done == NULL && call != negotiation) {
+            call->deadline_ns = 0;
+        }
+    }
+}
+
+void el_conns_give_up(struct evlog_client *client)
+{
+    give_up(&client->calls, NULL);
+    EL_LIST_EACH(node, &client->conns) {
+        struct el_conn *conn = EL_CONTAINER(node, struct el_conn, link);
+        give_up(&conn->sending, &conn->negotiation);
+        give_up(&conn->flying, &conn->negotiation);
+    }
+}
+
 void el_conns_dispatch(struct evlog_client *client, int64_t now_ns)
 {
     close_late(client, now_ns);

@@ -116,6 +116,8 @@ struct evlog_client {
     int wake_fd;    /* eventfd: the thread shall look at its lists */
     bool wake_sent; /* and has been told so */
     bool stopping;
+    bool given_up;      /* nobody waits for answers any more; atomic */
+    bool given_up_seen; /* by the thread */
     bool is_evlog; /* a broker listed evlog's own requests */
     struct el_rng rng;
     struct el_list calls;       /* not yet on a connection */
@@ -160,8 +162,15 @@ static inline int64_t el_deadline(int64_t timeout_ms)
 }
 void el_client_lock(struct evlog_client *client);
 void el_client_unlock(struct evlog_client *client);
+/* Wait before the next try, the tries-th has failed. returns false when there is no time left for one. Lock not held. */
+bool el_pause_before_retry(struct evlog_client *client, uint32_t tries, int64_t deadline_ns);
 /* Wait for a change until the deadline; false when it has passed. Lock held. */
 bool el_client_wait(struct evlog_client *client, int64_t deadline_ns);
+/* Nobody shall wait or try again: the client closes, or evlog_client_give_up() was called. */
+static inline bool el_client_ends(const struct evlog_client *client)
+{
+    return client->stopping || __atomic_load_n(&client->given_up, __ATOMIC_RELAXED);
+}
 /* Tell the thread that there is work; lock held. */
 void el_client_wake(struct evlog_client *client);
 /* Tell everybody who waits; lock held. */
@@ -216,6 +225,8 @@ int el_client_ask(struct evlog_client *client, const struct el_ask *ask, struct 
 
 /* Find or open connections for waiting calls and put them there; end those that are too late. */
 void el_conns_dispatch(struct evlog_client *client, int64_t now_ns);
+/* The time of every call that somebody waits for is over. */
+void el_conns_give_up(struct evlog_client *client);
 /* Add the connections to a poll set; returns how many were added, at most max. *until_ns is lowered to the next time
  * something must be looked at. */
 uint32_t el_conns_poll_set(struct evlog_client *client, struct pollfd *fds, uint32_t max, int64_t *until_ns);

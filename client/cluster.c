@@ -279,15 +279,7 @@ int el_cluster_topic(struct evlog_client *client, const struct el_topic_ask *ask
         if (rc != 0 && !try_again(rc, ask->create)) {
             return rc;
         }
-        el_client_lock(client);
-        int64_t resume_ns = el_now_ns() + el_client_backoff_ns(client, tries, client->cfg.retry_backoff_ms,
-                                                               client->cfg.retry_backoff_max_ms);
-        bool late = resume_ns >= ask->deadline_ns || client->stopping;
-        while (!late && !client->stopping && el_now_ns() < resume_ns) {
-            (void)el_client_wait(client, resume_ns);
-        }
-        el_client_unlock(client);
-        if (late) {
+        if (!el_pause_before_retry(client, tries, ask->deadline_ns)) {
             return rc != 0
                        ? rc
                        : el_fail(failure, EVLOG_ERR_TIMED_OUT, "topic %s has partitions without a leader", ask->name);

@@ -74,20 +74,6 @@ static bool may_mend(const struct evlog_failure *failure)
            failure->code == EVLOG_ERR_TIMED_OUT || el_coordinator_error(failure->kafka_code);
 }
 
-bool el_pause_before_retry(struct evlog_client *client, uint32_t tries, int64_t deadline_ns)
-{
-    el_client_lock(client);
-    int64_t resume_ns = el_now_ns() + el_client_backoff_ns(client, tries, client->cfg.retry_backoff_ms,
-                                                           client->cfg.retry_backoff_max_ms);
-    bool goes_on = !client->stopping && resume_ns < deadline_ns;
-    while (goes_on && !client->stopping && el_now_ns() < resume_ns) {
-        (void)el_client_wait(client, resume_ns);
-    }
-    goes_on = goes_on && !client->stopping;
-    el_client_unlock(client);
-    return goes_on;
-}
-
 int el_group_ask(struct evlog_client *client, const struct el_group_ask *ask, struct el_call *call, void *response,
                  struct evlog_failure *failure)
 {

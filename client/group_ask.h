@@ -41,8 +41,6 @@ struct el_evlog_ask {
 int el_evlog_ask(struct evlog_client *client, const struct el_evlog_ask *ask, struct el_call *call, void *response,
                  struct evlog_failure *failure);
 
-/* Wait before the next try. returns false when there is no time left for one */
-bool el_pause_before_retry(struct evlog_client *client, uint32_t tries, int64_t deadline_ns);
 /* The group's coordinator has moved or is not there: ask again elsewhere or later. */
 bool el_coordinator_error(int kafka_code);
 

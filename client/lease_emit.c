@@ -161,16 +161,39 @@ static int producer_get(struct evlog_group *group, struct evlog_producer **produ
     return 0;
 }
 
+/* Up to the first that fails; those that were published are none of the lease any more. */
 static int publish_all(struct evlog_group *group, struct el_lease *lease, struct evlog_failure *failure)
 {
     struct evlog_producer *producer;
+    uint32_t count = 0;
     int rc = producer_get(group, &producer, failure);
     EL_LIST_EACH(node, &lease->emits) {
         if (rc == 0) {
             rc = evlog_publish(producer, &EL_CONTAINER(node, struct el_emit, link)->message, NULL, failure);
+            count += rc == 0;
         }
     }
+    EL_ASSERT(count <= lease->emit_count);
+    lease->emit_count -= count;
+    el_client_lock(group->client);
+    group->emits.emitted += count;
+    el_client_unlock(group->client);
     return rc;
+}
+
+void el_emits_refused(struct evlog_group *group, const struct el_lease *lease, const struct evlog_failure *why)
+{
+    group->emits.refused += lease->emit_count;
+    group->emits.refusal = *why;
+}
+
+void evlog_emit_counts(struct evlog_group *group, struct evlog_emit_counts *counts)
+{
+    el_client_lock(group->client);
+    struct evlog_emit_counts full = group->emits;
+    el_client_unlock(group->client);
+    full.size = counts->size;
+    memcpy(counts, &full, EL_MIN(counts->size, sizeof full));
 }
 
 void el_emits_prepare(struct evlog_group *group, struct el_lease *lease)
@@ -184,6 +207,9 @@ void el_emits_prepare(struct evlog_group *group, struct el_lease *lease)
     }
     if (publish_all(group, lease, &why) != 0) {
         lease->emit_failure = why;
+        el_client_lock(group->client);
+        el_emits_refused(group, lease, &why);
+        el_client_unlock(group->client);
     }
     el_emits_free(lease);
 }

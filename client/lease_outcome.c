@@ -33,6 +33,7 @@ static void count_end(struct evlog_group *group, const struct el_outcome *outcom
     counts->nacked += ok && outcome->kind == EL_OUTCOME_FAIL;
     counts->dead += ok && outcome->kind == EL_OUTCOME_REJECT;
     counts->released += ok && outcome->kind == EL_OUTCOME_RELEASE;
+    group->emits.emitted += ok && outcome->kind == EL_OUTCOME_ACCEPT ? outcome->lease->emit_count : 0;
 }
 
 static void end_extension(struct evlog_group *group, struct el_lease *lease, const struct evlog_failure *failure)
@@ -116,8 +117,10 @@ static bool emits(const struct el_outcome *outcome)
 }
 
 /* What was to be emitted may not be: the lease holds, and the event has failed. Whoever waits is told why. */
-static void emits_refused(struct el_lease_session *session, struct el_outcome *outcome, const struct evlog_failure *why)
+static void emits_refused(struct evlog_group *group, struct el_lease_session *session, struct el_outcome *outcome,
+                          const struct evlog_failure *why)
 {
+    el_emits_refused(group, outcome->lease, why);
     struct evlog_settlement failed = {&outcome->lease->lease, EVLOG_NACK, -1, "emit", why->text};
     outcome->kind = EL_OUTCOME_FAIL;
     el_emits_free(outcome->lease);
@@ -164,7 +167,7 @@ static void end_partition(struct el_lease_call *its, const struct partition_end 
         }
         bool outdated = outcome->kind == EL_OUTCOME_EXTEND && !el_list_empty(&outcome->lease->outcome.link);
         if (end->emits_refused && count == 1 && emits(outcome)) {
-            emits_refused(its->session, outcome, &why);
+            emits_refused(group, its->session, outcome, &why);
         } else if ((kafka_code == EL_KAFKA_INVALID_RECORD_STATE || end->emits_refused) && count > 1 && !outdated) {
             outcome->alone = true;
             el_list_remove(&outcome->link);
@@ -476,7 +479,7 @@ int el_outcomes_send(struct evlog_group *group, struct el_lease_session *session
                             EL_EMIT_VERSION_MIN) { /* it could when the event was acknowledged */
         struct evlog_failure why = EVLOG_FAILURE_INIT;
         (void)el_fail(&why, EVLOG_ERR_UNSUPPORTED, "the broker does not publish what is emitted any more");
-        emits_refused(session, EL_CONTAINER(session->outcomes.next, struct el_outcome, link), &why);
+        emits_refused(group, session, EL_CONTAINER(session->outcomes.next, struct el_outcome, link), &why);
         el_client_wake(group->client);
         return 0;
     }

@@ -173,6 +173,7 @@ struct evlog_group {
     int64_t trouble_ns;      /* since when nothing works, 0: all is well */
     struct evlog_failure trouble;
     struct evlog_group_counts counts;
+    struct evlog_emit_counts emits;
     bool stopping;                   /* evlog_group_run() shall end; atomic */
     struct evlog_producer *producer; /* of emits, for brokers that do not publish them; NULL none */
     uint8_t *scratch;                /* [scratch_len] decompressed records, the reader's */
@@ -259,6 +260,8 @@ void el_emits_free(struct el_lease *lease);
 /* The event is about to be acknowledged, by the caller's thread, lock not held: where the broker does not publish what
  * it has emitted, that is done now; emit_failure says when it could not be. */
 void el_emits_prepare(struct evlog_group *group, struct el_lease *lease);
+/* Count what the lease emits as refused. Lock held. */
+void el_emits_refused(struct evlog_group *group, const struct el_lease *lease, const struct evlog_failure *why);
 /* Copy a lease's emits into a request. returns false: no memory */
 bool el_emits_fill(struct el_arena *arena, const struct el_lease *lease, struct el_msg_ext_lease_outcome_range *range);
 

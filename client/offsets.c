@@ -144,13 +144,7 @@ static int ask_all(struct question *q, struct evlog_failure *failure)
         if (rc != 0) {
             return rc;
         }
-        el_client_lock(q->client);
-        int64_t resume_ns = el_now_ns() + el_client_backoff_ns(q->client, 3, q->client->cfg.retry_backoff_ms,
-                                                               q->client->cfg.retry_backoff_max_ms);
-        while (!q->client->stopping && el_client_wait(q->client, resume_ns)) {
-        }
-        el_client_unlock(q->client);
-        if (resume_ns > q->deadline_ns) {
+        if (!el_pause_before_retry(q->client, 3, q->deadline_ns)) {
             return el_fail(failure, EVLOG_ERR_TIMED_OUT, "offsets of topic %s: no leader answers", q->topic);
         }
     }

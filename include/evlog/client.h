@@ -36,6 +36,13 @@ int evlog_client_open(const struct evlog_settings *settings, struct evlog_client
  * allowed. Blocks for the thread's current turn (a name being resolved, at worst), not for answers. */
 void evlog_client_close(struct evlog_client *client);
 
+/* Let every call that waits for an answer end at once, and each that comes: with EVLOG_ERR_CLOSED or
+ * EVLOG_ERR_TIMED_OUT, or EVLOG_ERR_IN_DOUBT and in_doubt set where what was asked for may have happened. What a
+ * producer, a subscriber or a group does in the background goes on, so that they can be flushed and closed. There is no
+ * way back. Any thread, and any signal handler. Since 1.0.
+ */
+void evlog_client_give_up(struct evlog_client *client);
+
 /* Ask whether the cluster answers. Blocks.
  *
  * timeout_ms  -1: request.timeout.ms

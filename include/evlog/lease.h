@@ -239,6 +239,19 @@ void evlog_linked_message_free(struct evlog_linked_message *linked);
 int evlog_emit(struct evlog_group *group, const struct evlog_lease *lease, const struct evlog_message *message,
                struct evlog_failure *failure);
 
+/* What became of what was emitted, since the group was opened. */
+struct evlog_emit_counts {
+    size_t size;                  /* sizeof(struct evlog_emit_counts) */
+    uint64_t emitted;             /* events published, or taken by the broker with an acknowledgement */
+    uint64_t refused;             /* those of events that failed for it, with the reason "emit" */
+    struct evlog_failure refusal; /* why the last of those were refused; code 0: none was */
+};
+#define EVLOG_EMIT_COUNTS_INIT                                                                                         \
+    {                                                                                                                  \
+        .size = sizeof(struct evlog_emit_counts), .refusal = EVLOG_FAILURE_INIT                                        \
+    }
+void evlog_emit_counts(struct evlog_group *group, struct evlog_emit_counts *counts);
+
 /* --- work groups from outside ------------------------------------------------------------------------------------ */
 
 /* Change settings of a work group, making it when there is none. Names are evlog's or Kafka's; against Apache Kafka

@@ -41,14 +41,16 @@ def test_what_a_handler_emits_needs_the_right_to_write(secured, name):
     secured.run("produce", name, stdin="one\n", expect=0)
     secured.run("groups", "set", name, "retry.max.attempts=1", expect=0)
     secured.run("acl", "allow", f"User:{name}", "write", "topic", f"{name}.other", expect=0)
-    done = work(secured, name, "--emit", f"{name}.out", "--", "cat")
-    assert "0 done, 1 failed" in done.err
+    done = work(secured, name, "--emit", f"{name}.out", "--", "cat", expect=4)
+    assert "0 done, 1 failed, 0 refused, 0 events emitted; 1 not emitted: " in done.err, done.err
+    assert f"no right to write to {name}.out" in done.err.splitlines()[-1], done.err
     letter = secured.run("dlq", "inspect", f"{name}.{name}.dlq", "--json", expect=0)
     assert f"no right to write to {name}.out" in letter.out
     assert events(secured, f"{name}.out") == []
     secured.run("acl", "allow", f"User:{name}", "write", "topic", f"{name}.out", expect=0)
     secured.run("produce", name, stdin="two\n", expect=0)
-    work(secured, name, "--emit", f"{name}.out", "--", "cat", expect=0)
+    done = work(secured, name, "--emit", f"{name}.out", "--", "cat", expect=0)
+    assert "1 events emitted" in done.err and "not emitted" not in done.err, done.err
     assert events(secured, f"{name}.out")[-1] == "two"
 
 

@@ -6,6 +6,7 @@ import base64
 import json
 import pathlib
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -135,6 +136,27 @@ def test_what_the_archive_acknowledges_is_in_it_when_the_disk_is_lost(started, t
     broker.kill()
     shutil.rmtree(tmp_path / "data")
     assert sum(data.count(b" of payments") for name, data in objects(tmp_path).items() if "/bundles/" in name) == 10
+
+
+def test_a_signal_ends_the_wait_for_an_archive_that_takes_nothing(started, tmp_path):
+    broker = started(archived(tmp_path))
+    evlog("topics", "create", "payments", "--set", "evlog.durability=store", "--set", "evlog.streams=true",
+          bootstrap=broker.bootstrap, expect=0)
+    evlog("append", "payments", "k", "--type", "Paid", bootstrap=broker.bootstrap, expect=0)
+    for path in (tmp_path / "archive").iterdir():
+        shutil.move(path, tmp_path / f"away-{path.name}")
+        path.write_text("no folder")
+    before = broker.metric("evlog_append_records_total")
+    told, stored = {}, {"append": before + 1, "produce": before + 3}
+    for command in (["append", "payments", "k", "--type", "Paid"], ["produce", "payments", "-k", "k", "one", "two"]):
+        waiting = subprocess.Popen([str(BIN / "evlog"), *command, "-b", broker.bootstrap], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: broker.metric("evlog_append_records_total") >= stored[command[0]], "an append that waits", 60)
+        waiting.send_signal(signal.SIGTERM)
+        told[command[0]] = waiting.communicate(timeout=60)[1]
+        assert waiting.returncode == 130, told
+    assert "no answer came" in told["append"] and "append it again with --id 0" in told["append"], told
+    assert "2 of 2 events are not acknowledged, 0 are published" in told["produce"], told
 
 
 def test_a_disk_that_is_older_than_what_was_signed_is_refused(started, tmp_path):

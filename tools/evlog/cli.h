@@ -80,6 +80,7 @@ struct cli {
     bool no_color;
     bool no_input;
     int64_t now_ns;              /* since 1970, read once at the start */
+    bool ends_at_once;           /* a signal ends what the command waits for; set before cli_connect() */
     struct evlog_client *client; /* once cli_connect() has succeeded */
     struct evlog_otlp *otlp;     /* of its traces; NULL: none are wanted */
 };
@@ -158,6 +159,8 @@ void cli_close(struct cli *cli);
 /* --- cli_output.c --- */
 
 extern volatile int cli_interrupted; /* a signal has asked to stop */
+/* Of a command that ends at once; its calls end with the first signal. NULL: none */
+extern struct evlog_client *volatile cli_waiting;
 /* Write a line that stands in buffer to stdout and empty it. returns CLI_OK | CLI_FAILED told */
 int cli_put(const struct cli *cli, struct el_buffer *line);
 #define CLI_SHOWN_MAX 2000 /* bytes of data in a line for people */

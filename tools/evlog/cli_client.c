@@ -182,6 +182,12 @@ int cli_connect(struct cli *cli)
     if (rc != 0) {
         return failure.code == EVLOG_ERR_INVALID_CONFIG ? told(cli, &failure) : cli_failure(cli, &failure);
     }
+    if (cli->ends_at_once) {
+        cli_waiting = cli->client;
+    }
+    if (cli->ends_at_once && cli_interrupted) { /* before it was there */
+        evlog_client_give_up(cli->client);
+    }
     rc = trace(cli, &failure);
     if (rc != 0) {
         return failure.code == EVLOG_ERR_INVALID_CONFIG ? told(cli, &failure) : cli_failure(cli, &failure);
@@ -197,6 +203,7 @@ int cli_connect(struct cli *cli)
 
 void cli_close(struct cli *cli)
 {
+    cli_waiting = NULL;
     evlog_client_close(cli->client);
     cli->client = NULL;
     end_trace(cli);

@@ -16,6 +16,7 @@
 #define BAR_COLUMNS 30
 
 volatile int cli_interrupted;
+struct evlog_client *volatile cli_waiting;
 
 int cli_put(const struct cli *cli, struct el_buffer *line)
 {

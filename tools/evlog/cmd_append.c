@@ -139,10 +139,6 @@ static int seal(struct append *a, struct evlog_bytes key)
     if (!sealing_wanted(&a->sealing)) {
         return CLI_OK;
     }
-    if (a->event.id == NULL) {
-        evlog_event_id_make(a->made_id);
-        a->event.id = a->made_id;
-    }
     int rc = sealing_seal(&a->sealing, key, a->event.id, &a->event.data, &failure);
     int code = rc == 0 ? CLI_OK : cli_failure(a->cli, &failure);
     return rc == EVLOG_ERR_ERASED ? CLI_CONFLICT : code;
@@ -154,11 +150,15 @@ static int run(struct append *a, const struct cli_words *words)
     struct evlog_appended appended = EVLOG_APPENDED_INIT;
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     int rc = check(a, &append.expected);
-    a->event.id = a->id;
+    if (a->id == NULL) {
+        evlog_event_id_make(a->made_id);
+    }
+    a->event.id = a->id == NULL ? a->made_id : a->id;
     if (rc == CLI_OK) {
         rc = seal(a, (struct evlog_bytes){words->items[1], strlen(words->items[1])});
     }
     if (rc == CLI_OK) {
+        a->cli->ends_at_once = true;
         rc = cli_connect(a->cli);
     }
     if (rc != CLI_OK) {
@@ -177,6 +177,10 @@ static int run(struct append *a, const struct cli_words *words)
     append.check_count = a->checks.count;
     rc = evlog_append(a->cli->client, &append, &appended, &failure);
     if (rc != 0) {
+        if (rc == EVLOG_ERR_IN_DOUBT) {
+            (void)snprintf(failure.hint, sizeof failure.hint,
+                           "append it again with --id %s: what is stored already is not stored twice", a->event.id);
+        }
         bool told = rc == EVLOG_ERR_WRONG_VERSION || rc == EVLOG_ERR_STREAM_ENDED;
         return cli_failure_conflict(a->cli, &failure, told ? &appended.conflict : NULL);
     }

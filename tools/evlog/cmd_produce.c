@@ -159,6 +159,7 @@ static int run(struct cli *cli, struct produce *produce, struct cli_words *words
         return cli_error(cli, CLI_ERR_FILE, "%s", err.text);
     }
     cli->defaults = publishing_defaults;
+    cli->ends_at_once = true;
     rc = cli_connect(cli);
     if (rc == CLI_OK) {
         rc = publishing_topic(cli, words->items[0], produce->create, produce->partitions);

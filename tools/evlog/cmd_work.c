@@ -45,7 +45,6 @@ struct work {
     struct evlog_group *member;
     int start_error;      /* errno of a handler that did not start, 0; atomic */
     uint64_t drill_count; /* troubles made; atomic */
-    uint64_t emit_count;  /* events emitted; atomic */
 };
 
 /* --- one run ------------------------------------------------------------------------------------------------------ */
@@ -164,9 +163,7 @@ static void emit(struct work *work, const struct evlog_lease *lease, struct el_s
         result->outcome = EVLOG_NACK;
         (void)snprintf(result->reason, sizeof result->reason, "emit");
         (void)snprintf(result->error, sizeof result->error, "line %zu of stdout: %.200s", number, failure.text);
-        return;
     }
-    count_up(&work->emit_count);
 }
 
 /* All lines of one event's handler. */
@@ -351,9 +348,10 @@ static int join(struct work *work)
     return CLI_OK;
 }
 
-static void sum_up(const struct work *work, const struct evlog_group_counts *counts)
+static void sum_up(const struct work *work, const struct evlog_group_counts *counts,
+                   const struct evlog_emit_counts *emits)
 {
-    char late[64] = "", drill[64] = "", emitted[64] = "";
+    char late[64] = "", drill[64] = "", emitted[64] = "", refused[EVLOG_FAILURE_TEXT_MAX + 64] = "";
     if (counts->lost > 0) {
         (void)snprintf(late, sizeof late, ", %llu leases ended too early", (unsigned long long)counts->lost);
     }
@@ -361,18 +359,22 @@ static void sum_up(const struct work *work, const struct evlog_group_counts *cou
         (void)snprintf(drill, sizeof drill, ", %llu drills", (unsigned long long)work->drill_count);
     }
     if (work->emit != NULL) {
-        (void)snprintf(emitted, sizeof emitted, ", %llu events emitted", (unsigned long long)work->emit_count);
+        (void)snprintf(emitted, sizeof emitted, ", %llu events emitted", (unsigned long long)emits->emitted);
+    }
+    if (emits->refused > 0) {
+        (void)snprintf(refused, sizeof refused, "; %llu not emitted: %s", (unsigned long long)emits->refused,
+                       emits->refusal.text);
     }
     if (work->cli->json) {
         (void)printf("{\"done\":%llu,\"failed\":%llu,\"dead\":%llu,\"released\":%llu,\"lost\":%llu,\"emitted\":%llu,"
-                     "\"drills\":%llu}\n",
+                     "\"not_emitted\":%llu,\"drills\":%llu}\n",
                      (unsigned long long)counts->acked, (unsigned long long)counts->nacked,
                      (unsigned long long)counts->dead, (unsigned long long)counts->released,
-                     (unsigned long long)counts->lost, (unsigned long long)work->emit_count,
-                     (unsigned long long)work->drill_count);
+                     (unsigned long long)counts->lost, (unsigned long long)emits->emitted,
+                     (unsigned long long)emits->refused, (unsigned long long)work->drill_count);
     }
-    cli_say(work->cli, "%llu done, %llu failed, %llu refused%s%s%s", (unsigned long long)counts->acked,
-            (unsigned long long)counts->nacked, (unsigned long long)counts->dead, emitted, late, drill);
+    cli_say(work->cli, "%llu done, %llu failed, %llu refused%s%s%s%s", (unsigned long long)counts->acked,
+            (unsigned long long)counts->nacked, (unsigned long long)counts->dead, emitted, late, drill, refused);
 }
 
 static int run(struct work *work)
@@ -380,6 +382,7 @@ static int run(struct work *work)
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_group_run_options options = EVLOG_GROUP_RUN_OPTIONS_INIT;
     struct evlog_group_counts counts;
+    struct evlog_emit_counts emits = EVLOG_EMIT_COUNTS_INIT;
     options.on_event = work->batch > 0 ? NULL : on_event;
     options.on_batch = work->batch > 0 ? on_batch : NULL;
     options.arg = work;
@@ -392,13 +395,17 @@ static int run(struct work *work)
     int rc = evlog_group_run(work->member, &options, &failure);
     cli_progress_end(work->cli);
     evlog_group_counts(work->member, &counts);
+    evlog_emit_counts(work->member, &emits);
     rc = rc == 0 ? CLI_OK : cli_failure(work->cli, &failure);
     if (work->start_error != 0) {
         rc = cli_error_remedy(work->cli,
                               (struct cli_remedy){CLI_ERR_PROGRAM, "check the command behind --, and who may run it"},
                               "%s: %s", work->command[0], strerror(work->start_error));
     }
-    sum_up(work, &counts);
+    if (rc == CLI_OK && cli_exit_of(&emits.refusal) == CLI_DENIED) {
+        rc = cli_failure(work->cli, &emits.refusal); /* no attempt mends that */
+    }
+    sum_up(work, &counts, &emits);
     return rc;
 }
 

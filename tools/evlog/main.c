@@ -12,6 +12,9 @@ static void on_signal(int signal_number)
         _Exit(CLI_INTERRUPTED);
     }
     cli_interrupted = 1;
+    if (cli_waiting != NULL) {
+        evlog_client_give_up(cli_waiting);
+    }
 }
 
 int main(int argc, char **argv)

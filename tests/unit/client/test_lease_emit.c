@@ -52,6 +52,15 @@ static int settle(int lease, enum evlog_outcome outcome, struct evlog_failure *f
     return evlog_group_settle(group, &settlement, 1, true, failure);
 }
 
+static void expect_counts(uint64_t emitted, uint64_t refused, int code)
+{
+    struct evlog_emit_counts counts = EVLOG_EMIT_COUNTS_INIT;
+    evlog_emit_counts(group, &counts);
+    assert_int_equal(counts.emitted, emitted);
+    assert_int_equal(counts.refused, refused);
+    assert_int_equal(counts.refusal.code, code);
+}
+
 /* --- refusals ----------------------------------------------------------------------------------------------------- */
 
 TEST(lease_emit, what_cannot_be_published_fails_its_event_and_whoever_acknowledges_is_told)
@@ -64,6 +73,7 @@ TEST(lease_emit, what_cannot_be_published_fails_its_event_and_whoever_acknowledg
     size_t pos = scripted_wait(&l.s, 0, "refused(0 g/t/0/0/0=a) ");
     (void)scripted_wait(&l.s, pos, "full( 0:0=5 -1 emit ");
     assert_int_equal(scripted_lease_count(&l, 0, LEASED_DONE), 0);
+    expect_counts(0, 1, EVLOG_ERR_TOO_LARGE);
     assert_int_equal(settle(1, EVLOG_ACK, &failure), 0); /* an event without any is not concerned */
     assert_int_equal(scripted_lease_count(&l, 0, LEASED_DONE), 1);
     finish();
@@ -79,6 +89,7 @@ TEST(lease_emit, any_other_outcome_publishes_nothing)
     assert_int_equal(settle(0, EVLOG_NACK, &failure), 0);
     assert_int_equal(settle(1, EVLOG_DEAD, &failure), 0);
     assert_int_equal(settle(2, EVLOG_RELEASE, &failure), 0);
+    expect_counts(0, 0, 0);
     finish();
     assert_null(strstr(l.s.log, "produced"));
 }
@@ -100,6 +111,7 @@ static void expect_published_before(int outcome)
     pos = scripted_wait(&l.s, pos, "produced(0 g/t/0/1/0=c");
     (void)scripted_wait(&l.s, pos, "0:1=1");
     assert_int_equal(scripted_lease_count(&l, 0, LEASED_DONE), 2);
+    expect_counts(3, 0, 0);
     finish();
     assert_null(strstr(l.s.log, "emits"));
 }
@@ -146,6 +158,7 @@ TEST(lease_emit, goes_with_the_acknowledgement_where_the_broker_publishes_it)
     assert_int_equal(settle(0, EVLOG_ACK, &failure), 0);
     (void)scripted_wait(&l.s, 0, "full( 0:0=1 -1   emits a emits b");
     assert_int_equal(scripted_lease_count(&l, 0, LEASED_DONE), 1);
+    expect_counts(2, 0, 0);
     finish();
     assert_null(strstr(l.s.log, "produced"));
 }
