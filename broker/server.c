@@ -79,6 +79,7 @@ struct server {
     bool stop_wanted;          /* a signal asked for the end */
     uint64_t stop_wanted_ns;
     _Atomic uint32_t conn_total; /* Kafka connections of all shards */
+    struct census census;        /* who has how many of them */
 };
 
 static uint64_t mono_ns(void)
@@ -271,6 +272,7 @@ static int open_store(struct server *server, struct el_error *err)
     EL_ASSERT(store_shard_count(server->store) == server->shard_count);
     quota_budget_init(&server->quota_budget);
     io_random(server->shards[0].io, server->quota_budget.secret, sizeof server->quota_budget.secret);
+    io_random(server->shards[0].io, server->census.secret, sizeof server->census.secret);
     return streams_secret_load(server->shards[0].io, &server->stream_secret, err);
 }
 
@@ -348,6 +350,7 @@ static int open_listeners(struct server *server, struct el_error *err)
         net_cfg.principal_rules = server->tls.rules;
         net_cfg.join = i > 0;
         net_cfg.conn_total = &server->conn_total;
+        net_cfg.census = &server->census;
         int error = shard_listen(shard, cfg, &net_cfg, err);
         if (error != 0) {
             return error;

@@ -23,10 +23,14 @@
 
 struct net_config shard_net_limits(const struct config *cfg)
 {
-    /* Connections are counted over all shards; those of one address by each shard, where they fall by chance. */
+    struct address_limits address_limits;
+    int error = address_limits_parse(cfg->connections_per_ip_overrides, &address_limits, NULL);
+    EL_ASSERT(error == 0); /* it was checked with the others */
     return (struct net_config){
         .conn_count_max = (uint32_t)cfg->connections_max,
         .address_conn_count_max = (uint32_t)cfg->connections_per_ip_max,
+        .address_limits = address_limits,
+        .principal_conn_count_max = (uint32_t)cfg->connections_per_principal_max,
         .frame_len_max = (size_t)cfg->request_len_max,
         .idle_ns_max = (uint64_t)cfg->connections_idle_ms * 1000000u,
         .slow_ns = (uint64_t)cfg->slow_operation_ms * 1000000u,

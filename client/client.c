@@ -206,8 +206,7 @@ int el_client_ask(struct evlog_client *client, const struct el_ask *ask, struct 
 {
     for (uint32_t tries = 1;; tries++) {
         int rc = ask_once(client, ask, call, response, failure);
-        if (rc == 0 || ask->once || !worth_another_try(rc) ||
-            !el_pause_before_retry(client, tries, ask->deadline_ns)) {
+        if (rc == 0 || ask->once || !worth_another_try(rc) || !el_pause_before_retry(client, tries, ask->deadline_ns)) {
             return rc;
         }
     }

@@ -118,7 +118,7 @@ struct evlog_client {
     bool stopping;
     bool given_up;      /* nobody waits for answers any more; atomic */
     bool given_up_seen; /* by the thread */
-    bool is_evlog; /* a broker listed evlog's own requests */
+    bool is_evlog;      /* a broker listed evlog's own requests */
     struct el_rng rng;
     struct el_list calls;       /* not yet on a connection */
     struct el_list conns;       /* struct el_conn */
@@ -162,7 +162,7 @@ static inline int64_t el_deadline(int64_t timeout_ms)
 }
 void el_client_lock(struct evlog_client *client);
 void el_client_unlock(struct evlog_client *client);
-/* Wait before the next try, the tries-th has failed. returns false when there is no time left for one. Lock not held. */
+/* Wait before the next try. returns false when there is no time left for one. Lock not held. */
 bool el_pause_before_retry(struct evlog_client *client, uint32_t tries, int64_t deadline_ns);
 /* Wait for a change until the deadline; false when it has passed. Lock held. */
 bool el_client_wait(struct evlog_client *client, int64_t deadline_ns);

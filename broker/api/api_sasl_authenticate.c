@@ -104,7 +104,12 @@ static void trust(struct authenticate_call *call, struct el_slice name, struct e
         fail(call, ": it is another one than before on this connection");
         return;
     }
-    if (request_trust(request, principal, until_ns) != 0) {
+    int error = request_trust(request, principal, until_ns);
+    if (error == EVLOG_ERR_LIMIT) { /* no failed proof: the client may come again */
+        request_close(request, NET_TOO_MANY_OF_PRINCIPAL);
+        return;
+    }
+    if (error != 0) {
         api_refuse_memory(api, request);
         return;
     }

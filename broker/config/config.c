@@ -12,6 +12,7 @@
  * file:line:column; a key that does not exist is answered with the nearest that does.
  * Invariant: a struct config that was returned with 0 has passed every check.
  */
+#include <config/address_limits.h>
 #include <config/audit_classes.h>
 #include <config/broker_name.h>
 #include <config/config.h>
@@ -490,7 +491,9 @@ static int walk_flags(struct config *cfg, int argc, char *const *argv, bool sett
 
 static int check_network(struct config *cfg, struct el_error *err)
 {
+    struct address_limits limits;
     int error = config_listeners_make(cfg, err);
+    error = error != 0 ? error : address_limits_parse(cfg->connections_per_ip_overrides, &limits, err);
     for (uint32_t i = 0; i < cfg->listener_table.count && error == 0; i++) {
         const struct config_address *address = &cfg->listener_table.list[i].address;
         bool same_host = strcmp(address->host, cfg->http.host) == 0;

@@ -13,6 +13,7 @@
 #include <net/conn.h>
 
 #include <stdatomic.h>
+#include <stdio.h>
 
 #define STARVE_RETRY_NS 20000000u
 
@@ -106,22 +107,6 @@ static void conn_init(struct conn *conn, const struct net_listener *listener, in
     }
 }
 
-/* Two shards that accept at the same moment may both take the last place: one too many does no harm. */
-static bool net_is_full(const struct net *net)
-{
-    uint32_t count = net->config.conn_total == NULL ? net->conn_count : atomic_load(net->config.conn_total);
-    return count >= net->config.conn_count_max;
-}
-
-static void refuse_socket(struct net *net, int fd, const char *peer, const char *reason)
-{
-    metrics_add(net->metrics, METRIC_REFUSED_CONNECTIONS, 1);
-    if (net_may_log(net)) {
-        el_log(EL_LOG_WARN, "net", "%s: connection refused: %s", peer, reason);
-    }
-    io_close(net->io, fd);
-}
-
 struct el_slice conn_address(const char *peer)
 {
     const char *colon = strrchr(peer, ':');
@@ -130,43 +115,43 @@ struct el_slice conn_address(const char *peer)
     return bracketed ? el_slice_of(peer + 1, len - 2) : el_slice_of(peer, len);
 }
 
+/* A connection that is counted everywhere. returns NULL: it may not be, and fd is closed */
+static struct conn *conn_make(const struct net_listener *listener, int fd, const char *peer)
+{
+    struct net *net = listener->net;
+    enum net_refusal why;
+    if (!net_admits(net, peer, &why)) {
+        net_refuse(net, fd, peer, why);
+        return NULL;
+    }
+    struct conn *conn = el_pool_get(&net->conn_pool);
+    if (conn == NULL) {
+        net_refuse(net, fd, peer, NET_REFUSED_MEMORY);
+        return NULL;
+    }
+    conn->net = net;
+    (void)snprintf(conn->peer, sizeof conn->peer, "%s", peer);
+    if (!conn_seat_address(conn)) {
+        el_pool_put(&net->conn_pool, conn);
+        net_refuse(net, fd, peer, NET_REFUSED_ADDRESS);
+        return NULL;
+    }
+    conn_init(conn, listener, fd);
+    return conn;
+}
+
 void conn_open(const struct net_listener *listener, int fd)
 {
     struct net *net = listener->net;
     char peer[sizeof(((struct conn *)0)->peer)];
-    struct net_address *address = NULL;
     if (io_peer_name(net->io, fd, peer, sizeof(peer)) != 0) {
         io_close(net->io, fd); /* gone already */
         return;
     }
-    if (net_is_full(net) && !net_drop_unproven(net)) {
-        refuse_socket(net, fd, peer, "too many connections");
-        return;
-    }
-    if (net->config.admit != NULL && !net->config.admit(net->config.arg, conn_address(peer))) {
-        metrics_add(net->metrics, METRIC_THROTTLED_CONNECTIONS, 1);
-        refuse_socket(net, fd, peer, "its address opens connections faster than connection_creation_rate allows");
-        return;
-    }
-    if (net->config.address_conn_count_max > 0) {
-        int rc = net_address_add(net, peer, &address);
-        if (rc != 0) {
-            refuse_socket(net, fd, peer,
-                          rc == EVLOG_ERR_LIMIT ? "too many connections from this address" : "no memory");
-            return;
-        }
-    }
-    struct conn *conn = el_pool_get(&net->conn_pool);
+    struct conn *conn = conn_make(listener, fd, peer);
     if (conn == NULL) {
-        if (address != NULL) {
-            net_address_remove(net, address);
-        }
-        refuse_socket(net, fd, peer, "no memory");
         return;
     }
-    conn_init(conn, listener, fd);
-    conn->address = address;
-    memcpy(conn->peer, peer, sizeof(peer));
     metrics_add(net->metrics, METRIC_CONNECTIONS, 1);
     metrics_add(net->metrics, METRIC_CONNECTIONS_ACCEPTED, 1);
     conn_wait_begin(conn, WAIT_IDLE);
@@ -186,12 +171,18 @@ int conn_set_principal(struct conn *conn, const char *text)
     if (len > NET_PRINCIPAL_MAX) {
         return EVLOG_ERR_LIMIT;
     }
-    if (conn->principal == NULL) {
-        conn->principal = el_pool_get(&conn->net->principal_pool);
-    }
-    if (conn->principal == NULL) {
+    char *principal = conn->principal == NULL ? el_pool_get(&conn->net->principal_pool) : conn->principal;
+    if (principal == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
+    bool proved_again = conn->principal != NULL && strcmp(conn->principal, text) == 0;
+    if (!proved_again && !conn_seat_principal(conn, text)) {
+        if (conn->principal == NULL) {
+            el_pool_put(&conn->net->principal_pool, principal);
+        }
+        return EVLOG_ERR_LIMIT;
+    }
+    conn->principal = principal;
     memcpy(conn->principal, text, len);
     return 0;
 }
@@ -344,9 +335,7 @@ static void conn_free(struct conn *conn)
         buffer_unref(conn->buffer);
     }
     conn_tls_end(conn);
-    if (conn->address != NULL) {
-        net_address_remove(net, conn->address);
-    }
+    conn_seats_leave(conn);
     conn_trust_drop(conn);
     if (conn->principal != NULL) {
         el_pool_put(&net->principal_pool, conn->principal);

@@ -83,6 +83,20 @@ struct conn_tls {
     struct el_error err; /* of the job */
 };
 
+/* A connection among those of its address, or of its principal. */
+struct conn_seat {
+    uint64_t id; /* of net.config.census */
+    bool seated; /* counted there */
+};
+
+/* Why a connection is refused; each is logged by itself. */
+enum net_refusal { NET_REFUSED_FULL, NET_REFUSED_RATE, NET_REFUSED_ADDRESS, NET_REFUSED_MEMORY, NET_REFUSAL_COUNT };
+
+struct net_refusals {
+    uint64_t said_ns; /* when the last one was logged; 0: never */
+    uint64_t unsaid;  /* since then */
+};
+
 struct conn {
     uint32_t magic;
     struct el_sm sm; /* enum conn_state */
@@ -100,34 +114,29 @@ struct conn {
     struct el_list attend_link; /* in net.attention, or unlinked */
     struct el_list starve_link; /* in net.starving, or unlinked */
     struct conn_wait waits[WAIT_KIND_COUNT];
-    struct el_list requests;     /* by request.order, in order of arrival */
-    uint32_t request_count;      /* of those */
-    size_t request_bytes;        /* of their frames */
-    size_t reply_bytes;          /* answered and not yet sent */
-    struct net_buffer *buffer;   /* receives; NULL before the first byte is wanted */
-    size_t parsed;               /* bytes of it that have become requests */
-    size_t filled;               /* bytes of it received */
-    size_t frame_mark;           /* bytes of the frame in progress at which its deadline was last moved */
-    size_t frame_len_seen;       /* longest frame received whole */
-    struct net_address *address; /* of the client, for its limit; NULL when there is none */
-    struct conn_tls *tls;        /* of net.tls_pool; NULL: plain */
-    char *principal;             /* [NET_PRINCIPAL_MAX] of net.principal_pool; NULL: anonymous */
-    struct sasl *sasl;           /* an exchange under way, of net.sasl_pool; NULL: none */
-    bool raw_sasl;               /* its messages are frames of their own, without a request around them */
-    bool trusted;                /* an exchange has ended well */
-    uint64_t trusted_until_ns;   /* monotonic; 0: for ever */
+    struct el_list requests;   /* by request.order, in order of arrival */
+    uint32_t request_count;    /* of those */
+    size_t request_bytes;      /* of their frames */
+    size_t reply_bytes;        /* answered and not yet sent */
+    struct net_buffer *buffer; /* receives; NULL before the first byte is wanted */
+    size_t parsed;             /* bytes of it that have become requests */
+    size_t filled;             /* bytes of it received */
+    size_t frame_mark;         /* bytes of the frame in progress at which its deadline was last moved */
+    size_t frame_len_seen;     /* longest frame received whole */
+    struct conn_seat address_seat;
+    struct conn_seat principal_seat;
+    struct conn_tls *tls;      /* of net.tls_pool; NULL: plain */
+    char *principal;           /* [NET_PRINCIPAL_MAX] of net.principal_pool; NULL: anonymous */
+    struct sasl *sasl;         /* an exchange under way, of net.sasl_pool; NULL: none */
+    bool raw_sasl;             /* its messages are frames of their own, without a request around them */
+    bool trusted;              /* an exchange has ended well */
+    uint64_t trusted_until_ns; /* monotonic; 0: for ever */
     void *user;
     struct io_timer mute_timer;
     struct io_op recv_op;
     struct io_op send_op;
     struct iovec iov[CONN_IOV_MAX];
     char peer[64]; /* "address:port" */
-};
-
-/* Connections of one client address. */
-struct net_address {
-    char name[64]; /* key in net.addresses */
-    uint32_t conn_count;
 };
 
 /* One listening socket. */
@@ -160,7 +169,6 @@ struct net {
     uint64_t conn_id_last;
     struct el_pool conn_pool;
     struct el_pool request_pool;
-    struct el_pool address_pool;
     struct el_pool principal_pool;
     struct el_pool tls_pool;
     struct el_list tls_queue;    /* struct conn_tls.link: handshakes that wait for a job, those that have begun first */
@@ -170,7 +178,6 @@ struct net {
     uint32_t tls_job_count;      /* under way */
     struct io_timer tls_timer;   /* when the queue is to be looked at again */
     struct el_pool sasl_pool;
-    struct el_map addresses;  /* name to struct net_address */
     struct el_list attention; /* connections with something to do at the end of the step */
     struct io_timer attend_timer;
     struct el_list waits[WAIT_KIND_COUNT];
@@ -181,6 +188,7 @@ struct net {
     size_t recv_bytes;                        /* blocks of all receive buffers */
     struct net_buffer *spares[NET_SPARE_MAX]; /* [spare_count] free large ones, counted in recv_bytes */
     uint32_t spare_count;
+    struct net_refusals refusals[NET_REFUSAL_COUNT];
     uint64_t log_second;  /* io->now_ns / 1 s of the last refusal logged */
     uint32_t log_count;   /* refusals logged in that second */
     uint64_t slow_second; /* the same of slow operations */
@@ -236,6 +244,18 @@ void conn_unproven(struct conn *conn);
 void conn_proved(struct conn *conn);
 /* End the connection that has proved nothing for longest. returns false: there is none */
 bool net_drop_unproven(struct net *net);
+
+/* conn_limits.c */
+/* Count the connection among those of its address. returns false: they are too many */
+bool conn_seat_address(struct conn *conn);
+/* Count it among those of a principal in place of the one before. returns false: they are too many, nothing changes */
+bool conn_seat_principal(struct conn *conn, const char *principal);
+/* Count it no more. */
+void conn_seats_leave(struct conn *conn);
+/* May it be accepted, from what is known before there is a connection? */
+bool net_admits(struct net *net, const char *peer, enum net_refusal *why);
+/* Close a socket that may not become a connection; count it, and say so once a minute. */
+void net_refuse(struct net *net, int fd, const char *peer, enum net_refusal why);
 
 /* conn_recv.c */
 /* Make requests of what has been received, then receive on, unless the connection has enough to do. */
@@ -311,8 +331,4 @@ void net_check_stopped(struct net *net);
 /* The connection waits from now on: have the sweep come in time. */
 void net_sweep_by(struct net *net, uint64_t at_ns);
 uint64_t net_wait_ns(const struct net *net, enum conn_wait_kind kind);
-/* Count a connection of an address; EVLOG_ERR_LIMIT over its limit. */
-int net_address_add(struct net *net, const char *peer, struct net_address **address);
-void net_address_remove(struct net *net, struct net_address *address);
-
 #endif

@@ -298,7 +298,7 @@ static int name_client(struct conn *conn, const char **why)
         return rc;
     }
     rc = conn_set_principal(conn, principal);
-    *why = "no memory";
+    *why = rc == EVLOG_ERR_LIMIT ? NET_TOO_MANY_OF_PRINCIPAL : "no memory";
     return rc;
 }
 

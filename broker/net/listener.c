@@ -118,44 +118,6 @@ static bool any_accepting(const struct net *net)
     return false;
 }
 
-/* --- limit per address ------------------------------------------------------------------------------------------ */
-
-int net_address_add(struct net *net, const char *peer, struct net_address **address)
-{
-    const char *colon = strrchr(peer, ':');
-    size_t len = colon == NULL ? strlen(peer) : (size_t)(colon - peer);
-    struct net_address *found = el_map_get(&net->addresses, peer, len);
-    if (found == NULL) {
-        found = el_pool_get(&net->address_pool);
-        if (found == NULL) {
-            return EVLOG_ERR_NO_MEMORY;
-        }
-        EL_ASSERT(len < sizeof(found->name));
-        memcpy(found->name, peer, len);
-        int rc = el_map_put(&net->addresses, found->name, len, found);
-        if (rc != 0) {
-            el_pool_put(&net->address_pool, found);
-            return rc;
-        }
-    }
-    if (found->conn_count >= net->config.address_conn_count_max) {
-        return EVLOG_ERR_LIMIT;
-    }
-    found->conn_count++;
-    *address = found;
-    return 0;
-}
-
-void net_address_remove(struct net *net, struct net_address *address)
-{
-    EL_ASSERT(address->conn_count > 0);
-    if (--address->conn_count == 0) {
-        void *removed = el_map_remove(&net->addresses, address->name, strlen(address->name));
-        EL_ASSERT(removed == address);
-        el_pool_put(&net->address_pool, address);
-    }
-}
-
 /* --- deadlines -------------------------------------------------------------------------------------------------- */
 
 uint64_t net_wait_ns(const struct net *net, enum conn_wait_kind kind)
@@ -328,14 +290,11 @@ void net_free(struct net *net)
     }
     buffer_drop_spares(net);
     EL_ASSERT(net->recv_bytes == 0);
-    EL_ASSERT(net->addresses.count == 0);
-    el_map_destroy(&net->addresses);
     EL_ASSERT(net->tls_half_count == 0);
     drop_tls(net);
     el_pool_destroy(&net->tls_pool);
     el_pool_destroy(&net->principal_pool);
     el_pool_destroy(&net->sasl_pool);
-    el_pool_destroy(&net->address_pool);
     el_pool_destroy(&net->request_pool);
     el_pool_destroy(&net->conn_pool);
     net->magic = 0;
@@ -406,13 +365,11 @@ static void net_init(struct net *net, const struct net_config *config)
     }
     el_pool_init(&net->conn_pool, net->buddy, sizeof(struct conn));
     el_pool_init(&net->request_pool, net->buddy, sizeof(struct request));
-    el_pool_init(&net->address_pool, net->buddy, sizeof(struct net_address));
     el_pool_init(&net->principal_pool, net->buddy, NET_PRINCIPAL_MAX);
     el_pool_init(&net->tls_pool, net->buddy, sizeof(struct conn_tls));
     el_list_init(&net->tls_queue);
     el_list_init(&net->tls_greeting);
     el_pool_init(&net->sasl_pool, net->buddy, sizeof(struct sasl));
-    el_map_init(&net->addresses, net->buddy);
     timer_init(&net->attend_timer, net, net_on_attend);
     timer_init(&net->sweep_timer, net, net_on_sweep);
     timer_init(&net->starve_timer, net, net_on_starve_timer);
@@ -482,10 +439,9 @@ void net_set_limits(struct net *net, const struct net_config *config)
     own->unproven_count_max = config->unproven_count_max == 0 ? own->unproven_count_max : config->unproven_count_max;
     own->unproven_ns_max = config->unproven_ns_max == 0 ? own->unproven_ns_max : config->unproven_ns_max;
     own->idle_ns_max = config->idle_ns_max == 0 ? own->idle_ns_max : config->idle_ns_max;
-    /* Connections that were not counted by address from the start cannot be later. */
-    if (own->address_conn_count_max > 0 && config->address_conn_count_max > 0) {
-        own->address_conn_count_max = config->address_conn_count_max;
-    }
+    own->address_conn_count_max = config->address_conn_count_max;
+    own->address_limits = config->address_limits;
+    own->principal_conn_count_max = config->principal_conn_count_max;
     own->slow_ns = config->slow_ns;
     net_sweep_by(net, net->io->now_ns); /* an idle time that is shorter now */
 }

@@ -7,10 +7,12 @@
 #ifndef EL_NET_NET_H
 #define EL_NET_NET_H
 
+#include <config/address_limits.h>
 #include <config/listeners.h>
 #include <config/principal_rules.h>
 #include <core/tls.h>
 #include <io/io.h>
+#include <net/census.h>
 #include <net/request.h>
 #include <obs/metrics.h>
 
@@ -27,25 +29,29 @@ struct net_config {
     net_meter_fn meter;                                /* of requests that are metered; optional while there is none */
     _Atomic(uint32_t) *conn_total;                     /* connections of all nets that share it; NULL: of this one */
 
+    struct census *census; /* who has how many connections, of all nets that share it; NULL: no limit on anybody */
+
     /* Limits of this shard; 0 takes the default. */
     uint32_t conn_count_max;         /* connections, of all nets that share conn_total (10,000) */
-    uint32_t address_conn_count_max; /* connections of one client address (no limit) */
-    uint32_t unproven_count_max;     /* connections that have proved nothing (1,000); one more ends the oldest */
-    uint64_t unproven_ns_max;        /* to do so, from the accept on (10 s) */
-    uint32_t pipeline_max;           /* requests of one connection at work (64); then reading pauses */
-    size_t pipeline_bytes_max;       /* bytes of those, beyond the first (16 MiB) */
-    size_t backlog_bytes_max;        /* answers that wait for a slow reader (4 MiB); then reading pauses */
-    size_t frame_len_max;            /* of a request (EL_REQUEST_LEN_MAX) */
-    size_t recv_bytes_max;           /* receive buffers of all connections (half of the buddy) */
-    size_t request_bytes_max;        /* arena of one request: its message, its work, its answer (half of the buddy) */
-    uint64_t frame_ns_max;           /* for the next MiB of a frame that has begun (30 s) */
-    uint64_t send_ns_max;            /* for the next MiB of an answer to be taken (30 s) */
-    uint64_t idle_ns_max;            /* without a request (10 min) */
-    uint64_t linger_ns_max;          /* for a client to close its side at a stop (1 s) */
-    uint64_t handshake_ns_max;       /* of TLS, from the accept on (10 s) */
-    uint32_t handshake_count_max;    /* TLS handshakes that hold memory (128); others wait */
-    uint64_t slow_ns;                /* operations that take longer are logged; 0: none */
-    uint64_t handshake_patience_ns;  /* a client that keeps its handshake waiting so long makes room for others (1 s) */
+    uint32_t address_conn_count_max; /* connections of one client address, of all nets that share census (no limit) */
+    struct address_limits address_limits; /* of single addresses, in place of that */
+    uint32_t principal_conn_count_max; /* connections on which one principal has proved itself, likewise (no limit) */
+    uint32_t unproven_count_max;       /* connections that have proved nothing (1,000); one more ends the oldest */
+    uint64_t unproven_ns_max;          /* to do so, from the accept on (10 s) */
+    uint32_t pipeline_max;             /* requests of one connection at work (64); then reading pauses */
+    size_t pipeline_bytes_max;         /* bytes of those, beyond the first (16 MiB) */
+    size_t backlog_bytes_max;          /* answers that wait for a slow reader (4 MiB); then reading pauses */
+    size_t frame_len_max;              /* of a request (EL_REQUEST_LEN_MAX) */
+    size_t recv_bytes_max;             /* receive buffers of all connections (half of the buddy) */
+    size_t request_bytes_max;          /* arena of one request: its message, its work, its answer (half of the buddy) */
+    uint64_t frame_ns_max;             /* for the next MiB of a frame that has begun (30 s) */
+    uint64_t send_ns_max;              /* for the next MiB of an answer to be taken (30 s) */
+    uint64_t idle_ns_max;              /* without a request (10 min) */
+    uint64_t linger_ns_max;            /* for a client to close its side at a stop (1 s) */
+    uint64_t handshake_ns_max;         /* of TLS, from the accept on (10 s) */
+    uint32_t handshake_count_max;      /* TLS handshakes that hold memory (128); others wait */
+    uint64_t slow_ns;                  /* operations that take longer are logged; 0: none */
+    uint64_t handshake_patience_ns; /* a client that keeps its handshake waiting so long makes room for others (1 s) */
 };
 
 typedef void (*net_stopped_fn)(void *arg);

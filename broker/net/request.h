@@ -178,9 +178,11 @@ const struct config_listener *request_listener(const struct request *request);
 /* Kafka's name of who is on the other side: "User:ANONYMOUS" until the connection has proved more, and when it is gone.
  * Valid until the return to io_step() or the next request_set_principal(). */
 const char *request_principal(const struct request *request);
+#define NET_TOO_MANY_OF_PRINCIPAL "its principal has too many connections (evlog.max.connections.per.principal)"
 /* The other side has proved who it is; text is copied ("User:..."). Nothing happens when the connection is gone.
  *
- * returns  0 | EVLOG_ERR_LIMIT longer than NET_PRINCIPAL_MAX | EVLOG_ERR_NO_MEMORY; the principal stays then
+ * returns  0 | EVLOG_ERR_LIMIT it has too many connections, or is longer than NET_PRINCIPAL_MAX | EVLOG_ERR_NO_MEMORY;
+ *          the principal stays then
  */
 int request_set_principal(struct request *request, const char *text);
 

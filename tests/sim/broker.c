@@ -147,6 +147,8 @@ static int up(struct world *w, struct el_error *up_err)
     b->done_count = 0;
     rules_settle(&b->rules);
     atomic_store(&b->conn_total, 0);
+    memset(&b->census, 0, sizeof b->census);
+    io_random(w->ios[0], b->census.secret, sizeof b->census.secret);
     sim_disk_shelter(w->disk, true); /* no streams here: their own mode cuts the power at each call */
     int secret = streams_secret_load(w->ios[0], &b->secret, NULL);
     EL_ASSERT(secret == 0);
@@ -162,6 +164,7 @@ static int up(struct world *w, struct el_error *up_err)
         net_cfg.listeners = &place;
         net_cfg.join = i > 0;
         net_cfg.conn_total = &b->conn_total;
+        net_cfg.census = &b->census;
         int code = shard_listen(&b->shards[i], &b->config, &net_cfg, &err);
         EL_ASSERT(code == 0);
     }

@@ -17,6 +17,7 @@ struct broker {
     bool reloading;           /* not every shard has the last reading yet */
     struct net_config limits; /* of every listener */
     _Atomic(uint32_t) conn_total;
+    struct census census; /* who has how many connections */
     struct shard shards[WORLD_SHARDS_MAX];
     struct groups *groups[WORLD_SHARDS_MAX];
     struct leases *leases[WORLD_SHARDS_MAX];

@@ -209,7 +209,7 @@ static void three_of_one_address(struct net_config *config)
     config->address_conn_count_max = 3;
 }
 
-static void connection_limit(struct toy *toy)
+static void connection_limit_of(struct toy *toy, int64_t refused)
 {
     int fds[3];
     for (int i = 0; i < 3; i++) {
@@ -220,7 +220,7 @@ static void connection_limit(struct toy *toy)
     int fourth = toy_connect(toy);
     toy_expect_close(toy, fourth);
     close(fourth);
-    assert_int_equal(metrics_get(toy->metrics, METRIC_REFUSED_CONNECTIONS), 1);
+    assert_int_equal(metrics_get(toy->metrics, METRIC_REFUSED_CONNECTIONS), refused);
     assert_non_null(strstr(toy->log, "connection refused: too many connections"));
     close(fds[0]);
     TOY_UNTIL(toy, net_conn_count(toy->net) == 2);
@@ -234,12 +234,67 @@ static void connection_limit(struct toy *toy)
 
 EACH_BACKEND_WITH(connection_over_the_limit_is_closed, three_connections)
 {
-    connection_limit(toy);
+    connection_limit_of(toy, 1);
 }
 
 EACH_BACKEND_WITH(connection_over_the_limit_of_its_address_is_closed, three_of_one_address)
 {
-    connection_limit(toy);
+    connection_limit_of(toy, 1);
+}
+
+static void none_of_this_address(struct net_config *config)
+{
+    config->address_conn_count_max = 3;
+    config->address_limits = (struct address_limits){.count = 2, .list = {{"127.0.0.2", 9}, {"127.0.0.1", 0}}};
+}
+
+EACH_BACKEND_WITH(an_address_with_a_limit_of_its_own_is_held_to_that, none_of_this_address)
+{
+    int fd = toy_connect(toy);
+    toy_expect_close(toy, fd);
+    close(fd);
+    assert_int_equal(metrics_get(toy->metrics, METRIC_REFUSED_CONNECTIONS), 1);
+    toy->config.address_limits.list[1].count_max = 3;
+    net_set_limits(toy->net, &toy->config); /* and to another one from then on */
+    connection_limit_of(toy, 2);
+}
+
+static void two_of_a_principal(struct net_config *config)
+{
+    config->principal_conn_count_max = 2;
+}
+
+static int proved(struct toy *toy, const char *principal, int expected)
+{
+    int fd = toy_connect(toy);
+    toy_request(toy, fd, 1, "hold");
+    TOY_UNTIL(toy, toy->held_count == 1);
+    assert_int_equal(request_set_principal(toy->held[0], principal), expected);
+    toy_answer(toy, 0);
+    toy_expect(toy, fd, 1, "hold");
+    return fd;
+}
+
+EACH_BACKEND_WITH(a_principal_has_no_more_connections_than_it_may, two_of_a_principal)
+{
+    int fds[4];
+    fds[0] = proved(toy, "User:alice", 0);
+    fds[1] = proved(toy, "User:alice", 0);
+    fds[2] = proved(toy, "User:bob", 0); /* nobody else is concerned */
+    fds[3] = proved(toy, "User:alice", EVLOG_ERR_LIMIT);
+    assert_int_equal(metrics_get(toy->metrics, METRIC_REFUSED_PRINCIPAL), 1);
+    toy_request(toy, fds[0], 2, "hold"); /* who proves itself again takes no further place */
+    TOY_UNTIL(toy, toy->held_count == 1);
+    assert_int_equal(request_set_principal(toy->held[0], "User:alice"), 0);
+    toy_answer(toy, 0);
+    toy_expect(toy, fds[0], 2, "hold");
+    close(fds[1]);
+    close(fds[3]);
+    TOY_UNTIL(toy, net_conn_count(toy->net) == 2);
+    fds[1] = proved(toy, "User:alice", 0); /* there is room again */
+    for (int i = 0; i < 3; i++) {
+        close(fds[i]);
+    }
 }
 
 static void little_memory(struct net_config *config)

@@ -176,8 +176,12 @@ void toy_run(bool uring, toy_config_fn config, toy_fn body)
     assert_int_equal(el_buddy_init(&toy->buddy, BUDDY_LEN, &err), 0);
     assert_int_equal(metrics_create(&toy->metrics), 0);
     toy->listeners[0] = (struct config_listener){.name = "PLAINTEXT", .address = {.host = "127.0.0.1"}};
-    toy->config = (struct net_config){
-        .listeners = toy->listeners, .listener_count = 1, .dispatch = dispatch, .arg = toy, .conn_closed = conn_closed};
+    toy->config = (struct net_config){.listeners = toy->listeners,
+                                      .listener_count = 1,
+                                      .dispatch = dispatch,
+                                      .arg = toy,
+                                      .conn_closed = conn_closed,
+                                      .census = &toy->census};
     if (config != NULL) {
         config(&toy->config);
     }

@@ -28,6 +28,7 @@ struct toy {
     struct net *net;
     struct config_listener listeners[CONFIG_LISTENERS_MAX];
     struct net_config config;
+    struct census census;
     struct request *held[TOY_HELD_MAX]; /* [held_count] in order of dispatch */
     uint32_t held_count;
     uint32_t dispatch_count;

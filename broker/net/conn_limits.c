@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Limits on connections: of all, of new ones of an address, of those of an address and of a principal. Over a limit a
+ * socket is closed at once, so that its client learns; over that of its principal when it has proved who it is. Refused
+ * sockets of a kind are logged once a minute, with how many there were.
+ */
+#include <core/logger.h>
+#include <net/conn.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define SAY_AGAIN_NS UINT64_C(60000000000)
+
+static const char *const refusal_texts[NET_REFUSAL_COUNT] = {
+    [NET_REFUSED_FULL] = "too many connections (connections.max)",
+    [NET_REFUSED_RATE] = "its address opens connections faster than connection_creation_rate allows",
+    [NET_REFUSED_ADDRESS] = "too many connections from this address (max.connections.per.ip)",
+    [NET_REFUSED_MEMORY] = "no memory",
+};
+
+/* --- refusals ----------------------------------------------------------------------------------------------------- */
+
+static void say(struct net *net, const char *peer, enum net_refusal why)
+{
+    struct net_refusals *refusals = &net->refusals[why];
+    char more[64] = "";
+    if (refusals->said_ns != 0 && net->io->now_ns - refusals->said_ns < SAY_AGAIN_NS) {
+        refusals->unsaid++;
+        return;
+    }
+    if (refusals->unsaid > 0) {
+        (void)snprintf(more, sizeof more, "; %" PRIu64 " others since this was last said", refusals->unsaid);
+    }
+    *refusals = (struct net_refusals){.said_ns = EL_MAX(net->io->now_ns, UINT64_C(1))};
+    el_log(EL_LOG_WARN, "net", "%s: connection refused: %s%s", peer, refusal_texts[why], more);
+}
+
+void net_refuse(struct net *net, int fd, const char *peer, enum net_refusal why)
+{
+    EL_ASSERT(fd >= 0);
+    EL_ASSERT(why < NET_REFUSAL_COUNT);
+    metrics_add(net->metrics, METRIC_REFUSED_CONNECTIONS, 1);
+    if (why == NET_REFUSED_RATE) {
+        metrics_add(net->metrics, METRIC_THROTTLED_CONNECTIONS, 1);
+    }
+    say(net, peer, why);
+    io_close(net->io, fd);
+}
+
+/* Two shards that accept at the same moment may both take the last place: one too many does no harm. */
+static bool is_full(const struct net *net)
+{
+    uint32_t count = net->config.conn_total == NULL ? net->conn_count : atomic_load(net->config.conn_total);
+    return count >= net->config.conn_count_max;
+}
+
+bool net_admits(struct net *net, const char *peer, enum net_refusal *why)
+{
+    if (is_full(net) && !net_drop_unproven(net)) {
+        *why = NET_REFUSED_FULL;
+        return false;
+    }
+    *why = NET_REFUSED_RATE;
+    return net->config.admit == NULL || net->config.admit(net->config.arg, conn_address(peer));
+}
+
+/* --- seats -------------------------------------------------------------------------------------------------------- */
+
+static void leave(struct net *net, struct conn_seat *seat)
+{
+    if (seat->seated) {
+        EL_ASSERT(net->config.census != NULL);
+        census_leave(net->config.census, seat->id);
+    }
+    *seat = (struct conn_seat){.seated = false};
+}
+
+/* limit  0: none, but whoever has one later is counted from now on */
+static bool enter(struct net *net, enum census_kind kind, struct el_slice name, uint32_t limit, struct conn_seat *seat)
+{
+    struct census *census = net->config.census;
+    EL_ASSERT(!seat->seated);
+    if (census == NULL) {
+        return true;
+    }
+    seat->id = census_id(census, kind, name);
+    return census_enter(census, seat->id, limit, &seat->seated);
+}
+
+bool conn_seat_address(struct conn *conn)
+{
+    struct net *net = conn->net;
+    struct el_slice address = conn_address(conn->peer);
+    uint32_t limit = net->config.address_conn_count_max;
+    limit = address_limits_find(&net->config.address_limits, address, limit == 0 ? ADDRESS_LIMIT_MAX : limit);
+    return enter(net, CENSUS_ADDRESS, address, limit, &conn->address_seat);
+}
+
+bool conn_seat_principal(struct conn *conn, const char *principal)
+{
+    struct net *net = conn->net;
+    struct conn_seat seat = {.seated = false};
+    uint32_t limit = net->config.principal_conn_count_max;
+    limit = limit == 0 ? ADDRESS_LIMIT_MAX : limit;
+    if (!enter(net, CENSUS_PRINCIPAL, el_slice_str(principal), limit, &seat)) {
+        metrics_add(net->metrics, METRIC_REFUSED_PRINCIPAL, 1);
+        return false;
+    }
+    leave(net, &conn->principal_seat);
+    conn->principal_seat = seat;
+    return true;
+}
+
+void conn_seats_leave(struct conn *conn)
+{
+    leave(conn->net, &conn->address_seat);
+    leave(conn->net, &conn->principal_seat);
+    EL_ASSERT(!conn->address_seat.seated);
+    EL_ASSERT(!conn->principal_seat.seated);
+}
