@@ -31,6 +31,7 @@ struct net_config shard_net_limits(const struct config *cfg)
         .address_conn_count_max = (uint32_t)cfg->connections_per_ip_max,
         .address_limits = address_limits,
         .principal_conn_count_max = (uint32_t)cfg->connections_per_principal_max,
+        .principal_bytes_max = (size_t)cfg->inflight_per_principal_max,
         .frame_len_max = (size_t)cfg->request_len_max,
         .idle_ns_max = (uint64_t)cfg->connections_idle_ms * 1000000u,
         .slow_ns = (uint64_t)cfg->slow_operation_ms * 1000000u,

@@ -87,6 +87,7 @@ struct config {
     int64_t connections_per_ip_max;
     char connections_per_ip_overrides[CONFIG_PATH_MAX]; /* see address_limits.h */
     int64_t connections_per_principal_max;
+    int64_t inflight_per_principal_max; /* 0: evlogd's choice */
     int64_t unproven_max;
     int64_t unproven_ms;
     int64_t connections_idle_ms;

@@ -131,9 +131,9 @@ static struct conn *conn_make(const struct net_listener *listener, int fd, const
     }
     conn->net = net;
     (void)snprintf(conn->peer, sizeof conn->peer, "%s", peer);
-    if (!conn_seat_address(conn)) {
+    if (!conn_seat_address(conn, &why)) {
         el_pool_put(&net->conn_pool, conn);
-        net_refuse(net, fd, peer, NET_REFUSED_ADDRESS);
+        net_refuse(net, fd, peer, why);
         return NULL;
     }
     conn_init(conn, listener, fd);
@@ -176,11 +176,12 @@ int conn_set_principal(struct conn *conn, const char *text)
         return EVLOG_ERR_NO_MEMORY;
     }
     bool proved_again = conn->principal != NULL && strcmp(conn->principal, text) == 0;
-    if (!proved_again && !conn_seat_principal(conn, text)) {
+    int rc = proved_again ? 0 : conn_seat_principal(conn, text);
+    if (rc != 0) {
         if (conn->principal == NULL) {
             el_pool_put(&conn->net->principal_pool, principal);
         }
-        return EVLOG_ERR_LIMIT;
+        return rc;
     }
     conn->principal = principal;
     memcpy(conn->principal, text, len);
@@ -291,11 +292,10 @@ void conn_request_gone(struct conn *conn, struct request *request)
     OBJ_CHECK(conn, CONN);
     EL_ASSERT(conn->request_count > 0);
     EL_ASSERT(conn->request_bytes >= request->frame_len);
-    EL_ASSERT(conn->reply_bytes >= request->reply_len);
     el_list_remove(&request->order);
     conn->request_count--;
     conn->request_bytes -= request->frame_len;
-    conn->reply_bytes -= request->reply_len;
+    account_paid(conn, request->reply_len);
     request->conn = NULL;
 }
 
@@ -335,6 +335,7 @@ static void conn_free(struct conn *conn)
         buffer_unref(conn->buffer);
     }
     conn_tls_end(conn);
+    account_leave(conn);
     conn_seats_leave(conn);
     conn_trust_drop(conn);
     if (conn->principal != NULL) {

@@ -29,8 +29,9 @@ struct net_buffer {
     uint32_t magic;
     uint32_t ref_count;
     struct net *net;
-    size_t data_len;  /* bytes of data */
-    size_t block_len; /* bytes of the block */
+    struct net_account *account; /* it counts for this one; NULL: for none */
+    size_t data_len;             /* bytes of data */
+    size_t block_len;            /* bytes of the block */
     _Alignas(16) uint8_t data[];
 };
 
@@ -89,8 +90,23 @@ struct conn_seat {
     bool seated; /* counted there */
 };
 
-/* Why a connection is refused; each is logged by itself. */
-enum net_refusal { NET_REFUSED_FULL, NET_REFUSED_RATE, NET_REFUSED_ADDRESS, NET_REFUSED_MEMORY, NET_REFUSAL_COUNT };
+/* What a principal, or an address, holds of the shard's memory. */
+struct net_account {
+    uint64_t id;        /* key in net.accounts: that of the seat */
+    uint32_t ref_count; /* connections and buffers */
+    size_t bytes;
+    struct conn *floor; /* that goes on over the limit; NULL: none */
+};
+
+/* Why a connection is refused, or waits; each is logged by itself. */
+enum net_refusal {
+    NET_REFUSED_FULL,
+    NET_REFUSED_RATE,
+    NET_REFUSED_ADDRESS,
+    NET_REFUSED_MEMORY,
+    NET_HELD_BACK, /* it is not read on */
+    NET_REFUSAL_COUNT
+};
 
 struct net_refusals {
     uint64_t said_ns; /* when the last one was logged; 0: never */
@@ -108,6 +124,7 @@ struct conn {
     bool sending;               /* send_op is submitted */
     bool cancelled;             /* CLOSING: ops have been cancelled */
     bool starved;               /* no memory to read on: in net.starving */
+    bool held_back;             /* that is so because its account is full */
     bool muted;                 /* its client is to stay away until mute_timer: nothing is read on */
     bool refusing;              /* a request was refused: what is not dispatched never will be */
     struct el_list link;        /* in net.conns */
@@ -125,12 +142,13 @@ struct conn {
     size_t frame_len_seen;     /* longest frame received whole */
     struct conn_seat address_seat;
     struct conn_seat principal_seat;
-    struct conn_tls *tls;      /* of net.tls_pool; NULL: plain */
-    char *principal;           /* [NET_PRINCIPAL_MAX] of net.principal_pool; NULL: anonymous */
-    struct sasl *sasl;         /* an exchange under way, of net.sasl_pool; NULL: none */
-    bool raw_sasl;             /* its messages are frames of their own, without a request around them */
-    bool trusted;              /* an exchange has ended well */
-    uint64_t trusted_until_ns; /* monotonic; 0: for ever */
+    struct net_account *account; /* NULL: nobody counts */
+    struct conn_tls *tls;        /* of net.tls_pool; NULL: plain */
+    char *principal;             /* [NET_PRINCIPAL_MAX] of net.principal_pool; NULL: anonymous */
+    struct sasl *sasl;           /* an exchange under way, of net.sasl_pool; NULL: none */
+    bool raw_sasl;               /* its messages are frames of their own, without a request around them */
+    bool trusted;                /* an exchange has ended well */
+    uint64_t trusted_until_ns;   /* monotonic; 0: for ever */
     void *user;
     struct io_timer mute_timer;
     struct io_op recv_op;
@@ -178,6 +196,8 @@ struct net {
     uint32_t tls_job_count;      /* under way */
     struct io_timer tls_timer;   /* when the queue is to be looked at again */
     struct el_pool sasl_pool;
+    struct el_pool account_pool;
+    struct el_map accounts;   /* id to struct net_account */
     struct el_list attention; /* connections with something to do at the end of the step */
     struct io_timer attend_timer;
     struct el_list waits[WAIT_KIND_COUNT];
@@ -246,16 +266,35 @@ void conn_proved(struct conn *conn);
 bool net_drop_unproven(struct net *net);
 
 /* conn_limits.c */
-/* Count the connection among those of its address. returns false: they are too many */
-bool conn_seat_address(struct conn *conn);
-/* Count it among those of a principal in place of the one before. returns false: they are too many, nothing changes */
-bool conn_seat_principal(struct conn *conn, const char *principal);
+/* Count the connection among those of its address, and what it holds. returns false: it may not be */
+bool conn_seat_address(struct conn *conn, enum net_refusal *why);
+/* Count it among those of a principal in place of the one before.
+ * returns 0 | EVLOG_ERR_LIMIT they are too many | EVLOG_ERR_NO_MEMORY; nothing changes then */
+int conn_seat_principal(struct conn *conn, const char *principal);
 /* Count it no more. */
 void conn_seats_leave(struct conn *conn);
 /* May it be accepted, from what is known before there is a connection? */
 bool net_admits(struct net *net, const char *peer, enum net_refusal *why);
+/* Log it once a minute, with how often it was so. */
+void net_say(struct net *net, const char *peer, enum net_refusal why);
 /* Close a socket that may not become a connection; count it, and say so once a minute. */
 void net_refuse(struct net *net, int fd, const char *peer, enum net_refusal why);
+
+/* account.c */
+/* Count what the connection holds for this id, and no longer for the one before. returns 0 | EVLOG_ERR_NO_MEMORY */
+int account_join(struct conn *conn, uint64_t id);
+void account_leave(struct conn *conn);
+/* Answers of so many bytes wait to be sent; so many have left, or never will. */
+void account_owe(struct conn *conn, size_t len);
+void account_paid(struct conn *conn, size_t len);
+/* A buffer counts from now on, when it is large enough; no more. */
+void account_charge(struct net_account *account, struct net_buffer *buffer);
+void account_discharge(struct net_buffer *buffer);
+/* May the connection be read on, into a block of more_len bytes? A larger one than it has, or 0. returns false: it is
+ * held back */
+bool account_lets(struct conn *conn, size_t more_len);
+/* Its request is whole: another one may have the floor. */
+void account_yield(struct conn *conn);
 
 /* conn_recv.c */
 /* Make requests of what has been received, then receive on, unless the connection has enough to do. */
@@ -297,6 +336,8 @@ void net_on_tls_timer(struct io_timer *timer);
 /* recv_buffer.c */
 /* A buffer for at least data_len bytes, one reference; NULL over the budget. */
 struct net_buffer *buffer_get(struct net *net, size_t data_len);
+/* Bytes of the block that it would be. */
+size_t buffer_block_len(size_t data_len);
 void buffer_ref(struct net_buffer *buffer);
 void buffer_unref(struct net_buffer *buffer);
 /* Give spare buffers back to the buddy. */

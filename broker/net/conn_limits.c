@@ -13,15 +13,16 @@
 #define SAY_AGAIN_NS UINT64_C(60000000000)
 
 static const char *const refusal_texts[NET_REFUSAL_COUNT] = {
-    [NET_REFUSED_FULL] = "too many connections (connections.max)",
-    [NET_REFUSED_RATE] = "its address opens connections faster than connection_creation_rate allows",
-    [NET_REFUSED_ADDRESS] = "too many connections from this address (max.connections.per.ip)",
-    [NET_REFUSED_MEMORY] = "no memory",
+    [NET_REFUSED_FULL] = "connection refused: too many connections (connections.max)",
+    [NET_REFUSED_RATE] = "connection refused: its address opens them faster than connection_creation_rate allows",
+    [NET_REFUSED_ADDRESS] = "connection refused: too many connections from this address (max.connections.per.ip)",
+    [NET_REFUSED_MEMORY] = "connection refused: no memory",
+    [NET_HELD_BACK] = "reading pauses: its principal holds as much as it may (evlog.inflight.bytes.per.principal)",
 };
 
 /* --- refusals ----------------------------------------------------------------------------------------------------- */
 
-static void say(struct net *net, const char *peer, enum net_refusal why)
+void net_say(struct net *net, const char *peer, enum net_refusal why)
 {
     struct net_refusals *refusals = &net->refusals[why];
     char more[64] = "";
@@ -33,7 +34,7 @@ static void say(struct net *net, const char *peer, enum net_refusal why)
         (void)snprintf(more, sizeof more, "; %" PRIu64 " others since this was last said", refusals->unsaid);
     }
     *refusals = (struct net_refusals){.said_ns = EL_MAX(net->io->now_ns, UINT64_C(1))};
-    el_log(EL_LOG_WARN, "net", "%s: connection refused: %s%s", peer, refusal_texts[why], more);
+    el_log(EL_LOG_WARN, "net", "%s: %s%s", peer, refusal_texts[why], more);
 }
 
 void net_refuse(struct net *net, int fd, const char *peer, enum net_refusal why)
@@ -44,7 +45,7 @@ void net_refuse(struct net *net, int fd, const char *peer, enum net_refusal why)
     if (why == NET_REFUSED_RATE) {
         metrics_add(net->metrics, METRIC_THROTTLED_CONNECTIONS, 1);
     }
-    say(net, peer, why);
+    net_say(net, peer, why);
     io_close(net->io, fd);
 }
 
@@ -88,16 +89,25 @@ static bool enter(struct net *net, enum census_kind kind, struct el_slice name, 
     return census_enter(census, seat->id, limit, &seat->seated);
 }
 
-bool conn_seat_address(struct conn *conn)
+bool conn_seat_address(struct conn *conn, enum net_refusal *why)
 {
     struct net *net = conn->net;
     struct el_slice address = conn_address(conn->peer);
     uint32_t limit = net->config.address_conn_count_max;
     limit = address_limits_find(&net->config.address_limits, address, limit == 0 ? ADDRESS_LIMIT_MAX : limit);
-    return enter(net, CENSUS_ADDRESS, address, limit, &conn->address_seat);
+    if (!enter(net, CENSUS_ADDRESS, address, limit, &conn->address_seat)) {
+        *why = NET_REFUSED_ADDRESS;
+        return false;
+    }
+    if (net->config.census != NULL && account_join(conn, conn->address_seat.id) != 0) {
+        leave(net, &conn->address_seat);
+        *why = NET_REFUSED_MEMORY;
+        return false;
+    }
+    return true;
 }
 
-bool conn_seat_principal(struct conn *conn, const char *principal)
+int conn_seat_principal(struct conn *conn, const char *principal)
 {
     struct net *net = conn->net;
     struct conn_seat seat = {.seated = false};
@@ -105,11 +115,15 @@ bool conn_seat_principal(struct conn *conn, const char *principal)
     limit = limit == 0 ? ADDRESS_LIMIT_MAX : limit;
     if (!enter(net, CENSUS_PRINCIPAL, el_slice_str(principal), limit, &seat)) {
         metrics_add(net->metrics, METRIC_REFUSED_PRINCIPAL, 1);
-        return false;
+        return EVLOG_ERR_LIMIT;
+    }
+    if (net->config.census != NULL && account_join(conn, seat.id) != 0) {
+        leave(net, &seat);
+        return EVLOG_ERR_NO_MEMORY;
     }
     leave(net, &conn->principal_seat);
     conn->principal_seat = seat;
-    return true;
+    return 0;
 }
 
 void conn_seats_leave(struct conn *conn)

@@ -9,9 +9,9 @@
  * 3. a buffer grows by what has been received: twice that, never what a frame announces, unless the connection has sent
  *    a frame as long before
  *
- * Reading pauses while the connection has enough requests at work or answers unsent, and while its client is to stay
- * away. Without memory it waits in
- * net.starving; the frame's deadline ends that.
+ * Reading pauses while the connection has enough requests at work or answers unsent, while its client is to stay away,
+ * and while its principal holds as much memory as it may (account.c). Without memory it waits in net.starving; the
+ * frame's deadline ends that.
  */
 #include <core/logger.h>
 #include <net/conn.h>
@@ -107,6 +107,7 @@ static bool frame_take(struct conn *conn)
     }
     conn->parsed += want;
     conn->frame_len_seen = EL_MAX(conn->frame_len_seen, want);
+    account_yield(conn);
     conn->net->config.dispatch(conn->net->config.arg, request);
     return true;
 }
@@ -138,6 +139,7 @@ static bool move_to_new(struct conn *conn, size_t data_len)
     if (buffer == NULL) {
         return false;
     }
+    account_charge(conn->account, buffer);
     if (len > 0) {
         memcpy(buffer->data, old->data + conn->parsed, len);
     }
@@ -203,7 +205,7 @@ static bool make_room(struct conn *conn, size_t want)
         move_to_front(conn);
         return true;
     }
-    return move_to_new(conn, grown) || room > 0;
+    return (account_lets(conn, buffer_block_len(grown)) && move_to_new(conn, grown)) || room > 0;
 }
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
@@ -235,8 +237,12 @@ static bool read_frames(struct conn *conn)
     }
     size_t want = conn->buffer == NULL ? 0 : frame_want(conn);
     EL_ASSERT(conn_state(conn) == CONN_OPEN); /* a prefix to be refused was so above */
-    if (!make_room(conn, want)) {
+    bool lets = conn->request_count == 0 || account_lets(conn, 0);
+    if (!lets || !make_room(conn, want)) {
         conn_starve(conn);
+        if (conn->held_back) {
+            conn_wait_end(conn, WAIT_FRAME); /* it is not the client that is late */
+        }
         return false;
     }
     return true;

@@ -294,6 +294,9 @@ void net_free(struct net *net)
     drop_tls(net);
     el_pool_destroy(&net->tls_pool);
     el_pool_destroy(&net->principal_pool);
+    EL_ASSERT(net->accounts.count == 0);
+    el_map_destroy(&net->accounts);
+    el_pool_destroy(&net->account_pool);
     el_pool_destroy(&net->sasl_pool);
     el_pool_destroy(&net->request_pool);
     el_pool_destroy(&net->conn_pool);
@@ -334,6 +337,7 @@ static void config_fill(struct net_config *config, const struct el_buddy *buddy)
     DEFAULT(frame_len_max, EL_REQUEST_LEN_MAX);
     DEFAULT(recv_bytes_max, buddy->len / 2);
     DEFAULT(request_bytes_max, buddy->len / 2);
+    DEFAULT(principal_bytes_max, buddy->len / 4);
     DEFAULT(frame_ns_max, UINT64_C(30) * NS_PER_S);
     DEFAULT(send_ns_max, UINT64_C(30) * NS_PER_S);
     DEFAULT(idle_ns_max, UINT64_C(600) * NS_PER_S);
@@ -366,6 +370,8 @@ static void net_init(struct net *net, const struct net_config *config)
     el_pool_init(&net->conn_pool, net->buddy, sizeof(struct conn));
     el_pool_init(&net->request_pool, net->buddy, sizeof(struct request));
     el_pool_init(&net->principal_pool, net->buddy, NET_PRINCIPAL_MAX);
+    el_pool_init(&net->account_pool, net->buddy, sizeof(struct net_account));
+    el_map_init(&net->accounts, net->buddy);
     el_pool_init(&net->tls_pool, net->buddy, sizeof(struct conn_tls));
     el_list_init(&net->tls_queue);
     el_list_init(&net->tls_greeting);
@@ -442,6 +448,7 @@ void net_set_limits(struct net *net, const struct net_config *config)
     own->address_conn_count_max = config->address_conn_count_max;
     own->address_limits = config->address_limits;
     own->principal_conn_count_max = config->principal_conn_count_max;
+    own->principal_bytes_max = config->principal_bytes_max == 0 ? net->buddy->len / 4 : config->principal_bytes_max;
     own->slow_ns = config->slow_ns;
     net_sweep_by(net, net->io->now_ns); /* an idle time that is shorter now */
 }

@@ -43,6 +43,7 @@ struct net_config {
     size_t backlog_bytes_max;          /* answers that wait for a slow reader (4 MiB); then reading pauses */
     size_t frame_len_max;              /* of a request (EL_REQUEST_LEN_MAX) */
     size_t recv_bytes_max;             /* receive buffers of all connections (half of the buddy) */
+    size_t principal_bytes_max;        /* buffers and unsent answers of one principal (a quarter of the buddy) */
     size_t request_bytes_max;          /* arena of one request: its message, its work, its answer (half of the buddy) */
     uint64_t frame_ns_max;             /* for the next MiB of a frame that has begun (30 s) */
     uint64_t send_ns_max;              /* for the next MiB of an answer to be taken (30 s) */

@@ -45,7 +45,7 @@ static struct net_buffer *block_get(struct net *net, size_t block_len)
     return el_buddy_alloc(net->buddy, block_len);
 }
 
-struct net_buffer *buffer_get(struct net *net, size_t data_len)
+size_t buffer_block_len(size_t data_len)
 {
     EL_ASSERT(data_len > 0);
     EL_ASSERT(data_len < SIZE_MAX / 4);
@@ -54,6 +54,12 @@ struct net_buffer *buffer_get(struct net *net, size_t data_len)
     while (block_len < need) {
         block_len *= 2;
     }
+    return block_len;
+}
+
+struct net_buffer *buffer_get(struct net *net, size_t data_len)
+{
+    size_t block_len = buffer_block_len(data_len);
     struct net_buffer *buffer = spare_take(net, block_len);
     if (buffer == NULL) {
         buffer = block_get(net, block_len);
@@ -69,6 +75,7 @@ struct net_buffer *buffer_get(struct net *net, size_t data_len)
     buffer->magic = BUFFER_MAGIC;
     buffer->ref_count = 1;
     buffer->net = net;
+    buffer->account = NULL;
     buffer->block_len = block_len;
     buffer->data_len = block_len - sizeof(struct net_buffer);
     return buffer;
@@ -90,6 +97,7 @@ void buffer_unref(struct net_buffer *buffer)
     }
     struct net *net = buffer->net;
     size_t len = buffer->block_len;
+    account_discharge(buffer);
     if (net->spare_count < NET_SPARE_MAX && len >= SPARE_BLOCK_LEN_MIN && len <= SPARE_BLOCK_LEN_MAX &&
         net->recv_bytes <= net->config.recv_bytes_max / 2) {
         net->spares[net->spare_count++] = buffer;

@@ -138,7 +138,7 @@ static void request_ready(struct request *request)
     if (request->conn == NULL) {
         request_free(request);
     } else {
-        request->conn->reply_bytes += request->reply_len;
+        account_owe(request->conn, request->reply_len);
         conn_attend(request->conn);
     }
 }

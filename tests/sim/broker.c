@@ -285,6 +285,12 @@ static void choose_limits(struct broker *b)
     if (world_chance(w, 200000)) {
         b->limits.recv_bytes_max = 400000 + world_below(w, 400000);
     }
+    if (world_chance(w, 200000)) {
+        b->limits.address_conn_count_max = 8 + (uint32_t)world_below(w, 7);
+    }
+    if (world_chance(w, 200000)) {
+        b->limits.principal_bytes_max = 1 + (size_t)world_below(w, 100000);
+    }
     if (world_chance(w, 100000)) {
         w->memory_tight = true;
         w->memory_len = (size_t)(4 + world_below(w, 6)) << 20;

@@ -264,24 +264,13 @@ static void two_of_a_principal(struct net_config *config)
     config->principal_conn_count_max = 2;
 }
 
-static int proved(struct toy *toy, const char *principal, int expected)
-{
-    int fd = toy_connect(toy);
-    toy_request(toy, fd, 1, "hold");
-    TOY_UNTIL(toy, toy->held_count == 1);
-    assert_int_equal(request_set_principal(toy->held[0], principal), expected);
-    toy_answer(toy, 0);
-    toy_expect(toy, fd, 1, "hold");
-    return fd;
-}
-
 EACH_BACKEND_WITH(a_principal_has_no_more_connections_than_it_may, two_of_a_principal)
 {
     int fds[4];
-    fds[0] = proved(toy, "User:alice", 0);
-    fds[1] = proved(toy, "User:alice", 0);
-    fds[2] = proved(toy, "User:bob", 0); /* nobody else is concerned */
-    fds[3] = proved(toy, "User:alice", EVLOG_ERR_LIMIT);
+    fds[0] = toy_connect_as(toy, "User:alice", 0);
+    fds[1] = toy_connect_as(toy, "User:alice", 0);
+    fds[2] = toy_connect_as(toy, "User:bob", 0); /* nobody else is concerned */
+    fds[3] = toy_connect_as(toy, "User:alice", EVLOG_ERR_LIMIT);
     assert_int_equal(metrics_get(toy->metrics, METRIC_REFUSED_PRINCIPAL), 1);
     toy_request(toy, fds[0], 2, "hold"); /* who proves itself again takes no further place */
     TOY_UNTIL(toy, toy->held_count == 1);
@@ -291,7 +280,7 @@ EACH_BACKEND_WITH(a_principal_has_no_more_connections_than_it_may, two_of_a_prin
     close(fds[1]);
     close(fds[3]);
     TOY_UNTIL(toy, net_conn_count(toy->net) == 2);
-    fds[1] = proved(toy, "User:alice", 0); /* there is room again */
+    fds[1] = toy_connect_as(toy, "User:alice", 0); /* there is room again */
     for (int i = 0; i < 3; i++) {
         close(fds[i]);
     }

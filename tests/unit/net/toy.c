@@ -303,3 +303,14 @@ void toy_expect_close(struct toy *toy, int fd)
     TOY_UNTIL(toy, (n = recv(fd, &byte, 1, MSG_DONTWAIT)) >= 0 || errno != EAGAIN);
     assert_true(n == 0 || (n < 0 && errno == ECONNRESET));
 }
+
+int toy_connect_as(struct toy *toy, const char *principal, int expected)
+{
+    int fd = toy_connect(toy);
+    toy_request(toy, fd, 1, "hold");
+    TOY_UNTIL(toy, toy->held_count == 1);
+    assert_int_equal(request_set_principal(toy->held[0], principal), expected);
+    toy_answer(toy, 0);
+    toy_expect(toy, fd, 1, "hold");
+    return fd;
+}

@@ -78,6 +78,9 @@ void toy_expect(struct toy *toy, int fd, int32_t correlation_id, const char *bod
 /* Step until the other side has closed; bytes before that fail the test. */
 void toy_expect_close(struct toy *toy, int fd);
 
+/* A connection whose client claims to be this principal, and what comes of it: 0 | EVLOG_ERR_LIMIT. */
+int toy_connect_as(struct toy *toy, const char *principal, int expected);
+
 #define EACH_BACKEND(claim) EACH_BACKEND_WITH(claim, NULL)
 #define EACH_BACKEND_WITH(claim, config)                                                                               \
     static void each_##claim(struct toy *toy);                                                                         \

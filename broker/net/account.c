@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What each principal, and each address whose clients have not said who they are, holds of the shard's memory: receive
+ * buffers beyond the first of a connection, and answers that have not left. Over its limit no connection of it is read
+ * on that has a request under way, or would take a larger buffer for one that has begun; requests of others are.
+ *
+ * One connection always goes on (it has the floor) until its request is whole: so a single request may be larger than
+ * the limit, and many that have begun do not hold each other up. Whoever is held back looks again every 20 ms, and is
+ * not late meanwhile.
+ *
+ * A buffer stays with the account that it was taken for, whoever its connection proves to be later.
+ */
+#include <net/conn.h>
+
+static struct net_account *find(struct net *net, uint64_t id)
+{
+    struct net_account *account = el_map_get(&net->accounts, &id, sizeof id);
+    if (account != NULL) {
+        account->ref_count++;
+        return account;
+    }
+    account = el_pool_get(&net->account_pool);
+    if (account == NULL) {
+        return NULL;
+    }
+    account->id = id;
+    account->ref_count = 1;
+    if (el_map_put(&net->accounts, &account->id, sizeof account->id, account) != 0) {
+        el_pool_put(&net->account_pool, account);
+        return NULL;
+    }
+    EL_ASSERT(account->bytes == 0);
+    return account;
+}
+
+static void unref(struct net *net, struct net_account *account)
+{
+    EL_ASSERT(account->ref_count > 0);
+    if (--account->ref_count > 0) {
+        return;
+    }
+    EL_ASSERT(account->bytes == 0);
+    EL_ASSERT(account->floor == NULL);
+    void *removed = el_map_remove(&net->accounts, &account->id, sizeof account->id);
+    EL_ASSERT(removed == account);
+    el_pool_put(&net->account_pool, account);
+}
+
+int account_join(struct conn *conn, uint64_t id)
+{
+    struct net_account *account = find(conn->net, id);
+    if (account == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    account_leave(conn);
+    account->bytes += conn->reply_bytes;
+    conn->account = account;
+    return 0;
+}
+
+void account_leave(struct conn *conn)
+{
+    struct net_account *account = conn->account;
+    if (account != NULL) {
+        account_yield(conn);
+        EL_ASSERT(account->bytes >= conn->reply_bytes);
+        account->bytes -= conn->reply_bytes;
+        conn->account = NULL;
+        unref(conn->net, account);
+    }
+}
+
+void account_owe(struct conn *conn, size_t len)
+{
+    conn->reply_bytes += len;
+    if (conn->account != NULL) {
+        conn->account->bytes += len;
+        EL_ASSERT(conn->account->bytes >= conn->reply_bytes);
+    }
+}
+
+void account_paid(struct conn *conn, size_t len)
+{
+    EL_ASSERT(conn->reply_bytes >= len);
+    conn->reply_bytes -= len;
+    if (conn->account != NULL) {
+        EL_ASSERT(conn->account->bytes >= len);
+        conn->account->bytes -= len;
+    }
+}
+
+void account_charge(struct net_account *account, struct net_buffer *buffer)
+{
+    EL_ASSERT(buffer->account == NULL);
+    if (account != NULL && buffer->block_len > CONN_BUFFER_LEN_FIRST) {
+        account->ref_count++;
+        account->bytes += buffer->block_len;
+        buffer->account = account;
+    }
+}
+
+void account_discharge(struct net_buffer *buffer)
+{
+    struct net_account *account = buffer->account;
+    if (account != NULL) {
+        EL_ASSERT(account->bytes >= buffer->block_len);
+        account->bytes -= buffer->block_len;
+        buffer->account = NULL;
+        unref(buffer->net, account);
+    }
+}
+
+void account_yield(struct conn *conn)
+{
+    conn->held_back = false;
+    if (conn->account != NULL && conn->account->floor == conn) {
+        conn->account->floor = NULL;
+    }
+}
+
+static bool lets(struct conn *conn, size_t more_len)
+{
+    struct net_account *account = conn->account;
+    if (account == NULL || account->bytes + more_len <= conn->net->config.principal_bytes_max ||
+        account->floor == conn) {
+        return true;
+    }
+    if (account->floor != NULL || conn->request_count > 0) {
+        return false;
+    }
+    account->floor = conn;
+    return true;
+}
+
+bool account_lets(struct conn *conn, size_t more_len)
+{
+    bool held_back = !lets(conn, more_len);
+    if (held_back && !conn->held_back) {
+        metrics_add(conn->net->metrics, METRIC_HELD_BACK, 1);
+        net_say(conn->net, conn->peer, NET_HELD_BACK);
+    }
+    conn->held_back = held_back;
+    return !held_back;
+}
