@@ -246,6 +246,7 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     own.conn_closed = api_conn_closed;
     own.admit = api_throttle_admit;
     own.meter = api_throttle_meter;
+    own.shaken = api_audit_handshake;
     error = net_start(shard->io, store_shard_buddy(shard->store), shard->metrics, &own, &shard->net, err);
     if (error != 0) {
         return error;

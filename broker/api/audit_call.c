@@ -14,6 +14,8 @@
  */
 #include <api/api.h>
 #include <audit/audit_show.h>
+#include <core/crypto.h>
+#include <net/net.h>
 #include <wire/msg_ext_redrive_tasks.h>
 #include <wire/msg_metadata.h>
 #include <wire/msg_offset_commit.h>
@@ -378,4 +380,31 @@ void api_audit_proof(struct api *api, const struct request *request, struct el_s
                               .principal = name.data == NULL ? el_slice_str("") : name,
                               .action = el_slice_str(mechanism),
                               .outcome = outcome});
+}
+
+void api_audit_handshake(void *arg, const struct net_handshake *handshake)
+{
+    struct api *api = arg;
+    char digest[2 * sizeof handshake->certificate + 1], certificate[32 + sizeof digest], agreed[64];
+    OBJ_CHECK(api, API);
+    if (api->audit == NULL) {
+        return;
+    }
+    struct audit_note note = {.class = CONFIG_AUDIT_AUTHENTICATION,
+                              .principal = el_slice_str(""),
+                              .address = handshake->address,
+                              .listener = el_slice_str(handshake->listener->name),
+                              .action = el_slice_str("TLS"),
+                              .outcome = "failed",
+                              .detail = el_slice_str(handshake->failure)};
+    if (handshake->principal != NULL) {
+        el_hex(digest, handshake->certificate, sizeof handshake->certificate);
+        snprintf(certificate, sizeof certificate, "Certificate sha256:%s", digest);
+        snprintf(agreed, sizeof agreed, "%s %s", handshake->version, handshake->cipher);
+        note.principal = el_slice_str(handshake->principal);
+        note.resource = el_slice_str(certificate);
+        note.outcome = "ok";
+        note.detail = el_slice_str(agreed);
+    }
+    audit_note(api->audit, &note);
 }

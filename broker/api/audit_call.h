@@ -8,6 +8,8 @@
 #include <api/audit_rules.h>
 #include <audit/audit.h>
 
+struct net_handshake;
+
 /* The rule of a row of api.def, by its place there. */
 const struct api_audit_rule *api_audit_rule_at(uint32_t index);
 
@@ -28,5 +30,7 @@ void api_audit_access(struct api *api, const struct request *request, int operat
 /* A proof of who somebody is has ended. name: that was claimed; outcome: "ok" or "failed" */
 void api_audit_proof(struct api *api, const struct request *request, struct el_slice name, const char *mechanism,
                      const char *outcome);
+/* The same of one by certificate, and of a handshake of TLS that failed: net_config.shaken. */
+void api_audit_handshake(void *arg, const struct net_handshake *handshake);
 
 #endif

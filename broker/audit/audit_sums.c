@@ -4,6 +4,9 @@
  * a proof or a fault, and then once a minute while there is something to tell. A table has a fixed number of rows, the
  * last of which is for all notes that find none: a crowd of strangers with a name each costs no memory, and is told of
  * as "others".
+ *
+ * Of proofs the detail counts, too: why one has failed, and what was agreed on. Who fails is a stranger, and may do so
+ * in as many ways as it likes: failures find half of the rows, so that they crowd nobody out who has proved who it is.
  */
 #include <audit/audit_state.h>
 
@@ -40,13 +43,19 @@ static void row_fill(struct audit_row *row, const struct el_slice *texts, const 
     }
 }
 
-static bool row_fits(const struct audit_row *row, uint64_t hash, const struct el_slice *texts)
+/* So many texts of a note make it equal to others. */
+static int key_count(int class)
+{
+    return class == CONFIG_AUDIT_AUTHENTICATION ? TEXT_COUNT : TEXT_DETAIL;
+}
+
+static bool row_fits(const struct audit_row *row, uint64_t hash, const struct el_slice *texts, int count)
 {
     const uint8_t *at = (const uint8_t *)row->text;
     if (!row->used || row->hash != hash) {
         return false;
     }
-    for (int i = 0; i < TEXT_DETAIL; i++) {
+    for (int i = 0; i < count; i++) {
         struct el_slice text = bounded(texts[i], (enum audit_text)i);
         if (text.len != row->len[i] || (text.len > 0 && memcmp(text.data, at, text.len) != 0)) {
             return false;
@@ -56,10 +65,10 @@ static bool row_fits(const struct audit_row *row, uint64_t hash, const struct el
     return true;
 }
 
-static uint64_t hash_of(const struct el_slice *texts, const char *outcome)
+static uint64_t hash_of(const struct el_slice *texts, int count, const char *outcome)
 {
     uint64_t hash = (uint8_t)outcome[0];
-    for (int i = 0; i < TEXT_DETAIL; i++) {
+    for (int i = 0; i < count; i++) {
         struct el_slice text = bounded(texts[i], (enum audit_text)i);
         hash = (hash ^ text.len) * 0x9e3779b97f4a7c15u;
         hash ^= text.len == 0 ? 0 : el_xxh3(text.data, text.len);
@@ -67,15 +76,22 @@ static uint64_t hash_of(const struct el_slice *texts, const char *outcome)
     return hash;
 }
 
+/* The first row that a new note may have; the last one is not among them. */
+static uint32_t row_first(int class, const char *outcome)
+{
+    return class == CONFIG_AUDIT_AUTHENTICATION && strcmp(outcome, "ok") != 0 ? AUDIT_ROWS / 2 : 0;
+}
+
 /* The row of a note; a new one, or that of all others, when there is none. */
-static struct audit_row *row_of(struct audit_table *table, const struct el_slice *texts, const char *outcome)
+static struct audit_row *row_of(struct audit_table *table, int class, const struct el_slice *texts, const char *outcome)
 {
     static const struct el_slice nothing[TEXT_COUNT] = {0};
-    uint64_t hash = hash_of(texts, outcome);
+    int count = key_count(class);
+    uint64_t hash = hash_of(texts, count, outcome);
     struct audit_row *free_row = NULL;
-    for (uint32_t i = 0; i + 1 < AUDIT_ROWS; i++) {
+    for (uint32_t i = row_first(class, outcome); i + 1 < AUDIT_ROWS; i++) {
         struct audit_row *row = &table->rows[i];
-        if (row_fits(row, hash, texts) && strcmp(row->outcome, outcome) == 0) {
+        if (row_fits(row, hash, texts, count) && strcmp(row->outcome, outcome) == 0) {
             return row;
         }
         free_row = free_row == NULL && !row->used ? row : free_row;
@@ -98,7 +114,7 @@ void audit_note(struct audit *audit, const struct audit_note *note)
     }
     const struct el_slice texts[TEXT_COUNT] = {note->principal, note->address,  note->listener,
                                                note->action,    note->resource, note->detail};
-    struct audit_row *row = row_of(&audit->tables[note->class], texts, note->outcome);
+    struct audit_row *row = row_of(&audit->tables[note->class], note->class, texts, note->outcome);
     uint64_t now_ns = io_wall(audit->io);
     row->first_ns = row->count == 0 ? now_ns : row->first_ns;
     row->last_ns = now_ns;

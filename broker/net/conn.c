@@ -267,7 +267,7 @@ void conn_late(struct conn *conn, enum conn_wait_kind kind)
         error = false;
         break;
     case WAIT_HANDSHAKE:
-        metrics_add(net->metrics, METRIC_TLS_REFUSED, 1);
+        conn_tls_refused(conn, "too_late");
         what = "the TLS handshake did not end in time";
         break;
     case WAIT_PROOF:

@@ -322,6 +322,8 @@ int64_t conn_tls_read(struct conn *conn, void *buf, size_t len);
 void conn_tls_write(struct conn *conn, int iov_count, size_t len);
 /* A send has ended. returns bytes of answers that were in it */
 size_t conn_tls_sent(struct conn *conn);
+/* Its handshake is refused: count it, and tell why in one word. */
+void conn_tls_refused(struct conn *conn, const char *failure);
 /* Say that nothing more will come. returns true while that leaves */
 bool conn_tls_say_end(struct conn *conn);
 /* No job works with the connection; data may flow. Both are so without TLS. */

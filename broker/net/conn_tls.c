@@ -261,10 +261,27 @@ bool conn_tls_say_end(struct conn *conn)
 
 /* --- the handshake ------------------------------------------------------------------------------------------------ */
 
-static void failed(struct conn *conn, const char *why)
+static void tell(struct conn *conn, struct net_handshake *handshake)
+{
+    const struct net_config *config = &conn->net->config;
+    if (config->shaken != NULL) {
+        handshake->listener = &conn->listener->config;
+        handshake->address = conn_address(conn->peer);
+        config->shaken(config->arg, handshake);
+    }
+}
+
+void conn_tls_refused(struct conn *conn, const char *failure)
+{
+    metrics_add(conn->net->metrics, METRIC_TLS_REFUSED, 1);
+    tell(conn, &(struct net_handshake){.failure = failure});
+}
+
+/* why: for people; failure: the same in one word */
+static void failed(struct conn *conn, const char *why, const char *failure)
 {
     struct conn_tls *t = conn->tls;
-    metrics_add(conn->net->metrics, METRIC_TLS_REFUSED, 1);
+    conn_tls_refused(conn, failure);
     if (net_may_log(conn->net)) {
         el_log(EL_LOG_WARN, "net", "%s: closing the connection: TLS: %s", conn->peer, why);
     }
@@ -277,44 +294,63 @@ static void failed(struct conn *conn, const char *why)
     }
 }
 
-/* Who the client is, by its certificate. returns a code with *why */
-static int name_client(struct conn *conn, const char **why)
+struct refusal {
+    const char *why;
+    const char *failure;
+};
+
+/* Who the client is, by its certificate. returns a code with *refusal */
+static int name_client(struct conn *conn, struct el_slice subject, struct refusal *refusal)
 {
     char name[NET_PRINCIPAL_MAX], principal[NET_PRINCIPAL_MAX];
-    const struct net_config *config = &conn->net->config;
-    struct el_slice subject = el_tls_peer_subject(conn->tls->tls);
-    if (subject.data == NULL || conn->listener->config.protocol != CONFIG_SSL) {
-        return 0; /* by SASL, or anonymous */
-    }
     int rc = el_tls_name_text(subject, name, sizeof name);
     if (rc != 0) {
-        *why = rc == EVLOG_ERR_LIMIT ? "the name in its certificate is too long"
-                                     : "the name in its certificate has more than one reading";
+        *refusal = rc == EVLOG_ERR_LIMIT
+                       ? (struct refusal){"the name in its certificate is too long", "name_too_long"}
+                       : (struct refusal){"the name in its certificate has more than one reading", "name_ambiguous"};
         return rc;
     }
-    rc = principal_rules_apply(config->principal_rules, name, principal, sizeof principal);
+    rc = principal_rules_apply(conn->net->config.principal_rules, name, principal, sizeof principal);
     if (rc != 0) {
-        *why = "ssl.principal.mapping.rules have no name for its certificate";
+        *refusal = (struct refusal){"ssl.principal.mapping.rules have no name for its certificate", "name_unmapped"};
         return rc;
     }
     rc = conn_set_principal(conn, principal);
-    *why = rc == EVLOG_ERR_LIMIT ? NET_TOO_MANY_OF_PRINCIPAL : "no memory";
+    *refusal = rc == EVLOG_ERR_LIMIT ? (struct refusal){NET_TOO_MANY_OF_PRINCIPAL, "too_many_connections"}
+                                     : (struct refusal){"no memory", "no_memory"};
     return rc;
+}
+
+/* The client has a name: that is a proof like any other. */
+static void tell_proof(struct conn *conn)
+{
+    struct el_tls *tls = conn->tls->tls;
+    struct net_handshake handshake = {
+        .principal = conn->principal, .version = el_tls_version(tls), .cipher = el_tls_cipher(tls)};
+    bool shown = el_tls_peer_digest(tls, handshake.certificate);
+    EL_ASSERT(shown);
+    metrics_add(conn->net->metrics, METRIC_AUTHENTICATIONS, 1);
+    tell(conn, &handshake);
 }
 
 static void opened(struct conn *conn)
 {
     struct conn_tls *t = conn->tls;
-    const char *why = NULL;
-    int rc = name_client(conn, &why);
+    struct refusal refusal;
+    struct el_slice subject = el_tls_peer_subject(t->tls);
+    /* Elsewhere the client is who SASL says, or anonymous. */
+    bool named = subject.data != NULL && conn->listener->config.protocol == CONFIG_SSL;
     drop(&t->out);
-    if (rc != 0) {
-        failed(conn, why);
+    if (named && name_client(conn, subject, &refusal) != 0) {
+        failed(conn, refusal.why, refusal.failure);
         return;
     }
     leave_half(t);
     t->state = TLS_OPEN;
     metrics_add(conn->net->metrics, METRIC_TLS_HANDSHAKES, 1);
+    if (named) {
+        tell_proof(conn);
+    }
     conn_wait_end(conn, WAIT_HANDSHAKE);
     conn_wait_begin(conn, WAIT_IDLE);
     conn_attend(conn); /* reads on */
@@ -376,7 +412,7 @@ static void on_job(struct io_op *op)
         conn_close(conn, false); /* the shard stops, or the client was late */
         conn_attend(conn);
     } else if (t->step < 0) {
-        failed(conn, t->err.text);
+        failed(conn, t->err.text, t->tls == NULL ? "no_memory" : el_tls_failure(t->tls));
     } else if (t->out_len > 0) {
         send_out(conn);
     } else {
@@ -430,7 +466,7 @@ static void make_room(struct net *net)
         return;
     }
     leave_list(t);
-    metrics_add(net->metrics, METRIC_TLS_REFUSED, 1);
+    conn_tls_refused(t->conn, "made_room");
     conn_close(t->conn, true); /* its end calls net_tls_next() */
 }
 
@@ -475,7 +511,7 @@ static void look_at_hello(struct conn *conn)
 {
     struct conn_tls *t = conn->tls;
     if (in_len(t) > 0 && t->in->data[t->in_pos] != TLS_HANDSHAKE) {
-        failed(conn, "the client does not speak TLS, or not at once: this listener wants it");
+        failed(conn, "the client does not speak TLS, or not at once: this listener wants it", "no_tls");
     } else if (in_len(t) >= TLS_HEAD_LEN && hello_is_there(t)) {
         queue(t);
     } else {

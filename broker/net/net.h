@@ -16,6 +16,19 @@
 #include <net/request.h>
 #include <obs/metrics.h>
 
+/* A handshake of TLS has ended: the client's certificate says who it is, or the client was refused. */
+struct net_handshake {
+    const struct config_listener *listener;
+    struct el_slice address; /* of the client, without the port */
+    const char *principal;   /* of its certificate; NULL: refused */
+    uint8_t certificate[32]; /* with a principal: SHA-256 of the certificate */
+    const char *version;     /* the same: "TLSv1.2" */
+    const char *cipher;      /* the same */
+    const char *failure;     /* refused: why, in one word of docs/audit.md; static */
+};
+/* All texts are valid until the return. */
+typedef void (*net_handshake_fn)(void *arg, const struct net_handshake *handshake);
+
 struct net_config {
     const struct config_listener *listeners;          /* [listener_count], copied by net_start() */
     uint32_t listener_count;                          /* 1 .. CONFIG_LISTENERS_MAX */
@@ -23,11 +36,12 @@ struct net_config {
     struct el_tls_config *tls[CONFIG_PROTOCOL_COUNT]; /* of listeners with TLS, by protocol; each gets a reference */
     const struct principal_rules *principal_rules; /* borrowed; NULL: the name in the certificate is the principal's */
     net_dispatch_fn dispatch;                      /* called for each request */
-    void *arg;                                     /* of dispatch and conn_closed */
+    void *arg;                                     /* of all that is called */
     void (*conn_closed)(void *arg, void *conn_user);   /* optional: a connection whose user word is set has ended */
     bool (*admit)(void *arg, struct el_slice address); /* optional: may one more connection come from this address? */
-    net_meter_fn meter;                                /* of requests that are metered; optional while there is none */
-    _Atomic(uint32_t) *conn_total;                     /* connections of all nets that share it; NULL: of this one */
+    net_handshake_fn shaken;       /* optional: of each handshake that proves who a client is, or fails */
+    net_meter_fn meter;            /* of requests that are metered; optional while there is none */
+    _Atomic(uint32_t) *conn_total; /* connections of all nets that share it; NULL: of this one */
 
     struct census *census; /* who has how many connections, of all nets that share it; NULL: no limit on anybody */
 

@@ -15,6 +15,7 @@
 
 #include <core/alloc.h>
 #include <core/assert.h>
+#include <core/crypto.h>
 
 #include <arpa/inet.h>
 #include <mbedtls/error.h>
@@ -35,6 +36,7 @@ struct el_tls {
     bool done;                  /* the handshake */
     bool refused;               /* the library wanted to write where nothing is written */
     bool failed;                /* for ever */
+    const char *failure;        /* of the handshake, static; NULL: none */
     uint8_t ip[16];             /* that the certificate must have */
     size_t ip_len;              /* 0: the name is none */
     uint32_t bad_flags;         /* of a certificate that was only asked for */
@@ -157,6 +159,7 @@ void el_tls_free(struct el_tls *tls)
 static int refuse_certificate(struct el_tls *tls, uint32_t flags, struct el_error *err)
 {
     tls->failed = true;
+    tls->failure = tls_verify_word(flags);
     return el_error_set(err, EVLOG_ERR_POLICY, "the certificate of the other side is refused: %s",
                         tls_verify_text(flags));
 }
@@ -171,6 +174,7 @@ static int handshake_failed(struct el_tls *tls, int rc, struct el_error *err)
         return refuse_certificate(tls, tls->bad_flags != 0 ? tls->bad_flags : flags, err);
     }
     if (rc == MBEDTLS_ERR_SSL_ALLOC_FAILED || rc == MBEDTLS_ERR_X509_ALLOC_FAILED) {
+        tls->failure = "no_memory";
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for a handshake");
     }
     mbedtls_strerror(rc, reason, sizeof reason);
@@ -179,20 +183,25 @@ static int handshake_failed(struct el_tls *tls, int rc, struct el_error *err)
 #if MBEDTLS_VERSION_MAJOR < 3
     case MBEDTLS_ERR_SSL_NO_USABLE_CIPHERSUITE:
     case MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION:
+        tls->failure = "no_cipher";
         return el_error_set(err, EVLOG_ERR_UNSUPPORTED,
                             "no protocol version or cipher in common: TLS 1.2 with ECDHE and AES-GCM or ChaCha20 is "
                             "wanted (%s)",
                             reason);
     case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
+        tls->failure = "no_certificate";
         return el_error_set(err, EVLOG_ERR_POLICY, "the client shows no certificate, and it must");
 #endif
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
+        tls->failure = "refused_by_client";
         return el_error_set(err, EVLOG_ERR_POLICY, "the other side refuses the handshake: alert %s",
                             tls_alert_text(tls->ssl.MBEDTLS_PRIVATE(in_msg)[1]));
     case MBEDTLS_ERR_SSL_INVALID_RECORD:
+        tls->failure = "no_tls";
         return el_error_set(err, EVLOG_ERR_MALFORMED,
                             "these are no bytes of TLS: perhaps the other side speaks without it");
     default:
+        tls->failure = "malformed";
         return el_error_set(err, EVLOG_ERR_MALFORMED, "the handshake failed: %s", reason);
     }
 }
@@ -293,6 +302,29 @@ struct el_slice el_tls_peer_subject(const struct el_tls *tls)
     const mbedtls_x509_crt *certificate = tls->done ? mbedtls_ssl_get_peer_cert(&tls->ssl) : NULL;
     return certificate == NULL ? el_slice_of(NULL, 0)
                                : el_slice_of(certificate->subject_raw.p, certificate->subject_raw.len);
+}
+
+bool el_tls_peer_digest(const struct el_tls *tls, uint8_t digest[32])
+{
+    OBJ_CHECK(tls, TLS);
+    const mbedtls_x509_crt *certificate = tls->done ? mbedtls_ssl_get_peer_cert(&tls->ssl) : NULL;
+    if (certificate == NULL) {
+        return false;
+    }
+    el_sha256(certificate->raw.p, certificate->raw.len, digest);
+    return true;
+}
+
+const char *el_tls_failure(const struct el_tls *tls)
+{
+    OBJ_CHECK(tls, TLS);
+    return tls->failure == NULL ? "" : tls->failure;
+}
+
+const char *el_tls_version(const struct el_tls *tls)
+{
+    OBJ_CHECK(tls, TLS);
+    return tls->done ? mbedtls_ssl_get_version(&tls->ssl) : "";
 }
 
 const char *el_tls_cipher(const struct el_tls *tls)

@@ -372,30 +372,43 @@ bool tls_config_requests(const struct el_tls_config *config)
     return config->requests;
 }
 
-const char *tls_verify_text(uint32_t flags)
+static const struct verify_row {
+    uint32_t flag;
+    const char *word;
+    const char *text;
+} verify_rows[] = {
+    {MBEDTLS_X509_BADCERT_MISSING, "no_certificate", "there is none"},
+    {MBEDTLS_X509_BADCERT_EXPIRED, "certificate_expired", "it has expired"},
+    {MBEDTLS_X509_BADCERT_FUTURE, "certificate_not_yet_valid", "it is not in force yet: look at the clocks"},
+    {MBEDTLS_X509_BADCERT_NOT_TRUSTED, "certificate_foreign", "no CA that is trusted here has signed it"},
+    {MBEDTLS_X509_BADCERT_CN_MISMATCH, "certificate_refused", "it is for another name"},
+    {MBEDTLS_X509_BADCERT_BAD_MD, "certificate_weak", "it is signed with a hash weaker than SHA-256"},
+    {MBEDTLS_X509_BADCERT_BAD_KEY, "certificate_weak", "its key is too weak or of a kind that is not allowed"},
+    {MBEDTLS_X509_BADCERT_BAD_PK, "certificate_weak", "its key is too weak or of a kind that is not allowed"},
+    {MBEDTLS_X509_BADCERT_KEY_USAGE, "certificate_refused", "it is not for this use"},
+    {MBEDTLS_X509_BADCERT_EXT_KEY_USAGE, "certificate_refused", "it is not for this use"},
+    {MBEDTLS_X509_BADCERT_NS_CERT_TYPE, "certificate_refused", "it is not for this use"},
+};
+
+static const struct verify_row *verify_row_of(uint32_t flags)
 {
-    static const struct {
-        uint32_t flag;
-        const char *text;
-    } rows[] = {
-        {MBEDTLS_X509_BADCERT_MISSING, "there is none"},
-        {MBEDTLS_X509_BADCERT_EXPIRED, "it has expired"},
-        {MBEDTLS_X509_BADCERT_FUTURE, "it is not in force yet: look at the clocks"},
-        {MBEDTLS_X509_BADCERT_NOT_TRUSTED, "no CA that is trusted here has signed it"},
-        {MBEDTLS_X509_BADCERT_CN_MISMATCH, "it is for another name"},
-        {MBEDTLS_X509_BADCERT_BAD_MD, "it is signed with a hash weaker than SHA-256"},
-        {MBEDTLS_X509_BADCERT_BAD_KEY, "its key is too weak or of a kind that is not allowed"},
-        {MBEDTLS_X509_BADCERT_BAD_PK, "its key is too weak or of a kind that is not allowed"},
-        {MBEDTLS_X509_BADCERT_KEY_USAGE, "it is not for this use"},
-        {MBEDTLS_X509_BADCERT_EXT_KEY_USAGE, "it is not for this use"},
-        {MBEDTLS_X509_BADCERT_NS_CERT_TYPE, "it is not for this use"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if ((flags & rows[i].flag) != 0) {
-            return rows[i].text;
+    static const struct verify_row other = {0, "certificate_refused", "it is not as it should be"};
+    for (size_t i = 0; i < sizeof verify_rows / sizeof verify_rows[0]; i++) {
+        if ((flags & verify_rows[i].flag) != 0) {
+            return &verify_rows[i];
         }
     }
-    return "it is not as it should be";
+    return &other;
+}
+
+const char *tls_verify_text(uint32_t flags)
+{
+    return verify_row_of(flags)->text;
+}
+
+const char *tls_verify_word(uint32_t flags)
+{
+    return verify_row_of(flags)->word;
 }
 
 const char *tls_alert_text(uint8_t number)

@@ -15,6 +15,8 @@ bool tls_config_any_name(const struct el_tls_config *config);
 bool tls_config_requests(const struct el_tls_config *config);
 /* What is wrong with a certificate, by the bits of the library: "it has expired". */
 const char *tls_verify_text(uint32_t flags);
+/* The same in one word: "certificate_expired". */
+const char *tls_verify_word(uint32_t flags);
 /* What the other side complains of in an alert, by its number. */
 const char *tls_alert_text(uint8_t number);
 

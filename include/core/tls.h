@@ -86,6 +86,12 @@ void el_tls_close(struct el_tls *tls, struct el_tls_bytes *bytes);
 
 /* Subject of the certificate that the other side has proved to have, DER; data NULL: none. Valid as long as tls. */
 struct el_slice el_tls_peer_subject(const struct el_tls *tls);
+/* SHA-256 of that certificate, as it was sent. returns false: there is none */
+bool el_tls_peer_digest(const struct el_tls *tls, uint8_t digest[32]);
+/* Why the handshake has failed, in one word of a few, for records: "no_certificate"; "" when it has not. Static. */
+const char *el_tls_failure(const struct el_tls *tls);
+/* The version that was agreed on: "TLSv1.2"; "" before. */
+const char *el_tls_version(const struct el_tls *tls);
 /* What was agreed on: "ECDHE-ECDSA-AES-128-GCM-SHA256"; "" before. */
 const char *el_tls_cipher(const struct el_tls *tls);
 

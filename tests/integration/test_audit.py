@@ -2,6 +2,8 @@
 """The audit log end to end: what it keeps, what never is in it, that nobody can touch it, that it survives crashes and
 is archived; and a worker that takes back an access rule that is too wide while an alert fires."""
 import json
+import socket
+import subprocess
 import threading
 
 import confluent_kafka
@@ -10,6 +12,7 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
                                    ResourcePatternType, ResourceType, ScramCredentialInfo, ScramMechanism,
                                    UserScramCredentialUpsertion)
 
+from certs import Certs, openssl
 from cli_kit import evlog
 from evlogd import Broker, wait_for
 from prometheus import Prometheus, installed
@@ -247,3 +250,60 @@ def test_a_rule_that_is_too_wide_is_taken_back_and_an_alert_fires(tmp_path):
         prometheus.stop()
     guard.join(60)
     assert broker.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory):
+    """A broker whose SSL listener wants certificates, and the certificates."""
+    certs = Certs(tmp_path_factory.mktemp("certs"))
+    certs.issue("server").issue("app", "/O=Example/CN=app").issue("old", days=-1)
+    certs.authority("other")
+    certs.issue("foreign", ca="other")
+    args = certs.server_flags() + ["--ssl-ca-file", certs.pem("ca"), "--ssl-client-auth", "required"]
+    server = Broker(tmp_path_factory.mktemp("data"), shards=1, listeners="PLAINTEXT://127.0.0.1:0,SSL://127.0.0.1:0",
+                    args=args).start()
+    yield server, certs
+    assert server.stop() == 0, "".join(server.log[-50:])
+
+
+def proofs(server, outcome):
+    """Those that are told so far; before the first of all the topic is not there."""
+    done = evlog("audit", "tail", "--all", "--json", "--class", "authentication", "--outcome", outcome,
+                 bootstrap=f"127.0.0.1:{server.ports['PLAINTEXT']}")
+    assert done.code in (0, 5), done.err
+    return done.lines() if done.code == 0 else []
+
+
+def test_a_certificate_is_a_proof_that_is_told(secure):
+    server, certs = secure
+    words = [word for key, value in certs.client("app").items() for word in ("-X", f"{key}={value}")]
+    evlog("topics", "ls", *words, bootstrap=f"localhost:{server.ports['SSL']}", expect=0)
+    line = wait_for(lambda: proofs(server, "ok"), "the proof", 60)[0]
+    digest = openssl("x509", "-in", certs.pem("app"), "-noout", "-fingerprint", "-sha256").strip().rpartition("=")[2]
+    assert line["resource"] == "Certificate sha256:" + digest.replace(":", "").lower()
+    assert (line["principal"], line["address"], line["listener"], line["action"]) == (
+        "User:CN=app,O=Example", "127.0.0.1", "SSL", "TLS")
+    assert line["detail"].startswith("TLSv1.2 ECDHE-")
+
+
+def test_handshakes_that_fail_are_told_with_the_reason_and_counted(secure):
+    server, certs = secure
+    where = ("127.0.0.1", server.ports["SSL"])
+    shake = ["openssl", "s_client", "-connect", f"127.0.0.1:{where[1]}"]
+    ways = {"no_certificate": [], "no_cipher": ["-tls1_3"]}
+    for name, word in (("foreign", "certificate_foreign"), ("old", "certificate_expired")):
+        ways[word] = ["-cert", certs.pem(name), "-key", certs.key(name)]
+    before = server.metric("evlog_tls_refused_total")
+    for arguments in ways.values():
+        subprocess.run([*shake, *arguments], input=b"", capture_output=True, timeout=60, check=False)
+    for number in range(40):
+        with socket.create_connection(where, timeout=60) as conn:
+            conn.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert conn.recv(100) == b"", number
+    wait_for(lambda: server.metric("evlog_tls_refused_total") >= before + 44, "the count", 60)
+    wait_for(lambda: {line["detail"] for line in proofs(server, "failed")} == {*ways, "no_tls"}, "the records", 60)
+    lines = proofs(server, "failed")
+    # One after another is told once, and then by the minute.
+    assert len([line for line in lines if line["detail"] == "no_tls"]) <= 3
+    assert all(line["address"] == "127.0.0.1" and line["listener"] == "SSL" and line["action"] == "TLS" and
+               "principal" not in line for line in lines)

@@ -7,6 +7,7 @@
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/error.h>
+#include <mbedtls/sha256.h>
 #include <mbedtls/x509_crt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,4 +133,13 @@ void cert_make(const char *dir, const struct cert_wish *wish)
     mbedtls_pk_free(&key);
     mbedtls_pk_free(&issuer_key);
     mbedtls_x509_crt_free(&ca);
+}
+
+void cert_digest(const char *dir, const char *name, uint8_t digest[32])
+{
+    mbedtls_x509_crt crt;
+    mbedtls_x509_crt_init(&crt);
+    assert_int_equal(mbedtls_x509_crt_parse_file(&crt, cert_path(dir, name, "pem")), 0);
+    assert_int_equal(mbedtls_sha256_ret(crt.raw.p, crt.raw.len, digest, 0), 0);
+    mbedtls_x509_crt_free(&crt);
 }

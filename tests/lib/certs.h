@@ -22,6 +22,8 @@ struct cert_wish {
 
 /* Make the files in dir. Two calls of one name: the second replaces the first. */
 void cert_make(const char *dir, const struct cert_wish *wish);
+/* SHA-256 of the certificate NAME.pem, as it goes over the wire. */
+void cert_digest(const char *dir, const char *name, uint8_t digest[32]);
 /* dir/name.kind, in one of a few buffers that are used in turn. */
 const char *cert_path(const char *dir, const char *name, const char *kind);
 

@@ -9,6 +9,7 @@
 
 #include <audit/audit_show.h>
 #include <core/json.h>
+#include <net/net.h>
 #include <stdlib.h>
 #include <wire/msg_alter_configs.h>
 #include <wire/msg_alter_user_scram_credentials.h>
@@ -424,6 +425,78 @@ TEST(audit, a_crowd_is_told_of_as_others)
     fake_advance_ms(&f, 61000);
     assert_int_equal(record_count, 48);
     assert_true(has(47, "\"others\":true") && has(47, "\"count\":453"));
+    end();
+}
+
+/* --- proofs by TLS ------------------------------------------------------------------------------------------------ */
+
+static void shaken(const char *principal, const char *address, const char *failure)
+{
+    static const struct config_listener listener = {.name = "SSL"};
+    struct net_handshake handshake = {.listener = &listener,
+                                      .address = el_slice_str(address),
+                                      .principal = principal,
+                                      .certificate = {0x1f, 0xe0},
+                                      .version = "TLSv1.2",
+                                      .cipher = "ECDHE-ECDSA-CHACHA20-POLY1305-SHA256",
+                                      .failure = failure};
+    api_audit_handshake(&f.api, &handshake);
+}
+
+TEST(audit, a_proof_by_certificate_is_told_as_one_by_password)
+{
+    begin(EVERYTHING, true);
+    for (int i = 0; i < 3; i++) {
+        shaken("User:CN=app", "10.0.0.7", NULL);
+    }
+    assert_int_equal(record_count, 1);
+    assert_true(has(0, "\"class\":\"authentication\"") && has(0, "\"outcome\":\"ok\"") &&
+                has(0, "\"principal\":\"User:CN=app\"") && has(0, "\"address\":\"10.0.0.7\"") &&
+                has(0, "\"listener\":\"SSL\"") && has(0, "\"action\":\"TLS\""));
+    assert_true(has(0, "\"resource\":\"Certificate sha256:1fe00000") &&
+                has(0, "\"detail\":\"TLSv1.2 ECDHE-ECDSA-CHACHA20-POLY1305-SHA256\""));
+    fake_advance_ms(&f, 61000);
+    assert_int_equal(record_count, 2);
+    assert_true(has(1, "\"count\":2"));
+    end();
+}
+
+TEST(audit, handshakes_that_fail_are_summed_by_address_and_reason)
+{
+    begin(EVERYTHING, true);
+    for (int i = 0; i < 1000; i++) {
+        shaken(NULL, "10.0.0.7", "no_tls");
+        shaken(NULL, "10.0.0.7", i % 2 == 0 ? "no_certificate" : "no_tls");
+        shaken(NULL, "10.0.0.8", "no_tls");
+    }
+    assert_int_equal(record_count, 3);
+    assert_int_equal(count_of("\"outcome\":\"failed\""), 3);
+    assert_int_equal(count_of("\"address\":\"10.0.0.7\""), 2);
+    assert_int_equal(count_of("\"principal\""), 0);
+    fake_advance_ms(&f, 61000);
+    assert_int_equal(record_count, 6);
+    assert_int_equal(count_of("\"count\":1499,"), 1);
+    assert_int_equal(count_of("\"count\":499,"), 1);
+    assert_int_equal(count_of("\"detail\":\"no_certificate\""), 2);
+    end();
+}
+
+/* A scanner with an address for each attempt: little is written, and who has proved who it is is told by name. */
+TEST(audit, a_crowd_that_fails_hides_nobody_who_does_not)
+{
+    char address[32];
+    begin(EVERYTHING, true);
+    for (int i = 0; i < 5000; i++) {
+        snprintf(address, sizeof address, "10.0.%d.%d", i / 250, i % 250);
+        shaken(NULL, address, "no_tls");
+    }
+    assert_int_equal(record_count, 23);
+    shaken("User:CN=app", "10.0.0.7", NULL);
+    assert_int_equal(record_count, 24);
+    assert_true(has(23, "\"principal\":\"User:CN=app\""));
+    fake_advance_ms(&f, 61000);
+    assert_int_equal(record_count, 25);
+    assert_true(has(24, "\"others\":true") && has(24, "\"count\":4977"));
     end();
 }
 

@@ -21,6 +21,15 @@ static char dir[512];
 static struct el_tls_config *server_tls, *client_tls, *app_tls;
 static struct config_listener ssl = {.name = "SSL", .protocol = CONFIG_SSL, .address = {.host = "127.0.0.1"}};
 
+#define TOLD_MAX 16
+
+/* What net has told of handshakes. */
+static struct told {
+    char principal[128], address[64], agreed[96], failure[32];
+    uint8_t certificate[32];
+} told[TOLD_MAX];
+static uint32_t told_count;
+
 struct client {
     int fd;
     struct el_tls *tls;
@@ -47,6 +56,23 @@ static struct el_tls_config *open_config(bool server, const char *own, enum el_t
     return made;
 }
 
+static void on_shaken(void *arg, const struct net_handshake *handshake)
+{
+    assert_true(told_count < TOLD_MAX);
+    struct told *row = &told[told_count++];
+    memset(row, 0, sizeof *row);
+    assert_string_equal(handshake->listener->name, "SSL");
+    snprintf(row->address, sizeof row->address, "%.*s", (int)handshake->address.len, handshake->address.data);
+    if (handshake->principal == NULL) {
+        snprintf(row->failure, sizeof row->failure, "%s", handshake->failure);
+        return;
+    }
+    assert_null(handshake->failure);
+    snprintf(row->principal, sizeof row->principal, "%s", handshake->principal);
+    snprintf(row->agreed, sizeof row->agreed, "%s %s", handshake->version, handshake->cipher);
+    memcpy(row->certificate, handshake->certificate, sizeof row->certificate);
+}
+
 static void with_tls(struct net_config *config)
 {
     if (dir[0] == 0) {
@@ -58,6 +84,8 @@ static void with_tls(struct net_config *config)
         client_tls = open_config(false, NULL, 0);
         app_tls = open_config(false, "app", 0);
     }
+    told_count = 0;
+    config->shaken = on_shaken;
     config->listeners = &ssl;
     config->tls[CONFIG_SSL] = server_tls;
 }
@@ -181,6 +209,10 @@ EACH_BACKEND_WITH(tls_clients_that_speak_plainly_are_closed_at_once, with_tls)
     assert_non_null(strstr(toy->log, "does not speak TLS"));
     assert_int_equal(toy->dispatch_count, 0);
     assert_int_equal(metrics_get(toy->metrics, METRIC_TLS_REFUSED), 2);
+    assert_int_equal(told_count, 2);
+    assert_string_equal(told[0].failure, "no_tls");
+    assert_string_equal(told[1].failure, "no_tls");
+    assert_string_equal(told[1].address, "127.0.0.1");
     close(plain);
     close(http);
 }
@@ -216,6 +248,8 @@ EACH_BACKEND_WITH(tls_handshakes_that_do_not_end_in_time_are_closed, short_hands
     TOY_UNTIL(toy, net_conn_count(toy->net) == 0);
     assert_int_equal(metrics_get(toy->metrics, METRIC_TLS_REFUSED), 3);
     assert_int_equal(metrics_get(toy->metrics, METRIC_TLS_HALF_OPEN), 0);
+    assert_int_equal(told_count, 3);
+    assert_string_equal(told[2].failure, "too_late");
     close(silent);
     close(half);
     client_close(&one);
@@ -258,6 +292,8 @@ EACH_BACKEND_WITH(tls_handshakes_that_keep_us_waiting_make_room, few_handshakes)
     ask(toy, &one, 5, "echo", 4);
     expect(toy, &one, 5, "echo", 4);
     assert_true(metrics_get(toy->metrics, METRIC_TLS_REFUSED) >= 1);
+    assert_int_equal(told_count, metrics_get(toy->metrics, METRIC_TLS_REFUSED));
+    assert_string_equal(told[0].failure, "made_room");
     for (int i = 0; i < 6; i++) {
         client_close(&idle[i]);
     }
@@ -281,6 +317,64 @@ EACH_BACKEND_WITH(tls_clients_behind_a_crowd_are_served_before_it, few_handshake
         client_close(&crowd[i]);
     }
     client_close(&one);
+}
+
+/* --- who clients are ---------------------------------------------------------------------------------------------- */
+
+/* Shake hands as long as the other side does. */
+static void shake_until_refused(struct toy *toy, struct client *c)
+{
+    struct el_error err = {0};
+    uint32_t before = told_count;
+    TOY_UNTIL(toy, (pull(c), told_count > before || shake_once(toy, c, &err) < 0) && told_count > before);
+    client_close(c);
+}
+
+EACH_BACKEND_WITH(tls_certificates_that_say_who_a_client_is_are_told, with_tls)
+{
+    uint8_t digest[32];
+    client_open(toy, &two, client_tls); /* anonymous: it proves nothing */
+    shake(toy, &two);
+    ask(toy, &two, 1, "echo", 4);
+    expect(toy, &two, 1, "echo", 4);
+    assert_int_equal(told_count, 0);
+    client_open(toy, &one, app_tls);
+    shake(toy, &one);
+    ask(toy, &one, 1, "echo", 4);
+    expect(toy, &one, 1, "echo", 4);
+    assert_int_equal(told_count, 1);
+    assert_string_equal(told[0].principal, "User:CN=app,O=Example");
+    assert_string_equal(told[0].address, "127.0.0.1");
+    assert_int_equal(strncmp(told[0].agreed, "TLSv1.2 ECDHE-", 14), 0);
+    assert_string_equal(told[0].agreed + 8, el_tls_cipher(one.tls));
+    cert_digest(dir, "app", digest);
+    assert_memory_equal(told[0].certificate, digest, sizeof digest);
+    assert_int_equal(metrics_get(toy->metrics, METRIC_AUTHENTICATIONS), 1);
+    client_close(&one);
+    client_close(&two);
+}
+
+EACH_BACKEND_WITH(tls_clients_that_are_refused_are_told_with_the_reason, with_tls)
+{
+    struct el_tls_config *foreign, *required;
+    el_alloc_seal(false);
+    cert_make(dir, &(struct cert_wish){.name = "other", .ca = true});
+    cert_make(dir, &(struct cert_wish){.name = "foreign", .issuer = "other"});
+    foreign = open_config(false, "foreign", 0);
+    required = open_config(true, "server", EL_TLS_AUTH_REQUIRED);
+    el_alloc_seal(true);
+    client_open(toy, &one, foreign);
+    shake_until_refused(toy, &one);
+    net_set_tls(toy->net, (struct el_tls_config *[CONFIG_PROTOCOL_COUNT]){[CONFIG_SSL] = required});
+    client_open(toy, &one, client_tls);
+    shake_until_refused(toy, &one);
+    assert_int_equal(told_count, 2);
+    assert_string_equal(told[0].failure, "certificate_foreign");
+    assert_string_equal(told[1].failure, "no_certificate");
+    assert_string_equal(told[1].principal, "");
+    assert_int_equal(metrics_get(toy->metrics, METRIC_AUTHENTICATIONS), 0);
+    el_tls_config_unref(foreign);
+    el_tls_config_unref(required);
 }
 
 /* --- service ------------------------------------------------------------------------------------------------------ */
