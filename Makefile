@@ -67,6 +67,7 @@ $(eval $(call archive_rule,server,broker))
 $(eval $(call archive_rule,tools,tools/evlog))
 $(eval $(call archive_rule,testlib,tests/lib))
 $(eval $(call archive_rule,fakes,tests/fakes))
+$(eval $(call archive_rule,gate,tests/gate))
 $(eval $(call archive_rule,sim,tests/sim))
 $(eval $(call archive_rule,exhaustive,tests/exhaustive))
 
@@ -128,7 +129,8 @@ $(OUT)/bin/evlog-audit: $(call obj,$(call src,tools/audit)) $(call lib,store for
 ALL_LAYERS := $(CLIENT_LAYERS) $(BROKER_LAYERS)
 upto = $(if $(filter $(1),$(firstword $(2))),$(firstword $(2)),$(firstword $(2)) $(call upto,$(1),$(wordlist 2,99,$(2))))
 UNIT_LAYERS := $(notdir $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/*/test_*.c)))))
-layer_libs = $(if $(filter client,$(1)),client $(CLIENT_LAYERS),$(if $(filter sqlite,$(1)),sqlite client $(CLIENT_LAYERS),$(if $(filter tools,$(1)),tools $(STORES) client $(CLIENT_LAYERS),$(call upto,$(1),$(ALL_LAYERS)))))
+# tests/unit/server is of several layers together, as evlogd has them.
+layer_libs = $(if $(filter server,$(1)),server $(ALL_LAYERS),$(if $(filter client,$(1)),client $(CLIENT_LAYERS),$(if $(filter sqlite,$(1)),sqlite client $(CLIENT_LAYERS),$(if $(filter tools,$(1)),tools $(STORES) client $(CLIENT_LAYERS),$(call upto,$(1),$(ALL_LAYERS))))))
 
 # The tests of these layers run on the simulated machine.
 unit_extra_storage := sim
@@ -139,6 +141,8 @@ unit_extra_access := sim
 # Layers above it have a storage of a few arrays.
 unit_extra_group := fakes
 unit_extra_lease := fakes
+# A simulated network, and a clock that stands still.
+unit_extra_server := gate sim
 # What the client works out of access rules is held against what the broker decides.
 unit_extra_auth := client
 

@@ -40,6 +40,16 @@ struct net_config shard_net_limits(const struct config *cfg)
     };
 }
 
+void shard_net_calls(struct net_config *net_cfg, struct api *api)
+{
+    net_cfg->dispatch = api_dispatch;
+    net_cfg->arg = api;
+    net_cfg->conn_closed = api_conn_closed;
+    net_cfg->admit = api_throttle_admit;
+    net_cfg->meter = api_throttle_meter;
+    net_cfg->shaken = api_audit_handshake;
+}
+
 static struct groups_config groups_config_of(const struct shard *shard, const struct config *cfg)
 {
     return (struct groups_config){
@@ -241,12 +251,7 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     struct net_config own = *net_cfg;
     own.listeners = own.listeners == NULL ? table->list : own.listeners;
     own.listener_count = table->count;
-    own.dispatch = api_dispatch;
-    own.arg = &shard->api;
-    own.conn_closed = api_conn_closed;
-    own.admit = api_throttle_admit;
-    own.meter = api_throttle_meter;
-    own.shaken = api_audit_handshake;
+    shard_net_calls(&own, &shard->api);
     error = net_start(shard->io, store_shard_buddy(shard->store), shard->metrics, &own, &shard->net, err);
     if (error != 0) {
         return error;

@@ -71,6 +71,8 @@ struct shard {
 
 /* The listener's limits as cfg has them; everything else is zero. */
 struct net_config shard_net_limits(const struct config *cfg);
+/* What a listener calls: the handlers of api. */
+void shard_net_calls(struct net_config *net_cfg, struct api *api);
 /* Set the node's settings from cfg, for the start and for SHARD_RELOAD. */
 void shard_take_config(struct shard *shard, const struct config *cfg);
 /* Set up the handlers and listen; io, metrics and store are set. Before shard_begin().

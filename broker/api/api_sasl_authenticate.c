@@ -5,9 +5,11 @@
  *   1. the message goes to the exchange (auth/sasl.h); what it answers is the answer
  *   2. PLAIN has to be computed for milliseconds: a worker does it, on a copy, for the connection may go meanwhile
  *   3. it has ended well: the connection has its principal and is trusted, for connections.max.reauth.ms if that is set
- *   4. it has failed: the answer is kept back for a while, says nothing of why, and is the connection's last
+ *   4. it has failed: nothing more is read of the connection, whose next attempts would not wait otherwise; the answer
+ *      is kept back for a while, says nothing of why, and is the last
  *
- * Who proves it again must be the one that it was. Source: docs/security.md, Users.
+ * Who proves it again must be the one that it was, and by the same mechanism (KIP-368): a password that may be shown to
+ * one listener's clients must not stand in for a stronger proof. Source: docs/security.md, Users.
  */
 #include <api/sasl_offer.h>
 #include <core/logger.h>
@@ -41,7 +43,6 @@ static void reply(struct request *request, int16_t code, const char *text, struc
 
 static void fail_now(struct authenticate_call *call)
 {
-    request_is_last(call->request);
     reply(call->request, EL_KAFKA_SASL_AUTHENTICATION_FAILED,
           "authentication failed: wrong user, password or mechanism", (struct el_slice){0}, 0);
 }
@@ -79,6 +80,7 @@ static void fail(struct authenticate_call *call, const char *why)
     int64_t delay_ms = api->node->config->auth_delay_ms;
     log_failure(api, call->request, why);
     request_sasl_end(call->request);
+    request_is_last(call->request);
     if (delay_ms <= 0 || request_abandoned(call->request)) {
         fail_now(call);
         return;
@@ -92,19 +94,21 @@ static void fail(struct authenticate_call *call, const char *why)
 
 /* --- success ------------------------------------------------------------------------------------------------------ */
 
-static void trust(struct authenticate_call *call, struct el_slice name, struct el_slice bytes)
+static void trust(struct authenticate_call *call, const struct sasl *sasl, struct el_slice bytes)
 {
     struct api *api = call->api;
     struct request *request = call->request;
     char principal[AUTH_USER_NAME_MAX + 8];
     int64_t reauth_ms = api->node->config->reauth_max_ms;
     uint64_t until_ns = reauth_ms <= 0 ? 0 : api->io->now_ns + (uint64_t)reauth_ms * NS_PER_MS;
+    struct el_slice name = sasl_user(sasl);
+    int mechanism = sasl->mechanism;
     snprintf(principal, sizeof principal, "User:%.*s", (int)name.len, (const char *)name.data);
-    if (request_was_trusted(request) && strcmp(request_principal(request), principal) != 0) {
+    if (request_proved_by(request) != 0 && strcmp(request_principal(request), principal) != 0) {
         fail(call, ": it is another one than before on this connection");
         return;
     }
-    int error = request_trust(request, principal, until_ns);
+    int error = request_trust(request, mechanism, principal, until_ns);
     if (error == EVLOG_ERR_LIMIT) { /* no failed proof: the client may come again */
         request_close(request, NET_TOO_MANY_OF_PRINCIPAL);
         return;
@@ -113,8 +117,7 @@ static void trust(struct authenticate_call *call, struct el_slice name, struct e
         api_refuse_memory(api, request);
         return;
     }
-    api_audit_proof(api, request, el_slice_str(principal),
-                    request_sasl(request) == NULL ? "SASL" : sasl_name(request_sasl(request)->mechanism), "ok");
+    api_audit_proof(api, request, el_slice_str(principal), sasl_name(mechanism), "ok");
     request_sasl_end(request);
     metrics_add(api->metrics, METRIC_AUTHENTICATIONS, 1);
     reply(request, EL_KAFKA_NONE, NULL, bytes, EL_MAX(reauth_ms, (int64_t)0));
@@ -136,7 +139,7 @@ static void check_on_job(struct io_op *op)
     call->api->sasl_check_count--;
     bool fits = sasl_checked(&call->check) == SASL_DONE;
     if (fits) {
-        trust(call, sasl_user(&call->check), (struct el_slice){0});
+        trust(call, &call->check, (struct el_slice){0});
     } else {
         fail(call, "");
     }
@@ -175,6 +178,10 @@ void api_sasl_authenticate(struct api *api, struct request *request, const void 
     }
     call->api = api;
     call->request = request;
+    if (request_proved_by(request) != 0 && request_proved_by(request) != sasl->mechanism) {
+        fail(call, ": it is another mechanism than before on this connection");
+        return;
+    }
     uint8_t random[SASL_RANDOM_LEN];
     struct sasl_answer answer;
     io_random(api->io, random, sizeof random);
@@ -186,7 +193,7 @@ void api_sasl_authenticate(struct api *api, struct request *request, const void 
         check_begin(call);
         return;
     case SASL_DONE:
-        trust(call, sasl_user(sasl), el_slice_of(answer.bytes, answer.len));
+        trust(call, sasl, el_slice_of(answer.bytes, answer.len));
         return;
     case SASL_FAILED:
         fail(call, "");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * SaslHandshake: the client names a mechanism; the exchange begins anew, on a connection that is trusted already to
- * prove it once more (KIP-368). Without one that is offered here the answer lists those that are.
+ * prove it once more (KIP-368). Without one that is offered here the answer lists those that are. While a worker looks
+ * at a password of the connection there is no other: one connection would keep all workers busy.
  */
 #include <api/sasl_offer.h>
 #include <wire/msg_sasl_handshake.h>
@@ -18,6 +19,8 @@ void api_sasl_handshake(struct api *api, struct request *request, const void *me
         response.error_code = EL_KAFKA_ILLEGAL_SASL_STATE; /* a listener without SASL */
     } else if (!sasl_offered(names, response.mechanism_count, ask->mechanism)) {
         response.error_code = EL_KAFKA_UNSUPPORTED_SASL_MECHANISM;
+    } else if (request_sasl(request) != NULL && sasl_is_checked(request_sasl(request))) {
+        response.error_code = EL_KAFKA_ILLEGAL_SASL_STATE;
     } else if (request_sasl_begin(request, sasl_find(ask->mechanism)) != 0) {
         api_refuse_memory(api, request);
         return;

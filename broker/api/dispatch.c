@@ -131,7 +131,7 @@ void api_dispatch(void *arg, struct request *request)
         return;
     }
     if (!request_trusted(request) && !proves(known)) {
-        request_refuse(request, request_was_trusted(request)
+        request_refuse(request, request_proved_by(request) != 0
                                     ? "it was trusted for a time that is over: clients prove again who they are before"
                                     : "it has not proved who it is (SASL), and the listener wants that first");
         return;

@@ -211,6 +211,12 @@ void sasl_check(struct sasl *sasl)
     explicit_bzero(salted, sizeof salted);
 }
 
+bool sasl_is_checked(const struct sasl *sasl)
+{
+    OBJ_CHECK(sasl, SASL);
+    return sasl->state == SASL_CHECKING;
+}
+
 enum sasl_result sasl_checked(struct sasl *sasl)
 {
     OBJ_CHECK(sasl, SASL);

@@ -62,6 +62,8 @@ enum sasl_result sasl_take(struct sasl *sasl, const struct auth *auth, const uin
                            struct el_slice message, struct sasl_answer *answer);
 /* Salt the password of PLAIN and compare; on any thread, while nothing else uses the exchange. */
 void sasl_check(struct sasl *sasl);
+/* Is a check under way? */
+bool sasl_is_checked(const struct sasl *sasl);
 /* The check is over. returns SASL_DONE | SASL_FAILED */
 enum sasl_result sasl_checked(struct sasl *sasl);
 /* The name that was claimed; proved after SASL_DONE. */

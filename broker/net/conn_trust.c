@@ -80,10 +80,10 @@ bool request_trusted(const struct request *request)
     return request->conn == NULL || conn_trusted(request->conn);
 }
 
-bool request_was_trusted(const struct request *request)
+int request_proved_by(const struct request *request)
 {
     OBJ_CHECK(request, REQUEST);
-    return request->conn != NULL && request->conn->trusted;
+    return request->conn != NULL && request->conn->trusted ? request->conn->mechanism : 0;
 }
 
 struct sasl *request_sasl(const struct request *request)
@@ -117,8 +117,9 @@ void request_sasl_end(struct request *request)
     }
 }
 
-int request_trust(struct request *request, const char *principal, uint64_t until_ns)
+int request_trust(struct request *request, int mechanism, const char *principal, uint64_t until_ns)
 {
+    EL_ASSERT(mechanism != 0);
     OBJ_CHECK(request, REQUEST);
     if (request->conn == NULL) {
         return 0;
@@ -126,6 +127,7 @@ int request_trust(struct request *request, const char *principal, uint64_t until
     int code = conn_set_principal(request->conn, principal);
     if (code == 0) {
         request->conn->trusted = true;
+        request->conn->mechanism = mechanism;
         request->conn->trusted_until_ns = until_ns;
         conn_proved(request->conn);
     }

@@ -189,14 +189,14 @@ int request_set_principal(struct request *request, const char *text);
 /* Has the other side proved who it is, where its listener wants that? Before, and when the time that it was trusted for
  * is over, it may do nothing but prove it. */
 bool request_trusted(const struct request *request);
-/* Has it ever? */
-bool request_was_trusted(const struct request *request);
+/* Has it ever, and by which mechanism (auth/sasl.h)? 0: it has not. */
+int request_proved_by(const struct request *request);
 /* It has: principal is copied.
  *
  * until_ns  monotonic; 0 for ever
  * returns   as request_set_principal()
  */
-int request_trust(struct request *request, const char *principal, uint64_t until_ns);
+int request_trust(struct request *request, int mechanism, const char *principal, uint64_t until_ns);
 /* The exchange that is under way on the connection; NULL: none. */
 struct sasl *request_sasl(const struct request *request);
 /* Begin one, in place of any other; its messages come as the version of the request, a SaslHandshake, says: those of

@@ -394,14 +394,15 @@ bool request_trusted(const struct request *request)
     return !config_protocol_has_sasl(request_listener(request)->protocol) || (fake->trusted && !expired);
 }
 
-bool request_was_trusted(const struct request *request)
+int request_proved_by(const struct request *request)
 {
-    return fake->trusted;
+    return fake->trusted ? fake->mechanism : 0;
 }
 
-int request_trust(struct request *request, const char *principal, uint64_t until_ns)
+int request_trust(struct request *request, int mechanism, const char *principal, uint64_t until_ns)
 {
     fake->trusted = true;
+    fake->mechanism = mechanism;
     fake->trusted_until_ns = until_ns;
     return request_set_principal(request, principal);
 }

@@ -47,6 +47,7 @@ struct fake {
     struct auth auth; /* of the api; off unless a test turns it on */
     struct sasl sasl;
     bool sasl_under_way, trusted;
+    int mechanism; /* of that proof */
     uint64_t trusted_until_ns;
     bool access_unknown; /* users and rules are not read yet */
     bool access_failed;  /* and cannot be */

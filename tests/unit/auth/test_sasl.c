@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Goal: nobody gets in without the password, and nothing that is said before tells who there is. Method: the vectors of
- * RFC 7677; a client of this file's own that can go wrong in every way that other servers once took.
+ * RFC 7677; a client that can go wrong in every way that other servers once took.
  */
+#include "../../lib/scram_client.h"
+
 #include <auth/auth_record.h>
 #include <auth/sasl.h>
 #include <core/base64.h>
@@ -55,53 +57,32 @@ static enum sasl_result say_text(const char *text)
     return say(text, strlen(text));
 }
 
-/* The whole of a client's side. NULL: as it should be. */
-struct client {
-    const char *password;
-    const char *nonce; /* of the last message, in place of both sides' */
-    const char *binding;
-    bool flip;
-};
-
-static enum sasl_result finish(int mechanism, const char *gs2, const char *bare, const struct client *c)
+/* The whole of a client's side. */
+static enum sasl_result finish(int mechanism, const char *gs2, const char *bare, const struct scram_client *c)
 {
-    char first[1024], final[2048], text[4096], binding[256];
+    char first[1024];
+    static struct scram_last last;
     snprintf(first, sizeof first, "%s%s", gs2, bare);
     enum sasl_result result = say_text(first);
     if (result != SASL_MORE) {
         return result;
     }
-    struct el_scram_server_first server;
-    char server_first[SASL_ANSWER_MAX + 1];
-    snprintf(server_first, sizeof server_first, "%.*s", (int)answer.len, (const char *)answer.bytes);
-    assert_int_equal(el_scram_parse_server_first(el_slice_str(server_first), &server), 0);
-    uint8_t salted[EL_SCRAM_KEY_MAX], proof[EL_SCRAM_KEY_MAX];
-    el_scram_salt(mechanism, el_slice_str(c->password), el_slice_of(server.salt, server.salt_len), server.iterations,
-                  salted);
-    el_base64_encode(binding, c->binding != NULL ? c->binding : gs2, strlen(c->binding != NULL ? c->binding : gs2));
-    int len = snprintf(final, sizeof final, "c=%s,r=%.*s", binding,
-                       c->nonce != NULL ? (int)strlen(c->nonce) : (int)server.nonce.len,
-                       c->nonce != NULL ? c->nonce : (const char *)server.nonce.data);
-    snprintf(text, sizeof text, "%s,%s,%s", bare, server_first, final);
-    el_scram_proof(mechanism, salted, el_slice_str(text), proof);
-    proof[0] ^= c->flip ? 1 : 0;
-    char proof_text[EL_SCRAM_KEY_MAX * 2];
-    el_base64_encode(proof_text, proof, el_scram_key_len(mechanism));
-    snprintf(final + len, sizeof final - (size_t)len, ",p=%s", proof_text);
-    result = say_text(final);
+    struct scram_said said = {mechanism, gs2, bare, el_slice_of(answer.bytes, answer.len)};
+    scram_client_last(c, &said, &last);
+    result = say_text(last.message);
     if (result == SASL_DONE) {
-        struct el_scram_server_final last;
+        struct el_scram_server_final final;
         uint8_t stored[EL_SCRAM_KEY_MAX], server_key[EL_SCRAM_KEY_MAX], signature[EL_SCRAM_KEY_MAX];
-        el_scram_server_keys(mechanism, salted, stored, server_key);
-        el_scram_signature(mechanism, server_key, el_slice_str(text), signature);
-        assert_int_equal(el_scram_parse_server_final(el_slice_of(answer.bytes, answer.len), &last), 0);
-        assert_int_equal(last.signature_len, el_scram_key_len(mechanism));
-        assert_memory_equal(last.signature, signature, last.signature_len);
+        el_scram_server_keys(mechanism, last.salted, stored, server_key);
+        el_scram_signature(mechanism, server_key, el_slice_str(last.text), signature);
+        assert_int_equal(el_scram_parse_server_final(el_slice_of(answer.bytes, answer.len), &final), 0);
+        assert_int_equal(final.signature_len, el_scram_key_len(mechanism));
+        assert_memory_equal(final.signature, signature, final.signature_len);
     }
     return result;
 }
 
-static const struct client honest = {.password = "secret"};
+static const struct scram_client honest = {.password = "secret"};
 
 TEST(scram, vectors_of_rfc_7677)
 {
@@ -135,7 +116,7 @@ TEST(sasl, takes_who_knows_the_password)
         end();
     }
     begin(EL_SCRAM_SHA256);
-    struct client other = {.password = "pw"};
+    struct scram_client other = {.password = "pw"};
     assert_int_equal(finish(EL_SCRAM_SHA256, "y,,", "n=a=2Cb=3Dc,r=abc", &other), SASL_DONE);
     assert_true(el_slice_eq(sasl_user(&sasl), el_slice_str("a,b=c")));
     end();
@@ -143,7 +124,7 @@ TEST(sasl, takes_who_knows_the_password)
 
 TEST(sasl, refuses_a_wrong_password)
 {
-    struct client wrong = {.password = "Secret"}, flipped = {.password = "secret", .flip = true};
+    struct scram_client wrong = {.password = "Secret"}, flipped = {.password = "secret", .flip = true};
     begin(EL_SCRAM_SHA256);
     assert_int_equal(finish(EL_SCRAM_SHA256, "n,,", "n=alice,r=abc", &wrong), SASL_FAILED);
     end();
@@ -156,7 +137,7 @@ TEST(cve_2024_56128, the_nonce_of_the_last_message_is_the_one_that_was_handed_ou
 {
     static const char *const nonces[] = {"abc", "abcMDEyMzQ1Njc4OWFiY2RlZmdB", "xbcMDEyMzQ1Njc4OWFiY2RlZmcA", "x"};
     for (size_t i = 0; i < 4; i++) {
-        struct client c = {.password = "secret", .nonce = nonces[i]};
+        struct scram_client c = {.password = "secret", .nonce = nonces[i]};
         begin(EL_SCRAM_SHA256);
         assert_int_equal(finish(EL_SCRAM_SHA256, "n,,", "n=alice,r=abc", &c), SASL_FAILED);
         end();
@@ -165,7 +146,7 @@ TEST(cve_2024_56128, the_nonce_of_the_last_message_is_the_one_that_was_handed_ou
 
 TEST(sasl, the_nonce_with_the_clients_part_once_more_in_front_is_what_was_handed_out)
 {
-    struct client c = {.password = "secret", .nonce = "abcabcMDEyMzQ1Njc4OWFiY2RlZmcA"};
+    struct scram_client c = {.password = "secret", .nonce = "abcabcMDEyMzQ1Njc4OWFiY2RlZmcA"};
     begin(EL_SCRAM_SHA256);
     assert_int_equal(finish(EL_SCRAM_SHA256, "n,,", "n=alice,r=abc", &c), SASL_DONE);
     end();
@@ -186,7 +167,7 @@ TEST(cve_2017_12610, nobody_acts_as_somebody_else)
 
 TEST(sasl, channel_binding_that_was_taken_out_is_seen)
 {
-    struct client c = {.password = "secret", .binding = "y,,"};
+    struct scram_client c = {.password = "secret", .binding = "y,,"};
     begin(EL_SCRAM_SHA256);
     assert_int_equal(finish(EL_SCRAM_SHA256, "n,,", "n=alice,r=abc", &c), SASL_FAILED);
     end();
