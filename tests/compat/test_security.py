@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users and access rules through stock clients: SCRAM with librdkafka, kafka-python and kcat, and what is denied."""
+"""Users and access rules through stock clients: SCRAM with librdkafka, kafka-python and kcat, PLAIN inside of TLS and
+nowhere else, and what is denied."""
+import ssl
+import struct
 import subprocess
 
 import confluent_kafka
@@ -9,9 +12,12 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
                                    ResourcePatternType, ResourceType, ScramCredentialInfo, ScramMechanism,
                                    UserScramCredentialDeletion, UserScramCredentialUpsertion)
 
+from certs import Certs
 from evlogd import Broker
+from kafka_wire import Connection, string
 
 KE = confluent_kafka.KafkaError
+SASL_HANDSHAKE, SASL_AUTHENTICATE = 17, 36
 SHA256, SHA512 = ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512
 
 
@@ -110,3 +116,85 @@ def test_what_was_answered_survives_a_kill(secured, admin):
                                                          None, AclOperation.ANY, AclPermissionType.ANY)]))
     assert len(removed[0]) == 3
     assert not AdminClient(sasl(secured, "alice", "pw=1", "SCRAM-SHA-512")).list_topics(timeout=60).topics
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """(a broker that offers PLAIN, certificates). alice has keys of one mechanism, carol of the other."""
+    certs = Certs(tmp_path_factory.mktemp("certs")).issue("server")
+    ends = ("PLAINTEXT", "SASL_SSL", "SASL_PLAINTEXT")
+    broker = Broker(tmp_path_factory.mktemp("plain"), listeners=",".join(f"{end}://127.0.0.1:0" for end in ends),
+                    args=certs.server_flags() + ["--sasl-enabled-mechanisms=SCRAM-SHA-256,PLAIN"]).start()
+    open_admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{broker.ports['PLAINTEXT']}", "log_level": 0})
+    result(open_admin.alter_user_scram_credentials([upsert("alice", SHA256, b"pw=1"),
+                                                    upsert("carol", SHA512, b"pw,2")]))
+    result(open_admin.create_topics([NewTopic("plain", 1, 1)]))
+    yield broker, certs
+    assert broker.stop() == 0, "".join(broker.log[-50:])
+
+
+def inside_tls(plain, user, password):
+    broker, certs = plain
+    return {"bootstrap.servers": f"127.0.0.1:{broker.ports['SASL_SSL']}", "security.protocol": "SASL_SSL",
+            "ssl.ca.location": certs.pem("ca"), "sasl.mechanism": "PLAIN", "sasl.username": user,
+            "sasl.password": password, "log_level": 0}
+
+
+@pytest.mark.parametrize("user, password", [("alice", "pw=1"), ("carol", "pw,2")])
+def test_librdkafka_shows_its_password_inside_of_tls(plain, user, password):
+    settings = inside_tls(plain, user, password)
+    outcome = []
+    producer = confluent_kafka.Producer(settings)
+    producer.produce("plain", user.encode(), on_delivery=lambda error, message: outcome.append(error))
+    assert producer.flush(60) == 0 and outcome == [None]
+    consumer = confluent_kafka.Consumer({**settings, "group.id": f"of {user}", "auto.offset.reset": "earliest"})
+    consumer.subscribe(["plain"])
+    read = []
+    while user.encode() not in read:
+        message = consumer.poll(60)
+        assert message is not None and message.error() is None
+        read.append(message.value())
+    consumer.close()
+
+
+def test_the_python_client_shows_its_password_inside_of_tls(plain):
+    broker, certs = plain
+    settings = {"bootstrap_servers": f"127.0.0.1:{broker.ports['SASL_SSL']}", "security_protocol": "SASL_SSL",
+                "ssl_context": ssl.create_default_context(cafile=certs.pem("ca")), "sasl_mechanism": "PLAIN",
+                "sasl_plain_username": "alice"}
+    producer = kafka.KafkaProducer(sasl_plain_password="pw=1", **settings)
+    assert producer.send("plain", b"python").get(60).topic == "plain"
+    producer.close()
+    with pytest.raises(kafka.errors.KafkaError):
+        kafka.KafkaAdminClient(sasl_plain_password="pw=2", bootstrap_timeout_ms=3000, **settings)
+
+
+@pytest.mark.parametrize("user, password", [("alice", "pw,2"), ("nobody", "pw=1")])
+def test_a_wrong_password_inside_of_tls_gets_nobody_in(plain, user, password):
+    before = plain[0].metric("evlog_authentication_failures_total")
+    failed = []
+    client = AdminClient({**inside_tls(plain, user, password), "error_cb": failed.append})
+    with pytest.raises(confluent_kafka.KafkaException):
+        client.list_topics(timeout=5)
+    client.poll(0)
+    assert KE._AUTHENTICATION in [error.code() for error in failed]
+    assert plain[0].metric("evlog_authentication_failures_total") > before
+
+
+def test_no_password_is_taken_outside_of_tls(plain):
+    broker, _ = plain
+    client = AdminClient(sasl(broker, "alice", "pw=1", "PLAIN"))
+    with pytest.raises(confluent_kafka.KafkaException):
+        client.list_topics(timeout=3)
+    assert AdminClient(sasl(broker, "alice", "pw=1", "SCRAM-SHA-256")).list_topics(timeout=60).brokers
+    before = broker.metric("evlog_authentications_total")
+    token = b"\0alice\0pw=1"
+    for version in (0, 1):
+        with Connection("127.0.0.1", broker.ports["SASL_PLAINTEXT"]) as conn:
+            answer = conn.ask(SASL_HANDSHAKE, version, string("PLAIN"))
+            assert answer.unpack("h") == KE.UNSUPPORTED_SASL_MECHANISM
+            assert [answer.string() for _ in range(answer.unpack("i"))] == ["SCRAM-SHA-256"]
+            # Who shows it all the same has not begun an exchange.
+            answer = conn.ask(SASL_AUTHENTICATE, 0, struct.pack(">i", len(token)) + token)
+            assert answer.unpack("h") == KE.ILLEGAL_SASL_STATE
+    assert broker.metric("evlog_authentications_total") == before
