@@ -165,6 +165,7 @@ $(foreach t,index_run index_list,$(eval FUZZ_LAYERS_$(t) := stream format core))
 FUZZ_LAYERS_consumer_protocol := client wire format core
 $(foreach l,core format wire store,$(eval FUZZ_LAYERS_$(l) := $(l) core))
 FUZZ_LAYERS_wire := audit config wire core
+FUZZ_LAYERS_gate := gate sim server $(ALL_LAYERS)
 
 define fuzz_rule
 $(OUT)/bin/fuzz_$(1): $(OUT)/obj/tests/fuzz/fuzz_$(1).o $(FUZZ_MAIN) \

@@ -176,7 +176,7 @@ void gate_look(struct gate_conn *conn)
 void gate_send(struct gate_conn *conn, const void *data, size_t len)
 {
     const uint8_t *p = data;
-    while (len > 0 && !conn->closed) {
+    while (len > 0 && !conn->closed && conn->len < sizeof conn->bytes) {
         size_t n = sim_net_write(conn->gate->wire, conn->wire, p, len);
         p += n;
         len -= n;

@@ -59,7 +59,7 @@ void gate_connect(struct gate *gate, struct gate_conn *conn);
 void gate_seem_tls(struct gate *gate);
 /* The client closes. */
 void gate_drop(struct gate_conn *conn);
-/* Send bytes, as many as are taken before the broker closes. */
+/* Send bytes, as many as are taken before the broker closes, or answers fill the client's memory. */
 void gate_send(struct gate_conn *conn, const void *data, size_t len);
 /* Take what has come by now. */
 void gate_look(struct gate_conn *conn);
