@@ -66,11 +66,29 @@ static bool proves(const struct el_api *known)
            known->key == EL_API_SaslAuthenticate;
 }
 
+/* What asks for users, rules and limits themselves. */
+static bool asks_access(const struct el_api *known)
+{
+    switch (known->key) {
+    case EL_API_DescribeUserScramCredentials:
+    case EL_API_AlterUserScramCredentials:
+    case EL_API_DescribeClientQuotas:
+    case EL_API_AlterClientQuotas:
+    case EL_API_DescribeAcls:
+    case EL_API_CreateAcls:
+    case EL_API_DeleteAcls:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Users and rules are being read: everything waits for them that needs them. */
 static bool must_wait(const struct api *api, const struct request *request)
 {
     bool needs = api->auth != NULL &&
-                 (api->auth->enabled || config_protocol_has_sasl(request_listener(request)->protocol));
+                 (api->auth->enabled || config_protocol_has_sasl(request_listener(request)->protocol) ||
+                  asks_access(request->api));
     return needs && api->access != NULL && !access_known(api->access);
 }
 

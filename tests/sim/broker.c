@@ -10,7 +10,7 @@
 
 #define STOP_STEPS_MAX 200000u
 #define PORT 9092
-#define FLAGS_MAX 20
+#define FLAGS_MAX 24
 #define FLAG_LEN_MAX 64
 
 static void on_done(struct shard *shard)
@@ -58,12 +58,19 @@ struct flags {
     int count;
 };
 
-static void flag_add(struct flags *flags, const char *name, long long value)
+static void flag_word(struct flags *flags, const char *word)
 {
     EL_ASSERT(flags->count < FLAGS_MAX);
-    snprintf(flags->text[flags->count], FLAG_LEN_MAX, "%s%lld", name, value);
+    snprintf(flags->text[flags->count], FLAG_LEN_MAX, "%s", word);
     flags->argv[flags->count] = flags->text[flags->count];
     flags->argv[++flags->count] = NULL;
+}
+
+static void flag_add(struct flags *flags, const char *name, long long value)
+{
+    char word[FLAG_LEN_MAX];
+    snprintf(word, sizeof(word), "%s%lld", name, value);
+    flag_word(flags, word);
 }
 
 static int64_t pick(struct world *w, const int64_t *values, uint32_t count)
@@ -83,9 +90,10 @@ static void flags_draw(struct broker *b, struct flags *flags)
     rules[RULE_FETCH_LEN] = pick(w, (const int64_t[]){57671680, 57671680, 20000, 1024}, 4);
     rules[RULE_BATCH_LEN] = pick(w, (const int64_t[]){1048588, 1048588, 1048588, 3000}, 4);
     flags->count = 0;
-    flag_add(flags, "evlogd", 0);
-    flag_add(flags, "--ephemeral=true", 0); /* where the data lies is the machine's business */
-    flags->text[1][strlen("--ephemeral=true")] = 0;
+    flag_word(flags, "evlogd");
+    flag_word(flags, "--ephemeral=true"); /* where the data lies is the machine's business */
+    flag_word(flags, b->clients->rules_on ? "--authorizer=on" : "--authorizer=off");
+    flag_word(flags, "--super-users=User:ANONYMOUS");
     flag_add(flags, "--group-min-session-timeout-ms=", rules[RULE_SESSION_MIN_MS]);
     flag_add(flags, "--group-max-session-timeout-ms=", rules[RULE_SESSION_MAX_MS]);
     flag_add(flags, "--offset-metadata-max-bytes=", rules[RULE_NOTE_LEN]);
@@ -307,6 +315,7 @@ void broker_init(struct broker *b, struct world *w, struct clients *clients)
     b->clients = clients;
     clients->rules = &b->rules;
     clients->groups_end = world_chance(w, 600000);
+    clients->rules_on = world_chance(w, 500000);
     flags_draw(b, &flags);
     int code = config_load(&b->config, flags.count, flags.argv, NULL, &err);
     EL_ASSERT(code == 0);
@@ -315,6 +324,30 @@ void broker_init(struct broker *b, struct world *w, struct clients *clients)
     choose_limits(b);
     w->upper = &broker_upper;
     w->upper_arg = b;
+}
+
+bool broker_access_unread(const struct broker *b)
+{
+    bool unread = false;
+    for (uint32_t i = 0; i < b->w->shard_count; i++) {
+        unread = unread || (!access_known(b->access[i]) && !access_failed(b->access[i]));
+    }
+    return unread;
+}
+
+void broker_access_check(const struct broker *b)
+{
+    struct world *w = b->w;
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        if (!access_known(b->access[i])) {
+            return; /* what has rotted may be refused */
+        }
+    }
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        for (uint32_t k = 0; k < CLIENT_WARDENS && w->violation[0] == 0; k++) {
+            warden_started(&b->clients->wardens[k], access_auth(b->access[i]));
+        }
+    }
 }
 
 uint32_t broker_requests(const struct broker *b)

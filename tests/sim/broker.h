@@ -32,6 +32,10 @@ struct broker {
 
 /* Put a broker on the machine. Before its first start. */
 void broker_init(struct broker *b, struct world *w, struct clients *clients);
+/* After a start: not every shard has read users and rules. */
+bool broker_access_unread(const struct broker *b);
+/* Every shard has: is all there that clients were told of? */
+void broker_access_check(const struct broker *b);
 /* Requests that have not ended. */
 uint32_t broker_requests(const struct broker *b);
 

@@ -31,6 +31,38 @@ struct life {
     uint64_t lives, steps_longest;
 };
 
+/* Step until nothing of it is left: for so many steps, and as long as what is stuck on the disk takes. returns false
+ * when the machine crashed */
+static bool step_while(struct life *l, bool (*is_left)(const struct life *l))
+{
+    uint64_t until_ns = l->w.clock.now_ns + WORLD_WAIT_NS_MIN;
+    for (uint32_t i = 0; i < QUIET_STEPS_MAX || l->w.clock.now_ns < until_ns; i++) {
+        if (l->w.violation[0] != 0 || !is_left(l)) {
+            return true;
+        }
+        if (!world_step(&l->w)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool access_is_unread(const struct life *l)
+{
+    return broker_access_unread(&l->broker);
+}
+
+/* Users and access rules are what wardens were told. Nothing crashes here. */
+static void check_access(struct life *l)
+{
+    bool runs = step_while(l, access_is_unread);
+    EL_ASSERT(runs);
+    if (access_is_unread(l) && l->w.violation[0] == 0) {
+        world_violation(&l->w, "stuck: users and access rules are not read");
+    }
+    broker_access_check(&l->broker);
+}
+
 /* Start and compare; clients may connect meanwhile, and ask nothing. returns false when the start was refused or a
  * promise is broken */
 static bool verify(struct life *l)
@@ -49,6 +81,9 @@ static bool verify(struct life *l)
     if (l->w.violation[0] == 0) {
         audits_check(l->w.audits);
     }
+    if (l->w.violation[0] == 0) {
+        check_access(l);
+    }
     for (uint32_t i = 0; i < SHARE_GROUPS && l->w.violation[0] == 0; i++) {
         if (!share_group_letters(&l->clients.shares[i], &l->m)) {
             break;
@@ -56,22 +91,6 @@ static bool verify(struct life *l)
     }
     l->clients.idle = false;
     return l->w.violation[0] == 0;
-}
-
-/* Step until nothing of it is left: for so many steps, and as long as what is stuck on the disk takes. returns false
- * when the machine crashed */
-static bool step_while(struct life *l, bool (*is_left)(const struct life *l))
-{
-    uint64_t until_ns = l->w.clock.now_ns + WORLD_WAIT_NS_MIN;
-    for (uint32_t i = 0; i < QUIET_STEPS_MAX || l->w.clock.now_ns < until_ns; i++) {
-        if (l->w.violation[0] != 0 || !is_left(l)) {
-            return true;
-        }
-        if (!world_step(&l->w)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static bool somebody_waits(const struct life *l)

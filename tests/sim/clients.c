@@ -10,10 +10,14 @@
 
 #define MEMBERS_FROM (CLIENT_PRODUCERS + CLIENT_CONSUMERS + CLIENT_ADMINS + CLIENT_KEEPERS)
 #define SHARES_FROM (MEMBERS_FROM + CLIENT_MEMBERS)
-#define PEER_COUNT (SHARES_FROM + CLIENT_SHARES)
+#define WARDENS_FROM (SHARES_FROM + CLIENT_SHARES)
+#define PEER_COUNT (WARDENS_FROM + CLIENT_WARDENS)
 
 static struct peer *peer_at(struct clients *c, uint32_t i)
 {
+    if (i >= WARDENS_FROM) {
+        return &c->wardens[i - WARDENS_FROM].peer;
+    }
     if (i >= SHARES_FROM) {
         return &c->sharers[i - SHARES_FROM].peer;
     }
@@ -73,6 +77,10 @@ void clients_init(struct clients *c, struct model *m)
     for (uint32_t i = 0; i < CLIENT_SHARES; i++) {
         share_init(&c->sharers[i], c, i);
     }
+    for (uint32_t i = 0; i < CLIENT_WARDENS; i++) {
+        c->wardens[i].c = c;
+        c->wardens[i].index = i;
+    }
 }
 
 void clients_free(struct clients *c)
@@ -109,8 +117,10 @@ static void act(struct clients *c)
         member_act(&c->members[world_below(c->w, CLIENT_MEMBERS)]);
     } else if (what < 955) {
         keeper_act(&c->keepers[world_below(c->w, CLIENT_KEEPERS)]);
-    } else {
+    } else if (what < 985) {
         admin_act(&c->admins[world_below(c->w, CLIENT_ADMINS)]);
+    } else {
+        warden_act(&c->wardens[world_below(c->w, CLIENT_WARDENS)]);
     }
 }
 
@@ -152,7 +162,8 @@ void clients_step(struct clients *c)
 
 static bool takes_part(const struct clients *c, uint32_t i)
 {
-    return (!c->behaving || (i >= MEMBERS_FROM && i < SHARES_FROM)) && (!c->sharing || i >= SHARES_FROM);
+    return (!c->behaving || (i >= MEMBERS_FROM && i < SHARES_FROM)) &&
+           (!c->sharing || (i >= SHARES_FROM && i < WARDENS_FROM));
 }
 
 uint64_t clients_next(const struct clients *c)

@@ -9,6 +9,7 @@
 #include "group_model.h"
 #include "peer.h"
 #include "share_model.h"
+#include <auth/auth.h>
 #include <lease/lease_outcome.h>
 
 #define CLIENT_PRODUCERS 5u
@@ -17,6 +18,7 @@
 #define CLIENT_MEMBERS 6u
 #define CLIENT_KEEPERS 2u
 #define CLIENT_SHARES 4u
+#define CLIENT_WARDENS 2u
 #define CLIENT_WINDOW 5u /* batches of a producer under way, as Kafka's own clients have it */
 #define CLIENT_PLACES 3u
 #define CLIENT_LANES 2u /* partitions of a producer */
@@ -200,6 +202,31 @@ struct keeper_client {
     struct offsets_ask offsets;
 };
 
+/* --- users and access rules --------------------------------------------------------------------------------------- */
+
+#define WARDEN_THINGS 6u /* of each kind */
+
+enum warden_kind { WARDEN_USERS, WARDEN_RULES, WARDEN_KINDS };
+
+/* Of a user the number of its last change, of a rule 1; 0: it is not there. */
+struct warden_state {
+    uint32_t version[WARDEN_THINGS];
+};
+
+/* Somebody who changes users and access rules of its own, and looks at them. */
+struct warden_client {
+    struct clients *c;
+    struct peer peer;
+    uint32_t index;
+    bool busy;
+    uint32_t version;                      /* of the last change */
+    struct warden_state now[WARDEN_KINDS]; /* what was answered, or is there after a start */
+    bool unsure;                           /* a change was asked for, and perhaps not made */
+    bool witnessed;                        /* it was seen */
+    enum warden_kind kind;                 /* of that */
+    struct warden_state next;              /* with it */
+};
+
 /* --- share groups ------------------------------------------------------------------------------------------------- */
 
 #define SHARE_PLACES 48u
@@ -269,6 +296,8 @@ struct clients {
     struct admin_client admins[CLIENT_ADMINS];
     struct keeper_client keepers[CLIENT_KEEPERS];
     struct share_client sharers[CLIENT_SHARES];
+    struct warden_client wardens[CLIENT_WARDENS];
+    bool rules_on; /* access rules can be changed */
     struct share_group shares[SHARE_GROUPS];
     uint32_t producer_count;          /* of the model: indexes that were used */
     int64_t ids[MODEL_PRODUCERS_MAX]; /* [id_count] producer ids that were given out */
@@ -329,6 +358,9 @@ void share_act(struct share_client *s);
 /* As a sound worker does: join, heartbeats, leases, everything done. */
 void share_behave(struct share_client *s);
 uint64_t share_next(const struct share_client *s);
+void warden_act(struct warden_client *d);
+/* There is a new process, and this is what it has read. */
+void warden_started(struct warden_client *d, const struct auth *auth);
 /* A topic that is there; UINT32_MAX none. */
 uint32_t clients_topic(struct clients *c);
 

@@ -101,6 +101,30 @@ TEST(cve_2026_110985, rules_that_cannot_be_read_allow_nothing)
     fake_end(&f);
 }
 
+/* Nor are they told of by halves, or changed by who does not see them yet, where the authorizer asks nobody. */
+TEST(users, are_not_told_of_before_they_are_known)
+{
+    static const int keys[] = {EL_API_DescribeUserScramCredentials, EL_API_AlterUserScramCredentials,
+                               EL_API_DescribeClientQuotas, EL_API_AlterClientQuotas};
+    begin();
+    auth_configure(&f.auth, &(struct auth_settings){.enabled = false});
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const struct el_schema *schema = el_api_find(keys[i])->schema[EL_SIDE_REQUEST];
+        f.access_unknown = true;
+        struct el_arena arena;
+        el_arena_init(&arena, NULL, 0);
+        struct fake_request *r = fake_send(&f, keys[i], el_api_find(keys[i])->list_max,
+                                           el_schema_new(schema, &arena, 1));
+        assert_int_equal(r->outcome, FAKE_OPEN);
+        f.access_unknown = false;
+        api_access_known(&f.api);
+        assert_int_equal(r->outcome, FAKE_REPLIED);
+        fake_free(r);
+        el_arena_reset(&arena);
+    }
+    fake_end(&f);
+}
+
 /* Names reach no path: topics have ids there. What looks like one is no name at all. */
 TEST(go_2023_2066, no_name_of_a_topic_is_a_path)
 {
