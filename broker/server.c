@@ -23,6 +23,7 @@
 #include <http_access.h>
 #include <lag_look.h>
 #include <notify.h>
+#include <ready.h>
 #include <server.h>
 #include <settings_desk.h>
 #include <shard.h>
@@ -38,7 +39,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LISTENERS_TEXT_MAX (CONFIG_LISTENERS_MAX * (CONFIG_HOST_MAX + CONFIG_LISTENER_NAME_MAX + 32))
 #define DRAIN_NS 20000000000u         /* a stop waits so long for clients to take their answers */
 #define SECOND_SIGNAL_NS 1000000000u  /* sooner it is the same demand: timeout(1) and Ctrl-C reach a process twice */
 #define SHARD_MEMORY_MIN (16u << 20)  /* less cannot take a batch of the default max.message.bytes */
@@ -429,48 +429,6 @@ static int start_http(struct server *server, uint16_t *port, struct el_error *er
     return error == 0 ? 0 : el_error_wrap(err, "http %s:%u", cfg->http.host, cfg->http.port);
 }
 
-static const char *address_text(const char *host, uint16_t port, char *text, size_t text_max)
-{
-    bool colon = strchr(host, ':') != NULL;
-    snprintf(text, text_max, "%s%s%s:%u", colon ? "[" : "", host[0] == '\0' ? "0.0.0.0" : host, colon ? "]" : "", port);
-    return text;
-}
-
-/* " listeners=NAME://HOST:PORT,...", "" for the simple form. */
-static const char *listeners_text(const struct server *server, char *text, size_t text_max)
-{
-    const struct config_listeners *table = &server->cfg->listener_table;
-    size_t len = 0;
-    text[0] = 0;
-    for (uint32_t i = 0; i < table->count && server->cfg->listeners[0] != 0; i++) {
-        char address[CONFIG_HOST_MAX + 16];
-        address_text(table->list[i].address.host, net_port(server->shards[0].net, i), address, sizeof address);
-        int n = snprintf(text + len, text_max - len, "%s%s://%s", i == 0 ? " listeners=" : ",", table->list[i].name,
-                         address);
-        EL_ASSERT(n > 0);
-        EL_ASSERT((size_t)n < text_max - len);
-        len += (size_t)n;
-    }
-    return text;
-}
-
-static void print_ready(const struct server *server, uint16_t http_port)
-{
-    char listeners[LISTENERS_TEXT_MAX], kafka[CONFIG_HOST_MAX + 16], http[CONFIG_HOST_MAX + 16] = "off";
-    const struct config *cfg = server->cfg;
-    address_text(cfg->listener_table.list[0].address.host, net_port(server->shards[0].net, 0), kafka, sizeof kafka);
-    if (!cfg->http.off) {
-        address_text(cfg->http.host, http_port, http, sizeof http);
-    }
-    const struct io *io = server->shards[0].io;
-    el_log(EL_LOG_INFO, "server", "ready on %s, commit method %s, cluster %s, leader epoch %d", kafka, io->commit_name,
-           store_cluster_id(server->store), store_leader_epoch(server->store));
-    printf("evlogd ready kafka=%s http=%s shards=%" PRIu32 " io=%s pid=%d%s\n", kafka, http, server->shard_count,
-           io->name, (int)getpid(), listeners_text(server, listeners, sizeof listeners));
-    fflush(stdout);
-    notify_service("READY=1\nSTATUS=serving on %s, http %s, %" PRIu32 " shards", kafka, http, server->shard_count);
-}
-
 /* --- running ------------------------------------------------------------------------------------------------------ */
 
 static int start_threads(struct server *server, struct el_error *err)
@@ -767,7 +725,7 @@ static int run_once(const struct server_args *args, bool *again, struct el_error
         wait_for_archive(&server);
     }
     if (error == 0 && !server.stop_wanted && !server.again) {
-        print_ready(&server, http_port);
+        ready_print(server.cfg, server.shards, server.shard_count, http_port);
         wait_for_stop(&server);
     }
     *again = error == 0 && server.again && !server.stop_wanted;
