@@ -14,6 +14,7 @@
  *
  * Failing at any step undoes the steps before it in reverse order (server_free looks at what is there).
  */
+#include <access_gate.h>
 #include <archive_keys.h>
 #include <core/alloc.h>
 #include <core/logger.h>
@@ -43,7 +44,7 @@
 #define SECOND_SIGNAL_NS 1000000000u  /* sooner it is the same demand: timeout(1) and Ctrl-C reach a process twice */
 #define SHARD_MEMORY_MIN (16u << 20)  /* less cannot take a batch of the default max.message.bytes */
 #define SHARD_MEMORY_GOOD (32u << 20) /* evlogd's own choice of shards leaves each at least this much */
-#define ASKED_NS_MAX 2000000000u      /* a start waits so long for the first word of the archive */
+#define ASKED_NS_MAX 2000000000u      /* a start waits so long for users and rules, and the archive's first word */
 #define ASKED_LOOK_MS 100
 
 struct server {
@@ -57,6 +58,7 @@ struct server {
     struct groups *groups[EL_SHARD_COUNT_MAX];
     struct leases *leases[EL_SHARD_COUNT_MAX];
     struct access *access[EL_SHARD_COUNT_MAX];
+    struct access_keys access_keys;
     struct streams *streams[EL_SHARD_COUNT_MAX];
     struct stream_secret stream_secret;
     struct quota_budget quota_budget; /* of all shards */
@@ -75,6 +77,7 @@ struct server {
     struct settings_desk desk; /* changes of settings; wakes by news_fd */
     bool stopping;             /* what comes to the desk is answered with CLOSED */
     bool again;                /* the data directory was healed: start anew */
+    struct el_error refusal;   /* code 0: none; users and rules cannot be opened */
     int done_fd;               /* eventfd: shards that have carried out a command */
     bool stop_wanted;          /* a signal asked for the end */
     uint64_t stop_wanted_ns;
@@ -198,6 +201,21 @@ static int open_io(struct server *server, const struct io_config *io_cfg, struct
     return io_posix_open(io_cfg, io, err);
 }
 
+/* Any thread. */
+static void server_on_news(void *arg)
+{
+    struct server *server = arg;
+    uint64_t one = 1;
+    ssize_t n = write(server->news_fd, &one, sizeof one);
+    EL_ASSERT(n == sizeof one);
+}
+
+/* Any shard's thread. */
+static void server_on_access(struct shard *shard)
+{
+    server_on_news(shard->arg);
+}
+
 static int build_shards(struct server *server, struct el_error *err)
 {
     uint64_t memory = config_memory_max(server->cfg) / server->shard_count;
@@ -221,6 +239,8 @@ static int build_shards(struct server *server, struct el_error *err)
         shard->peers = server->groups;
         shard->lease_peers = server->leases;
         shard->access_peers = server->access;
+        shard->access_keys = &server->access_keys;
+        shard->on_access = server_on_access;
         shard->stream_peers = server->streams;
         shard->stream_secret = &server->stream_secret;
         shard->quota_budget = &server->quota_budget;
@@ -276,14 +296,6 @@ static int open_store(struct server *server, struct el_error *err)
     return streams_secret_load(server->shards[0].io, &server->stream_secret, err);
 }
 
-static void server_on_archive_news(void *arg)
-{
-    struct server *server = arg;
-    uint64_t one = 1;
-    ssize_t n = write(server->news_fd, &one, sizeof one);
-    EL_ASSERT(n == sizeof one);
-}
-
 /* Nothing is asked of the object store yet: an unreachable one holds up no start. */
 static int open_archive(struct server *server, struct el_error *err)
 {
@@ -310,7 +322,7 @@ static int open_archive(struct server *server, struct el_error *err)
     archive_cfg.heals = cfg->archive_silent_ms >= 0;
     archive_cfg.silent_ms = cfg->from_archive || !archive_cfg.heals ? 0 : (uint64_t)cfg->archive_silent_ms;
     archive_cfg.memory_max = config_archive_memory_max(cfg);
-    archive_cfg.news = server_on_archive_news;
+    archive_cfg.news = server_on_news;
     archive_cfg.news_arg = server;
     archive_cfg.orphan_ms = cfg->archive_orphan_ms < 0 ? UINT64_MAX : (uint64_t)cfg->archive_orphan_ms;
     error = archive_create(&archive_cfg, server->store, &server->archive, err);
@@ -451,21 +463,6 @@ static void say_without_effect(const struct config *cfg)
     }
 }
 
-/* Certificates and keys as the files have them now. With a fault in them the old ones stay: *before stays empty. The
- * rules stay in any case; shards have borrowed them. */
-static void reload_tls(struct server *server, const char *why, struct tls_files *before)
-{
-    struct tls_files fresh;
-    struct el_error err = {0};
-    if (tls_files_open(server->cfg, &fresh, &err) != 0) {
-        el_log(EL_LOG_ERROR, "server", "%s: %s; certificate and key stay as they were", why, err.text);
-        return;
-    }
-    memcpy(before->tls, server->tls.tls, sizeof before->tls);
-    memcpy(server->tls.tls, fresh.tls, sizeof fresh.tls);
-    before->rules = fresh.rules;
-}
-
 static void reload(struct server *server, const char *why)
 {
     struct el_error err = {0};
@@ -477,7 +474,7 @@ static void reload(struct server *server, const char *why)
     el_log_setup((enum el_log_level)server->cfg->log_level, server->cfg->log_format == CONFIG_LOG_JSON);
     say_without_effect(server->cfg);
     struct tls_files before = {.rules = NULL};
-    reload_tls(server, why, &before);
+    tls_files_renew(server->cfg, why, &server->tls, &before);
     for (uint32_t i = 0; i < server->shard_count; i++) {
         server->shards[i].next_cfg = *server->cfg;
         memcpy(server->shards[i].next_tls, server->tls.tls, sizeof server->shards[i].next_tls);
@@ -503,7 +500,7 @@ static void change_settings(struct server *server)
         reload(server, why);
     }
     settings_desk_answer(op);
-    server_on_archive_news(server); /* perhaps there is another one */
+    server_on_news(server); /* perhaps there is another one */
 }
 
 /* Signals, and news of the archive. returns false: nothing came for so long */
@@ -518,24 +515,34 @@ static bool wait_for_news(struct server *server, int wait_ms, bool *signalled)
     *signalled = count > 0 && (fds[0].revents & POLLIN) != 0;
     if (count > 0 && (fds[1].revents & POLLIN) != 0 && read(server->news_fd, &n, sizeof n) == sizeof n) {
         server->again = server->again || (server->archive != NULL && archive_healed(server->archive));
+        (void)access_gate_look(server->shards, server->shard_count, &server->refusal);
         change_settings(server);
     }
     return count != 0;
 }
 
-/* Nobody is told that this broker is ready before the archive was asked once, unless that takes long, nor while the
- * disk is behind it. */
-static void wait_for_archive(struct server *server)
+static bool ends(const struct server *server)
+{
+    return server->stop_wanted || server->again || server->refusal.code != 0;
+}
+
+/* Nobody is told that this broker is ready before users and rules were read and the archive was asked once, unless that
+ * takes long, nor while the disk is behind it. */
+static void wait_until_ready(struct server *server)
 {
     uint64_t until_ns = mono_ns() + ASKED_NS_MAX;
     char reason[256];
-    bool signalled = false, behind = false;
-    while (server->archive != NULL && !server->stop_wanted && !server->again) {
-        behind = archive_behind(server->archive, reason, sizeof reason);
-        if (!behind && (archive_asked(server->archive) || mono_ns() >= until_ns)) {
+    bool signalled = false;
+    while (!ends(server)) {
+        bool asked = access_gate_look(server->shards, server->shard_count, &server->refusal) == 0 &&
+                     (server->archive == NULL || archive_asked(server->archive));
+        bool behind = server->archive != NULL && archive_behind(server->archive, reason, sizeof reason);
+        if (!behind && (asked || mono_ns() >= until_ns)) {
             return;
         }
-        (void)wait_for_news(server, ASKED_LOOK_MS, &signalled);
+        if (server->refusal.code == 0) {
+            (void)wait_for_news(server, ASKED_LOOK_MS, &signalled);
+        }
         if (signalled) {
             (void)take_signal(server);
         }
@@ -545,7 +552,7 @@ static void wait_for_archive(struct server *server)
 static void wait_for_stop(struct server *server)
 {
     bool signalled;
-    while (!server->stop_wanted && !server->again) {
+    while (!ends(server)) {
         (void)wait_for_news(server, -1, &signalled);
         if (signalled && take_signal(server) == SIGHUP) {
             notify_reloading();
@@ -578,19 +585,7 @@ static void stop_shards(struct server *server)
         shard_join(&server->shards[i]);
     }
     for (uint32_t i = 0; i < running && running == server->shard_count; i++) {
-        groups_destroy(&server->shards[i].groups); /* nothing is under way any more */
-        if (access_idle(server->shards[i].access)) {
-            access_destroy(server->shards[i].access);
-        }
-        if (audit_idle(server->shards[i].audit)) {
-            audit_destroy(server->shards[i].audit);
-        }
-        if (leases_idle(server->shards[i].leases)) {
-            leases_destroy(server->shards[i].leases);
-        }
-        if (streams_idle(server->shards[i].streams)) {
-            streams_destroy(server->shards[i].streams);
-        }
+        shard_destroy_parts(&server->shards[i]);
     }
 }
 
@@ -630,6 +625,7 @@ static bool server_free(struct server *server)
     if (server->done_fd >= 0) {
         close(server->done_fd);
     }
+    explicit_bzero(&server->access_keys, sizeof server->access_keys);
     tls_files_close(&server->tls);
     data_dir_close(&server->dir);
     return clean;
@@ -682,6 +678,9 @@ static int server_start(struct server *server, struct el_error *err)
         }
     }
     if (error == 0) {
+        error = access_gate_open(server->cfg, server->dir.real_path, server->disk, &server->access_keys, err);
+    }
+    if (error == 0) {
         error = choose_shard_count(server, err);
     }
     if (error == 0) {
@@ -722,11 +721,15 @@ static int run_once(const struct server_args *args, bool *again, struct el_error
         error = start_http(&server, &http_port, err);
     }
     if (error == 0) {
-        wait_for_archive(&server);
+        wait_until_ready(&server);
     }
-    if (error == 0 && !server.stop_wanted && !server.again) {
+    if (error == 0 && !ends(&server)) {
         ready_print(server.cfg, server.shards, server.shard_count, http_port);
         wait_for_stop(&server);
+    }
+    if (error == 0 && server.refusal.code != 0) {
+        error = server.refusal.code;
+        *err = server.refusal;
     }
     *again = error == 0 && server.again && !server.stop_wanted;
     http_stop(server.http);

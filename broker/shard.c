@@ -18,6 +18,7 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #define NODE_ID 1
 
@@ -205,7 +206,8 @@ void shard_command(struct shard *shard, enum shard_command command)
 int shard_listen(struct shard *shard, const struct config *cfg, const struct net_config *net_cfg, struct el_error *err)
 {
     OBJ_CHECK(shard, SHARD_THREAD);
-    int error = access_create(shard->store, shard->access_peers, shard->shard_count, &shard->access);
+    int error = access_create(shard->store, shard->access_peers, shard->shard_count, shard->access_keys,
+                              &shard->access);
     if (error != 0) {
         return el_error_set(err, error, "users and rules of shard %" PRIu32 ": raise memory.max", shard->index);
     }
@@ -262,12 +264,24 @@ int shard_listen(struct shard *shard, const struct config *cfg, const struct net
     return 0;
 }
 
+static void shard_on_settled(void *arg)
+{
+    struct shard *shard = arg;
+    atomic_store_explicit(&shard->access_read, true, memory_order_release);
+    if (shard->on_access != NULL) {
+        shard->on_access(shard);
+    }
+}
+
 static void shard_on_access(void *arg, int error)
 {
     struct shard *shard = arg;
     OBJ_CHECK(shard, SHARD_THREAD);
-    (void)error; /* told in the log; requests are refused one by one */
-    api_access_known(&shard->api);
+    api_access_known(&shard->api); /* what cannot be read is told in the log; requests are refused one by one */
+    shard->access_error = error;
+    if (shard->index != 0 || error != 0) {
+        shard_on_settled(shard);
+    }
 }
 
 void shard_begin(struct shard *shard)
@@ -277,7 +291,7 @@ void shard_begin(struct shard *shard)
     groups_start(&shard->groups);
     leases_start(shard->leases);
     streams_start(shard->streams);
-    access_start(shard->access, shard_on_access, shard);
+    access_start(shard->access, shard_on_access, shard_on_settled, shard);
     audit_start(shard->audit);
     if (shard->archiver != NULL) {
         archiver_start(shard->archiver);
@@ -343,4 +357,21 @@ void shard_join(struct shard *shard)
     EL_ASSERT(shard->running);
     pthread_join(shard->thread, NULL);
     shard->running = false;
+}
+
+void shard_destroy_parts(struct shard *shard)
+{
+    groups_destroy(&shard->groups); /* nothing is under way any more */
+    if (access_idle(shard->access)) {
+        access_destroy(shard->access);
+    }
+    if (audit_idle(shard->audit)) {
+        audit_destroy(shard->audit);
+    }
+    if (leases_idle(shard->leases)) {
+        leases_destroy(shard->leases);
+    }
+    if (streams_idle(shard->streams)) {
+        streams_destroy(shard->streams);
+    }
 }

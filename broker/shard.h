@@ -43,6 +43,9 @@ struct shard {
     struct access *access;                     /* users and rules; a copy on every shard */
     struct quota_budget *quota_budget;         /* the node's; NULL: limits are kept, and nobody is held to them */
     struct access **access_peers;              /* [shard_count] of all */
+    struct access_keys *access_keys;           /* the node's */
+    _Atomic bool access_read;                  /* users and rules have been read; access_error is set */
+    int access_error;                          /* 0, or why they are not known */
     struct streams **stream_peers;             /* the same of the stream index */
     const struct stream_secret *stream_secret; /* of the data directory */
     struct archiver *archiver;                 /* NULL: there is no archive */
@@ -62,11 +65,12 @@ struct shard {
     bool exiting;
     uint64_t drain_ns; /* how long a stop waits for clients */
     struct io_timer drain_timer;
-    bool net_stopped;     /* all connections have ended, or drain_ns is over */
-    bool streams_stopped; /* they write what they have in memory */
-    bool drained;         /* SHARD_STOP_NET was carried out */
-    shard_done_fn done;   /* called on the shard's thread when a command is carried out, and once at the start */
-    void *arg;            /* of done */
+    bool net_stopped;        /* all connections have ended, or drain_ns is over */
+    bool streams_stopped;    /* they write what they have in memory */
+    bool drained;            /* SHARD_STOP_NET was carried out */
+    shard_done_fn done;      /* called on the shard's thread when a command is carried out, and once at the start */
+    shard_done_fn on_access; /* access_read is true; NULL: nobody asks */
+    void *arg;               /* of both */
 };
 
 /* The listener's limits as cfg has them; everything else is zero. */
@@ -90,6 +94,8 @@ uint64_t shard_turn(struct shard *shard, uint64_t wait_until_ns);
 int shard_start(struct shard *shard, struct el_error *err);
 /* Send a command; the one before it has been answered. Main thread. */
 void shard_command(struct shard *shard, enum shard_command command);
+/* After its end: give back what the handlers are made of, as far as nothing of it is under way. */
+void shard_destroy_parts(struct shard *shard);
 /* Wait for the end of the thread, after SHARD_EXIT. */
 void shard_join(struct shard *shard);
 

@@ -86,3 +86,16 @@ void tls_files_close(struct tls_files *files)
     principal_rules_free(files->rules);
     files->rules = NULL;
 }
+
+void tls_files_renew(const struct config *cfg, const char *why, struct tls_files *files, struct tls_files *before)
+{
+    struct tls_files fresh;
+    struct el_error err = {0};
+    if (tls_files_open(cfg, &fresh, &err) != 0) {
+        el_log(EL_LOG_ERROR, "server", "%s: %s; certificate and key stay as they were", why, err.text);
+        return;
+    }
+    memcpy(before->tls, files->tls, sizeof before->tls);
+    memcpy(files->tls, fresh.tls, sizeof fresh.tls);
+    before->rules = fresh.rules;
+}

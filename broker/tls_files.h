@@ -20,6 +20,9 @@ struct tls_files {
  * returns  0 | EVLOG_ERR_INVALID_CONFIG with a text that names setting or file and the remedy | EVLOG_ERR_NO_MEMORY
  */
 int tls_files_open(const struct config *cfg, struct tls_files *files, struct el_error *err);
+/* As the files are now. With a fault in them, which the log tells after `why`, the old ones stay, and *before as it is;
+ * else *before has what is to be closed. The rules stay in any case: shards have borrowed them. */
+void tls_files_renew(const struct config *cfg, const char *why, struct tls_files *files, struct tls_files *before);
 void tls_files_close(struct tls_files *files);
 
 #endif

@@ -157,6 +157,7 @@ FUZZ_LAYERS_restoring := store format core
 FUZZ_LAYERS_config := config core
 FUZZ_LAYERS_http_basic := http core
 FUZZ_LAYERS_access_record := auth config core
+FUZZ_LAYERS_access_seal := format core
 FUZZ_LAYERS_scram := auth config core
 FUZZ_LAYERS_group_record := group core
 FUZZ_LAYERS_lease_block := lease core

@@ -8,9 +8,15 @@
 #include <access/access_state.h>
 
 #include <core/logger.h>
+#include <inttypes.h>
 #include <stdio.h>
 
-int access_create(struct store_shard *shard, struct access **peers, uint32_t shard_count, struct access **out)
+EL_STATIC_ASSERT(AUTH_RECORD_KEY_MAX <= EL_ACCESS_NAME_MAX, "every key can be sealed");
+EL_STATIC_ASSERT(AUTH_RECORD_VALUE_MAX <= EL_ACCESS_VALUE_MAX, "every value can be sealed");
+EL_STATIC_ASSERT(AUTH_RECORD_VERSION < EL_ACCESS_SEALED_VERSION, "a record says whether it is sealed");
+
+int access_create(struct store_shard *shard, struct access **peers, uint32_t shard_count, struct access_keys *keys,
+                  struct access **out)
 {
     struct el_buddy *buddy = store_shard_buddy(shard);
     struct access *access = el_buddy_alloc(buddy, sizeof *access);
@@ -24,11 +30,13 @@ int access_create(struct store_shard *shard, struct access **peers, uint32_t sha
     access->buddy = buddy;
     access->metrics = store_shard_metrics(shard);
     access->peers = peers;
+    access->keys = keys;
     access->shard_count = shard_count;
     access->index = store_shard_index(shard);
     access->reports_left = shard_count;
     el_list_init(&access->queue);
     auth_init(&access->auth, buddy);
+    el_access_names_init(&access->names, buddy);
     peers[access->index] = access;
     *out = access;
     return 0;
@@ -39,6 +47,7 @@ void access_destroy(struct access *access)
     OBJ_CHECK(access, ACCESS);
     EL_ASSERT(access_idle(access));
     auth_destroy(&access->auth);
+    el_access_names_destroy(&access->names);
     access->magic = 0;
     el_buddy_free(access->buddy, access);
 }
@@ -56,6 +65,13 @@ bool access_known(const struct access *access)
 bool access_failed(const struct access *access)
 {
     return access->state == ACCESS_FAILED;
+}
+
+uint32_t access_missing_key(const struct access *access, char text[EL_ACCESS_KEY_ID_TEXT])
+{
+    EL_ASSERT(access->state == ACCESS_FAILED);
+    el_access_names_missing_key(&access->names, text);
+    return access->names.unopened_count;
 }
 
 struct auth *access_auth(struct access *access)
@@ -104,13 +120,68 @@ static void read_end(struct access *access, int error)
     }
 }
 
+/* Is a record that can be opened to be written again, or ended? */
+static bool is_noted(const struct access *access, struct el_slice name)
+{
+    const struct el_access_keys *keys = &access->keys->keys;
+    bool last = keys->count > 0 && el_access_sealed_by(name, &keys->keys[0]);
+    return access->index == ACCESS_HOME && (!last || access->keys->forget);
+}
+
 static int scan_take(void *arg, const struct el_record *record)
 {
     struct access *access = arg;
+    struct el_access_opened opened = {.key = record->key, .value = record->value};
     struct auth_record decoded;
+    bool sealed = el_access_is_sealed(record->key), live = record->value.data != NULL;
     OBJ_CHECK(access, ACCESS);
-    int code = auth_record_decode(record->key, record->value, &decoded);
-    return code != 0 ? code : auth_record_apply(&access->auth, &decoded);
+    int code = sealed ? el_access_open(&access->keys->keys, record->key, record->value, &opened) : 0;
+    if (code == EVLOG_ERR_NOT_FOUND) {
+        return el_access_names_note(&access->names, record->key, live, true);
+    }
+    code = code != 0 ? code : auth_record_decode(opened.key, opened.value, &decoded);
+    code = code != 0 ? code : auth_record_apply(&access->auth, &decoded);
+    if (code == 0 && is_noted(access, record->key)) {
+        code = el_access_names_note(&access->names, record->key, live, false);
+    }
+    return code;
+}
+
+/* Nothing is forgotten: what the first key has sealed stays as it is. */
+static void names_keep_old(struct access *access)
+{
+    for (uint32_t i = el_access_names_count(&access->names); i > 0 && access->keys->keys.count > 0; i--) {
+        const struct el_access_name *name = el_access_names_at(&access->names, i - 1);
+        struct el_slice bytes = el_slice_of(name->bytes, name->len);
+        if (el_access_sealed_by(bytes, &access->keys->keys.keys[0])) {
+            int code = el_access_names_note(&access->names, bytes, false, false);
+            EL_ASSERT(code == 0);
+        }
+    }
+}
+
+/* Records that cannot be opened: none is passed over in silence, for it may be the one that denies. */
+static int look_unopened(struct access *access)
+{
+    char id[EL_ACCESS_KEY_ID_TEXT];
+    if (access->names.unopened_count == 0) {
+        names_keep_old(access);
+        return 0;
+    }
+    if (!access->keys->forget) {
+        return EVLOG_ERR_KEYS;
+    }
+    if (access->index == ACCESS_HOME) {
+        el_access_names_missing_key(&access->names, id);
+        el_log(EL_LOG_WARN, "access",
+               "forgetting all users, rules and quotas, as forget.access says: %" PRIu32
+               " of them are sealed by the key "
+               "%s, or others, that %s does not have",
+               access->names.unopened_count, id, EL_ACCESS_KEYS_FILE);
+    }
+    access->forgotten = true;
+    auth_clear(&access->auth);
+    return 0;
 }
 
 static void scan_end(void *arg, int error)
@@ -118,14 +189,15 @@ static void scan_end(void *arg, int error)
     struct access *access = arg;
     OBJ_CHECK(access, ACCESS);
     access->busy--;
-    read_end(access, error);
+    read_end(access, error != 0 ? error : look_unopened(access));
 }
 
-void access_start(struct access *access, void (*known)(void *arg, int error), void *arg)
+void access_start(struct access *access, void (*known)(void *arg, int error), void (*settled)(void *arg), void *arg)
 {
     OBJ_CHECK(access, ACCESS);
     EL_ASSERT(access->state == ACCESS_READING);
     access->known = known;
+    access->settled = settled;
     access->known_arg = arg;
     const struct topic *topic = store_topic_by_name(access->shard, el_slice_str(ACCESS_TOPIC));
     if (topic == NULL) {

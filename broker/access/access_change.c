@@ -2,9 +2,9 @@
  *
  * Changes of users and rules, on shard 0, one after the other.
  *
- *   1. a change waits until every shard has read what there is
+ *   1. a change waits until every shard has read what there is, and what lies in the log is sealed (access_prepare.c)
  *   2. the topic is made when the first change comes
- *   3. the records are looked at, and become one batch, which is appended
+ *   3. the records are looked at, are sealed, and become one batch, which is appended
  *   4. it is durable: every shard is told, this one first; one without memory is told again until it has some
  *   5. the caller is answered
  *
@@ -17,8 +17,6 @@
 
 #define RETRY_NS 100000000u
 #define COMPLAIN_NS 60000000000u
-#define RECORD_OVERHEAD 40u /* varints of a record: lengths, deltas, attributes, no headers */
-#define NS_PER_MS 1000000u
 
 /* --- there and back ----------------------------------------------------------------------------------------------- */
 
@@ -54,6 +52,9 @@ static void op_arrive(struct io_message *message)
     struct access *home = op->home;
     OBJ_CHECK(home, ACCESS);
     el_list_push_back(&home->queue, &op->link);
+    if (home->preparing == ACCESS_PREPARE_FAILED) {
+        home->preparing = ACCESS_PREPARE_IDLE; /* perhaps it can be done now */
+    }
     access_next(home);
 }
 
@@ -73,7 +74,7 @@ void access_change(struct access *access, struct access_op *op)
     io_post(op->home->io, &op->message);
 }
 
-static void refuse_all(struct access *home, int error)
+void access_refuse_all(struct access *home, int error)
 {
     while (!el_list_empty(&home->queue)) {
         op_finish(EL_CONTAINER(el_list_pop_front(&home->queue), struct access_op, link), error);
@@ -153,9 +154,7 @@ static void change_on_append(struct store_op *base)
 {
     struct access *home = base->arg;
     OBJ_CHECK(home, ACCESS);
-    home->busy--;
-    el_buddy_free(home->buddy, home->batch);
-    home->batch = NULL;
+    access_append_end(home);
     if (base->error != 0) {
         el_log(EL_LOG_WARN, "access", "%s: a change of users or rules cannot be stored: %s", ACCESS_TOPIC,
                evlog_error_text(base->error));
@@ -190,7 +189,7 @@ static int batch_make(struct access *home, const struct access_op *op, struct el
 {
     size_t len = EL_BATCH_HEADER_LEN;
     for (uint32_t i = 0; i < op->record_count; i++) {
-        len += op->records[i].key.len + op->records[i].value.len + RECORD_OVERHEAD;
+        len += access_put_len_max(&op->records[i]);
     }
     home->batch = el_buddy_alloc(home->buddy, len);
     if (home->batch == NULL) {
@@ -198,12 +197,16 @@ static int batch_make(struct access *home, const struct access_op *op, struct el
     }
     struct el_batch_builder builder;
     el_batch_builder_init_fixed(&builder, home->batch, len);
-    for (uint32_t i = 0; i < op->record_count; i++) {
-        struct el_record_body body = {.key = op->records[i].key, .value = op->records[i].value};
-        int code = el_batch_builder_add(&builder, (int64_t)(io_wall(home->io) / NS_PER_MS), &body);
-        EL_ASSERT(code == 0);
+    int code = 0;
+    for (uint32_t i = 0; i < op->record_count && code == 0; i++) {
+        code = access_put(home, &builder, &op->records[i]);
     }
-    int code = el_batch_builder_finish(&builder, EL_CODEC_NONE, NULL, batch);
+    if (code != 0) {
+        el_buddy_free(home->buddy, home->batch);
+        home->batch = NULL;
+        return code;
+    }
+    code = el_batch_builder_finish(&builder, EL_CODEC_NONE, NULL, batch);
     EL_ASSERT(code == 0);
     return 0;
 }
@@ -217,17 +220,7 @@ static void change_append(struct access *home, const struct topic *topic)
         change_end(home, code);
         return;
     }
-    home->append = (struct append_op){
-        .base = {.done = change_on_append, .arg = home},
-        .topic_id = topic->id,
-        .partition = 0,
-        .batch = batch.data,
-        .batch_len = (uint32_t)batch.len,
-    };
-    code = el_batch_check(batch.data, batch.len, EL_BATCH_LEN_MAX, NULL, 0, &home->append.info);
-    EL_ASSERT(code == 0);
-    home->busy++;
-    store_append(home->shard, &home->append);
+    access_append(home, topic, batch, change_on_append);
 }
 
 /* --- the topic ---------------------------------------------------------------------------------------------------- */
@@ -241,7 +234,7 @@ static void create_on_done(struct store_op *base)
     if (base->error != 0 && base->error != EVLOG_ERR_TOPIC_EXISTS) {
         el_log(EL_LOG_WARN, "access", "cannot make the topic %s: %s", ACCESS_TOPIC,
                home->create_op.message[0] != 0 ? home->create_op.message : evlog_error_text(base->error));
-        refuse_all(home, base->error);
+        access_refuse_all(home, base->error);
         return;
     }
     access_next(home);
@@ -268,7 +261,13 @@ static void topic_create(struct access *home)
 /* Is the way free for the next one? */
 static bool may_begin(const struct access *home)
 {
-    return home->current == NULL && !home->creating && home->reports_left == 0 && !el_list_empty(&home->queue);
+    return home->current == NULL && !home->creating && home->preparing == ACCESS_PREPARED &&
+           !el_list_empty(&home->queue);
+}
+
+static bool may_prepare(const struct access *home)
+{
+    return home->reports_left == 0 && home->preparing == ACCESS_PREPARE_IDLE && !home->stopping && !home->unreadable;
 }
 
 void access_next(struct access *home)
@@ -278,6 +277,9 @@ void access_next(struct access *home)
         return; /* a change has ended at once: the loop below takes the next */
     }
     home->pumping = true;
+    while (may_prepare(home)) {
+        access_prepare(home);
+    }
     while (may_begin(home) && !home->stopping && !home->unreadable) {
         const struct topic *topic = store_topic_by_name(home->shard, el_slice_str(ACCESS_TOPIC));
         if (topic == NULL) {
@@ -291,15 +293,15 @@ void access_next(struct access *home)
     }
     home->pumping = false;
     if (home->stopping) {
-        refuse_all(home, EVLOG_ERR_CLOSED);
+        access_refuse_all(home, EVLOG_ERR_CLOSED);
     } else if (home->unreadable) {
-        refuse_all(home, EVLOG_ERR_STORAGE); /* what is there is not known: nothing is put on top of it */
+        access_refuse_all(home, EVLOG_ERR_STORAGE); /* what is there is not known: nothing is put on top of it */
     }
 }
 
 void access_change_stop(struct access *home)
 {
-    refuse_all(home, EVLOG_ERR_CLOSED);
+    access_refuse_all(home, EVLOG_ERR_CLOSED);
     if (home->retry.heap_index != 0) {
         io_timer_cancel(home->io, &home->retry);
         change_end(home, EVLOG_ERR_CLOSED);

@@ -8,10 +8,8 @@
 #include <core/utf8.h>
 #include <evlog/error.h>
 
-void auth_init(struct auth *auth, struct el_buddy *buddy)
+static void tables_init(struct auth *auth, struct el_buddy *buddy)
 {
-    memset(auth, 0, sizeof *auth);
-    auth->magic = AUTH_MAGIC;
     el_map_init(&auth->patterns, buddy);
     el_map_init(&auth->principals, buddy);
     auth_users_init(auth, buddy);
@@ -21,9 +19,8 @@ void auth_init(struct auth *auth, struct el_buddy *buddy)
     el_pool_init(&auth->entry_pool, buddy, sizeof(struct auth_entry));
 }
 
-void auth_destroy(struct auth *auth)
+static void tables_destroy(struct auth *auth)
 {
-    OBJ_CHECK(auth, AUTH);
     auth_users_destroy(auth);
     quota_destroy(&auth->quotas);
     el_map_destroy(&auth->patterns);
@@ -31,7 +28,29 @@ void auth_destroy(struct auth *auth)
     el_pool_destroy(&auth->pattern_pool);
     el_pool_destroy(&auth->principal_pool);
     el_pool_destroy(&auth->entry_pool);
+}
+
+void auth_init(struct auth *auth, struct el_buddy *buddy)
+{
+    memset(auth, 0, sizeof *auth);
+    auth->magic = AUTH_MAGIC;
+    tables_init(auth, buddy);
+}
+
+void auth_destroy(struct auth *auth)
+{
+    OBJ_CHECK(auth, AUTH);
+    tables_destroy(auth);
     auth->magic = 0;
+}
+
+void auth_clear(struct auth *auth)
+{
+    OBJ_CHECK(auth, AUTH);
+    tables_destroy(auth);
+    auth->rule_count = 0;
+    memset(auth->prefix_count, 0, sizeof auth->prefix_count);
+    tables_init(auth, auth->patterns.buddy);
 }
 
 /* --- settings ----------------------------------------------------------------------------------------------------- */

@@ -91,6 +91,8 @@ struct auth {
 /* No rules, and nothing enforced. Memory comes from the buddy, or from the heap when it is NULL. */
 void auth_init(struct auth *auth, struct el_buddy *buddy);
 void auth_destroy(struct auth *auth);
+/* Forget all users, rules and limits; settings stay. */
+void auth_clear(struct auth *auth);
 /* Take settings over; super_users has been checked. */
 void auth_configure(struct auth *auth, const struct auth_settings *settings);
 

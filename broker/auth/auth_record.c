@@ -209,6 +209,40 @@ int auth_record_decode(struct el_slice key, struct el_slice value, struct auth_r
     return EVLOG_ERR_CORRUPT;
 }
 
+int auth_record_now(const struct auth *auth, struct el_slice key, struct el_writer *value, bool *there)
+{
+    struct auth_record record;
+    const struct auth_user *user = NULL;
+    double limit = 0;
+    int code = auth_record_decode(key, (struct el_slice){0}, &record);
+    if (code != 0) {
+        return code;
+    }
+    switch (record.kind) {
+    case AUTH_RECORD_RULE:
+        *there = auth_rule_has(auth, &record.rule);
+        if (*there) {
+            auth_record_rule_value(value);
+        }
+        break;
+    case AUTH_RECORD_USER:
+        user = auth_user_find(auth, record.user.mechanism, record.user.name);
+        *there = user != NULL;
+        if (*there) {
+            auth_record_user_value(value, user);
+        }
+        break;
+    case AUTH_RECORD_LIMIT:
+        limit = quota_limit_of(&auth->quotas, &record.entity, record.limit);
+        *there = limit > 0;
+        if (*there) {
+            auth_record_limit_value(value, limit);
+        }
+        break;
+    }
+    return 0;
+}
+
 int auth_record_apply(struct auth *auth, const struct auth_record *record)
 {
     if (record->kind == AUTH_RECORD_LIMIT) {

@@ -49,6 +49,13 @@ struct auth_record {
 
 /* returns 0 | EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT a newer evlogd has written it */
 int auth_record_decode(struct el_slice key, struct el_slice value, struct auth_record *record);
+/* The value of a record with this key that says what is in force now.
+ *
+ * value    with room for AUTH_RECORD_VALUE_MAX
+ * there    out: false: nothing is; value is as it was
+ * returns  0 | as auth_record_decode(), of the key
+ */
+int auth_record_now(const struct auth *auth, struct el_slice key, struct el_writer *value, bool *there);
 /* Put what it says into force. returns 0 | EVLOG_ERR_NO_MEMORY nothing has changed */
 int auth_record_apply(struct auth *auth, const struct auth_record *record);
 

@@ -185,6 +185,15 @@ int quota_put(struct quota_table *table, const struct quota_entity *entity, enum
     return 0;
 }
 
+double quota_limit_of(const struct quota_table *table, const struct quota_entity *entity, enum quota_kind kind)
+{
+    if (table->shape_count[shape_of(entity)] == 0) {
+        return 0;
+    }
+    const struct quota_entry *entry = find(table, entity);
+    return entry == NULL ? 0 : entry->limits.values[kind];
+}
+
 uint32_t quota_limit_count(const struct quota_table *table)
 {
     uint32_t count = 0;
@@ -214,15 +223,6 @@ static bool can_be(uint8_t part, struct el_slice name, size_t len_max)
     return part != QUOTA_PART_NAMED || (name.len > 0 && name.len <= len_max);
 }
 
-static double limit_of(const struct quota_table *table, enum quota_kind kind, const struct quota_entity *entity)
-{
-    if (table->shape_count[shape_of(entity)] == 0) {
-        return 0;
-    }
-    const struct quota_entry *entry = find(table, entity);
-    return entry == NULL ? 0 : entry->limits.values[kind];
-}
-
 bool quota_find(const struct quota_table *table, enum quota_kind kind, const struct quota_caller *caller,
                 struct quota_hit *hit)
 {
@@ -245,7 +245,7 @@ bool quota_find(const struct quota_table *table, enum quota_kind kind, const str
         }
         entity.user_name = entity.user == QUOTA_PART_NAMED ? caller->user : (struct el_slice){0};
         entity.client_name = entity.client_id == QUOTA_PART_NAMED ? caller->client_id : (struct el_slice){0};
-        double limit = limit_of(table, kind, &entity);
+        double limit = quota_limit_of(table, &entity, kind);
         if (limit > 0) {
             *hit = (struct quota_hit){limit, entity.user != QUOTA_PART_NONE, entity.client_id != QUOTA_PART_NONE};
             return true;
@@ -260,6 +260,6 @@ double quota_find_ip(const struct quota_table *table, struct el_slice address)
         return 0;
     }
     struct quota_entity entity = {.ip = QUOTA_PART_NAMED, .ip_name = address};
-    double limit = can_be(entity.ip, address, QUOTA_NAME_LEN_MAX) ? limit_of(table, QUOTA_CONNECT, &entity) : 0;
-    return limit > 0 ? limit : limit_of(table, QUOTA_CONNECT, &(struct quota_entity){.ip = QUOTA_PART_DEFAULT});
+    double limit = can_be(entity.ip, address, QUOTA_NAME_LEN_MAX) ? quota_limit_of(table, &entity, QUOTA_CONNECT) : 0;
+    return limit > 0 ? limit : quota_limit_of(table, &(struct quota_entity){.ip = QUOTA_PART_DEFAULT}, QUOTA_CONNECT);
 }

@@ -82,6 +82,8 @@ int quota_limit_check(const struct quota_entity *entity, enum quota_kind kind, d
 
 /* Set or, with 0, remove a limit that was checked. returns 0 | EVLOG_ERR_NO_MEMORY nothing has changed */
 int quota_put(struct quota_table *table, const struct quota_entity *entity, enum quota_kind kind, double value);
+/* Exactly this one; 0: there is none. */
+double quota_limit_of(const struct quota_table *table, const struct quota_entity *entity, enum quota_kind kind);
 /* All limits, of all kinds. */
 uint32_t quota_limit_count(const struct quota_table *table);
 /* Entities with limits, in no order that means anything; index 0 .. count - 1. */

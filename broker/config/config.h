@@ -103,6 +103,8 @@ struct config {
     int64_t auth_delay_ms;
     bool metrics_open_loopback;
     bool insecure_http_password;
+    char access_key_file[CONFIG_PATH_MAX]; /* "": none is named */
+    bool forget_access;
     int64_t quota_window_s;
     bool insecure_sasl_plaintext;
 

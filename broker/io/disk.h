@@ -21,6 +21,7 @@ enum disk_open_flags {
     DISK_CREATE = 4,  /* create when absent; durable only after disk_sync_dir() of its folder */
     DISK_EXCL = 8,    /* with DISK_CREATE: EVLOG_ERR_EXISTS when present */
     DISK_DIRECT = 16, /* O_DIRECT where the file system takes it, else buffered with a log line */
+    DISK_SECRET = 32, /* with DISK_CREATE: a new file can be read by its owner alone, and written by nobody later */
 };
 
 struct disk;

@@ -4,8 +4,8 @@
  * opened first and so sees every later write-back error in syncfs(). No state but that descriptor and whether its
  * syncfs() has failed: any thread.
  *
- * Folders are made 0750, files 0640. Interrupted calls are repeated, short writes continued. A failed sync is never
- * repeated here or by callers: the kernel has marked the pages clean.
+ * Folders are made 0750, files 0640, secret ones 0400. Interrupted calls are repeated, short writes continued. A failed
+ * sync is never repeated here or by callers: the kernel has marked the pages clean.
  */
 #include <core/alloc.h>
 #include <core/assert.h>
@@ -30,6 +30,7 @@
 
 #define FOLDER_MODE 0750
 #define FILE_MODE 0640
+#define SECRET_MODE 0400
 
 struct disk_posix {
     struct disk disk;
@@ -56,11 +57,11 @@ static const char *path_of(const char *path)
     return path[0] == '\0' ? "." : path;
 }
 
-static int open_retry(int root_fd, const char *path, int flags)
+static int open_retry(int root_fd, const char *path, int flags, mode_t mode)
 {
     int fd;
     do {
-        fd = openat(root_fd, path, flags, FILE_MODE);
+        fd = openat(root_fd, path, flags, mode);
     } while (fd < 0 && errno == EINTR);
     return fd;
 }
@@ -90,10 +91,11 @@ static int posix_open(struct disk *disk, const char *path, int flags, int *fd)
     how |= (flags & DISK_CREATE) != 0 ? O_CREAT : 0;
     how |= (flags & DISK_EXCL) != 0 ? O_EXCL : 0;
     bool direct = (flags & DISK_DIRECT) != 0;
-    int found = open_retry(p->root_fd, path, how | (direct ? O_DIRECT : 0));
+    mode_t mode = (flags & DISK_SECRET) != 0 ? SECRET_MODE : FILE_MODE;
+    int found = open_retry(p->root_fd, path, how | (direct ? O_DIRECT : 0), mode);
     if (found < 0 && errno == EINVAL && direct) {
         log_buffered(p, path);
-        found = open_retry(p->root_fd, path, how & ~O_EXCL); /* the refused call may have made the file */
+        found = open_retry(p->root_fd, path, how & ~O_EXCL, mode); /* the refused call may have made the file */
     }
     if (found < 0) {
         return el_error_from_errno(errno);
@@ -201,7 +203,7 @@ static int posix_sync_all(struct disk *disk)
 
 static int open_dir(struct disk *disk, const char *path)
 {
-    return open_retry(posix_of(disk)->root_fd, path_of(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return open_retry(posix_of(disk)->root_fd, path_of(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 }
 
 static int posix_sync_dir(struct disk *disk, const char *path)
@@ -405,7 +407,7 @@ int disk_posix_open(const char *root, struct disk **disk)
     if (p == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
-    p->root_fd = open_retry(AT_FDCWD, root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    p->root_fd = open_retry(AT_FDCWD, root, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (p->root_fd < 0) {
         int code = el_error_from_errno(errno);
         el_free(p);

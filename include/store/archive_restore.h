@@ -18,6 +18,7 @@
 #ifndef EL_STORE_ARCHIVE_RESTORE_H
 #define EL_STORE_ARCHIVE_RESTORE_H
 
+#include <format/access_seal.h>
 #include <store/archive_reader.h>
 
 #define ARCHIVE_RESTORE_THREADS_MAX 8u
@@ -44,6 +45,9 @@ struct archive_restore_options {
     /* Must a topic come back whole? settings as in the catalogue. NULL: all do, as they do with a time */
     bool (*whole)(void *arg, const char *name, struct el_slice settings);
     uint64_t recent_ns; /* of the others: from so long before what the archive is complete through */
+    /* They open users and access rules, and become those of the directory when they open them all; all else is restored
+     * in any case. NULL, or a count of 0: none are given */
+    const struct el_access_keys *access_keys;
     /* Now and then, from any of the threads, one at a time; false ends it with EVLOG_ERR_CLOSED. NULL: nobody asks */
     bool (*progress)(void *arg, const struct archive_restore_counts *counts);
     void *arg;
@@ -53,6 +57,8 @@ struct archive_restore_result {
     struct archive_root root;
     uint64_t complete_ns; /* the archive is complete through it */
     struct archive_restore_counts counts;
+    uint32_t access_unopened;               /* users, rules and quotas that none of the keys opens */
+    char access_key[EL_ACCESS_KEY_ID_TEXT]; /* id of the key of one of them; "" */
 };
 
 /* Restore from the root that reader_options say; the store is borrowed.

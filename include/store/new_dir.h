@@ -63,6 +63,9 @@ int new_dir_folder(struct new_dir *dir, const char *folder, struct el_error *err
 /* A file in it ("." is the directory): durable when this returns 0. */
 int new_dir_file(struct new_dir *dir, const char *folder, const char *name, struct el_slice bytes,
                  struct el_error *err);
+/* The same, and only its owner may read it. */
+int new_dir_secret(struct new_dir *dir, const char *folder, const char *name, struct el_slice bytes,
+                   struct el_error *err);
 /* All logs are whole: the directory becomes one that evlogd opens. */
 int new_dir_finish(struct new_dir *dir, const struct new_dir_node *node, struct el_error *err);
 

@@ -4,7 +4,6 @@ wrong password, a refused mechanism and a missing right are exit code 4, and no 
 import base64
 import hashlib
 import hmac
-import os
 import socket
 import struct
 
@@ -14,39 +13,18 @@ from confluent_kafka.admin import AdminClient
 
 from cli_kit import evlog
 from conftest import Broker
+from scram_user import make_user
 
 PASSWORD = "Zitrone=7"
-
-
-def compact(data):
-    assert len(data) < 127
-    return bytes([len(data) + 1]) + data
-
-
-def make_user(port, name, mechanism, bits):
-    """AlterUserScramCredentials 0, with one credential."""
-    salt = os.urandom(16)
-    salted = hashlib.pbkdf2_hmac(f"sha{bits}", PASSWORD.encode(), salt, 4096)
-    credential = compact(name) + struct.pack(">bi", mechanism, 4096) + compact(salt) + compact(salted) + b"\0"
-    request = struct.pack(">hhihx", 51, 0, 7, -1) + b"\1\2" + credential + b"\0"
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as conn:
-        conn.sendall(struct.pack(">i", len(request)) + request)
-        answer = b""
-        while len(answer) < 4 or len(answer) < 4 + struct.unpack(">i", answer[:4])[0]:
-            piece = conn.recv(4096)
-            assert piece
-            answer += piece
-    # correlation id, tags, throttle time, one result: its name and its error code
-    assert answer[14:].startswith(compact(name) + b"\0\0"), answer
 
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory):
     broker = Broker(tmp_path_factory.mktemp("data"), shards=1,
                     listeners="PLAINTEXT://127.0.0.1:0,SASL_PLAINTEXT://127.0.0.1:0").start()
-    make_user(broker.ports["PLAINTEXT"], b"alice", 1, 256)
-    make_user(broker.ports["PLAINTEXT"], b"alice", 2, 512)
-    make_user(broker.ports["PLAINTEXT"], b"eve", 1, 256)
+    make_user(broker.ports["PLAINTEXT"], "alice", PASSWORD)
+    make_user(broker.ports["PLAINTEXT"], "alice", PASSWORD, 512)
+    make_user(broker.ports["PLAINTEXT"], "eve", PASSWORD)
     assert broker.stop() == 0
     broker.args = ["--authorizer=on", "--super-users=User:alice", "--connections-max-reauth-ms=2s"]
     yield broker.start()

@@ -30,6 +30,7 @@ static void shard_make(struct broker *b, uint32_t index)
     shard->peers = b->groups;
     shard->lease_peers = b->leases;
     shard->access_peers = b->access;
+    shard->access_keys = &b->access_keys;
     shard->stream_peers = b->streams;
     shard->stream_secret = &b->secret;
     shard->shard_count = w->shard_count;
@@ -160,6 +161,8 @@ static int up(struct world *w, struct el_error *up_err)
     sim_disk_shelter(w->disk, true); /* no streams here: their own mode cuts the power at each call */
     int secret = streams_secret_load(w->ios[0], &b->secret, NULL);
     EL_ASSERT(secret == 0);
+    int keys = access_keys_load(w->ios[0]->disk, &b->access_keys, NULL);
+    EL_ASSERT(keys == 0);
     int redacts = redactor_create(w->store, NULL, w->ios[0]->disk, &b->redactor, NULL);
     EL_ASSERT(redacts == 0);
     for (uint32_t i = 0; i < w->shard_count; i++) {

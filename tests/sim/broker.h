@@ -24,6 +24,7 @@ struct broker {
     struct access *access[WORLD_SHARDS_MAX];
     struct streams *streams[WORLD_SHARDS_MAX];
     struct stream_secret secret;
+    struct access_keys access_keys;
     struct redactor *redactor;
     uint64_t drain_ns;
     uint32_t done_count; /* commands that were carried out */

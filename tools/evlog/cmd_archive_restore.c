@@ -9,6 +9,7 @@
 #include <core/alloc.h>
 #include <core/crypto.h>
 #include <core/timefmt.h>
+#include <store/access_key_file.h>
 #include <store/archive_cluster.h>
 #include <store/archive_restore.h>
 #include <string.h>
@@ -19,7 +20,8 @@
 
 struct restoring {
     const struct cli *cli;
-    const char *to, *incarnation;
+    const char *to, *incarnation, *access_key;
+    struct el_access_keys access_keys;
     int64_t until_ns, root;
     int64_t threads;
     struct cli_list topics, keys;
@@ -63,6 +65,16 @@ static int take_keys(struct restoring *r)
     return CLI_OK;
 }
 
+static int take_access_keys(struct restoring *r)
+{
+    struct el_error err = {0};
+    if (r->access_key != NULL && access_key_file_read(r->access_key, &r->access_keys, &err) != 0) {
+        return cli_error(r->cli, err.code == EVLOG_ERR_NOT_FOUND ? CLI_ERR_FILE : CLI_ERR_VALUE, "--access-key: %s",
+                         err.text);
+    }
+    return CLI_OK;
+}
+
 /* --- talk --------------------------------------------------------------------------------------------------------- */
 
 static bool on_progress(void *arg, const struct archive_restore_counts *counts)
@@ -100,6 +112,8 @@ static int tell_json(const struct restoring *r, const struct archive_restore_res
     el_json_add_uint(&w, "events", counts->records);
     el_json_add_uint(&w, "bytes", counts->bytes);
     el_json_add_uint(&w, "redacted_batches", counts->redacted);
+    el_json_add_uint(&w, "access_unopened", result->access_unopened);
+    el_json_add_str(&w, "access_key", result->access_key);
     el_json_key(&w, "rpo_seconds");
     if (counts->last_append_ns == 0) {
         el_json_put_null(&w);
@@ -135,6 +149,19 @@ static int tell(const struct restoring *r, const struct archive_restore_result *
     }
     cli_say(r->cli, "RTO: %.1f s, %.1f MiB/s", seconds,
             seconds > 0 ? (double)counts->bytes / (1 << 20) / seconds : 0.0);
+    if (result->access_unopened > 0) {
+        cli_say(r->cli,
+                "%u users, access rules and quotas are sealed by the key %s, which %s: evlogd does not start on them "
+                "without it",
+                result->access_unopened, result->access_key,
+                r->access_key == NULL ? "was not given (--access-key)" : "the given file does not have");
+        cli_say(
+            r->cli,
+            "start it with: evlogd --data %s --access-key FILE, a copy of the broker's keys/access.key; if there is "
+            "none any more, with --forget-access=true, which forgets all users, rules and quotas",
+            r->to);
+        return CLI_OK;
+    }
     cli_say(r->cli, "start it with: evlogd --data %s", r->to);
     return CLI_OK;
 }
@@ -162,6 +189,7 @@ static int restore(struct restoring *r, const char *url)
                                               .topics = r->topics.items,
                                               .topic_count = r->topics.count,
                                               .threads = (uint32_t)r->threads,
+                                              .access_keys = &r->access_keys,
                                               .progress = on_progress,
                                               .arg = r};
     struct archive_restore_result *result = el_calloc(1, sizeof *result);
@@ -193,6 +221,8 @@ int cmd_archive_restore(struct cli *cli, const struct cli_command *command, int 
         {"until", 0, CLI_TIME, &r.until_ns, "TIME", "only events with an append time up to this one"},
         {"topic", 't', CLI_LIST, &r.topics, "TOPIC", "only this topic, and those of evlog itself; may be given again"},
         {"key", 0, CLI_LIST, &r.keys, "FILE", "public keys (PEM) of which one must have signed the archive"},
+        {"access-key", 0, CLI_TEXT, &r.access_key, "FILE",
+         "keys/access.key of the broker, which opens users and access rules"},
         {"incarnation", 0, CLI_TEXT, &r.incarnation, "ID",
          "of several under one prefix; the one that continues the others"},
         {"root", 0, CLI_INT, &r.root, "N", "from this root; the newest"},
@@ -211,8 +241,10 @@ int cmd_archive_restore(struct cli *cli, const struct cli_command *command, int 
                        ARCHIVE_RESTORE_THREADS_MAX);
     } else {
         rc = take_keys(&r);
+        rc = rc != CLI_OK ? rc : take_access_keys(&r);
         rc = rc != CLI_OK ? rc : restore(&r, words.items[0]);
     }
+    explicit_bzero(&r.access_keys, sizeof r.access_keys);
     cli_list_free(&r.topics);
     cli_list_free(&r.keys);
     return rc;

@@ -6,7 +6,7 @@
  *   2. the catalogue as of that time: which topics there were, and which shard owned each partition
  *   3. the directory is begun, or gone on with; the catalogue's log
  *   4. the logs of all partitions, by several threads; each is durable before it counts as whole
- *   5. where the directory is from, checkpoints, the node file
+ *   5. the file of keys of users and rules, where the directory is from, checkpoints, the node file
  */
 #include "archive_restore_state.h"
 
@@ -76,7 +76,7 @@ static uint64_t until_of(const struct restore *r, const struct restore_topic *to
 {
     uint64_t complete_ns = archive_reader_state(r->reader)->header.cut_ns;
     /* who lost a right does not get it back */
-    bool newest = topic->internal && strcmp(topic->name, EL_ACCESS_TOPIC) == 0;
+    bool newest = restore_is_access(topic);
     if (!newest && (r->options->until_ns != 0 || !topic->internal)) {
         return r->options->until_ns;
     }
@@ -185,7 +185,8 @@ static int restore_parts(struct restore *r, struct el_error *err)
 
 static int finish(struct restore *r, struct el_error *err)
 {
-    int code = restore_origin(r, err);
+    int code = restore_access(r, err);
+    code = code != 0 ? code : restore_origin(r, err);
     return code != 0 ? code
                      : new_dir_finish(r->dir,
                                       &(struct new_dir_node){.id = archive_reader_root(r->reader)->cluster,
@@ -219,7 +220,8 @@ static int run(struct restore *r, struct el_error *err)
 static void tell(struct restore *r, struct archive_restore_result *result)
 {
     struct new_dir_counts counts = {0};
-    *result = (struct archive_restore_result){.counts = r->counts};
+    *result = (struct archive_restore_result){.counts = r->counts, .access_unopened = r->access_unopened};
+    memcpy(result->access_key, r->access_key, sizeof result->access_key);
     if (r->reader != NULL) {
         result->root = *archive_reader_root(r->reader);
         result->complete_ns = archive_reader_state(r->reader)->header.cut_ns;

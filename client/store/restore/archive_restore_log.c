@@ -50,6 +50,17 @@ static int put_all(struct new_log *log, const struct archive_batches *batches, c
     return code;
 }
 
+int restore_read(struct restore *r, struct archive_reader *reader, const struct restore_part *part, int64_t offset,
+                 size_t len_max, struct archive_batches *batches, struct el_error *err)
+{
+    uint32_t tries = 0;
+    int code;
+    do {
+        code = archive_reader_read(reader, &part->topic_id, part->partition, offset, len_max, batches, err);
+    } while (object_try_again(code, &tries) && restore_goes_on(r));
+    return code;
+}
+
 static int copy(struct restore *r, struct archive_reader *reader, struct restore_part *part, struct new_log *log,
                 uint64_t *redacted, struct el_error *err)
 {
@@ -57,10 +68,7 @@ static int copy(struct restore *r, struct archive_reader *reader, struct restore
     bool more = true;
     int code = 0;
     for (int64_t offset = part->local_start; more && code == 0; offset = batches.next_offset) {
-        uint32_t tries = 0;
-        do {
-            code = archive_reader_read(reader, &part->topic_id, part->partition, offset, READ_LEN, &batches, err);
-        } while (object_try_again(code, &tries) && restore_goes_on(r));
+        code = restore_read(r, reader, part, offset, READ_LEN, &batches, err);
         if (code != 0 || batches.count == 0) {
             break;
         }

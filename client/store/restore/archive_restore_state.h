@@ -49,6 +49,8 @@ struct restore {
     struct el_uuid incarnation; /* of the archive to come */
     int64_t meta_end;           /* of the catalogue's log in the archive */
     uint64_t meta_append_ns;    /* its last append time */
+    uint32_t access_unopened; /* as of archive_restore_result */
+    char access_key[EL_ACCESS_KEY_ID_TEXT];
     /* threads */
     atomic_size_t next;
     pthread_mutex_t lock; /* over what follows */
@@ -72,6 +74,20 @@ int restore_log(struct restore *r, struct archive_reader *reader, struct restore
 bool restore_goes_on(struct restore *r);
 /* Count, and ask whether to go on. returns 0 | EVLOG_ERR_CLOSED */
 int restore_count(struct restore *r, const struct archive_batches *batches, struct el_error *err);
+
+/* Read batches of a partition as archive_reader_read() does, with patience. */
+int restore_read(struct restore *r, struct archive_reader *reader, const struct restore_part *part, int64_t offset,
+                 size_t len_max, struct archive_batches *batches, struct el_error *err);
+
+/* --- archive_restore_access.c ------------------------------------------------------------------------------------- */
+
+static inline bool restore_is_access(const struct restore_topic *topic)
+{
+    return topic->internal && strcmp(topic->name, EL_ACCESS_TOPIC) == 0;
+}
+
+/* Can users and rules be opened? With keys that open them all, the directory gets these. Logs are restored. */
+int restore_access(struct restore *r, struct el_error *err);
 
 /* --- archive_restore_origin.c ------------------------------------------------------------------------------------- */
 

@@ -334,7 +334,8 @@ void new_dir_count(struct new_dir *dir, struct new_dir_counts *counts)
 
 /* --- the end ------------------------------------------------------------------------------------------------------ */
 
-int new_dir_file(struct new_dir *dir, const char *folder, const char *name, struct el_slice bytes, struct el_error *err)
+static int put_file(struct new_dir *dir, const char *folder, const char *name, struct el_slice bytes, mode_t mode,
+                    struct el_error *err)
 {
     char path[512], tmp[520];
     if (strcmp(folder, ".") == 0) {
@@ -343,7 +344,8 @@ int new_dir_file(struct new_dir *dir, const char *folder, const char *name, stru
         snprintf(path, sizeof path, "%s/%s", folder, name);
     }
     snprintf(tmp, sizeof tmp, "%s.tmp", path);
-    int fd = openat(dir->fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, NEW_FILE_MODE);
+    (void)unlinkat(dir->fd, tmp, 0); /* of a restore that was cut off; perhaps nobody may write it */
+    int fd = openat(dir->fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     int failed = fd < 0 || new_write(fd, bytes.data, bytes.len, 0) != 0 || fsync(fd) != 0;
     int code = failed ? new_failed(err, path, "written") : 0;
     if (fd >= 0) {
@@ -353,6 +355,17 @@ int new_dir_file(struct new_dir *dir, const char *folder, const char *name, stru
         code = new_failed(err, path, "renamed");
     }
     return code != 0 ? code : new_sync_folder(dir, folder, err);
+}
+
+int new_dir_file(struct new_dir *dir, const char *folder, const char *name, struct el_slice bytes, struct el_error *err)
+{
+    return put_file(dir, folder, name, bytes, NEW_FILE_MODE, err);
+}
+
+int new_dir_secret(struct new_dir *dir, const char *folder, const char *name, struct el_slice bytes,
+                   struct el_error *err)
+{
+    return put_file(dir, folder, name, bytes, NEW_SECRET_MODE, err);
 }
 
 static int write_checkpoint(struct new_dir *dir, uint32_t shard, uint64_t clock_ns, int64_t counter,

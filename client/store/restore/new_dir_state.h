@@ -12,6 +12,7 @@
 
 #define NEW_FOLDER_MODE 0750
 #define NEW_FILE_MODE 0640
+#define NEW_SECRET_MODE 0400
 
 /* A log that is whole: its entry of the checkpoint. */
 struct new_whole {
