@@ -1,26 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The file of keys: written beside, synced, renamed, its folder synced, and the folder that this one is in before all.
- * A crash leaves the old file or the new one, whole.
+ * The file of keys is replaced whole, and the folder that it lies in is durable before. A crash leaves the old file or
+ * the new one.
  */
 #include <access/access_keys.h>
 
-#include <core/alloc.h>
 #include <evlog/error.h>
+#include <io/disk_file.h>
 
 #define FILE_TMP EL_ACCESS_KEYS_FILE ".tmp"
-
-static int read_file(struct disk *disk, char *text, size_t *len)
-{
-    int fd;
-    int code = disk_open(disk, EL_ACCESS_KEYS_FILE, DISK_READ, &fd);
-    if (code == 0) {
-        code = disk_pread(disk, fd, text, EL_ACCESS_KEYS_TEXT_MAX + 1, 0, len);
-        int closed = disk_close(disk, fd);
-        code = code != 0 ? code : closed;
-    }
-    return code;
-}
 
 int access_keys_load(struct disk *disk, struct access_keys *keys, struct el_error *err)
 {
@@ -29,7 +17,7 @@ int access_keys_load(struct disk *disk, struct access_keys *keys, struct el_erro
     size_t len = 0;
     keys->keys.count = 0;
     keys->unsaved = false;
-    int code = read_file(disk, text, &len);
+    int code = disk_file_read(disk, EL_ACCESS_KEYS_FILE, text, sizeof text, &len);
     if (code == EVLOG_ERR_NOT_FOUND) {
         return 0;
     }
@@ -48,31 +36,14 @@ int access_keys_load(struct disk *disk, struct access_keys *keys, struct el_erro
                                     why.text);
 }
 
-static int write_tmp(struct disk *disk, const char *text, size_t len)
-{
-    int fd;
-    int code = disk_open(disk, FILE_TMP, DISK_WRITE | DISK_CREATE | DISK_EXCL | DISK_SECRET, &fd);
-    if (code != 0) {
-        return code;
-    }
-    code = disk_pwrite(disk, fd, text, len, 0);
-    code = code != 0 ? code : disk_sync(disk, fd);
-    int closed = disk_close(disk, fd);
-    return code != 0 ? code : closed;
-}
-
 int access_keys_save(struct disk *disk, const struct el_access_keys *keys)
 {
+    static const struct disk_file file = {EL_ACCESS_KEYS_DIR, EL_ACCESS_KEYS_FILE, FILE_TMP, DISK_SECRET};
     char text[EL_ACCESS_KEYS_TEXT_MAX];
     size_t len = el_access_keys_text(keys, text);
     int code = disk_mkdir(disk, EL_ACCESS_KEYS_DIR);
     code = code != 0 ? code : disk_sync_dir(disk, "");
-    if (code == 0) {
-        (void)disk_unlink(disk, FILE_TMP); /* of a start that was cut off */
-        code = write_tmp(disk, text, len);
-    }
-    code = code != 0 ? code : disk_rename(disk, FILE_TMP, EL_ACCESS_KEYS_FILE);
-    code = code != 0 ? code : disk_sync_dir(disk, EL_ACCESS_KEYS_DIR);
+    code = code != 0 ? code : disk_file_replace(disk, &file, text, len);
     explicit_bzero(text, sizeof text);
     return code;
 }

@@ -8,6 +8,7 @@
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/hash.h>
+#include <io/disk_file.h>
 
 #define FILE_TMP REDACT_FILE ".tmp"
 #define FILE_FORMAT 1u
@@ -74,25 +75,13 @@ static int parse(const uint8_t *p, size_t len, struct redact_entry *entries, uin
     return 0;
 }
 
-static int read_file(struct disk *disk, uint8_t *buf, size_t *len)
-{
-    int fd;
-    int code = disk_open(disk, REDACT_FILE, DISK_READ, &fd);
-    if (code == 0) {
-        code = disk_pread(disk, fd, buf, FILE_LEN_MAX + 1, 0, len);
-        int closed = disk_close(disk, fd);
-        code = code != 0 ? code : closed;
-    }
-    return code;
-}
-
 int redact_file_load(struct disk *disk, struct redact_entry entries[REDACT_PENDING_MAX], uint32_t *count,
                      struct el_error *err)
 {
     uint8_t *buf = el_malloc(FILE_LEN_MAX + 1);
     size_t len = 0;
     *count = 0;
-    int code = buf == NULL ? EVLOG_ERR_NO_MEMORY : read_file(disk, buf, &len);
+    int code = buf == NULL ? EVLOG_ERR_NO_MEMORY : disk_file_read(disk, REDACT_FILE, buf, FILE_LEN_MAX + 1, &len);
     code = code == 0 ? parse(buf, len, entries, count) : code;
     el_free(buf);
     if (code == EVLOG_ERR_NOT_FOUND) {
@@ -107,22 +96,9 @@ int redact_file_load(struct disk *disk, struct redact_entry entries[REDACT_PENDI
     return code == 0 ? 0 : el_error_set(err, code, "%s: %s", REDACT_FILE, evlog_error_text(code));
 }
 
-static int write_tmp(struct disk *disk, const uint8_t *buf, size_t len)
-{
-    int fd;
-    int code = disk_open(disk, FILE_TMP, DISK_WRITE | DISK_CREATE, &fd);
-    if (code != 0) {
-        return code;
-    }
-    code = disk_truncate(disk, fd, 0);
-    code = code != 0 ? code : disk_pwrite(disk, fd, buf, len, 0);
-    code = code != 0 ? code : disk_sync(disk, fd);
-    int closed = disk_close(disk, fd);
-    return code != 0 ? code : closed;
-}
-
 int redact_file_save(struct disk *disk, const struct redact_entry *entries, uint32_t count)
 {
+    static const struct disk_file file = {"", REDACT_FILE, FILE_TMP, 0};
     uint8_t *buf = el_calloc(1, FILE_LEN_MAX);
     size_t len = HEADER_LEN;
     EL_ASSERT(count <= REDACT_PENDING_MAX);
@@ -137,10 +113,7 @@ int redact_file_save(struct disk *disk, const struct redact_entry *entries, uint
     el_put_le32(buf + 12, count);
     el_put_le64(buf + 16, len);
     el_put_le64(buf + 24, el_xxh3(buf, 24) ^ el_xxh3(buf + HEADER_LEN, len - HEADER_LEN));
-    (void)disk_unlink(disk, FILE_TMP); /* a file whose sync failed is not to be trusted again */
-    int code = write_tmp(disk, buf, len);
-    code = code != 0 ? code : disk_rename(disk, FILE_TMP, REDACT_FILE);
-    code = code != 0 ? code : disk_sync_dir(disk, "");
+    int code = disk_file_replace(disk, &file, buf, len);
     el_free(buf);
     return code;
 }
