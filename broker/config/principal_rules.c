@@ -12,6 +12,7 @@
 #include <config/value.h>
 #include <core/alloc.h>
 #include <core/assert.h>
+#include <core/tls.h>
 
 #include <ctype.h>
 
@@ -21,6 +22,7 @@
 #define STEPS_MAX 100000u
 #define REPLACEMENT_MAX 256
 #define SHOWN_MAX 60
+#define SUBJECT_TEXT_MAX 512
 
 enum node_kind { NODE_BYTES, NODE_OPEN, NODE_CLOSE, NODE_START, NODE_END };
 
@@ -449,4 +451,24 @@ int principal_rules_apply(const struct principal_rules *rules, const char *name,
         return out.full ? EVLOG_ERR_LIMIT : 0;
     }
     return EVLOG_ERR_NOT_FOUND;
+}
+
+int principal_rules_of_subject(const struct principal_rules *rules, struct el_slice subject, char *principal,
+                               size_t principal_max, struct principal_refusal *refusal)
+{
+    char name[SUBJECT_TEXT_MAX];
+    int rc = el_tls_name_text(subject, name, sizeof name);
+    if (rc != 0) {
+        *refusal = rc == EVLOG_ERR_LIMIT
+                       ? (struct principal_refusal){"the name in its certificate is too long", "name_too_long"}
+                       : (struct principal_refusal){"the name in its certificate has more than one reading",
+                                                    "name_ambiguous"};
+        return rc;
+    }
+    rc = principal_rules_apply(rules, name, principal, principal_max);
+    if (rc != 0) {
+        *refusal = (struct principal_refusal){"ssl.principal.mapping.rules have no name for its certificate",
+                                              "name_unmapped"};
+    }
+    return rc;
 }

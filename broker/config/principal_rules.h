@@ -10,8 +10,8 @@
 #ifndef EL_CONFIG_PRINCIPAL_RULES_H
 #define EL_CONFIG_PRINCIPAL_RULES_H
 
+#include <core/bytes.h>
 #include <core/err.h>
-#include <stddef.h>
 
 struct principal_rules;
 
@@ -29,5 +29,13 @@ void principal_rules_free(struct principal_rules *rules);
  *          takes too long on it
  */
 int principal_rules_apply(const struct principal_rules *rules, const char *name, char *principal, size_t principal_max);
+/* Why a certificate names nobody; static texts. */
+struct principal_refusal {
+    const char *why;     /* a sentence */
+    const char *failure; /* a word for it */
+};
+/* The principal of a certificate's subject, DER. returns 0 | a code of el_tls_name_text() or of the above, and why */
+int principal_rules_of_subject(const struct principal_rules *rules, struct el_slice subject, char *principal,
+                               size_t principal_max, struct principal_refusal *refusal);
 
 #endif

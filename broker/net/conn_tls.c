@@ -294,30 +294,17 @@ static void failed(struct conn *conn, const char *why, const char *failure)
     }
 }
 
-struct refusal {
-    const char *why;
-    const char *failure;
-};
-
 /* Who the client is, by its certificate. returns a code with *refusal */
-static int name_client(struct conn *conn, struct el_slice subject, struct refusal *refusal)
+static int name_client(struct conn *conn, struct el_slice subject, struct principal_refusal *refusal)
 {
-    char name[NET_PRINCIPAL_MAX], principal[NET_PRINCIPAL_MAX];
-    int rc = el_tls_name_text(subject, name, sizeof name);
-    if (rc != 0) {
-        *refusal = rc == EVLOG_ERR_LIMIT
-                       ? (struct refusal){"the name in its certificate is too long", "name_too_long"}
-                       : (struct refusal){"the name in its certificate has more than one reading", "name_ambiguous"};
-        return rc;
+    char principal[NET_PRINCIPAL_MAX];
+    int rc = principal_rules_of_subject(conn->net->config.principal_rules, subject, principal, sizeof principal,
+                                        refusal);
+    if (rc == 0) {
+        rc = conn_set_principal(conn, principal);
+        *refusal = rc == EVLOG_ERR_LIMIT ? (struct principal_refusal){NET_TOO_MANY_OF_PRINCIPAL, "too_many_connections"}
+                                         : (struct principal_refusal){"no memory", "no_memory"};
     }
-    rc = principal_rules_apply(conn->net->config.principal_rules, name, principal, sizeof principal);
-    if (rc != 0) {
-        *refusal = (struct refusal){"ssl.principal.mapping.rules have no name for its certificate", "name_unmapped"};
-        return rc;
-    }
-    rc = conn_set_principal(conn, principal);
-    *refusal = rc == EVLOG_ERR_LIMIT ? (struct refusal){NET_TOO_MANY_OF_PRINCIPAL, "too_many_connections"}
-                                     : (struct refusal){"no memory", "no_memory"};
     return rc;
 }
 
@@ -336,7 +323,7 @@ static void tell_proof(struct conn *conn)
 static void opened(struct conn *conn)
 {
     struct conn_tls *t = conn->tls;
-    struct refusal refusal;
+    struct principal_refusal refusal;
     struct el_slice subject = el_tls_peer_subject(t->tls);
     /* Elsewhere the client is who SASL says, or anonymous. */
     bool named = subject.data != NULL && conn->listener->config.protocol == CONFIG_SSL;
