@@ -7,6 +7,7 @@
  */
 #include <config/config.h>
 #include <core/logger.h>
+#include <http/tokens.h>
 #include <io/sandbox.h>
 #include <repair.h>
 #include <server.h>
@@ -63,10 +64,29 @@ static int repair(const struct config *cfg)
     return exit_code_of(error);
 }
 
+/* The files that the settings name, as a start reads them. */
+static int check(const struct config *cfg)
+{
+    struct tls_files tls;
+    struct http_tokens *tokens = NULL;
+    struct el_error err = {0};
+    int error = tls_files_open(cfg, &tls, &err);
+    if (error == 0) {
+        tls_files_close(&tls);
+        error = http_tokens_open(cfg->http_tokens_file, &tokens, &err);
+        http_tokens_free(tokens);
+    }
+    if (error != 0) {
+        fprintf(stderr, "evlogd: %s\n", err.text);
+        return EXIT_USAGE;
+    }
+    printf("evlogd: the configuration is valid\n");
+    return EXIT_CLEAN;
+}
+
 int main(int argc, char **argv)
 {
     static struct config cfg;
-    struct tls_files tls;
     struct el_error err = {0};
     if (config_load(&cfg, argc, argv, environ, &err) != 0) {
         fprintf(stderr, "evlogd: %s\n", err.text);
@@ -83,13 +103,7 @@ int main(int argc, char **argv)
         config_print(&cfg, stdout);
         return EXIT_CLEAN;
     case CONFIG_CHECK:
-        if (tls_files_open(&cfg, &tls, &err) != 0) {
-            fprintf(stderr, "evlogd: %s\n", err.text);
-            return EXIT_USAGE;
-        }
-        tls_files_close(&tls);
-        printf("evlogd: the configuration is valid\n");
-        return EXIT_CLEAN;
+        return check(&cfg);
     case CONFIG_REPAIR_CHECK:
     case CONFIG_REPAIR_INDEXES:
         return repair(&cfg);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * With the authorizer off everybody is let in, as on the Kafka port. Else whoever asks must be allowed to Describe the
- * cluster: as the user of its Basic credentials, or without any as User:ANONYMOUS.
+ * With the authorizer off everybody is let in, as on the Kafka port, unless certificates are required. Else whoever
+ * asks must be allowed to Describe the cluster: as the user of its Basic credentials or of its bearer token, without
+ * either as the name of its certificate, and without that as User:ANONYMOUS.
  *
- * 1. the credentials become a message of SASL PLAIN
+ * 1. Basic credentials become a message of SASL PLAIN; a token or a certificate is a principal at once
  * 2. shard 0, whose copy of users and rules is asked, takes it and says what it finds: a message, carried out at once
  * 3. the password is salted and compared here, for it takes milliseconds; one that was right before is known by a MAC,
  *    so that a scraper costs that once
  *
- * Guessing is bounded: after CHECKS_PER_S_MAX passwords in a second others are told to come again. A password is taken
- * over the loopback only, unless insecure.http.password says else: the port does not speak TLS.
+ * Guessing is bounded: after CHECKS_PER_S_MAX passwords in a second others are told to come again. Passwords and tokens
+ * are taken by TLS or over the loopback only, unless insecure.http.password says else.
  */
 #include <http_access.h>
 
@@ -19,6 +20,7 @@
 #include <http/authorization.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/random.h>
@@ -45,6 +47,9 @@ struct http_access {
     uint64_t second; /* of the checks counted */
     uint32_t check_count;
     uint64_t log_second;
+    pthread_mutex_t lock;
+    struct http_tokens *tokens; /* under the lock, as what follows; NULL before the first */
+    bool wants_certificate;
     /* the question; the shard's while asked is true */
     struct io_message message;
     _Atomic bool asked;
@@ -52,7 +57,8 @@ struct http_access {
     const uint8_t *secret;
     char host[64];
     uint8_t plain[HTTP_PLAIN_MAX];
-    size_t plain_len; /* 0: no credentials */
+    size_t plain_len;                           /* 0: no Basic credentials */
+    char principal[AUTH_PRINCIPAL_LEN_MAX + 1]; /* without those; "": a token that is nobody's */
     /* the answer */
     struct sasl sasl;
     enum sasl_result result;
@@ -77,7 +83,6 @@ static void on_question(struct io_message *message)
     static const uint8_t no_random[SASL_RANDOM_LEN]; /* PLAIN needs none */
     const struct auth *auth = access_auth(a->shard->access);
     struct sasl_answer answer;
-    char principal[AUTH_USER_NAME_MAX + sizeof "User:"] = AUTH_ANONYMOUS;
     a->known_rules = access_known(a->shard->access);
     a->failed = access_failed(a->shard->access);
     a->enabled = auth->enabled;
@@ -85,9 +90,10 @@ static void on_question(struct io_message *message)
         sasl_begin(&a->sasl, SASL_PLAIN);
         a->result = sasl_take(&a->sasl, auth, a->secret, no_random, el_slice_of(a->plain, a->plain_len), &answer);
         struct el_slice name = sasl_user(&a->sasl);
-        snprintf(principal, sizeof principal, "User:%.*s", (int)name.len, name.len == 0 ? "" : (const char *)name.data);
+        snprintf(a->principal, sizeof a->principal, "User:%.*s", (int)name.len,
+                 name.len == 0 ? "" : (const char *)name.data);
     }
-    a->allowed = may(a, auth, principal);
+    a->allowed = may(a, auth, a->principal);
     atomic_store(&a->asked, false);
     sem_post(&a->answered);
 }
@@ -162,9 +168,8 @@ static void count_failure(struct http_access *a, enum metric_id metric, const ch
     metrics_add(a->shard->metrics, metric, 1);
     if (a->log_second != now_s()) {
         a->log_second = now_s();
-        struct el_slice name = a->plain_len > 0 ? sasl_user(&a->sasl) : el_slice_str("");
-        el_log(EL_LOG_WARN, "auth", "http from %s: user \"%.*s\" %s", a->host, (int)name.len,
-               name.len == 0 ? "" : (const char *)name.data, what);
+        el_log(EL_LOG_WARN, "auth", "http from %s: %s %s", a->host, a->principal[0] == 0 ? "a token" : a->principal,
+               what);
     }
 }
 
@@ -194,11 +199,18 @@ static enum http_verdict prove(struct http_access *a, const char **why)
     return HTTP_ALLOWED;
 }
 
-static enum http_verdict judge(struct http_access *a, const char **why)
+/* With the authorizer off. */
+static enum http_verdict judge_open(struct http_access *a, const struct http_caller *caller, const char **why)
 {
-    if (!a->enabled) {
-        return HTTP_ALLOWED;
-    }
+    pthread_mutex_lock(&a->lock);
+    bool refused = a->wants_certificate && caller->principal == NULL;
+    pthread_mutex_unlock(&a->lock);
+    *why = refused ? "metrics need a certificate of the client's, since ssl.client.auth requires one" : "";
+    return refused ? HTTP_DENIED : HTTP_ALLOWED;
+}
+
+static enum http_verdict judge(struct http_access *a, const struct http_caller *caller, const char **why)
+{
     if (!a->known_rules) {
         *why = a->failed ? "users and access rules cannot be read: the log says why"
                          : "users and access rules are being read";
@@ -208,28 +220,46 @@ static enum http_verdict judge(struct http_access *a, const char **why)
     if (verdict != HTTP_ALLOWED || a->allowed) {
         return verdict;
     }
+    bool nobody = caller->authorization == NULL && caller->principal == NULL;
     count_failure(a, METRIC_DENIED, "has no right to Describe the cluster");
-    *why = a->plain_len == 0 ? "metrics need a user with the right to Describe the cluster: name and password (Basic)"
-                             : "the user has no right to Describe the cluster";
-    return a->plain_len == 0 ? HTTP_WHO : HTTP_DENIED;
+    *why = nobody ? "metrics need a user with the right to Describe the cluster: name and password (Basic), or a token"
+                  : "the user has no right to Describe the cluster";
+    return nobody ? HTTP_WHO : HTTP_DENIED;
 }
 
-/* The header into the question. returns 0 | why not */
-static enum http_verdict take_header(struct http_access *a, const struct http_caller *caller, const char **why)
+static enum http_verdict take_token(struct http_access *a, struct el_slice token, const char **why)
 {
+    pthread_mutex_lock(&a->lock);
+    const char *principal = a->tokens == NULL ? NULL : http_tokens_find(a->tokens, token);
+    snprintf(a->principal, sizeof a->principal, "%s", principal == NULL ? "" : principal);
+    pthread_mutex_unlock(&a->lock);
+    *why = "the token is nobody's";
+    return principal == NULL ? HTTP_WHO : HTTP_ALLOWED;
+}
+
+/* Who asks into the question. returns HTTP_ALLOWED | why not */
+static enum http_verdict take_caller(struct http_access *a, const struct http_caller *caller, const char **why)
+{
+    struct el_slice token;
+    const char *principal = caller->principal == NULL ? AUTH_ANONYMOUS : caller->principal;
     a->plain_len = 0;
     snprintf(a->host, sizeof a->host, "%s", caller->address);
+    snprintf(a->principal, sizeof a->principal, "%s", principal);
     if (caller->authorization == NULL) {
         return HTTP_ALLOWED;
     }
-    if (!caller->loopback && !a->password_anywhere) {
-        *why = "a password over a connection without TLS is refused: put a proxy with TLS on this machine before the "
-               "port, or set insecure.http.password, and change this password, for it was sent in the clear";
+    if (!caller->loopback && !caller->secure && !a->password_anywhere) {
+        *why = "a password or token over a connection without TLS is refused: set http to https://HOST:PORT, or "
+               "insecure.http.password, and change what was sent in the clear";
         return HTTP_DENIED;
+    }
+    if (http_bearer_token(caller->authorization, &token)) {
+        return take_token(a, token, why);
     }
     if (http_basic_plain(caller->authorization, a->plain, &a->plain_len) != 0) {
         a->plain_len = 0;
-        *why = "the Authorization header is not one of Basic, with the user's name and password";
+        *why =
+            "the Authorization header is neither one of Basic, with the user's name and password, nor a bearer token";
         return HTTP_WHO;
     }
     return HTTP_ALLOWED;
@@ -247,21 +277,24 @@ enum http_verdict http_access_judge(struct http_access *access, const struct htt
 {
     OBJ_CHECK(access, HTTP_ACCESS);
     const char *why = "";
-    enum http_verdict verdict = HTTP_NOT_NOW;
+    enum http_verdict verdict;
     if (access->open_to_loopback && caller->loopback) {
         return HTTP_ALLOWED;
     }
     if (atomic_load(&access->asked)) {
         return late(access, reason, reason_max);
     }
-    verdict = take_header(access, caller, &why);
-    enum http_verdict header = verdict;
+    verdict = take_caller(access, caller, &why);
     if (!ask(access)) {
         return late(access, reason, reason_max);
     }
     access->was_enabled = access->enabled;
-    if (header == HTTP_ALLOWED || !access->enabled) {
-        verdict = judge(access, &why);
+    if (!access->enabled) {
+        verdict = judge_open(access, caller, &why);
+    } else if (verdict == HTTP_ALLOWED) {
+        verdict = judge(access, caller, &why);
+    } else if (access->principal[0] == 0) {
+        count_failure(access, METRIC_AUTHENTICATION_FAILURES, "is nobody's");
     }
     if (access->plain_len > 0) {
         sasl_end(&access->sasl);
@@ -286,12 +319,25 @@ int http_access_create(struct shard *shard, const struct config *cfg, struct htt
     made->password_anywhere = cfg->insecure_http_password;
     made->secret = shard->stream_secret->bytes;
     sem_init(&made->answered, 0, 0);
+    pthread_mutex_init(&made->lock, NULL);
     if (getrandom(made->mac_key, sizeof made->mac_key, 0) != (ssize_t)sizeof made->mac_key) {
         http_access_destroy(made);
         return EVLOG_ERR_FAILED;
     }
     *access = made;
     return 0;
+}
+
+void http_access_renew(struct http_access *access, const struct config *cfg, struct http_tokens **take_tokens)
+{
+    OBJ_CHECK(access, HTTP_ACCESS);
+    pthread_mutex_lock(&access->lock);
+    struct http_tokens *before = access->tokens;
+    access->tokens = *take_tokens;
+    access->wants_certificate = cfg->http.tls && cfg->ssl_client_auth == EL_TLS_AUTH_REQUIRED;
+    pthread_mutex_unlock(&access->lock);
+    http_tokens_free(before);
+    *take_tokens = NULL;
 }
 
 void http_access_destroy(struct http_access *access)
@@ -301,6 +347,8 @@ void http_access_destroy(struct http_access *access)
     }
     OBJ_CHECK(access, HTTP_ACCESS);
     sem_destroy(&access->answered);
+    pthread_mutex_destroy(&access->lock);
+    http_tokens_free(access->tokens);
     explicit_bzero(access, sizeof *access);
     el_free(access);
 }

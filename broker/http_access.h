@@ -6,12 +6,15 @@
 #define EL_HTTP_ACCESS_H
 
 #include <http/http.h>
+#include <http/tokens.h>
 #include <shard.h>
 
 struct http_access;
 
 /* shard is the one that is asked; it outlives this. returns 0 | EVLOG_ERR_NO_MEMORY */
 int http_access_create(struct shard *shard, const struct config *cfg, struct http_access **access);
+/* What a reload changes: the tokens, and whether a certificate is required. Any thread. */
+void http_access_renew(struct http_access *access, const struct config *cfg, struct http_tokens **take_tokens);
 /* After the shard's thread has ended. NULL is ignored. */
 void http_access_destroy(struct http_access *access);
 /* See http.h; one thread at a time, while the shard runs. Takes milliseconds for a password. */

@@ -36,12 +36,14 @@ static const char *listeners_text(const struct config *cfg, const struct net *ne
 
 void ready_print(const struct config *cfg, const struct shard *shards, uint32_t shard_count, uint16_t http_port)
 {
-    char listeners[LISTENERS_TEXT_MAX], kafka[CONFIG_HOST_MAX + 16], http[CONFIG_HOST_MAX + 16] = "off";
+    char listeners[LISTENERS_TEXT_MAX], kafka[CONFIG_HOST_MAX + 16], address[CONFIG_HOST_MAX + 16];
+    char http[CONFIG_HOST_MAX + 32] = "off";
     const struct io *io = shards[0].io;
     const struct store *store = store_shard_store(shards[0].store);
     address_text(cfg->listener_table.list[0].address.host, net_port(shards[0].net, 0), kafka, sizeof kafka);
     if (!cfg->http.off) {
-        address_text(cfg->http.host, http_port, http, sizeof http);
+        snprintf(http, sizeof http, "%s%s", cfg->http.tls ? "https://" : "",
+                 address_text(cfg->http.host, http_port, address, sizeof address));
     }
     el_log(EL_LOG_INFO, "server", "ready on %s, commit method %s, cluster %s, leader epoch %d", kafka, io->commit_name,
            store_cluster_id(store), store_leader_epoch(store));

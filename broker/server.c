@@ -20,9 +20,7 @@
 #include <core/logger.h>
 #include <data_dir.h>
 #include <from_archive.h>
-#include <http/http.h>
-#include <http_access.h>
-#include <lag_look.h>
+#include <http_port.h>
 #include <notify.h>
 #include <ready.h>
 #include <server.h>
@@ -68,9 +66,7 @@ struct server {
     struct redactor *redactor;
     struct el_private_key *archive_keys[EL_SIGN_KEYS_MAX];
     size_t archive_key_count;
-    struct http *http;
-    struct lag_look *lag; /* NULL: nobody is asked */
-    struct http_access *http_access;
+    struct http_port *http; /* NULL: there is none */
     struct tls_files tls;
     int signal_fd;
     int news_fd;               /* eventfd: the archive has news */
@@ -376,69 +372,18 @@ static int open_listeners(struct server *server, struct el_error *err)
 
 /* --- HTTP --------------------------------------------------------------------------------------------------------- */
 
-static int server_render_metrics(void *arg, char **text, size_t *len)
-{
-    struct server *server = arg;
-    struct lag_page lag;
-    if (server->lag != NULL) {
-        lag_look_take(server->lag, &lag);
-    }
-    return metrics_render(server->metrics, server->shard_count, server->lag == NULL ? NULL : &lag, text, len);
-}
-
-static enum http_verdict server_judge(void *arg, const struct http_caller *caller, char *reason, size_t reason_max)
-{
-    struct server *server = arg;
-    return http_access_judge(server->http_access, caller, reason, reason_max);
-}
-
-static bool server_ready(void *arg, char *reason, size_t reason_max)
-{
-    struct server *server = arg;
-    const char *text = store_not_ready_reason(server->store);
-    if (text != NULL) {
-        snprintf(reason, reason_max, "%s", text);
-    }
-    char other[256];
-    bool behind = server->archive != NULL && archive_behind(server->archive, other, sizeof other);
-    if (text == NULL && behind) {
-        snprintf(reason, reason_max, "%s", other);
-    }
-    if (text == NULL && server->archive != NULL && !behind) {
-        const char *stopped = archive_stopped_reason(server->archive);
-        if (stopped != NULL) {
-            snprintf(reason, reason_max, "archiving has ended for good: %s", stopped);
-        } else if (!archive_missing(server->archive, reason, reason_max) &&
-                   !archive_full(server->archive, reason, reason_max)) {
-            (void)archive_late(server->archive, reason, reason_max);
-        }
-    }
-    return text == NULL && !behind;
-}
-
 static int start_http(struct server *server, uint16_t *port, struct el_error *err)
 {
-    const struct config *cfg = server->cfg;
-    if (cfg->http.off) {
-        return 0;
-    }
-    int error = http_access_create(&server->shards[0], cfg, &server->http_access);
-    if (error == 0 && cfg->group_rows_max > 0) {
-        error = lag_look_create(server->shards, server->shard_count, (uint32_t)cfg->group_rows_max, &server->lag);
-    }
-    if (error != 0) {
-        return el_error_set(err, error, "out of memory for the HTTP port");
-    }
-    struct http_config http_cfg = {
-        .host = cfg->http.host,
-        .port = cfg->http.port,
-        .render_metrics = server_render_metrics,
-        .ready = server_ready,
-        .judge = server_judge,
-        .arg = server,
+    struct http_port_config port_cfg = {
+        .cfg = server->cfg,
+        .shards = server->shards,
+        .metrics = server->metrics,
+        .shard_count = server->shard_count,
+        .store = server->store,
+        .archive = server->archive,
+        .tls = &server->tls,
     };
-    error = http_start(&http_cfg, &server->http, port, err);
-    return error == 0 ? 0 : el_error_wrap(err, "http %s:%u", cfg->http.host, cfg->http.port);
+    return server->cfg->http.off ? 0 : http_port_start(&port_cfg, &server->http, port, err);
 }
 
 /* --- running ------------------------------------------------------------------------------------------------------ */
@@ -480,6 +425,7 @@ static void reload(struct server *server, const char *why)
         memcpy(server->shards[i].next_tls, server->tls.tls, sizeof server->shards[i].next_tls);
     }
     command_all(server, SHARD_RELOAD);
+    http_port_renew(server->http, server->cfg, &server->tls, why);
     tls_files_close(&before);
     el_log(EL_LOG_INFO, "server", "%s: the configuration was read again", why);
 }
@@ -592,8 +538,7 @@ static void stop_shards(struct server *server)
 /* returns true when the store was open and has its clean mark */
 static bool server_free(struct server *server)
 {
-    lag_look_destroy(server->lag);
-    http_access_destroy(server->http_access);
+    http_port_destroy(server->http);
     archive_destroy(server->archive);
     object_store_close(server->bucket);
     for (size_t i = 0; i < server->archive_key_count; i++) {
@@ -732,7 +677,7 @@ static int run_once(const struct server_args *args, bool *again, struct el_error
         *err = server.refusal;
     }
     *again = error == 0 && server.again && !server.stop_wanted;
-    http_stop(server.http);
+    http_port_stop(server.http);
     if (server.shards != NULL) {
         stop_shards(&server);
     }

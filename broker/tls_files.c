@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Listeners SSL and SASL_SSL have a context each: clients of the second say who they are by SASL, so they are asked
- * for no certificate, as in Kafka.
+ * for no certificate, as in Kafka. At the HTTP port one may be shown where SSL asks for it, and never must: what asks
+ * for health has none.
  */
 #include <core/logger.h>
 #include <tls_files.h>
@@ -15,7 +16,8 @@ static const char *or_null(const char *path)
     return path[0] == 0 ? NULL : path;
 }
 
-static int open_one(const struct config *cfg, enum config_protocol protocol, struct tls_files *files,
+/* what: "a listener with SSL" */
+static int open_one(const struct config *cfg, const char *what, enum el_tls_auth auth, struct el_tls_config **tls,
                     struct el_error *err)
 {
     struct el_tls_options options = {
@@ -23,20 +25,33 @@ static int open_one(const struct config *cfg, enum config_protocol protocol, str
         .certificate_file = or_null(cfg->ssl_certificate_file),
         .key_file = or_null(cfg->ssl_key_file),
         .ca_file = or_null(cfg->ssl_ca_file),
-        .auth = protocol == CONFIG_SSL ? (enum el_tls_auth)cfg->ssl_client_auth : EL_TLS_AUTH_NONE,
+        .auth = auth,
     };
     if (options.certificate_file == NULL || options.key_file == NULL) {
-        return el_error_set(
-            err, EVLOG_ERR_INVALID_CONFIG,
-            "a listener with %s needs a certificate and its key: set ssl.certificate.file and ssl.key.file",
-            config_protocol_name(protocol));
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "%s needs a certificate and its key: set ssl.certificate.file and ssl.key.file", what);
     }
     if (options.auth != EL_TLS_AUTH_NONE && options.ca_file == NULL) {
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
                             "ssl.client.auth asks clients for certificates: set ssl.ca.file to the CA that signs them");
     }
-    int error = el_tls_config_open(&options, &files->tls[protocol], err);
+    int error = el_tls_config_open(&options, tls, err);
     return error == 0 ? 0 : el_error_wrap(err, "TLS");
+}
+
+static int open_listener(const struct config *cfg, enum config_protocol protocol, struct tls_files *files,
+                         struct el_error *err)
+{
+    char what[64];
+    enum el_tls_auth auth = protocol == CONFIG_SSL ? (enum el_tls_auth)cfg->ssl_client_auth : EL_TLS_AUTH_NONE;
+    snprintf(what, sizeof what, "a listener with %s", config_protocol_name(protocol));
+    return open_one(cfg, what, auth, &files->tls[protocol], err);
+}
+
+static int open_http(const struct config *cfg, struct tls_files *files, struct el_error *err)
+{
+    enum el_tls_auth auth = cfg->ssl_client_auth == EL_TLS_AUTH_NONE ? EL_TLS_AUTH_NONE : EL_TLS_AUTH_REQUESTED;
+    return cfg->http.tls ? open_one(cfg, "an HTTP port with https", auth, &files->http, err) : 0;
 }
 
 static bool is_wanted(const struct config *cfg, enum config_protocol protocol)
@@ -51,8 +66,10 @@ static bool is_wanted(const struct config *cfg, enum config_protocol protocol)
 
 static void say_days_left(const struct config *cfg, const struct tls_files *files)
 {
-    const struct el_tls_config *any = files->tls[CONFIG_SSL] != NULL ? files->tls[CONFIG_SSL]
-                                                                     : files->tls[CONFIG_SASL_SSL];
+    const struct el_tls_config *any = files->http;
+    for (int i = 0; i < CONFIG_PROTOCOL_COUNT && any == NULL; i++) {
+        any = files->tls[i];
+    }
     int32_t days = any == NULL ? INT32_MAX : el_tls_config_days_left(any);
     if (days < DAYS_LEFT_WARN) {
         el_log(EL_LOG_WARN, "server", "%s: the certificate ends in %" PRId32 " days: renew it, then send SIGHUP",
@@ -66,9 +83,10 @@ int tls_files_open(const struct config *cfg, struct tls_files *files, struct el_
     int error = principal_rules_parse(cfg->ssl_principal_rules, &files->rules, err);
     for (int i = 0; i < CONFIG_PROTOCOL_COUNT && error == 0; i++) {
         if (is_wanted(cfg, (enum config_protocol)i)) {
-            error = open_one(cfg, (enum config_protocol)i, files, err);
+            error = open_listener(cfg, (enum config_protocol)i, files, err);
         }
     }
+    error = error == 0 ? open_http(cfg, files, err) : error;
     if (error != 0) {
         tls_files_close(files);
         return error;
@@ -83,6 +101,8 @@ void tls_files_close(struct tls_files *files)
         el_tls_config_unref(files->tls[i]);
         files->tls[i] = NULL;
     }
+    el_tls_config_unref(files->http);
+    files->http = NULL;
     principal_rules_free(files->rules);
     files->rules = NULL;
 }
@@ -96,6 +116,8 @@ void tls_files_renew(const struct config *cfg, const char *why, struct tls_files
         return;
     }
     memcpy(before->tls, files->tls, sizeof before->tls);
+    before->http = files->http;
     memcpy(files->tls, fresh.tls, sizeof fresh.tls);
+    files->http = fresh.http;
     before->rules = fresh.rules;
 }

@@ -12,7 +12,8 @@
 
 struct tls_files {
     struct el_tls_config *tls[CONFIG_PROTOCOL_COUNT]; /* NULL where no listener has the protocol */
-    struct principal_rules *rules;                    /* NULL without such listeners */
+    struct el_tls_config *http;                       /* NULL when the HTTP port has no TLS */
+    struct principal_rules *rules;
 };
 
 /* Read and check the files. Says in the log when a certificate ends soon.

@@ -105,6 +105,7 @@ struct config {
     bool insecure_http_password;
     char access_key_file[CONFIG_PATH_MAX]; /* "": none is named */
     bool forget_access;
+    char http_tokens_file[CONFIG_PATH_MAX];
     int64_t quota_window_s;
     bool insecure_sasl_plaintext;
 

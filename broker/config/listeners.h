@@ -21,6 +21,7 @@ struct config_address {
     char host[CONFIG_HOST_MAX]; /* without brackets; "" when not set */
     uint16_t port;              /* 0: the kernel's choice, or the listen port for the advertised address */
     bool off;                   /* the word "off" where the setting allows it */
+    bool tls;                   /* "https://" before it, likewise */
 };
 
 /* Kafka's security protocols. */

@@ -112,6 +112,11 @@ bool setting_duration(struct el_slice text, int64_t *ms)
     return value_int(text, ms) || (short_text(text, copy, sizeof copy) && el_duration_parse(copy, ms, NULL) == 0);
 }
 
+static bool takes_https(const struct setting *row)
+{
+    return value_choice(row->choices, el_slice_str("https")) >= 0;
+}
+
 static int refuse(const struct setting *row, struct el_slice value, struct el_error *err)
 {
     static const char *const forms[] = {
@@ -131,8 +136,9 @@ static int refuse(const struct setting *row, struct el_slice value, struct el_er
                             shown, text, row->choices);
     }
     if (row->kind == SETTING_ADDRESS) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s cannot be '%.*s': it must be %s%s", row->name, shown,
-                            text, forms[row->kind], row->choices[0] == 0 ? "" : " or off");
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s cannot be '%.*s': it must be %s%s%s", row->name, shown,
+                            text, forms[row->kind], row->choices[0] == 0 ? "" : " or off",
+                            takes_https(row) ? ", or https:// before it" : "");
     }
     if (row->kind == SETTING_PATH || row->kind == SETTING_TEXT || row->kind == SETTING_URL ||
         row->kind == SETTING_BOOL) {
@@ -196,6 +202,21 @@ bool setting_address(struct config_address *address, struct el_slice text, bool 
     return text.len > 0 && parse_address(address, text, false, port_optional);
 }
 
+/* The schemes of URLs before an address: "https://" for TLS, "http://" for none. */
+static bool parse_http_address(struct config_address *address, struct el_slice text)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t len = strlen(schemes[i]);
+        if (text.len > len && memcmp(text.data, schemes[i], len) == 0) {
+            bool parsed = setting_address(address, el_slice_of(text.data + len, text.len - len), false);
+            address->tls = parsed && i == 1;
+            return parsed;
+        }
+    }
+    return parse_address(address, text, true, false);
+}
+
 static bool parse_path(char *path, struct el_slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -237,7 +258,8 @@ static bool parse_by_kind(struct config *cfg, enum config_setting_id id, struct 
     case SETTING_URL:
         return parse_path(member, value);
     case SETTING_ADDRESS:
-        return parse_address(member, value, row->choices[0] != 0, id == CONFIG_advertised);
+        return takes_https(row) ? parse_http_address(member, value)
+                                : parse_address(member, value, row->choices[0] != 0, id == CONFIG_advertised);
     case SETTING_CHOICE:
         choice = value_choice(row->choices, value);
         if (choice >= 0) {
@@ -284,7 +306,8 @@ static void address_text(const struct config_address *address, bool with_port, c
         snprintf(text, text_max, "%s", address->off ? "off" : "");
         return;
     }
-    int len = snprintf(text, text_max, "%s%s%s", brackets ? "[" : "", address->host, brackets ? "]" : "");
+    int len = snprintf(text, text_max, "%s%s%s%s", address->tls ? "https://" : "", brackets ? "[" : "", address->host,
+                       brackets ? "]" : "");
     if (with_port && len >= 0 && (size_t)len < text_max) {
         snprintf(text + len, text_max - (size_t)len, ":%u", address->port);
     }

@@ -3,7 +3,8 @@
  * The HTTP listener over libmicrohttpd, which this file alone includes. One thread of the library's own serves all
  * connections; it shares nothing with the shards but what the two callbacks read.
  *
- * 1. http_start() resolves the host, binds, listens; the library starts its thread.
+ * 1. http_start() resolves the host, binds, listens; the library starts its thread. With TLS a gate (tls_gate.h) has
+ *    the port, and the library gets the sockets that it hands over.
  * 2. Each request is answered at once from the table of routes; bodies are read and thrown away.
  * 3. http_stop() stops accepting, hangs up on every connection, waits until the thread has closed them, and joins it.
  *
@@ -24,6 +25,7 @@
 #include <core/json_writer.h>
 #include <core/logger.h>
 #include <core/utf8.h>
+#include <http/tls_gate.h>
 
 #include <microhttpd.h>
 
@@ -38,22 +40,31 @@
 #include <unistd.h>
 
 #define HTTP_MAGIC OBJ_MAGIC('h', 't', 't', 'p')
-#define CONNECTION_COUNT_MAX 128u
-#define CONNECTION_COUNT_PER_IP_MAX 64u
+#define CONNECTION_COUNT_MAX TLS_GATE_COUNT_MAX
+#define CONNECTION_COUNT_PER_IP_MAX TLS_GATE_COUNT_PER_IP_MAX
 #define CONNECTION_TIMEOUT_S 15u
 #define CONNECTION_MEMORY_MAX ((size_t)32 << 10) /* request line and headers */
 #define DETAIL_MAX 512
 #define BACKLOG 128
 
+/* A connection; the library's, which closes it. */
+struct place {
+    int fd;          /* -1: free */
+    bool begun;      /* else it was handed over by the gate, and has not been heard of since */
+    char *principal; /* NULL: none */
+};
+
 struct http {
     uint32_t magic;
     struct MHD_Daemon *daemon;
-    struct http_config cfg; /* host is NULL: only needed at start */
+    struct tls_gate *gate;  /* with TLS */
+    bool secure;            /* with TLS */
+    struct http_config cfg; /* host and tls are NULL: only needed at start */
     pthread_mutex_t lock;   /* of what follows */
     pthread_cond_t none_open;
     bool stopping;
-    uint32_t open_count;
-    int open_fds[CONNECTION_COUNT_MAX]; /* -1: free; those of the library, which closes them */
+    uint32_t open_count; /* of those that have begun */
+    struct place places[CONNECTION_COUNT_MAX];
 };
 
 /* One answer on its way out; text is el_malloc()ed. */
@@ -219,8 +230,12 @@ static bool let_in(struct http *http, struct MHD_Connection *connection, struct 
         (void)getnameinfo(info->client_addr, address_len(info->client_addr), address, sizeof address, NULL, 0,
                           NI_NUMERICHOST);
     }
+    const union MHD_ConnectionInfo *context = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const struct place *place = context == NULL ? NULL : context->socket_context;
     struct http_caller caller = {
         .address = address,
+        .secure = http->secure,
+        .principal = place == NULL ? NULL : place->principal,
         .loopback = info != NULL && info->client_addr != NULL && is_loopback(info->client_addr),
         .authorization = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization"),
     };
@@ -257,6 +272,9 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct ans
     }
     if (result == MHD_YES && answer->status == 401) {
         result = MHD_add_response_header(response, "WWW-Authenticate", "Basic realm=\"evlog\", charset=\"UTF-8\"");
+    }
+    if (result == MHD_YES && answer->status == 401) {
+        result = MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"evlog\"");
     }
     if (result == MHD_YES && (answer->status == 429 || answer->status == 503)) {
         result = MHD_add_response_header(response, "Retry-After", "1");
@@ -303,27 +321,44 @@ static void hang_up(int fd)
     (void)shutdown(fd, SHUT_RDWR); /* fails when the client has hung up already, which does as well */
 }
 
-static void connection_begin(struct http *http, struct MHD_Connection *connection, void **place)
+/* The place of a descriptor, or with -1 a free one. NULL: there is none */
+static struct place *find_place(struct http *http, int fd)
+{
+    for (size_t i = 0; i < CONNECTION_COUNT_MAX; i++) {
+        if (http->places[i].fd == fd) {
+            return &http->places[i];
+        }
+    }
+    return NULL;
+}
+
+static void clear_place(struct place *place)
+{
+    el_free(place->principal);
+    *place = (struct place){.fd = -1};
+}
+
+static void connection_begin(struct http *http, struct MHD_Connection *connection, void **context)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     EL_ASSERT(info != NULL);
     EL_ASSERT(http->open_count < CONNECTION_COUNT_MAX);
-    size_t i = 0;
-    while (http->open_fds[i] != -1) {
-        i++;
-    }
-    http->open_fds[i] = info->connect_fd;
+    struct place *place = find_place(http, http->secure ? info->connect_fd : -1);
+    EL_ASSERT(place != NULL);
+    EL_ASSERT(!place->begun);
+    place->fd = info->connect_fd;
+    place->begun = true;
     http->open_count++;
-    *place = &http->open_fds[i];
+    *context = place;
     if (http->stopping) {
         hang_up(info->connect_fd);
     }
 }
 
-static void connection_end(struct http *http, int *place)
+static void connection_end(struct http *http, struct place *place)
 {
     EL_ASSERT(http->open_count > 0);
-    *place = -1;
+    clear_place(place);
     http->open_count--;
     if (http->open_count == 0) {
         pthread_cond_signal(&http->none_open);
@@ -331,18 +366,51 @@ static void connection_end(struct http *http, int *place)
 }
 
 /* Called with a connection's end before its descriptor is closed. */
-static void on_connection(void *arg, struct MHD_Connection *connection, void **place,
+static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct http *http = arg;
     OBJ_CHECK(http, HTTP);
     pthread_mutex_lock(&http->lock);
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        connection_begin(http, connection, place);
+        connection_begin(http, connection, context);
     } else {
-        connection_end(http, *place);
+        connection_end(http, *context);
     }
     pthread_mutex_unlock(&http->lock);
+}
+
+/* A client of the gate, on its thread. What the library does not take it closes. */
+static void on_client(void *arg, const struct tls_gate_client *client)
+{
+    struct http *http = arg;
+    OBJ_CHECK(http, HTTP);
+    char *principal = client->principal[0] == 0 ? NULL : el_strdup(client->principal);
+    pthread_mutex_lock(&http->lock);
+    struct place *place = find_place(http, client->fd); /* of one that the library has closed unheard */
+    place = place != NULL ? place : find_place(http, -1);
+    bool taken = place != NULL && (principal != NULL || client->principal[0] == 0);
+    if (taken) {
+        clear_place(place);
+        place->fd = client->fd;
+        place->principal = principal;
+    }
+    pthread_mutex_unlock(&http->lock);
+    if (!taken) {
+        el_free(principal);
+        close(client->fd);
+    } else if (MHD_add_connection(http->daemon, client->fd, client->address, client->address_len) != MHD_YES) {
+        pthread_mutex_lock(&http->lock);
+        clear_place(place);
+        pthread_mutex_unlock(&http->lock);
+    }
+}
+
+static int on_name(void *arg, struct el_slice subject, char *principal, size_t principal_max, const char **why)
+{
+    struct http *http = arg;
+    OBJ_CHECK(http, HTTP);
+    return http->cfg.name(http->cfg.arg, subject, principal, principal_max, why);
 }
 
 static void on_library_log(void *arg, const char *format, va_list args)
@@ -422,10 +490,63 @@ static uint16_t port_of(int fd)
 
 static void http_free(struct http *http)
 {
+    for (size_t i = 0; i < CONNECTION_COUNT_MAX; i++) {
+        clear_place(&http->places[i]); /* of those that never began */
+    }
     pthread_cond_destroy(&http->none_open);
     pthread_mutex_destroy(&http->lock);
     http->magic = 0;
     el_free(http);
+}
+
+static struct http *http_new(const struct http_config *cfg)
+{
+    struct http *h = el_calloc(1, sizeof *h);
+    if (h == NULL) {
+        return NULL;
+    }
+    h->magic = HTTP_MAGIC;
+    h->cfg = *cfg;
+    h->cfg.host = NULL;
+    h->cfg.tls = NULL;
+    h->secure = cfg->tls != NULL;
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_cond_init(&h->none_open, NULL);
+    for (size_t i = 0; i < CONNECTION_COUNT_MAX; i++) {
+        h->places[i].fd = -1;
+    }
+    return h;
+}
+
+/* fd -1: it listens to nobody. The logger comes first: options after it may log. The daemon owns fd from here on, also
+ * on failure. */
+static struct MHD_Daemon *start_daemon(struct http *http, int fd)
+{
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+                     (fd == -1 ? (unsigned)MHD_USE_NO_LISTEN_SOCKET : 0);
+    const struct MHD_OptionItem listen[] = {
+        {fd == -1 ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, fd, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
+                            MHD_OPTION_ARRAY, listen, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+                            MHD_OPTION_CONNECTION_LIMIT, CONNECTION_COUNT_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+                            CONNECTION_COUNT_PER_IP_MAX, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_MAX, MHD_OPTION_END);
+}
+
+/* returns 0 | a code; fd is the gate's then, else the caller's */
+static int start_gate(struct http *http, const struct http_config *cfg, int fd)
+{
+    const struct tls_gate_config gate_cfg = {
+        .listen_fd = fd,
+        .tls = cfg->tls,
+        .metrics = cfg->metrics,
+        .name = on_name,
+        .take = on_client,
+        .arg = http,
+    };
+    return tls_gate_start(&gate_cfg, &http->gate);
 }
 
 int http_start(const struct http_config *cfg, struct http **http, uint16_t *bound_port, struct el_error *err)
@@ -434,45 +555,48 @@ int http_start(const struct http_config *cfg, struct http **http, uint16_t *boun
     EL_ASSERT(cfg->host != NULL);
     EL_ASSERT(cfg->render_metrics != NULL);
     EL_ASSERT(cfg->ready != NULL);
+    EL_ASSERT(cfg->tls == NULL || (cfg->metrics != NULL && cfg->name != NULL));
     int result = listen_host(cfg, &fd, err);
     if (result != 0) {
         return result;
     }
     uint16_t port = port_of(fd);
-    struct http *h = el_calloc(1, sizeof *h);
+    struct http *h = http_new(cfg);
     if (h == NULL) {
         result = el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for the HTTP listener");
         goto fail_fd;
     }
-    h->magic = HTTP_MAGIC;
-    h->cfg = *cfg;
-    h->cfg.host = NULL;
-    pthread_mutex_init(&h->lock, NULL);
-    pthread_cond_init(&h->none_open, NULL);
-    for (size_t i = 0; i < CONNECTION_COUNT_MAX; i++) {
-        h->open_fds[i] = -1;
-    }
-    /* The logger comes first: options after it may log. The daemon owns fd from here on, also on failure. */
-    h->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
-                                 NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
-                                 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
-                                 MHD_OPTION_CONNECTION_LIMIT, CONNECTION_COUNT_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-                                 CONNECTION_COUNT_PER_IP_MAX, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_MAX, MHD_OPTION_END);
+    h->daemon = start_daemon(h, cfg->tls == NULL ? fd : -1);
     if (h->daemon == NULL) {
         result = el_error_set(err, EVLOG_ERR_FAILED, "the HTTP listener did not start on port %u", port);
         goto fail_http;
+    }
+    result = cfg->tls == NULL ? 0 : start_gate(h, cfg, fd);
+    if (result != 0) {
+        el_error_set(err, result, "the HTTP listener with TLS did not start on port %u", port);
+        goto fail_daemon;
     }
     *http = h;
     *bound_port = port;
     return 0;
 
+fail_daemon:
+    MHD_stop_daemon(h->daemon);
 fail_http:
     http_free(h);
-    return result;
+    if (cfg->tls == NULL) {
+        return result;
+    }
 fail_fd:
     close(fd);
     return result;
+}
+
+void http_renew_tls(struct http *http, struct el_tls_config *tls)
+{
+    OBJ_CHECK(http, HTTP);
+    EL_ASSERT(http->secure);
+    tls_gate_renew(http->gate, tls);
 }
 
 void http_stop(struct http *http)
@@ -481,12 +605,13 @@ void http_stop(struct http *http)
         return;
     }
     OBJ_CHECK(http, HTTP);
-    int listen_fd = MHD_quiesce_daemon(http->daemon);
+    tls_gate_stop(http->gate);
+    int listen_fd = !http->secure ? MHD_quiesce_daemon(http->daemon) : -1;
     pthread_mutex_lock(&http->lock);
     http->stopping = true;
     for (size_t i = 0; i < CONNECTION_COUNT_MAX; i++) {
-        if (http->open_fds[i] != -1) {
-            hang_up(http->open_fds[i]);
+        if (http->places[i].begun) {
+            hang_up(http->places[i].fd);
         }
     }
     while (http->open_count > 0) {
@@ -494,6 +619,8 @@ void http_stop(struct http *http)
     }
     pthread_mutex_unlock(&http->lock);
     MHD_stop_daemon(http->daemon);
-    close(listen_fd);
+    if (listen_fd != -1) {
+        close(listen_fd);
+    }
     http_free(http);
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listeners with TLS: only the safe profile gets through, certificates say who clients are, and new ones are taken
-without a connection lost. Clients are openssl and kcat."""
+"""Listeners with TLS: only the safe profile gets through, at the HTTP port as well, certificates say who clients are,
+and new ones are taken without a connection lost. Clients are openssl and kcat."""
 import signal
 import socket
 import ssl
@@ -25,8 +25,10 @@ def certs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def secure(certs, tmp_path_factory):
-    flags = certs.server_flags() + ["--ssl-ca-file", certs.pem("ca"), "--ssl-client-auth", "requested"]
+    flags = certs.server_flags() + ["--ssl-ca-file", certs.pem("ca"), "--ssl-client-auth", "requested",
+                                    "--http=https://127.0.0.1:0"]
     instance = Broker(tmp_path_factory.mktemp("data"), listeners=LISTENERS, args=flags).start()
+    instance.ports["https"] = int(instance.http.rpartition(":")[2])
     yield instance
     assert instance.process.poll() is None, "".join(instance.log[-50:])
     assert instance.stop() == 0
@@ -60,12 +62,14 @@ WEAK = ["-cipher", "ALL:@SECLEVEL=0"]
     ["-tls1_2", "-groups", "X448"],
     ["-tls1_2", "-sigalgs", "ECDSA+SHA1:RSA+SHA1", "-cipher", "DEFAULT:@SECLEVEL=0"],
 ], ids=" ".join)
-def test_nothing_but_the_safe_profile_gets_through(secure, offer):
-    assert probe(secure.ports["SSL"], *offer) is None
+@pytest.mark.parametrize("port", ["SSL", "https"])
+def test_nothing_but_the_safe_profile_gets_through(secure, offer, port):
+    assert probe(secure.ports[port], *offer) is None
 
 
-def test_each_choice_of_the_safe_profile_gets_through(secure):
-    port = secure.ports["SSL"]
+@pytest.mark.parametrize("port", ["SSL", "https"])
+def test_each_choice_of_the_safe_profile_gets_through(secure, port):
+    port = secure.ports[port]
     for kind in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305"):
         cipher = f"ECDHE-ECDSA-{kind}"
         assert probe(port, "-tls1_2", "-cipher", cipher) == cipher
@@ -73,10 +77,11 @@ def test_each_choice_of_the_safe_profile_gets_through(secure):
         assert probe(port, "-groups", groups) is not None
 
 
-def test_no_session_is_resumed(secure, tmp_path):
+@pytest.mark.parametrize("port", ["SSL", "https"])
+def test_no_session_is_resumed(secure, tmp_path, port):
     saved = str(tmp_path / "session")
-    assert probe(secure.ports["SSL"], "-sess_out", saved)
-    again = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{secure.ports['SSL']}", "-sess_in", saved],
+    assert probe(secure.ports[port], "-sess_out", saved)
+    again = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{secure.ports[port]}", "-sess_in", saved],
                            input="", capture_output=True, text=True, timeout=60, check=False).stdout
     assert "Reused" not in again and "New, TLSv1.2" in again
 

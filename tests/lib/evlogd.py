@@ -105,7 +105,7 @@ class Broker:
         self.port = int(self.ready["kafka"].rpartition(":")[2])
         places = [place.partition("://") for place in self.ready.get("listeners", "").split(",") if place]
         self.ports = {name: int(where.rpartition(":")[2]) for name, _, where in places}
-        self.http = "http://" + self.ready["http"]
+        self.http = ("" if "://" in self.ready["http"] else "http://") + self.ready["http"]
         return self
 
     def _collect(self, stream):

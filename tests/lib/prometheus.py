@@ -16,11 +16,12 @@ def installed():
 
 
 class Prometheus:
-    """Runs from start() to stop(). folder: for its configuration and its data."""
+    """Runs from start() to stop(). folder: for its configuration and its data; scrape: more lines of its one job."""
 
-    def __init__(self, folder, http):
+    def __init__(self, folder, http, scrape=""):
         self.folder = folder
         config = (FOLDER / "prometheus.yml").read_text(encoding="utf-8")
+        config = config.replace("    static_configs:", scrape + "    static_configs:")
         (folder / "prometheus.yml").write_text(config.replace("127.0.0.1:8080", http).replace("15s", "1s"),
                                                encoding="utf-8")
         shutil.copy(FOLDER / "evlog.rules.yml", folder)

@@ -95,7 +95,7 @@ static int metrics_page(struct check *check, struct http_page *page)
     }
     (void)snprintf(text, sizeof text, "%s: %s", check->http,
                    rc != 0               ? err.text
-                   : page->status == 401 ? "a user is wanted: sasl.username and sasl.password"
+                   : page->status == 401 ? "a user is wanted: sasl.username and sasl.password, or by TLS a certificate"
                    : page->status == 403 ? "the user may not see metrics: it needs the right to Describe the cluster"
                                          : "no page of metrics");
     return unknown(text);

@@ -152,7 +152,7 @@ static int start_server(struct cli *cli, struct up *up, struct server_note *note
     char http[256];
     cli_say(cli, "evlogd runs: process %ld, data %s", note->pid, up->dir);
     if (ready_word(line, "http", http) && strcmp(http, "off") != 0) {
-        cli_say(cli, "metrics and health: http://%s", http);
+        cli_say(cli, "metrics and health: %s%s", strncmp(http, "https://", 8) == 0 ? "" : "http://", http);
     }
     return CLI_OK;
 }

@@ -3,70 +3,19 @@
  * HTTP/1.0, so that an answer ends where its connection does: no library for four pages.
  */
 #include "http_page.h"
+#include "page_link.h"
 
 #include <core/base64.h>
 
-#include <errno.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 #define TIMEOUT_MS 10000
-#define HOST_MAX 256
 #define WORD_MAX 1024
 
-/* HOST:PORT or [ADDRESS]:PORT */
-static int split(const char *address, char host[HOST_MAX], char port[8], struct el_error *err)
+/* "Authorization: Basic ...\r\n" into the request, when there are credentials. */
+static void add_credentials(const struct evlog_settings *settings, struct el_buffer *request)
 {
-    const char *colon = strrchr(address, ':');
-    size_t len = colon == NULL ? 0 : (size_t)(colon - address);
-    bool bracketed = len >= 2 && address[0] == '[' && address[len - 1] == ']';
-    const char *begin = bracketed ? address + 1 : address;
-    len -= bracketed ? 2 : 0;
-    if (colon == NULL || len == 0 || len >= HOST_MAX || strlen(colon + 1) > 5 || strlen(colon + 1) == 0) {
-        return el_error_set(err, EVLOG_ERR_ARGUMENT, "%s is no HOST:PORT", address);
-    }
-    memcpy(host, begin, len);
-    host[len] = '\0';
-    (void)snprintf(port, 8, "%s", colon + 1);
-    return 0;
-}
-
-static int open_socket(const char *host, const char *port, int64_t timeout_ms, int *fd, struct el_error *err)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct timeval wait = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
-    struct addrinfo *list = NULL;
-    int rc = getaddrinfo(host, port, &hints, &list), reason = ECONNREFUSED;
-    if (rc != 0) {
-        return el_error_set(err, EVLOG_ERR_UNREACHABLE, "%s: %s", host, gai_strerror(rc));
-    }
-    *fd = -1;
-    for (struct addrinfo *at = list; at != NULL && *fd < 0; at = at->ai_next) {
-        *fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC, at->ai_protocol);
-        (void)setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-        (void)setsockopt(*fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
-        if (*fd >= 0 && connect(*fd, at->ai_addr, at->ai_addrlen) != 0) {
-            reason = errno == EINPROGRESS ? ETIMEDOUT : errno;
-            (void)close(*fd);
-            *fd = -1;
-        }
-    }
-    freeaddrinfo(list);
-    return *fd >= 0 ? 0 : el_error_set(err, EVLOG_ERR_UNREACHABLE, "%s:%s: %s", host, port, strerror(reason));
-}
-
-/* "Authorization: Basic ...\r\n" into the request, when there are credentials. returns 0 | CLI exit code, told */
-static int add_credentials(const struct cli *cli, struct el_buffer *request)
-{
-    struct evlog_settings *settings = NULL;
-    int rc = cli_settings(cli, &settings);
-    if (rc != CLI_OK) {
-        return rc;
-    }
     const char *user = evlog_settings_get(settings, "sasl.username");
     const char *password = evlog_settings_get(settings, "sasl.password");
     char words[2 * WORD_MAX], text[4 * WORD_MAX];
@@ -77,33 +26,6 @@ static int add_credentials(const struct cli *cli, struct el_buffer *request)
         explicit_bzero(words, sizeof words);
         explicit_bzero(text, sizeof text);
     }
-    evlog_settings_free(settings);
-    return CLI_OK;
-}
-
-static bool send_all(int fd, struct el_slice data)
-{
-    while (data.len > 0) {
-        ssize_t n = send(fd, data.data, data.len, MSG_NOSIGNAL);
-        if (n <= 0) {
-            return false;
-        }
-        data = el_slice_of(data.data + n, data.len - (size_t)n);
-    }
-    return true;
-}
-
-static int receive_all(int fd, struct el_buffer *answer, struct el_error *err)
-{
-    uint8_t some[16384];
-    ssize_t n;
-    while ((n = recv(fd, some, sizeof some, 0)) > 0) {
-        el_buffer_append(answer, some, (size_t)n);
-        if (answer->err != 0 || answer->len > HTTP_PAGE_MAX) {
-            return el_error_set(err, EVLOG_ERR_LIMIT, "the answer is too long");
-        }
-    }
-    return n == 0 ? 0 : el_error_set(err, EVLOG_ERR_UNREACHABLE, "no answer: %s", strerror(errno));
 }
 
 static int take_answer(struct el_buffer *answer, struct http_page *page, struct el_error *err)
@@ -117,25 +39,17 @@ static int take_answer(struct el_buffer *answer, struct http_page *page, struct 
     return el_buffer_text(&page->text) != NULL ? 0 : el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory");
 }
 
-int http_page_get(const struct cli *cli, const char *address, const char *path, struct http_page *page,
-                  struct el_error *err)
+static int ask(struct page_link *link, const struct evlog_settings *settings, const char *path, struct http_page *page,
+               struct el_error *err)
 {
-    char host[HOST_MAX], port[8];
     struct el_buffer request = {.err = 0}, answer = {.err = 0};
-    int fd = -1;
-    int rc = split(address, host, port, err);
+    el_buffer_printf(&request, "GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n", path, page_link_host(link));
+    add_credentials(settings, &request);
+    el_buffer_append_str(&request, "\r\n");
+    int rc = request.err != 0 ? el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory")
+                              : page_link_send(link, el_buffer_slice(&request), err);
     if (rc == 0) {
-        rc = open_socket(host, port, cli->timeout_ms > 0 ? cli->timeout_ms : TIMEOUT_MS, &fd, err);
-    }
-    if (rc == 0) {
-        el_buffer_printf(&request, "GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n", path, address);
-        bool told = add_credentials(cli, &request) == CLI_OK;
-        el_buffer_append_str(&request, "\r\n");
-        bool sent = told && request.err == 0 && send_all(fd, el_buffer_slice(&request));
-        rc = sent ? 0 : el_error_set(err, EVLOG_ERR_UNREACHABLE, "%s: the request was not sent", address);
-    }
-    if (rc == 0) {
-        rc = receive_all(fd, &answer, err);
+        rc = page_link_receive(link, &answer, HTTP_PAGE_MAX, err);
     }
     if (rc == 0) {
         rc = take_answer(&answer, page, err);
@@ -145,9 +59,23 @@ int http_page_get(const struct cli *cli, const char *address, const char *path, 
     }
     el_buffer_free(&request);
     el_buffer_free(&answer);
-    if (fd >= 0) {
-        (void)close(fd);
+    return rc;
+}
+
+int http_page_get(const struct cli *cli, const char *address, const char *path, struct http_page *page,
+                  struct el_error *err)
+{
+    struct evlog_settings *settings = NULL;
+    struct page_link *link = NULL;
+    if (cli_settings(cli, &settings) != CLI_OK) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "the client's settings cannot be used");
     }
+    int rc = page_link_open(address, settings, cli->timeout_ms > 0 ? cli->timeout_ms : TIMEOUT_MS, &link, err);
+    if (rc == 0) {
+        rc = ask(link, settings, path, page, err);
+    }
+    page_link_close(link);
+    evlog_settings_free(settings);
     return rc;
 }
 

@@ -17,11 +17,11 @@ struct http_page {
     struct el_buffer text; /* the body */
 };
 
-/* GET http://ADDRESS/PATH, with Basic credentials when the client's settings have sasl.username and sasl.password.
+/* GET a page, with Basic credentials when the client's settings have sasl.username and sasl.password.
  *
- * address  HOST:PORT
+ * address  HOST:PORT, https://HOST:PORT for TLS, see page_link.h
  * page     empty; freed by the caller with el_buffer_free(&page->text), also after an error
- * returns  0 | EVLOG_ERR_UNREACHABLE, _MALFORMED, _LIMIT, _ARGUMENT with a text
+ * returns  0 | EVLOG_ERR_UNREACHABLE, _MALFORMED, _LIMIT, _ARGUMENT, _INVALID_CONFIG, _NO_MEMORY with a text
  */
 int http_page_get(const struct cli *cli, const char *address, const char *path, struct http_page *page,
                   struct el_error *err);

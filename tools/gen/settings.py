@@ -96,7 +96,9 @@ def setting_range(row, names):
     if kind == "URL":
         return kind
     if kind == "ADDRESS":
-        return "host:port" + (f" or `{row['choices']}`" if row["choices"] else "")
+        words = row["choices"].split("|") if row["choices"] else []
+        return "host:port" + (" or `off`" if "off" in words else "") + (
+            ", `https://` before it" if "https" in words else "")
     units = {"SIZE": SIZES, "DURATION": DURATIONS}.get(kind, ())
     low, high = evaluate(row["min"], names), evaluate(row["max"], names)
     unit = {"SIZE": "bytes ", "DURATION": "duration "}.get(kind, "")

@@ -112,6 +112,11 @@ TEST(config, bad_addresses_are_refused)
     assert_flags_refused("host:port", "--data=d", "--listen=[::1:9092");
     assert_flags_refused("host:port", "--data=d", "--listen=*:9092");
     assert_flags_refused("host:port or [address]:port or off", "--data=d", "--http=no");
+    assert_flags_refused("or https:// before it", "--data=d", "--http=https://");
+    assert_flags_refused("or https:// before it", "--data=d", "--http=https://off");
+    assert_flags_refused("or https:// before it", "--data=d", "--http=https://https://a:1");
+    assert_flags_refused("or https:// before it", "--data=d", "--http=https://a");
+    assert_flags_refused("host:port", "--data=d", "--listen=https://127.0.0.1:9092");
 }
 
 TEST(config, contradictions_are_refused)
@@ -275,6 +280,21 @@ TEST(config, an_archive_is_a_bucket_or_a_directory_and_not_of_an_ephemeral_broke
     assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--archive=s3://bucket/prefix", "--archive-key=k.pem")), 0);
     assert_string_equal(cfg.archive_url, "s3://bucket/prefix");
     assert_string_equal(cfg.archive_key_file, "k.pem");
+}
+
+TEST(config, http_takes_a_scheme)
+{
+    char text[SETTING_TEXT_MAX];
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--http=https://[::1]:8443")), 0);
+    assert_string_equal(cfg.http.host, "::1");
+    assert_int_equal(cfg.http.port, 8443);
+    assert_true(cfg.http.tls);
+    assert_string_equal(setting_text(&cfg, CONFIG_http, text, sizeof text), "https://[::1]:8443");
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--http=http://h:80")), 0);
+    assert_false(cfg.http.tls);
+    assert_string_equal(setting_text(&cfg, CONFIG_http, text, sizeof text), "h:80");
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--http=off")), 0);
+    assert_true(cfg.http.off);
 }
 
 TEST(config, addresses_are_read)

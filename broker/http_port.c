@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the HTTP listener asks, on its threads: metrics of all shards with the lag of groups, readiness by store and
+ * archive, and who may see what by http_access.
+ *
+ * Listener and answers end at different times: a shard that was asked late answers after the listener has stopped.
+ */
+#include <http_port.h>
+
+#include <core/alloc.h>
+#include <core/logger.h>
+#include <http/http.h>
+#include <http_access.h>
+#include <lag_look.h>
+
+struct http_port {
+    struct http *http; /* NULL: stopped */
+    struct http_access *access;
+    struct lag_look *lag; /* NULL: nobody is asked */
+    struct metrics **metrics;
+    uint32_t shard_count;
+    struct store *store;
+    struct archive *archive;
+    const struct principal_rules *rules;
+};
+
+static int on_render(void *arg, char **text, size_t *len)
+{
+    struct http_port *port = arg;
+    struct lag_page lag;
+    if (port->lag != NULL) {
+        lag_look_take(port->lag, &lag);
+    }
+    return metrics_render(port->metrics, port->shard_count, port->lag == NULL ? NULL : &lag, text, len);
+}
+
+static enum http_verdict on_judge(void *arg, const struct http_caller *caller, char *reason, size_t reason_max)
+{
+    struct http_port *port = arg;
+    return http_access_judge(port->access, caller, reason, reason_max);
+}
+
+static int on_name(void *arg, struct el_slice subject, char *principal, size_t principal_max, const char **why)
+{
+    struct http_port *port = arg;
+    struct principal_refusal refusal = {.why = NULL};
+    int rc = principal_rules_of_subject(port->rules, subject, principal, principal_max, &refusal);
+    *why = refusal.why;
+    return rc;
+}
+
+static bool on_ready(void *arg, char *reason, size_t reason_max)
+{
+    struct http_port *port = arg;
+    const char *text = store_not_ready_reason(port->store);
+    if (text != NULL) {
+        snprintf(reason, reason_max, "%s", text);
+    }
+    char other[256];
+    bool behind = port->archive != NULL && archive_behind(port->archive, other, sizeof other);
+    if (text == NULL && behind) {
+        snprintf(reason, reason_max, "%s", other);
+    }
+    if (text == NULL && port->archive != NULL && !behind) {
+        const char *stopped = archive_stopped_reason(port->archive);
+        if (stopped != NULL) {
+            snprintf(reason, reason_max, "archiving has ended for good: %s", stopped);
+        } else if (!archive_missing(port->archive, reason, reason_max) &&
+                   !archive_full(port->archive, reason, reason_max)) {
+            (void)archive_late(port->archive, reason, reason_max);
+        }
+    }
+    return text == NULL && !behind;
+}
+
+static int make(const struct http_port_config *port_cfg, struct http_port *port, struct el_error *err)
+{
+    const struct config *cfg = port_cfg->cfg;
+    struct http_tokens *tokens = NULL;
+    int error = http_tokens_open(cfg->http_tokens_file, &tokens, err);
+    if (error != 0) {
+        return error;
+    }
+    error = http_access_create(&port_cfg->shards[0], cfg, &port->access);
+    if (error == 0 && cfg->group_rows_max > 0) {
+        error = lag_look_create(port_cfg->shards, port_cfg->shard_count, (uint32_t)cfg->group_rows_max, &port->lag);
+    }
+    if (error != 0) {
+        http_tokens_free(tokens);
+        return el_error_set(err, error, "out of memory for the HTTP port");
+    }
+    http_access_renew(port->access, cfg, &tokens);
+    return 0;
+}
+
+int http_port_start(const struct http_port_config *port_cfg, struct http_port **port, uint16_t *bound_port,
+                    struct el_error *err)
+{
+    const struct config *cfg = port_cfg->cfg;
+    struct http_port *made = el_calloc(1, sizeof *made);
+    if (made == NULL) {
+        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "out of memory for the HTTP port");
+    }
+    made->metrics = port_cfg->metrics;
+    made->shard_count = port_cfg->shard_count;
+    made->store = port_cfg->store;
+    made->archive = port_cfg->archive;
+    made->rules = port_cfg->tls->rules;
+    struct http_config http_cfg = {
+        .host = cfg->http.host,
+        .port = cfg->http.port,
+        .tls = port_cfg->tls->http,
+        .metrics = port_cfg->metrics[0],
+        .name = on_name,
+        .render_metrics = on_render,
+        .ready = on_ready,
+        .judge = on_judge,
+        .arg = made,
+    };
+    int error = make(port_cfg, made, err);
+    if (error == 0 && http_start(&http_cfg, &made->http, bound_port, err) != 0) {
+        error = el_error_wrap(err, "http %s:%u", cfg->http.host, cfg->http.port);
+    }
+    if (error != 0) {
+        http_port_destroy(made);
+        return error;
+    }
+    *port = made;
+    return 0;
+}
+
+void http_port_renew(struct http_port *port, const struct config *cfg, const struct tls_files *tls, const char *why)
+{
+    struct http_tokens *tokens = NULL;
+    struct el_error err = {0};
+    if (port == NULL) {
+        return;
+    }
+    if (tls->http != NULL) {
+        http_renew_tls(port->http, tls->http);
+    }
+    if (http_tokens_open(cfg->http_tokens_file, &tokens, &err) != 0) {
+        el_log(EL_LOG_ERROR, "server", "%s: %s; the tokens of the HTTP port stay as they were", why, err.text);
+        return;
+    }
+    http_access_renew(port->access, cfg, &tokens);
+}
+
+void http_port_stop(struct http_port *port)
+{
+    if (port != NULL) {
+        http_stop(port->http);
+        port->http = NULL;
+    }
+}
+
+void http_port_destroy(struct http_port *port)
+{
+    if (port == NULL) {
+        return;
+    }
+    EL_ASSERT(port->http == NULL);
+    lag_look_destroy(port->lag);
+    http_access_destroy(port->access);
+    el_free(port);
+}
