@@ -64,6 +64,16 @@ static int repair(const struct config *cfg)
     return exit_code_of(error);
 }
 
+static int explain(const struct config *cfg)
+{
+    struct el_error err = {0};
+    if (config_explain(cfg, stdout, &err) != 0) {
+        fprintf(stderr, "evlogd: %s\n", err.text);
+        return EXIT_USAGE;
+    }
+    return EXIT_CLEAN;
+}
+
 /* The files that the settings name, as a start reads them. */
 static int check(const struct config *cfg)
 {
@@ -102,6 +112,11 @@ int main(int argc, char **argv)
     case CONFIG_PRINT:
         config_print(&cfg, stdout);
         return EXIT_CLEAN;
+    case CONFIG_INIT:
+        config_print_start(&cfg, stdout);
+        return EXIT_CLEAN;
+    case CONFIG_EXPLAIN:
+        return explain(&cfg);
     case CONFIG_CHECK:
         return check(&cfg);
     case CONFIG_REPAIR_CHECK:

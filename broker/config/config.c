@@ -32,7 +32,7 @@
 #include <unistd.h>
 
 #define TOPIC_SECTION "topics"
-#define NAME_TEXT_MAX 96                    /* a flag or variable with its NUL */
+#define NAME_TEXT_MAX CONFIG_NAME_MAX
 #define MEMORY_AUTO_MAX ((uint64_t)1 << 30) /* memory.max when it is 0 */
 #define MEMORY_MIN ((uint64_t)64 << 20)     /* smallest memory.max */
 #define TARGET_COUNT (CONFIG_SETTING_COUNT + TOPIC_SETTING_COUNT)
@@ -87,20 +87,14 @@ static bool target_is_bool(int target)
                                    : setting_at((enum config_setting_id)target)->kind == SETTING_BOOL;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text), end_len = strlen(end);
-    return len >= end_len && strcmp(text + len - end_len, end) == 0;
-}
-
 /* Settings of topics are plain numbers to Kafka's tools; in evlogd's own configuration they may have units. */
 static int assign_topic(struct config *cfg, enum topic_setting_id id, struct el_slice value, struct el_error *err)
 {
     const char *name = topic_setting(id)->name;
     char digits[24];
     int64_t number = 0;
-    bool has_unit = (ends_with(name, ".ms") && setting_duration(value, &number)) ||
-                    (ends_with(name, ".bytes") && setting_size(value, &number));
+    bool has_unit = (value_ends_with(name, ".ms") && setting_duration(value, &number)) ||
+                    (value_ends_with(name, ".bytes") && setting_size(value, &number));
     if (has_unit) {
         snprintf(digits, sizeof digits, "%" PRId64, number);
         value = el_slice_str(digits);
@@ -256,7 +250,7 @@ static int load_path(const struct walk *walk, bool absent, struct el_error *err)
     if (data == NULL) {
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory to read the configuration file");
     }
-    bool looks = walk->cfg->action == CONFIG_CHECK || walk->cfg->action == CONFIG_PRINT;
+    bool looks = walk->cfg->action >= CONFIG_CHECK;
     bool passed = absent && access(walk->path, R_OK) != 0 &&
                   (errno == ENOENT || errno == ENOTDIR || (looks && errno == EACCES));
     int result = passed ? 0 : read_file(walk->path, data, &len, err);
@@ -369,13 +363,13 @@ static const struct {
     enum config_action action;
 } action_flags[] = {
     {"--check-config", CONFIG_CHECK}, {"--print-config", CONFIG_PRINT}, {"--help", CONFIG_HELP}, {"-h", CONFIG_HELP},
-    {"--version", CONFIG_VERSION},
+    {"--version", CONFIG_VERSION},    {"--init-config", CONFIG_INIT},
 };
 #define ACTION_FLAG_COUNT (sizeof action_flags / sizeof action_flags[0])
 
 static int refuse_flag(struct el_slice name, struct el_error *err)
 {
-    const char *words[TARGET_COUNT + ACTION_FLAG_COUNT + 2];
+    const char *words[TARGET_COUNT + ACTION_FLAG_COUNT + 3];
     char hint[96], known[TARGET_COUNT][NAME_TEXT_MAX];
     size_t count = 0;
     if (name.len == 0 || name.data[0] != '-') {
@@ -385,6 +379,7 @@ static int refuse_flag(struct el_slice name, struct el_error *err)
     }
     words[count++] = "--config";
     words[count++] = "--repair";
+    words[count++] = "--explain";
     for (size_t i = 0; i < ACTION_FLAG_COUNT; i++) {
         words[count++] = action_flags[i].name;
     }
@@ -419,7 +414,7 @@ static int set_path(struct config *cfg, struct el_slice value, struct el_error *
     return 0;
 }
 
-/* --help wins over --version, that over --print-config, that over --check-config. */
+/* --help wins over --version, that over --init-config, --explain, --print-config and --check-config in this order. */
 static bool take_action(struct config *cfg, struct el_slice name)
 {
     for (size_t i = 0; i < ACTION_FLAG_COUNT; i++) {
@@ -446,6 +441,17 @@ static int take_repair(struct config *cfg, const char *what, struct el_error *er
     return 0;
 }
 
+/* --explain: the setting's name follows it. */
+static int take_explain(struct config *cfg, const char *name, struct el_error *err)
+{
+    if (name == NULL || name[0] == 0 || strlen(name) >= sizeof cfg->explained) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "--explain needs the name of a setting");
+    }
+    snprintf(cfg->explained, sizeof cfg->explained, "%s", name);
+    cfg->action = EL_MAX(cfg->action, CONFIG_EXPLAIN);
+    return 0;
+}
+
 /* Walk the flags. settings_wanted false: take what is no setting, and check the syntax; true: take the settings. */
 static int walk_flags(struct config *cfg, int argc, char *const *argv, bool settings_wanted, struct el_error *err)
 {
@@ -457,8 +463,10 @@ static int walk_flags(struct config *cfg, int argc, char *const *argv, bool sett
         if (equals == NULL && take_action(cfg, name)) {
             continue;
         }
-        if (el_slice_eq(name, el_slice_str("--repair"))) {
-            int result = take_repair(cfg, equals != NULL ? equals + 1 : i + 1 < argc ? argv[++i] : NULL, err);
+        bool repairs = el_slice_eq(name, el_slice_str("--repair"));
+        if (repairs || el_slice_eq(name, el_slice_str("--explain"))) {
+            const char *word = equals != NULL ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
+            int result = repairs ? take_repair(cfg, word, err) : take_explain(cfg, word, err);
             if (result != 0) {
                 return result;
             }

@@ -24,6 +24,8 @@ enum config_setting_id {
     CONFIG_SETTING_COUNT
 };
 
+#define CONFIG_NAME_MAX 96 /* a setting, its flag or its variable, with the NUL */
+
 /* What evlogd was asked to do. */
 enum config_action {
     CONFIG_RUN,
@@ -31,6 +33,8 @@ enum config_action {
     CONFIG_REPAIR_CHECK,
     CONFIG_CHECK,
     CONFIG_PRINT,
+    CONFIG_EXPLAIN,
+    CONFIG_INIT,
     CONFIG_HELP,
     CONFIG_VERSION
 };
@@ -56,7 +60,8 @@ struct config_origin {
 
 struct config {
     enum config_action action;
-    char path[CONFIG_PATH_MAX]; /* of the configuration file, "" for none */
+    char path[CONFIG_PATH_MAX];      /* of the configuration file, "" for none */
+    char explained[CONFIG_NAME_MAX]; /* the setting of --explain */
 
     /* server */
     char data[CONFIG_PATH_MAX];
@@ -200,6 +205,14 @@ uint64_t config_stream_memory_max(const struct config *cfg);
 
 /* --print-config: a configuration file with all values in effect and where each came from. */
 void config_print(const struct config *cfg, FILE *out);
+/* --init-config: one to begin with, of what is set most often, with what each setting does. Values that are not
+ * defaults stand in it as they are, others as comments. */
+void config_print_start(const struct config *cfg, FILE *out);
+/* --explain: what is known of cfg->explained, "label: text" a line.
+ *
+ * returns  0 | EVLOG_ERR_INVALID_CONFIG there is no such setting, with the nearest
+ */
+int config_explain(const struct config *cfg, FILE *out, struct el_error *err);
 /* --help. */
 void config_print_help(FILE *out);
 

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * --print-config and --help. What config_print() writes is a configuration file that gives the same values again.
+ * --print-config, --init-config, --explain and --help: what the tables say. What config_print() writes is a
+ * configuration file that gives the same values again; what config_print_start() writes is one as well, also when its
+ * comments of values are none any more.
  */
+#include <config/broker_name.h>
 #include <config/config.h>
+#include <config/config_request.h>
 #include <config/setting.h>
 #include <config/value.h>
+#include <core/alloc.h>
 
 #include <inttypes.h>
 
 #define TOPIC_SECTION "topics"
 #define COMMENT_COLUMN 52
+#define LABEL_COLUMN 14
 #define HELP_COLUMNS 100
+#define HELP_INDENT "      "
+#define SERVICE_DATA "/var/lib/evlog" /* the packages' */
 
 static bool needs_quotes(const char *text)
 {
@@ -101,10 +109,8 @@ void config_print(const struct config *cfg, FILE *out)
     }
 }
 
-/* --- help -------------------------------------------------------------------------------------------------------- */
-
-/* Words of text, wrapped at HELP_COLUMNS and indented. */
-static void print_wrapped(const char *text, int indent, FILE *out)
+/* Words of text, wrapped at HELP_COLUMNS, each line behind a prefix. */
+static void print_wrapped(const char *text, const char *prefix, FILE *out)
 {
     int column = 0;
     while (*text != 0) {
@@ -114,8 +120,8 @@ static void print_wrapped(const char *text, int indent, FILE *out)
             column = 0;
         }
         if (column == 0) {
-            fprintf(out, "%*s", indent, "");
-            column = indent;
+            fputs(prefix, out);
+            column = (int)strlen(prefix);
         } else {
             fputc(' ', out);
             column++;
@@ -127,6 +133,224 @@ static void print_wrapped(const char *text, int indent, FILE *out)
     }
     fputc('\n', out);
 }
+
+/* --- a file to begin with ---------------------------------------------------------------------------------------- */
+
+/* What is set most often. */
+static bool is_for_start(enum config_setting_id id)
+{
+    static const enum config_setting_id list[] = {
+        CONFIG_data,
+        CONFIG_memory_max,
+        CONFIG_listen,
+        CONFIG_advertised,
+        CONFIG_listeners,
+        CONFIG_advertised_listeners,
+        CONFIG_ssl_certificate_file,
+        CONFIG_ssl_key_file,
+        CONFIG_ssl_ca_file,
+        CONFIG_ssl_client_auth,
+        CONFIG_http,
+        CONFIG_authorizer,
+        CONFIG_super_users,
+        CONFIG_http_tokens_file,
+        CONFIG_audit_retention_ms,
+        CONFIG_auto_create_topics,
+        CONFIG_num_partitions,
+        CONFIG_disk_reserve_len,
+        CONFIG_archive_url,
+        CONFIG_from_archive,
+        CONFIG_archive_key_file,
+        CONFIG_log_level,
+        CONFIG_log_format,
+    };
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+        if (list[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void print_start_value(const char *key, const char *value, bool is_default, const char *doc, FILE *out)
+{
+    const char *quote = needs_quotes(value) ? "\"" : "";
+    print_wrapped(doc, "# ", out);
+    fprintf(out, "%s%s =%s%s%s%s\n\n", is_default ? "# " : "", key, value[0] == 0 ? "" : " ", quote, value, quote);
+}
+
+static void print_start_topics(const struct config *cfg, FILE *out)
+{
+    static const enum topic_setting_id list[] = {TOPIC_CLEANUP_POLICY, TOPIC_RETENTION_MS, TOPIC_RETENTION_BYTES,
+                                                 TOPIC_MAX_MESSAGE_BYTES};
+    struct override_entry entry;
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+        topic_config_describe(NULL, &cfg->topic_defaults, list[i], &entry);
+        print_start_value(entry.setting->name, entry.value, cfg->topic_origin[list[i]].kind == CONFIG_FROM_DEFAULT,
+                          entry.setting->doc, out);
+    }
+}
+
+void config_print_start(const struct config *cfg, FILE *out)
+{
+    char text[SETTING_TEXT_MAX];
+    const char *section = "";
+    fputs("# Settings of evlogd. What stands behind a '#' is the default; evlogd.conf(5) has all settings,\n"
+          "# evlogd --explain NAME tells of one. After a change: evlogd --config FILE --check-config, then\n"
+          "# systemctl reload evlogd, or a restart where --explain says so.\n\n",
+          out);
+    for (int i = 0; i < CONFIG_SETTING_COUNT; i++) {
+        enum config_setting_id id = (enum config_setting_id)i;
+        const struct setting *row = setting_at(id);
+        if (is_for_start(id)) {
+            if (strcmp(section, row->section) != 0) {
+                section = row->section;
+                fprintf(out, "[%s]\n", section);
+            }
+            bool no_data = id == CONFIG_data && cfg->data[0] == 0;
+            print_start_value(row->key, no_data ? SERVICE_DATA : setting_text(cfg, id, text, sizeof text),
+                              !no_data && cfg->origin[i].kind == CONFIG_FROM_DEFAULT, row->doc, out);
+        }
+        if (section_ends(i) && strcmp(row->section, TOPIC_SECTION) == 0) {
+            print_start_topics(cfg, out);
+        }
+    }
+}
+
+/* --- one setting ------------------------------------------------------------------------------------------------- */
+
+static void print_label(const char *label, FILE *out)
+{
+    fprintf(out, "%s:%*s", label, (int)(LABEL_COLUMN - strlen(label)), "");
+}
+
+static void print_line(const char *label, const char *text, FILE *out)
+{
+    print_label(label, out);
+    fprintf(out, "%s\n", text);
+}
+
+static void print_from(const struct config *cfg, const struct config_origin *origin, FILE *out)
+{
+    print_label("from", out);
+    print_origin(cfg, origin, out);
+    fputc('\n', out);
+}
+
+static void print_places(const char *section, const char *key, const char *name, FILE *out)
+{
+    char text[CONFIG_NAME_MAX];
+    print_label("file", out);
+    fprintf(out, "[%s] %s = VALUE\n", section, key);
+    print_line("environment", setting_variable_name(section, key, text, sizeof text), out);
+    print_line("flag", setting_flag_name(name, text, sizeof text), out);
+}
+
+/* The default as values are shown: 1m for 60s. returns text */
+static const char *default_text(enum config_setting_id id, char *text, size_t text_max)
+{
+    struct config *scratch = el_calloc(1, sizeof *scratch);
+    snprintf(text, text_max, "%s", setting_at(id)->default_text);
+    if (scratch != NULL && setting_parse(scratch, id, el_slice_str(text), NULL) == 0) {
+        setting_text(scratch, id, text, text_max);
+    }
+    el_free(scratch);
+    return text;
+}
+
+static void explain_setting(const struct config *cfg, enum config_setting_id id, FILE *out)
+{
+    const struct setting *row = setting_at(id);
+    char text[SETTING_TEXT_MAX];
+    print_line("setting", row->name, out);
+    print_line("meaning", row->doc, out);
+    print_line("takes", setting_allowed(row, text, sizeof text), out);
+    print_line("default", default_text(id, text, sizeof text), out);
+    print_label("value", out);
+    fputs(setting_text(cfg, id, text, sizeof text), out);
+    print_resolved(cfg, id, out);
+    fputc('\n', out);
+    print_from(cfg, &cfg->origin[id], out);
+    print_line("changes",
+               !row->reload                         ? "at a restart"
+               : config_request_refusal(id) != NULL ? "at SIGHUP, and by no request"
+                                                    : "at SIGHUP, or while evlogd runs by evlog config set",
+               out);
+    print_places(row->section, row->key, row->name, out);
+}
+
+static void explain_topic_setting(const struct config *cfg, enum topic_setting_id id, FILE *out)
+{
+    struct override_entry entry, table;
+    char text[SETTING_ALLOWED_MAX];
+    topic_config_describe(NULL, &cfg->topic_defaults, id, &entry);
+    topic_config_describe(NULL, NULL, id, &table);
+    print_line("setting", entry.setting->name, out);
+    if (strcmp(broker_name(id), entry.setting->name) != 0) {
+        print_line("also", broker_name(id), out);
+    }
+    print_line("meaning", entry.setting->doc, out);
+    print_label("takes", out);
+    fprintf(out, "%s%s\n", override_allowed(entry.setting, text, sizeof text),
+            value_ends_with(entry.setting->name, ".ms")      ? " (ms), or a duration such as 30s or 7d"
+            : value_ends_with(entry.setting->name, ".bytes") ? ", or bytes such as 64MiB or 1GiB"
+                                                             : "");
+    print_line("default", table.value, out);
+    if (topic_setting_is_own(id)) {
+        print_line("changes", "never: it is set when a topic is made", out);
+        return;
+    }
+    print_line("value", entry.value, out);
+    print_from(cfg, &cfg->topic_origin[id], out);
+    print_line("changes", "at SIGHUP, or while evlogd runs by evlog config set; of one topic by evlog topics alter",
+               out);
+    print_places(TOPIC_SECTION, entry.setting->name, entry.setting->name, out);
+}
+
+/* "name", or "section.key" */
+static bool is_called(const struct setting *row, const char *name)
+{
+    size_t len = strlen(row->section);
+    bool by_place = strncmp(name, row->section, len) == 0 && name[len] == '.' && strcmp(name + len + 1, row->key) == 0;
+    return by_place || strcmp(name, row->name) == 0;
+}
+
+static int unknown_setting(const char *name, struct el_error *err)
+{
+    const char *words[CONFIG_SETTING_COUNT + 2 * TOPIC_SETTING_COUNT];
+    char hint[CONFIG_NAME_MAX];
+    size_t count = 0;
+    for (int i = 0; i < CONFIG_SETTING_COUNT; i++) {
+        words[count++] = setting_at((enum config_setting_id)i)->name;
+    }
+    for (int i = 0; i < TOPIC_SETTING_COUNT; i++) {
+        words[count++] = topic_setting((enum topic_setting_id)i)->name;
+        words[count++] = broker_name((enum topic_setting_id)i);
+    }
+    struct el_slice wanted = el_slice_str(name);
+    return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "there is no setting '%.*s'%s (evlogd --help lists all)",
+                        value_shown_len(wanted), name, value_nearest_text(wanted, words, count, hint, sizeof hint));
+}
+
+int config_explain(const struct config *cfg, FILE *out, struct el_error *err)
+{
+    struct el_slice name = el_slice_str(cfg->explained);
+    for (int i = 0; i < CONFIG_SETTING_COUNT; i++) {
+        if (is_called(setting_at((enum config_setting_id)i), cfg->explained)) {
+            explain_setting(cfg, (enum config_setting_id)i, out);
+            return 0;
+        }
+    }
+    int topic = topic_setting_find(name);
+    topic = topic >= 0 ? topic : broker_name_find(name);
+    if (topic < 0) {
+        return unknown_setting(cfg->explained, err);
+    }
+    explain_topic_setting(cfg, (enum topic_setting_id)topic, out);
+    return 0;
+}
+
+/* --- help -------------------------------------------------------------------------------------------------------- */
 
 static void print_help_setting(enum config_setting_id id, FILE *out)
 {
@@ -142,7 +366,7 @@ static void print_help_setting(enum config_setting_id id, FILE *out)
     fprintf(out, "  %s=%s%s", setting_flag_name(row->name, flag, sizeof flag), choice ? row->choices : forms[row->kind],
             off);
     fprintf(out, row->default_text[0] != 0 ? "  (%s)\n" : "\n", row->default_text);
-    print_wrapped(row->doc, 6, out);
+    print_wrapped(row->doc, HELP_INDENT, out);
 }
 
 void config_print_help(FILE *out)
@@ -154,6 +378,8 @@ void config_print_help(FILE *out)
           "  --config=FILE    read settings from FILE: [section], key = value, # comment\n"
           "  --check-config   read and check the settings, then exit\n"
           "  --print-config   show all settings and where each comes from, then exit\n"
+          "  --explain NAME   show what a setting does, takes and is, then exit\n"
+          "  --init-config    write a configuration file to begin with, then exit\n"
           "  --repair --check look for damage in the indexes of a directory that no evlogd runs on, then exit\n"
           "  --repair indexes the same, and remove those that are damaged: the next start makes them anew\n"
           "  --version        show the version, then exit\n"
@@ -172,7 +398,7 @@ void config_print_help(FILE *out)
         topic_config_describe(NULL, NULL, (enum topic_setting_id)id, &entry);
         if (entry.setting->behaviour == OVERRIDE_HONOURED) {
             fprintf(out, "  %s=VALUE  (%s)\n", setting_flag_name(entry.setting->name, flag, sizeof flag), entry.value);
-            print_wrapped(entry.setting->doc, 6, out);
+            print_wrapped(entry.setting->doc, HELP_INDENT, out);
         }
     }
 }

@@ -117,7 +117,18 @@ static bool takes_https(const struct setting *row)
     return value_choice(row->choices, el_slice_str("https")) >= 0;
 }
 
-static int refuse(const struct setting *row, struct el_slice value, struct el_error *err)
+static const char *number_allowed(const struct setting *row, const char *form, char *text, size_t text_max)
+{
+    const char *unit = row->kind == SETTING_DURATION ? " ms" : "";
+    char most[48] = "";
+    if (row->max != INT64_MAX) {
+        snprintf(most, sizeof most, ", at most %" PRId64 "%s", row->max, unit);
+    }
+    snprintf(text, text_max, "%s, at least %" PRId64 "%s%s", form, row->min, unit, most);
+    return text;
+}
+
+const char *setting_allowed(const struct setting *row, char *text, size_t text_max)
 {
     static const char *const forms[] = {
         [SETTING_PATH] = "a path without control characters, at most 4095 bytes",
@@ -129,29 +140,35 @@ static int refuse(const struct setting *row, struct el_slice value, struct el_er
         [SETTING_SIZE] = "bytes such as 4096, 64MiB or 1GiB",
         [SETTING_DURATION] = "a duration such as 500ms, 30s, 10m or 7d",
     };
-    int shown = value_shown_len(value);
-    const char *text = (const char *)value.data;
-    if (row->kind == SETTING_CHOICE) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s cannot be '%.*s': allowed is one of %s", row->name,
-                            shown, text, row->choices);
+    switch (row->kind) {
+    case SETTING_CHOICE:
+        snprintf(text, text_max, "one of %s", row->choices);
+        break;
+    case SETTING_ADDRESS:
+        snprintf(text, text_max, "%s%s%s", forms[row->kind], row->choices[0] == 0 ? "" : " or off",
+                 takes_https(row) ? ", or https:// before it" : "");
+        break;
+    case SETTING_PATH:
+    case SETTING_TEXT:
+    case SETTING_URL:
+    case SETTING_BOOL:
+        snprintf(text, text_max, "%s", forms[row->kind]);
+        break;
+    case SETTING_COUNT:
+    case SETTING_SIZE:
+    case SETTING_DURATION:
+        number_allowed(row, forms[row->kind], text, text_max);
+        break;
     }
-    if (row->kind == SETTING_ADDRESS) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s cannot be '%.*s': it must be %s%s%s", row->name, shown,
-                            text, forms[row->kind], row->choices[0] == 0 ? "" : " or off",
-                            takes_https(row) ? ", or https:// before it" : "");
-    }
-    if (row->kind == SETTING_PATH || row->kind == SETTING_TEXT || row->kind == SETTING_URL ||
-        row->kind == SETTING_BOOL) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s cannot be '%.*s': it must be %s", row->name, shown, text,
-                            forms[row->kind]);
-    }
-    const char *unit = row->kind == SETTING_DURATION ? " ms" : "";
-    char most[48] = "";
-    if (row->max != INT64_MAX) {
-        snprintf(most, sizeof most, ", at most %" PRId64 "%s", row->max, unit);
-    }
-    return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s cannot be '%.*s': it must be %s, at least %" PRId64 "%s%s",
-                        row->name, shown, text, forms[row->kind], row->min, unit, most);
+    return text;
+}
+
+static int refuse(const struct setting *row, struct el_slice value, struct el_error *err)
+{
+    char allowed[SETTING_ALLOWED_MAX];
+    return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s cannot be '%.*s': %s %s", row->name, value_shown_len(value),
+                        (const char *)value.data, row->kind == SETTING_CHOICE ? "allowed is" : "it must be",
+                        setting_allowed(row, allowed, sizeof allowed));
 }
 
 static bool is_host(struct el_slice host, bool bracketed)

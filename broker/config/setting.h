@@ -34,10 +34,13 @@ struct setting {
 };
 
 #define SETTING_TEXT_MAX (CONFIG_PATH_MAX + 16) /* a value as text, with its NUL */
+#define SETTING_ALLOWED_MAX 160
 
 const struct setting *setting_at(enum config_setting_id id);
 /* Parse value into cfg. returns 0 | EVLOG_ERR_INVALID_CONFIG, cfg is unchanged then, the text names the setting */
 int setting_parse(struct config *cfg, enum config_setting_id id, struct el_slice value, struct el_error *err);
+/* What it takes, as the end of a sentence, into text[text_max]; returns text. */
+const char *setting_allowed(const struct setting *row, char *text, size_t text_max);
 /* The value as one would write it, into text[text_max]; returns text. */
 const char *setting_text(const struct config *cfg, enum config_setting_id id, char *text, size_t text_max);
 /* The same without units: sizes in bytes, durations in ms. */

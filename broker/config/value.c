@@ -80,6 +80,12 @@ bool value_bool(struct el_slice text, bool *value)
     return is_true || is_false;
 }
 
+bool value_ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+    return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
 int value_choice(const char *choices, struct el_slice word)
 {
     int index = 0;

@@ -16,6 +16,7 @@ bool value_int(struct el_slice text, int64_t *value);
 bool value_millionths(struct el_slice text, int64_t *value);
 /* true, false; any case. */
 bool value_bool(struct el_slice text, bool *value);
+bool value_ends_with(const char *text, const char *end);
 /* Index of a word in "a|b|c", -1 when it is none of them. Case sensitive. */
 int value_choice(const char *choices, struct el_slice word);
 /* The word with that index, into text[text_max]; "" when there is none. returns text */

@@ -186,3 +186,18 @@ def test_command_line(broker):
     done = evlog("config", "set", "shards=4", **at)
     assert done.code != 0 and "it takes a restart" in done.err
     assert evlog("config", "set", "novalue", **at).code == 2
+
+
+def test_a_setting_is_explained_by_the_server_itself(tmp_path):
+    file = tmp_path / "evlogd.conf"
+    made = evlog("config", "init", "--data", tmp_path / "data", expect=0).out
+    file.write_text(made + "\n[log]\nlevel = warn\n", encoding="utf-8")
+    assert "valid" in evlog("config", "check", file, expect=0).out
+    line = made.count("\n") + 3
+    story = evlog("config", "explain", "log.level", file, "--json", expect=0).lines()[0]
+    assert (story["value"], story["from"], story["default"]) == ("warn", f"{file}:{line}", "info")
+    assert story["takes"] == "one of error|warn|info|debug" and "evlog config set" in story["changes"]
+    assert "at a restart" in evlog("config", "explain", "shards", expect=0).out
+    assert "by no request" in evlog("config", "explain", "super.users", expect=0).out
+    refused = evlog("config", "explain", "log.levl", expect=2)
+    assert "did you mean 'log.level'" in refused.err and refused.out == ""

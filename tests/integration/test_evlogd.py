@@ -13,7 +13,7 @@ import urllib.error
 
 import pytest
 
-from conftest import BIN, Broker, start_or_skip, wait_for
+from conftest import BIN, ROOT, Broker, start_or_skip, wait_for
 from kafka_wire import batch, batches_in
 
 EVLOGD = str(BIN / "evlogd")
@@ -50,6 +50,82 @@ def test_check_and_print_config(tmp_path):
     file.write_text("[topics]\nnum.partitionz = 4\n")
     broken = run("--config", str(file), "--check-config")
     assert broken.returncode == 2 and f"{file}:2" in broken.stderr
+
+
+def settings_of(text):
+    """{(section, key): value} of a file of settings."""
+    found, section = {}, None
+    for line in text.splitlines():
+        if line.startswith("["):
+            section = line[1:-1]
+        elif line and not line.startswith("#"):
+            key, _, value = line.partition(" =")
+            found[section, key] = value.partition("  # ")[0].partition(" # ")[0].strip().strip('"')
+    return found
+
+
+def test_a_file_to_begin_with_is_taken_as_it_is_and_with_its_defaults(tmp_path):
+    made = run("--init-config").stdout
+    assert made == (ROOT / "packaging" / "config" / "evlogd.conf").read_text(encoding="utf-8"), "the packages have it"
+    file = tmp_path / "evlogd.conf"
+    plain = "".join(line.removeprefix("# ") if " = " in line or line.endswith(" =\n") else line
+                    for line in made.splitlines(keepends=True))
+    assert plain.count("\n# ") > 30 and len(settings_of(plain)) > 20 and list(settings_of(made)) == [("server", "data")]
+    for text in (made, plain):
+        file.write_text(text, encoding="utf-8")
+        assert run("--config", str(file), "--check-config").returncode == 0
+        shown = settings_of(run("--config", str(file), "--print-config").stdout)
+        assert shown == settings_of(run("--data=/var/lib/evlog", "--print-config").stdout)
+        assert settings_of(plain).items() <= shown.items()
+
+
+def test_a_file_to_begin_with_has_what_was_said(tmp_path):
+    made = run("--init-config", "--data", str(tmp_path), "--retention-ms=7d", "--ssl-client-auth=requested",
+               "--ssl-ca-file=a#b", env={**os.environ, "EVLOG_LOG__FORMAT": "json"}).stdout
+    assert settings_of(made) == {("server", "data"): str(tmp_path), ("topics", "retention.ms"): "604800000",
+                                 ("network", "ssl.ca.file"): "a#b", ("network", "ssl.client.auth"): "requested",
+                                 ("log", "format"): "json"}
+
+
+def explain(*args, **keywords):
+    """What is said of a setting, by label."""
+    done = run(*args, **keywords)
+    assert done.returncode == 0, done.stderr
+    lines = [line.partition(":") for line in done.stdout.splitlines()]
+    return {label: text.strip() for label, _, text in lines}
+
+
+def test_each_setting_is_explained():
+    for (section, key), value in settings_of(run("--print-config").stdout).items():
+        done = run(f"--explain={section}.{key}")
+        story = explain(f"--explain={section}.{key}" if done.returncode == 0 else f"--explain={key}")
+        assert story["meaning"] and story["takes"] and story["changes"]
+        assert story["default"] == value
+        if story["changes"].startswith("never"):
+            continue
+        assert story["file"] == f"[{section}] {key} = VALUE" and story["value"].split(", here ")[0] == value
+        assert story["flag"].startswith("--") and story["from"] == "default"
+        assert story["environment"].startswith(f"EVLOG_{section.upper()}__")
+
+
+def test_where_a_value_comes_from_is_told(tmp_path):
+    file = tmp_path / "evlogd.conf"
+    file.write_text("[topics]\n\nretention.ms = 1h\n[log]\nlevel = warn\n", encoding="utf-8")
+
+    def story(name, *args, **env):
+        lines = explain("--config", str(file), "--explain", name, *args, env={**os.environ, **env})
+        return lines["value"], lines["from"]
+    assert story("log.retention.ms") == ("3600000", f"{file}:3")
+    assert story("log.level") == ("warn", f"{file}:5")
+    assert story("log.level", EVLOG_LOG__LEVEL="error") == ("error", "environment")
+    assert story("log.level", "--log-level=debug", EVLOG_LOG__LEVEL="error") == ("debug", "flag")
+    for args, said in ((["--explain", "retention.bits"], "did you mean 'retention.bytes'"),
+                       (["--explain"], "the name of"), (["--explain="], "the name of")):
+        done = run(*args)
+        assert done.returncode == 2 and said in done.stderr
+    file.write_text("[log]\nlevl = warn\n", encoding="utf-8")
+    done = run("--config", str(file), "--explain", "log.level")
+    assert done.returncode == 2 and f"{file}:2" in done.stderr
 
 
 def test_a_locked_directory_exits_6(fresh_broker):

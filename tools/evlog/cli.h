@@ -295,6 +295,8 @@ int cmd_archive_attest(struct cli *cli, const struct cli_command *command, int a
 int cmd_archive_check_attest(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_archive_export(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_check(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_config_explain(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_config_init(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_config_print(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_inspect(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_version(struct cli *cli, const struct cli_command *command, int argc, char **argv);

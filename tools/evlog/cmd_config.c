@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * evlog config: check and print ask evlogd itself, for a file that need not be in force; get and set
+ * evlog config: check, print, explain and init ask evlogd itself, for a file that need not be in force; get and set
  * ask a broker that runs.
  */
 #include "server_process.h"
+#include "server_settings.h"
 #include "table.h"
 
 #include <core/nearest.h>
@@ -11,22 +12,25 @@
 
 #define NAMES_MAX 512
 #define CHANGES_MAX 256
+#define FLAG_MAX 256
 
-/* The server knows its settings; it is asked, so that there is one table of them and not two. */
+/* The server knows its settings; it is asked, so that there is one table of them and not two. value NULL: without the
+ * option */
+static int run_server(const struct cli *cli, const char *flag, const char *option, const char *value)
+{
+    char program[SERVER_PATH_MAX];
+    server_program(program);
+    const char *server_argv[] = {program, flag, value == NULL ? NULL : option, value, NULL};
+    (void)fflush(stdout);
+    return server_run(cli, server_argv);
+}
+
 static int ask_server(struct cli *cli, const struct cli_command *command, int argc, char **argv, const char *flag)
 {
     struct cli_grammar grammar = {NULL, 0, 0, 1};
     struct cli_words words;
-    char program[SERVER_PATH_MAX];
     int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
-    if (rc != CLI_PARSED) {
-        return rc;
-    }
-    server_program(program);
-    const char *file = words.count > 0 ? words.items[0] : cli->config;
-    const char *server_argv[] = {program, flag, file == NULL ? NULL : "--config", file, NULL};
-    (void)fflush(stdout);
-    return server_run(cli, server_argv);
+    return rc != CLI_PARSED ? rc : run_server(cli, flag, "--config", words.count > 0 ? words.items[0] : cli->config);
 }
 
 int cmd_config_check(struct cli *cli, const struct cli_command *command, int argc, char **argv)
@@ -37,6 +41,62 @@ int cmd_config_check(struct cli *cli, const struct cli_command *command, int arg
 int cmd_config_print(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
     return ask_server(cli, command, argc, argv, "--print-config");
+}
+
+/* "label: text" lines as fields of one object. */
+static int show_explained(const struct cli *cli, const char *text)
+{
+    struct el_buffer line = {.err = 0};
+    struct el_json_writer w;
+    cli_json_begin(&w, &line);
+    while (*text != '\0') {
+        size_t label_len = strcspn(text, ":\n"), len = strcspn(text, "\n");
+        const char *value = text + label_len;
+        value += strspn(value, ": ");
+        if (text[label_len] == ':' && value <= text + len) {
+            el_json_key_slice(&w, el_slice_of(text, label_len));
+            el_json_put_slice(&w, el_slice_of(value, (size_t)(text + len - value)));
+        }
+        text += len;
+        text += *text == '\n';
+    }
+    int rc = cli_json_end(cli, &w, &line);
+    el_buffer_free(&line);
+    return rc;
+}
+
+int cmd_config_explain(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_grammar grammar = {NULL, 0, 1, 2};
+    struct cli_words words;
+    struct server_settings answer = {.exit_code = 0};
+    char flag[FLAG_MAX];
+    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
+    if (rc != CLI_PARSED) {
+        return rc;
+    }
+    (void)snprintf(flag, sizeof flag, "--explain=%s", words.items[0]);
+    rc = server_settings_ask(cli, flag, words.count > 1 ? words.items[1] : cli->config, &answer);
+    const char *text = el_buffer_text(&answer.text);
+    if (rc == CLI_OK && answer.exit_code != 0) {
+        rc = CLI_USAGE; /* evlogd has said why */
+    } else if (rc == CLI_OK && cli->json) {
+        rc = show_explained(cli, text);
+    } else if (rc == CLI_OK) {
+        (void)fputs(text, stdout);
+    }
+    server_settings_free(&answer);
+    return rc;
+}
+
+int cmd_config_init(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    const char *data = NULL;
+    const struct cli_option options[] = {{"data", 0, CLI_TEXT, &data, "DIR", "the data directory (/var/lib/evlog)"}};
+    struct cli_grammar grammar = {options, 1, 0, 0};
+    struct cli_words words;
+    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
+    return rc != CLI_PARSED ? rc : run_server(cli, "--init-config", "--data", data);
 }
 
 /* --- of a running broker ------------------------------------------------------------------------------------------ */

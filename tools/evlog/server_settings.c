@@ -13,6 +13,11 @@
 
 int server_settings_read(const struct cli *cli, const char *file, struct server_settings *settings)
 {
+    return server_settings_ask(cli, "--print-config", file, settings);
+}
+
+int server_settings_ask(const struct cli *cli, const char *flag, const char *file, struct server_settings *settings)
+{
     char program[SERVER_PATH_MAX];
     int fds[2], in = open("/dev/null", O_RDONLY | O_CLOEXEC);
     pid_t process;
@@ -21,7 +26,7 @@ int server_settings_read(const struct cli *cli, const char *file, struct server_
     if (in < 0 || pipe2(fds, O_CLOEXEC) != 0) {
         return cli_error(cli, CLI_ERR_PROGRAM, "%s: %s", program, strerror(errno));
     }
-    const char *argv[] = {program, "--print-config", file == NULL ? NULL : "--config", file, NULL};
+    const char *argv[] = {program, flag, file == NULL ? NULL : "--config", file, NULL};
     int rc = program_start(cli, argv, in, fds[1], &process);
     (void)close(fds[1]);
     (void)close(in);

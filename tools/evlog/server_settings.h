@@ -14,6 +14,8 @@ struct server_settings {
 
 /* Ask evlogd. file: of --config, or NULL. returns CLI_OK also when they are not valid | CLI_FAILED told */
 int server_settings_read(const struct cli *cli, const char *file, struct server_settings *settings);
+/* The same of what it prints for a flag: "--explain=NAME". */
+int server_settings_ask(const struct cli *cli, const char *flag, const char *file, struct server_settings *settings);
 void server_settings_free(struct server_settings *settings);
 /* A value by the setting's section and key; "" when it is not set. value[room] */
 const char *server_settings_get(const struct server_settings *settings, const char *section, const char *key,
