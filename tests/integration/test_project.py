@@ -10,7 +10,6 @@ import json
 import sqlite3
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -18,29 +17,20 @@ from cli_kit import shared_data, state_hash
 from conftest import Broker, start_or_skip, wait_for
 from kafka_wire import Connection
 from make_target import make_target
+from one_broker import broker, own_topic  # noqa: F401
 from project_cases import (HEAD, buries_an_event_that_fails_for_ever, event, finish,
                            has_one_runner_and_one_that_slept_keeps_nothing, refuses_before_the_first_event,
                            stops_and_skips_nothing_when_a_table_is_gone, stops_in_front_of_an_event, wait_applied)
 from projecting import LEDGER, PATIENCE_SECONDS, Runner, check_ledger, cloudevents, fold
 
 
-# What is tested is the client: one backend of the server is enough.
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    instance = start_or_skip(Broker(tmp_path_factory.mktemp("data")))
-    yield instance
-    assert instance.stop() == 0, "".join(instance.log[-50:])
-
-
 @pytest.fixture
-def make(broker, tmp_path, request):
+def make(broker, tmp_path, own_topic):
     """Makes a topic and a runner on it."""
-    safe = "".join(c if c.isalnum() else "-" for c in request.node.name)
-    topic = f"{safe[5:60]}-{time.monotonic_ns() % 10**6}"
 
     def runner(text=LEDGER, partitions=1, name="p"):
-        made = Runner(tmp_path, broker.bootstrap, topic, text, name)
-        made.evlog("topics", "create", topic, "-p", partitions)
+        made = Runner(tmp_path, broker.bootstrap, own_topic, text, name)
+        made.evlog("topics", "create", own_topic, "-p", partitions)
         return made
     return runner
 

@@ -11,20 +11,12 @@ import time
 
 import pytest
 
-from conftest import Broker, start_or_skip
+from one_broker import broker  # noqa: F401
 from postgres import Postgres
 from project_cases import (HEAD, buries_an_event_that_fails_for_ever, event,
                            has_one_runner_and_one_that_slept_keeps_nothing, refuses_before_the_first_event,
                            stops_and_skips_nothing_when_a_table_is_gone, stops_in_front_of_an_event)
 from projecting import LEDGER, Runner, check_ledger, cloudevents
-
-
-# What is tested is the client: one backend of the server is enough.
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    instance = start_or_skip(Broker(tmp_path_factory.mktemp("data")))
-    yield instance
-    assert instance.stop() == 0, "".join(instance.log[-50:])
 
 
 @pytest.fixture(scope="module")

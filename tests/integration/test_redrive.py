@@ -5,27 +5,18 @@ Goal: what was given up is worked on once more, each event once and in order, an
 be is refused with what to do. Method: handlers that refuse events until a file says that they are mended.
 """
 import re
-import time
 
 import pytest
 
-from conftest import Broker, start_or_skip
+from one_broker import broker, own_topic  # noqa: F401
 from work_cases import Place
 
 QUICK = {"retry.backoff.ms": 20, "retry.backoff.max.ms": 20}
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    instance = start_or_skip(Broker(tmp_path_factory.mktemp("data")))
-    yield instance
-    assert instance.stop() == 0, "".join(instance.log[-50:])
-
-
 @pytest.fixture
-def place(broker, tmp_path, request):
-    safe = "".join(c if c.isalnum() else "-" for c in request.node.name)
-    return Place(broker.bootstrap, tmp_path, f"{safe[5:50]}-{time.monotonic_ns() % 10**6}", QUICK)
+def place(broker, tmp_path, own_topic):
+    return Place(broker.bootstrap, tmp_path, own_topic, QUICK)
 
 
 def letters_of(place):

@@ -16,7 +16,7 @@ import time
 import pytest
 
 from cli_kit import BIN, evlog, shared_data, state_hash
-from conftest import Broker, start_or_skip
+from one_broker import broker  # noqa: F401
 
 FILES = """-- name: files
 -- topics: TOPIC
@@ -27,14 +27,6 @@ INSERT INTO file VALUES (:key, :data.blob) ON CONFLICT (path) DO UPDATE SET blob
 -- on file.removed
 DELETE FROM file WHERE path = :key;
 """
-
-
-# What is tested is the client: one backend of the server is enough.
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    instance = start_or_skip(Broker(tmp_path_factory.mktemp("data")))
-    yield instance
-    assert instance.stop() == 0, "".join(instance.log[-50:])
 
 
 @pytest.fixture

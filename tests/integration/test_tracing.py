@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import Broker, start_or_skip
+from one_broker import broker, own_topic  # noqa: F401
 from otlp_collector import Collector
 from work_cases import Place
 
@@ -19,17 +19,9 @@ SAMPLED, NOT_SAMPLED = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00"
 CLOSE_SECONDS = 3 + 1   # the tool's patience with a collector at its end, and how soon a request is broken off
 EVENTS = 5000
 
-# What is tested is the client: one backend of the server is enough.
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    instance = start_or_skip(Broker(tmp_path_factory.mktemp("data")))
-    yield instance
-    assert instance.stop() == 0, "".join(instance.log[-50:])
-
 @pytest.fixture
-def place(broker, tmp_path, request):
-    safe = "".join(c if c.isalnum() else "-" for c in request.node.name)
-    made = Place(broker.bootstrap, tmp_path, f"{safe[5:60]}-{time.monotonic_ns() % 10**6}",
+def place(broker, tmp_path, own_topic):
+    made = Place(broker.bootstrap, tmp_path, own_topic,
                  {"retry.backoff.ms": 20, "retry.backoff.max.ms": 20})
     made.evlog("topics", "create", made.topic, "-p", 1, expect=0)
     return made

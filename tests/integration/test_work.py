@@ -4,11 +4,10 @@
 Goal: what a handler's end says becomes of its event, whoever dies; only the failing key waits; what was given up tells
 its story. Method: the cases that every broker with share groups passes (work_cases.py), and those that are evlog's own.
 """
-import time
-
 import pytest
 
-from conftest import Broker, start_or_skip, wait_for
+from conftest import wait_for
+from one_broker import broker, own_topic  # noqa: F401
 from work_cases import *  # noqa: F401, F403
 from work_cases import PATIENCE_SECONDS, Place, finish, value_of
 
@@ -16,18 +15,9 @@ QUICK = {"retry.backoff.ms": 20, "retry.backoff.max.ms": 20}
 LATE = {"retry.backoff.ms": 60000, "retry.backoff.max.ms": 60000, "retry.backoff.jitter": "none"}
 
 
-# What is tested is the client: one backend of the server is enough.
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    instance = start_or_skip(Broker(tmp_path_factory.mktemp("data")))
-    yield instance
-    assert instance.stop() == 0, "".join(instance.log[-50:])
-
-
 @pytest.fixture
-def place(broker, tmp_path, request):
-    safe = "".join(c if c.isalnum() else "-" for c in request.node.name)
-    return Place(broker.bootstrap, tmp_path, f"{safe[5:60]}-{time.monotonic_ns() % 10**6}", QUICK)
+def place(broker, tmp_path, own_topic):
+    return Place(broker.bootstrap, tmp_path, own_topic, QUICK)
 
 
 def dead_letters(place, *args):
