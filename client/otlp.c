@@ -5,7 +5,8 @@
  *
  * 1. on_span() copies a span, with its texts, into the ring.
  * 2. The thread waits until a batch is full, or the delay is over, and takes a batch out.
- * 3. It sends the batch, again after a pause when the collector asks for that or does not answer, TRIES_MAX times.
+ * 3. It sends the batch, again after a pause when the collector asks for that or does not answer, TRIES_MAX times. The
+ *    pause is the collector's own (Retry-After), if it names one, and at most AGAIN_MS_MAX.
  * 4. evlog_otlp_close() lets it send what is left, until the time is over: then the request under way is broken off.
  */
 #include "otlp.h"
@@ -21,6 +22,7 @@
 
 #define TRIES_MAX 3
 #define PAUSE_MS 500 /* before the second try, then twice as long */
+#define AGAIN_MS_MAX 60000
 
 struct kept {
     struct evlog_span span;
@@ -132,8 +134,28 @@ static void note_failure(struct evlog_otlp *otlp, const char *text)
     (void)pthread_mutex_unlock(&otlp->lock);
 }
 
+/* What became of one try. */
+struct posted {
+    uint32_t refused_count; /* of those that were taken as a whole, by itself */
+    int64_t pause_ms;       /* before another try, as the collector wants it; 0: it did not say */
+};
+
+static void note_answer(struct evlog_otlp *otlp, const struct s3_answer *answer, uint32_t count, struct posted *posted)
+{
+    char message[160], text[256];
+    posted->refused_count = el_otlp_refused(el_buffer_slice(&answer->text), count, message, sizeof message);
+    if (posted->refused_count > 0) {
+        (void)snprintf(text, sizeof text, "the collector refused %u of %u spans%s%s", posted->refused_count, count,
+                       message[0] == '\0' ? "" : ": ", message);
+        note_failure(otlp, text);
+    } else if (message[0] != '\0') {
+        (void)snprintf(text, sizeof text, "the collector took all, but says: %s", message);
+        note_failure(otlp, text);
+    }
+}
+
 /* Post the body once. returns 0 taken | EVLOG_ERR_AGAIN worth another try | another code: it is not */
-static int post(struct evlog_otlp *otlp)
+static int post(struct evlog_otlp *otlp, uint32_t count, struct posted *posted)
 {
     struct s3_http_request request = {
         .method = "POST",
@@ -147,10 +169,13 @@ static int post(struct evlog_otlp *otlp)
     char text[160];
     int rc = s3_http_send(otlp->http, &request, &answer, &err);
     long status = answer.status;
-    s3_answer_free(&answer);
+    *posted = (struct posted){.pause_ms = answer.again_ms};
     if (rc == 0 && status / 100 == 2) {
+        note_answer(otlp, &answer, count, posted);
+        s3_answer_free(&answer);
         return 0;
     }
+    s3_answer_free(&answer);
     if (rc == 0) {
         (void)snprintf(text, sizeof text, "the collector answered with status %ld", status);
         note_failure(otlp, text);
@@ -163,26 +188,32 @@ static int post(struct evlog_otlp *otlp)
     return rc == EVLOG_ERR_POLICY || rc == EVLOG_ERR_CLOSED ? rc : EVLOG_ERR_AGAIN;
 }
 
-/* Send a batch. Lock not held. returns 0 | negative: given up */
-static int send_batch(struct evlog_otlp *otlp, uint32_t count)
+static void pause_for(struct evlog_otlp *otlp, int64_t pause_ms)
 {
+    int64_t resume_ns = el_now_ns() + EL_MIN(pause_ms, (int64_t)AGAIN_MS_MAX) * EL_NS_PER_MS;
+    (void)pthread_mutex_lock(&otlp->lock);
+    while (!otlp->broken_off && el_now_ns() < resume_ns) {
+        wait_until(otlp, resume_ns);
+    }
+    (void)pthread_mutex_unlock(&otlp->lock);
+}
+
+/* Send a batch. Lock not held. returns how many of its spans the collector has taken */
+static uint32_t send_batch(struct evlog_otlp *otlp, uint32_t count)
+{
+    struct posted posted = {.pause_ms = 0};
     el_buffer_reset(&otlp->body);
     int rc = el_otlp_encode(&otlp->cfg, (const struct evlog_span *const *)otlp->batch, count, &otlp->body);
     if (rc != 0) {
         note_failure(otlp, evlog_error_text(rc));
-        return rc;
+        return 0;
     }
     for (int tries = 1;; tries++) {
-        rc = otlp->broken_off ? EVLOG_ERR_CLOSED : post(otlp);
+        rc = otlp->broken_off ? EVLOG_ERR_CLOSED : post(otlp, count, &posted);
         if (rc != EVLOG_ERR_AGAIN || tries == TRIES_MAX) {
-            return rc;
+            return rc == 0 ? count - posted.refused_count : 0;
         }
-        int64_t resume_ns = el_now_ns() + ((int64_t)PAUSE_MS << (tries - 1)) * EL_NS_PER_MS;
-        (void)pthread_mutex_lock(&otlp->lock);
-        while (!otlp->broken_off && el_now_ns() < resume_ns) {
-            wait_until(otlp, resume_ns);
-        }
-        (void)pthread_mutex_unlock(&otlp->lock);
+        pause_for(otlp, posted.pause_ms != 0 ? posted.pause_ms : (int64_t)PAUSE_MS << (tries - 1));
     }
 }
 
@@ -211,12 +242,13 @@ static void *run(void *arg)
         uint32_t count = take_batch(otlp);
         otlp->busy = true;
         (void)pthread_mutex_unlock(&otlp->lock);
-        int rc = send_batch(otlp, count);
+        uint32_t taken = send_batch(otlp, count);
         for (uint32_t i = 0; i < count; i++) {
             el_free(otlp->batch[i]);
         }
         (void)pthread_mutex_lock(&otlp->lock);
-        *(rc == 0 ? &otlp->stats.sent_count : &otlp->stats.failed_count) += count;
+        otlp->stats.sent_count += taken;
+        otlp->stats.failed_count += count - taken;
         otlp->due_ns = el_now_ns() + otlp->cfg.delay_ms * EL_NS_PER_MS;
         otlp->busy = false;
         otlp->hurry = otlp->hurry && otlp->count > 0;

@@ -60,4 +60,12 @@ void el_otlp_config_free(struct el_otlp_config *cfg);
 int el_otlp_encode(const struct el_otlp_config *cfg, const struct evlog_span *const *spans, size_t count,
                    struct el_buffer *out);
 
+/* How many spans of a request that it has taken a collector did not want: ExportTraceServiceResponse in JSON. An answer
+ * that cannot be read has refused none.
+ *
+ * count    of the spans that were sent; more cannot be refused
+ * message  [message_max], what the collector says of it, or of anything else; "": nothing
+ */
+uint32_t el_otlp_refused(struct el_slice answer, uint32_t count, char *message, size_t message_max);
+
 #endif

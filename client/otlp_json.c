@@ -7,10 +7,12 @@
  */
 #include "otlp.h"
 
+#include <core/json.h>
 #include <core/json_writer.h>
 #include <stdio.h>
 
 #define STATUS_ERROR 2
+#define ANSWER_DEPTH_MAX 8
 
 static void add_text(struct el_json_writer *w, const char *key, const char *value)
 {
@@ -151,4 +153,42 @@ int el_otlp_encode(const struct el_otlp_config *cfg, const struct evlog_span *co
     el_json_end_array(&w);
     el_json_end_object(&w);
     return el_json_writer_end(&w);
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------ */
+
+/* A 64-bit number, as text or as a number: both are in use. returns 0 when it is neither */
+static int64_t number_of(const struct el_json *json)
+{
+    int64_t number = 0;
+    struct el_slice text;
+    if (json == NULL || el_json_int(json, &number) == 0 || el_json_string(json, &text) != 0) {
+        return number;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9' || number > UINT32_MAX) {
+            return 0;
+        }
+        number = 10 * number + (text.data[i] - '0');
+    }
+    return number;
+}
+
+uint32_t el_otlp_refused(struct el_slice answer, uint32_t count, char *message, size_t message_max)
+{
+    struct el_json *json = NULL;
+    message[0] = '\0';
+    if (answer.len == 0 || el_json_parse(answer.data, answer.len, ANSWER_DEPTH_MAX, &json, NULL) != 0) {
+        return 0;
+    }
+    const struct el_json *partial = el_json_get(json, "partialSuccess");
+    const struct el_json *text = partial == NULL ? NULL : el_json_get(partial, "errorMessage");
+    int64_t refused = partial == NULL ? 0 : number_of(el_json_get(partial, "rejectedSpans"));
+    struct el_slice said;
+    if (text != NULL && el_json_string(text, &said) == 0) {
+        char *to = message;
+        (void)el_trace_keep(&to, said.data, EL_MIN(said.len, message_max - 1));
+    }
+    el_json_free(json);
+    return (uint32_t)EL_MIN(EL_MAX(refused, INT64_C(0)), (int64_t)count);
 }

@@ -146,7 +146,8 @@ void evlog_otlp_tracer(struct evlog_otlp *otlp, struct evlog_tracer *tracer);
 struct evlog_otlp_stats {
     size_t size;           /* sizeof(struct evlog_otlp_stats), set by the caller */
     uint64_t sent_count;   /* spans that a collector has taken */
-    uint64_t failed_count; /* spans given up: the collector did not take them */
+    uint64_t failed_count; /* spans given up: the collector did not take them, or refused them of a request (partial
+                            * success) */
     uint64_t lost_count;   /* spans for which the queue, or memory, had no room */
     char last_failure[256];
 };

@@ -134,6 +134,34 @@ def test_a_busy_collector_is_asked_again_and_gets_all(place):
         place.evlog("produce", place.topic, "a", expect=0, env=collector.env())
         assert len(collector.named(f"publish {place.topic}")) == 1 and len(collector.requests) == 2
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_collector_says_itself_when_to_come_again(place, status):
+    """The wait is a lower bound, so that a slow machine changes nothing."""
+    with Collector("busy") as collector:
+        collector.busy_for, collector.busy_status, collector.retry_after = 1, status, "2"
+        place.evlog("produce", place.topic, "a", expect=0, env=collector.env())
+        assert len(collector.named(f"publish {place.topic}")) == 1 and len(collector.requests) == 2
+        assert collector.times[1] - collector.times[0] > 1.9
+
+
+@pytest.mark.parametrize("partial, told", [
+    ({"rejectedSpans": "1", "errorMessage": "too old"}, "refused 1 of 1 spans: too old"),
+    ({"rejectedSpans": 1}, "refused 1 of 1 spans"),
+    ({"rejectedSpans": "99999999999999999999", "errorMessage": "x"}, None),
+    ({"rejectedSpans": "7", "errorMessage": 5}, "refused 1 of 1 spans"),
+    ({"rejectedSpans": "0", "errorMessage": "come less often"}, None),
+    ({}, None),
+    (5, None),
+])
+def test_spans_that_the_collector_refuses_are_told(place, partial, told):
+    with Collector() as collector:
+        collector.partial = partial
+        done = place.evlog("produce", place.topic, "a", expect=0, env=collector.env())
+        assert len(collector.requests) == 1, "what was refused is not sent again"
+    assert ("not all spans have reached" in done.err) == (told is not None)
+    assert told is None or told in done.err
+
+
 def test_headers_reach_the_collector_and_nobody_else(place):
     with Collector("refuses") as collector:
         done = place.evlog("produce", place.topic, "a", expect=0,

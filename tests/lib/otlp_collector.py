@@ -8,6 +8,7 @@ import http.server
 import json
 import re
 import threading
+import time
 
 MODES = ("takes", "hangs", "busy", "refuses")
 SPAN_FIELDS = {"traceId", "spanId", "parentSpanId", "traceState", "flags", "name", "kind", "startTimeUnixNano",
@@ -69,12 +70,14 @@ def spans_of(request):
 
 
 class Collector:
-    """with Collector() as c: c.env() for a program; c.spans is what it has taken."""
+    """with Collector() as c: c.env() for a program; c.spans is what it has taken.
+
+    busy_for: so many requests are answered with busy_status, and retry_after. partial: what it says of what it took."""
 
     def __init__(self, mode="takes"):
         assert mode in MODES
-        self.mode, self.busy_for = mode, 0
-        self.spans, self.faults, self.requests = [], [], []
+        self.mode, self.busy_for, self.busy_status, self.retry_after, self.partial = mode, 0, 503, None, None
+        self.spans, self.faults, self.requests, self.times = [], [], [], []
         self.lock, self.over = threading.Lock(), threading.Event()
         collector = self
 
@@ -104,11 +107,12 @@ class Collector:
         body = handler.rfile.read(int(handler.headers["content-length"]))
         with self.lock:
             self.requests.append((handler.path, dict(handler.headers.items())))
+            self.times.append(time.monotonic())
             busy = self.mode == "busy" and len(self.requests) <= self.busy_for
         if self.mode == "hangs":
             self.over.wait()
             return
-        status = 503 if busy else 400 if self.mode == "refuses" else 200
+        status = self.busy_status if busy else 400 if self.mode == "refuses" else 200
         if status == 200:
             try:
                 check(handler.path == "/v1/traces", handler.path)
@@ -119,10 +123,13 @@ class Collector:
             except (ValueError, KeyError, TypeError) as fault:
                 self.faults.append((repr(fault), body[:2000]))
                 status = 400
+        answer = json.dumps({} if self.partial is None else {"partialSuccess": self.partial}).encode()
         handler.send_response(status)
-        handler.send_header("content-length", "2")
+        if busy and self.retry_after is not None:
+            handler.send_header("retry-after", self.retry_after)
+        handler.send_header("content-length", str(len(answer)))
         handler.end_headers()
-        handler.wfile.write(b"{}")
+        handler.wfile.write(answer)
 
     def env(self, service="test", **more):
         port = self.server.server_address[1]

@@ -31,6 +31,7 @@
 #define CONNECT_MAX_MS 10000
 #define SPEED_MIN 1024 /* bytes in a second */
 #define LINE_MAX_LEN 1024
+#define AGAIN_S_MAX 86400 /* of Retry-After; who waits has a limit of its own */
 
 struct curl_calls {
     CURLcode (*global_init)(long flags);
@@ -240,6 +241,17 @@ static void take_text(struct s3_answer *answer, char *field, size_t max, const c
     memcpy(field, value, strlen(value) + 1);
 }
 
+/* Seconds, or a date, which is held against our clock. */
+static int64_t again_ms_of(const char *value)
+{
+    uint64_t seconds = 0;
+    if (s3_number_of(value, &seconds)) {
+        return seconds == 0 ? -1 : (int64_t)EL_MIN(seconds, (uint64_t)AGAIN_S_MAX) * 1000;
+    }
+    time_t until = curl.getdate(value, NULL), now = time(NULL);
+    return until < 0 ? 0 : until <= now ? -1 : EL_MIN((int64_t)(until - now), (int64_t)AGAIN_S_MAX) * 1000;
+}
+
 static void take_header(struct s3_answer *answer, const char *name, const char *value)
 {
     uint64_t number = 0;
@@ -262,6 +274,8 @@ static void take_header(struct s3_answer *answer, const char *name, const char *
         answer->date_s = EL_MAX(curl.getdate(value, NULL), 0);
     } else if (strcasecmp(name, "last-modified") == 0) {
         answer->modified_s = EL_MAX(curl.getdate(value, NULL), 0);
+    } else if (strcasecmp(name, "retry-after") == 0) {
+        answer->again_ms = again_ms_of(value);
     }
 }
 

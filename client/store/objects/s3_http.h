@@ -40,6 +40,7 @@ struct s3_answer {
     char region[64];        /* x-amz-bucket-region */
     int64_t date_s;         /* the server's clock, 0: not told */
     int64_t modified_s;     /* last-modified, 0: not told */
+    int64_t again_ms;       /* retry-after, from when it came; -1 a time that is over, 0: not told */
 };
 
 /* returns 0 | EVLOG_ERR_UNSUPPORTED libcurl is not there: the text says what to install | EVLOG_ERR_NO_MEMORY */

@@ -164,3 +164,32 @@ TEST_TORTURE(otlp, settings_and_json_survive_a_lack_of_memory)
     el_buffer_free(&out);
     el_otlp_config_free(&cfg);
 }
+
+TEST(otlp, a_collector_says_how_many_spans_it_refuses)
+{
+    static const struct {
+        const char *answer;
+        uint32_t refused;
+        const char *message;
+    } rows[] = {
+        {"", 0, ""},
+        {"not JSON", 0, ""},
+        {"{}", 0, ""},
+        {"[]", 0, ""},
+        {"{\"partialSuccess\":null}", 0, ""},
+        {"{\"partialSuccess\":[1]}", 0, ""},
+        {"{\"partialSuccess\":{\"rejectedSpans\":\"3\",\"errorMessage\":\"old\"}}", 3, "old"},
+        {"{\"partialSuccess\":{\"rejectedSpans\":3}}", 3, ""},
+        {"{\"partialSuccess\":{\"rejectedSpans\":11}}", 10, ""},
+        {"{\"partialSuccess\":{\"rejectedSpans\":-1}}", 0, ""},
+        {"{\"partialSuccess\":{\"rejectedSpans\":\"-1\"}}", 0, ""},
+        {"{\"partialSuccess\":{\"rejectedSpans\":\"18446744073709551617\"}}", 0, ""},
+        {"{\"partialSuccess\":{\"rejectedSpans\":true,\"errorMessage\":1}}", 0, ""},
+        {"{\"partialSuccess\":{\"errorMessage\":\"come\\nless often, please\"}}", 0, "come?less often"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char message[16] = "x";
+        assert_int_equal(el_otlp_refused(el_slice_str(rows[i].answer), 10, message, sizeof message), rows[i].refused);
+        assert_string_equal(message, rows[i].message);
+    }
+}
