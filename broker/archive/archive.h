@@ -126,6 +126,9 @@ struct archive_redact_ask {
     int error; /* 0 | EVLOG_ERR_CLOSED stopping | _POLICY archiving has ended for good | _AGAIN another is under way |
                 * _CONFLICT another archive goes on from this one, and needs it as it is */
     int64_t parent_end; /* what lies below is in the archive that this one continues, which is not changed */
+    /* Before it is answered, on the thread of shard 0: all that is left is in the newest object of the archive, whose
+     * events left by age, and which goes when something else is archived. */
+    bool waits;
 };
 void archive_redact(struct archiver *ar, struct archive_redact_ask *ask);
 

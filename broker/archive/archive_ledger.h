@@ -173,6 +173,7 @@ struct archive_redaction_job {
     int64_t parent_end; /* what lies below is in the archive that this one continues, which stays as it is */
     bool child;         /* another archive goes on from this one, and needs its objects as they are */
     bool done;          /* nothing of it is left */
+    bool waits;         /* all that is left is in the newest object of all, which goes when another one comes */
 };
 
 enum archive_make_step {

@@ -9,7 +9,8 @@
  *   2. the manifest of the round states the redaction and the new objects; the old ones are replaced by it
  *   3. the next one states as removed what may have the batch and was replaced, now or earlier, whatever
  *      archive.replaced.retention.ms says, and the objects go
- *   4. when nothing of that is left, objects that no root covers are removed: what a crash left may have it, too
+ *   4. when nothing of that is left, objects that no root covers are removed: what a crash left may have it, too. The
+ *      newest object of all, which left by age, goes when another one comes, and is waited for if it has the batch
  *
  * Nothing of it is done while another archive goes on from this one (archive_kin.c): its root names objects here.
  *
@@ -78,10 +79,10 @@ static int part_has(struct archive_ledger *l, const struct el_archive_part *part
     return code != 0 ? code : has;
 }
 
-/* Has a bundle a part of the range that does not count any more, beside others that do?
+/* Has an object a part of the range, whether that counts or not?
  * returns 1 | 0 | EVLOG_ERR_... */
-static int rest_has(struct archive_ledger *l, const struct archive_object *object,
-                    const struct archive_redaction_job *r, struct el_error *err)
+static int object_has(struct archive_ledger *l, const struct archive_object *object,
+                      const struct archive_redaction_job *r, struct el_error *err)
 {
     uint64_t len = EL_PACK_HEADER_LEN + (uint64_t)object->now.part_count * EL_PACK_PART_LEN, done = 0;
     char key[EL_ARCHIVE_KEY_MAX];
@@ -89,7 +90,7 @@ static int rest_has(struct archive_ledger *l, const struct archive_object *objec
     int has = 0;
     el_archive_key_object(key, &l->incarnation, &object->now);
     if (head == NULL) {
-        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for the parts of a bundle");
+        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for the parts of an object");
     }
     int code = object_get(l->cfg.bucket, key, 0, head, len, &done, err);
     code = code == 0 && done != len ? damaged(key, err) : code;
@@ -415,7 +416,7 @@ static int rests_anew(struct archive_ledger *l, struct archive_make_job *job, bo
         if (!rest) {
             continue;
         }
-        int has = is_put_anew(job, object->now.number) ? 1 : rest_has(l, object, job->redaction, err);
+        int has = is_put_anew(job, object->now.number) ? 1 : object_has(l, object, job->redaction, err);
         *clean = *clean && has == 0;
         if (has == 1 && !is_put_anew(job, object->now.number)) {
             has = object_anew(l, job, object, err);
@@ -423,6 +424,24 @@ static int rests_anew(struct archive_ledger *l, struct archive_make_job *job, bo
         if (has < 0) {
             return has;
         }
+    }
+    return 0;
+}
+
+/* Are replaced objects left that go first? What has the highest number is stated as removed when there is another one
+ * behind it, which may take long: if it holds none of the range it may stay, else it is waited for. */
+static int replaced_left(struct archive_ledger *l, struct archive_redaction_job *r, bool *clean, struct el_error *err)
+{
+    for (size_t i = 0; i < l->state->object_count && *clean; i++) {
+        const struct archive_object *object = &l->state->objects[i];
+        bool drops = archive_redaction_drops(r, &object->now);
+        bool last = object->now.number == l->state->last_object;
+        int has = drops && last ? object_has(l, object, r, err) : drops;
+        if (has < 0) {
+            return has;
+        }
+        *clean = has == 0;
+        r->waits = has == 1 && last;
     }
     return 0;
 }
@@ -443,7 +462,7 @@ int archive_redaction_run(struct archive_ledger *l, struct archive_make_job *job
     if (!any) {
         r->first_found = r->end_found = 0;
     }
-    r->done = r->child = false;
+    r->done = r->child = r->waits = false;
     r->parent_end = first == NULL ? 0 : EL_MIN(first->now.start_offset, r->end_offset);
     if (is_busy(l, job)) {
         return 0;
@@ -457,9 +476,7 @@ int archive_redaction_run(struct archive_ledger *l, struct archive_make_job *job
         code = objects_anew(l, job, p, &clean, err);
     }
     code = code != 0 ? code : rests_anew(l, job, &clean, err);
-    for (size_t i = 0; i < l->state->object_count && clean; i++) {
-        clean = !archive_redaction_drops(r, &l->state->objects[i].now);
-    }
+    code = code != 0 ? code : replaced_left(l, r, &clean, err);
     if (code == 0 && clean) {
         code = sweep(l, job, err);
         r->done = code == 0;

@@ -46,6 +46,7 @@ void archive_redact(struct archiver *ar, struct archive_redact_ask *ask)
     ask->origin = ar->io;
     ask->archive = ar->archive;
     ask->parent_end = 0;
+    ask->waits = false;
     ask->message.run = ask_run;
     io_post(ar->archive->io, &ask->message);
 }
@@ -85,7 +86,11 @@ void archive_root_redact_made(struct archive *a)
         a->redaction = NULL;
         ask_answer(ask, EVLOG_ERR_CONFLICT);
     }
-    a->more = a->more || (a->redaction != NULL && !done); /* marks that are left come when they can be read */
+    bool waits = a->redacting && a->redaction_job.waits; /* for something new, which brings a round of its own */
+    if (a->redaction != NULL) {
+        a->redaction->waits = waits;
+    }
+    a->more = a->more || (a->redaction != NULL && !done && !waits); /* marks that are left come when they can be read */
 }
 
 void archive_root_redact_end(struct archive *a)

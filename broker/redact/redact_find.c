@@ -16,6 +16,8 @@
 #include <stdio.h>
 
 #define READ_LEN (256u << 10)
+#define WAITS_TEXT                                                                                                     \
+    "the newest object of the archive has them; its events left by age, and it goes when another one comes: append one"
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
 
@@ -58,7 +60,8 @@ static bool answer_known(struct redact_ask *ask)
             ask->state = i == 0 && (r->step == WORK_ARCHIVE || r->step == WORK_RELEASE) ? REDACT_ARCHIVE : REDACT_LOCAL;
             ask->first_found = e->first_offset;
             ask->end_found = e->end_offset;
-            (void)snprintf(ask->text, sizeof ask->text, "%.190s", i == 0 ? r->stuck : "");
+            bool waits = i == 0 && r->step == WORK_ARCHIVE && r->busy && r->ask.waits;
+            (void)snprintf(ask->text, sizeof ask->text, "%.190s", waits ? WAITS_TEXT : i == 0 ? r->stuck : "");
             redact_answer(ask, 0);
             return true;
         }

@@ -72,13 +72,20 @@ static void read_finish(struct read_op *op, int error)
     if (error != 0 || op->data_len == 0) {
         block_free(op);
     }
-    if (error != 0 && error != EVLOG_ERR_NO_MEMORY) {
+    if (error != 0 && error != EVLOG_ERR_NO_MEMORY && error != EVLOG_ERR_OFFSET_RANGE) {
         op->high_watermark = -1;
         op->log_start_offset = -1;
     } else {
         metrics_add(op->base.owner->metrics, METRIC_FETCH_BYTES, op->data_len);
     }
     store_op_finish(&op->base, error);
+}
+
+/* What the log spans now; for EVLOG_ERR_OFFSET_RANGE, too: who asked goes on where it begins. */
+static void span_tell(const struct partition *part, struct read_op *op)
+{
+    op->high_watermark = part->high_watermark;
+    op->log_start_offset = part->log_start;
 }
 
 /* Nothing at or above it is given out. */
@@ -283,6 +290,7 @@ static void remote_on_done(struct remote *remote, int code, bool over)
     }
     if ((behind >= 0 || code == EVLOG_ERR_LIMIT) && op->offset < part->log_start) {
         code = EVLOG_ERR_OFFSET_RANGE; /* likewise */
+        span_tell(part, op);
     }
     if (code == 0 && behind < 0) {
         EL_ASSERT(read->data_len <= read->buf_len);
@@ -379,6 +387,7 @@ static int read_check(struct partition *part, struct read_op *op)
     if (part->shard->tier_holds && op->offset > part->next_offset) {
         return EVLOG_ERR_ARCHIVE; /* it may go further than this disk */
     }
+    span_tell(part, op);
     if (op->offset < part->log_start || op->offset > part->next_offset) {
         return EVLOG_ERR_OFFSET_RANGE;
     }
@@ -397,8 +406,6 @@ static int read_check(struct partition *part, struct read_op *op)
             op->diverging_end_offset = end;
         }
     }
-    op->high_watermark = part->high_watermark;
-    op->log_start_offset = part->log_start;
     return 0;
 }
 
@@ -407,8 +414,7 @@ static int read_check(struct partition *part, struct read_op *op)
 static bool read_from(struct partition *part, struct read_op *op, int64_t from, int *error)
 {
     *error = 0;
-    op->high_watermark = part->high_watermark; /* what is shown now lies below it */
-    op->log_start_offset = part->log_start;
+    span_tell(part, op); /* what is shown now lies below it */
     if (from >= read_end(part, op)) {
         return false;
     }

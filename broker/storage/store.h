@@ -203,7 +203,7 @@ struct read_op {
     const int64_t *wanted;        /* [wanted_count], until done; or NULL: of what only the archive has, batches other */
     uint32_t wanted_count;        /* than the first are left out that hold none of these offsets, and the others come */
     uint32_t wanted_bytes;        /* in this order, as many as so many bytes hold; entries say which */
-    int64_t high_watermark;       /* out: -1 on error, but for EVLOG_ERR_NO_MEMORY */
+    int64_t high_watermark;       /* out: -1 on error, but for EVLOG_ERR_NO_MEMORY and _OFFSET_RANGE */
     int64_t log_start_offset;     /* out: the same */
     int64_t next_offset;          /* out: first offset after the data */
     int32_t diverging_epoch;      /* out: -1 none */

@@ -557,7 +557,8 @@ void archive_builder_sweep(struct archive_builder *b)
 {
     for (size_t i = 0; i < b->state->object_count; i++) {
         char key[EL_ARCHIVE_KEY_MAX];
-        if (b->state->objects[i].now.state == EL_OBJECT_REPLACED) {
+        const struct el_manifest_object *object = &b->state->objects[i].now;
+        if (object->state == EL_OBJECT_REPLACED && object->number != b->state->last_object) {
             el_archive_key_object(key, &b->incarnation, &b->state->objects[i].now);
             EL_ASSERT(object_remove(b->store, key, NULL) == 0);
         }

@@ -102,7 +102,7 @@ void archive_builder_retire(struct archive_builder *b, const char *topic, int32_
 void archive_builder_rotate(struct archive_builder *b, struct el_private_key *const *keys, size_t key_count);
 /* Put what is pending, a manifest and a root. complete through: the append time of the last batch. */
 void archive_builder_round(struct archive_builder *b);
-/* Remove objects that were replaced; they are stated as removed in the next round. */
+/* Remove objects that were replaced, but for the newest of all; they are stated as removed in the next round. */
 void archive_builder_sweep(struct archive_builder *b);
 struct built_partition *archive_builder_partition(struct archive_builder *b, const char *topic, int32_t partition);
 

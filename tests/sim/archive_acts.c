@@ -268,8 +268,9 @@ static bool lookup(struct archive_life *l, const struct life_topic *t, int32_t p
     for (uint32_t i = 0; i < p->acked_count; i++) {
         bool gone = arch_is_gone(p, p->acked[i].offset, p->acked[i].offset + p->acked[i].count);
         if (!gone && p->acked[i].offset >= after && (op.offset < 0 || op.offset > p->acked[i].offset)) {
-            world_violation(&l->w, "a time is found at offset %lld of partition %d, which begins at %lld and has %lld",
-                            (long long)op.offset, partition, (long long)after, (long long)p->acked[i].offset);
+            world_violation(
+                &l->w, "time %lld is found at offset %lld of partition %d, which begins at %lld and has %lld",
+                (long long)timestamp, (long long)op.offset, partition, (long long)after, (long long)p->acked[i].offset);
         }
     }
     if (op.offset >= 0 && op.offset < before) {

@@ -427,6 +427,22 @@ const struct el_manifest_retired *bucket_retired(const struct bucket *b, const s
     return &nothing;
 }
 
+bool bucket_redacted(const struct bucket *b, const struct el_uuid *topic_id, int32_t partition,
+                     const struct el_pack_batch *row, const char *reason)
+{
+    for (const struct bucket_line *line = b->line; line != NULL; line = line->parent) {
+        for (size_t i = 0; i < line->state->redaction_count; i++) {
+            const struct el_manifest_redaction *r = &line->state->redactions[i].now;
+            if (r->partition == partition && el_uuid_eq(&r->topic_id, topic_id) &&
+                r->first_offset <= row->leaf.first_offset && r->end_offset >= el_pack_batch_end(row) &&
+                el_slice_eq(r->reason, el_slice_str(reason))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 uint32_t bucket_orphans(const struct bucket *b, int64_t until_ms)
 {
     uint32_t count = 0;

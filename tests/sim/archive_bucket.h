@@ -70,6 +70,9 @@ int64_t bucket_end(const struct bucket *b, const struct el_uuid *topic_id, int32
 /* What has left by age of a partition; tree.size 0: nothing. */
 const struct el_manifest_retired *bucket_retired(const struct bucket *b, const struct el_uuid *topic_id,
                                                  int32_t partition);
+/* Is it stated, by the newest root or one that it comes from, that the batch was redacted, and for this reason? */
+bool bucket_redacted(const struct bucket *b, const struct el_uuid *topic_id, int32_t partition,
+                     const struct el_pack_batch *row, const char *reason);
 /* Each batch that the archive has of a partition, in order, from the first incarnation to the newest. fn returns false
  * to end. */
 typedef bool (*bucket_batch_fn)(void *arg, const struct el_pack_batch *row, const uint8_t *batch);

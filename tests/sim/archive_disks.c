@@ -280,6 +280,7 @@ void arch_older_disk(struct archive_life *l)
         check_healed(l);
         take_topics(l);
         arch_check_not_back(l);
+        arch_redact_forget(l);
         heir_live(l);
     } else if (w->store != NULL) {
         world_abandon(w);

@@ -38,9 +38,12 @@ struct acked {
 };
 
 #define LIFE_GONE_MAX 24u
+#define LIFE_REASON "a secret" /* of every redaction */
 /* Somebody asked to redact it. */
 struct life_gone {
     int64_t first, end;
+    bool accepted; /* and was told that it is ... */
+    uint32_t life; /* ... in this life of the store */
     bool complete; /* and was told that it is */
 };
 
@@ -177,6 +180,8 @@ bool arch_is_gone(const struct life_part *p, int64_t first, int64_t end);
 bool arch_redact_look(struct archive_life *l, uint32_t index);
 /* An older disk was healed: what was redacted by then, and said to be, is not back. */
 void arch_check_not_back(struct archive_life *l);
+/* The disk is an older one: what was accepted on the other it need not know of. */
+void arch_redact_forget(struct archive_life *l);
 /* Every redaction comes to its end, and then nothing of it is anywhere. Without faults. */
 void arch_check_redacted(struct archive_life *l);
 

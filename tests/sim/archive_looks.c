@@ -53,21 +53,21 @@ void arch_check_full(struct archive_life *l)
 
 #define ORPHAN_ROUNDS_MAX 3000
 
-/* Two sweeps: one may be under way. */
+/* Two sweeps: one may be under way. What a redaction has had replaced goes behind each root. */
 void arch_check_orphans(struct archive_life *l)
 {
     int64_t until_ms = l->bucket->mem->now_ms - (int64_t)l->cfg.orphan_ms;
     uint64_t enough = l->sweeps + 2;
-    uint32_t before = bucket_orphans(l->bucket, until_ms);
+    uint32_t before = bucket_orphans(l->bucket, until_ms), left = before;
     int code = 0;
-    for (int i = 0; i < ORPHAN_ROUNDS_MAX && l->sweeps < enough && l->w.violation[0] == 0; i++) {
+    for (int i = 0; i < ORPHAN_ROUNDS_MAX && (l->sweeps < enough || left > 0) && l->w.violation[0] == 0; i++) {
         if (!arch_now(l, true, false, &code)) {
             return;
         }
         for (int k = 0; k < 10 && world_step(&l->w); k++) {
         }
+        left = bucket_orphans(l->bucket, until_ms);
     }
-    uint32_t left = bucket_orphans(l->bucket, until_ms);
     world_say(&l->w, "orphans", before, left);
     if (l->w.violation[0] == 0 && (left > 0 || l->sweeps < enough)) {
         world_violation(&l->w, "%u objects that no root names stay, of %u; sweeps: %llu of %llu", left, before,
@@ -134,6 +134,8 @@ struct compare {
     int64_t retired; /* below it nothing is left */
     struct archive_life *l;
     const struct life_part *part;
+    const struct el_uuid *topic_id;
+    int32_t partition;
     uint32_t index;
     bool whole;        /* nothing is missing but what was deleted */
     int64_t log_start; /* as the newest root says */
@@ -174,6 +176,10 @@ static bool compare_batch(void *arg, const struct el_pack_batch *row, const uint
             world_violation(&c->l->w, "offset %lld is redacted in the archive, and nobody asked for it",
                             (long long)a->offset);
         }
+        if (!bucket_redacted(c->l->bucket, c->topic_id, c->partition, row, LIFE_REASON)) {
+            world_violation(&c->l->w, "offset %lld is redacted in the archive, and no root says so and why",
+                            (long long)a->offset);
+        }
         return row->leaf.record_count == a->count;
     }
     if (el_get_be32(batch + EL_BATCH_POS_CRC) != a->crc || row->leaf.record_count != a->count) {
@@ -189,8 +195,11 @@ void arch_compare_topics(struct archive_life *l)
     for (uint32_t i = 0; i < TOPICS_MAX; i++) {
         struct life_topic *t = &l->topics[i];
         for (int32_t k = 0; k < t->partition_count && t->there; k++) {
-            struct compare c = {
-                .l = l, .part = &t->parts[k], .retired = bucket_retired(l->bucket, &t->id, k)->end_offset};
+            struct compare c = {.l = l,
+                                .part = &t->parts[k],
+                                .topic_id = &t->id,
+                                .partition = k,
+                                .retired = bucket_retired(l->bucket, &t->id, k)->end_offset};
             const struct archive_partition *p = archive_state_partition(l->bucket->state, &t->id, k);
             c.whole = !t->compacted && p != NULL;
             c.log_start = p == NULL ? 0 : p->now.log_start;

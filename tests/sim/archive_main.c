@@ -292,6 +292,9 @@ static bool act(struct archive_life *l)
     if (!l->topics[index].there && world_chance(&l->w, 500000)) {
         return arch_topic_make(l, index);
     }
+    if (l->redacts && world_chance(&l->w, 300000)) {
+        return world_chance(&l->w, 400000) ? arch_redact_look(l, index) : arch_redact(l, index);
+    }
     if (world_chance(&l->w, 400000)) {
         return arch_read(l, index);
     }
@@ -306,9 +309,6 @@ static bool act(struct archive_life *l)
     }
     if (l->deletes && world_chance(&l->w, 150000)) {
         return arch_topic_delete(l, index);
-    }
-    if (l->redacts && world_chance(&l->w, 300000)) {
-        return world_chance(&l->w, 400000) ? arch_redact_look(l, index) : arch_redact(l, index);
     }
     if (world_chance(&l->w, 300000)) {
         return arch_now(l, false, world_chance(&l->w, 300000), &code);

@@ -61,6 +61,9 @@ const struct sim_event_info sim_event_table[EVENT_COUNT] = {
         "at the end of a life a partition had events that only the archive has"},
     [EVENT_RETIRED] = {"retired", ARCHIVES, "old events of a partition left the archive"},
     [EVENT_ORPHANS] = {"orphans", ARCHIVES, "objects that no root names were removed"},
+    [EVENT_REDACTED] = {"redacted", ARCHIVES, "a redaction was said to be complete"},
+    [EVENT_REDACTED_LATER] = {"redacted-later", ARCHIVES,
+        "the same, of one that was accepted before a crash or a stop"},
 };
 /* clang-format on */
 

@@ -139,6 +139,8 @@ const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
         "events of a new topic leave the archive when they are up to a minute old"},
     [FAULT_MEMORY_FEW] = {"memory-few", SCOPE_ARCHIVE, 250000, 200000, 600000,
         "the memory to know what the archive has is used up, and nothing new is archived in this life"},
+    [FAULT_CRASH_IN_REDACTION] = {"crash-in-redaction", SCOPE_ARCHIVE, 600000, 200000, 900000,
+        "the power is cut at one of the first 600 calls of disk and object store after a redaction was accepted"},
 };
 /* clang-format on */
 

@@ -75,6 +75,7 @@ enum sim_fault {
     FAULT_DISK_LOST,
     FAULT_TOPIC_AGES,
     FAULT_MEMORY_FEW,
+    FAULT_CRASH_IN_REDACTION,
     FAULT_COUNT
 };
 

@@ -5,6 +5,12 @@
  */
 #include "kit.h"
 
+static void on_done(struct store_op *op)
+{
+    bool *done = op->arg;
+    *done = true;
+}
+
 /* Let so many virtual seconds pass. */
 static void pass(struct kit *k, uint64_t seconds)
 {
@@ -39,6 +45,33 @@ TEST(upkeep, old_segments_leave_and_so_do_their_files)
     kit_stop(&k);
     assert_int_equal(kit_open(&k), 0);
     kit_read_all(&k, 0, 60, 61);
+    kit_free(&k);
+}
+
+/* Who reads on from there must not wait for what is gone. */
+TEST(upkeep, a_read_below_the_log_start_tells_where_the_log_begins_and_ends)
+{
+    struct kit k;
+    bool done = false;
+    kit_init(&k, 33);
+    assert_int_equal(kit_open(&k), 0);
+    kit_topic(&k, 1, "retention.ms=60000");
+    assert_int_equal(kit_append(&k, 0, 50), 0);
+    assert_int_equal(kit_append(&k, 0, 50), 1);
+    pass(&k, 40);
+    assert_int_equal(kit_append(&k, 0, 50), 2);
+    pass(&k, 40);
+    struct read_op op = {.base = {.done = on_done, .arg = &done},
+                         .topic_id = k.topic,
+                         .max_bytes = 1000,
+                         .current_leader_epoch = -1,
+                         .last_fetched_epoch = -1};
+    store_read(kit_shard(&k), &op);
+    assert_true(world_wait(&k.w, &done));
+    assert_int_equal(op.base.error, EVLOG_ERR_OFFSET_RANGE);
+    assert_int_equal(op.log_start_offset, 2);
+    assert_int_equal(op.high_watermark, 3);
+    store_read_release(&op);
     kit_free(&k);
 }
 
