@@ -198,6 +198,8 @@ uint32_t journal_stale_slots(const struct journal *journal, uint64_t cut);
 bool journal_behind(const struct journal *journal);
 /* Appends of clients should wait: the ring is nearly full, and a checkpoint is due. */
 bool journal_tight(const struct journal *journal);
+/* The same if it can have no further slot: nobody knows before it has been tried whether a full disk has room. */
+bool journal_tight_as_it_is(const struct journal *journal);
 /* True when frames wait in the group being filled. It may be open without any, when what it was opened for found no
  * memory: nothing ever writes it then but the next frame. */
 static inline bool journal_is_filling(const struct journal *j)

@@ -5,7 +5,8 @@
  *
  * An append that finds no room in journal or memory is held, in order, until the next checkpoint made room: a client
  * sees a slow answer and not an error. It is refused at once when the disk is below its reserve or the shard has
- * stopped. On topics with evlog.streams the observer has a say (observer.h), and what it holds waits at its partition.
+ * stopped; one that may use the reserve when it has waited for room for some time on a disk that is full. On topics
+ * with evlog.streams the observer has a say (observer.h), and what it holds waits at its partition.
  * Where an archive decides (tier.h), what an append's answer tells of is shown before it leaves.
  */
 #include <storage/shard_state.h>
@@ -20,6 +21,7 @@ EL_STATIC_ASSERT(sizeof(struct journal_wait) <= sizeof(((struct producer_id_op *
 
 #define PRODUCER_ID_BLOCK 4096
 #define PRODUCER_COUNTER_BITS 40
+#define RESERVED_WAIT_NS 5000000000u /* a checkpoint that finds space in the reserve is over by then */
 
 void store_op_to_partition(struct store_shard *shard, struct store_op *op, const struct el_uuid *topic_id,
                            int32_t partition, void (*run)(struct store_op *op))
@@ -63,7 +65,8 @@ static bool append_waits(const struct partition *part, const struct append_op *o
 
 static bool should_hold(const struct store_shard *shard)
 {
-    return journal_behind(&shard->journal) || journal_tight(&shard->journal) ||
+    const struct journal *j = &shard->journal;
+    return journal_behind(j) || (shard->disk_full ? journal_tight_as_it_is(j) : journal_tight(j)) ||
            shard->tail.bytes > 2 * shard->tail.bytes_max;
 }
 
@@ -222,6 +225,7 @@ static void append_run(struct store_op *base)
     } else if (shard->tier_holds && !shard->stopping && !shard->failed) {
         el_list_push_back(&shard->tier_held, &base->link);
     } else if (!el_list_empty(&shard->held) || !append_place(shard, op)) {
+        op->held_ns = shard->io->now_ns;
         el_list_push_back(&shard->held, &base->link);
     }
 }
@@ -261,6 +265,25 @@ void shard_retry_held(struct store_shard *shard)
             el_list_push_front(&shard->held, &base->link);
             return;
         }
+    }
+}
+
+void shard_refuse_reserved(struct store_shard *shard)
+{
+    struct el_list late;
+    el_list_init(&late);
+    EL_LIST_EACH_SAFE(node, next, &shard->held) {
+        const struct store_op *base = EL_CONTAINER(node, struct store_op, link);
+        const struct append_op *op = EL_CONTAINER(base, struct append_op, base);
+        if (op->reserved && shard->io->now_ns - op->held_ns >= RESERVED_WAIT_NS) {
+            el_list_remove(node);
+            el_list_push_back(&late, node);
+        }
+    }
+    for (struct el_list *node = el_list_pop_front(&late); node != NULL; node = el_list_pop_front(&late)) {
+        struct store_op *base = EL_CONTAINER(node, struct store_op, link);
+        struct append_op *op = EL_CONTAINER(base, struct append_op, base);
+        append_end(partition_find(shard, &op->topic_id, op->partition), op, EVLOG_ERR_FULL);
     }
 }
 

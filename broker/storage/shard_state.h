@@ -140,6 +140,8 @@ void store_op_carry(struct store_op *op);
 
 /* After a change of held, disk or journal state: try the appends that wait. */
 void shard_retry_held(struct store_shard *shard);
+/* The disk is full: reserved appends that have waited for room for some time are refused. */
+void shard_refuse_reserved(struct store_shard *shard);
 /* The partition is deleted: what waits at it ends with EVLOG_ERR_UNKNOWN_TOPIC. */
 void observer_forget(struct partition *part);
 /* Keep the log start at or below the observer's floor, and have it raised when more is wanted. returns the offset that

@@ -156,7 +156,7 @@ struct append_op {
     uint32_t batch_len;
     struct el_batch_info info;     /* of el_batch_check() */
     bool no_wait;                  /* acks 0: done as soon as it is admitted */
-    bool reserved;                 /* taken also while the disk is below its reserve */
+    bool reserved;                 /* taken also while the disk is below its reserve, until that is used up */
     uint64_t wait_by_ns;           /* a wait for the archive ends then, with EVLOG_ERR_TIMED_OUT: monotonic; 0 never */
     int64_t base_offset;           /* out: also for a duplicate */
     int64_t log_start_offset;      /* out */
@@ -166,6 +166,7 @@ struct append_op {
     struct stream_batch *observed; /* of a topic with evlog.streams: what the stream index is to know, else NULL */
     const struct append_given *given; /* private: see store_append_given() */
     uint64_t sequence;                /* private: group that carries it */
+    uint64_t held_ns;                 /* private: since when it waits for room, monotonic */
     int64_t told_end;                 /* private: what it tells lies below; shown before it is answered */
     void *observer_memory;            /* the observer's, see observer.h */
     bool observer_knows;              /* private: the observer has seen it */

@@ -5,6 +5,7 @@
  */
 #include "kit.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <storage/upkeep.h>
 
 static bool is_stopped(struct kit *k)
@@ -148,6 +149,64 @@ TEST(failures, a_full_disk_delays_and_service_resumes)
     kit_stop(&k);
     assert_int_equal(kit_open(&k), 0);
     kit_read_all(&k, 0, 0, 21);
+    kit_free(&k);
+}
+
+static void on_reserved(struct store_op *base)
+{
+    *(bool *)base->arg = true;
+}
+
+/* Append what may use the reserve, and wait until the clock says so. returns its error; 1: it still waits */
+static int append_reserved(struct kit *k, struct append_op *op, bool *done, uint64_t ns)
+{
+    uint64_t until_ns = k->w.clock.now_ns + ns;
+    *done = false;
+    kit_batch(k, op, 0, 3000);
+    op->base.done = on_reserved;
+    op->base.arg = done;
+    op->reserved = true;
+    store_append(kit_shard(k), op);
+    while (!*done && k->w.clock.now_ns < until_ns) {
+        kit_steps(k, 1);
+    }
+    return *done ? op->base.error : 1;
+}
+
+/* Who makes room must know that there is none: it asks for a record of that first. */
+TEST(failures, what_may_use_the_reserve_is_refused_when_that_is_used_up)
+{
+    static struct append_op op;
+    struct kit k;
+    bool done;
+    int error = 0;
+    kit_init(&k, 11);
+    assert_int_equal(kit_open(&k), 0);
+    kit_topic(&k, 1, "");
+    kit_append_many(&k, 0, 3000, 19);
+    fill_disk(&k);
+    kit_shard(&k)->checkpoint.wanted = true;
+    kit_steps(&k, 3000);
+    assert_int_equal(kit_append(&k, 0, 10), EVLOG_ERR_FULL);
+    int64_t taken = 19;
+    for (int i = 0; i < 1000 && error == 0; i++) {
+        memset(&op, 0, sizeof op);
+        error = append_reserved(&k, &op, &done, 60000000000u);
+        taken += error == 0;
+        free((void *)(uintptr_t)op.batch);
+    }
+    assert_int_equal(error, EVLOG_ERR_FULL);
+    assert_true(taken > 19); /* the reserve is more than nothing */
+    kit_read_all(&k, 0, 0, taken);
+    free_disk(&k);
+    assert_true(kit_checkpoint(&k));
+    memset(&op, 0, sizeof op);
+    assert_int_equal(append_reserved(&k, &op, &done, 60000000000u), 0);
+    free((void *)(uintptr_t)op.batch);
+    kit_read_all(&k, 0, 0, taken + 1); /* what was refused is not there */
+    kit_stop(&k);
+    assert_int_equal(kit_open(&k), 0);
+    kit_read_all(&k, 0, 0, taken + 1);
     kit_free(&k);
 }
 
