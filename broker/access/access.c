@@ -104,6 +104,9 @@ static void report_arrive(struct io_message *message)
     EL_ASSERT(home->reports_left > 0);
     home->reports_left--;
     home->unreadable = home->unreadable || from->state == ACCESS_FAILED;
+    if (home->reports_left == 0 && home->unreadable && home->state == ACCESS_KNOWN) {
+        access_settle(home, ACCESS_PREPARE_FAILED); /* another shard cannot read what this one has */
+    }
     access_next(home);
 }
 

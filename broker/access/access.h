@@ -52,7 +52,7 @@ void access_destroy(struct access *access);
  *
  * known    called once when they are known (0), or cannot be: then nobody is known, and changes are refused.
  *          EVLOG_ERR_KEYS: for want of the key that has sealed them, see access_missing_key()
- * settled  called once, on shard 0, when they are known and sealed as they are to be, or cannot be now; may be NULL
+ * settled  called once, on shard 0 when it knows them: they are sealed as they are to be, or cannot be now. May be NULL
  */
 void access_start(struct access *access, void (*known)(void *arg, int error), void (*settled)(void *arg), void *arg);
 void access_stop(struct access *access);

@@ -18,7 +18,7 @@
 
 #define BATCH_LEN_MAX (32u << 10) /* about */
 
-static void settle(struct access *home, enum access_preparing outcome)
+void access_settle(struct access *home, enum access_preparing outcome)
 {
     void (*settled)(void *arg) = home->settled;
     home->preparing = outcome;
@@ -34,7 +34,7 @@ static void prepare_fail(struct access *home, const char *what, int code)
         el_log(EL_LOG_ERROR, "access", "%s: %s; changes of users and rules are refused until it can be done", what,
                evlog_error_text(code));
     }
-    settle(home, ACCESS_PREPARE_FAILED);
+    access_settle(home, ACCESS_PREPARE_FAILED);
     access_refuse_all(home, home->stopping ? EVLOG_ERR_CLOSED : code);
 }
 
@@ -155,7 +155,7 @@ static void again_end(struct access *home)
         el_log(EL_LOG_INFO, "access", "%" PRIu32 " users, rules and quotas are written again, sealed by the key %s",
                home->again_sum, id);
     }
-    settle(home, ACCESS_PREPARED);
+    access_settle(home, ACCESS_PREPARED);
 }
 
 static void again_on_append(struct store_op *base)

@@ -79,6 +79,8 @@ void access_append_end(struct access *home);
 /* access_prepare.c */
 /* Begin the next thing that has to be done before changes; nothing is under way. */
 void access_prepare(struct access *home);
+/* It has come to an end, or to a stop: say so, when nobody has yet. */
+void access_settle(struct access *home, enum access_preparing outcome);
 
 /* access_change.c */
 /* Answer all changes that wait. */
