@@ -453,12 +453,18 @@ bool sim_disk_cut(struct sim_disk *d, const char *path, uint64_t len)
     return true;
 }
 
+/* An empty file has no memory. */
+static bool memory_holds(const uint8_t *memory, size_t memory_len, const void *bytes, size_t len)
+{
+    return memory != NULL && memmem(memory, memory_len, bytes, len) != NULL;
+}
+
 static bool inode_holds(const struct sim_inode *inode, const void *bytes, size_t len)
 {
-    bool found = memmem(inode->now, inode->now_len, bytes, len) != NULL ||
-                 memmem(inode->durable, inode->durable_len, bytes, len) != NULL;
+    bool found = memory_holds(inode->now, inode->now_len, bytes, len) ||
+                 memory_holds(inode->durable, inode->durable_len, bytes, len);
     for (uint32_t i = 0; i < inode->op_count && !found; i++) {
-        found = inode->ops[i].data != NULL && memmem(inode->ops[i].data, inode->ops[i].len, bytes, len) != NULL;
+        found = memory_holds(inode->ops[i].data, inode->ops[i].len, bytes, len);
     }
     return found;
 }
