@@ -8,6 +8,7 @@
 #include <data_dir.h>
 
 #include <core/logger.h>
+#include <io/sandbox.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -218,6 +219,30 @@ int data_dir_open(const struct config *cfg, struct data_dir *dir, struct el_erro
         error = el_error_set(err, el_error_from_errno(errno), "data directory %s: %s", dir->path, strerror(errno));
     }
     return error != 0 ? error : lock(dir, err);
+}
+
+void data_dir_confine(const struct config *cfg, const struct data_dir *dir)
+{
+    static const char scheme[] = "file://";
+    struct el_error err = {0};
+    const char *dirs[2] = {dir->real_path};
+    size_t count = 1;
+    if (!cfg->landlock || dir->temporary) { /* the folder above a temporary one loses it at the end */
+        return;
+    }
+    if (strncmp(cfg->archive_url, scheme, strlen(scheme)) == 0) {
+        const char *archive = cfg->archive_url + strlen(scheme);
+        if (!cfg->from_archive) { /* from nothing there is nothing to restore: that must be told, not made */
+            (void)make_path(archive, NULL);
+        }
+        if (access(archive, F_OK) == 0) { /* else opening the archive says why not */
+            dirs[count++] = archive;
+        }
+    }
+    if (sandbox_write_only(dirs, count, &err) != 0) {
+        el_log(EL_LOG_WARN, "server", "the kernel does not keep evlogd from writing outside the data directory: %s",
+               err.text);
+    }
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)

@@ -20,6 +20,9 @@ struct data_dir {
  * returns 0 | EVLOG_ERR_LOCKED | EVLOG_ERR_IO, _NO_SPACE ... | EVLOG_ERR_UNSUPPORTED the file system may lose synced
  * writes */
 int data_dir_open(const struct config *cfg, struct data_dir *dir, struct el_error *err);
+/* From now on this thread and those that it makes write below the data directory alone, and below an archive that is a
+ * directory. Says so in the log where the kernel cannot do it. */
+void data_dir_confine(const struct config *cfg, const struct data_dir *dir);
 void data_dir_close(struct data_dir *dir);
 
 #endif

@@ -614,6 +614,7 @@ static int server_start(struct server *server, struct el_error *err)
         error = data_dir_open(server->cfg, &server->dir, err);
     }
     if (error == 0) {
+        data_dir_confine(server->cfg, &server->dir);
         error = from_archive(server->cfg, server->dir.real_path, server->signal_fd, err);
     }
     if (error == 0) {

@@ -73,6 +73,7 @@ struct config {
     bool accept_clock;
     bool unsafe_filesystem;
     bool seccomp;
+    bool landlock;
     bool core_dumps;
     bool memory_lock;
 

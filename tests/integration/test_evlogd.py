@@ -434,3 +434,34 @@ def test_killed_while_writing_loses_nothing_acknowledged(tmp_path, io):
                 for base, text in acknowledged[partition]:
                     assert text in at[base]
     assert broker.stop() == 0
+
+
+@pytest.mark.parametrize("landlock", [True, False])
+def test_nothing_is_written_outside_the_data_directory(tmp_path, landlock):
+    """The folder of the archive's keys, which the first start writes, lies elsewhere."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "keys").symlink_to(outside)
+    broker = Broker(tmp_path / "data", shards=1, args=[f"--archive=file://{tmp_path / 'archive'}",
+                                                       *([] if landlock else ["--landlock=false"])])
+    if not landlock:
+        start_or_skip(broker)
+        assert broker.stop() == 0 and list(outside.iterdir())
+        return
+    broker.launch()
+    assert broker.process.wait(60) == 1
+    broker.collector.join(60)
+    if broker.log_lines("does not keep evlogd from writing"):
+        pytest.skip("no Landlock here")
+    assert broker.log_lines("Permission denied") and not list(outside.iterdir())
+
+
+def test_an_archive_that_is_a_directory_is_written(tmp_path):
+    """It is made by evlogd itself, beside the data directory."""
+    broker = start_or_skip(Broker(tmp_path / "data", shards=1,
+                                  args=[f"--archive=file://{tmp_path / 'a' / 'b'}", "--archive-max-lag-ms=100"]))
+    with broker.connect() as conn:
+        assert conn.create_topic("t")[0] == 0 and conn.produce("t", batch([b"kept"]))[0] == 0
+    assert broker.stop() == 0
+    assert [path for path in (tmp_path / "a" / "b").rglob("*") if path.is_file()]

@@ -7,8 +7,10 @@
 #include <io/sandbox.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -137,4 +139,109 @@ TEST(sandbox, threads_are_made)
 TEST(sandbox, files_are_the_owners_alone_and_a_crash_leaves_none)
 {
     check(in_child(make_a_file_and_no_core));
+}
+
+/* --- Landlock ----------------------------------------------------------------------------------------------------- */
+
+static char inside[600], outside[600];
+
+static const char *below(const char *dir, const char *name)
+{
+    static char paths[4][700];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
+    return path;
+}
+
+static int made(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return fd < 0 ? errno : close(fd);
+}
+
+static int write_only(void)
+{
+    struct el_error err = {0};
+    const char *dirs[] = {inside};
+    int error = sandbox_write_only(dirs, 1, &err);
+    return error == EVLOG_ERR_UNSUPPORTED ? NO_FILTERS : error;
+}
+
+static int write_inside_and_outside(void)
+{
+    int entered = write_only();
+    if (entered != 0) {
+        return entered;
+    }
+    bool allowed = made(below(inside, "new")) == 0 && mkdir(below(inside, "folder"), 0700) == 0 &&
+                   rename(below(inside, "new"), below(inside, "folder/moved")) == 0 &&
+                   truncate(below(inside, "folder/moved"), 7) == 0 && unlink(below(inside, "folder/moved")) == 0 &&
+                   rmdir(below(inside, "folder")) == 0 && open("/dev/null", O_RDWR | O_CLOEXEC) >= 0;
+    if (!allowed) {
+        return 1;
+    }
+    if (made(below(outside, "new")) != EACCES || made(below(outside, "old")) != EACCES) {
+        return 2;
+    }
+    if (unlink(below(outside, "old")) != -1 || errno != EACCES || mkdir(below(outside, "folder"), 0700) != -1) {
+        return 3;
+    }
+    if (rename(below(outside, "old"), below(inside, "old")) != -1 || symlink("/", below(inside, "link")) != -1) {
+        return 4;
+    }
+    int fd = open(below(outside, "old"), O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && access(below(outside, "old"), R_OK) == 0 ? 0 : 5;
+}
+
+static void *make_outside(void *arg)
+{
+    *(int *)arg = made(below(outside, "new"));
+    return NULL;
+}
+
+static int write_from_a_thread(void)
+{
+    int entered = write_only(), result = 0;
+    pthread_t thread;
+    if (entered != 0) {
+        return entered;
+    }
+    if (pthread_create(&thread, NULL, make_outside, &result) != 0 || pthread_join(thread, NULL) != 0) {
+        return 1;
+    }
+    return result == EACCES ? 0 : 2;
+}
+
+static void check_landlock(int (*body)(void))
+{
+    snprintf(inside, sizeof inside, "%s/in", el_test_dir());
+    snprintf(outside, sizeof outside, "%s/out", el_test_dir());
+    (void)mkdir(inside, 0700);
+    (void)mkdir(outside, 0700);
+    assert_int_equal(made(below(outside, "old")), 0);
+    int result = in_child(body);
+    if (result == NO_FILTERS) {
+        el_test_skip("no Landlock here");
+    }
+    assert_int_equal(result, 0);
+}
+
+TEST(sandbox, nothing_is_written_outside)
+{
+    check_landlock(write_inside_and_outside);
+}
+
+TEST(sandbox, threads_write_nothing_outside)
+{
+    check_landlock(write_from_a_thread);
+}
+
+TEST(sandbox, a_folder_that_is_none_is_refused)
+{
+    struct el_error err = {0};
+    const char *dirs[] = {"/nowhere/at/all"};
+    int error = sandbox_write_only(dirs, 1, &err);
+    assert_true(error < 0);
+    assert_true(error == EVLOG_ERR_UNSUPPORTED || strstr(err.text, "/nowhere/at/all: No such file") != NULL);
 }
