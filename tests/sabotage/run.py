@@ -10,6 +10,7 @@ patch that does not apply or does not compile has failed: it proves nothing any 
 failing seed to must fail as well when it is run alone. Closes with "N passed, N failed"; caught is passed.
 """
 import argparse
+import contextlib
 import glob
 import os
 import re
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -47,7 +49,7 @@ def run(command, cwd, timeout_s):
 
 def why(output):
     """The line that tells most of a failure."""
-    for pattern in (r"^  (?!again:)(\S.*)$", r"^\[  FAILED  \] (\S+)$", r"^(.*[Aa]ssert.*)$", r"^(in seed \d+)$"):
+    for pattern in (r"^(.*: (?:fatal )?error: .*)$", r"^  (?!again:)(\S.*)$", r"^\[  FAILED  \] (\S+)$", r"^(.*[Aa]ssert.*)$", r"^(in seed \d+)$"):
         found = re.search(pattern, output, re.MULTILINE)
         if found:
             return found.group(1)[:110]
@@ -119,9 +121,15 @@ def build(tree, args, layers):
     return run(["make", "-j2", f"OUT={args.out}", *programs], tree, 1800)
 
 
-def apply(tree, patch, back=False):
-    command = ["patch", "-p1", "-s", "-f", "-i", patch] + (["-R"] if back else ["-F3"])
-    return run(command, tree, 60)
+@contextlib.contextmanager
+def kept(tree, names):
+    """These files are afterwards as they were, and newer than what was built of them."""
+    texts = {name: Path(tree, name).read_bytes() for name in names}
+    try:
+        yield
+    finally:
+        for name, text in texts.items():
+            Path(tree, name).write_bytes(text)
 
 
 def try_patch(tree, patch, args):
@@ -132,10 +140,10 @@ def try_patch(tree, patch, args):
     layers = head.get("Layer", "").split()
     if not layers or any(layer not in LAYERS for layer in layers) or "Breaks" not in head:
         return False, "its header lines are not Layer: and Breaks:"
-    code, output = apply(tree, patch)
-    if code != 0:
-        return False, f"does not apply: {why(output)}"
-    try:
+    with kept(tree, re.findall(r"^--- a/(\S+)$", text, re.MULTILINE)):
+        code, output = run(["patch", "-p1", "-s", "-f", "-F3", "-i", patch], tree, 60)
+        if code != 0:
+            return False, f"does not apply: {why(output)}"
         code, output = build(tree, args, layers)
         if code != 0:
             return False, f"does not compile: {why(output)}"
@@ -148,8 +156,6 @@ def try_patch(tree, patch, args):
                 return False, f"{layer}: what the failing seed was shrunk to passes"
             found.append(f"{layer}: {reason}")
         return True, "; ".join(found)
-    finally:
-        apply(tree, patch, back=True)
 
 
 def main():
