@@ -49,7 +49,8 @@ def run(command, cwd, timeout_s):
 
 def why(output):
     """The line that tells most of a failure."""
-    for pattern in (r"^(.*: (?:fatal )?error: .*)$", r"^  (?!again:)(\S.*)$", r"^\[  FAILED  \] (\S+)$", r"^(.*[Aa]ssert.*)$", r"^(in seed \d+)$"):
+    for pattern in (r"^(.*: (?:fatal )?error: .*)$",
+                    r"^  (?!again:)(\S.*)$", r"^\[  FAILED  \] (\S+)$", r"^(.*[Aa]ssert.*)$", r"^(in seed \d+)$"):
         found = re.search(pattern, output, re.MULTILINE)
         if found:
             return found.group(1)[:110]
