@@ -85,6 +85,9 @@ static int send_all(struct page_link *link, struct el_slice data, struct el_erro
 {
     while (data.len > 0) {
         ssize_t n = send(link->fd, data.data, data.len, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR && !cli_interrupted) { /* by the end of a child */
+            continue;
+        }
         if (n <= 0) {
             return unreachable(link, "the request was not sent", err);
         }
@@ -96,7 +99,10 @@ static int send_all(struct page_link *link, struct el_slice data, struct el_erro
 /* More bytes of the wire. returns their number | 0 at the end | EVLOG_ERR_UNREACHABLE */
 static int64_t fill(struct page_link *link, struct el_error *err)
 {
-    ssize_t n = recv(link->fd, link->in_bytes, IN_LEN, 0);
+    ssize_t n;
+    do {
+        n = recv(link->fd, link->in_bytes, IN_LEN, 0);
+    } while (n < 0 && errno == EINTR && !cli_interrupted);
     if (n < 0) {
         return el_error_set(err, EVLOG_ERR_UNREACHABLE, "%s: no answer: %s", link->place, strerror(errno));
     }
