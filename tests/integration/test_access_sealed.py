@@ -15,7 +15,7 @@ import shutil
 import pytest
 
 from cli_kit import evlog
-from conftest import Broker, start_or_skip
+from conftest import Broker, start_or_skip, wait_for
 from kafka_wire import Connection, batch
 from scram_user import make_user
 from sealed_access import keys_of, open_name, open_value
@@ -97,6 +97,11 @@ def orchard(tmp_path):
 
 def key_id(orchard):
     return next(iter(keys_of(orchard.data / "keys" / "access.key"))).hex()
+
+
+def said(broker, words):
+    """The log has it, sooner or later."""
+    wait_for(lambda: broker.log_lines(words), words, 60)
 
 
 def found(folder, secrets):
@@ -206,10 +211,10 @@ def test_a_wrong_key_is_told_by_the_restore_and_not_taken_over(orchard):
     wrong = orchard.folder / "wrong.key"
     wrong.write_text(os.urandom(32).hex() + "\n")
     wrong.chmod(0o400)
-    for name, said in (("gone", "No such file"), ("copy-of-access.key", "can be read by everybody")):
+    for name, words in (("gone", "No such file"), ("copy-of-access.key", "can be read by everybody")):
         orchard.copy.chmod(0o444)
         done = orchard.restore("--access-key", orchard.folder / name, expect=None)
-        assert done.code != 0 and said in done.err and not orchard.data.exists()
+        assert done.code != 0 and words in done.err and not orchard.data.exists()
     told = orchard.restore("--access-key", wrong)
     assert f"sealed by the key {wanted}, which the given file does not have" in told.err
     assert not (orchard.data / "keys").exists()
@@ -238,7 +243,7 @@ def test_a_lost_key_can_be_given_up_and_costs_everybody(orchard):
     lost.unlink()
     orchard.refused()
     broker = orchard.start("--forget-access=true")
-    assert broker.log_lines("all 4 users, rules and quotas are forgotten")
+    said(broker, "all 4 users, rules and quotas are forgotten")
     assert not any("orchard" in text for text in orchard.all_of_it())
     orchard.proves(NAMES[0], expect=4)
     orchard.populate()
@@ -258,14 +263,15 @@ def test_a_new_key_seals_everything_anew_and_the_old_one_may_go(orchard):
     new.write_text(os.urandom(32).hex() + "\n")
     new.chmod(0o400)
     broker = orchard.start(f"--access-key={new}")
+    wanted = next(iter(keys_of(new))).hex()
+    said(broker, f"4 users, rules and quotas are written again, sealed by the key {wanted}")
     keys = list(keys_of(orchard.data / "keys" / "access.key"))
-    assert [key.hex() for key in keys] == [next(iter(keys_of(new))).hex(), old]
-    assert broker.log_lines(f"4 users, rules and quotas are written again, sealed by the key {keys[0].hex()}")
+    assert [key.hex() for key in keys] == [wanted, old]
     assert orchard.all_of_it() == before
     orchard.stop()
     broker = orchard.start(f"--access-key={new}")    # twice is once
-    assert not broker.log_lines("written again")
     orchard.lose()
+    assert not broker.log_lines("written again")
     assert orchard.restore("--access-key", new, "--json").lines()[0]["access_unopened"] == 0
     assert list(keys_of(orchard.data / "keys" / "access.key")) == keys[:1]
     orchard.start()
@@ -273,21 +279,21 @@ def test_a_new_key_seals_everything_anew_and_the_old_one_may_go(orchard):
     orchard.proves(NAMES[1])
 
 
-@pytest.mark.parametrize("spoil, said", [
+@pytest.mark.parametrize("spoil, words", [
     (lambda text: text[:100], "no key in it"),
     (lambda text: text[:-20], "line 3 is no key"),
     (lambda text: text + "z" * 64 + "\n", "line 4 is no key"),
     (lambda text: text * 40, "longer than a file of keys")])
-def test_a_file_of_keys_that_is_damaged_is_refused(orchard, spoil, said):
-    orchard.start()
-    orchard.stop()
+def test_a_file_of_keys_that_is_damaged_is_refused(orchard, spoil, words):
     file = orchard.data / "keys" / "access.key"
+    said(orchard.start(), "made the key")
+    orchard.stop()
     text = file.read_text()
     file.unlink()
     file.write_text(spoil(text))
     file.chmod(0o400)
     log = orchard.refused()
-    assert said in log and "access.key" in log and not re.search(r"[0-9a-f]{40}", log)
+    assert words in log and "access.key" in log and not re.search(r"[0-9a-f]{40}", log)
     file.unlink()
     file.write_text(text)
     file.chmod(0o644)

@@ -162,8 +162,9 @@ def test_settings_users_and_rules_come_back(place):
     before = all_of_it()
     assert "123456789" in before[1] and "alice" in before[2] and "bob" not in before[2] and "gone" in before[3]
     place.stop()
+    key = shutil.copy(place.data / "keys" / "access.key", place.folder / "access.key")
     shutil.rmtree(place.data)
-    place.restore()
+    place.restore("--access-key", key)
     place.start(*rules)
     assert all_of_it() == before
     place.run("produce", "jobs", "--create", "-f", "%k %v", stdin="k 1\n")
@@ -184,7 +185,7 @@ def test_users_and_rules_come_back_as_they_are_now_and_not_as_they_were(place):
     place.run("acl", "rm", "User:eve", "--confirm=User:eve")
     place.run("produce", "jobs", stdin="now\n")
     place.stop()
-    place.restore("--until", then)
+    place.restore("--until", then, "--access-key", place.data / "keys" / "access.key")
     place.start("--authorizer=on", "--super-users=User:ANONYMOUS")
     assert place.run("consume", "jobs").out == "then\n"
     assert [user["user"] for user in place.run("user", "ls", "--json").lines()] == ["alice"]
