@@ -6,7 +6,7 @@
  */
 #include "archive_life.h"
 
-#define ROUNDS_MAX 600
+#define ROUNDS_MAX 300
 #define LOOKED_AT_MS 61000u /* ages of all partitions are looked at once a minute */
 
 /* Bytes of the object's batches that count and whose topic is deleted; *others: those of other topics. */
@@ -74,12 +74,13 @@ static void time_passes(struct archive_life *l, uint64_t ms)
 
 void arch_check_bundles(struct archive_life *l)
 {
-    const uint64_t waits_ms[] = {l->cfg.segment_ms + LOOKED_AT_MS, l->cfg.replaced_ms + 1};
+    /* What a deleted topic has in a bundle is looked at when the rest of it is elsewhere. */
+    const uint64_t waits_ms[] = {l->cfg.segment_ms + LOOKED_AT_MS, LOOKED_AT_MS, l->cfg.replaced_ms + 1};
     uint64_t last = l->bucket->state->last_object;
     const struct archive_object *o = NULL;
     const char *what = "";
     int code = 0;
-    for (size_t i = 0; i < 2 && l->w.violation[0] == 0; i++) {
+    for (size_t i = 0; i < sizeof waits_ms / sizeof waits_ms[0] && l->w.violation[0] == 0; i++) {
         time_passes(l, waits_ms[i]);
         for (int k = 0; k < ROUNDS_MAX; k++) {
             if (!arch_now(l, true, false, &code)) {
