@@ -4,6 +4,7 @@
  */
 #include "acl_decide.h"
 #include "admin_change.h"
+#include "admin_list.h"
 #include "fail.h"
 
 #include <core/acl.h>
@@ -24,11 +25,6 @@ EL_STATIC_ASSERT(EVLOG_ACL_ALL == EL_ACL_OP_ALL && EVLOG_ACL_IDEMPOTENT_WRITE ==
                      EVLOG_ACL_TRANSACTIONAL_ID == EL_ACL_RESOURCE_TRANSACTIONAL_ID &&
                      EVLOG_ACL_PREFIXED == EL_ACL_PATTERN_PREFIXED && EVLOG_ACL_ALLOW == EL_ACL_PERMISSION_ALLOW,
                  "as above");
-
-struct list_object {
-    struct evlog_acl_list list;
-    struct el_arena arena;
-};
 
 struct answer_object {
     struct evlog_acl_answer answer;
@@ -91,21 +87,22 @@ static char *copy(struct el_arena *arena, struct el_slice text)
     return el_arena_strndup(arena, text.data == NULL ? (const uint8_t *)"" : text.data, text.len);
 }
 
-static int fill_list(struct list_object *object, const struct el_msg_describe_acls_response *response)
+static int fill_list(void *list, struct el_arena *arena, const void *response_)
 {
+    const struct el_msg_describe_acls_response *response = response_;
     size_t count = 0, at = 0;
     for (uint32_t i = 0; i < response->resource_count; i++) {
         count += response->resources[i].acl_count;
     }
-    struct evlog_acl *acls = el_arena_zalloc(&object->arena, (count + 1) * sizeof *acls);
+    struct evlog_acl *acls = el_arena_zalloc(arena, (count + 1) * sizeof *acls);
     for (uint32_t i = 0; acls != NULL && i < response->resource_count; i++) {
         const struct el_msg_describe_acls_resource *resource = &response->resources[i];
-        const char *name = copy(&object->arena, resource->resource_name);
+        const char *name = copy(arena, resource->resource_name);
         for (uint32_t k = 0; k < resource->acl_count; k++, at++) {
             const struct el_msg_describe_acls_rule *rule = &resource->acls[k];
             acls[at] = (struct evlog_acl){
-                .principal = copy(&object->arena, rule->principal),
-                .host = copy(&object->arena, rule->host),
+                .principal = copy(arena, rule->principal),
+                .host = copy(arena, rule->host),
                 .operation = rule->operation,
                 .permission = rule->permission_type,
                 .resource = resource->resource_type,
@@ -121,7 +118,7 @@ static int fill_list(struct list_object *object, const struct el_msg_describe_ac
         return EVLOG_ERR_NO_MEMORY;
     }
     qsort(acls, count, sizeof *acls, order);
-    object->list = (struct evlog_acl_list){acls, count};
+    *(struct evlog_acl_list *)list = (struct evlog_acl_list){acls, count};
     return 0;
 }
 
@@ -148,28 +145,17 @@ int evlog_acl_list(struct evlog_client *client, const struct evlog_acl *filter, 
     if (response.error_code != 0) {
         rc = el_fail_kafka(failure, response.error_code, response.error_message, "list rules");
     }
-    struct list_object *object = rc != 0 ? NULL : el_calloc(1, sizeof *object);
-    if (object != NULL) {
-        el_arena_init(&object->arena, NULL, 0);
-    }
-    if (rc == 0 && (object == NULL || fill_list(object, &response) != 0)) {
-        evlog_acl_list_free(object == NULL ? NULL : &object->list);
-        rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for the list of rules");
-    }
+    struct evlog_acl_list *made = rc != 0 ? NULL : el_list_make(sizeof *made, fill_list, &response, "rules", failure);
     el_call_free(&call);
-    if (rc == 0) {
-        *list = &object->list;
+    if (made != NULL) {
+        *list = made;
     }
-    return rc;
+    return rc == 0 && made == NULL ? EVLOG_ERR_NO_MEMORY : rc;
 }
 
 void evlog_acl_list_free(struct evlog_acl_list *list)
 {
-    if (list != NULL) {
-        struct list_object *object = EL_CONTAINER(list, struct list_object, list);
-        el_arena_reset(&object->arena);
-        el_free(object);
-    }
+    el_list_free(list);
 }
 
 /* --- change ------------------------------------------------------------------------------------------------------- */

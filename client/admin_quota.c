@@ -2,7 +2,8 @@
  *
  * Quotas: list them, set them. Blocking, any thread. A list lies in one arena with the object itself.
  */
-#include "client_core.h"
+#include "admin_change.h"
+#include "admin_list.h"
 #include "fail.h"
 
 #include <core/alloc.h>
@@ -12,15 +13,10 @@
 
 #define PART_COUNT 3 /* user, client-id, ip */
 
-struct list_object {
-    struct evlog_quota_list list;
-    struct el_arena arena;
-};
-
 /* --- list --------------------------------------------------------------------------------------------------------- */
 
 /* returns false without memory */
-static bool name_take(struct list_object *object, const struct el_msg_describe_client_quotas_entity *part,
+static bool name_take(struct el_arena *arena, const struct el_msg_describe_client_quotas_entity *part,
                       struct evlog_quota_entity *entity)
 {
     const char **name = &entity->ip;
@@ -33,32 +29,34 @@ static bool name_take(struct list_object *object, const struct el_msg_describe_c
         is_default = &entity->default_client_id;
     }
     *is_default = part->entity_name.data == NULL;
-    *name = *is_default ? NULL : el_arena_strndup(&object->arena, part->entity_name.data, part->entity_name.len);
+    *name = *is_default ? NULL : el_arena_strndup(arena, part->entity_name.data, part->entity_name.len);
     return *is_default || *name != NULL;
 }
 
 /* returns 0 | EVLOG_ERR_NO_MEMORY */
-static int list_take(struct list_object *object, const struct el_msg_describe_client_quotas_response *response)
+static int list_take(void *list_, struct el_arena *arena, const void *response_)
 {
+    const struct el_msg_describe_client_quotas_response *response = response_;
+    struct evlog_quota_list *list = list_;
     size_t total = 0;
     for (uint32_t i = 0; i < response->entry_count; i++) {
         total += response->entries[i].value_count;
     }
-    struct evlog_quota *quotas = el_arena_zalloc(&object->arena, EL_MAX(total, (size_t)1) * sizeof *quotas);
-    object->list.quotas = quotas;
+    struct evlog_quota *quotas = el_arena_zalloc(arena, EL_MAX(total, (size_t)1) * sizeof *quotas);
+    list->quotas = quotas;
     for (uint32_t i = 0; quotas != NULL && i < response->entry_count; i++) {
         const struct el_msg_describe_client_quotas_entry *entry = &response->entries[i];
         struct evlog_quota_entity entity = {0};
         for (uint32_t k = 0; k < entry->entity_count; k++) {
-            if (!name_take(object, &entry->entity[k], &entity)) {
+            if (!name_take(arena, &entry->entity[k], &entity)) {
                 return EVLOG_ERR_NO_MEMORY;
             }
         }
         for (uint32_t k = 0; k < entry->value_count; k++) {
             struct el_slice key = entry->values[k].key;
-            struct evlog_quota *quota = &quotas[object->list.quota_count++];
+            struct evlog_quota *quota = &quotas[list->quota_count++];
             quota->entity = entity;
-            quota->key = el_arena_strndup(&object->arena, key.data, key.len);
+            quota->key = el_arena_strndup(arena, key.data, key.len);
             quota->value = entry->values[k].value;
             if (quota->key == NULL) {
                 return EVLOG_ERR_NO_MEMORY;
@@ -74,46 +72,25 @@ int evlog_quota_list(struct evlog_client *client, struct evlog_quota_list **list
     struct el_msg_describe_client_quotas_response response;
     struct el_call call;
     el_schema_init(&el_schema_describe_client_quotas_request, &request);
-    struct el_ask ask = {
-        .api = EL_API_DescribeClientQuotas,
-        .request = &request,
-        .version_max = INT16_MAX,
-        .node_id = EL_NODE_ANY,
-        .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
-    };
-    int rc = el_client_ask(client, &ask, &call, &response, failure);
+    int rc = el_look(client, EL_API_DescribeClientQuotas, &request, &call, &response, failure);
     if (rc != 0) {
         return rc;
     }
-    struct list_object *object = el_calloc(1, sizeof *object);
-    if (object == NULL) {
-        rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for a list of quotas");
-    } else if (response.error_code != 0) {
+    if (response.error_code != 0) {
         rc = el_fail_kafka(failure, response.error_code, response.error_message, "list quotas");
-    } else {
-        el_arena_init(&object->arena, NULL, 0);
-        rc = list_take(object, &response);
-        rc = rc == 0 ? 0 : el_fail(failure, rc, "no memory for a list of quotas");
-        if (rc != 0) {
-            el_arena_reset(&object->arena);
-        }
     }
+    struct evlog_quota_list *made = rc != 0 ? NULL
+                                            : el_list_make(sizeof *made, list_take, &response, "quotas", failure);
     el_call_free(&call);
-    if (rc != 0) {
-        el_free(object);
-        return rc;
+    if (made != NULL) {
+        *list = made;
     }
-    *list = &object->list;
-    return 0;
+    return rc == 0 && made == NULL ? EVLOG_ERR_NO_MEMORY : rc;
 }
 
 void evlog_quota_list_free(struct evlog_quota_list *list)
 {
-    if (list != NULL) {
-        struct list_object *object = EL_CONTAINER(list, struct list_object, list);
-        el_arena_reset(&object->arena);
-        el_free(object);
-    }
+    el_list_free(list);
 }
 
 /* --- set ---------------------------------------------------------------------------------------------------------- */

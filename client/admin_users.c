@@ -6,6 +6,7 @@
  * it keeps two keys. See docs/security.md, Users.
  */
 #include "admin_change.h"
+#include "admin_list.h"
 #include "fail.h"
 
 #include <core/alloc.h>
@@ -26,11 +27,6 @@ EL_STATIC_ASSERT(EVLOG_SCRAM_SHA_256 == EL_SCRAM_SHA256 && EVLOG_SCRAM_SHA_512 =
                  "numbers of the header are those of the wire");
 EL_STATIC_ASSERT(EVLOG_PASSWORD_LEN_MAX == EL_SASL_PASSWORD_MAX, "what can be set can be proved");
 
-struct list_object {
-    struct evlog_user_list list;
-    struct el_arena arena;
-};
-
 /* --- list --------------------------------------------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b)
@@ -38,11 +34,11 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct evlog_user *)a)->name, ((const struct evlog_user *)b)->name);
 }
 
-static int fill_user(struct list_object *object, const struct el_msg_describe_user_scram_credentials_result *source,
+static int fill_user(struct el_arena *arena, const struct el_msg_describe_user_scram_credentials_result *source,
                      struct evlog_user *user)
 {
-    struct evlog_user_key *keys = el_arena_zalloc(&object->arena, (source->credential_info_count + 1) * sizeof *keys);
-    user->name = el_arena_strndup(&object->arena, source->user.data, source->user.len);
+    struct evlog_user_key *keys = el_arena_zalloc(arena, (source->credential_info_count + 1) * sizeof *keys);
+    user->name = el_arena_strndup(arena, source->user.data, source->user.len);
     if (user->name == NULL || keys == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
@@ -55,11 +51,12 @@ static int fill_user(struct list_object *object, const struct el_msg_describe_us
     return 0;
 }
 
-static int fill_list(struct list_object *object, const struct el_msg_describe_user_scram_credentials_response *response)
+static int fill_list(void *list, struct el_arena *arena, const void *response_)
 {
-    struct evlog_user *users = el_arena_zalloc(&object->arena, ((size_t)response->result_count + 1) * sizeof *users);
+    const struct el_msg_describe_user_scram_credentials_response *response = response_;
+    struct evlog_user *users = el_arena_zalloc(arena, ((size_t)response->result_count + 1) * sizeof *users);
     for (uint32_t i = 0; users != NULL && i < response->result_count; i++) {
-        if (fill_user(object, &response->results[i], &users[i]) != 0) {
+        if (fill_user(arena, &response->results[i], &users[i]) != 0) {
             return EVLOG_ERR_NO_MEMORY;
         }
     }
@@ -67,7 +64,7 @@ static int fill_list(struct list_object *object, const struct el_msg_describe_us
         return EVLOG_ERR_NO_MEMORY;
     }
     qsort(users, response->result_count, sizeof *users, by_name);
-    object->list = (struct evlog_user_list){users, response->result_count};
+    *(struct evlog_user_list *)list = (struct evlog_user_list){users, response->result_count};
     return 0;
 }
 
@@ -107,28 +104,17 @@ int evlog_user_list(struct evlog_client *client, const char *name, struct evlog_
         return rc;
     }
     rc = list_refusal(&response, name, failure);
-    struct list_object *object = rc != 0 ? NULL : el_calloc(1, sizeof *object);
-    if (object != NULL) {
-        el_arena_init(&object->arena, NULL, 0);
-    }
-    if (rc == 0 && (object == NULL || fill_list(object, &response) != 0)) {
-        evlog_user_list_free(object == NULL ? NULL : &object->list);
-        rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for the list of users");
-    }
+    struct evlog_user_list *made = rc != 0 ? NULL : el_list_make(sizeof *made, fill_list, &response, "users", failure);
     el_call_free(&call);
-    if (rc == 0) {
-        *list = &object->list;
+    if (made != NULL) {
+        *list = made;
     }
-    return rc;
+    return rc == 0 && made == NULL ? EVLOG_ERR_NO_MEMORY : rc;
 }
 
 void evlog_user_list_free(struct evlog_user_list *list)
 {
-    if (list != NULL) {
-        struct list_object *object = EL_CONTAINER(list, struct list_object, list);
-        el_arena_reset(&object->arena);
-        el_free(object);
-    }
+    el_list_free(list);
 }
 
 /* --- change ------------------------------------------------------------------------------------------------------- */

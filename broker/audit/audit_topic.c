@@ -20,11 +20,7 @@ static void config_make(struct audit *audit, struct topic_config *config)
         {"max.message.bytes", "1048588"}, {"message.timestamp.type", "CreateTime"},
         {"evlog.durability", "flush"},
     };
-    topic_config_init(config);
-    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-        int code = topic_config_set(config, el_slice_str(settings[i][0]), el_slice_str(settings[i][1]), NULL);
-        EL_ASSERT(code == 0);
-    }
+    topic_config_init_own(config, settings, sizeof settings / sizeof settings[0]);
 }
 
 static void change_on_done(struct store_op *base)

@@ -50,6 +50,15 @@ void topic_config_init(struct topic_config *cfg)
     overrides_init(&topic_settings, &cfg->set);
 }
 
+void topic_config_init_own(struct topic_config *cfg, const char *const (*settings)[2], size_t count)
+{
+    topic_config_init(cfg);
+    for (size_t i = 0; i < count; i++) {
+        int code = topic_config_set(cfg, el_slice_str(settings[i][0]), el_slice_str(settings[i][1]), NULL);
+        EL_ASSERT(code == 0);
+    }
+}
+
 void topic_config_init_kept(struct topic_config *cfg, bool large)
 {
     static const char *const settings[][2] = {
@@ -61,11 +70,7 @@ void topic_config_init_kept(struct topic_config *cfg, bool large)
         {"evlog.durability", "flush"},
         {"max.message.bytes", "16777216"},
     };
-    topic_config_init(cfg);
-    for (size_t i = 0; i < sizeof settings / sizeof settings[0] - !large; i++) {
-        int code = topic_config_set(cfg, el_slice_str(settings[i][0]), el_slice_str(settings[i][1]), NULL);
-        EL_ASSERT(code == 0);
-    }
+    topic_config_init_own(cfg, settings, sizeof settings / sizeof settings[0] - !large);
 }
 
 int topic_config_set(struct topic_config *cfg, struct el_slice name, struct el_slice value, struct el_error *err)

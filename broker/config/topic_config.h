@@ -46,7 +46,12 @@ int topic_setting_find(struct el_slice name);
 
 /* No overrides. */
 void topic_config_init(struct topic_config *cfg);
-/* Of a topic of evlog's own that is a table: the last record of each key must stay, whatever the
+/* Of a topic of evlog's own, whatever the defaults of topics say.
+ *
+ * settings  [count] name and value; each is legal
+ */
+void topic_config_init_own(struct topic_config *cfg, const char *const (*settings)[2], size_t count);
+/* Of one that is a table: the last record of each key must stay, whatever the
  * defaults of topics say.
  *
  * large  its batches may have 16 MiB, whatever max.message.bytes is

@@ -152,6 +152,9 @@ bool cli_explain(const char *code, FILE *out, bool json);
 
 /* Open the client from flags, environment, files, and ask the broker for a sign of life. returns CLI_OK | exit code */
 int cli_connect(struct cli *cli);
+/* Of a command without words and options of its own: read its line, then the same. returns CLI_PARSED it is open | the
+ * command has ended with this exit code */
+int cli_connect_bare(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 /* Settings by precedence: flag over environment over file over context over default. */
 int cli_settings(const struct cli *cli, struct evlog_settings **settings);
 void cli_close(struct cli *cli);

@@ -201,6 +201,18 @@ int cli_connect(struct cli *cli)
     return CLI_OK;
 }
 
+int cli_connect_bare(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    const struct cli_grammar grammar = {NULL, 0, 0, 0};
+    struct cli_words words;
+    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
+    if (rc != CLI_PARSED) {
+        return rc;
+    }
+    rc = cli_connect(cli);
+    return rc == CLI_OK ? CLI_PARSED : rc;
+}
+
 void cli_close(struct cli *cli)
 {
     cli_waiting = NULL;

@@ -58,14 +58,12 @@ int cmd_archive_status(struct cli *cli, const struct cli_command *command, int a
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_archive_status status;
-    struct cli_words words;
     char id[33];
-    const struct cli_grammar grammar = {NULL, 0, 0, 0};
-    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
-    rc = rc == CLI_PARSED ? cli_connect(cli) : rc;
-    if (rc != CLI_OK || cli->client == NULL) {
+    int rc = cli_connect_bare(cli, command, argc, argv);
+    if (rc != CLI_PARSED) {
         return rc;
     }
+    rc = CLI_OK;
     if (evlog_archive_status(cli->client, &status, &failure) != 0) {
         return cli_failure(cli, &failure);
     }

@@ -128,14 +128,8 @@ static int list(struct cli *cli)
 
 int cmd_dlq_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    struct cli_grammar grammar = {NULL, 0, 0, 0};
-    struct cli_words words;
-    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
-    if (rc != CLI_PARSED) {
-        return rc;
-    }
-    rc = cli_connect(cli);
-    return rc == CLI_OK ? list(cli) : rc;
+    int rc = cli_connect_bare(cli, command, argc, argv);
+    return rc == CLI_PARSED ? list(cli) : rc;
 }
 
 /* --- inspect ------------------------------------------------------------------------------------------------------ */

@@ -21,8 +21,9 @@
 
 /* --- ls ---------------------------------------------------------------------------------------------------------- */
 
-static int list_json(const struct cli *cli, const struct evlog_group_name *group, struct el_buffer *line)
+static int list_json(const struct cli *cli, const void *list, size_t index, struct el_buffer *line)
 {
+    const struct evlog_group_name *group = &((const struct evlog_group_list *)list)->groups[index];
     struct el_json_writer w;
     cli_json_begin(&w, line);
     el_json_add_str(&w, "group", group->name);
@@ -32,46 +33,29 @@ static int list_json(const struct cli *cli, const struct evlog_group_name *group
     return cli_json_end(cli, &w, line);
 }
 
-static int list_all(const struct cli *cli, const struct evlog_group_list *list)
+static void list_cells(struct table *table, const void *list, size_t index)
 {
-    static const struct table_column columns[] = {{"GROUP", false}, {"STATE", false}, {"TYPE", false}};
-    struct table table;
-    struct el_buffer line = {0};
-    int rc = CLI_OK;
-    table_begin(&table, columns, sizeof columns / sizeof columns[0]);
-    for (size_t i = 0; rc == CLI_OK && i < list->group_count; i++) {
-        const struct evlog_group_name *group = &list->groups[i];
-        if (cli->json) {
-            rc = list_json(cli, group, &line);
-            continue;
-        }
-        table_cell(&table, "%s", group->name);
-        table_cell(&table, "%s", group->state[0] == '\0' ? "-" : group->state);
-        table_cell(&table, "%s", group->type[0] == '\0' ? "-" : group->type);
-    }
-    el_buffer_free(&line);
-    int its = table_end(cli, &table);
-    return rc != CLI_OK ? rc : its;
+    const struct evlog_group_name *group = &((const struct evlog_group_list *)list)->groups[index];
+    table_cell(table, "%s", group->name);
+    table_cell(table, "%s", group->state[0] == '\0' ? "-" : group->state);
+    table_cell(table, "%s", group->type[0] == '\0' ? "-" : group->type);
 }
 
 int cmd_groups_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
+    static const struct table_column columns[] = {{"GROUP", false}, {"STATE", false}, {"TYPE", false}};
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_group_list *list;
-    struct cli_grammar grammar = {NULL, 0, 0, 0};
-    struct cli_words words;
-    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
-    rc = rc == CLI_PARSED ? cli_connect(cli) : rc == CLI_OK ? CLI_PARSED : rc;
-    if (rc != CLI_OK) {
-        return rc == CLI_PARSED ? CLI_OK : rc;
+    int rc = cli_connect_bare(cli, command, argc, argv);
+    if (rc != CLI_PARSED) {
+        return rc;
     }
     if (evlog_group_list(cli->client, &list, &failure) != 0) {
         return cli_failure(cli, &failure);
     }
-    rc = list_all(cli, list);
-    if (list->group_count == 0) {
-        cli_say(cli, "no groups; 'evlog consume TOPIC -g GROUP' makes one");
-    }
+    rc = table_show(cli,
+                    &(struct table_list){columns, sizeof columns / sizeof columns[0], list, list->group_count,
+                                         list_json, list_cells, "no groups; 'evlog consume TOPIC -g GROUP' makes one"});
     evlog_group_list_free(list);
     return rc;
 }

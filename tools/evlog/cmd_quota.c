@@ -33,8 +33,9 @@ static void add_name(struct el_json_writer *w, const char *kind, const char *nam
     }
 }
 
-static int list_json(const struct cli *cli, const struct evlog_quota *quota, struct el_buffer *line)
+static int list_json(const struct cli *cli, const void *list, size_t index, struct el_buffer *line)
 {
+    const struct evlog_quota *quota = &((const struct evlog_quota_list *)list)->quotas[index];
     struct el_json_writer w;
     const struct evlog_quota_entity *entity = &quota->entity;
     cli_json_begin(&w, line);
@@ -52,49 +53,33 @@ static void name_cell(struct table *table, const char *name, bool is_default)
     table_cell(table, "%s", is_default ? "(default)" : name == NULL ? "-" : name);
 }
 
-static int list_all(const struct cli *cli, const struct evlog_quota_list *list)
+static void list_cells(struct table *table, const void *list, size_t index)
 {
-    static const struct table_column columns[] = {
-        {"USER", false}, {"CLIENT-ID", false}, {"IP", false}, {"LIMIT", false}, {"VALUE", true}};
-    struct table table;
-    struct el_buffer line = {0};
-    int rc = CLI_OK;
-    table_begin(&table, columns, sizeof columns / sizeof columns[0]);
-    for (size_t i = 0; rc == CLI_OK && i < list->quota_count; i++) {
-        const struct evlog_quota *quota = &list->quotas[i];
-        if (cli->json) {
-            rc = list_json(cli, quota, &line);
-            continue;
-        }
-        name_cell(&table, quota->entity.user, quota->entity.default_user);
-        name_cell(&table, quota->entity.client_id, quota->entity.default_client_id);
-        name_cell(&table, quota->entity.ip, quota->entity.default_ip);
-        table_cell(&table, "%s", quota->key);
-        table_cell(&table, "%.15g", quota->value);
-    }
-    el_buffer_free(&line);
-    int its = table_end(cli, &table);
-    return rc != CLI_OK ? rc : its;
+    const struct evlog_quota *quota = &((const struct evlog_quota_list *)list)->quotas[index];
+    name_cell(table, quota->entity.user, quota->entity.default_user);
+    name_cell(table, quota->entity.client_id, quota->entity.default_client_id);
+    name_cell(table, quota->entity.ip, quota->entity.default_ip);
+    table_cell(table, "%s", quota->key);
+    table_cell(table, "%.15g", quota->value);
 }
 
 int cmd_quota_ls(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
+    static const struct table_column columns[] = {
+        {"USER", false}, {"CLIENT-ID", false}, {"IP", false}, {"LIMIT", false}, {"VALUE", true}};
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_quota_list *list;
-    struct cli_grammar grammar = {NULL, 0, 0, 0};
-    struct cli_words words;
-    int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
-    rc = rc == CLI_PARSED ? cli_connect(cli) : rc == CLI_OK ? CLI_PARSED : rc;
-    if (rc != CLI_OK) {
-        return rc == CLI_PARSED ? CLI_OK : rc;
+    int rc = cli_connect_bare(cli, command, argc, argv);
+    if (rc != CLI_PARSED) {
+        return rc;
     }
     if (evlog_quota_list(cli->client, &list, &failure) != 0) {
         return cli_failure(cli, &failure);
     }
-    rc = list_all(cli, list);
-    if (list->quota_count == 0) {
-        cli_say(cli, "no quotas; 'evlog quota set --user NAME producer_byte_rate=10MiB' makes one");
-    }
+    rc = table_show(cli, &(struct table_list){columns, sizeof columns / sizeof columns[0], list, list->quota_count,
+                                              list_json, list_cells,
+                                              "no quotas; 'evlog quota set --user NAME producer_byte_rate=10MiB' "
+                                              "makes one"});
     evlog_quota_list_free(list);
     return rc;
 }

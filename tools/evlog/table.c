@@ -113,6 +113,27 @@ int table_end(const struct cli *cli, struct table *table)
     return rc;
 }
 
+int table_show(const struct cli *cli, const struct table_list *list)
+{
+    struct table table;
+    struct el_buffer line = {0};
+    int rc = CLI_OK;
+    table_begin(&table, list->columns, list->column_count);
+    for (size_t i = 0; rc == CLI_OK && i < list->count; i++) {
+        if (cli->json) {
+            rc = list->json(cli, list->list, i, &line);
+        } else {
+            list->cells(&table, list->list, i);
+        }
+    }
+    el_buffer_free(&line);
+    int its = table_end(cli, &table);
+    if (list->count == 0) {
+        cli_say(cli, "%s", list->none);
+    }
+    return rc != CLI_OK ? rc : its;
+}
+
 void cli_json_begin(struct el_json_writer *w, struct el_buffer *line)
 {
     el_json_writer_init(w, line);

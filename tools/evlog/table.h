@@ -26,6 +26,20 @@ void table_begin(struct table *table, const struct table_column *columns, size_t
 void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A number, or "-" when it is negative. */
 void table_number(struct table *table, int64_t value);
+/* A list that is shown as a table, or with --json as one object a line. */
+struct table_list {
+    const struct table_column *columns; /* [column_count] */
+    size_t column_count;
+    const void *list;
+    size_t count;
+    int (*json)(const struct cli *cli, const void *list, size_t index,
+                struct el_buffer *line);                                /* CLI_OK or exit code */
+    void (*cells)(struct table *table, const void *list, size_t index); /* one for each column */
+    const char *none;                                                   /* said when the list is empty */
+};
+/* returns CLI_OK | exit code, told */
+int table_show(const struct cli *cli, const struct table_list *list);
+
 /* Write all rows to out. */
 void table_write(const struct cli *cli, struct table *table, struct el_buffer *out);
 /* Write all rows to stdout and forget them. returns CLI_OK | CLI_FAILED told */
