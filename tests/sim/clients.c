@@ -11,10 +11,14 @@
 #define MEMBERS_FROM (CLIENT_PRODUCERS + CLIENT_CONSUMERS + CLIENT_ADMINS + CLIENT_KEEPERS)
 #define SHARES_FROM (MEMBERS_FROM + CLIENT_MEMBERS)
 #define WARDENS_FROM (SHARES_FROM + CLIENT_SHARES)
-#define PEER_COUNT (WARDENS_FROM + CLIENT_WARDENS)
+#define QUOTAS_FROM (WARDENS_FROM + CLIENT_WARDENS)
+#define PEER_COUNT (QUOTAS_FROM + CLIENT_QUOTAS)
 
 static struct peer *peer_at(struct clients *c, uint32_t i)
 {
+    if (i >= QUOTAS_FROM) {
+        return &c->quota_clients[i - QUOTAS_FROM].peer;
+    }
     if (i >= WARDENS_FROM) {
         return &c->wardens[i - WARDENS_FROM].peer;
     }
@@ -68,6 +72,10 @@ void clients_init(struct clients *c, struct model *m)
     for (uint32_t i = 0; i < CLIENT_KEEPERS; i++) {
         c->keepers[i].c = c;
     }
+    for (uint32_t i = 0; i < CLIENT_QUOTAS; i++) {
+        c->quota_clients[i].c = c;
+        c->quota_clients[i].index = i;
+    }
     for (uint32_t i = 0; i < CLIENT_MEMBERS; i++) {
         member_init(&c->members[i], c, i);
     }
@@ -117,6 +125,8 @@ static void act(struct clients *c)
         member_act(&c->members[world_below(c->w, CLIENT_MEMBERS)]);
     } else if (what < 955) {
         keeper_act(&c->keepers[world_below(c->w, CLIENT_KEEPERS)]);
+    } else if (what < 965) {
+        quota_act(&c->quota_clients[world_below(c->w, CLIENT_QUOTAS)]);
     } else if (what < 985) {
         admin_act(&c->admins[world_below(c->w, CLIENT_ADMINS)]);
     } else {
@@ -194,6 +204,7 @@ void clients_lose(struct clients *c)
 void clients_restart(struct clients *c)
 {
     c->behaving = c->sharing = false;
+    quotas_restart(c);
     for (uint32_t g = 0; g < GROUP_MODELS; g++) {
         group_model_restart(&c->groups[g], c->w->lying);
     }

@@ -19,6 +19,7 @@
 #define CLIENT_KEEPERS 2u
 #define CLIENT_SHARES 4u
 #define CLIENT_WARDENS 2u
+#define CLIENT_QUOTAS 2u
 #define CLIENT_WINDOW 5u /* batches of a producer under way, as Kafka's own clients have it */
 #define CLIENT_PLACES 3u
 #define CLIENT_LANES 2u /* partitions of a producer */
@@ -227,6 +228,34 @@ struct warden_client {
     struct warden_state next;              /* with it */
 };
 
+/* --- quotas ------------------------------------------------------------------------------------------------------- */
+
+#define QUOTA_SLOTS 6u /* users with limits; each is changed by one client */
+#define QUOTA_UNSURE_MAX 16u
+
+/* The limits of a user, as they may be. */
+struct quota_model {
+    uint64_t acked;                    /* 0: none */
+    uint64_t unsure[QUOTA_UNSURE_MAX]; /* [unsure_count] asked for, and not known to be made or not */
+    uint32_t unsure_count;
+    uint32_t change_count; /* changes asked for, and answers */
+    bool asked;            /* a change waits for its answer */
+    bool under_way;        /* some of unsure may still be made */
+    bool open;             /* it may be anything: the devices have lied */
+    bool settled;          /* nobody has looked since the last start */
+};
+
+struct quota_client {
+    struct clients *c;
+    struct peer peer;
+    bool busy;
+    uint32_t index;
+    /* the question under way */
+    uint32_t slot;
+    uint64_t value;
+    uint32_t change_counts[QUOTA_SLOTS];
+};
+
 /* --- share groups ------------------------------------------------------------------------------------------------- */
 
 #define SHARE_PLACES 48u
@@ -295,6 +324,9 @@ struct clients {
     struct consumer_client consumers[CLIENT_CONSUMERS];
     struct admin_client admins[CLIENT_ADMINS];
     struct keeper_client keepers[CLIENT_KEEPERS];
+    struct quota_client quota_clients[CLIENT_QUOTAS];
+    struct quota_model quotas[QUOTA_SLOTS];
+    uint64_t quota_value_last;
     struct share_client sharers[CLIENT_SHARES];
     struct warden_client wardens[CLIENT_WARDENS];
     bool rules_on; /* access rules can be changed */
@@ -342,6 +374,9 @@ bool consumer_see_place(struct consumer_client *consumer, const struct consumer_
 void consumer_filter_ask(struct consumer_client *consumer, int32_t wait_ms, int32_t bytes_max);
 void admin_act(struct admin_client *a);
 void keeper_act(struct keeper_client *k);
+void quota_act(struct quota_client *q);
+/* A process has ended: what was under way in it is decided. */
+void quotas_restart(struct clients *c);
 /* Questions about commits; the group is ask->group. A commit returns false when there is nothing to ask. */
 bool offsets_commit(struct offsets_ask *ask, const struct offsets_who *who);
 bool offsets_fetch(struct offsets_ask *ask);

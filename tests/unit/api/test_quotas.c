@@ -7,7 +7,9 @@
 
 #include <api/throttle.h>
 #include <wire/msg_alter_client_quotas.h>
+#include <wire/msg_describe_acls.h>
 #include <wire/msg_describe_client_quotas.h>
+#include <wire/msg_describe_user_scram_credentials.h>
 #include <wire/msg_fetch.h>
 #include <wire/msg_produce.h>
 
@@ -138,6 +140,36 @@ static int32_t described(const char *type, int8_t match_type, const char *match,
     }
     fake_free(r);
     return count;
+}
+
+/* While they are read there are some, or none yet: an answer would say that the others are not set. */
+TEST(quotas, are_told_when_all_are_read_and_not_before)
+{
+    static const struct {
+        enum el_api_key key;
+        int16_t version;
+        const struct el_schema *schema;
+    } looks[] = {{EL_API_DescribeClientQuotas, 1, &el_schema_describe_client_quotas_request},
+                 {EL_API_DescribeAcls, 1, &el_schema_describe_acls_request},
+                 {EL_API_DescribeUserScramCredentials, 0, &el_schema_describe_user_scram_credentials_request}};
+    for (size_t i = 0; i < sizeof looks / sizeof looks[0]; i++) {
+        uint8_t ask[256] = {0};
+        begin();
+        assert_true(looks[i].schema->size <= sizeof ask);
+        el_schema_init(looks[i].schema, ask);
+        f.access_unknown = true;
+        struct fake_request *waits = fake_send(&f, looks[i].key, looks[i].version, ask);
+        assert_int_equal(waits->outcome, FAKE_OPEN);
+        f.access_unknown = false;
+        api_access_known(&f.api);
+        assert_int_equal(waits->outcome, FAKE_REPLIED);
+        fake_free(waits);
+        f.access_unknown = f.access_failed = true;
+        struct fake_request *never = fake_send(&f, looks[i].key, looks[i].version, ask);
+        assert_int_equal(never->outcome, FAKE_REFUSED);
+        fake_free(never);
+        fake_end(&f);
+    }
 }
 
 TEST(quotas, are_described_by_filters)
