@@ -28,6 +28,7 @@ static void alter_finish(struct access_call *change)
         return;
     }
     response.entry_count = call->ask->entry_count;
+    EL_ASSERT(call->results != NULL || response.entry_count == 0);
     for (uint32_t i = 0; i < call->ask->entry_count; i++) {
         const struct alter_result *result = &call->results[i];
         struct el_msg_alter_client_quotas_result *out = &response.entries[i];

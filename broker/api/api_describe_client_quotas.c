@@ -133,6 +133,7 @@ void api_describe_client_quotas(struct api *api, struct request *request, const 
     }
     for (uint32_t i = 0; i < quota_count(table); i++) {
         const struct quota_limits *limits = quota_at(table, i);
+        EL_ASSERT(response.entry_count <= count);
         if (fits(&filter, &limits->entity) && !fill(request, limits, &response.entries[response.entry_count++])) {
             api_refuse_memory(api, request);
             return;

@@ -53,6 +53,8 @@ static bool limit_of(const struct api *api, const struct request *request, enum 
         return false;
     }
     *id = quota_budget_id(api->budget, kind, hit, &caller);
+    EL_ASSERT(hit->limit > 0);
+    EL_ASSERT(*id != 0);
     return true;
 }
 
@@ -71,6 +73,7 @@ static uint64_t charge(struct api *api, uint64_t id, double amount, double limit
 static bool stay_away(struct api *api, struct request *request, uint64_t wait_ns, enum metric_id counter)
 {
     uint64_t wait_ms = (wait_ns + NS_PER_MS - 1) / NS_PER_MS;
+    EL_ASSERT(wait_ms <= UINT32_MAX);
     if (wait_ms == 0) {
         return false;
     }
@@ -132,6 +135,8 @@ void api_throttle_begin(struct api *api, struct request *request, struct api_spe
 void api_throttle_end(struct api *api, const struct api_spent *spent)
 {
     if (spent->id != 0) {
+        EL_ASSERT(io_mono(api->io) >= spent->from_ns);
+        EL_ASSERT(spent->limit > 0);
         double seconds = (double)(io_mono(api->io) - spent->from_ns) / NS_PER_S;
         charge(api, spent->id, seconds * PERCENT, spent->limit);
     }

@@ -79,6 +79,7 @@ static void ask(struct question *q, const struct auth *auth, const struct auth_c
     if (!el_slice_eq(name, el_slice_str("*"))) {
         look_at(q, auth_pattern_find(auth, resource, EL_ACL_PATTERN_LITERAL, el_slice_str("*")));
     }
+    EL_ASSERT(q->allowed == 0 || q->seen_rules > 0); /* what allows was seen */
     const uint32_t *count = auth->prefix_count[resource];
     for (size_t len = 1; len <= AUTH_NAME_LEN_MAX && len <= name.len; len++) {
         if (count[len] > 0) {
@@ -89,6 +90,9 @@ static void ask(struct question *q, const struct auth *auth, const struct auth_c
 
 static bool answer(const struct question *q, int operation)
 {
+    EL_ASSERT(operation > EL_ACL_OP_ALL);
+    EL_ASSERT(operation < EL_ACL_OP_COUNT);
+    EL_ASSERT((q->allowed | q->denied) == 0 || q->seen_rules > 0);
     if ((q->denied & (OP(ALL) | 1u << operation)) != 0) {
         return false;
     }

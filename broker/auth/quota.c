@@ -32,6 +32,7 @@ void quota_init(struct quota_table *table, struct el_buddy *buddy)
 
 void quota_destroy(struct quota_table *table)
 {
+    EL_ASSERT((quota_count(table) == 0) == (quota_limit_count(table) == 0)); /* no entry without a limit */
     el_map_destroy(&table->entries);
     el_pool_destroy(&table->entry_pool);
 }
@@ -110,7 +111,10 @@ static size_t key_of(uint8_t *key, const struct quota_entity *entity)
     struct el_slice first = entity->ip == QUOTA_PART_NAMED ? entity->ip_name : entity->user_name;
     EL_ASSERT(first.len <= QUOTA_USER_LEN_MAX);
     EL_ASSERT(entity->client_name.len <= QUOTA_NAME_LEN_MAX);
+    EL_ASSERT(entity->ip == QUOTA_PART_NONE || (entity->user_name.len == 0 && entity->client_name.len == 0));
     key[0] = shape_of(entity);
+    EL_ASSERT(key[0] > 0);
+    EL_ASSERT(key[0] < QUOTA_SHAPE_COUNT);
     key[1] = (uint8_t)first.len;
     key[2] = (uint8_t)(first.len >> 8);
     if (first.len > 0) {
@@ -145,6 +149,7 @@ static struct quota_entry *add(struct quota_table *table, const struct quota_ent
     struct el_slice *first = own->ip == QUOTA_PART_NAMED ? &own->ip_name : &own->user_name;
     first->data = entry->key + 3;
     own->client_name.data = entry->key + 3 + first->len;
+    EL_ASSERT(own->client_name.data + own->client_name.len == entry->key + entry->key_len);
     table->shape_count[entry->key[0]]++;
     return entry;
 }
@@ -174,12 +179,15 @@ int quota_put(struct quota_table *table, const struct quota_entity *entity, enum
         return 0;
     }
     double *own = &entry->limits.values[kind];
+    EL_ASSERT(*own <= 0 || table->limit_count[kind] > 0);
     table->limit_count[kind] += value > 0;
     table->limit_count[kind] -= *own > 0;
     *own = value;
     if (is_empty(&entry->limits)) {
+        EL_ASSERT(table->shape_count[entry->key[0]] > 0);
         table->shape_count[entry->key[0]]--;
-        el_map_remove(&table->entries, entry->key, entry->key_len);
+        void *removed = el_map_remove(&table->entries, entry->key, entry->key_len);
+        EL_ASSERT(removed == entry);
         el_pool_put(&table->entry_pool, entry);
     }
     return 0;
@@ -212,6 +220,7 @@ const struct quota_limits *quota_at(const struct quota_table *table, uint32_t in
 {
     EL_ASSERT(index < table->entries.count);
     const struct quota_entry *entry = table->entries.entries[index].value;
+    EL_ASSERT(!is_empty(&entry->limits));
     return &entry->limits;
 }
 
@@ -247,6 +256,7 @@ bool quota_find(const struct quota_table *table, enum quota_kind kind, const str
         entity.client_name = entity.client_id == QUOTA_PART_NAMED ? caller->client_id : (struct el_slice){0};
         double limit = quota_limit_of(table, &entity, kind);
         if (limit > 0) {
+            EL_ASSERT(entity.ip == QUOTA_PART_NONE);
             *hit = (struct quota_hit){limit, entity.user != QUOTA_PART_NONE, entity.client_id != QUOTA_PART_NONE};
             return true;
         }

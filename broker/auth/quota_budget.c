@@ -38,6 +38,7 @@ static uint64_t id_of(const struct quota_budget *budget, uint8_t kind, uint8_t n
     text[1] = names;
     text[2] = (uint8_t)first_len;
     text[3] = (uint8_t)(first_len >> 8);
+    EL_ASSERT(ID_PREFIX_LEN + first_len + second_len <= sizeof text);
     uint64_t id = el_xxh3_128(text, ID_PREFIX_LEN + first_len + second_len, budget->secret).low;
     return id == 0 ? 1 : id;
 }
@@ -46,6 +47,8 @@ uint64_t quota_budget_id(const struct quota_budget *budget, enum quota_kind kind
                          const struct quota_caller *caller)
 {
     struct el_slice none = {0};
+    EL_ASSERT(kind != QUOTA_CONNECT); /* the same places, told apart by names alone */
+    EL_ASSERT(hit->of_user || hit->of_client_id);
     return id_of(budget, (uint8_t)kind, (uint8_t)(1 + hit->of_user + 2 * hit->of_client_id),
                  hit->of_user ? caller->user : none, hit->of_client_id ? caller->client_id : none);
 }
@@ -89,6 +92,8 @@ static struct quota_slot *slot_of(struct quota_budget *budget, uint64_t id)
 
 uint64_t quota_budget_charge(struct quota_budget *budget, const struct quota_use *use)
 {
+    EL_ASSERT(use->id != 0);
+    EL_ASSERT(use->cost_ns <= 2 * QUOTA_WAIT_NS_MAX);
     struct quota_slot *slot = slot_of(budget, use->id);
     uint64_t free_ns = use->now_ns + use->burst_ns, most_ns = free_ns + QUOTA_WAIT_NS_MAX;
     uint64_t before = atomic_load_explicit(&slot->until_ns, memory_order_relaxed), after;
@@ -101,6 +106,8 @@ uint64_t quota_budget_charge(struct quota_budget *budget, const struct quota_use
 
 bool quota_budget_try(struct quota_budget *budget, const struct quota_use *use)
 {
+    EL_ASSERT(use->id != 0);
+    EL_ASSERT(use->cost_ns <= 2 * QUOTA_WAIT_NS_MAX);
     struct quota_slot *slot = slot_of(budget, use->id);
     uint64_t before = atomic_load_explicit(&slot->until_ns, memory_order_relaxed), after;
     do {
