@@ -188,6 +188,40 @@ def test_settings_of_brokers(both):
     assert "  storage=INFO " in both.tool(*configs("--describe", *of))[0].text
 
 
+# Whom quotas are for, in the words of kafka-configs, and limits that they may have.
+RATES = {"producer_byte_rate": "1000", "consumer_byte_rate": "2000", "request_percentage": "12.5"}
+QUOTAS = {
+    "user": (["--entity-type", "users", "--entity-name", "alice"], RATES),
+    "default user": (["--entity-type", "users", "--entity-default"], RATES),
+    "client": (["--entity-type", "clients", "--entity-name", "app"], RATES),
+    "both": (["--entity-type", "users", "--entity-name", "alice", "--entity-type", "clients", "--entity-name", "app"],
+             RATES),
+    "ip": (["--entity-type", "ips", "--entity-name", "10.0.0.1"], {"connection_creation_rate": "7"}),
+    "default ip": (["--entity-type", "ips", "--entity-default"], {"connection_creation_rate": "9"}),
+}
+
+
+@pytest.mark.parametrize("whom", QUOTAS)
+def test_quotas(both, whom):
+    of, limits = QUOTAS[whom]
+
+    def described():
+        """What both say of it, in the order of names."""
+        ours, theirs = both.tool(*configs("--describe", *of))
+        assert (ours.code, theirs.code) == (0, 0), (ours, theirs)
+        found = [sorted(outcome.find(r"(\w+_(?:rate|percentage))=([\d.]+)")) for outcome in (ours, theirs)]
+        assert found[0] == found[1], (ours, theirs)
+        return {name: float(value) for name, value in found[0]}
+
+    added = ",".join(f"{name}={value}" for name, value in limits.items())
+    assert described() == {}
+    both.same(r"Completed updating .*", *configs("--alter", *of, "--add-config", added))
+    assert described() == {name: float(value) for name, value in limits.items()}
+    both.same(r"errors\.\w+Exception", *configs("--alter", *of, "--add-config", "no_such_rate=1"), code=1)
+    both.same(r"Completed updating .*", *configs("--alter", *of, "--delete-config", ",".join(limits)))
+    assert described() == {}
+
+
 def test_client_metrics(both):
     of = ("--entity-type", "client-metrics")
     both.same(SAME_EVERYWHERE, *configs("--describe", *of))
