@@ -69,7 +69,8 @@ static void describe(const struct warden_state *state, char *text, size_t text_l
 /* --- what there is ------------------------------------------------------------------------------------------------ */
 
 /* A device that lies may have lost what was answered; what is there was asked for all the same. */
-static void see_after_lies(struct warden_client *d, enum warden_kind kind, const struct warden_state *seen)
+static void see_after_lies(struct warden_client *d, enum warden_kind kind, const struct warden_state *seen,
+                           bool started)
 {
     for (uint32_t i = 0; i < WARDEN_THINGS; i++) {
         if (seen->version[i] > d->version) {
@@ -78,7 +79,7 @@ static void see_after_lies(struct warden_client *d, enum warden_kind kind, const
         }
     }
     d->now[kind] = *seen;
-    d->unsure = d->unsure && d->kind != kind;
+    d->unsure = d->unsure && !(started && d->kind == kind);
 }
 
 static void see(struct warden_client *d, enum warden_kind kind, const struct warden_state *seen, bool started)
@@ -87,7 +88,7 @@ static void see(struct warden_client *d, enum warden_kind kind, const struct war
     bool open = d->unsure && d->kind == kind;
     bool old = same(seen, &d->now[kind]), new = open &&same(seen, &d->next);
     if (w->lying) {
-        see_after_lies(d, kind, seen);
+        see_after_lies(d, kind, seen, started);
         return;
     }
     if ((!old && !new) || (started && open && d->witnessed && !new)) {
