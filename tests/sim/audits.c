@@ -48,8 +48,8 @@ void audits_answer(struct audits *audits, uint32_t client, int32_t correlation_i
         return;
     }
     audit_show_answer(NULL, api->schema[EL_SIDE_RESPONSE], version, response, &outcome);
-    if (outcome.failed > 0) {
-        return; /* perhaps because it could not be recorded */
+    if (outcome.failed > 0 || outcome.count == 0) {
+        return; /* perhaps because it could not be recorded; it asked for nothing, and there was no place to say so */
     }
     if (audits->count == audits->room) {
         audits->room = EL_MAX(2 * audits->room, 64u);
