@@ -87,6 +87,17 @@ def line_columns(tree):
                 yield f"{path}:{number}: {len(line)} columns, at most {COLUMNS_MAX}"
 
 
+def prose_columns(tree):
+    """Code, tables and headings of a document may be wider; what tools have written, too."""
+    for path in tree.ending(".md"):
+        fenced = False
+        for number, line in enumerate(tree.lines(path), 1):
+            fenced ^= line.lstrip().startswith("```")
+            wide = len(line) > COLUMNS_MAX and not fenced and not re.match(r" *[|#<`]| {4}", line)
+            if wide and not path.startswith("docs/generated/") and "REPORT" not in path:
+                yield f"{path}:{number}: {len(line)} columns, at most {COLUMNS_MAX}"
+
+
 def file_lines(tree):
     values = ((path, path, tree.text(path).count("\n")) for path in tree.ending(".c", ".h", ".py", ".sh"))
     return measured(tree, "file_lines", FILE_LINES_MAX, values)
@@ -155,8 +166,8 @@ def faults_of_others(tree):
         yield f"{FAULTS_PAGE}: the test {test} is not listed"
 
 
-CHECKS = (spdx_line, no_tabs, no_trailing_blanks, line_columns, file_lines, function_lines, nothing_unfinished,
-          header_guards, faults_of_others)
+CHECKS = (spdx_line, no_tabs, no_trailing_blanks, line_columns, prose_columns, file_lines, function_lines,
+          nothing_unfinished, header_guards, faults_of_others)
 
 if __name__ == "__main__":
     run("rules", CHECKS, Tree(sys.argv[1] if len(sys.argv) > 1 else "."))

@@ -53,6 +53,10 @@ TEXT_CASES = {
     rules.no_tabs: [({"client/a.h": "\tint a;\n"}, {"client/a.h": "    int a;\n"})],
     rules.no_trailing_blanks: [({"client/a.c": "int a; \n"}, {"client/a.c": "int a;\n"})],
     rules.line_columns: [({"client/a.c": "/" * 121 + "\n"}, {"client/a.c": "/" * 120 + "\n"})],
+    rules.prose_columns: [
+        ({"docs/a.md": "a " * 61}, {"docs/a.md": "a " * 60}),
+        ({"docs/a.md": "```\nb\n```\n" + "a " * 61}, {"docs/a.md": "```\n" + "a " * 61 + "\n```\n| " + "a " * 61}),
+    ],
     rules.file_lines: [
         ({"client/a.c": "\n" * 801}, {"client/a.c": "\n" * 800}),
         ({"client/a.c": "\n" * 810, rules.EXCEPTIONS: "file_lines client/a.c 805\n"},
