@@ -19,7 +19,7 @@
 #define QUIET_STEPS_MAX 100000u
 #define SECOND_NS 1000000000ull
 #define LETTER_LEN_MAX 100000 /* of a dead letter: a limit below it may hold letters up */
-#define LIES_MORE 4u          /* a life has fewer durable writes than one of the store alone */
+#define LIES_MORE 40u         /* a life has fewer durable writes than one of the store alone */
 
 struct life {
     struct plan plan;
