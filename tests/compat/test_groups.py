@@ -196,7 +196,7 @@ def test_a_killed_member_is_replaced_after_its_session(broker, filled):
     wait_for(lambda: all_parts(heir), "all partitions")
     assert time.monotonic() - began < 30
     assert broker.metric("evlog_group_members_expired_total") >= 1
-    assert broker.log_lines("group", "nothing was heard of it")
+    assert broker.said("group", "nothing was heard of it")
     heir.stop()
     victim.stdout.close()
 

@@ -1,77 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: a full disk refuses appends with an error that clients retry, loses nothing, keeps reads and deletions
-going, and
-is over by itself once there is space again.
+"""Goal: a full disk refuses appends with an error that clients retry, loses nothing, keeps reads and deletions going,
+and is over by itself once there is space again.
 
 Method: a small ext4 in a file is mounted; a ballast file takes the space away and gives it back. Two depths: the
-reserve
-of evlogd is reached, and, with a reserve of 0, the kernel itself says that there is no space.
+reserve of evlogd is reached, and, with a reserve of 0, the kernel itself says that there is no space.
 """
-import errno
 import os
-import pathlib
 import random
-import shutil
-import struct
-import sys
 
 import pytest
 
 import kafka_wire as wire
 from campaign import Run
-from evlogd import Broker, backends, start_or_skip, wait_for
+from evlogd import backends, wait_for
 from kafka_wire import batch
-from mount import MIB, mounted
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-
-from cli_kit import evlog  # noqa: E402
+from mount import MIB, Ballast, free_bytes, mounted
 
 KILLS = int(os.environ.get("KILLS", "20"))
 SEED = int(os.environ.get("SEED", random.randrange(1 << 30)))
-IMAGE_MIB = 160
 LARGE_IMAGE_MIB = 1024
 FILLING_ROUNDS = 3000
 STORAGE_ERROR = 56    # retriable: clients ask again
 TOPIC = "kept"
-
-
-@pytest.fixture
-def small_disk(folder):
-    """(mount point, a function that starts evlogd on it)"""
-    brokers = []
-    with mounted(folder, IMAGE_MIB) as mount:
-        def start(io, reserve):
-            brokers.append(Broker(mount / "data", io=io, shards=1, args=["--memory-max", "64MiB",
-                                                                        "--disk-reserve-bytes", str(reserve)]))
-            return start_or_skip(brokers[0])
-
-        yield mount, start
-        if brokers and brokers[0].process is not None:
-            brokers[0].kill()
-
-
-def free_bytes(mount):
-    return shutil.disk_usage(mount).free
-
-
-class Ballast:
-    def __init__(self, mount):
-        self.mount = mount
-        self.path = mount / "ballast"
-
-    def fill(self, left):
-        """Take all but `left` bytes."""
-        block = bytes(4096)
-        try:
-            with open(self.path, "ab", buffering=0) as file:
-                while free_bytes(self.mount) > left:
-                    file.write(block * 64 if free_bytes(self.mount) > left + MIB else block)
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
-
-    def free(self):
-        self.path.unlink(missing_ok=True)
 
 
 def produce_until(conn, kept, wanted, length=30000):
@@ -116,7 +66,7 @@ def test_the_reserve_is_kept_free(small_disk, io):
         produce_until(conn, kept, 0)
         ballast.fill(20 * MIB)
         produce_until(conn, kept, STORAGE_ERROR)
-        assert len(broker.log_lines("below the reserve")) >= 1
+        assert broker.said("below the reserve")
         assert free_bytes(mount) > 8 * MIB, "the reserve was used up"
         # Reads, topics and their deletion go on.
         check_kept(conn, kept)
@@ -185,74 +135,6 @@ def test_no_space_at_all(small_disk, io):
         wait_for(lambda: conn.produce(TOPIC, batch([b"again"]), timeout_ms=2000)[0] == 0, "appends are taken again")
         check_kept(conn, kept)
     assert broker.stop() == 0, "".join(broker.log[-30:])
-
-def refusals(broker, count=20):
-    """CreateTopics 4 that only validates, many at once: each leaves two long records in the audit log. returns the
-    errors {(code, message)}. A connection that is closed instead is one whose outcome could not be recorded."""
-    body = struct.pack(">i", 40)
-    for number in range(40):
-        body += wire.string(f"{number}-" + "x" * 200) + struct.pack(">ihii", 1, 1, 0, 0)
-    answers = set()
-    with broker.connect(timeout=300) as conn:
-        asked = [conn.send(wire.CREATE_TOPICS, 4, body + struct.pack(">ib", 30000, 1)) for _ in range(count)]
-        try:
-            for correlation in asked:
-                reader = conn.receive(correlation)
-                reader.unpack("ii")
-                reader.string()
-                answers.add((reader.unpack("h"), reader.string()))
-        except EOFError:
-            pass
-    return {answer for answer in answers if answer[0] != 0}
-
-
-def audited(broker, *args):
-    return evlog("audit", "tail", "--all", "--json", *args, bootstrap=broker.bootstrap, expect=0).lines()
-
-
-@pytest.mark.parametrize("io", backends())
-def test_changes_that_cannot_be_recorded_are_refused(small_disk, io):
-    """Records of changes may use what is left of the disk and of the journal; when that is used up a change is refused
-    with the reason, nothing of it is made, and all goes on when there is space again."""
-    mount, start = small_disk
-    broker, ballast = start(io, 0), Ballast(mount)
-    with broker.connect(timeout=300) as conn:
-        assert conn.create_topic("before")[0] == 0
-        ballast.fill(0)
-        wait_for(lambda: conn.produce("before", batch([os.urandom(30000)]), timeout_ms=2000)[0] == STORAGE_ERROR,
-                 "appends are refused", 60)
-        assert conn.create_topic("meanwhile")[0] == 0, "records may use what is left"
-        refused = set()
-        for _ in range(300):
-            refused = refusals(broker)
-            if refused:
-                break
-        assert {code for code, _ in refused} == {STORAGE_ERROR}
-        assert all("the audit log cannot keep a record of this change" in text for _, text in refused)
-        code, text = conn.create_topic("refused")
-        assert code == STORAGE_ERROR and "evlog.audit.required" in text
-        assert broker.metric("evlog_audit_refused_total") >= 2
-        done = evlog("user", "create", "nobody", "--generate", bootstrap=broker.bootstrap)
-        assert done.code != 0
-        topics = evlog("topics", "ls", bootstrap=broker.bootstrap, expect=0).out
-        assert "before" in topics and "meanwhile" in topics and "refused" not in topics
-        ballast.free()
-        wait_for(lambda: conn.create_topic("after")[0] in (0, wire.TOPIC_ALREADY_EXISTS), "changes are taken", 120)
-        assert conn.delete_topic("meanwhile") == 0
-    broker.kill()
-    broker.start()
-    topics = evlog("topics", "ls", bootstrap=broker.bootstrap, expect=0).out
-    assert "before" in topics and "after" in topics and "refused" not in topics and "meanwhile" not in topics
-    assert "nobody" not in evlog("user", "ls", bootstrap=broker.bootstrap, expect=0).out
-    calls = {}
-    for line in audited(broker, "--class", "changes"):
-        calls.setdefault(line["call"], []).append(line)
-    made = [lines[-1] for lines in calls.values() if lines[-1].get("outcome") == "ok"]
-    assert {"meanwhile", "after"} <= {topic["name"] for line in made if line["api"] == "CreateTopics"
-                                      for topic in line["parameters"]["topics"]}
-    assert all([line["phase"] for line in calls[line["call"]]] == ["asked", "done"] for line in made)
-    assert broker.stop() == 0, "".join(broker.log[-30:])
-
 
 @pytest.mark.parametrize("io", backends())
 def test_a_start_on_a_full_disk(small_disk, io):

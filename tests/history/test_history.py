@@ -137,7 +137,7 @@ def kill_without_space(run):
     try:
         run.broker.start()
     except AssertionError:
-        assert run.broker.log_lines("a start needs"), "".join(run.broker.log[-20:])
+        assert run.broker.said("a start needs"), "".join(run.broker.log[-20:])
         run.broker.process = None
         return False
     return True

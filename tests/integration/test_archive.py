@@ -65,7 +65,7 @@ def stopped_reason(broker):
     code, health = broker.health()
     assert code == 200 and said["message"][:60] in json.loads(health)["warning"]
     assert broker.metric("evlog_archive_stopped") == 1
-    assert broker.log_lines("archiving has ended for good")
+    assert broker.said("archiving has ended for good")
     refused = evlog("archive", "now", bootstrap=broker.bootstrap)
     # Where the audit log's own partition has other events than the archive, the request is refused for that.
     unrecorded = "the audit log cannot keep a record" in refused.err
@@ -93,7 +93,7 @@ def test_everything_comes_into_the_archive_over_stops_and_kills(started, tmp_pat
     before = objects(tmp_path)
     assert any("/bundles/" in name for name in before)
     assert broker.stop() == 0
-    assert broker.log_lines("everything is in the archive")
+    assert broker.said("everything is in the archive")
     started(broker)
     publish(broker, "orders", 500)
     broker.kill()
@@ -198,7 +198,7 @@ def test_a_disk_that_is_older_is_healed_and_goes_on(started, tmp_path):
     before = objects(tmp_path)
     old = archived(tmp_path, name="old", args=["--from-archive=true", quick])
     started(old)
-    assert old.log_lines("it is healed from the archive") and old.log_lines("the catalogue is healed")
+    assert old.said("it is healed from the archive") and old.said("the catalogue is healed")
     assert len(events(old, "orders")) == 30 and len(events(old, "later")) == 5
     rest = evlog("consume", "orders", "-g", "readers", "-f", "%o\\n", bootstrap=old.bootstrap, expect=0)
     assert rest.out.splitlines() == [str(offset) for offset in range(17, 30)], "not the newer disk's progress"

@@ -66,7 +66,7 @@ def test_change_is_in_force_on_all_shards_and_kept(broker):
         assert settings(conn)["num.partitions"] == ("3", DYNAMIC, False)
         assert change(conn, ("num.partitions", None), ("log.retention.ms", None))[0] == 0
         assert settings(conn)["num.partitions"] == ("1", DEFAULT, False)
-    assert broker.log_lines("settings changed by User:ANONYMOUS")
+    assert broker.said("settings changed by User:ANONYMOUS")
     text = (broker.data / "settings.conf").read_text()
     assert "num.partitions" not in text and (broker.data / "settings.conf").stat().st_mode & 0o777 == 0o600
 

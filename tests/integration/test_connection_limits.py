@@ -95,7 +95,7 @@ def test_connections_of_an_address_are_counted_over_all_shards(started):
     others = [Client(broker.port, "127.0.0.3") for _ in range(3)]
     assert [client.alive for client in others] == [True, False, False]
     assert not Client(broker.port, "127.0.0.4").alive
-    lines = [line for line in broker.log if "connection refused" in line]
+    lines = broker.said("connection refused")
     assert 1 <= len(lines) <= 2 and "max.connections.per.ip" in lines[0], lines  # each shard says it once
     gone = next(client for client in clients if client.alive)
     gone.close()

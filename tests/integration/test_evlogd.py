@@ -199,7 +199,7 @@ def test_a_stop_that_is_not_clean_has_another_exit_code(tmp_path):
     shutil.rmtree(broker.data / "checkpoint")
     (broker.data / "checkpoint").write_text("no folder any more")
     assert broker.stop() == 1
-    assert broker.log_lines("not cleanly")
+    assert broker.said("not cleanly")
     (broker.data / "checkpoint").unlink()
 
 
@@ -454,7 +454,7 @@ def test_nothing_is_written_outside_the_data_directory(tmp_path, landlock):
     broker.collector.join(60)
     if broker.log_lines("does not keep evlogd from writing"):
         pytest.skip("no Landlock here")
-    assert broker.log_lines("Permission denied") and not list(outside.iterdir())
+    assert broker.said("Permission denied") and not list(outside.iterdir())
 
 
 def test_an_archive_that_is_a_directory_is_written(tmp_path):

@@ -194,7 +194,7 @@ def test_new_files_count_and_bad_ones_change_nothing(port):
     port.write_tokens("User:boss " + new_token() + "\nUser:x short\n")
     port.certs.issue("server")
     port.reload()
-    assert port.broker.log_lines("tokens:2: a token has 32 to 512", "stay as they were")
+    assert port.broker.said("tokens:2: a token has 32 to 512", "stay as they were")
     assert port.ask(token=port.tokens["User:prometheus"])[0] == 200, "with the new certificate and the old tokens"
     port.write_tokens()
     port.reload()

@@ -287,7 +287,7 @@ def test_evlogd_serves_from_the_archive_while_the_disk_fills(place):
     shutil.copy(place.data / "keys" / "archive.pub.pem", place.folder / "pub.pem")
     shutil.rmtree(place.data)
     place.start(*late, "--disk-reserve-bytes", "1000TiB")    # there is no room: nothing comes back
-    assert place.broker.log_lines("restored 3 topics") and place.broker.log_lines("older events of 2 partitions")
+    assert place.broker.said("restored 3 topics") and place.broker.said("older events of 2 partitions")
     assert [digest(place, topic) for topic in topics] == wanted
     assert place.broker.metric("evlog_remote_reads_total") > 0
     assert place.broker.metric("evlog_segments_refilled_total") == 0

@@ -123,14 +123,17 @@ class Broker:
             self.process.kill()
             self.process.wait()
             raise AssertionError("evlogd did not stop\n" + "".join(self.log[-50:]))
-        self.process.stdout.close()
-        self.process = None
+        self._ended()
         return code
 
     def kill(self):
         """As a crash does it: no warning, no answer, no flush."""
         self.process.kill()
         self.process.wait()
+        self._ended()
+
+    def _ended(self):
+        self.collector.join(10)  # the log is whole now
         self.process.stdout.close()
         self.process = None
 
@@ -166,6 +169,13 @@ class Broker:
 
     def log_lines(self, *words):
         return [line for line in list(self.log) if all(word in line for word in words)]
+
+    def said(self, *words, seconds=60):
+        """log_lines, once there are some: a line may be read later than the answer that followed it."""
+        end = time.monotonic() + seconds
+        while not self.log_lines(*words) and time.monotonic() < end:
+            time.sleep(0.01)
+        return self.log_lines(*words)
 
 
 def flags(settings):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small ext4 of the test's own, in a file."""
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -58,3 +59,28 @@ def cut_power(point):
 def power_on(folder):
     done = mount(folder / "image", folder / "mount")
     assert done.returncode == 0, done.stderr
+
+
+def free_bytes(mount):
+    return shutil.disk_usage(mount).free
+
+
+class Ballast:
+    """A file that takes the space of a mount away."""
+
+    def __init__(self, mount):
+        self.mount = mount
+        self.path = mount / "ballast"
+
+    def fill(self, left):
+        """Take all but `left` bytes."""
+        block = bytes(4096)
+        try:
+            with open(self.path, "ab", buffering=0) as file:
+                while free_bytes(self.mount) > left:
+                    file.write(block * 64 if free_bytes(self.mount) > left + MIB else block)
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+
+    def free(self):
+        self.path.unlink(missing_ok=True)
