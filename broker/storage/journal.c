@@ -4,8 +4,8 @@
  *
  *   1. journal_room() opens a group: a buffer and an append time; journal_add() copies frames into it
  *   2. journal_tick() closes and submits it: at once when the last flush has ended and as many frames wait as in the
- *      larger of the last two flushes, else after half of an average flush (docs/architecture.md). A lone writer never
- *      waits
+ *      larger of the last two flushes, else after half of an average flush (docs/internals/journal.md). A lone writer
+ *      never waits
  *   3. the write completes; groups are acknowledged in order of sequence, never past one that is still in flight
  *   4. ten quiet milliseconds later the durable-end mark closes the window for the last group
  *
@@ -555,7 +555,8 @@ static void flush_account(struct journal *j, const struct jgroup *group)
 {
     uint64_t now = io_mono(j->io);
     uint64_t took = now - group->submitted_ns;
-    j->flush_ewma_ns = j->flush_ewma_ns == 0 ? took : (j->flush_ewma_ns * 7 + took) / 8;
+    uint64_t counted = EL_MIN(took, (uint64_t)SLOW_FLUSH_NS); /* device or machine stood still: so will not the next */
+    j->flush_ewma_ns = j->flush_ewma_ns == 0 ? counted : (j->flush_ewma_ns * 7 + counted) / 8;
     j->flush_ended_ns = j->io->now_ns;
     j->flushed_events[0] = j->flushed_events[1];
     j->flushed_events[1] = group->event_count;

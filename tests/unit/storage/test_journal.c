@@ -200,6 +200,27 @@ TEST(journal, fewer_than_before_wait_half_a_flush_and_no_longer)
     tear_down(&f);
 }
 
+/* A device that hung for hours, or a machine that stood still while a flush was under way. */
+TEST(journal, a_flush_that_took_hours_holds_later_ones_up_for_half_a_second_at_most)
+{
+    struct fixture f;
+    set_up(&f);
+    add(&f, 10, 100);
+    journal_tick(&f.journal);
+    finish_jobs(&f);
+    f.io.now_ns += 48 * 3600 * 1000000000ull;
+    complete(&f, 0, 0);
+    add(&f, 1, 100);
+    uint64_t due = journal_tick(&f.journal);
+    assert_int_equal(under_way(&f, IO_WRITE_DURABLE), 0);
+    assert_int_equal(due, f.io.now_ns + 500000000);
+    f.io.now_ns = due;
+    journal_tick(&f.journal);
+    assert_int_equal(under_way(&f, IO_WRITE_DURABLE), 1);
+    complete(&f, 0, 0);
+    tear_down(&f);
+}
+
 TEST(journal, a_second_flush_flies_from_128_waiting_events_on)
 {
     struct fixture f;
