@@ -64,9 +64,11 @@ bool arch_topic_make(struct archive_life *l, uint32_t index)
         set(&config, "segment.ms", "10000");
         set(&config, "local.retention.bytes", world_chance(&l->w, 500000) ? "0" : "40000");
     }
+    t->retention_bytes = -1;
     if (!t->compacted && world_chance(&l->w, 400000)) {
         set(&config, "segment.bytes", "65536");
         set(&config, "retention.bytes", "100000");
+        t->retention_bytes = 100000;
     }
     t->retention_ms = -1;
     if (sim_disk_fault(l->w.disk, FAULT_TOPIC_AGES)) {
@@ -163,6 +165,7 @@ struct reading {
     const struct life_topic *t;
     int32_t partition;
     int64_t newest[LIFE_KEYS]; /* offset at which a key was seen last, -1 none */
+    int64_t len;               /* bytes that were read */
 };
 
 /* Of a batch that holds one record, as clients make it: length, attributes, two deltas of 0, the key's length. */
@@ -226,7 +229,12 @@ static int read_once(struct reading *r, int64_t offset, uint32_t max_bytes, int6
     store_read(arch_ask(r->l, &op.base), &op);
     int code = arch_told(r->l, &op.base);
     *next = op.next_offset;
+    if (code == EVLOG_ERR_OFFSET_RANGE && offset >= op.log_start_offset && offset <= op.high_watermark) {
+        world_violation(&r->l->w, "offset %lld of partition %d is said to be outside of a log from %lld to %lld",
+                        (long long)offset, r->partition, (long long)op.log_start_offset, (long long)op.high_watermark);
+    }
     if (code == 0) {
+        r->len += op.data_len;
         if (op.entry_count > 0) {
             read_check(r, &op, offset);
         } else {
@@ -305,10 +313,31 @@ static int64_t log_start(struct reading *r)
     return arch_log_start(r->l, r->t, r->partition);
 }
 
+/* May the log begin behind what was there, but for retention.bytes? */
+static bool start_is_due(const struct reading *r, int64_t start)
+{
+    int64_t retired = bucket_retired(r->l->bucket, &r->t->id, r->partition)->end_offset;
+    return start <= EL_MAX(r->t->parts[r->partition].trimmed, retired);
+}
+
+#define LEAST_SHARE 8 /* of segments, in bytes of their batches: a chunk is whole blocks, however little it holds */
+
+/* All of the log was read. It begins where somebody wanted it to, or leaves what retention.bytes keeps. */
+static void start_check(struct reading *r, int64_t start)
+{
+    bool kept = r->t->retention_bytes >= 0 && r->len >= r->t->retention_bytes / LEAST_SHARE;
+    bool redacted = r->t->retention_bytes >= 0 && r->t->parts[r->partition].gone_count > 0; /* that counts as well */
+    if (r->l->w.violation[0] == 0 && !start_is_due(r, start) && !kept && !redacted) {
+        world_violation(&r->l->w, "partition %d begins at offset %lld, with %lld bytes, and nobody wanted that",
+                        r->partition, (long long)start, (long long)r->len);
+    }
+}
+
 static void read_whole(struct reading *r)
 {
     const struct life_part *p = &r->t->parts[r->partition];
     int64_t at = log_start(r), next, newest[LIFE_KEYS];
+    int64_t start = at;
     memset(r->newest, -1, sizeof r->newest);
     memset(newest, -1, sizeof newest);
     for (int tries = 0;;) {
@@ -320,13 +349,15 @@ static void read_whole(struct reading *r)
             at = next;
             tries = 0;
         } else if (code == EVLOG_ERR_OFFSET_RANGE && at < log_start(r)) {
-            at = log_start(r);
+            at = start = log_start(r);
+            r->len = 0;
         } else if (code == EVLOG_ERR_CRASHED || tries++ == READ_TRIES_MAX) {
             world_violation(&r->l->w, "offset %lld of partition %d cannot be read: %s", (long long)at, r->partition,
                             evlog_error_text(code));
             return;
         }
     }
+    start_check(r, start);
     for (uint32_t i = 0; i < p->acked_count && r->t->compacted; i++) {
         newest[p->acked[i].key] = EL_MAX(newest[p->acked[i].key], p->acked[i].offset);
     }
@@ -366,26 +397,41 @@ static bool tier_of(struct archive_life *l, const struct life_topic *t, int32_t 
     return false;
 }
 
+/* Its log start may move while it is read, by retention. */
+static void read_left(struct reading *r, struct tier_view *view)
+{
+    struct world *w = &r->l->w;
+    int64_t next = 0, start = view->log_start;
+    int code = EVLOG_ERR_AGAIN;
+    for (int tries = 0; tries < READ_TRIES_MAX && view->local_start > start && w->violation[0] == 0; tries++) {
+        code = read_once(r, start, 100000, &next);
+        if (code == 0) {
+            world_say(w, "what has left the disk is read", (long long)start, (long long)next);
+            return;
+        }
+        bool there = tier_of(r->l, r->t, r->partition, view);
+        EL_ASSERT(there);
+        if (view->log_start > start && r->t->retention_bytes < 0 && !start_is_due(r, view->log_start)) {
+            world_violation(w, "partition %d begins at offset %lld, and at %lld before, and nobody wanted that",
+                            r->partition, (long long)view->log_start, (long long)start);
+        }
+        start = view->log_start;
+    }
+    if (view->local_start > start) {
+        world_violation(w, "offset %lld of partition %d, which has left the disk, cannot be read: %s", (long long)start,
+                        r->partition, evlog_error_text(code));
+    }
+}
+
 void arch_read_left(struct archive_life *l)
 {
     for (uint32_t i = 0; i < TOPICS_MAX; i++) {
         for (int32_t k = 0; k < l->topics[i].partition_count && l->topics[i].there; k++) {
             struct reading r = {.l = l, .t = &l->topics[i], .partition = k};
             struct tier_view view;
-            int64_t next = 0;
-            int code = EVLOG_ERR_AGAIN;
-            if (!tier_of(l, r.t, k, &view) || view.local_start <= view.log_start) {
-                continue;
+            if (l->w.violation[0] == 0 && tier_of(l, r.t, k, &view) && view.local_start > view.log_start) {
+                read_left(&r, &view);
             }
-            for (int tries = 0; tries < READ_TRIES_MAX && code != 0 && l->w.violation[0] == 0; tries++) {
-                code = read_once(&r, view.log_start, 100000, &next);
-            }
-            if (code != 0) {
-                world_violation(&l->w, "offset %lld of partition %d, which has left the disk, cannot be read: %s",
-                                (long long)view.log_start, k, evlog_error_text(code));
-                return;
-            }
-            world_say(&l->w, "what has left the disk is read", (long long)view.log_start, (long long)next);
         }
     }
 }

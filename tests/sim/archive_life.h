@@ -62,7 +62,8 @@ struct life_topic {
     bool awaited; /* evlog.durability=store or both */
     bool compacted;
     int32_t partition_count;
-    int64_t retention_ms; /* of the archive; -1 for ever */
+    int64_t retention_ms;    /* of the archive; -1 for ever */
+    int64_t retention_bytes; /* of the log; -1 all */
     struct life_part parts[PARTITIONS_MAX];
 };
 
