@@ -104,7 +104,7 @@ static int part_fill(struct evlog_archive *a, struct archive_part *part, struct 
         part->pos = 0;
         if (code != 0 || part->batches.count == 0) {
             part->batches.count = 0;
-            return code;
+            return code == EVLOG_ERR_UNKNOWN_TOPIC ? 0 : code; /* nothing was ever published to it, or not archived */
         }
         part->read_offset = part->batches.next_offset;
     }

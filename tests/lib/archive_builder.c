@@ -506,7 +506,8 @@ static void put_partitions(struct archive_builder *b, struct el_buffer *out)
 {
     for (size_t i = 0; i < b->partition_count; i++) {
         struct built_partition *p = b->partitions[i];
-        if (!p->moved && !p->is_new) {
+        bool has_come = p->is_new && p->next_offset > 0; /* without events it is not stated, as by a broker */
+        if (!p->moved && !has_come) {
             continue;
         }
         uint64_t last_ns = p->archived == 0 ? 0 : p->batches[p->archived - 1].row.leaf.append_time_ns;

@@ -26,8 +26,8 @@ struct world {
     struct evlog_failure failure;
 };
 
-/* "a" with three partitions, whose batches were appended in turn; every third one is two rounds old. */
-static void world_open(struct world *w)
+/* "a" with three partitions and nothing in them. */
+static void world_begin(struct world *w)
 {
     struct el_public_key pub;
     *w = (struct world){.failure = EVLOG_FAILURE_INIT};
@@ -38,6 +38,12 @@ static void world_open(struct world *w)
     assert_int_equal(el_public_key_pem(&pub, w->pem, sizeof w->pem), 0);
     w->b = archive_builder_open(w->store, &(struct archive_build){.seed = 5, .keys = &w->key, .key_count = 1});
     archive_builder_topic(w->b, "a", 3);
+}
+
+/* Batches were appended in turn; every third one is two rounds old. */
+static void world_open(struct world *w)
+{
+    world_begin(w);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 6; i++) {
             archive_builder_append(w->b, "a", (i * 2 + round) % 3, 1);
@@ -198,6 +204,34 @@ TEST(archive, a_newer_root_brings_more)
     assert_int_equal(read_on(&w, archive, seen, 100), 38); /* one batch of two was redacted */
     evlog_archive_info(archive, &info);
     assert_int_equal(info.redacted_batches, 1);
+    evlog_archive_close(archive);
+    world_close(&w);
+}
+
+/* Many a topic has partitions that no key falls into; its reader found no event of the others. */
+TEST(archive, partitions_without_events_are_no_fault)
+{
+    struct world w;
+    int64_t seen[100];
+    world_begin(&w);
+    archive_builder_round(w.b);
+    struct evlog_archive *archive = open_topic(&w, NULL);
+    assert_int_equal(read_on(&w, archive, seen, 100), 0);
+    archive_builder_append(w.b, "a", 1, 1);
+    archive_builder_round(w.b);
+    assert_int_equal(evlog_archive_refresh(archive, &w.failure), 1);
+    assert_int_equal(read_on(&w, archive, seen, 100), 2);
+    assert_int_equal(evlog_archive_seek(archive, 0, &w.failure), 0);
+    assert_int_equal(read_on(&w, archive, seen, 100), 2);
+    char *position = el_strdup(evlog_archive_position(archive));
+    evlog_archive_close(archive);
+    archive = open_topic(&w, position);
+    el_free(position);
+    assert_int_equal(read_on(&w, archive, seen, 100), 0);
+    archive_builder_append(w.b, "a", 0, 1);
+    archive_builder_round(w.b);
+    assert_int_equal(evlog_archive_refresh(archive, &w.failure), 1);
+    assert_int_equal(read_on(&w, archive, seen, 100), 2);
     evlog_archive_close(archive);
     world_close(&w);
 }
