@@ -94,6 +94,13 @@ def nobody():
     (("snapshot", "put", "t", "k", "--data", "x", "--schema", "-1"), "begin at 0"),
     (("snapshot", "gte", "t", "k"), "did you mean evlog snapshot get?"),
     (("inspect",), "usage"),
+    (("archive",), "status, now, restore, ls, verify"),
+    (("acl", "--json"), "ls, allow, deny, rm, explain"),
+    (("archive", "verfy", "x"), "did you mean evlog archive verify?"),
+    (("archiv", "verify"), "did you mean evlog archive verify?"),
+    (("archiv",), "did you mean evlog archive?"),
+    (("prodce", "t"), "did you mean evlog produce?"),
+    (("help", "topics", "nonsense-of-a-kind"), "evlog help topics lists"),
 ])
 def test_mistakes_exit_2_with_a_remedy(args, hint, nobody):
     told = evlog(*args, bootstrap=nobody, expect=2)
@@ -141,6 +148,9 @@ def test_help_version_explain():
         told = evlog("help", *command.split(), expect=0)
         assert told.out.startswith(f"usage: evlog {command}") and told.err == ""
         assert evlog(*command.split(), "-h", expect=0).out == told.out
+    told = evlog("help", "archive", expect=0)
+    assert "archive verify" in told.out and "topics" not in told.out.split("\n", 1)[0] and told.err == ""
+    assert evlog("archive", "-h", expect=0).out == evlog("archive", "--help", expect=0).out == told.out
     assert re.match(r"evlog \d+\.\d+\.\d+$", evlog("version", expect=0).out)
     assert evlog("--version", expect=0).out == evlog("version", expect=0).out
     assert json.loads(evlog("version", "--json", expect=0).out)["evlog"]

@@ -261,7 +261,8 @@ void cli_help_command(const struct cli_command *command, const struct cli_gramma
     struct cli unused = {0};
     struct parser p = {.cli = &unused};
     fill_globals(&p);
-    (void)fprintf(out, "usage: evlog %s %s\n\n%s.\n", command->name, command->arguments, command->summary);
+    (void)fprintf(out, "usage: evlog %s%s%s\n\n%s.\n", command->name, command->arguments[0] == '\0' ? "" : " ",
+                  command->arguments, command->summary);
     if (command->detail != NULL) {
         (void)fprintf(out, "%s\n", command->detail);
     }

@@ -296,30 +296,96 @@ static const struct cli_command *find(char **words, int count, int *used)
     return NULL;
 }
 
-static int unknown(const struct cli *cli, char **words, int count)
+/* Is the word the first of this command's two? */
+static bool has_noun(const struct cli_command *command, const char *word)
+{
+    const char *space = strchr(command->name, ' ');
+    size_t len = space == NULL ? 0 : (size_t)(space - command->name);
+    return len > 0 && strlen(word) == len && strncmp(command->name, word, len) == 0;
+}
+
+static bool is_noun(const char *word)
+{
+    const struct cli_command *command = cli_commands;
+    while (command->name != NULL && !has_noun(command, word)) {
+        command++;
+    }
+    return command->name != NULL;
+}
+
+/* Commands of a noun, or all. */
+static void print_summaries(const char *noun)
+{
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        if (noun == NULL || has_noun(c, noun)) {
+            (void)printf("  %-20s %s\n", c->name, c->summary);
+        }
+    }
+}
+
+/* A noun alone: with -h or --help what can be done with it, else a mistake that says so too. */
+static int noun_alone(const struct cli *cli, char **words, int count)
+{
+    for (int i = 1; i < count; i++) {
+        if (strcmp(words[i], "-h") == 0 || strcmp(words[i], "--help") == 0) {
+            (void)printf("usage: evlog %s COMMAND ...\n\n", words[0]);
+            print_summaries(words[0]);
+            (void)printf("\n'evlog help %s COMMAND' explains one.\n", words[0]);
+            return CLI_OK;
+        }
+    }
+    struct el_buffer verbs = {0};
+    char remedy[80];
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        if (has_noun(c, words[0])) {
+            el_buffer_printf(&verbs, "%s%s", verbs.len == 0 ? "" : ", ", c->name + strlen(words[0]) + 1);
+        }
+    }
+    (void)snprintf(remedy, sizeof remedy, "evlog help %.32s says what each does", words[0]);
+    int rc = cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_COMMAND, remedy}, "evlog %s wants one more word: %s",
+                              words[0], el_buffer_text(&verbs));
+    el_buffer_free(&verbs);
+    return rc;
+}
+
+/* The command that was meant, perhaps; both words count where both are there. near: out, its name */
+static bool find_near(char **words, int count, char near[64])
 {
     const char *names[2 * COMMAND_MAX];
-    char nouns[COMMAND_MAX][32];
-    char text[128], remedy[160];
+    char nouns[COMMAND_MAX][32], both[128];
     size_t name_count = 0;
-    bool is_noun = false;
     for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
         names[name_count++] = c->name;
+    }
+    (void)snprintf(both, sizeof both, "%.60s %.60s", words[0], count > 1 ? words[1] : "");
+    const char *found = count > 1 ? el_nearest(both, names, name_count) : NULL;
+    for (const struct cli_command *c = cli_commands; found == NULL && c->name != NULL; c++) {
         const char *space = strchr(c->name, ' ');
-        if (space != NULL && count == 1) {
+        if (space != NULL) {
             (void)snprintf(nouns[c - cli_commands], sizeof nouns[0], "%.*s", (int)(space - c->name), c->name);
             names[name_count++] = nouns[c - cli_commands];
         }
-        is_noun = is_noun || (space != NULL && strncmp(c->name, words[0], (size_t)(space - c->name)) == 0 &&
-                              strlen(words[0]) == (size_t)(space - c->name));
     }
-    (void)snprintf(text, sizeof text, "%.60s%s%.60s", words[0], is_noun && count > 1 ? " " : "",
-                   is_noun && count > 1 ? words[1] : "");
-    const char *near = el_nearest(text, names, name_count);
-    if (near == NULL) {
+    found = found == NULL && !is_noun(words[0]) ? el_nearest(words[0], names, name_count) : found;
+    (void)snprintf(near, 64, "%s", found == NULL ? "" : found);
+    return found != NULL;
+}
+
+static int unknown(const struct cli *cli, char **words, int count)
+{
+    char text[128], near[64], remedy[128];
+    bool noun = is_noun(words[0]);
+    if (noun && (count == 1 || words[1][0] == '-')) {
+        return noun_alone(cli, words, count);
+    }
+    (void)snprintf(text, sizeof text, "%.60s%s%.60s", words[0], noun ? " " : "", noun ? words[1] : "");
+    if (find_near(words, count, near)) {
+        (void)snprintf(remedy, sizeof remedy, "did you mean evlog %s?", near);
+    } else if (noun) {
+        (void)snprintf(remedy, sizeof remedy, "evlog help %.32s lists the commands", words[0]);
+    } else {
         return cli_error(cli, CLI_ERR_COMMAND, "there is no command \"%s\"", text);
     }
-    (void)snprintf(remedy, sizeof remedy, "did you mean evlog %s?", near);
     return cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_COMMAND, remedy}, "there is no command \"%s\"", text);
 }
 
@@ -399,13 +465,15 @@ int cmd_help(struct cli *cli, const struct cli_command *command, int argc, char 
     }
     if (words.count > 0) {
         const struct cli_command *about = find(words.items, words.count, &used);
-        char *help[] = {(char[]){"-h"}, NULL};
-        return about == NULL ? unknown(cli, words.items, words.count) : about->run(cli, about, 1, help);
+        char *help[] = {(char[]){"-h"}, NULL}, *noun[] = {words.items[0], help[0], NULL};
+        if (about == NULL) {
+            bool alone = words.count == 1 && is_noun(words.items[0]);
+            return unknown(cli, alone ? noun : words.items, alone ? 2 : words.count);
+        }
+        return about->run(cli, about, 1, help);
     }
     (void)printf("evlog %s, the event store that speaks Kafka\n\nusage: evlog COMMAND ...\n\n", evlog_version());
-    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
-        (void)printf("  %-18s %s\n", c->name, c->summary);
-    }
+    print_summaries(NULL);
     (void)printf("\n'evlog help COMMAND' explains a command, 'evlog explain EVL-nnnn' an error.\n"
                  "Exit codes: 0 ok, 1 failed, 2 usage, 3 not reachable, 4 denied, 5 not found, 6 conflict, 7 partial,\n"
                  "8 integrity failure, 130 interrupted.\n");
