@@ -108,6 +108,8 @@ def test_what_cannot_be_redacted_is_refused(broker):
     assert "evlog.streams" in redact(broker, "streams", "0", "--reason", "x", expect=None).err
     assert "own topics" in redact(broker, "__evlog_meta", "0", "--reason", "x", expect=None).err
     assert redact(broker, "nothing", "0", "--reason", "x", expect=None).code == 5
+    told = evlog("redact", "orders", "-p", "0", "--offsets", "0", "--reason", "x", bootstrap=broker.bootstrap, expect=2)
+    assert "nothing was removed: --confirm=orders says that you mean events of topic orders" in told.err
 
 
 def test_a_restore_keeps_it_redacted(broker, tmp_path):

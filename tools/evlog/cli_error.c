@@ -195,7 +195,7 @@ void cli_say(const struct cli *cli, const char *format, ...)
 static bool asked_for_name(const char *what, const char *name)
 {
     char answer[CONFIRM_LEN_MAX];
-    (void)fprintf(stderr, "Type the name of the %s to remove it: ", what);
+    (void)fprintf(stderr, "Type %s to remove %s %s: ", name, what, name);
     if (fgets(answer, sizeof answer, stdin) == NULL) {
         return false;
     }
@@ -209,7 +209,7 @@ int cli_confirm(const struct cli *cli, const char *what, const char *name, const
     if (confirm != NULL ? strcmp(confirm, name) == 0 : may_ask && asked_for_name(what, name)) {
         return CLI_OK;
     }
-    return cli_error(cli, CLI_ERR_CONFIRM, "%s %s was not removed: --confirm=%s says that you mean it", what, name,
+    return cli_error(cli, CLI_ERR_CONFIRM, "nothing was removed: --confirm=%s says that you mean %s %s", name, what,
                      name);
 }
 

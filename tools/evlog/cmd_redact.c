@@ -126,7 +126,7 @@ static int redact(struct redact *r)
     if (r->wanted.dry_run) {
         return tell(r, &d);
     }
-    rc = cli_confirm(r->cli, "topic", r->wanted.topic, r->confirm);
+    rc = cli_confirm(r->cli, "events of topic", r->wanted.topic, r->confirm);
     rc = rc == CLI_OK ? ask(r, false, &d) : rc;
     if (rc == CLI_OK && !r->no_wait) {
         rc = wait_for(r, &d);
