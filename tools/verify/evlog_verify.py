@@ -285,13 +285,13 @@ def audit(folder, keys, incarnation=None, since=None):
     return found
 
 def main():
-    args = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-    if not {"--key", "--archive"} <= set(args) <= {"--key", "--archive", "--incarnation", "--since"}:
-        return print(__doc__) or 2
+    args, names = dict(zip(sys.argv[1::2], sys.argv[2::2])), ["--key", "--archive", "--since", "--incarnation"]
+    unread = [f"{args[name]}: cannot be read" for name in names[:3] if not os.access(args.get(name, "."), os.R_OK)]
+    if unread or len(sys.argv) % 2 == 0 or not set(names[:2]) <= set(args) <= set(names):
+        return print(*unread or [__doc__], sep="\n", file=sys.stderr) or 2
     try:
         keys = set(read_keys(args["--key"], open(args["--key"], encoding="ascii").read()))
-        found = audit(args["--archive"], keys, args.get("--incarnation"), args.get("--since"))
-        said = {"proven": True, "incarnations": found}
+        said = {"proven": True, "incarnations": audit(args["--archive"], keys, *map(args.get, names[3:1:-1]))}
     except Exception as bad:        # any sentence of the format that does not hold
         where = bad.args if isinstance(bad, Bad) else (Incarnation.at, None, f"malformed: {bad!r}")
         said = {"proven": False, "object": where[0], "position": where[1], "reason": where[2]}
