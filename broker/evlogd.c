@@ -5,14 +5,17 @@
  * Exit codes: 0 clean stop, 2 usage or configuration, 6 data directory locked or another node's, 8 refused for
  * corruption, 1 anything else.
  */
+#include <archive_keys.h>
 #include <config/config.h>
 #include <core/logger.h>
 #include <http/tokens.h>
 #include <io/sandbox.h>
 #include <repair.h>
 #include <server.h>
+#include <store/access_key_file.h>
 #include <tls_files.h>
 
+#include <string.h>
 #include <unistd.h>
 
 enum exit_code { EXIT_CLEAN = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, EXIT_LOCKED = 6, EXIT_CORRUPT = 8 };
@@ -74,6 +77,22 @@ static int explain(const struct config *cfg)
     return EXIT_CLEAN;
 }
 
+static int check_keys(const struct config *cfg, struct el_error *err)
+{
+    struct el_private_key *keys[EL_SIGN_KEYS_MAX];
+    struct el_access_keys access;
+    size_t count = 0;
+    int error = cfg->archive_key_file[0] == 0 ? 0 : archive_keys_open(cfg->archive_key_file, "", keys, &count, err);
+    for (size_t i = 0; error == 0 && i < count; i++) {
+        el_private_key_free(keys[i]);
+    }
+    if (error == 0 && cfg->access_key_file[0] != 0) {
+        error = access_key_file_read(cfg->access_key_file, &access, err);
+        explicit_bzero(&access, sizeof access);
+    }
+    return error;
+}
+
 /* The files that the settings name, as a start reads them. */
 static int check(const struct config *cfg)
 {
@@ -86,6 +105,7 @@ static int check(const struct config *cfg)
         error = http_tokens_open(cfg->http_tokens_file, &tokens, &err);
         http_tokens_free(tokens);
     }
+    error = error == 0 ? check_keys(cfg, &err) : error;
     if (error != 0) {
         fprintf(stderr, "evlogd: %s\n", err.text);
         return EXIT_USAGE;

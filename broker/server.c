@@ -302,7 +302,11 @@ static int open_archive(struct server *server, struct el_error *err)
     }
     int error = archive_keys_open(cfg->archive_key_file, server->dir.real_path, server->archive_keys,
                                   &server->archive_key_count, err);
+    bool named = error != 0 && cfg->archive_key_file[0] != 0;
     error = error != 0 ? error : object_store_open(cfg->archive_url, true, &server->bucket, err);
+    if (named || error == EVLOG_ERR_ARGUMENT) { /* it fails again until somebody has corrected it */
+        err->code = EVLOG_ERR_INVALID_CONFIG;
+    }
     if (error != 0) {
         return el_error_wrap(err, "archive");
     }

@@ -562,6 +562,13 @@ static int check_archive(const struct config *cfg, struct el_error *err)
                             "archive.url is '%.100s': s3://BUCKET/PREFIX or file:///DIRECTORY is wanted",
                             cfg->archive_url);
     }
+    size_t bucket_len = known && cfg->archive_url[0] == 's' ? strcspn(cfg->archive_url + 5, "/") : 3;
+    if (bucket_len < 3 || bucket_len > 63) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "archive.url is '%.100s': s3://BUCKET/PREFIX is wanted, and a bucket's name has 3 to 63 "
+                            "characters",
+                            cfg->archive_url);
+    }
     if (cfg->from_archive && cfg->archive_url[0] == 0) {
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
                             "from.archive restores an empty directory from the archive: say which with --archive=URL");

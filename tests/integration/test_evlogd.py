@@ -64,6 +64,24 @@ def settings_of(text):
     return found
 
 
+def test_keys_that_cannot_serve_are_refused_at_the_start_and_by_the_check(tmp_path):
+    """Exit code 2 and not 1: a service that is started again and again would not find other keys."""
+    archive = ["--archive", f"file://{tmp_path}/archive", "--http", "off", "--listen", "127.0.0.1:0"]
+    public, shared = tmp_path / "public.pem", tmp_path / "shared.key"
+    subprocess.run(["openssl", "pkey", "-pubout", "-out", public], check=True,
+                   input=subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519"], check=True,
+                                        stdout=subprocess.PIPE).stdout)
+    shared.write_text("0" * 64 + "\n")
+    shared.chmod(0o644)
+    for key, said in ((["--archive-key", tmp_path / "none"], "none: No such file"),
+                      (["--archive-key", public], "a public key, where a private one is needed"),
+                      (["--access-key", tmp_path / "none"], "none: No such file"),
+                      (["--access-key", shared], "can be read by")):
+        for check in ([], ["--check-config"]):
+            told = run("--data", str(tmp_path / "data"), *archive, *map(str, key), *check)
+            assert told.returncode == 2 and said in told.stderr, (key, check, told.stderr)
+
+
 def test_a_file_to_begin_with_is_taken_as_it_is_and_with_its_defaults(tmp_path):
     made = run("--init-config").stdout
     assert made == (ROOT / "packaging" / "config" / "evlogd.conf").read_text(encoding="utf-8"), "the packages have it"

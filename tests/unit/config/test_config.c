@@ -276,6 +276,8 @@ TEST(config, an_archive_is_a_bucket_or_a_directory_and_not_of_an_ephemeral_broke
     assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--archive=http://bucket/prefix")),
                      EVLOG_ERR_INVALID_CONFIG);
     assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--archive=file://relative")), EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--archive=s3://")), EVLOG_ERR_INVALID_CONFIG);
+    assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--archive=s3://ab/prefix")), EVLOG_ERR_INVALID_CONFIG);
     assert_int_equal(load_all(NULL, NULL, FLAGS("--ephemeral", "--archive=file:///d")), EVLOG_ERR_INVALID_CONFIG);
     assert_int_equal(load_all(NULL, NULL, FLAGS("--data=d", "--archive=s3://bucket/prefix", "--archive-key=k.pem")), 0);
     assert_string_equal(cfg.archive_url, "s3://bucket/prefix");
