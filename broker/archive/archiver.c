@@ -418,6 +418,8 @@ void archiver_init(struct archive *a, uint32_t index)
     }
     ar->look_timer.fire = on_look;
     ar->look_timer.arg = ar;
+    ar->go_timer.fire = archiver_on_go;
+    ar->go_timer.arg = ar;
     ar->tier = (struct store_tier){.changed = on_changed, .read = archive_read_begin, .arg = ar};
     store_tier_set(ar->shard, &ar->tier);
     ar->hold_timer.fire = on_hold_timer;
@@ -452,8 +454,9 @@ void archiver_stop(struct archiver *ar, uint64_t deadline_ns)
 bool archiver_idle(const struct archiver *ar)
 {
     OBJ_CHECK(ar, ARCHIVER);
-    return ar->ended && archiver_loads_idle(ar) && !ar->want_sent && !ar->kicked && ar->reads == 0 &&
-           ar->heal == NULL && ar->heal_timer.heap_index == 0 && (ar->index != 0 || archive_root_idle(ar->archive));
+    return ar->ended && archiver_loads_idle(ar) && ar->go_timer.heap_index == 0 && !ar->want_sent && !ar->kicked &&
+           ar->reads == 0 && ar->heal == NULL && ar->heal_timer.heap_index == 0 &&
+           (ar->index != 0 || archive_root_idle(ar->archive));
 }
 
 void archiver_timers_cancel(struct archiver *ar)
@@ -461,6 +464,7 @@ void archiver_timers_cancel(struct archiver *ar)
     io_timer_cancel(ar->io, &ar->look_timer);
     io_timer_cancel(ar->io, &ar->hold_timer);
     io_timer_cancel(ar->io, &ar->heal_timer);
+    io_timer_cancel(ar->io, &ar->go_timer);
     for (uint32_t i = 0; i < LOADS; i++) {
         io_timer_cancel(ar->io, &ar->loads[i].retry);
     }

@@ -5,7 +5,8 @@
  *   1. every partition with something new gets its goal, and goes to those that make an object of their own or to
  *      those that share bundles
  *   2. first tasks of the root maker: segments made of what bundles hold; then one partition after the other is read
- *      (store_read()) into the load that is filled, segments first, then bundles
+ *      (store_read()) into the load that is filled, segments first, then bundles. What memory holds is read and copied
+ *      on the shard's own thread: a little at a time, each in a step of its own
  *   3. a load that is full goes to a job, while the other one is filled; a job that failed is tried again, after a
  *      while
  *   4. when nothing is left, or ROUND_OBJECTS_MAX objects are put, the root maker is answered
@@ -20,8 +21,9 @@
 
 #include <core/logger.h>
 #include <inttypes.h>
+#include <sys/mman.h>
 
-#define READ_LEN_MAX (1u << 20)
+#define READ_LEN_MAX (64u << 10) /* requests that came meanwhile are served between two reads */
 #define READ_LEN_MIN (4u << 10)
 #define TASK_TRIES_MAX 5u /* of a segment that takes the place of bundles: a later round tries again */
 #define MOVES_LEN (256u << 10)
@@ -31,7 +33,8 @@
 /* --- loads -------------------------------------------------------------------------------------------------------- */
 
 static const struct el_sm_state load_states[LOAD_STATES] = {
-    [LOAD_FREE] = {"free", EL_SM_TO(LOAD_FILLING)},
+    [LOAD_FREE] = {"free", EL_SM_TO(LOAD_OPENING) | EL_SM_TO(LOAD_FILLING)},
+    [LOAD_OPENING] = {"opening", EL_SM_TO(LOAD_FILLING) | EL_SM_TO(LOAD_FREE)},
     [LOAD_FILLING] = {"filling", EL_SM_TO(LOAD_PUTTING) | EL_SM_TO(LOAD_FREE)},
     [LOAD_PUTTING] = {"putting", EL_SM_TO(LOAD_WAITING) | EL_SM_TO(LOAD_FREE)},
     [LOAD_WAITING] = {"waiting", EL_SM_TO(LOAD_PUTTING) | EL_SM_TO(LOAD_FREE)},
@@ -51,20 +54,20 @@ static void load_check(const void *object, unsigned state)
 
 static const struct el_sm_table load_sm = {"load", load_states, LOAD_STATES, load_check};
 
+static void load_on_touched(struct io_op *op);
 static void load_on_done(struct io_op *op);
 static void load_on_retry(struct io_timer *timer);
 
 void archiver_load_init(struct archiver *ar, struct archive_load *load)
 {
     load->ar = ar;
-    load->job.done = load_on_done;
     load->job.arg = load;
     load->retry.fire = load_on_retry;
     load->retry.arg = load;
     el_sm_init(&load->sm, &load_sm, LOAD_FREE);
 }
 
-static void load_begin(struct archive_load *load, enum el_pack_kind kind)
+static void load_begin(struct archive_load *load, enum el_pack_kind kind, enum load_state state)
 {
     struct archiver *ar = load->ar;
     load->tries = 0;
@@ -72,11 +75,21 @@ static void load_begin(struct archive_load *load, enum el_pack_kind kind)
                                            .incarnation = ar->archive->begin.incarnation,
                                            .shard = ar->index,
                                            .kind = kind};
-    el_sm_move(&load->sm, load, LOAD_FILLING);
+    el_sm_move(&load->sm, load, state);
 }
 
-/* Memory for batches; returns false when there is none now. */
-static bool load_open(struct archive_load *load, enum el_pack_kind kind, size_t buf_len)
+/* Have the kernel put memory behind a load's pages, which takes longer than copying to them. Where it cannot do that by
+ * one call the shard's copying does. */
+static int64_t load_touch_run(struct disk *disk, void *arg)
+{
+    struct archive_load *load = arg;
+    (void)disk;
+    (void)madvise(load->buf, load->touch_len, MADV_POPULATE_WRITE);
+    return 0;
+}
+
+/* Memory for batches, of which the first partition has `pending` bytes; returns false when there is none now. */
+static bool load_open(struct archive_load *load, enum el_pack_kind kind, size_t buf_len, uint64_t pending)
 {
     struct archiver *ar = load->ar;
     EL_ASSERT(load->sm.state == LOAD_FREE);
@@ -91,10 +104,13 @@ static bool load_open(struct archive_load *load, enum el_pack_kind kind, size_t 
         return false;
     }
     load->buf_len = buf_len & ~(size_t)15;
-    load_begin(load, kind);
+    load->touch_len = (size_t)EL_MIN((uint64_t)buf_len, pending);
+    load_begin(load, kind, LOAD_OPENING);
     load->pack.data = load->buf;
     load->pack.entries_end = (const struct read_entry *)(void *)(load->buf + load->buf_len);
     load->pack.parts = load->parts;
+    load->job.done = load_on_touched;
+    io_job(ar->io, &load->job, IO_JOB_ARCHIVE, load_touch_run, load);
     return true;
 }
 
@@ -112,6 +128,7 @@ static void load_close(struct archive_load *load)
 static void load_put(struct archive_load *load)
 {
     el_sm_move(&load->sm, load, LOAD_PUTTING);
+    load->job.done = load_on_done;
     io_job(load->ar->io, &load->job, IO_JOB_ARCHIVE, archive_pack_run, &load->pack);
 }
 
@@ -136,6 +153,18 @@ static void load_on_retry(struct io_timer *timer)
 {
     struct archive_load *load = timer->arg;
     load_put(load);
+}
+
+static void load_on_touched(struct io_op *op)
+{
+    struct archive_load *load = op->arg;
+    EL_ASSERT(load->sm.state == LOAD_OPENING);
+    el_sm_move(&load->sm, load, LOAD_FILLING);
+    if (load->ar->ended) {
+        load->ar->filling = NULL;
+        load_drop(load);
+    }
+    archiver_round_go(load->ar);
 }
 
 static void load_on_done(struct io_op *op)
@@ -209,10 +238,10 @@ static size_t load_room(const struct archive_load *load)
 }
 
 /* The load that takes batches of a kind; NULL: none is free, or there is no memory. */
-static struct archive_load *load_of(struct archiver *ar, enum el_pack_kind kind, size_t len)
+static struct archive_load *load_of(struct archiver *ar, enum el_pack_kind kind, size_t len, uint64_t pending)
 {
     for (uint32_t i = 0; i < LOADS && ar->filling == NULL; i++) {
-        if (ar->loads[i].sm.state == LOAD_FREE && load_open(&ar->loads[i], kind, len)) {
+        if (ar->loads[i].sm.state == LOAD_FREE && load_open(&ar->loads[i], kind, len, pending)) {
             ar->filling = &ar->loads[i];
         }
     }
@@ -392,7 +421,7 @@ static bool task_begin(struct archiver *ar)
         struct archive_load *load = &ar->loads[i];
         if (load->sm.state == LOAD_FREE) {
             ar->task_next++;
-            load_begin(load, EL_PACK_SEGMENT);
+            load_begin(load, EL_PACK_SEGMENT, LOAD_FILLING);
             load->pack.task = &ar->told.tasks[index];
             load_submit(ar, load);
             return true;
@@ -420,6 +449,12 @@ static void on_read(struct store_op *base)
         on_part_read(ar, ap);
     }
     store_read_release(&ar->read);
+    io_timer_set(ar->io, &ar->go_timer, ar->io->now_ns);
+}
+
+void archiver_on_go(struct io_timer *timer)
+{
+    struct archiver *ar = timer->arg;
     archiver_round_go(ar);
 }
 
@@ -579,28 +614,42 @@ static bool round_step(struct archiver *ar)
         load_end(ar);
         return true;
     }
-    if (load_of(ar, kind, EL_MAX(ar->load_len, ar->grow_len)) == NULL) {
+    uint64_t pending = store_tier_pending(ap->part, ap->next);
+    const struct archive_load *load = load_of(ar, kind, EL_MAX(ar->load_len, ar->grow_len), pending);
+    if (load == NULL) {
         if (archiver_loads_idle(ar)) { /* no memory: in the next round */
             round_leave(ar);
         }
         return false;
     }
     ar->grow_len = 0;
-    read_begin(ar, ap, ap->next);
+    if (load->sm.state == LOAD_FILLING) {
+        read_begin(ar, ap, ap->next);
+    }
     return true;
+}
+
+/* The load that is filled is read into, opened, or its next step is to come. */
+static bool filling_waits(const struct archiver *ar)
+{
+    return ar->reading != NULL || ar->go_timer.heap_index != 0 ||
+           (ar->filling != NULL && ar->filling->sm.state == LOAD_OPENING);
 }
 
 void archiver_round_go(struct archiver *ar)
 {
-    if (!ar->in_round || ar->looping || ar->reading != NULL) {
+    if (!ar->in_round || ar->looping || filling_waits(ar)) {
         return;
     }
     ar->looping = true;
     bool going = !ar->ended;
-    while (going && ar->reading == NULL) {
+    while (going && !filling_waits(ar)) {
         going = round_step(ar);
     }
     ar->looping = false;
+    if (filling_waits(ar)) {
+        return;
+    }
     bool left = !el_list_empty(&ar->big) || !el_list_empty(&ar->small);
     if (ar->ended || (!left && archiver_loads_idle(ar))) {
         round_leave(ar);

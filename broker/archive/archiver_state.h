@@ -59,7 +59,7 @@ struct archive_read_job {
     uint64_t memory_len;       /* out: of what it keeps, bytes */
 };
 
-enum load_state { LOAD_FREE, LOAD_FILLING, LOAD_PUTTING, LOAD_WAITING, LOAD_STATES };
+enum load_state { LOAD_FREE, LOAD_OPENING, LOAD_FILLING, LOAD_PUTTING, LOAD_WAITING, LOAD_STATES };
 
 /* One object in the making. */
 struct archive_load {
@@ -68,6 +68,7 @@ struct archive_load {
     struct archive_pack_job pack; /* what its job is told */
     uint8_t *buf; /* of the buddy: batches from the front, their entries from the back; NULL of a task */
     size_t buf_len;
+    size_t touch_len; /* of buf, that a job makes present */
     struct load_part *parts; /* of the buddy, the same */
     struct io_op job;
     struct io_timer retry;
@@ -117,6 +118,7 @@ struct archiver {
     size_t grow_len;              /* of the next load, for a batch larger than load_len; 0 */
     uint32_t task_next;           /* of the shard's own */
     struct read_op read;
+    struct io_timer go_timer;       /* armed from a read to the next step */
     struct archive_result *results; /* of loads that were put */
     struct archive_move *moves;     /* of the buddy: log starts that moved, or NULL */
     uint32_t move_count;
@@ -273,6 +275,7 @@ void archive_memory_look(struct archive *a);
 void archiver_round_begin(struct archiver *ar);
 /* Whatever can go on does. */
 void archiver_round_go(struct archiver *ar);
+void archiver_on_go(struct io_timer *timer);
 void archiver_load_init(struct archiver *ar, struct archive_load *load);
 /* The archiver has ended: drop what no job has. */
 void archiver_loads_stop(struct archiver *ar);
