@@ -16,15 +16,22 @@
 #include <core/assert.h>
 #include <core/crypto.h>
 
+static void count_put(struct archive_make_job *counts, uint64_t len)
+{
+    if (counts != NULL) {
+        counts->put_count++;
+        counts->put_len += len;
+    }
+}
+
 int archive_put(struct archive_ledger *l, struct archive_make_job *counts, const char *key, const void *data,
                 uint64_t len, struct el_error *err)
 {
     uint8_t sha256[32];
     el_sha256(data, len, sha256);
     int code = object_put_once(l->cfg.bucket, key, data, len, sha256, err);
-    if (code == 0 && counts != NULL) {
-        counts->put_count++;
-        counts->put_len += len;
+    if (code == 0) {
+        count_put(counts, len);
     }
     return code;
 }
@@ -84,7 +91,7 @@ static uint64_t leaves_before(const struct archive_ledger *l, size_t index, cons
 }
 
 struct tile_put {
-    struct archive_ledger *l;
+    struct object_batch batch; /* settled before anything is put that says that these tiles are there */
     struct archive_make_job *counts;
     const struct archive_tree *tree;
     struct el_error *err;
@@ -94,8 +101,22 @@ static int put_tile(void *arg, uint32_t level, uint64_t index, const struct el_h
 {
     struct tile_put *t = arg;
     char key[EL_ARCHIVE_KEY_MAX];
+    uint8_t sha256[32];
+    uint64_t len = (uint64_t)width * sizeof *hashes;
     archive_tile_key(t->tree, level, index, width, key);
-    return archive_put(t->l, t->counts, key, hashes, (uint64_t)width * sizeof *hashes, t->err);
+    el_sha256(hashes, len, sha256);
+    int code = object_batch_put(&t->batch, key, hashes, len, sha256, t->err);
+    if (code == 0) {
+        count_put(t->counts, len);
+    }
+    return code;
+}
+
+/* The last tiles, then all of them durable. */
+static int settle_tiles(struct archive_tiles *tiles, struct tile_put *put)
+{
+    int code = archive_tiles_flush(tiles, put_tile, put);
+    return code != 0 ? code : object_batch_settle(&put->batch, put->err);
 }
 
 static struct archive_tree tree_of(const struct archive_ledger *l, const struct archive_partition *p)
@@ -164,7 +185,7 @@ static int put_partition(struct archive_ledger *l, struct archive_make_job *coun
                          uint64_t from, uint64_t to, struct el_error *err)
 {
     struct archive_tree tree = tree_of(l, p);
-    struct tile_put put = {.l = l, .counts = counts, .tree = &tree, .err = err};
+    struct tile_put put = {.batch = {.store = l->cfg.bucket}, .counts = counts, .tree = &tree, .err = err};
     struct archive_tiles *tiles = el_malloc(sizeof *tiles);
     struct el_frontier frontier;
     struct el_buffer note = {0};
@@ -181,7 +202,7 @@ static int put_partition(struct archive_ledger *l, struct archive_make_job *coun
             code = part_leaves(l, part, tiles, &put);
         }
     }
-    code = code != 0 ? code : archive_tiles_flush(tiles, put_tile, &put);
+    code = code != 0 ? code : settle_tiles(tiles, &put);
     if (code == 0) {
         EL_ASSERT(tiles->size == to);
         archive_tiles_frontier(tiles, &frontier);
@@ -192,6 +213,7 @@ static int put_partition(struct archive_ledger *l, struct archive_make_job *coun
         el_archive_key_checkpoint(key, &l->incarnation, &p->now.topic_id, p->now.partition, to);
         code = put_checkpoint(l, counts, key, &note, err);
     }
+    object_batch_drop(&put.batch);
     el_buffer_free(&note);
     el_free(tiles);
     return code;
@@ -218,7 +240,7 @@ int archive_publish(struct archive_ledger *l, struct archive_make_job *counts, s
 {
     uint64_t sequence = l->state->header.sequence;
     struct archive_tree tree = tree_of(l, NULL);
-    struct tile_put put = {.l = l, .counts = counts, .tree = &tree, .err = err};
+    struct tile_put put = {.batch = {.store = l->cfg.bucket}, .counts = counts, .tree = &tree, .err = err};
     struct el_hash256 leaf;
     char key[EL_ARCHIVE_KEY_MAX];
     EL_ASSERT(sequence > 0);
@@ -235,7 +257,7 @@ int archive_publish(struct archive_ledger *l, struct archive_make_job *counts, s
     EL_ASSERT(grown->size == sequence - 1);
     el_merkle_leaf(l->state->sha256, sizeof l->state->sha256, &leaf);
     code = archive_tiles_add(grown, &leaf, put_tile, &put);
-    code = code != 0 ? code : archive_tiles_flush(grown, put_tile, &put);
+    code = code != 0 ? code : settle_tiles(grown, &put);
     if (code == 0) {
         el_archive_key_root(key, &l->incarnation, sequence);
         code = archive_put(l, counts, key, l->note.data, l->note.len, err);
@@ -243,6 +265,7 @@ int archive_publish(struct archive_ledger *l, struct archive_make_job *counts, s
     if (code == 0) {
         l->tiles = *grown;
     }
+    object_batch_drop(&put.batch);
     el_free(grown);
     return code;
 }

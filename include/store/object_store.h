@@ -47,6 +47,12 @@ typedef bool (*object_list_fn)(void *arg, const char *key, uint64_t len, int64_t
 struct object_store_ops {
     int (*put)(struct object_store *store, const char *key, const void *data, uint64_t len, const uint8_t sha256[32],
                struct el_error *err);
+    /* These three, or none of them: see object_batch_put(). *held is the store's own, NULL at first and after settle
+     * and drop. settle ends with nothing held also when it fails. */
+    int (*hold)(struct object_store *store, void **held, const char *key, const void *data, uint64_t len,
+                const uint8_t sha256[32], struct el_error *err);
+    int (*settle)(struct object_store *store, void **held, struct el_error *err);
+    void (*drop)(struct object_store *store, void **held);
     int (*get)(struct object_store *store, const char *key, uint64_t pos, void *buf, uint64_t len, uint64_t *done,
                struct el_error *err);
     int (*head)(struct object_store *store, const char *key, struct object_info *info, struct el_error *err);
@@ -118,6 +124,27 @@ static inline void object_store_close(struct object_store *s)
  * EVLOG_ERR_AGAIN | _POLICY | ... */
 int object_put_once(struct object_store *s, const char *key, const void *data, uint64_t len, const uint8_t sha256[32],
                     struct el_error *err);
+/* Is the object that is there of this length and content? returns 0 | EVLOG_ERR_NOT_FOUND | _CONFLICT | ... */
+int object_compare(struct object_store *s, const char *key, uint64_t len, const uint8_t sha256[32],
+                   struct el_error *err);
+
+/* Objects that a store can make durable together, for less than one after the other. Of one thread; ends with
+ * object_batch_settle() or object_batch_drop(). */
+struct object_batch {
+    struct object_store *store;
+    void *held; /* the store's */
+};
+
+/* As object_put_once(), but what it says of the store is known, and the object durable, only when
+ * object_batch_settle() has returned 0: until then any of them may be there. As many as the caller wants: the store
+ * holds some, and settles them between. data may go at once. */
+int object_batch_put(struct object_batch *batch, const char *key, const void *data, uint64_t len,
+                     const uint8_t sha256[32], struct el_error *err);
+/* returns 0: all are there, and durable | as object_put_once(): put all of them again */
+int object_batch_settle(struct object_batch *batch, struct el_error *err);
+/* What was not settled is of no use. Nothing held: nothing. */
+void object_batch_drop(struct object_batch *batch);
+
 /* A whole object into memory of its own, at most max bytes (longer: EVLOG_ERR_LIMIT). *data is the caller's to free by
  * el_free(); it is not NULL for an empty object. */
 int object_get_all(struct object_store *s, const char *key, uint64_t max, uint8_t **data, uint64_t *len,

@@ -284,6 +284,69 @@ static int bucket_put(struct object_store *base, const char *key, const void *da
     return lost ? el_error_set(err, EVLOG_ERR_IN_DOUBT, "%s: the answer was lost", key) : code;
 }
 
+/* What is held is in no bucket, until it is settled: then in any order, and a crash or a refusal leaves some of it. */
+struct held_put {
+    struct held_put *next;
+    void *data;
+    uint64_t len;
+    uint8_t sha256[32];
+    char key[OBJECT_KEY_MAX + 1];
+};
+
+static int bucket_hold(struct object_store *base, void **held, const char *key, const void *data, uint64_t len,
+                       const uint8_t sha256[32], struct el_error *err)
+{
+    struct held_put *put = malloc(sizeof *put);
+    (void)base;
+    (void)err;
+    EL_ASSERT(put != NULL);
+    *put = (struct held_put){.next = *held, .data = malloc(EL_MAX(len, 1u)), .len = len};
+    EL_ASSERT(put->data != NULL);
+    memcpy(put->data, data, len);
+    memcpy(put->sha256, sha256, sizeof put->sha256);
+    (void)snprintf(put->key, sizeof put->key, "%s", key);
+    *held = put;
+    return 0;
+}
+
+static struct held_put *held_take(struct world *w, void **held)
+{
+    struct held_put *first = *held, **at = &first;
+    for (uint32_t skip = w == NULL ? 0 : world_below(w, 8); skip > 0 && (*at)->next != NULL; skip--) {
+        at = &(*at)->next;
+    }
+    struct held_put *put = *at;
+    *at = put->next;
+    *held = first;
+    return put;
+}
+
+static void held_free(struct held_put *put)
+{
+    free(put->data);
+    free(put);
+}
+
+static void bucket_drop(struct object_store *base, void **held)
+{
+    (void)base;
+    while (*held != NULL) {
+        held_free(held_take(NULL, held));
+    }
+}
+
+static int bucket_settle(struct object_store *base, void **held, struct el_error *err)
+{
+    int code = 0;
+    while (*held != NULL && code == 0) {
+        struct held_put *put = held_take(of(base)->w, held);
+        code = object_put_once(base, put->key, put->data, put->len, put->sha256, err);
+        held_free(put);
+    }
+    bucket_drop(base, held);
+    return code;
+}
+
 static int bucket_get(struct object_store *base, const char *key, uint64_t pos, void *buf, uint64_t len, uint64_t *done,
                       struct el_error *err)
 {
@@ -365,6 +428,9 @@ static void bucket_close(struct object_store *base)
 }
 
 static const struct object_store_ops ops = {.put = bucket_put,
+                                            .hold = bucket_hold,
+                                            .settle = bucket_settle,
+                                            .drop = bucket_drop,
                                             .get = bucket_get,
                                             .head = bucket_head,
                                             .list = bucket_list,

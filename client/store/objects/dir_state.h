@@ -10,6 +10,7 @@
 #include <store/dir_store.h>
 
 #define DIR_BESIDE "~put" /* folder of what is being written */
+#define DIR_BESIDE_MAX 64 /* bytes of a name there, with the 0 byte */
 #define DIR_KNOWN 1024u   /* a power of two */
 
 struct dir_store {
@@ -38,6 +39,24 @@ int dir_check(struct dir_store *store, const char *key, struct el_error *err);
  * returns  a descriptor | -1 with errno set; ENOENT and ENOTDIR: no such folder
  */
 int dir_parent(struct dir_store *store, const char *key, bool create, const char **name);
+
+/* May an object of that name and length be put? */
+int dir_check_put(struct dir_store *store, const char *key, uint64_t len, struct el_error *err);
+int dir_sync(int fd, const char *name);
+/* Write a file that has no object's name yet, and is not synced. returns a descriptor | -1 with errno set */
+int dir_beside(struct dir_store *store, char beside[DIR_BESIDE_MAX], const void *data, uint64_t len);
+int dir_beside_sync(struct dir_store *store, int fd);
+/* Close it, and remove what got no name. */
+void dir_beside_drop(struct dir_store *store, const char *beside, int fd);
+/* Give what was written and synced its name, if that is free. *dir_fd: the folder, to be synced and closed, or -1.
+ * returns 0 | EVLOG_ERR_EXISTS | _CONFLICT | ... */
+int dir_name(struct dir_store *store, const char *key, const char *beside, int *dir_fd, struct el_error *err);
+
+/* dir_batch.c */
+int dir_hold(struct object_store *base, void **held, const char *key, const void *data, uint64_t len,
+             const uint8_t sha256[32], struct el_error *err);
+int dir_settle(struct object_store *base, void **held, struct el_error *err);
+void dir_drop(struct object_store *base, void **held);
 
 int dir_list(struct object_store *base, const char *prefix, const char *after, object_list_fn fn, void *arg,
              struct el_error *err);

@@ -34,7 +34,6 @@
 #define OBJECT_MODE 0440
 #define CALL_LEN (8u << 20) /* written or read by one call, between two looks at `stopped` */
 #define HASH_LEN (1u << 20)
-#define BESIDE_MAX 64
 #define BESIDE_AGE_S 86400
 
 /* Bytes of a file. */
@@ -53,7 +52,7 @@ int dir_step(const char *name)
     return error > 0 ? -1 : 0;
 }
 
-static int sync_fd(int fd, const char *name)
+int dir_sync(int fd, const char *name)
 {
     return dir_step(name) != 0 ? -1 : fsync(fd);
 }
@@ -128,7 +127,7 @@ static int make_folder(struct dir_store *store, int parent_fd, const char *name,
     if (rc != 0 && is_known(store, hash)) {
         return 0;
     }
-    if (sync_fd(parent_fd, "sync_dir") != 0) {
+    if (dir_sync(parent_fd, "sync_dir") != 0) {
         return -1;
     }
     set_known(store, hash);
@@ -182,25 +181,42 @@ static int write_all(struct dir_store *store, int fd, const uint8_t *data, uint6
     return 0;
 }
 
-/* Write a file that has no object's name yet, and sync it. */
-static int write_beside(struct dir_store *store, const char *beside, const void *data, uint64_t len)
+int dir_beside(struct dir_store *store, char beside[DIR_BESIDE_MAX], const void *data, uint64_t len)
 {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)snprintf(beside, DIR_BESIDE_MAX, DIR_BESIDE "/%x-%llx-%llx", (unsigned)getpid(),
+                   (unsigned long long)now.tv_sec * 1000000000ull + (unsigned long long)now.tv_nsec,
+                   (unsigned long long)atomic_fetch_add(&store->count, 1));
+    if (mkdirat(store->root_fd, DIR_BESIDE, FOLDER_MODE) != 0 && errno != EEXIST) {
+        return -1;
+    }
     int fd = dir_step("create") != 0
                  ? -1
                  : openat(store->root_fd, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, OBJECT_MODE);
-    if (fd < 0) {
+    if (fd >= 0 && write_all(store, fd, data, len) != 0) {
+        dir_beside_drop(store, beside, fd);
         return -1;
     }
-    int rc = write_all(store, fd, data, len);
-    if (rc == 0) {
-        rc = sync_fd(fd, "sync");
-    }
+    return fd;
+}
+
+int dir_beside_sync(struct dir_store *store, int fd)
+{
     struct stat st;
+    int rc = dir_sync(fd, "sync");
     if (rc == 0 && fstat(fd, &st) == 0) { /* the file system's clock, which may be another machine's */
         atomic_store(&store->base.seen_ms, (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000);
     }
-    close_fd(fd);
     return rc;
+}
+
+void dir_beside_drop(struct dir_store *store, const char *beside, int fd)
+{
+    close_fd(fd);
+    int error = errno;
+    (void)unlinkat(store->root_fd, beside, 0); /* not there any more when it was renamed */
+    errno = error;
 }
 
 /* Give what was written its name, if that is free. returns 0 | -1 with errno set, EEXIST when it is not */
@@ -213,24 +229,27 @@ static int give_name(struct dir_store *store, const char *beside, int dir_fd, co
     return rc;
 }
 
-static int put_named(struct dir_store *store, const char *key, const char *beside, struct el_error *err)
+int dir_name(struct dir_store *store, const char *key, const char *beside, int *dir_fd, struct el_error *err)
 {
     const char *name;
-    int dir_fd = dir_parent(store, key, true, &name);
-    if (dir_fd < 0) {
+    *dir_fd = dir_parent(store, key, true, &name);
+    if (*dir_fd < 0) {
         return errno == ENOTDIR ? el_error_set(err, EVLOG_ERR_CONFLICT, "%.200s: a part of its path is no folder", key)
                                 : dir_failed(err, key, "written");
     }
-    int rc = give_name(store, beside, dir_fd, name);
-    bool exists = rc != 0 && errno == EEXIST;
-    if ((rc == 0 || exists) && sync_fd(dir_fd, "sync_dir") != 0) {
-        rc = dir_failed(err, key, "synced");
-    } else if (exists) {
-        rc = el_error_set(err, EVLOG_ERR_EXISTS, "%.200s: it is there", key);
-    } else if (rc != 0) {
-        rc = dir_failed(err, key, "written");
+    if (give_name(store, beside, *dir_fd, name) == 0) {
+        return 0;
     }
-    close_fd(dir_fd);
+    return errno == EEXIST ? el_error_set(err, EVLOG_ERR_EXISTS, "%.200s: it is there", key)
+                           : dir_failed(err, key, "written");
+}
+
+int dir_check_put(struct dir_store *store, const char *key, uint64_t len, struct el_error *err)
+{
+    int rc = dir_check(store, key, err);
+    if (rc == 0 && len > OBJECT_LEN_MAX) {
+        rc = el_error_set(err, EVLOG_ERR_LIMIT, "%.200s: longer than an object may be", key);
+    }
     return rc;
 }
 
@@ -238,26 +257,25 @@ static int dir_put(struct object_store *base, const char *key, const void *data,
                    struct el_error *err)
 {
     struct dir_store *store = dir_store_of(base);
-    char beside[BESIDE_MAX];
+    char beside[DIR_BESIDE_MAX];
+    int dir_fd = -1;
     (void)sha256;
-    int rc = dir_check(store, key, err);
-    if (rc == 0 && len > OBJECT_LEN_MAX) {
-        rc = el_error_set(err, EVLOG_ERR_LIMIT, "%.200s: longer than an object may be", key);
-    }
+    int rc = dir_check_put(store, key, len, err);
     if (rc != 0) {
         return rc;
     }
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)snprintf(beside, sizeof beside, DIR_BESIDE "/%x-%llx-%llx", (unsigned)getpid(),
-                   (unsigned long long)now.tv_sec * 1000000000ull + (unsigned long long)now.tv_nsec,
-                   (unsigned long long)atomic_fetch_add(&store->count, 1));
-    if (mkdirat(store->root_fd, DIR_BESIDE, FOLDER_MODE) != 0 && errno != EEXIST) {
+    int fd = dir_beside(store, beside, data, len);
+    if (fd < 0) {
         return dir_failed(err, key, "written");
     }
-    rc = write_beside(store, beside, data, len) != 0 ? dir_failed(err, key, "written")
-                                                     : put_named(store, key, beside, err);
-    (void)unlinkat(store->root_fd, beside, 0); /* not there any more when it was renamed */
+    rc = dir_beside_sync(store, fd) != 0 ? dir_failed(err, key, "written") : dir_name(store, key, beside, &dir_fd, err);
+    if ((rc == 0 || rc == EVLOG_ERR_EXISTS) && dir_sync(dir_fd, "sync_dir") != 0) {
+        rc = dir_failed(err, key, "synced");
+    }
+    if (dir_fd >= 0) {
+        close_fd(dir_fd);
+    }
+    dir_beside_drop(store, beside, fd);
     return rc;
 }
 
@@ -383,7 +401,7 @@ static int dir_remove(struct object_store *base, const char *key, struct el_erro
     }
     rc = dir_step("unlink") != 0 ? -1 : unlinkat(dir_fd, name, 0);
     bool absent = rc != 0 && (errno == ENOENT || errno == EISDIR);
-    if ((rc != 0 && !absent) || sync_fd(dir_fd, "sync_dir") != 0) {
+    if ((rc != 0 && !absent) || dir_sync(dir_fd, "sync_dir") != 0) {
         rc = dir_failed(err, key, "removed");
     } else {
         rc = 0;
@@ -409,6 +427,9 @@ static void dir_close(struct object_store *base)
 }
 
 static const struct object_store_ops dir_ops = {.put = dir_put,
+                                                .hold = dir_hold,
+                                                .settle = dir_settle,
+                                                .drop = dir_drop,
                                                 .get = dir_get,
                                                 .head = dir_head,
                                                 .list = dir_list,
@@ -448,7 +469,7 @@ static int make_root(const char *path)
             part[above] = '\0';
             int fd = open(part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
             part[above] = kept;
-            int rc = fd < 0 ? -1 : sync_fd(fd, "sync_dir");
+            int rc = fd < 0 ? -1 : dir_sync(fd, "sync_dir");
             if (fd >= 0) {
                 close_fd(fd);
             }

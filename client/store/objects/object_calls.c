@@ -74,8 +74,7 @@ static int hash_by_reading(struct object_store *s, const char *key, uint64_t len
     return rc;
 }
 
-/* Is what is there what should be? returns 0 | EVLOG_ERR_NOT_FOUND nothing is there | EVLOG_ERR_CONFLICT | ... */
-static int compare(struct object_store *s, const char *key, uint64_t len, const uint8_t sha256[32],
+int object_compare(struct object_store *s, const char *key, uint64_t len, const uint8_t sha256[32],
                    struct el_error *err)
 {
     struct object_info info;
@@ -109,12 +108,35 @@ int object_put_once(struct object_store *s, const char *key, const void *data, u
         return rc;
     }
     bool there = rc == EVLOG_ERR_EXISTS;
-    rc = compare(s, key, len, sha256, err);
+    rc = object_compare(s, key, len, sha256, err);
     if (rc == EVLOG_ERR_NOT_FOUND) {
         rc = el_error_set(err, EVLOG_ERR_AGAIN, "%.200s: %s", key,
                           there ? "it was there, and is not any more" : "the answer was lost, and it is not there");
     }
     return rc;
+}
+
+/* --- put together ------------------------------------------------------------------------------------------------- */
+
+int object_batch_put(struct object_batch *batch, const char *key, const void *data, uint64_t len,
+                     const uint8_t sha256[32], struct el_error *err)
+{
+    struct object_store *s = batch->store;
+    return s->ops->hold == NULL ? object_put_once(s, key, data, len, sha256, err)
+                                : s->ops->hold(s, &batch->held, key, data, len, sha256, err);
+}
+
+int object_batch_settle(struct object_batch *batch, struct el_error *err)
+{
+    struct object_store *s = batch->store;
+    return s->ops->settle == NULL ? 0 : s->ops->settle(s, &batch->held, err);
+}
+
+void object_batch_drop(struct object_batch *batch)
+{
+    if (batch->store->ops->drop != NULL) {
+        batch->store->ops->drop(batch->store, &batch->held);
+    }
 }
 
 /* --- get all ------------------------------------------------------------------------------------------------------ */

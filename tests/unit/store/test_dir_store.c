@@ -248,6 +248,113 @@ TEST(dir_store, shows_nothing_or_the_whole_when_a_call_fails)
     object_store_close(store);
 }
 
+static int batch_text(struct object_batch *batch, const char *key, const char *text, struct el_error *err)
+{
+    uint8_t sha256[32];
+    el_sha256(text, strlen(text), sha256);
+    return object_batch_put(batch, key, text, strlen(text), sha256, err);
+}
+
+TEST(dir_store, names_a_batch_behind_its_syncs_and_syncs_each_folder_once)
+{
+    struct object_store *store = open_new();
+    struct object_batch batch = {.store = store};
+    hook(0, 0);
+    assert_int_equal(batch_text(&batch, "a/1", "one", NULL), 0);
+    assert_int_equal(batch_text(&batch, "b/2", "two", NULL), 0);
+    assert_int_equal(batch_text(&batch, "a/3", "three", NULL), 0);
+    assert_string_equal(steps, "create write create write create write ");
+    assert_string_equal(store_keys(store, "", NULL), "");
+    hook(0, 0);
+    assert_int_equal(object_batch_settle(&batch, NULL), 0);
+    assert_string_equal(steps, "sync sync sync mkdir sync_dir open rename mkdir sync_dir open rename mkdir open rename "
+                               "sync_dir sync_dir ");
+    dir_store_hook = NULL;
+    assert_string_equal(store_keys(store, "", NULL), "a/1 a/3 b/2");
+    assert_int_equal(files_in("~put"), 0);
+    assert_int_equal(object_batch_settle(&batch, NULL), 0);
+    object_store_close(store);
+}
+
+TEST(dir_store, shows_nothing_or_the_whole_of_a_batch_when_a_call_fails)
+{
+    struct object_store *store = open_new();
+    struct object_batch batch = {.store = store};
+    struct el_error err;
+    char keys[2][32], buf[8];
+    uint64_t done;
+    for (int at = 1; at <= 14; at++) {
+        (void)snprintf(keys[0], sizeof keys[0], "k%d/a/1", at);
+        (void)snprintf(keys[1], sizeof keys[1], "k%d/b/2", at);
+        hook(at, EIO);
+        int rc = batch_text(&batch, keys[0], "text", &err);
+        rc = rc != 0 ? rc : batch_text(&batch, keys[1], "text", &err);
+        rc = rc != 0 ? rc : object_batch_settle(&batch, &err);
+        bool failed = fail_at <= 0;
+        dir_store_hook = NULL;
+        object_batch_drop(&batch);
+        assert_true(failed && rc == EVLOG_ERR_IO);
+        assert_int_equal(files_in("~put"), 0);
+        for (int i = 0; i < 2; i++) {
+            rc = object_get(store, keys[i], 0, buf, sizeof buf, &done, NULL);
+            assert_true(rc == EVLOG_ERR_NOT_FOUND || (rc == 0 && done == 4 && at > 6));
+            assert_int_equal(batch_text(&batch, keys[i], "text", NULL), 0);
+        }
+        assert_int_equal(object_batch_settle(&batch, NULL), 0);
+    }
+    object_store_close(store);
+}
+
+TEST(dir_store, a_batch_overwrites_nothing)
+{
+    struct object_store *store = open_new();
+    struct object_batch batch = {.store = store};
+    struct el_error err;
+    char buf[8];
+    uint64_t done;
+    assert_int_equal(store_put_text(store, "a/1", "one"), 0);
+    hook(0, 0);
+    assert_int_equal(batch_text(&batch, "a/1", "one", NULL), 0);
+    assert_int_equal(batch_text(&batch, "a/2", "two", NULL), 0);
+    assert_int_equal(batch_text(&batch, "a/2", "two", NULL), 0);
+    assert_int_equal(object_batch_settle(&batch, NULL), 0);
+    assert_non_null(strstr(steps, "rename sync_dir "));
+    dir_store_hook = NULL;
+    assert_int_equal(batch_text(&batch, "a/3", "three", NULL), 0);
+    assert_int_equal(batch_text(&batch, "a/1", "other", NULL), 0);
+    assert_int_equal(object_batch_settle(&batch, &err), EVLOG_ERR_CONFLICT);
+    assert_non_null(strstr(err.text, "a/1"));
+    assert_int_equal(object_get(store, "a/1", 0, buf, sizeof buf, &done, NULL), 0);
+    assert_int_equal(done, 3);
+    assert_int_equal(batch_text(&batch, "../a", "text", NULL), EVLOG_ERR_ARGUMENT);
+    assert_int_equal(files_in("~put"), 0);
+    object_store_close(store);
+}
+
+TEST_TORTURE(dir_store, holds_some_of_a_batch_and_settles_them_between)
+{
+    struct object_store *store = NULL;
+    char key[32];
+    int code = 0;
+    (void)snprintf(root, sizeof root, "%s", el_test_dir());
+    if (dir_store_open(root, false, "file:///test", &store, NULL) != 0) {
+        return;
+    }
+    struct object_batch batch = {.store = store};
+    for (int i = 0; i < 130 && code == 0; i++) {
+        (void)snprintf(key, sizeof key, "a/%d", i);
+        code = batch_text(&batch, key, key, NULL);
+    }
+    assert_true(code == 0 || (code == EVLOG_ERR_NO_MEMORY && el_test_failing()));
+    if (code == 0) {
+        assert_int_equal(files_in("~put"), 2);
+        assert_int_equal(files_in("a"), 128);
+    }
+    object_batch_drop(&batch);
+    assert_int_equal(files_in("~put"), 0);
+    object_store_close(store);
+}
+
 TEST(dir_store, writes_once_where_no_exclusive_rename_is_known)
 {
     struct object_store *store = open_new();
