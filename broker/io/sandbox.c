@@ -191,6 +191,7 @@ static const char *const allowed[] = {
     "sched_getparam",
     "sched_getscheduler",
     "sched_setaffinity",
+    "sched_setattr",
     "sched_yield",
     "landlock_add_rule",
     "landlock_create_ruleset",

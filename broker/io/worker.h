@@ -27,12 +27,13 @@ struct worker {
     sem_t work;             /* posted when todo was empty */
     struct el_queue todo;   /* ops, shard to worker */
     struct el_qnode stop;   /* pushed behind the last op */
+    const char *name;       /* the thread's, borrowed */
     int nice;               /* its thread's, see setpriority(2) */
     uint32_t pending_count; /* handed over and not yet taken back; the shard's */
     bool running;
 };
 
-/* name: the thread's, at most 15 characters; nice: 0..19, its place behind threads that have none
+/* name: the thread's, at most 15 characters, kept; nice: 0..19, its place behind threads that have none
  * returns 0 | EVLOG_ERR_NO_MEMORY the thread cannot be started
  */
 int worker_start(struct worker *worker, struct worker_home *home, const char *name, int nice, struct el_error *err);

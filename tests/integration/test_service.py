@@ -76,6 +76,23 @@ def test_the_process_can_do_little_and_leaves_nothing(tmp_path):
         assert broker.stop() == 0
 
 
+def test_threads_have_their_names_and_those_of_the_archive_give_way(tmp_path):
+    broker = Broker(tmp_path / "data", args=["--archive", f"file://{tmp_path}/archive"]).start()
+    try:
+        wanted = {"shard-0": {"0"}, "shard-1": {"0"}, "evlog-disk": {"0"}, "evlog-calc": {"0"}, "evlog-arch": {"10"}}
+
+        def nices():
+            found = {}
+            for task in pathlib.Path("/proc", str(broker.process.pid), "task").iterdir():
+                nice = (task / "stat").read_text().split()[18]
+                found.setdefault((task / "comm").read_text().strip(), set()).add(nice)
+            return found
+
+        wait_for(lambda: wanted.items() <= nices().items(), "names and nice values of threads")
+    finally:
+        assert broker.stop() == 0
+
+
 def test_cve_2017_9868_no_file_is_readable_by_others(tmp_path):
     before = os.umask(0o022)
     try:
