@@ -68,7 +68,7 @@ struct archive_load {
     struct archive_pack_job pack; /* what its job is told */
     uint8_t *buf; /* of the buddy: batches from the front, their entries from the back; NULL of a task */
     size_t buf_len;
-    size_t touch_len; /* of buf, that a job makes present */
+    size_t touch_len;        /* of buf, that a job makes present */
     struct load_part *parts; /* of the buddy, the same */
     struct io_op job;
     struct io_timer retry;

@@ -75,13 +75,12 @@ static inline bool topic_config_is_overridden(const struct topic_config *cfg, en
 
 /* Do the keys of the topic make streams? Its own setting alone says so: a default could not hold for what was made
  * before. */
-/* Is an append acknowledged only when the archive has it? */
-bool topic_config_needs_archive(const struct topic_config *cfg, const struct topic_config *defaults);
-
 static inline bool topic_config_streams(const struct topic_config *cfg)
 {
     return topic_config_int(cfg, NULL, TOPIC_STREAMS) != 0;
 }
+/* Is an append acknowledged only when the archive has it? */
+bool topic_config_needs_archive(const struct topic_config *cfg, const struct topic_config *defaults);
 /* May a topic be made with these settings?
  * returns 0 | EVLOG_ERR_POLICY, EVLOG_ERR_INVALID_CONFIG with a text */
 int topic_config_check_new(const struct topic_config *cfg, struct el_error *err);

@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define WORKER_STACK_LEN (1u << 20) /* decompression keeps its tables on the heap */
+#define WORKER_STACK_LEN (1u << 20)  /* decompression keeps its tables on the heap */
 #define GIVE_WAY_SLICE_NS 100000000u /* the longest that there is */
 
 /* Write iov[index ..] at pos and make it durable. returns bytes written | -errno */

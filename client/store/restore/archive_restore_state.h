@@ -49,7 +49,7 @@ struct restore {
     struct el_uuid incarnation; /* of the archive to come */
     int64_t meta_end;           /* of the catalogue's log in the archive */
     uint64_t meta_append_ns;    /* its last append time */
-    uint32_t access_unopened; /* as of archive_restore_result */
+    uint32_t access_unopened;   /* as of archive_restore_result */
     char access_key[EL_ACCESS_KEY_ID_TEXT];
     /* threads */
     atomic_size_t next;

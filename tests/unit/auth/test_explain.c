@@ -50,8 +50,8 @@ static bool on_rule(void *arg, const struct auth_rule *rule)
 
 static void put_random(struct auth *auth, struct el_rng *rng)
 {
-    static const int operations[] = {EL_ACL_OP_ALL, EL_ACL_OP_READ, EL_ACL_OP_WRITE, EL_ACL_OP_DESCRIBE,
-                                     EL_ACL_OP_ALTER_CONFIGS, EL_ACL_OP_DESCRIBE_CONFIGS};
+    static const int operations[] = {EL_ACL_OP_ALL,      EL_ACL_OP_READ,          EL_ACL_OP_WRITE,
+                                     EL_ACL_OP_DESCRIBE, EL_ACL_OP_ALTER_CONFIGS, EL_ACL_OP_DESCRIBE_CONFIGS};
     struct auth_rule rule = {
         .resource = EL_ACL_RESOURCE_TOPIC,
         .pattern = el_rng_below(rng, 2) == 0 ? EL_ACL_PATTERN_LITERAL : EL_ACL_PATTERN_PREFIXED,

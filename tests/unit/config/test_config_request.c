@@ -98,8 +98,8 @@ TEST(config_request, rights_and_files_are_never_changed)
     for (int id = 0; id < CONFIG_SETTING_COUNT; id++) {
         const struct setting *row = setting_at((enum config_setting_id)id);
         bool refused = config_request_refusal((enum config_setting_id)id) != NULL;
-        bool must = !row->reload || strcmp(row->section, "security") == 0 ||
-                    strcmp(row->section, "audit") == 0 || row->kind == SETTING_PATH;
+        bool must = !row->reload || strcmp(row->section, "security") == 0 || strcmp(row->section, "audit") == 0 ||
+                    row->kind == SETTING_PATH;
         assert_true(refused || !must);
     }
 }
