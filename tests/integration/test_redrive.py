@@ -146,3 +146,15 @@ def test_a_parked_key_is_released_behind_its_letters(place):
     assert place.runs() == ["1 1", "2 1", "4 1", "5 1"]
     again = place.evlog("dlq", "release", place.topic, "k", "-g", place.group)
     assert "not parked" in refusal(again)
+
+
+def test_letters_that_were_deleted_stay_away_and_the_others_come_back(place, broker):
+    refuse_all(place, [f"k{i} v{i}" for i in range(5)])
+    with broker.connect() as conn:
+        assert conn.delete_records(letters_of(place), 2) == (0, 2)
+    stats, = dlq(place, "stats", "--json").lines()
+    assert (stats["events"], stats["open"]) == (3, 3)
+    assert "0 events are delivered" in dlq(place, "redrive", "--offsets", "0:0-1").err
+    assert "3 events are delivered" in dlq(place, "redrive").err
+    place.work(place.script("exit 0"))
+    assert sorted(place.runs()) == ["v2 1", "v3 1", "v4 1"]
