@@ -4,11 +4,18 @@
  * nothing; all that are sound are one change. Removing a limit that is none is no error, as in Kafka.
  */
 #include <api/access_call.h>
+#include <config/address_limits.h>
 #include <wire/msg_alter_client_quotas.h>
 
 struct alter_result {
     int16_t code;
     const char *why; /* of code */
+};
+
+/* Whom an entry is for. */
+struct alter_entity {
+    struct quota_entity of;
+    char address[ADDRESS_TEXT_MAX]; /* of.ip_name, as those of connections are written */
 };
 
 struct alter_call {
@@ -79,15 +86,40 @@ static bool same(const struct quota_entity *a, const struct quota_entity *b)
            el_slice_eq(a->ip_name, b->ip_name);
 }
 
-/* returns NULL, or what is wrong with the entry by itself */
-static const char *entry_check(const struct el_msg_alter_client_quotas_entry *entry, struct quota_entity *entity)
+static bool only_removes(const struct el_msg_alter_client_quotas_entry *entry)
 {
-    const char *why = entity_of(entry, entity);
+    uint32_t i = 0;
+    while (i < entry->op_count && entry->ops[i].remove) {
+        i++;
+    }
+    return i == entry->op_count;
+}
+
+/* A name of a host would hold for no connection: nothing resolves it. What stands there already can be removed.
+ * returns NULL, or what is wrong */
+static const char *take_address(const struct el_msg_alter_client_quotas_entry *entry, struct alter_entity *entity)
+{
+    struct quota_entity *of = &entity->of;
+    if (of->ip != QUOTA_PART_NAMED) {
+        return NULL;
+    }
+    if (address_canonical(of->ip_name, entity->address)) {
+        of->ip_name = el_slice_str(entity->address);
+        return NULL;
+    }
+    return only_removes(entry) ? NULL : "an ip is an IPv4 or IPv6 address, not the name of a host";
+}
+
+/* returns NULL, or what is wrong with the entry by itself */
+static const char *entry_check(const struct el_msg_alter_client_quotas_entry *entry, struct alter_entity *entity)
+{
+    const char *why = entity_of(entry, &entity->of);
+    why = why == NULL ? take_address(entry, entity) : why;
     uint32_t seen = 0;
     for (uint32_t i = 0; why == NULL && i < entry->op_count; i++) {
         const struct el_msg_alter_client_quotas_op *op = &entry->ops[i];
         enum quota_kind kind = quota_kind_find(op->key);
-        (void)quota_limit_check(entity, kind, op->remove ? 1 : op->value, &why);
+        (void)quota_limit_check(&entity->of, kind, op->remove ? 1 : op->value, &why);
         if (why == NULL && (seen & 1u << kind) != 0) {
             why = "a limit is named twice";
         }
@@ -97,13 +129,13 @@ static const char *entry_check(const struct el_msg_alter_client_quotas_entry *en
 }
 
 /* The checks of all entries, in the array entities[ask->entry_count]. */
-static void check_all(struct alter_call *call, struct quota_entity *entities)
+static void check_all(struct alter_call *call, struct alter_entity *entities)
 {
     const struct el_msg_alter_client_quotas_request *ask = call->ask;
     for (uint32_t i = 0; i < ask->entry_count; i++) {
         const char *why = entry_check(&ask->entries[i], &entities[i]);
         for (uint32_t k = 0; why == NULL && k < i; k++) {
-            why = same(&entities[i], &entities[k]) ? "the entity is named twice in the request" : NULL;
+            why = same(&entities[i].of, &entities[k].of) ? "the entity is named twice in the request" : NULL;
         }
         if (why != NULL) {
             call->results[i] = (struct alter_result){EL_KAFKA_INVALID_REQUEST, why};
@@ -113,14 +145,14 @@ static void check_all(struct alter_call *call, struct quota_entity *entities)
 }
 
 /* returns 0 | EVLOG_ERR_NO_MEMORY */
-static int put_all(struct alter_call *call, const struct quota_entity *entities)
+static int put_all(struct alter_call *call, const struct alter_entity *entities)
 {
     int code = 0;
     for (uint32_t i = 0; i < call->ask->entry_count; i++) {
         const struct el_msg_alter_client_quotas_entry *entry = &call->ask->entries[i];
         for (uint32_t k = 0; code == 0 && call->results[i].code == EL_KAFKA_NONE && k < entry->op_count; k++) {
             const struct el_msg_alter_client_quotas_op *op = &entry->ops[k];
-            code = access_call_put_limit(&call->change, &entities[i], quota_kind_find(op->key),
+            code = access_call_put_limit(&call->change, &entities[i].of, quota_kind_find(op->key),
                                          op->remove ? 0 : op->value);
         }
     }
@@ -149,7 +181,7 @@ void api_alter_client_quotas(struct api *api, struct request *request, const voi
     }
     call->ask = ask;
     call->results = api_alloc(api, request, ask->entry_count, sizeof *call->results);
-    struct quota_entity *entities = call->results == NULL ? NULL
+    struct alter_entity *entities = call->results == NULL ? NULL
                                                           : api_alloc(api, request, ask->entry_count, sizeof *entities);
     if (entities == NULL) {
         return;

@@ -3,16 +3,20 @@
  * DescribeClientQuotas: entities with their limits, all or those that fit what the request says of each kind of entity.
  */
 #include <api/access_call.h>
+#include <config/address_limits.h>
 #include <wire/msg_describe_client_quotas.h>
 
 enum match_type { MATCH_NAME, MATCH_DEFAULT, MATCH_ANY };
 
 static const char *const type_names[] = {"user", "client-id", "ip"};
+#define TYPE_IP 2u
 #define TYPE_COUNT (sizeof type_names / sizeof type_names[0])
 
 /* What the request wants of each kind of entity; NULL: it says nothing. */
 struct filter {
     const struct el_msg_describe_client_quotas_component *wants[TYPE_COUNT];
+    struct el_slice names[TYPE_COUNT]; /* that MATCH_NAME wants */
+    char address[ADDRESS_TEXT_MAX];    /* one of them, as addresses of connections are written */
     bool strict;
 };
 
@@ -22,11 +26,11 @@ static uint8_t part_of(const struct quota_entity *entity, size_t type, struct el
     return type == 0 ? entity->user : type == 1 ? entity->client_id : entity->ip;
 }
 
-static bool part_fits(const struct el_msg_describe_client_quotas_component *want, uint8_t part, struct el_slice name)
+static bool part_fits(const struct filter *filter, size_t type, uint8_t part, struct el_slice name)
 {
-    switch (want->match_type) {
+    switch (filter->wants[type]->match_type) {
     case MATCH_NAME:
-        return part == QUOTA_PART_NAMED && el_slice_eq(want->match, name);
+        return part == QUOTA_PART_NAMED && el_slice_eq(filter->names[type], name);
     case MATCH_DEFAULT:
         return part == QUOTA_PART_DEFAULT;
     default:
@@ -39,8 +43,8 @@ static bool fits(const struct filter *filter, const struct quota_entity *entity)
     for (size_t type = 0; type < TYPE_COUNT; type++) {
         struct el_slice name;
         uint8_t part = part_of(entity, type, &name);
-        const struct el_msg_describe_client_quotas_component *want = filter->wants[type];
-        if (want == NULL ? filter->strict && part != QUOTA_PART_NONE : !part_fits(want, part, name)) {
+        bool said = filter->wants[type] != NULL;
+        if (said ? !part_fits(filter, type, part, name) : filter->strict && part != QUOTA_PART_NONE) {
             return false;
         }
     }
@@ -72,9 +76,11 @@ static int16_t filter_make(const struct el_msg_describe_client_quotas_request *a
             return EL_KAFKA_INVALID_REQUEST;
         }
         filter->wants[type] = want;
+        bool address = type == TYPE_IP && address_canonical(want->match, filter->address);
+        filter->names[type] = address ? el_slice_str(filter->address) : want->match;
     }
     *why = "limits of an ip are for no user or client-id";
-    bool both = filter->wants[2] != NULL && (filter->wants[0] != NULL || filter->wants[1] != NULL);
+    bool both = filter->wants[TYPE_IP] != NULL && (filter->wants[0] != NULL || filter->wants[1] != NULL);
     return both ? EL_KAFKA_INVALID_REQUEST : EL_KAFKA_NONE;
 }
 

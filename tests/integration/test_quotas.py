@@ -204,6 +204,31 @@ def test_a_consumer_reads_at_its_rate(two_shards):
     assert throttles
 
 
+def test_an_ip_is_an_address_in_one_way_of_writing(two_shards):
+    broker = two_shards
+    told = run(broker, "quota", "set", "--ip", "host.example", "connection_creation_rate=5", expect=1).err
+    assert "an ip is an IPv4 or IPv6 address, not the name of a host" in told
+    alter, describe = client_quotas.AlterClientQuotasRequest, client_quotas.DescribeClientQuotasRequest
+    stock = Stock(broker)
+
+    def remove(name):
+        entity = alter.EntryData.EntityData(entity_type="ip", entity_name=name)
+        op = alter.EntryData.OpData(key="connection_creation_rate", value=0.0, remove=True)
+        request = alter(entries=[alter.EntryData(entity=[entity], ops=[op])], validate_only=False)
+        answer = stock.ask(request, client_quotas.AlterClientQuotasResponse, 1).entries[0]
+        assert (answer.error_code, answer.entity[0].entity_name) == (0, name)
+
+    for same, written in (("0:0:0:0:0:0:0:01", "::1"), ("::ffff:10.1.2.3", "10.1.2.3")):
+        run(broker, "quota", "set", "--ip", same, "connection_creation_rate=50", expect=0)
+        assert [line["ip"] for line in quotas(broker)] == [written]
+        component = describe.ComponentData(entity_type="ip", match_type=0, match=same)
+        assert len(stock.ask(describe(components=[component], strict=True),
+                             client_quotas.DescribeClientQuotasResponse, 1).entries) == 1
+        remove(same)
+        assert quotas(broker) == []
+    remove("host.example")
+
+
 def test_addresses_that_connect_too_often_are_refused(two_shards):
     broker = two_shards
     run(broker, "quota", "set", "--ip", "127.0.0.1", "connection_creation_rate=5", expect=0)

@@ -70,5 +70,6 @@ TEST(address_limits, each_address_has_its_own_and_the_others_have_the_general_on
     assert_int_equal(limit_of("10.0.0.1:5", "10.0.0.10"), 77);
     assert_int_equal(limit_of(" 10.0.0.1:5 , 10.0.0.2 : 0,, ::1:8 ", "10.0.0.2"), 0);
     assert_int_equal(limit_of(" 10.0.0.1:5 , 10.0.0.2 : 0,, ::1:8 ", "::1"), 8);
+    assert_int_equal(limit_of("[::ffff:10.0.0.1]:5", "10.0.0.1"), 5); /* as such a connection's is told */
     assert_int_equal(limit_of("[2001:DB8:0::1]:1000000", "2001:db8::1"), 1000000);
 }

@@ -62,7 +62,7 @@ public final class Client {
         }
     }
 
-    private static Properties settings(String bootstrap) throws Exception {
+    static Properties settings(String bootstrap) throws Exception {
         Properties p = new Properties();
         security(p);
         p.put("bootstrap.servers", bootstrap);
