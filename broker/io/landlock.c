@@ -46,6 +46,10 @@ static int allow(int rules, const char *path, uint64_t access, uint64_t known)
 int sandbox_write_only(const char *const *dirs, size_t count, struct el_error *err)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (version < 0 && errno == EPERM) {
+        return el_error_set(err, EVLOG_ERR_UNSUPPORTED,
+                            "a filter of system calls, a unit's or a container's, hides it");
+    }
     if (version < VERSION_MIN) {
         return el_error_set(err, EVLOG_ERR_UNSUPPORTED, "this kernel has no Landlock, or an old one");
     }

@@ -4,13 +4,19 @@
 The packages are built by `make deb`, which fails when lintian has a word to say. Needs root, for the fresh Debian is a
 chroot, and Debian's archive.
 """
+import ctypes
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from booted import Booted  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / os.environ.get("OUT", "build")
@@ -118,6 +124,43 @@ def test_packages_are_installed_used_upgraded_and_purged(packages, debian, tmp_p
     assert not (debian.root / "etc/evlog/evlogd.conf").exists()
     assert not (debian.root / "lib/systemd/system/evlogd.service").exists()
     assert any((debian.root / "var/lib/evlog/journal").iterdir()), "a purge has deleted events"
+
+
+def landlock_version():
+    """Of the kernel; below 1: it has none."""
+    return ctypes.CDLL(None, use_errno=True).syscall(444, None, 0, 1)    # landlock_create_ruleset()
+
+
+ARCHIVE = "/srv/archive"
+
+
+def test_the_service_runs_and_gives_up_what_it_does_not_need(packages, debian):
+    """By the packaged unit, which must not keep evlogd from confining itself; the archive is in a directory."""
+    debian.install(packages)
+    debian.run("install", "-d", "-o", "evlog", "-g", "evlog", "-m", "0700", ARCHIVE)
+    drop_in = debian.root / "etc/systemd/system/evlogd.service.d/archive.conf"
+    drop_in.parent.mkdir(exist_ok=True)
+    drop_in.write_text(f"[Service]\nReadWritePaths={ARCHIVE}\n")
+    (debian.root / "etc/default/evlogd").write_text(f"EVLOGD_OPTIONS=--archive=file://{ARCHIVE}\n")
+    with Booted(debian.root) as system:
+        system.wait_for_service("evlogd")
+        warnings = [line for line in system.log("evlogd").splitlines() if re.match(r"\S+ (warn|error) ", line)]
+        if landlock_version() < 2:
+            warnings = [line for line in warnings if "this kernel has no Landlock" not in line]
+        assert not warnings, "".join(warnings)
+        process = system.run("systemctl", "show", "-P", "MainPID", "evlogd").strip()
+        status = system.run("cat", f"/proc/{process}/status")
+        assert re.search(r"^NoNewPrivs:\t1$", status, re.M) and re.search(r"^CapEff:\t0+$", status, re.M), status
+        assert re.search(r"^Uid:\t[1-9]", status, re.M), status
+
+        system.run("evlog", "produce", "served", "--create", "kept")
+        system.run("evlog", "archive", "now", "--wait")
+        assert any(path.is_file() for path in (debian.root / ARCHIVE[1:]).rglob("*")), system.log("evlogd")
+        system.run("systemctl", "reload", "evlogd")
+        system.run("systemctl", "restart", "evlogd")
+        assert "kept" in system.run("evlog", "consume", "served")
+        system.run("systemctl", "stop", "evlogd")
+        assert system.run("systemctl", "show", "-P", "Result", "evlogd").strip() == "success", system.log("evlogd")
 
 
 def test_the_service_is_exposed_to_little(packages, tmp_path):

@@ -8,13 +8,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -235,6 +240,33 @@ TEST(sandbox, nothing_is_written_outside)
 TEST(sandbox, threads_write_nothing_outside)
 {
     check_landlock(write_from_a_thread);
+}
+
+/* As a unit or a container may have it. */
+static int ask_behind_a_filter(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {sizeof code / sizeof code[0], code};
+    struct el_error err = {0};
+    const char *dirs[] = {"/tmp"};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
+        return NO_FILTERS;
+    }
+    return sandbox_write_only(dirs, 1, &err) == EVLOG_ERR_UNSUPPORTED && strstr(err.text, "filter") != NULL ? 0 : 1;
+}
+
+TEST(sandbox, a_filter_that_hides_landlock_is_told)
+{
+    int result = in_child(ask_behind_a_filter);
+    if (result == NO_FILTERS) {
+        el_test_skip("no filters of system calls here");
+    }
+    assert_int_equal(result, 0);
 }
 
 TEST(sandbox, a_folder_that_is_none_is_refused)
