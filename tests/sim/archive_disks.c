@@ -92,6 +92,26 @@ static void forget_unarchived(struct archive_life *l)
     }
 }
 
+/* What is known before a disk starts of which nobody knows whether it is of use. */
+static void acks_note(struct archive_life *l)
+{
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
+            l->topics[i].parts[k].before = l->topics[i].parts[k].acked_count;
+        }
+    }
+}
+
+/* It is of no use, nor is what it has acknowledged since. */
+static void acks_drop(struct archive_life *l)
+{
+    for (uint32_t i = 0; i < TOPICS_MAX; i++) {
+        for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
+            l->topics[i].parts[k].acked_count = l->topics[i].parts[k].before;
+        }
+    }
+}
+
 /* Topics are those of the disk that is open. */
 static void take_topics(struct archive_life *l)
 {
@@ -200,7 +220,6 @@ static bool late(struct archive_life *l)
     for (uint32_t i = 0; i < TOPICS_MAX; i++) {
         for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
             ends[i][k] = bucket_end(l->bucket, &l->topics[i].id, k);
-            l->topics[i].parts[k].before = l->topics[i].parts[k].acked_count;
         }
     }
     l->cfg.hold_ms = 1;
@@ -251,6 +270,7 @@ void arch_older_disk(struct archive_life *l)
               (long long)l->bucket->state->header.sequence);
     sim_disk_fault_count(own, FAULT_DISK_OLDER);
     forget_unarchived(l);
+    acks_note(l);
     w->disk = l->older;
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         w->disk->fault_counts[i] += own->fault_counts[i]; /* it is the one that is asked for them */
@@ -264,13 +284,9 @@ void arch_older_disk(struct archive_life *l)
             world_violation(w, "a broker on an older disk has changed what is in the bucket");
         }
         l->boot.stopped = stopped;
-        l->strays = false; /* it is of no use, nor is what it has acknowledged; the other one goes on */
-        for (uint32_t i = 0; i < TOPICS_MAX; i++) {
-            for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
-                l->topics[i].parts[k].acked_count = l->topics[i].parts[k].before;
-            }
-        }
-        w->disk = own;
+        l->strays = false;
+        acks_drop(l);
+        w->disk = own; /* it goes on */
         return;
     }
     l->strays = true;
@@ -287,6 +303,7 @@ void arch_older_disk(struct archive_life *l)
     }
     if (l->redacted_since) {
         l->boot.stopped = stopped;
+        acks_drop(l);
         w->disk = own;
         return;
     }
