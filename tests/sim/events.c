@@ -63,9 +63,9 @@ const struct sim_event_info sim_event_table[EVENT_COUNT] = {
         "at the end of a life a partition had events that only the archive has"},
     [EVENT_RETIRED] = {"retired", ARCHIVES, "old events of a partition left the archive"},
     [EVENT_ORPHANS] = {"orphans", ARCHIVES, "objects that no root names were removed"},
-    [EVENT_REDACTED] = {"redacted", ARCHIVES, "a redaction was said to be complete"},
-    [EVENT_REDACTED_LATER] = {"redacted-later", ARCHIVES,
-        "the same, of one that was accepted before a crash or a stop"},
+    [EVENT_REDACTED] = {"redacted", STORES | ARCHIVES, "a redaction was said to be complete"},
+    [EVENT_REDACTED_LATER] = {"redacted-later", STORES | ARCHIVES,
+        "the same, of one that was asked for before a crash or a stop"},
 };
 /* clang-format on */
 
@@ -84,17 +84,18 @@ void sim_event_count(uint64_t events[EVENT_COUNT], struct store *store, uint32_t
 
 void sim_event_list(void)
 {
-    printf("\n%-22s %-13s %s\n", "event", "mode", "what happened");
+    printf("\n%-22s %-14s %s\n", "event", "mode", "what happened");
     for (uint32_t i = 0; i < EVENT_COUNT; i++) {
         unsigned modes = sim_event_table[i].modes;
-        printf("%-22s %-13s %s\n", sim_event_table[i].name,
-               modes == ALL                 ? "all"
-               : modes == BROKER            ? "broker"
-               : modes == LEASES            ? "lease"
-               : modes == STORES            ? "store"
-               : modes == ARCHIVES          ? "archive"
-               : modes == (BROKER | LEASES) ? "broker, lease"
-                                            : "store, broker",
+        printf("%-22s %-14s %s\n", sim_event_table[i].name,
+               modes == ALL                   ? "all"
+               : modes == BROKER              ? "broker"
+               : modes == LEASES              ? "lease"
+               : modes == STORES              ? "store"
+               : modes == ARCHIVES            ? "archive"
+               : modes == (BROKER | LEASES)   ? "broker, lease"
+               : modes == (STORES | ARCHIVES) ? "store, archive"
+                                              : "store, broker",
                sim_event_table[i].what);
     }
 }

@@ -140,7 +140,8 @@ const struct sim_fault_info sim_fault_table[FAULT_COUNT] = {
     [FAULT_MEMORY_FEW] = {"memory-few", SCOPE_ARCHIVE, 250000, 200000, 600000,
         "the memory to know what the archive has is used up, and nothing new is archived in this life"},
     [FAULT_CRASH_IN_REDACTION] = {"crash-in-redaction", SCOPE_ARCHIVE, 600000, 200000, 900000,
-        "the power is cut at one of the first 600 calls of disk and object store after a redaction was accepted"},
+        "the power is cut at one of the first 600 calls of disk and object store after a redaction was accepted; "
+        "in the store mode at one of the disk's"},
 };
 /* clang-format on */
 

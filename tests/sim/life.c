@@ -6,6 +6,8 @@
 
 #include "sim_tier.h"
 
+#define REDACTS_PPM 600000u
+
 /* returns false when the start was refused */
 static bool start(struct life *l)
 {
@@ -25,7 +27,9 @@ static bool verify(struct life *l)
     }
     model_check_catalogue(&l->m);
     readers_reset(&l->readers);
+    redacts_restart(&l->redacts);
     producers_restart(&l->producers);
+    redacts_check(&l->redacts);
     if (w->violation[0] != 0 || !model_check_log(&l->m)) {
         return false;
     }
@@ -94,6 +98,7 @@ static void live(struct life *l, bool liveness)
     if (world_chance(w, liveness ? 0 : w->knobs.ppm[FAULT_CRASH])) {
         sim_disk_crash_at(w->disk, 1 + world_below(w, 3000));
     }
+    l->redacts.calm = liveness;
     bool whole = script_work(l, 500 + world_below(w, 4000));
     if (liveness && whole && w->violation[0] == 0) {
         life_liveness(l);
@@ -102,6 +107,19 @@ static void live(struct life *l, bool liveness)
     end_life(l, !whole);
     world_faults(w, false);
     boot_rot(&l->boot);
+}
+
+/* What was to be redacted is, and still is after a power cut. */
+static void redact_all(struct life *l)
+{
+    if (l->m.gone_count == 0 || !redacts_finish(&l->redacts)) {
+        return;
+    }
+    l->boot.stopped = false;
+    world_abandon(&l->w);
+    model_forget(&l->m);
+    sim_disk_power_cycle(l->w.disk);
+    verify(l);
 }
 
 void life_run(struct life *l, const struct plan *plan)
@@ -123,6 +141,8 @@ void life_run(struct life *l, const struct plan *plan)
     boot_init(&l->boot, &l->w, &l->m, &l->plan);
     producers_init(&l->producers, &l->m, plan->limits[LIMIT_PRODUCERS]);
     readers_init(&l->readers, &l->m, plan->limits[LIMIT_READERS]);
+    bool redacts = el_rng_chance(&knobs, REDACTS_PPM) && !l->w.lying && !l->w.knobs.rots && l->w.tier == NULL;
+    redacts_init(&l->redacts, &l->m, redacts);
     uint32_t lives = 1 + (uint32_t)world_below(&l->w, 5);
     lives = (uint32_t)EL_MIN(lives, plan->limits[LIMIT_LIVES]);
     bool up = true;
@@ -133,8 +153,8 @@ void life_run(struct life *l, const struct plan *plan)
             live(l, l->w.knobs.live && i + 1 == lives);
         }
     }
-    if (up && l->w.violation[0] == 0) {
-        verify(l);
+    if (up && l->w.violation[0] == 0 && verify(l)) {
+        redact_all(l);
     }
 }
 

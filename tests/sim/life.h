@@ -9,6 +9,7 @@
 #include "boot.h"
 #include "producers.h"
 #include "readers.h"
+#include "redacts.h"
 
 struct live;
 
@@ -18,6 +19,7 @@ struct life {
     struct model m;
     struct producers producers;
     struct readers readers;
+    struct redacts redacts;
     struct boot boot;
     uint32_t lives;         /* that were lived */
     uint64_t steps_longest; /* of the script in one of them */

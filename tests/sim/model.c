@@ -197,11 +197,11 @@ static int64_t sent_time(const struct model *m, const struct sent *s, enum time_
     return kind == TIME_OF_EVENT ? model_timestamp_ms(m, s) : (int64_t)s->append_ns;
 }
 
-/* A stored batch whose place and time are known and that no trim can reach. */
+/* A stored batch whose place and time are known and that no trim and no redaction can reach. */
 static bool is_certain(const struct model *m, const struct sent *s, uint32_t topic, int32_t partition)
 {
     return s->topic == topic && s->partition == partition && s->state == SENT_STORED && s->append_ns != 0 &&
-           s->offset >= m->topics[topic].partitions[partition].log_start_max;
+           s->offset >= m->topics[topic].partitions[partition].log_start_max && model_gone_step(m, s) == 0;
 }
 
 bool model_lookup_choose(struct model *m, uint32_t topic, int32_t partition, enum time_kind kind,

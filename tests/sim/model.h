@@ -13,6 +13,8 @@
 #define MODEL_CUTS_MAX 16
 #define MODEL_PRODUCERS_MAX 512
 #define MODEL_PLAIN_LEN 30000u /* shorter values are random bytes */
+#define MODEL_WORD_LEN 8u      /* of an event that nothing else has */
+#define MODEL_GONE_MAX 12u
 
 enum sent_state {
     SENT_UNKNOWN, /* may be in the log or not */
@@ -67,6 +69,17 @@ struct model_topic {
     struct model_partition partitions[MODEL_PARTITIONS_MAX];
 };
 
+/* Somebody asked to redact it: whole batches, all of which are acknowledged. */
+struct model_gone {
+    uint32_t topic;
+    int32_t partition;
+    int64_t first, end;
+    uint32_t life;          /* of the store, when it was asked for first */
+    bool dropped;           /* the topic was deleted before it was done */
+    bool complete;          /* it was said to be done ... */
+    uint64_t complete_step; /* ... in this step of the world */
+};
+
 enum time_kind { TIME_OF_EVENT, TIME_OF_APPEND };
 
 /* A question for the first offset at or after a time. */
@@ -92,6 +105,8 @@ struct model {
     uint32_t sent_count, sent_room;
     struct model_cut cuts[MODEL_CUTS_MAX];
     uint32_t cut_count;
+    struct model_gone gone[MODEL_GONE_MAX]; /* [gone_count] */
+    uint32_t gone_count;
     uint64_t digest; /* of the last scan */
     struct model_damage {
         uint32_t topic;
@@ -120,13 +135,17 @@ size_t model_batch_packed(const struct sent *s, int64_t pid, uint32_t value_len,
                           size_t out_len);
 /* Time that the records of a stored batch have, in ms. */
 int64_t model_timestamp_ms(const struct model *m, const struct sent *s);
+/* What an event of a batch holds that nothing else does. One that is too short does not hold it. */
+void model_word(const struct sent *s, uint32_t index, uint8_t word[MODEL_WORD_LEN]);
+/* The step of the world behind which it is redacted for certain; UINT64_MAX: it may be, 0: nobody asked for it. */
+uint64_t model_gone_step(const struct model *m, const struct sent *s);
 /* A producer was told that a batch is stored; append_ns 0: not when. */
 void model_acked(struct model *m, struct sent *s, int64_t offset, uint64_t append_ns);
 /* Greatest append time that anybody was told. */
 uint64_t model_last_append_ns(const struct model *m);
-/* A reader was given a batch at `next`: are they the bytes that were sent, at the place where they were acknowledged?
- * From now on it must stay there. `inside`: it may begin below next. An append time of 0 was not told. returns NULL
- * after a violation */
+/* A reader was given a batch at `next`: are they the bytes that were sent, at the place where they were acknowledged,
+ * or a mark in the place of what somebody wanted to be redacted? From now on it must stay there. `inside`: it may begin
+ * below next. An append time of 0 was not told. returns NULL after a violation */
 struct sent *model_see(struct model *m, uint32_t topic, int32_t partition, int64_t next, bool inside,
                        const uint8_t *batch, const struct read_entry *e);
 /* A reader was given some records of a batch; which is in read_records. returns NULL after a violation */

@@ -5,6 +5,7 @@
 #include "keyed.h"
 
 #include <core/assert.h>
+#include <format/redaction.h>
 #include <stdlib.h>
 
 /* The value's bytes follow from id and index, so that a reader can tell whether they are right. */
@@ -21,6 +22,13 @@ static void value_fill(uint8_t *p, size_t len, uint64_t id, uint32_t index)
         word = len >= MODEL_PLAIN_LEN ? word : el_rng_next(&rng);
         memcpy(p + i, random, EL_MIN((size_t)8, len - i));
     }
+}
+
+void model_word(const struct sent *s, uint32_t index, uint8_t word[MODEL_WORD_LEN])
+{
+    uint8_t value[12 + MODEL_WORD_LEN];
+    value_fill(value, sizeof value, s->id, index);
+    memcpy(word, value + 12, MODEL_WORD_LEN);
 }
 
 static void batch_fill(struct el_batch_builder *builder, const struct sent *s, uint32_t value_len)
@@ -211,11 +219,52 @@ const struct sent *model_see_some(struct model *m, uint32_t topic, int32_t parti
     return see_records(m, topic, partition, batch, &e, true);
 }
 
+uint64_t model_gone_step(const struct model *m, const struct sent *s)
+{
+    uint64_t step = 0;
+    for (uint32_t i = 0; i < m->gone_count && s->state == SENT_STORED; i++) {
+        const struct model_gone *gone = &m->gone[i];
+        if (s->topic == gone->topic && s->partition == gone->partition && s->offset < gone->end &&
+            s->offset + s->record_count > gone->first) {
+            step = EL_MIN(step == 0 ? UINT64_MAX : step, gone->complete ? gone->complete_step : UINT64_MAX);
+        }
+    }
+    return step;
+}
+
+/* The batch whose place a mark has taken; NULL after a violation. */
+static struct sent *see_mark(struct model *m, uint32_t topic, int32_t partition, const uint8_t *batch,
+                             const struct read_entry *e, const struct el_redaction_mark *mark)
+{
+    struct sent *sent = NULL;
+    for (uint32_t i = 0; i < m->sent_count && sent == NULL; i++) {
+        struct sent *s = &m->sent[i];
+        bool here = s->topic == topic && s->partition == partition && s->state == SENT_STORED;
+        sent = here && s->offset == mark->first_offset ? s : NULL;
+    }
+    if (sent == NULL || model_gone_step(m, sent) == 0) {
+        world_violation(m->w, "offset %lld of topic %u partition %d is redacted, and nobody asked for it",
+                        (long long)mark->first_offset, topic, partition);
+        return NULL;
+    }
+    bool stamped = m->topics[topic].stamped;
+    int64_t time_ms = stamped ? (int64_t)(e->append_time_ns / 1000000) : 1000 + (int64_t)sent->id;
+    if (el_batch_verify(batch, e->len) != 0 || mark->record_count != sent->record_count ||
+        mark->last_offset_delta + 1 != sent->record_count || mark->max_timestamp_ms != time_ms) {
+        world_violation(m->w, "the mark at offset %lld is not of the batch that was there",
+                        (long long)mark->first_offset);
+    }
+    return sent;
+}
+
 struct sent *model_see(struct model *m, uint32_t topic, int32_t partition, int64_t next, bool inside,
                        const uint8_t *batch, const struct read_entry *e)
 {
     struct world *w = m->w;
-    struct sent *sent = see_records(m, topic, partition, batch, e, false);
+    struct el_redaction_mark mark;
+    bool redacted = el_redaction_mark_get(batch, e->len, &mark);
+    struct sent *sent = redacted ? see_mark(m, topic, partition, batch, e, &mark)
+                                 : see_records(m, topic, partition, batch, e, false);
     if (sent == NULL) {
         return NULL;
     }

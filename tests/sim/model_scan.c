@@ -5,6 +5,7 @@
 #include "keyed.h"
 
 #include <core/assert.h>
+#include <format/redaction.h>
 
 #define SCAN_DAMAGE_MAX 64u
 
@@ -17,10 +18,11 @@ struct scan {
     int64_t next;         /* expected offset */
     uint64_t last_append_ns;
     int32_t last_epoch;
-    uint64_t *last_id; /* by producer index: order */
-    bool moved;        /* the log start moved meanwhile */
-    bool stopped;      /* a read failed for a fault that was made: no verdict */
-    uint32_t tries;    /* for the archive was not there */
+    uint64_t *last_id;   /* by producer index: order */
+    uint64_t asked_step; /* of the world: the read under way */
+    bool moved;          /* the log start moved meanwhile */
+    bool stopped;        /* a read failed for a fault that was made: no verdict */
+    uint32_t tries;      /* for the archive was not there */
     uint32_t damage_count;
     struct {
         int64_t start, end;
@@ -41,6 +43,11 @@ static void scan_batch(struct scan *s, const uint8_t *batch, const struct read_e
     struct sent *sent = model_see(m, s->topic, s->partition, s->next, first, batch, e);
     if (sent == NULL) {
         return;
+    }
+    struct el_redaction_mark mark;
+    uint64_t gone_step = model_gone_step(m, sent);
+    if (gone_step > 0 && gone_step < s->asked_step && !el_redaction_mark_get(batch, e->len, &mark)) {
+        world_violation(w, "offset %lld was redacted, and is read", (long long)sent->offset);
     }
     if (sent->seen) {
         world_violation(w, "batch %llu is in the log twice", (unsigned long long)sent->id);
@@ -98,6 +105,7 @@ static bool scan_read(struct scan *s, struct store_shard *shard, int64_t *end)
     op.want_entries = true;
     op.current_leader_epoch = op.last_fetched_epoch = -1;
     int64_t before = model_end(s->m, s->topic, s->partition);
+    s->asked_step = w->steps;
     store_read(shard, &op);
     if (!world_wait(w, &done)) {
         return false;

@@ -218,12 +218,14 @@ static void act(struct life *l)
         model_check_lookup(&l->m, topic, (int32_t)world_below(w, (uint64_t)l->m.topics[topic].partition_count));
     } else if (what < 7140) {
         topic_local(l, topic);
+    } else if (what < 7180) {
+        redacts_act(&l->redacts);
     }
 }
 
 bool script_waits(const struct life *l)
 {
-    return producers_busy(&l->producers) || readers_busy(&l->readers);
+    return producers_busy(&l->producers) || readers_busy(&l->readers) || l->redacts.busy;
 }
 
 /* After a fail-stop everything that was asked for is answered, and the rest of the store goes on. */
