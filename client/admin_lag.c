@@ -213,6 +213,7 @@ static int ask_ages(struct evlog_client *client, struct lag_object *object, stru
 {
     struct evlog_consumer engine;
     el_consumer_init(&engine, client);
+    engine.quiet = true;
     engine.resets = true; /* an offset that has gone meanwhile: its age stays unknown */
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < object->lag.partition_count; i++) {

@@ -144,6 +144,7 @@ static void drop_chunk(struct el_feed *feed)
     feed->head = chunk->next;
     feed->tail = feed->head == NULL ? NULL : feed->tail;
     feed->chunk_count--;
+    el_span_batch_end(chunk->receive, NULL, NULL);
     el_free(chunk);
 }
 
@@ -334,6 +335,7 @@ static int fill_event(struct evlog_consumer *consumer, const struct el_batch_rec
     event->append_time_ns = consumer->batch->append_time_ns;
     event->key = (struct evlog_bytes){record->record.key.data, record->record.key.len};
     event->value = (struct evlog_bytes){record->record.value.data, record->record.value.len};
+    el_span_batch_add(consumer->open->head->receive, event);
     return 0;
 }
 

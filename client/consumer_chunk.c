@@ -46,6 +46,7 @@ static struct el_chunk *chunk_new(uint32_t batch_count, size_t len)
     struct el_chunk *chunk = el_malloc(table_len + len);
     if (chunk != NULL) {
         chunk->next = NULL;
+        chunk->receive = NULL;
         chunk->data = (uint8_t *)chunk + table_len;
         chunk->batch_count = 0;
         chunk->batch_index = 0;

@@ -40,6 +40,7 @@ static void fetch_on_done(struct evlog_client *client, struct el_call *call)
         return;
     }
     fetch->finished = true;
+    fetch->arrived_ns = el_now_ns();
     el_client_notify(client);
 }
 
@@ -320,7 +321,8 @@ static int fetch_from(struct evlog_consumer *consumer, int32_t leader)
     }
     const struct el_client_config *cfg = &consumer->client->cfg;
     fetch->call.node_id = leader;
-    fetch->call.deadline_ns = el_now_ns() + (cfg->request_timeout_ms + cfg->fetch_wait_ms) * EL_NS_PER_MS;
+    fetch->sent_ns = el_now_ns();
+    fetch->call.deadline_ns = fetch->sent_ns + (cfg->request_timeout_ms + cfg->fetch_wait_ms) * EL_NS_PER_MS;
     el_list_push_back(&consumer->fetches, &fetch->link);
     el_call_submit(consumer->client, &fetch->call);
     return 0;
@@ -410,6 +412,25 @@ static int batch_error(const struct el_feed *feed, int code, struct evlog_failur
                    (long long)feed->fetch_offset, evlog_error_text(code));
 }
 
+/* A feed has taken its part of an answer: what is read of it will be in the span of the fetch. */
+static int taken(const struct evlog_consumer *consumer, const struct el_fetch *fetch, struct el_feed *feed,
+                 const struct el_chunk *before)
+{
+    if (el_trace_on(consumer->client) && !consumer->quiet && feed->tail != NULL && feed->tail != before) {
+        struct el_span_about about = {
+            .kind = EVLOG_SPAN_CLIENT,
+            .operation = "receive",
+            .operation_type = "receive",
+            .topic = feed->topic,
+            .group = consumer->group,
+            .projection = consumer->projection,
+            .partition = feed->partition,
+        };
+        feed->tail->receive = el_span_batch_received(consumer->client, &about, fetch->sent_ns, fetch->arrived_ns);
+    }
+    return 0;
+}
+
 static int take_plain_answer(struct evlog_consumer *consumer, struct el_fetch *fetch, struct evlog_failure *failure)
 {
     struct el_msg_fetch_response response;
@@ -434,8 +455,9 @@ static int take_plain_answer(struct evlog_consumer *consumer, struct el_fetch *f
             }
             consumer->trouble_ns = 0;
             consumer->trouble_count = 0;
+            const struct el_chunk *before = feed->tail;
             rc = el_feed_take_plain(feed, result);
-            rc = rc == 0 ? 0 : batch_error(feed, rc, failure);
+            rc = rc == 0 ? taken(consumer, fetch, feed, before) : batch_error(feed, rc, failure);
         }
     }
     return rc;
@@ -465,8 +487,9 @@ static int take_log_answer(struct evlog_consumer *consumer, struct el_fetch *fet
             }
             consumer->trouble_ns = 0;
             consumer->trouble_count = 0;
+            const struct el_chunk *before = feed->tail;
             rc = el_feed_take_log(feed, result);
-            rc = rc == 0 ? 0 : batch_error(feed, rc, failure);
+            rc = rc == 0 ? taken(consumer, fetch, feed, before) : batch_error(feed, rc, failure);
         }
     }
     return rc;
@@ -494,8 +517,9 @@ static int take_filter_answer(struct evlog_consumer *consumer, struct el_fetch *
         }
         consumer->trouble_ns = 0;
         consumer->trouble_count = 0;
+        const struct el_chunk *before = feed->tail;
         rc = el_feed_take_filter(feed, result);
-        rc = rc == 0 ? 0 : batch_error(feed, rc, failure);
+        rc = rc == 0 ? taken(consumer, fetch, feed, before) : batch_error(feed, rc, failure);
     }
     return rc;
 }

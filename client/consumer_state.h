@@ -7,6 +7,7 @@
 #define EL_CLIENT_CONSUMER_STATE_H
 
 #include "client_core.h"
+#include "trace.h"
 
 #include <evlog/consumer.h>
 #include <format/batch.h>
@@ -27,7 +28,8 @@ struct el_chunk_batch {
 /* What one answer gave for one partition: batches, checked, in one block. */
 struct el_chunk {
     struct el_chunk *next;
-    uint8_t *data; /* behind batches, in the same block */
+    struct el_span_batch *receive; /* span of the fetch, for what was read of it; NULL: not traced */
+    uint8_t *data;                 /* behind batches, in the same block */
     uint32_t batch_count;
     uint32_t batch_index;            /* next to be read */
     int64_t next_offset;             /* of a filtered answer: nothing else is wanted below it; else 0 */
@@ -69,6 +71,7 @@ struct el_fetch {
     struct el_call call;
     struct evlog_consumer *consumer; /* NULL: closed meanwhile */
     bool finished;                   /* under the client's lock */
+    int64_t sent_ns, arrived_ns;     /* monotonic */
     enum el_api_key api;             /* Fetch, LogFetch or FilterFetch */
     union {
         struct el_msg_fetch_request plain;
@@ -104,6 +107,9 @@ struct evlog_consumer {
     bool resets;                       /* an offset outside the log makes a feed go astray instead of failing */
     bool has_astray;                   /* a feed has gone astray */
     uint32_t lane;                     /* of fetches */
+    const char *group;                 /* for spans; borrowed, NULL none */
+    const char *projection;            /* the same */
+    bool quiet;                        /* reads for the library's own sake: no spans */
     struct el_consumer_filter *filter; /* borrowed; NULL: everything is wanted */
     uint64_t answer_count;             /* taken in so far */
     struct el_feed **feeds;            /* [feed_count] of feed_room, by topic, then partition */

@@ -281,6 +281,25 @@ static void hand_over(struct evlog_group *group, struct piece *piece)
     }
 }
 
+/* The span of the fetch, for what it brought of a partition. */
+static void trace(const struct evlog_group *group, const struct piece *piece)
+{
+    struct el_span_about about = {
+        .kind = EVLOG_SPAN_CLIENT,
+        .operation = "receive",
+        .operation_type = "receive",
+        .topic = piece->topic,
+        .group = group->name,
+        .partition = piece->source->partition,
+    };
+    const struct el_lease_call *its = piece->its;
+    struct el_span_batch *span = el_span_batch_received(group->client, &about, its->sent_ns, its->arrived_ns);
+    EL_LIST_EACH(node, &piece->leases) {
+        el_span_batch_add(span, &EL_CONTAINER(node, struct el_lease, link)->event);
+    }
+    el_span_batch_end(span, NULL, NULL);
+}
+
 static int take_partition(struct evlog_group *group, struct el_lease_call *its, const struct el_uuid *topic_id,
                           const struct el_msg_share_fetch_partition_result *result, struct evlog_failure *failure)
 {
@@ -298,6 +317,9 @@ static int take_partition(struct evlog_group *group, struct el_lease_call *its, 
         return 0; /* nobody asked for it; the lease ends by itself */
     }
     int rc = walk(group, &piece);
+    if (el_trace_on(group->client)) {
+        trace(group, &piece);
+    }
     el_client_lock(group->client);
     hand_over(group, &piece);
     piece.source->use_count--;

@@ -160,6 +160,7 @@ void el_lease_call_submit(struct el_lease_call *its, struct el_lease_call **plac
     its->place = place;
     *place = its;
     el_list_push_back(&its->group->calls, &its->link);
+    its->sent_ns = el_now_ns();
     el_call_submit(its->group->client, &its->call);
 }
 

@@ -126,7 +126,8 @@ struct el_lease_call {
     uint64_t session_number;
     struct el_lease_call **place; /* where it is kept, NULL nowhere */
     struct el_list outcomes;      /* struct el_outcome that it tells */
-    int64_t arrived_ns;           /* of an answer */
+    int64_t sent_ns;              /* monotonic */
+    int64_t arrived_ns;           /* of an answer, the same */
     struct el_arena arena;        /* of the request */
     union {
         struct el_msg_find_coordinator_request find;

@@ -26,7 +26,7 @@
 
 struct kept {
     struct evlog_span span;
-    char texts[];
+    struct evlog_span_link links[]; /* [span.link_count], then the texts */
 };
 
 struct evlog_otlp {
@@ -64,12 +64,16 @@ static const char *keep(char **to, const char *text)
 static struct kept *copy_of(const struct evlog_span *span)
 {
     size_t len = len_of(span->topic) + len_of(span->group) + len_of(span->client_id) + len_of(span->trace_state) +
-                 len_of(span->message_id) + len_of(span->error_type) + len_of(span->error_text);
+                 len_of(span->message_id) + len_of(span->error_type) + len_of(span->error_text) +
+                 len_of(span->projection) + span->link_count * sizeof *span->links;
     struct kept *kept = el_malloc(sizeof *kept + len);
     if (kept == NULL) {
         return NULL;
     }
-    char *to = kept->texts;
+    char *to = (char *)&kept->links[span->link_count];
+    if (span->link_count > 0) {
+        memcpy(kept->links, span->links, span->link_count * sizeof *span->links);
+    }
     kept->span = *span; /* the names of operations are the library's */
     kept->span.topic = keep(&to, span->topic);
     kept->span.group = keep(&to, span->group);
@@ -78,6 +82,8 @@ static struct kept *copy_of(const struct evlog_span *span)
     kept->span.message_id = keep(&to, span->message_id);
     kept->span.error_type = keep(&to, span->error_type);
     kept->span.error_text = keep(&to, span->error_text);
+    kept->span.projection = keep(&to, span->projection);
+    kept->span.links = kept->links;
     return kept;
 }
 

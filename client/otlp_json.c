@@ -45,18 +45,24 @@ static void add_number(struct el_json_writer *w, const char *key, int64_t value,
     el_json_end_object(w);
 }
 
+static void add_partition(struct el_json_writer *w, int32_t partition)
+{
+    char text[16];
+    (void)snprintf(text, sizeof text, "%d", partition);
+    add_text(w, "messaging.destination.partition.id", partition < 0 ? NULL : text);
+}
+
 static void add_attributes(struct el_json_writer *w, const struct evlog_span *span)
 {
-    char partition[16];
-    (void)snprintf(partition, sizeof partition, "%d", span->partition);
     el_json_key(w, "attributes");
     el_json_begin_array(w);
     add_text(w, "messaging.system", "kafka");
     add_text(w, "messaging.operation.name", span->operation);
     add_text(w, "messaging.operation.type", span->operation_type);
     add_text(w, "messaging.destination.name", span->topic);
-    add_text(w, "messaging.destination.partition.id", span->partition < 0 ? NULL : partition);
+    add_partition(w, span->partition);
     add_text(w, "messaging.consumer.group.name", span->group);
+    add_text(w, "evlog.projection.name", span->projection);
     add_text(w, "messaging.client.id", span->client_id);
     add_text(w, "messaging.message.id", span->message_id);
     add_number(w, "messaging.kafka.offset", span->offset, 0);
@@ -81,6 +87,29 @@ static void add_time(struct el_json_writer *w, const char *key, int64_t ns)
     el_json_add_str(w, key, text);
 }
 
+static void add_links(struct el_json_writer *w, const struct evlog_span *span)
+{
+    if (span->link_count == 0) {
+        return;
+    }
+    el_json_key(w, "links");
+    el_json_begin_array(w);
+    for (size_t i = 0; i < span->link_count; i++) {
+        const struct evlog_span_link *link = &span->links[i];
+        el_json_begin_object(w);
+        add_hex(w, "traceId", link->context.trace_id, sizeof link->context.trace_id);
+        add_hex(w, "spanId", link->context.span_id, sizeof link->context.span_id);
+        el_json_add_int(w, "flags", link->context.flags);
+        el_json_key(w, "attributes");
+        el_json_begin_array(w);
+        add_partition(w, link->partition);
+        add_number(w, "messaging.kafka.offset", link->offset, 0);
+        el_json_end_array(w);
+        el_json_end_object(w);
+    }
+    el_json_end_array(w);
+}
+
 static void add_span(struct el_json_writer *w, const struct evlog_span *span)
 {
     static const unsigned char none[8];
@@ -102,6 +131,10 @@ static void add_span(struct el_json_writer *w, const struct evlog_span *span)
     add_time(w, "startTimeUnixNano", span->start_ns);
     add_time(w, "endTimeUnixNano", span->end_ns);
     add_attributes(w, span);
+    add_links(w, span);
+    if (span->links_left_out > 0) {
+        el_json_add_int(w, "droppedLinksCount", span->links_left_out);
+    }
     el_json_key(w, "status");
     el_json_begin_object(w);
     if (span->error_type != NULL) {

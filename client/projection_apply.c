@@ -139,6 +139,22 @@ static int open_fields(const struct evlog_projection_options *options, const str
     return rc;
 }
 
+/* The transaction's spans: one for each topic whose events it applies. */
+static void trace(struct el_projection_worker *worker, const struct evlog_event *event)
+{
+    if (el_trace_on(worker->projection->client)) {
+        struct el_span_about about = {
+            .kind = EVLOG_SPAN_CONSUMER,
+            .operation = "process",
+            .operation_type = "process",
+            .topic = event->topic,
+            .projection = worker->projection->options.name,
+            .partition = -1,
+        };
+        el_span_batches_add(&worker->spans, &about, event);
+    }
+}
+
 static int apply_item(struct el_projection_worker *worker, struct attempt *attempt,
                       const struct el_projection_item *item, struct evlog_failure *failure)
 {
@@ -172,6 +188,7 @@ static int apply_item(struct el_projection_worker *worker, struct attempt *attem
         .replaying = item->event.offset < worker->projection->feeds[item->feed].saved.history_offset,
     };
     attempt->in_handler = true;
+    trace(worker, &item->event);
     rc = options->on_event(options->arg, worker->store, &event, failure);
     evlog_opened_free(&opened);
     if (rc == 0) {
@@ -255,6 +272,19 @@ static int fill_transaction(struct el_projection_worker *worker, struct attempt 
     return save(worker, attempt, failure);
 }
 
+static void begin_spans(struct el_projection_worker *worker)
+{
+    const struct evlog_client *client = worker->projection->client;
+    bool traced = el_trace_on(client);
+    worker->spans = (struct el_span_batches){client, traced ? el_trace_now_ns() : 0, NULL};
+}
+
+static void end_spans(struct el_projection_worker *worker, int rc, const struct evlog_failure *failure)
+{
+    const char *text = failure->code == rc ? failure->text : evlog_error_text(rc);
+    el_span_batches_end(&worker->spans, rc == 0 ? NULL : evlog_error_name(rc), rc == 0 ? NULL : text);
+}
+
 static int transact(struct el_projection_worker *worker, struct attempt *attempt, bool careful,
                     struct evlog_failure *failure)
 {
@@ -265,11 +295,13 @@ static int transact(struct el_projection_worker *worker, struct attempt *attempt
     if (rc != 0) {
         return rc;
     }
+    begin_spans(worker);
     rc = fill_transaction(worker, attempt, careful, failure);
     if (rc == 0) {
         attempt->committing = true;
         rc = calls->commit(worker->store, failure);
     }
+    end_spans(worker, rc, failure);
     if (rc != 0) {
         calls->rollback(worker->store);
     }

@@ -180,6 +180,7 @@ static int check_last(const struct placing *placing, const struct evlog_projecti
     if (rc != 0) {
         return rc;
     }
+    consumer->quiet = true;
     rc = evlog_consumer_assign(consumer, saved->partition, saved->next_offset - 1, saved->next_offset,
                                placing->failure);
     rc = rc == 0 ? evlog_consumer_next(consumer, LOOK_MS, &event, placing->failure) : rc;
@@ -279,6 +280,7 @@ int el_projection_place(struct evlog_projection *projection, struct evlog_failur
     }
     if (rc == 0) {
         el_consumer_init(&projection->consumer, projection->client);
+        projection->consumer.projection = projection->options.name;
         projection->reading = true;
     }
     for (uint32_t i = 0; rc == 0 && i < projection->feed_count; i++) {

@@ -62,6 +62,7 @@ struct el_projection_worker {
     struct el_projection_step *steps;      /* [feed_room] */
     struct evlog_projection_move *moves;   /* [feed_room] */
     bool placing;                          /* only the places of partitions are to be stored */
+    struct el_span_batches spans;          /* of this transaction */
     struct evlog_projection_counts counts; /* of a lane: of this round */
     /* of a lane, under lanes->lock */
     pthread_t thread;

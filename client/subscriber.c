@@ -107,6 +107,7 @@ int evlog_subscriber_open(struct evlog_client *client, const struct evlog_subscr
     fresh->polled_ns = el_now_ns();
     fresh->commit_at_ns = fresh->polled_ns + client->cfg.auto_commit_ms * EL_NS_PER_MS;
     el_client_lock(client);
+    fresh->engine.group = fresh->group;
     fresh->engine.lane = client->lane_next + 1;
     client->lane_next += 2;
     el_list_push_back(&client->subscribers, &fresh->link);

@@ -28,7 +28,7 @@ struct el_span {
     char texts[]; /* topic, tracestate, message id */
 };
 
-static int64_t unix_ns(void)
+int64_t el_trace_now_ns(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
@@ -67,14 +67,21 @@ static void fill_id(unsigned char *id, size_t len)
     id[0] |= 1;
 }
 
-/* By the last 63 bits of the trace id, so that all who use the same ratio agree. */
-static bool is_within(const struct evlog_trace_context *context, double ratio)
+/* The last 63 bits count. */
+bool el_trace_is_within(const struct evlog_trace_context *context, double ratio)
 {
     uint64_t random = 0;
     for (size_t i = 8; i < sizeof context->trace_id; i++) {
         random = random << 8 | context->trace_id[i];
     }
     return ratio >= 1 || (double)(random >> 1) < ratio * (double)(1ull << 63);
+}
+
+void el_trace_begin(struct evlog_trace_context *context)
+{
+    fill_id(context->trace_id, sizeof context->trace_id);
+    fill_id(context->span_id, sizeof context->span_id);
+    context->flags = EVLOG_TRACE_SAMPLED;
 }
 
 bool el_trace_decide(const struct evlog_client *client, const struct evlog_header *headers, size_t count,
@@ -94,7 +101,7 @@ bool el_trace_decide(const struct evlog_client *client, const struct evlog_heade
     } else {
         fill_id(place->context.trace_id, sizeof place->context.trace_id);
     }
-    if (!by_parent && !is_within(&place->context, tracer->sample_ratio)) {
+    if (!by_parent && !el_trace_is_within(&place->context, tracer->sample_ratio)) {
         return false;
     }
     fill_id(place->context.span_id, sizeof place->context.span_id);
@@ -167,6 +174,7 @@ struct el_span *el_span_begin(const struct evlog_client *client, const struct el
         .operation_type = about->operation_type,
         .topic = el_trace_keep(&to, about->topic, topic_len),
         .group = about->group,
+        .projection = about->projection,
         .client_id = client->cfg.client_id,
         .trace_state = el_trace_keep(&to, place->state.data, place->state.len),
         .message_id = el_trace_keep(&to, id.data, id.len),
@@ -175,7 +183,7 @@ struct el_span *el_span_begin(const struct evlog_client *client, const struct el
         .body_len = about->body_len,
         .message_count = about->message_count,
         .attempt = about->attempt,
-        .start_ns = unix_ns(),
+        .start_ns = el_trace_now_ns(),
     };
     memcpy(span->span.parent_id, place->parent_id, sizeof place->parent_id);
     return span;
@@ -252,7 +260,7 @@ void el_span_end(struct el_span *span, const char *error_type, const char *error
     const struct evlog_tracer *tracer = &span->client->tracer;
     span->span.error_type = error_type;
     span->span.error_text = error_text;
-    span->span.end_ns = EL_MAX(unix_ns(), span->span.start_ns); /* the clock may be set back */
+    span->span.end_ns = EL_MAX(el_trace_now_ns(), span->span.start_ns); /* the clock may be set back */
     if (tracer->on_span != NULL) {
         tracer->on_span(tracer->arg, &span->span);
     }

@@ -11,6 +11,7 @@
 
 #define EL_TRACE_STATE_MAX 512 /* bytes of a tracestate; W3C asks for so many. Longer ones are not passed on */
 #define EL_TRACE_ID_MAX 256    /* bytes of a message id in a span; longer ones are cut */
+#define EL_SPAN_LINKS_MAX 128  /* of a span, as OpenTelemetry's SDKs have it; what is more is counted */
 
 /* --- trace_context.c: pure; any thread --- */
 
@@ -38,6 +39,7 @@ struct el_span_about {
     const char *operation_type; /* static storage */
     const char *topic;
     const char *group;                  /* kept: lives longer than the span; NULL */
+    const char *projection;             /* the same; NULL */
     const struct evlog_header *headers; /* [header_count], for the event's id */
     size_t header_count;
     int32_t partition;
@@ -60,6 +62,12 @@ static inline bool el_trace_on(const struct evlog_client *client)
 /* Decide whether something that carries these headers is traced, and where it belongs. Tracer given. */
 bool el_trace_decide(const struct evlog_client *client, const struct evlog_header *headers, size_t count,
                      struct el_trace_place *place);
+/* Ids for a trace that begins here, sampled. */
+void el_trace_begin(struct evlog_trace_context *context);
+/* By the trace id, so that all who use the same ratio agree. */
+bool el_trace_is_within(const struct evlog_trace_context *context, double ratio);
+/* Nanoseconds since 1970. */
+int64_t el_trace_now_ns(void);
 /* A place below a span. */
 void el_trace_below(const struct el_span *span, struct el_trace_place *place);
 /* Begin a span. returns NULL: no memory */
@@ -79,5 +87,30 @@ size_t el_span_len(const struct el_span *span);
 void el_span_end(struct el_span *span, const char *error_type, const char *error_text);
 /* The same, with a code's name; 0: no error. */
 void el_span_end_code(struct el_span *span, int code, const char *error_text);
+
+/* --- trace_batch.c: spans of several events; each belongs to one thread ------------------------------------------- */
+
+struct el_span_batch;
+
+/* Begin it: of about, only kind, names and partition count (-1: several). returns NULL: no tracer, or no memory */
+struct el_span_batch *el_span_batch_begin(const struct evlog_client *client, const struct el_span_about *about);
+/* The same for a fetch that is over; times are monotonic. */
+struct el_span_batch *el_span_batch_received(const struct evlog_client *client, const struct el_span_about *about,
+                                             int64_t sent_ns, int64_t arrived_ns);
+/* An event is part of it. */
+void el_span_batch_add(struct el_span_batch *batch, const struct evlog_event *event);
+/* End it and, when it is to be sampled and has events, tell the tracer. error_type NULL: no error. */
+void el_span_batch_end(struct el_span_batch *batch, const char *error_type, const char *error_text);
+
+/* Work on events of several topics, with a span for each of them: all begin and end together. */
+struct el_span_batches {
+    const struct evlog_client *client;
+    int64_t start_ns; /* el_trace_now_ns() */
+    struct el_span_batch *first;
+};
+/* An event is part of it. */
+void el_span_batches_add(struct el_span_batches *batches, const struct el_span_about *about,
+                         const struct evlog_event *event);
+void el_span_batches_end(struct el_span_batches *batches, const char *error_type, const char *error_text);
 
 #endif

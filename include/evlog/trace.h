@@ -2,9 +2,10 @@
  *
  * Traces: what became of an event from its publication to its handlers, as spans with OpenTelemetry's names.
  *
- * A client that has a tracer makes a span for each publish, append, handled event and outcome. The context travels in
- * the header "traceparent" of the record (W3C Trace Context), so retries and dead letters belong to the trace of the
- * event's publication. Without a tracer nothing is made, and headers are left as they are.
+ * A client that has a tracer makes a span for each publish, append, fetch that brought events, handled event,
+ * transaction of a projection, and outcome. The context travels in the header "traceparent" of the record (W3C Trace
+ * Context), so retries and dead letters belong to the trace of the event's publication; what is about many events links
+ * to their contexts. Without a tracer nothing is made, and headers are left as they are.
  *
  *     struct evlog_otlp *otlp;
  *     struct evlog_tracer tracer = EVLOG_TRACER_INIT;
@@ -65,14 +66,21 @@ enum evlog_span_kind { /* OpenTelemetry's numbers */
                        EVLOG_SPAN_CONSUMER = 5,
 };
 
+/* An event that a span of several is about. */
+struct evlog_span_link {
+    struct evlog_trace_context context; /* of the event's publication */
+    int32_t partition;                  /* messaging.destination.partition.id */
+    int64_t offset;                     /* messaging.kafka.offset */
+};
+
 /* A span that has ended. The library makes it; fields are only ever added at the end. Texts may be NULL where the
  * comment says so; all are borrowed for the call. */
 struct evlog_span {
     struct evlog_trace_context context;
     unsigned char parent_id[8]; /* all zero: the trace begins here */
     enum evlog_span_kind kind;
-    const char *operation;      /* messaging.operation.name: publish, append, process, ack, nack, dead, release */
-    const char *operation_type; /* messaging.operation.type: send, process, settle */
+    const char *operation; /* messaging.operation.name: publish, append, receive, process, ack, nack, dead, release */
+    const char *operation_type; /* messaging.operation.type: send, receive, process, settle */
     const char *topic;          /* messaging.destination.name */
     const char *group;          /* messaging.consumer.group.name, or NULL */
     const char *client_id;      /* messaging.client.id */
@@ -85,8 +93,12 @@ struct evlog_span {
     int32_t attempt;            /* evlog.delivery.attempt, from 1 on; 0: not a lease */
     int64_t start_ns;           /* since 1970 */
     int64_t end_ns;
-    const char *error_type; /* error.type: the name of a code, or the reason of a nack; NULL: no error */
-    const char *error_text; /* or NULL */
+    const char *error_type;              /* error.type: the name of a code, or the reason of a nack; NULL: no error */
+    const char *error_text;              /* or NULL */
+    const char *projection;              /* evlog.projection.name, or NULL */
+    const struct evlog_span_link *links; /* [link_count]; borrowed for the call */
+    size_t link_count;                   /* at most 128 */
+    uint32_t links_left_out;             /* events whose context is not among them, for there are too many */
 };
 
 /* Who is told of spans, and which ones; start from EVLOG_TRACER_INIT. */

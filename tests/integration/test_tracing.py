@@ -12,6 +12,7 @@ import pytest
 
 from one_broker import broker, own_topic  # noqa: F401
 from otlp_collector import Collector
+from projecting import LEDGER, Runner, cloudevents
 from work_cases import Place
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -199,3 +200,117 @@ def test_a_variable_without_meaning_is_refused_by_its_name(place, name, value):
     done = place.evlog("produce", place.topic, "a", env=env)
     assert done.code == 2 and name in done.err and "secret" not in done.err, done.err
     assert headers(place) == []
+
+
+def ids(holder):
+    return holder["traceId"], holder["spanId"]
+
+
+def linked(span):
+    """What a span links to: the publication, and where its event lies."""
+    return {(*ids(link), int(link["attributes"]["messaging.destination.partition.id"]),
+             link["attributes"]["messaging.kafka.offset"]) for link in span["links"]}
+
+
+def received(collector, topic):
+    """The spans of fetches, each of which begins a trace of its own."""
+    spans = collector.named(f"receive {topic}")
+    for span in spans:
+        assert span["parentSpanId"] == "" and span["kind"] == 3 and span["status"] == {}
+        assert span["attributes"]["messaging.operation.type"] == "receive"
+        assert "messaging.destination.partition.id" in span["attributes"]
+    return spans
+
+
+def run_projection(place, collector, *args, text=LEDGER, name="p"):
+    runner = Runner(place.folder, place.bootstrap, place.topic, text, name)
+    return place.evlog("project", "run", runner.path, "--db", runner.url, "--until-caught-up", *args,
+                       env=collector.env("rows"))
+
+
+def test_a_trace_goes_from_publication_to_worker_and_projection(place):
+    """Goal: from one event's publication all that became of it is found. Two events of one batch, so that a link is
+    not told by chance."""
+    with Collector() as collector:
+        for lines in (cloudevents(2, 1), cloudevents(3, 1, 2)):
+            place.evlog("produce", place.topic, "--cloudevents", "-", stdin="".join(f"{line}\n" for line in lines),
+                        expect=0, env=collector.env("shop"))
+        place.evlog(*place.words(place.script("exit 0"), "--until-caught-up"), expect=0, env=collector.env("workers"))
+        assert run_projection(place, collector).code == 0
+
+        published = collector.named(f"publish {place.topic}")
+        handled = collector.named(f"process {place.topic}")
+        leases = [span for span in received(collector, place.topic)
+                  if span["attributes"].get("messaging.consumer.group.name") == place.group]
+        fetches = [span for span in received(collector, place.topic)
+                   if span["attributes"].get("evlog.projection.name") == "ledger"]
+        assert len(leases) + len(fetches) == len(collector.named(f"receive {place.topic}"))
+    assert len(published) == 5
+    every = {(*ids(span), 0, span["attributes"]["messaging.kafka.offset"]) for span in published}
+    workers = [span for span in handled if span["resource"]["service.name"] == "workers"]
+    assert {(span["traceId"], span["parentSpanId"]) for span in workers} == {ids(span) for span in published}
+    transactions = [span for span in handled if span["resource"]["service.name"] == "rows"]
+    for what in (leases, transactions, fetches):
+        assert what and set.union(*map(linked, what)) == every
+        assert sum(span["attributes"]["messaging.batch.message_count"] for span in what) == 5
+    for span in transactions:
+        assert span["parentSpanId"] == "" and span["kind"] == 5 and span["status"] == {}
+        assert span["traceId"] not in {other["traceId"] for other in published}
+        assert span["attributes"]["evlog.projection.name"] == "ledger"
+        assert span["attributes"]["messaging.operation.type"] == "process"
+        assert "messaging.destination.partition.id" not in span["attributes"]
+        assert "droppedLinksCount" not in span
+    fetched = min(int(span["startTimeUnixNano"]) for span in fetches)
+    assert fetched <= int(transactions[0]["startTimeUnixNano"])
+
+
+def test_a_transaction_that_fails_says_so_in_its_span(place):
+    text = LEDGER + "\n-- on Broken\nINSERT INTO account VALUES (:key, NULL, 1);\n"
+    event = '{"specversion":"1.0","id":"x","source":"/t","type":"Broken","subject":"a","data":{}}\n'
+    with Collector() as collector:
+        place.evlog("produce", place.topic, "--cloudevents", "-", stdin=event, expect=0, env=collector.env())
+        done = run_projection(place, collector, text=text)
+        publish, = collector.named(f"publish {place.topic}")
+        tried = collector.named(f"process {place.topic}")
+    assert done.code != 0 and "NOT NULL" in done.err
+    assert tried
+    for span in tried:
+        assert span["status"]["code"] == 2 and "NOT NULL" in span["status"]["message"]
+        assert span["attributes"]["error.type"].startswith("EVLOG_ERR_")
+        assert [ids(link) for link in span["links"]] == [ids(publish)]
+
+
+def test_readers_of_every_kind_tell_what_a_fetch_brought(place):
+    with Collector() as collector:
+        place.evlog("produce", place.topic, stdin="a\nb\n", expect=0, env=collector.env())
+        published = {(*ids(span), 0, span["attributes"]["messaging.kafka.offset"])
+                     for span in collector.named(f"publish {place.topic}")}
+        for words in ([], ["-g", f"{place.topic}-g", "-X", "auto.offset.reset=earliest", "-n", 2]):
+            with Collector() as its:
+                place.evlog("consume", place.topic, *words, expect=0, env=its.env())
+                spans = received(its, place.topic)
+                assert set.union(*map(linked, spans)) == published
+                assert sum(span["attributes"]["messaging.batch.message_count"] for span in spans) == 2
+                groups = {span["attributes"].get("messaging.consumer.group.name") for span in spans}
+                assert groups == {f"{place.topic}-g" if words else None}
+
+
+def test_links_are_bounded_and_what_is_left_out_is_counted(place):
+    with Collector() as collector:
+        place.evlog("produce", place.topic, stdin="a\n" * 300, expect=0, env=collector.env())
+        place.evlog("consume", place.topic, expect=0, env=collector.env())
+        spans = received(collector, place.topic)
+    left_out = sum(span.get("droppedLinksCount", 0) for span in spans)
+    assert all(len(span["links"]) <= 128 for span in spans)
+    assert sum(len(span["links"]) for span in spans) + left_out == 300
+
+
+def test_events_that_nobody_traces_leave_no_spans_of_projections(place):
+    event = {"ce_specversion": "1.0", "ce_id": "x", "ce_source": "/t", "ce_type": "Paid", "traceparent": NOT_SAMPLED}
+    words = [word for name, value in event.items() for word in ("-H", f"{name}={value}")]
+    with Collector() as collector:
+        place.evlog("produce", place.topic, "-k", "a", *words, '{"amount": 1}', expect=0)
+        done = run_projection(place, collector)
+        assert done.code == 0, done.err
+        assert collector.spans == []
+    assert Runner(place.folder, place.bootstrap, place.topic).ask("SELECT balance FROM account") == [(1,)]

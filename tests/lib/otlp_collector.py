@@ -12,7 +12,8 @@ import time
 
 MODES = ("takes", "hangs", "busy", "refuses")
 SPAN_FIELDS = {"traceId", "spanId", "parentSpanId", "traceState", "flags", "name", "kind", "startTimeUnixNano",
-               "endTimeUnixNano", "attributes", "status"}
+               "endTimeUnixNano", "attributes", "links", "droppedLinksCount", "status"}
+LINKS_MAX = 128     # of a span, in OpenTelemetry's SDKs
 VALUE_FIELDS = {"stringValue": str, "intValue": str, "boolValue": bool, "doubleValue": float}
 
 
@@ -39,10 +40,20 @@ def attributes(items):
     return found
 
 
+def check_ids(holder):
+    check(re.fullmatch("[0-9a-f]{32}", holder["traceId"]) and int(holder["traceId"], 16), "traceId")
+    check(re.fullmatch("[0-9a-f]{16}", holder["spanId"]) and int(holder["spanId"], 16), "spanId")
+
+
+def link_of(link):
+    fields(link, ("traceId", "spanId", "traceState", "flags", "attributes"), ("traceId", "spanId"))
+    check_ids(link)
+    return {**link, "attributes": attributes(link.get("attributes", []))}
+
+
 def span_of(span):
     fields(span, SPAN_FIELDS, ("traceId", "spanId", "name", "kind", "startTimeUnixNano", "endTimeUnixNano"))
-    check(re.fullmatch("[0-9a-f]{32}", span["traceId"]) and int(span["traceId"], 16), "traceId")
-    check(re.fullmatch("[0-9a-f]{16}", span["spanId"]) and int(span["spanId"], 16), "spanId")
+    check_ids(span)
     parent = span.get("parentSpanId", "")
     check(parent == "" or re.fullmatch("[0-9a-f]{16}", parent) and int(parent, 16), "parentSpanId")
     check(type(span["kind"]) is int and 1 <= span["kind"] <= 5, "kind")
@@ -51,7 +62,10 @@ def span_of(span):
     check(int(span["startTimeUnixNano"]) <= int(span["endTimeUnixNano"]), "ends before it begins")
     status = fields(span.get("status", {}), ("code", "message"))
     check(status.get("code", 0) in (0, 1, 2), "status")
-    return {**span, "parentSpanId": parent, "attributes": attributes(span.get("attributes", [])), "status": status}
+    links = [link_of(link) for link in span.get("links", [])]
+    check(len(links) <= LINKS_MAX and type(span.get("droppedLinksCount", 0)) is int, "links")
+    return {**span, "parentSpanId": parent, "attributes": attributes(span.get("attributes", [])), "links": links,
+            "status": status}
 
 
 def spans_of(request):

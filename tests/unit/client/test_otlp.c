@@ -133,6 +133,12 @@ TEST(otlp, what_has_no_meaning_is_refused_by_its_name_and_without_secrets)
     }
 }
 
+#define LINK "{\"traceId\":\"01000000000000000000000000000000\",\"spanId\":\"0200000000000000\",\"flags\":1,"
+#define LINKS                                                                                                          \
+    "\"links\":[" LINK "\"attributes\":[{\"key\":\"messaging.destination.partition.id\","                              \
+    "\"value\":{\"stringValue\":\"3\"}},{\"key\":\"messaging.kafka.offset\",\"value\":{\"intValue\":\"7\"}}]}," LINK   \
+    "\"attributes\":[]}],\"droppedLinksCount\":5,\"status\""
+
 TEST_TORTURE(otlp, settings_and_json_survive_a_lack_of_memory)
 {
     struct el_otlp_config cfg;
@@ -148,7 +154,13 @@ TEST_TORTURE(otlp, settings_and_json_survive_a_lack_of_memory)
         .body_len = -1,
         .error_type = "EVLOG_ERR_FULL",
     };
-    const struct evlog_span *spans[] = {&span, &span};
+    struct evlog_span_link links[] = {{span.context, 3, 7}, {span.context, -1, -1}};
+    struct evlog_span linked = span;
+    linked.projection = "p";
+    linked.links = links;
+    linked.link_count = 2;
+    linked.links_left_out = 5;
+    const struct evlog_span *spans[] = {&span, &linked};
     int rc = READ(&cfg, NULL, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://h", "OTEL_RESOURCE_ATTRIBUTES", "a=b",
                   "OTEL_EXPORTER_OTLP_HEADERS", "k=v");
     rc = rc == 0 ? el_otlp_encode(&cfg, spans, 2, &out) : rc;
@@ -160,6 +172,7 @@ TEST_TORTURE(otlp, settings_and_json_survive_a_lack_of_memory)
         assert_true(text != NULL || el_test_failing());
         assert_true(text == NULL || strstr(text, "\"name\":\"publish \\\"t\\\"\"") != NULL);
         assert_true(text == NULL || strstr(text, "\"traceId\":\"01000000000000000000000000000000\"") != NULL);
+        assert_true(text == NULL || strstr(text, LINKS) != NULL);
     }
     el_buffer_free(&out);
     el_otlp_config_free(&cfg);

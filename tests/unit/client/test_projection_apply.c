@@ -138,7 +138,9 @@ static int apply_one(struct place *place, enum evlog_projection_on_error on_erro
     assert_non_null(reading);
     reading->position = 8;
     reading->topic[0] = 't';
+    static struct evlog_client client; /* without a tracer */
     struct evlog_projection projection = {
+        .client = &client,
         .store = &place->store,
         .options = EVLOG_PROJECTION_OPTIONS_INIT,
         .feeds = &feed,

@@ -2,7 +2,8 @@
  *
  * Lanes of a projection on a store in memory. Goal: a key keeps its order, the checkpoint moves only behind a batch
  * that is whole, and what a lane has committed before it was cut short is not applied a second time, whatever the
- * number of lanes then. Method: events of some keys, of which one is refused; then again from what the store holds.
+ * number of lanes then; each event that is kept is in one span. Method: events of some keys, of which one is refused;
+ * then again from what the store holds.
  */
 #include "../../../client/projection_state.h"
 #include "../../lib/test.h"
@@ -26,6 +27,7 @@ struct memory {
     int order_faults;
     int64_t refused; /* offset of the event whose handler fails, -1 none */
     int opened;
+    int traced; /* events in spans of transactions that were committed */
 };
 struct place {
     struct evlog_projection_store store; /* first */
@@ -143,6 +145,14 @@ static int handle(void *arg, struct evlog_projection_store *store, const struct 
     return 0;
 }
 
+static void on_span(void *arg, const struct evlog_span *span)
+{
+    struct memory *memory = arg;
+    (void)pthread_mutex_lock(&memory->lock);
+    memory->traced += span->error_type == NULL ? span->message_count : 0;
+    (void)pthread_mutex_unlock(&memory->lock);
+}
+
 /* All events in one batch, on what the store holds. */
 static int run(struct memory *memory, uint32_t parallel)
 {
@@ -154,7 +164,10 @@ static int run(struct memory *memory, uint32_t parallel)
     struct el_projection_item items[EVENTS];
     struct el_feed *reading = calloc(1, sizeof *reading + 2);
     struct el_projection_item *order[EVENTS];
+    static struct evlog_client client;
+    client.tracer = (struct evlog_tracer){sizeof client.tracer, on_span, memory, 1, false};
     struct evlog_projection projection = {
+        .client = &client,
         .store = &place.store,
         .options = EVLOG_PROJECTION_OPTIONS_INIT,
         .feeds = &feed,
@@ -185,7 +198,7 @@ static int run(struct memory *memory, uint32_t parallel)
         struct el_projection_item *item = &items[projection.item_count++];
         char *key = &keys[offset % KEYS];
         *key = (char)('a' + offset % KEYS);
-        *item = (struct el_projection_item){.event = {.offset = offset, .key = {key, 1}}, .wanted = true};
+        *item = (struct el_projection_item){.event = {.topic = "t", .offset = offset, .key = {key, 1}}, .wanted = true};
         item->done = el_projection_is_ahead(&projection, &item->event, 0);
     }
     assert_int_equal(el_projection_lanes_open(&projection, &failure), 0);
@@ -209,6 +222,7 @@ static void check_once(const struct memory *memory)
     }
     assert_int_equal(memory->order_faults, 0);
     assert_int_equal(memory->checkpoint, EVENTS);
+    assert_int_equal(memory->traced, EVENTS);
 }
 
 static struct memory fresh_memory(int64_t refused)
