@@ -9,6 +9,9 @@
  * 3. the password is salted and compared here, for it takes milliseconds; one that was right before is known by a MAC,
  *    so that a scraper costs that once
  *
+ * Proofs, failed and not, and denials are told to the audit log as those of the Kafka port are; with the authorizer off
+ * nobody looks at credentials.
+ *
  * Guessing is bounded: after CHECKS_PER_S_MAX passwords in a second others are told to come again. Passwords and tokens
  * are taken by TLS or over the loopback only, unless insecure.http.password says else.
  */
@@ -38,6 +41,7 @@
 struct http_access {
     uint32_t magic;
     struct shard *shard;
+    struct audit_relay *audit;
     bool open_to_loopback;
     bool password_anywhere;
     bool was_enabled; /* the authorizer, when the shard last said */
@@ -58,6 +62,8 @@ struct http_access {
     char host[64];
     uint8_t plain[HTTP_PLAIN_MAX];
     size_t plain_len;                           /* 0: no Basic credentials */
+    const char *scheme;                         /* of the credentials, for the audit log; NULL: there are none */
+    const char *flaw;                           /* what is wrong with them at first sight, in one word; "": nothing */
     char principal[AUTH_PRINCIPAL_LEN_MAX + 1]; /* without those; "": a token that is nobody's */
     /* the answer */
     struct sasl sasl;
@@ -173,6 +179,34 @@ static void count_failure(struct http_access *a, enum metric_id metric, const ch
     }
 }
 
+/* What has been proved of whom. flaw NULL: it has been; else why not, in one word or none ("") */
+static void tell_proof(const struct http_access *a, const char *scheme, const char *flaw)
+{
+    /* Of a failed proof the name that was claimed, as on the Kafka port. */
+    size_t skipped = flaw != NULL && strncmp(a->principal, "User:", 5) == 0 ? 5 : 0;
+    audit_relay_note(a->audit, &(struct audit_note){.class = CONFIG_AUDIT_AUTHENTICATION,
+                                                    .principal = el_slice_str(a->principal + skipped),
+                                                    .address = el_slice_str(a->host),
+                                                    .listener = el_slice_str(HTTP_AUDIT_LISTENER),
+                                                    .action = el_slice_str(scheme),
+                                                    .outcome = flaw == NULL ? "ok" : "failed",
+                                                    .detail = el_slice_str(flaw == NULL ? "" : flaw)});
+}
+
+static void tell_denial(const struct http_access *a)
+{
+    char resource[64];
+    snprintf(resource, sizeof resource, "%s %s", el_acl_resource_name(EL_ACL_RESOURCE_CLUSTER), EL_ACL_CLUSTER_NAME);
+    audit_relay_note(a->audit, &(struct audit_note){.class = CONFIG_AUDIT_DENIALS,
+                                                    .principal = el_slice_str(a->principal),
+                                                    .address = el_slice_str(a->host),
+                                                    .listener = el_slice_str(HTTP_AUDIT_LISTENER),
+                                                    .action = el_slice_str("GET /metrics"),
+                                                    .resource = el_slice_str(resource),
+                                                    .outcome = "denied",
+                                                    .detail = el_slice_str(el_acl_operation_name(EL_ACL_OP_DESCRIBE))});
+}
+
 /* The password of the question. */
 static enum http_verdict prove(struct http_access *a, const char **why)
 {
@@ -205,6 +239,10 @@ static enum http_verdict judge_open(struct http_access *a, const struct http_cal
     pthread_mutex_lock(&a->lock);
     bool refused = a->wants_certificate && caller->principal == NULL;
     pthread_mutex_unlock(&a->lock);
+    if (refused) {
+        a->principal[0] = '\0';
+        tell_proof(a, "TLS", "no_certificate");
+    }
     *why = refused ? "metrics need a certificate of the client's, since ssl.client.auth requires one" : "";
     return refused ? HTTP_DENIED : HTTP_ALLOWED;
 }
@@ -217,11 +255,15 @@ static enum http_verdict judge(struct http_access *a, const struct http_caller *
         return HTTP_NOT_NOW;
     }
     enum http_verdict verdict = a->plain_len == 0 ? HTTP_ALLOWED : prove(a, why);
+    if (a->scheme != NULL) {
+        tell_proof(a, a->scheme, verdict == HTTP_ALLOWED ? NULL : verdict == HTTP_TOO_MANY ? "too_many_tries" : "");
+    }
     if (verdict != HTTP_ALLOWED || a->allowed) {
         return verdict;
     }
     bool nobody = caller->authorization == NULL && caller->principal == NULL;
     count_failure(a, METRIC_DENIED, "has no right to Describe the cluster");
+    tell_denial(a);
     *why = nobody ? "metrics need a user with the right to Describe the cluster: name and password (Basic), or a token"
                   : "the user has no right to Describe the cluster";
     return nobody ? HTTP_WHO : HTTP_DENIED;
@@ -243,25 +285,33 @@ static enum http_verdict take_caller(struct http_access *a, const struct http_ca
     struct el_slice token;
     const char *principal = caller->principal == NULL ? AUTH_ANONYMOUS : caller->principal;
     a->plain_len = 0;
+    a->scheme = caller->authorization == NULL ? NULL : "HTTP";
+    a->flaw = "";
     snprintf(a->host, sizeof a->host, "%s", caller->address);
     snprintf(a->principal, sizeof a->principal, "%s", principal);
     if (caller->authorization == NULL) {
         return HTTP_ALLOWED;
     }
     if (!caller->loopback && !caller->secure && !a->password_anywhere) {
+        a->principal[0] = '\0'; /* nobody looked */
+        a->flaw = "in_the_clear";
         *why = "a password or token over a connection without TLS is refused: set http to https://HOST:PORT, or "
                "insecure.http.password, and change what was sent in the clear";
         return HTTP_DENIED;
     }
     if (http_bearer_token(caller->authorization, &token)) {
+        a->scheme = "Bearer";
         return take_token(a, token, why);
     }
     if (http_basic_plain(caller->authorization, a->plain, &a->plain_len) != 0) {
         a->plain_len = 0;
+        a->principal[0] = '\0';
+        a->flaw = "malformed";
         *why =
             "the Authorization header is neither one of Basic, with the user's name and password, nor a bearer token";
         return HTTP_WHO;
     }
+    a->scheme = "Basic";
     return HTTP_ALLOWED;
 }
 
@@ -293,8 +343,11 @@ enum http_verdict http_access_judge(struct http_access *access, const struct htt
         verdict = judge_open(access, caller, &why);
     } else if (verdict == HTTP_ALLOWED) {
         verdict = judge(access, caller, &why);
-    } else if (access->principal[0] == 0) {
-        count_failure(access, METRIC_AUTHENTICATION_FAILURES, "is nobody's");
+    } else {
+        if (access->flaw[0] == '\0') {
+            count_failure(access, METRIC_AUTHENTICATION_FAILURES, "is nobody's");
+        }
+        tell_proof(access, access->scheme, access->flaw);
     }
     if (access->plain_len > 0) {
         sasl_end(&access->sasl);
@@ -306,7 +359,8 @@ enum http_verdict http_access_judge(struct http_access *access, const struct htt
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
-int http_access_create(struct shard *shard, const struct config *cfg, struct http_access **access)
+int http_access_create(struct shard *shard, struct audit_relay *audit, const struct config *cfg,
+                       struct http_access **access)
 {
     struct http_access *made = el_calloc(1, sizeof *made);
     if (made == NULL) {
@@ -314,6 +368,7 @@ int http_access_create(struct shard *shard, const struct config *cfg, struct htt
     }
     made->magic = HTTP_ACCESS_MAGIC;
     made->shard = shard;
+    made->audit = audit;
     made->was_enabled = cfg->authorizer == CONFIG_AUTHORIZER_ON;
     made->open_to_loopback = cfg->metrics_open_loopback;
     made->password_anywhere = cfg->insecure_http_password;

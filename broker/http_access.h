@@ -5,14 +5,19 @@
 #ifndef EL_HTTP_ACCESS_H
 #define EL_HTTP_ACCESS_H
 
+#include <audit/audit_relay.h>
 #include <http/http.h>
 #include <http/tokens.h>
 #include <shard.h>
 
+#define HTTP_AUDIT_LISTENER "HTTP" /* as records of the audit log have it */
+
 struct http_access;
 
-/* shard is the one that is asked; it outlives this. returns 0 | EVLOG_ERR_NO_MEMORY */
-int http_access_create(struct shard *shard, const struct config *cfg, struct http_access **access);
+/* shard is the one that is asked, and audit is told of proofs and denials; both outlive this. returns 0 |
+ * EVLOG_ERR_NO_MEMORY */
+int http_access_create(struct shard *shard, struct audit_relay *audit, const struct config *cfg,
+                       struct http_access **access);
 /* What a reload changes: the tokens, and whether a certificate is required. Any thread. */
 void http_access_renew(struct http_access *access, const struct config *cfg, struct http_tokens **take_tokens);
 /* After the shard's thread has ended. NULL is ignored. */

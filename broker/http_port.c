@@ -7,6 +7,7 @@
  */
 #include <http_port.h>
 
+#include <api/audit_call.h>
 #include <core/alloc.h>
 #include <core/logger.h>
 #include <http/http.h>
@@ -15,6 +16,7 @@
 
 struct http_port {
     struct http *http; /* NULL: stopped */
+    struct audit_relay *audit;
     struct http_access *access;
     struct lag_look *lag; /* NULL: nobody is asked */
     struct metrics **metrics;
@@ -40,13 +42,20 @@ static enum http_verdict on_judge(void *arg, const struct http_caller *caller, c
     return http_access_judge(port->access, caller, reason, reason_max);
 }
 
-static int on_name(void *arg, struct el_slice subject, char *principal, size_t principal_max, const char **why)
+static int on_name(void *arg, struct el_slice subject, char *principal, size_t principal_max,
+                   struct principal_refusal *refusal)
 {
     struct http_port *port = arg;
-    struct principal_refusal refusal = {.why = NULL};
-    int rc = principal_rules_of_subject(port->rules, subject, principal, principal_max, &refusal);
-    *why = refusal.why;
-    return rc;
+    return principal_rules_of_subject(port->rules, subject, principal, principal_max, refusal);
+}
+
+static void on_shaken(void *arg, const struct net_handshake *handshake)
+{
+    struct http_port *port = arg;
+    struct api_audit_texts texts;
+    struct audit_note note;
+    api_audit_tls(handshake, HTTP_AUDIT_LISTENER, &texts, &note);
+    audit_relay_note(port->audit, &note);
 }
 
 static bool on_ready(void *arg, char *reason, size_t reason_max)
@@ -81,7 +90,10 @@ static int make(const struct http_port_config *port_cfg, struct http_port *port,
     if (error != 0) {
         return error;
     }
-    error = http_access_create(&port_cfg->shards[0], cfg, &port->access);
+    error = audit_relay_create(port_cfg->shards[0].io, port_cfg->shards[0].audit, HTTP_AUDIT_LISTENER, &port->audit);
+    if (error == 0) {
+        error = http_access_create(&port_cfg->shards[0], port->audit, cfg, &port->access);
+    }
     if (error == 0 && cfg->group_rows_max > 0) {
         error = lag_look_create(port_cfg->shards, port_cfg->shard_count, (uint32_t)cfg->group_rows_max, &port->lag);
     }
@@ -112,6 +124,7 @@ int http_port_start(const struct http_port_config *port_cfg, struct http_port **
         .tls = port_cfg->tls->http,
         .metrics = port_cfg->metrics[0],
         .name = on_name,
+        .shaken = on_shaken,
         .render_metrics = on_render,
         .ready = on_ready,
         .judge = on_judge,
@@ -162,5 +175,6 @@ void http_port_destroy(struct http_port *port)
     EL_ASSERT(port->http == NULL);
     lag_look_destroy(port->lag);
     http_access_destroy(port->access);
+    audit_relay_destroy(port->audit);
     el_free(port);
 }

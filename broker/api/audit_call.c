@@ -382,29 +382,36 @@ void api_audit_proof(struct api *api, const struct request *request, struct el_s
                               .outcome = outcome});
 }
 
+void api_audit_tls(const struct net_handshake *handshake, const char *listener, struct api_audit_texts *texts,
+                   struct audit_note *note)
+{
+    char digest[2 * sizeof handshake->certificate + 1];
+    *note = (struct audit_note){.class = CONFIG_AUDIT_AUTHENTICATION,
+                                .principal = el_slice_str(""),
+                                .address = handshake->address,
+                                .listener = el_slice_str(listener),
+                                .action = el_slice_str("TLS"),
+                                .outcome = "failed",
+                                .detail = el_slice_str(handshake->failure)};
+    if (handshake->principal != NULL) {
+        el_hex(digest, handshake->certificate, sizeof handshake->certificate);
+        snprintf(texts->certificate, sizeof texts->certificate, "Certificate sha256:%s", digest);
+        snprintf(texts->agreed, sizeof texts->agreed, "%s %s", handshake->version, handshake->cipher);
+        note->principal = el_slice_str(handshake->principal);
+        note->resource = el_slice_str(texts->certificate);
+        note->outcome = "ok";
+        note->detail = el_slice_str(texts->agreed);
+    }
+}
+
 void api_audit_handshake(void *arg, const struct net_handshake *handshake)
 {
     struct api *api = arg;
-    char digest[2 * sizeof handshake->certificate + 1], certificate[32 + sizeof digest], agreed[64];
+    struct api_audit_texts texts;
+    struct audit_note note;
     OBJ_CHECK(api, API);
-    if (api->audit == NULL) {
-        return;
+    if (api->audit != NULL) {
+        api_audit_tls(handshake, handshake->listener->name, &texts, &note);
+        audit_note(api->audit, &note);
     }
-    struct audit_note note = {.class = CONFIG_AUDIT_AUTHENTICATION,
-                              .principal = el_slice_str(""),
-                              .address = handshake->address,
-                              .listener = el_slice_str(handshake->listener->name),
-                              .action = el_slice_str("TLS"),
-                              .outcome = "failed",
-                              .detail = el_slice_str(handshake->failure)};
-    if (handshake->principal != NULL) {
-        el_hex(digest, handshake->certificate, sizeof handshake->certificate);
-        snprintf(certificate, sizeof certificate, "Certificate sha256:%s", digest);
-        snprintf(agreed, sizeof agreed, "%s %s", handshake->version, handshake->cipher);
-        note.principal = el_slice_str(handshake->principal);
-        note.resource = el_slice_str(certificate);
-        note.outcome = "ok";
-        note.detail = el_slice_str(agreed);
-    }
-    audit_note(api->audit, &note);
 }

@@ -30,6 +30,16 @@ void api_audit_access(struct api *api, const struct request *request, int operat
 /* A proof of who somebody is has ended. name: that was claimed; outcome: "ok" or "failed" */
 void api_audit_proof(struct api *api, const struct request *request, struct el_slice name, const char *mechanism,
                      const char *outcome);
+/* The note of a proof by certificate, or of a handshake of TLS that failed. Pure; any thread.
+ *
+ * note  its texts lie in handshake, listener and texts
+ */
+struct api_audit_texts {
+    char certificate[96];
+    char agreed[64];
+};
+void api_audit_tls(const struct net_handshake *handshake, const char *listener, struct api_audit_texts *texts,
+                   struct audit_note *note);
 /* The same of one by certificate, and of a handshake of TLS that failed: net_config.shaken. */
 void api_audit_handshake(void *arg, const struct net_handshake *handshake);
 

@@ -406,11 +406,19 @@ static void on_client(void *arg, const struct tls_gate_client *client)
     }
 }
 
-static int on_name(void *arg, struct el_slice subject, char *principal, size_t principal_max, const char **why)
+static int on_name(void *arg, struct el_slice subject, char *principal, size_t principal_max,
+                   struct principal_refusal *refusal)
 {
     struct http *http = arg;
     OBJ_CHECK(http, HTTP);
-    return http->cfg.name(http->cfg.arg, subject, principal, principal_max, why);
+    return http->cfg.name(http->cfg.arg, subject, principal, principal_max, refusal);
+}
+
+static void on_shaken(void *arg, const struct net_handshake *handshake)
+{
+    struct http *http = arg;
+    OBJ_CHECK(http, HTTP);
+    http->cfg.shaken(http->cfg.arg, handshake);
 }
 
 static void on_library_log(void *arg, const char *format, va_list args)
@@ -543,6 +551,7 @@ static int start_gate(struct http *http, const struct http_config *cfg, int fd)
         .tls = cfg->tls,
         .metrics = cfg->metrics,
         .name = on_name,
+        .shaken = cfg->shaken == NULL ? NULL : on_shaken,
         .take = on_client,
         .arg = http,
     };

@@ -7,7 +7,9 @@
 #ifndef EL_HTTP_HTTP_H
 #define EL_HTTP_HTTP_H
 
+#include <config/principal_rules.h>
 #include <core/tls.h>
+#include <net/net.h>
 #include <obs/metrics.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,14 +39,17 @@ struct http_config {
     struct el_tls_config *tls; /* borrowed for the call; NULL: plain */
     struct metrics *metrics;   /* of TLS; any thread may count in it */
     /* The principal of a certificate's subject, see tls_gate.h; with TLS */
-    int (*name)(void *arg, struct el_slice subject, char *principal, size_t principal_max, const char **why);
+    int (*name)(void *arg, struct el_slice subject, char *principal, size_t principal_max,
+                struct principal_refusal *refusal);
+    /* Handshakes that prove who a client is, or fail; with TLS, NULL: nobody is told */
+    net_handshake_fn shaken;
     /* Prometheus text of el_malloc() into *text, taken over by the listener. returns 0 or an error code */
     int (*render_metrics)(void *arg, char **text, size_t *len);
     /* true when appends are taken; else false and one sentence in reason[reason_max]. */
     bool (*ready)(void *arg, char *reason, size_t reason_max);
     /* Is the caller let at /metrics? Else one sentence in reason[reason_max]. NULL: everybody is. */
     enum http_verdict (*judge)(void *arg, const struct http_caller *caller, char *reason, size_t reason_max);
-    void *arg; /* handed to all; name is called by another thread than the others */
+    void *arg; /* handed to all; name and shaken are called by another thread than the others */
 };
 
 /* Listen and serve. The configuration is copied; arg is borrowed until http_stop().

@@ -44,6 +44,7 @@
 #define OUT_LEN (2 * EL_TLS_ROOM_MIN)
 #define PLAIN_LEN 4096u
 #define TEXT_LEN 8192u /* sealed at once; fits into out also in records of 512 bytes, which a client may ask for */
+#define ADDRESS_LEN (INET6_ADDRSTRLEN + 16)
 #define POLL_MAX (2 + 2 * TLS_GATE_COUNT_MAX)
 
 enum gate_state { GATE_HELLO, GATE_OPEN, GATE_LAST, GATE_LINGER };
@@ -130,17 +131,36 @@ static void conn_free(struct tls_gate *gate, uint32_t i)
     gate->conns[i] = gate->conns[--gate->count];
 }
 
-/* One line a second, whoever it is about. */
-static void refused(struct tls_gate *gate, const struct gate_conn *conn, const char *why)
+/* How a handshake has ended. */
+static void tell(struct tls_gate *gate, const char *address, struct net_handshake *handshake)
 {
-    char address[INET6_ADDRSTRLEN + 16] = "";
+    if (gate->cfg.shaken != NULL) {
+        handshake->address = el_slice_str(address);
+        gate->cfg.shaken(gate->cfg.arg, handshake);
+    }
+}
+
+static void show_address(const struct gate_conn *conn, char address[ADDRESS_LEN])
+{
+    address[0] = '\0';
+    (void)getnameinfo((const struct sockaddr *)&conn->address, conn->address_len, address, ADDRESS_LEN, NULL, 0,
+                      NI_NUMERICHOST);
+}
+
+/* why: for people, one line a second, whoever it is about; failure: the same in one word, NULL: the handshake was over
+ * before */
+static void refused(struct tls_gate *gate, const struct gate_conn *conn, const char *why, const char *failure)
+{
+    char address[ADDRESS_LEN];
+    show_address(conn, address);
     metrics_add(gate->cfg.metrics, METRIC_TLS_REFUSED, 1);
+    if (failure != NULL) {
+        tell(gate, address, &(struct net_handshake){.failure = failure});
+    }
     if (gate->log_second == gate->now_ms / 1000u + 1) {
         return;
     }
     gate->log_second = gate->now_ms / 1000u + 1;
-    (void)getnameinfo((const struct sockaddr *)&conn->address, conn->address_len, address, sizeof address, NULL, 0,
-                      NI_NUMERICHOST);
     el_log(EL_LOG_WARN, "http", "%s: closing the connection: TLS: %s", address, why);
 }
 
@@ -209,7 +229,7 @@ static enum progress step_inward(struct tls_gate *gate, struct gate_conn *conn)
         return end_of_client(conn);
     }
     if (n < 0) {
-        refused(gate, conn, "a record is damaged, not authentic, or wants to negotiate again");
+        refused(gate, conn, "a record is damaged, not authentic, or wants to negotiate again", NULL);
         return DEAD;
     }
     if (n > 0) {
@@ -246,23 +266,39 @@ static enum progress step_outward(struct tls_gate *gate, struct gate_conn *conn)
 
 /* --- the handshake ------------------------------------------------------------------------------------------------ */
 
+/* The client has a name: that is a proof. */
+static void tell_proof(struct tls_gate *gate, struct gate_conn *conn, const char *principal)
+{
+    char address[ADDRESS_LEN];
+    struct net_handshake handshake = {
+        .principal = principal, .version = el_tls_version(conn->tls), .cipher = el_tls_cipher(conn->tls)};
+    bool shown = el_tls_peer_digest(conn->tls, handshake.certificate);
+    EL_ASSERT(shown);
+    show_address(conn, address);
+    metrics_add(gate->cfg.metrics, METRIC_AUTHENTICATIONS, 1);
+    tell(gate, address, &handshake);
+}
+
 /* Its name, its pair, and over to the server. */
-static int hand_over(struct tls_gate *gate, struct gate_conn *conn, const char **why)
+static int hand_over(struct tls_gate *gate, struct gate_conn *conn, struct principal_refusal *refusal)
 {
     char principal[TLS_GATE_PRINCIPAL_MAX] = "";
     int pair[2];
     struct el_slice subject = el_tls_peer_subject(conn->tls);
-    int rc = subject.data == NULL ? 0 : gate->cfg.name(gate->cfg.arg, subject, principal, sizeof principal, why);
+    int rc = subject.data == NULL ? 0 : gate->cfg.name(gate->cfg.arg, subject, principal, sizeof principal, refusal);
     if (rc != 0) {
         return rc;
     }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
-        *why = strerror(errno);
+        *refusal = (struct principal_refusal){strerror(errno), "no_memory"};
         return EVLOG_ERR_NO_MEMORY;
     }
     change_state(gate, conn, GATE_OPEN);
     conn->inner = pair[0];
     metrics_add(gate->cfg.metrics, METRIC_TLS_HANDSHAKES, 1);
+    if (principal[0] != '\0') {
+        tell_proof(gate, conn, principal);
+    }
     struct tls_gate_client client = {
         .fd = pair[1],
         .address = (const struct sockaddr *)&conn->address,
@@ -273,9 +309,9 @@ static int hand_over(struct tls_gate *gate, struct gate_conn *conn, const char *
     return 0;
 }
 
-static enum progress fail(struct tls_gate *gate, struct gate_conn *conn, const char *why)
+static enum progress fail(struct tls_gate *gate, struct gate_conn *conn, const char *why, const char *failure)
 {
-    refused(gate, conn, why);
+    refused(gate, conn, why, failure);
     change_state(gate, conn, GATE_LAST); /* with an alert, perhaps */
     return MOVED;
 }
@@ -283,7 +319,7 @@ static enum progress fail(struct tls_gate *gate, struct gate_conn *conn, const c
 static enum progress step_hello(struct tls_gate *gate, struct gate_conn *conn)
 {
     struct el_error err = {0};
-    const char *why = NULL;
+    struct principal_refusal refusal = {.why = NULL};
     if (span_len(&conn->out) > 0) {
         return send_out(gate, conn);
     }
@@ -292,7 +328,7 @@ static enum progress step_hello(struct tls_gate *gate, struct gate_conn *conn)
         return came == MOVED && conn->ended ? DEAD : came;
     }
     if (!conn->heard && conn->in_bytes[0] != TLS_HANDSHAKE_RECORD) {
-        return fail(gate, conn, "the client does not speak TLS: this port wants it (https)");
+        return fail(gate, conn, "the client does not speak TLS: this port wants it (https)", "no_tls");
     }
     conn->heard = true;
     struct el_tls_bytes bytes = bytes_of(conn, true);
@@ -300,10 +336,10 @@ static enum progress step_hello(struct tls_gate *gate, struct gate_conn *conn)
     conn->in.pos = conn->in.end - bytes.in_len;
     conn->out = (struct span){0, bytes.out_len};
     if (rc < 0) {
-        return fail(gate, conn, err.text);
+        return fail(gate, conn, err.text, el_tls_failure(conn->tls));
     }
-    if (rc == EL_TLS_DONE && hand_over(gate, conn, &why) != 0) {
-        return fail(gate, conn, why);
+    if (rc == EL_TLS_DONE && hand_over(gate, conn, &refusal) != 0) {
+        return fail(gate, conn, refusal.why, refusal.failure);
     }
     return MOVED;
 }
@@ -381,7 +417,7 @@ static bool go_on(struct tls_gate *gate, struct gate_conn *conn, bool *more)
     *more = *more || progress == MOVED;
     if (progress != DEAD && deadline_of(conn) <= gate->now_ms) {
         if (conn->state == GATE_HELLO) {
-            refused(gate, conn, "the handshake did not end in time");
+            refused(gate, conn, "the handshake did not end in time", "too_late");
         }
         return false;
     }
@@ -433,7 +469,7 @@ static bool make_room(struct tls_gate *gate, const struct sockaddr_storage *addr
         return false;
     }
     if (gate->conns[oldest]->state == GATE_HELLO) {
-        refused(gate, gate->conns[oldest], "others wait, and the handshake has not ended");
+        refused(gate, gate->conns[oldest], "others wait, and the handshake has not ended", "made_room");
     }
     conn_free(gate, oldest);
     return true;

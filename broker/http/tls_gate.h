@@ -10,7 +10,9 @@
 #ifndef EL_HTTP_TLS_GATE_H
 #define EL_HTTP_TLS_GATE_H
 
+#include <config/principal_rules.h>
 #include <core/tls.h>
+#include <net/net.h>
 #include <obs/metrics.h>
 #include <sys/socket.h>
 
@@ -33,10 +35,12 @@ struct tls_gate_config {
     struct el_tls_config *tls; /* borrowed for the call */
     struct metrics *metrics;   /* any thread may count in it; outlives the gate */
     /* The principal of a certificate's subject, DER. returns 0 | a code and why the client is refused */
-    int (*name)(void *arg, struct el_slice subject, char *principal, size_t principal_max, const char **why);
+    int (*name)(void *arg, struct el_slice subject, char *principal, size_t principal_max,
+                struct principal_refusal *refusal);
+    net_handshake_fn shaken; /* of each handshake that proves who a client is, or fails; NULL: nobody is told */
     /* Takes the client over, its socket in any case. */
     void (*take)(void *arg, const struct tls_gate_client *client);
-    void *arg; /* of both, which the gate's thread calls */
+    void *arg; /* of all, which the gate's thread calls */
 };
 
 /* returns 0 | EVLOG_ERR_NO_MEMORY, also without descriptors or a thread */

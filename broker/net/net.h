@@ -18,13 +18,13 @@
 
 /* A handshake of TLS has ended: the client's certificate says who it is, or the client was refused. */
 struct net_handshake {
-    const struct config_listener *listener;
-    struct el_slice address; /* of the client, without the port */
-    const char *principal;   /* of its certificate; NULL: refused */
-    uint8_t certificate[32]; /* with a principal: SHA-256 of the certificate */
-    const char *version;     /* the same: "TLSv1.2" */
-    const char *cipher;      /* the same */
-    const char *failure;     /* refused: why, in one word of docs/audit.md; static */
+    const struct config_listener *listener; /* NULL: of the HTTP port */
+    struct el_slice address;                /* of the client, without the port */
+    const char *principal;                  /* of its certificate; NULL: refused */
+    uint8_t certificate[32];                /* with a principal: SHA-256 of the certificate */
+    const char *version;                    /* the same: "TLSv1.2" */
+    const char *cipher;                     /* the same */
+    const char *failure;                    /* refused: why, in one word of docs/audit.md; static */
 };
 /* All texts are valid until the return. */
 typedef void (*net_handshake_fn)(void *arg, const struct net_handshake *handshake);

@@ -17,7 +17,8 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
                                    ResourcePatternType, ResourceType, ScramCredentialInfo, ScramMechanism,
                                    UserScramCredentialDeletion, UserScramCredentialUpsertion)
 
-from evlogd import Broker, start_or_skip
+from cli_kit import evlog
+from evlogd import Broker, start_or_skip, wait_for
 
 GOOD, BAD = "Hollerblüte-9", "Holunder"
 
@@ -194,4 +195,11 @@ def test_password_comes_over_the_loopback_only(tmp_path, insecure):
     assert answer[0] == 403
     wanted = "no right to Describe" if insecure else "without TLS is refused"
     assert wanted in problem(answer)
+
+    def proofs():
+        done = evlog("audit", "tail", "--all", "--json", "--class", "authentication", bootstrap=broker.bootstrap)
+        return done.lines() if done.code == 0 else []
+    lines = wait_for(proofs, "the record", 60)
+    told = {(line["outcome"], line["action"], line.get("principal"), line.get("detail")) for line in lines}
+    assert told == {("ok", "Basic", "User:boss", None) if insecure else ("failed", "HTTP", None, "in_the_clear")}
     assert broker.stop() == 0

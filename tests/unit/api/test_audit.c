@@ -7,6 +7,7 @@
 #include "fake.h"
 #include "filled.h"
 
+#include <audit/audit_relay.h>
 #include <audit/audit_show.h>
 #include <core/json.h>
 #include <net/net.h>
@@ -580,5 +581,90 @@ TEST(audit, is_read_by_a_rule_that_names_it)
     assert_true(may(EL_ACL_OP_READ));
     assert_true(may(EL_ACL_OP_DESCRIBE));
     assert_false(may(EL_ACL_OP_WRITE));
+    end();
+}
+
+/* --- notes of other threads --------------------------------------------------------------------------------------- */
+
+static int wakes;
+
+static void count_wake(struct io *io)
+{
+    (void)io;
+    wakes++;
+}
+
+/* The shard takes what has come. returns how many messages that was */
+static uint32_t take_messages(struct io *io)
+{
+    uint32_t count = 0;
+    for (struct el_qnode *node = el_queue_pop(&io->inbox); node != NULL; node = el_queue_pop(&io->inbox)) {
+        struct io_message *message = EL_CONTAINER(node, struct io_message, node);
+        message->run(message);
+        count++;
+    }
+    return count;
+}
+
+/* Of all records with both texts. */
+static uint64_t counted(const char *text, const char *other)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < record_count; i++) {
+        const char *count = strstr(records[i], "\"count\":");
+        if (has(i, text) && has(i, other)) {
+            assert_non_null(count);
+            sum += strtoull(count + 8, NULL, 10);
+        }
+    }
+    return sum;
+}
+
+static void relay_notes(struct audit_relay *relay, int class, const char *outcome, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        char name[2000], address[] = "192.0.2.7";
+        memset(name, 'x', sizeof name);
+        (void)snprintf(name, sizeof name, "User:u%u", i % 3);
+        audit_relay_note(relay, &(struct audit_note){.class = class,
+                                                     .principal = el_slice_of(name, i % 3 == 2 ? 2000 : strlen(name)),
+                                                     .address = el_slice_str(address),
+                                                     .listener = el_slice_str("HTTP"),
+                                                     .action = el_slice_str("Basic"),
+                                                     .outcome = outcome});
+        memset(name, 0, sizeof name); /* it was copied */
+        memset(address, 0, sizeof address);
+    }
+}
+
+TEST(audit, a_crowd_of_another_thread_is_told_in_a_few_records_whose_counts_add_up)
+{
+    static const struct io_ops ops = {.wake = count_wake};
+    static struct io io;
+    struct audit_relay *relay;
+    begin(EVERYTHING, false);
+    io = (struct io){.ops = &ops};
+    el_queue_init(&io.inbox);
+    assert_int_equal(audit_relay_create(&io, f.api.audit, "HTTP", &relay), 0);
+    relay_notes(relay, CONFIG_AUDIT_AUTHENTICATION, "failed", 2);
+    assert_int_equal(record_count, 0); /* nothing happens on this thread */
+    assert_int_equal(take_messages(&io), 2);
+    assert_true(record_count >= 1 &&
+                has(0, "\"principal\":\"User:u0\",\"address\":\"192.0.2.7\",\"listener\":\"HTTP\""));
+    relay_notes(relay, CONFIG_AUDIT_AUTHENTICATION, "failed", 500);
+    relay_notes(relay, CONFIG_AUDIT_AUTHENTICATION, "ok", 70);
+    relay_notes(relay, CONFIG_AUDIT_DENIALS, "denied", 30);
+    assert_int_equal(take_messages(&io), AUDIT_RELAY_NOTES);
+    relay_notes(relay, CONFIG_AUDIT_DENIALS, "denied", 40); /* places are free again */
+    assert_int_equal(take_messages(&io), AUDIT_RELAY_NOTES);
+    assert_true(wakes > 0);
+    audit_stop(f.api.audit); /* writes what is summed */
+    assert_int_equal(counted("\"class\":\"authentication\"", "\"outcome\":\"failed\""), 502);
+    assert_int_equal(counted("\"class\":\"authentication\"", "\"outcome\":\"ok\""), 70);
+    assert_int_equal(counted("\"class\":\"denials\"", "\"outcome\":\"denied\""), 70);
+    assert_int_equal(counted("\"action\":\"others\"", "failed"), 500 - AUDIT_RELAY_NOTES);
+    assert_true(record_count < 20);
+    audit_relay_destroy(relay);
+    audit_relay_destroy(NULL);
     end();
 }

@@ -85,14 +85,41 @@ static enum http_verdict on_judge(void *arg, const struct http_caller *caller, c
     return HTTP_ALLOWED;
 }
 
-static int on_name(void *arg, struct el_slice subject, char *principal, size_t principal_max, const char **why)
+static int on_name(void *arg, struct el_slice subject, char *principal, size_t principal_max,
+                   struct principal_refusal *refusal)
 {
     snprintf(principal, principal_max, "User:app");
-    *why = "a test wants it so";
+    *refusal = (struct principal_refusal){"a test wants it so", "name_unmapped"};
     return *(const bool *)arg ? EVLOG_ERR_NOT_FOUND : 0;
 }
 
 static bool names_nobody;
+static pthread_mutex_t told_lock = PTHREAD_MUTEX_INITIALIZER;
+static char told[512]; /* how handshakes ended: "ok User:app;no_tls;" */
+
+static void on_shaken(void *arg, const struct net_handshake *handshake)
+{
+    static const uint8_t nothing[sizeof handshake->certificate];
+    char address[64];
+    (void)arg;
+    snprintf(address, sizeof address, "%.*s", (int)handshake->address.len, (const char *)handshake->address.data);
+    (void)pthread_mutex_lock(&told_lock);
+    size_t len = strlen(told);
+    if (handshake->principal != NULL) {
+        assert_string_equal(handshake->version, "TLSv1.2");
+        assert_memory_not_equal(handshake->certificate, nothing, sizeof nothing);
+        snprintf(told + len, sizeof told - len, "ok %s %s;", handshake->principal, address);
+    } else {
+        snprintf(told + len, sizeof told - len, "%s;", handshake->failure);
+    }
+    (void)pthread_mutex_unlock(&told_lock);
+}
+
+/* After the stop. */
+static void assert_told(const char *text)
+{
+    assert_string_equal(told, text);
+}
 
 static struct http *start(uint16_t *port)
 {
@@ -103,11 +130,13 @@ static struct http *start(uint16_t *port)
         assert_int_equal(metrics_create(&metrics), 0);
     }
     names_nobody = false;
+    told[0] = '\0';
     judged = 0;
     const struct http_config cfg = {.host = "127.0.0.1",
                                     .tls = server_tls,
                                     .metrics = metrics,
                                     .name = on_name,
+                                    .shaken = on_shaken,
                                     .render_metrics = on_render,
                                     .ready = on_ready,
                                     .judge = on_judge,
@@ -272,6 +301,8 @@ TEST(tls_gate, who_does_not_speak_it_is_closed_and_others_go_on)
     http_stop(http);
     assert_true(metrics_get(metrics, METRIC_TLS_REFUSED) > before);
     assert_int_equal(metrics_get(metrics, METRIC_TLS_HALF_OPEN), 0);
+    assert_memory_equal(told, "no_tls;", 7);
+    assert_null(strstr(told, "ok"));
 }
 
 TEST(tls_gate, a_name_that_is_refused_is_no_connection)
@@ -283,6 +314,7 @@ TEST(tls_gate, a_name_that_is_refused_is_no_connection)
     assert_int_equal(judged, 0);
     assert_answers(ask_as(client_tls, "127.0.0.1", port, "/metrics"), " 200 ");
     http_stop(http);
+    assert_told("name_unmapped;");
 }
 
 TEST(tls_gate, a_whole_page_comes_with_its_end_said)
@@ -310,6 +342,10 @@ TEST(tls_gate, the_judge_hears_the_name_of_a_certificate)
         assert_int_equal(judged, 1);
     }
     http_stop(http);
+    for (const char *at = told; *at != '\0'; at += strlen("ok User:app 127.0.0.1;")) {
+        assert_memory_equal(at, "ok User:app 127.0.0.1;", strlen("ok User:app 127.0.0.1;"));
+    }
+    assert_int_equal(strlen(told), 8 * strlen("ok User:app 127.0.0.1;"));
 }
 
 TEST(tls_gate, requests_of_one_connection_and_bytes_one_by_one)
