@@ -113,6 +113,13 @@ struct net_refusals {
     uint64_t unsaid;  /* since then */
 };
 
+/* The same of principals that have too many connections, each by itself. */
+#define NET_SAID_PRINCIPALS 16u
+struct net_said {
+    uint64_t id; /* as in the census */
+    struct net_refusals refusals;
+};
+
 struct conn {
     uint32_t magic;
     struct el_sm sm; /* enum conn_state */
@@ -210,9 +217,11 @@ struct net {
     struct net_buffer *spares[NET_SPARE_MAX]; /* [spare_count] free large ones, counted in recv_bytes */
     uint32_t spare_count;
     struct net_refusals refusals[NET_REFUSAL_COUNT];
-    uint64_t log_second;  /* io->now_ns / 1 s of the last refusal logged */
-    uint32_t log_count;   /* refusals logged in that second */
-    uint64_t slow_second; /* the same of slow operations */
+    struct net_said said[NET_SAID_PRINCIPALS]; /* said_ns 0: free */
+    uint64_t unsaid_others;                    /* of principals that found no row */
+    uint64_t log_second;                       /* io->now_ns / 1 s of the last refusal logged */
+    uint32_t log_count;                        /* refusals logged in that second */
+    uint64_t slow_second;                      /* the same of slow operations */
     uint32_t slow_count;
     struct io_timer stop_timer; /* at the deadline of the stop, or now to see whether all has ended */
     uint64_t stop_at_ns;
@@ -269,7 +278,8 @@ bool net_drop_unproven(struct net *net);
 /* conn_limits.c */
 /* Count the connection among those of its address, and what it holds. returns false: it may not be */
 bool conn_seat_address(struct conn *conn, enum net_refusal *why);
-/* Count it among those of a principal in place of the one before.
+/* Count it among those of a principal in place of the one before; say of each principal once a minute that they are too
+ * many, and how often it was so.
  * returns 0 | EVLOG_ERR_LIMIT they are too many | EVLOG_ERR_NO_MEMORY; nothing changes then */
 int conn_seat_principal(struct conn *conn, const char *principal);
 /* Count it no more. */

@@ -2,7 +2,8 @@
  *
  * Limits on connections: of all, of new ones of an address, of those of an address and of a principal. Over a limit a
  * socket is closed at once, so that its client learns; over that of its principal when it has proved who it is. Refused
- * sockets of a kind are logged once a minute, with how many there were.
+ * sockets of a kind are logged once a minute, with how many there were; those of a principal once a minute for each, as
+ * long as there are no more than NET_SAID_PRINCIPALS of them.
  */
 #include <core/logger.h>
 #include <net/conn.h>
@@ -66,6 +67,50 @@ bool net_admits(struct net *net, const char *peer, enum net_refusal *why)
     return net->config.admit == NULL || net->config.admit(net->config.arg, conn_address(peer));
 }
 
+/* Of this principal, a new one in place of one that has been quiet for long enough, or NULL. */
+static struct net_said *said_of(struct net *net, uint64_t id)
+{
+    struct net_said *free_row = NULL;
+    for (uint32_t i = 0; i < NET_SAID_PRINCIPALS; i++) {
+        struct net_said *row = &net->said[i];
+        bool quiet = row->refusals.said_ns == 0 || net->io->now_ns - row->refusals.said_ns >= SAY_AGAIN_NS;
+        if (row->refusals.said_ns != 0 && row->id == id) {
+            return row;
+        }
+        free_row = free_row == NULL && quiet ? row : free_row;
+    }
+    if (free_row != NULL) {
+        net->unsaid_others += free_row->refusals.unsaid;
+        *free_row = (struct net_said){.id = id};
+    }
+    return free_row;
+}
+
+static void say_principal(struct net *net, const char *peer, const char *principal, uint64_t id)
+{
+    struct net_said *row = said_of(net, id);
+    char more[64] = "", others[64] = "";
+    if (row == NULL) {
+        net->unsaid_others++;
+        return;
+    }
+    struct net_refusals *refusals = &row->refusals;
+    if (refusals->said_ns != 0 && net->io->now_ns - refusals->said_ns < SAY_AGAIN_NS) {
+        refusals->unsaid++;
+        return;
+    }
+    if (refusals->unsaid > 0) {
+        (void)snprintf(more, sizeof more, "; %" PRIu64 " others of it since this was last said", refusals->unsaid);
+    }
+    if (net->unsaid_others > 0) {
+        (void)snprintf(others, sizeof others, "; %" PRIu64 " of other principals", net->unsaid_others);
+    }
+    *refusals = (struct net_refusals){.said_ns = EL_MAX(net->io->now_ns, UINT64_C(1))};
+    net->unsaid_others = 0;
+    el_log(EL_LOG_WARN, "net", "%s: connection refused: %s has too many (evlog.max.connections.per.principal)%s%s",
+           peer, principal, more, others);
+}
+
 /* --- seats -------------------------------------------------------------------------------------------------------- */
 
 static void leave(struct net *net, struct conn_seat *seat)
@@ -115,6 +160,7 @@ int conn_seat_principal(struct conn *conn, const char *principal)
     limit = limit == 0 ? ADDRESS_LIMIT_MAX : limit;
     if (!enter(net, CENSUS_PRINCIPAL, el_slice_str(principal), limit, &seat)) {
         metrics_add(net->metrics, METRIC_REFUSED_PRINCIPAL, 1);
+        say_principal(net, conn->peer, principal, seat.id);
         return EVLOG_ERR_LIMIT;
     }
     if (net->config.census != NULL && account_join(conn, seat.id) != 0) {

@@ -277,12 +277,12 @@ void conn_tls_refused(struct conn *conn, const char *failure)
     tell(conn, &(struct net_handshake){.failure = failure});
 }
 
-/* why: for people; failure: the same in one word */
+/* why: for people, NULL: it has been said; failure: the same in one word */
 static void failed(struct conn *conn, const char *why, const char *failure)
 {
     struct conn_tls *t = conn->tls;
     conn_tls_refused(conn, failure);
-    if (net_may_log(conn->net)) {
+    if (why != NULL && net_may_log(conn->net)) {
         el_log(EL_LOG_WARN, "net", "%s: closing the connection: TLS: %s", conn->peer, why);
     }
     leave_half(t);
@@ -302,7 +302,7 @@ static int name_client(struct conn *conn, struct el_slice subject, struct princi
                                         refusal);
     if (rc == 0) {
         rc = conn_set_principal(conn, principal);
-        *refusal = rc == EVLOG_ERR_LIMIT ? (struct principal_refusal){NET_TOO_MANY_OF_PRINCIPAL, "too_many_connections"}
+        *refusal = rc == EVLOG_ERR_LIMIT ? (struct principal_refusal){NULL, "too_many_connections"}
                                          : (struct principal_refusal){"no memory", "no_memory"};
     }
     return rc;

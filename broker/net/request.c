@@ -359,7 +359,7 @@ void request_close(struct request *request, const char *reason)
 {
     OBJ_CHECK(request, REQUEST);
     if (!request_abandoned(request)) {
-        if (net_may_log(request->net)) {
+        if (reason != NULL && net_may_log(request->net)) {
             el_log(EL_LOG_WARN, "net", "%s: closing the connection: %s (key %d) version %d: %s", request_peer(request),
                    request->api == NULL ? "unknown API" : request->api->name, request->api_key, request->api_version,
                    reason);

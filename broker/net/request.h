@@ -145,7 +145,8 @@ void request_hold(struct request *request);
 /* Give a held request up, once, after it has been answered. */
 void request_unhold(struct request *request);
 
-/* As request_refuse(), for a request that is sound but cannot be worked on or answered: the caller has counted why. */
+/* As request_refuse(), for a request that is sound but cannot be worked on or answered: the caller has counted why.
+ * reason NULL: it has been logged */
 void request_close(struct request *request, const char *reason);
 
 /* The client has used more than it may: no request behind this one is looked at for so long, and the answer says it
@@ -178,7 +179,6 @@ const struct config_listener *request_listener(const struct request *request);
 /* Kafka's name of who is on the other side: "User:ANONYMOUS" until the connection has proved more, and when it is gone.
  * Valid until the return to io_step() or the next request_set_principal(). */
 const char *request_principal(const struct request *request);
-#define NET_TOO_MANY_OF_PRINCIPAL "its principal has too many connections (evlog.max.connections.per.principal)"
 /* The other side has proved who it is; text is copied ("User:..."). Nothing happens when the connection is gone.
  *
  * returns  0 | EVLOG_ERR_LIMIT it has too many connections, or is longer than NET_PRINCIPAL_MAX | EVLOG_ERR_NO_MEMORY;

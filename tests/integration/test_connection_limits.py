@@ -125,6 +125,8 @@ def test_connections_of_a_user_are_counted_over_all_shards(started):
     assert taken.count(True) == 3, taken
     assert refused(broker, "principal_connections") == 5
     assert broker.metric("evlog_authentication_failures_total") == 0  # it did prove who it is
+    lines = broker.said("User:alice has too many")
+    assert 1 <= len(lines) <= 2, lines  # each shard says it once
     assert Client(port).prove("bob")
     assert clients[taken.index(True)].prove("alice")  # again, on the same connection
     clients[taken.index(True)].close()

@@ -286,6 +286,73 @@ EACH_BACKEND_WITH(a_principal_has_no_more_connections_than_it_may, two_of_a_prin
     }
 }
 
+static uint32_t count_of(const char *text, const char *word)
+{
+    uint32_t count = 0;
+    for (const char *at = strstr(text, word); at != NULL; at = strstr(at + 1, word)) {
+        count++;
+    }
+    return count;
+}
+
+static void refuse_one(struct toy *toy, const char *principal)
+{
+    int fd = toy_connect_as(toy, principal, EVLOG_ERR_LIMIT);
+    close(fd);
+}
+
+/* A minute later for all that was said. */
+static void pass_a_minute(struct net *net)
+{
+    for (uint32_t i = 0; i < NET_SAID_PRINCIPALS; i++) {
+        net->said[i].refusals.said_ns = net->said[i].refusals.said_ns == 0 ? 0 : 1;
+    }
+}
+
+static void none_of_a_principal(struct net_config *config)
+{
+    config->principal_conn_count_max = 1;
+}
+
+EACH_BACKEND_WITH(principals_over_their_limit_are_named_once_a_minute_each_with_a_count, none_of_a_principal)
+{
+    int alice = toy_connect_as(toy, "User:alice", 0), bob = toy_connect_as(toy, "User:bob", 0);
+    for (int i = 0; i < 30; i++) {
+        refuse_one(toy, "User:alice");
+    }
+    refuse_one(toy, "User:bob"); /* one that is loud hides nobody */
+    assert_int_equal(count_of(toy->log, "User:alice has too many (evlog.max.connections.per.principal)\n"), 1);
+    assert_int_equal(count_of(toy->log, "User:bob has too many (evlog.max.connections.per.principal)\n"), 1);
+    assert_int_equal(count_of(toy->log, "\n"), 2);
+    pass_a_minute(toy->net);
+    refuse_one(toy, "User:alice");
+    assert_int_equal(count_of(toy->log, "; 29 others of it since this was last said\n"), 1);
+    assert_int_equal(count_of(toy->log, "\n"), 3);
+    close(alice);
+    close(bob);
+    TOY_UNTIL(toy, net_conn_count(toy->net) == 0);
+}
+
+EACH_BACKEND_WITH(more_principals_than_are_named_are_counted, none_of_a_principal)
+{
+    int fds[NET_SAID_PRINCIPALS + 4];
+    char name[32];
+    for (uint32_t i = 0; i < NET_SAID_PRINCIPALS + 4; i++) {
+        (void)snprintf(name, sizeof name, "User:u%u", i);
+        fds[i] = toy_connect_as(toy, name, 0);
+        refuse_one(toy, name);
+        refuse_one(toy, name);
+    }
+    assert_int_equal(count_of(toy->log, "has too many"), NET_SAID_PRINCIPALS);
+    pass_a_minute(toy->net);
+    refuse_one(toy, "User:u19"); /* in the row of one that was refused once more in its minute */
+    assert_int_equal(count_of(toy->log, "User:u19 has too many (evlog.max.connections.per.principal); 9 of other"), 1);
+    for (uint32_t i = 0; i < NET_SAID_PRINCIPALS + 4; i++) {
+        close(fds[i]);
+    }
+    TOY_UNTIL(toy, net_conn_count(toy->net) == 0);
+}
+
 static void little_memory(struct net_config *config)
 {
     config->recv_bytes_max = 96u << 10;
