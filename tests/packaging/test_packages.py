@@ -152,6 +152,9 @@ def test_the_service_runs_and_gives_up_what_it_does_not_need(packages, debian):
         status = system.run("cat", f"/proc/{process}/status")
         assert re.search(r"^NoNewPrivs:\t1$", status, re.M) and re.search(r"^CapEff:\t0+$", status, re.M), status
         assert re.search(r"^Uid:\t[1-9]", status, re.M), status
+        threads = system.run("sh", "-c", f"cat /proc/{process}/task/*/stat").splitlines()
+        nices = {line.split(") ")[1].split()[16] for line in threads if "(evlog-arch)" in line}
+        assert nices == {"10"}, "threads of the archive do not give way"
 
         system.run("evlog", "produce", "served", "--create", "kept")
         system.run("evlog", "archive", "now", "--wait")
