@@ -57,18 +57,20 @@ static void retry_fire(struct io_timer *timer)
     shard->checkpoint.wanted = true;
 }
 
-void checkpoint_init(struct store_shard *shard)
+int checkpoint_init(struct store_shard *shard)
 {
-    shard->checkpoint.retry_timer.fire = retry_fire;
-    shard->checkpoint.retry_timer.arg = shard;
+    struct checkpoint *c = &shard->checkpoint;
+    c->retry_timer.fire = retry_fire;
+    c->retry_timer.arg = shard;
+    c->memory = el_buddy_alloc(shard->buddy, sizeof(*c->memory));
+    return c->memory == NULL ? EVLOG_ERR_NO_MEMORY : 0;
 }
 
 static void job_free(struct store_shard *shard)
 {
     struct checkpoint_job *job = shard->checkpoint.job;
     if (job != NULL) {
-        el_buddy_free(shard->buddy, job->buf);
-        el_buddy_free(shard->buddy, job);
+        spare_state_return(shard, job->buf);
         shard->checkpoint.job = NULL;
     }
 }
@@ -77,6 +79,17 @@ void checkpoint_free(struct store_shard *shard)
 {
     io_timer_cancel(shard->io, &shard->checkpoint.retry_timer);
     job_free(shard);
+    el_buddy_free(shard->buddy, shard->checkpoint.memory);
+    shard->checkpoint.memory = NULL;
+}
+
+void checkpoint_hurry(struct store_shard *shard)
+{
+    struct checkpoint *c = &shard->checkpoint;
+    if (c->state == CHECKPOINT_RETRY && c->for_memory) {
+        io_timer_cancel(shard->io, &c->retry_timer);
+        retry_fire(&c->retry_timer);
+    }
 }
 
 /* --- plan: batches ------------------------------------------------------------------------------------------------ */
@@ -154,6 +167,15 @@ static int carry_entry(struct partition *part, struct batch_entry *old)
     return 0;
 }
 
+static int chunk_partition(struct partition *part, uint64_t cut)
+{
+    int code;
+    do {
+        code = segment_write_chunk(part, cut);
+    } while (code > 0);
+    return code;
+}
+
 static int carry_partition(struct partition *part, uint64_t cut)
 {
     struct batch_entry *entry = part->pending;
@@ -168,20 +190,22 @@ static int carry_partition(struct partition *part, uint64_t cut)
     return 0;
 }
 
-/* Every durable batch that is in no segment gets a new place: a chunk, or the journal's head. */
+/* Every durable batch that is in no segment gets a new place: a chunk, or the journal's head. Where memory for carried
+ * batches is short, all get chunks: those are written from where the batches lie. What was carried before that is
+ * durable when the checkpoint is tried again, and before the batches that were not. */
 static int plan_batches(struct store_shard *shard, uint64_t cut)
 {
+    struct checkpoint *c = &shard->checkpoint;
     uint64_t threshold = carry_threshold(shard, cut);
     EL_LIST_EACH_SAFE(n, tmp, &shard->pending) {
         struct partition *part = EL_CONTAINER(n, struct partition, pending_link);
         uint64_t len = durable_pending(part, cut);
-        int code = 0;
-        if (len >= threshold && len > 0) {
-            do {
-                code = segment_write_chunk(part, cut);
-            } while (code > 0);
-        } else {
-            code = carry_partition(part, cut);
+        const struct batch_entry *first = part->pending;
+        bool carry = len < threshold && !c->no_carry;
+        int code = carry ? carry_partition(part, cut) : 0;
+        c->no_carry = c->no_carry || code == EVLOG_ERR_NO_MEMORY;
+        if (len > 0 && (!carry || (code == EVLOG_ERR_NO_MEMORY && part->pending == first))) {
+            code = chunk_partition(part, cut);
         }
         if (code < 0) {
             return code;
@@ -383,7 +407,7 @@ static int plan_state(struct store_shard *shard, struct checkpoint_job *job)
             len += state_len(EL_CONTAINER(n, struct partition, dirty_link));
         }
     }
-    job->buf = el_buddy_alloc(shard->buddy, len);
+    job->buf = spare_state_take(shard, len);
     if (job->buf == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
@@ -423,10 +447,7 @@ static void wait_on_durable(struct journal_wait *wait, int error)
 static struct checkpoint_job *job_new(struct store_shard *shard)
 {
     struct checkpoint *c = &shard->checkpoint;
-    struct checkpoint_job *job = el_buddy_alloc(shard->buddy, sizeof(*job));
-    if (job == NULL) {
-        return NULL;
-    }
+    struct checkpoint_job *job = c->memory;
     memset(job, 0, sizeof(*job));
     job->shard = shard->index;
     job->sequence = c->sequence + 1;
@@ -447,6 +468,10 @@ static void plan_retry(struct store_shard *shard, int code)
     job_free(shard);
     c->state = CHECKPOINT_RETRY;
     c->retry_base = true;
+    c->for_memory = code == EVLOG_ERR_NO_MEMORY;
+    if (c->for_memory) {
+        shard_memory_found(shard, false);
+    }
     io_timer_set(shard->io, &c->retry_timer, shard->io->now_ns + RETRY_NS);
 }
 
@@ -458,7 +483,7 @@ static void plan(struct store_shard *shard)
     c->wanted = false;
     c->started_ns = io_mono(shard->io);
     c->job = job_new(shard);
-    int code = c->job == NULL ? EVLOG_ERR_NO_MEMORY : plan_batches(shard, c->job->cut);
+    int code = plan_batches(shard, c->job->cut);
     if (code == 0) {
         code = plan_state(shard, c->job);
     }
@@ -680,6 +705,8 @@ static void rename_on_done(struct io_op *op)
         return;
     }
     c->put_off = 0;
+    c->no_carry = false;
+    shard_memory_found(shard, true);
     c->sequence = job->sequence;
     if (job->base) {
         c->previous_base = c->base_sequence;

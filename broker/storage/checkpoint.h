@@ -25,7 +25,7 @@ enum checkpoint_state {
     CHECKPOINT_SYNC,    /* sync job under way */
     CHECKPOINT_DURABLE, /* waits for the journal */
     CHECKPOINT_RENAME,  /* rename job under way */
-    CHECKPOINT_RETRY,   /* the disk was full; a timer runs */
+    CHECKPOINT_RETRY,   /* disk or memory were full; a timer runs */
 };
 
 struct checkpoint_job;
@@ -40,7 +40,8 @@ struct checkpoint {
     uint64_t cut;           /* journal sequence of the newest complete one */
     uint64_t previous_cut;  /* of the one before */
     uint64_t started_ns;
-    struct checkpoint_job *job; /* of the one under way */
+    struct checkpoint_job *memory; /* for jobs, one after the other */
+    struct checkpoint_job *job;    /* of the one under way, NULL none */
     uint64_t plan;              /* counts plans; chunk jobs remember how many there were when they were made */
     uint32_t chunks_left;       /* of the plan under way */
     struct journal_wait wait;
@@ -49,6 +50,8 @@ struct checkpoint {
     bool wanted;              /* start as soon as possible */
     uint32_t put_off;         /* so often since the last complete one */
     bool retry_base;          /* the next one must be a base */
+    bool for_memory;          /* CHECKPOINT_RETRY: it was put off for want of memory */
+    bool no_carry;            /* memory for carried batches was short: all go into chunks, until one is complete */
     int64_t producer_counter; /* shard 0: ids up to here may have been handed out */
     struct io_op op;
     struct io_timer retry_timer;
@@ -59,8 +62,11 @@ struct part_key;
 
 /* Start one when it is due, wanted or `force`d; go on with the one under way. */
 void checkpoint_tick(struct store_shard *shard, bool force);
-void checkpoint_init(struct store_shard *shard);
+/* returns 0 | EVLOG_ERR_NO_MEMORY */
+int checkpoint_init(struct store_shard *shard);
 void checkpoint_free(struct store_shard *shard);
+/* Memory has come back: one that was put off for want of it begins at once. */
+void checkpoint_hurry(struct store_shard *shard);
 static inline bool checkpoint_idle(const struct checkpoint *c)
 {
     return c->state == CHECKPOINT_IDLE;

@@ -473,10 +473,14 @@ int journal_room(struct journal *j, size_t payload_len)
     if (j->filling == NULL) {
         return group_open(j, EL_GROUP_HEADER_LEN + need);
     }
-    if (j->filling->len + need > j->filling->cap) {
-        return group_grow(j, j->filling, j->filling->len + need);
+    if (j->filling->len + need <= j->filling->cap || group_grow(j, j->filling, j->filling->len + need) == 0) {
+        return 0;
     }
-    return 0;
+    if (j->filling->frame_count == 0) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    journal_close_group(j); /* two small blocks may be had where a large one is not */
+    return group_open(j, EL_GROUP_HEADER_LEN + need);
 }
 
 uint8_t *journal_add(struct journal *j, struct el_frame *frame)

@@ -13,6 +13,7 @@
 #include <storage/upkeep.h>
 
 #include <core/assert.h>
+#include <core/logger.h>
 
 EL_STATIC_ASSERT(sizeof(struct journal_wait) <= sizeof(((struct append_op *)0)->private_), "a wait fits into an op");
 EL_STATIC_ASSERT(sizeof(struct journal_wait) <= sizeof(((struct trim_op *)0)->private_), "a wait fits into an op");
@@ -22,6 +23,7 @@ EL_STATIC_ASSERT(sizeof(struct journal_wait) <= sizeof(((struct producer_id_op *
 #define PRODUCER_ID_BLOCK 4096
 #define PRODUCER_COUNTER_BITS 40
 #define RESERVED_WAIT_NS 5000000000u /* a checkpoint that finds space in the reserve is over by then */
+#define MEMORY_WAIT_NS 10000000000u  /* what waits holds memory itself: clients wait 30 s by default and try again */
 
 void store_op_to_partition(struct store_shard *shard, struct store_op *op, const struct el_uuid *topic_id,
                            int32_t partition, void (*run)(struct store_op *op))
@@ -162,10 +164,12 @@ static enum append_result append_store(struct partition *part, struct append_op 
     }
     if (code == EVLOG_ERR_NO_MEMORY) {
         tail_evict(&shard->tail, 0); /* what is only a cache goes first */
+        shard_memory_found(shard, false);
         return APPEND_NO_ROOM;
     }
     op->log_start_offset = part->log_start;
     if (code == 0) {
+        shard_memory_found(shard, true);
         upkeep_appended(shard, op->batch_len);
     }
     append_end(part, op, code);
@@ -238,6 +242,8 @@ static bool retry_observed(struct partition *part)
         struct store_op *base = EL_CONTAINER(el_list_pop_front(&part->held), struct store_op, link);
         enum append_result result = append_try(part, EL_CONTAINER(base, struct append_op, base));
         if (result != APPEND_ENDS) {
+            struct append_op *op = EL_CONTAINER(base, struct append_op, base);
+            op->held_ns = op->held_ns == 0 ? shard->io->now_ns : op->held_ns;
             el_list_push_front(&part->held, &base->link);
             el_list_remove(&part->held_link);
             el_list_push_front(result == APPEND_HELD ? &shard->held_parts : &shard->resumed_parts, &part->held_link);
@@ -268,22 +274,60 @@ void shard_retry_held(struct store_shard *shard)
     }
 }
 
-void shard_refuse_reserved(struct store_shard *shard)
+void shard_memory_found(struct store_shard *shard, bool found)
+{
+    shard->memory_short = !found;
+    shard->memory_said = shard->memory_said && !found;
+}
+
+/* Why the append does not wait any longer, 0 it does. */
+static int late_code(const struct store_shard *shard, const struct append_op *op)
+{
+    uint64_t waited_ns = shard->io->now_ns - op->held_ns;
+    if (shard->disk_full && op->reserved && waited_ns >= RESERVED_WAIT_NS) {
+        return EVLOG_ERR_FULL;
+    }
+    bool hungry = shard->memory_short && op->given == NULL && op->held_ns != 0;
+    return hungry && waited_ns >= MEMORY_WAIT_NS ? EVLOG_ERR_NO_MEMORY : 0;
+}
+
+/* Those behind one that the observer let go and that found no memory are refused with it: they keep their order. */
+static void collect_late_observed(struct store_shard *shard, struct el_list *late)
+{
+    EL_LIST_EACH_SAFE(node, next, &shard->resumed_parts) {
+        struct partition *part = EL_CONTAINER(node, struct partition, held_link);
+        const struct store_op *base = EL_CONTAINER(part->held.next, struct store_op, link);
+        if (late_code(shard, EL_CONTAINER(base, struct append_op, base)) == EVLOG_ERR_NO_MEMORY) {
+            el_list_remove(node);
+            el_list_splice_back(late, &part->held);
+        }
+    }
+}
+
+void shard_refuse_late(struct store_shard *shard)
 {
     struct el_list late;
     el_list_init(&late);
+    collect_late_observed(shard, &late);
     EL_LIST_EACH_SAFE(node, next, &shard->held) {
         const struct store_op *base = EL_CONTAINER(node, struct store_op, link);
-        const struct append_op *op = EL_CONTAINER(base, struct append_op, base);
-        if (op->reserved && shard->io->now_ns - op->held_ns >= RESERVED_WAIT_NS) {
+        if (late_code(shard, EL_CONTAINER(base, struct append_op, base)) != 0) {
             el_list_remove(node);
             el_list_push_back(&late, node);
         }
     }
+    if (!el_list_empty(&late) && shard->memory_short && !shard->memory_said) {
+        shard->memory_said = true;
+        el_log(EL_LOG_WARN, "storage",
+               "shard %u: %zu of %zu bytes of memory are taken: appends that have waited %u s for some are refused; "
+               "raise memory.max",
+               shard->index, shard->buddy->used, shard->buddy->len, (unsigned)(MEMORY_WAIT_NS / 1000000000));
+    }
     for (struct el_list *node = el_list_pop_front(&late); node != NULL; node = el_list_pop_front(&late)) {
         struct store_op *base = EL_CONTAINER(node, struct store_op, link);
         struct append_op *op = EL_CONTAINER(base, struct append_op, base);
-        append_end(partition_find(shard, &op->topic_id, op->partition), op, EVLOG_ERR_FULL);
+        int code = late_code(shard, op);
+        append_end(partition_find(shard, &op->topic_id, op->partition), op, code != 0 ? code : EVLOG_ERR_NO_MEMORY);
     }
 }
 
@@ -295,6 +339,7 @@ static void append_send(struct store_shard *shard, struct append_op *op)
     op->append_time_ns = 0;
     op->duplicate = false;
     op->sequence = 0;
+    op->held_ns = 0;
     op->observer_memory = NULL;
     op->observer_knows = false;
     op->refusal = 0;

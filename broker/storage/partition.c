@@ -58,6 +58,7 @@ struct partition *partition_create(struct store_shard *shard, struct topic *topi
         return NULL;
     }
     metrics_add(shard->metrics, METRIC_PARTITIONS, 1);
+    (void)spare_hold(shard, 0); /* with what there is a partition is better than without: appends ask again */
     tier_changed(part);
     return part;
 }
@@ -66,6 +67,15 @@ struct partition *partition_find(struct store_shard *shard, const struct el_uuid
 {
     struct part_key key = {*topic_id, number};
     return el_map_get(&shard->partitions, &key, sizeof(key));
+}
+
+static void pending_leave(struct partition *part)
+{
+    if (!el_list_empty(&part->pending_link)) {
+        EL_ASSERT(part->shard->pending_count > 0);
+        part->shard->pending_count--;
+        el_list_remove(&part->pending_link);
+    }
 }
 
 void partition_destroy(struct partition *part)
@@ -86,7 +96,7 @@ void partition_destroy(struct partition *part)
     }
     producer_free_all(part);
     el_list_remove(&part->dirty_link);
-    el_list_remove(&part->pending_link);
+    pending_leave(part);
     el_list_remove(&part->behind_link);
     part->magic = 0;
     el_pool_put(&shard->partition_pool, part);
@@ -217,7 +227,7 @@ void partition_delete(struct partition *part)
     part->topic = NULL;
     part->pins++;
     el_list_remove(&part->dirty_link);
-    el_list_remove(&part->pending_link);
+    pending_leave(part);
     el_list_remove(&part->behind_link);
     watches_fire(part, EVLOG_ERR_UNKNOWN_TOPIC);
     tier_forget(part);
@@ -267,13 +277,19 @@ static void epochs_prune(struct partition *part)
 
 /* --- append ------------------------------------------------------------------------------------------------------- */
 
+static void pending_enter(struct partition *part)
+{
+    el_list_push_back(&part->shard->pending, &part->pending_link);
+    part->shard->pending_count++;
+}
+
 static void entry_link(struct partition *part, struct batch_entry *entry)
 {
     el_list_push_back(&part->entries, &entry->link);
     entry->part = part;
     if (part->pending == NULL) {
         part->pending = entry;
-        el_list_push_back(&part->shard->pending, &part->pending_link);
+        pending_enter(part);
     }
     part->pending_bytes += entry->len;
 }
@@ -282,7 +298,8 @@ static void entry_link(struct partition *part, struct batch_entry *entry)
 static int append_prepare(struct partition *part, const struct append_op *op)
 {
     struct store_shard *shard = part->shard;
-    int code = journal_room(&shard->journal, op->batch_len);
+    int code = spare_hold(shard, part->pending == NULL ? 1 : 0) ? 0 : EVLOG_ERR_NO_MEMORY;
+    code = code != 0 ? code : journal_room(&shard->journal, op->batch_len);
     if (code == 0 && op->info.producer_id >= 0) {
         code = producer_reserve(part, &op->info);
     }
@@ -475,7 +492,7 @@ void partition_planned(struct partition *part, int64_t end)
     }
     if (part->pending == NULL) {
         EL_ASSERT(part->pending_bytes == 0);
-        el_list_remove(&part->pending_link);
+        pending_leave(part);
     }
 }
 
@@ -708,7 +725,7 @@ int partition_load_end(struct partition *part, struct el_error *err)
         part->pending_bytes += e->len;
         if (part->pending == NULL) {
             part->pending = e;
-            el_list_push_back(&part->shard->pending, &part->pending_link);
+            pending_enter(part);
         }
     }
     if (next < part->next_offset) { /* what the checkpoint says was durable */

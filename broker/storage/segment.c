@@ -27,6 +27,7 @@
     4u /* a chunk has at most so often the bytes at which one is written, unless a batch is longer */
 #define CHUNK_BATCHES_MAX 4096u
 #define CHUNK_BUF_LEN_MIN (64u << 10)
+#define SPARE_CHUNK_BATCHES 128u
 #define ALLOCATE_STEP_MIN (64u << 10)
 #define ALLOCATE_STEP_MAX (64u << 20)
 #define RETRY_NS 1000000000u
@@ -63,7 +64,7 @@ int segment_writer_init(struct store_shard *shard)
     return shard->chunk_buf == NULL ? EVLOG_ERR_NO_MEMORY : 0;
 }
 
-struct segment *segment_new(struct partition *part, uint64_t id, int64_t base_offset)
+static struct segment *segment_get(struct partition *part, uint64_t id, int64_t base_offset)
 {
     struct store_shard *shard = part->shard;
     struct segment *seg = el_pool_get(&shard->segment_pool);
@@ -85,6 +86,11 @@ struct segment *segment_new(struct partition *part, uint64_t id, int64_t base_of
     return seg;
 }
 
+struct segment *segment_new(struct partition *part, uint64_t id, int64_t base_offset)
+{
+    return spare_hold(part->shard, 1) ? segment_get(part, id, base_offset) : NULL;
+}
+
 void segment_insert(struct partition *part, struct segment *seg)
 {
     struct el_list *before = part->segments.prev;
@@ -97,7 +103,7 @@ void segment_insert(struct partition *part, struct segment *seg)
 
 struct segment *segment_create(struct partition *part, uint64_t id, int64_t base_offset)
 {
-    struct segment *seg = segment_new(part, id, base_offset);
+    struct segment *seg = segment_get(part, id, base_offset);
     if (seg != NULL) {
         segment_insert(part, seg);
     }
@@ -231,6 +237,11 @@ struct chunk_job {
     size_t buf_len;
 };
 
+EL_STATIC_ASSERT(sizeof(struct chunk_job) + (SPARE_CHUNK_BATCHES + 2) * sizeof(struct iovec) + EL_CHUNK_HEADER_LEN +
+                         SPARE_CHUNK_BATCHES * EL_CHUNK_ENTRY_LEN <=
+                     SPARE_CHUNK_LEN,
+                 "it fits into the spare block");
+
 static int chunk_open(struct disk *disk, struct chunk_job *job)
 {
     if (job->fd >= 0) {
@@ -338,6 +349,13 @@ static void chunk_written(struct chunk_job *job)
     metrics_add(shard->metrics, METRIC_CHUNKS_WRITTEN, 1);
 }
 
+static void chunk_job_free(struct store_shard *shard, struct chunk_job *job)
+{
+    if (!spare_chunk_return(&shard->spare, job)) {
+        el_buddy_free(shard->buddy, job);
+    }
+}
+
 /* The job is over, written or not. */
 static void chunk_end(struct chunk_job *job)
 {
@@ -353,8 +371,9 @@ static void chunk_end(struct chunk_job *job)
     if (job->plan < c->plan && c->chunks_left > 0) {
         c->chunks_left--;
     }
-    el_buddy_free(shard->buddy, job);
+    chunk_job_free(shard, job);
     partition_unpin(part);
+    checkpoint_hurry(shard);
 }
 
 static void chunk_on_done(struct io_op *op)
@@ -473,6 +492,7 @@ static struct segment *segment_for(struct partition *part, uint64_t chunk_len)
         if (seg != NULL) {
             part->next_segment_id++;
             seg->created_ns = el_clock_now(store_clock(part->shard->store));
+            (void)spare_hold(part->shard, 0); /* a partition's next one is prepaid; not two */
         }
     }
     return seg;
@@ -485,14 +505,14 @@ struct chunk_plan {
     int64_t end_offset;
 };
 
-static void chunk_collect(struct partition *part, uint64_t through, struct chunk_plan *plan)
+static void chunk_collect(struct partition *part, uint64_t through, uint32_t count_max, struct chunk_plan *plan)
 {
     uint64_t durable = part->shard->journal.durable_sequence;
     uint64_t len_max = (uint64_t)part->shard->store->cfg.chunk_len * CHUNK_LEN_FACTOR;
     *plan = (struct chunk_plan){.first = part->pending};
     struct batch_entry *entry = part->pending;
     while (entry != NULL && entry->sequence <= through && entry->sequence <= durable &&
-           plan->count < CHUNK_BATCHES_MAX && (plan->count == 0 || plan->data_len + entry->len <= len_max)) {
+           plan->count < count_max && (plan->count == 0 || plan->data_len + entry->len <= len_max)) {
         plan->count++;
         plan->data_len += entry->len;
         plan->end_offset = batch_entry_next(entry);
@@ -557,17 +577,30 @@ static void chunk_fill(struct chunk_job *job, struct segment *seg, const struct 
     el_chunk_seal(job->table, &h);
 }
 
-static struct chunk_job *chunk_job_new(struct store_shard *shard, uint32_t count)
+static size_t chunk_job_len(uint32_t count)
 {
-    size_t iov_len = (count + 2) * sizeof(struct iovec);
-    size_t table_len = EL_CHUNK_HEADER_LEN + (size_t)count * EL_CHUNK_ENTRY_LEN;
-    struct chunk_job *job = el_buddy_alloc(shard->buddy, sizeof(*job) + iov_len + table_len);
+    return sizeof(struct chunk_job) + (count + 2) * sizeof(struct iovec) + EL_CHUNK_HEADER_LEN +
+           (size_t)count * EL_CHUNK_ENTRY_LEN;
+}
+
+/* A job for what is pending up to `through`. A checkpoint's may be the spare one, which takes less at once. */
+static struct chunk_job *chunk_job_new(struct partition *part, uint64_t through, struct chunk_plan *plan)
+{
+    struct store_shard *shard = part->shard;
+    chunk_collect(part, through, CHUNK_BATCHES_MAX, plan);
+    if (plan->count == 0) {
+        return NULL;
+    }
+    struct chunk_job *job = el_buddy_alloc(shard->buddy, chunk_job_len(plan->count));
+    if (job == NULL && through != UINT64_MAX && (job = spare_chunk_take(&shard->spare)) != NULL) {
+        chunk_collect(part, through, SPARE_CHUNK_BATCHES, plan);
+    }
     if (job == NULL) {
         return NULL;
     }
     memset(job, 0, sizeof(*job));
     job->iov = (struct iovec *)(void *)(job + 1);
-    job->table = (uint8_t *)(job + 1) + iov_len;
+    job->table = (uint8_t *)(job->iov + plan->count + 2);
     el_list_init(&job->link);
     return job;
 }
@@ -576,15 +609,14 @@ int segment_write_chunk(struct partition *part, uint64_t through)
 {
     struct store_shard *shard = part->shard;
     OBJ_CHECK(part, PARTITION);
-    struct chunk_plan plan;
-    chunk_collect(part, through, &plan);
-    if (plan.count == 0 || shard->failed) {
+    struct chunk_plan plan = {0};
+    struct chunk_job *job = shard->failed ? NULL : chunk_job_new(part, through, &plan);
+    if (plan.count == 0) {
         return 0;
     }
-    struct chunk_job *job = chunk_job_new(shard, plan.count);
     struct segment *seg = job == NULL ? NULL : segment_for(part, el_chunk_len(plan.count, plan.data_len));
     if (seg == NULL) {
-        el_buddy_free(shard->buddy, job);
+        chunk_job_free(shard, job);
         return EVLOG_ERR_NO_MEMORY;
     }
     bool new_file = seg->len == 0;

@@ -12,6 +12,7 @@
 #include <storage/observer.h>
 #include <storage/partition.h>
 #include <storage/segment.h>
+#include <storage/spare.h>
 #include <storage/tail.h>
 #include <storage/tier.h>
 
@@ -34,6 +35,7 @@ struct store_shard {
     struct journal journal;
     struct tail tail;
     struct checkpoint checkpoint;
+    struct spare spare;
     struct el_map partitions;     /* struct part_key -> struct partition, those that it owns */
     struct el_map topics_by_name; /* its copy of the catalogue */
     struct el_map topics_by_id;
@@ -47,6 +49,7 @@ struct store_shard {
     size_t evict_cursor;     /* where the next producer to be forgotten is looked for */
     struct el_list dirty;    /* partitions whose state changed since the last checkpoint */
     struct el_list pending;  /* partitions with batches in no segment */
+    size_t pending_count;    /* of them */
     struct el_list behind;   /* partitions with enough of them for a chunk */
     struct el_list unsynced; /* segments with bytes or names that are not durable */
     struct el_list open_segments;
@@ -81,6 +84,8 @@ struct store_shard {
     size_t random_left;
     bool swept;               /* files that the last run left behind are gone, or a job removes them */
     bool sweeping;            /* a job does: nothing but chunk jobs makes segment files meanwhile */
+    bool memory_short;        /* the last append or checkpoint that was tried found none */
+    bool memory_said;         /* that appends are refused for it */
     bool failed;              /* fail-stop: appends are refused */
     _Atomic bool failed_flag; /* the same, for other threads */
     char failed_reason[192];
@@ -140,8 +145,11 @@ void store_op_carry(struct store_op *op);
 
 /* After a change of held, disk or journal state: try the appends that wait. */
 void shard_retry_held(struct store_shard *shard);
-/* The disk is full: reserved appends that have waited for room for some time are refused. */
-void shard_refuse_reserved(struct store_shard *shard);
+/* Appends that have waited for room for some time are refused: reserved ones on a full disk, all where memory is short.
+ * To be called every second. */
+void shard_refuse_late(struct store_shard *shard);
+/* An append or a checkpoint has found memory, or none. */
+void shard_memory_found(struct store_shard *shard, bool found);
 /* The partition is deleted: what waits at it ends with EVLOG_ERR_UNKNOWN_TOPIC. */
 void observer_forget(struct partition *part);
 /* Keep the log start at or below the observer's floor, and have it raised when more is wanted. returns the offset that

@@ -215,7 +215,6 @@ static int shard_init(struct store *store, uint32_t index, struct io *io, struct
     shard->disk_reserve_len = store->cfg.disk_reserve_len;
     tail_init(&shard->tail, buddy, buddy->len / MEMORY_TAIL_SHARE);
     journal_config(shard, &store->cfg);
-    checkpoint_init(shard);
     upkeep_init(shard);
     tier_init(shard);
     if (shard->journal.cfg.ring_len < store->cfg.journal_ring_len && index == 0) {
@@ -227,6 +226,8 @@ static int shard_init(struct store *store, uint32_t index, struct io *io, struct
     }
     metrics_set(metrics, METRIC_JOURNAL_RING_BYTES, (int64_t)shard->journal.cfg.ring_len);
     int code = segment_writer_init(shard);
+    code = code != 0 ? code : checkpoint_init(shard);
+    code = code != 0 ? code : spare_init(shard);
     return code != 0 ? code : catalogue_bootstrap(shard);
 }
 
@@ -251,6 +252,7 @@ static void shard_free(struct store_shard *shard)
         segment_destroy(shard, seg);
     }
     tail_destroy(&shard->tail);
+    spare_free(shard);
     el_buddy_free(shard->buddy, shard->chunk_buf);
     el_pool_destroy(&shard->partition_pool);
     el_pool_destroy(&shard->segment_pool);

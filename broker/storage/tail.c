@@ -57,6 +57,10 @@ struct batch_entry *tail_add(struct tail *tail, uint32_t batch_len)
     if (block == NULL || block->len - block->used < need) {
         size_t want = EL_MAX((size_t)TAIL_BLOCK_LEN, need + sizeof(struct tail_block));
         struct tail_block *fresh = el_buddy_alloc(tail->buddy, want);
+        while (fresh == NULL && want / 2 >= need + sizeof(struct tail_block)) { /* what is left may be in pieces */
+            want /= 2;
+            fresh = el_buddy_alloc(tail->buddy, want);
+        }
         if (fresh == NULL) {
             return NULL;
         }

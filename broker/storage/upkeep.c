@@ -58,9 +58,6 @@ static void space_on_done(struct io_op *op)
     shard->disk_total_bytes = shard->space_found[1];
     uint64_t wanted = shard->disk_reserve_len + shard->journal.bytes_since_cut;
     upkeep_set_full(shard, shard->disk_free_bytes < wanted || shard->chunks_waiting > 0);
-    if (shard->disk_full) {
-        shard_refuse_reserved(shard);
-    }
     metrics_set(shard->metrics, METRIC_MEMORY_USED_BYTES, (int64_t)shard->buddy->used);
     metrics_set(shard->metrics, METRIC_JOURNAL_USED_BYTES, (int64_t)journal_used(&shard->journal));
     if (shard->refill_due) {
@@ -85,6 +82,7 @@ static void space_on_timer(struct io_timer *timer)
 {
     struct store_shard *shard = timer->arg;
     io_timer_set(shard->io, timer, shard->io->now_ns + SPACE_INTERVAL_NS);
+    shard_refuse_late(shard);
     space_look(shard);
 }
 

@@ -40,6 +40,7 @@ static bool pool_grow(struct el_pool *pool)
         struct pool_link *item = (struct pool_link *)(void *)(block + POOL_ALIGN + (i - 1) * pool->item_len);
         item->next = pool->free_list;
         pool->free_list = item;
+        pool->item_count++;
     }
     return true;
 }
@@ -54,6 +55,17 @@ void *el_pool_get(struct el_pool *pool)
     pool->count++;
     memset(item, 0, pool->item_len);
     return item;
+}
+
+bool el_pool_hold(struct el_pool *pool, size_t count)
+{
+    EL_ASSERT(pool->item_count >= pool->count);
+    while (pool->item_count - pool->count < count) {
+        if (!pool_grow(pool)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void el_pool_put(struct el_pool *pool, void *item)
@@ -86,4 +98,5 @@ void el_pool_destroy(struct el_pool *pool)
     pool->block_list = NULL;
     pool->free_list = NULL;
     pool->count = 0;
+    pool->item_count = 0;
 }
