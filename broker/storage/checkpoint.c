@@ -467,11 +467,10 @@ static void plan_retry(struct store_shard *shard, int code)
     }
     job_free(shard);
     c->state = CHECKPOINT_RETRY;
+    c->carried_through = journal_last_sequence(&shard->journal);
     c->retry_base = true;
     c->for_memory = code == EVLOG_ERR_NO_MEMORY;
-    if (c->for_memory) {
-        shard_memory_found(shard, false);
-    }
+    shard->checkpoint_short = c->for_memory;
     io_timer_set(shard->io, &c->retry_timer, shard->io->now_ns + RETRY_NS);
 }
 
@@ -706,7 +705,7 @@ static void rename_on_done(struct io_op *op)
     }
     c->put_off = 0;
     c->no_carry = false;
-    shard_memory_found(shard, true);
+    shard->checkpoint_short = false;
     c->sequence = job->sequence;
     if (job->base) {
         c->previous_base = c->base_sequence;
@@ -757,8 +756,11 @@ void checkpoint_tick(struct store_shard *shard, bool force)
     if (shard->failed) {
         return;
     }
-    if (c->state == CHECKPOINT_IDLE && !c->wait_busy && (force || is_due(shard))) {
-        plan(shard); /* one that was put off may have left its wait in the journal */
+    /* One that was put off may have left its wait in the journal, and carried batches before others that were not: a
+     * cut between them would leave the others out. */
+    bool may_plan = !c->wait_busy && shard->journal.durable_sequence >= c->carried_through;
+    if (c->state == CHECKPOINT_IDLE && may_plan && (force || is_due(shard))) {
+        plan(shard);
     }
     if (c->state == CHECKPOINT_CHUNKS && c->chunks_left == 0 && !shard->failed) {
         sync_start(shard);

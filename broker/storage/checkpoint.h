@@ -49,6 +49,7 @@ struct checkpoint {
     bool waited;              /* the journal is durable up to the plan */
     bool wanted;              /* start as soon as possible */
     uint32_t put_off;         /* so often since the last complete one */
+    uint64_t carried_through; /* groups up to here may hold what a plan that ended half way has carried */
     bool retry_base;          /* the next one must be a base */
     bool for_memory;          /* CHECKPOINT_RETRY: it was put off for want of memory */
     bool no_carry;            /* memory for carried batches was short: all go into chunks, until one is complete */

@@ -206,6 +206,12 @@ static inline bool journal_is_filling(const struct journal *j)
 {
     return j->filling != NULL && j->filling->frame_count > 0;
 }
+/* Of the last group that has frames: all that was added is durable when that is. */
+static inline uint64_t journal_last_sequence(const struct journal *j)
+{
+    bool empty = j->filling != NULL && j->filling->frame_count == 0;
+    return j->next_sequence - (empty ? 2 : 1);
+}
 /* True when nothing waits and nothing is in flight. */
 static inline bool journal_idle(const struct journal *j)
 {

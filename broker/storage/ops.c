@@ -164,12 +164,12 @@ static enum append_result append_store(struct partition *part, struct append_op 
     }
     if (code == EVLOG_ERR_NO_MEMORY) {
         tail_evict(&shard->tail, 0); /* what is only a cache goes first */
-        shard_memory_found(shard, false);
+        shard->append_short = true;
         return APPEND_NO_ROOM;
     }
     op->log_start_offset = part->log_start;
     if (code == 0) {
-        shard_memory_found(shard, true);
+        shard->append_short = shard->memory_said = false;
         upkeep_appended(shard, op->batch_len);
     }
     append_end(part, op, code);
@@ -199,7 +199,11 @@ static enum append_result append_try(struct partition *part, struct append_op *o
         append_end(part, op, EVLOG_ERR_FULL);
         return APPEND_ENDS;
     }
-    return !decided && should_hold(shard) ? APPEND_NO_ROOM : append_store(part, op, decided);
+    if (!decided && should_hold(shard)) {
+        shard->append_short = false; /* it waits for a checkpoint */
+        return APPEND_NO_ROOM;
+    }
+    return append_store(part, op, decided);
 }
 
 /* Try an append, behind those of its partition that the observer holds. returns false when there is no room now */
@@ -274,10 +278,9 @@ void shard_retry_held(struct store_shard *shard)
     }
 }
 
-void shard_memory_found(struct store_shard *shard, bool found)
+static bool memory_short(const struct store_shard *shard)
 {
-    shard->memory_short = !found;
-    shard->memory_said = shard->memory_said && !found;
+    return shard->append_short || shard->checkpoint_short;
 }
 
 /* Why the append does not wait any longer, 0 it does. */
@@ -287,7 +290,7 @@ static int late_code(const struct store_shard *shard, const struct append_op *op
     if (shard->disk_full && op->reserved && waited_ns >= RESERVED_WAIT_NS) {
         return EVLOG_ERR_FULL;
     }
-    bool hungry = shard->memory_short && op->given == NULL && op->held_ns != 0;
+    bool hungry = memory_short(shard) && op->given == NULL && op->held_ns != 0;
     return hungry && waited_ns >= MEMORY_WAIT_NS ? EVLOG_ERR_NO_MEMORY : 0;
 }
 
@@ -316,7 +319,7 @@ void shard_refuse_late(struct store_shard *shard)
             el_list_push_back(&late, node);
         }
     }
-    if (!el_list_empty(&late) && shard->memory_short && !shard->memory_said) {
+    if (!el_list_empty(&late) && memory_short(shard) && !shard->memory_said) {
         shard->memory_said = true;
         el_log(EL_LOG_WARN, "storage",
                "shard %u: %zu of %zu bytes of memory are taken: appends that have waited %u s for some are refused; "

@@ -84,7 +84,8 @@ struct store_shard {
     size_t random_left;
     bool swept;               /* files that the last run left behind are gone, or a job removes them */
     bool sweeping;            /* a job does: nothing but chunk jobs makes segment files meanwhile */
-    bool memory_short;        /* the last append or checkpoint that was tried found none */
+    bool append_short;        /* the last append that was tried found no memory */
+    bool checkpoint_short;    /* likewise */
     bool memory_said;         /* that appends are refused for it */
     bool failed;              /* fail-stop: appends are refused */
     _Atomic bool failed_flag; /* the same, for other threads */
@@ -148,8 +149,6 @@ void shard_retry_held(struct store_shard *shard);
 /* Appends that have waited for room for some time are refused: reserved ones on a full disk, all where memory is short.
  * To be called every second. */
 void shard_refuse_late(struct store_shard *shard);
-/* An append or a checkpoint has found memory, or none. */
-void shard_memory_found(struct store_shard *shard, bool found);
 /* The partition is deleted: what waits at it ends with EVLOG_ERR_UNKNOWN_TOPIC. */
 void observer_forget(struct partition *part);
 /* Keep the log start at or below the observer's floor, and have it raised when more is wanted. returns the offset that

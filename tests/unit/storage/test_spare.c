@@ -140,6 +140,57 @@ TEST(spare, grows_while_a_checkpoint_is_under_way)
     kit_free(&k);
 }
 
+/* What was carried stands before what was not, and is not durable when the plan is made again. */
+TEST(spare, a_plan_that_ended_half_way_loses_nothing)
+{
+    struct kit k;
+    kit_init(&k, 47);
+    k.w.cfg.carry_len = 64u << 10;
+    k.w.cfg.chunk_len = 64u << 10;
+    assert_int_equal(kit_open(&k), 0);
+    kit_topic(&k, 1, "");
+    kit_append_many(&k, 0, 1000, 24);
+    struct tail *tail = &kit_shard(&k)->tail;
+    assert_non_null(tail_add(tail, 250000)); /* in a block of its own, in which 5,000 bytes stay free */
+    assert_non_null(tail_add(tail, (256u << 10) - 32 - 250000 - 2 * sizeof(struct batch_entry) - 5000));
+    void *group = el_buddy_alloc(tail->buddy, kit_shard(&k)->journal.closed_len);
+    void *taken = take_all(&k);
+    el_buddy_free(tail->buddy, group);
+    sim_disk_fault_set(k.w.disk, FAULT_STUCK_IO, 1000000);
+    assert_true(kit_checkpoint(&k));
+    assert_true(metrics_get(k.w.metrics[0], METRIC_CARRY_FRAMES) > 2);
+    sim_disk_fault_set(k.w.disk, FAULT_STUCK_IO, 0);
+    give_back(&k, taken);
+    kit_crash(&k);
+    assert_int_equal(kit_open(&k), 0);
+    kit_read_all(&k, 0, 0, 24);
+    kit_free(&k);
+}
+
+/* A group of the journal was opened for a batch that then found no memory: nothing is in it, and nothing is waited for.
+ */
+TEST(spare, a_plan_that_left_an_empty_group_is_made_again)
+{
+    struct kit k;
+    kit_init(&k, 48);
+    assert_int_equal(kit_open(&k), 0);
+    kit_topic(&k, 4, "");
+    for (int32_t i = 0; i < 4; i++) {
+        assert_int_equal(kit_append(&k, i, 200), 0);
+    }
+    struct tail *tail = &kit_shard(&k)->tail;
+    assert_non_null(tail_add(tail, 261900)); /* in a block of its own, which is full with it */
+    void *group = el_buddy_alloc(tail->buddy, 2 * EL_BUDDY_BLOCK_MIN);
+    void *taken = take_all(&k);
+    el_buddy_free(tail->buddy, group);
+    uint64_t next = kit_shard(&k)->journal.next_sequence;
+    assert_true(kit_checkpoint(&k));
+    assert_int_equal(kit_shard(&k)->journal.next_sequence, next + 1);
+    assert_true(kit_checkpoint(&k));
+    give_back(&k, taken);
+    kit_free(&k);
+}
+
 TEST(spare, an_append_that_finds_no_memory_is_refused_in_time_and_order)
 {
     struct kit k;
