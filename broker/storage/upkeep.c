@@ -56,7 +56,7 @@ static void space_on_done(struct io_op *op)
         metrics_set(shard->metrics, METRIC_DISK_BYTES, (int64_t)shard->space_found[1]);
     }
     shard->disk_total_bytes = shard->space_found[1];
-    uint64_t wanted = shard->disk_reserve_len + shard->journal.bytes_since_cut;
+    uint64_t wanted = EL_MAX(shard->disk_reserve_len + shard->journal.bytes_since_cut, (uint64_t)1);
     upkeep_set_full(shard, shard->disk_free_bytes < wanted || shard->chunks_waiting > 0);
     metrics_set(shard->metrics, METRIC_MEMORY_USED_BYTES, (int64_t)shard->buddy->used);
     metrics_set(shard->metrics, METRIC_JOURNAL_USED_BYTES, (int64_t)journal_used(&shard->journal));
