@@ -9,6 +9,7 @@
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/crypto.h>
+#include <io/disk_file.h>
 
 #define GUARD_FILE ARCHIVE_DIR "/signed"
 #define GUARD_TMP ARCHIVE_DIR "/signed.tmp"
@@ -104,8 +105,9 @@ int archive_guard_load(struct disk *disk, struct archive_guard *guard, struct el
     return 0;
 }
 
-static int write_tmp(struct disk *disk, const struct archive_guard *guard, const uint8_t *header)
+static int replace(struct disk *disk, const struct archive_guard *guard, const uint8_t *header)
 {
+    static const struct disk_file file = {ARCHIVE_DIR, GUARD_FILE, GUARD_TMP, 0};
     struct iovec iov[4] = {{(void *)(uintptr_t)header, GUARD_HEADER_LEN}};
     const struct el_slice parts[] = {guard->cluster, guard->note, guard->manifest};
     int count = 1;
@@ -114,16 +116,7 @@ static int write_tmp(struct disk *disk, const struct archive_guard *guard, const
             iov[count++] = (struct iovec){(void *)(uintptr_t)parts[i].data, parts[i].len};
         }
     }
-    int fd;
-    int code = disk_open(disk, GUARD_TMP, DISK_WRITE | DISK_CREATE, &fd);
-    if (code != 0) {
-        return code;
-    }
-    code = disk_truncate(disk, fd, 0);
-    code = code != 0 ? code : disk_pwritev(disk, fd, iov, count, 0);
-    code = code != 0 ? code : disk_sync(disk, fd);
-    int closed = disk_close(disk, fd);
-    return code != 0 ? code : closed;
+    return disk_file_replacev(disk, &file, iov, count);
 }
 
 int archive_guard_save(struct disk *disk, const struct archive_guard *guard, bool *folder_synced, struct el_error *err)
@@ -149,10 +142,7 @@ int archive_guard_save(struct disk *disk, const struct archive_guard *guard, boo
         code = disk_mkdir(disk, ARCHIVE_DIR);
         code = code != 0 ? code : disk_sync_dir(disk, "");
     }
-    (void)disk_unlink(disk, GUARD_TMP); /* a file whose sync failed is not to be trusted again */
-    code = code != 0 ? code : write_tmp(disk, guard, header);
-    code = code != 0 ? code : disk_rename(disk, GUARD_TMP, GUARD_FILE);
-    code = code != 0 ? code : disk_sync_dir(disk, ARCHIVE_DIR);
+    code = code != 0 ? code : replace(disk, guard, header);
     if (code != 0) {
         return el_error_set(err, code, "%s cannot be written: %s; nothing is signed before it is", GUARD_FILE,
                             evlog_error_text(code));

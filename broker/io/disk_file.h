@@ -18,5 +18,7 @@ struct disk_file {
 /* Write it beside, sync, rename, sync the folder: durable when this returns 0, and until then the old file is there.
  * returns what the disk says */
 int disk_file_replace(struct disk *disk, const struct disk_file *file, const void *bytes, size_t len);
+/* The same with bytes that lie in several places. */
+int disk_file_replacev(struct disk *disk, const struct disk_file *file, const struct iovec *iov, int iov_count);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <io/disk_file.h>
 #include <storage/node.h>
 
 int node_load(struct disk *disk, struct el_node *node, struct el_error *err)
@@ -6,12 +7,7 @@ int node_load(struct disk *disk, struct el_node *node, struct el_error *err)
     uint8_t p[EL_NODE_LEN];
     uint32_t format = 0;
     size_t done = 0;
-    int fd = -1;
-    int code = disk_open(disk, "node", DISK_READ, &fd);
-    if (code == 0) {
-        code = disk_pread(disk, fd, p, sizeof(p), 0, &done);
-        disk_close(disk, fd);
-    }
+    int code = disk_file_read(disk, "node", p, sizeof(p), &done);
     if (code != 0) {
         return el_error_set(err, code, "node file: %s", evlog_error_text(code));
     }
@@ -28,16 +24,9 @@ int node_load(struct disk *disk, struct el_node *node, struct el_error *err)
 
 int node_store(struct disk *disk, const struct el_node *node, struct el_error *err)
 {
+    static const struct disk_file file = {"", "node", "node.tmp", 0};
     uint8_t p[EL_NODE_LEN];
     el_node_put(p, node);
-    int fd = -1;
-    int code = disk_open(disk, "node.tmp", DISK_WRITE | DISK_CREATE, &fd);
-    if (code == 0) {
-        code = disk_pwrite(disk, fd, p, sizeof(p), 0);
-        code = code != 0 ? code : disk_sync(disk, fd);
-        disk_close(disk, fd);
-    }
-    code = code != 0 ? code : disk_rename(disk, "node.tmp", "node");
-    code = code != 0 ? code : disk_sync_dir(disk, "");
+    int code = disk_file_replace(disk, &file, p, sizeof(p));
     return code == 0 ? 0 : el_error_set(err, code, "writing the node file: %s", evlog_error_text(code));
 }

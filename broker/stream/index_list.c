@@ -14,6 +14,7 @@
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/hash.h>
+#include <io/disk_file.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -224,20 +225,6 @@ int index_list_folder(struct disk *disk, uint32_t shard, struct el_error *err)
     return code == 0 ? 0 : el_error_set(err, code, "stream index: making folder %s: %s", path, evlog_error_text(code));
 }
 
-static int file_write(struct disk *disk, const char *path, const uint8_t *p, size_t len)
-{
-    int fd = -1;
-    int code = disk_open(disk, path, DISK_WRITE | DISK_CREATE, &fd);
-    if (code != 0) {
-        return code;
-    }
-    code = disk_truncate(disk, fd, 0); /* remains of a save that did not come to its end */
-    code = code != 0 ? code : disk_pwrite(disk, fd, p, len, 0);
-    code = code != 0 ? code : disk_sync(disk, fd);
-    disk_close(disk, fd);
-    return code;
-}
-
 int index_list_save(struct disk *disk, uint32_t shard, const struct index_list *list, struct el_error *err)
 {
     char path[INDEX_PATH_LEN], tmp[INDEX_PATH_LEN], folder[INDEX_PATH_LEN];
@@ -256,10 +243,9 @@ int index_list_save(struct disk *disk, uint32_t shard, const struct index_list *
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "stream index: no memory to write %s", path);
     }
     list_put(p, shard, list);
-    code = file_write(disk, tmp, p, list_len(list));
+    const struct disk_file file = {folder, path, tmp, 0};
+    code = disk_file_replace(disk, &file, p, list_len(list));
     el_free(p);
-    code = code != 0 ? code : disk_rename(disk, tmp, path);
-    code = code != 0 ? code : disk_sync_dir(disk, folder);
     return code == 0 ? 0 : el_error_set(err, code, "stream index: writing %s: %s", path, evlog_error_text(code));
 }
 

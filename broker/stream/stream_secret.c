@@ -8,17 +8,18 @@
 
 #include <core/hash.h>
 #include <core/logger.h>
+#include <io/disk_file.h>
 
 #define SECRET_PATH "streams/secret"
 #define SECRET_TMP "streams/secret.tmp"
 #define SECRET_MAGIC "EVLOGSEC"
 #define SECRET_FILE_LEN (8u + EL_XXH3_SECRET_LEN + 8u)
 
-static int secret_read(struct disk *disk, int fd, struct stream_secret *secret)
+int streams_secret_read(struct disk *disk, struct stream_secret *secret)
 {
     uint8_t p[SECRET_FILE_LEN + 1];
     size_t done = 0;
-    int code = disk_pread(disk, fd, p, sizeof p, 0, &done);
+    int code = disk_file_read(disk, SECRET_PATH, p, sizeof p, &done);
     if (code != 0) {
         return code;
     }
@@ -30,42 +31,18 @@ static int secret_read(struct disk *disk, int fd, struct stream_secret *secret)
     return 0;
 }
 
-/* Under another name first: a file of the right name is whole. */
 static int secret_make(struct io *io, struct stream_secret *secret)
 {
+    static const struct disk_file file = {"streams", SECRET_PATH, SECRET_TMP, 0};
     struct disk *disk = io->disk;
     uint8_t p[SECRET_FILE_LEN];
-    int fd = -1;
     io_random(io, secret->bytes, sizeof secret->bytes);
     memcpy(p, SECRET_MAGIC, 8);
     memcpy(p + 8, secret->bytes, EL_XXH3_SECRET_LEN);
     el_put_le64(p + SECRET_FILE_LEN - 8, el_xxh3(p, SECRET_FILE_LEN - 8));
     int code = disk_mkdir(disk, "streams");
     code = code != 0 ? code : disk_sync_dir(disk, "");
-    if (code != 0) {
-        return code;
-    }
-    disk_unlink(disk, SECRET_TMP); /* of a start that did not come to its end */
-    code = disk_open(disk, SECRET_TMP, DISK_WRITE | DISK_CREATE | DISK_EXCL, &fd);
-    if (code != 0) {
-        return code;
-    }
-    code = disk_pwrite(disk, fd, p, sizeof p, 0);
-    code = code != 0 ? code : disk_sync(disk, fd);
-    disk_close(disk, fd);
-    code = code != 0 ? code : disk_rename(disk, SECRET_TMP, SECRET_PATH);
-    return code != 0 ? code : disk_sync_dir(disk, "streams");
-}
-
-int streams_secret_read(struct disk *disk, struct stream_secret *secret)
-{
-    int fd = -1;
-    int code = disk_open(disk, SECRET_PATH, DISK_READ, &fd);
-    if (code == 0) {
-        code = secret_read(disk, fd, secret);
-        disk_close(disk, fd);
-    }
-    return code;
+    return code != 0 ? code : disk_file_replace(disk, &file, p, sizeof p);
 }
 
 int streams_secret_load(struct io *io, struct stream_secret *secret, struct el_error *err)
