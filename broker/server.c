@@ -412,11 +412,13 @@ static void say_without_effect(const struct config *cfg)
     }
 }
 
-static void reload(struct server *server, const char *why)
+/* requested: what requests have set, NULL: as its file says. */
+static void reload(struct server *server, const char *why, const struct el_slice *requested)
 {
     struct el_error err = {0};
     const struct server_args *args = server->args;
-    if (config_reload(server->cfg, args->argc, args->argv, args->environ, &err) != 0) {
+    const struct config_sources from = {args->argc, args->argv, args->environ};
+    if (config_reload_requested(server->cfg, &from, requested, &err) != 0) {
         el_log(EL_LOG_ERROR, "server", "%s: %s; the settings stay as they are", why, err.text);
         return;
     }
@@ -443,12 +445,14 @@ static void change_settings(struct server *server)
     if (op == NULL) {
         return;
     }
-    int error = settings_desk_keep(server->dir.path, &from, op);
+    struct el_buffer kept = {.err = 0};
+    int error = settings_desk_keep(&server->desk, server->disk, &from, op, &kept);
     if (error == 0 && !op->validate_only) {
         char why[AUTH_PRINCIPAL_LEN_MAX + 32];
         snprintf(why, sizeof why, "settings changed by %s", op->who);
-        reload(server, why);
+        reload(server, why, &(struct el_slice){kept.data, kept.len});
     }
+    el_buffer_free(&kept);
     settings_desk_answer(op);
     server_on_news(server); /* perhaps there is another one */
 }
@@ -506,7 +510,8 @@ static void wait_for_stop(struct server *server)
         (void)wait_for_news(server, -1, &signalled);
         if (signalled && take_signal(server) == SIGHUP) {
             notify_reloading();
-            reload(server, "SIGHUP");
+            (void)settings_desk_settle(&server->desk, server->disk, NULL);
+            reload(server, "SIGHUP", NULL);
             notify_service("READY=1\nSTATUS=serving");
         }
     }

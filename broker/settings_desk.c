@@ -1,21 +1,37 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The main thread's: shards only post, and go on.
+ *
+ *   1. what an earlier change left in doubt is taken back
+ *   2. the file is read, edited, and checked against the whole configuration
+ *   3. it is replaced: from then on the change is durable, and may be put in force and answered
+ *
+ * A change that cannot be kept is refused, and then must not come with the next start either. When the file was
+ * replaced and the sync of the folder failed, nobody knows which of the two a crash would leave, so the old text is put
+ * in its place once more. If that fails as well the answer is EVLOG_ERR_IN_DOUBT, and nothing else is changed before it
+ * has been taken back.
+ */
 #include <settings_desk.h>
 
 #include <core/alloc.h>
 #include <core/assert.h>
+#include <core/logger.h>
+#include <io/disk_file.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#define PATH_ROOM (CONFIG_PATH_MAX + 32)
+#define FILE_TMP CONFIG_REQUEST_FILE ".new"
 
 void settings_desk_init(struct settings_desk *desk, int wake_fd)
 {
+    *desk = (struct settings_desk){.wake_fd = wake_fd};
     el_queue_init(&desk->queue);
-    desk->wake_fd = wake_fd;
+}
+
+void settings_desk_free(struct settings_desk *desk)
+{
+    el_buffer_free(&desk->before);
+    desk->doubtful = false;
 }
 
 void settings_desk_post(void *arg, struct broker_settings_op *op)
@@ -24,8 +40,10 @@ void settings_desk_post(void *arg, struct broker_settings_op *op)
     uint64_t one = 1;
     op->err = (struct el_error){.code = 0};
     (void)el_queue_push(&desk->queue, &op->node);
-    ssize_t n = write(desk->wake_fd, &one, sizeof one);
-    EL_ASSERT(n == sizeof one);
+    if (desk->wake_fd >= 0) {
+        ssize_t n = write(desk->wake_fd, &one, sizeof one);
+        EL_ASSERT(n == sizeof one);
+    }
 }
 
 struct broker_settings_op *settings_desk_take(struct settings_desk *desk)
@@ -56,62 +74,72 @@ void settings_desk_close(struct settings_desk *desk)
 
 /* --- the file ----------------------------------------------------------------------------------------------------- */
 
-static int say(struct el_error *err, const char *path)
+static int say(struct el_error *err, int code)
 {
-    return el_error_set(err, EVLOG_ERR_IO, "%s: %s", path, strerror(errno));
+    return el_error_set(err, code, CONFIG_REQUEST_FILE ": %s", evlog_error_text(code));
 }
 
-/* Its text; empty when there is none. */
-static int read_text(const char *path, struct el_buffer *text, struct el_error *err)
+int settings_desk_read(struct disk *disk, struct el_buffer *text, struct el_error *err)
 {
-    char some[4096];
-    ssize_t n = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return errno == ENOENT ? 0 : say(err, path);
+    size_t len = 0;
+    uint8_t *bytes = el_malloc(CONFIG_FILE_MAX + 1);
+    int code = EVLOG_ERR_NO_MEMORY;
+    if (bytes != NULL) {
+        code = disk_file_read(disk, CONFIG_REQUEST_FILE, bytes, CONFIG_FILE_MAX + 1, &len);
+        code = code == EVLOG_ERR_NOT_FOUND ? 0 : code;
     }
-    while (text->len <= CONFIG_FILE_MAX && (n = read(fd, some, sizeof some)) > 0) {
-        el_buffer_append(text, some, (size_t)n);
+    if (code == 0 && len > CONFIG_FILE_MAX) {
+        code = EVLOG_ERR_LIMIT;
     }
-    int error = n < 0 ? say(err, path) : 0;
-    (void)close(fd);
-    return error != 0 || text->err == 0 ? error : el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for settings");
+    if (code == 0) {
+        el_buffer_append(text, bytes, len);
+        code = text->err;
+    }
+    el_free(bytes);
+    return code == 0 ? 0 : say(err, code);
 }
 
-static bool write_synced(int fd, struct el_slice text)
+static int write_text(struct disk *disk, const struct el_buffer *text, struct el_error *err)
 {
-    while (text.len > 0) {
-        ssize_t n = write(fd, text.data, text.len);
-        if (n <= 0) {
-            return false;
-        }
-        text = el_slice_of(text.data + n, text.len - (size_t)n);
-    }
-    return fsync(fd) == 0;
+    static const struct disk_file file = {"", CONFIG_REQUEST_FILE, FILE_TMP, 0};
+    struct el_slice bytes = el_buffer_slice(text);
+    int code = disk_file_replace(disk, &file, bytes.data, bytes.len);
+    return code == 0 ? 0 : say(err, code);
 }
 
-static int write_text(const char *dir, struct el_slice text, struct el_error *err)
+int settings_desk_settle(struct settings_desk *desk, struct disk *disk, struct el_error *err)
 {
-    char path[PATH_ROOM], beside[PATH_ROOM + 4];
-    (void)snprintf(path, sizeof path, "%s/" CONFIG_REQUEST_FILE, dir);
-    (void)snprintf(beside, sizeof beside, "%s.new", path);
-    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool done = fd >= 0 && write_synced(fd, text);
-    int error = done ? 0 : say(err, beside);
-    if (fd >= 0) {
-        (void)close(fd);
+    if (!desk->doubtful) {
+        return 0;
     }
-    if (error == 0 && rename(beside, path) != 0) {
-        error = say(err, path);
-    }
-    int folder = error == 0 ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (error == 0 && (folder < 0 || fsync(folder) != 0)) {
-        error = say(err, dir);
-    }
-    if (folder >= 0) {
-        (void)close(folder);
+    int error = write_text(disk, &desk->before, err);
+    if (error == 0) {
+        el_log(EL_LOG_INFO, "server", CONFIG_REQUEST_FILE ": what could not be kept is taken back");
+        settings_desk_free(desk);
     }
     return error;
+}
+
+/* The change could not be kept: the text before it, and nothing else, must be there after a crash. `why` says what went
+ * wrong, and afterwards what the answer is; before is empty then, or as it was. */
+static int take_back(struct settings_desk *desk, struct disk *disk, struct el_buffer *before, struct el_error *why)
+{
+    struct el_buffer now = {.err = 0};
+    struct el_error again = {.code = 0};
+    bool same = settings_desk_read(disk, &now, &again) == 0 &&
+                el_slice_eq(el_buffer_slice(&now), el_buffer_slice(before));
+    el_buffer_free(&now);
+    if (same || write_text(disk, before, &again) == 0) {
+        return why->code;
+    }
+    el_log(EL_LOG_ERROR, "server", "%s: a change of settings is not in force, and may be after the next start",
+           why->text);
+    desk->before = *before;
+    desk->doubtful = true;
+    *before = (struct el_buffer){.err = 0};
+    return el_error_set(why, EVLOG_ERR_IN_DOUBT,
+                        CONFIG_REQUEST_FILE ": %s: the change is not in force, and may be after the next start",
+                        evlog_error_text(again.code));
 }
 
 static int check(const struct config_sources *from, struct el_slice text, struct el_error *err)
@@ -125,22 +153,24 @@ static int check(const struct config_sources *from, struct el_slice text, struct
     return error;
 }
 
-int settings_desk_keep(const char *dir, const struct config_sources *from, struct broker_settings_op *op)
+int settings_desk_keep(struct settings_desk *desk, struct disk *disk, const struct config_sources *from,
+                       struct broker_settings_op *op, struct el_buffer *kept)
 {
-    char path[PATH_ROOM];
-    struct el_buffer before = {.err = 0}, after = {.err = 0};
-    (void)snprintf(path, sizeof path, "%s/" CONFIG_REQUEST_FILE, dir);
-    int error = read_text(path, &before, &op->err);
+    struct el_buffer before = {.err = 0};
+    int error = settings_desk_settle(desk, disk, &op->err);
     if (error == 0) {
-        error = config_request_edit(el_buffer_slice(&before), op->changes, op->change_count, &after, &op->err);
+        error = settings_desk_read(disk, &before, &op->err);
     }
     if (error == 0) {
-        error = check(from, el_buffer_slice(&after), &op->err);
+        error = config_request_edit(el_buffer_slice(&before), op->changes, op->change_count, kept, &op->err);
+    }
+    if (error == 0) {
+        error = check(from, el_buffer_slice(kept), &op->err);
     }
     if (error == 0 && !op->validate_only) {
-        error = write_text(dir, el_buffer_slice(&after), &op->err);
+        error = write_text(disk, kept, &op->err);
+        error = error == 0 ? 0 : take_back(desk, disk, &before, &op->err);
     }
     el_buffer_free(&before);
-    el_buffer_free(&after);
     return error;
 }

@@ -19,7 +19,8 @@ struct broker_settings_op {
     const char *who;                             /* for the log */
     void (*done)(struct broker_settings_op *op); /* on the caller's shard; all shards have the settings then */
     void *arg;
-    struct el_error err; /* code 0: they are kept and in force | EVLOG_ERR_INVALID_CONFIG | _POLICY | _IO | _CLOSED */
+    struct el_error err; /* code 0: they are kept and in force | EVLOG_ERR_INVALID_CONFIG | _POLICY | _CLOSED | what the
+                          * disk says: they are not | EVLOG_ERR_IN_DOUBT the next start may have them */
 };
 
 /* Sends an op; any shard's thread. */

@@ -272,10 +272,10 @@ static int load_requested(struct config *cfg, const struct el_slice *text, struc
 {
     char path[CONFIG_PATH_MAX + sizeof CONFIG_REQUEST_FILE];
     const struct walk walk = {.cfg = cfg, .path = path, .kind = CONFIG_FROM_REQUEST};
-    if (cfg->data[0] == 0) {
+    if (text == NULL && cfg->data[0] == 0) {
         return 0;
     }
-    snprintf(path, sizeof path, "%s/" CONFIG_REQUEST_FILE, cfg->data);
+    snprintf(path, sizeof path, "%s%s" CONFIG_REQUEST_FILE, cfg->data, cfg->data[0] == 0 ? "" : "/");
     return text == NULL ? load_path(&walk, true, err)
                         : ini_parse(path, text->data, text->len, on_entry, (void *)(uintptr_t)&walk, err);
 }
@@ -649,13 +649,19 @@ int config_load(struct config *cfg, int argc, char *const *argv, char *const *en
 
 int config_reload(struct config *cfg, int argc, char *const *argv, char *const *env, struct el_error *err)
 {
+    return config_reload_requested(cfg, &(struct config_sources){argc, argv, env}, NULL, err);
+}
+
+int config_reload_requested(struct config *cfg, const struct config_sources *from, const struct el_slice *requested,
+                            struct el_error *err)
+{
     char waiting[EL_ERROR_TEXT_MAX] = "";
     size_t used = 0;
     struct config *fresh = el_malloc(sizeof *fresh);
     if (fresh == NULL) {
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory to read the configuration");
     }
-    int result = config_load(fresh, argc, argv, env, err);
+    int result = config_load_requested(fresh, from, requested, err);
     for (int i = 0; i < CONFIG_SETTING_COUNT && result == 0; i++) {
         enum config_setting_id id = (enum config_setting_id)i;
         if (setting_at(id)->reload) {

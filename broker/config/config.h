@@ -196,6 +196,9 @@ int config_load_requested(struct config *cfg, const struct config_sources *from,
 /* Read everything again (SIGHUP). Reloadable values are taken into *cfg; others stay, and one log line names those that
  * wait for a restart. On failure *cfg stays as it is. Returns as config_load(). */
 int config_reload(struct config *cfg, int argc, char *const *argv, char *const *env, struct el_error *err);
+/* The same with what requests have set, as config_load_requested(). */
+int config_reload_requested(struct config *cfg, const struct config_sources *from, const struct el_slice *requested,
+                            struct el_error *err);
 
 /* The number in effect: 0 is resolved from the machine or the container. */
 uint32_t config_shard_count(const struct config *cfg);

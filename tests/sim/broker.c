@@ -10,8 +10,6 @@
 
 #define STOP_STEPS_MAX 200000u
 #define PORT 9092
-#define FLAGS_MAX 24
-#define FLAG_LEN_MAX 64
 
 static void on_done(struct shard *shard)
 {
@@ -40,6 +38,8 @@ static void shard_make(struct broker *b, uint32_t index)
     shard->drain_ns = b->drain_ns;
     shard->done = on_done;
     shard->arg = b;
+    shard->node.change_settings = settings_desk_post;
+    shard->node.change_settings_arg = &b->desk;
 }
 
 static void command_all(struct broker *b, enum shard_command command)
@@ -51,13 +51,6 @@ static void command_all(struct broker *b, enum shard_command command)
 }
 
 /* --- the configuration -------------------------------------------------------------------------------------------- */
-
-/* A command line, as text. */
-struct flags {
-    char text[FLAGS_MAX][FLAG_LEN_MAX];
-    char *argv[FLAGS_MAX + 1];
-    int count;
-};
 
 static void flag_word(struct flags *flags, const char *word)
 {
@@ -120,23 +113,82 @@ static void config_took(struct broker *b)
     b->w->cfg.disk_reserve_len = (uint64_t)b->config.disk_reserve_len;
 }
 
-static void reload(struct broker *b)
+/* The configuration with what requests have set. A file that was replaced whole can always be read. */
+static void config_again(struct broker *b, struct el_slice requested)
 {
-    struct flags flags;
     struct el_error err = {0};
-    if (b->rules.begun + 1 == RULES_MAX) {
-        return;
+    const struct config_sources from = {b->flags.count, b->flags.argv, NULL};
+    if (config_reload_requested(&b->config, &from, &requested, &err) != 0) {
+        bool damaged = b->w->rotten > 0 || b->w->lying;
+        if (damaged) {
+            return; /* the settings stay as they are */
+        }
+        world_violation(b->w, "settings that were kept cannot be read: %s", err.text);
     }
-    b->rules.begun++;
-    flags_draw(b, &flags);
-    int code = config_reload(&b->config, flags.count, flags.argv, NULL, &err);
-    EL_ASSERT(code == 0);
     config_took(b);
-    b->reloading = true;
+}
+
+static void take_everywhere(struct broker *b)
+{
     for (uint32_t i = 0; i < b->w->shard_count; i++) {
         b->shards[i].next_cfg = b->config;
     }
     command_all(b, SHARD_RELOAD);
+}
+
+static void reload(struct broker *b)
+{
+    struct el_error err = {0};
+    struct el_buffer text = {.err = 0};
+    struct disk *disk = sim_disk_as_disk(b->w->disk);
+    (void)settings_desk_settle(&b->desk, disk, &err);
+    if (b->rules.begun + 1 < RULES_MAX && settings_desk_read(disk, &text, &err) == 0) {
+        b->rules.begun++;
+        flags_draw(b, &b->flags);
+        config_again(b, el_buffer_slice(&text));
+        b->reloading = true;
+        take_everywhere(b);
+    }
+    el_buffer_free(&text);
+}
+
+/* What the main thread does for requests, one at a time; nobody waits for it but who asked. */
+static void change_settings(struct broker *b)
+{
+    struct disk *disk = sim_disk_as_disk(b->w->disk);
+    const struct config_sources from = {b->flags.count, b->flags.argv, NULL};
+    struct el_buffer kept = {.err = 0};
+    if (b->changing != NULL) {
+        settings_desk_answer(b->changing);
+        b->changing = NULL;
+        return;
+    }
+    struct broker_settings_op *op = settings_desk_take(&b->desk);
+    if (op == NULL) {
+        return;
+    }
+    int error = settings_desk_keep(&b->desk, disk, &from, op, &kept);
+    if (error == 0 && !op->validate_only) {
+        config_again(b, el_buffer_slice(&kept));
+        take_everywhere(b);
+        b->changing = op;
+    } else {
+        settings_desk_answer(op);
+    }
+    el_buffer_free(&kept);
+}
+
+/* What requests have set is there before anything else is. */
+static void settings_up(struct broker *b)
+{
+    struct el_error err = {0};
+    struct el_buffer text = {.err = 0};
+    settings_desk_init(&b->desk, -1);
+    b->changing = NULL;
+    int code = settings_desk_read(sim_disk_as_disk(b->w->disk), &text, &err);
+    EL_ASSERT(code == 0);
+    config_again(b, el_buffer_slice(&text));
+    el_buffer_free(&text);
 }
 
 static void reload_look(struct broker *b)
@@ -159,6 +211,7 @@ static int up(struct world *w, struct el_error *up_err)
     memset(&b->census, 0, sizeof b->census);
     io_random(w->ios[0], b->census.secret, sizeof b->census.secret);
     sim_disk_shelter(w->disk, true); /* no streams here: their own mode cuts the power at each call */
+    settings_up(b);
     int secret = streams_secret_load(w->ios[0], &b->secret, NULL);
     EL_ASSERT(secret == 0);
     int keys = access_keys_load(w->ios[0]->disk, &b->access_keys, NULL);
@@ -205,6 +258,9 @@ static bool stop(struct world *w)
     if (!shards_done(b)) { /* one command after the other */
         return false;
     }
+    if (b->changing != NULL) {
+        change_settings(b);
+    }
     b->stopping_net = true;
     command_all(b, SHARD_STOP_NET);
     if (!shards_done(b)) {
@@ -223,6 +279,7 @@ static void down(struct world *w)
 {
     struct broker *b = w->upper_arg;
     bool stopped = b->stopping_store && w->stopped_count == w->shard_count;
+    settings_desk_free(&b->desk);
     if (stopped && sim_net_open_count(w->net) != 0) {
         world_violation(w, "after a clean stop %u sockets are open", sim_net_open_count(w->net));
     }
@@ -256,8 +313,12 @@ static void step(struct world *w)
     }
     reload_look(b);
     bool ready = b->done_count == w->shard_count && !b->stopping_net;
-    if (ready && sim_disk_fault(w->disk, FAULT_RELOAD)) {
+    if (b->stopping_net) {
+        settings_desk_close(&b->desk);
+    } else if (ready && b->changing == NULL && sim_disk_fault(w->disk, FAULT_RELOAD)) {
         reload(b);
+    } else if (ready) {
+        change_settings(b);
     }
     clients_step(b->clients);
 }
@@ -311,7 +372,6 @@ static void choose_limits(struct broker *b)
 
 void broker_init(struct broker *b, struct world *w, struct clients *clients)
 {
-    struct flags flags;
     struct el_error err = {0};
     memset(b, 0, sizeof(*b));
     b->w = w;
@@ -319,8 +379,8 @@ void broker_init(struct broker *b, struct world *w, struct clients *clients)
     clients->rules = &b->rules;
     clients->groups_end = world_chance(w, 600000);
     clients->rules_on = world_chance(w, 500000);
-    flags_draw(b, &flags);
-    int code = config_load(&b->config, flags.count, flags.argv, NULL, &err);
+    flags_draw(b, &b->flags);
+    int code = config_load(&b->config, b->flags.count, b->flags.argv, NULL, &err);
     EL_ASSERT(code == 0);
     config_took(b);
     w->cfg.retention_interval_ms = (uint32_t)pick(w, (const int64_t[]){20, 100, 1000}, 3);

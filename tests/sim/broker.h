@@ -7,12 +7,26 @@
 #define EL_SIM_BROKER_H
 
 #include "clients.h"
+#include <settings_desk.h>
 #include <shard.h>
+
+#define FLAGS_MAX 24
+#define FLAG_LEN_MAX 64
+
+/* A command line, as text. */
+struct flags {
+    char text[FLAGS_MAX][FLAG_LEN_MAX];
+    char *argv[FLAGS_MAX + 1];
+    int count;
+};
 
 struct broker {
     struct world *w;
     struct clients *clients;
+    struct flags flags; /* of the last reading */
     struct config config;
+    struct settings_desk desk;           /* changes of settings */
+    struct broker_settings_op *changing; /* kept, and not on every shard yet; NULL none */
     struct rule_book rules;   /* what clients know of it */
     bool reloading;           /* not every shard has the last reading yet */
     struct net_config limits; /* of every listener */

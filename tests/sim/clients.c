@@ -12,10 +12,14 @@
 #define SHARES_FROM (MEMBERS_FROM + CLIENT_MEMBERS)
 #define WARDENS_FROM (SHARES_FROM + CLIENT_SHARES)
 #define QUOTAS_FROM (WARDENS_FROM + CLIENT_WARDENS)
-#define PEER_COUNT (QUOTAS_FROM + CLIENT_QUOTAS)
+#define SETTINGS_FROM (QUOTAS_FROM + CLIENT_QUOTAS)
+#define PEER_COUNT (SETTINGS_FROM + CLIENT_SETTINGS)
 
 static struct peer *peer_at(struct clients *c, uint32_t i)
 {
+    if (i >= SETTINGS_FROM) {
+        return &c->settings.peer;
+    }
     if (i >= QUOTAS_FROM) {
         return &c->quota_clients[i - QUOTAS_FROM].peer;
     }
@@ -49,6 +53,7 @@ void clients_init(struct clients *c, struct model *m)
     memset(c, 0, sizeof(*c));
     c->w = m->w;
     c->m = m;
+    c->settings.c = c;
     for (uint32_t i = 0; i < PEER_COUNT; i++) {
         peer_init(peer_at(c, i), m->w, i);
     }
@@ -125,7 +130,9 @@ static void act(struct clients *c)
         member_act(&c->members[world_below(c->w, CLIENT_MEMBERS)]);
     } else if (what < 955) {
         keeper_act(&c->keepers[world_below(c->w, CLIENT_KEEPERS)]);
-    } else if (what < 965) {
+    } else if (what < 960) {
+        settings_act(&c->settings);
+    } else if (what < 968) {
         quota_act(&c->quota_clients[world_below(c->w, CLIENT_QUOTAS)]);
     } else if (what < 985) {
         admin_act(&c->admins[world_below(c->w, CLIENT_ADMINS)]);
@@ -205,6 +212,7 @@ void clients_restart(struct clients *c)
 {
     c->behaving = c->sharing = false;
     quotas_restart(c);
+    settings_restart(&c->settings);
     for (uint32_t g = 0; g < GROUP_MODELS; g++) {
         group_model_restart(&c->groups[g], c->w->lying);
     }

@@ -20,6 +20,7 @@
 #define CLIENT_SHARES 4u
 #define CLIENT_WARDENS 2u
 #define CLIENT_QUOTAS 2u
+#define CLIENT_SETTINGS 1u
 #define CLIENT_WINDOW 5u /* batches of a producer under way, as Kafka's own clients have it */
 #define CLIENT_PLACES 3u
 #define CLIENT_LANES 2u /* partitions of a producer */
@@ -256,6 +257,26 @@ struct quota_client {
     uint32_t change_counts[QUOTA_SLOTS];
 };
 
+/* --- settings of the broker --------------------------------------------------------------------------------------- */
+
+#define SETTINGS_UNSURE_MAX 16u
+
+struct settings_client {
+    struct clients *c;
+    struct peer peer;
+    bool busy;
+    uint64_t value_last;                  /* used */
+    uint64_t acked;                       /* 0: as the configuration has it */
+    uint64_t unsure[SETTINGS_UNSURE_MAX]; /* [unsure_count] asked for, and not known to be made or not */
+    uint32_t unsure_count;
+    bool under_way; /* some of unsure may still be made */
+    bool open;      /* it may be anything: the devices have lied, or files rotted */
+    bool settled;   /* nobody has looked since the last start */
+    /* the question under way */
+    uint64_t value;
+    bool validates; /* it is only looked whether it could be made */
+};
+
 /* --- share groups ------------------------------------------------------------------------------------------------- */
 
 #define SHARE_PLACES 48u
@@ -327,6 +348,7 @@ struct clients {
     struct quota_client quota_clients[CLIENT_QUOTAS];
     struct quota_model quotas[QUOTA_SLOTS];
     uint64_t quota_value_last;
+    struct settings_client settings;
     struct share_client sharers[CLIENT_SHARES];
     struct warden_client wardens[CLIENT_WARDENS];
     bool rules_on; /* access rules can be changed */
@@ -377,6 +399,8 @@ void keeper_act(struct keeper_client *k);
 void quota_act(struct quota_client *q);
 /* A process has ended: what was under way in it is decided. */
 void quotas_restart(struct clients *c);
+void settings_act(struct settings_client *s);
+void settings_restart(struct settings_client *s);
 /* Questions about commits; the group is ask->group. A commit returns false when there is nothing to ask. */
 bool offsets_commit(struct offsets_ask *ask, const struct offsets_who *who);
 bool offsets_fetch(struct offsets_ask *ask);
