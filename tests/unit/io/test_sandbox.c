@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -148,6 +149,8 @@ TEST(sandbox, files_are_the_owners_alone_and_a_crash_leaves_none)
 
 /* --- Landlock ----------------------------------------------------------------------------------------------------- */
 
+#define VERSION_TRUNCATE 3 /* of Landlock: from here on it keeps files from being cut */
+
 static char inside[600], outside[600];
 
 static const char *below(const char *dir, const char *name)
@@ -194,6 +197,13 @@ static int write_inside_and_outside(void)
     }
     if (rename(below(outside, "old"), below(inside, "old")) != -1 || symlink("/", below(inside, "link")) != -1) {
         return 4;
+    }
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (version >= VERSION_TRUNCATE && (truncate(below(outside, "old"), 0) != -1 || errno != EACCES)) {
+        return 6;
+    }
+    if (execl("/bin/false", "false", NULL) != -1 || errno != EACCES) { /* else it ends with 1 */
+        return 7;
     }
     int fd = open(below(outside, "old"), O_RDONLY | O_CLOEXEC);
     return fd >= 0 && access(below(outside, "old"), R_OK) == 0 ? 0 : 5;
