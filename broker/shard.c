@@ -13,6 +13,7 @@
  * their connections are cut and the stores stop, which answers them. Only then is the net freed, for they are its.
  */
 #include <api/throttle.h>
+#include <api/trace_id.h>
 #include <core/alloc.h>
 #include <shard.h>
 
@@ -48,6 +49,7 @@ void shard_net_calls(struct net_config *net_cfg, struct api *api)
     net_cfg->conn_closed = api_conn_closed;
     net_cfg->admit = api_throttle_admit;
     net_cfg->meter = api_throttle_meter;
+    net_cfg->trace_id = api_trace_id;
     net_cfg->shaken = api_audit_handshake;
 }
 

@@ -1,68 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The traceparent of W3C Trace Context. Pure functions; any thread.
- *
- *     00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
- *     version, trace id, id of the parent span, flags
- *
- * A version above 00 may have more behind the flags, after another dash; what is known of it is read as 00.
+ * The traceparent of W3C Trace Context in the headers of events. Pure functions; any thread.
  */
 #include "trace.h"
 
+#include <core/traceparent.h>
 #include <evlog/error.h>
-
-#define VERSION_BAD 0xff
-
-/* One digit of lower-case hex; -1: none. */
-static int digit(unsigned char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Read count bytes of hex; false when a digit is none. */
-static bool read_hex(const unsigned char *text, unsigned char *bytes, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        bytes[i] = (unsigned char)(high << 4 | low);
-    }
-    return true;
-}
-
-static bool is_zero(const unsigned char *bytes, size_t count)
-{
-    unsigned char any = 0;
-    for (size_t i = 0; i < count; i++) {
-        any |= bytes[i];
-    }
-    return any == 0;
-}
 
 int evlog_traceparent_parse(const void *text, size_t len, struct evlog_trace_context *context)
 {
-    const unsigned char *p = text;
-    unsigned char version;
-    struct evlog_trace_context read;
-    if (p == NULL || len < EVLOG_TRACEPARENT_LEN || !read_hex(p, &version, 1) || version == VERSION_BAD) {
-        return EVLOG_ERR_MALFORMED;
+    struct el_traceparent read;
+    int rc = el_traceparent_read(text, len, &read);
+    if (rc == 0) {
+        memcpy(context->trace_id, read.trace_id, sizeof context->trace_id);
+        memcpy(context->span_id, read.span_id, sizeof context->span_id);
+        context->flags = read.flags & EVLOG_TRACE_SAMPLED; /* the others mean nothing yet, and are not passed on */
     }
-    if (len > EVLOG_TRACEPARENT_LEN && (version == 0 || p[EVLOG_TRACEPARENT_LEN] != '-')) {
-        return EVLOG_ERR_MALFORMED;
-    }
-    bool ok = p[2] == '-' && read_hex(p + 3, read.trace_id, sizeof read.trace_id) && p[35] == '-' &&
-              read_hex(p + 36, read.span_id, sizeof read.span_id) && p[52] == '-' && read_hex(p + 53, &read.flags, 1);
-    if (!ok || is_zero(read.trace_id, sizeof read.trace_id) || is_zero(read.span_id, sizeof read.span_id)) {
-        return EVLOG_ERR_MALFORMED;
-    }
-    read.flags &= EVLOG_TRACE_SAMPLED; /* the others mean nothing yet, and are not passed on */
-    *context = read;
-    return 0;
+    return rc;
 }
 
 char *el_trace_hex(const unsigned char *bytes, size_t count, char *text)

@@ -40,6 +40,7 @@ struct net_config {
     void (*conn_closed)(void *arg, void *conn_user);   /* optional: a connection whose user word is set has ended */
     bool (*admit)(void *arg, struct el_slice address); /* optional: may one more connection come from this address? */
     net_handshake_fn shaken;       /* optional: of each handshake that proves who a client is, or fails */
+    net_trace_id_fn trace_id;      /* optional: of a slow request, for its line in the log */
     net_meter_fn meter;            /* of requests that are metered; optional while there is none */
     _Atomic(uint32_t) *conn_total; /* connections of all nets that share it; NULL: of this one */
 

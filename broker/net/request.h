@@ -103,6 +103,10 @@ void request_mark(struct request *request, enum request_mark mark, uint64_t now_
 void request_wait_begin(struct request *request);
 void request_wait_end(struct request *request);
 
+#define NET_TRACE_ID_LEN 32u /* digits */
+/* To which trace a request belongs: hex into text, while its body is there. returns false: that is not known */
+typedef bool (*net_trace_id_fn)(void *arg, const struct request *request, char text[NET_TRACE_ID_LEN + 1]);
+
 /* The answer to a metered request is len bytes long, and about to be made; may call request_throttle(). */
 typedef void (*net_meter_fn)(void *arg, struct request *request, size_t len);
 

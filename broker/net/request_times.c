@@ -3,7 +3,8 @@
  * Where the time of a request went: histograms of appends, and a line for each operation that was slow.
  *
  * Handlers set marks as a request comes along; a stage is the time from the mark before it. What a client asked to wait
- * for (a long poll, the others of its group) is no slowness and taken off.
+ * for (a long poll, the others of its group) is no slowness and taken off. The line names the trace that the request
+ * belongs to, which is looked for then only.
  */
 #include <core/logger.h>
 #include <net/conn.h>
@@ -54,8 +55,9 @@ static const char *shown(struct el_slice word, char text[CLIENT_ID_SHOWN + 1])
 
 static void say_slow(const struct request *request, const uint64_t stages[STAGE_COUNT])
 {
-    char client[CLIENT_ID_SHOWN + 1];
-    struct el_log_field fields[7 + STAGE_COUNT] = {
+    char client[CLIENT_ID_SHOWN + 1], trace_id[NET_TRACE_ID_LEN + 1];
+    const struct net_config *config = &request->net->config;
+    struct el_log_field fields[8 + STAGE_COUNT] = {
         {.name = "api", .text = request->api == NULL ? "unknown" : request->api->name},
         {.name = "version", .number = request->api_version},
         {.name = "client_id", .text = shown(request->client_id, client)},
@@ -67,7 +69,11 @@ static void say_slow(const struct request *request, const uint64_t stages[STAGE_
     for (size_t i = 0; i < STAGE_COUNT; i++) {
         fields[7 + i] = (struct el_log_field){.name = stage_names[i], .number = (int64_t)(stages[i] / NS_PER_MS)};
     }
-    el_log_fields(EL_LOG_WARN, "net", fields, 7 + STAGE_COUNT, "slow operation");
+    size_t count = 7 + STAGE_COUNT;
+    if (config->trace_id != NULL && config->trace_id(config->arg, request, trace_id)) {
+        fields[count++] = (struct el_log_field){.name = "trace_id", .text = trace_id};
+    }
+    el_log_fields(EL_LOG_WARN, "net", fields, count, "slow operation");
 }
 
 void request_times_note(struct request *request)

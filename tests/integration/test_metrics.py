@@ -130,3 +130,18 @@ def test_slow_operation_is_a_line_with_fields(tmp_path):
         assert conn.fetch("t", offset=40, max_wait=400)
         assert len(broker.log_lines("slow operation", '"Fetch"')) == lines
     broker.stop()
+
+
+def test_a_slow_append_names_its_trace(tmp_path):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    broker = start_or_skip(Broker(tmp_path / "data", args=[*ARGS, "--evlog-slow-operation-ms=1ms"]))
+    evlog("topics", "create", "t", bootstrap=broker.bootstrap, expect=0)
+    words = ["produce", "t", "-X", "compression.type=none", "-H", f"traceparent=00-{trace}-00f067aa0ba902b7-00"]
+
+    def said():
+        evlog(*words, stdin="x" * 500_000, bootstrap=broker.bootstrap, expect=0)
+        return broker.log_lines("slow operation", '"Produce"')
+    fields = json.loads(wait_for(said, "a slow append, of which two a second are said")[0])
+    assert fields["trace_id"] == trace
+    assert all("trace_id" not in line for line in broker.log_lines("slow operation") if '"Produce"' not in line)
+    broker.stop()

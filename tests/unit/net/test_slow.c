@@ -59,6 +59,34 @@ EACH_BACKEND_WITH(slow_operation_is_said_in_one_line, millisecond)
     close(fd);
 }
 
+static int asked_count;
+
+static bool say_trace(void *arg, const struct request *request, char text[NET_TRACE_ID_LEN + 1])
+{
+    (void)arg;
+    assert_non_null(request->body.data); /* still there */
+    memcpy(text, "4bf92f3577b34da6a3ce929d0e0e4736", NET_TRACE_ID_LEN + 1);
+    return asked_count++ == 0;
+}
+
+static void millisecond_and_trace(struct net_config *config)
+{
+    config->slow_ns = 1000000;
+    config->trace_id = say_trace;
+    asked_count = 0;
+}
+
+EACH_BACKEND_WITH(slow_operation_names_the_trace_it_belongs_to, millisecond_and_trace)
+{
+    int fd = toy_connect(toy);
+    hold_one(toy, fd, false);
+    assert_non_null(strstr(toy->log, " trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\""));
+    hold_one(toy, fd, false); /* one that belongs to none, or is not said: a few lines a second */
+    assert_null(strstr(toy->log, "trace_id"));
+    assert_int_equal(asked_count, 2); /* once a line */
+    close(fd);
+}
+
 EACH_BACKEND_WITH(wait_that_was_asked_for_is_not_slow, millisecond)
 {
     int fd = toy_connect(toy);
