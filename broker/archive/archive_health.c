@@ -17,6 +17,27 @@ uint64_t archive_lag_ns(const struct archive *archive)
     return now_ns > complete_ns ? now_ns - complete_ns : 0;
 }
 
+void archive_refused(struct archiver *ar, const char *why)
+{
+    if (why == NULL && !ar->refused) {
+        return;
+    }
+    ar->refused = why != NULL;
+    pthread_mutex_lock(&ar->archive->fail_lock);
+    snprintf(ar->refusal, sizeof ar->refusal, "%s", why == NULL ? "" : why);
+    pthread_mutex_unlock(&ar->archive->fail_lock);
+}
+
+void archive_trouble(struct archive *archive, char *text, size_t text_len)
+{
+    snprintf(text, text_len, "%s", archive->last_error);
+    pthread_mutex_lock(&archive->fail_lock);
+    for (uint32_t i = 0; i < archive->shard_count && text[0] == 0; i++) {
+        snprintf(text, text_len, "%s", archive->shards[i].refusal);
+    }
+    pthread_mutex_unlock(&archive->fail_lock);
+}
+
 bool archive_late(const struct archive *archive, char *text, size_t text_len)
 {
     uint64_t lag_s = archive_lag_ns(archive) / 1000000000u;

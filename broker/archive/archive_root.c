@@ -112,7 +112,10 @@ static void ask_answer(struct archive *a, struct archive_ask *ask)
     bool begins = a->sm.state < ROOT_TELL;
     ask->phase = reason != NULL ? ARCHIVE_STOPPED : begins ? ARCHIVE_BEGINS : ARCHIVE_WORKS;
     bool full = atomic_load(&a->full);
-    snprintf(ask->text, sizeof ask->text, "%.250s", reason != NULL ? reason : full ? a->full_text : a->last_error);
+    snprintf(ask->text, sizeof ask->text, "%.250s", reason != NULL ? reason : full ? a->full_text : "");
+    if (ask->text[0] == 0) {
+        archive_trouble(a, ask->text, sizeof ask->text);
+    }
     if (ask->now && ask->error == 0) {
         ask->error = reason != NULL           ? EVLOG_ERR_POLICY
                      : root_is(a, ROOT_ENDED) ? EVLOG_ERR_CLOSED
@@ -254,6 +257,7 @@ void archive_root_init(struct archive *a)
 
 void archive_root_start(struct archive *a)
 {
+    metrics_set(a->metrics, METRIC_ARCHIVE_ENABLED, 1);
     io_random(a->io, a->begin.fresh.bytes, sizeof a->begin.fresh.bytes);
     a->begin.ledger = a->ledger;
     a->begin.shard_count = a->shard_count;
@@ -564,19 +568,27 @@ static void on_timer(struct io_timer *timer)
 
 /* --- between rounds ----------------------------------------------------------------------------------------------- */
 
-static void say_what_is_left(struct archive *a)
+static uint64_t pending_len(const struct archive *a)
 {
     uint64_t pending = 0;
+    for (uint32_t i = 0; i < a->shard_count; i++) {
+        pending += (uint64_t)metrics_get(a->shards[i].metrics, METRIC_ARCHIVE_PENDING);
+    }
+    return pending;
+}
+
+static void say_what_is_left(struct archive *a)
+{
+    char why[256];
+    archive_trouble(a, why, sizeof why);
+    const char *separator = why[0] == 0 ? "" : ": ";
     if (a->sm.state < ROOT_TELL) {
         el_log(
             EL_LOG_WARN, "archive",
             "stopped before the archive could be asked what it has: nothing was archived in this run, and what is not "
-            "in it is on this disk only; it follows after the next start. %s",
-            a->last_error);
+            "in it is on this disk only; it follows after the next start%s%s",
+            separator, why);
         return;
-    }
-    for (uint32_t i = 0; i < a->shard_count; i++) {
-        pending += (uint64_t)metrics_get(a->shards[i].metrics, METRIC_ARCHIVE_PENDING);
     }
     char time[40] = "nothing";
     if (a->complete_ns > 0) {
@@ -584,8 +596,8 @@ static void say_what_is_left(struct archive *a)
     }
     el_log(EL_LOG_WARN, "archive",
            "stopped before everything was in the archive: it has everything up to %s, about %" PRIu64
-           " bytes are on this disk only; they follow after the next start. %s",
-           time, pending, a->last_error);
+           " bytes are on this disk only; they follow after the next start%s%s",
+           time, pending_len(a), separator, why);
 }
 
 static void root_idle(struct archive *a)
@@ -719,6 +731,12 @@ static void on_deadline(struct io_timer *timer)
 void archive_root_stop(struct archive *a, uint64_t deadline_ns)
 {
     if (a->stopping || root_is(a, ROOT_ENDED)) {
+        if (!a->stopping && archive_stopped_reason(a) != NULL) {
+            el_log(EL_LOG_WARN, "archive",
+                   "archiving had ended before this stop: what is not in the archive, about %" PRIu64
+                   " bytes, is on this disk only",
+                   pending_len(a));
+        }
         if (root_is(a, ROOT_ENDED)) {
             object_store_stop(a->cfg.bucket); /* what is still read nobody waits for */
         }

@@ -103,6 +103,8 @@ struct archiver {
     bool walk_again;      /* storage was not told of a partition yet */
     bool unentered;       /* for want of memory one is in no list */
     bool ended;           /* no more rounds */
+    bool refused;         /* the store did not take the object that was put last */
+    char refusal[256];    /* why, under fail_lock; "" */
     bool readable;        /* ended: what this disk's incarnation is, is known all the same */
     bool leaving;         /* the process stops: reads are answered, and not begun */
     /* the round */
@@ -297,6 +299,10 @@ void archive_root_redact_made(struct archive *a);
 void archive_root_redact_end(struct archive *a);
 /* Since when everything is in the archive, or this broker runs. Any thread. */
 uint64_t archive_lag_ns(const struct archive *archive);
+/* The store took an object of the shard's (NULL), or did not, and says why. The shard's thread. */
+void archive_refused(struct archiver *ar, const char *why);
+/* What the store says that keeps archiving, "" nothing. Shard 0. */
+void archive_trouble(struct archive *archive, char *text, size_t text_len);
 /* Archiving ends for good, and this is why. Any shard's thread. */
 void archive_fail(struct archive *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Monotonic ns until the try after so many that failed. */

@@ -19,9 +19,9 @@ def small_disk(folder):  # noqa: F811
     """(mount point, a function that starts evlogd on it)"""
     brokers = []
     with mounted(folder, SMALL_DISK_MIB) as mount:
-        def start(io, reserve):
-            brokers.append(Broker(mount / "data", io=io, shards=1, args=["--memory-max", "64MiB",
-                                                                        "--disk-reserve-bytes", str(reserve)]))
+        def start(io, reserve, args=()):
+            brokers.append(Broker(mount / "data", io=io, shards=1, args=["--memory-max", "64MiB", "--disk-reserve-bytes",
+                                                                        str(reserve), *args]))
             return start_or_skip(brokers[0])
 
         yield mount, start

@@ -15,7 +15,8 @@ import pytest
 
 from evlogd import BIN, ROOT, Broker, wait_for
 from kafka_wire import batch, batches_in
-from object_stores import BUCKET, FaultProxy, Versitygw, drop_after, drop_before, environment, half, nonsense, refuse
+from object_stores import (BUCKET, FaultProxy, Versitygw, drop_after, drop_before, environment, half, nonsense, refuse,
+                           stall)
 
 BATCHES = 30
 ARGS = ["--archive-max-lag-ms=100", "--archive-stop-timeout-ms=60s"]
@@ -139,6 +140,51 @@ def test_a_lost_disk_comes_back_over_a_line_that_fails(proxy, versitygw, start, 
             assert len(batches_in(conn.fetch("orders")["records"])) == BATCHES
     finally:
         restored.stop()
+
+
+TROUBLES = [  # of a store that has worked before: what it answers, and what an operator reads
+    (refuse(503, "SlowDown"), "come again later"),
+    (refuse(500, "InternalError"), "500"),
+    (RACE, "409"),
+    (stall, "the answer was lost"),
+    (refuse(400, "ExpiredToken"), "the credentials have expired: renew them"),
+]
+SLOW_TROUBLES = [  # like the last one, they are tried again after half a minute
+    (refuse(403, "AccessDenied"), "grant it"),
+    (refuse(403, "RequestTimeTooSkewed", headers=[("Date", "Wed, 01 Jan 2020 00:00:00 GMT")]), "this machine's clock"),
+    (refuse(404, "NoSuchBucket"), "there is no bucket"),
+]
+
+
+def status(broker):
+    done = subprocess.run([BIN / "evlog", "archive", "status", "--json", "-b", broker.bootstrap], capture_output=True,
+                          text=True, timeout=60, check=False)
+    return json.loads(done.stdout)
+
+
+def test_trouble_in_the_middle_is_named_as_long_as_it_lasts(proxy, versitygw, start):
+    """A log line at its beginning is gone from the screen when somebody asks hours later."""
+    broker, prefix = start(proxy.url, ["--archive-max-lag-ms=100", "--archive-stop-timeout-ms=3s"])
+    with broker.connect() as conn:
+        assert conn.create_topic("orders")[0] == 0
+    troubles = TROUBLES + SLOW_TROUBLES * EVERY_FAULT
+    for action, said in troubles:
+        publish(broker, "orders", 1)
+        wait_for(lambda: status(broker)["message"] is None and status(broker)["pending_bytes"] == 0, "all is well",
+                 WAIT_SECONDS)
+        proxy.arm(action, method="PUT", text="/bundles/", count=1 << 30)
+        publish(broker, "orders", 1)
+        wait_for(lambda said=said: said in (status(broker)["message"] or ""), said, WAIT_SECONDS)
+        assert status(broker)["state"] == "works"
+        if action is not troubles[-1][0]:
+            proxy.calm()
+    assert broker.stop() == 0
+    proxy.calm()
+    assert broker.said("stopped before everything was in the archive", "next start: ", troubles[-1][1])
+    broker.start()
+    assert broker.stop() == 0
+    found = verify(versitygw.folder / "data" / BUCKET / prefix, broker)
+    assert found["batches"] >= 2 * len(troubles) and found["gaps"] == []
 
 
 def test_a_store_that_refuses_is_named_and_the_broker_serves_on(versitygw, start):

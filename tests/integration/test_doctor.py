@@ -144,8 +144,22 @@ def test_lag_and_dead_letters(broker):
     assert check(broker, "dlq", "-w", "10")[0] == OK
 
 
-def test_archive_and_disk(broker):
-    assert check(broker, "archive", "-c", "60")[0] == OK
+def test_archive_that_takes_nothing_is_critical(broker, tmp_path):
+    code, text = check(broker, "archive", "-c", "60")
+    assert code == CRITICAL and "no archive" in text
+    place = f"--archive=file://{tmp_path}/archive"
+    first = start_or_skip(Broker(tmp_path / "first", args=[place]))
+    evlog("archive", "now", "--wait", bootstrap=first.bootstrap, expect=0)
+    assert check(first, "archive", "-c", "60")[0] == OK
+    assert first.stop() == 0
+    other = start_or_skip(Broker(tmp_path / "other", args=[place]))     # the prefix is taken
+    wait_for(lambda: other.metric("evlog_archive_stopped") == 1, "the end of archiving")
+    code, text = check(other, "archive", "-c", "60")
+    assert code == CRITICAL and "ended for good" in text
+    assert other.stop() == 0
+
+
+def test_disk(broker):
     wait_for(lambda: broker.metric("evlog_disk_bytes") > 0, "a look at the disk")
     assert check(broker, "disk", "-w", "0", "-c", "0")[0] == OK
     assert check(broker, "disk", "-w", "100", "-c", "0")[0] == WARNING

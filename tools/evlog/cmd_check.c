@@ -148,6 +148,29 @@ static int check_worst(struct check *check, const char *metric, const char *unit
     return say("", judge(check, check->value), text);
 }
 
+/* What a loss of the disk would lose. Without an archive, and with one that takes nothing any more, that is no number. */
+static int check_archive(struct check *check)
+{
+    struct http_page page = {.status = 0};
+    struct check enabled = {.group = NULL}, stopped = {.group = NULL};
+    int rc = metrics_page(check, &page);
+    if (rc == CLI_OK) {
+        (void)http_page_samples(el_buffer_text(&page.text), "evlog_archive_enabled", take_worst, &enabled);
+        (void)http_page_samples(el_buffer_text(&page.text), "evlog_archive_stopped", take_worst, &stopped);
+    }
+    el_buffer_free(&page.text);
+    if (rc != CLI_OK) {
+        return rc;
+    }
+    if (enabled.value <= 0) {
+        return say("", STATE_CRITICAL, "the server has no archive: a loss of the disk loses everything");
+    }
+    if (stopped.value > 0) {
+        return say("", STATE_CRITICAL, "archiving has ended for good: see evlog archive status");
+    }
+    return check_worst(check, "evlog_archive_lag_seconds", "s");
+}
+
 /* Percent of the file system that is free: the other way round. */
 static int check_disk(struct check *check)
 {
@@ -198,7 +221,7 @@ static int run(struct check *check, const char *what)
                                  : check_worst(check, "evlog_group_lag_seconds", "s");
     }
     return strcmp(what, "dlq") == 0 ? check_worst(check, "evlog_dlq_records", "")
-                                    : check_worst(check, "evlog_archive_lag_seconds", "s");
+                                    : check_archive(check);
 }
 
 int cmd_check(struct cli *cli, const struct cli_command *command, int argc, char **argv)
