@@ -20,8 +20,8 @@ def small_disk(folder):  # noqa: F811
     brokers = []
     with mounted(folder, SMALL_DISK_MIB) as mount:
         def start(io, reserve, args=()):
-            brokers.append(Broker(mount / "data", io=io, shards=1, args=["--memory-max", "64MiB", "--disk-reserve-bytes",
-                                                                        str(reserve), *args]))
+            words = ["--memory-max", "64MiB", "--disk-reserve-bytes", str(reserve), *args]
+            brokers.append(Broker(mount / "data", io=io, shards=1, args=words))
             return start_or_skip(brokers[0])
 
         yield mount, start

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: a disk that gets full while the archive is away refuses appends and gives up nothing that is not archived, whatever
-local.retention says; when the archive is there again everything goes into it, the disk gets space by itself, appends
-are taken again, and every acknowledged event is read.
+"""Goal: a disk that gets full while the archive is away refuses appends and gives up nothing that is not archived,
+whatever local.retention says; when the archive is there again everything goes into it, the disk gets space by itself,
+appends are taken again, and every acknowledged event is read.
 
 Method: as test_full_disk.py; the archive is in a bucket, whose server answers that it is overloaded meanwhile.
 """

@@ -130,6 +130,20 @@ def test_metrics_are_for_users_with_the_right(secured):
     assert not [line for line in secured.log if GOOD in line or BAD in line]
 
 
+def test_go_2026_4827_no_page_shows_a_credential(secured):
+    """Nor do the words of its command."""
+    coded = base64.b64encode(f"boss:{GOOD}".encode()).decode()
+    for path in ("/metrics", "/health/live", "/health/ready", "/version", "/none", "/metrics?password=" + BAD):
+        for credentials in (("boss", GOOD), ("prometheus", BAD), None):
+            status, headers, text = ask(secured, path, credentials=credentials)
+            said = str(headers) + text
+            assert status in (200, 401, 404, 429), path
+            assert not [secret for secret in (GOOD, BAD, coded) if secret in said]
+            assert str(secured.data) not in said and "StoredKey" not in said
+    words = open(f"/proc/{secured.process.pid}/cmdline", "rb").read()
+    assert GOOD.encode() not in words
+
+
 @pytest.mark.parametrize("header", ["", "Basic", "Basic ", "Basic !!!!", "Bearer abc", "Basic " + "QUFB" * 700,
                                     "Basic " + base64.b64encode(b"nocolon").decode(),
                                     "Basic " + base64.b64encode(b"a\0b:c").decode(),

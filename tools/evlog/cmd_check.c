@@ -148,7 +148,7 @@ static int check_worst(struct check *check, const char *metric, const char *unit
     return say("", judge(check, check->value), text);
 }
 
-/* What a loss of the disk would lose. Without an archive, and with one that takes nothing any more, that is no number. */
+/* What a loss of the disk would lose: no number without an archive, and with one that takes nothing any more. */
 static int check_archive(struct check *check)
 {
     struct http_page page = {.status = 0};

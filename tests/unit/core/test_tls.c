@@ -525,7 +525,7 @@ static int name_of(const char *der, size_t len, char *text, size_t text_max)
 /* SEQUENCE { SET { SEQUENCE { OID, string } } } with lengths for strings of two bytes */
 #define ONE(type, tag, a, b) "\x30\x0d\x31\x0b\x30\x09\x06\x03\x55\x04" type tag "\x02" a b
 
-TEST(tls_name, what_has_two_readings_is_refused)
+TEST(go_2026_4828, a_name_that_has_two_readings_is_nobodys)
 {
     char text[64];
     assert_int_equal(NAME_OF(""), EVLOG_ERR_MALFORMED);
