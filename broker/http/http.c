@@ -81,6 +81,7 @@ typedef void (*route_fn)(struct http *http, struct answer *answer);
 
 static void answer_text(struct answer *answer, unsigned status, const char *content_type, const char *text)
 {
+    EL_ASSERT(answer->text == NULL);
     answer->status = status;
     answer->content_type = content_type;
     answer->text = el_strdup(text);
@@ -90,6 +91,8 @@ static void answer_text(struct answer *answer, unsigned status, const char *cont
 static void answer_problem(struct answer *answer, unsigned status, const char *title, const char *detail)
 {
     struct el_buffer page = {.err = 0};
+    EL_ASSERT(answer->text == NULL);
+    EL_ASSERT(status >= 400);
     struct el_json_writer json;
     el_json_writer_init(&json, &page);
     el_json_begin_object(&json);
@@ -243,6 +246,8 @@ static bool let_in(struct http *http, struct MHD_Connection *connection, struct 
     if (verdict == HTTP_ALLOWED) {
         return true;
     }
+    EL_ASSERT(verdict < sizeof refusals / sizeof refusals[0]);
+    EL_ASSERT(refusals[verdict].title != NULL);
     answer_problem(answer, refusals[verdict].status, refusals[verdict].title, reason);
     return false;
 }
@@ -254,6 +259,8 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct ans
     if (answer->text == NULL) {
         return MHD_NO; /* no memory: the connection is closed */
     }
+    EL_ASSERT(answer->status >= 200);
+    EL_ASSERT(answer->content_type != NULL);
     struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(answer->len, answer->text,
                                                                                        el_free);
     if (response == NULL) {
@@ -346,6 +353,7 @@ static void connection_begin(struct http *http, struct MHD_Connection *connectio
     struct place *place = find_place(http, http->secure ? info->connect_fd : -1);
     EL_ASSERT(place != NULL);
     EL_ASSERT(!place->begun);
+    EL_ASSERT(place->fd == -1 || place->fd == info->connect_fd);
     place->fd = info->connect_fd;
     place->begun = true;
     http->open_count++;
@@ -358,6 +366,8 @@ static void connection_begin(struct http *http, struct MHD_Connection *connectio
 static void connection_end(struct http *http, struct place *place)
 {
     EL_ASSERT(http->open_count > 0);
+    EL_ASSERT(place != NULL);
+    EL_ASSERT(place->begun);
     clear_place(place);
     http->open_count--;
     if (http->open_count == 0) {
@@ -385,12 +395,15 @@ static void on_client(void *arg, const struct tls_gate_client *client)
 {
     struct http *http = arg;
     OBJ_CHECK(http, HTTP);
+    EL_ASSERT(http->secure);
+    EL_ASSERT(client->fd >= 0);
     char *principal = client->principal[0] == 0 ? NULL : el_strdup(client->principal);
     pthread_mutex_lock(&http->lock);
     struct place *place = find_place(http, client->fd); /* of one that the library has closed unheard */
     place = place != NULL ? place : find_place(http, -1);
     bool taken = place != NULL && (principal != NULL || client->principal[0] == 0);
     if (taken) {
+        EL_ASSERT(!place->begun); /* one that has begun still has its descriptor */
         clear_place(place);
         place->fd = client->fd;
         place->principal = principal;
@@ -498,6 +511,7 @@ static uint16_t port_of(int fd)
 
 static void http_free(struct http *http)
 {
+    EL_ASSERT(http->open_count == 0);
     for (size_t i = 0; i < CONNECTION_COUNT_MAX; i++) {
         clear_place(&http->places[i]); /* of those that never began */
     }

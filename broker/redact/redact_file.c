@@ -20,6 +20,8 @@ static const uint8_t magic[8] = {'E', 'V', 'L', 'O', 'G', 'R', 'D', 'X'};
 
 static size_t entry_put(uint8_t *p, const struct redact_entry *e)
 {
+    EL_ASSERT(e->end_offset > e->first_offset);
+    EL_ASSERT(e->reason_len <= EL_REDACTION_REASON_MAX);
     memcpy(p, e->topic_id.bytes, 16);
     el_put_le32(p + 16, (uint32_t)e->partition);
     el_put_le32(p + 20, e->reason_len);
@@ -108,6 +110,7 @@ int redact_file_save(struct disk *disk, const struct redact_entry *entries, uint
     for (uint32_t i = 0; i < count; i++) {
         len += entry_put(buf + len, &entries[i]);
     }
+    EL_ASSERT(len <= FILE_LEN_MAX);
     memcpy(buf, magic, sizeof magic);
     el_put_le32(buf + 8, FILE_FORMAT);
     el_put_le32(buf + 12, count);

@@ -29,6 +29,7 @@ static void run_back(struct io_message *message)
 
 void redact_answer(struct redact_ask *ask, int error)
 {
+    EL_ASSERT(ask->done != NULL);
     ask->error = error;
     ask->message.run = run_back;
     io_post(ask->origin, &ask->message);
@@ -90,6 +91,8 @@ static void entry_add(struct redact_ask *ask)
                       REDACT_PENDING_MAX);
         return;
     }
+    EL_ASSERT(r->count < REDACT_PENDING_MAX);
+    EL_ASSERT(ask->reason.len <= EL_REDACTION_REASON_MAX);
     struct redact_entry *e = &r->entries[r->count++];
     *e = (struct redact_entry){.topic_id = ask->topic_id,
                                .partition = ask->partition,
@@ -100,6 +103,8 @@ static void entry_add(struct redact_ask *ask)
     if (ask->reason.len > 0) {
         memcpy(e->reason, ask->reason.data, ask->reason.len);
     }
+    EL_ASSERT(e->first_offset <= ask->first_offset);
+    EL_ASSERT(e->end_offset >= ask->end_offset);
     ask->state = REDACT_LOCAL;
     redactor_accept(r, ask);
 }
@@ -197,6 +202,8 @@ static void on_read(struct store_op *base)
 
 static void read_on(struct redact_ask *ask, int64_t offset)
 {
+    EL_ASSERT(offset >= ask->first_offset);
+    EL_ASSERT(offset < ask->end_offset);
     ask->read = (struct read_op){.base = {.done = on_read, .arg = ask},
                                  .topic_id = ask->topic_id,
                                  .partition = ask->partition,

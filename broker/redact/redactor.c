@@ -26,6 +26,37 @@
 
 static void work_go(struct redactor *r);
 
+/* Holds between any two steps. */
+static void check(const struct redactor *r)
+{
+    EL_ASSERT(r->count <= REDACT_PENDING_MAX);
+    EL_ASSERT(r->saved_count <= r->count);
+    if (r->busy) {
+        EL_ASSERT(r->step != WORK_IDLE);
+        EL_ASSERT(r->saved_count > 0); /* nothing is done for what is not durable */
+    }
+    if (r->save_busy) {
+        EL_ASSERT(r->saving_left <= r->saving_count);
+    }
+}
+
+/* The completion of what a step has begun. */
+static void step_ends(struct redactor *r, enum work_step step)
+{
+    check(r);
+    EL_ASSERT(r->busy);
+    EL_ASSERT(r->step == step);
+    r->busy = false;
+}
+
+static void step_begins(struct redactor *r, enum work_step step)
+{
+    EL_ASSERT(!r->busy);
+    r->step = step;
+    r->busy = true;
+    check(r);
+}
+
 static void work_later(struct redactor *r)
 {
     if (!r->stopping) {
@@ -42,6 +73,8 @@ static void work_on_timer(struct io_timer *timer)
 static void work_stuck(struct redactor *r, const char *what, int code)
 {
     char text[sizeof r->stuck];
+    EL_ASSERT(!r->busy);
+    EL_ASSERT(r->count > 0);
     snprintf(text, sizeof text, "%s: %s", what, evlog_error_text(code));
     if (strcmp(text, r->stuck) != 0) {
         const struct redact_entry *e = &r->entries[0];
@@ -83,6 +116,8 @@ static void asks_answer(struct redactor *r, int error)
 static void save_on_done(struct io_op *op)
 {
     struct redactor *r = op->arg;
+    EL_ASSERT(r->save_busy);
+    check(r);
     r->save_busy = false;
     if (op->result != 0) {
         el_log(EL_LOG_WARN, "redact", "%s cannot be written: %s; it is tried again", REDACT_FILE,
@@ -98,6 +133,8 @@ static void save_on_done(struct io_op *op)
 
 static void save_begin(struct redactor *r)
 {
+    EL_ASSERT(!r->save_busy);
+    check(r);
     r->save_busy = true;
     r->save_wanted = false;
     r->saving_count = r->count;
@@ -153,14 +190,13 @@ static struct redact_op op_of(struct redactor *r, bool release, void (*done)(str
 static void on_released(struct store_op *op)
 {
     struct redactor *r = op->arg;
-    r->busy = false;
+    step_ends(r, WORK_RELEASE);
     entry_done(r, r->ask.parent_end); /* the topic may be deleted: then there is nothing to let come back */
 }
 
 static void release_begin(struct redactor *r)
 {
-    r->step = WORK_RELEASE;
-    r->busy = true;
+    step_begins(r, WORK_RELEASE);
     r->local = op_of(r, true, on_released);
     store_redact(r->shard, &r->local);
 }
@@ -168,7 +204,7 @@ static void release_begin(struct redactor *r)
 static void on_archive(struct archive_redact_ask *ask)
 {
     struct redactor *r = ask->arg;
-    r->busy = false;
+    step_ends(r, WORK_ARCHIVE);
     if (ask->error == EVLOG_ERR_CLOSED) {
         r->step = WORK_IDLE;
     } else if (ask->error == EVLOG_ERR_CONFLICT) {
@@ -202,8 +238,7 @@ static void archive_begin(struct redactor *r)
         release_begin(r);
         return;
     }
-    r->step = WORK_ARCHIVE;
-    r->busy = true;
+    step_begins(r, WORK_ARCHIVE);
     archive_redact(r->archiver, &r->ask);
 }
 
@@ -215,7 +250,7 @@ static bool is_gone(int code)
 static void on_local(struct store_op *op)
 {
     struct redactor *r = op->arg;
-    r->busy = false;
+    step_ends(r, WORK_LOCAL);
     if (op->error == EVLOG_ERR_CLOSED) {
         r->step = WORK_IDLE;
     } else if (op->error != 0 && !is_gone(op->error)) {
@@ -227,8 +262,7 @@ static void on_local(struct store_op *op)
 
 static void local_begin(struct redactor *r)
 {
-    r->step = WORK_LOCAL;
-    r->busy = true;
+    step_begins(r, WORK_LOCAL);
     r->local = op_of(r, false, on_local);
     store_redact(r->shard, &r->local);
 }
@@ -268,6 +302,7 @@ int redactor_create(struct store *store, struct archive *archive, struct disk *d
         (void)disk_close(disk, fd);
     }
     r->saved_count = r->count;
+    check(r);
     r->store = store;
     r->shard = store_shard_at(store, 0);
     r->io = store_shard_io(r->shard);
