@@ -73,6 +73,8 @@ $(eval $(call archive_rule,exhaustive,tests/exhaustive))
 
 lib = $(addprefix $(OUT)/lib/libel_,$(addsuffix .a,$(1)))
 group_link = -Wl,--start-group $(1) -Wl,--end-group
+# What the linker took from where: make sbom reads it.
+map = -Wl,-Map=$(OUT)/map/$(@F).map
 
 # --- programs and libraries -------------------------------------------------------------------------------------
 LIBEVLOG_OBJ := $(call obj,$(foreach l,$(CLIENT_LAYERS),$(SRC_$(l))) $(SRC_client))
@@ -84,9 +86,9 @@ $(OUT)/lib/libevlog.a: $(LIBEVLOG_OBJ)
 	$(Q)ar rcs $@ $^
 
 $(OUT)/lib/libevlog.so.1: $(LIBEVLOG_OBJ) client/libevlog.map
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) $(OUT)/map
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) -shared $(LDFLAGS_ALL) -Wl,-soname,libevlog.so.1 -Wl,--version-script=client/libevlog.map -o $@ $(LIBEVLOG_OBJ) $(LIBS_core)
+	$(Q)$(CC) -shared $(LDFLAGS_ALL) $(map) -Wl,-soname,libevlog.so.1 -Wl,--version-script=client/libevlog.map -o $@ $(LIBEVLOG_OBJ) $(LIBS_core)
 	$(Q)ln -sf libevlog.so.1 $(OUT)/lib/libevlog.so
 
 # Stores of projections are libraries of their own: a program links the database that it uses, and no other.
@@ -99,9 +101,9 @@ $(OUT)/lib/libevlog-$(1).a: $$(call obj,$$(SRC_$(1)))
 
 $(OUT)/lib/libevlog-$(1).so.1: $$(call obj,$$(SRC_$(1)) client/fail.c) $$(call lib,core wire) $(OUT)/lib/libevlog.so.1 \
 	        client/$(1)/libevlog-$(1).map
-	@mkdir -p $$(@D)
+	@mkdir -p $$(@D) $(OUT)/map
 	$$(if $$(Q),@echo "  LD    $$@")
-	$$(Q)$$(CC) -shared $$(LDFLAGS_ALL) -Wl,-soname,libevlog-$(1).so.1 \
+	$$(Q)$$(CC) -shared $$(LDFLAGS_ALL) $$(map) -Wl,-soname,libevlog-$(1).so.1 \
 	    -Wl,--version-script=client/$(1)/libevlog-$(1).map -o $$@ $$(call obj,$$(SRC_$(1)) client/fail.c) \
 	    $(OUT)/lib/libevlog.so.1 $$(call group_link,$$(call lib,core wire)) $$(LIBS_core) $(LIBS_$(1))
 	$$(Q)ln -sf libevlog-$(1).so.1 $(OUT)/lib/libevlog-$(1).so
@@ -110,20 +112,20 @@ $(foreach s,$(STORES),$(eval $(call store_rule,$(s))))
 
 BROKER_LIBS := $(call lib,server $(BROKER_LAYERS) $(CLIENT_LAYERS))
 $(OUT)/bin/evlogd: $(BROKER_LIBS)
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) $(OUT)/map
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call group_link,$(BROKER_LIBS)) $(LIBS_core) $(LIBS_broker)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(map) -pie -o $@ $(call group_link,$(BROKER_LIBS)) $(LIBS_core) $(LIBS_broker)
 
 $(OUT)/bin/evlog: $(call lib,tools $(STORES)) $(OUT)/lib/libevlog.a
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) $(OUT)/map
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call group_link,$^) $(LIBS_core) $(LIBS_sqlite)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(map) -pie -o $@ $(call group_link,$^) $(LIBS_core) $(LIBS_sqlite)
 
 # For auditors: one static file without code for the network, from what it needs of the lower layers.
 $(OUT)/bin/evlog-audit: $(call obj,$(call src,tools/audit)) $(call lib,store format core)
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) $(OUT)/map
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) $(if $(filter release,$(BUILD)),-static) -o $@ $(call group_link,$^) $(LIBS_audit)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(map) $(if $(filter release,$(BUILD)),-static) -o $@ $(call group_link,$^) $(LIBS_audit)
 
 # --- unit tests: tests/unit/<layer>/test_*.c become one program that links that layer and all below it --------------
 ALL_LAYERS := $(CLIENT_LAYERS) $(BROKER_LAYERS)

@@ -4,6 +4,7 @@
 #
 # make install     programs, libraries, headers, the service, below PREFIX (/usr/local); DESTDIR as ever
 # make man         manual pages in OUT/man; make install-man installs them
+# make sbom        what programs and libraries contain, as SPDX documents in OUT/sbom; make install-sbom
 # make deb         Debian packages in OUT/deb, checked by lintian
 # make deps-deb    what that and the tests of packages and alerts need
 
@@ -40,6 +41,19 @@ man: all
 install-man: man
 	$(foreach s,1 5 8,install -d $(DESTDIR)$(PREFIX)/share/man/man$(s); \
 	    install -m 644 $(OUT)/man/*.$(s) $(DESTDIR)$(PREFIX)/share/man/man$(s);)
+
+.PHONY: sbom install-sbom
+sbom: $(OUT)/sbom/evlog-broker.spdx.json
+$(OUT)/sbom/evlog-broker.spdx.json: packaging/sbom.py $(addprefix $(OUT)/bin/,evlogd evlog evlog-audit) \
+	        $(OUT)/lib/libevlog.so.1 $(foreach s,$(STORES),$(OUT)/lib/libevlog-$(s).so.1)
+	$(if $(Q),@echo "  SBOM  $(@D)")
+	$(Q)$(PYTHON) packaging/sbom.py $(OUT) $(VERSION) $(@D)
+
+# Those of libraries lie beside them: what is in them differs by architecture.
+install-sbom: sbom
+	install -d $(DESTDIR)$(PREFIX)/share/evlog/sbom $(DESTDIR)$(LIBDIR)/evlog
+	install -m 644 $(OUT)/sbom/evlog-*.spdx.json $(DESTDIR)$(PREFIX)/share/evlog/sbom
+	install -m 644 $(OUT)/sbom/libevlog*.spdx.json $(DESTDIR)$(LIBDIR)/evlog
 
 # --- Debian packages ------------------------------------------------------------------------------------------------
 DEPS_DEB := debhelper dpkg-dev fakeroot lintian mmdebstrap scdoc prometheus
