@@ -6,6 +6,7 @@
 # make man         manual pages in OUT/man; make install-man installs them
 # make sbom        what programs and libraries contain, as SPDX documents in OUT/sbom; make install-sbom
 # make deb         Debian packages in OUT/deb, checked by lintian
+# make container   an image of evlogd for container runtimes in OUT/container, from those packages
 # make deps-deb    what that and the tests of packages and alerts need
 
 PREFIX ?= /usr/local
@@ -71,3 +72,7 @@ deb: deps-deb
 	cd $(DEB_TREE) && env -u MAKEFLAGS -u MAKELEVEL DEB_BUILD_OPTIONS="parallel=$$(nproc) nocheck" dpkg-buildpackage -us -uc -b
 	lintian --fail-on error,warning $(OUT)/deb/evlog_*.changes
 	@ls $(OUT)/deb/*.deb
+
+.PHONY: container
+container: deb
+	$(Q)$(PYTHON) packaging/container/image.py $(VERSION) $(OUT)/deb $(OUT)/container/evlog-$(VERSION).oci.tar

@@ -18,8 +18,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from booted import Booted  # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-OUT = ROOT / os.environ.get("OUT", "build")
 INSTALLED = ["evlog-broker", "evlog-tools", "libevlog1", "libevlog-dev"]
 
 
@@ -48,12 +46,6 @@ class Debian:
 
     def state(self, package):
         return self.run("dpkg-query", "-W", "-f=${db:Status-Status}", package, check=False).strip()
-
-
-@pytest.fixture(scope="module")
-def packages():
-    subprocess.run(["make", "deb", f"OUT={OUT.relative_to(ROOT)}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    return sorted(path for path in (OUT / "deb").glob("*.deb") if "dbgsym" not in path.name)
 
 
 @pytest.fixture(scope="module")
