@@ -523,7 +523,8 @@ static void tell(struct archive_ledger *l, struct archive_begin_job *job)
         job->bundle_next[i] = l->state->last_object + 1;
     }
     for (size_t i = 0; i < l->state->object_count; i++) {
-        const struct el_manifest_object *o = &l->state->objects[i].now;
+        const struct archive_object object = archive_object_at(l->state, i);
+        const struct el_manifest_object *o = &object.now;
         if (o->kind == EL_PACK_BUNDLE && o->shard < job->shard_count) {
             job->bundle_next[o->shard] = EL_MAX(job->bundle_next[o->shard], o->sequence + 1);
         }

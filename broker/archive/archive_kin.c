@@ -120,9 +120,9 @@ static int parent_open(struct archive_ledger *l, const struct el_manifest_header
 static uint64_t removed_since(const struct archive_state *then, const struct archive_state *now)
 {
     for (size_t i = 0; i < then->object_count; i++) {
-        const struct el_manifest_object *o = &then->objects[i].now;
-        if (o->state == EL_OBJECT_LIVE && archive_state_object(now, o->number) == NULL) {
-            return o->number;
+        struct archive_object object = archive_object_at(then, i), same;
+        if (object.now.state == EL_OBJECT_LIVE && !archive_state_object(now, object.now.number, &same)) {
+            return object.now.number;
         }
     }
     return 0;

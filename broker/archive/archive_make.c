@@ -329,8 +329,12 @@ static void choose_retired(struct build *b)
         const struct archive_partition *p = archive_state_partition(l->state, &r.topic_id, r.partition);
         bool fits = p != NULL && r.tree.size > p->retired->tree.size && !is_replaced(b, &r.topic_id, r.partition);
         bool ends = false;
-        for (uint32_t k = 0; fits && k < p->part_count && p->parts[k].first_leaf < r.tree.size; k++) {
-            ends = el_archive_part_leaf_end(&p->parts[k]) == r.tree.size && p->parts[k].end_offset == r.end_offset;
+        for (uint32_t k = 0; fits && k < p->part_count; k++) {
+            struct el_archive_part part = archive_part_at(p, k);
+            if (part.first_leaf >= r.tree.size) {
+                break;
+            }
+            ends = el_archive_part_leaf_end(&part) == r.tree.size && part.end_offset == r.end_offset;
         }
         if (ends) {
             l->retiring[kept++] = r;
@@ -379,17 +383,17 @@ static int gather_replaced(struct build *b)
                                                 ? archive_state_partition(b->l->state, &part->topic_id, part->partition)
                                                 : NULL;
         for (uint32_t k = 0; p != NULL && k < p->part_count; k++) {
-            const struct el_archive_part *old = &p->parts[k];
-            if (old->first_leaf >= part->first_leaf && old->first_leaf < part->first_leaf + part->batch_count) {
-                b->numbers[b->number_count++] = old->object;
+            struct el_archive_part old = archive_part_at(p, k);
+            if (old.first_leaf >= part->first_leaf && old.first_leaf < part->first_leaf + part->batch_count) {
+                b->numbers[b->number_count++] = old.object;
             }
         }
     }
     for (size_t i = 0; i < b->l->retiring_count; i++) {
         const struct el_manifest_retired *r = &b->l->retiring[i];
         const struct archive_partition *p = archive_state_partition(b->l->state, &r->topic_id, r->partition);
-        for (uint32_t k = 0; k < p->part_count && p->parts[k].first_leaf < r->tree.size; k++) {
-            b->numbers[b->number_count++] = p->parts[k].object;
+        for (uint32_t k = 0; k < p->part_count && archive_part_at(p, k).first_leaf < r->tree.size; k++) {
+            b->numbers[b->number_count++] = archive_part_at(p, k).object;
         }
     }
     qsort(b->numbers, b->number_count, sizeof *b->numbers, by_number);
@@ -417,12 +421,13 @@ static void put_objects(struct build *b)
     const struct archive_state *state = b->l->state;
     uint64_t number = state->last_object;
     for (size_t i = 0; i < state->object_count; i++) {
-        struct el_manifest_object object = state->objects[i].now;
+        struct archive_object known = archive_object_at(state, i);
+        struct el_manifest_object object = known.now;
         uint32_t count = b->number_count == 0 ? 0 : replaced_count(b, object.number);
         bool old = object.state == EL_OBJECT_REPLACED && object.replaced_ms + b->l->cfg.replaced_ms <= b->job->now_ms;
         old = old || archive_redaction_drops(b->job->redaction, &object);
         old = old && object.number != state->last_object;
-        if (object.state == EL_OBJECT_LIVE && count > 0 && count == state->objects[i].part_count) {
+        if (object.state == EL_OBJECT_LIVE && count > 0 && count == known.part_count) {
             object.state = EL_OBJECT_REPLACED;
             object.replaced_ms = b->job->now_ms;
             el_manifest_object_put(b->out, &object);
@@ -554,7 +559,8 @@ static void count_objects(struct archive_ledger *l, struct archive_make_job *job
 {
     job->object_count = job->object_len = job->replaced_count = 0;
     for (size_t i = 0; i < l->state->object_count; i++) {
-        const struct el_manifest_object *o = &l->state->objects[i].now;
+        const struct archive_object object = archive_object_at(l->state, i);
+        const struct el_manifest_object *o = &object.now;
         job->object_count += o->state == EL_OBJECT_LIVE;
         job->object_len += o->state == EL_OBJECT_LIVE ? o->len : 0;
         job->replaced_count += o->state == EL_OBJECT_REPLACED;

@@ -93,7 +93,7 @@ static uint64_t since_ms(const struct archive_ledger *l, uint64_t number)
 
 struct sample {
     uint64_t number;
-    const struct el_archive_part *part; /* the first that was found in it */
+    struct el_archive_part part; /* the first that was found in it; without a batch: none was */
 };
 
 /* Live bundles, evenly among all of them, the last one too. returns their number */
@@ -101,12 +101,14 @@ static size_t samples_choose(const struct archive_ledger *l, struct sample sampl
 {
     size_t bundles = 0, seen = 0, count = 0;
     for (size_t i = 0; i < l->state->object_count; i++) {
-        bundles += is_live_bundle(&l->state->objects[i].now);
+        struct archive_object object = archive_object_at(l->state, i);
+        bundles += is_live_bundle(&object.now);
     }
     for (size_t i = 0; i < l->state->object_count && count < SAMPLES_MAX; i++) {
-        if (is_live_bundle(&l->state->objects[i].now) &&
+        struct archive_object object = archive_object_at(l->state, i);
+        if (is_live_bundle(&object.now) &&
             seen++ >= (bundles <= SAMPLES_MAX ? count : count * (bundles - 1) / (SAMPLES_MAX - 1))) {
-            samples[count++] = (struct sample){.number = l->state->objects[i].now.number};
+            samples[count++] = (struct sample){.number = object.now.number};
         }
     }
     return count;
@@ -117,14 +119,15 @@ static void samples_place(const struct archive_ledger *l, struct sample *samples
     for (size_t i = 0; i < l->state->partitions.count; i++) {
         const struct archive_partition *p = l->state->partitions.entries[i].value;
         for (uint32_t k = 0; k < p->part_count; k++) {
+            struct el_archive_part part = archive_part_at(p, k);
             size_t low = 0, high = count;
             while (low < high) {
                 size_t middle = (low + high) / 2;
-                low = samples[middle].number < p->parts[k].object ? middle + 1 : low;
-                high = samples[middle].number < p->parts[k].object ? high : middle;
+                low = samples[middle].number < part.object ? middle + 1 : low;
+                high = samples[middle].number < part.object ? high : middle;
             }
-            if (low < count && samples[low].number == p->parts[k].object && samples[low].part == NULL) {
-                samples[low].part = &p->parts[k];
+            if (low < count && samples[low].number == part.object && samples[low].part.batch_count == 0) {
+                samples[low].part = part;
             }
         }
     }
@@ -137,8 +140,11 @@ static int sample_time(const struct archive_ledger *l, const struct sample *samp
     uint8_t bytes[EL_PACK_BATCH_LEN] = {0};
     uint64_t done = 0;
     struct el_pack_batch row;
-    el_archive_key_object(key, &l->incarnation, &archive_state_object(l->state, sample->number)->now);
-    int code = object_get(l->cfg.bucket, key, sample->part->table_pos, bytes, sizeof bytes, &done, err);
+    struct archive_object object;
+    bool known = archive_state_object(l->state, sample->number, &object);
+    EL_ASSERT(known);
+    el_archive_key_object(key, &l->incarnation, &object.now);
+    int code = object_get(l->cfg.bucket, key, sample->part.table_pos, bytes, sizeof bytes, &done, err);
     if (code == 0 && (done < sizeof bytes || el_pack_batch_get(bytes, &row) != 0)) {
         code = EVLOG_ERR_CORRUPT;
     }
@@ -157,7 +163,7 @@ int archive_ages_find(struct archive_ledger *l, uint64_t now_ms, struct el_error
     samples_place(l, samples, count);
     for (size_t i = 0; i < count; i++) {
         uint64_t before_ms = l->age_count == 0 ? 0 : l->ages[l->age_count - 1].since_ms, ms = 0;
-        int code = samples[i].part == NULL ? EVLOG_ERR_NOT_FOUND : sample_time(l, &samples[i], &ms, err);
+        int code = samples[i].part.batch_count == 0 ? EVLOG_ERR_NOT_FOUND : sample_time(l, &samples[i], &ms, err);
         if (code != 0 && code != EVLOG_ERR_NOT_FOUND && code != EVLOG_ERR_CORRUPT) {
             return code;
         }
@@ -175,9 +181,10 @@ int archive_ages_find(struct archive_ledger *l, uint64_t now_ms, struct el_error
 
 static bool in_bundle(const struct archive_ledger *l, const struct el_archive_part *part)
 {
-    const struct archive_object *object = archive_state_object(l->state, part->object);
-    EL_ASSERT(object != NULL);
-    return object->now.kind == EL_PACK_BUNDLE;
+    struct archive_object object;
+    bool known = archive_state_object(l->state, part->object, &object);
+    EL_ASSERT(known);
+    return object.now.kind == EL_PACK_BUNDLE;
 }
 
 static int task_add(struct archive_ledger *l, const struct archive_partition *p, uint32_t from, uint32_t to)
@@ -191,11 +198,13 @@ static int task_add(struct archive_ledger *l, const struct archive_partition *p,
     }
     for (uint32_t i = from; i < to; i++) {
         struct archive_source *source = &task->sources[i - from];
-        const struct archive_object *object = archive_state_object(l->state, p->parts[i].object);
-        source->part = p->parts[i];
-        el_archive_key_object(source->key, &l->incarnation, &object->now);
-        task->batch_count += p->parts[i].batch_count;
-        task->data_len += p->parts[i].data_len;
+        struct archive_object object;
+        source->part = archive_part_at(p, i);
+        bool known = archive_state_object(l->state, source->part.object, &object);
+        EL_ASSERT(known);
+        el_archive_key_object(source->key, &l->incarnation, &object.now);
+        task->batch_count += source->part.batch_count;
+        task->data_len += source->part.data_len;
     }
     told->task_count++;
     return 0;
@@ -207,9 +216,13 @@ static uint64_t run_measure(const struct archive_ledger *l, const struct archive
 {
     uint64_t len = 0, batches = 0, enough = EL_MIN(l->cfg.segment_len, TASK_LEN_MAX);
     *to = from;
-    while (*to < p->part_count && len < enough && in_bundle(l, &p->parts[*to])) {
-        batches += p->parts[*to].batch_count;
-        len += p->parts[*to].data_len;
+    while (*to < p->part_count && len < enough) {
+        struct el_archive_part part = archive_part_at(p, *to);
+        if (!in_bundle(l, &part)) {
+            break;
+        }
+        batches += part.batch_count;
+        len += part.data_len;
         if (batches > UINT32_MAX) {
             break;
         }
@@ -231,11 +244,12 @@ static uint32_t small_measure(const struct archive_ledger *l, const struct archi
 {
     uint64_t len = 0, batches = 0, enough = EL_MIN(l->cfg.segment_len, TASK_LEN_MAX);
     uint32_t to = from;
-    for (; to < p->part_count && !in_bundle(l, &p->parts[to]); to++) {
-        uint32_t own = tier_of(enough, p->parts[to].data_len);
-        len += p->parts[to].data_len;
-        batches += p->parts[to].batch_count;
-        if (own > tier || (same && own != tier) || len > enough || batches > UINT32_MAX) {
+    for (; to < p->part_count; to++) {
+        struct el_archive_part part = archive_part_at(p, to);
+        uint32_t own = tier_of(enough, part.data_len);
+        len += part.data_len;
+        batches += part.batch_count;
+        if (in_bundle(l, &part) || own > tier || (same && own != tier) || len > enough || batches > UINT32_MAX) {
             break;
         }
     }
@@ -246,7 +260,7 @@ static uint32_t small_measure(const struct archive_ledger *l, const struct archi
 static uint32_t merge_measure(const struct archive_ledger *l, const struct archive_partition *p, uint32_t from,
                               uint32_t *next)
 {
-    uint32_t tier = tier_of(EL_MIN(l->cfg.segment_len, TASK_LEN_MAX), p->parts[from].data_len);
+    uint32_t tier = tier_of(EL_MIN(l->cfg.segment_len, TASK_LEN_MAX), archive_part_at(p, from).data_len);
     *next = from + 1;
     if (tier > 1) {
         return 0;
@@ -267,8 +281,10 @@ static bool keeps_dead_weight(const struct archive_ledger *l, const struct archi
                               uint32_t to, uint64_t now_ms)
 {
     for (uint32_t i = from; i < to; i++) {
-        const struct archive_object *object = archive_state_object(l->state, p->parts[i].object);
-        if (object->live_len < object->now.len / 2 && since_ms(l, object->now.number) + l->cfg.segment_ms <= now_ms) {
+        struct archive_object object;
+        bool known = archive_state_object(l->state, archive_part_at(p, i).object, &object);
+        EL_ASSERT(known);
+        if (object.live_len < object.now.len / 2 && since_ms(l, object.now.number) + l->cfg.segment_ms <= now_ms) {
             return true;
         }
     }
@@ -290,12 +306,22 @@ static int plan_deleted(struct archive_ledger *l, const struct archive_partition
     return code;
 }
 
+static bool followed_by_segment(const struct archive_ledger *l, const struct archive_partition *p, uint32_t to)
+{
+    if (to == p->part_count) {
+        return false;
+    }
+    struct el_archive_part part = archive_part_at(p, to);
+    return !in_bundle(l, &part);
+}
+
 static int plan_partition(struct archive_ledger *l, const struct archive_partition *p, bool seal, uint64_t now_ms)
 {
     uint32_t from = 0, to;
     int code = 0;
     while (from < p->part_count && !tasks_full(l) && code == 0) {
-        if (!in_bundle(l, &p->parts[from])) {
+        struct el_archive_part first = archive_part_at(p, from);
+        if (!in_bundle(l, &first)) {
             uint32_t count = merge_measure(l, p, from, &to);
             code = count == 0 ? 0 : task_add(l, p, from, from + count);
             from = to;
@@ -303,8 +329,7 @@ static int plan_partition(struct archive_ledger *l, const struct archive_partiti
         }
         uint64_t len = run_measure(l, p, from, &to);
         bool due = seal || len >= EL_MIN(l->cfg.segment_len, TASK_LEN_MAX) || to - from >= RUN_PARTS_MAX ||
-                   (to < p->part_count && !in_bundle(l, &p->parts[to])) ||
-                   since_ms(l, p->parts[from].object) + l->cfg.segment_ms <= now_ms;
+                   followed_by_segment(l, p, to) || since_ms(l, first.object) + l->cfg.segment_ms <= now_ms;
         if (due) {
             code = task_add(l, p, from, to);
         }

@@ -133,14 +133,15 @@ static struct archive_tree tree_of(const struct archive_ledger *l, const struct 
 static int part_leaves(struct archive_ledger *l, const struct el_archive_part *part, struct archive_tiles *tiles,
                        struct tile_put *put)
 {
-    const struct archive_object *object = archive_state_object(l->state, part->object);
+    struct archive_object object;
+    bool known = archive_state_object(l->state, part->object, &object);
     uint64_t len = (uint64_t)part->batch_count * EL_PACK_BATCH_LEN, done = 0;
     uint8_t *table = el_malloc(len);
     struct el_hash256 *leaves = el_malloc((uint64_t)part->batch_count * sizeof *leaves);
     char key[EL_ARCHIVE_KEY_MAX];
     int code = EVLOG_ERR_NO_MEMORY;
-    EL_ASSERT(object != NULL);
-    el_archive_key_object(key, &l->incarnation, &object->now);
+    EL_ASSERT(known);
+    el_archive_key_object(key, &l->incarnation, &object.now);
     if (table != NULL && leaves != NULL) {
         code = object_get(l->cfg.bucket, key, part->table_pos, table, len, &done, put->err);
     }
@@ -196,7 +197,7 @@ static int put_partition(struct archive_ledger *l, struct archive_make_job *coun
     archive_tiles_init(tiles);
     int code = from == 0 ? 0 : archive_tiles_load(&tree, from, NULL, tiles, err);
     for (uint32_t i = 0; i < p->part_count && code == 0; i++) {
-        const struct el_archive_part *part = &p->parts[i];
+        const struct el_archive_part held = archive_part_at(p, i), *part = &held;
         if (part->first_leaf >= from && part->first_leaf < to) {
             EL_ASSERT(part->first_leaf == tiles->size);
             code = part_leaves(l, part, tiles, &put);

@@ -51,12 +51,13 @@ static int damaged(const char *key, struct el_error *err)
 static int part_has(struct archive_ledger *l, const struct el_archive_part *part, struct archive_redaction_job *r,
                     struct el_error *err)
 {
-    const struct archive_object *object = archive_state_object(l->state, part->object);
+    struct archive_object object;
+    bool known = archive_state_object(l->state, part->object, &object);
     uint64_t len = (uint64_t)part->batch_count * EL_PACK_BATCH_LEN, done = 0;
     uint8_t sha256[32], *table = el_malloc(len);
     char key[EL_ARCHIVE_KEY_MAX];
-    EL_ASSERT(object != NULL);
-    el_archive_key_object(key, &l->incarnation, &object->now);
+    EL_ASSERT(known);
+    el_archive_key_object(key, &l->incarnation, &object.now);
     if (table == NULL) {
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory for a batch table");
     }
@@ -118,7 +119,7 @@ struct anew {
     char key[EL_ARCHIVE_KEY_MAX];
     uint8_t *old; /* [object->now.len] */
     uint8_t *buf;
-    const struct el_archive_part **counting; /* [count] parts of the object that count, in its order */
+    struct el_archive_part *counting; /* [count] parts of the object that count, in its order */
     uint32_t count, batch_count;
     struct el_archive_part *parts;
     struct archive_pack pack;
@@ -126,8 +127,7 @@ struct anew {
 
 static int by_place(const void *left, const void *right)
 {
-    const struct el_archive_part *a = *(const struct el_archive_part *const *)left,
-                                 *b = *(const struct el_archive_part *const *)right;
+    const struct el_archive_part *a = left, *b = right;
     int order = memcmp(a->topic_id.bytes, b->topic_id.bytes, 16);
     return order != 0 ? order : (a->partition > b->partition) - (a->partition < b->partition);
 }
@@ -135,22 +135,23 @@ static int by_place(const void *left, const void *right)
 static int parts_find(struct anew *n)
 {
     const struct archive_state *state = n->l->state;
-    n->counting = el_calloc(n->object->part_count, sizeof(struct el_archive_part *));
+    n->counting = el_calloc(n->object->part_count, sizeof *n->counting);
     if (n->counting == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
     for (size_t i = 0; i < state->partitions.count; i++) {
         const struct archive_partition *p = state->partitions.entries[i].value;
         for (uint32_t k = 0; k < p->part_count; k++) {
-            if (p->parts[k].object == n->object->now.number) {
+            struct el_archive_part part = archive_part_at(p, k);
+            if (part.object == n->object->now.number) {
                 EL_ASSERT(n->count < n->object->part_count);
-                n->batch_count += p->parts[k].batch_count;
-                n->counting[n->count++] = &p->parts[k];
+                n->batch_count += part.batch_count;
+                n->counting[n->count++] = part;
             }
         }
     }
     EL_ASSERT(n->count == n->object->part_count);
-    qsort(n->counting, n->count, sizeof(struct el_archive_part *), by_place);
+    qsort(n->counting, n->count, sizeof *n->counting, by_place);
     return 0;
 }
 
@@ -204,7 +205,7 @@ static int anew_build(struct anew *n)
     archive_pack_begin(&n->pack, n->buf, front + n->object->now.len, n->parts, n->count, n->batch_count);
     int code = 0;
     for (uint32_t i = 0; i < n->count && code == 0; i++) {
-        code = part_copy(n, n->counting[i]);
+        code = part_copy(n, &n->counting[i]);
     }
     return code;
 }
@@ -321,7 +322,8 @@ static int known_names(struct sweep *s, const struct archive_make_job *job)
         return EVLOG_ERR_NO_MEMORY;
     }
     for (size_t i = 0; i < l->state->object_count; i++) {
-        el_archive_key_object(s->known[s->count++], &l->incarnation, &l->state->objects[i].now);
+        struct archive_object object = archive_object_at(l->state, i);
+        el_archive_key_object(s->known[s->count++], &l->incarnation, &object.now);
     }
     for (uint32_t i = 0; i < l->shard_count; i++) {
         for (const struct archive_result *r = job->results[i]; r != NULL; r = r->next) {
@@ -391,14 +393,17 @@ static int objects_anew(struct archive_ledger *l, struct archive_make_job *job, 
 {
     struct archive_redaction_job *r = job->redaction;
     for (uint32_t i = 0; i < p->part_count; i++) {
-        const struct el_archive_part *part = &p->parts[i];
+        const struct el_archive_part held = archive_part_at(p, i), *part = &held;
         if (part->end_offset <= r->first_offset || part->first_offset >= r->end_offset) {
             continue;
         }
         int has = is_put_anew(job, part->object) ? 1 : part_has(l, part, r, err);
         *clean = *clean && has == 0;
         if (has == 1 && !is_put_anew(job, part->object)) {
-            has = object_anew(l, job, archive_state_object(l->state, part->object), err);
+            struct archive_object object;
+            bool known = archive_state_object(l->state, part->object, &object);
+            EL_ASSERT(known);
+            has = object_anew(l, job, &object, err);
         }
         if (has < 0) {
             return has;
@@ -411,7 +416,7 @@ static int objects_anew(struct archive_ledger *l, struct archive_make_job *job, 
 static int rests_anew(struct archive_ledger *l, struct archive_make_job *job, bool *clean, struct el_error *err)
 {
     for (size_t i = 0; i < l->state->object_count; i++) {
-        const struct archive_object *object = &l->state->objects[i];
+        const struct archive_object held = archive_object_at(l->state, i), *object = &held;
         bool rest = object->now.state == EL_OBJECT_LIVE && object->part_count < object->now.part_count;
         if (!rest) {
             continue;
@@ -433,7 +438,7 @@ static int rests_anew(struct archive_ledger *l, struct archive_make_job *job, bo
 static int replaced_left(struct archive_ledger *l, struct archive_redaction_job *r, bool *clean, struct el_error *err)
 {
     for (size_t i = 0; i < l->state->object_count && *clean; i++) {
-        const struct archive_object *object = &l->state->objects[i];
+        const struct archive_object held = archive_object_at(l->state, i), *object = &held;
         bool drops = archive_redaction_drops(r, &object->now);
         bool last = object->now.number == l->state->last_object;
         int has = drops && last ? object_has(l, object, r, err) : drops;

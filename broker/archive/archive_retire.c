@@ -108,11 +108,13 @@ static int retention(struct look *k, const struct archive_partition *p, int64_t 
 static int read_segment(struct look *k, const struct el_archive_part *part, struct el_frontier *tree,
                         uint64_t *newest_ns)
 {
-    const struct archive_object *object = archive_state_object(k->l->state, part->object);
+    struct archive_object object;
+    bool known = archive_state_object(k->l->state, part->object, &object);
     char key[EL_ARCHIVE_KEY_MAX];
     uint8_t *table = NULL;
     uint32_t bad = 0;
-    el_archive_key_object(key, &k->l->incarnation, &object->now);
+    EL_ASSERT(known);
+    el_archive_key_object(key, &k->l->incarnation, &object.now);
     int code = archive_fetch(k->l->cfg.bucket, key, part->table_pos, (uint64_t)part->batch_count * EL_PACK_BATCH_LEN,
                              &table, &k->job->err);
     k->tables++;
@@ -162,8 +164,8 @@ static int remember(struct look *k, const struct archive_partition *p, uint64_t 
 
 static bool in_segment(const struct archive_ledger *l, const struct el_archive_part *part)
 {
-    const struct archive_object *object = archive_state_object(l->state, part->object);
-    return object != NULL && object->now.kind == EL_PACK_SEGMENT;
+    struct archive_object object;
+    return archive_state_object(l->state, part->object, &object) && object.now.kind == EL_PACK_SEGMENT;
 }
 
 static int look_at(struct look *k, const struct archive_partition *p, int64_t ms)
@@ -171,7 +173,7 @@ static int look_at(struct look *k, const struct archive_partition *p, int64_t ms
     struct archive_ledger *l = k->l;
     const struct first_segment *first = el_map_get(&l->first_segments, p->key, sizeof p->key);
     if (p->part_count == 0 ||
-        (first != NULL && first->leaf == p->parts[0].first_leaf && !is_old(k, first->newest_ns, ms))) {
+        (first != NULL && first->leaf == archive_part_at(p, 0).first_leaf && !is_old(k, first->newest_ns, ms))) {
         return 0;
     }
     struct el_manifest_retired r = {.topic_id = p->now.topic_id,
@@ -182,20 +184,24 @@ static int look_at(struct look *k, const struct archive_partition *p, int64_t ms
                                     .tree = p->retired->tree};
     int code = 0;
     uint32_t count = 0;
-    for (; count < p->part_count && k->tables < TABLES_MAX && in_segment(l, &p->parts[count]); count++) {
+    for (; count < p->part_count && k->tables < TABLES_MAX; count++) {
+        struct el_archive_part part = archive_part_at(p, count);
+        if (!in_segment(l, &part)) {
+            break;
+        }
         struct el_frontier tree = r.tree;
         uint64_t newest_ns = r.newest_append_ns;
-        code = read_segment(k, &p->parts[count], &tree, &newest_ns);
+        code = read_segment(k, &part, &tree, &newest_ns);
         if (code != 0) {
             return code;
         }
         if (!is_old(k, newest_ns, ms)) {
-            code = remember(k, p, p->parts[count].first_leaf, newest_ns);
+            code = remember(k, p, part.first_leaf, newest_ns);
             break;
         }
         r.tree = tree;
         r.newest_append_ns = newest_ns;
-        r.end_offset = p->parts[count].end_offset;
+        r.end_offset = part.end_offset;
     }
     if (count > 0 && code == 0) {
         l->retiring[l->retiring_count++] = r;

@@ -67,7 +67,8 @@ static int names_take(struct pass *p)
     }
     for (size_t i = 0; i < state->object_count; i++) {
         char key[EL_ARCHIVE_KEY_MAX];
-        el_archive_key_object(key, &p->l->incarnation, &state->objects[i].now);
+        struct archive_object object = archive_object_at(state, i);
+        el_archive_key_object(key, &p->l->incarnation, &object.now);
         p->names[p->name_count++] = el_xxh3(key, strlen(key));
     }
     qsort(p->names, p->name_count, sizeof *p->names, by_hash);

@@ -19,10 +19,13 @@ struct archive_partition {
     struct el_manifest_partition now; /* as stated last */
     /* What left by age; tree.size 0: nothing. Never NULL: of its own, or one that all share where nothing has. */
     const struct el_manifest_retired *retired;
-    /* [part_count] that count, by leaf, which is by offset; leaves retired.tree.size .. now.tree.size */
-    struct el_archive_part *parts;
+    /* [part_count] that count, by leaf, which is by offset; leaves retired.tree.size .. now.tree.size. Packed: they are
+     * read by archive_part_at() */
+    struct archive_slim_part *slim_parts;
     uint32_t part_count;
     uint32_t part_max;
+    uint32_t wide_count;    /* of those, how many are kept whole, for they do not fit */
+    uint32_t index;         /* in the state's partitions */
     uint64_t changed;       /* sequence of the manifest that stated it last */
     uint64_t parts_changed; /* sequence of the manifest that changed its parts last */
     bool dirty;             /* to be checked at the end of the manifest */
@@ -35,6 +38,7 @@ struct archive_topic {
     uint8_t *text; /* name, then settings */
 };
 
+/* As it is handed out, a copy. */
 struct archive_object {
     struct el_manifest_object now;
     uint32_t part_count; /* of its parts, those that count */
@@ -60,8 +64,10 @@ struct archive_state {
     struct el_frontier tree;          /* and with it: what a root signs */
     struct el_map topics;             /* id -> struct archive_topic, in the order in which they were stated */
     struct el_map partitions;         /* topic id, partition -> struct archive_partition, in that order */
-    struct archive_object *objects;   /* [object_count] live and replaced ones, by number */
+    /* [object_count] live and replaced ones, by number. Packed: they are read by archive_object_at() */
+    struct archive_slim_object *slim_objects;
     size_t object_count, object_max;
+    size_t wide_count;    /* of those, how many are kept whole, for they do not fit */
     uint64_t last_object; /* highest number given */
     struct archive_key *keys;
     size_t key_count, key_max;
@@ -111,9 +117,14 @@ struct archive_topic *archive_state_topic(const struct archive_state *state, con
 struct archive_topic *archive_state_topic_named(const struct archive_state *state, struct el_slice name);
 struct archive_partition *archive_state_partition(const struct archive_state *state, const struct el_uuid *topic_id,
                                                   int32_t partition);
-struct archive_object *archive_state_object(const struct archive_state *state, uint64_t number);
-/* First part that ends above offset; NULL when there is none. */
-const struct el_archive_part *archive_partition_part(const struct archive_partition *partition, int64_t offset);
+/* The object at index, below object_count: numbers rise with it. */
+struct archive_object archive_object_at(const struct archive_state *state, size_t index);
+/* returns false: there is none with this number */
+bool archive_state_object(const struct archive_state *state, uint64_t number, struct archive_object *object);
+/* The part at index, below part_count: leaves and offsets rise with it. */
+struct el_archive_part archive_part_at(const struct archive_partition *partition, uint32_t index);
+/* First part that ends above offset. returns false: there is none */
+bool archive_partition_part(const struct archive_partition *partition, int64_t offset, struct el_archive_part *part);
 /* Leaves that the partition's segments cover, or have covered, from the first on: the size of its tiles and its newest
  * checkpoint. */
 uint64_t archive_partition_segment_leaves(const struct archive_state *state, const struct archive_partition *partition);

@@ -97,7 +97,8 @@ static void keep_replaced(const struct archive_builder *b)
 {
     struct el_buffer names = {0};
     for (size_t i = 0; i < b->state->object_count; i++) {
-        const struct el_manifest_object *object = &b->state->objects[i].now;
+        const struct archive_object known = archive_object_at(b->state, i);
+        const struct el_manifest_object *object = &known.now;
         char key[EL_ARCHIVE_KEY_MAX];
         el_archive_key_object(key, &b->incarnation, object);
         if (object->state == EL_OBJECT_REPLACED) {

@@ -22,21 +22,24 @@ static void check_state(const struct archive_state *state)
         uint64_t leaf = 0;
         int64_t offset = p->now.start_offset;
         for (uint32_t k = 0; k < p->part_count; k++) {
-            const struct archive_object *o = archive_state_object(state, p->parts[k].object);
-            EL_ASSERT(p->parts[k].first_leaf == leaf);
-            EL_ASSERT(p->parts[k].first_offset >= offset);
-            EL_ASSERT(o != NULL);
-            EL_ASSERT(o->now.state == EL_OBJECT_LIVE);
-            leaf = el_archive_part_leaf_end(&p->parts[k]);
-            offset = p->parts[k].end_offset;
+            const struct el_archive_part part = archive_part_at(p, k);
+            struct archive_object o;
+            bool known = archive_state_object(state, part.object, &o);
+            EL_ASSERT(part.first_leaf == leaf);
+            EL_ASSERT(part.first_offset >= offset);
+            EL_ASSERT(known);
+            EL_ASSERT(o.now.state == EL_OBJECT_LIVE);
+            leaf = el_archive_part_leaf_end(&part);
+            offset = part.end_offset;
         }
         EL_ASSERT(leaf == p->now.tree.size);
         EL_ASSERT(offset <= p->now.end_offset);
         part_count += p->part_count;
     }
     for (size_t i = 0; i < state->object_count; i++) {
-        EL_ASSERT((state->objects[i].now.state == EL_OBJECT_LIVE) == (state->objects[i].part_count > 0));
-        counted += state->objects[i].part_count;
+        const struct archive_object o = archive_object_at(state, i);
+        EL_ASSERT((o.now.state == EL_OBJECT_LIVE) == (o.part_count > 0));
+        counted += o.part_count;
     }
     EL_ASSERT(part_count == counted);
 }

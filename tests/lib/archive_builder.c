@@ -452,7 +452,7 @@ void archive_builder_retire(struct archive_builder *b, const char *topic, int32_
     EL_ASSERT(part_count > 0);
     EL_ASSERT(part_count <= stated->part_count);
     EL_ASSERT(b->leaving_count < 16);
-    const struct el_archive_part *last = &stated->parts[part_count - 1];
+    const struct el_archive_part held = archive_part_at(stated, part_count - 1), *last = &held;
     struct el_manifest_retired *r = &b->leaving[b->leaving_count++];
     uint64_t leaves = el_archive_part_leaf_end(last);
     *r = (struct el_manifest_retired){.topic_id = p->topic_id,
@@ -477,11 +477,13 @@ static void make_redacted(struct round *r)
         const struct el_manifest_redaction *redaction = &r->b->redactions[i];
         const struct archive_partition *stated = archive_state_partition(r->b->state, &redaction->topic_id,
                                                                          redaction->partition);
-        const struct el_archive_part *part = archive_partition_part(stated, redaction->first_offset);
+        struct el_archive_part part;
+        bool known = archive_partition_part(stated, redaction->first_offset, &part);
+        EL_ASSERT(known);
         for (size_t k = 0; k < r->b->partition_count; k++) {
             const struct built_partition *p = r->b->partitions[k];
             if (el_uuid_eq(&p->topic_id, &redaction->topic_id) && p->partition == redaction->partition) {
-                put_segment(r, p, part->first_leaf, el_archive_part_leaf_end(part));
+                put_segment(r, p, part.first_leaf, el_archive_part_leaf_end(&part));
             }
         }
     }
@@ -527,26 +529,28 @@ static void put_replaced(struct round *r, struct el_buffer *out)
 {
     const struct archive_state *state = r->b->state;
     for (size_t i = 0; i < state->object_count; i++) {
-        uint32_t left = state->objects[i].part_count;
-        for (size_t k = 0; k < state->partitions.count && state->objects[i].now.state == EL_OBJECT_LIVE; k++) {
+        const struct archive_object known = archive_object_at(state, i);
+        uint32_t left = known.part_count;
+        for (size_t k = 0; k < state->partitions.count && known.now.state == EL_OBJECT_LIVE; k++) {
             const struct archive_partition *p = state->partitions.entries[k].value;
             for (uint32_t m = 0; m < p->part_count; m++) {
-                bool here = p->parts[m].object == state->objects[i].now.number;
+                const struct el_archive_part old = archive_part_at(p, m);
+                bool here = old.object == known.now.number;
                 for (size_t n = 0; n < r->b->leaving_count && here; n++) {
                     const struct el_manifest_retired *gone = &r->b->leaving[n];
                     left -= el_uuid_eq(&gone->topic_id, &p->now.topic_id) && gone->partition == p->now.partition &&
-                            p->parts[m].first_leaf < gone->tree.size;
+                            old.first_leaf < gone->tree.size;
                 }
-                for (size_t n = 0; n < r->part_count && p->parts[m].object == state->objects[i].now.number; n++) {
+                for (size_t n = 0; n < r->part_count && here; n++) {
                     const struct el_archive_part *part = &r->parts[n];
                     left -= el_uuid_eq(&part->topic_id, &p->now.topic_id) && part->partition == p->now.partition &&
-                            part->first_leaf <= p->parts[m].first_leaf &&
-                            el_archive_part_leaf_end(part) >= el_archive_part_leaf_end(&p->parts[m]);
+                            part->first_leaf <= old.first_leaf &&
+                            el_archive_part_leaf_end(part) >= el_archive_part_leaf_end(&old);
                 }
             }
         }
-        if (left == 0 && state->objects[i].now.state == EL_OBJECT_LIVE) {
-            struct el_manifest_object object = state->objects[i].now;
+        if (left == 0 && known.now.state == EL_OBJECT_LIVE) {
+            struct el_manifest_object object = known.now;
             object.state = EL_OBJECT_REPLACED;
             object.replaced_ms = r->b->made_ms;
             el_manifest_object_put(out, &object);
@@ -558,9 +562,10 @@ void archive_builder_sweep(struct archive_builder *b)
 {
     for (size_t i = 0; i < b->state->object_count; i++) {
         char key[EL_ARCHIVE_KEY_MAX];
-        const struct el_manifest_object *object = &b->state->objects[i].now;
+        const struct archive_object known = archive_object_at(b->state, i);
+        const struct el_manifest_object *object = &known.now;
         if (object->state == EL_OBJECT_REPLACED && object->number != b->state->last_object) {
-            el_archive_key_object(key, &b->incarnation, &b->state->objects[i].now);
+            el_archive_key_object(key, &b->incarnation, object);
             EL_ASSERT(object_remove(b->store, key, NULL) == 0);
         }
     }
@@ -570,7 +575,7 @@ void archive_builder_sweep(struct archive_builder *b)
 static void put_removed(struct archive_builder *b, struct el_buffer *out)
 {
     for (size_t i = 0; i < b->state->object_count; i++) {
-        struct el_manifest_object object = b->state->objects[i].now;
+        struct el_manifest_object object = archive_object_at(b->state, i).now;
         struct object_info info;
         char key[EL_ARCHIVE_KEY_MAX];
         if (object.state != EL_OBJECT_REPLACED) {

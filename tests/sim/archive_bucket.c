@@ -114,8 +114,12 @@ static void check_signature(struct bucket *b, const char *key, struct el_slice b
 static void check_objects(struct bucket *b, const struct bucket_line *line, uint64_t from)
 {
     const struct archive_state *state = line->state;
-    for (size_t i = state->object_count; i > 0 && state->objects[i - 1].now.number > from; i--) {
-        const struct el_manifest_object *o = &state->objects[i - 1].now;
+    for (size_t i = state->object_count; i > 0; i--) {
+        const struct archive_object object = archive_object_at(state, i - 1);
+        const struct el_manifest_object *o = &object.now;
+        if (o->number <= from) {
+            break;
+        }
         char key[EL_ARCHIVE_KEY_MAX];
         el_archive_key_object(key, &line->incarnation, o);
         const struct mem_object *there = mem_store_find(b->mem, key);
@@ -384,7 +388,8 @@ static bool is_named(const struct bucket *b, const char *key)
         const struct archive_state *state = b->lines[n].state;
         for (size_t i = 0; i < state->object_count; i++) {
             char name[EL_ARCHIVE_KEY_MAX];
-            el_archive_key_object(name, &b->lines[n].incarnation, &state->objects[i].now);
+            struct archive_object object = archive_object_at(state, i);
+            el_archive_key_object(name, &b->lines[n].incarnation, &object.now);
             if (strcmp(name, key) == 0) {
                 return true;
             }
@@ -525,9 +530,10 @@ static const uint8_t *part_object(struct bucket *b, const struct bucket_line *li
 {
     char key[EL_ARCHIVE_KEY_MAX];
     uint8_t sha256[32];
-    const struct archive_object *object = archive_state_object(line->state, part->object);
-    EL_ASSERT(object != NULL);
-    el_archive_key_object(key, &line->incarnation, &object->now);
+    struct archive_object object;
+    bool known = archive_state_object(line->state, part->object, &object);
+    EL_ASSERT(known);
+    el_archive_key_object(key, &line->incarnation, &object.now);
     const struct mem_object *there = mem_store_find(b->mem, key);
     if (there == NULL) {
         world_violation(b->w, "%s is gone, and its parts count", key);
@@ -547,7 +553,7 @@ static bool line_each(struct bucket *b, const struct bucket_line *line, const st
 {
     bool more = true;
     for (uint32_t i = 0; more && i < p->part_count; i++) {
-        const struct el_archive_part *part = &p->parts[i];
+        const struct el_archive_part held = archive_part_at(p, i), *part = &held;
         const uint8_t *object = part_object(b, line, part);
         uint64_t pos = part->data_pos;
         more = object != NULL;
@@ -656,7 +662,8 @@ static void audit_objects(struct bucket *b)
 {
     for (size_t i = 0; i < b->state->object_count; i++) {
         char key[EL_ARCHIVE_KEY_MAX];
-        el_archive_key_object(key, &b->line->incarnation, &b->state->objects[i].now);
+        struct archive_object object = archive_object_at(b->state, i);
+        el_archive_key_object(key, &b->line->incarnation, &object.now);
         if (mem_store_find(b->mem, key) == NULL) {
             world_violation(b->w, "%s is named by root %llu, and not there", key,
                             (unsigned long long)b->state->header.sequence);

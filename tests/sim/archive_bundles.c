@@ -19,9 +19,10 @@ static uint64_t live_of_deleted(const struct archive_state *state, uint64_t numb
         const struct archive_topic *topic = archive_state_topic(state, &p->now.topic_id);
         bool deleted = topic != NULL && topic->now.deleted;
         for (uint32_t k = 0; k < p->part_count; k++) {
-            bool its = p->parts[k].object == number;
-            len += its && deleted ? p->parts[k].data_len : 0;
-            *others += its && !deleted ? p->parts[k].data_len : 0;
+            struct el_archive_part part = archive_part_at(p, k);
+            bool its = part.object == number;
+            len += its && deleted ? part.data_len : 0;
+            *others += its && !deleted ? part.data_len : 0;
         }
     }
     return len;
@@ -48,17 +49,20 @@ static bool replaced_lingers(const struct archive_life *l, const struct archive_
            o->now.replaced_ms + l->cfg.replaced_ms < state->header.made_ms;
 }
 
-/* The first that was there at `last` and lingers; NULL none. */
-static const struct archive_object *lingering(const struct archive_life *l, uint64_t last, const char **what)
+/* The first that was there at `last` and lingers; number 0: none. */
+static struct archive_object lingering(const struct archive_life *l, uint64_t last, const char **what)
 {
     const struct archive_state *state = l->bucket->state;
-    for (size_t i = 0; i < state->object_count && state->objects[i].now.number <= last; i++) {
-        const struct archive_object *o = &state->objects[i];
-        if (bundle_lingers(state, o, what) || replaced_lingers(l, o, what)) {
+    for (size_t i = 0; i < state->object_count; i++) {
+        struct archive_object o = archive_object_at(state, i);
+        if (o.now.number > last) {
+            break;
+        }
+        if (bundle_lingers(state, &o, what) || replaced_lingers(l, &o, what)) {
             return o;
         }
     }
-    return NULL;
+    return (struct archive_object){.now = {.number = 0}};
 }
 
 /* Nothing happens for so long. The archive's time does not go back when the machine's is set back, so it may be ahead:
@@ -77,7 +81,7 @@ void arch_check_bundles(struct archive_life *l)
     /* What a deleted topic has in a bundle is looked at when the rest of it is elsewhere. */
     const uint64_t waits_ms[] = {l->cfg.segment_ms + LOOKED_AT_MS, LOOKED_AT_MS, l->cfg.replaced_ms + 1};
     uint64_t last = l->bucket->state->last_object;
-    const struct archive_object *o = NULL;
+    struct archive_object o = {.now = {.number = 0}};
     const char *what = "";
     int code = 0;
     for (size_t i = 0; i < sizeof waits_ms / sizeof waits_ms[0] && l->w.violation[0] == 0; i++) {
@@ -87,14 +91,14 @@ void arch_check_bundles(struct archive_life *l)
                 return;
             }
             o = lingering(l, last, &what);
-            if (o == NULL) {
+            if (o.now.number == 0) {
                 break;
             }
         }
     }
-    if (o != NULL && l->w.violation[0] == 0) {
+    if (o.now.number != 0 && l->w.violation[0] == 0) {
         world_violation(&l->w, "object %llu, of %u parts of which %u count, %llu of %llu bytes, %s",
-                        (unsigned long long)o->now.number, o->now.part_count, o->part_count,
-                        (unsigned long long)o->live_len, (unsigned long long)o->now.len, what);
+                        (unsigned long long)o.now.number, o.now.part_count, o.part_count,
+                        (unsigned long long)o.live_len, (unsigned long long)o.now.len, what);
     }
 }

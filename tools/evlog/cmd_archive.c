@@ -38,9 +38,11 @@ struct sums {
 static void partition_sums(const struct archive_state *state, const struct archive_partition *p, struct sums *s)
 {
     for (uint32_t i = 0; i < p->part_count; i++) {
-        const struct archive_object *o = archive_state_object(state, p->parts[i].object);
-        s->data_len += p->parts[i].data_len;
-        s->pending_len += o != NULL && o->now.kind == EL_PACK_BUNDLE ? p->parts[i].data_len : 0;
+        struct el_archive_part part = archive_part_at(p, i);
+        struct archive_object o;
+        bool known = archive_state_object(state, part.object, &o);
+        s->data_len += part.data_len;
+        s->pending_len += known && o.now.kind == EL_PACK_BUNDLE ? part.data_len : 0;
     }
     s->batches += p->now.tree.size;
     s->last_append_ns = EL_MAX(s->last_append_ns, p->now.last_append_ns);

@@ -11,14 +11,12 @@
  * A failure leaves a broken state: nobody may go on from half a manifest.
  */
 #include "archive_internal.h"
+#include "archive_slim.h"
 
 #include <core/alloc.h>
 #include <core/crypto.h>
 #include <inttypes.h>
 #include <stdio.h>
-
-#define GROW_FIRST 4u
-#define GROW_DOUBLE_MAX 4096u /* items; beyond it an eighth more at a time, for of a million a half would be unused */
 
 struct apply {
     struct archive_state *state;
@@ -33,22 +31,6 @@ const char *archive_place(char text[ARCHIVE_PLACE_MAX], const struct el_uuid *to
     el_hex(id, topic_id->bytes, 16);
     (void)snprintf(text, ARCHIVE_PLACE_MAX, "topic %s/%d", id, partition);
     return text;
-}
-
-/* Room for one more item. */
-static int grow(void **items, size_t count, size_t *max, size_t item_len)
-{
-    if (count < *max) {
-        return 0;
-    }
-    size_t more = *max == 0 ? GROW_FIRST : *max < GROW_DOUBLE_MAX ? *max * 2 : *max + *max / 8;
-    void *moved = el_realloc(*items, more * item_len);
-    if (moved == NULL) {
-        return EVLOG_ERR_NO_MEMORY;
-    }
-    *items = moved;
-    *max = more;
-    return 0;
 }
 
 static int no_memory(struct apply *a)
@@ -80,7 +62,7 @@ static int apply_key(struct apply *a, struct el_slice body)
         return 0;
     }
     void *keys = state->keys;
-    int code = grow(&keys, state->key_count, &state->key_max, sizeof(*state->keys));
+    int code = archive_grow(&keys, state->key_count, &state->key_max, sizeof(*state->keys));
     state->keys = keys;
     uint8_t *bytes = code == 0 ? el_memdup(key.bytes.data, key.bytes.len) : NULL;
     if (bytes == NULL) {
@@ -149,14 +131,19 @@ static bool same_frontier(const struct el_frontier *a, const struct el_frontier 
     return a->size == b->size && memcmp(a->hashes, b->hashes, el_frontier_count(a->size) * EL_MERKLE_HASH_LEN) == 0;
 }
 
-/* A part of the object does not count any more. */
-static void object_loses(struct archive_object *object, const struct el_archive_part *part)
+/* A part does not count any more: its object has one less that does. */
+static void object_loses(struct archive_state *state, const struct el_archive_part *part)
 {
-    EL_ASSERT(object->part_count > 0);
-    EL_ASSERT(object->live_len >= part->data_len);
-    object->part_count--;
-    object->live_len -= part->data_len;
-    object->dirty = true;
+    size_t index = archive_object_index(state, part->object);
+    EL_ASSERT(index != SIZE_MAX);
+    struct archive_object object = archive_object_at(state, index);
+    EL_ASSERT(object.part_count > 0);
+    EL_ASSERT(object.live_len >= part->data_len);
+    object.part_count--;
+    object.live_len -= part->data_len;
+    object.dirty = true;
+    int code = archive_object_put(state, index, &object);
+    EL_ASSERT(code == 0); /* less than before takes no memory */
 }
 
 /* Can a partition that was `before` become `after`? */
@@ -186,6 +173,8 @@ static int apply_partition(struct apply *a, struct el_slice body)
         if (partition == NULL) {
             return no_memory(a);
         }
+        partition->index = (uint32_t)a->state->partitions.count;
+        partition->now = stated;
         archive_partition_key(partition->key, &stated.topic_id, stated.partition);
         if (el_map_put(&a->state->partitions, partition->key, sizeof(partition->key), partition) != 0) {
             archive_partition_free(partition);
@@ -224,26 +213,27 @@ static int apply_retired(struct apply *a, struct el_slice body)
         return REFUSE("%s: what is retired goes back, or is stated twice", place);
     }
     uint32_t count = 0;
+    struct el_archive_part last = {.object = 0};
     for (; count < partition->part_count; count++) {
-        const struct el_archive_part *part = &partition->parts[count];
-        struct archive_object *object = archive_state_object(a->state, part->object);
-        EL_ASSERT(object != NULL);
-        if (part->first_leaf >= stated.tree.size) {
+        struct el_archive_part part = archive_part_at(partition, count);
+        struct archive_object object = {.part_count = 0};
+        if (part.first_leaf >= stated.tree.size) {
             break;
         }
-        if (object->now.kind != EL_PACK_SEGMENT || el_archive_part_leaf_end(part) > stated.tree.size) {
+        bool known = archive_state_object(a->state, part.object, &object);
+        EL_ASSERT(known);
+        if (object.now.kind != EL_PACK_SEGMENT || el_archive_part_leaf_end(&part) > stated.tree.size) {
             return REFUSE("%s: a part is retired by half, or one that is in no segment", place);
         }
-        object_loses(object, part);
+        object_loses(a->state, &part);
+        last = part;
     }
-    if (!a->full && (count == 0 || el_archive_part_leaf_end(&partition->parts[count - 1]) != stated.tree.size ||
-                     partition->parts[count - 1].end_offset != stated.end_offset)) {
+    if (!a->full &&
+        (count == 0 || el_archive_part_leaf_end(&last) != stated.tree.size || last.end_offset != stated.end_offset)) {
         return REFUSE("%s: what is retired ends in no part", place);
     }
-    partition->part_count -= count;
-    if (partition->part_count > 0) {
-        memmove(partition->parts, partition->parts + count, partition->part_count * sizeof(*partition->parts));
-    }
+    int code = archive_parts_replace(partition, 0, count, NULL);
+    EL_ASSERT(code == 0);
     if (archive_partition_retire(partition, &stated) != 0) {
         return no_memory(a);
     }
@@ -269,26 +259,24 @@ static int apply_object(struct apply *a, struct el_slice body)
     if (el_manifest_object_get(body, &stated) != 0) {
         return REFUSE("object record is malformed");
     }
-    struct archive_object *object = archive_state_object(state, stated.number);
-    if (object == NULL) {
+    size_t index = archive_object_index(state, stated.number);
+    struct archive_object object = {.now = stated, .dirty = true};
+    if (index == SIZE_MAX) {
         if (stated.number <= state->last_object) {
             return REFUSE("object %" PRIu64 ": its number was given before", stated.number);
         }
         if (stated.state == EL_OBJECT_REMOVED || (!a->full && stated.state != EL_OBJECT_LIVE)) {
             return REFUSE("object %" PRIu64 " is stated as replaced or removed, but never was live", stated.number);
         }
-        void *objects = state->objects;
-        int code = grow(&objects, state->object_count, &state->object_max, sizeof(*state->objects));
-        state->objects = objects;
-        if (code != 0) {
+        if (archive_object_add(state, &object) != 0) {
             return no_memory(a);
         }
-        state->objects[state->object_count++] = (struct archive_object){.now = stated, .dirty = true};
         state->last_object = stated.number;
         return 0;
     }
-    enum el_object_state from = object->now.state;
-    if (a->full || !same_object(&object->now, &stated)) {
+    object = archive_object_at(state, index);
+    enum el_object_state from = object.now.state;
+    if (a->full || !same_object(&object.now, &stated)) {
         return REFUSE("object %" PRIu64 " is stated %s", stated.number, a->full ? "twice" : "as another than it was");
     }
     if (stated.state == from || stated.state == EL_OBJECT_LIVE ||
@@ -299,13 +287,13 @@ static int apply_object(struct apply *a, struct el_slice body)
         return REFUSE("object %" PRIu64 " has the highest number and is forgotten, so that it could be given again",
                       stated.number);
     }
-    object->now = stated;
-    object->dirty = true;
-    return 0;
+    object.now = stated;
+    object.dirty = true;
+    return archive_object_put(state, index, &object) == 0 ? 0 : no_memory(a);
 }
 
 /* Does the part lie in its object, and is it one of the partition's? */
-static int check_place(struct apply *a, const struct el_archive_part *part, struct archive_object *object,
+static int check_place(struct apply *a, const struct el_archive_part *part, const struct archive_object *object,
                        const char *place)
 {
     const struct el_manifest_object *o = &object->now;
@@ -327,22 +315,12 @@ static int part_place(struct apply *a, struct archive_partition *partition, cons
                       uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to; i++) {
-        struct archive_object *object = archive_state_object(a->state, partition->parts[i].object);
-        EL_ASSERT(object != NULL);
-        object_loses(object, &partition->parts[i]);
+        struct el_archive_part old = archive_part_at(partition, i);
+        object_loses(a->state, &old);
     }
-    void *parts = partition->parts;
-    size_t max = partition->part_max;
-    int code = grow(&parts, partition->part_count, &max, sizeof(*partition->parts));
-    partition->parts = parts;
-    partition->part_max = (uint32_t)max;
-    if (code != 0) {
+    if (archive_parts_replace(partition, from, to, part) != 0) {
         return no_memory(a);
     }
-    memmove(&partition->parts[from + 1], &partition->parts[to],
-            (partition->part_count - to) * sizeof(*partition->parts));
-    partition->parts[from] = *part;
-    partition->part_count = partition->part_count - (to - from) + 1;
     partition->parts_changed = a->sequence;
     partition->dirty = true;
     return 0;
@@ -354,7 +332,8 @@ static uint32_t part_at_leaf(const struct archive_partition *partition, uint64_t
     uint32_t low = 0, high = partition->part_count;
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
-        if (el_archive_part_leaf_end(&partition->parts[mid]) <= leaf) {
+        struct el_archive_part part = archive_part_at(partition, mid);
+        if (el_archive_part_leaf_end(&part) <= leaf) {
             low = mid + 1;
         } else {
             high = mid;
@@ -365,7 +344,47 @@ static uint32_t part_at_leaf(const struct archive_partition *partition, uint64_t
 
 static uint64_t leaves_reached(const struct archive_partition *p)
 {
-    return p->part_count == 0 ? p->retired->tree.size : el_archive_part_leaf_end(&p->parts[p->part_count - 1]);
+    if (p->part_count == 0) {
+        return p->retired->tree.size;
+    }
+    struct el_archive_part last = archive_part_at(p, p->part_count - 1);
+    return el_archive_part_leaf_end(&last);
+}
+
+/* Does the part go on from the last one, or take the place of those from `from` on to *to, and nothing else? */
+static int check_run(struct apply *a, const struct archive_partition *partition, const struct el_archive_part *part,
+                     uint32_t from, uint32_t *to, const char *place)
+{
+    uint64_t leaf_end = el_archive_part_leaf_end(part);
+    struct el_archive_part first = {.object = 0}, last = first, before = first;
+    for (; *to < partition->part_count; (*to)++) {
+        struct el_archive_part old = archive_part_at(partition, *to);
+        if (el_archive_part_leaf_end(&old) > leaf_end) {
+            break;
+        }
+        first = *to == from ? old : first;
+        last = old;
+    }
+    bool fits = from == partition->part_count
+                    ? part->first_leaf == leaves_reached(partition)
+                    : !a->full && *to > from && first.first_leaf == part->first_leaf &&
+                          el_archive_part_leaf_end(&last) == leaf_end && first.first_offset == part->first_offset &&
+                          last.end_offset == part->end_offset;
+    if (!fits) {
+        return REFUSE("%s: leaves %" PRIu64 " to %" PRIu64
+                      " leave a hole, are there already, or cover other parts by half",
+                      place, part->first_leaf, leaf_end);
+    }
+    if (from > 0) {
+        before = archive_part_at(partition, from - 1);
+    }
+    if ((from > 0 && before.end_offset > part->first_offset) ||
+        part->first_offset < EL_MAX(partition->now.start_offset, partition->retired->end_offset) ||
+        part->end_offset > partition->now.end_offset) {
+        return REFUSE("%s: offsets %" PRId64 " to %" PRId64 " overlap others, or are outside the partition", place,
+                      part->first_offset, part->end_offset);
+    }
+    return 0;
 }
 
 static int apply_part(struct apply *a, struct el_slice body)
@@ -377,41 +396,24 @@ static int apply_part(struct apply *a, struct el_slice body)
     }
     archive_place(place, &part.topic_id, part.partition);
     struct archive_partition *partition = archive_state_partition(a->state, &part.topic_id, part.partition);
-    struct archive_object *object = archive_state_object(a->state, part.object);
-    if (partition == NULL || object == NULL) {
+    size_t index = archive_object_index(a->state, part.object);
+    if (partition == NULL || index == SIZE_MAX) {
         return REFUSE("%s: a part is stated, but not its %s", place, partition == NULL ? "partition" : "object");
     }
-    int code = check_place(a, &part, object, place);
+    struct archive_object object = archive_object_at(a->state, index);
+    int code = check_place(a, &part, &object, place);
     if (code != 0) {
         return code;
     }
-    uint64_t leaf_end = el_archive_part_leaf_end(&part);
-    const struct el_archive_part *parts = partition->parts;
     uint32_t from = part_at_leaf(partition, part.first_leaf), to = from;
-    while (to < partition->part_count && el_archive_part_leaf_end(&parts[to]) <= leaf_end) {
-        to++;
+    code = check_run(a, partition, &part, from, &to, place);
+    if (code != 0) {
+        return code;
     }
-    uint64_t reached = leaves_reached(partition);
-    bool fits = from == partition->part_count
-                    ? part.first_leaf == reached
-                    : !a->full && to > from && parts[from].first_leaf == part.first_leaf &&
-                          el_archive_part_leaf_end(&parts[to - 1]) == leaf_end &&
-                          parts[from].first_offset == part.first_offset && parts[to - 1].end_offset == part.end_offset;
-    if (!fits) {
-        return REFUSE("%s: leaves %" PRIu64 " to %" PRIu64
-                      " leave a hole, are there already, or cover other parts by half",
-                      place, part.first_leaf, leaf_end);
-    }
-    if ((from > 0 && parts[from - 1].end_offset > part.first_offset) ||
-        part.first_offset < EL_MAX(partition->now.start_offset, partition->retired->end_offset) ||
-        part.end_offset > partition->now.end_offset) {
-        return REFUSE("%s: offsets %" PRId64 " to %" PRId64 " overlap others, or are outside the partition", place,
-                      part.first_offset, part.end_offset);
-    }
-    object->part_count++;
-    object->live_len += part.data_len;
-    object->dirty = true;
-    return part_place(a, partition, &part, from, to);
+    object.part_count++;
+    object.live_len += part.data_len;
+    object.dirty = true;
+    return archive_object_put(a->state, index, &object) == 0 ? part_place(a, partition, &part, from, to) : no_memory(a);
 }
 
 static int apply_redaction(struct apply *a, struct el_slice body)
@@ -427,7 +429,7 @@ static int apply_redaction(struct apply *a, struct el_slice body)
         return REFUSE("%s: redacted offsets are not there", archive_place(place, &stated.topic_id, stated.partition));
     }
     void *redactions = state->redactions;
-    int code = grow(&redactions, state->redaction_count, &state->redaction_max, sizeof(*state->redactions));
+    int code = archive_grow(&redactions, state->redaction_count, &state->redaction_max, sizeof(*state->redactions));
     state->redactions = redactions;
     uint8_t *reason = code == 0 ? el_memdup(stated.reason.data, stated.reason.len) : NULL;
     if (reason == NULL) {
@@ -501,19 +503,24 @@ static int check_partitions(struct apply *a)
 static int check_objects(struct apply *a)
 {
     struct archive_state *state = a->state;
-    size_t kept = 0;
     for (size_t i = 0; i < state->object_count; i++) {
-        struct archive_object *object = &state->objects[i];
-        if (object->dirty && (object->now.state == EL_OBJECT_LIVE) != (object->part_count > 0)) {
-            return REFUSE("object %" PRIu64 " is stated as %s, but %u of its parts count", object->now.number,
-                          object->now.state == EL_OBJECT_LIVE ? "live" : "replaced", object->part_count);
+        if (!state->slim_objects[i].dirty) {
+            continue;
         }
-        object->dirty = false;
-        if (object->now.state != EL_OBJECT_REMOVED) {
-            state->objects[kept++] = *object;
+        struct archive_object object = archive_object_at(state, i);
+        if ((object.now.state == EL_OBJECT_LIVE) != (object.part_count > 0)) {
+            return REFUSE("object %" PRIu64 " is stated as %s, but %u of its parts count", object.now.number,
+                          object.now.state == EL_OBJECT_LIVE ? "live" : "replaced", object.part_count);
+        }
+        object.dirty = false;
+        if (archive_object_put(state, i, &object) != 0) {
+            return no_memory(a);
         }
     }
-    state->object_count = kept;
+    archive_objects_forget(state);
+    if (a->full) {
+        archive_state_trim(state);
+    }
     return 0;
 }
 

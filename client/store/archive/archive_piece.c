@@ -8,11 +8,11 @@
 
 struct found {
     struct archive_reader *at; /* of the incarnation */
-    const struct el_archive_part *part;
+    struct el_archive_part part;
     int64_t limit; /* batches from here on are another incarnation's */
 };
 
-/* The part that holds offset, or the next one; part NULL: there is none. */
+/* The part that holds offset, or the next one; at NULL: there is none. */
 static int find(struct archive_reader *r, const struct el_uuid *topic_id, int32_t partition, int64_t offset,
                 struct found *found, struct el_error *err)
 {
@@ -41,13 +41,13 @@ static int find(struct archive_reader *r, const struct el_uuid *topic_id, int32_
     }
     while (depth-- > 0) {
         int64_t limit = depth == 0 ? INT64_MAX : chain[depth - 1]->now.start_offset;
-        const struct el_archive_part *part = archive_partition_part(chain[depth], offset);
-        if (part != NULL && part->first_offset < limit) {
+        struct el_archive_part part;
+        if (archive_partition_part(chain[depth], offset, &part) && part.first_offset < limit) {
             *found = (struct found){.at = readers[depth], .part = part, .limit = limit};
             return 0;
         }
     }
-    found->part = NULL;
+    found->at = NULL;
     return 0;
 }
 
@@ -57,17 +57,18 @@ int archive_reader_piece(struct archive_reader *r, const struct el_uuid *topic_i
     struct found found;
     int code = find(r, topic_id, partition, offset, &found, err);
     *piece = (struct archive_piece){.first_offset = -1};
-    if (code != 0 || found.part == NULL) {
+    if (code != 0 || found.at == NULL) {
         return code;
     }
-    const struct archive_object *object = archive_state_object(found.at->state, found.part->object);
-    EL_ASSERT(object != NULL); /* a part that counts has a live one */
-    *piece = (struct archive_piece){.first_offset = found.part->first_offset,
-                                    .end_offset = EL_MIN(found.part->end_offset, found.limit),
-                                    .data_len = found.part->data_len,
+    struct archive_object object;
+    bool known = archive_state_object(found.at->state, found.part.object, &object);
+    EL_ASSERT(known); /* a part that counts has a live one */
+    *piece = (struct archive_piece){.first_offset = found.part.first_offset,
+                                    .end_offset = EL_MIN(found.part.end_offset, found.limit),
+                                    .data_len = found.part.data_len,
                                     .incarnation = found.at->root.incarnation,
-                                    .object = object->now};
-    el_archive_key_object(piece->key, &found.at->root.incarnation, &object->now);
+                                    .object = object.now};
+    el_archive_key_object(piece->key, &found.at->root.incarnation, &object.now);
     return 0;
 }
 
@@ -78,15 +79,15 @@ int archive_reader_newest(struct archive_reader *r, const struct el_uuid *topic_
     const uint8_t *rows = NULL;
     *out = (struct archive_newest){.first_offset = -1, .next_offset = end_offset};
     int code = find(r, topic_id, partition, offset, &found, err);
-    if (code != 0 || found.part == NULL) {
+    if (code != 0 || found.at == NULL) {
         return code;
     }
-    code = archive_table_get(found.at, found.part, &rows, err);
+    code = archive_table_get(found.at, &found.part, &rows, err);
     if (code != 0) {
         return code;
     }
-    out->next_offset = EL_MIN(found.part->end_offset, found.limit);
-    for (uint32_t i = 0; i < found.part->batch_count; i++) {
+    out->next_offset = EL_MIN(found.part.end_offset, found.limit);
+    for (uint32_t i = 0; i < found.part.batch_count; i++) {
         struct el_pack_batch row;
         code = el_pack_batch_get(rows + (size_t)i * EL_PACK_BATCH_LEN, &row);
         EL_ASSERT(code == 0); /* the table was checked */

@@ -17,9 +17,10 @@
 
 static void object_key(const struct archive_reader *r, uint64_t number, char key[EL_ARCHIVE_KEY_MAX])
 {
-    const struct archive_object *object = archive_state_object(r->state, number);
-    EL_ASSERT(object != NULL); /* a part that counts has a live one */
-    el_archive_key_object(key, &r->root.incarnation, &object->now);
+    struct archive_object object;
+    bool known = archive_state_object(r->state, number, &object);
+    EL_ASSERT(known); /* a part that counts has a live one */
+    el_archive_key_object(key, &r->root.incarnation, &object.now);
 }
 
 int archive_table_get(struct archive_reader *r, const struct el_archive_part *part, const uint8_t **rows,
@@ -154,12 +155,12 @@ static int data_get(struct archive_reader *r, const struct el_archive_part *part
 static int read_here(struct archive_reader *r, const struct archive_partition *p, int64_t offset, int64_t limit,
                      size_t len_max, struct archive_batches *out, struct el_error *err)
 {
-    const struct el_archive_part *part = archive_partition_part(p, offset);
+    struct el_archive_part held, *part = &held;
     const uint8_t *rows = NULL;
     uint64_t pos = 0;
     out->count = 0;
     out->data_len = 0;
-    if (part == NULL || part->first_offset >= limit) {
+    if (!archive_partition_part(p, offset, part) || part->first_offset >= limit) {
         return 0;
     }
     int code = archive_table_get(r, part, &rows, err);
@@ -284,11 +285,12 @@ static int first_part(struct archive_reader *r, const struct archive_partition *
         uint32_t mid = low + (high - low) / 2;
         const uint8_t *rows = NULL;
         struct el_pack_batch last;
-        int code = archive_table_get(r, &p->parts[mid], &rows, err);
+        struct el_archive_part part = archive_part_at(p, mid);
+        int code = archive_table_get(r, &part, &rows, err);
         if (code != 0) {
             return code;
         }
-        row_get(rows, p->parts[mid].batch_count - 1, &last);
+        row_get(rows, part.batch_count - 1, &last);
         if (reached(&last, ARCHIVE_APPEND_TIME_NS, time)) {
             high = mid;
         } else {
@@ -305,9 +307,13 @@ static int seek_here(struct archive_reader *r, const struct archive_partition *p
     uint32_t from = 0;
     int code = seek->by == ARCHIVE_APPEND_TIME_NS ? first_part(r, p, seek->time, &from, err) : 0;
     *offset = -1;
-    for (uint32_t i = from; code == 0 && i < p->part_count && *offset < 0 && p->parts[i].first_offset < limit; i++) {
-        if (p->parts[i].end_offset > seek->from_offset) {
-            code = seek_part(r, &p->parts[i], seek, limit, offset, err);
+    for (uint32_t i = from; code == 0 && i < p->part_count && *offset < 0; i++) {
+        struct el_archive_part part = archive_part_at(p, i);
+        if (part.first_offset >= limit) {
+            break;
+        }
+        if (part.end_offset > seek->from_offset) {
+            code = seek_part(r, &part, seek, limit, offset, err);
         }
     }
     return code;
@@ -382,7 +388,7 @@ int archive_reader_seek_size(struct archive_reader *r, const struct el_uuid *top
             break;
         }
         for (uint32_t i = p->part_count; i > 0; i--) {
-            const struct el_archive_part *part = &p->parts[i - 1];
+            const struct el_archive_part held = archive_part_at(p, i - 1), *part = &held;
             if (part->first_offset >= limit) {
                 continue;
             }

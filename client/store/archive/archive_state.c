@@ -4,6 +4,7 @@
  * archive_apply.c.
  */
 #include "archive_internal.h"
+#include "archive_slim.h"
 
 #include <core/alloc.h>
 #include <core/crypto.h>
@@ -50,7 +51,7 @@ int archive_partition_retire(struct archive_partition *partition, const struct e
 void archive_partition_free(struct archive_partition *partition)
 {
     retired_drop(partition);
-    el_free(partition->parts);
+    archive_parts_free(partition);
     el_free(partition);
 }
 
@@ -74,6 +75,7 @@ void archive_state_free(struct archive_state *state)
     if (state == NULL) {
         return;
     }
+    archive_objects_free(state);
     empty_topics(state);
     for (size_t i = 0; i < state->key_count; i++) {
         el_free(state->keys[i].bytes);
@@ -81,7 +83,6 @@ void archive_state_free(struct archive_state *state)
     for (size_t i = 0; i < state->redaction_count; i++) {
         el_free(state->redactions[i].reason);
     }
-    el_free(state->objects);
     el_free(state->keys);
     el_free(state->redactions);
     el_free(state);
@@ -95,7 +96,7 @@ static uint64_t map_memory(const struct el_map *map)
 uint64_t archive_state_memory(const struct archive_state *state)
 {
     uint64_t len = sizeof(*state) + map_memory(&state->topics) + map_memory(&state->partitions) +
-                   state->object_max * sizeof(*state->objects) + state->key_max * sizeof(*state->keys) +
+                   archive_slim_memory(state) + state->key_max * sizeof(*state->keys) +
                    state->redaction_max * sizeof(*state->redactions);
     for (size_t i = 0; i < state->topics.count; i++) {
         const struct archive_topic *topic = state->topics.entries[i].value;
@@ -103,8 +104,7 @@ uint64_t archive_state_memory(const struct archive_state *state)
     }
     for (size_t i = 0; i < state->partitions.count; i++) {
         const struct archive_partition *p = state->partitions.entries[i].value;
-        len += sizeof(*p) + p->part_max * sizeof(*p->parts) +
-               (p->retired != &nothing_retired ? sizeof(*p->retired) : 0);
+        len += sizeof(*p) + (p->retired != &nothing_retired ? sizeof(*p->retired) : 0);
     }
     for (size_t i = 0; i < state->key_count; i++) {
         len += state->keys[i].now.bytes.len;
@@ -152,43 +152,16 @@ struct archive_partition *archive_state_partition(const struct archive_state *st
     return el_map_get(&state->partitions, key, sizeof(key));
 }
 
-struct archive_object *archive_state_object(const struct archive_state *state, uint64_t number)
-{
-    size_t low = 0, high = state->object_count;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (state->objects[mid].now.number < number) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-    return low < state->object_count && state->objects[low].now.number == number ? &state->objects[low] : NULL;
-}
-
-const struct el_archive_part *archive_partition_part(const struct archive_partition *partition, int64_t offset)
-{
-    size_t low = 0, high = partition->part_count;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (partition->parts[mid].end_offset <= offset) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-    return low < partition->part_count ? &partition->parts[low] : NULL;
-}
-
 uint64_t archive_partition_segment_leaves(const struct archive_state *state, const struct archive_partition *partition)
 {
     uint64_t leaves = partition->retired->tree.size;
     for (uint32_t i = 0; i < partition->part_count; i++) {
-        const struct archive_object *object = archive_state_object(state, partition->parts[i].object);
-        if (object == NULL || object->now.kind != EL_PACK_SEGMENT) {
+        struct el_archive_part part = archive_part_at(partition, i);
+        struct archive_object object;
+        if (!archive_state_object(state, part.object, &object) || object.now.kind != EL_PACK_SEGMENT) {
             break;
         }
-        leaves = el_archive_part_leaf_end(&partition->parts[i]);
+        leaves = el_archive_part_leaf_end(&part);
     }
     return leaves;
 }
@@ -231,12 +204,14 @@ static void put_all(const struct archive_state *state, struct el_buffer *out)
         }
     }
     for (size_t i = 0; i < state->object_count; i++) {
-        el_manifest_object_put(out, &state->objects[i].now);
+        struct archive_object object = archive_object_at(state, i);
+        el_manifest_object_put(out, &object.now);
     }
     for (size_t i = 0; i < state->partitions.count; i++) {
         const struct archive_partition *partition = state->partitions.entries[i].value;
         for (uint32_t k = 0; k < partition->part_count; k++) {
-            el_manifest_part_put(out, &partition->parts[k]);
+            struct el_archive_part part = archive_part_at(partition, k);
+            el_manifest_part_put(out, &part);
         }
     }
     for (size_t i = 0; i < state->redaction_count; i++) {

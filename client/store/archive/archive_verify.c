@@ -227,8 +227,8 @@ static int check_open(struct check *c)
     }
     for (size_t i = 0; i < c->state->object_count; i++) {
         struct seen_object *seen = &c->objects[i];
-        seen->object = &c->state->objects[i];
-        el_archive_key_object(seen->key, &c->state->header.incarnation, &seen->object->now);
+        seen->object = archive_object_at(c->state, i).now;
+        el_archive_key_object(seen->key, &c->state->header.incarnation, &seen->object);
         int code = el_map_put(&c->names, seen->key, strlen(seen->key), seen);
         if (code == EVLOG_ERR_EXISTS) {
             verify_find(c->v, c->state, (struct place){.object = seen->key}, "two objects have this name");
@@ -329,7 +329,7 @@ static void count_all(struct check *c)
         report->partitions = c->state->partitions.count;
     }
     for (size_t i = 0; i < c->state->object_count; i++) {
-        c->v->total += c->v->options->deep ? c->state->objects[i].now.len : 0;
+        c->v->total += c->v->options->deep ? archive_object_at(c->state, i).now.len : 0;
     }
 }
 

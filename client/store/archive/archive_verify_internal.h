@@ -60,7 +60,7 @@ struct check {
 
 struct seen_object {
     char key[EL_ARCHIVE_KEY_MAX];
-    struct archive_object *object;
+    struct el_manifest_object object;
     bool seen;
     bool wrong_len;
 };

@@ -161,10 +161,10 @@ static bool take_pack(struct listing *l, const char *key, uint64_t len)
         return true;
     }
     seen->seen = true;
-    if (len != seen->object->now.len) {
+    if (len != seen->object.len) {
         seen->wrong_len = true;
-        verify_find(c->v, c->state, (struct place){.object = key, .byte_1 = EL_MIN(len, seen->object->now.len) + 1},
-                    "the object has %" PRIu64 " bytes, the manifest says %" PRIu64, len, seen->object->now.len);
+        verify_find(c->v, c->state, (struct place){.object = key, .byte_1 = EL_MIN(len, seen->object.len) + 1},
+                    "the object has %" PRIu64 " bytes, the manifest says %" PRIu64, len, seen->object.len);
     }
     return true;
 }
@@ -286,7 +286,7 @@ static void check_objects(struct check *c)
     uint64_t now_ms = c->child != NULL ? c->child->state->header.made_ms : c->state->header.made_ms;
     for (size_t i = 0; i < c->state->object_count; i++) {
         const struct seen_object *seen = &c->objects[i];
-        const struct el_manifest_object *o = &seen->object->now;
+        const struct el_manifest_object *o = &seen->object;
         bool may_be_gone = o->state != EL_OBJECT_LIVE && now_ms >= o->replaced_ms && now_ms - o->replaced_ms >= KEEP_MS;
         if (seen->seen) {
             c->v->report->objects++;

@@ -175,18 +175,17 @@ static void compare_parts(struct stream *s)
         const struct el_archive_part *part = &s->parts[i];
         const struct archive_partition *p = archive_state_partition(s->c->state, &part->topic_id, part->partition);
         uint64_t pos = EL_PACK_HEADER_LEN + (uint64_t)i * EL_PACK_PART_LEN;
-        const struct el_archive_part *stated = p == NULL ? NULL : archive_partition_part(p, part->first_offset);
+        struct el_archive_part stated;
         if (p == NULL) {
             verify_find(s->c->v, s->c->state, at(s, part->first_offset, pos), "it has a part of a partition unknown");
             continue;
         }
-        if (stated == NULL || stated->object != s->object->number) {
+        if (!archive_partition_part(p, part->first_offset, &stated) || stated.object != s->object->number) {
             continue; /* replaced */
         }
-        struct el_archive_part same = *stated;
         uint8_t x[EL_PACK_PART_LEN], y[EL_PACK_PART_LEN];
-        same.object = 0;
-        el_archive_part_put(x, &same);
+        stated.object = 0;
+        el_archive_part_put(x, &stated);
         el_archive_part_put(y, part);
         if (memcmp(x, y, sizeof(x)) != 0) {
             verify_find(s->c->v, s->c->state, at(s, part->first_offset, pos),
@@ -364,7 +363,7 @@ static bool next_object(struct check *c, struct stream *s)
             continue;
         }
         struct el_error err = {0};
-        stream_begin(s, c, c->objects[i].key, &c->state->objects[i].now);
+        stream_begin(s, c, c->objects[i].key, &c->objects[i].object);
         int code = read_header(s, &err);
         code = code == 0 ? read_parts(s, &err) : code;
         if (code == 0) {

@@ -308,14 +308,16 @@ static int fold_retired(struct fold *f)
 static int fold_part(struct fold *f, const struct el_archive_part *part)
 {
     struct verify *v = f->c->v;
-    const struct archive_object *object = archive_state_object(f->c->state, part->object);
+    struct archive_object object;
     char key[EL_ARCHIVE_KEY_MAX];
     struct el_error err = {0};
     uint8_t *table = NULL;
     struct el_hash256 *leaves = NULL;
     uint32_t bad = 0;
     uint64_t events = 0, redacted = 0, len = 0;
-    el_archive_key_object(key, &f->c->state->header.incarnation, &object->now);
+    bool known = archive_state_object(f->c->state, part->object, &object);
+    EL_ASSERT(known); /* a part that counts has a live one */
+    el_archive_key_object(key, &f->c->state->header.incarnation, &object.now);
     int code = archive_fetch(v->store, key, part->table_pos, (uint64_t)part->batch_count * EL_PACK_BATCH_LEN, &table,
                              &err);
     if (code == 0) {
@@ -429,7 +431,8 @@ static void fold_partition(struct check *c, struct seen_tree *seen, struct archi
     }
     int code = fold_retired(f);
     for (uint32_t i = 0; code == 0 && i < p->part_count && !verify_stopped(c->v); i++) {
-        code = fold_part(f, &p->parts[i]);
+        struct el_archive_part part = archive_part_at(p, i);
+        code = fold_part(f, &part);
     }
     if (code != 0 || verify_stopped(c->v)) {
         return; /* said already; the rest of the tree cannot be known */

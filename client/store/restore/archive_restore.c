@@ -106,7 +106,7 @@ static int list_parts(struct restore *r, struct el_error *err)
             const struct archive_partition *known = archive_state_partition(archive_reader_state(r->reader), &topic->id,
                                                                             p);
             for (uint32_t n = 0; known != NULL && topic->whole && n < known->part_count; n++) {
-                r->counts.bytes_all += known->parts[n].data_len;
+                r->counts.bytes_all += archive_part_at(known, n).data_len;
             }
         }
     }

@@ -125,7 +125,8 @@ static void add_bytes(struct restore *r, const struct archive_reader *reader, co
     (void)pthread_mutex_lock(&r->lock);
     r->counts.left += part->local_start > part->log_start;
     for (uint32_t i = 0; p != NULL && !part->whole && i < p->part_count; i++) {
-        r->counts.bytes_all += p->parts[i].end_offset > part->local_start ? p->parts[i].data_len : 0;
+        struct el_archive_part has = archive_part_at(p, i);
+        r->counts.bytes_all += has.end_offset > part->local_start ? has.data_len : 0;
     }
     (void)pthread_mutex_unlock(&r->lock);
 }

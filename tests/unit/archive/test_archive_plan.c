@@ -115,7 +115,7 @@ TEST(archive_plan, segments_of_other_sizes_are_not_written_anew_for_one)
     struct rig r;
     rig_init(&r, 1);
     segment(&r, 64);
-    uint64_t len = r.b->state->objects[r.b->state->object_count - 1].now.len;
+    uint64_t len = archive_object_at(r.b->state, r.b->state->object_count - 1).now.len;
     for (int i = 0; i < 16; i++) {
         segment(&r, 1);
     }
@@ -189,7 +189,7 @@ TEST(archive_plan, the_ages_of_many_bundles_cost_a_start_few_requests)
     assert_true(r.store->calls[MEM_GET] - gets <= 32);
     assert_int_equal(r.l.age_count, 32);
     assert_true(r.l.ages[0].since_ms <= first_ms + 1000);
-    assert_int_equal(r.l.ages[31].number, r.b->state->objects[r.b->state->object_count - 1].now.number);
+    assert_int_equal(r.l.ages[31].number, archive_object_at(r.b->state, r.b->state->object_count - 1).now.number);
     mem_store_fault(
         r.store,
         (struct mem_fault){.call = MEM_GET, .key_part = "", .count = 1, .effect = MEM_FAIL, .code = EVLOG_ERR_AGAIN});

@@ -277,8 +277,11 @@ static void name_of(struct rig *r, int64_t offset, char key[EL_ARCHIVE_KEY_MAX])
 {
     struct el_uuid id = archive_builder_topic_id("t");
     const struct archive_partition *p = archive_state_partition(r->b->state, &id, 0);
-    const struct archive_object *o = archive_state_object(r->b->state, archive_partition_part(p, offset)->object);
-    el_archive_key_object(key, &r->b->incarnation, &o->now);
+    struct el_archive_part part;
+    struct archive_object o;
+    assert_true(archive_partition_part(p, offset, &part));
+    assert_true(archive_state_object(r->b->state, part.object, &o));
+    el_archive_key_object(key, &r->b->incarnation, &o.now);
 }
 
 TEST(archive_read, an_object_that_is_gone_or_another_is_not_there)

@@ -293,8 +293,9 @@ TEST(archive, verifying_says_what_was_changed)
     el_free(note);
     /* a byte of the newest bundle */
     for (size_t i = 0; i < w.b->state->object_count; i++) {
-        if (w.b->state->objects[i].now.kind == EL_PACK_BUNDLE) {
-            el_archive_key_object(key, &w.b->incarnation, &w.b->state->objects[i].now);
+        struct archive_object object = archive_object_at(w.b->state, i);
+        if (object.now.kind == EL_PACK_BUNDLE) {
+            el_archive_key_object(key, &w.b->incarnation, &object.now);
         }
     }
     (void)snprintf(path, sizeof path, "%s/%s", w.url + 7, key);

@@ -109,14 +109,14 @@ static struct el_archive_part part_of(const struct world *w, const char *topic, 
     struct el_uuid id = archive_builder_topic_id(topic);
     const struct archive_partition *p = archive_state_partition(w->b->state, &id, partition);
     assert_true(index < p->part_count);
-    return p->parts[index];
+    return archive_part_at(p, index);
 }
 
 static struct el_manifest_object object_of(const struct world *w, uint64_t number)
 {
-    const struct archive_object *o = archive_state_object(w->b->state, number);
-    assert_non_null(o);
-    return o->now;
+    struct archive_object o;
+    assert_true(archive_state_object(w->b->state, number, &o));
+    return o.now;
 }
 
 /* A segment that would take the place of parts [from, to] of a/0. */
@@ -271,7 +271,8 @@ TEST(archive_state, an_object_number_is_never_given_twice)
     world_open(&w);
     archive_builder_sweep(w.b);
     archive_builder_round(w.b);
-    assert_null(archive_state_object(w.b->state, 1));
+    struct archive_object gone;
+    assert_false(archive_state_object(w.b->state, 1, &gone));
     struct el_manifest_object o = object_of(&w, 4);
     o.number = 1;
     begin(&w);
@@ -336,12 +337,15 @@ TEST(archive_state, a_part_takes_the_place_of_those_that_it_covers)
     struct el_uuid id = archive_builder_topic_id("a");
     const struct archive_partition *p = archive_state_partition(w.b->state, &id, 0);
     assert_int_equal(p->part_count, 2);
-    assert_int_equal(archive_state_object(w.b->state, p->parts[1].object)->now.kind, EL_PACK_SEGMENT);
-    assert_int_equal(archive_state_object(w.b->state, 4)->now.state, EL_OBJECT_REPLACED);
+    assert_int_equal(object_of(&w, archive_part_at(p, 1).object).kind, EL_PACK_SEGMENT);
+    assert_int_equal(object_of(&w, 4).state, EL_OBJECT_REPLACED);
     assert_int_equal(archive_partition_segment_leaves(w.b->state, p), 5);
-    assert_int_equal(archive_partition_part(p, 0)->first_leaf, 0);
-    assert_int_equal(archive_partition_part(p, 6)->first_leaf, 3);
-    assert_null(archive_partition_part(p, 10));
+    struct el_archive_part part;
+    assert_true(archive_partition_part(p, 0, &part));
+    assert_int_equal(part.first_leaf, 0);
+    assert_true(archive_partition_part(p, 6, &part));
+    assert_int_equal(part.first_leaf, 3);
+    assert_false(archive_partition_part(p, 10, &part));
     world_close(&w);
 }
 
@@ -407,7 +411,7 @@ TEST(archive_state, what_is_retired_stays_so_and_its_object_may_go)
     assert_int_equal(p->retired->end_offset, 6);
     assert_int_equal(p->retired->tree.size, 3);
     assert_int_equal(p->part_count, 1);
-    assert_int_equal(p->parts[0].first_leaf, 3);
+    assert_int_equal(archive_part_at(p, 0).first_leaf, 3);
     assert_int_equal(archive_partition_segment_leaves(w.b->state, p), 3);
     assert_int_equal(object_of(&w, 3).state, EL_OBJECT_REPLACED);
     w.b->full = true;
