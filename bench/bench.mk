@@ -11,7 +11,7 @@ $(OUT)/bench/index_runs $(OUT)/bench/index_growth: $(call lib,stream io obs conf
 $(OUT)/bench/replay: $(call lib,client store)
 $(OUT)/bench/tls: $(call lib,client store)
 # Those of archives call object stores.
-$(OUT)/bench/archive $(OUT)/bench/archiving $(OUT)/bench/bucket $(OUT)/bench/restore: $(call lib,store)
+$(OUT)/bench/archive $(OUT)/bench/archive_memory $(OUT)/bench/archiving $(OUT)/bench/bucket $(OUT)/bench/restore: $(call lib,store)
 $(OUT)/bench/verify: $(call lib,testlib store)
 $(OUT)/bench/%: $(OUT)/obj/bench/%.o $(call lib,bench format wire core)
 	@mkdir -p $(@D)

@@ -590,6 +590,7 @@ int64_t archive_begin_run(struct disk *disk, void *arg)
         tell(l, job);
     }
     job->memory_len = archive_ledger_memory(l);
+    job->manifest_len = l->state == NULL ? 0 : archive_state_full_len(l->state);
     archive_guard_free(&guard);
     return code;
 }

@@ -137,8 +137,9 @@ struct archive_begin_job {
     struct archive_told told;
     uint64_t bundle_next[EL_SHARD_COUNT_MAX];
     uint64_t sequence, complete_ns, root_ms;
-    uint64_t memory_len; /* of the ledger, bytes */
-    bool readable;       /* also of a job that failed: incarnation and sequence are this disk's */
+    uint64_t memory_len;   /* of the ledger, bytes */
+    uint64_t manifest_len; /* of a full manifest of what it knows, about, bytes */
+    bool readable;         /* also of a job that failed: incarnation and sequence are this disk's */
     struct el_uuid incarnation;
     struct el_uuid parent; /* of one that was restored and has no root yet; zero: none */
     uint64_t parent_sequence;
@@ -201,6 +202,7 @@ struct archive_make_job {
     uint64_t sequence, complete_ns, root_ms;
     uint64_t put_count, put_len; /* objects put by this run */
     uint64_t memory_len;         /* of the ledger, bytes */
+    uint64_t manifest_len;       /* of a full manifest of what it knows, about, bytes */
     uint64_t object_count, object_len, replaced_count;
     uint64_t retired_count; /* partitions of which something left */
     struct el_error err;

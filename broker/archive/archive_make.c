@@ -20,6 +20,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#define MANIFEST_KEEP_MAX (1u << 20)
+
 /* What is being built. */
 struct build {
     struct archive_ledger *l;
@@ -590,6 +592,10 @@ static void remove_old(struct archive_ledger *l)
 static int finish(struct archive_ledger *l, struct archive_make_job *job, struct el_error *err)
 {
     remove_old(l);
+    if (l->manifest.cap >
+        MANIFEST_KEEP_MAX) { /* a full one: the next is far off, and as long as all else that is known */
+        el_buffer_free(&l->manifest);
+    }
     for (uint32_t i = 0; i < l->shard_count; i++) {
         archive_results_free(job->results[i]);
         job->results[i] = NULL;
@@ -601,6 +607,7 @@ static int finish(struct archive_ledger *l, struct archive_make_job *job, struct
     job->complete_ns = l->state->header.cut_ns;
     job->root_ms = l->state->header.made_ms;
     job->memory_len = archive_ledger_memory(l);
+    job->manifest_len = archive_state_full_len(l->state);
     return code;
 }
 

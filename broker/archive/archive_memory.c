@@ -7,7 +7,8 @@
  *   1. a job that ends says how much it keeps; a shard that gets an order, or an answer, takes or gives back blocks
  *   2. when a root was told: is the ledger, and a reader of its size on each shard, more than cfg.memory_max, or had a
  *      shard no block? Then nothing new is archived, which would make it larger. Rounds go on: what has left by age,
- *      what is removed, and segments that become one make it smaller
+ *      what is removed, and segments that become one make it smaller. So it is where a full manifest would be longer
+ *      than one may be: without this limit a round would make it, and archiving would end for good
  *   3. a reader that nobody has used for READER_IDLE_NS is closed
  *
  * What is not archived stays on this disk, is counted as pending, and makes the archive late.
@@ -22,6 +23,8 @@
 #define CHARGE_LEN_MIN (64u << 10)
 #define CHARGE_LEN_MAX (4u << 20)
 #define READER_IDLE_NS 300000000000u
+/* What is left is for what is on its way, and for segments that take the place of others. */
+#define MANIFEST_LEN_ENOUGH (EL_MANIFEST_LEN_MAX / 16 * 15)
 
 EL_STATIC_ASSERT(CHARGE_LEN_MIN >= sizeof(struct el_list), "the link lies in the block");
 
@@ -29,7 +32,9 @@ EL_STATIC_ASSERT(CHARGE_LEN_MIN >= sizeof(struct el_list), "the link lies in the
 
 uint64_t archive_ledger_memory(const struct archive_ledger *l)
 {
-    uint64_t len = sizeof *l + l->cluster_json.cap + l->manifest.cap + l->note.cap;
+    /* The next full manifest is not kept, but room for it is. */
+    uint64_t full_len = l->state == NULL ? 0 : archive_state_full_len(l->state);
+    uint64_t len = sizeof *l + l->cluster_json.cap + EL_MAX(l->manifest.cap, full_len) + l->note.cap;
     len += l->state == NULL ? 0 : archive_state_memory(l->state);
     len += l->draft == NULL ? 0 : archive_state_memory(l->draft);
     len += l->before_count * sizeof *l->before + l->age_max * sizeof *l->ages;
@@ -112,20 +117,32 @@ void archive_memory_idle(struct archiver *ar)
 
 /* --- the limit ---------------------------------------------------------------------------------------------------- */
 
+/* Why nothing new can be archived, and what to do; NULL: it can. */
+static const char *full_reason(const struct archive *a)
+{
+    for (uint32_t i = 0; i < a->shard_count; i++) {
+        if (a->shards[i].uncharged) {
+            return "and there is no memory left for that: raise memory.max";
+        }
+    }
+    if (a->ledger_len * (1 + a->shard_count) > a->cfg.memory_max) {
+        return "more than archive.memory.max: raise archive.memory.max";
+    }
+    return a->manifest_len <= MANIFEST_LEN_ENOUGH
+               ? NULL
+               : "and a manifest of it is nearly as long as one may be: raise archive.segment.bytes";
+}
+
 void archive_memory_look(struct archive *a)
 {
     uint64_t len = a->ledger_len * (1 + a->shard_count);
-    bool uncharged = false;
-    for (uint32_t i = 0; i < a->shard_count; i++) {
-        uncharged = uncharged || a->shards[i].uncharged;
-    }
-    bool full = uncharged || len > a->cfg.memory_max;
+    const char *reason = full_reason(a);
+    bool full = reason != NULL;
     if (full && !atomic_load(&a->full)) {
         snprintf(a->full_text, sizeof a->full_text,
                  "nothing new is archived, and stays on this disk: to know what the archive has takes %" PRIu64
-                 " bytes, %s: raise %s and start evlogd anew",
-                 len, uncharged ? "and there is no memory left for that" : "more than archive.memory.max",
-                 uncharged ? "memory.max" : "archive.memory.max");
+                 " bytes, %s and start evlogd anew",
+                 len, reason);
         el_log(EL_LOG_ERROR, "archive", "%s", a->full_text);
     } else if (!full && atomic_load(&a->full)) {
         el_log(EL_LOG_INFO, "archive", "archiving goes on: what it has to know takes %" PRIu64 " bytes", len);
@@ -139,7 +156,6 @@ bool archive_full(const struct archive *archive, char *text, size_t text_len)
     if (!atomic_load(&archive->full)) {
         return false;
     }
-    snprintf(text, text_len,
-             "nothing new is archived: raise archive.memory.max or memory.max, see evlog archive status");
+    snprintf(text, text_len, "nothing new is archived: evlog archive status says what to raise");
     return true;
 }

@@ -316,6 +316,7 @@ static void on_begun(struct io_op *op)
     a->last_error[0] = 0;
     a->sequence = a->begin.sequence;
     a->ledger_len = a->begin.memory_len;
+    a->manifest_len = a->begin.manifest_len;
     a->root_ms = a->begin.root_ms;
     a->complete_ns = a->begin.complete_ns;
     a->swept_ns = a->io->now_ns;
@@ -467,6 +468,7 @@ static void on_made(struct io_op *op)
     a->last_error[0] = 0;
     a->sequence = make->sequence;
     a->ledger_len = make->memory_len;
+    a->manifest_len = make->manifest_len;
     a->root_ms = make->root_ms;
     a->complete_ns = make->complete_ns;
     a->object_count = make->object_count;

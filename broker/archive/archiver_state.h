@@ -211,10 +211,11 @@ struct archive {
     uint64_t root_ms;
     uint64_t sequence;
     uint64_t object_count, object_len, replaced_count;
-    uint64_t ledger_len; /* bytes on the heap */
-    uint64_t began_ns;   /* monotonic: the last round */
-    uint64_t goals;      /* taken so far; all but an open one are reached */
-    uint32_t waiting;    /* shards that have not answered */
+    uint64_t ledger_len;   /* bytes on the heap */
+    uint64_t manifest_len; /* of a full manifest, about */
+    uint64_t began_ns;     /* monotonic: the last round */
+    uint64_t goals;        /* taken so far; all but an open one are reached */
+    uint32_t waiting;      /* shards that have not answered */
     uint32_t tries;
     bool wanted; /* a round is to begin at once */
     bool more;   /* the last one left something */

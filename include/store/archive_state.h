@@ -79,6 +79,9 @@ struct archive_state {
 /* Memory that it takes on the heap, bytes, without what the allocator adds. */
 uint64_t archive_state_memory(const struct archive_state *state);
 
+/* Length of the full manifest that archive_state_to_full() makes of it, or a few bytes more. */
+uint64_t archive_state_full_len(const struct archive_state *state);
+
 /* An empty state; NULL when memory is short. */
 struct archive_state *archive_state_new(void);
 void archive_state_free(struct archive_state *state); /* NULL is passed through */

@@ -219,6 +219,40 @@ static void put_all(const struct archive_state *state, struct el_buffer *out)
     }
 }
 
+/* Bytes of a record with so many of its own, before what follows, padded to 8: docs/format.md 15.4. */
+static uint64_t record_len(uint64_t own, uint64_t more)
+{
+    return 8 + EL_ALIGN_UP(own + more, (uint64_t)8);
+}
+
+static uint64_t frontier_len(const struct el_frontier *tree)
+{
+    return el_frontier_count(tree->size) * EL_MERKLE_HASH_LEN;
+}
+
+uint64_t archive_state_full_len(const struct archive_state *state)
+{
+    /* the tree of manifests may be larger by one then */
+    uint64_t len = EL_MANIFEST_HEADER_LEN + record_len(8, EL_MERKLE_FRONTIER_MAX * EL_MERKLE_HASH_LEN) +
+                   state->object_count * record_len(104, 0);
+    for (size_t i = 0; i < state->key_count; i++) {
+        len += record_len(16, state->keys[i].now.bytes.len);
+    }
+    for (size_t i = 0; i < state->topics.count; i++) {
+        const struct archive_topic *topic = state->topics.entries[i].value;
+        len += record_len(40, topic->now.name.len + topic->now.settings.len);
+    }
+    for (size_t i = 0; i < state->partitions.count; i++) {
+        const struct archive_partition *p = state->partitions.entries[i].value;
+        len += record_len(64, frontier_len(&p->now.tree)) + p->part_count * record_len(EL_PACK_PART_LEN, 0);
+        len += p->retired->tree.size == 0 ? 0 : record_len(64, frontier_len(&p->retired->tree));
+    }
+    for (size_t i = 0; i < state->redaction_count; i++) {
+        len += record_len(48, state->redactions[i].now.reason.len);
+    }
+    return len;
+}
+
 /* The manifest applied last has these bytes. */
 void archive_state_stand_at(struct archive_state *state, const uint8_t *manifest, size_t len)
 {

@@ -10,6 +10,7 @@
 
 #include <archive/archive_ledger_state.h>
 #include <archive/archiver_state.h>
+#include <stdlib.h>
 #include <test.h>
 
 #define RANGE_LEN (8u << 20)
@@ -118,6 +119,39 @@ TEST(archive_memory, has_a_limit_for_the_ledger_and_a_reader_of_each_shard)
     assert_non_null(
         strstr(r.a.full_text, "takes 300003 bytes, more than archive.memory.max: raise archive.memory.max"));
     rig_end(&r);
+}
+
+/* Else a round would make a full manifest that nobody can read, and archiving would end for good. */
+TEST(archive_memory, is_not_the_limit_where_a_full_manifest_would_be_too_long)
+{
+    struct rig r;
+    char text[256];
+    rig_init(&r);
+    r.a.manifest_len = EL_MANIFEST_LEN_MAX / 16 * 15;
+    charge(&r, 1000);
+    assert_false(archive_full(&r.a, text, sizeof text));
+    r.a.manifest_len++;
+    charge(&r, 1000);
+    assert_true(archive_full(&r.a, text, sizeof text));
+    assert_non_null(strstr(r.a.full_text, "nearly as long as one may be: raise archive.segment.bytes"));
+    rig_end(&r);
+}
+
+TEST(archive_memory, of_a_ledger_has_room_for_the_next_full_manifest)
+{
+    struct archive_ledger *l = calloc(1, sizeof *l);
+    assert_non_null(l);
+    uint64_t before = archive_ledger_memory(l);
+    l->state = archive_state_new();
+    assert_non_null(l->state);
+    uint64_t state_len = archive_state_memory(l->state), full_len = archive_state_full_len(l->state);
+    assert_int_equal(archive_ledger_memory(l) - before, state_len + full_len);
+    l->manifest.cap = full_len; /* it lies there */
+    assert_int_equal(archive_ledger_memory(l) - before, state_len + full_len);
+    l->manifest.cap = full_len + 7;
+    assert_int_equal(archive_ledger_memory(l) - before, state_len + full_len + 7);
+    archive_state_free(l->state);
+    free(l);
 }
 
 TEST(archive_memory, of_a_state_grows_with_objects_and_not_twice_over)

@@ -304,6 +304,8 @@ static void live(uint64_t seed, bool large, uint64_t *wide)
     struct el_buffer full = {0};
     struct archive_state *again = archive_state_new();
     assert_int_equal(archive_state_to_full(w->state, &full), 0);
+    assert_true(archive_state_full_len(w->state) >= full.len); /* room for it is kept */
+    assert_true(archive_state_full_len(w->state) <= full.len + EL_MERKLE_FRONTIER_MAX * EL_MERKLE_HASH_LEN);
     assert_int_equal(archive_state_apply(again, full.data, full.len, NULL), 0);
     check(w, again);
     *wide += w->wide;
