@@ -8,8 +8,9 @@
 #include <stdio.h>
 
 #define BUFFER_CAP_FIRST 256u
+#define BUFFER_DOUBLE_MAX (1u << 20) /* from here on a quarter more at a time: of what is long, half would be unused */
 
-/* Make sure that len more bytes fit; doubling, so that n appends cost O(n). */
+/* Make sure that len more bytes fit; growing by a share of itself, so that n appends cost O(n). */
 static bool buffer_reserve(struct el_buffer *buffer, size_t len)
 {
     if (buffer->err != 0) {
@@ -24,7 +25,7 @@ static bool buffer_reserve(struct el_buffer *buffer, size_t len)
         return false;
     }
     while (cap < need) {
-        cap *= 2;
+        cap += cap < BUFFER_DOUBLE_MAX ? cap : cap / 4;
     }
     uint8_t *data = el_realloc(buffer->data, cap);
     if (data == NULL) {

@@ -25,6 +25,18 @@ TEST(buffer, grows_and_keeps_what_is_there)
     assert_null(buffer.data);
 }
 
+TEST(buffer, of_a_long_one_less_than_a_quarter_is_unused)
+{
+    static const char line[1000] = "";
+    struct el_buffer buffer = {0};
+    for (uint32_t i = 0; i < 20000; i++) {
+        el_buffer_append(&buffer, line, sizeof line);
+        assert_true(buffer.len < (2u << 20) || buffer.cap - buffer.len <= buffer.len / 4);
+    }
+    assert_int_equal(buffer.err, 0);
+    el_buffer_free(&buffer);
+}
+
 TEST(buffer, text_is_terminated_at_every_length)
 {
     struct el_buffer buffer = {0};
