@@ -285,33 +285,48 @@ static bool is_put_anew(const struct archive_make_job *job, uint64_t number)
 
 struct sweep {
     const struct archive_ledger *l;
-    char (*known)[EL_ARCHIVE_KEY_MAX]; /* [count] sorted */
+    uint8_t (*known)[32]; /* [count] SHA-256 of names, sorted */
     size_t count;
     struct el_buffer found; /* names that are not among them, each with its NUL */
 };
 
-static int by_name(const void *left, const void *right)
+static int by_hash(const void *left, const void *right)
 {
-    return strcmp(left, right);
+    return memcmp(left, right, 32);
 }
 
 static bool sweep_note(void *arg, const char *key, uint64_t len, int64_t modified_ms)
 {
     struct sweep *s = arg;
-    char name[EL_ARCHIVE_KEY_MAX] = "";
+    uint8_t hash[32];
     (void)len;
     (void)modified_ms;
-    (void)snprintf(name, sizeof name, "%s", key);
-    if (bsearch(name, s->known, s->count, sizeof s->known[0], by_name) == NULL) {
+    el_sha256(key, strlen(key), hash);
+    if (s->count == 0 || bsearch(hash, s->known, s->count, sizeof s->known[0], by_hash) == NULL) {
         el_buffer_append(&s->found, key, strlen(key) + 1);
     }
     return true;
 }
 
+/* Only where it is looked: bundles, and segments of the partition. */
+static void know(struct sweep *s, const struct archive_redaction_job *r, const struct el_manifest_object *object)
+{
+    char key[EL_ARCHIVE_KEY_MAX];
+    if (object->kind == EL_PACK_BUNDLE || is_redacted_partition(r, &object->topic_id, object->partition)) {
+        el_archive_key_object(key, &s->l->incarnation, object);
+        el_sha256(key, strlen(key), s->known[s->count++]);
+    }
+}
+
 static int known_names(struct sweep *s, const struct archive_make_job *job)
 {
     const struct archive_ledger *l = s->l;
-    size_t count = l->state->object_count;
+    size_t count = 0;
+    for (size_t i = 0; i < l->state->object_count; i++) {
+        struct archive_object object = archive_object_at(l->state, i);
+        count += object.now.kind == EL_PACK_BUNDLE ||
+                 is_redacted_partition(job->redaction, &object.now.topic_id, object.now.partition);
+    }
     for (uint32_t i = 0; i < l->shard_count; i++) {
         for (const struct archive_result *r = job->results[i]; r != NULL; r = r->next) {
             count++;
@@ -323,14 +338,14 @@ static int known_names(struct sweep *s, const struct archive_make_job *job)
     }
     for (size_t i = 0; i < l->state->object_count; i++) {
         struct archive_object object = archive_object_at(l->state, i);
-        el_archive_key_object(s->known[s->count++], &l->incarnation, &object.now);
+        know(s, job->redaction, &object.now);
     }
     for (uint32_t i = 0; i < l->shard_count; i++) {
         for (const struct archive_result *r = job->results[i]; r != NULL; r = r->next) {
-            el_archive_key_object(s->known[s->count++], &l->incarnation, &r->object);
+            know(s, job->redaction, &r->object);
         }
     }
-    qsort(s->known, s->count, sizeof s->known[0], by_name);
+    qsort(s->known, s->count, sizeof s->known[0], by_hash);
     return 0;
 }
 
