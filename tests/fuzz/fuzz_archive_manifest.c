@@ -19,8 +19,8 @@ static void check_state(const struct archive_state *state)
     uint64_t part_count = 0, counted = 0;
     for (size_t i = 0; i < state->partitions.count; i++) {
         const struct archive_partition *p = state->partitions.entries[i].value;
-        uint64_t leaf = 0;
-        int64_t offset = p->now.start_offset;
+        uint64_t leaf = p->retired->tree.size;
+        int64_t offset = EL_MAX(p->now.start_offset, p->retired->end_offset);
         for (uint32_t k = 0; k < p->part_count; k++) {
             const struct el_archive_part part = archive_part_at(p, k);
             struct archive_object o;
@@ -51,6 +51,8 @@ static void check_again(struct archive_state *state)
     EL_ASSERT(again != NULL);
     EL_ASSERT(archive_state_to_full(state, &full) == 0);
     EL_ASSERT(archive_state_apply(again, full.data, full.len, NULL) == 0);
+    check_state(again);
+    EL_ASSERT(archive_state_full_len(state) >= full.len);
     EL_ASSERT(again->object_count == state->object_count);
     EL_ASSERT(again->key_count == state->key_count);
     EL_ASSERT(again->redaction_count == state->redaction_count);
