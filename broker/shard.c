@@ -29,7 +29,7 @@ struct net_config shard_net_limits(const struct config *cfg)
     int error = address_limits_parse(cfg->connections_per_ip_overrides, &address_limits, NULL);
     EL_ASSERT(error == 0); /* it was checked with the others */
     return (struct net_config){
-        .conn_count_max = (uint32_t)cfg->connections_max,
+        .conn_count_max = (uint32_t)cfg->max_connections,
         .address_conn_count_max = (uint32_t)cfg->connections_per_ip_max,
         .address_limits = address_limits,
         .principal_conn_count_max = (uint32_t)cfg->connections_per_principal_max,

@@ -89,7 +89,7 @@ struct config {
     int ssl_client_auth; /* enum el_tls_auth */
     char ssl_principal_rules[CONFIG_PATH_MAX];
     struct config_address http;
-    int64_t connections_max;
+    int64_t max_connections;
     int64_t connections_per_ip_max;
     char connections_per_ip_overrides[CONFIG_PATH_MAX]; /* see address_limits.h */
     int64_t connections_per_principal_max;

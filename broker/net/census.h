@@ -9,7 +9,7 @@
  *
  * The table has a fixed size, so that strangers cannot make it grow. Who finds all seats of its rows taken is not
  * counted, and so not held to a limit; with a thousand others at a time that does not happen, with 50,000 it may: then
- * connections.max is the limit that counts. Names are hashed with a secret: nobody can choose one that fills the rows
+ * max.connections is the limit that counts. Names are hashed with a secret: nobody can choose one that fills the rows
  * of another.
  */
 #ifndef EL_NET_CENSUS_H

@@ -14,7 +14,7 @@
 #define SAY_AGAIN_NS UINT64_C(60000000000)
 
 static const char *const refusal_texts[NET_REFUSAL_COUNT] = {
-    [NET_REFUSED_FULL] = "connection refused: too many connections (connections.max)",
+    [NET_REFUSED_FULL] = "connection refused: too many connections (max.connections)",
     [NET_REFUSED_RATE] = "connection refused: its address opens them faster than connection_creation_rate allows",
     [NET_REFUSED_ADDRESS] = "connection refused: too many connections from this address (max.connections.per.ip)",
     [NET_REFUSED_MEMORY] = "connection refused: no memory",

@@ -99,7 +99,7 @@ def test_requests_win_over_flags_and_print_config_says_so(broker):
 def test_what_is_refused_changes_nothing(broker, name, value, code, said):
     with broker.connect() as conn:
         before = settings(conn)
-        error, text = change(conn, ("connections.max", "77"), (name, value))
+        error, text = change(conn, ("max.connections", "77"), (name, value))
         assert error == code and said in text
         assert settings(conn) == before and not (broker.data / "settings.conf").exists()
         assert before.get(name, ("", 0, True))[2] == (code == POLICY or name not in before)
@@ -107,22 +107,22 @@ def test_what_is_refused_changes_nothing(broker, name, value, code, said):
 
 def test_other_ways_to_ask(broker):
     with broker.connect() as conn:
-        assert change(conn, ("connections.max", "77"), validate=True)[0] == 0
-        assert change(conn, ("connections.max", "x"), validate=True)[0] == INVALID_CONFIG
-        assert change(conn, ("connections.max", "77"), name="")[0] == POLICY
-        assert change(conn, ("connections.max", "77"), ("connections.max", "78"))[0] == INVALID_REQUEST
+        assert change(conn, ("max.connections", "77"), validate=True)[0] == 0
+        assert change(conn, ("max.connections", "x"), validate=True)[0] == INVALID_CONFIG
+        assert change(conn, ("max.connections", "77"), name="")[0] == POLICY
+        assert change(conn, ("max.connections", "77"), ("max.connections", "78"))[0] == INVALID_REQUEST
         assert change(conn, ("leader.replication.throttled.rate", None), ("shards", None), ("none", None))[0] == 0
         whole = ask(conn, ALTER_CONFIGS, 2, {"ValidateOnly": False, "Resources": [
-            {"ResourceType": 4, "ResourceName": "1", "Configs": [{"Name": "connections.max", "Value": "77"}]}]})
+            {"ResourceType": 4, "ResourceName": "1", "Configs": [{"Name": "max.connections", "Value": "77"}]}]})
         assert whole["Responses"][0]["ErrorCode"] == POLICY
-        assert settings(conn)["connections.max"] == ("10000", DEFAULT, False)
+        assert settings(conn)["max.connections"] == ("10000", DEFAULT, False)
 
 
 def test_many_at_the_same_time_are_all_kept(broker):
     def work(number):
         with broker.connect() as conn:
             for i in range(10):
-                codes.append(change(conn, (("connections.max", "group.max.size")[number % 2], str(1000 + i)))[0])
+                codes.append(change(conn, (("max.connections", "group.max.size")[number % 2], str(1000 + i)))[0])
 
     codes = []
     threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
@@ -132,7 +132,7 @@ def test_many_at_the_same_time_are_all_kept(broker):
         thread.join(60)
     assert codes == [0] * 40
     with broker.connect() as conn:
-        assert settings(conn)["connections.max"] == settings(conn)["group.max.size"] == ("1009", DYNAMIC, False)
+        assert settings(conn)["max.connections"] == settings(conn)["group.max.size"] == ("1009", DYNAMIC, False)
 
 
 def test_stop_waits_for_no_change(broker):
@@ -140,7 +140,7 @@ def test_stop_waits_for_no_change(broker):
         try:
             with broker.connect() as conn:
                 while True:
-                    change(conn, ("connections.max", "5000"))
+                    change(conn, ("max.connections", "5000"))
         except (OSError, EOFError, AssertionError):
             pass
 
@@ -168,21 +168,21 @@ def test_file_with_a_fault_is_refused_at_the_start(broker):
 def test_ephemeral_broker_keeps_no_settings(tmp_path):
     broker = start_or_skip(Broker(tmp_path / "data", args=["--ephemeral"]))
     with broker.connect() as conn:
-        assert change(conn, ("connections.max", "77"))[0] == POLICY
-        assert settings(conn)["connections.max"] == ("10000", DEFAULT, True)
+        assert change(conn, ("max.connections", "77"))[0] == POLICY
+        assert settings(conn)["max.connections"] == ("10000", DEFAULT, True)
     assert broker.stop() == 0
 
 
 def test_command_line(broker):
     at = {"bootstrap": broker.bootstrap}
-    done = evlog("config", "set", "connections.max=99", "retention.ms=7d", expect=0, **at)
+    done = evlog("config", "set", "max.connections=99", "retention.ms=7d", expect=0, **at)
     assert "kept over restarts" in done.err
     lines = {line["name"]: line for line in evlog("config", "get", "--json", expect=0, **at).lines()}
-    assert lines["connections.max"]["value"] == "99" and lines["connections.max"]["origin"] == "configuration"
-    evlog("config", "set", "connections.max=", "retention.ms=", expect=0, **at)
-    assert evlog("config", "get", "connections.max", "--json", expect=0, **at).lines()[0]["origin"] == "default"
-    assert evlog("config", "set", "--dry-run", "connections.max=5", expect=0, **at).code == 0
-    assert evlog("config", "get", "connections.max", "--json", expect=0, **at).lines()[0]["value"] == "10000"
+    assert lines["max.connections"]["value"] == "99" and lines["max.connections"]["origin"] == "configuration"
+    evlog("config", "set", "max.connections=", "retention.ms=", expect=0, **at)
+    assert evlog("config", "get", "max.connections", "--json", expect=0, **at).lines()[0]["origin"] == "default"
+    assert evlog("config", "set", "--dry-run", "max.connections=5", expect=0, **at).code == 0
+    assert evlog("config", "get", "max.connections", "--json", expect=0, **at).lines()[0]["value"] == "10000"
     done = evlog("config", "set", "shards=4", **at)
     assert done.code != 0 and "it takes a restart" in done.err
     assert evlog("config", "set", "novalue", **at).code == 2

@@ -190,13 +190,13 @@ def test_settings_of_a_running_broker(broker):
 
     every = {line["name"]: (line["value"], line["origin"]) for line in get().lines()}
     assert every["group.initial.rebalance.delay.ms"] == ("0", "configuration")
-    assert every["connections.max"] == ("10000", "default") and every["log.retention.ms"] == ("-1", "default")
+    assert every["max.connections"] == ("10000", "default") and every["log.retention.ms"] == ("-1", "default")
     assert len(every) > 100
-    only = get("connections.max", "shards").lines()
-    assert [line["name"] for line in only] == ["shards", "connections.max"]
+    only = get("max.connections", "shards").lines()
+    assert [line["name"] for line in only] == ["shards", "max.connections"]
     assert "shards" in evlog("config", "get", "shards", bootstrap=broker.bootstrap, expect=0).out
-    done = get("connection.max", expect=5)
-    assert "EVL-2028" in done.err and "did you mean connections.max?" in done.err
+    done = get("max.connection", expect=5)
+    assert "EVL-2028" in done.err and "did you mean max.connections?" in done.err
 
 
 # --- debug-bundle ----------------------------------------------------------------------------------------------------

@@ -177,7 +177,7 @@ def test_a_second_server_on_the_port_exits_1(fresh_broker, tmp_path, io):
 
 
 def test_connections_max_is_that_of_the_server_and_not_of_a_shard(tmp_path):
-    broker = Broker(tmp_path / "data", shards=2, args=["--connections-max", "6"]).start()
+    broker = Broker(tmp_path / "data", shards=2, args=["--max-connections", "6"]).start()
     try:
         for _ in range(3):
             open_ones = [broker.connect() for _ in range(20)]

@@ -99,7 +99,7 @@ static void flags_draw(struct broker *b, struct flags *flags)
     flag_add(flags, "--group-initial-rebalance-delay-ms=", world_chance(w, 300000) ? 0 : (int64_t)world_below(w, 30));
     flag_add(flags, "--offsets-topic-num-partitions=", 1 + (int64_t)world_below(w, 4));
     flag_add(flags, "--disk-reserve-bytes=", pick(w, (const int64_t[]){0, 0, 65536}, 3));
-    flag_add(flags, "--connections-max=", pick(w, (const int64_t[]){10000, 10000, 10}, 3));
+    flag_add(flags, "--max-connections=", pick(w, (const int64_t[]){10000, 10000, 10}, 3));
     flag_add(flags, "--connections-max-idle-ms=", pick(w, (const int64_t[]){600000, 600000, 1000}, 3));
     flag_add(flags, "--max-compaction-lag-ms=", pick(w, (const int64_t[]){1, 500, 20000}, 3));
     flag_add(flags, "--min-cleanable-dirty-ratio=", (int64_t)world_below(w, 2));
