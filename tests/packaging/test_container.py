@@ -55,14 +55,16 @@ class Container:
             self.said.append(line)
             if line.startswith("evlogd ready "):
                 break
-        assert self.said and self.said[-1].startswith("evlogd ready "), self.said
+        assert self.said and self.said[-1].startswith("evlogd ready "), self.said    # else its output has ended
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         self.init = int(children.read_text(encoding="ascii"))
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
-        self.process.communicate()
+        """Process 1 has another user since, and does not end with its parent."""
+        if self.process.poll() is None:
+            os.kill(self.init, signal.SIGKILL)
+        self.process.communicate(timeout=SECONDS)
 
     def run(self, *command):
         """As its health check is run: (exit code, output)"""
