@@ -497,14 +497,16 @@ static int tell_behind(struct archive_ledger *l, struct archive_begin_job *job, 
 static void tell_where(struct archive_begin_job *job, const struct archive_guard *guard)
 {
     struct el_manifest_header draft = {0};
-    bool drafted = guard->sequence == 0 && guard->manifest.len > 0 &&
-                   el_manifest_header_get(guard->manifest.data, guard->manifest.len, &draft) == 0;
+    bool kept = guard->manifest.len > 0 &&
+                el_manifest_header_get(guard->manifest.data, guard->manifest.len, &draft) == 0;
+    bool drafted = guard->sequence == 0 && kept;
+    job->kept_ns = kept && !drafted ? draft.cut_ns : 0;
     job->readable = guard->sequence > 0 || drafted;
     if (job->readable) {
         job->incarnation = guard->incarnation;
         job->sequence = guard->sequence;
-        job->parent = draft.parent;
-        job->parent_sequence = draft.parent_sequence;
+        job->parent = drafted ? draft.parent : (struct el_uuid){0};
+        job->parent_sequence = drafted ? draft.parent_sequence : 0;
     }
 }
 

@@ -13,7 +13,8 @@
 uint64_t archive_lag_ns(const struct archive *archive)
 {
     uint64_t now_ns = el_clock_now(store_clock(archive->store));
-    uint64_t complete_ns = EL_MAX(atomic_load(&archive->complete_shown_ns), archive->made_ns);
+    uint64_t shown_ns = atomic_load(&archive->complete_shown_ns), kept_ns = atomic_load(&archive->kept_ns);
+    uint64_t complete_ns = shown_ns == 0 && kept_ns != 0 ? kept_ns : EL_MAX(shown_ns, archive->made_ns);
     return now_ns > complete_ns ? now_ns - complete_ns : 0;
 }
 

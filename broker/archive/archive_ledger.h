@@ -137,6 +137,7 @@ struct archive_begin_job {
     struct archive_told told;
     uint64_t bundle_next[EL_SHARD_COUNT_MAX];
     uint64_t sequence, complete_ns, root_ms;
+    uint64_t kept_ns;      /* complete_ns of what this disk has signed last, 0 none; also when the job fails */
     uint64_t memory_len;   /* of the ledger, bytes */
     uint64_t manifest_len; /* of a full manifest of what it knows, about, bytes */
     bool readable;         /* also of a job that failed: incarnation and sequence are this disk's */

@@ -307,6 +307,7 @@ static void on_begun(struct io_op *op)
             a->shards[i].older = true;
         }
         atomic_store(&a->sequence_shown, a->begin.readable ? a->begin.sequence : 0);
+        atomic_store(&a->kept_ns, a->begin.kept_ns);
         bool works = a->begin.further && !a->begin.waits; /* the store does, now and then */
         a->tries = works ? EL_MIN(a->tries, 1u) : a->tries;
         archive_root_again(a, (int)op->result, &a->begin.err, ROOT_PAUSE);

@@ -241,6 +241,7 @@ struct archive {
     pthread_mutex_t fail_lock;
     uint64_t made_ns; /* append clock */
     _Atomic uint64_t complete_shown_ns;
+    _Atomic uint64_t kept_ns;        /* as complete_shown_ns, of what this disk has signed, while the store says nothing */
     _Atomic uint64_t sequence_shown; /* of the last root */
     _Atomic uint64_t missing_ns;     /* append clock: when an object was missed last; 0 never */
 };

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -279,6 +280,21 @@ def test_keys_are_changed_by_a_file_with_old_and_new_ones(started, tmp_path):
     publish(changed, "orders", 1)
     assert changed.stop() == 0
     assert len(signers(tmp_path)[1]) == 2 and signers(tmp_path)[1].isdisjoint(old)
+
+
+def test_after_a_start_without_its_store_the_lag_counts_from_what_was_signed(started, tmp_path, monkeypatch):
+    broker = started(archived(tmp_path))
+    publish(broker, "orders", 10)
+    evlog("archive", "now", "--wait", bootstrap=broker.bootstrap, expect=0)
+    assert broker.stop() == 0
+    time.sleep(3)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "not-looked-at")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    begun = time.monotonic()
+    args = ["--archive=s3://bucket/prefix", "--archive-stop-timeout-ms=300ms", *ARGS]
+    broker = started(Broker(tmp_path / "data", shards=1, args=args))
+    wait_for(lambda: broker.metric("evlog_archive_lag_seconds") >= 2 + time.monotonic() - begun, "a lag from before")
 
 
 def test_a_store_that_is_away_holds_up_nothing_and_is_caught_up_with(started, tmp_path):
