@@ -109,7 +109,7 @@ static void trust(struct authenticate_call *call, const struct sasl *sasl, struc
         return;
     }
     int error = request_trust(request, mechanism, principal, until_ns);
-    if (error == EVLOG_ERR_LIMIT) { /* no failed proof: the client may come again */
+    if (error == EVLOG_ERR_LIMIT) {   /* no failed proof: the client may come again */
         request_close(request, NULL); /* that is said already */
         return;
     }

@@ -23,9 +23,11 @@
 #include <inttypes.h>
 #include <sys/mman.h>
 
-#define READ_LEN_MAX (64u << 10) /* requests that came meanwhile are served between two reads */
+#define READ_LEN_MEMORY (16u << 10) /* requests that came meanwhile are served between two reads */
+#define READ_LEN_DISK (256u << 10)  /* by a job; only the copying is the shard's */
 #define READ_LEN_MIN (4u << 10)
-#define TASK_TRIES_MAX 5u /* of a segment that takes the place of bundles: a later round tries again */
+#define TASK_TRIES_MAX 5u      /* of a segment that takes the place of bundles: a later round tries again */
+#define TOUCH_LEN (128u << 10) /* of one call: a shard gets the processor between two */
 #define MOVES_LEN (256u << 10)
 #define PARTS_LEN (256u << 10) /* of a load's list of parts */
 #define GROW_ROOM (64u << 10)  /* for entries, beside a batch that is larger than a load's buffer */
@@ -84,7 +86,9 @@ static int64_t load_touch_run(struct disk *disk, void *arg)
 {
     struct archive_load *load = arg;
     (void)disk;
-    (void)madvise(load->buf, load->touch_len, MADV_POPULATE_WRITE);
+    for (size_t pos = 0; pos < load->touch_len; pos += TOUCH_LEN) {
+        (void)madvise(load->buf + pos, EL_MIN(load->touch_len - pos, (size_t)TOUCH_LEN), MADV_POPULATE_WRITE);
+    }
     return 0;
 }
 
@@ -440,6 +444,7 @@ static void on_read(struct store_op *base)
     struct archive_part *ap = ar->reading;
     OBJ_CHECK(ar, ARCHIVER);
     ar->reading = NULL;
+    ar->from_disk = !ar->looping; /* memory is read at once; the next read is alike */
     ap->held = false;
     if (ar->ended) {
         load_drop(ar->filling);
@@ -451,7 +456,7 @@ static void on_read(struct store_op *base)
         on_part_read(ar, ap);
     }
     store_read_release(&ar->read);
-    io_timer_set(ar->io, &ar->go_timer, ar->io->now_ns);
+    io_timer_set(ar->io, &ar->go_timer, ar->io->now_ns + 1); /* not in this step */
 }
 
 void archiver_on_go(struct io_timer *timer)
@@ -462,14 +467,14 @@ void archiver_on_go(struct io_timer *timer)
 
 static void read_begin(struct archiver *ar, struct archive_part *ap, int64_t offset)
 {
-    size_t room = load_room(ar->filling);
+    size_t room = load_room(ar->filling), most = ar->from_disk ? READ_LEN_DISK : READ_LEN_MEMORY;
     ar->reading = ap;
     ap->held = true;
     ar->read = (struct read_op){.base = {.done = on_read, .arg = ar},
                                 .topic_id = ap->topic_id,
                                 .partition = ap->number,
                                 .offset = offset,
-                                .max_bytes = (uint32_t)EL_MIN(EL_MAX(room, (size_t)READ_LEN_MIN), (size_t)READ_LEN_MAX),
+                                .max_bytes = (uint32_t)EL_MIN(EL_MAX(room, (size_t)READ_LEN_MIN), most),
                                 .at_least_one = true,
                                 .want_entries = true,
                                 .for_archive = true,

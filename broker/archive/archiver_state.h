@@ -120,6 +120,7 @@ struct archiver {
     size_t grow_len;              /* of the next load, for a batch larger than load_len; 0 */
     uint32_t task_next;           /* of the shard's own */
     struct read_op read;
+    bool from_disk;                 /* the last read */
     struct io_timer go_timer;       /* armed from a read to the next step */
     struct archive_result *results; /* of loads that were put */
     struct archive_move *moves;     /* of the buddy: log starts that moved, or NULL */
@@ -241,7 +242,7 @@ struct archive {
     pthread_mutex_t fail_lock;
     uint64_t made_ns; /* append clock */
     _Atomic uint64_t complete_shown_ns;
-    _Atomic uint64_t kept_ns;        /* as complete_shown_ns, of what this disk has signed, while the store says nothing */
+    _Atomic uint64_t kept_ns; /* as complete_shown_ns, of what this disk has signed, while the store says nothing */
     _Atomic uint64_t sequence_shown; /* of the last root */
     _Atomic uint64_t missing_ns;     /* append clock: when an object was missed last; 0 never */
 };

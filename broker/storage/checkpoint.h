@@ -42,8 +42,8 @@ struct checkpoint {
     uint64_t started_ns;
     struct checkpoint_job *memory; /* for jobs, one after the other */
     struct checkpoint_job *job;    /* of the one under way, NULL none */
-    uint64_t plan;              /* counts plans; chunk jobs remember how many there were when they were made */
-    uint32_t chunks_left;       /* of the plan under way */
+    uint64_t plan;                 /* counts plans; chunk jobs remember how many there were when they were made */
+    uint32_t chunks_left;          /* of the plan under way */
     struct journal_wait wait;
     bool wait_busy;
     bool waited;              /* the journal is durable up to the plan */

@@ -511,8 +511,8 @@ static void chunk_collect(struct partition *part, uint64_t through, uint32_t cou
     uint64_t len_max = (uint64_t)part->shard->store->cfg.chunk_len * CHUNK_LEN_FACTOR;
     *plan = (struct chunk_plan){.first = part->pending};
     struct batch_entry *entry = part->pending;
-    while (entry != NULL && entry->sequence <= through && entry->sequence <= durable &&
-           plan->count < count_max && (plan->count == 0 || plan->data_len + entry->len <= len_max)) {
+    while (entry != NULL && entry->sequence <= through && entry->sequence <= durable && plan->count < count_max &&
+           (plan->count == 0 || plan->data_len + entry->len <= len_max)) {
         plan->count++;
         plan->data_len += entry->len;
         plan->end_offset = batch_entry_next(entry);

@@ -27,9 +27,9 @@ struct broker {
     struct config config;
     struct settings_desk desk;           /* changes of settings */
     struct broker_settings_op *changing; /* kept, and not on every shard yet; NULL none */
-    struct rule_book rules;   /* what clients know of it */
-    bool reloading;           /* not every shard has the last reading yet */
-    struct net_config limits; /* of every listener */
+    struct rule_book rules;              /* what clients know of it */
+    bool reloading;                      /* not every shard has the last reading yet */
+    struct net_config limits;            /* of every listener */
     _Atomic(uint32_t) conn_total;
     struct census census; /* who has how many connections */
     struct shard shards[WORLD_SHARDS_MAX];

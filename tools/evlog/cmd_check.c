@@ -220,8 +220,7 @@ static int run(struct check *check, const char *what)
         return check->by_records ? check_worst(check, "evlog_group_lag_records", "")
                                  : check_worst(check, "evlog_group_lag_seconds", "s");
     }
-    return strcmp(what, "dlq") == 0 ? check_worst(check, "evlog_dlq_records", "")
-                                    : check_archive(check);
+    return strcmp(what, "dlq") == 0 ? check_worst(check, "evlog_dlq_records", "") : check_archive(check);
 }
 
 int cmd_check(struct cli *cli, const struct cli_command *command, int argc, char **argv)

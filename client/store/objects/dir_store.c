@@ -32,7 +32,7 @@
 
 #define FOLDER_MODE 0750
 #define OBJECT_MODE 0440
-#define CALL_LEN (8u << 20) /* written or read by one call, between two looks at `stopped` */
+#define CALL_LEN (128u << 10) /* by one call: others get a processor between two, and `stopped` is looked at */
 #define HASH_LEN (1u << 20)
 #define BESIDE_AGE_S 86400
 
