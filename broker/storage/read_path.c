@@ -213,9 +213,11 @@ static void segment_on_done(struct io_op *io_op)
             return;
         }
     }
-    if (code == 0 && behind >= 0 && !seg->compacted) {
+    if (code == 0 && behind >= 0 && part->deleted) {
+        code = EVLOG_ERR_UNKNOWN_TOPIC; /* what lies behind cannot be looked for any more */
+    } else if (code == 0 && behind >= 0 && !seg->compacted) {
         code = EVLOG_ERR_CORRUPT; /* all others have a batch for each offset */
-    } else if (code == 0 && behind >= 0 && !part->deleted) {
+    } else if (code == 0 && behind >= 0) {
         block_free(op);
         op->next_offset = op->offset;
         if (read_from(part, op, behind, &code)) {

@@ -445,6 +445,37 @@ TEST(compact, a_segment_may_be_left_without_a_batch)
     kit_free(&k);
 }
 
+TEST(compact, a_read_of_a_hole_whose_topic_is_deleted_meanwhile_says_so)
+{
+    struct kit k;
+    bool ended = false;
+    begin(&k, 115, COMPACTED "segment.bytes=65536 delete.retention.ms=3600000");
+    for (int i = 0; i < 6; i++) {
+        put(&k, "a=*60000");
+        assert_true(kit_checkpoint(&k));
+    }
+    put(&k, "b=*60000");
+    assert_true(kit_checkpoint(&k));
+    pass(&k, 10);
+    put(&k, "a=2");
+    put(&k, "b=2");
+    pass(&k, 10);
+    assert_string_equal(log_from(&k, 0), "7:a=2 8:b=2");
+    struct read_op op = {.base = {.done = on_flag, .arg = &ended},
+                         .topic_id = k.topic,
+                         .max_bytes = 1 << 20,
+                         .at_least_one = true,
+                         .current_leader_epoch = -1,
+                         .last_fetched_epoch = -1};
+    store_read(kit_shard(&k), &op);
+    assert_false(ended); /* a job looks into the segment, which has nothing left */
+    partition_delete(part_of(&k));
+    wait_for(&k, &ended);
+    assert_int_equal(op.base.error, EVLOG_ERR_UNKNOWN_TOPIC);
+    store_read_release(&op);
+    kit_free(&k);
+}
+
 TEST(compact, what_was_replaced_is_not_shown_from_memory)
 {
     struct kit k;
