@@ -518,7 +518,7 @@ static void endings(struct archive_life *l)
     if (world_chance(w, w->knobs.ppm[FAULT_DISK_COPIED])) {
         sim_disk_fault_count(w->disk, FAULT_DISK_COPIED);
         arch_two_brokers(l);
-    } else if (world_chance(w, w->knobs.ppm[FAULT_DISK_LOST])) {
+    } else if (l->bucket->state->object_count > 0 && world_chance(w, w->knobs.ppm[FAULT_DISK_LOST])) {
         sim_disk_fault_count(w->disk, FAULT_DISK_LOST);
         arch_restore(l);
     }

@@ -199,6 +199,21 @@ static void reload_look(struct broker *b)
     }
 }
 
+/* Where a device lied, or a bit flipped in it, the file is no file of keys any more. A start without it is refused, and
+ * the operator puts the copy in its place. */
+static void access_keys_up(struct broker *b)
+{
+    struct disk *disk = b->w->ios[0]->disk;
+    struct el_access_keys copy = b->access_keys.keys;
+    int code = access_keys_load(disk, &b->access_keys, NULL);
+    if (code == EVLOG_ERR_INVALID_CONFIG && copy.count > 0) {
+        code = access_keys_save(disk, &copy);
+        EL_ASSERT(code == 0);
+        code = access_keys_load(disk, &b->access_keys, NULL);
+    }
+    EL_ASSERT(code == 0);
+}
+
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
 static int up(struct world *w, struct el_error *up_err)
@@ -214,8 +229,7 @@ static int up(struct world *w, struct el_error *up_err)
     settings_up(b);
     int secret = streams_secret_load(w->ios[0], &b->secret, NULL);
     EL_ASSERT(secret == 0);
-    int keys = access_keys_load(w->ios[0]->disk, &b->access_keys, NULL);
-    EL_ASSERT(keys == 0);
+    access_keys_up(b);
     int redacts = redactor_create(w->store, NULL, w->ios[0]->disk, &b->redactor, NULL);
     EL_ASSERT(redacts == 0);
     for (uint32_t i = 0; i < w->shard_count; i++) {
