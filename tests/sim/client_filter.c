@@ -35,9 +35,13 @@ static bool is_wanted(const struct consumer_filter *filter, const struct sent *s
     return false;
 }
 
-/* Has the batch a record that is wanted, from an offset on? Of a compacted topic, among those that were read last. */
+/* Has the batch a record that is wanted, from an offset on? Of a compacted topic, among those that were read last. A
+ * filter that takes all looks into no batch: as by Fetch, one comes also when nothing of it is left from there on. */
 static bool has_wanted(const struct consumer_filter *filter, const struct sent *s, int64_t from)
 {
+    if (filter->kind == FILTER_OPEN) {
+        return s->offset + s->record_count > from;
+    }
     for (uint32_t i = 0; i < s->record_count; i++) {
         bool there = s->key_count == 0 || (s->read_records >> i % KEYED_RECORDS_MAX & 1) != 0;
         if (there && s->offset + i >= from && is_wanted(filter, s, i)) {
