@@ -193,9 +193,6 @@ static void compaction_end(struct compaction *c)
     metrics_add(metrics, METRIC_COMPACTION_READ_BYTES, c->work.read_bytes);
     metrics_add(metrics, METRIC_COMPACTION_WRITTEN_BYTES, c->work.out.written_bytes);
     metrics_add(metrics, METRIC_COMPACTION_DROPPED, c->work.dropped_records);
-    if (redaction != NULL) {
-        redaction->batch_count += c->work.redacted_batches;
-    }
     compaction_free(c);
     if (redaction != NULL) {
         redaction->ended(redaction, error);
@@ -356,6 +353,10 @@ static void write_on_done(struct io_op *op)
     }
     group_replace(c);
     c->work.out.made = false; /* it is the partition's now */
+    if (c->redaction != NULL) { /* a pass that ends before does it again */
+        c->redaction->batch_count += c->work.redacted_batches;
+        c->work.redacted_batches = 0;
+    }
     partition_mark_dirty(c->part);
     shard->checkpoint.wanted = true; /* two of them, and the old files go */
     group_begin(c);

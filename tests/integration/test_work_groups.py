@@ -5,6 +5,7 @@ import threading
 import uuid
 
 import kafka_wire as wire
+from evlogd import wait_for
 from kafka_layouts import ask
 
 GROUP = 32
@@ -35,7 +36,12 @@ def overrides(conn, group):
 
 
 def listed(conn, **filters):
-    answer = ask(conn, LIST_GROUPS, 5, {"StatesFilter": [], "TypesFilter": [], **filters})
+    """Asks again while groups are still read, as clients do."""
+    def told():
+        answer = ask(conn, LIST_GROUPS, 5, {"StatesFilter": [], "TypesFilter": [], **filters})
+        return answer["ErrorCode"] != wire.COORDINATOR_LOAD_IN_PROGRESS and answer
+
+    answer = wait_for(told, "groups to be read")
     assert answer["ErrorCode"] == 0
     return {group["GroupId"]: (group["GroupType"], group["GroupState"]) for group in answer["Groups"]}
 

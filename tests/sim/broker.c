@@ -113,19 +113,21 @@ static void config_took(struct broker *b)
     b->w->cfg.disk_reserve_len = (uint64_t)b->config.disk_reserve_len;
 }
 
-/* The configuration with what requests have set. A file that was replaced whole can always be read. */
-static void config_again(struct broker *b, struct el_slice requested)
+/* The configuration with what requests have set. A file that was replaced whole can always be read.
+ * returns false: it is damaged, and the settings stay as they are */
+static bool config_again(struct broker *b, struct el_slice requested)
 {
     struct el_error err = {0};
     const struct config_sources from = {b->flags.count, b->flags.argv, NULL};
     if (config_reload_requested(&b->config, &from, &requested, &err) != 0) {
         bool damaged = b->w->rotten > 0 || b->w->lying;
         if (damaged) {
-            return; /* the settings stay as they are */
+            return false;
         }
         world_violation(b->w, "settings that were kept cannot be read: %s", err.text);
     }
     config_took(b);
+    return true;
 }
 
 static void take_everywhere(struct broker *b)
@@ -143,11 +145,16 @@ static void reload(struct broker *b)
     struct disk *disk = sim_disk_as_disk(b->w->disk);
     (void)settings_desk_settle(&b->desk, disk, &err);
     if (b->rules.begun + 1 < RULES_MAX && settings_desk_read(disk, &text, &err) == 0) {
+        const struct flags before = b->flags;
         b->rules.begun++;
         flags_draw(b, &b->flags);
-        config_again(b, el_buffer_slice(&text));
-        b->reloading = true;
-        take_everywhere(b);
+        b->reloading = config_again(b, el_buffer_slice(&text));
+        if (b->reloading) {
+            take_everywhere(b);
+        } else {
+            b->flags = before;
+            b->rules.begun--;
+        }
     }
     el_buffer_free(&text);
 }
@@ -169,7 +176,7 @@ static void change_settings(struct broker *b)
     }
     int error = settings_desk_keep(&b->desk, disk, &from, op, &kept);
     if (error == 0 && !op->validate_only) {
-        config_again(b, el_buffer_slice(&kept));
+        (void)config_again(b, el_buffer_slice(&kept));
         take_everywhere(b);
         b->changing = op;
     } else {
@@ -187,7 +194,7 @@ static void settings_up(struct broker *b)
     b->changing = NULL;
     int code = settings_desk_read(sim_disk_as_disk(b->w->disk), &text, &err);
     EL_ASSERT(code == 0);
-    config_again(b, el_buffer_slice(&text));
+    (void)config_again(b, el_buffer_slice(&text));
     el_buffer_free(&text);
 }
 
