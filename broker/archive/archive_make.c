@@ -592,8 +592,7 @@ static void remove_old(struct archive_ledger *l)
 static int finish(struct archive_ledger *l, struct archive_make_job *job, struct el_error *err)
 {
     remove_old(l);
-    if (l->manifest.cap >
-        MANIFEST_KEEP_MAX) { /* a full one: the next is far off, and as long as all else that is known */
+    if (l->manifest.cap > MANIFEST_KEEP_MAX) { /* a full one, as long as all that is known, and the next is far off */
         el_buffer_free(&l->manifest);
     }
     for (uint32_t i = 0; i < l->shard_count; i++) {

@@ -421,23 +421,29 @@ TEST(compact, lookups_by_time_pass_over_holes)
     kit_free(&k);
 }
 
+/* Segments of seven offsets without a batch, and two batches behind them. */
+static void begin_with_hole(struct kit *k, uint64_t seed)
+{
+    begin(k, seed, COMPACTED "segment.bytes=65536 delete.retention.ms=3600000");
+    for (int i = 0; i < 6; i++) {
+        put(k, "a=*60000");
+        assert_true(kit_checkpoint(k));
+    }
+    put(k, "b=*60000");
+    assert_true(kit_checkpoint(k));
+    pass(k, 10);
+    assert_string_equal(log_from(k, 0), "5:a=xxx 6:b=xxx");
+    put(k, "a=2");
+    put(k, "b=2");
+    pass(k, 10);
+    assert_string_equal(log_from(k, 0), "7:a=2 8:b=2");
+}
+
 /* Segments in the middle may be left without any batch; then reads go on in the next one, or in memory. */
 TEST(compact, a_segment_may_be_left_without_a_batch)
 {
     struct kit k;
-    begin(&k, 112, COMPACTED "segment.bytes=65536 delete.retention.ms=3600000");
-    for (int i = 0; i < 6; i++) {
-        put(&k, "a=*60000");
-        assert_true(kit_checkpoint(&k));
-    }
-    put(&k, "b=*60000");
-    assert_true(kit_checkpoint(&k));
-    pass(&k, 10);
-    assert_string_equal(log_from(&k, 0), "5:a=xxx 6:b=xxx");
-    put(&k, "a=2");
-    put(&k, "b=2");
-    pass(&k, 10);
-    assert_string_equal(log_from(&k, 0), "7:a=2 8:b=2");
+    begin_with_hole(&k, 112);
     assert_int_equal(kit_lookup(&k, 0, 1001), 7);
     kit_crash(&k);
     assert_int_equal(kit_open(&k), 0);
@@ -449,18 +455,7 @@ TEST(compact, a_read_of_a_hole_whose_topic_is_deleted_meanwhile_says_so)
 {
     struct kit k;
     bool ended = false;
-    begin(&k, 115, COMPACTED "segment.bytes=65536 delete.retention.ms=3600000");
-    for (int i = 0; i < 6; i++) {
-        put(&k, "a=*60000");
-        assert_true(kit_checkpoint(&k));
-    }
-    put(&k, "b=*60000");
-    assert_true(kit_checkpoint(&k));
-    pass(&k, 10);
-    put(&k, "a=2");
-    put(&k, "b=2");
-    pass(&k, 10);
-    assert_string_equal(log_from(&k, 0), "7:a=2 8:b=2");
+    begin_with_hole(&k, 115);
     struct read_op op = {.base = {.done = on_flag, .arg = &ended},
                          .topic_id = k.topic,
                          .max_bytes = 1 << 20,
