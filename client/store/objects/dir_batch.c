@@ -5,8 +5,9 @@
  * hold:
  *   1. write the bytes to a name of its own in "~put"; the file stays open
  * settle:
- *   2. have the system begin to write all of them, then sync each: the first sync commits what the file system has of
- *      all, the others find little to do
+ *   2. sync the file system once, where that is known to reach the device (syncfs(2)): a sync of each file would have
+ *      the device write its cache as many times, and whatever else is synced there would wait for it. Elsewhere
+ *      each is synced
  *   3. give each its name, as a single put does, and sync each folder once
  *   4. compare what had its name already with what should be there
  *
@@ -19,9 +20,12 @@
 #include <core/assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define HELD_MAX 128u /* files that are open at a time */
+#define WHOLE_MIN 4u  /* files for which the whole file system is synced */
 
 struct held_file {
     char *key;
@@ -109,10 +113,23 @@ static void add_folder(struct dir_held *h, const char *key, int fd)
     h->folders[h->folder_count++] = (struct held_folder){.key = key, .len = len, .fd = fd};
 }
 
+/* Does syncfs(2) see to it that the device has written its cache? Of others it is not known, and FUSE's does not. */
+static bool syncs_whole(int fd)
+{
+    struct statfs st;
+    return fstatfs(fd, &st) == 0 && (st.f_type == EXT4_SUPER_MAGIC || st.f_type == XFS_SUPER_MAGIC ||
+                                     st.f_type == BTRFS_SUPER_MAGIC);
+}
+
+static int sync_whole(int fd)
+{
+    return dir_step("sync_whole") != 0 ? -1 : syncfs(fd);
+}
+
 static int sync_files(struct dir_store *store, const struct dir_held *h, struct el_error *err)
 {
-    for (uint32_t i = 0; i < h->file_count; i++) {
-        (void)sync_file_range(h->files[i].fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint: the sync below tells */
+    if (h->file_count >= WHOLE_MIN && syncs_whole(h->files[0].fd)) {
+        return sync_whole(h->files[0].fd) != 0 ? dir_failed(err, "a batch", "written") : 0;
     }
     for (uint32_t i = 0; i < h->file_count; i++) {
         if (dir_beside_sync(store, h->files[i].fd) != 0) {

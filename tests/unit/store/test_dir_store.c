@@ -276,6 +276,32 @@ TEST(dir_store, names_a_batch_behind_its_syncs_and_syncs_each_folder_once)
     object_store_close(store);
 }
 
+TEST(dir_store, names_many_behind_one_sync_of_the_file_system_or_behind_one_each)
+{
+    struct object_store *store = open_new();
+    struct object_batch batch = {.store = store};
+    assert_int_equal(store_put_text(store, "a/0", "text"), 0);
+    for (char key[] = "a/1"; key[2] <= '5'; key[2]++) {
+        assert_int_equal(batch_text(&batch, key, "text", NULL), 0);
+    }
+    hook(0, 0);
+    assert_int_equal(object_batch_settle(&batch, NULL), 0);
+    dir_store_hook = NULL;
+    bool whole = strncmp(steps, "sync_whole mkdir open rename ", 29) == 0;
+    assert_true(whole || strncmp(steps, "sync sync sync sync sync mkdir open rename ", 43) == 0);
+    if (whole) {
+        for (char key[] = "b/1"; key[2] <= '5'; key[2]++) {
+            assert_int_equal(batch_text(&batch, key, "text", NULL), 0);
+        }
+        hook(1, EIO);
+        assert_int_equal(object_batch_settle(&batch, NULL), EVLOG_ERR_IO);
+        dir_store_hook = NULL;
+        assert_string_equal(store_keys(store, "b", NULL), "");
+    }
+    assert_int_equal(files_in("~put"), 0);
+    object_store_close(store);
+}
+
 TEST(dir_store, shows_nothing_or_the_whole_of_a_batch_when_a_call_fails)
 {
     struct object_store *store = open_new();
