@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <access_gate.h>
 
+#include <config/config_target.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -51,7 +52,7 @@ int access_gate_open(const struct config *cfg, const char *data_path, struct dis
     code = code != 0 ? code : access_keys_load(disk, keys, err);
     keys->forget = cfg->forget_access;
     if (code == 0 && cfg->access_key_file[0] != 0) {
-        code = add_named(cfg->access_key_file, keys, err);
+        code = CONFIG_BLAME(cfg, err, add_named(cfg->access_key_file, keys, err), CONFIG_access_key_file);
     }
     return code;
 }

@@ -7,6 +7,7 @@
  */
 #include <archive_keys.h>
 #include <config/config.h>
+#include <config/config_target.h>
 #include <core/logger.h>
 #include <http/tokens.h>
 #include <io/sandbox.h>
@@ -43,7 +44,7 @@ static int run(struct server_args *args)
     el_log_setup((enum el_log_level)args->cfg->log_level, args->cfg->log_format == CONFIG_LOG_JSON);
     int error = sandbox_enter(args->cfg->core_dumps, &err);
     if (error == 0 && args->cfg->memory_lock) {
-        error = sandbox_lock_memory(&err);
+        error = CONFIG_BLAME(args->cfg, &err, sandbox_lock_memory(&err), CONFIG_memory_lock);
     }
     if (error == 0 && args->cfg->seccomp && sandbox_filter(&err) != 0) {
         el_log(EL_LOG_WARN, "server", "system calls are not filtered: %s", err.text);
@@ -83,11 +84,13 @@ static int check_keys(const struct config *cfg, struct el_error *err)
     struct el_access_keys access;
     size_t count = 0;
     int error = cfg->archive_key_file[0] == 0 ? 0 : archive_keys_open(cfg->archive_key_file, "", keys, &count, err);
+    error = CONFIG_BLAME(cfg, err, error, CONFIG_archive_key_file);
     for (size_t i = 0; error == 0 && i < count; i++) {
         el_private_key_free(keys[i]);
     }
     if (error == 0 && cfg->access_key_file[0] != 0) {
-        error = access_key_file_read(cfg->access_key_file, &access, err);
+        error = CONFIG_BLAME(cfg, err, access_key_file_read(cfg->access_key_file, &access, err),
+                             CONFIG_access_key_file);
         explicit_bzero(&access, sizeof access);
     }
     return error;
@@ -102,7 +105,8 @@ static int check(const struct config *cfg)
     int error = tls_files_open(cfg, &tls, &err);
     if (error == 0) {
         tls_files_close(&tls);
-        error = http_tokens_open(cfg->http_tokens_file, &tokens, &err);
+        error = CONFIG_BLAME(cfg, &err, http_tokens_open(cfg->http_tokens_file, &tokens, &err),
+                             CONFIG_http_tokens_file);
         http_tokens_free(tokens);
     }
     error = error == 0 ? check_keys(cfg, &err) : error;

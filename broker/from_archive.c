@@ -7,6 +7,7 @@
 #include <from_archive.h>
 
 #include <archive_keys.h>
+#include <config/config_target.h>
 #include <core/alloc.h>
 #include <core/logger.h>
 #include <core/timefmt.h>
@@ -55,7 +56,8 @@ static int trusted_keys(const struct config *cfg, const char *data_path, struct 
                "restoring from an archive whose signatures are not checked: archive.key.file names no keys");
         return 0;
     }
-    int code = archive_keys_open(cfg->archive_key_file, data_path, keys, count, err);
+    int code = CONFIG_BLAME(cfg, err, archive_keys_open(cfg->archive_key_file, data_path, keys, count, err),
+                            CONFIG_archive_key_file);
     for (size_t i = 0; i < *count && code == 0; i++) {
         el_private_key_public(keys[i], &publics[i]);
         el_private_key_free(keys[i]);
@@ -106,7 +108,9 @@ static int restore(const struct config *cfg, const char *data_path, struct resto
     }
     int code = result == NULL ? el_error_set(err, EVLOG_ERR_NO_MEMORY, "out of memory at start") : 0;
     code = code != 0 ? code : trusted_keys(cfg, data_path, publics, &reader.key_count, err);
-    code = code != 0 ? code : object_store_open(cfg->archive_url, false, &bucket, err);
+    if (code == 0) {
+        code = CONFIG_BLAME(cfg, err, object_store_open(cfg->archive_url, false, &bucket, err), CONFIG_archive_url);
+    }
     code = code != 0 ? code : archive_restore(bucket, &reader, &options, result, err);
     if (code == 0) {
         say_done(result, now_s() - r->begun_s);

@@ -8,6 +8,7 @@
 #include <http_port.h>
 
 #include <api/audit_call.h>
+#include <config/config_target.h>
 #include <core/alloc.h>
 #include <core/logger.h>
 #include <http/http.h>
@@ -86,7 +87,7 @@ static int make(const struct http_port_config *port_cfg, struct http_port *port,
 {
     const struct config *cfg = port_cfg->cfg;
     struct http_tokens *tokens = NULL;
-    int error = http_tokens_open(cfg->http_tokens_file, &tokens, err);
+    int error = CONFIG_BLAME(cfg, err, http_tokens_open(cfg->http_tokens_file, &tokens, err), CONFIG_http_tokens_file);
     if (error != 0) {
         return error;
     }
@@ -152,7 +153,7 @@ void http_port_renew(struct http_port *port, const struct config *cfg, const str
     if (tls->http != NULL) {
         http_renew_tls(port->http, tls->http);
     }
-    if (http_tokens_open(cfg->http_tokens_file, &tokens, &err) != 0) {
+    if (CONFIG_BLAME(cfg, &err, http_tokens_open(cfg->http_tokens_file, &tokens, &err), CONFIG_http_tokens_file) != 0) {
         el_log(EL_LOG_ERROR, "server", "%s: %s; the tokens of the HTTP port stay as they were", why, err.text);
         return;
     }

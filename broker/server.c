@@ -16,6 +16,7 @@
  */
 #include <access_gate.h>
 #include <archive_keys.h>
+#include <config/config_target.h>
 #include <core/alloc.h>
 #include <core/logger.h>
 #include <data_dir.h>
@@ -189,7 +190,8 @@ static int open_io(struct server *server, const struct io_config *io_cfg, struct
             return 0;
         }
         if (wanted == CONFIG_IO_URING) {
-            return el_error_set(err, error, "io_uring: %s", refused.text);
+            el_error_set(err, error, "io_uring: %s", refused.text);
+            return CONFIG_BLAME(server->cfg, err, error, CONFIG_io);
         }
         el_log(EL_LOG_WARN, "server", "io_uring is not available, using the posix backend: %s", refused.text);
         server->cfg->io = CONFIG_IO_POSIX; /* all shards alike */
@@ -216,10 +218,11 @@ static int build_shards(struct server *server, struct el_error *err)
 {
     uint64_t memory = config_memory_max(server->cfg) / server->shard_count;
     if (memory < SHARD_MEMORY_MIN) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "memory.max leaves %" PRIu64 " bytes for each of %" PRIu32
-                            " shards, at least %u are needed: raise memory.max or lower shards",
-                            memory, server->shard_count, SHARD_MEMORY_MIN);
+        int code = el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                "memory.max leaves %" PRIu64 " bytes for each of %" PRIu32
+                                " shards, at least %u are needed: raise memory.max or lower shards",
+                                memory, server->shard_count, SHARD_MEMORY_MIN);
+        return CONFIG_BLAME(server->cfg, err, code, CONFIG_memory_max, CONFIG_shards);
     }
     struct io_config io_cfg = {
         .disk = server->disk,
@@ -303,12 +306,14 @@ static int open_archive(struct server *server, struct el_error *err)
     int error = archive_keys_open(cfg->archive_key_file, server->dir.real_path, server->archive_keys,
                                   &server->archive_key_count, err);
     bool named = error != 0 && cfg->archive_key_file[0] != 0;
+    int blamed = error != 0 ? CONFIG_archive_key_file : CONFIG_archive_url;
     error = error != 0 ? error : object_store_open(cfg->archive_url, true, &server->bucket, err);
     if (named || error == EVLOG_ERR_ARGUMENT) { /* it fails again until somebody has corrected it */
-        err->code = EVLOG_ERR_INVALID_CONFIG;
+        error = err->code = EVLOG_ERR_INVALID_CONFIG;
     }
     if (error != 0) {
-        return el_error_wrap(err, "archive");
+        (void)el_error_wrap(err, "archive");
+        return CONFIG_BLAME(cfg, err, error, blamed);
     }
     archive_config_init(&archive_cfg);
     archive_cfg.bucket = server->bucket;

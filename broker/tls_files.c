@@ -4,6 +4,7 @@
  * for no certificate, as in Kafka. At the HTTP port one may be shown where SSL asks for it, and never must: what asks
  * for health has none.
  */
+#include <config/config_target.h>
 #include <core/logger.h>
 #include <tls_files.h>
 
@@ -16,27 +17,37 @@ static const char *or_null(const char *path)
     return path[0] == 0 ? NULL : path;
 }
 
-/* what: "a listener with SSL" */
-static int open_one(const struct config *cfg, const char *what, enum el_tls_auth auth, struct el_tls_config **tls,
-                    struct el_error *err)
+/* Who wants certificate and key. */
+struct wish {
+    const char *what; /* "a listener with SSL" */
+    int target;       /* the setting that says so */
+    enum el_tls_auth auth;
+};
+
+static int open_one(const struct config *cfg, const struct wish *wish, struct el_tls_config **tls, struct el_error *err)
 {
     struct el_tls_options options = {
         .server = true,
         .certificate_file = or_null(cfg->ssl_certificate_file),
         .key_file = or_null(cfg->ssl_key_file),
         .ca_file = or_null(cfg->ssl_ca_file),
-        .auth = auth,
+        .auth = wish->auth,
     };
     if (options.certificate_file == NULL || options.key_file == NULL) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "%s needs a certificate and its key: set ssl.certificate.file and ssl.key.file", what);
+        int code = el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                "%s needs a certificate and its key: set ssl.certificate.file and ssl.key.file",
+                                wish->what);
+        return CONFIG_BLAME(cfg, err, code, wish->target, CONFIG_ssl_certificate_file, CONFIG_ssl_key_file);
     }
     if (options.auth != EL_TLS_AUTH_NONE && options.ca_file == NULL) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "ssl.client.auth asks clients for certificates: set ssl.ca.file to the CA that signs them");
+        int code = el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                "ssl.client.auth asks clients for certificates: set ssl.ca.file to the CA that signs "
+                                "them");
+        return CONFIG_BLAME(cfg, err, code, CONFIG_ssl_client_auth, CONFIG_ssl_ca_file);
     }
     int error = el_tls_config_open(&options, tls, err);
-    return error == 0 ? 0 : el_error_wrap(err, "TLS");
+    error = error == 0 ? 0 : el_error_wrap(err, "TLS");
+    return CONFIG_BLAME(cfg, err, error, CONFIG_ssl_certificate_file, CONFIG_ssl_key_file, CONFIG_ssl_ca_file);
 }
 
 static int open_listener(const struct config *cfg, enum config_protocol protocol, struct tls_files *files,
@@ -45,13 +56,15 @@ static int open_listener(const struct config *cfg, enum config_protocol protocol
     char what[64];
     enum el_tls_auth auth = protocol == CONFIG_SSL ? (enum el_tls_auth)cfg->ssl_client_auth : EL_TLS_AUTH_NONE;
     snprintf(what, sizeof what, "a listener with %s", config_protocol_name(protocol));
-    return open_one(cfg, what, auth, &files->tls[protocol], err);
+    const struct wish wish = {what, CONFIG_listeners, auth};
+    return open_one(cfg, &wish, &files->tls[protocol], err);
 }
 
 static int open_http(const struct config *cfg, struct tls_files *files, struct el_error *err)
 {
     enum el_tls_auth auth = cfg->ssl_client_auth == EL_TLS_AUTH_NONE ? EL_TLS_AUTH_NONE : EL_TLS_AUTH_REQUESTED;
-    return cfg->http.tls ? open_one(cfg, "an HTTP port with https", auth, &files->http, err) : 0;
+    const struct wish wish = {"an HTTP port with https", CONFIG_http, auth};
+    return cfg->http.tls ? open_one(cfg, &wish, &files->http, err) : 0;
 }
 
 static bool is_wanted(const struct config *cfg, enum config_protocol protocol)
@@ -80,7 +93,8 @@ static void say_days_left(const struct config *cfg, const struct tls_files *file
 int tls_files_open(const struct config *cfg, struct tls_files *files, struct el_error *err)
 {
     *files = (struct tls_files){.rules = NULL};
-    int error = principal_rules_parse(cfg->ssl_principal_rules, &files->rules, err);
+    int error = CONFIG_BLAME(cfg, err, principal_rules_parse(cfg->ssl_principal_rules, &files->rules, err),
+                             CONFIG_ssl_principal_rules);
     for (int i = 0; i < CONFIG_PROTOCOL_COUNT && error == 0; i++) {
         if (is_wanted(cfg, (enum config_protocol)i)) {
             error = open_listener(cfg, (enum config_protocol)i, files, err);

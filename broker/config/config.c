@@ -6,85 +6,42 @@
  * 2. Defaults are parsed from the table by the same code as everything else.
  * 3. The file, then the environment, then the flags are laid over them, and last what requests have set while evlogd
  *    ran; each value remembers where it came from.
- * 4. Values are checked against each other.
+ * 4. Values are checked against each other (config_check.c).
  *
  * What can fail: anything a person wrote. The first fault ends it with a text that names flag, variable or
  * file:line:column; a key that does not exist is answered with the nearest that does.
  * Invariant: a struct config that was returned with 0 has passed every check.
  */
-#include <config/address_limits.h>
-#include <config/audit_classes.h>
 #include <config/broker_name.h>
 #include <config/config.h>
+#include <config/config_check.h>
 #include <config/config_request.h>
+#include <config/config_target.h>
 #include <config/ini.h>
 #include <config/machine.h>
-#include <config/principals.h>
 #include <config/setting.h>
 #include <config/value.h>
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/logger.h>
-#include <core/scram.h>
 
 #include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
 
-#define TOPIC_SECTION "topics"
 #define NAME_TEXT_MAX CONFIG_NAME_MAX
 #define MEMORY_AUTO_MAX ((uint64_t)1 << 30) /* memory.max when it is 0 */
-#define MEMORY_MIN ((uint64_t)64 << 20)     /* smallest memory.max */
-#define TARGET_COUNT (CONFIG_SETTING_COUNT + TOPIC_SETTING_COUNT)
-
-/* A target is one thing that can be set: a setting of evlogd, or after those one of topics. */
-static bool is_topic_target(int target)
-{
-    return target >= CONFIG_SETTING_COUNT;
-}
-
-static enum topic_setting_id topic_id_of(int target)
-{
-    return (enum topic_setting_id)(target - CONFIG_SETTING_COUNT);
-}
-
-static const char *target_name(int target)
-{
-    return is_topic_target(target) ? topic_setting(topic_id_of(target))->name
-                                   : setting_at((enum config_setting_id)target)->name;
-}
-
-static const char *target_section(int target)
-{
-    return is_topic_target(target) ? TOPIC_SECTION : setting_at((enum config_setting_id)target)->section;
-}
-
-static const char *target_key(int target)
-{
-    return is_topic_target(target) ? target_name(target) : setting_at((enum config_setting_id)target)->key;
-}
-
-/* The other name of a topic setting's default, as Kafka's brokers have it; the same name where there is no other. */
-static const char *target_other_name(int target)
-{
-    return is_topic_target(target) ? broker_name(topic_id_of(target)) : target_name(target);
-}
 
 static bool target_has_key(int target, struct el_slice key)
 {
-    return el_slice_eq(key, el_slice_str(target_key(target))) ||
-           (is_topic_target(target) && el_slice_eq(key, el_slice_str(target_other_name(target))));
-}
-
-static struct config_origin *target_origin(struct config *cfg, int target)
-{
-    return is_topic_target(target) ? &cfg->topic_origin[topic_id_of(target)] : &cfg->origin[target];
+    return el_slice_eq(key, el_slice_str(config_target_key(target))) ||
+           (config_target_is_topic(target) && el_slice_eq(key, el_slice_str(config_target_other_name(target))));
 }
 
 static bool target_is_bool(int target)
 {
-    return is_topic_target(target) ? topic_setting(topic_id_of(target))->type == OVERRIDE_BOOLEAN
-                                   : setting_at((enum config_setting_id)target)->kind == SETTING_BOOL;
+    return config_target_is_topic(target) ? topic_setting(config_target_topic(target))->type == OVERRIDE_BOOLEAN
+                                          : setting_at((enum config_setting_id)target)->kind == SETTING_BOOL;
 }
 
 /* Settings of topics are plain numbers to Kafka's tools; in evlogd's own configuration they may have units. */
@@ -115,11 +72,11 @@ static int assign_topic(struct config *cfg, enum topic_setting_id id, struct el_
 static int assign(struct config *cfg, int target, struct el_slice value, struct config_origin origin,
                   struct el_error *err)
 {
-    EL_ASSERT(target >= 0 && target < TARGET_COUNT);
-    int result = is_topic_target(target) ? assign_topic(cfg, topic_id_of(target), value, err)
-                                         : setting_parse(cfg, (enum config_setting_id)target, value, err);
+    EL_ASSERT(target >= 0 && target < CONFIG_TARGET_COUNT);
+    int result = config_target_is_topic(target) ? assign_topic(cfg, config_target_topic(target), value, err)
+                                                : setting_parse(cfg, (enum config_setting_id)target, value, err);
     if (result == 0) {
-        *target_origin(cfg, target) = origin;
+        *config_target_origin(cfg, target) = origin;
     }
     return result;
 }
@@ -139,8 +96,8 @@ static void load_defaults(struct config *cfg)
 
 static bool section_exists(struct el_slice section)
 {
-    for (int target = 0; target < TARGET_COUNT; target++) {
-        if (el_slice_eq(section, el_slice_str(target_section(target)))) {
+    for (int target = 0; target < CONFIG_TARGET_COUNT; target++) {
+        if (el_slice_eq(section, el_slice_str(config_target_section(target)))) {
             return true;
         }
     }
@@ -156,36 +113,36 @@ struct walk {
 
 static const char *request_refusal(int target)
 {
-    return is_topic_target(target) ? NULL : config_request_refusal((enum config_setting_id)target);
+    return config_target_is_topic(target) ? NULL : config_request_refusal((enum config_setting_id)target);
 }
 
 static int refuse_section(const struct walk *walk, const struct ini_entry *entry, struct el_error *err)
 {
-    const char *words[TARGET_COUNT];
+    const char *words[CONFIG_TARGET_COUNT];
     char hint[96];
-    for (int target = 0; target < TARGET_COUNT; target++) {
-        words[target] = target_section(target);
+    for (int target = 0; target < CONFIG_TARGET_COUNT; target++) {
+        words[target] = config_target_section(target);
     }
     return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:1: unknown section [%.*s]%s", walk->path,
                         entry->section_line, value_shown_len(entry->section), (const char *)entry->section.data,
-                        value_nearest_text(entry->section, words, TARGET_COUNT, hint, sizeof hint));
+                        value_nearest_text(entry->section, words, CONFIG_TARGET_COUNT, hint, sizeof hint));
 }
 
 static int refuse_key(const struct walk *walk, const struct ini_entry *entry, struct el_error *err)
 {
-    const char *words[TARGET_COUNT], *elsewhere = NULL;
+    const char *words[CONFIG_TARGET_COUNT], *elsewhere = NULL;
     char hint[96];
-    for (int target = 0; target < TARGET_COUNT; target++) {
-        bool same_section = el_slice_eq(entry->section, el_slice_str(target_section(target)));
-        words[target] = same_section ? target_key(target) : NULL;
-        if (!same_section && el_slice_eq(entry->key, el_slice_str(target_key(target)))) {
-            elsewhere = target_section(target);
+    for (int target = 0; target < CONFIG_TARGET_COUNT; target++) {
+        bool same_section = el_slice_eq(entry->section, el_slice_str(config_target_section(target)));
+        words[target] = same_section ? config_target_key(target) : NULL;
+        if (!same_section && el_slice_eq(entry->key, el_slice_str(config_target_key(target)))) {
+            elsewhere = config_target_section(target);
         }
     }
     if (elsewhere != NULL) {
         snprintf(hint, sizeof hint, "; it belongs into [%s]", elsewhere);
     } else {
-        value_nearest_text(entry->key, words, TARGET_COUNT, hint, sizeof hint);
+        value_nearest_text(entry->key, words, CONFIG_TARGET_COUNT, hint, sizeof hint);
     }
     return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:%u: unknown key '%.*s' in [%.*s]%s", walk->path,
                         entry->line, entry->key_column, value_shown_len(entry->key), (const char *)entry->key.data,
@@ -196,22 +153,24 @@ static int on_entry(void *arg, const struct ini_entry *entry, struct el_error *e
 {
     const struct walk *walk = arg;
     struct config *cfg = walk->cfg;
-    struct config_origin origin = {.kind = walk->kind, .line = entry->line};
+    struct config_origin origin = {.kind = walk->kind, .line = entry->line, .column = entry->value_column};
     if (!section_exists(entry->section)) {
         return refuse_section(walk, entry, err);
     }
-    for (int target = 0; target < TARGET_COUNT; target++) {
-        if (!el_slice_eq(entry->section, el_slice_str(target_section(target))) || !target_has_key(target, entry->key)) {
+    for (int target = 0; target < CONFIG_TARGET_COUNT; target++) {
+        if (!el_slice_eq(entry->section, el_slice_str(config_target_section(target))) ||
+            !target_has_key(target, entry->key)) {
             continue;
         }
-        if (target_origin(cfg, target)->kind == walk->kind) {
+        if (config_target_origin(cfg, target)->kind == walk->kind) {
             return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:%u: '%s' was set already in line %u", walk->path,
-                                entry->line, entry->key_column, target_key(target), target_origin(cfg, target)->line);
+                                entry->line, entry->key_column, config_target_key(target),
+                                config_target_origin(cfg, target)->line);
         }
         const char *refusal = walk->kind == CONFIG_FROM_REQUEST ? request_refusal(target) : NULL;
         if (refusal != NULL) {
             return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:%u: '%s' cannot stand in this file: %s",
-                                walk->path, entry->line, entry->key_column, target_key(target), refusal);
+                                walk->path, entry->line, entry->key_column, config_target_key(target), refusal);
         }
         int result = assign(cfg, target, entry->value, origin, err);
         if (result != 0) {
@@ -286,8 +245,8 @@ static int load_requested(struct config *cfg, const struct el_slice *text, struc
 static bool is_own_section(struct el_slice name)
 {
     char known[NAME_TEXT_MAX];
-    for (int target = 0; target < TARGET_COUNT; target++) {
-        setting_variable_name(target_section(target), "", known, sizeof known);
+    for (int target = 0; target < CONFIG_TARGET_COUNT; target++) {
+        setting_variable_name(config_target_section(target), "", known, sizeof known);
         if (name.len >= strlen(known) && memcmp(name.data, known, strlen(known)) == 0) {
             return true;
         }
@@ -299,12 +258,13 @@ static bool is_own_section(struct el_slice name)
  * over, slips of the pen are not. */
 static int unknown_variable(struct el_slice name, struct el_error *err)
 {
-    const char *words[TARGET_COUNT];
-    char hint[96], known[TARGET_COUNT][NAME_TEXT_MAX];
-    for (int target = 0; target < TARGET_COUNT; target++) {
-        words[target] = setting_variable_name(target_section(target), target_key(target), known[target], NAME_TEXT_MAX);
+    const char *words[CONFIG_TARGET_COUNT];
+    char hint[96], known[CONFIG_TARGET_COUNT][NAME_TEXT_MAX];
+    for (int target = 0; target < CONFIG_TARGET_COUNT; target++) {
+        words[target] = setting_variable_name(config_target_section(target), config_target_key(target), known[target],
+                                              NAME_TEXT_MAX);
     }
-    value_nearest_text(name, words, TARGET_COUNT, hint, sizeof hint);
+    value_nearest_text(name, words, CONFIG_TARGET_COUNT, hint, sizeof hint);
     if (hint[0] == 0 && !is_own_section(name)) {
         return 0;
     }
@@ -312,22 +272,24 @@ static int unknown_variable(struct el_slice name, struct el_error *err)
                         (const char *)name.data, hint);
 }
 
-static bool is_variable(int target, struct el_slice name)
+/* other: it has the target's other name */
+static bool is_variable(int target, struct el_slice name, bool *other)
 {
     char known[NAME_TEXT_MAX];
-    setting_variable_name(target_section(target), target_key(target), known, sizeof known);
-    if (el_slice_eq(name, el_slice_str(known))) {
+    setting_variable_name(config_target_section(target), config_target_key(target), known, sizeof known);
+    *other = !el_slice_eq(name, el_slice_str(known));
+    if (!*other) {
         return true;
     }
-    setting_variable_name(target_section(target), target_other_name(target), known, sizeof known);
-    return is_topic_target(target) && el_slice_eq(name, el_slice_str(known));
+    setting_variable_name(config_target_section(target), config_target_other_name(target), known, sizeof known);
+    return config_target_is_topic(target) && el_slice_eq(name, el_slice_str(known));
 }
 
 static int load_variable(struct config *cfg, struct el_slice name, struct el_slice value, struct el_error *err)
 {
     struct config_origin origin = {.kind = CONFIG_FROM_ENVIRONMENT};
-    for (int target = 0; target < TARGET_COUNT; target++) {
-        if (is_variable(target, name)) {
+    for (int target = 0; target < CONFIG_TARGET_COUNT; target++) {
+        if (is_variable(target, name, &origin.other_name)) {
             int result = assign(cfg, target, value, origin, err);
             if (result != 0) {
                 el_error_wrap(err, "environment variable %.*s", (int)name.len, (const char *)name.data);
@@ -369,8 +331,8 @@ static const struct {
 
 static int refuse_flag(struct el_slice name, struct el_error *err)
 {
-    const char *words[TARGET_COUNT + ACTION_FLAG_COUNT + 3];
-    char hint[96], known[TARGET_COUNT][NAME_TEXT_MAX];
+    const char *words[CONFIG_TARGET_COUNT + ACTION_FLAG_COUNT + 3];
+    char hint[96], known[CONFIG_TARGET_COUNT][NAME_TEXT_MAX];
     size_t count = 0;
     if (name.len == 0 || name.data[0] != '-') {
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
@@ -383,20 +345,22 @@ static int refuse_flag(struct el_slice name, struct el_error *err)
     for (size_t i = 0; i < ACTION_FLAG_COUNT; i++) {
         words[count++] = action_flags[i].name;
     }
-    for (int target = 0; target < TARGET_COUNT; target++) {
-        words[count++] = setting_flag_name(target_name(target), known[target], NAME_TEXT_MAX);
+    for (int target = 0; target < CONFIG_TARGET_COUNT; target++) {
+        words[count++] = setting_flag_name(config_target_name(target), known[target], NAME_TEXT_MAX);
     }
     return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "unknown flag %.*s%s (evlogd --help lists all)",
                         value_shown_len(name), (const char *)name.data,
                         value_nearest_text(name, words, count, hint, sizeof hint));
 }
 
-static int find_flag(struct el_slice name)
+/* other: it has the target's other name. returns the target, -1: there is none */
+static int find_flag(struct el_slice name, bool *other)
 {
     char known[NAME_TEXT_MAX];
-    for (int target = 0; target < TARGET_COUNT; target++) {
-        if (el_slice_eq(name, el_slice_str(setting_flag_name(target_name(target), known, sizeof known))) ||
-            el_slice_eq(name, el_slice_str(setting_flag_name(target_other_name(target), known, sizeof known)))) {
+    for (int target = 0; target < CONFIG_TARGET_COUNT; target++) {
+        *other = !el_slice_eq(name, el_slice_str(setting_flag_name(config_target_name(target), known, sizeof known)));
+        if (!*other ||
+            el_slice_eq(name, el_slice_str(setting_flag_name(config_target_other_name(target), known, sizeof known)))) {
             return target;
         }
     }
@@ -472,7 +436,7 @@ static int walk_flags(struct config *cfg, int argc, char *const *argv, bool sett
             }
             continue;
         }
-        int target = is_path ? -1 : find_flag(name);
+        int target = is_path ? -1 : find_flag(name, &origin.other_name);
         if (target < 0 && !is_path) {
             return refuse_flag(name, err);
         }
@@ -493,128 +457,6 @@ static int walk_flags(struct config *cfg, int argc, char *const *argv, bool sett
         }
     }
     return 0;
-}
-
-/* --- values against each other ----------------------------------------------------------------------------------- */
-
-static int check_network(struct config *cfg, struct el_error *err)
-{
-    struct address_limits limits;
-    int error = config_listeners_make(cfg, err);
-    error = error != 0 ? error : address_limits_parse(cfg->connections_per_ip_overrides, &limits, err);
-    for (uint32_t i = 0; i < cfg->listener_table.count && error == 0; i++) {
-        const struct config_address *address = &cfg->listener_table.list[i].address;
-        bool same_host = strcmp(address->host, cfg->http.host) == 0;
-        if (!cfg->http.off && same_host && cfg->http.port == address->port && cfg->http.port != 0) {
-            error = el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s and http are both on port %u",
-                                 cfg->listeners[0] == 0 ? "listen" : "listeners", cfg->http.port);
-        }
-    }
-    return error;
-}
-
-static int check_storage(const struct config *cfg, struct el_error *err)
-{
-    int64_t batch_len_max = topic_config_int(NULL, &cfg->topic_defaults, TOPIC_MAX_MESSAGE_BYTES);
-    if (cfg->journal_slot_len % EL_JOURNAL_ALIGN != 0) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "journal.slot.bytes must be a multiple of %u",
-                            EL_JOURNAL_ALIGN);
-    }
-    if (cfg->journal_ring_len / 4 < cfg->journal_slot_len) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "journal.ring.bytes (%" PRId64 ") must be at least four times journal.slot.bytes (%" PRId64
-                            ")",
-                            cfg->journal_ring_len, cfg->journal_slot_len);
-    }
-    if (cfg->memory_max != 0 && (uint64_t)cfg->memory_max < MEMORY_MIN) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "memory.max must be at least 64MiB, or 0 for evlogd's choice");
-    }
-    if (batch_len_max > cfg->request_len_max) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "max.message.bytes (%" PRId64 ") does not fit into socket.request.max.bytes (%" PRId64 ")",
-                            batch_len_max, cfg->request_len_max);
-    }
-    if (topic_config_needs_archive(NULL, &cfg->topic_defaults)) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "evlog.durability=store and both are for single topics: leave it out here, and set it when "
-                            "a topic is made");
-    }
-    return 0;
-}
-
-static int check_groups(const struct config *cfg, struct el_error *err)
-{
-    if (cfg->group_session_min_ms > cfg->group_session_max_ms) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "group.min.session.timeout.ms (%" PRId64 ") is above group.max.session.timeout.ms (%" PRId64
-                            ")",
-                            cfg->group_session_min_ms, cfg->group_session_max_ms);
-    }
-    return 0;
-}
-
-static int check_archive(const struct config *cfg, struct el_error *err)
-{
-    bool known = strncmp(cfg->archive_url, "s3://", 5) == 0 || strncmp(cfg->archive_url, "file:///", 8) == 0;
-    if (cfg->archive_url[0] != 0 && !known) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "archive.url is '%.100s': s3://BUCKET/PREFIX or file:///DIRECTORY is wanted",
-                            cfg->archive_url);
-    }
-    size_t bucket_len = known && cfg->archive_url[0] == 's' ? strcspn(cfg->archive_url + 5, "/") : 3;
-    if (bucket_len < 3 || bucket_len > 63) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "archive.url is '%.100s': s3://BUCKET/PREFIX is wanted, and a bucket's name has 3 to 63 "
-                            "characters",
-                            cfg->archive_url);
-    }
-    if (cfg->from_archive && cfg->archive_url[0] == 0) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "from.archive restores an empty directory from the archive: say which with --archive=URL");
-    }
-    if (cfg->archive_url[0] != 0 && cfg->ephemeral) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "ephemeral has no archive: give --data=DIR, or leave --archive out");
-    }
-    return 0;
-}
-
-static int check_security(const struct config *cfg, struct el_error *err)
-{
-    struct el_slice name;
-    for (const char *rest = cfg->sasl_mechanisms; config_word_next(&rest, &name);) {
-        if (!el_slice_eq(name, el_slice_str("PLAIN")) && el_scram_find(name) == EL_SCRAM_UNKNOWN) {
-            return el_error_set(
-                err, EVLOG_ERR_INVALID_CONFIG,
-                "sasl.enabled.mechanisms holds '%.*s': known are SCRAM-SHA-256, SCRAM-SHA-512 and PLAIN",
-                value_shown_len(name), (const char *)name.data);
-        }
-    }
-    uint32_t classes;
-    return config_audit_classes(cfg->audit_include, &classes, err);
-}
-
-static int check(struct config *cfg, struct el_error *err)
-{
-    char commit[32];
-    bool ring_commit = cfg->io_commit == CONFIG_COMMIT_RING_DSYNC || cfg->io_commit == CONFIG_COMMIT_LINKED;
-    /* A file may leave it to the command line, as the service does. */
-    bool repairs = cfg->action == CONFIG_REPAIR_INDEXES || cfg->action == CONFIG_REPAIR_CHECK;
-    if (cfg->data[0] == 0 && (repairs || (!cfg->ephemeral && cfg->action == CONFIG_RUN))) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "no data directory: give --data=DIR, or --ephemeral to keep everything in memory");
-    }
-    if (cfg->io == CONFIG_IO_POSIX && ring_commit) {
-        setting_text(cfg, CONFIG_io_commit, commit, sizeof commit);
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "io.commit=%s needs io_uring, and io is posix", commit);
-    }
-    int result = check_network(cfg, err);
-    result = result != 0 ? result : check_storage(cfg, err);
-    result = result != 0 ? result : check_archive(cfg, err);
-    result = result != 0 ? result : check_security(cfg, err);
-    result = result != 0 ? result : config_principals_check("super.users", cfg->super_users, err);
-    return result != 0 ? result : check_groups(cfg, err);
 }
 
 /* --- load and reload --------------------------------------------------------------------------------------------- */
@@ -639,7 +481,7 @@ int config_load_requested(struct config *cfg, const struct config_sources *from,
     if (result == 0) {
         result = load_requested(cfg, requested, err);
     }
-    return result != 0 ? result : check(cfg, err);
+    return result != 0 ? result : config_check(cfg, err);
 }
 
 int config_load(struct config *cfg, int argc, char *const *argv, char *const *env, struct el_error *err)
@@ -692,7 +534,7 @@ uint32_t config_shard_count(const struct config *cfg)
 uint64_t config_memory_max(const struct config *cfg)
 {
     uint64_t quarter = machine_memory_len() / 4;
-    uint64_t chosen = EL_MAX(EL_MIN(quarter, MEMORY_AUTO_MAX), MEMORY_MIN);
+    uint64_t chosen = EL_MAX(EL_MIN(quarter, MEMORY_AUTO_MAX), CONFIG_MEMORY_MIN);
     return cfg->memory_max != 0 ? (uint64_t)cfg->memory_max : chosen;
 }
 

@@ -55,7 +55,9 @@ enum config_origin_kind {
 };
 struct config_origin {
     enum config_origin_kind kind;
-    uint32_t line; /* of the file */
+    uint32_t line;   /* of the file, from 1 */
+    uint32_t column; /* of the value in it, from 1, bytes */
+    bool other_name; /* in the environment or a flag: the name that Kafka's brokers have for it */
 };
 
 struct config {

@@ -7,13 +7,13 @@
 #include <config/broker_name.h>
 #include <config/config.h>
 #include <config/config_request.h>
+#include <config/config_target.h>
 #include <config/setting.h>
 #include <config/value.h>
 #include <core/alloc.h>
 
 #include <inttypes.h>
 
-#define TOPIC_SECTION "topics"
 #define COMMENT_COLUMN 52
 #define LABEL_COLUMN 14
 #define HELP_COLUMNS 100
@@ -103,7 +103,7 @@ void config_print(const struct config *cfg, FILE *out)
         print_origin(cfg, &cfg->origin[i], out);
         print_resolved(cfg, id, out);
         fputc('\n', out);
-        if (section_ends(i) && strcmp(row->section, TOPIC_SECTION) == 0) {
+        if (section_ends(i) && strcmp(row->section, CONFIG_TOPIC_SECTION) == 0) {
             print_topic_settings(cfg, out);
         }
     }
@@ -211,7 +211,7 @@ void config_print_start(const struct config *cfg, FILE *out)
             print_start_value(row->key, no_data ? SERVICE_DATA : setting_text(cfg, id, text, sizeof text),
                               !no_data && cfg->origin[i].kind == CONFIG_FROM_DEFAULT, row->doc, out);
         }
-        if (section_ends(i) && strcmp(row->section, TOPIC_SECTION) == 0) {
+        if (section_ends(i) && strcmp(row->section, CONFIG_TOPIC_SECTION) == 0) {
             print_start_topics(cfg, out);
         }
     }
@@ -304,7 +304,7 @@ static void explain_topic_setting(const struct config *cfg, enum topic_setting_i
     print_from(cfg, &cfg->topic_origin[id], out);
     print_line("changes", "at SIGHUP, or while evlogd runs by evlog config set; of one topic by evlog topics alter",
                out);
-    print_places(TOPIC_SECTION, entry.setting->name, entry.setting->name, out);
+    print_places(CONFIG_TOPIC_SECTION, entry.setting->name, entry.setting->name, out);
 }
 
 /* "name", or "section.key" */
@@ -393,7 +393,7 @@ void config_print_help(FILE *out)
         }
         print_help_setting((enum config_setting_id)i, out);
     }
-    fputs("\nDefaults of topics, also in [" TOPIC_SECTION "]:\n", out);
+    fputs("\nDefaults of topics, also in [" CONFIG_TOPIC_SECTION "]:\n", out);
     for (int id = 0; id < TOPIC_SETTING_COUNT; id++) {
         topic_config_describe(NULL, NULL, (enum topic_setting_id)id, &entry);
         if (entry.setting->behaviour == OVERRIDE_HONOURED) {

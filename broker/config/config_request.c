@@ -5,14 +5,13 @@
  */
 #include <config/broker_name.h>
 #include <config/config_request.h>
+#include <config/config_target.h>
 #include <config/ini.h>
 #include <config/setting.h>
 #include <config/value.h>
 #include <core/alloc.h>
 
 #include <string.h>
-
-#define TOPIC_SECTION "topics"
 
 struct kept {
     struct el_slice section, key, value;
@@ -61,7 +60,7 @@ static int place_of(struct el_slice name, struct kept *place, struct el_error *e
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "evlogd has no setting '%.*s'", value_shown_len(name),
                             (const char *)name.data);
     }
-    place->section = el_slice_str(TOPIC_SECTION);
+    place->section = el_slice_str(CONFIG_TOPIC_SECTION);
     place->key = el_slice_str(topic_setting((enum topic_setting_id)id)->name);
     return 0;
 }

@@ -9,6 +9,7 @@
  * Without listeners there is one, PLAINTEXT, on listen and advertised.address.
  */
 #include <config/config.h>
+#include <config/config_target.h>
 #include <config/listeners.h>
 #include <config/setting.h>
 #include <config/value.h>
@@ -196,32 +197,39 @@ static int read_listeners(const struct config *cfg, struct config_listeners *tab
 {
     struct el_slice rest = el_slice_str(cfg->listeners), item;
     struct protocol_map map;
-    int error = read_map(cfg->listener_map, &map, err);
+    int error = CONFIG_BLAME(cfg, err, read_map(cfg->listener_map, &map, err), CONFIG_listener_map);
     while (error == 0 && next_item(&rest, &item)) {
-        error = add_listener(table, &map, item, err);
+        error = CONFIG_BLAME(cfg, err, add_listener(table, &map, item, err), CONFIG_listeners);
     }
     return error;
+}
+
+static int add_advertised(struct config_listeners *table, struct el_slice item, struct el_error *err)
+{
+    char name[CONFIG_LISTENER_NAME_MAX];
+    struct config_address address = {.port = 0};
+    if (!take_item(item, true, name, &address)) {
+        return refuse_item("advertised.listeners", item, err);
+    }
+    struct config_listener *listener = find_listener(table, name);
+    if (listener == NULL) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "advertised.listeners: there is no listener %s", name);
+    }
+    if (listener->advertised.host[0] != 0) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "advertised.listeners: %s is there twice", name);
+    }
+    listener->advertised = address;
+    return 0;
 }
 
 static int read_advertised(const struct config *cfg, struct config_listeners *table, struct el_error *err)
 {
     struct el_slice rest = el_slice_str(cfg->advertised_listeners), item;
-    while (cfg->advertised_listeners[0] != 0 && next_item(&rest, &item)) {
-        char name[CONFIG_LISTENER_NAME_MAX];
-        struct config_address address = {.port = 0};
-        if (!take_item(item, true, name, &address)) {
-            return refuse_item("advertised.listeners", item, err);
-        }
-        struct config_listener *listener = find_listener(table, name);
-        if (listener == NULL) {
-            return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "advertised.listeners: there is no listener %s", name);
-        }
-        if (listener->advertised.host[0] != 0) {
-            return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "advertised.listeners: %s is there twice", name);
-        }
-        listener->advertised = address;
+    int error = 0;
+    while (cfg->advertised_listeners[0] != 0 && error == 0 && next_item(&rest, &item)) {
+        error = CONFIG_BLAME(cfg, err, add_advertised(table, item, err), CONFIG_advertised_listeners, CONFIG_listeners);
     }
-    return 0;
+    return error;
 }
 
 /* --- checks ------------------------------------------------------------------------------------------------------- */
@@ -229,21 +237,24 @@ static int read_advertised(const struct config *cfg, struct config_listeners *ta
 static int check_advertised(const struct config *cfg, const struct config_listener *listener, struct el_error *err)
 {
     bool simple = cfg->listeners[0] == 0;
+    int bound = simple ? CONFIG_listen : CONFIG_listeners;
+    int advertised = simple ? CONFIG_advertised : CONFIG_advertised_listeners;
     if (is_any_address(listener->address.host) && listener->advertised.host[0] == 0) {
-        return simple
-                   ? el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                                  "listen is on all addresses (%s), so advertised.address must say at which of them "
-                                  "clients reach this machine: --advertised-address=HOST",
-                                  listener->address.host)
-                   : el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                                  "listener %s is on all addresses, so advertised.listeners must say at which of them "
-                                  "clients reach this machine: --advertised-listeners=%s://HOST:PORT",
-                                  listener->name, listener->name);
+        int code = simple ? el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                         "listen is on all addresses (%s), so advertised.address must say at which of "
+                                         "them clients reach this machine: --advertised-address=HOST",
+                                         listener->address.host)
+                          : el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                         "listener %s is on all addresses, so advertised.listeners must say at which "
+                                         "of them clients reach this machine: --advertised-listeners=%s://HOST:PORT",
+                                         listener->name, listener->name);
+        return CONFIG_BLAME(cfg, err, code, bound, advertised);
     }
     if (is_any_address(listener->advertised.host)) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "%s cannot be %s: it is where clients connect to, a name or address of this machine",
-                            simple ? "advertised.address" : "advertised.listeners", listener->advertised.host);
+        int code = el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                "%s cannot be %s: it is where clients connect to, a name or address of this machine",
+                                config_target_name(advertised), listener->advertised.host);
+        return CONFIG_BLAME(cfg, err, code, advertised);
     }
     return 0;
 }
@@ -274,6 +285,7 @@ static int check_table(const struct config *cfg, const struct config_listeners *
             if (same_place(&listener->address, &table->list[k].address)) {
                 error = el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "listeners %s and %s are both on port %u",
                                      table->list[k].name, listener->name, listener->address.port);
+                error = CONFIG_BLAME(cfg, err, error, CONFIG_listeners);
             }
         }
         if (error == 0 && listener->protocol == CONFIG_SASL_PLAINTEXT && !cfg->insecure_sasl_plaintext &&
@@ -282,6 +294,7 @@ static int check_table(const struct config *cfg, const struct config_listeners *
                                  "listener %s: SASL_PLAINTEXT beyond the loopback address lets who listens in guess "
                                  "passwords: use SASL_SSL, or say --insecure-sasl-plaintext",
                                  listener->name);
+            error = CONFIG_BLAME(cfg, err, error, CONFIG_listeners, CONFIG_listener_map);
         }
     }
     return error;
@@ -295,14 +308,16 @@ static int check_pair(const struct config *cfg, struct el_error *err)
     setting_text(cfg, CONFIG_listen, listen, sizeof listen);
     bool has_listen = strcmp(listen, setting_at(CONFIG_listen)->default_text) != 0;
     if (!has_list && (cfg->advertised_listeners[0] != 0 || cfg->listener_map[0] != 0)) {
-        return el_error_set(
+        int code = el_error_set(
             err, EVLOG_ERR_INVALID_CONFIG,
             "advertised.listeners and listener.security.protocol.map belong to listeners, which is not set");
+        return CONFIG_BLAME(cfg, err, code, CONFIG_advertised_listeners, CONFIG_listener_map);
     }
     if (has_list && (has_listen || cfg->advertised.host[0] != 0)) {
-        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "listeners is set, so that listen and advertised.address must go: use listeners and "
-                            "advertised.listeners instead");
+        int code = el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                "listeners is set, so that listen and advertised.address must go: use listeners and "
+                                "advertised.listeners instead");
+        return CONFIG_BLAME(cfg, err, code, has_listen ? CONFIG_listen : CONFIG_advertised, CONFIG_listeners);
     }
     return 0;
 }

@@ -52,6 +52,29 @@ def test_check_and_print_config(tmp_path):
     assert broken.returncode == 2 and f"{file}:2" in broken.stderr
 
 
+def test_what_is_refused_late_names_where_it_was_set(tmp_path):
+    """Files and stores that settings name are opened only at the start, and a listener's certificate is wanted then."""
+    file, keys = tmp_path / "evlogd.conf", tmp_path / "keys"
+    keys.write_text("none\n", encoding="utf-8")
+    flags = {"http": "off", "listen": "127.0.0.1:0", "data": str(tmp_path / "data")}
+    for lines, place, said, code in (
+            (f"[archive]\nurl = file://{keys}/x\n", "2:7", "Not a directory", 1),
+            ("[archive]\nurl = s3://bu$ket/x\n", "2:7", "a bucket's name", 2),
+            (f"[archive]\nkey.file = {keys}\nurl = file://{tmp_path}/a\n", "2:12", str(keys), 2),
+            (f"[security]\naccess.key = {keys}\n", "2:14", str(keys), 2),
+            (f"[network]\nhttp = 127.0.0.1:0\n[security]\nevlog.http.tokens.file = {tmp_path}/absent\n", "4:26",
+             f"{tmp_path}/absent", 2),
+            ("[network]\nssl.principal.mapping.rules = RULE:x\n", "2:31", "ssl.principal.mapping.rules", 2),
+            ("[network]\nlisteners = SSL://127.0.0.1:0\n", "2:13", "needs a certificate and its key", 2)):
+        file.write_text(lines, encoding="utf-8")
+        given = {name: value for name, value in flags.items() if f"\n{name} " not in lines}
+        if "listeners" in lines:
+            del given["listen"]
+        done = run("--config", str(file), *(f"--{name}={value}" for name, value in given.items()))
+        assert done.returncode == code, (lines, done.stderr)
+        assert f"{file}:{place}: " in done.stderr and said in done.stderr.split(f"{file}:{place}: ")[1], done.stderr
+
+
 def settings_of(text):
     """{(section, key): value} of a file of settings."""
     found, section = {}, None

@@ -134,6 +134,75 @@ TEST(config, contradictions_are_refused)
     assert_flags_refused("does not fit into socket.request.max.bytes", "--data=d", "--socket-request-max-bytes=1KiB");
 }
 
+/* One refusal of every kind that config_check() makes. */
+TEST(config, contradictions_name_the_place_of_every_value)
+{
+    assert_file_refused("[storage]\njournal.ring.bytes = 100MiB\n",
+                        "2:22: journal.ring.bytes (104857600) must be at least four times journal.slot.bytes "
+                        "(33554432); journal.slot.bytes is at its default");
+    assert_file_refused("[storage]\njournal.slot.bytes=\"65MiB\" # much\n",
+                        "2:20: journal.ring.bytes (268435456) must be at least four times journal.slot.bytes "
+                        "(68157440); journal.ring.bytes is at its default");
+    assert_file_refused("[storage]\njournal.slot.bytes = 25165825\n", "2:22: journal.slot.bytes must be a multiple");
+    assert_file_refused("[groups]\ngroup.max.session.timeout.ms=1s\ngroup.min.session.timeout.ms=2s\n",
+                        "3:30: group.min.session.timeout.ms (2000) is above group.max.session.timeout.ms (1000); "
+                        "group.max.session.timeout.ms is of ");
+    assert_said("evlogd.conf:2:30");
+    assert_file_refused("[server]\n  memory.max =  1MiB\n", "2:17: memory.max must be at least 64MiB");
+    assert_file_refused("[server]\nio=posix\nio.commit=linked\n", "3:11: io.commit=linked needs io_uring");
+    assert_file_refused("[network]\nsocket.request.max.bytes=1KiB\n", "2:26: max.message.bytes");
+    assert_said("; max.message.bytes is at its default");
+    assert_file_refused("[topics]\n\nevlog.durability = store\n", "3:20: evlog.durability=store and both");
+    assert_file_refused("[network]\nhttp = 127.0.0.1:9092\n", "2:8: listen and http are both on port 9092; listen is");
+    assert_file_refused("[network]\nmax.connections.per.ip.overrides = a\n", "2:36: max.connections.per.ip.overrides");
+    assert_file_refused("[network]\nlisten=0.0.0.0:1\n", "2:8: listen is on all addresses");
+    assert_file_refused("[network]\nadvertised.address=::\n", "2:20: advertised.address");
+    assert_file_refused("[network]\nlisteners=A\n", "2:11: listeners: 'A' must be");
+    assert_file_refused("[network]\nlisteners=SSL://h:1\nadvertised.listeners=A\n", "3:22: advertised.listeners: 'A'");
+    assert_file_refused("[network]\nlisteners=SSL://h:1,PLAINTEXT://h:1\n", "2:11: listeners SSL and PLAINTEXT");
+    assert_file_refused("[network]\nlisteners=SASL_PLAINTEXT://h:1\n", "2:11: listener SASL_PLAINTEXT");
+    assert_file_refused("[network]\nlisteners=SSL://h:1\nlisten=h:1\n", "3:8: listeners is set, so that listen");
+    assert_file_refused("[network]\nlistener.security.protocol.map=A\nlisteners=A://h:1\n",
+                        "2:32: listener.security.protocol.map: 'A'");
+    assert_file_refused("[network]\nadvertised.listeners=A://h:1\n", "2:22: advertised.listeners and");
+    assert_file_refused("[archive]\nurl = http://bucket/x\n", "2:7: archive.url is 'http://bucket/x'");
+    assert_file_refused("[archive]\nurl = s3://b\n", "2:7: archive.url is 's3://b'");
+    assert_file_refused("[archive]\nfrom.archive = true\n", "2:16: from.archive restores an empty directory");
+    assert_file_refused("[security]\nsasl.enabled.mechanisms = PLANE\n", "2:27: sasl.enabled.mechanisms holds");
+    assert_file_refused("[security]\nsuper.users = bob\n", "2:15: super.users holds 'bob'");
+    assert_file_refused("[audit]\nevlog.audit.include = all\n", "2:23: evlog.audit.include holds 'all'");
+}
+
+TEST(config, contradictions_of_file_environment_and_flags_name_all_of_them)
+{
+    assert_int_equal(load_all("[archive]\nurl=file:///d\n", NULL, FLAGS("--ephemeral")), EVLOG_ERR_INVALID_CONFIG);
+    assert_said("flag --ephemeral: ephemeral has no archive");
+    assert_said("; archive is of ");
+    assert_said("evlogd.conf:2:5");
+    assert_int_equal(load_all(NULL, ENV("EVLOG_TOPICS__MESSAGE_MAX_BYTES=2MiB"),
+                              FLAGS("--data=d", "--socket-request-max-bytes=1MiB")),
+                     EVLOG_ERR_INVALID_CONFIG);
+    assert_said("environment variable EVLOG_TOPICS__MESSAGE_MAX_BYTES: max.message.bytes (2097152)");
+    assert_said("; socket.request.max.bytes is of flag --socket-request-max-bytes");
+    assert_flags_refused("flag --message-max-bytes: max.message.bytes (2097152)", "--data=d",
+                         "--message-max-bytes=2MiB", "--socket-request-max-bytes=1MiB");
+    assert_int_equal(load_all("[archive]\nurl=x\n", ENV("EVLOG_ARCHIVE__URL=y"), FLAGS("--data=d")),
+                     EVLOG_ERR_INVALID_CONFIG);
+    assert_said("environment variable EVLOG_ARCHIVE__URL: archive.url is 'y'");
+    assert_flags_refused("no data directory", "--shards=1");
+    assert_int_equal(strncmp(err.text, "no data", 7), 0);
+}
+
+TEST(config, contradictions_that_requests_made_name_their_file)
+{
+    const char *argv[] = {"evlogd", "--data=dir", "--socket-request-max-bytes=1MiB"};
+    const struct config_sources from = {3, (char *const *)(uintptr_t)argv, NULL};
+    struct el_slice requested = el_slice_str("[topics]\nmax.message.bytes = 2097152\n");
+    assert_int_equal(config_load_requested(&cfg, &from, &requested, &err), EVLOG_ERR_INVALID_CONFIG);
+    assert_said("dir/settings.conf:2:21: max.message.bytes (2097152) does not fit");
+    assert_said("; socket.request.max.bytes is of flag --socket-request-max-bytes");
+}
+
 TEST(config, faults_of_the_file_are_named_by_place)
 {
     assert_file_refused("[server]\nshards = many\n", "2:10: shards cannot be 'many'");
