@@ -57,7 +57,7 @@ install-sbom: sbom
 	install -m 644 $(OUT)/sbom/libevlog*.spdx.json $(DESTDIR)$(LIBDIR)/evlog
 
 # --- Debian packages ------------------------------------------------------------------------------------------------
-DEPS_DEB := debhelper dpkg-dev fakeroot lintian mmdebstrap scdoc prometheus
+DEPS_DEB := debhelper dpkg-dev fakeroot lintian mmdebstrap podman prometheus runc scdoc
 .PHONY: deb deps-deb
 deps-deb: deps-apt
 	$(Q)$(MAKE) --no-print-directory deps-apt DEPS_APT='$(DEPS_DEB)'

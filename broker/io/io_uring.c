@@ -566,9 +566,9 @@ static const char *setup_reason(int failed)
 {
     switch (failed) {
     case ENOSYS:
-        return "the kernel has no io_uring or one older than 5.13";
+        return "the kernel has none, is older than 5.13, or a filter hides it (container runtimes do)";
     case EPERM:
-        return "io_uring is forbidden here (sysctl kernel.io_uring_disabled, seccomp or a container)";
+        return "it is forbidden here (sysctl kernel.io_uring_disabled, or the filter of a container runtime)";
     case ENOMEM:
         return "too little memory may be locked (ulimit -l)";
     default:

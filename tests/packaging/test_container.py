@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image of `make container`, run without a container runtime: its layer unpacked, its command as process 1 in
-namespaces as its user, with a root that can only be read and a volume for the data. Needs root, and the archive of
-Debian."""
+"""The image of `make container`: run without a container runtime (its layer unpacked, its command as process 1 in
+namespaces as its user, with a root that can only be read and a volume for the data), and by podman. Needs root, and the
+archive of Debian."""
 import json
 import os
 import pathlib
@@ -11,13 +11,17 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 
 import pytest
+
+from evlogd import wait_for
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 UNSHARE = ["unshare", "--mount", "--pid", "--ipc", "--net", "--fork", "--kill-child"]
 VERSION = "0.1.0"
+IMAGE = f"evlog:{VERSION}"
 SECONDS = 60
 
 
@@ -159,3 +163,56 @@ def test_the_containerfile_installs_what_the_packages_need(packages):
                                      capture_output=True).stdout
             for name in re.findall(r"(?:^|, )([a-z0-9.+-]+)", depends):
                 assert name in text or name in ("libc6", "libgcc-s1", "systemd", "systemd-standalone-sysusers"), name
+
+
+class Podman:
+    """podman with images, volumes and containers of its own."""
+
+    def __init__(self, folder):
+        self.command = ["podman", "--root", folder / "root", "--runroot", folder / "run", "--tmpdir", folder / "tmp",
+                            "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--runtime", "runc"]
+        self.limits = ["--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096"]    # its own are not always allowed
+
+    def tried(self, *args):
+        return subprocess.run([*self.command, *args], text=True, capture_output=True, check=False,
+                              timeout=2 * SECONDS)
+
+    def __call__(self, *args):
+        done = self.tried(*args)
+        assert done.returncode == 0, f"podman {args}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def wait_until_ready(self, name):
+        wait_for(lambda: "evlogd ready" in self("logs", name), "evlogd is ready", SECONDS)
+
+
+@pytest.fixture
+def podman(archive):
+    """With the image loaded; skips where podman may not run anything."""
+    if os.geteuid() != 0 or shutil.which("podman") is None or shutil.which("runc") is None:
+        pytest.skip("needs root, podman and runc")
+    with tempfile.TemporaryDirectory(prefix="podman-", ignore_cleanup_errors=True) as folder:    # 50 characters at most
+        run = Podman(pathlib.Path(folder))
+        assert "evlog" in run("load", "-i", archive)
+        tried = run.tried("run", "--rm", "--network=none", *run.limits, IMAGE, "--version")
+        if tried.returncode != 0:
+            pytest.skip(f"podman may not run anything here: {tried.stderr.strip()}")
+        assert tried.stdout.split() == ["evlogd", VERSION]
+        yield run
+        run.tried("rm", "-f", "-a", "-t", "0")
+
+
+@pytest.mark.parametrize("options", [[], ["--security-opt", "seccomp=unconfined"]], ids=["filtered", "unconfined"])
+def test_podman_runs_it_as_the_manual_says(podman, options):
+    args = ["--read-only", "--cap-drop=all", "--network=none", *podman.limits, *options, "-v", "data:/var/lib/evlog",
+            "--health-cmd", '["/usr/bin/evlog","check","ready"]']
+    for name in "first", "second":    # another container on the same volume
+        podman("run", "-d", "--name", name, *args, IMAGE)
+        podman.wait_until_ready(name)
+        podman("healthcheck", "run", name)
+        if name == "first":
+            podman("exec", name, "/usr/bin/evlog", "produce", "orders", "--create", "kept")
+        assert podman("exec", name, "/usr/bin/evlog", "consume", "orders") == "kept\n"
+        podman("stop", "-t", str(SECONDS), name)
+        assert podman("inspect", name, "--format", "{{.State.ExitCode}}") == "0\n"
+        podman("rm", name)
