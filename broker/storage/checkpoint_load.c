@@ -241,6 +241,19 @@ static int apply_producer(struct partition *part, struct el_reader *r)
     return r->err != 0 ? EVLOG_ERR_CORRUPT : part == NULL ? 0 : producer_load(part, &p);
 }
 
+/* What comes next lies behind all that is there: the next chunk by its offset, the next file by its number. */
+static bool apply_is_sound(const struct partition *part)
+{
+    int64_t end = 0;
+    bool sound = part->segment_end >= 0 && part->segment_end <= part->next_offset && part->log_start >= 0;
+    EL_LIST_EACH(n, &part->segments) {
+        const struct segment *seg = EL_CONTAINER(n, struct segment, link);
+        sound = sound && seg->base_offset >= end && seg->id < part->next_segment_id;
+        end = seg->end_offset;
+    }
+    return sound && end <= part->segment_end;
+}
+
 /* One entry; part NULL reads over it. */
 static int apply_entry(struct partition *part, const struct el_checkpoint_entry *e, struct el_reader *r)
 {
@@ -264,6 +277,9 @@ static int apply_entry(struct partition *part, const struct el_checkpoint_entry 
         struct el_checkpoint_segment s;
         el_checkpoint_segment_get(r, &s);
         code = part == NULL || r->err != 0 ? 0 : apply_segment(part, &s);
+    }
+    if (code == 0 && part != NULL && r->err == 0 && !apply_is_sound(part)) {
+        code = EVLOG_ERR_CORRUPT;
     }
     for (uint32_t i = 0; i < e->producer_count && code == 0 && r->err == 0; i++) {
         code = apply_producer(part, r);

@@ -68,7 +68,13 @@ int compact_batch_map(struct compact_rules *rules, const uint8_t *batch, size_t 
     }
     while (!is_control(&iter) && (more = el_batch_next(&iter, &record)) == 1) {
         const struct el_slice key = record.record.key;
-        if (record.offset < from || key.data == NULL) {
+        if (record.offset < from) {
+            continue;
+        }
+        if (record.offset < *map_end) {
+            return EVLOG_ERR_CORRUPT; /* it overlaps with the batch before */
+        }
+        if (key.data == NULL) {
             continue;
         }
         if (!compact_map_put(&rules->map, el_xxh3_128(key.data, key.len, rules->secret), record.offset)) {
@@ -115,6 +121,8 @@ struct remains {
 
 static void header_put(uint8_t *p, const struct remains *left, size_t len, uint16_t attributes)
 {
+    EL_ASSERT(left->count > 0);
+    EL_ASSERT(len > EL_BATCH_HEADER_LEN);
     el_put_be32(p + EL_BATCH_POS_LENGTH, (uint32_t)(len - EL_BATCH_LENGTH_BASE));
     el_put_be16(p + EL_BATCH_POS_ATTRIBUTES, attributes);
     el_put_be64(p + EL_BATCH_POS_MAX_TIMESTAMP, (uint64_t)left->timestamp_max);
@@ -140,6 +148,7 @@ static int remains_pack(const struct remains *left, const struct el_batch_info *
         if (code != 0) {
             return code;
         }
+        EL_ASSERT(packed_len <= bound);
         if (packed_len < plain_len) {
             memcpy(scratch->packed, scratch->plain, EL_BATCH_HEADER_LEN);
             p = scratch->packed;
@@ -181,6 +190,7 @@ static int records_filter(const struct compact_rules *rules, struct el_batch_ite
         left->timestamp_max = left->count == 0 ? record.timestamp_ms : EL_MAX(left->timestamp_max, record.timestamp_ms);
         left->count++;
     }
+    EL_ASSERT(more != 0 || (uint32_t)left->count + kept->dropped == (uint32_t)iter->info.record_count);
     return more;
 }
 
@@ -238,6 +248,7 @@ int compact_batch_redact(const struct compact_rules *rules, const uint8_t *batch
                                       .reason = rules->redact_reason};
     el_leaf_digest(entry->salt, batch, entry->len, mark.digest);
     size_t len = el_redaction_mark_put(scratch->packed, &mark);
+    EL_ASSERT(len <= EL_REDACTION_MARK_MAX);
     kept->batch = el_slice_of(scratch->packed, len);
     kept->entry.len = (uint32_t)len;
     kept->entry.checksum = el_xxh3(scratch->packed, len);

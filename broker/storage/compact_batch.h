@@ -37,7 +37,7 @@ void compact_scratch_free(struct compact_scratch *scratch);
 
 /* Remember the keys of a batch's records from `from` on.
  *
- * map_end   out: behind the last record that is remembered
+ * map_end   behind what came before; then behind the last record that is remembered
  * returns   0 | EVLOG_ERR_FULL the map is full; *map_end is the first record that found no room |
  *           EVLOG_ERR_CORRUPT ... | EVLOG_ERR_NO_MEMORY
  */

@@ -68,6 +68,8 @@ static void input_close(struct disk *disk, struct compact_work *work)
 
 static void input_open(struct compact_work *work, int64_t from)
 {
+    EL_ASSERT(!work->reading);
+    EL_ASSERT(work->input < work->input_count);
     const struct compact_input *in = &work->inputs[work->input];
     work->read = (struct segment_read){.topic_id = work->topic_id,
                                        .partition = work->partition,
@@ -119,9 +121,11 @@ static int input_read(struct disk *disk, struct compact_work *work, struct run *
         return code;
     }
     bool hole = read->first_offset < 0 || read->first_offset > work->next_offset;
-    if ((hole && !in->compacted) || (read->first_offset >= 0 && read->entry_count == 0)) {
+    bool beyond = read->entry_count > 0 && read->next_offset > in->end_offset;
+    if ((hole && !in->compacted) || beyond || (read->first_offset >= 0 && read->entry_count == 0)) {
         return EVLOG_ERR_CORRUPT;
     }
+    EL_ASSERT(read->entry_count == 0 || read->next_offset > work->next_offset); /* it comes to an end */
     work->next_offset = read->entry_count == 0 ? in->end_offset : read->next_offset;
     work->read_bytes += read->data_len;
     run->budget -= EL_MIN(run->budget, (uint64_t)read->data_len + 1);
@@ -195,6 +199,8 @@ static int filter_entries(struct disk *disk, struct compact_work *work, const st
     int code = 0;
     for (uint32_t i = 0; i < work->read.entry_count && code == 0; i++) {
         struct compact_kept kept;
+        EL_ASSERT(run->entries[i].len == run->table[i].len);
+        EL_ASSERT((uint64_t)run->entries[i].pos + run->entries[i].len <= work->read.data_len);
         const uint8_t *batch = run->buf + run->entries[i].pos;
         code = work->rules.redact_end > 0
                    ? compact_batch_redact(&work->rules, batch, &run->table[i], &kept, &work->scratch)
@@ -214,6 +220,7 @@ static int filter_entries(struct disk *disk, struct compact_work *work, const st
 static int64_t write_step(struct disk *disk, struct compact_work *work, struct run *run)
 {
     while (run->budget > 0) {
+        EL_ASSERT(work->input <= work->group_end);
         if (work->input == work->group_end) {
             int code = segment_out_finish(disk, &work->out);
             return code != 0 ? code : COMPACT_DONE;

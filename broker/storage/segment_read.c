@@ -48,8 +48,11 @@ struct segment_index *segment_index_hold(struct segment_index *index)
 }
 void segment_index_release(struct segment_index *index)
 {
-    if (index != NULL && --index->holders == 0) {
-        el_free(index);
+    if (index != NULL) {
+        EL_ASSERT(index->holders > 0);
+        if (--index->holders == 0) {
+            el_free(index);
+        }
     }
 }
 
@@ -79,7 +82,7 @@ static int chunk_view_read(struct disk *disk, const struct segment_read *read, u
 {
     uint8_t head[EL_CHUNK_HEADER_LEN];
     view->table = NULL;
-    if (read->written_len - pos < EL_CHUNK_HEADER_LEN) {
+    if (pos > read->written_len || read->written_len - pos < EL_CHUNK_HEADER_LEN) {
         return EVLOG_ERR_CORRUPT;
     }
     int code = read_exact(disk, read->fd, head, sizeof(head), pos);
@@ -205,6 +208,8 @@ static int index_from_footer(struct disk *disk, struct segment_read *read)
 static void index_add(struct segment_index *index, const struct chunk_view *view)
 {
     struct el_chunk_entry e = {0}; /* a chunk has one at least */
+    EL_ASSERT(view->header.count > 0);
+    EL_ASSERT(view->header.pos == index->covered_len);
     int64_t max = index->count == 0 ? INT64_MIN : index->entries[index->count - 1].max_timestamp_ms;
     for (uint32_t i = 0; i < view->header.count; i++) {
         chunk_view_entry(view, i, &e);
@@ -226,6 +231,7 @@ static void index_add_damage(struct segment_index *index, uint64_t next)
         index->entries[index->count++] = (struct el_index_entry){index->next_offset, index->covered_len, INT64_MAX,
                                                                  index->last_append_ns, 0};
     }
+    EL_ASSERT(next > index->covered_len); /* the walk goes on */
     index->damaged = true;
     index->covered_len = next;
 }
@@ -266,8 +272,10 @@ static int index_walk(struct disk *disk, struct segment_read *read, int64_t base
         } else if (code == 0) {
             index_add(index, &view);
         }
+        EL_ASSERT(index->count <= room);
         chunk_view_free(&view);
     }
+    EL_ASSERT(index->covered_len <= EL_MAX(read->written_len, (uint64_t)EL_SEGMENT_HEADER_LEN));
     read->new_index = index;
     return code;
 }
@@ -324,6 +332,7 @@ static bool take_entry(struct segment_read *read, const struct el_chunk_entry *e
         return false;
     }
     if (read->entries != NULL) {
+        EL_ASSERT(read->entry_count < read->entry_max);
         struct read_entry *out = &read->entries[read->entry_count++];
         *out = (struct read_entry){.append_time_ns = e->append_time_ns,
                                    .max_timestamp_ms = e->max_timestamp_ms,
@@ -338,12 +347,21 @@ static bool take_entry(struct segment_read *read, const struct el_chunk_entry *e
     return true;
 }
 
+/* What a batch says of itself is what its chunk says: who reads it goes by either. */
+static bool batch_is_entry(const uint8_t *batch, const struct el_chunk_entry *e)
+{
+    return e->len >= EL_BATCH_HEADER_LEN && el_batch_total_len(batch) == e->len &&
+           el_batch_base_offset(batch) == e->base_offset &&
+           el_batch_last_offset_delta(batch) == (int64_t)e->last_offset_delta;
+}
+
 /* Read the batches [from, to) of a chunk in one piece and verify each. */
 static int read_batches(struct disk *disk, struct segment_read *read, const struct chunk_view *view, uint32_t from,
                         uint32_t to, uint64_t skip)
 {
     uint64_t len = 0;
     struct el_chunk_entry e;
+    EL_ASSERT(to <= view->header.count);
     for (uint32_t i = from; i < to; i++) {
         chunk_view_entry(view, i, &e);
         len += e.len;
@@ -351,10 +369,11 @@ static int read_batches(struct disk *disk, struct segment_read *read, const stru
     uint8_t *out = read->buf + read->data_len;
     size_t left = 0; /* the file may end too early: what is there is served */
     EL_ASSERT(len <= read->buf_len - read->data_len);
+    EL_ASSERT(skip + len <= view->header.data_len); /* what el_chunk_check() has added up */
     int code = disk_pread(disk, read->fd, out, (size_t)len, view->data_pos + skip, &left);
     for (uint32_t i = from; i < to && code == 0; i++) {
         chunk_view_entry(view, i, &e);
-        if (e.len > left || el_xxh3(out, e.len) != e.checksum) {
+        if (e.len > left || el_xxh3(out, e.len) != e.checksum || !batch_is_entry(out, &e)) {
             code = EVLOG_ERR_CORRUPT;
         } else {
             read->data_len += e.len;
@@ -384,8 +403,12 @@ static int read_chunk(struct disk *disk, struct segment_read *read, uint64_t pos
         }
         skip += e.len;
     }
+    if (read->data_len > 0) { /* the first of a further chunk */
+        chunk_view_entry(&view, from, &e);
+        code = e.base_offset < read->next_offset ? EVLOG_ERR_CORRUPT : 0;
+    }
     uint32_t to = from;
-    for (; to < view.header.count; to++) {
+    for (; to < view.header.count && code == 0; to++) {
         chunk_view_entry(&view, to, &e);
         size_t before = read->data_len;
         read->data_len = (size_t)planned;
@@ -400,7 +423,7 @@ static int read_chunk(struct disk *disk, struct segment_read *read, uint64_t pos
         planned += e.len;
     }
     *more = to == view.header.count;
-    if (to > from) {
+    if (to > from && code == 0) {
         code = read_batches(disk, read, &view, from, to, skip);
     }
     chunk_view_free(&view);
@@ -465,6 +488,15 @@ int segment_read_run(struct disk *disk, struct segment_read *read)
            (uint64_t)read->entries[read->entry_count - 1].pos + read->entries[read->entry_count - 1].len >
                read->data_len) {
         read->entry_count--; /* planned, but not read */
+    }
+    EL_ASSERT(read->data_len <= read->buf_len);
+    if (read->entry_count > 0) {
+        const struct read_entry *last = &read->entries[read->entry_count - 1];
+        EL_ASSERT((uint64_t)last->pos + last->len == read->data_len); /* each batch has one */
+    }
+    if (read->data_len > 0) { /* who reads on from there comes to an end */
+        EL_ASSERT(read->next_offset > read->first_offset);
+        EL_ASSERT(read->kind != SEEK_OFFSET || read->next_offset > read->value);
     }
     if (code == EVLOG_ERR_CORRUPT && read->data_len > 0) {
         code = 0; /* give what lies before the damage; the next read meets it */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <storage/compact.h>
+#include <storage/compact_batch.h>
 #include <storage/compact_map.h>
 
 #define LOG_LEN 16384
@@ -639,6 +640,34 @@ static bool is_old_or_new(const char *text)
 
 /* Power is cut at the n-th call of the disk from the moment on at which the partition may be compacted, for every n
  * until all is over: passes, the checkpoints behind them, and the removal of files. */
+/* Chunks may overlap where each is right by itself. */
+TEST(compact, a_batch_below_what_was_passed_is_damage)
+{
+    static uint8_t memory[COMPACT_MAP_LEN_MIN];
+    struct compact_rules rules = {0};
+    struct compact_scratch scratch = {0};
+    struct el_batch_builder builder;
+    struct el_slice batch;
+    struct el_record_body body = {.key = el_slice_str("k"), .value = el_slice_str("v")};
+    int64_t map_end = 0;
+    uint8_t bytes[256];
+    compact_map_init(&rules.map, memory, sizeof(memory));
+    compact_map_clear(&rules.map);
+    el_batch_builder_init(&builder, EL_BATCH_OUTPUT_MAX);
+    assert_int_equal(el_batch_builder_add(&builder, 1000, &body), 0);
+    assert_int_equal(el_batch_builder_finish(&builder, EL_CODEC_NONE, NULL, &batch), 0);
+    assert_in_range(batch.len, 1, sizeof(bytes));
+    memcpy(bytes, batch.data, batch.len);
+    el_batch_assign(bytes, 9, 0);
+    assert_int_equal(compact_batch_map(&rules, bytes, batch.len, 0, &map_end, &scratch), 0);
+    assert_int_equal(map_end, 10);
+    el_batch_assign(bytes, 5, 0);
+    assert_int_equal(compact_batch_map(&rules, bytes, batch.len, 0, &map_end, &scratch), EVLOG_ERR_CORRUPT);
+    assert_int_equal(map_end, 10);
+    compact_scratch_free(&scratch);
+    el_batch_builder_destroy(&builder);
+}
+
 TEST(compact, a_power_cut_at_any_call_leaves_the_old_log_or_the_new_one)
 {
     uint32_t cuts = 0;

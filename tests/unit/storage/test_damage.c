@@ -5,6 +5,7 @@
  */
 #include "kit.h"
 #include <core/hash.h>
+#include <stdio.h>
 #include <storage/node.h>
 
 #define BATCH_LEN 3000u
@@ -126,6 +127,78 @@ static uint64_t prepare_open(struct kit *k)
     return pos;
 }
 
+/* Change the second chunk of the one segment, and make its checksums right again. */
+static void chunk_rewrite(struct kit *k, uint64_t pos, int64_t first_offset, uint32_t bad_len)
+{
+    static uint8_t bytes[64u << 10];
+    struct disk *disk = sim_disk_as_disk(k->w.disk);
+    struct el_chunk_header h;
+    char path[SEGMENT_PATH_MAX];
+    size_t done = 0;
+    int fd = -1;
+    segment_path(path, sizeof(path), &k->topic, 0, 1);
+    assert_int_equal(disk_open(disk, path, DISK_WRITE, &fd), 0);
+    assert_int_equal(disk_pread(disk, fd, bytes, sizeof(bytes), pos, &done), 0);
+    assert_int_equal(el_chunk_header_get(bytes, &h), 0);
+    size_t at = EL_CHUNK_HEADER_LEN + (size_t)h.count * EL_CHUNK_ENTRY_LEN;
+    assert_true(at + h.data_len <= done);
+    for (uint32_t i = 0; i < h.count; i++) {
+        uint8_t *p = bytes + EL_CHUNK_HEADER_LEN + (size_t)i * EL_CHUNK_ENTRY_LEN;
+        struct el_chunk_entry e;
+        el_chunk_entry_get(p, &e);
+        if (first_offset >= 0) {
+            e.base_offset = first_offset + i;
+            el_batch_assign(bytes + at, e.base_offset, e.leader_epoch);
+        }
+        if (bad_len > 0) {
+            el_put_be32(bytes + at + EL_BATCH_POS_LENGTH, bad_len);
+        }
+        e.checksum = el_xxh3(bytes + at, e.len);
+        el_chunk_entry_put(p, &e);
+        at += e.len;
+    }
+    el_chunk_seal(bytes, &h);
+    assert_int_equal(disk_pwrite(disk, fd, bytes, at, pos), 0);
+    assert_int_equal(disk_close(disk, fd), 0);
+}
+
+/* Read from the front of the first segment as much as comes. returns behind what came */
+static int64_t read_from_front(struct kit *k)
+{
+    static uint8_t buf[1u << 20];
+    struct partition *part = partition_find(kit_shard(k), &k->topic, 0);
+    struct segment *seg = EL_CONTAINER(part->segments.next, struct segment, link);
+    struct segment_read read = {.end_offset = INT64_MAX, .buf = buf, .buf_len = sizeof(buf), .data_max = sizeof(buf)};
+    segment_read_begin(seg, &read);
+    assert_int_equal(segment_read_run(kit_shard(k)->io->disk, &read), 0);
+    segment_read_end(seg, &read);
+    assert_int_equal(read.first_offset, 0);
+    assert_true(read.data_len >= (size_t)read.next_offset * BATCH_LEN);
+    assert_true(read.data_len < (size_t)read.next_offset * (BATCH_LEN + 200));
+    return read.next_offset;
+}
+
+TEST(damage, a_chunk_whose_offsets_go_back_ends_what_is_read)
+{
+    struct kit k;
+    uint64_t pos = prepare_open(&k);
+    chunk_rewrite(&k, pos, 1, 0);
+    assert_int_equal(kit_open(&k), 0);
+    assert_in_range(read_from_front(&k), 5, 59);
+    kit_free(&k);
+}
+
+/* Who reads goes from batch to batch by their own lengths. */
+TEST(damage, a_batch_that_says_another_length_than_its_chunk_ends_what_is_read)
+{
+    struct kit k;
+    uint64_t pos = prepare_open(&k);
+    chunk_rewrite(&k, pos, -1, EL_BATCH_LEN_MAX);
+    assert_int_equal(kit_open(&k), 0);
+    assert_in_range(read_from_front(&k), 5, 59);
+    kit_free(&k);
+}
+
 /* Nothing but the chunk itself says how long it is: every field of header and table in turn. */
 TEST(damage, a_byte_of_a_chunk_header_of_an_open_segment_hides_that_chunk_only)
 {
@@ -245,6 +318,43 @@ TEST(damage, with_two_damaged_checkpoints_the_start_is_refused_and_changes_nothi
     assert_int_equal(kit_open(&k), 0);
     kit_read_all(&k, 0, 0, 60);
     kit_free(&k);
+}
+
+/* The first entry of the newest checkpoint says another end of what is in segments, under a checksum that is right. */
+static void checkpoint_refused(int64_t beyond_next)
+{
+    struct kit k;
+    static uint8_t p[1u << 20];
+    struct el_checkpoint_header h;
+    struct el_checkpoint_entry e;
+    struct el_reader r;
+    struct el_writer w;
+    char path[64];
+    size_t done = 0;
+    int fd = -1;
+    prepare(&k, 26);
+    snprintf(path, sizeof(path), "checkpoint/0000/%016llx", (unsigned long long)kit_shard(&k)->checkpoint.sequence);
+    kit_crash(&k);
+    struct disk *disk = sim_disk_as_disk(k.w.disk);
+    assert_int_equal(disk_open(disk, path, DISK_WRITE, &fd), 0);
+    assert_int_equal(disk_pread(disk, fd, p, sizeof(p), 0, &done), 0);
+    assert_int_equal(el_checkpoint_open(p, done, &h), 0);
+    el_reader_init(&r, p + EL_CHECKPOINT_HEADER_LEN, done - EL_CHECKPOINT_HEADER_LEN);
+    el_checkpoint_entry_get(&r, &e);
+    e.segment_end = beyond_next > 0 ? e.next_offset + beyond_next : beyond_next;
+    el_writer_init(&w, p + EL_CHECKPOINT_HEADER_LEN, EL_CHECKPOINT_ENTRY_LEN);
+    el_checkpoint_entry_put(&w, &e);
+    el_checkpoint_seal(p, &h);
+    assert_int_equal(disk_pwrite(disk, fd, p, done, 0), 0);
+    assert_int_equal(disk_close(disk, fd), 0);
+    assert_int_equal(kit_open(&k), EVLOG_ERR_CORRUPT);
+    kit_free(&k);
+}
+
+TEST(damage, a_checkpoint_with_an_end_of_segments_behind_the_log_or_below_none_is_refused)
+{
+    checkpoint_refused(5);
+    checkpoint_refused(-1);
 }
 
 static void node_refused(uint64_t pos, int code)
