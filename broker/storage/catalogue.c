@@ -89,6 +89,7 @@ struct store_shard *shard_owner(struct store_shard *shard, const struct el_uuid 
     if (topic == NULL || partition < 0 || partition >= topic->partition_count) {
         return NULL;
     }
+    EL_ASSERT(topic->shard_of[partition] < shard->store->shard_count);
     return &shard->store->shards[topic->shard_of[partition]];
 }
 
@@ -116,6 +117,7 @@ size_t catalogue_encode(const struct catalogue_change *change, uint8_t *key, uin
     p += owners_len;
     int code = topic_config_encode(&change->config, p, TOPIC_CONFIG_BYTES_MAX, &settings_len);
     EL_ASSERT(code == 0);
+    EL_ASSERT(settings_len <= TOPIC_CONFIG_BYTES_MAX);
     value[0] = 1;
     value[1] = (uint8_t)change->verb;
     value[2] = change->internal;
@@ -209,6 +211,7 @@ static int topic_put(struct store_shard *shard, const struct catalogue_change *c
         if (owner >= shard->store->shard_count) {
             return EVLOG_ERR_CORRUPT;
         }
+        EL_ASSERT(i < slot->owner_room);
         topic->shard_of[i] = owner;
         topic->partition_count = i + 1;
         if (owner == shard->index) {
@@ -224,6 +227,7 @@ static int topic_put(struct store_shard *shard, const struct catalogue_change *c
 static void topic_free(struct store_shard *shard, struct topic *topic)
 {
     struct topic_slot *slot = EL_CONTAINER(topic, struct topic_slot, topic);
+    EL_ASSERT(topic->partition_count <= slot->owner_room);
     el_map_remove(&shard->topics_by_id, &topic->id, sizeof(topic->id));
     el_map_remove(&shard->topics_by_name, slot->folded, topic->name_len);
     if (topic->shard_of != slot->inline_owners) {

@@ -53,6 +53,7 @@ static void file_path(char *path, size_t len, uint32_t shard, uint64_t sequence)
 static void retry_fire(struct io_timer *timer)
 {
     struct store_shard *shard = timer->arg;
+    EL_ASSERT(shard->checkpoint.state == CHECKPOINT_RETRY);
     shard->checkpoint.state = CHECKPOINT_IDLE;
     shard->checkpoint.wanted = true;
 }
@@ -138,6 +139,10 @@ static int carry_entry(struct partition *part, struct batch_entry *old)
     if (entry == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
+    EL_ASSERT(old->part == part);
+    EL_ASSERT(!old->planned);
+    EL_ASSERT(!old->in_segment);
+    EL_ASSERT(old->group_next == NULL); /* its own group is durable */
     struct tail_block *block = entry->block;
     uint32_t len = entry->len;
     memcpy(entry, old, sizeof(*entry));
@@ -147,6 +152,7 @@ static int carry_entry(struct partition *part, struct batch_entry *old)
     entry->group_next = NULL;
     entry->bookmark = NULL;
     entry->sequence = journal_group(&shard->journal)->sequence;
+    EL_ASSERT(entry->sequence > old->sequence);
     el_list_insert_between(&entry->link, &old->link, old->link.next);
     el_list_remove(&old->link);
     part->pending = part->pending == old ? entry : part->pending;
@@ -274,6 +280,8 @@ static void segment_put(struct el_writer *w, struct segment *seg, uint32_t *coun
                  (seg->compacted ? EL_CHECKPOINT_SEGMENT_COMPACTED : 0),
         .tombstones_s = seg->tombstones_s,
     };
+    EL_ASSERT(s.len >= EL_SEGMENT_HEADER_LEN); /* what a start checks, too */
+    EL_ASSERT(s.end_offset >= s.base_offset);
     el_checkpoint_segment_put(w, &s);
     seg->dirty = false;
     (*count)++;
@@ -324,6 +332,9 @@ static void state_put(struct el_writer *w, struct partition *part, bool all)
         .next_segment_id = part->next_segment_id,
         .clean_end = part->clean_end,
     };
+    EL_ASSERT(e.segment_end <= e.next_offset);
+    EL_ASSERT(e.log_start <= e.next_offset);
+    EL_ASSERT(e.clean_end <= e.segment_end);
     uint8_t *place = w->p;
     el_checkpoint_entry_put(w, &e);
     EL_LIST_EACH(n, &part->epochs) {
@@ -440,6 +451,7 @@ static int plan_state(struct store_shard *shard, struct checkpoint_job *job)
 static void wait_on_durable(struct journal_wait *wait, int error)
 {
     struct checkpoint *c = EL_CONTAINER(wait, struct checkpoint, wait);
+    EL_ASSERT(c->wait_busy);
     c->wait_busy = false;
     c->waited = error == 0;
 }
@@ -479,6 +491,7 @@ static void plan(struct store_shard *shard)
     struct checkpoint *c = &shard->checkpoint;
     EL_ASSERT(c->state == CHECKPOINT_IDLE);
     EL_ASSERT(c->job == NULL);
+    EL_ASSERT(!c->wait_busy);
     c->wanted = false;
     c->started_ns = io_mono(shard->io);
     c->job = job_new(shard);
@@ -559,9 +572,12 @@ static void sync_on_done(struct io_op *op)
     struct store_shard *shard = op->arg;
     struct checkpoint *c = &shard->checkpoint;
     struct checkpoint_job *job = c->job;
+    EL_ASSERT(c->state == CHECKPOINT_SYNC);
+    EL_ASSERT(shard->jobs > 0);
     shard->jobs--;
     bool done = op->result == 0;
     for (uint32_t i = 0; i < job->segment_count; i++) {
+        EL_ASSERT(job->segments[i]->pins > 0);
         job->segments[i]->pins--;
         partition_unpin(job->segments[i]->part);
     }
@@ -662,6 +678,7 @@ static void unlink_removed(struct store_shard *shard)
     struct unlink_job *job = NULL;
     EL_LIST_EACH_SAFE(n, tmp, &shard->removed_segments) {
         struct segment *seg = EL_CONTAINER(n, struct segment, link);
+        EL_ASSERT(seg->removed);
         if (seg->removed_at >= shard->checkpoint.sequence || seg->pins > 0) {
             continue;
         }
@@ -694,6 +711,9 @@ static void rename_on_done(struct io_op *op)
     struct store_shard *shard = op->arg;
     struct checkpoint *c = &shard->checkpoint;
     struct checkpoint_job *job = c->job;
+    EL_ASSERT(c->state == CHECKPOINT_RENAME);
+    EL_ASSERT(job->sequence == c->sequence + 1);
+    EL_ASSERT(job->cut >= c->cut); /* what it frees is never taken back */
     shard->jobs--;
     if (op->result == EVLOG_ERR_NO_SPACE) { /* of the rename itself: nothing has changed */
         plan_retry(shard, (int)op->result);

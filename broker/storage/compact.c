@@ -187,6 +187,7 @@ static void compaction_end(struct compaction *c)
     int error = c->error;
     for (uint32_t i = 0; i < c->input_count; i++) {
         if (c->inputs[i].seg != NULL) {
+            EL_ASSERT(c->inputs[i].seg->pins > 0);
             c->inputs[i].seg->pins--;
         }
     }
@@ -212,6 +213,7 @@ void compact_free(struct store_shard *shard)
 static void job_start(struct compaction *c, io_job_fn job, io_done_fn done)
 {
     struct store_shard *shard = c->shard;
+    EL_ASSERT(shard->compaction == c);
     c->work.rules.now_ns = el_clock_now(store_clock(shard->store));
     c->op.done = done;
     c->op.arg = c;
@@ -237,6 +239,7 @@ static bool job_went_well(struct compaction *c)
     struct store_shard *shard = c->shard;
     struct partition *part = c->part;
     int64_t code = c->op.result;
+    EL_ASSERT(shard->jobs > 0);
     shard->jobs--;
     if (code < 0 && c->work.out.disk_failed && !part->deleted) {
         shard_fail(shard, "compacting partition %d failed (%s)", part->key.partition, evlog_error_text((int)code));
@@ -306,12 +309,19 @@ static void group_replace(struct compaction *c)
     struct segment *seg = c->out;
     const struct compact_input *last = &c->inputs[work->group_end - 1];
     uint32_t tombstones_s = 0;
+    EL_ASSERT(c->group_begin < work->group_end);
+    EL_ASSERT(work->group_end <= work->input_count);
+    EL_ASSERT(seg->base_offset == c->inputs[c->group_begin].base_offset);
+    EL_ASSERT(work->out.len >= EL_SEGMENT_HEADER_LEN);
     for (uint32_t i = c->group_begin; i < work->group_end; i++) {
         struct segment *old = c->inputs[i].seg;
         tombstones_s = old->tombstones_s;
         EL_ASSERT(!old->removed);
         EL_ASSERT(old->part == part);
         EL_ASSERT(part->segment_bytes >= old->len);
+        EL_ASSERT(old->len == c->inputs[i].written_len); /* nothing was added since it was read */
+        EL_ASSERT(old->end_offset == c->inputs[i].end_offset);
+        EL_ASSERT(old->pins > 0);
         part->segment_bytes -= old->len;
         old->removed = true;
         old->pins--;
@@ -351,8 +361,9 @@ static void write_on_done(struct io_op *op)
         job_start(c, compact_job_write, write_on_done);
         return;
     }
+    EL_ASSERT(c->work.input == c->work.group_end); /* all of the group was read */
     group_replace(c);
-    c->work.out.made = false; /* it is the partition's now */
+    c->work.out.made = false;   /* it is the partition's now */
     if (c->redaction != NULL) { /* a pass that ends before does it again */
         c->redaction->batch_count += c->work.redacted_batches;
         c->work.redacted_batches = 0;
@@ -367,6 +378,7 @@ static uint32_t group_end_of(const struct compaction *c, uint32_t begin)
 {
     uint64_t bytes_max = (uint64_t)setting(c->part, TOPIC_SEGMENT_BYTES), bytes = 0;
     uint32_t end = begin;
+    EL_ASSERT(begin < c->work.input_count);
     do {
         bytes += c->inputs[end++].written_len;
     } while (c->whole && end < c->work.input_count && bytes + c->inputs[end].written_len <= bytes_max);
@@ -386,6 +398,7 @@ static void group_begin(struct compaction *c)
         return;
     }
     c->group_begin = work->input;
+    EL_ASSERT(c->out == NULL);
     work->group_end = group_end_of(c, work->input);
     c->out = segment_new(part, part->next_segment_id, c->inputs[c->group_begin].base_offset);
     if (c->out == NULL) {
@@ -457,6 +470,7 @@ static void inputs_take(struct compaction *c, uint32_t count, int64_t from)
         }
         EL_ASSERT(seg->sealed);
         EL_ASSERT(seg->written_len == seg->len);
+        EL_ASSERT(c->input_count == 0 || seg->base_offset >= c->inputs[c->input_count - 1].end_offset);
         seg->pins++;
         c->inputs[c->input_count++] = (struct compact_input){
             .seg = seg,
@@ -484,6 +498,7 @@ static uint64_t ns_of(int64_t ms)
 static struct compaction *pass_new(struct partition *part, uint32_t count)
 {
     struct store_shard *shard = part->shard;
+    EL_ASSERT(shard->compaction == NULL);
     size_t len = sizeof(struct compaction) + count * sizeof(struct compact_input);
     struct compaction *c = el_buddy_alloc(shard->buddy, len);
     if (c == NULL) {

@@ -8,6 +8,7 @@ void compact_map_init(struct compact_map *map, void *memory, size_t len)
     EL_ASSERT(len >= COMPACT_MAP_LEN_MIN);
     uint32_t count = (uint32_t)EL_MIN(len / sizeof(struct compact_map_place), (size_t)UINT32_MAX);
     *map = (struct compact_map){.places = memory, .place_count = count, .key_max = count - count / 4};
+    EL_ASSERT(map->key_max < map->place_count); /* a free place ends each search */
 }
 
 void compact_map_clear(struct compact_map *map)
@@ -33,6 +34,7 @@ bool compact_map_put(struct compact_map *map, struct el_hash128 hash, int64_t of
 {
     struct compact_map_place *place = place_of(map, hash);
     EL_ASSERT(offset >= 0);
+    EL_ASSERT(map->key_count <= map->key_max);
     if (place->next == 0) {
         if (map->key_count == map->key_max) {
             return false;

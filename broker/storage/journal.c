@@ -93,6 +93,7 @@ static void journal_stop(struct journal *j, const char *what, int code);
 static void prepare_on_done(struct io_op *op)
 {
     struct journal *j = op->arg;
+    EL_ASSERT(j->prepare_busy);
     j->prepare_busy = false;
     if (op->result == 0) {
         j->prepare_tries = 0;
@@ -142,6 +143,9 @@ static void prepare_on_timer(struct io_timer *timer)
 static bool slot_place(struct journal *j, uint64_t len)
 {
     struct jslot *active = &j->slots[j->active];
+    EL_ASSERT(active->state == JSLOT_ACTIVE);
+    EL_ASSERT(j->pos <= active->len);
+    EL_ASSERT(len % EL_JOURNAL_ALIGN == 0);
     if (j->pos + len <= active->len) {
         return true;
     }
@@ -151,6 +155,7 @@ static bool slot_place(struct journal *j, uint64_t len)
     }
     for (uint32_t i = 0; i < j->slot_count; i++) {
         if (j->slots[i].state == JSLOT_FREE && j->slots[i].len >= len) {
+            EL_ASSERT(j->slots[i].last_sequence <= j->freed_through); /* nothing that counts is overwritten */
             active->state = active->last_sequence > j->freed_through ? JSLOT_USED : JSLOT_FREE;
             j->slots[i].state = JSLOT_ACTIVE;
             j->active = i;
@@ -179,6 +184,8 @@ static void wipe_on_done(struct io_op *op)
     struct journal *j = op->arg;
     struct jslot *slot = &j->slots[j->wipe.slot];
     EL_ASSERT(slot->state == JSLOT_WIPED);
+    EL_ASSERT(j->wipe_busy);
+    EL_ASSERT(slot->last_sequence <= j->freed_through);
     j->wipe_busy = false;
     slot->state = JSLOT_FREE;
     slot->stale = false;
@@ -190,6 +197,9 @@ static void wipe_on_done(struct io_op *op)
 static void wipe_start(struct journal *j, uint32_t index)
 {
     struct jslot *slot = &j->slots[index];
+    EL_ASSERT(slot->state == JSLOT_FREE);
+    EL_ASSERT(index != j->active);
+    EL_ASSERT(!j->wipe_busy);
     slot->state = JSLOT_WIPED;
     j->wipe = (struct journal_wipe){.slot = index, .fd = slot->fd, .len = slot->len};
     j->wipe_busy = true;
@@ -204,6 +214,7 @@ static void active_leave(struct journal *j)
     struct jslot *active = &j->slots[j->active];
     for (uint32_t i = 0; i < j->slot_count; i++) {
         if (j->slots[i].state == JSLOT_FREE && !j->slots[i].stale && j->slots[i].len >= EL_JOURNAL_ALIGN) {
+            EL_ASSERT(j->slots[i].last_sequence <= j->freed_through); /* nothing that counts is overwritten */
             active->state = active->last_sequence > j->freed_through ? JSLOT_USED : JSLOT_FREE;
             j->slots[i].state = JSLOT_ACTIVE;
             j->active = i;
@@ -300,6 +311,7 @@ static int fresh_slot(struct journal *j, struct disk *disk, struct el_error *err
         best = j->slot_count;
         slot_add(j);
     }
+    EL_ASSERT(j->slots[best].last_sequence <= j->freed_through);
     j->slots[best].state = JSLOT_ACTIVE;
     j->active = best;
     j->pos = 0;
@@ -336,6 +348,8 @@ int journal_open(struct journal *j, const struct journal_config *cfg, const stru
     EL_ASSERT(slot_count <= JOURNAL_SLOT_COUNT_MAX);
     EL_ASSERT(cfg->slot_len % EL_JOURNAL_ALIGN == 0);
     EL_ASSERT(cfg->first_slot_len % EL_JOURNAL_ALIGN == 0);
+    EL_ASSERT(cfg->slot_len > 0);
+    EL_ASSERT(cfg->first_slot_len <= cfg->slot_len);
     j->cfg = *cfg;
     j->slot_max = (uint32_t)EL_MAX(4, 1 + (cfg->ring_len - EL_MIN(cfg->first_slot_len, cfg->ring_len)) / cfg->slot_len);
     j->incarnation = state->incarnation;
@@ -407,6 +421,8 @@ uint64_t journal_close_group(struct journal *j)
 {
     struct jgroup *group = j->filling;
     if (group != NULL) {
+        EL_ASSERT(group->sequence == j->next_sequence - 1); /* groups are closed in their order */
+        EL_ASSERT(group->len <= group->cap);
         el_list_push_back(&j->ready, &group->link);
         j->closed_len = group->len;
         j->filling = NULL;
@@ -420,6 +436,7 @@ static int group_grow(struct journal *j, struct jgroup *group, size_t len)
     if (buf == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
+    EL_ASSERT(el_buddy_block_len(j->buddy, buf) >= len);
     memcpy(buf, group->buf, group->len);
     el_buddy_free(j->buddy, group->buf);
     group->buf = buf;
@@ -429,6 +446,7 @@ static int group_grow(struct journal *j, struct jgroup *group, size_t len)
 
 static int group_open(struct journal *j, size_t len)
 {
+    EL_ASSERT(j->filling == NULL);
     struct jgroup *group = el_pool_get(&j->groups);
     if (group == NULL) {
         return EVLOG_ERR_NO_MEMORY;
@@ -493,6 +511,7 @@ uint8_t *journal_add(struct journal *j, struct el_frame *frame)
     }
     uint8_t *place = group->buf + group->len;
     size_t len = el_frame_put(place, frame);
+    EL_ASSERT(len == el_frame_len(frame->payload_len));
     group->len += (uint32_t)len;
     group->frame_count++;
     group->event_count++;
@@ -578,6 +597,7 @@ static void group_on_written(struct io_op *op)
 {
     struct jgroup *group = EL_CONTAINER(op, struct jgroup, op);
     struct journal *j = group->journal;
+    EL_ASSERT(!group->written);
     group->written = true;
     if (op->result < 0 || op->result != (int64_t)EL_ALIGN_UP(group->len, EL_JOURNAL_ALIGN)) {
         journal_stop(j, "a journal write", op->result < 0 ? (int)op->result : EVLOG_ERR_IO);
@@ -587,6 +607,8 @@ static void group_on_written(struct io_op *op)
         if (!head->written) {
             break;
         }
+        EL_ASSERT(j->flight_count > 0);
+        EL_ASSERT(j->queued_bytes >= head->len);
         el_list_remove(&head->link);
         j->flight_count--;
         j->queued_bytes -= head->len;
@@ -597,7 +619,12 @@ static void group_on_written(struct io_op *op)
             j->cb.durable(j->cb.arg, head);
             waiters_tell(head, 0);
         }
+        EL_ASSERT(el_list_empty(&head->waiters)); /* all were told, of this or of the end */
         group_free(j, head);
+    }
+    EL_ASSERT(j->durable_sequence < j->next_sequence);
+    if (el_list_empty(&j->flight)) {
+        EL_ASSERT(j->flight_count == 0);
     }
     if (!j->stopped) {
         io_timer_set(j->io, &j->mark_timer, j->io->now_ns + MARK_DELAY_NS);
@@ -613,6 +640,10 @@ static bool group_submit(struct journal *j, struct jgroup *group)
     if (!slot_place(j, padded)) {
         return false;
     }
+    EL_ASSERT(j->pos % EL_JOURNAL_ALIGN == 0);
+    EL_ASSERT(j->pos + padded <= j->slots[j->active].len);
+    EL_ASSERT(group->sequence > j->slots[j->active].last_sequence);
+    EL_ASSERT(group->sequence == j->durable_sequence + j->flight_count + 1); /* none is passed over */
     memset(group->buf + group->len, 0, padded - group->len);
     struct el_group_header h = {
         .shard = j->cfg.shard,
@@ -687,6 +718,7 @@ uint64_t journal_tick(struct journal *j)
 static void mark_on_written(struct io_op *op)
 {
     struct journal *j = op->arg;
+    EL_ASSERT(j->mark_busy);
     j->mark_busy = false;
     if (op->result != EL_JOURNAL_ALIGN) {
         journal_stop(j, "writing the durable-end mark", op->result < 0 ? (int)op->result : EVLOG_ERR_IO);
@@ -701,6 +733,7 @@ static void mark_on_timer(struct io_timer *timer)
     if (j->stopped || j->mark_busy || j->marked_sequence == j->durable_sequence) {
         return;
     }
+    EL_ASSERT(j->marked_sequence < j->durable_sequence);
     memset(j->mark_buf, 0, EL_JOURNAL_ALIGN);
     el_mark_put(j->mark_buf, j->cfg.shard, j->incarnation, j->durable_sequence);
     j->marked_sequence = j->durable_sequence;

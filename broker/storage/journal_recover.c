@@ -209,6 +209,7 @@ static int chain_walk(const struct scanner *s, const struct journal_start *start
     }
     const struct scan_group *next;
     while ((next = chain_next(s, scan->incarnation, scan->sequence + 1)) != NULL) {
+        EL_ASSERT(scan->group_count < s->count); /* each sequence once */
         scan->groups[scan->group_count++] = *next;
         scan->incarnation = next->header.incarnation;
         scan->sequence++;
@@ -271,6 +272,7 @@ static int links_find(struct scanner *s, const struct journal_start *start)
     }
     for (uint32_t i = 0; i < s->count; i++) {
         if (s->start_count == 0 || s->starts[s->start_count - 1].incarnation != s->starts[i].incarnation) {
+            EL_ASSERT(s->start_count <= i);
             s->starts[s->start_count++] = s->starts[i];
         }
     }
@@ -346,6 +348,7 @@ static void slots_account(const struct scanner *s, struct journal_scan *scan)
 {
     for (uint32_t i = 0; i < s->count; i++) {
         const struct el_group_header *h = &s->all[i].header;
+        EL_ASSERT(s->all[i].slot < scan->slot_count);
         if (h->sequence <= scan->sequence) {
             scan->last_sequence[s->all[i].slot] = EL_MAX(scan->last_sequence[s->all[i].slot], h->sequence);
         } else {

@@ -25,6 +25,7 @@ static bool can_grow(const struct journal *j)
 /* In the slots that there are. */
 static uint64_t left_now(const struct journal *j)
 {
+    EL_ASSERT(j->pos <= j->slots[j->active].len);
     uint64_t left = j->slots[j->active].len - j->pos;
     for (uint32_t i = 0; i < j->slot_count; i++) {
         left += j->slots[i].state == JSLOT_FREE ? j->slots[i].len : 0;

@@ -221,6 +221,7 @@ static void lookup_run(struct store_op *base)
         store_op_finish(base, EVLOG_ERR_UNSUPPORTED);
         return;
     }
+    EL_ASSERT(op->offset <= part->next_offset);
     store_op_finish(base, 0);
 }
 
@@ -263,6 +264,8 @@ static int64_t seek_end(const struct partition *part)
 static void cut_on_found(struct seek *seek, int error)
 {
     struct cut_part *cp = seek->arg;
+    EL_ASSERT(cp->seeking);
+    EL_ASSERT(cp->index < cp->cut->result_count);
     struct cut_result *result = &cp->cut->results[cp->index++];
     const struct partition *part = seek->part;
     int64_t end = seek->found_offset >= 0 ? seek->found_offset : seek_end(part);
@@ -279,6 +282,8 @@ static void cut_on_found(struct seek *seek, int error)
 static void cut_next(struct cut_part *cp)
 {
     struct cut_op *cut = cp->cut;
+    EL_ASSERT(!cp->looping);
+    EL_ASSERT(!cp->seeking);
     cp->looping = true;
     while (cp->index < cut->result_count && !cp->seeking) {
         struct cut_result *result = &cut->results[cp->index];
@@ -298,6 +303,7 @@ static void cut_next(struct cut_part *cp)
         seek_start(&cp->seek);
     }
     cp->looping = false;
+    EL_ASSERT(cp->index <= cut->result_count);
     if (!cp->seeking) {
         store_op_finish(&cp->op, 0);
     }

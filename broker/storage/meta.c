@@ -67,6 +67,8 @@ bool meta_idle(const struct store *store)
 static void meta_finish(struct meta *meta, int error)
 {
     struct topic_op *op = meta->current;
+    EL_ASSERT(op != NULL); /* each change is answered once */
+    EL_ASSERT(meta->answers_left == 0);
     meta->current = NULL;
     store_op_finish(&op->base, error);
     meta_next(meta);
@@ -104,6 +106,7 @@ static void change_on_durable(struct journal_wait *wait, int error)
 {
     struct meta *meta = EL_CONTAINER(wait, struct meta, wait);
     struct store *store = meta->store;
+    EL_ASSERT(meta->current != NULL);
     if (error != 0) {
         meta_finish(meta, error);
         return;
@@ -283,6 +286,8 @@ static int check_existing(struct meta *meta, struct store_shard *shard, struct t
 static void change_begin(struct meta *meta, struct topic_op *op)
 {
     struct store_shard *shard = &meta->store->shards[0];
+    EL_ASSERT(meta->current == NULL);
+    EL_ASSERT(meta->answers_left == 0);
     meta->current = op;
     int code = op->verb == TOPIC_CREATE ? check_create(meta, shard, op) : check_existing(meta, shard, op);
     if (code != 0 || op->validate_only) {
@@ -290,6 +295,7 @@ static void change_begin(struct meta *meta, struct topic_op *op)
         return;
     }
     meta->value_len = catalogue_encode(&meta->change, meta->key, meta->value);
+    EL_ASSERT(meta->value_len <= sizeof(meta->value));
     struct el_record_body body = {.key = el_slice_of(meta->key, sizeof(meta->key)),
                                   .value = el_slice_of(meta->value, meta->value_len)};
     meta->wait.done = change_on_durable;

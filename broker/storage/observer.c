@@ -122,6 +122,8 @@ void observer_forget(struct partition *part)
         store_op_finish(&op->base, EVLOG_ERR_UNKNOWN_TOPIC);
     }
     store_observed_floor(part, EVLOG_ERR_UNKNOWN_TOPIC);
+    EL_ASSERT(el_list_empty(&part->held));
+    EL_ASSERT(el_list_empty(&part->held_trims));
     if (shard->observer != NULL) {
         shard->observer->deleted(shard->observer->arg, part);
     }

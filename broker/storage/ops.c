@@ -95,6 +95,7 @@ static bool append_awaits(const struct partition *part, struct append_op *op)
 static void append_end(struct partition *part, struct append_op *op, int code)
 {
     struct store_shard *shard = op->base.owner;
+    EL_ASSERT(el_list_empty(&op->base.link)); /* it waits nowhere any more */
     if (op->observer_knows) {
         op->observer_knows = false;
         shard->observer->ended(shard->observer->arg, part, op, code);
@@ -108,6 +109,7 @@ static void append_end(struct partition *part, struct append_op *op, int code)
         store_op_finish(&op->base, code);
         return;
     }
+    EL_ASSERT(op->sequence < shard->journal.next_sequence);
     struct journal_wait *wait = (struct journal_wait *)(void *)op->private_;
     wait->done = append_on_durable;
     journal_wait(&shard->journal, wait);
@@ -216,6 +218,8 @@ static bool append_place(struct store_shard *shard, struct append_op *op)
     }
     enum append_result result = append_try(part, op);
     if (result == APPEND_HELD) {
+        EL_ASSERT(op->observer_knows);
+        EL_ASSERT(el_list_empty(&part->held_link)); /* it was the first */
         el_list_push_back(&part->held, &op->base.link);
         el_list_push_back(&shard->held_parts, &part->held_link);
     }
@@ -242,6 +246,7 @@ static void append_run(struct store_op *base)
 static bool retry_observed(struct partition *part)
 {
     struct store_shard *shard = part->shard;
+    EL_ASSERT(!el_list_empty(&part->held)); /* else it would be in no list */
     while (!el_list_empty(&part->held)) {
         struct store_op *base = EL_CONTAINER(el_list_pop_front(&part->held), struct store_op, link);
         enum append_result result = append_try(part, EL_CONTAINER(base, struct append_op, base));
@@ -299,6 +304,7 @@ static void collect_late_observed(struct store_shard *shard, struct el_list *lat
 {
     EL_LIST_EACH_SAFE(node, next, &shard->resumed_parts) {
         struct partition *part = EL_CONTAINER(node, struct partition, held_link);
+        EL_ASSERT(!el_list_empty(&part->held));
         const struct store_op *base = EL_CONTAINER(part->held.next, struct store_op, link);
         if (late_code(shard, EL_CONTAINER(base, struct append_op, base)) == EVLOG_ERR_NO_MEMORY) {
             el_list_remove(node);
@@ -398,6 +404,8 @@ int shard_append_internal(struct partition *part, const struct el_record_body *b
 static void watch_returned(struct store_op *base)
 {
     struct watch_op *op = EL_CONTAINER(base, struct watch_op, base);
+    EL_ASSERT(!op->completed);
+    EL_ASSERT(op->base.owner != op->base.origin || !op->cancel_sent);
     op->completed = true;
     if (!op->cancel_sent || op->cancel_back) {
         base->done(base);
@@ -408,6 +416,7 @@ static void watch_run(struct store_op *base)
 {
     struct watch_op *op = EL_CONTAINER(base, struct watch_op, base);
     struct partition *part = partition_find(base->owner, &op->topic_id, op->partition);
+    EL_ASSERT(op->state == WATCH_SENT);
     if (part == NULL || part->high_watermark > op->offset) {
         op->state = WATCH_FIRED;
         store_op_finish(base, part == NULL ? EVLOG_ERR_UNKNOWN_TOPIC : 0);
@@ -440,6 +449,8 @@ void store_watch(struct store_shard *shard, struct watch_op *op)
 static void cancel_on_return(struct io_message *message)
 {
     struct watch_op *op = EL_CONTAINER(message, struct watch_op, cancel_message);
+    EL_ASSERT(op->cancel_sent);
+    EL_ASSERT(!op->cancel_back);
     op->cancel_back = true;
     if (op->completed) {
         op->base.done(&op->base);
@@ -459,6 +470,7 @@ static void cancel_on_arrive(struct io_message *message)
 {
     struct watch_op *op = EL_CONTAINER(message, struct watch_op, cancel_message);
     struct io *origin = op->base.origin->io;
+    EL_ASSERT(op->state != WATCH_SENT); /* messages keep their order */
     cancel_at_owner(op);
     message->run = cancel_on_return;
     io_post(origin, message);
@@ -609,6 +621,8 @@ static void producer_id_run(struct store_op *base)
         journal_add(&shard->journal, &frame);
         c->producer_counter += PRODUCER_ID_BLOCK;
     }
+    EL_ASSERT(shard->index == 0);
+    EL_ASSERT(shard->producer_next < c->producer_counter);
     op->producer_id = (int64_t)(shard->producer_random & 0x7fffff) << PRODUCER_COUNTER_BITS | shard->producer_next++;
     struct journal_wait *wait = (struct journal_wait *)(void *)op->private_;
     wait->done = producer_id_on_durable;

@@ -88,13 +88,16 @@ void partition_destroy(struct partition *part)
     el_list_splice_back(&part->segments, &part->replaced);
     for (struct el_list *n; (n = el_list_pop_front(&part->segments)) != NULL;) {
         struct segment *seg = EL_CONTAINER(n, struct segment, link);
-        seg->pins = 0; /* at close, jobs of a dead shard no longer report */
+        EL_ASSERT(seg->part == part);
+        EL_ASSERT(!part->deleted || seg->pins == 0); /* each pin of one pins the partition too */
+        seg->pins = 0;                               /* at close, jobs of a dead shard no longer report */
         segment_destroy(shard, seg);
     }
     for (struct el_list *n; (n = el_list_pop_front(&part->epochs)) != NULL;) {
         el_pool_put(&shard->epoch_pool, EL_CONTAINER(n, struct epoch_start, link));
     }
     producer_free_all(part);
+    EL_ASSERT(part->producers.count == 0);
     el_list_remove(&part->dirty_link);
     pending_leave(part);
     el_list_remove(&part->behind_link);
@@ -181,6 +184,11 @@ static void partition_bury(struct partition *part)
 {
     EL_ASSERT(part->deleted);
     EL_ASSERT(part->pins == 0);
+    EL_ASSERT(el_list_empty(&part->watches)); /* each was told of the end */
+    EL_ASSERT(el_list_empty(&part->held));
+    EL_ASSERT(el_list_empty(&part->held_trims));
+    EL_ASSERT(el_list_empty(&part->tier.awaiting));
+    EL_ASSERT(el_list_empty(&part->chunk_jobs));
     if (part->next_segment_id > 1) { /* it had files; some may wait for checkpoints to be removed */
         remove_start(part);
     }
@@ -204,6 +212,7 @@ static void watches_fire(struct partition *part, int error)
     el_list_init(&fired);
     EL_LIST_EACH_SAFE(n, tmp, &part->watches) {
         struct watch_op *watch = EL_CONTAINER(n, struct watch_op, base.link);
+        EL_ASSERT(watch->state == WATCH_ARMED);
         if (error != 0 || part->high_watermark > watch->offset) {
             el_list_remove(&watch->base.link);
             el_list_push_back(&fired, &watch->base.link);
@@ -279,12 +288,17 @@ static void epochs_prune(struct partition *part)
 
 static void pending_enter(struct partition *part)
 {
+    EL_ASSERT(el_list_empty(&part->pending_link));
+    EL_ASSERT(!part->deleted);
     el_list_push_back(&part->shard->pending, &part->pending_link);
     part->shard->pending_count++;
 }
 
 static void entry_link(struct partition *part, struct batch_entry *entry)
 {
+    EL_ASSERT(entry->part == NULL);
+    EL_ASSERT(entry->base_offset == part->next_offset);
+    EL_ASSERT((part->pending == NULL) == (part->pending_bytes == 0));
     el_list_push_back(&part->entries, &entry->link);
     entry->part = part;
     if (part->pending == NULL) {
@@ -385,6 +399,8 @@ static void append_journal(struct partition *part, struct batch_entry *entry, st
     };
     memcpy(frame.salt, entry->salt, sizeof(frame.salt));
     journal_add(&part->shard->journal, &frame);
+    EL_ASSERT(*group->entries_end == NULL);
+    EL_ASSERT(entry->group_next == NULL);
     *group->entries_end = entry;
     group->entries_end = &entry->group_next;
     part->pins++;
@@ -426,6 +442,7 @@ int partition_append(struct partition *part, struct append_op *op)
         return code;
     }
     struct jgroup *group = journal_group(&shard->journal);
+    EL_ASSERT(group->sequence > shard->journal.durable_sequence);
     struct batch_entry *entry = append_copy(part, op, group);
     if (entry == NULL) {
         return EVLOG_ERR_NO_MEMORY;
@@ -446,6 +463,9 @@ int partition_append(struct partition *part, struct append_op *op)
     metrics_add(shard->metrics, METRIC_APPENDS, 1);
     metrics_add(shard->metrics, METRIC_APPEND_RECORDS, op->info.record_count);
     metrics_add(shard->metrics, METRIC_APPEND_BYTES, op->batch_len);
+    EL_ASSERT(op->told_end > op->base_offset);
+    EL_ASSERT(part->segment_end <= part->durable_end);
+    EL_ASSERT(part->durable_end < part->next_offset);
     EL_ASSERT(part->high_watermark <= part->next_offset);
     return 0;
 }
@@ -458,6 +478,7 @@ void partition_show(struct partition *part)
     } else if (part->topic != NULL && tier_decides(part)) {
         end = EL_MIN(end, part->tier.archived_end);
     }
+    EL_ASSERT(end <= part->next_offset);
     if (end > part->high_watermark) {
         part->high_watermark = end;
         watches_fire(part, 0);
@@ -470,7 +491,10 @@ void partition_on_durable(struct partition *part, struct batch_entry *entry)
     OBJ_CHECK(part, PARTITION);
     EL_ASSERT(entry->part == part);
     EL_ASSERT(part->durable_end == entry->base_offset);
+    EL_ASSERT(!entry->in_segment); /* what is not durable is in no chunk */
+    EL_ASSERT(!entry->planned);
     part->durable_end = batch_entry_next(entry);
+    EL_ASSERT(part->durable_end <= part->next_offset);
     partition_show(part);
     tier_changed(part);
     if (!part->deleted && part->pending_bytes >= part->shard->store->cfg.chunk_len &&
@@ -493,6 +517,8 @@ void partition_planned(struct partition *part, int64_t end)
     if (part->pending == NULL) {
         EL_ASSERT(part->pending_bytes == 0);
         pending_leave(part);
+    } else {
+        EL_ASSERT(part->pending->base_offset == end); /* chunks hold whole batches */
     }
 }
 
@@ -504,6 +530,7 @@ void partition_bookmark(struct partition *part, struct batch_entry *entry)
     }
     struct batch_entry **place = &part->bookmarks[part->bookmark_turn++ % PARTITION_BOOKMARKS];
     if (*place != NULL) {
+        EL_ASSERT((*place)->bookmark == place);
         (*place)->bookmark = NULL;
     }
     *place = entry;
@@ -572,6 +599,8 @@ void partition_set_log_start(struct partition *part, int64_t log_start)
 int partition_trim_frame(struct partition *part, int64_t log_start)
 {
     struct journal *journal = &part->shard->journal;
+    EL_ASSERT(log_start > 0);
+    EL_ASSERT(log_start <= part->next_offset);
     int code = journal_room(journal, 0);
     if (code == 0) {
         struct el_frame frame = {
@@ -588,6 +617,8 @@ int partition_trim_frame(struct partition *part, int64_t log_start)
 static void trim_on_durable(struct journal_wait *wait, int error)
 {
     struct partition *part = EL_CONTAINER(wait, struct partition, trim_wait);
+    OBJ_CHECK(part, PARTITION);
+    EL_ASSERT(part->trimming);
     part->trimming = false;
     if (error == 0) {
         partition_set_log_start(part, part->trim_target);
@@ -732,6 +763,7 @@ int partition_load_end(struct partition *part, struct el_error *err)
         return el_error_set(err, EVLOG_ERR_CORRUPT, "topic %s partition %d: the log ends at %lld, before %lld",
                             part->topic->name, part->key.partition, (long long)next, (long long)part->next_offset);
     }
+    EL_ASSERT((part->pending == NULL) == (part->pending_bytes == 0));
     part->next_offset = next;
     part->durable_end = part->high_watermark = next;
     epochs_prune(part);

@@ -19,6 +19,7 @@ int producer_check(struct partition *part, const struct el_batch_info *info, con
         return 0; /* unknown, or reserved by an append that then found no room */
     }
     EL_ASSERT(p->id == info->producer_id);
+    EL_ASSERT(p->batch_count <= PRODUCER_BATCHES_KEPT);
     int32_t last_sequence = el_batch_last_sequence(info);
     if (info->producer_epoch == p->epoch) {
         for (uint32_t i = 0; i < p->batch_count; i++) {
@@ -101,6 +102,7 @@ void producer_note(struct partition *part, const struct el_batch_info *info, con
         memmove(&p->batches[0], &p->batches[1], sizeof(p->batches[0]) * (PRODUCER_BATCHES_KEPT - 1));
         p->batch_count--;
     }
+    EL_ASSERT(p->batch_count < PRODUCER_BATCHES_KEPT);
     p->batches[p->batch_count++] = *batch;
     p->last_append_ns = batch->append_time_ns;
     p->dirty = true;
@@ -120,6 +122,7 @@ int producer_load(struct partition *part, const struct producer *state)
 {
     struct el_batch_info info = {.producer_id = state->id, .producer_epoch = state->epoch};
     EL_ASSERT(state->batch_count > 0);
+    EL_ASSERT(state->batch_count <= PRODUCER_BATCHES_KEPT); /* the reader of checkpoints has looked */
     int code = producer_reserve(part, &info);
     if (code != 0) {
         return code;

@@ -40,6 +40,7 @@ struct read_block {
 static struct read_block *block_new(struct store_shard *shard, struct read_op *op, size_t data_len, uint32_t entry_max)
 {
     size_t entries_pos = EL_ALIGN_UP(data_len, 16);
+    EL_ASSERT(op->private_[0] == NULL); /* one block at a time, or the first would be lost */
     struct read_block *block = el_buddy_alloc(shard->buddy, sizeof(*block) + entries_pos +
                                                                 (size_t)entry_max * sizeof(struct read_entry));
     if (block == NULL) {
@@ -58,6 +59,7 @@ static void block_free(struct read_op *op)
 {
     struct read_block *block = op->private_[0];
     if (block != NULL) {
+        EL_ASSERT(block->op == op);
         el_buddy_free(block->shard->buddy, block);
         op->private_[0] = NULL;
     }
@@ -71,6 +73,9 @@ static void read_finish(struct read_op *op, int error)
 {
     if (error != 0 || op->data_len == 0) {
         block_free(op);
+    } else {
+        EL_ASSERT(op->private_[0] != NULL);
+        EL_ASSERT(!op->want_entries || op->entry_count > 0);
     }
     if (error != 0 && error != EVLOG_ERR_NO_MEMORY && error != EVLOG_ERR_OFFSET_RANGE) {
         op->high_watermark = -1;
@@ -148,6 +153,7 @@ static int read_memory(struct partition *part, struct read_op *op, struct batch_
     struct batch_entry *e = first, *last = first;
     for (uint32_t i = 0; i < count; i++) {
         last = e;
+        EL_ASSERT(e->part == part);
         memcpy(op->data + op->data_len, e->batch, e->len);
         if (op->want_entries) {
             struct read_entry *out = &op->entries[op->entry_count++];
@@ -163,6 +169,8 @@ static int read_memory(struct partition *part, struct read_op *op, struct batch_
         e = EL_CONTAINER(e->link.next, struct batch_entry, link);
     }
     EL_ASSERT(op->data_len == len);
+    EL_ASSERT(op->next_offset > op->offset);
+    EL_ASSERT(op->next_offset <= read_end(part, op));
     partition_bookmark(part, last);
     return 0;
 }
@@ -199,6 +207,10 @@ static void segment_on_done(struct io_op *io_op)
     op->data_len = (uint32_t)block->read.data_len;
     op->entry_count = block->read.entry_count;
     op->next_offset = block->read.next_offset;
+    EL_ASSERT(op->private_[0] == block);
+    EL_ASSERT(block->read.data_len <= block->read.buf_len);
+    EL_ASSERT(block->read.entry_count <= block->read.entry_max);
+    EL_ASSERT(shard->jobs > 0);
     shard->jobs--;
     part->pins++;
     segment_read_end(seg, &block->read);
@@ -240,6 +252,8 @@ static int segment_start(struct partition *part, struct read_op *op, const struc
     struct store_shard *shard = part->shard;
     struct read_block *block;
     size_t len = ask->len, least = ask->least;
+    EL_ASSERT(ask->from >= ask->seg->base_offset);
+    EL_ASSERT(ask->from < ask->seg->written_end);
     while ((block = block_new(shard, op, len, entry_room(op))) == NULL) {
         if (len <= READ_LEN_MIN || len <= least) {
             return EVLOG_ERR_NO_MEMORY;
@@ -346,6 +360,8 @@ static int remote_ask(struct partition *part, struct read_op *op, int64_t from, 
 {
     struct store_shard *shard = part->shard;
     struct read_block *block;
+    EL_ASSERT(from < tier_local_start(part));
+    EL_ASSERT(from < read_end(part, op));
     uint32_t max_bytes = op->wanted_count > 0 ? EL_MAX(op->max_bytes, op->wanted_bytes) : op->max_bytes;
     size_t len = EL_MAX(EL_MIN(EL_MAX(max_bytes, READ_LEN_MIN), REMOTE_LEN_MAX), least);
     while ((block = block_new(shard, op, len, entry_room(op))) == NULL) {

@@ -46,6 +46,7 @@ static void redact_end(struct redact *r, int error)
     struct store_shard *shard = r->shard;
     struct redact_op *op = r->op;
     EL_ASSERT(r->step != REDACT_PASSING);
+    EL_ASSERT(shard->redact == r);
     io_timer_cancel(shard->io, &r->timer);
     op->batch_count = r->pass.batch_count;
     shard->redact = NULL;
@@ -114,6 +115,7 @@ static bool may_pass(int error)
 static void pass_on_ended(struct compact_redaction *pass, int error)
 {
     struct redact *r = EL_CONTAINER(pass, struct redact, pass);
+    EL_ASSERT(r->step == REDACT_PASSING);
     r->step = REDACT_PASS;
     if (error == 0) {
         settle_begin(r);
@@ -171,6 +173,8 @@ static void sync_on_done(struct io_op *op)
 {
     struct redact *r = op->arg;
     struct store_shard *shard = r->shard;
+    EL_ASSERT(r->step == REDACT_SYNC);
+    EL_ASSERT(shard->jobs > 0);
     shard->jobs--;
     if (op->result != 0 && op->result != EVLOG_ERR_NOT_FOUND) {
         shard_fail(shard, "syncing %s failed (%s)", r->dir, evlog_error_text((int)op->result));
@@ -280,6 +284,7 @@ static void redact_run(struct store_op *base)
         store_op_finish(base, code != 0 ? code : EVLOG_ERR_AGAIN);
         return;
     }
+    EL_ASSERT(shard->redact == NULL);
     memset(r, 0, sizeof(*r));
     r->shard = shard;
     r->op = op;

@@ -134,6 +134,7 @@ static int64_t drop_run(struct disk *disk, void *arg)
 static void drop_on_done(struct io_op *op)
 {
     struct refill *r = op->arg;
+    EL_ASSERT(r->shard->jobs > 0);
     r->shard->jobs--;
     refill_end(r);
 }
@@ -205,6 +206,9 @@ static void segment_place(struct refill *r)
     struct segment *seg = r->seg;
     const struct segment_out *out = &r->out;
     uint64_t now_ns = el_clock_now(store_clock(r->shard->store));
+    EL_ASSERT(r->end == tier_local_start(part)); /* it fits in front */
+    EL_ASSERT(!part->tier.held);
+    EL_ASSERT(out->len >= EL_SEGMENT_HEADER_LEN);
     seg->end_offset = seg->written_end = r->end;
     seg->len = seg->written_len = out->len;
     seg->max_timestamp_ms = out->max_timestamp_ms;
@@ -231,6 +235,8 @@ static void write_on_done(struct io_op *op)
     struct refill *r = op->arg;
     struct store_shard *shard = r->shard;
     struct partition *part = r->part;
+    EL_ASSERT(shard->refill == r);
+    EL_ASSERT(shard->jobs > 0);
     shard->jobs--;
     if (op->result < 0 && r->out.disk_failed && !part->deleted) {
         shard_fail(shard, "writing %s failed (%s)", r->out.path, evlog_error_text((int)op->result));
@@ -255,6 +261,7 @@ static void write_on_done(struct io_op *op)
 /* The segment begins with what came first: its batch may hold the offset that was asked for. */
 static bool segment_make(struct refill *r, int64_t base_offset)
 {
+    EL_ASSERT(r->seg == NULL);
     struct partition *part = r->part;
     r->seg = segment_new(part, part->next_segment_id, base_offset);
     if (r->seg == NULL) {
@@ -394,6 +401,8 @@ static void refill_begin(struct partition *part, uint64_t len)
     r->part = part;
     r->from = part->log_start;
     r->end = tier_local_start(part);
+    EL_ASSERT(shard->refill == NULL);
+    EL_ASSERT(r->from < r->end);
     r->len = len;
     r->buf_len = REMOTE_LEN_MAX;
     r->buf = el_buddy_alloc(shard->buddy, r->buf_len);

@@ -26,6 +26,8 @@ static int outcome(const struct tier_read *read)
 static void over(struct remote *remote, int error)
 {
     struct partition *part = remote->part;
+    EL_ASSERT(part->shard->jobs > 0);
+    EL_ASSERT(el_list_empty(&remote->link));
     part->shard->jobs--;
     if (remote->answered) {
         remote->gone(remote);
@@ -40,6 +42,8 @@ static void run_next(struct store_shard *shard)
 {
     while (shard->remote_count < REMOTE_RUNNING_MAX && !el_list_empty(&shard->remote_waiting)) {
         struct remote *remote = EL_CONTAINER(el_list_pop_front(&shard->remote_waiting), struct remote, link);
+        EL_ASSERT(!remote->running);
+        EL_ASSERT(!remote->answered);
         remote->running = true;
         shard->remote_count++;
         el_list_push_back(&shard->remote_running, &remote->link);
@@ -89,6 +93,7 @@ static void on_look(struct io_timer *timer)
             over(remote, EVLOG_ERR_ARCHIVE);
             continue;
         }
+        EL_ASSERT(!remote->answered); /* it left its list with the first answer */
         remote->answered = true;
         remote->done(remote, EVLOG_ERR_ARCHIVE, false);
     }
@@ -100,6 +105,9 @@ int remote_start(struct partition *part, struct remote *remote)
     if (shard->tier == NULL) {
         return EVLOG_ERR_ARCHIVE;
     }
+    EL_ASSERT(remote->done != NULL);
+    EL_ASSERT(remote->gone != NULL);
+    EL_ASSERT(remote->read.buf != NULL || remote->read.buf_len == 0);
     remote->part = part;
     remote->running = remote->answered = false;
     remote->read.topic_id = part->key.topic_id;

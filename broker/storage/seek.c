@@ -84,6 +84,8 @@ static int segment_look(struct disk *disk, struct seek *seek)
         if (code != 0 || read->data_len == 0) {
             break;
         }
+        EL_ASSERT(read->found.len <= read->data_len);
+        EL_ASSERT(read->first_offset + (int64_t)read->found.last_offset_delta >= seek->from_offset);
         code = batch_look(seek, buf, read->found.len);
         seek->from_offset = EL_MAX(seek->from_offset, read->first_offset + (int64_t)read->found.last_offset_delta + 1);
     }
@@ -119,6 +121,7 @@ static void segment_on_done(struct io_op *op)
     struct seek *seek = EL_CONTAINER(op, struct seek, op);
     struct segment *seg = seek->seg;
     int64_t seg_end = seek->read.end_offset;
+    EL_ASSERT(seek->part->shard->jobs > 0);
     seek->part->shard->jobs--;
     segment_read_end(seg, &seek->read);
     if (op->result != 0 || seek->found_offset >= 0) {
@@ -141,6 +144,7 @@ static bool segment_may_match(const struct seek *seek, const struct segment *seg
 static void segment_start(struct seek *seek, struct segment *seg)
 {
     struct store_shard *shard = seek->part->shard;
+    EL_ASSERT(seg->written_end > seek->from_offset); /* it goes on, whatever is found */
     seek->seg = seg;
     memset(&seek->read, 0, sizeof(seek->read));
     segment_read_begin(seg, &seek->read);
@@ -156,6 +160,7 @@ static void segment_start(struct seek *seek, struct segment *seg)
 static void memory_on_done(struct io_op *op)
 {
     struct seek *seek = EL_CONTAINER(op, struct seek, op);
+    EL_ASSERT(seek->part->shard->jobs > 0);
     seek->part->shard->jobs--;
     el_buddy_free(seek->part->shard->buddy, seek->buf);
     seek->buf = NULL;
@@ -170,6 +175,8 @@ static void memory_on_done(struct io_op *op)
 static void memory_start(struct seek *seek, const struct batch_entry *e)
 {
     struct store_shard *shard = seek->part->shard;
+    EL_ASSERT(seek->buf == NULL);
+    EL_ASSERT(batch_entry_next(e) > seek->from_offset);
     seek->buf = el_buddy_alloc(shard->buddy, e->len);
     if (seek->buf == NULL) {
         seek_finish(seek, EVLOG_ERR_NO_MEMORY);
@@ -203,6 +210,8 @@ static void remote_found(struct seek *seek, const struct seek_remote *sr)
         seek_finish(seek, 0);
         return;
     }
+    EL_ASSERT(seek->buf == NULL);
+    EL_ASSERT(read->data_len <= read->buf_len);
     seek->buf = el_buddy_alloc(shard->buddy, EL_MAX(read->data_len, (size_t)1));
     if (seek->buf == NULL) {
         seek_finish(seek, EVLOG_ERR_NO_MEMORY);
@@ -340,6 +349,7 @@ void seek_start(struct seek *seek)
 {
     EL_ASSERT(seek->kind != SEEK_OFFSET);
     EL_ASSERT(seek->done != NULL);
+    EL_ASSERT(seek->end_offset <= seek->part->next_offset);
     seek->found_offset = -1;
     seek->found_timestamp_ms = -1;
     seek->found_epoch = -1;

@@ -116,6 +116,7 @@ static void segment_close_fd(struct store_shard *shard, struct segment *seg)
         disk_close(shard->io->disk, seg->fd);
         seg->fd = -1;
         el_list_remove(&seg->open_link);
+        EL_ASSERT(shard->open_count > 0);
         shard->open_count--;
     }
     segment_index_release(seg->index);
@@ -126,6 +127,7 @@ void segment_destroy(struct store_shard *shard, struct segment *seg)
 {
     OBJ_CHECK(seg, SEGMENT);
     EL_ASSERT(seg->pins == 0);
+    EL_ASSERT(el_list_empty(&seg->link));
     el_list_remove(&seg->unsynced_link);
     segment_close_fd(shard, seg);
     seg->magic = 0;
@@ -134,12 +136,13 @@ void segment_destroy(struct store_shard *shard, struct segment *seg)
 
 static void segment_opened(struct store_shard *shard, struct segment *seg, int fd)
 {
+    EL_ASSERT(fd >= 0);
     if (seg->fd < 0) {
+        EL_ASSERT(el_list_empty(&seg->open_link));
         seg->fd = fd;
         el_list_push_back(&shard->open_segments, &seg->open_link);
         shard->open_count++;
     } else {
-        EL_ASSERT(fd >= 0);
         if (fd != seg->fd) {
             disk_close(shard->io->disk, fd); /* two readers opened it at once */
         }
@@ -152,6 +155,7 @@ void segment_close_idle(struct store_shard *shard, uint32_t open_max)
 {
     for (uint32_t i = 0; i < CLOSE_LOOKS_MAX && shard->open_count > open_max; i++) {
         struct segment *seg = EL_CONTAINER(shard->open_segments.next, struct segment, open_link);
+        EL_ASSERT(seg->fd >= 0); /* as many are in the list as are counted */
         if (seg->pins == 0 && el_list_empty(&seg->unsynced_link) && !seg->sealing) {
             segment_close_fd(shard, seg);
         } else { /* in use: out of the way, for thousands may wait for the next checkpoint */
@@ -176,6 +180,9 @@ void segment_read_begin(struct segment *seg, struct segment_read *read)
 {
     OBJ_CHECK(seg, SEGMENT);
     segment_path(read->path, sizeof(read->path), &seg->topic_id, seg->partition, seg->id);
+    EL_ASSERT(seg->part != NULL);
+    EL_ASSERT(seg->written_len <= seg->len);
+    EL_ASSERT(seg->written_end <= seg->end_offset);
     read->topic_id = seg->topic_id;
     read->partition = seg->partition;
     read->segment_id = seg->id;
@@ -329,6 +336,9 @@ static void chunk_written(struct chunk_job *job)
     struct partition *part = seg->part;
     struct store_shard *shard = part->shard;
     EL_ASSERT(seg->written_len == job->pos);
+    EL_ASSERT(job->pos + job->len <= seg->len);
+    EL_ASSERT(job->end_offset > seg->written_end);
+    EL_ASSERT(job->end_offset <= seg->end_offset);
     seg->written_len = job->pos + job->len;
     seg->written_end = job->end_offset;
     seg->exists = true;
@@ -341,7 +351,10 @@ static void chunk_written(struct chunk_job *job)
     }
     struct batch_entry *entry = job->first;
     for (uint32_t i = 0; i < job->count; i++) {
+        EL_ASSERT(entry->part == part);
         EL_ASSERT(entry->planned);
+        EL_ASSERT(!entry->in_segment);
+        EL_ASSERT(batch_entry_next(entry) <= job->end_offset);
         entry->in_segment = true;
         entry->planned = false;
         entry = EL_CONTAINER(entry->link.next, struct batch_entry, link);
@@ -364,6 +377,9 @@ static void chunk_end(struct chunk_job *job)
     struct checkpoint *c = &shard->checkpoint;
     el_list_remove(&job->link);
     EL_ASSERT(shard->chunk_jobs > 0);
+    EL_ASSERT(shard->jobs >= shard->chunk_jobs);
+    EL_ASSERT(shard->chunks_waiting >= job->waits);
+    EL_ASSERT(job->seg->pins > 0);
     shard->chunk_jobs--;
     shard->jobs--;
     shard->chunks_waiting -= job->waits;
@@ -383,6 +399,7 @@ static void chunk_on_done(struct io_op *op)
     struct partition *part = seg->part;
     struct store_shard *shard = part->shard;
     bool full = op->result == EVLOG_ERR_NO_SPACE || op->result == EVLOG_ERR_NO_FILES;
+    EL_ASSERT(part->chunk_jobs.next == &job->link); /* one at a time, in order */
     if (job->fd >= 0) {
         segment_opened(shard, seg, job->fd);
     }
@@ -418,6 +435,7 @@ static void chunk_start(struct chunk_job *job)
     struct segment *seg = job->seg;
     struct store_shard *shard = seg->part->shard;
     EL_ASSERT(seg->written_len == job->pos || shard->failed);
+    EL_ASSERT(job->pos + job->len <= seg->len);
     job->fd = seg->fd;
     job->trim = !seg->trimmed;
     job->make_dirs = !seg->part->directory_known;
@@ -429,6 +447,7 @@ static void chunk_start(struct chunk_job *job)
         job->allocate_to = EL_ALIGN_UP(EL_MAX(job->allocate_to, seg->allocated_len + step), EL_JOURNAL_ALIGN);
     }
     job->buf = shard->chunk_buf;
+    EL_ASSERT(job->allocate_to >= job->pos + job->len);
     job->buf_len = shard->chunk_buf_len;
     job->op.done = chunk_on_done;
     io_job(shard->io, &job->op, IO_JOB_DISK, chunk_run, job);
@@ -438,6 +457,9 @@ static void chunk_start(struct chunk_job *job)
 
 static void segment_roll(struct segment *seg)
 {
+    EL_ASSERT(!seg->rolled);
+    EL_ASSERT(!seg->sealing);
+    EL_ASSERT(seg->link.next == &seg->part->segments); /* only the last one takes chunks */
     seg->rolled = true;
     seg->dirty = true;
     partition_mark_dirty(seg->part);
@@ -495,6 +517,11 @@ static struct segment *segment_for(struct partition *part, uint64_t chunk_len)
             (void)spare_hold(part->shard, 0); /* a partition's next one is prepaid; not two */
         }
     }
+    if (seg != NULL) {
+        EL_ASSERT(seg->link.next == &part->segments);
+        EL_ASSERT(seg->id < part->next_segment_id);
+        EL_ASSERT(seg->end_offset <= part->segment_end);
+    }
     return seg;
 }
 
@@ -541,6 +568,8 @@ static void file_header_put(struct chunk_job *job, const struct segment *seg)
 /* Table, checksums and the list of buffers; entries become planned. */
 static void chunk_fill(struct chunk_job *job, struct segment *seg, const struct chunk_plan *plan, bool new_file)
 {
+    int64_t next_offset = seg->part->segment_end;
+    uint64_t data_len = 0;
     job->iov_count = 0;
     if (new_file) {
         file_header_put(job, seg);
@@ -550,6 +579,11 @@ static void chunk_fill(struct chunk_job *job, struct segment *seg, const struct 
     job->iov[job->iov_count++] = (struct iovec){job->table, table_len};
     struct batch_entry *entry = plan->first;
     for (uint32_t i = 0; i < plan->count; i++) {
+        EL_ASSERT(!entry->planned);
+        EL_ASSERT(!entry->in_segment);
+        EL_ASSERT(entry->base_offset == next_offset); /* no hole, and nothing twice */
+        next_offset = batch_entry_next(entry);
+        data_len += entry->len;
         struct el_chunk_entry e = {
             .append_time_ns = entry->append_time_ns,
             .base_offset = entry->base_offset,
@@ -568,6 +602,9 @@ static void chunk_fill(struct chunk_job *job, struct segment *seg, const struct 
         seg->last_append_ns = entry->append_time_ns;
         entry = EL_CONTAINER(entry->link.next, struct batch_entry, link);
     }
+    EL_ASSERT(next_offset == plan->end_offset);
+    EL_ASSERT(data_len == plan->data_len);
+    EL_ASSERT((uint32_t)job->iov_count == plan->count + 1 + new_file);
     struct el_chunk_header h = {seg->topic_id,
                                 seg->partition,
                                 plan->count,
@@ -598,6 +635,8 @@ static struct chunk_job *chunk_job_new(struct partition *part, uint64_t through,
     if (job == NULL) {
         return NULL;
     }
+    EL_ASSERT(plan->count > 0);
+    EL_ASSERT(plan->end_offset <= part->durable_end);
     memset(job, 0, sizeof(*job));
     job->iov = (struct iovec *)(void *)(job + 1);
     job->table = (uint8_t *)(job->iov + plan->count + 2);
@@ -625,6 +664,8 @@ int segment_write_chunk(struct partition *part, uint64_t through)
     job->plan = shard->checkpoint.plan;
     job->pos = seg->len;
     job->len = el_chunk_end(seg->len + (new_file ? EL_SEGMENT_HEADER_LEN : 0), plan.count, plan.data_len) - seg->len;
+    EL_ASSERT(job->pos % EL_SEGMENT_ALIGN == 0);
+    EL_ASSERT(job->len % EL_SEGMENT_ALIGN == 0);
     job->end_offset = plan.end_offset;
     job->first = plan.first;
     job->count = plan.count;
@@ -662,6 +703,7 @@ static int64_t seal_run(struct disk *disk, void *arg)
     struct segment_read *read = &job->read;
     int code = segment_read_run(disk, read); /* builds the whole index */
     const struct segment_index *index = read->new_index != NULL ? read->new_index : read->index;
+    EL_ASSERT(read->data_len == 0);
     if (code == 0 && segment_index_damaged(index)) {
         code = EVLOG_ERR_CORRUPT; /* a footer would vouch for it */
     }
@@ -688,6 +730,10 @@ static void seal_on_done(struct io_op *op)
     struct segment *seg = job->seg;
     struct partition *part = seg->part;
     struct store_shard *shard = part->shard;
+    EL_ASSERT(seg->sealing);
+    EL_ASSERT(!seg->sealed);
+    EL_ASSERT(seg->written_len == seg->len); /* nothing was added meanwhile */
+    EL_ASSERT(shard->jobs > 0);
     seg->sealing = false;
     shard->jobs--;
     if (op->result == 0) {
@@ -712,6 +758,8 @@ static void seal_on_done(struct io_op *op)
 static void segment_seal(struct segment *seg)
 {
     struct store_shard *shard = seg->part->shard;
+    EL_ASSERT(seg->rolled);
+    EL_ASSERT(seg->exists);
     struct seal_job *job = el_buddy_alloc(shard->buddy, sizeof(*job));
     if (job == NULL) {
         return;

@@ -39,6 +39,8 @@ void segment_out_begin(struct segment_out *out, const struct segment *seg)
                                              .segment_id = seg->id,
                                              .base_offset = seg->base_offset,
                                              .generation = seg->generation};
+    EL_ASSERT(out->fd < 0); /* the one before is finished */
+    EL_ASSERT(out->index_count == 0);
     segment_path(out->path, sizeof(out->path), &seg->topic_id, seg->partition, seg->id);
     out->len = out->data_len = 0;
     out->count = out->tombstones_s = 0;
@@ -105,6 +107,9 @@ static int chunk_flush(struct disk *disk, struct segment_out *out, const uint8_t
     if (out->count == 0) {
         return 0;
     }
+    EL_ASSERT(out->count <= SEGMENT_OUT_CHUNK_BATCHES);
+    EL_ASSERT(out->len % EL_SEGMENT_ALIGN == 0);
+    EL_ASSERT(data_len <= EL_CHUNK_DATA_MAX);
     int code = index_room(out);
     code = code != 0 ? code : out_open(disk, out);
     if (code != 0) {
@@ -125,6 +130,8 @@ static int chunk_flush(struct disk *disk, struct segment_out *out, const uint8_t
     if (code != 0) {
         return write_outcome(out, code);
     }
+    EL_ASSERT(end > pos);
+    EL_ASSERT(out->index_count < out->index_room);
     out->next.pos = pos;
     out->next.len = end - pos;
     out->next.max_timestamp_ms = out->max_timestamp_ms;
@@ -145,7 +152,10 @@ int segment_out_add(struct disk *disk, struct segment_out *out, const struct el_
     if (code != 0) {
         return code;
     }
+    EL_ASSERT(out->data_len <= out->data_max);
+    EL_ASSERT(out->count < SEGMENT_OUT_CHUNK_BATCHES);
     if (out->count == 0) {
+        EL_ASSERT(out->data_len == 0);
         out->next = (struct el_index_entry){.base_offset = e->base_offset, .append_time_ns = e->append_time_ns};
     }
     el_chunk_entry_put(out->table + EL_CHUNK_HEADER_LEN + (size_t)out->count++ * EL_CHUNK_ENTRY_LEN, e);
@@ -153,6 +163,7 @@ int segment_out_add(struct disk *disk, struct segment_out *out, const struct el_
     out->first_append_ns = out->first_append_ns == 0 ? e->append_time_ns : out->first_append_ns;
     out->last_append_ns = e->append_time_ns;
     if (e->len > out->data_max) {
+        EL_ASSERT(out->count == 1); /* alone in its chunk */
         return chunk_flush(disk, out, batch, e->len);
     }
     memcpy(out->data + out->data_len, batch, e->len);

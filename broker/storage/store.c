@@ -75,6 +75,7 @@ void store_op_send(struct store_shard *origin, struct store_shard *owner, struct
 {
     OBJ_CHECK(origin, SHARD);
     EL_ASSERT(op->done != NULL);
+    EL_ASSERT(owner->store == origin->store);
     op->origin = origin;
     op->owner = owner;
     op->run = run;
@@ -105,6 +106,7 @@ void shard_salt(struct store_shard *shard, uint8_t salt[16])
         io_random(shard->io, shard->random, sizeof(shard->random));
         shard->random_left = sizeof(shard->random);
     }
+    EL_ASSERT(shard->random_left % 16 == 0); /* no byte is given out twice */
     shard->random_left -= 16;
     memcpy(salt, shard->random + shard->random_left, 16);
 }
@@ -136,6 +138,7 @@ static void on_durable(void *arg, struct jgroup *group)
         next = e->group_next;
         e->group_next = NULL;
         struct partition *part = e->part;
+        EL_ASSERT(e->sequence == group->sequence);
         partition_on_durable(part, e);
         partition_unpin(part);
     }
@@ -250,6 +253,14 @@ static void shard_free(struct store_shard *shard)
         struct segment *seg = EL_CONTAINER(n, struct segment, link);
         seg->pins = 0;
         segment_destroy(shard, seg);
+    }
+    if (shard->stop_done && !shard->failed) { /* all that was taken was given back */
+        EL_ASSERT(shard->partition_pool.count == 0);
+        EL_ASSERT(shard->segment_pool.count == 0);
+        EL_ASSERT(shard->epoch_pool.count == 0);
+        EL_ASSERT(shard->producer_pool.count == 0);
+        EL_ASSERT(shard->open_count == 0);
+        EL_ASSERT(shard->pending_count == 0);
     }
     tail_destroy(&shard->tail);
     spare_free(shard);
@@ -466,6 +477,7 @@ void store_shard_start(struct store_shard *shard)
     tier_begin(shard);
     EL_LIST_EACH(n, &shard->pending) {
         struct partition *part = EL_CONTAINER(n, struct partition, pending_link);
+        EL_ASSERT(part->pending != NULL);
         if (part->pending_bytes >= shard->store->cfg.chunk_len) {
             el_list_push_back(&shard->behind, &part->behind_link);
         }
@@ -496,6 +508,9 @@ static void memory_relief(struct store_shard *shard)
 
 static void stop_finish(struct store_shard *shard, bool clean)
 {
+    EL_ASSERT(shard->jobs == 0);
+    EL_ASSERT(shard->chunk_jobs == 0);
+    EL_ASSERT(!clean || checkpoint_idle(&shard->checkpoint));
     shard->stop_done = true;
     journal_rest(&shard->journal);
     if (clean) {

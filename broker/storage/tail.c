@@ -74,6 +74,8 @@ struct batch_entry *tail_add(struct tail *tail, uint32_t batch_len)
         el_list_push_back(&tail->blocks, &block->link);
         tail->bytes += block->len;
     }
+    EL_ASSERT(block->len - block->used >= need);
+    EL_ASSERT(block->used % ENTRY_ALIGN == 0);
     struct batch_entry *entry = (struct batch_entry *)(void *)(block->data + block->used);
     memset(entry, 0, sizeof(*entry));
     el_list_init(&entry->link);
@@ -99,6 +101,7 @@ void tail_drop(struct tail *tail, struct batch_entry *entry)
     struct tail_block *block = entry->block;
     EL_ASSERT(block->live > 0);
     EL_ASSERT(el_list_empty(&entry->link));
+    EL_ASSERT(entry->part != NULL); /* dropped once */
     bookmark_clear(entry);
     entry->part = NULL;
     entry->group_next = NULL;
@@ -121,11 +124,15 @@ static bool block_evict(struct tail *tail, struct tail_block *block)
     for (uint32_t pos = 0; pos < block->used;) {
         struct batch_entry *entry = (struct batch_entry *)(void *)(block->data + pos);
         if (entry->part != NULL) {
+            EL_ASSERT(block->live > 0);
+            EL_ASSERT(!entry->planned); /* no job reads it */
             bookmark_clear(entry);
             el_list_remove(&entry->link);
+            block->live--;
         }
         pos += (uint32_t)entry_len(entry->len);
     }
+    EL_ASSERT(block->live == 0);
     block_free(tail, block);
     return true;
 }

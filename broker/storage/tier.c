@@ -97,6 +97,8 @@ void tier_await(struct partition *part, struct append_op *op)
     struct store_shard *shard = part->shard;
     struct el_list *before = part->tier.awaiting.prev;
     EL_ASSERT(op->told_end > part->high_watermark);
+    EL_ASSERT(op->told_end <= part->next_offset);
+    EL_ASSERT(el_list_empty(&op->base.link));
     while (before != &part->tier.awaiting &&
            EL_CONTAINER(before, struct append_op, base.link)->told_end > op->told_end) {
         before = before->prev;

@@ -45,6 +45,8 @@ void upkeep_set_full(struct store_shard *shard, bool full)
 static void space_on_done(struct io_op *op)
 {
     struct store_shard *shard = op->arg;
+    EL_ASSERT(shard->space_busy);
+    EL_ASSERT(shard->jobs > 0);
     shard->space_busy = false;
     shard->jobs--;
     if (op->result != 0) {
@@ -240,6 +242,9 @@ static void sweep_on_done(struct io_op *op)
 {
     struct sweep_job *job = EL_CONTAINER(op, struct sweep_job, op);
     struct store_shard *shard = job->shard;
+    EL_ASSERT(shard->sweeping);
+    EL_ASSERT(shard->jobs > 0);
+    EL_ASSERT(job->count <= SWEEP_IDS_MAX);
     const struct partition *part = partition_find(shard, &job->key.topic_id, job->key.partition);
     shard->jobs--;
     if (op->result != 0) {
@@ -277,6 +282,7 @@ void upkeep_sweep(struct store_shard *shard)
     if (job == NULL) {
         return; /* done, or no memory now: the next checkpoint comes here again */
     }
+    EL_ASSERT(!shard->sweeping);
     shard->swept = shard->sweeping = true;
     memset(job, 0, sizeof(*job));
     job->shard = shard;
