@@ -70,6 +70,7 @@ void archive_destroy(struct archive *archive)
         struct archiver *ar = &archive->shards[i];
         archiver_timers_cancel(ar);
         if (idle) {
+            EL_ASSERT(ar->results == NULL); /* the last round's went into a manifest, or were dropped */
             archiver_destroy(ar);
         }
         archive_results_free(ar->results);

@@ -56,6 +56,7 @@ static void heal_go(struct archive_heal *h);
 
 static struct archive_told_part *told_of(struct archive_heal *h)
 {
+    EL_ASSERT(h->index < h->ar->told.part_count);
     return &h->ar->told.parts[h->index];
 }
 
@@ -80,6 +81,7 @@ static bool is_catalogue(const struct archive_told_part *told)
 static void on_again(struct io_timer *timer)
 {
     struct archive_heal *h = timer->arg;
+    EL_ASSERT(h->step == HEAL_WAITING);
     h->step = HEAL_AT_PART;
     heal_go(h);
 }
@@ -126,6 +128,8 @@ static void heal_free(struct archiver *ar)
 static void heal_end(struct archive_heal *h)
 {
     struct archiver *ar = h->ar;
+    EL_ASSERT(ar->heal == h);
+    EL_ASSERT(ar->cold_job.read != &h->read); /* no job writes to it any more */
     ar->heal_due = h->due;
     if (!h->looking) {
         metrics_set(ar->metrics, METRIC_ARCHIVE_HEAL_PARTITIONS, h->due);
@@ -229,6 +233,7 @@ static void archive_read(struct archive_heal *h, int64_t offset)
                                  .entries = h->entries,
                                  .entry_max = ENTRIES,
                                  .by = TIER_BY_OFFSET};
+    EL_ASSERT(ar->cold_job.read == NULL);
     archive_read_job_fill(ar);
     ar->cold_job.read = &h->read;
     h->step = HEAL_READING_ARCHIVE;
@@ -251,6 +256,9 @@ static bool grow(struct archive_heal *h)
 static void archive_on_read(struct io_op *op)
 {
     struct archive_heal *h = op->arg;
+    EL_ASSERT(h->step == HEAL_READING_ARCHIVE);
+    EL_ASSERT(h->ar->cold_job.read == &h->read);
+    EL_ASSERT(h->read.data_len <= h->buf_len);
     h->ar->cold_job.read = NULL;
     metrics_add(h->ar->metrics, METRIC_ARCHIVE_READS, 1);
     h->entry = 0;
@@ -272,7 +280,14 @@ static void archive_on_read(struct io_op *op)
 static void disk_on_read(struct store_op *base)
 {
     struct archive_heal *h = base->arg;
+    EL_ASSERT(h->step == HEAL_READING_DISK);
     h->has_disk = true;
+    if (h->ar->ended) { /* the reading job may be another's now */
+        drop_disk(h);
+        h->step = HEAL_AT_PART;
+        heal_go(h);
+        return;
+    }
     if (h->disk.base.error == 0 && h->disk.entry_count > 0) {
         archive_read(h, el_batch_base_offset(h->disk.data + h->disk.entries[0].pos));
         return;
@@ -378,6 +393,7 @@ static void append(struct archive_heal *h, const uint8_t *batch, uint32_t len, i
 /* Offsets from..to belong to no event. */
 static void append_hollow(struct archive_heal *h, int64_t from, int64_t to)
 {
+    EL_ASSERT(to > from);
     int64_t count = EL_MIN(to - from, (int64_t)HOLLOW_MAX);
     struct el_batch_info info = {
         .last_offset_delta = (int32_t)(count - 1), .producer_id = -1, .producer_epoch = -1, .base_sequence = -1};
@@ -427,6 +443,7 @@ static void append_next(struct archive_heal *h, const struct tier_view *view)
 static void trim_on_done(struct tier_trim *trim, int error)
 {
     struct archive_heal *h = EL_CONTAINER(trim, struct archive_heal, trim);
+    EL_ASSERT(h->step == HEAL_TRIMMING);
     if (error != 0) {
         try_again(h, AGAIN_NS);
     } else {
@@ -449,6 +466,8 @@ static void part_end(struct archive_heal *h, struct partition *part, const struc
         return;
     }
     told->healed_end = EL_MIN(told->end, view->durable_end);
+    EL_ASSERT(h->due > 0);
+    EL_ASSERT(told->healed_end <= told->end);
     h->due--;
     metrics_set(h->ar->metrics, METRIC_ARCHIVE_HEAL_PARTITIONS, h->due);
     part_next(h);

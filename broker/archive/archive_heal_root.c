@@ -23,6 +23,7 @@ void archive_root_news(struct archive *a)
 
 static void order(struct archive *a, enum heal_stage stage, enum archiver_order what)
 {
+    EL_ASSERT(a->waiting == 0);
     a->heal_stage = stage;
     a->waiting = a->shard_count;
     for (uint32_t i = 0; i < a->shard_count; i++) {
@@ -63,6 +64,7 @@ static void heal_done(struct archive *a, const char *text)
 static void on_adopted(struct io_op *op)
 {
     struct archive *a = op->arg;
+    EL_ASSERT(a->job_busy);
     a->job_busy = false;
     if (a->sm.state == ROOT_ENDED) {
         return;
@@ -87,6 +89,7 @@ void archive_heal_adopt(struct archive *a)
             .ledger = a->ledger, .store = a->store, .told = a->begin.told, .now_ms = io_wall(a->io) / 1000000};
         io_random(a->io, a->adopt.fresh.bytes, sizeof a->adopt.fresh.bytes);
     }
+    EL_ASSERT(!a->job_busy);
     a->job_busy = true;
     a->job.done = on_adopted;
     a->job.arg = a;

@@ -128,6 +128,7 @@ int cold_newest(struct archive_cold *cold, struct tier_read *read, struct el_err
     }
     read->first_offset = k->found.first_offset;
     if (k->found.first_offset >= 0 && read->entries != NULL) {
+        EL_ASSERT(read->entry_count < read->entry_max);
         read->entries[read->entry_count++] = (struct read_entry){.max_timestamp_ms = k->found.time_ms,
                                                                  .leader_epoch = k->found.leader_epoch};
     }

@@ -98,6 +98,7 @@ static int gather(struct build *b)
             for (uint32_t k = 0; k < r->part_count; k++) {
                 struct el_uuid *topic = &r->parts[k].part.topic_id;
                 if (topic_is_known(b, topic)) {
+                    EL_ASSERT(b->found_count < count);
                     b->found[b->found_count++] = (struct found){.part = &r->parts[k], .result = r, .counts = true};
                     r->object.number = 1; /* it gets one */
                 }
@@ -225,6 +226,8 @@ static int put_found(struct build *b, size_t from, size_t to)
         for (uint32_t k = 0; k < rp->part.batch_count; k++) {
             el_frontier_add(&now.tree, &rp->leaves[k]);
         }
+        EL_ASSERT(now.tree.size == el_archive_part_leaf_end(&rp->part));
+        EL_ASSERT(rp->part.end_offset > now.end_offset);
         now.end_offset = rp->part.end_offset;
         now.last_append_ns = EL_MAX(now.last_append_ns, rp->last_append_ns);
         grown = true;
@@ -387,6 +390,7 @@ static int gather_replaced(struct build *b)
         for (uint32_t k = 0; p != NULL && k < p->part_count; k++) {
             struct el_archive_part old = archive_part_at(p, k);
             if (old.first_leaf >= part->first_leaf && old.first_leaf < part->first_leaf + part->batch_count) {
+                EL_ASSERT(b->number_count < max);
                 b->numbers[b->number_count++] = old.object;
             }
         }
@@ -395,6 +399,7 @@ static int gather_replaced(struct build *b)
         const struct el_manifest_retired *r = &b->l->retiring[i];
         const struct archive_partition *p = archive_state_partition(b->l->state, &r->topic_id, r->partition);
         for (uint32_t k = 0; k < p->part_count && archive_part_at(p, k).first_leaf < r->tree.size; k++) {
+            EL_ASSERT(b->number_count < max);
             b->numbers[b->number_count++] = archive_part_at(p, k).object;
         }
     }
@@ -426,6 +431,7 @@ static void put_objects(struct build *b)
         struct archive_object known = archive_object_at(state, i);
         struct el_manifest_object object = known.now;
         uint32_t count = b->number_count == 0 ? 0 : replaced_count(b, object.number);
+        EL_ASSERT(count <= known.part_count); /* no part is replaced twice */
         bool old = object.state == EL_OBJECT_REPLACED && object.replaced_ms + b->l->cfg.replaced_ms <= b->job->now_ms;
         old = old || archive_redaction_drops(b->job->redaction, &object);
         old = old && object.number != state->last_object;
@@ -452,6 +458,7 @@ static void put_objects(struct build *b)
 static void put_parts(struct build *b)
 {
     for (size_t i = 0; i < b->found_count; i++) {
+        EL_ASSERT(b->found[i].result->object.number > b->l->state->last_object);
         b->found[i].part->part.object = b->found[i].result->object.number;
         el_manifest_part_put(b->out, &b->found[i].part->part);
     }
@@ -615,6 +622,7 @@ int64_t archive_make_run(struct disk *disk, void *arg)
     struct archive_make_job *job = arg;
     struct archive_ledger *l = job->ledger;
     int code = 0;
+    EL_ASSERT(job->step == MAKE_BUILD || job->step == MAKE_FINISH || l->manifest.len > 0); /* it is put again */
     job->err.code = 0;
     if (job->step == MAKE_BUILD) {
         job->now_ms = EL_MAX(job->now_ms, l->state->header.made_ms); /* the machine's clock may go back */

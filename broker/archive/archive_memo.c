@@ -43,6 +43,7 @@ static struct name name_of(char kind, const char *key, uint64_t pos, uint64_t le
 {
     struct name name;
     size_t key_len = strnlen(key, OBJECT_KEY_MAX);
+    EL_ASSERT(key_len < OBJECT_KEY_MAX); /* two long names would be one */
     name.bytes[0] = (uint8_t)kind;
     el_put_le64(name.bytes + 1, pos);
     el_put_le64(name.bytes + 9, len);
@@ -83,6 +84,7 @@ static void forget(struct archive_memo *m, const struct name *name)
 {
     struct answer *answer = el_map_remove(&m->answers, name->bytes, name->len);
     if (answer != NULL) {
+        EL_ASSERT(m->len >= sizeof *answer + name->len + answer->len);
         m->len -= sizeof *answer + name->len + answer->len;
         el_free(answer);
     }
@@ -122,6 +124,7 @@ static int memo_get(struct object_store *base, const char *key, uint64_t pos, vo
     struct name name = name_of('g', key, pos, len);
     const struct answer *answer = find(m, &name);
     if (answer != NULL) {
+        EL_ASSERT(answer->len <= len);
         memcpy(buf, answer->bytes + name.len, answer->len);
         *done = answer->len;
         return 0;

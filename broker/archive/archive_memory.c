@@ -61,6 +61,7 @@ static void charge_drop(struct archiver *ar)
 {
     struct el_list *block = el_list_pop_front(&ar->charges);
     EL_ASSERT(block != NULL);
+    EL_ASSERT(ar->charged_len >= el_buddy_block_len(ar->buddy, block));
     ar->charged_len -= el_buddy_block_len(ar->buddy, block);
     el_buddy_free(ar->buddy, block);
 }
@@ -104,6 +105,7 @@ void archive_memory_release(struct archiver *ar)
     while (!el_list_empty(&ar->charges)) {
         charge_drop(ar);
     }
+    EL_ASSERT(ar->charged_len == 0);
 }
 
 void archive_memory_idle(struct archiver *ar)

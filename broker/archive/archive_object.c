@@ -51,6 +51,8 @@ void archive_results_free(struct archive_result *list)
 
 static struct archive_result *result_new(uint32_t part_count, uint32_t batch_count, uint64_t data_len)
 {
+    EL_ASSERT(part_count > 0);
+    EL_ASSERT(batch_count >= part_count); /* no part is empty */
     struct archive_result *result = el_calloc(1, sizeof *result);
     if (result == NULL) {
         return NULL;
@@ -155,11 +157,14 @@ static int part_make(const struct archive_pack_job *job, const struct load_part 
                                          .first_leaf = lp->first_leaf,
                                          .table_pos = at->table_pos,
                                          .data_pos = at->data_pos};
+    EL_ASSERT(lp->count > 0);
+    EL_ASSERT(lp->first_entry + lp->count <= job->entry_count);
     out->leaves = &result->leaves[at->leaf];
     for (uint32_t i = 0; i < lp->count; i++) {
         const struct read_entry *e = &job->entries_end[-1 - (ptrdiff_t)(lp->first_entry + i)];
         struct el_redaction_mark mark;
         struct el_pack_batch row;
+        EL_ASSERT((uint64_t)e->pos + e->len <= job->data_len);
         if (is_mark(job, e, &mark)) {
             row_of_mark(e, &mark, &row);
             if (redaction_note(out, lp, &mark) != 0) {
@@ -167,6 +172,7 @@ static int part_make(const struct archive_pack_job *job, const struct load_part 
             }
         } else {
             row_make(job, e, &row);
+            EL_ASSERT(at->data_pos + e->len <= result->object.len);
             memcpy(result->bytes + at->data_pos, job->data + e->pos, e->len);
         }
         el_pack_batch_put(result->bytes + at->table_pos, &row);
@@ -215,6 +221,8 @@ static int build_load(struct archive_pack_job *job)
         }
     }
     EL_ASSERT(at.data_pos == job->result->object.len);
+    EL_ASSERT(at.leaf == job->entry_count);
+    EL_ASSERT(at.table_pos == job->result->parts[0].part.data_pos); /* tables, then data, and nothing between */
     return 0;
 }
 
@@ -302,6 +310,8 @@ static int build_task(struct archive_pack_job *job)
         at.leaf += source->part.batch_count;
     }
     EL_ASSERT(at.data_pos == result->object.len);
+    EL_ASSERT(at.table_pos == data_pos);
+    EL_ASSERT(at.leaf == task->batch_count);
     struct result_part *out = &result->parts[0];
     out->leaves = result->leaves;
     out->part = (struct el_archive_part){.topic_id = first->topic_id,
@@ -323,6 +333,7 @@ static void finish(struct archive_pack_job *job)
 {
     struct archive_result *result = job->result;
     struct el_manifest_object *object = &result->object;
+    EL_ASSERT(job->kind != EL_PACK_SEGMENT || result->part_count == 1);
     struct el_pack_header header = {.part_count = result->part_count,
                                     .incarnation = job->incarnation,
                                     .shard = job->shard,

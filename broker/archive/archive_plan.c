@@ -49,6 +49,7 @@ static bool is_live_bundle(const struct el_manifest_object *object)
 
 static bool age_add(struct archive_ledger *l, uint64_t number, uint64_t since_ms)
 {
+    EL_ASSERT(l->age_count == 0 || number > l->ages[l->age_count - 1].number); /* since_ms() goes by their order */
     if (l->age_count == l->age_max) {
         size_t max = EL_MAX(l->age_max * 2, (size_t)64);
         struct object_age *ages = el_realloc(l->ages, max * sizeof *ages);
@@ -190,6 +191,9 @@ static bool in_bundle(const struct archive_ledger *l, const struct el_archive_pa
 static int task_add(struct archive_ledger *l, const struct archive_partition *p, uint32_t from, uint32_t to)
 {
     struct archive_told *told = &l->told;
+    EL_ASSERT(from < to);
+    EL_ASSERT(to <= p->part_count);
+    EL_ASSERT(told->task_count < (size_t)l->tasks_a_shard * l->shard_count);
     struct archive_task *task = &told->tasks[told->task_count];
     *task = (struct archive_task){.source_count = to - from};
     task->sources = el_calloc(task->source_count, sizeof *task->sources);
@@ -268,6 +272,7 @@ static uint32_t merge_measure(const struct archive_ledger *l, const struct archi
     uint32_t same = small_measure(l, p, from, tier, true), mixed = small_measure(l, p, from, 1, false);
     uint32_t count = mixed >= MERGE_MIXED ? mixed : same >= MERGE_PARTS ? same : 0;
     *next = from + EL_MAX(EL_MAX(count, same), 1u);
+    EL_ASSERT(*next <= p->part_count);
     return count;
 }
 

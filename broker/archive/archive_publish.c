@@ -185,6 +185,8 @@ static int put_checkpoint(struct archive_ledger *l, struct archive_make_job *cou
 static int put_partition(struct archive_ledger *l, struct archive_make_job *counts, const struct archive_partition *p,
                          uint64_t from, uint64_t to, struct el_error *err)
 {
+    EL_ASSERT(from < to);
+    EL_ASSERT(to <= p->now.tree.size);
     struct archive_tree tree = tree_of(l, p);
     struct tile_put put = {.batch = {.store = l->cfg.bucket}, .counts = counts, .tree = &tree, .err = err};
     struct archive_tiles *tiles = el_malloc(sizeof *tiles);
@@ -264,6 +266,8 @@ int archive_publish(struct archive_ledger *l, struct archive_make_job *counts, s
         code = archive_put(l, counts, key, l->note.data, l->note.len, err);
     }
     if (code == 0) {
+        EL_ASSERT(grown->size == sequence); /* one leaf for each manifest */
+        EL_ASSERT(l->tiles_done == l->state->partitions.count);
         l->tiles = *grown;
     }
     object_batch_drop(&put.batch);

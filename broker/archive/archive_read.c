@@ -106,6 +106,7 @@ static int slot_fill(struct archive_cold *cold, const struct tier_read *read, in
 
 static void copy_entry(struct tier_read *read, const struct el_pack_batch *row, uint32_t pos)
 {
+    EL_ASSERT(read->entry_count < read->entry_max);
     struct read_entry *e = &read->entries[read->entry_count++];
     *e = (struct read_entry){.append_time_ns = row->leaf.append_time_ns,
                              .max_timestamp_ms = row->leaf.max_timestamp_ms,
@@ -122,6 +123,8 @@ static void copy_row(struct tier_read *read, const struct archive_batches *b, ui
     for (uint32_t i = 0; i < index; i++) {
         pos += b->rows[i].len;
     }
+    EL_ASSERT(index < b->count);
+    EL_ASSERT(read->data_len + b->rows[index].len <= read->buf_len);
     memcpy(read->buf + read->data_len, b->data + pos, b->rows[index].len);
     copy_entry(read, &b->rows[index], (uint32_t)read->data_len);
     read->data_len += b->rows[index].len;
@@ -415,6 +418,10 @@ static void read_on_done(struct io_op *op)
 {
     struct archiver *ar = op->arg;
     struct tier_read *read = ar->cold_job.read;
+    EL_ASSERT(read != NULL);
+    EL_ASSERT(ar->reads > 0);
+    EL_ASSERT(read->data_len <= read->buf_len);
+    EL_ASSERT(read->entry_count <= read->entry_max);
     ar->cold_job.read = NULL;
     ar->reads--;
     ar->cold_ns = ar->io->now_ns;
@@ -442,6 +449,7 @@ static void reads_go(struct archiver *ar)
         struct tier_read *read = read_of(link);
         read_begin(read);
         read->error = EVLOG_ERR_CLOSED;
+        EL_ASSERT(ar->reads > 0);
         ar->reads--;
         store_tier_read_done(read);
     }
@@ -467,6 +475,7 @@ void archive_reads_go(struct archiver *ar)
 static void read_kick(struct io_message *message)
 {
     struct archiver *ar = EL_CONTAINER(message, struct archiver, kick);
+    EL_ASSERT(ar->kicked);
     ar->kicked = false;
     reads_go(ar);
 }

@@ -77,6 +77,7 @@ static int part_has(struct archive_ledger *l, const struct el_archive_part *part
         }
     }
     el_free(table);
+    EL_ASSERT(has == 0 || r->first_found < r->end_found);
     return code != 0 ? code : has;
 }
 
@@ -244,6 +245,8 @@ static int anew_put(struct anew *n, struct archive_make_job *job)
         archive_result_free(result);
         return code;
     }
+    EL_ASSERT(result->redacts > 0);
+    EL_ASSERT(result->part_count == n->object->part_count); /* what counts of the object counts of the new one */
     result->next = job->results[0];
     job->results[0] = result;
     return 0;

@@ -204,6 +204,8 @@ static int look_at(struct look *k, const struct archive_partition *p, int64_t ms
         r.end_offset = part.end_offset;
     }
     if (count > 0 && code == 0) {
+        EL_ASSERT(l->retiring_count < RETIRING_MAX);
+        EL_ASSERT(r.tree.size > p->retired->tree.size);
         l->retiring[l->retiring_count++] = r;
     }
     return code;

@@ -225,6 +225,7 @@ bool archive_root_idle(const struct archive *a)
 
 static void order_all(struct archive *a, enum archiver_order order)
 {
+    EL_ASSERT(a->waiting == 0); /* the order before has been carried out by all */
     a->waiting = a->shard_count;
     for (uint32_t i = 0; i < a->shard_count; i++) {
         archiver_order(&a->shards[i], order);
@@ -238,6 +239,7 @@ static void on_timer(struct io_timer *timer);
 
 void archive_root_begin(struct archive *a)
 {
+    EL_ASSERT(!a->job_busy);
     root_move(a, ROOT_BEGIN);
     a->begin.now_ms = io_wall(a->io) / 1000000;
     a->begin.mono_ms = a->io->now_ns / 1000000;
@@ -286,6 +288,7 @@ void archive_root_again(struct archive *a, int code, const struct el_error *err,
 static void on_begun(struct io_op *op)
 {
     struct archive *a = op->arg;
+    EL_ASSERT(a->job_busy);
     a->job_busy = false;
     if (root_is(a, ROOT_ENDED)) {
         return;
@@ -343,6 +346,7 @@ static void collect(struct archive *a)
 static void on_cut(struct store_op *op)
 {
     struct archive *a = op->arg;
+    EL_ASSERT(a->cutting);
     a->cutting = false;
     if (root_is(a, ROOT_ENDED)) {
         return;
@@ -369,6 +373,7 @@ static void round_begin(struct archive *a)
         return;
     }
     root_move(a, ROOT_CUT);
+    EL_ASSERT(!a->cutting);
     a->cutting = true;
     a->cut = (struct cut_op){.base = {.done = on_cut, .arg = a}};
     store_cut(a->shards[0].shard, &a->cut);
@@ -442,6 +447,7 @@ static void on_made(struct io_op *op);
 static void root_make(struct archive *a)
 {
     root_move(a, ROOT_MAKE);
+    EL_ASSERT(!a->job_busy);
     a->job_busy = true;
     a->job.done = on_made;
     io_job(a->io, &a->job, IO_JOB_ARCHIVE, archive_make_run, &a->make);
@@ -451,6 +457,7 @@ static void on_made(struct io_op *op)
 {
     struct archive *a = op->arg;
     struct archive_make_job *make = &a->make;
+    EL_ASSERT(a->job_busy);
     a->job_busy = false;
     metrics_add(a->metrics, METRIC_ARCHIVE_PUTS, (int64_t)make->put_count);
     metrics_add(a->metrics, METRIC_ARCHIVE_PUT_BYTES, (int64_t)make->put_len);
@@ -463,6 +470,9 @@ static void on_made(struct io_op *op)
         archive_root_again(a, (int)op->result, &make->err, ROOT_AGAIN);
         return;
     }
+    EL_ASSERT(make->step == MAKE_FINISH);
+    EL_ASSERT(make->sequence == a->sequence + 1); /* roots follow one another */
+    EL_ASSERT(make->complete_ns >= a->complete_ns);
     catalogue_drop(a);
     make->step = MAKE_BUILD;
     a->tries = 0;
@@ -521,6 +531,8 @@ static void collected(struct archive *a)
     make->leader_epoch = store_leader_epoch(a->store);
     for (uint32_t i = 0; i < a->shard_count; i++) {
         struct archiver *ar = &a->shards[i];
+        EL_ASSERT(!ar->in_round);
+        EL_ASSERT(make->results[i] == NULL); /* the last manifest has taken them */
         make->results[i] = ar->results;
         make->moves[i] = ar->moves;
         make->move_counts[i] = ar->move_count;
@@ -652,6 +664,7 @@ static bool ages_are_due(const struct archive *a)
 static void on_swept(struct io_op *op)
 {
     struct archive *a = op->arg;
+    EL_ASSERT(a->job_busy);
     a->job_busy = false;
     a->sweeping = a->sweep.orphans ? !a->sweep.over : a->sweeping;
     metrics_add(a->metrics, METRIC_ARCHIVE_ORPHANS, (int64_t)a->sweep.removed);
@@ -676,6 +689,7 @@ static bool sweep_begin(struct archive *a)
     if (!a->sweep.ages && !a->sweep.orphans) {
         return false;
     }
+    EL_ASSERT(!a->job_busy);
     root_move(a, ROOT_SWEEP);
     a->aged_ns = a->sweep.ages ? a->io->now_ns : a->aged_ns;
     a->sweep.now_ns = el_clock_now(store_clock(a->store));

@@ -54,6 +54,7 @@ void archive_redact(struct archiver *ar, struct archive_redact_ask *ask)
 void archive_root_redact_begin(struct archive *a)
 {
     const struct archive_redact_ask *ask = a->redaction;
+    EL_ASSERT(ask == NULL || ask->reason.len <= sizeof a->redaction_job.reason);
     a->redacting = ask != NULL;
     if (!a->redacting) {
         return;
@@ -83,6 +84,7 @@ void archive_root_redact_made(struct archive *a)
         a->redaction = NULL;
         ask_answer(ask, 0);
     } else if (a->redacting && a->redaction_job.child) {
+        EL_ASSERT(ask != NULL);
         a->redaction = NULL;
         ask_answer(ask, EVLOG_ERR_CONFLICT);
     }

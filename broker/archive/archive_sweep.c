@@ -132,6 +132,7 @@ static bool look(void *arg, const char *key, uint64_t len, int64_t modified_ms)
         sweep->young++;
         return true;
     }
+    EL_ASSERT(p->found_count < SWEEP_REMOVED_MAX);
     memcpy(p->found[p->found_count].key, key, key_len + 1);
     p->found[p->found_count].len = len;
     p->found[p->found_count++].modified_ms = modified_ms;
@@ -146,6 +147,7 @@ static int look_on(struct pass *p)
     el_archive_key_cluster(folder, &p->l->incarnation);
     folder[strcspn(folder, "/")] = 0;
     p->prefix_len = strlen(folder) + 1;
+    EL_ASSERT(sweep->place < PLACES); /* else the sweep is over, and the next begins anew */
     while (code == 0 && !p->full && sweep->place < PLACES) {
         snprintf(prefix, sizeof prefix, "%.64s/%s/", folder, places[sweep->place]);
         code = object_list(p->l->cfg.bucket, prefix, sweep->after, look, p, &p->job->err);

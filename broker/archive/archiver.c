@@ -29,6 +29,7 @@ static struct archive_part *part_add(struct archiver *ar, struct partition *part
     if (ap == NULL) {
         return NULL;
     }
+    EL_ASSERT(*store_tier_state(part) == NULL);
     store_tier_view(part, &view);
     ap->ar = ar;
     ap->part = part;
@@ -47,6 +48,7 @@ void archiver_part_free(struct archive_part *ap)
 {
     EL_ASSERT(ap->part == NULL);
     EL_ASSERT(!ap->held);
+    EL_ASSERT(ap->ar->reading != ap);
     el_list_remove(&ap->link);
     el_list_remove(&ap->todo_link);
     el_pool_put(&ap->ar->part_pool, ap);
@@ -54,6 +56,7 @@ void archiver_part_free(struct archive_part *ap)
 
 static void part_dirty(struct archive_part *ap)
 {
+    EL_ASSERT(ap->part != NULL); /* a deleted one is in no list of what is to be done */
     if (el_list_empty(&ap->todo_link)) {
         el_list_push_back(&ap->ar->dirty, &ap->todo_link);
     }
@@ -186,6 +189,9 @@ static uint64_t list_pending(const struct el_list *list, bool in_objects)
     uint64_t len = 0;
     EL_LIST_EACH(n, list) {
         const struct archive_part *ap = EL_CONTAINER(n, struct archive_part, todo_link);
+        EL_ASSERT(ap->part != NULL);
+        EL_ASSERT(ap->signed_end <= ap->object_end);
+        EL_ASSERT(ap->object_end <= ap->next);
         len += store_tier_pending(ap->part, in_objects ? ap->signed_end : ap->next);
     }
     return len;
@@ -243,6 +249,7 @@ static void on_hold_timer(struct io_timer *timer)
 static void on_told(struct archiver *ar)
 {
     bool first = !ar->known;
+    EL_ASSERT(!ar->in_round);
     if (ar->archive->redacting) { /* set before this was sent, and not changed before it is answered */
         archive_cold_forget(ar);
     }
@@ -316,6 +323,7 @@ static void run_end(struct io_message *message)
 {
     struct archiver *ar = EL_CONTAINER(message, struct archiver, end);
     OBJ_CHECK(ar, ARCHIVER);
+    EL_ASSERT(!ar->ended);
     ar->ended = true;
     if (archive_stopped_reason(ar->archive) != NULL) {
         store_tier_ended(ar->shard); /* what is not archived goes on to be shown */
@@ -351,6 +359,7 @@ void archiver_order(struct archiver *ar, enum archiver_order order)
 static void run_want_back(struct io_message *message)
 {
     struct archiver *ar = EL_CONTAINER(message, struct archiver, want);
+    EL_ASSERT(ar->want_sent);
     ar->want_sent = false;
 }
 

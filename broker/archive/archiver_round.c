@@ -48,6 +48,7 @@ static void load_check(const void *object, unsigned state)
     if (state == LOAD_FREE) {
         EL_ASSERT(load->pack.result == NULL);
         EL_ASSERT(load->buf == NULL);
+        EL_ASSERT(load->parts == NULL);
     }
     if (state == LOAD_PUTTING) {
         EL_ASSERT((load->pack.task != NULL) != (load->pack.part_count > 0));
@@ -107,6 +108,7 @@ static bool load_open(struct archive_load *load, enum el_pack_kind kind, size_t 
         load->parts = NULL;
         return false;
     }
+    EL_ASSERT(ar->filling == NULL);
     load->buf_len = buf_len & ~(size_t)15;
     load->touch_len = (size_t)EL_MIN((uint64_t)buf_len, pending);
     load_begin(load, kind, LOAD_OPENING);
@@ -146,6 +148,8 @@ static void load_drop(struct archive_load *load)
 
 static void load_submit(struct archiver *ar, struct archive_load *load)
 {
+    EL_ASSERT(load != ar->filling);
+    EL_ASSERT(ar->in_round);
     ar->objects += load->pack.task == NULL;
     if (load->pack.kind == EL_PACK_BUNDLE) {
         load->pack.sequence = ar->bundle_next++;
@@ -163,6 +167,7 @@ static void load_on_touched(struct io_op *op)
 {
     struct archive_load *load = op->arg;
     EL_ASSERT(load->sm.state == LOAD_OPENING);
+    EL_ASSERT(load == load->ar->filling);
     el_sm_move(&load->sm, load, LOAD_FILLING);
     if (load->ar->ended) {
         load->ar->filling = NULL;
@@ -176,7 +181,11 @@ static void load_on_done(struct io_op *op)
     struct archive_load *load = op->arg;
     struct archiver *ar = load->ar;
     int code = (int)op->result;
+    EL_ASSERT(load->sm.state == LOAD_PUTTING);
+    EL_ASSERT(load != ar->filling);
     if (code == 0) {
+        EL_ASSERT(load->pack.result != NULL);
+        EL_ASSERT(load->pack.result->next == NULL);
         metrics_add(ar->metrics, METRIC_ARCHIVE_PUTS, 1);
         metrics_add(ar->metrics, METRIC_ARCHIVE_PUT_BYTES, (int64_t)load->pack.result->object.len);
         archive_refused(ar, NULL);
@@ -240,6 +249,7 @@ bool archiver_loads_idle(const struct archiver *ar)
 /* Bytes between the batches and their entries. */
 static size_t load_room(const struct archive_load *load)
 {
+    EL_ASSERT(load->pack.data_len + load->pack.entry_count * sizeof(struct read_entry) <= load->buf_len);
     return load->buf_len - load->pack.data_len - load->pack.entry_count * sizeof(struct read_entry);
 }
 
@@ -261,6 +271,7 @@ static struct load_part *load_part_of(struct archive_load *load, const struct ar
     if (last != NULL && last->number == ap->number && el_uuid_eq(&last->topic_id, &ap->topic_id)) {
         return last;
     }
+    EL_ASSERT(pack->part_count < PARTS_LEN / sizeof(struct load_part));
     last = &load->parts[pack->part_count++];
     *last = (struct load_part){
         .topic_id = ap->topic_id, .number = ap->number, .first_entry = pack->entry_count, .first_leaf = leaf};
@@ -274,6 +285,7 @@ static uint32_t load_take(struct archive_load *load, const struct archive_part *
     struct archive_pack_job *pack = &load->pack;
     struct read_entry *back = (struct read_entry *)(void *)(load->buf + load->buf_len);
     uint32_t taken = 0;
+    EL_ASSERT(load->sm.state == LOAD_FILLING);
     for (; taken < op->entry_count; taken++) {
         const struct read_entry *e = &op->entries[taken];
         const uint8_t *batch = op->data + e->pos;
@@ -289,8 +301,10 @@ static uint32_t load_take(struct archive_load *load, const struct archive_part *
         pack->data_len += e->len;
         pack->entry_count++;
         lp->count++;
+        EL_ASSERT(lp->first_entry + lp->count == pack->entry_count); /* a part's entries are one run */
         *next = el_batch_last_offset(batch) + 1;
     }
+    EL_ASSERT((uint8_t *)(back - pack->entry_count) >= load->buf + pack->data_len);
     return taken;
 }
 
@@ -330,6 +344,7 @@ static void part_unreadable(struct archive_part *ap, int code)
 static void load_end(struct archiver *ar)
 {
     struct archive_load *load = ar->filling;
+    EL_ASSERT(ar->reading == NULL);
     ar->filling = NULL;
     if (load->pack.part_count > 0) {
         load_submit(ar, load);
@@ -349,6 +364,7 @@ static bool moves_have_room(struct archiver *ar)
 
 static void move_add(struct archiver *ar, struct archive_part *ap, int64_t log_start)
 {
+    EL_ASSERT(ar->move_count < MOVES_LEN / sizeof(struct archive_move));
     ar->moves[ar->move_count++] = (struct archive_move){
         .topic_id = ap->topic_id, .number = ap->number, .log_start = log_start};
     ap->log_start = log_start;
@@ -392,6 +408,7 @@ static void on_part_read(struct archiver *ar, struct archive_part *ap)
     ap->unreadable = false;
     uint32_t taken = load_take(load, ap, op, ap->leaf, INT64_MAX, &next);
     if (taken > 0) {
+        EL_ASSERT(next > ap->next);
         ap->leaf += taken;
         ap->next = ap->object_end = next;
     }
@@ -443,6 +460,9 @@ static void on_read(struct store_op *base)
     struct archiver *ar = base->arg;
     struct archive_part *ap = ar->reading;
     OBJ_CHECK(ar, ARCHIVER);
+    EL_ASSERT(ap != NULL);
+    EL_ASSERT(ap->held);
+    EL_ASSERT(ar->filling != NULL);
     ar->reading = NULL;
     ar->from_disk = !ar->looping; /* memory is read at once; the next read is alike */
     ap->held = false;
@@ -468,6 +488,9 @@ void archiver_on_go(struct io_timer *timer)
 static void read_begin(struct archiver *ar, struct archive_part *ap, int64_t offset)
 {
     size_t room = load_room(ar->filling), most = ar->from_disk ? READ_LEN_DISK : READ_LEN_MEMORY;
+    EL_ASSERT(ar->reading == NULL);
+    EL_ASSERT(!ap->held);
+    EL_ASSERT(ap->part != NULL);
     ar->reading = ap;
     ap->held = true;
     ar->read = (struct read_op){.base = {.done = on_read, .arg = ar},
@@ -586,6 +609,9 @@ static void round_end(struct archiver *ar)
         ar->reached = ar->reached && ap->next >= ap->goal;
     }
     ar->marks_left = ar->archive->redacting && marks_left(ar);
+    EL_ASSERT(ar->in_round);
+    EL_ASSERT(el_list_empty(&ar->big));
+    EL_ASSERT(el_list_empty(&ar->small));
     ar->in_round = false;
     archiver_answer(ar);
 }
