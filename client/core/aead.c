@@ -15,6 +15,7 @@
 #include <evlog/error.h>
 #include <mbedtls/gcm.h>
 #include <mbedtls/md5.h>
+#include <mbedtls/version.h>
 #include <sys/random.h>
 
 #define GCM_LEN_MAX ((UINT64_C(1) << 36) - 32) /* bytes of text, by the counter's 32 bits */
@@ -98,7 +99,11 @@ void el_hmac_sha256_long(struct el_slice key, struct el_slice text, uint8_t mac[
 
 void el_md5(const void *data, size_t len, uint8_t digest[16])
 {
+#if MBEDTLS_VERSION_MAJOR >= 3
+    int err = mbedtls_md5(data, len, digest);
+#else
     int err = mbedtls_md5_ret(data, len, digest);
+#endif
     EL_ASSERT(err == 0);
 }
 

@@ -11,6 +11,7 @@
  *
  * Names: the library compares DNS names, and knows nothing of IP addresses; those are compared here.
  */
+#include "mbedtls_names.h"
 #include "tls_config.h"
 
 #include <core/alloc.h>
@@ -18,13 +19,7 @@
 #include <core/crypto.h>
 
 #include <arpa/inet.h>
-#include <mbedtls/error.h>
-#include <mbedtls/ssl.h>
-#include <mbedtls/version.h>
 
-#ifndef MBEDTLS_PRIVATE /* before 3.0 */
-#define MBEDTLS_PRIVATE(member) member
-#endif
 #define TLS_MAGIC OBJ_MAGIC('t', 'l', 's', '0')
 #define SAN_IP_ADDRESS 0x87 /* [7] of a GeneralName */
 
@@ -179,10 +174,11 @@ static int handshake_failed(struct el_tls *tls, int rc, struct el_error *err)
     }
     mbedtls_strerror(rc, reason, sizeof reason);
     switch (rc) {
-    case MBEDTLS_ERR_SSL_NO_CIPHER_CHOSEN:
+    case ERR_NO_CIPHER:
+    case ERR_NO_VERSION:
 #if MBEDTLS_VERSION_MAJOR < 3
     case MBEDTLS_ERR_SSL_NO_USABLE_CIPHERSUITE:
-    case MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION:
+#endif
         tls->failure = "no_cipher";
         return el_error_set(err, EVLOG_ERR_UNSUPPORTED,
                             "no protocol version or cipher in common: TLS 1.2 with ECDHE and AES-GCM or ChaCha20 is "
@@ -191,7 +187,6 @@ static int handshake_failed(struct el_tls *tls, int rc, struct el_error *err)
     case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
         tls->failure = "no_certificate";
         return el_error_set(err, EVLOG_ERR_POLICY, "the client shows no certificate, and it must");
-#endif
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
         tls->failure = "refused_by_client";
         return el_error_set(err, EVLOG_ERR_POLICY, "the other side refuses the handshake: alert %s",

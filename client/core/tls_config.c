@@ -9,6 +9,7 @@
  *
  * Fails with a text that names the file and what to do.
  */
+#include "mbedtls_names.h"
 #include "tls_config.h"
 
 #include <core/alloc.h>
@@ -16,9 +17,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <mbedtls/error.h>
-#include <mbedtls/ssl.h>
-#include <mbedtls/version.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -137,11 +135,7 @@ static int read_key(const char *file, mbedtls_pk_context *key, struct el_error *
     if (error != 0) {
         return error;
     }
-#if MBEDTLS_VERSION_MAJOR >= 3
-    int rc = mbedtls_pk_parse_keyfile(key, file, NULL, random_bytes, NULL);
-#else
-    int rc = mbedtls_pk_parse_keyfile(key, file, NULL);
-#endif
+    int rc = pk_parse_file(key, file, random_bytes);
     if (rc == MBEDTLS_ERR_PK_PASSWORD_REQUIRED || rc == MBEDTLS_ERR_PK_PASSWORD_MISMATCH) {
         return refuse(err, file, 0,
                       "the key is encrypted: write it without a password, in a file that only evlog may read");
@@ -160,17 +154,8 @@ static bool key_is_strong(const mbedtls_pk_context *key)
     if (!mbedtls_pk_can_do(key, MBEDTLS_PK_ECDSA)) {
         return false;
     }
-    mbedtls_ecp_group_id curve = mbedtls_pk_ec(*key)->grp.id;
+    mbedtls_ecp_group_id curve = pk_curve(*key);
     return curve == MBEDTLS_ECP_DP_SECP256R1 || curve == MBEDTLS_ECP_DP_SECP384R1;
-}
-
-static int check_pair(const mbedtls_x509_crt *own, const mbedtls_pk_context *key)
-{
-#if MBEDTLS_VERSION_MAJOR >= 3
-    return mbedtls_pk_check_pair(&own->pk, key, random_bytes, NULL);
-#else
-    return mbedtls_pk_check_pair(&own->pk, key);
-#endif
 }
 
 static int check_own(const struct el_tls_options *options, struct el_tls_config *config, struct el_error *err)
@@ -181,7 +166,7 @@ static int check_own(const struct el_tls_options *options, struct el_tls_config 
         return refuse(err, options->key_file, 0,
                       "the key must be RSA of 2048 bits or more, or ECDSA over P-256 or P-384");
     }
-    if (check_pair(own, &config->key) != 0) {
+    if (pk_pair(&own->pk, &config->key, random_bytes) != 0) {
         (void)refuse(err, file, 0, "its first certificate does not belong to the key in");
         if (err != NULL) {
             size_t len = strlen(err->text);
@@ -195,7 +180,7 @@ static int check_own(const struct el_tls_options *options, struct el_tls_config 
     if (mbedtls_x509_time_is_future(&own->valid_from)) {
         return refuse(err, file, 0, "the certificate is not in force yet: look at the clock, or at its dates");
     }
-    if ((MBEDTLS_X509_ID_FLAG(own->sig_md) & profile.allowed_mds) == 0) {
+    if ((MBEDTLS_X509_ID_FLAG(own->MBEDTLS_PRIVATE(sig_md)) & profile.allowed_mds) == 0) {
         return refuse(err, file, 0, "the certificate is signed with a hash weaker than SHA-256: issue it again");
     }
     return 0;
@@ -215,12 +200,7 @@ static void warm(mbedtls_pk_context *pk, bool private_)
         (void)mbedtls_pk_verify(pk, MBEDTLS_MD_SHA256, hash, sizeof hash, one_one, sizeof one_one);
         return;
     }
-#if MBEDTLS_VERSION_MAJOR >= 3
-    (void)mbedtls_pk_sign(pk, MBEDTLS_MD_SHA256, hash, sizeof hash, signature, sizeof signature, &len, random_bytes,
-                          NULL);
-#else
-    (void)mbedtls_pk_sign(pk, MBEDTLS_MD_SHA256, hash, sizeof hash, signature, &len, random_bytes, NULL);
-#endif
+    (void)pk_sign_sha256(pk, hash, signature, sizeof signature, &len, random_bytes);
 }
 
 /* --- making ------------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What tls.c needs to know of a config. Private to client/core; names no header of mbedtls, which two files include.
+ * What tls.c needs to know of a config. Private to client/core; names no header of mbedtls.
  */
 #ifndef EL_CLIENT_CORE_TLS_CONFIG_H
 #define EL_CLIENT_CORE_TLS_CONFIG_H
