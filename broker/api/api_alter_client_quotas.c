@@ -4,7 +4,7 @@
  * nothing; all that are sound are one change. Removing a limit that is none is no error, as in Kafka.
  */
 #include <api/access_call.h>
-#include <config/address_limits.h>
+#include <core/address.h>
 #include <wire/msg_alter_client_quotas.h>
 
 struct alter_result {
@@ -15,7 +15,7 @@ struct alter_result {
 /* Whom an entry is for. */
 struct alter_entity {
     struct quota_entity of;
-    char address[ADDRESS_TEXT_MAX]; /* of.ip_name, as those of connections are written */
+    char address[EL_ADDRESS_TEXT_MAX]; /* of.ip_name, as those of connections are written */
 };
 
 struct alter_call {
@@ -103,7 +103,7 @@ static const char *take_address(const struct el_msg_alter_client_quotas_entry *e
     if (of->ip != QUOTA_PART_NAMED) {
         return NULL;
     }
-    if (address_canonical(of->ip_name, entity->address)) {
+    if (el_address_canonical(of->ip_name, entity->address)) {
         of->ip_name = el_slice_str(entity->address);
         return NULL;
     }

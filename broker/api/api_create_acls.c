@@ -4,6 +4,7 @@
  * alone. A rule that is there already is no error.
  */
 #include <api/access_call.h>
+#include <core/address.h>
 #include <wire/msg_create_acls.h>
 
 struct create_call {
@@ -63,7 +64,11 @@ static struct auth_rule rule_of(const struct el_msg_create_acls_creation *ask)
 
 static int16_t creation_take(struct create_call *call, uint32_t index, const char **why)
 {
+    char address[EL_ADDRESS_TEXT_MAX];
     struct auth_rule rule = rule_of(&call->ask->creations[index]);
+    if (el_address_canonical(rule.host, address)) {
+        rule.host = el_slice_str(address); /* as it will be compared with; Java writes IPv6 in another way */
+    }
     if (auth_rule_check(&rule, why) != 0) {
         return EL_KAFKA_INVALID_REQUEST;
     }

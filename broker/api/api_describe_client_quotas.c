@@ -3,7 +3,7 @@
  * DescribeClientQuotas: entities with their limits, all or those that fit what the request says of each kind of entity.
  */
 #include <api/access_call.h>
-#include <config/address_limits.h>
+#include <core/address.h>
 #include <wire/msg_describe_client_quotas.h>
 
 enum match_type { MATCH_NAME, MATCH_DEFAULT, MATCH_ANY };
@@ -16,7 +16,7 @@ static const char *const type_names[] = {"user", "client-id", "ip"};
 struct filter {
     const struct el_msg_describe_client_quotas_component *wants[TYPE_COUNT];
     struct el_slice names[TYPE_COUNT]; /* that MATCH_NAME wants */
-    char address[ADDRESS_TEXT_MAX];    /* one of them, as addresses of connections are written */
+    char address[EL_ADDRESS_TEXT_MAX]; /* one of them, as addresses of connections are written */
     bool strict;
 };
 
@@ -76,7 +76,7 @@ static int16_t filter_make(const struct el_msg_describe_client_quotas_request *a
             return EL_KAFKA_INVALID_REQUEST;
         }
         filter->wants[type] = want;
-        bool address = type == TYPE_IP && address_canonical(want->match, filter->address);
+        bool address = type == TYPE_IP && el_address_canonical(want->match, filter->address);
         filter->names[type] = address ? el_slice_str(filter->address) : want->match;
     }
     *why = "limits of an ip are for no user or client-id";

@@ -5,8 +5,11 @@
 #include <auth/auth_state.h>
 
 #include <config/principals.h>
+#include <core/address.h>
 #include <core/utf8.h>
 #include <evlog/error.h>
+
+#include <string.h>
 
 static void tables_init(struct auth *auth, struct el_buddy *buddy)
 {
@@ -316,12 +319,19 @@ static bool name_fits(const struct auth_pattern *pattern, const struct auth_rule
     return kind == EL_ACL_PATTERN_LITERAL ? el_slice_eq(name, el_slice_str("*")) : starts_with(filter->name, name);
 }
 
+static bool host_fits(struct el_slice host, struct el_slice wanted)
+{
+    char a[EL_ADDRESS_TEXT_MAX], b[EL_ADDRESS_TEXT_MAX];
+    return wanted.data == NULL || el_slice_eq(wanted, host) ||
+           (el_address_canonical(wanted, a) && el_address_canonical(host, b) && strcmp(a, b) == 0);
+}
+
 static bool entry_fits(const struct auth_rule *rule, const struct auth_rule *filter)
 {
     return (filter->operation == EL_ACL_OP_ANY || filter->operation == rule->operation) &&
            (filter->permission == EL_ACL_PERMISSION_ANY || filter->permission == rule->permission) &&
            (filter->principal.data == NULL || el_slice_eq(filter->principal, rule->principal)) &&
-           (filter->host.data == NULL || el_slice_eq(filter->host, rule->host));
+           host_fits(rule->host, filter->host);
 }
 
 void auth_rules_each(const struct auth *auth, const struct auth_rule *filter, auth_rule_fn fn, void *arg)

@@ -6,35 +6,10 @@
 #include <core/assert.h>
 #include <evlog/error.h>
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
 #define SETTING_NAME "max.connections.per.ip.overrides"
-
-EL_STATIC_ASSERT(ADDRESS_TEXT_MAX == INET6_ADDRSTRLEN, "every address fits as text");
-
-bool address_canonical(struct el_slice given, char address[ADDRESS_TEXT_MAX])
-{
-    char text[ADDRESS_TEXT_MAX];
-    struct in_addr in4;
-    struct in6_addr in6;
-    if (given.len >= 2 && given.data[0] == '[' && given.data[given.len - 1] == ']') {
-        given = el_slice_of(given.data + 1, given.len - 2);
-    }
-    if (given.len == 0 || given.len >= sizeof text || memchr(given.data, 0, given.len) != NULL) {
-        return false;
-    }
-    (void)snprintf(text, sizeof text, "%.*s", (int)given.len, (const char *)given.data);
-    if (inet_pton(AF_INET, text, &in4) == 1) {
-        return inet_ntop(AF_INET, &in4, address, ADDRESS_TEXT_MAX) != NULL;
-    }
-    if (inet_pton(AF_INET6, text, &in6) != 1) {
-        return false;
-    }
-    return IN6_IS_ADDR_V4MAPPED(&in6) ? inet_ntop(AF_INET, &in6.s6_addr[12], address, ADDRESS_TEXT_MAX) != NULL
-                                      : inet_ntop(AF_INET6, &in6, address, ADDRESS_TEXT_MAX) != NULL;
-}
 
 static bool take_count(struct el_slice text, uint32_t *count)
 {
@@ -52,7 +27,7 @@ static int take_limit(struct el_slice word, struct address_limits *limits, struc
     const uint8_t *colon = memrchr(word.data, ':', word.len);
     size_t len = colon == NULL ? 0 : (size_t)(colon - word.data);
     struct el_slice address = el_slice_of(word.data, len);
-    if (colon == NULL || !address_canonical(value_trim(address), limit->address) ||
+    if (colon == NULL || !el_address_canonical(value_trim(address), limit->address) ||
         !take_count(el_slice_of(colon + 1, word.len - len - 1), &limit->count_max)) {
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
                             SETTING_NAME " holds '%.*s': each must be ADDRESS:COUNT with a numeric address and 0 to %u "

@@ -5,18 +5,17 @@
 #ifndef EL_CONFIG_ADDRESS_LIMITS_H
 #define EL_CONFIG_ADDRESS_LIMITS_H
 
-#include <core/bytes.h>
+#include <core/address.h>
 #include <core/err.h>
 
 #include <stdbool.h>
 
 #define ADDRESS_LIMITS_MAX 64u
-#define ADDRESS_TEXT_MAX 46u       /* INET6_ADDRSTRLEN, with the NUL */
 #define ADDRESS_LIMIT_MAX 1000000u /* connections */
 
 struct address_limit {
-    char address[ADDRESS_TEXT_MAX]; /* as inet_ntop() writes it */
-    uint32_t count_max;             /* 0: it may not connect at all */
+    char address[EL_ADDRESS_TEXT_MAX]; /* as inet_ntop() writes it */
+    uint32_t count_max;                /* 0: it may not connect at all */
 };
 
 struct address_limits {
@@ -24,9 +23,6 @@ struct address_limits {
     struct address_limit list[ADDRESS_LIMITS_MAX]; /* [count], each address once */
 };
 
-/* The one way to write an address, which is also how a connection's is told: as inet_ntop() does it, and IPv4 inside of
- * IPv6 as IPv4. given may be in brackets. returns false: it is no numeric address */
-bool address_canonical(struct el_slice given, char address[ADDRESS_TEXT_MAX]);
 /* "127.0.0.1:200, ::1:5", or "[::1]:5". Names of hosts are refused: they would have to be resolved, and may change.
  * returns 0 | EVLOG_ERR_INVALID_CONFIG with a text */
 int address_limits_parse(const char *text, struct address_limits *limits, struct el_error *err);

@@ -100,6 +100,43 @@ def test_rights_decide_what_clients_may(secured, admin):
     assert kcat.stdout.split() == [b"1", b"1", b"3"]
 
 
+def test_an_address_in_a_rule_is_one_however_a_tool_writes_it(secured, admin):
+    """Java writes the loopback of IPv6 as 0:0:0:0:0:0:0:1. A rule that nothing compares equal to denies nobody."""
+    def rule(host, permission):
+        return AclBinding(ResourceType.TOPIC, "written", ResourcePatternType.LITERAL, "User:bob", host,
+                          AclOperation.READ, permission)
+
+    def rules(host=None):
+        found = admin.describe_acls(AclBindingFilter(ResourceType.TOPIC, "written", ResourcePatternType.LITERAL, None,
+                                                     host, AclOperation.ANY, AclPermissionType.ANY)).result(60)
+        return sorted((found_rule.host, found_rule.permission_type.name) for found_rule in found)
+
+    result(admin.create_topics([NewTopic("written", 1, 1)]))
+    result(admin.create_acls([rule("*", AclPermissionType.ALLOW)]))
+    bob = confluent_kafka.Consumer({**sasl(secured, "bob", "pw2", "SCRAM-SHA-512"), "group.id": "none"})
+    partition = confluent_kafka.TopicPartition("written", 0)
+    assert bob.get_watermark_offsets(partition, timeout=30) == (0, 0)
+    result(admin.create_acls([rule("::ffff:127.0.0.1", AclPermissionType.DENY),
+                              rule("0:0:0:0:0:0:0:1", AclPermissionType.DENY)]))
+    assert rules() == [("*", "ALLOW"), ("127.0.0.1", "DENY"), ("::1", "DENY")]
+    assert rules("0:0:0:0:0:0:0:1") == [("::1", "DENY")]
+    bob.assign([confluent_kafka.TopicPartition("written", 0, 0)])
+    assert hears_of(bob, KE.TOPIC_AUTHORIZATION_FAILED)
+    bob.close()
+    removed = result(admin.delete_acls([AclBindingFilter(
+        ResourceType.TOPIC, "written", ResourcePatternType.LITERAL, None, host, AclOperation.ANY,
+        AclPermissionType.ANY) for host in ("0:0:0:0:0:0:0:1", "::FFFF:7f00:1", "*")]))
+    assert [len(one) for one in removed] == [1, 1, 1] and rules() == []
+
+
+def hears_of(consumer, code):
+    for _ in range(60):
+        event = consumer.poll(1)
+        if event is not None and event.error() and event.error().code() == code:
+            return True
+    return False
+
+
 def test_what_was_answered_survives_a_kill(secured, admin):
     result(admin.create_acls([AclBinding(ResourceType.BROKER, "kafka-cluster", ResourcePatternType.LITERAL, "User:bob",
                                          "*", AclOperation.DESCRIBE, AclPermissionType.ALLOW)]))

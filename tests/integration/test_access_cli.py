@@ -219,7 +219,24 @@ def test_rules_are_listed_by_what_the_words_say(secured, name):
     assert rules(secured, user, "--deny") == topic and rules(secured, user, "--host", "::1") == topic
     assert rules(secured, "any", "any", "transactional-id", f"{name}-7", "--matching") == {transactional}
     shown = secured.run("acl", "ls", user, expect=0).out
-    assert f"{name}*" in shown and "idempotent-write" in shown
+    assert f"{name}*" in shown and "idempotent-write" in shown and "a* (literal)" in shown
+
+
+def test_an_address_is_one_however_it_is_written(secured, name):
+    user = f"User:{name}"
+    secured.make(name)
+    secured.run("acl", "allow", user, "read,describe", "topic", name, expect=0)
+    secured.run("produce", name, "x", "--create", expect=0)
+    added = secured.run("acl", "deny", user, "read", "topic", name, "--host", "::ffff:127.0.0.1", expect=0)
+    assert added.out == f"added: deny {user} read topic {name} from 127.0.0.1\n"
+    secured.run("consume", name, user=name, expect=4)
+    asked = secured.run("acl", "explain", user, "read", "topic", name, "--host", "::ffff:7f00:1", expect=4)
+    assert f"because a rule denies it: deny {user} read topic {name} from 127.0.0.1" in asked.out
+    assert "is no address" in secured.run("acl", "explain", user, "read", "topic", name, "--host", "me", expect=2).err
+    again = secured.run("acl", "deny", user, "read", "topic", name, "--host", "127.0.0.1", expect=0)
+    assert again.out.startswith("is there: ")
+    secured.run("acl", "rm", user, "read", "topic", name, "--host", "::ffff:127.0.0.1", f"--confirm={user}", expect=0)
+    secured.run("consume", name, user=name, expect=0)
 
 
 def test_a_dry_run_changes_nothing_and_says_what_it_would(secured, name):
@@ -261,6 +278,9 @@ def test_rules_are_removed_as_shown_and_only_when_confirmed(secured, name):
     (("User:x", "read", "topic"), "the name of the topic is missing"),
     (("User:x", "read", "topic", "a*b"), "stands at the end of a name"),
     (("User:x", "read", "topic", ""), "1 to 255 bytes"),
+    (("User:x", "read", "topic", "x", "--host", "db.example"), "is no address"),
+    (("User:x", "read", "topic", "x", "--host", "10.0.0.0/8"), "a rule for each address"),
+    (("User:x", "read", "topic", "x", "--host", "10.0.0.07"), "is no address"),
 ], ids=lambda words: " ".join(words) if isinstance(words, tuple) else None)
 def test_mistakes_of_rules_are_told_before_anything_is_sent(secured, words, said):
     done = secured.run("acl", "allow", *words, expect=2)

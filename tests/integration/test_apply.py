@@ -138,6 +138,9 @@ def test_nothing_goes_without_prune_and_its_confirmation(secured, tmp_path):
     ("[acl User:a]\nallow = read topc t", "2:14", "did you mean topic?"),
     ("[acl User:a]\nallow = read topic t a*b", "2:22", "at the end of a name"),
     ("[acl User:a]\nallow = read topic", "2:9", "the name of the topic is missing"),
+    ("[acl User:a]\nallow = read topic t from", "2:22", "the address behind from is missing"),
+    ("[acl User:a]\nallow = alter cluster from", "2:23", "the address behind from is missing"),
+    ("[acl User:a]\nallow = read topic t from db.example", "2:27", "is no address"),
     ("[topic a]\nx = \x07", "2:5", "control characters"),
 ])
 def test_mistakes_are_told_with_their_place_without_a_broker(tmp_path, text, place, said):

@@ -113,6 +113,18 @@ int acl_principal_check(const char *principal, struct acl_mistake *mistake)
     return EVLOG_ERR_ARGUMENT;
 }
 
+int acl_host_check(const char *host, char address[EL_ADDRESS_TEXT_MAX], struct acl_mistake *mistake)
+{
+    if (el_address_canonical(el_slice_str(host), address)) {
+        return 0;
+    }
+    (void)wrong(mistake, ACL_WORD_HOST, "\"%.100s\" is no address, IPv4 or IPv6: a rule for it would hold for nobody",
+                host);
+    remedy(mistake, strchr(host, '/') == NULL ? "names of hosts are not looked up: write an address of each"
+                                              : "write a rule for each address, or keep others out by a firewall");
+    return EVLOG_ERR_ARGUMENT;
+}
+
 /* --- rules -------------------------------------------------------------------------------------------------------- */
 
 int acl_set_put(struct acl_set *set, const struct evlog_acl *acl)
@@ -126,8 +138,8 @@ int acl_set_put(struct acl_set *set, const struct evlog_acl *acl)
     return 0;
 }
 
-/* A copy without the "*" at its end, which lives as long as the set. */
-static const char *prefix(struct acl_set *set, const char *name, size_t len)
+/* A copy that lives as long as the set: of a name without the "*" at its end, of an address. */
+static const char *copy(struct acl_set *set, const char *name, size_t len)
 {
     char **grown = el_realloc(set->texts, (set->text_count + 1) * sizeof *grown);
     set->texts = grown == NULL ? set->texts : grown;
@@ -169,7 +181,7 @@ static int take_name(struct acl_set *set, const struct acl_words *words, int ind
         return EVLOG_ERR_ARGUMENT;
     }
     acl->pattern = EVLOG_ACL_PREFIXED;
-    acl->name = prefix(set, name, len - 1);
+    acl->name = copy(set, name, len - 1);
     return acl->name == NULL ? EVLOG_ERR_NO_MEMORY : 0;
 }
 
@@ -213,10 +225,22 @@ static int put_operations(struct acl_set *set, const char *operations, struct ev
     }
 }
 
+/* The host of rules. returns 0 | EVLOG_ERR_ARGUMENT | EVLOG_ERR_NO_MEMORY */
+static int take_host(struct acl_set *set, const char *host, const char **taken, struct acl_mistake *mistake)
+{
+    char address[EL_ADDRESS_TEXT_MAX];
+    if (host == NULL || strcmp(host, "*") == 0) {
+        return 0;
+    }
+    int rc = acl_host_check(host, address, mistake);
+    *taken = rc == 0 ? copy(set, address, strlen(address)) : NULL;
+    return rc == 0 && *taken == NULL ? EVLOG_ERR_NO_MEMORY : rc;
+}
+
 int acl_rules_add(struct acl_set *set, const struct acl_words *words, struct acl_mistake *mistake)
 {
     struct evlog_acl acl = {
-        .host = words->host == NULL ? "*" : words->host,
+        .host = "*",
         .permission = words->permission,
         .pattern = EVLOG_ACL_LITERAL,
         .name = EL_ACL_CLUSTER_NAME,
@@ -237,6 +261,7 @@ int acl_rules_add(struct acl_set *set, const struct acl_words *words, struct acl
         rc = wrong(mistake, WORD_NAME, "the name of the %.60s is missing", words->words[WORD_RESOURCE]);
         remedy(mistake, "\"*\" stands for all names, \"orders-*\" for those that begin so");
     }
+    rc = rc == 0 ? take_host(set, words->host, &acl.host, mistake) : rc;
     for (int i = WORD_NAME; rc == 0 && (i < words->count || (is_cluster && i == WORD_NAME)); i++) {
         rc = is_cluster ? 0 : take_name(set, words, i, &acl, mistake);
         rc = rc == 0 ? put_operations(set, words->words[WORD_OPERATIONS], &acl, mistake) : rc;
@@ -272,6 +297,14 @@ int acl_filters_add(struct acl_set *set, const struct acl_words *words, struct a
     return rc;
 }
 
+const char *acl_name_mark(const struct evlog_acl *acl)
+{
+    bool is_all = strcmp(acl->name, "*") == 0;
+    return acl->pattern == EVLOG_ACL_PREFIXED                                               ? "*"
+           : acl->pattern == EVLOG_ACL_LITERAL && !is_all && strchr(acl->name, '*') != NULL ? " (literal)"
+                                                                                            : "";
+}
+
 /* --- out ---------------------------------------------------------------------------------------------------------- */
 
 void acl_say(struct el_buffer *out, const struct evlog_acl *acl)
@@ -284,7 +317,7 @@ void acl_say(struct el_buffer *out, const struct evlog_acl *acl)
     if (acl->resource != EVLOG_ACL_CLUSTER) {
         el_buffer_append_char(out, ' ');
         cli_text(out, (struct evlog_bytes){acl->name, strlen(acl->name)}, CLI_SHOWN_MAX);
-        el_buffer_append_str(out, acl->pattern == EVLOG_ACL_PREFIXED ? "*" : "");
+        el_buffer_append_str(out, acl_name_mark(acl));
     }
     if (strcmp(acl->host, "*") != 0) {
         el_buffer_append_str(out, " from ");

@@ -12,11 +12,14 @@
 
 #include "cli.h"
 
-#define ACL_WORDS_MAX 64 /* of one rule */
+#include <core/address.h>
+
+#define ACL_WORDS_MAX 64   /* of one rule */
+#define ACL_WORD_HOST (-1) /* the host, which is none of the words */
 
 /* What is wrong, and with which word. */
 struct acl_mistake {
-    int word; /* index */
+    int word; /* index, or ACL_WORD_HOST */
     char text[320];
     char remedy[320]; /* "" none */
 };
@@ -24,7 +27,7 @@ struct acl_mistake {
 struct acl_words {
     const char *const *words; /* [count] from the principal on; rules point into them */
     int count;
-    const char *host; /* NULL: every one */
+    const char *host; /* address, written in any way; NULL: every one */
     int permission;   /* EVLOG_ACL_ALLOW, EVLOG_ACL_DENY; of filters EVLOG_ACL_ANY too */
     bool literal;     /* names are taken as they are */
 };
@@ -33,7 +36,7 @@ struct acl_words {
 struct acl_set {
     struct evlog_acl *acls; /* [count] texts are borrowed from the words and from texts */
     size_t count;
-    char **texts; /* [text_count] copies of prefixes */
+    char **texts; /* [text_count] copies of prefixes and addresses */
     size_t text_count;
 };
 
@@ -54,8 +57,13 @@ int acl_resource_word(const char *word, struct acl_mistake *mistake);
 /* returns 0 | EVLOG_ERR_ARGUMENT with mistake written */
 int acl_principal_check(const char *principal, struct acl_mistake *mistake);
 
+/* An address of clients as the broker tells it. returns 0 | EVLOG_ERR_ARGUMENT with mistake written */
+int acl_host_check(const char *host, char address[EL_ADDRESS_TEXT_MAX], struct acl_mistake *mistake);
+
 /* A rule in these words, with "allow" or "deny" in front and "from HOST" behind when it is not for every address. */
 void acl_say(struct el_buffer *out, const struct evlog_acl *acl);
+/* What tells a name with a "*" in it from a beginning of names. */
+const char *acl_name_mark(const struct evlog_acl *acl);
 /* "describe-configs", "transactional-id". text[32] */
 const char *acl_word(char *text, const char *name);
 bool acl_same(const struct evlog_acl *a, const struct evlog_acl *b);

@@ -244,11 +244,13 @@ static int take_rule(struct reader *r, const char *key, char *value)
             words[rule.count++] = word;
         }
     }
-    if (rule.count > 5 && strcmp(words[rule.count - 2], "from") == 0) {
-        rule.host = words[rule.count - 1];
-        rule.count -= 2;
-    } else if (rule.count == 5 && strcmp(words[rule.count - 2], "from") == 0 &&
-               evlog_acl_resource_of(words[2]) == EVLOG_ACL_CLUSTER) {
+    bool is_cluster = rule.count > 2 && evlog_acl_resource_of(words[2]) == EVLOG_ACL_CLUSTER;
+    int plain_count = is_cluster ? 3 : 4; /* words that a rule has without an address */
+    if (rule.count > plain_count && strcmp(words[rule.count - 1], "from") == 0) {
+        return apply_wrong(r->cli, r->file, place_of(r, words[rule.count - 1]), "",
+                           "the address behind from is missing");
+    }
+    if (rule.count > plain_count + 1 && strcmp(words[rule.count - 2], "from") == 0) {
         rule.host = words[rule.count - 1];
         rule.count -= 2;
     }
@@ -257,7 +259,9 @@ static int take_rule(struct reader *r, const char *key, char *value)
         return no_memory(r);
     }
     if (rc != 0) {
-        const char *at = mistake.word > 0 && mistake.word < rule.count ? words[mistake.word] : start;
+        const char *at = mistake.word == ACL_WORD_HOST                   ? rule.host
+                         : mistake.word > 0 && mistake.word < rule.count ? words[mistake.word]
+                                                                         : start;
         return apply_wrong(r->cli, r->file, place_of(r, at), mistake.remedy, "%s", mistake.text);
     }
     return CLI_OK;

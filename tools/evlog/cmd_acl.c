@@ -75,8 +75,7 @@ static void row(struct table *table, const struct evlog_acl *acl)
     table_cell(table, "%s", acl_word(word, evlog_acl_permission_name(acl->permission)));
     table_cell(table, "%s", acl_word(word, evlog_acl_operation_name(acl->operation)));
     table_cell(table, "%s", acl_word(word, evlog_acl_resource_name(acl->resource)));
-    table_cell(table, "%s%s", acl->resource == EVLOG_ACL_CLUSTER ? "-" : acl->name,
-               acl->pattern == EVLOG_ACL_PREFIXED ? "*" : "");
+    table_cell(table, "%s%s", acl->resource == EVLOG_ACL_CLUSTER ? "-" : acl->name, acl_name_mark(acl));
     table_cell(table, "%s", acl->host);
 }
 
@@ -476,9 +475,17 @@ int cmd_acl_explain(struct cli *cli, const struct cli_command *command, int argc
     struct cli_grammar grammar = {options, 1, 3, 4};
     struct cli_words words;
     struct acl_mistake mistake;
+    char address[EL_ADDRESS_TEXT_MAX];
     int rc = cli_parse(cli, command, &grammar, argc, argv, &words);
     if (rc != CLI_PARSED) {
         return rc;
+    }
+    if (question.host != NULL) {
+        rc = acl_host_check(question.host, address, &mistake);
+        if (rc != 0) {
+            return mistaken(cli, rc, &mistake);
+        }
+        question.host = address;
     }
     question.principal = words.items[0];
     question.operation = acl_operation_word(words.items[1], strlen(words.items[1]), &mistake);

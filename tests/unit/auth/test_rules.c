@@ -355,6 +355,30 @@ TEST(filters, find_what_kafkas_do)
     auth_destroy(&auth);
 }
 
+TEST(filters, find_an_address_however_it_is_written)
+{
+    static const char *const hosts[] = {"::1", "0:0:0:0:0:0:0:1", "10.0.0.1", "::ffff:10.0.0.1", "db.example", "*"};
+    static const char *const asked[] = {"0:0::1", "10.0.0.1", "db.example", "*", "10.0.0.2"};
+    static const int found[] = {2, 2, 1, 1, 0};
+    begin("", false);
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+        struct auth_rule r = rule("User:a", EL_ACL_PERMISSION_ALLOW, EL_ACL_OP_READ, EL_ACL_PATTERN_LITERAL, "t");
+        r.host = el_slice_str(hosts[i]);
+        put(r);
+    }
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        int n = 0;
+        struct auth_rule filter = {.resource = EL_ACL_RESOURCE_ANY,
+                                   .pattern = EL_ACL_PATTERN_ANY,
+                                   .operation = EL_ACL_OP_ANY,
+                                   .permission = EL_ACL_PERMISSION_ANY,
+                                   .host = el_slice_str(asked[i])};
+        auth_rules_each(&auth, &filter, count_one, &n);
+        assert_int_equal(n, found[i]);
+    }
+    auth_destroy(&auth);
+}
+
 /* --- a random run ------------------------------------------------------------------------------------------------- */
 
 #define MODEL_MAX 64
