@@ -262,6 +262,9 @@ void el_producer_batch_refuse(struct evlog_producer *producer, struct el_produce
         (void)el_fail(batch->failure, batch->code, "%s[%d]: %s%s", batch->partition->topic->name,
                       batch->partition->index, lost ? "outcome unknown: " : "",
                       why != NULL && why->text[0] != '\0' ? why->text : evlog_error_text(code));
+        if (!lost && why != NULL && why->hint[0] != '\0') {
+            el_fail_hint(batch->failure, "%s", why->hint);
+        }
         batch->failure->kafka_code = why == NULL ? 0 : why->kafka_code;
         batch->failure->in_doubt = batch->in_doubt;
     }

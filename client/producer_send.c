@@ -208,6 +208,11 @@ static void id_denied(struct evlog_producer *producer, int kafka_code)
 {
     struct evlog_failure why = EVLOG_FAILURE_INIT;
     int code = el_fail_kafka(&why, kafka_code, (struct el_slice){0}, "publish");
+    if (code == EVLOG_ERR_CLUSTER_DENIED) {
+        el_fail_hint(&why,
+                     "it may write to no topic: 'evlog acl allow PRINCIPAL write topic NAME' lets it, and so does "
+                     "idempotent-write on the cluster");
+    }
     EL_LIST_EACH_SAFE(node, next, &producer->active) {
         struct el_producer_partition *partition = EL_CONTAINER(node, struct el_producer_partition, active);
         if (partition->producer_id >= 0 || partition->in_flight_count > 0) {
