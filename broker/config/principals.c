@@ -38,6 +38,21 @@ bool config_word_next(const char **rest, struct el_slice *word)
     return next(rest, ',', word);
 }
 
+/* Does "User:" stand behind a comma? No element of a certificate's name begins so. */
+static bool holds_another(struct el_slice name)
+{
+    const uint8_t *end = name.data + name.len, *at = name.data;
+    while ((at = memchr(at, ',', (size_t)(end - at))) != NULL) {
+        for (at++; at < end && *at == ' ';) {
+            at++;
+        }
+        if ((size_t)(end - at) >= sizeof KIND - 1 && memcmp(at, KIND, sizeof KIND - 1) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int config_principals_check(const char *setting, const char *list, struct el_error *err)
 {
     struct el_slice name;
@@ -46,6 +61,11 @@ int config_principals_check(const char *setting, const char *list, struct el_err
         if (!config_principal_valid(name) || el_slice_eq(name, el_slice_str(KIND "*"))) {
             return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
                                 "%s holds '%.*s': each must be User:NAME, with semicolons between them", setting,
+                                value_shown_len(name), (const char *)name.data);
+        }
+        if (holds_another(name)) {
+            return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                "%s holds '%.*s', which is one principal: between several stand semicolons", setting,
                                 value_shown_len(name), (const char *)name.data);
         }
         if (count == CONFIG_PRINCIPALS_MAX) {

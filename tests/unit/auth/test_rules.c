@@ -182,7 +182,8 @@ TEST(rules, super_users_may_everything)
 TEST(rules, that_super_users_cannot_be_are_refused)
 {
     struct el_error err;
-    static const char *const bad[] = {"root", "User:", "User:a;Group:b", "User:*", "User:\xff"};
+    static const char *const bad[] = {"root",      "User:",         "User:a;Group:b",         "User:*",
+                                      "User:\xff", "User:a,User:b", "User:CN=a,OU=b,  User:c"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(config_principals_check("super.users", bad[i], &err), EVLOG_ERR_INVALID_CONFIG);
     }
@@ -193,6 +194,7 @@ TEST(rules, that_super_users_cannot_be_are_refused)
     assert_int_equal(config_principals_check("super.users", many, &err), EVLOG_ERR_INVALID_CONFIG);
     assert_int_equal(config_principals_check("super.users", "", &err), 0);
     assert_int_equal(config_principals_check("super.users", "User:a; User:b", &err), 0);
+    assert_int_equal(config_principals_check("super.users", "User:CN=a,OU=User:b;User:c", &err), 0);
 }
 
 TEST(rules, none_about_a_resource_lets_the_setting_decide)
