@@ -413,6 +413,21 @@ def test_up_demo_down(home):
     assert len(evlog("consume", "demo", "-b", address, expect=0).out.splitlines()) == 1500
 
 
+def test_up_leaves_to_the_file_of_settings_what_no_flag_says(tmp_path):
+    config = tmp_path / "evlogd.conf"
+    config.write_text(f"[server]\ndata = {tmp_path}/data\n[network]\nlisten = 127.0.0.1:0\nhttp = off\n")
+    up = evlog("up", "--config", config, expect=0)
+    try:
+        assert f"data {tmp_path}/data" in up.err and "metrics" not in up.err
+        assert up.out.strip() != "127.0.0.1:9092" and (tmp_path / "data" / "evlogd.pid").exists()
+        evlog("topics", "ls", "-b", up.out.strip(), expect=0)
+    finally:
+        evlog("down", "--config", config, expect=0)
+    evlog("down", "--config", config, expect=5)
+    config.write_text("[server]\nno.such.setting = 5\n")
+    assert "no.such.setting" in evlog("up", "--config", config, expect=1).err
+
+
 def test_up_tells_why_the_server_did_not_start(home, tmp_path):
     config = tmp_path / "bad.conf"
     config.write_text("[server]\nno.such.setting = 5\n")

@@ -10,6 +10,7 @@
  */
 #include "publishing.h"
 #include "server_process.h"
+#include "server_settings.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -27,7 +28,7 @@
 #define DEMO_TOPIC "demo"
 
 struct up {
-    const char *data;
+    const char *data; /* as all below NULL: as evlogd has it by its settings */
     const char *listen;
     const char *http;
     const char *archive;
@@ -42,10 +43,26 @@ static void pause_ms(long ms)
     (void)nanosleep(&pause, NULL);
 }
 
+/* The data directory that the server's file of settings names, "" none. */
+static int dir_of_file(const struct cli *cli, char *dir)
+{
+    struct server_settings settings;
+    int rc = server_settings_read(cli, cli->config, &settings);
+    if (rc == CLI_OK && settings.exit_code != 0) {
+        rc = cli_error(cli, CLI_ERR_SERVER, "%s cannot be used", cli->config);
+    } else if (rc == CLI_OK) {
+        (void)server_settings_get(&settings, "server", "data", dir, SERVER_PATH_MAX);
+    }
+    server_settings_free(&settings);
+    return rc;
+}
+
 static int choose_dir(const struct cli *cli, const char *data, char *dir)
 {
+    dir[0] = '\0';
     if (data == NULL) {
-        return server_data_dir(cli, dir);
+        int rc = cli->config == NULL ? CLI_OK : dir_of_file(cli, dir);
+        return rc != CLI_OK || dir[0] != '\0' ? rc : server_data_dir(cli, dir);
     }
     if (strlen(data) >= SERVER_PATH_MAX) {
         return cli_error(cli, CLI_ERR_VALUE, "--data: the name is too long");
@@ -124,15 +141,17 @@ static int start_server(struct cli *cli, struct up *up, struct server_note *note
 {
     char program[SERVER_PATH_MAX], line[SERVER_READY_MAX];
     server_program(program);
-    const char *argv[12] = {program, "--data", up->dir, "--listen", up->listen, "--http", up->http};
-    size_t count = 7;
-    if (cli->config != NULL) {
-        argv[count++] = "--config";
-        argv[count++] = cli->config;
-    }
-    if (up->archive != NULL) {
-        argv[count++] = "--archive";
-        argv[count++] = up->archive;
+    const char *const flags[][2] = {
+        {"--data", up->dir},       {"--listen", up->listen},   {"--http", up->http},
+        {"--config", cli->config}, {"--archive", up->archive},
+    };
+    const char *argv[2 + 2 * sizeof flags / sizeof flags[0]] = {program};
+    size_t count = 1;
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        if (flags[i][1] != NULL) {
+            argv[count++] = flags[i][0];
+            argv[count++] = flags[i][1];
+        }
     }
     struct server_start start = {.argv = argv, .log_path = up->log_path};
     int rc = server_start(cli, &start);
@@ -245,7 +264,7 @@ static int up_all(struct cli *cli, struct up *up)
 
 int cmd_up(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    static struct up up = {.listen = "127.0.0.1:9092", .http = "127.0.0.1:8080"};
+    static struct up up;
     const struct cli_option options[] = {
         {"data", 0, CLI_TEXT, &up.data, "DIR", "data directory"},
         {"listen", 0, CLI_TEXT, &up.listen, "HOST:PORT", "address for clients; port 0 takes a free one"},
