@@ -245,6 +245,8 @@ def test_bundle_overwrites_nothing_and_needs_no_server(tmp_path):
     target = tmp_path / "bundle.tar.gz"
     target.write_text("mine")
     assert evlog("debug-bundle", target, "--data", tmp_path, "--http", "127.0.0.1:1").code == 1
+    told = evlog("debug-bundle", target, "--data", tmp_path, "--http", "127.0.0.1:1", expect=1).err
+    assert "is there already, and is not written over" in told and "disk full" not in told
     assert target.read_text() == "mine"
     evlog("debug-bundle", tmp_path / "other.tar.gz", "--data", tmp_path, "--http", "127.0.0.1:1", "--log",
           tmp_path / "none", expect=0)

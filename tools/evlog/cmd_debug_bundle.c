@@ -137,6 +137,10 @@ static int write_new(const struct cli *cli, const char *path, const struct el_bu
         done += (size_t)n;
     }
     el_free(packed);
+    if (fd < 0 && errno == EEXIST) {
+        return cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_OUTPUT, "name another file, or remove this one"},
+                                "%s is there already, and is not written over", path);
+    }
     int rc = fd >= 0 && done == len ? CLI_OK : cli_error(cli, CLI_ERR_OUTPUT, "%s: %s", path, strerror(errno));
     if (fd >= 0) {
         (void)close(fd);
