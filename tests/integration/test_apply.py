@@ -171,8 +171,11 @@ def test_what_only_the_broker_knows_is_told_with_its_place_before_anything_chang
         told = [line for line in done.err.splitlines() if f"access.conf:{place}: " in line]
         assert len(told) == 1 and said in told[0], (place, done.err)
     assert [line["name"] for line in evlog("topics", "ls", "--json", bootstrap=broker.bootstrap).lines()] == ["there"]
-    path = write(tmp_path, "[topic first]\n[user u]\npassword.file = absent\n")
-    evlog("apply", path, bootstrap=broker.bootstrap, expect=1)
+    path = write(tmp_path, "[topic first]\n[topic a/b]\n[topic .]\n[user u]\npassword.file = absent\n")
+    done = evlog("apply", path, bootstrap=broker.bootstrap, expect=2)
+    for place, said in (("2:8", "name is not allowed"), ("3:8", "name is not allowed"),
+                        ("5:17", "absent: No such file or directory")):
+        assert any(f"access.conf:{place}: " in line and said in line for line in done.err.splitlines()), done.err
     assert len(evlog("topics", "ls", "--json", bootstrap=broker.bootstrap).lines()) == 1
     assert broker.stop() == 0
 

@@ -122,9 +122,17 @@ def test_what_cannot_be_is_told_before_anything_is_sent(two_shards, args, said):
 
 
 def test_the_broker_says_what_is_wrong_with_a_limit(two_shards):
-    assert "limits are producer_byte_rate" in run(two_shards, "quota", "set", "--user", "a", "no_such=1").err
-    assert "connection_creation_rate is a limit of an ip" in run(two_shards, "quota", "set", "--user", "a",
-                                                                 "connection_creation_rate=1").err
+    alter = client_quotas.AlterClientQuotasRequest
+    stock = Stock(two_shards)
+    for kind, name, key, said in (
+            ("user", "a", "no_such", "limits are producer_byte_rate"),
+            ("user", "a", "connection_creation_rate", "connection_creation_rate is a limit of an ip"),
+            ("ip", "host.example", "connection_creation_rate", "an IPv4 or IPv6 address, not the name of a host")):
+        entity = alter.EntryData.EntityData(entity_type=kind, entity_name=name)
+        op = alter.EntryData.OpData(key=key, value=1.0, remove=False)
+        request = alter(entries=[alter.EntryData(entity=[entity], ops=[op])], validate_only=False)
+        answer = stock.ask(request, client_quotas.AlterClientQuotasResponse, 1).entries[0]
+        assert answer.error_code == 42 and said in answer.error_message
     assert quotas(two_shards) == []
 
 
@@ -206,8 +214,6 @@ def test_a_consumer_reads_at_its_rate(two_shards):
 
 def test_an_ip_is_an_address_in_one_way_of_writing(two_shards):
     broker = two_shards
-    told = run(broker, "quota", "set", "--ip", "host.example", "connection_creation_rate=5", expect=1).err
-    assert "an ip is an IPv4 or IPv6 address, not the name of a host" in told
     alter, describe = client_quotas.AlterClientQuotasRequest, client_quotas.DescribeClientQuotasRequest
     stock = Stock(broker)
 

@@ -21,7 +21,7 @@
 #define ITEMS_MAX 20000u
 #define SETTINGS_MAX 256u /* of a section */
 
-static const char *const kind_words[APPLY_KIND_COUNT] = {"topic", "group", "user", "acl"};
+static const char *const kind_words[APPLY_KIND_COUNT] = {"topic", "group", "user", "quota", "acl"};
 
 struct reader {
     const struct cli *cli;
@@ -80,6 +80,13 @@ const struct apply_item *apply_find(const struct apply_file *file, enum apply_ki
     return NULL;
 }
 
+bool apply_file_beside(const struct apply_file *file, const char *name, char *path)
+{
+    const char *slash = strrchr(file->path, '/');
+    int folder_len = slash == NULL || name[0] == '/' ? 0 : (int)(slash - file->path) + 1;
+    return snprintf(path, APPLY_PATH_MAX, "%.*s%s", folder_len, file->path, name) < APPLY_PATH_MAX;
+}
+
 /* --- sections ----------------------------------------------------------------------------------------------------- */
 
 static int add_item(struct reader *r, int kind, const char *name, const char *at)
@@ -108,6 +115,31 @@ static int add_item(struct reader *r, int kind, const char *name, const char *at
     return CLI_OK;
 }
 
+/* "[quota user billing]": what is behind "quota" says whom its limits are for. */
+static int add_quota(struct reader *r, char *words)
+{
+    struct el_error err = {0};
+    struct el_buffer text = {0};
+    struct evlog_quota_entity entity;
+    struct el_arena *arena = &r->file->arena;
+    char address[EL_ADDRESS_TEXT_MAX];
+    if (quota_entity_parse(words, &entity, address, &err) != 0) {
+        return apply_wrong(r->cli, r->file, place_of(r, words), "", "%s", err.text);
+    }
+    quota_entity_say(&text, &entity);
+    const char *name = text.err != 0 ? NULL : el_arena_strndup(arena, text.data, text.len);
+    entity.ip = entity.ip == NULL ? NULL : el_arena_strndup(arena, address, strlen(address));
+    el_buffer_free(&text);
+    if (name == NULL || (entity.ip == NULL && strncmp(name, "ip ", 3) == 0)) {
+        return no_memory(r);
+    }
+    int rc = add_item(r, APPLY_QUOTA, name, words);
+    if (rc == CLI_OK) {
+        r->item->entity = entity;
+    }
+    return rc;
+}
+
 /* "[topic orders]" */
 static int take_section(struct reader *r, char *text)
 {
@@ -129,14 +161,14 @@ static int take_section(struct reader *r, char *text)
             if (*name == '\0') {
                 return apply_wrong(r->cli, r->file, place_of(r, word), "", "the name of the %s is missing", word);
             }
-            int rc = add_item(r, kind, name, name);
+            int rc = kind == APPLY_QUOTA ? add_quota(r, name) : add_item(r, kind, name, name);
             r->skipping = rc != CLI_OK;
             return rc;
         }
     }
     const char *near = el_nearest(word, kind_words, APPLY_KIND_COUNT);
-    (void)snprintf(remedy, sizeof remedy, near == NULL ? "sections are topic, group, user and acl" : "did you mean %s?",
-                   near);
+    (void)snprintf(remedy, sizeof remedy,
+                   near == NULL ? "sections are topic, group, user, quota and acl" : "did you mean %s?", near);
     return apply_wrong(r->cli, r->file, place_of(r, word), remedy, "there is no section \"%.60s\"", word);
 }
 
@@ -204,6 +236,7 @@ static int take_user_key(struct reader *r, const char *key, char *value)
     int64_t number = 0;
     if (strcmp(key, keys[0]) == 0) {
         r->item->password_file = value;
+        r->item->password_place = place_of(r, value);
         return *value == '\0' || strcmp(value, "-") == 0
                    ? apply_wrong(r->cli, r->file, place_of(r, value), "", "the name of a file is missing")
                    : CLI_OK;
@@ -220,6 +253,20 @@ static int take_user_key(struct reader *r, const char *key, char *value)
     (void)snprintf(remedy, sizeof remedy,
                    near == NULL ? "a user has password.file, mechanisms and iterations" : "did you mean %s?", near);
     return apply_wrong(r->cli, r->file, place_of(r, key), remedy, "a user has no \"%.60s\"", key);
+}
+
+static int take_limit(struct reader *r, const char *key, const char *value)
+{
+    struct el_error err = {0};
+    char remedy[QUOTA_REMEDY_MAX];
+    double number;
+    if (quota_key_check(&r->item->entity, key, remedy, &err) != 0) {
+        return apply_wrong(r->cli, r->file, place_of(r, key), remedy, "%s", err.text);
+    }
+    if (quota_value_parse(key, value, &number, &err) != 0) {
+        return apply_wrong(r->cli, r->file, place_of(r, value), "", "%s", err.text);
+    }
+    return add_setting(r, key, value);
 }
 
 /* "read,describe topic orders from 10.0.0.1" */
@@ -282,6 +329,8 @@ static int take_key(struct reader *r, char *key, char *value)
         return add_setting(r, key, value);
     case APPLY_USER:
         return take_user_key(r, key, value);
+    case APPLY_QUOTA:
+        return take_limit(r, key, value);
     case APPLY_ACL:
         return take_rule(r, key, value);
     case APPLY_KIND_COUNT:
@@ -365,6 +414,10 @@ int apply_file_read(const struct cli *cli, const char *path, struct apply_file *
     for (size_t i = 0; rc == CLI_OK && i < file->item_count; i++) {
         if (file->items[i].kind == APPLY_USER && file->items[i].password_file == NULL) {
             (void)apply_wrong(cli, file, file->items[i].place, "", "user %s has no password.file", file->items[i].name);
+        }
+        if (file->items[i].kind == APPLY_QUOTA && file->items[i].setting_count == 0) {
+            (void)apply_wrong(cli, file, file->items[i].place, "a limit is such as producer_byte_rate = 10MiB",
+                              "%s has no limits", file->items[i].name);
         }
     }
     if (file->error_count > APPLY_ERRORS_MAX) {

@@ -2,9 +2,12 @@
 #include "apply_plan.h"
 
 #include <core/alloc.h>
+#include <core/assert.h>
 #include <core/scram.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 struct planner {
     struct cli *cli;
@@ -195,6 +198,10 @@ static int plan_topic(struct planner *p, const struct apply_item *item)
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_topic_info *info;
     int code = evlog_topic_describe(p->cli->client, item->name, &info, &failure);
+    if (code == EVLOG_ERR_INVALID_TOPIC) {
+        return apply_wrong(p->cli, p->file, item->place, "1 to 249 of the characters a-z A-Z 0-9 . _ - make a name",
+                           "%s", failure.text);
+    }
     if (code != 0 && code != EVLOG_ERR_UNKNOWN_TOPIC) {
         return cli_failure(p->cli, &failure);
     }
@@ -272,10 +279,26 @@ static bool user_fits(const struct apply_item *item, const struct evlog_user *us
     return fits;
 }
 
+/* Is the file there whose password will be set? */
+static int check_file(struct planner *p, const struct apply_item *item)
+{
+    char path[APPLY_PATH_MAX], reason[64];
+    if (!apply_file_beside(p->file, item->password_file, path)) {
+        return apply_wrong(p->cli, p->file, item->password_place, "", "the name of the file is too long");
+    }
+    return access(path, R_OK) == 0 ? CLI_OK
+                                   : apply_wrong(p->cli, p->file, item->password_place, "", "%s: %s", path,
+                                                 strerror_r(errno, reason, sizeof reason));
+}
+
 static int plan_user(struct planner *p, const struct apply_item *item)
 {
     const struct evlog_user *user = user_of(p->plan->users, item->name);
     struct apply_change change = {.verb = APPLY_PASSWORD, .item = item, .name = item->name};
+    bool is_set = user == NULL || !user_fits(item, user) || p->plan->new_passwords;
+    if (is_set && check_file(p, item) != CLI_OK) {
+        return CLI_USAGE;
+    }
     if (user == NULL) {
         return add_text(p, change, "create user %s", item->name);
     }
@@ -283,6 +306,55 @@ static int plan_user(struct planner *p, const struct apply_item *item)
         return add_text(p, change, "change user %s: mechanisms or iterations, and the password", item->name);
     }
     return p->plan->new_passwords ? add_text(p, change, "change user %s: the password", item->name) : CLI_OK;
+}
+
+/* --- limits ------------------------------------------------------------------------------------------------------- */
+
+/* The value that an entity's limit has now, 0 none. */
+static double limit_of(const struct planner *p, const struct evlog_quota_entity *entity, const char *key)
+{
+    const struct evlog_quota_list *list = p->plan->quotas;
+    for (size_t i = 0; i < list->quota_count; i++) {
+        if (strcmp(list->quotas[i].key, key) == 0 && quota_entity_same(&list->quotas[i].entity, entity)) {
+            return list->quotas[i].value;
+        }
+    }
+    return 0;
+}
+
+static int plan_quota(struct planner *p, const struct apply_item *item)
+{
+    struct evlog_quota *limits = el_arena_zalloc(&p->plan->arena, (item->setting_count + 1) * sizeof *limits);
+    struct el_error err = {0};
+    struct el_buffer text = {0};
+    size_t count = 0;
+    if (limits == NULL) {
+        return no_memory(p);
+    }
+    el_buffer_printf(&text, "change quota %s", item->name);
+    for (size_t i = 0; i < item->setting_count; i++) {
+        const char *key = item->settings[i].key;
+        double wanted = 0, now = limit_of(p, &item->entity, key);
+        EL_ASSERT(quota_value_parse(key, item->settings[i].value, &wanted, &err) == 0);
+        if (now < wanted || now > wanted) {
+            el_buffer_printf(&text, "%s %s ", count == 0 ? ":" : ",", key);
+            if (now > 0) {
+                el_buffer_printf(&text, "%.15g", now);
+            } else {
+                el_buffer_append_str(&text, "none");
+            }
+            el_buffer_printf(&text, " -> %.15g", wanted);
+            limits[count++] = (struct evlog_quota){item->entity, key, wanted};
+        }
+    }
+    if (count == 0) {
+        el_buffer_free(&text);
+        return CLI_OK;
+    }
+    return add(p,
+               (struct apply_change){
+                   .verb = APPLY_LIMIT, .item = item, .name = item->name, .quotas = limits, .quota_count = count},
+               &text);
 }
 
 /* --- rules -------------------------------------------------------------------------------------------------------- */
@@ -325,6 +397,40 @@ static int drop_rules(struct planner *p)
             el_buffer_append_str(&text, "remove rule: ");
             acl_say(&text, acl);
             rc = add(p, (struct apply_change){.verb = APPLY_DROP_RULE, .acl = acl}, &text);
+        }
+    }
+    return rc;
+}
+
+static bool declares_limit(const struct apply_file *file, const struct evlog_quota *limit)
+{
+    for (size_t i = 0; i < file->item_count; i++) {
+        const struct apply_item *item = &file->items[i];
+        if (item->kind == APPLY_QUOTA && quota_entity_same(&item->entity, &limit->entity) &&
+            value_of(item->settings, item->setting_count, limit->key) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int drop_limits(struct planner *p)
+{
+    const struct evlog_quota_list *list = p->plan->quotas;
+    struct evlog_quota *dropped = el_arena_zalloc(&p->plan->arena, (list->quota_count + 1) * sizeof *dropped);
+    int rc = dropped == NULL ? no_memory(p) : CLI_OK;
+    for (size_t i = 0; rc == CLI_OK && i < list->quota_count; i++) {
+        if (!declares_limit(p->file, &list->quotas[i])) {
+            struct el_buffer words = {0};
+            quota_entity_say(&words, &list->quotas[i].entity);
+            const char *name = keep(p, &words);
+            dropped[i] = (struct evlog_quota){list->quotas[i].entity, list->quotas[i].key, 0};
+            rc = name == NULL
+                     ? no_memory(p)
+                     : add_text(p,
+                                (struct apply_change){
+                                    .verb = APPLY_DROP_LIMIT, .name = name, .quotas = &dropped[i], .quota_count = 1},
+                                "remove quota %s: %s", name, dropped[i].key);
         }
     }
     return rc;
@@ -385,13 +491,17 @@ static int plan_kind(struct planner *p, enum apply_kind kind, int (*fn)(struct p
     return rc == CLI_USAGE ? CLI_OK : rc;
 }
 
-/* Users and rules as they are, where the file or pruning asks for them. */
+/* Users, limits and rules as they are, where the file or pruning asks for them. */
 static int look(struct planner *p)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct apply_plan *plan = p->plan;
     if ((plan->prune.users || declares(p->file, APPLY_USER)) &&
         evlog_user_list(p->cli->client, NULL, &plan->users, &failure) != 0) {
+        return cli_failure(p->cli, &failure);
+    }
+    if ((plan->prune.quotas || declares(p->file, APPLY_QUOTA)) &&
+        evlog_quota_list(p->cli->client, &plan->quotas, &failure) != 0) {
         return cli_failure(p->cli, &failure);
     }
     if ((plan->prune.acls || p->file->acls.count > 0) &&
@@ -408,8 +518,10 @@ int apply_plan_make(struct cli *cli, struct apply_file *file, struct apply_plan 
     rc = rc == CLI_OK ? plan_kind(&p, APPLY_TOPIC, plan_topic) : rc;
     rc = rc == CLI_OK ? plan_kind(&p, APPLY_GROUP, plan_group) : rc;
     rc = rc == CLI_OK ? plan_kind(&p, APPLY_USER, plan_user) : rc;
+    rc = rc == CLI_OK ? plan_kind(&p, APPLY_QUOTA, plan_quota) : rc;
     rc = rc == CLI_OK && plan->acls != NULL ? plan_rules(&p) : rc;
     rc = rc == CLI_OK && plan->prune.acls ? drop_rules(&p) : rc;
+    rc = rc == CLI_OK && plan->prune.quotas ? drop_limits(&p) : rc;
     rc = rc == CLI_OK && plan->prune.users ? drop_users(&p) : rc;
     rc = rc == CLI_OK && plan->prune.topics ? drop_topics(&p) : rc;
     return rc == CLI_OK && file->error_count > 0 ? CLI_USAGE : rc;
@@ -419,6 +531,7 @@ void apply_plan_free(struct apply_plan *plan)
 {
     evlog_acl_list_free(plan->acls);
     evlog_user_list_free(plan->users);
+    evlog_quota_list_free(plan->quotas);
     el_free(plan->changes);
     el_arena_reset(&plan->arena);
 }

@@ -17,8 +17,6 @@
 #include <core/nearest.h>
 #include <string.h>
 
-#define PATH_LEN_MAX 4096
-
 struct apply {
     const char *path;
     struct cli_list prune;
@@ -33,12 +31,10 @@ struct apply {
 static int read_password(const struct cli *cli, const struct apply_file *file, const struct apply_item *item,
                          struct password *password)
 {
-    char path[PATH_LEN_MAX];
-    const char *slash = strrchr(file->path, '/');
-    int folder_len = slash == NULL || item->password_file[0] == '/' ? 0 : (int)(slash - file->path) + 1;
-    int len = snprintf(path, sizeof path, "%.*s%s", folder_len, file->path, item->password_file);
-    return len < PATH_LEN_MAX ? password_read(cli, path, password)
-                              : cli_error(cli, CLI_ERR_APPLY, "user %s: the name of a file is too long", item->name);
+    char path[APPLY_PATH_MAX];
+    return apply_file_beside(file, item->password_file, path)
+               ? password_read(cli, path, password)
+               : cli_error(cli, CLI_ERR_APPLY, "user %s: the name of a file is too long", item->name);
 }
 
 static int set_password(struct cli *cli, const struct apply_file *file, const struct apply_item *item)
@@ -59,7 +55,7 @@ static int set_password(struct cli *cli, const struct apply_file *file, const st
     return rc;
 }
 
-/* Are the files there whose passwords will be set? */
+/* Do the files hold passwords that will be set? */
 static int check_passwords(const struct cli *cli, const struct apply_file *file, const struct apply_plan *plan)
 {
     int rc = CLI_OK;
@@ -104,6 +100,10 @@ static int make_one(struct cli *cli, const struct apply_file *file, const struct
         break;
     case APPLY_PASSWORD:
         return set_password(cli, file, item);
+    case APPLY_LIMIT:
+    case APPLY_DROP_LIMIT:
+        code = evlog_quota_set(cli->client, change->quotas, change->quota_count, &failure);
+        break;
     case APPLY_DROP_USER:
         code = evlog_user_delete(cli->client, change->name, &failure);
         break;
@@ -163,8 +163,8 @@ static int make_all(struct cli *cli, const struct apply_file *file, const struct
 
 static int tell(const struct cli *cli, const struct apply_change *change)
 {
-    static const char *const verbs[] = {"create", "change", "change", "change", "add",
-                                        "reset",  "remove", "remove", "remove"};
+    static const char *const verbs[] = {"create", "change", "change", "change", "change", "add",
+                                        "reset",  "remove", "remove", "remove", "remove"};
     struct el_buffer line = {0};
     struct el_json_writer w;
     int rc;
@@ -185,8 +185,8 @@ static int tell(const struct cli *cli, const struct apply_change *change)
 
 static int take_prune(const struct cli *cli, const struct cli_list *list, struct apply_prune *prune)
 {
-    static const char *const kinds[] = {"settings", "acls", "users", "topics"};
-    bool *const flags[] = {&prune->settings, &prune->acls, &prune->users, &prune->topics};
+    static const char *const kinds[] = {"settings", "acls", "quotas", "users", "topics"};
+    bool *const flags[] = {&prune->settings, &prune->acls, &prune->quotas, &prune->users, &prune->topics};
     char remedy[80];
     for (size_t i = 0; i < list->count; i++) {
         bool known = false;
@@ -198,7 +198,8 @@ static int take_prune(const struct cli *cli, const struct cli_list *list, struct
         if (!known) {
             const char *near = el_nearest(list->items[i], kinds, sizeof kinds / sizeof kinds[0]);
             (void)snprintf(remedy, sizeof remedy,
-                           near == NULL ? "--prune takes settings, acls, users or topics" : "did you mean %s?", near);
+                           near == NULL ? "--prune takes settings, acls, quotas, users or topics" : "did you mean %s?",
+                           near);
             return cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_VALUE, remedy}, "--prune %.60s: no such kind",
                                     list->items[i]);
         }
@@ -271,7 +272,7 @@ int cmd_apply(struct cli *cli, const struct cli_command *command, int argc, char
         {"dry-run", 0, CLI_FLAG, &apply.dry_run, NULL,
          "show the difference, change nothing; exit code 6: there is one"},
         {"prune", 0, CLI_LIST, &apply.prune, "KIND",
-         "take away what the file does not declare: settings, acls, users, topics; may be repeated"},
+         "take away what the file does not declare: settings, acls, quotas, users, topics; may be repeated"},
         {"confirm", 0, CLI_TEXT, &apply.confirm, "FILE", "the file's name once more, for --prune"},
         {"passwords", 0, CLI_FLAG, &apply.new_passwords, NULL, "set the passwords of users that are there, too"},
     };

@@ -2,13 +2,10 @@
  *
  * evlog quota: list, set and remove limits of users, client ids and addresses.
  */
-#include "cli.h"
+#include "quota_words.h"
 #include "table.h"
 
 #include <core/alloc.h>
-#include <core/timefmt.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LIMIT_MAX 16 /* in one command */
@@ -17,11 +14,6 @@ struct quota {
     struct cli *cli;
     struct evlog_quota_entity entity;
 };
-
-static bool is_rate_of_bytes(const char *key)
-{
-    return strstr(key, "byte_rate") != NULL;
-}
 
 /* --- ls ----------------------------------------------------------------------------------------------------------- */
 
@@ -86,42 +78,25 @@ int cmd_quota_ls(struct cli *cli, const struct cli_command *command, int argc, c
 
 /* --- set and rm --------------------------------------------------------------------------------------------------- */
 
-static bool same_name(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-static bool same_entity(const struct evlog_quota_entity *a, const struct evlog_quota_entity *b)
-{
-    return same_name(a->user, b->user) && same_name(a->client_id, b->client_id) && same_name(a->ip, b->ip) &&
-           a->default_user == b->default_user && a->default_client_id == b->default_client_id &&
-           a->default_ip == b->default_ip;
-}
-
 /* "producer_byte_rate=10MiB". The word is cut at the sign. returns CLI_OK | CLI_USAGE told */
 static int limit_parse(const struct quota *q, char *word, struct evlog_quota *limit)
 {
     struct el_error err = {0};
-    char *sign = strchr(word, '='), *rest = NULL;
+    char remedy[QUOTA_REMEDY_MAX];
+    char *sign = strchr(word, '=');
     if (sign == NULL || sign == word || sign[1] == 0) {
         return cli_error(q->cli, CLI_ERR_VALUE, "'%s' is no NAME=VALUE, such as producer_byte_rate=10MiB", word);
     }
     *sign = 0;
     *limit = (struct evlog_quota){.entity = q->entity, .key = word};
-    uint64_t len = 0;
-    if (is_rate_of_bytes(word)) {
-        if (el_size_parse(sign + 1, &len, &err) != 0) {
-            return cli_error(q->cli, CLI_ERR_VALUE, "%s: %s", word, err.text);
-        }
-        limit->value = (double)len;
-    } else {
-        limit->value = strtod(sign + 1, &rest);
+    if (quota_key_check(&q->entity, word, remedy, &err) != 0) {
+        return cli_error_remedy(q->cli, (struct cli_remedy){CLI_ERR_VALUE, remedy[0] == '\0' ? NULL : remedy}, "%s",
+                                err.text);
     }
-    if ((rest != NULL && *rest != 0) || !(limit->value > 0)) {
-        return cli_error(q->cli, CLI_ERR_VALUE, "%s=%s: a limit is a number above 0; 'evlog quota rm' removes one",
-                         word, sign + 1);
-    }
-    return CLI_OK;
+    return quota_value_parse(word, sign + 1, &limit->value, &err) == 0
+               ? CLI_OK
+               : cli_error_remedy(q->cli, (struct cli_remedy){CLI_ERR_VALUE, "'evlog quota rm' removes a limit"},
+                                  "%s=%s", word, err.text);
 }
 
 static int change(const struct quota *q, const struct evlog_quota *limits, size_t count)
@@ -155,7 +130,7 @@ static size_t find(const struct quota *q, const struct evlog_quota_list *list, c
         for (int k = 0; k < words->count; k++) {
             wanted = wanted || strcmp(list->quotas[i].key, words->items[k]) == 0;
         }
-        if (wanted && same_entity(&list->quotas[i].entity, &q->entity)) {
+        if (wanted && quota_entity_same(&list->quotas[i].entity, &q->entity)) {
             limits[count] = list->quotas[i];
             limits[count++].value = 0;
         }
@@ -202,6 +177,13 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     if (rc != CLI_PARSED) {
         return rc;
     }
+    char address[EL_ADDRESS_TEXT_MAX];
+    bool is_address = entity->ip != NULL && el_address_canonical(el_slice_str(entity->ip), address);
+    if (entity->ip != NULL && !is_address && sets) {
+        return cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_VALUE, "names of hosts are not looked up"},
+                                "\"%.60s\" is no address, IPv4 or IPv6", entity->ip);
+    }
+    entity->ip = is_address ? address : entity->ip;
     bool twice = (entity->user != NULL && entity->default_user) || (entity->ip != NULL && entity->default_ip) ||
                  (entity->client_id != NULL && entity->default_client_id);
     bool some = entity->user != NULL || entity->client_id != NULL || entity->default_user || entity->default_client_id;

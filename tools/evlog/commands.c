@@ -178,9 +178,10 @@ const struct cli_command cli_commands[] = {
      "Shows what will go. Words that are missing, and \"any\" for the first two, fit all.", cmd_acl_rm},
     {"acl explain", "PRINCIPAL OPERATION RESOURCE [NAME]", "Say whether something is allowed, and which rule decides",
      "Exit code 4: it is denied.", cmd_acl_explain},
-    {"apply", "FILE", "Make a server what a file declares: topics, groups, users, rules",
+    {"apply", "FILE", "Make a server what a file declares: topics, groups, users, limits, rules",
      "Shows the difference and makes it; done twice, the second time changes nothing. Sections of key = value lines:\n"
      "[topic NAME] partitions and settings; [group NAME] settings; [user NAME] password.file, mechanisms, iterations;\n"
+     "[quota user NAME], [quota client-id ID], [quota ip ADDRESS] and the like with limits of 'evlog quota';\n"
      "[acl PRINCIPAL] allow and deny = OPERATIONS RESOURCE NAME... [from ADDRESS]. Nothing is taken away without\n"
      "--prune. --dry-run ends with exit code 6 when there is a difference. docs/operations.md describes the file.",
      cmd_apply},
