@@ -539,6 +539,38 @@ def test_produce_that_is_not_acknowledged_ends_soon_after_a_signal(broker):
     assert "1 of 2 events are not acknowledged, 1 are published" in err, err
 
 
+@pytest.mark.parametrize("first, more, gone, code, said", [
+    ("", "two\n", "killed", 3, "0 of 1 events were published"),
+    ("", "two\n", "still", 1, "timed out"),
+    ("one\n", "two\n", "killed", 7, "1 of 2 events were published"),
+    ("", ("x" * 5000 + "\n") * 20000, "killed", 3, "EVL-1036"),
+], ids=["killed", "still", "partial", "much"])
+def test_produce_waits_no_longer_than_its_timeout(fresh_broker, tmp_path, first, more, gone, code, said):
+    """The server goes when the client knows it; in the last case more comes than buffer.memory holds."""
+    with (tmp_path / "told").open("w") as told:
+        process = subprocess.Popen([str(BIN / "evlog"), "produce", "away", "--create", "-v", "-b",
+                                    fresh_broker.bootstrap, "--timeout", "2s"],
+                                   stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=told, text=True)
+    wait_for(lambda: "created topic" in (tmp_path / "told").read_text(), "the client is there")
+    process.stdin.write(first)
+    process.stdin.flush()
+    wait_for(lambda: values(fresh_broker, "away") == first, "what came before")
+    if gone == "killed":
+        fresh_broker.kill()
+    else:
+        stand_still(fresh_broker.process)
+    begun = time.monotonic()
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(more)
+        process.stdin.close()
+    code_found = process.wait(60)
+    if gone == "still":
+        fresh_broker.process.send_signal(signal.SIGCONT)
+    assert code_found == code, (tmp_path / "told").read_text()[-1000:]
+    assert time.monotonic() - begun < 15
+    assert said in (tmp_path / "told").read_text()
+
+
 def test_produce_that_waits_for_lines_ends_at_a_signal(broker):
     evlog("topics", "create", "idle", bootstrap=broker.bootstrap, expect=0)
     process = subprocess.Popen([str(BIN / "evlog"), "produce", "idle", "-b", broker.bootstrap],

@@ -84,20 +84,33 @@ static int set_one(const struct cli *cli, struct evlog_settings *settings, const
     return evlog_settings_set(settings, key, equals + 1, &failure) == 0 ? CLI_OK : told(cli, &failure);
 }
 
+/* --timeout. What a command that ends at once has published, it waits for no longer than that either; who runs on
+ * keeps delivery.timeout.ms, in which a server may come back. */
+static int load_timeout(const struct cli *cli, struct evlog_settings *settings, struct evlog_failure *failure)
+{
+    static const char *const names[] = {"request.timeout.ms", "socket.connection.setup.timeout.ms",
+                                        "delivery.timeout.ms", "linger.ms"};
+    const char *linger = evlog_settings_get(settings, "linger.ms");
+    bool lingers = linger != NULL && strtoll(linger, NULL, 10) > cli->timeout_ms;
+    size_t count = !cli->ends_at_once ? 2 : lingers ? 4 : 3;
+    char number[32];
+    int rc = 0;
+    (void)snprintf(number, sizeof number, "%lld", (long long)cli->timeout_ms);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = evlog_settings_set(settings, names[i], number, failure);
+    }
+    return rc;
+}
+
 static int load_flags(const struct cli *cli, struct evlog_settings *settings)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
-    char number[32];
     int rc = 0;
     if (cli->bootstrap != NULL) {
         rc = evlog_settings_set(settings, "bootstrap.servers", cli->bootstrap, &failure);
     }
     if (rc == 0 && cli->timeout_ms >= 0) {
-        (void)snprintf(number, sizeof number, "%lld", (long long)cli->timeout_ms);
-        rc = evlog_settings_set(settings, "request.timeout.ms", number, &failure);
-        if (rc == 0) {
-            rc = evlog_settings_set(settings, "socket.connection.setup.timeout.ms", number, &failure);
-        }
+        rc = load_timeout(cli, settings, &failure);
     }
     if (rc != 0) {
         return told(cli, &failure);

@@ -98,7 +98,8 @@ static int publish_values(struct publishing *p, const struct produce *produce, c
             }
             if (publishing_one(p, &message, &failure) != 0) {
                 int rc = publishing_finish(p);
-                return rc == CLI_INTERRUPTED ? rc : cli_failure(p->cli, &failure);
+                bool told = rc == CLI_INTERRUPTED || (rc != CLI_OK && failure.code == EVLOG_ERR_FULL);
+                return told ? rc : cli_failure(p->cli, &failure);
             }
         }
         if (cli_interrupted) {

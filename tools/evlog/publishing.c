@@ -15,6 +15,7 @@
 #include <core/timefmt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NS_PER_MS 1000000
 #define STEP_MS 100       /* so often a wait looks whether a signal came */
@@ -70,8 +71,9 @@ int publishing_topic(struct cli *cli, const char *topic, bool create, int64_t pa
 
 static void on_delivery(void *arg, const struct evlog_receipt *receipt, const struct evlog_failure *failure)
 {
-    const struct publishing *p = arg;
+    struct publishing *p = arg;
     if (receipt == NULL) {
+        p->failed = p->failed.code == 0 ? *failure : p->failed;
         (void)fprintf(stderr, "evlog: EVL-%04d: %s\n", 1000 - failure->code, failure->text);
         return;
     }
@@ -107,6 +109,22 @@ static int seal(struct publishing *p, struct evlog_message *message, struct evlo
     return sealing_seal(p->sealing, message->key, id, &message->value, failure);
 }
 
+/* Was nothing acknowledged for as long as --timeout says? Asked while the buffer is full: events that are given up make
+ * room in it, so that a long input would find out again and again that the server is gone. */
+static bool stands_still(struct publishing *p)
+{
+    struct evlog_producer_stats stats = {.size = sizeof stats};
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    evlog_producer_stats(p->producer, &stats);
+    if (p->moved_ns == 0 || stats.stored_count != p->moved_count) {
+        p->moved_ns = now_ns;
+        p->moved_count = stats.stored_count;
+    }
+    return p->cli->timeout_ms >= 0 && now_ns - p->moved_ns >= p->cli->timeout_ms * NS_PER_MS;
+}
+
 int publishing_one(struct publishing *p, const struct evlog_message *message, struct evlog_failure *failure)
 {
     struct evlog_message full = *message;
@@ -125,7 +143,7 @@ int publishing_one(struct publishing *p, const struct evlog_message *message, st
     do {
         rc = evlog_publish_async(p->producer, &full, tells ? on_delivery : NULL, p, failure);
         waited_ms += STEP_MS;
-    } while (rc == EVLOG_ERR_FULL && !cli_interrupted && waited_ms < ROOM_MS_MAX);
+    } while (rc == EVLOG_ERR_FULL && !cli_interrupted && waited_ms < ROOM_MS_MAX && !stands_still(p));
     if (rc == 0) {
         p->sent_count++;
         (void)evlog_poll(p->producer, 0);
@@ -289,6 +307,13 @@ static int stop_early(struct publishing *p, const char *name, uint64_t line_numb
                      name, (unsigned long long)line_number, why, count);
 }
 
+/* No room was left for an event: what became of those before it says why. */
+static int stop_full(struct publishing *p, const struct evlog_failure *failure)
+{
+    int rc = publishing_finish(p);
+    return rc == CLI_OK ? cli_failure(p->cli, failure) : rc;
+}
+
 /* The broker failed: its own code when nothing was stored, else partial. */
 static int stop_failed(struct publishing *p, const struct evlog_failure *failure)
 {
@@ -324,6 +349,9 @@ int publishing_lines(struct publishing *p, struct line_input *input, const char 
         }
         bool bad_line;
         rc = publish_line(p, line, &bad_line, &failure);
+        if (rc == EVLOG_ERR_FULL) {
+            return stop_full(p, &failure);
+        }
         if (rc != 0) {
             return bad_line ? stop_early(p, name, line_input_number(input), failure.text) : stop_failed(p, &failure);
         }
@@ -345,8 +373,9 @@ int publishing_finish(struct publishing *p)
         return stop_unsure(p, count, pending);
     }
     if (rc == 0 && count < p->sent_count) { /* told by on_delivery already */
-        return cli_error(p->cli, count == 0 ? CLI_ERR_LINE : CLI_ERR_PARTIAL, "%llu of %llu events were published",
-                         count, (unsigned long long)p->sent_count);
+        rc = cli_error(p->cli, count == 0 ? CLI_ERR_LINE : CLI_ERR_PARTIAL, "%llu of %llu events were published", count,
+                       (unsigned long long)p->sent_count);
+        return count == 0 && p->failed.code != 0 ? cli_exit_of(&p->failed) : rc;
     }
     if (rc != 0) {
         return stop_failed(p, &failure);

@@ -20,6 +20,9 @@ struct publishing {
     bool cloudevents;                  /* lines are CloudEvents */
     bool empty_is_null;                /* an empty value is a tombstone */
     uint64_t sent_count;               /* handed to the producer */
+    uint64_t moved_count;              /* acknowledged when that was looked at last */
+    int64_t moved_ns;                  /* since when the count is so, monotonic */
+    struct evlog_failure failed;       /* the first that on_delivery told; code 0: none */
     struct sealing *sealing;           /* seals every event, NULL: none */
 };
 
