@@ -44,12 +44,30 @@ def test_mistakes_are_told(made, tmp_path):
     evlog("archive", "tail", url(made), expect=2)                        # no topic
     evlog("archive", "tail", url(made), "-t", "users", "--from", "?", expect=2)
     evlog("archive", "export", url(made), "-t", "users", "--to", tmp_path, "--format", "parquet", expect=2)
-    evlog("archive", "ls", "ftp://somewhere", expect=1)
     evlog("archive", "ls", f"file://{tmp_path}", expect=5)               # nothing there
     evlog("archive", "tail", url(made), "-t", "nothing", expect=5)
     (tmp_path / "no.pem").write_text("no key\n")
     evlog("archive", "verify", url(made), "--key", tmp_path / "no.pem", expect=1)
     evlog("archive", "verify", url(made), "--key", made / "key.pem", "--since", tmp_path / "none", expect=1)
+
+
+@pytest.mark.parametrize("wrong, said", [
+    ("http://h/b", "http:...: neither s3://BUCKET/PREFIX nor file:///DIR"),
+    ("file://rel", "file://rel: a directory is named by its whole path: file:///DIR"),
+    ("s3://b", "s3://BUCKET/PREFIX: a bucket's name has 3 to 63 letters, digits"),
+])
+def test_a_url_that_names_no_store_is_wrong_use_everywhere(made, tmp_path, wrong, said):
+    key, topic, out = ("--key", made / "key.pem"), ("-t", "users"), ("--out", tmp_path / "out")
+    projection = tmp_path / "p.sql"
+    projection.write_text("create table x(a);\n", encoding="utf-8")
+    for command in (("ls",), ("verify", *key), ("tail", *topic), ("restore", "--to", tmp_path / "data"),
+                    ("export", *topic, "--to", tmp_path / "files"), ("prove", *topic, "--offset", "0", *out),
+                    ("attest", *topic, "--until", "2020-01-01T00:00Z", "--project", projection, *out, *key)):
+        told = evlog("archive", command[0], wrong, *command[1:], expect=2)
+        assert f"EVL-1003: {said}" in told.err, told.err
+    told = evlog("replay", "users", "--source", "archive", "--archive", wrong, expect=2)
+    assert f"EVL-1003: {said}" in told.err
+    assert not any((tmp_path / name).exists() for name in ("data", "files", "out"))
 
 
 def test_ls_shows_topics(made):

@@ -139,6 +139,8 @@ int cli_exit_of(const struct evlog_failure *failure)
     switch (failure->code) {
     case EVLOG_OK:
         return CLI_OK;
+    case EVLOG_ERR_ARGUMENT: /* what the library was given stood on the command line, such as an archive's URL */
+        return CLI_USAGE;
     case EVLOG_ERR_UNREACHABLE:
         return CLI_UNREACHABLE;
     case EVLOG_ERR_UNKNOWN_TOPIC:
