@@ -112,17 +112,27 @@ static bool may_have_ended(const struct member_client *m, int32_t generation)
     return c->groups_end;
 }
 
-/* It has ended and begun again, with this generation or one before it. */
+/* It has ended and begun again, with this generation or one before it. Who came after m asked may have come after the
+ * end, in whatever generation. */
 static void anew(struct member_client *m, int32_t generation)
 {
     struct group_model *g = model_of(m);
     group_model_anew(m->c->w, g);
     for (uint32_t i = m->group; i < CLIENT_MEMBERS; i += GROUP_CROWDED) {
         struct member_client *other = &m->c->members[i];
-        if (other->generation == generation) { /* and so does what it has asked */
+        if (other->generation == generation || other->joined_ns > m->asked_ns) { /* and so does what it has asked */
             other->incarnation = other->incarnation_before = g->incarnation;
             other->told_before = 0;
         }
+    }
+}
+
+/* It is heard in a generation. Those who were told a later one, or the same with another owner, may have been in a
+ * group that has ended, and have read it just now. */
+static void look_anew(struct member_client *m, bool back)
+{
+    if (back && may_have_ended(m, m->generation)) {
+        anew(m, m->generation);
     }
 }
 
@@ -175,6 +185,7 @@ static void on_joined(void *arg, const void *response)
     }
     if (code == EL_KAFKA_MEMBER_ID_REQUIRED) {
         m->tried = false;
+        m->joined_ns = 0;
         copy(m->id, sizeof(m->id), answer->member_id);
         return;
     }
@@ -192,7 +203,7 @@ static void on_joined(void *arg, const void *response)
         anew(m, answer->generation_id);
     }
     m->tried = true;
-    m->joined_ns = m->tried_before ? m->joined_ns : m->c->w->clock.now_ns;
+    m->joined_ns = m->tried_before && m->joined_ns > 0 ? m->joined_ns : m->c->w->clock.now_ns;
     if (strlen(m->id) != answer->member_id.len || memcmp(m->id, answer->member_id.data, answer->member_id.len) != 0) {
         /* Somebody else, as far as the group knows; a static one only has a new id. */
         m->owner = m->is_static ? m->owner : ++m->c->member_count;
@@ -283,9 +294,7 @@ static void on_synced(void *arg, const void *response)
         return;
     }
     m->parts = answer->assignment.len == 0 ? 0 : answer->assignment.data[0];
-    if (group_model_conflict(g, m->generation, m->owner, m->parts) && may_have_ended(m, m->generation)) {
-        anew(m, m->generation);
-    }
+    look_anew(m, m->generation < m->told_before || group_model_conflict(g, m->generation, m->owner, m->parts));
     group_model_assigned(m->c->w, g, m->generation, m->told_before, m->owner, m->parts);
     m->incarnation = g->incarnation;
     m->alive_ns = m->asked_ns;
@@ -394,8 +403,9 @@ static void on_offsets(void *owner, bool told, int16_t code)
 static void on_committed(void *owner, bool told, int16_t code)
 {
     struct member_client *m = owner;
-    bool older = m->incarnation == m->incarnation_before && m->generation < m->told_before;
-    if (told && code == EL_KAFKA_NONE && older) {
+    bool taken = told && code == EL_KAFKA_NONE && m->incarnation == m->incarnation_before;
+    look_anew(m, taken && m->generation < m->told_before);
+    if (taken && m->generation < m->told_before) {
         world_violation(m->c->w, "group %u: a commit of generation %d was taken after %d had begun", m->group,
                         m->generation, m->told_before);
     }
