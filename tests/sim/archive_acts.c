@@ -262,7 +262,9 @@ bool arch_read(struct archive_life *l, uint32_t index)
 static bool lookup(struct archive_life *l, const struct life_topic *t, int32_t partition, int64_t timestamp)
 {
     static struct lookup_op op;
+    const struct life_part *p = &t->parts[partition];
     int64_t before = arch_log_start(l, t, partition);
+    uint32_t acked_before = p->acked_count; /* what is acknowledged while it is looked for may be missed */
     op = (struct lookup_op){
         .topic_id = t->id, .partition = partition, .timestamp = timestamp, .current_leader_epoch = -1};
     store_lookup(arch_ask(l, &op.base), &op);
@@ -271,9 +273,8 @@ static bool lookup(struct archive_life *l, const struct life_topic *t, int32_t p
     if (code != 0 || before < 0 || after < 0) {
         return code != EVLOG_ERR_CRASHED && !sim_disk_crashed(l->w.disk);
     }
-    const struct life_part *p = &t->parts[partition];
     after = EL_MAX(after, bucket_retired(l->bucket, &t->id, partition)->end_offset); /* the log start follows */
-    for (uint32_t i = 0; i < p->acked_count; i++) {
+    for (uint32_t i = 0; i < acked_before; i++) {
         bool gone = arch_is_gone(p, p->acked[i].offset, p->acked[i].offset + p->acked[i].count);
         if (!gone && p->acked[i].offset >= after && (op.offset < 0 || op.offset > p->acked[i].offset)) {
             world_violation(
