@@ -173,6 +173,7 @@ static int entry_change(struct alter_call *call, const struct el_msg_incremental
             entry_refuse(entry, error, error == EVLOG_ERR_INVALID_REQUEST ? "a setting is named twice" : "");
             break;
         }
+        EL_ASSERT(id < 64); /* named has a bit for each */
         bool again = id >= 0 && (set.named >> id & 1) != 0;
         error = again ? change_again(&set, &ask->configs[i], &err) : change(&set, &ask->configs[i], &err);
         set.named |= id >= 0 ? (uint64_t)1 << id : 0;
@@ -289,6 +290,7 @@ static void group_on_op(struct lease_op *base)
 {
     struct alter_entry *entry = base->arg;
     struct alter_group *group = entry->group;
+    EL_ASSERT(group != NULL);
     bool got = group->op.verb == LEASE_SETTINGS_GET && base->error == 0;
     bool again = group->op.verb == LEASE_SETTINGS_SET && base->error == EVLOG_ERR_AGAIN;
     if (again && ++entry->round == ROUND_MAX) {
@@ -432,6 +434,8 @@ static void alter_on_op(struct store_op *op)
 {
     struct alter_entry *entry = op->arg;
     struct alter_call *call = entry->call;
+    EL_ASSERT(entry >= call->entries);
+    EL_ASSERT(entry < call->entries + call->ask->resource_count);
     if (op->error == EVLOG_ERR_AGAIN) {
         const struct el_msg_incremental_alter_configs_resource *ask = &call->ask->resources[entry - call->entries];
         if (++entry->round == ROUND_MAX) {

@@ -175,6 +175,7 @@ static int entry_check(struct create_call *call, uint32_t index)
 {
     const struct el_msg_create_topics_topic *ask = &call->ask->topics[index];
     struct create_entry *entry = &call->entries[index];
+    EL_ASSERT(index < call->ask->topic_count);
     if (entry->error != 0) {
         bool twice = entry->error == EVLOG_ERR_INVALID_REQUEST;
         return entry_refuse(entry, entry->error, twice ? "the topic is named twice in the request" : "");

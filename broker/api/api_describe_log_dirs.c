@@ -77,6 +77,8 @@ static void dirs_finish(struct api_call *base)
 
 static void add_partition(struct dirs_topic *topic, const struct topic *known, int32_t partition)
 {
+    EL_ASSERT(partition >= 0);
+    EL_ASSERT(partition < known->partition_count);
     struct stat_op *op = &topic->ops[topic->op_count++];
     op->topic_id = known->id;
     op->partition = partition;

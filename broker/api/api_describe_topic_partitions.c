@@ -79,6 +79,7 @@ static void choose(struct page *page, struct el_slice name, const struct topic *
     if (page->ask->cursor != NULL && name_order(name, page->ask->cursor->topic_name) < 0) {
         return;
     }
+    EL_ASSERT(page->chosen_count <= page->chosen_max);
     if (page->chosen_count < page->chosen_max) {
         page->chosen[page->chosen_count] = (struct chosen){name, topic, error};
         heap_up(page->chosen, page->chosen_count++);
@@ -202,6 +203,7 @@ static int fill(struct page *page, struct el_msg_describe_topic_partitions_respo
             return EVLOG_ERR_NO_MEMORY;
         }
         response->topic_count++;
+        EL_ASSERT(out->partition_count <= page->room);
         page->room -= EL_MAX(out->partition_count, 1u);
         if (chosen->topic != NULL && out->partition_count > 0 &&
             first + (int32_t)out->partition_count < chosen->topic->partition_count) {

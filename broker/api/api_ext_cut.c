@@ -39,6 +39,7 @@ static int fill_topic(const struct cut_call *call, const struct cut_topic *topic
     if (out->partitions == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
+    EL_ASSERT(topic->first + topic->count <= call->op.result_count);
     for (uint32_t i = 0; i < topic->count; i++) {
         const struct cut_result *result = &call->op.results[topic->first + i];
         if (result->error != 0) {

@@ -52,6 +52,7 @@ static int fill_batches(const struct sift *sift, struct el_arena *arena, struct 
     for (const struct sift_find *find = sift->finds; find != NULL; find = find->next) {
         for (uint32_t i = 0; i < find->count; i++) {
             const struct sift_batch *batch = &find->batches[i];
+            EL_ASSERT(out->batch_count < sift->batch_count);
             struct el_msg_ext_log_fetch_batch *to = &out->batches[out->batch_count++];
             memcpy(to->salt.bytes, batch->salt, sizeof batch->salt);
             to->batch = batch->batch;

@@ -21,6 +21,7 @@ static bool fill(struct outcome_call *call, struct el_msg_ext_lease_outcome_resp
     const struct el_msg_ext_lease_outcome_request *ask = call->ask;
     struct el_arena *arena = &call->request->arena;
     const struct share_ack *ack = call->acks.acks;
+    EL_ASSERT(call->acks.pending == 0);
     response->lease_ms = call->lease_ms;
     response->topics = el_schema_new(&el_schema_ext_lease_outcome_topic_result, arena, ask->topic_count);
     for (uint32_t t = 0; response->topics != NULL && t < ask->topic_count; t++) {
@@ -40,6 +41,7 @@ static bool fill(struct outcome_call *call, struct el_msg_ext_lease_outcome_resp
             out->emits_refused = ack->emits_refused;
         }
     }
+    EL_ASSERT(response->topics == NULL || ack == call->acks.acks + call->acks.count);
     return response->topics != NULL;
 }
 

@@ -100,6 +100,7 @@ static void answer_appended(struct append_call *call)
             last = EL_MAX(last, record->offset);
         }
     }
+    EL_ASSERT(record == a->batch.records + a->batch.record_count);
     el_position_format(word, &(struct el_position){a->target.topic_id, a->partition, last + 1});
     response.position = el_slice_str(word);
     response.append_time_ns = a->op.duplicate ? 0 : a->op.append_time_ns;
@@ -197,6 +198,7 @@ static int add_event(struct append_call *call, const struct el_msg_ext_stream_ap
     for (uint32_t i = 0; i < event->header_count; i++) {
         call->headers[count++] = (struct el_header){event->headers[i].name, event->headers[i].value};
     }
+    EL_ASSERT(count <= (size_t)event->header_count + OWN_HEADERS_MAX);
     struct stream_write_event record = {
         .key = append->key,
         .id = event->id,

@@ -83,6 +83,7 @@ static bool fill_named(struct fetch_call *call, const struct fetch_group *group,
                                                     : EL_KAFKA_NONE);
         }
     }
+    EL_ASSERT(view == group->op.views + group->op.view_count); /* each is answered, and in its place */
     return true;
 }
 
@@ -101,6 +102,7 @@ static bool fill_by_topic(struct fetch_call *call, const struct fetch_group *gro
             continue;
         }
         if (to == NULL) {
+            EL_ASSERT(out->topic_count < group->op.view_count);
             to = &out->topics[out->topic_count++];
             to->name = el_slice_of(topic->name, topic->name_len);
             to->topic_id = topic->id;
@@ -267,6 +269,7 @@ static bool group_take(struct fetch_call *call, struct fetch_group *group)
         topic_take(call, &group->topics[i], &group->op.views[next]);
         next += group->topics[i].partition_count;
     }
+    EL_ASSERT(next == count);
     return true;
 }
 

@@ -155,6 +155,7 @@ static void check_begin(struct authenticate_call *call)
     call->check = *request_sasl(call->request);
     explicit_bzero(request_sasl(call->request)->password, SASL_PASSWORD_MAX);
     api->sasl_check_count++;
+    EL_ASSERT(api->sasl_check_count <= CHECKS_MAX);
     call->job.done = check_on_job;
     call->job.arg = call;
     io_job(api->io, &call->job, IO_JOB_COMPUTE, check_job, call);

@@ -42,8 +42,8 @@ struct fetch_call {
     struct share_acks acks;
     struct share_poll poll;
     uint32_t pending;         /* of outcomes and poll */
-    struct fetch_item *items; /* [item_count] */
-    uint32_t item_count;
+    struct fetch_item *items; /* [item_max], item_count of them in use */
+    uint32_t item_count, item_max;
 };
 
 /* --- the answer --------------------------------------------------------------------------------------------------- */
@@ -66,6 +66,7 @@ static void fetch_on_sent(struct request *request)
 static struct fetch_item *item_of(struct fetch_call *call, struct el_map *items, const struct el_uuid *topic_id,
                                   int32_t partition)
 {
+    EL_ASSERT(call->item_count < call->item_max);
     struct fetch_item *item = &call->items[call->item_count];
     item->key = (struct fetch_key){*topic_id, partition, 0};
     struct fetch_item *known = el_map_get(items, &item->key, sizeof item->key);
@@ -126,6 +127,7 @@ static bool make_topics(struct fetch_call *call, struct el_map *topics, struct e
         struct fetch_item *item = &call->items[i];
         item->topic = el_map_get(topics, &item->key.topic_id, sizeof item->key.topic_id);
         if (item->topic == NULL) {
+            EL_ASSERT(response->response_count < call->item_count);
             item->topic = &response->responses[response->response_count++];
             item->topic->topic_id = item->key.topic_id;
             if (el_map_put(topics, &item->key.topic_id, sizeof item->key.topic_id, item->topic) != 0) {
@@ -180,6 +182,7 @@ static bool fill_item(struct fetch_call *call, const struct fetch_item *item)
     if (item->part == NULL) {
         return true;
     }
+    EL_ASSERT(item->part->read != NULL);
     int error = item->part->error;
     if (error == 0) {
         return fill_read(call, item->part->read, out);
@@ -224,6 +227,7 @@ static void fetch_answer(struct fetch_call *call, int32_t lease_ms)
 
 static void fetch_on_closed(void *arg)
 {
+    EL_ASSERT(((const struct fetch_call *)arg)->session == NULL); /* given back once */
     fetch_answer(arg, 0);
 }
 
@@ -234,6 +238,7 @@ static void fetch_release(struct fetch_call *call)
         return;
     }
     struct share_session *session = call->session;
+    EL_ASSERT(session != NULL);
     if (call->ask->share_session_epoch == SHARE_EPOCH_CLOSE) {
         call->session = NULL;
         share_session_give_back_closed(session, fetch_on_closed, call);
@@ -362,7 +367,8 @@ static void start(struct fetch_call *call)
     }
     uint32_t named = 0;
     count_acks(ask, &named);
-    call->items = el_arena_zalloc(&call->request->arena, (named + call->poll.part_count + 1u) * sizeof *call->items);
+    call->item_max = named + call->poll.part_count + 1u;
+    call->items = el_arena_zalloc(&call->request->arena, (size_t)call->item_max * sizeof *call->items);
     if (call->items == NULL) {
         share_session_give_back(call->session);
         api_refuse_memory(call->api, call->request);

@@ -204,12 +204,14 @@ static void done_on_write(struct audit_op *op)
 
 static void call_on_reply(struct request *request, const struct el_schema *schema, void *response)
 {
+    EL_ASSERT(request->watch != NULL);
     record_make(request->watch, "", schema, response);
 }
 
 static void call_on_replied(struct request *request)
 {
     struct audit_call *call = request->watch;
+    EL_ASSERT(call->request == request);
     call->op.done = done_on_write;
     audit_write(call->api->audit, &call->op);
 }
@@ -268,6 +270,8 @@ static void asked_on_write(struct audit_op *op)
         audit_write(call->api->audit, op);
         return;
     }
+    EL_ASSERT(request->watch == NULL);
+    EL_ASSERT(!request->unrecorded);
     request->watch = call;
     request->on_reply = call_on_reply;
     request->on_replied = call_on_replied;
@@ -316,6 +320,7 @@ bool api_audit_begin(struct api *api, struct request *request, const void *messa
     struct el_buffer out;
     el_buffer_fix(&out, call->parameters, AUDIT_PARAMETERS_LEN_MAX);
     audit_show_request(&out, request->api->schema[EL_SIDE_REQUEST], request->api_version, message, &call->cut);
+    EL_ASSERT(out.len <= AUDIT_PARAMETERS_LEN_MAX);
     call->parameters_len = out.len;
     call->message = message;
     call->run = run;

@@ -53,12 +53,14 @@ int produce_streams_keep(struct produce_streams *ps, struct el_arena *arena)
     if (records == NULL || keys == NULL) {
         return EVLOG_ERR_NO_MEMORY;
     }
+    const uint8_t *keys_end = keys + key_len;
     memcpy(records, batch->records, batch->record_count * sizeof *records);
     for (uint32_t i = 0; i < batch->record_count; i++) {
         struct el_slice *key = &records[i].key_bytes;
         if (key_shared(batch->records, i)) {
             key->data = records[i - 1].key_bytes.data;
         } else if (key->len > 0) {
+            EL_ASSERT(key->len <= (size_t)(keys_end - keys));
             memcpy(keys, key->data, key->len);
             key->data = keys;
             keys += key->len;
@@ -66,6 +68,7 @@ int produce_streams_keep(struct produce_streams *ps, struct el_arena *arena)
             key->data = key->data == NULL ? NULL : keys;
         }
     }
+    EL_ASSERT(keys == keys_end);
     batch->records = records;
     return 0;
 }
@@ -101,6 +104,7 @@ int produce_streams_place(const struct produce_streams *ps, struct request *requ
 
 static struct el_slice conflict_text(const struct produce_streams *ps, struct request *request, int error)
 {
+    EL_ASSERT((uint32_t)ps->batch.failed_index < ps->batch.record_count);
     const struct stream_record *record = &ps->batch.records[ps->batch.failed_index];
     char key[STREAM_KEY_TEXT_LEN], state[STREAM_STATE_TEXT_LEN], expected[STREAM_STATE_TEXT_LEN];
     stream_key_text(key, record->key_bytes);

@@ -77,6 +77,7 @@ static uint32_t range_outcomes(const struct share_ack_range *range, struct lease
     uint32_t count = 0;
     for (uint32_t i = 0; i < range->type_count; i++) {
         if (i > 0 && range->types[i] == range->types[i - 1]) {
+            EL_ASSERT(count > 0);
             if (out != NULL) {
                 out[count - 1].last++;
             }
@@ -154,6 +155,8 @@ static void acks_release(struct share_acks *acks)
 static void ack_on_done(struct lease_op *op)
 {
     struct share_ack *ack = op->arg;
+    EL_ASSERT(ack->error == EL_KAFKA_NONE); /* else it was not sent */
+    EL_ASSERT(ack->of->pending > 0);
     int error = op->error != 0 ? op->error : ack->op.outcome_error;
     ack->error = share_part_error(error);
     if (error != 0) {
@@ -169,6 +172,8 @@ static void ack_on_done(struct lease_op *op)
 
 void share_acks_start(struct share_acks *acks)
 {
+    EL_ASSERT(acks->pending == 0);
+    EL_ASSERT(acks->count == 0 || acks->session != NULL);
     acks->pending = 1;
     for (uint32_t i = 0; i < acks->count; i++) {
         struct share_ack *ack = &acks->acks[i];

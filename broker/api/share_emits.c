@@ -159,9 +159,12 @@ bool share_emits_take(struct share_ack *ack, const struct el_msg_ext_lease_outco
         if (headers == NULL) {
             return false;
         }
+        int32_t to = partition_of(topic, emit, range->first, partition);
+        EL_ASSERT(to >= 0);
+        EL_ASSERT(to < topic->partition_count);
         emits[i] = (struct lease_emit){
             .topic_id = topic->id,
-            .partition = partition_of(topic, emit, range->first, partition),
+            .partition = to,
             .timestamp_ms = time_ms,
             .body = {.key = emit->key, .value = emit->value, .headers = headers, .header_count = emit->header_count},
             .batch_len_max = (uint32_t)topic_config_int(&topic->config, &api->node->topic_defaults,

@@ -142,6 +142,7 @@ static void take(struct sift *sift)
         all = false;
     }
     if (!all) { /* what did not fit comes next time */
+        EL_ASSERT(count < read->entry_count);
         sift->next = EL_MAX(sift->next, el_batch_base_offset(read->data + read->entries[count].pos));
         sift->blocked = sift->kept_len == 0;
     } else {
@@ -155,6 +156,9 @@ static void take(struct sift *sift)
 /* The sieve has been over what was read. */
 static void sieved(struct sift *sift)
 {
+    EL_ASSERT(sift->holding);
+    EL_ASSERT(sift->found_count <= sift->read->entry_count);
+    EL_ASSERT(sift->found_len <= sift->read->data_len);
     sift->located = false;
     sift->dry = sift->found_count == 0;
     if (sift->found_count > 0) {
@@ -186,6 +190,7 @@ static int64_t sieve_job(struct disk *disk, void *arg)
 static void sift_on_job(struct io_op *job)
 {
     struct sift *sift = job->arg;
+    EL_ASSERT(sift->waiting);
     if (job->result != 0) {
         fail(sift, (int)job->result);
     } else {
@@ -227,6 +232,7 @@ static void sift_on_read(struct store_op *op)
 {
     struct sift *sift = op->arg;
     struct read_op *read = sift->read;
+    EL_ASSERT(!sift->holding);
     sift->holding = true;
     if (op->error == 0 || sift->kept_len == 0) {
         sift->high_watermark = read->high_watermark;
@@ -291,6 +297,7 @@ static void sift_turn(struct sift *sift)
 
 static void sift_go(struct sift *sift)
 {
+    EL_ASSERT(!sift->looping);
     sift->looping = true;
     while (!sift->waiting && !sift->ended) {
         sift_turn(sift);

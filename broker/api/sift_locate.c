@@ -15,6 +15,8 @@
 
 static void ask(struct sift *sift, void (*done)(struct store_op *op), int64_t from, uint32_t count_max)
 {
+    EL_ASSERT(sift->waiting);
+    EL_ASSERT(sift->hash_turn < sift->hash_count);
     sift->find = (struct stream_find_op){
         .base = {.done = done, .arg = sift},
         .topic_id = sift->read->topic_id,
@@ -64,6 +66,8 @@ static void on_half(struct store_op *op)
         give_up(sift);
         return;
     }
+    EL_ASSERT(middle >= sift->low);
+    EL_ASSERT(middle < sift->high); /* each turn halves the rest */
     const struct stream_place *place = sift->find.count == 1 ? &sift->find.places[0] : NULL;
     bool behind = place != NULL && place->version == middle && place->offset >= sift->next;
     if (behind) {
@@ -93,6 +97,7 @@ static void on_newest(struct store_op *op)
         give_up(sift);
         return;
     }
+    EL_ASSERT(find->count <= find->count_max);
     uint32_t n = 0; /* places at or above next */
     while (n < find->count && find->places[n].offset >= sift->next) {
         n++;
@@ -124,6 +129,7 @@ static void on_next(struct store_op *op)
         give_up(sift);
         return;
     }
+    EL_ASSERT(find->count <= 2);
     uint32_t before = version > 0 ? 1 : 0;
     bool fits = find->count >= before &&
                 (before == 0 || (places[0].version == version - 1 && places[0].offset < sift->next));

@@ -116,6 +116,7 @@ void sift_run(struct sift *sift, void *scratch, size_t scratch_len)
         sift->matched += matched;
         memmove(read->data + pos, read->data + entry.pos, entry.len);
         entry.pos = pos;
+        EL_ASSERT(kept <= i); /* what is looked at next is not overwritten */
         read->entries[kept++] = entry;
         pos += entry.len;
     }

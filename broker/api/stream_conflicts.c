@@ -87,6 +87,7 @@ static void list_fill(struct stream_conflicts *c)
     }
     for (uint32_t i = 0; i < batch->check_count && c->error == EVLOG_ERR_WRONG_VERSION; i++) {
         if (batch->checks[i].failed) {
+            EL_ASSERT(c->count <= batch->check_count); /* one for each, and one for a record */
             struct el_msg_ext_stream_append_conflict *out = &c->list[c->count++];
             conflict_fill(c, &batch->checks[i], out);
             out->check = true;

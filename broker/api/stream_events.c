@@ -59,6 +59,7 @@ static void read_drop(struct stream_events *ev)
 /* Bytes worth reading at once: those to the place some further on, if that many places are near. */
 static uint32_t read_len(const struct stream_events *ev)
 {
+    EL_ASSERT(ev->place_done < ev->place_count);
     uint32_t ahead = EL_MIN(READ_AHEAD, ev->place_count - ev->place_done - 1);
     int64_t offsets = ev->places[ev->place_done + ahead].offset - ev->places[ev->place_done].offset;
     if (ahead == 0 || offsets <= 0 || offsets > READ_LEN_MAX) {
@@ -75,6 +76,8 @@ static uint32_t read_len(const struct stream_events *ev)
 static void events_on_stat(struct store_op *op)
 {
     struct stream_events *ev = op->arg;
+    EL_ASSERT(ev->place_done < ev->place_count);
+    EL_ASSERT(!ev->tried);
     if (op->error != 0) {
         fail(ev, op->error);
     }
@@ -212,6 +215,7 @@ static bool keep_headers(struct stream_events *ev, const struct el_record *recor
 static bool keep_event(struct stream_events *ev, const struct stream_place *place, const struct el_batch_record *record)
 {
     const struct read_entry *entry = &ev->read.entries[ev->entry];
+    EL_ASSERT(ev->event_count < ev->place_count); /* so many were made room for */
     struct el_msg_ext_stream_read_event *event = &ev->events[ev->event_count];
     el_schema_init(&el_schema_ext_stream_read_event, event);
     event->offset = record->offset;
@@ -293,6 +297,7 @@ static void run_take(struct stream_events *ev)
         ev->place_done++;
         ev->tried = false;
     }
+    EL_ASSERT(ev->place_done <= ev->place_count);
 }
 
 /* --- opening batches ---------------------------------------------------------------------------------------------- */
@@ -325,6 +330,8 @@ static void opened(struct stream_events *ev, int error)
 static void events_on_job(struct io_op *op)
 {
     struct stream_events *ev = op->arg;
+    EL_ASSERT(ev->scratch != NULL);
+    EL_ASSERT(ev->waiting); /* nobody else has touched what the job has */
     opened(ev, (int)op->result);
     el_buddy_free(ev->api->buddy, ev->scratch);
     ev->scratch = NULL;
@@ -343,6 +350,7 @@ static void batch_open(struct stream_events *ev)
         return;
     }
     EL_ASSERT(wanted <= EL_BATCH_OUTPUT_MAX);
+    EL_ASSERT(ev->scratch == NULL);
     ev->scratch = el_buddy_alloc(ev->api->buddy, wanted);
     ev->scratch_len = wanted;
     if (ev->scratch == NULL) {
@@ -391,6 +399,8 @@ static void events_go(struct stream_events *ev)
     }
     ev->looping = false;
     if (!ev->waiting) {
+        EL_ASSERT(ev->ended);
+        EL_ASSERT(ev->scratch == NULL);
         read_drop(ev);
         ev->finish(ev, ev->error);
     }

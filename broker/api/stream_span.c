@@ -127,6 +127,7 @@ static void places_trim(struct stream_span *s)
 {
     const struct stream_find_op *find = &s->find;
     int64_t low = s->backward ? s->stop : s->start, high = s->backward ? s->start : s->stop;
+    EL_ASSERT(find->count <= s->count_max);
     s->first = s->count = 0;
     while (s->first < find->count && (find->places[s->first].version < low || find->places[s->first].version > high)) {
         s->first++;
@@ -212,6 +213,7 @@ static void span_on_probe(struct store_op *op)
 {
     struct stream_span *s = op->arg;
     const struct stream_find_op *find = &s->probe_find;
+    EL_ASSERT(find->count <= 1);
     int error = op->error;
     bool gone = find->count == 0 || find->places[0].version != s->probe; /* below the start of the log */
     if (gone || find->places[0].offset < s->sought) {
@@ -231,6 +233,8 @@ static bool bisect(struct stream_span *s)
         return true;
     }
     s->probe = s->low + (s->high - s->low) / 2;
+    EL_ASSERT(s->probe >= s->low);
+    EL_ASSERT(s->probe < s->high); /* the range gets smaller, whatever is found */
     s->probe_find = (struct stream_find_op){.raw = true, .backward = true, .from = s->probe, .count_max = 1};
     find_submit(s, &s->probe_find, false, span_on_probe);
     return false;
@@ -310,6 +314,7 @@ static void span_turn(struct stream_span *s)
 
 static void span_go(struct stream_span *s)
 {
+    EL_ASSERT(!s->looping);
     s->looping = true;
     while (!s->waiting && s->stage != DONE) {
         span_turn(s);

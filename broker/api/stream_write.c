@@ -33,6 +33,7 @@ int stream_write_begin(struct stream_write *a, uint32_t record_max, size_t bytes
         return EVLOG_ERR_NO_MEMORY;
     }
     a->record_max = record_max;
+    a->check_max = check_max;
     a->batch.failed_index = -1;
     a->batch.cited = -1;
     el_batch_builder_init_fixed(&a->builder, buf, len);
@@ -74,6 +75,7 @@ int stream_write_add(struct stream_write *a, const struct stream_write_event *ev
 
 void stream_write_check(struct stream_write *a, struct el_slice key, int64_t expected)
 {
+    EL_ASSERT(a->batch.check_count < a->check_max);
     a->batch.checks[a->batch.check_count++] = (struct stream_check){
         .key = stream_hash_key(streams_secret(a->api->streams), key),
         .key_bytes = key,
@@ -113,6 +115,7 @@ static void append_on_done(struct store_op *op)
 static void append_on_deadline(struct io_timer *timer)
 {
     struct stream_write *a = timer->arg;
+    EL_ASSERT(!a->answered);
     request_hold(a->request);
     append_answer(a, EVLOG_ERR_TIMED_OUT);
 }
@@ -124,6 +127,8 @@ void stream_write_submit(struct stream_write *a, int32_t timeout_ms)
     EL_ASSERT(a->batch.record_count > 0);
     int error = el_batch_builder_finish(&a->builder, EL_CODEC_NONE, NULL, &batch);
     EL_ASSERT(error == 0);
+    EL_ASSERT(!a->answered);
+    EL_ASSERT(a->partition >= 0);
     error = el_batch_check(batch.data, batch.len, a->batch_len_max, NULL, 0, &a->op.info);
     int32_t late = error != 0 ? -1 : api_timestamp_fault(api, &a->op.info, a->before_ms, a->after_ms);
     if (late >= 0) {

@@ -25,7 +25,7 @@ struct stream_write {
     /* private */
     struct el_batch_builder builder;
     struct io_timer deadline;
-    uint32_t record_max;
+    uint32_t record_max, check_max;
     uint32_t batch_len_max; /* the topic's max.message.bytes */
     int64_t before_ms, after_ms;
     int64_t now_ms;
