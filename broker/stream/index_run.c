@@ -132,6 +132,7 @@ static int top_read(const struct index_run *run, struct index_run_top *top)
             return code;
         }
     }
+    EL_ASSERT(read == run->info.group_count);
     bool whole = top[read].first_block == run->info.names_block &&
                  (uint64_t)top[read].first_line * EL_RUN_LINE_LEN == run->info.filter_len;
     return whole ? 0 : EVLOG_ERR_CORRUPT;
@@ -158,6 +159,7 @@ static int filter_read(const struct index_run *run, uint8_t *lines, uint8_t *buf
             int code = index_run_bytes(run, number, buf, (size_t)count * EL_RUN_BLOCK_LEN);
             for (uint32_t i = 0; code == 0 && i < count; i++) {
                 uint32_t line_count = EL_MIN(t[1].first_line - line, EL_RUN_LINES_MAX);
+                EL_ASSERT(line + line_count <= t[1].first_line); /* which top_take() has kept within the filter */
                 code = filter_take(run, number + i, buf + (size_t)i * EL_RUN_BLOCK_LEN,
                                    lines + (size_t)line * EL_RUN_LINE_LEN, line_count);
                 line += line_count;
@@ -208,6 +210,7 @@ int index_run_open(struct disk *disk, const char *path, const struct el_index_ru
 
 void index_run_close(struct index_run *run)
 {
+    EL_ASSERT(run->fd >= 0);
     disk_close(run->disk, run->fd);
     run->fd = -1;
 }
@@ -272,6 +275,7 @@ struct finding {
 /* Which block of the group holds the last entry at or below the key, or its first block when all are above. */
 static int block_in_group(struct finding *f, uint32_t group, const struct el_stream_entry *key, uint32_t *block)
 {
+    EL_ASSERT(group < f->run->info.group_count);
     const struct index_run_top *t = &f->run->top[group];
     uint16_t count = 0;
     int code = index_run_block(f->run, t->first_block + t->block_count, sizeof(f->block), EL_RUN_INDEX, f->block,
@@ -291,6 +295,7 @@ static int block_in_group(struct finding *f, uint32_t group, const struct el_str
         }
     }
     *block = low == 0 ? 0 : low - 1;
+    EL_ASSERT(*block < t->block_count);
     return 0;
 }
 
@@ -330,6 +335,7 @@ static int find_ascending(struct finding *f)
     int code = count == 0 ? 0 : block_in_group(f, group, &f->low, &block);
     int more = code == 0;
     while (more > 0 && group < f->run->info.group_count) {
+        EL_ASSERT(block < f->run->top[group].block_count);
         more = take_ascending(f, group, block);
         if (++block == f->run->top[group].block_count) {
             block = 0;
@@ -354,6 +360,7 @@ static int take_descending(struct finding *f, uint32_t group, uint32_t block)
 {
     struct el_entry_unpacker u;
     struct el_stream_entry *ring = f->entries + f->count;
+    EL_ASSERT(f->count < f->room);
     uint32_t room = f->room - f->count, in_range = 0, at = 0;
     int code = block_unpacker(f, group, block, &u);
     code = code != 0 ? code : el_entry_unpack(&u);
@@ -375,6 +382,7 @@ static int take_descending(struct finding *f, uint32_t group, uint32_t block)
         turn_round(ring + at, room - at);
     }
     f->count += take;
+    EL_ASSERT(f->count <= f->room);
     return f->count < f->room && goes_on;
 }
 

@@ -72,6 +72,9 @@ static int entries_turn(struct index_cursor *c)
     }
     const struct index_run_top *t = &c->run->top[c->group];
     uint32_t number = t->first_block + c->block;
+    EL_ASSERT(c->block < t->block_count);
+    EL_ASSERT(c->block >= c->buf_from);
+    EL_ASSERT(c->block <= c->buf_end);
     if (c->block == c->buf_end) {
         uint32_t count = EL_MIN(t->block_count - c->block, ENTRY_BLOCKS);
         int code = index_run_bytes(c->run, number, c->buf, (size_t)count * EL_RUN_BLOCK_LEN);
@@ -136,6 +139,7 @@ static int names_begin(struct index_cursor *c)
 
 static void name_keep(struct name_walk *n)
 {
+    EL_ASSERT(n->u.key_len <= sizeof(n->last));
     n->last_slot = n->u.slot;
     n->last_len = n->u.key_len;
     memcpy(n->last, n->u.key, n->u.key_len);
@@ -150,6 +154,7 @@ static int names_turn(struct index_cursor *c)
         uint32_t number = run->info.names_block + n->next * NAME_UNITS;
         if (n->next < n->buf_from || n->next >= n->buf_end) {
             uint32_t count = EL_MIN(run->info.name_block_count - n->next, NAME_BLOCKS);
+            EL_ASSERT(n->u.left == 0); /* it reads from the buffer */
             int code = index_run_bytes(run, number, n->buf, (size_t)count * EL_RUN_NAME_LEN);
             if (code != 0) {
                 n->buf_from = n->buf_end = 0;
@@ -216,6 +221,7 @@ static int leaf_for(struct index_cursor *c, uint32_t slot, struct el_slice key, 
 {
     struct name_walk *n = c->names;
     const struct index_run *run = c->run;
+    EL_ASSERT(run->info.name_block_count > 0);
     uint32_t at = run->info.name_block_count - 1;
     n->buf_from = n->buf_end = 0;
     for (;;) {
@@ -238,6 +244,7 @@ static int leaf_for(struct index_cursor *c, uint32_t slot, struct el_slice key, 
         if (code != 0) {
             return code;
         }
+        EL_ASSERT((child - run->info.names_block) / NAME_UNITS < at); /* a child lies before: it comes to an end */
         at = (child - run->info.names_block) / NAME_UNITS;
     }
 }

@@ -35,6 +35,7 @@ static void told_fill(struct stream_check *told, const struct subject *s)
 
 static void tell_record(struct stream_batch *batch, const struct resolution *r, uint32_t index)
 {
+    EL_ASSERT(index < batch->record_count);
     const struct stream_record *record = &batch->records[index];
     batch->failed_index = (int32_t)index;
     batch->told = (struct stream_check){
@@ -154,6 +155,7 @@ static int record_add(struct stream_table *table, uint32_t slot, int64_t base_of
 {
     int64_t offset = base_offset + record->offset_delta;
     int64_t version = key == NULL ? -1 : key->version + 1;
+    EL_ASSERT(offset >= base_offset);
     struct el_stream_entry entry = {.slot = slot, .hash = record->key, .position = (uint64_t)version};
     entry.place = (uint64_t)offset | flags_of(record);
     int code = key == NULL ? 0 : stream_table_add(table, STREAM_KIND_KEY, &entry);
@@ -251,6 +253,7 @@ int stream_admit(struct stream_view *view, uint32_t slot, int64_t base_offset, s
     if (code != EVLOG_ERR_FULL && code != EVLOG_ERR_NO_MEMORY) {
         stream_admit_forget(view, batch);
     }
+    EL_ASSERT(code != EVLOG_ERR_WRONG_VERSION || batch->failed_index >= 0 || batch->check_count > 0);
     return code;
 }
 
@@ -273,6 +276,7 @@ int stream_admit_replay(struct stream_view *view, uint32_t slot, int64_t base_of
         }
         (*done)++;
     }
+    EL_ASSERT(*done == batch->record_count);
     stream_admit_forget(view, batch);
     return 0;
 }

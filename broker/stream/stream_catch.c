@@ -35,11 +35,14 @@ static void catch_end(struct stream_catch *c, int error)
 {
     struct stream_part *sp = c->sp;
     struct streams *st = sp->st;
+    EL_ASSERT(sp->catching == c);
+    EL_ASSERT(sp->state == STREAM_PART_CATCHING);
     batches_free(c);
     store_read_release(&c->read);
     el_pool_put(&st->catch_pool, c);
     sp->catching = NULL;
     EL_ASSERT(st->catch_count > 0);
+    EL_ASSERT(st->ops > 0);
     st->catch_count--;
     st->ops--;
     sp->anew = false;
@@ -90,6 +93,7 @@ static int ended(const struct stream_part *sp)
 
 static int batch_make(struct stream_catch *c, const uint8_t *batch, size_t len)
 {
+    EL_ASSERT(c->batch_count < CATCH_BATCHES_MAX);
     struct catch_batch *out = &c->batches[c->batch_count];
     struct el_batch_iter iter;
     const char *why = "";
@@ -126,6 +130,7 @@ static int64_t digest_run(struct disk *disk, void *arg)
     while (c->next_entry < c->read.entry_count && c->batch_count < CATCH_BATCHES_MAX &&
            record_count < CATCH_RECORDS_MAX) {
         const struct read_entry *entry = &c->read.entries[c->next_entry];
+        EL_ASSERT((uint64_t)entry->pos + entry->len <= c->read.data_len);
         int code = batch_make(c, c->read.data + entry->pos, entry->len);
         if (code != 0) {
             return code == EVLOG_ERR_NO_MEMORY ? code : EVLOG_ERR_CORRUPT;
@@ -163,6 +168,7 @@ static uint32_t first_record(const struct catch_batch *b, int64_t noted)
 
 static int batch_take(struct stream_catch *c)
 {
+    EL_ASSERT(c->batch_index < c->batch_count);
     struct catch_batch *b = &c->batches[c->batch_index];
     struct stream_part *sp = c->sp;
     struct streams *st = sp->st;
@@ -175,6 +181,7 @@ static int batch_take(struct stream_catch *c)
         code = i == 0 ? 0 : stream_work_freeze(st);
         code = code != 0 ? EVLOG_ERR_NO_MEMORY
                          : stream_admit_replay(&st->view, sp->slot, b->base_offset, &b->batch, &c->done);
+        EL_ASSERT(c->done <= b->batch.record_count);
         bool whole = code == 0 || c->done == b->batch.record_count;
         int64_t noted = whole ? b->end_offset : b->base_offset + b->batch.records[c->done].offset_delta;
         sp->noted = c->done > 0 || code == 0 ? EL_MAX(sp->noted, noted) : sp->noted;
@@ -270,6 +277,8 @@ void stream_catch_next(struct streams *st)
             return;
         }
         el_list_remove(&sp->wait_link);
+        EL_ASSERT(sp->catching == NULL);
+        EL_ASSERT(sp->state == STREAM_PART_CATCHING);
         c->sp = sp;
         sp->catching = c;
         sp->pins++;

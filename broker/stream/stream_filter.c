@@ -64,6 +64,7 @@ void stream_filter_end(struct streams *st, int error)
     struct stream_run *fresh = w->filter_run;
     struct stream_run_set *set = NULL;
     w->filter_run = NULL;
+    EL_ASSERT(error != 0 || fresh->run.filter != NULL);
     if (error == 0 && !st->failed && !st->rebuilding) {
         set = replaced(st, fresh);
     }

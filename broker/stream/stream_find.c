@@ -45,6 +45,8 @@ static void find_end(struct find *f, int error)
 {
     struct streams *st = f->st;
     struct stream_find_op *op = f->op;
+    EL_ASSERT(f->runs == NULL);
+    EL_ASSERT(st->ops > 0);
     stream_part_unpin(f->sp);
     st->ops--;
     if (error != 0) {
@@ -158,6 +160,7 @@ static void tables_gather(struct find *f)
                                                  f->entries + f->memory_count, f->room - f->memory_count);
         }
     }
+    EL_ASSERT(f->memory_count <= f->room);
 }
 
 static int64_t gather_run(struct disk *disk, void *arg)
@@ -180,6 +183,7 @@ static int64_t gather_run(struct disk *disk, void *arg)
             return code;
         }
         f->run_count += count;
+        EL_ASSERT(f->run_count <= room);
     }
     return 0;
 }
@@ -218,6 +222,7 @@ static void gather_on_done(struct io_op *job)
 {
     struct find *f = EL_CONTAINER(job, struct find, job);
     int error = (int)job->result;
+    EL_ASSERT(f->runs != NULL);
     stream_runs_drop(f->st, f->runs);
     f->runs = NULL;
     if (error != 0) {
@@ -272,6 +277,7 @@ static void range_of_stream(struct find *f)
     if (low <= high) {
         f->low = (uint64_t)low;
         f->high = (uint64_t)high;
+        EL_ASSERT(f->high - f->low < f->room); /* a page holds all of it */
     }
 }
 
@@ -377,6 +383,7 @@ static void newest_on_done(struct io_op *job)
 {
     struct find *f = EL_CONTAINER(job, struct find, job);
     int error = (int)job->result;
+    EL_ASSERT(f->runs != NULL);
     stream_runs_drop(f->st, f->runs);
     f->runs = NULL;
     if (error != 0) {

@@ -100,6 +100,10 @@ static bool merge_begin(struct streams *st, uint32_t first, uint32_t count)
 {
     struct stream_work *w = &st->work;
     uint32_t parts = 0;
+    EL_ASSERT(w->inputs == NULL);
+    EL_ASSERT(w->live == NULL);
+    EL_ASSERT(count <= MERGE_RUNS_MAX);
+    EL_ASSERT(first + count <= st->runs->count);
     EL_LIST_EACH(n, &st->parts) {
         parts++;
     }
@@ -111,6 +115,7 @@ static bool merge_begin(struct streams *st, uint32_t first, uint32_t count)
     EL_LIST_EACH(n, &st->parts) {
         const struct stream_part *sp = EL_CONTAINER(n, struct stream_part, link);
         if (sp->part != NULL) {
+            EL_ASSERT(w->live_count == 0 || w->live[w->live_count - 1] < sp->slot); /* is_live() goes by that */
             w->live[w->live_count++] = sp->slot;
         }
     }
@@ -124,6 +129,7 @@ static bool merge_begin(struct streams *st, uint32_t first, uint32_t count)
 static int merge_save(struct streams *st)
 {
     struct stream_work *w = &st->work;
+    EL_ASSERT(st->runs->count >= w->inputs->count);
     uint32_t newer = st->runs->count - w->inputs->count; /* that came since it began */
     EL_ASSERT(st->runs->runs[newer + w->merge_first] == w->inputs->runs[w->merge_first]);
     w->listing = true; /* from here on nothing else is saved: either list may be on the disk */

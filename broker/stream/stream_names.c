@@ -71,6 +71,8 @@ static void names_end(struct names *l, int error)
 {
     struct streams *st = l->st;
     struct stream_list_op *op = l->op;
+    EL_ASSERT(!l->with_tables); /* no job reads them for it */
+    EL_ASSERT(st->ops > 0);
     page_free(l);
     el_free(l->taken);
     el_free(l->taken_keys);
@@ -153,6 +155,7 @@ static int sources_open(struct names *l, struct source *sources, uint32_t *count
             code = cursor_open(l, &sources[(*count)++], &l->runs->runs[i]->run);
         }
     }
+    EL_ASSERT(*count <= l->runs->count + 2);
     return code;
 }
 
@@ -184,6 +187,8 @@ static struct source *lowest(struct names *l, struct source *sources, uint32_t c
 
 static void name_take(struct names *l, struct el_slice key)
 {
+    EL_ASSERT(l->name_count <= l->op->count_max);
+    EL_ASSERT(key.len <= KEYS_LEN_MAX - l->keys_len);
     struct name *name = &l->names[l->name_count++];
     memset(name, 0, sizeof *name);
     name->key_pos = l->keys_len;
@@ -197,6 +202,7 @@ static void name_take(struct names *l, struct el_slice key)
 
 static int page_fill(struct names *l, struct source *sources, uint32_t count)
 {
+    EL_ASSERT(l->taken_count <= l->op->count_max);
     uint32_t name_max = l->op->count_max - l->taken_count + 1; /* one more: is there more? */
     l->end = false;
     while (l->name_count < name_max && KEYS_LEN_MAX - l->keys_len >= EL_STREAM_KEY_MAX) {
@@ -279,6 +285,8 @@ static int name_keep(struct names *l, const struct name *name)
     if (name->key_len > 0) {
         memcpy(l->taken_keys + l->taken_len, l->keys + name->key_pos, name->key_len);
     }
+    EL_ASSERT(l->taken_count < l->op->count_max);
+    EL_ASSERT(l->taken_len + name->key_len <= l->taken_room);
     l->taken[l->taken_count++] = (struct stream_name){
         .key = {.data = NULL, .len = name->key_len}, /* its place follows from those before */
         .last_version = (int64_t)name->head.position,
@@ -348,6 +356,7 @@ static void names_answer(struct names *l)
         op->names[i].key.data = keys;
         keys += op->names[i].key.len;
     }
+    EL_ASSERT(keys == block->data + names_len + l->taken_len);
     op->count = l->taken_count;
     op->private_[1] = block;
     names_end(l, 0);
@@ -411,6 +420,8 @@ static void page_on_done(struct io_op *job)
 static void names_page(struct names *l)
 {
     struct streams *st = l->st;
+    EL_ASSERT(!l->with_tables);
+    EL_ASSERT(l->names == NULL);
     l->active = st->view.active;
     l->frozen = st->view.frozen;
     l->active_mark = stream_table_mark(l->active);

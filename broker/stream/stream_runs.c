@@ -9,6 +9,7 @@
 
 struct stream_run_set *stream_runs_hold(struct streams *st)
 {
+    EL_ASSERT(st->runs->refs > 0);
     st->runs->refs++;
     return st->runs;
 }
@@ -25,6 +26,7 @@ void stream_runs_drop(struct streams *st, struct stream_run_set *set)
     for (uint32_t i = 0; i < set->count; i++) {
         struct stream_run *run = set->runs[i];
         EL_ASSERT(run->refs > 0);
+        EL_ASSERT(el_list_empty(&run->link)); /* it is closed once */
         if (--run->refs == 0) {
             el_list_push_back(&st->work.closing, &run->link);
             streams_soon(st); /* a question may be the last that held it, and no other work be due */

@@ -16,6 +16,8 @@ void stream_save_free(struct streams *st)
 static bool list_fill(struct streams *st, struct index_list *list, const struct stream_run_set *set, bool frozen)
 {
     uint32_t count = 0;
+    EL_ASSERT(list->slots == NULL); /* those of the last one were given back */
+    EL_ASSERT(list->run_ids == NULL);
     EL_LIST_EACH(n, &st->parts) {
         count++;
     }
@@ -33,11 +35,14 @@ static bool list_fill(struct streams *st, struct index_list *list, const struct 
         const struct stream_part *sp = EL_CONTAINER(n, struct stream_part, link);
         int64_t end = frozen ? sp->frozen_end : sp->run_end;
         if (sp->part != NULL && end > 0) {
+            EL_ASSERT(sp->slot < list->next_slot);
+            EL_ASSERT(list->slot_count < count);
             list->slots[list->slot_count++] = (struct index_slot){
                 .slot = sp->slot, .topic_id = sp->topic_id, .partition = sp->partition, .end_offset = end};
         }
     }
     for (uint32_t i = 0; i < set->count; i++) {
+        EL_ASSERT(set->runs[i]->id < list->next_run_id);
         list->run_ids[i] = set->runs[i]->id;
     }
     return true;
@@ -64,6 +69,7 @@ int stream_save_go(struct streams *st, const struct el_index_run_info *info, uin
     struct stream_save *s = &st->work.save;
     struct stream_run_set *now = st->runs;
     bool has_run = info->entry_count > 0 || info->name_count > 0;
+    EL_ASSERT(first + replaced <= now->count);
     if (has_run && s->run == NULL) {
         s->run = stream_run_new(st, info, &s->with_filter);
         s->info = *info;
@@ -83,6 +89,7 @@ int stream_save_go(struct streams *st, const struct el_index_run_info *info, uin
                 runs[count++] = now->runs[i];
             }
         }
+        EL_ASSERT(runs == NULL || count == now->count - replaced + has_run);
         s->set = runs == NULL ? NULL : stream_runs_make(st, runs, count);
         el_buddy_free(st->buddy, runs);
     }

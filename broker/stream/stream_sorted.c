@@ -91,6 +91,8 @@ static void names_collect(struct stream_sorted *sorted, uint32_t count, uint32_t
             block++;
             pos = 0;
         }
+        EL_ASSERT(block < table->name_block_count);
+        EL_ASSERT(pos % 8 == 0);
         uint32_t at = block * (table->name_block_len / 8) + pos / 8;
         const struct table_name *name = name_at(table, at);
         EL_ASSERT(name->slot != 0);
@@ -98,6 +100,7 @@ static void names_collect(struct stream_sorted *sorted, uint32_t count, uint32_t
         bool wanted = slot == 0 || (name->slot == slot && name->len >= prefix.len &&
                                     (prefix.len == 0 || memcmp(name->key, prefix.data, prefix.len) == 0));
         if (wanted) {
+            EL_ASSERT(sorted->name_count < count);
             sorted->names[sorted->name_count++] = (struct sort_key){
                 .lead = name_lead(name), .slot = name->slot, .at = at};
         }

@@ -110,7 +110,9 @@ static void work_on_timer(struct io_timer *timer)
 static void saved(struct streams *st)
 {
     struct stream_work *w = &st->work;
+    EL_ASSERT(w->save.set != NULL);
     if (w->save.run != NULL) {
+        EL_ASSERT(w->save.opened);
         w->save.run->listed = true;
         w->save.run = NULL;
     }
@@ -144,6 +146,8 @@ static void work_on_done(struct io_op *op)
     struct stream_work *w = &st->work;
     enum stream_job job = w->job;
     int code = (int)op->result;
+    EL_ASSERT(job != STREAM_JOB_NONE);
+    EL_ASSERT(st->ops > 0);
     w->job = STREAM_JOB_NONE;
     st->ops--;
     if (job == STREAM_JOB_SAVE) {
@@ -176,6 +180,7 @@ static void work_on_done(struct io_op *op)
     }
     switch (job) {
     case STREAM_JOB_WRITE:
+        EL_ASSERT(w->task == STREAM_TASK_WRITE);
         w->task = code == 0 ? STREAM_TASK_LIST : STREAM_TASK_WRITE;
         break;
     case STREAM_JOB_SAVE:
