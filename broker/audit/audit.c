@@ -78,6 +78,8 @@ int audit_create(struct store_shard *shard, struct audit **out)
 void audit_destroy(struct audit *audit)
 {
     OBJ_CHECK(audit, AUDIT);
+    EL_ASSERT(audit_idle(audit)); /* no append reads its memory */
+    EL_ASSERT(el_list_empty(&audit->sent));
     memory_free(audit);
 }
 
@@ -107,6 +109,7 @@ static void tick_on_timer(struct io_timer *timer)
 void audit_start(struct audit *audit)
 {
     OBJ_CHECK(audit, AUDIT);
+    EL_ASSERT(!audit->started);
     audit->started = true;
     audit->flushed_ns = audit->io->now_ns;
     audit->tick.fire = tick_on_timer;
@@ -193,6 +196,8 @@ static void lane_send(struct audit_lane *lane, const struct topic *topic, void (
 {
     struct audit *audit = lane->audit;
     struct el_slice batch;
+    EL_ASSERT(!lane->busy);
+    EL_ASSERT(lane->record_count > 0);
     int code = el_batch_builder_finish(&lane->builder, EL_CODEC_NONE, NULL, &batch);
     EL_ASSERT(code == 0);
     lane->append = (struct append_op){
@@ -204,6 +209,7 @@ static void lane_send(struct audit_lane *lane, const struct topic *topic, void (
     };
     code = el_batch_check(batch.data, batch.len, EL_BATCH_LEN_MAX, NULL, 0, &lane->append.info);
     EL_ASSERT(code == 0);
+    EL_ASSERT(lane->append.info.record_count == (int32_t)lane->record_count);
     lane->busy = true;
     store_append(audit->shard, &lane->append);
 }
@@ -233,6 +239,9 @@ static void writes_on_append(struct store_op *base)
     struct audit_lane *lane = base->arg;
     struct audit *audit = lane->audit;
     OBJ_CHECK(audit, AUDIT);
+    EL_ASSERT(lane == &audit->writes);
+    EL_ASSERT(lane->busy);
+    EL_ASSERT(!el_list_empty(&audit->sent));
     lane->busy = false;
     if (base->error == 0) {
         metrics_add(audit->metrics, METRIC_AUDIT_RECORDS, lane->record_count);
@@ -254,6 +263,8 @@ static void queue_next(struct audit *audit)
     if (topic == NULL) {
         return;
     }
+    EL_ASSERT(el_list_empty(&audit->sent)); /* those of the last batch were told */
+    EL_ASSERT(lane->record_count == 0);
     while (!el_list_empty(&audit->queue)) {
         struct audit_op *op = EL_CONTAINER(audit->queue.next, struct audit_op, link);
         if (!lane_add(lane, CONFIG_AUDIT_CHANGES, op->id, op->value)) {
@@ -282,6 +293,9 @@ static void notes_on_append(struct store_op *base)
     struct audit_lane *lane = base->arg;
     struct audit *audit = lane->audit;
     OBJ_CHECK(audit, AUDIT);
+    EL_ASSERT(lane == &audit->notes);
+    EL_ASSERT(lane->busy);
+    EL_ASSERT(lane->record_count > 0);
     lane->busy = false;
     if (base->error != 0) {
         complain(audit, base->error);
@@ -312,6 +326,7 @@ void audit_notes_send(struct audit *audit)
 
 bool audit_post(struct audit *audit, int class, const char *id, struct el_slice value)
 {
+    EL_ASSERT(class != CONFIG_AUDIT_CHANGES); /* those are waited for */
     bool fits = !audit->notes.busy && lane_add(&audit->notes, class, id, value);
     audit->notes_full = audit->notes_full || !fits;
     return fits;

@@ -73,6 +73,7 @@ static void on_message(struct io_message *message)
     struct carrier *carrier = EL_CONTAINER(message, struct carrier, message);
     struct audit_relay *a = carrier->relay;
     OBJ_CHECK(a, AUDIT_RELAY);
+    EL_ASSERT(atomic_load(&carrier->busy));
     audit_note(a->audit, &carrier->note);
     tell_uncarried(a);
     atomic_store(&carrier->busy, false);
@@ -97,6 +98,7 @@ static struct carrier *take_carrier(struct audit_relay *a)
 /* A copy, of what there is room for. */
 static void keep(struct carrier *carrier, size_t *used, struct el_slice *text)
 {
+    EL_ASSERT(*used <= sizeof carrier->text);
     size_t len = EL_MIN(text->len, sizeof carrier->text - *used);
     if (len > 0) {
         memcpy(carrier->text + *used, text->data, len);

@@ -41,6 +41,7 @@ static void show_bounded(struct el_json_writer *w, struct el_slice text, size_t 
         return;
     }
     size_t len = shown_len(text, len_max);
+    EL_ASSERT(len <= len_max);
     bool valid = el_utf8_valid(text.data, len);
     for (size_t i = 0; i < len; i++) {
         uint8_t c = text.data[i];
@@ -232,6 +233,7 @@ static void show_value(struct show *s, const struct el_schema *schema, const str
 
 static bool room(struct show *s)
 {
+    EL_ASSERT(s->w.out->len <= s->w.out->cap);
     bool there = s->w.out->cap - s->w.out->len >= ROOM_LEN;
     s->cut = s->cut || !there;
     return there;

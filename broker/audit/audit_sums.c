@@ -35,6 +35,7 @@ static void row_fill(struct audit_row *row, const struct el_slice *texts, const 
     row->outcome = outcome;
     for (int i = 0; i < TEXT_COUNT; i++) {
         struct el_slice text = bounded(texts[i], (enum audit_text)i);
+        EL_ASSERT(text.len <= (size_t)((const uint8_t *)row->text + AUDIT_TEXT_LEN - to));
         row->len[i] = (uint16_t)text.len;
         if (text.len > 0) {
             memcpy(to, text.data, text.len);
@@ -115,6 +116,8 @@ void audit_note(struct audit *audit, const struct audit_note *note)
     const struct el_slice texts[TEXT_COUNT] = {note->principal, note->address,  note->listener,
                                                note->action,    note->resource, note->detail};
     struct audit_row *row = row_of(&audit->tables[note->class], note->class, texts, note->outcome);
+    EL_ASSERT(row->used);
+    EL_ASSERT(row->outcome != NULL);
     uint64_t now_ns = io_wall(audit->io);
     row->first_ns = row->count == 0 ? now_ns : row->first_ns;
     row->last_ns = now_ns;
@@ -146,6 +149,7 @@ static void row_show(struct audit *audit, int class, const struct audit_row *row
         }
         at += row->len[i];
     }
+    EL_ASSERT(at <= (const uint8_t *)row->text + AUDIT_TEXT_LEN);
     if (row == &audit->tables[class].rows[AUDIT_ROWS - 1]) {
         el_json_add_bool(w, "others", true);
     }
@@ -163,6 +167,8 @@ static bool row_write(struct audit *audit, int class, struct audit_row *row)
     char id[AUDIT_ID_LEN + 1];
     struct el_buffer out;
     struct el_json_writer w;
+    EL_ASSERT(row->used);
+    EL_ASSERT(row->count > 0);
     if (audit->notes.busy) {
         audit->notes_full = true;
         return false;

@@ -27,6 +27,7 @@ static void change_on_done(struct store_op *base)
 {
     struct audit *audit = base->arg;
     OBJ_CHECK(audit, AUDIT);
+    EL_ASSERT(audit->changing);
     bool made = audit->change.verb == TOPIC_CREATE;
     audit->changing = false;
     if (base->error != 0 && base->error != EVLOG_ERR_TOPIC_EXISTS) {
@@ -38,6 +39,7 @@ static void change_on_done(struct store_op *base)
 
 static void change(struct audit *audit, const struct topic *topic)
 {
+    EL_ASSERT(!audit->changing);
     audit->change = (struct topic_op){
         .base = {.done = change_on_done, .arg = audit},
         .verb = topic == NULL ? TOPIC_CREATE : TOPIC_ALTER,

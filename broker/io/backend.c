@@ -106,6 +106,7 @@ void backend_op_begin(struct backend *b, struct io_op *op)
 void backend_op_done(struct backend *b, struct io_op *op, int64_t result)
 {
     EL_ASSERT(op->private_[OP_MARK] == (OP_MARK_SUBMITTED ^ (uintptr_t)op));
+    EL_ASSERT(op->private_[OP_TRIM] == 0); /* its iov is as it was given */
     EL_ASSERT(b->io.op_count > 0);
     b->io.op_count--;
     op->private_[OP_MARK] = 0;
@@ -117,6 +118,8 @@ void backend_op_done(struct backend *b, struct io_op *op, int64_t result)
 
 void backend_op_end_later(struct backend *b, struct io_op *op, int64_t result)
 {
+    EL_ASSERT(op->private_[OP_MARK] == (OP_MARK_SUBMITTED ^ (uintptr_t)op));
+    EL_ASSERT((op->private_[OP_FLAGS] & OP_ENDED) == 0); /* an op ends once */
     op->result = result;
     op->private_[OP_FLAGS] |= OP_ENDED;
     el_list_remove(&op->link);
@@ -237,7 +240,9 @@ void backend_random(struct io *io, void *buf, size_t len)
 size_t op_iov_len(const struct io_op *op)
 {
     size_t len = 0;
+    EL_ASSERT(op->iov_count <= IO_IOV_MAX);
     for (int i = 0; i < op->iov_count; i++) {
+        EL_ASSERT(op->iov[i].iov_len <= SIZE_MAX - len);
         len += op->iov[i].iov_len;
     }
     return len;
@@ -246,6 +251,7 @@ size_t op_iov_len(const struct io_op *op)
 int op_iov_trim(struct io_op *op)
 {
     EL_ASSERT(op->private_[OP_TRIM] == 0);
+    EL_ASSERT(op->iov_count >= 1);
     size_t skip = op->private_[OP_DONE];
     int index = 0;
     while (index < op->iov_count - 1 && skip >= op->iov[index].iov_len) {
@@ -255,6 +261,7 @@ int op_iov_trim(struct io_op *op)
     EL_ASSERT(skip <= op->iov[index].iov_len);
     op->iov[index].iov_base = (uint8_t *)op->iov[index].iov_base + skip;
     op->iov[index].iov_len -= skip;
+    EL_ASSERT(skip < UINT64_C(1) << 40); /* it is kept below the index */
     op->private_[OP_TRIM] = (uint64_t)index << 40 | skip;
     return index;
 }
@@ -263,6 +270,7 @@ void op_iov_restore(struct io_op *op)
 {
     int index = (int)(op->private_[OP_TRIM] >> 40);
     size_t skip = op->private_[OP_TRIM] & ((UINT64_C(1) << 40) - 1);
+    EL_ASSERT(index < op->iov_count);
     op->iov[index].iov_base = (uint8_t *)op->iov[index].iov_base - skip;
     op->iov[index].iov_len += skip;
     op->private_[OP_TRIM] = 0;

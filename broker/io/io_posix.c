@@ -139,6 +139,7 @@ static bool op_try(struct io_op *op, int64_t *result)
             return true;
         }
         op->private_[OP_DONE] += (uint64_t)n;
+        EL_ASSERT(op->private_[OP_DONE] <= op_iov_len(op));
         if (op->private_[OP_DONE] == op_iov_len(op)) {
             *result = (int64_t)op->private_[OP_DONE];
             return true;
@@ -167,6 +168,7 @@ static int fd_watch(struct posix *p, int fd)
 /* returns true when done was called. */
 static bool op_run(struct posix *p, struct io_op *op)
 {
+    EL_ASSERT((op->private_[OP_FLAGS] & OP_ENDED) == 0);
     op->private_[OP_FLAGS] &= ~(uint64_t)OP_QUEUED;
     /* Watched before it is tried: an edge between the two calls would be lost otherwise. */
     int64_t result = fd_watch(p, op->fd);
@@ -196,12 +198,16 @@ static uint32_t ready_run(struct posix *p)
 
 static void fd_event(struct posix *p, int fd, uint32_t events)
 {
+    EL_ASSERT(fd >= 0);
+    EL_ASSERT((uint32_t)fd < p->fd_max);
     struct io_op *op = p->fds[fd].recv_op;
+    EL_ASSERT(op == NULL || op->fd == fd);
     if (op != NULL && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
         p->fds[fd].recv_op = NULL;
         (void)op_run(p, op);
     }
     op = p->fds[fd].send_op;
+    EL_ASSERT(op == NULL || op->fd == fd);
     if (op != NULL && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) {
         p->fds[fd].send_op = NULL;
         (void)op_run(p, op);

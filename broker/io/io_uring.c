@@ -126,6 +126,7 @@ static void prep_simple(struct uring *u, struct io_op *op)
 {
     struct io_uring_sqe *sqe = sqe_get(u);
     size_t done = op->private_[OP_DONE];
+    EL_ASSERT(op->code != IO_READ || done <= op->len);
     if (op->code == IO_READ) {
         unsigned len = (unsigned)EL_MIN(op->len - done, RING_LEN_MAX);
         io_uring_prep_read(sqe, op->fd, (uint8_t *)op->buf + done, len, op->pos + done);
@@ -144,6 +145,7 @@ static void prep_simple(struct uring *u, struct io_op *op)
 /* Prepare the SQEs of an op, or what is left of it. */
 static void uring_issue(struct uring *u, struct io_op *op)
 {
+    EL_ASSERT((op->private_[OP_FLAGS] & (OP_CANCELLED | OP_ENDED)) == 0);
     bool linked = op->code == IO_WRITE_DURABLE && u->commit == IO_COMMIT_LINKED;
     if (!sq_room(u, linked ? 2 : 1)) {
         op->private_[OP_FLAGS] |= OP_QUEUED;
@@ -208,6 +210,8 @@ static void uring_submit(struct io *io, struct io_op *op)
 
 static void issue_cancel(struct uring *u, struct io_op *op)
 {
+    EL_ASSERT((op->private_[OP_FLAGS] & OP_CANCELLED) != 0);
+    EL_ASSERT((op->private_[OP_FLAGS] & (OP_QUEUED | OP_ENDED)) == 0); /* the kernel has it */
     if (!sq_room(u, 1)) {
         el_list_push_back(&u->cancels, &op->link);
         return;
@@ -273,6 +277,7 @@ static void on_moved(struct uring *u, struct io_op *op, int res, size_t total)
 static void on_write(struct uring *u, struct io_op *op, int res)
 {
     uint64_t flags = op->private_[OP_FLAGS];
+    EL_ASSERT((flags & (OP_SYNC_DUE | OP_WRITE_DUE)) == 0);
     op->private_[OP_FLAGS] = 0;
     op_iov_restore(op);
     int sync_errno = (int)(flags >> OP_ERRNO_SHIFT);
@@ -294,11 +299,13 @@ static void on_write(struct uring *u, struct io_op *op, int res)
 static void on_linked(struct uring *u, struct io_op *op, enum user_tag tag, int res)
 {
     if (tag == TAG_SYNC) {
+        EL_ASSERT((op->private_[OP_FLAGS] & OP_SYNC_DUE) != 0);
         op->private_[OP_FLAGS] &= ~(uint64_t)OP_SYNC_DUE;
         if (res < 0) {
             op->private_[OP_FLAGS] |= (uint64_t)-res << OP_ERRNO_SHIFT;
         }
     } else {
+        EL_ASSERT((op->private_[OP_FLAGS] & OP_WRITE_DUE) != 0);
         op->private_[OP_FLAGS] &= ~(uint64_t)OP_WRITE_DUE;
         op->result = res;
     }

@@ -36,6 +36,8 @@ static void heap_grow(struct io *io)
 
 static void heap_put(struct io *io, uint32_t index, struct io_timer *timer)
 {
+    EL_ASSERT(index >= 1);
+    EL_ASSERT(index <= io->timer_max);
     io->timers[index] = timer;
     timer->heap_index = index;
 }
@@ -114,6 +116,7 @@ void io_timer_run(struct io *io)
 {
     for (uint32_t left = io->timer_count; left > 0 && io_timer_next(io) <= io->now_ns; left--) {
         struct io_timer *timer = io->timers[1];
+        EL_ASSERT(timer->heap_index == 1);
         io_timer_cancel(io, timer);
         timer->fire(timer);
     }

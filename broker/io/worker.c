@@ -54,6 +54,8 @@ static int64_t run_write_durable(struct io_op *op)
         }
         op->private_[OP_DONE] += (uint64_t)n;
     }
+    EL_ASSERT(op->private_[OP_DONE] <= total);
+    EL_ASSERT(op->private_[OP_TRIM] == 0);
     return result;
 }
 
@@ -73,6 +75,7 @@ static int64_t run_read(struct io_op *op)
         }
         done += (size_t)n;
     }
+    EL_ASSERT(done <= op->len);
     return (int64_t)done;
 }
 
@@ -148,6 +151,7 @@ static void *worker_main(void *arg)
 
 int worker_start(struct worker *worker, struct worker_home *home, const char *name, int nice, struct el_error *err)
 {
+    EL_ASSERT(!worker->running);
     worker->home = home;
     worker->name = name;
     worker->nice = nice;
@@ -189,6 +193,7 @@ void worker_stop(struct worker *worker)
     worker_hand_over(worker, &worker->stop);
     int rc = pthread_join(worker->thread, NULL);
     EL_ASSERT(rc == 0);
+    EL_ASSERT(el_queue_empty(&worker->todo)); /* what it was given it has run */
     sem_destroy(&worker->work);
     worker->running = false;
 }
@@ -203,6 +208,7 @@ void worker_push(struct worker *worker, struct io_op *op)
 
 struct worker *worker_least(struct worker *workers, uint32_t count)
 {
+    EL_ASSERT(count > 0);
     struct worker *best = &workers[0];
     for (uint32_t i = 1; i < count; i++) {
         if (workers[i].pending_count < best->pending_count) {
