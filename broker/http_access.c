@@ -89,6 +89,8 @@ static void on_question(struct io_message *message)
     static const uint8_t no_random[SASL_RANDOM_LEN]; /* PLAIN needs none */
     const struct auth *auth = access_auth(a->shard->access);
     struct sasl_answer answer;
+    EL_ASSERT(atomic_load(&a->asked)); /* the question is the shard's */
+    EL_ASSERT(a->plain_len <= sizeof a->plain);
     a->known_rules = access_known(a->shard->access);
     a->failed = access_failed(a->shard->access);
     a->enabled = auth->enabled;
@@ -116,6 +118,7 @@ static bool ask(struct http_access *a)
     until.tv_nsec %= NS_PER_S;
     while (sem_trywait(&a->answered) == 0) { /* an answer that was late */
     }
+    EL_ASSERT(!atomic_load(&a->asked));
     a->message.run = on_question;
     atomic_store(&a->asked, true);
     io_post(a->shard->io, &a->message);
@@ -132,6 +135,8 @@ static void mac_of(const struct http_access *a, uint8_t mac[MAC_LEN])
 {
     uint8_t text[HTTP_PLAIN_MAX + AUTH_SCRAM_KEY_MAX];
     size_t key_len = el_scram_key_len(a->sasl.user.mechanism);
+    EL_ASSERT(key_len <= AUTH_SCRAM_KEY_MAX);
+    EL_ASSERT(a->plain_len <= HTTP_PLAIN_MAX);
     memcpy(text, a->sasl.user.stored_key, key_len);
     memcpy(text + key_len, a->plain, a->plain_len);
     el_scram_hmac(EL_SCRAM_SHA256, el_slice_of(a->mac_key, MAC_LEN), el_slice_of(text, key_len + a->plain_len), mac);
@@ -141,6 +146,7 @@ static void mac_of(const struct http_access *a, uint8_t mac[MAC_LEN])
 static bool is_known(const struct http_access *a, const uint8_t mac[MAC_LEN])
 {
     bool found = false;
+    EL_ASSERT(a->known_count <= KNOWN_MAX);
     for (uint32_t i = 0; i < a->known_count; i++) {
         found = el_scram_equal(a->known[i], mac, MAC_LEN) || found;
     }
@@ -149,6 +155,7 @@ static bool is_known(const struct http_access *a, const uint8_t mac[MAC_LEN])
 
 static void remember(struct http_access *a, const uint8_t mac[MAC_LEN])
 {
+    EL_ASSERT(a->known_next < KNOWN_MAX);
     memcpy(a->known[a->known_next], mac, MAC_LEN);
     a->known_next = (a->known_next + 1) % KNOWN_MAX;
     a->known_count = EL_MIN(a->known_count + 1, KNOWN_MAX);
@@ -211,6 +218,7 @@ static void tell_denial(const struct http_access *a)
 static enum http_verdict prove(struct http_access *a, const char **why)
 {
     uint8_t mac[MAC_LEN];
+    EL_ASSERT(a->result != SASL_DONE); /* no password is right before it was looked at */
     if (a->result == SASL_CHECK) {
         mac_of(a, mac);
         if (a->sasl.known && is_known(a, mac)) {

@@ -42,7 +42,8 @@ struct lag_look {
 
 static void answer(struct lag_look *look)
 {
-    atomic_fetch_sub(&look->pending, 1);
+    uint32_t pending = atomic_fetch_sub(&look->pending, 1);
+    EL_ASSERT(pending > 0); /* a shard answers a step once */
     sem_post(&look->answered);
 }
 
@@ -50,6 +51,7 @@ static void on_list(struct io_message *message)
 {
     struct lag_ask *ask = EL_CONTAINER(message, struct lag_ask, message);
     OBJ_CHECK(ask->look, LAG_LOOK);
+    EL_ASSERT(ask->shard->index < ask->look->count);
     struct lag_list *list = &ask->look->lists[ask->shard->index];
     groups_lag(&ask->shard->groups, list);
     leases_lag(ask->shard->leases, list);

@@ -134,6 +134,7 @@ static int take_back(struct settings_desk *desk, struct disk *disk, struct el_bu
     }
     el_log(EL_LOG_ERROR, "server", "%s: a change of settings is not in force, and may be after the next start",
            why->text);
+    EL_ASSERT(!desk->doubtful); /* what is kept of another change would be lost */
     desk->before = *before;
     desk->doubtful = true;
     *before = (struct el_buffer){.err = 0};

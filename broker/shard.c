@@ -129,6 +129,7 @@ static void shard_on_net_stopped(void *arg)
 {
     struct shard *shard = arg;
     OBJ_CHECK(shard, SHARD_THREAD);
+    EL_ASSERT(shard->net != NULL); /* it stops once */
     net_free(shard->net);
     shard->net = NULL;
     api_destroy(&shard->api);
@@ -155,6 +156,7 @@ static void shard_on_command(struct io_message *message)
     OBJ_CHECK(shard, SHARD_THREAD);
     switch (shard->command) {
     case SHARD_RELOAD: {
+        EL_ASSERT(!shard->net_stopped);
         struct net_config limits = shard_net_limits(&shard->next_cfg);
         struct groups_config groups_cfg = groups_config_of(shard, &shard->next_cfg);
         struct leases_config leases_cfg = leases_config_of(shard, &shard->next_cfg);
@@ -170,6 +172,8 @@ static void shard_on_command(struct io_message *message)
         return;
     }
     case SHARD_STOP_NET: {
+        EL_ASSERT(!shard->net_stopped);
+        EL_ASSERT(!shard->drained);
         uint64_t deadline_ns = shard->io->now_ns + shard->drain_ns;
         shard->drain_timer.fire = shard_on_drain_timer;
         shard->drain_timer.arg = shard;
@@ -185,10 +189,14 @@ static void shard_on_command(struct io_message *message)
         return;
     }
     case SHARD_STOP_ARCHIVE:
+        EL_ASSERT(shard->drained);
+        EL_ASSERT(!shard->archive_stopping);
         shard->archive_stopping = true;
         archiver_stop(shard->archiver, shard->io->now_ns + shard->archive_stop_ns);
         return;
     case SHARD_STOP_STORE:
+        EL_ASSERT(shard->drained);
+        EL_ASSERT(!shard->archive_stopping);
         store_shard_stop(shard->store, shard_on_store_stopped, shard);
         return;
     case SHARD_EXIT:
@@ -208,6 +216,7 @@ void shard_command(struct shard *shard, enum shard_command command)
 int shard_listen(struct shard *shard, const struct config *cfg, const struct net_config *net_cfg, struct el_error *err)
 {
     OBJ_CHECK(shard, SHARD_THREAD);
+    EL_ASSERT(shard->index < shard->shard_count);
     int error = access_create(shard->store, shard->access_peers, shard->shard_count, shard->access_keys,
                               &shard->access);
     if (error != 0) {

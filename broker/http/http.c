@@ -353,6 +353,7 @@ static void connection_begin(struct http *http, struct MHD_Connection *connectio
     struct place *place = find_place(http, http->secure ? info->connect_fd : -1);
     EL_ASSERT(place != NULL);
     EL_ASSERT(!place->begun);
+    EL_ASSERT(info->connect_fd >= 0);
     EL_ASSERT(place->fd == -1 || place->fd == info->connect_fd);
     place->fd = info->connect_fd;
     place->begun = true;
@@ -367,6 +368,8 @@ static void connection_end(struct http *http, struct place *place)
 {
     EL_ASSERT(http->open_count > 0);
     EL_ASSERT(place != NULL);
+    EL_ASSERT(place >= http->places);
+    EL_ASSERT(place < http->places + CONNECTION_COUNT_MAX);
     EL_ASSERT(place->begun);
     clear_place(place);
     http->open_count--;

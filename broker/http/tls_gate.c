@@ -94,6 +94,7 @@ static uint64_t clock_ms(void)
 
 static size_t span_len(const struct span *span)
 {
+    EL_ASSERT(span->pos <= span->end);
     return span->end - span->pos;
 }
 
@@ -119,6 +120,7 @@ static void change_state(struct tls_gate *gate, struct gate_conn *conn, enum gat
 
 static void conn_free(struct tls_gate *gate, uint32_t i)
 {
+    EL_ASSERT(i < gate->count);
     struct gate_conn *conn = gate->conns[i];
     if (conn->state == GATE_HELLO) {
         metrics_add(gate->cfg.metrics, METRIC_TLS_HALF_OPEN, -1);
@@ -175,6 +177,7 @@ static enum progress send_out(struct tls_gate *gate, struct gate_conn *conn)
     if (n < 0) {
         return errno == EAGAIN || errno == EINTR ? WAITS : DEAD;
     }
+    EL_ASSERT((size_t)n <= span_len(&conn->out));
     conn->out.pos += (size_t)n;
     conn->since_ms = conn->state == GATE_HELLO ? conn->since_ms : gate->now_ms;
     return MOVED;
@@ -204,6 +207,7 @@ static struct el_tls_bytes bytes_of(struct gate_conn *conn, bool with_out)
 /* The client has said its last word: so has the pair's end. */
 static enum progress end_of_client(struct gate_conn *conn)
 {
+    EL_ASSERT(conn->inner >= 0);
     conn->ended = true;
     return shutdown(conn->inner, SHUT_WR) == 0 ? MOVED : DEAD;
 }
@@ -224,6 +228,8 @@ static enum progress step_inward(struct tls_gate *gate, struct gate_conn *conn)
     }
     struct el_tls_bytes bytes = bytes_of(conn, false);
     int64_t n = el_tls_read(conn->tls, &bytes, conn->plain_bytes, PLAIN_LEN);
+    EL_ASSERT(bytes.in_len <= span_len(&conn->in));
+    EL_ASSERT(n <= (int64_t)PLAIN_LEN);
     conn->in.pos = conn->in.end - bytes.in_len;
     if (n == EVLOG_ERR_CLOSED) {
         return end_of_client(conn);
@@ -259,6 +265,7 @@ static enum progress step_outward(struct tls_gate *gate, struct gate_conn *conn)
     } else if (el_tls_write(conn->tls, &bytes, text, (size_t)n) != n) {
         return DEAD;
     }
+    EL_ASSERT(bytes.out_len <= OUT_LEN);
     conn->out = (struct span){0, bytes.out_len};
     conn->since_ms = gate->now_ms;
     return MOVED;
@@ -293,6 +300,7 @@ static int hand_over(struct tls_gate *gate, struct gate_conn *conn, struct princ
         *refusal = (struct principal_refusal){strerror(errno), "no_memory"};
         return EVLOG_ERR_NO_MEMORY;
     }
+    EL_ASSERT(conn->inner < 0); /* it is handed over once */
     change_state(gate, conn, GATE_OPEN);
     conn->inner = pair[0];
     metrics_add(gate->cfg.metrics, METRIC_TLS_HANDSHAKES, 1);
@@ -333,6 +341,8 @@ static enum progress step_hello(struct tls_gate *gate, struct gate_conn *conn)
     conn->heard = true;
     struct el_tls_bytes bytes = bytes_of(conn, true);
     int rc = el_tls_handshake(conn->tls, &bytes, &err);
+    EL_ASSERT(bytes.in_len <= span_len(&conn->in));
+    EL_ASSERT(bytes.out_len <= OUT_LEN);
     conn->in.pos = conn->in.end - bytes.in_len;
     conn->out = (struct span){0, bytes.out_len};
     if (rc < 0) {
@@ -536,6 +546,7 @@ static bool wait_for_work(struct tls_gate *gate, bool more)
 {
     struct pollfd wanted[POLL_MAX];
     uint64_t until_ms = gate->accept_from_ms > 0 ? gate->accept_from_ms : UINT64_MAX;
+    EL_ASSERT(gate->count <= TLS_GATE_COUNT_MAX);
     want(&wanted[0], gate->wake_fd, true, false);
     want(&wanted[1], gate->cfg.listen_fd, gate->accept_from_ms == 0, false);
     for (uint32_t i = 0; i < gate->count; i++) {
@@ -575,6 +586,7 @@ static void *gate_main(void *arg)
 
 static void gate_free(struct tls_gate *gate)
 {
+    EL_ASSERT(gate->count == 0);
     el_tls_config_unref(gate->tls);
     pthread_mutex_destroy(&gate->lock);
     if (gate->wake_fd >= 0) {
