@@ -76,7 +76,8 @@ static bool on_ready(void *arg, char *reason, size_t reason_max)
         if (stopped != NULL) {
             snprintf(reason, reason_max, "archiving has ended for good: %s", stopped);
         } else if (!archive_missing(port->archive, reason, reason_max) &&
-                   !archive_full(port->archive, reason, reason_max)) {
+                   !archive_full(port->archive, reason, reason_max) &&
+                   !archive_needs_somebody(port->archive, reason, reason_max)) {
             (void)archive_late(port->archive, reason, reason_max);
         }
     }

@@ -71,6 +71,8 @@ bool archive_late(const struct archive *archive, char *text, size_t text_len);
 
 /* The same when nothing new is archived for want of memory. */
 bool archive_full(const struct archive *archive, char *text, size_t text_len);
+/* The same when the object store refuses objects until somebody acts. Any thread. */
+bool archive_needs_somebody(struct archive *archive, char *text, size_t text_len);
 /* The same when objects that a root covers were looked for in vain. */
 bool archive_missing(const struct archive *archive, char *text, size_t text_len);
 

@@ -36,6 +36,7 @@ void archive_heal_begin(struct archive *a)
     el_sm_move(&a->sm, a, ROOT_HEAL);
     a->tries = 0;
     a->last_error[0] = 0;
+    archive_needs(a, a->metrics, &a->needs, 0);
     a->sequence = a->begin.sequence;
     a->root_ms = a->begin.root_ms;
     atomic_store(&a->sequence_shown, a->sequence);

@@ -18,8 +18,28 @@ uint64_t archive_lag_ns(const struct archive *archive)
     return now_ns > complete_ns ? now_ns - complete_ns : 0;
 }
 
-void archive_refused(struct archiver *ar, const char *why)
+void archive_needs(struct archive *archive, struct metrics *metrics, bool *needs, int code)
 {
+    bool now = code == EVLOG_ERR_POLICY;
+    if (now != *needs) {
+        *needs = now;
+        metrics_add(metrics, METRIC_ARCHIVE_REFUSED, now ? 1 : -1);
+        atomic_fetch_add(&archive->needs_count, now ? 1 : -1);
+    }
+}
+
+bool archive_needs_somebody(struct archive *archive, char *text, size_t text_len)
+{
+    if (atomic_load(&archive->needs_count) == 0) {
+        return false;
+    }
+    snprintf(text, text_len, "the object store refuses what is to be archived: see evlog archive status");
+    return true;
+}
+
+void archive_refused(struct archiver *ar, int code, const char *why)
+{
+    archive_needs(ar->archive, ar->metrics, &ar->needs, code);
     if (why == NULL && !ar->refused) {
         return;
     }

@@ -31,6 +31,7 @@
 #define BACKOFF_MAX_NS 30000000000u
 #define SEAL_IDLE_MAX 3u /* rounds that put nothing: what is still in bundles cannot be sealed now */
 #define NO_MEMORY_NS 1000000000u
+#define ERROR_LEN_MAX 250              /* bytes of an error that are kept */
 #define BACKOFF_POLICY_NS 30000000000u /* somebody must act first */
 #define SWEEPS_LATE 2u                 /* times cfg.sweep_ms: then a sweep is made although a round waits */
 #define ROUNDS_GAP_NS 1000000u         /* between rounds that follow one another at once */
@@ -277,10 +278,12 @@ void archive_root_again(struct archive *a, int code, const struct el_error *err,
         archive_root_end(a);
         return;
     }
-    if (a->tries == 0 || code == EVLOG_ERR_POLICY) {
+    archive_needs(a, a->metrics, &a->needs, code);
+    bool other = strncmp(a->last_error, err->text, ERROR_LEN_MAX) != 0;
+    if (a->tries == 0 || (code == EVLOG_ERR_POLICY && other)) {
         el_log(EL_LOG_WARN, "archive", "%s; it is tried again", err->text);
     }
-    snprintf(a->last_error, sizeof a->last_error, "%.250s", err->text);
+    snprintf(a->last_error, sizeof a->last_error, "%.*s", ERROR_LEN_MAX, err->text);
     root_move(a, state);
     io_timer_set(a->io, &a->timer, a->io->now_ns + archive_backoff_ns(a, a->io, a->tries++, code));
 }
@@ -318,6 +321,7 @@ static void on_begun(struct io_op *op)
     }
     a->tries = 0;
     a->last_error[0] = 0;
+    archive_needs(a, a->metrics, &a->needs, 0);
     a->sequence = a->begin.sequence;
     a->ledger_len = a->begin.memory_len;
     a->manifest_len = a->begin.manifest_len;
@@ -477,6 +481,7 @@ static void on_made(struct io_op *op)
     make->step = MAKE_BUILD;
     a->tries = 0;
     a->last_error[0] = 0;
+    archive_needs(a, a->metrics, &a->needs, 0);
     a->sequence = make->sequence;
     a->ledger_len = make->memory_len;
     a->manifest_len = make->manifest_len;

@@ -188,7 +188,7 @@ static void load_on_done(struct io_op *op)
         EL_ASSERT(load->pack.result->next == NULL);
         metrics_add(ar->metrics, METRIC_ARCHIVE_PUTS, 1);
         metrics_add(ar->metrics, METRIC_ARCHIVE_PUT_BYTES, (int64_t)load->pack.result->object.len);
-        archive_refused(ar, NULL);
+        archive_refused(ar, 0, NULL);
         load->pack.result->next = ar->results;
         ar->results = load->pack.result;
         load->pack.result = NULL;
@@ -211,7 +211,7 @@ static void load_on_done(struct io_op *op)
         archiver_round_go(ar);
         return;
     }
-    archive_refused(ar, load->pack.err.text);
+    archive_refused(ar, code, load->pack.err.text);
     if (load->tries == 0) {
         el_log(EL_LOG_WARN, "archive", "shard %" PRIu32 ": %s; it is tried again", ar->index, load->pack.err.text);
     }

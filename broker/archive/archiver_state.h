@@ -104,6 +104,7 @@ struct archiver {
     bool unentered;       /* for want of memory one is in no list */
     bool ended;           /* no more rounds */
     bool refused;         /* the store did not take the object that was put last */
+    bool needs;           /* and will not before somebody acts */
     char refusal[256];    /* why, under fail_lock; "" */
     bool readable;        /* ended: what this disk's incarnation is, is known all the same */
     bool leaving;         /* the process stops: reads are answered, and not begun */
@@ -237,6 +238,8 @@ struct archive {
     char full_text[256]; /* why; shard 0's own */
     _Atomic bool healed;
     _Atomic bool asked;
+    _Atomic int needs_count;             /* of shards and root that wait until somebody acts */
+    bool needs;                          /* the root does */
     _Atomic int behind_shown;            /* enum behind */
     char failed_text[EL_ERROR_TEXT_MAX]; /* before failed is set; not changed again */
     pthread_mutex_t fail_lock;
@@ -302,8 +305,14 @@ void archive_root_redact_made(struct archive *a);
 void archive_root_redact_end(struct archive *a);
 /* Since when everything is in the archive, or this broker runs. Any thread. */
 uint64_t archive_lag_ns(const struct archive *archive);
-/* The store took an object of the shard's (NULL), or did not, and says why. The shard's thread. */
-void archive_refused(struct archiver *ar, const char *why);
+/* A call to the store ended with this code: does it, or does it not any more, wait until somebody acts?
+ *
+ * metrics  of the thread that calls
+ * needs    its own; kept here
+ */
+void archive_needs(struct archive *archive, struct metrics *metrics, bool *needs, int code);
+/* The store took an object of the shard's (0, NULL), or did not, and says why. The shard's thread. */
+void archive_refused(struct archiver *ar, int code, const char *why);
 /* What the store says that keeps archiving, "" nothing. Shard 0. */
 void archive_trouble(struct archive *archive, char *text, size_t text_len);
 /* Archiving ends for good, and this is why. Any shard's thread. */

@@ -160,6 +160,31 @@ def test_a_signal_ends_the_wait_for_an_archive_that_takes_nothing(started, tmp_p
     assert "2 of 2 events are not acknowledged, 0 are published" in told["produce"], told
 
 
+def test_a_file_in_the_way_is_an_alarm_and_archiving_goes_on_without_it(started, tmp_path):
+    broker = started(archived(tmp_path))
+    publish(broker, "orders", 10)
+    evlog("archive", "now", "--wait", bootstrap=broker.bootstrap, expect=0)
+    [bundles] = (tmp_path / "archive").rglob("bundles")
+    shutil.move(bundles, tmp_path / "away")
+    bundles.write_text("not evlog's")
+    publish(broker, "orders", 10)
+    wait_for(lambda: broker.metric("evlog_archive_refused") > 0, "the alarm")
+    said = wait_for(lambda: (found := status(broker))["message"] and found, "the reason")
+    assert said["state"] == "works", said
+    assert f"file://{bundles} is in the way of a folder: nothing was overwritten; move it away" in said["message"]
+    assert broker.said("is in the way of a folder")
+    assert "see evlog archive status" in json.loads(broker.health()[1])["warning"]
+    assert bundles.read_text() == "not evlog's" and broker.metric("evlog_archive_stopped") == 0
+    bundles.unlink()
+    shutil.move(tmp_path / "away", bundles)
+    wait_for(lambda: broker.metric("evlog_archive_refused") == 0, "that it goes on", 90)
+    evlog("archive", "now", "--wait", bootstrap=broker.bootstrap, expect=0)
+    assert not status(broker)["message"] and broker.stop() == 0
+    proven(tmp_path)
+    data = b"".join(objects(tmp_path).values())
+    assert data.count(b"event 9 of orders") == 2
+
+
 def test_a_disk_that_is_older_than_what_was_signed_is_refused(started, tmp_path):
     broker = started(archived(tmp_path))
     publish(broker, "orders", 10)

@@ -89,7 +89,7 @@ int dir_hold(struct object_store *base, void **held, const char *key, const void
     memcpy(file->sha256, sha256, sizeof file->sha256);
     file->fd = dir_beside(store, file->beside, data, len);
     if (file->fd < 0) {
-        rc = dir_failed(err, key, "written");
+        rc = dir_unwritten(store, key, err);
         el_free(copy);
         return rc;
     }

@@ -48,8 +48,10 @@ int dir_beside(struct dir_store *store, char beside[DIR_BESIDE_MAX], const void 
 int dir_beside_sync(struct dir_store *store, int fd);
 /* Close it, and remove what got no name. */
 void dir_beside_drop(struct dir_store *store, const char *beside, int fd);
+/* Set the code and text of errno, after it was not. */
+int dir_unwritten(struct dir_store *store, const char *key, struct el_error *err);
 /* Give what was written and synced its name, if that is free. *dir_fd: the folder, to be synced and closed, or -1.
- * returns 0 | EVLOG_ERR_EXISTS | _CONFLICT | ... */
+ * returns 0 | EVLOG_ERR_EXISTS | _POLICY something else is in the way, the text says what | ... */
 int dir_name(struct dir_store *store, const char *key, const char *beside, int *dir_fd, struct el_error *err);
 
 /* dir_batch.c */

@@ -229,19 +229,50 @@ static int give_name(struct dir_store *store, const char *beside, int dir_fd, co
     return rc;
 }
 
+/* Something that is not this store's stands at the first len bytes of a path: somebody must move it away first. */
+static int in_the_way(struct dir_store *store, const char *path, size_t len, const char *wanted, struct el_error *err)
+{
+    return el_error_set(err, EVLOG_ERR_POLICY,
+                        "%.150s/%.*s is in the way of %s: nothing was overwritten; move it away, and it goes on",
+                        store->base.url, (int)EL_MIN(len, 200u), path, wanted);
+}
+
+/* A folder of the path is something else; not followed when it is a symbolic link. */
+static int refuse_path(struct dir_store *store, const char *path, struct el_error *err)
+{
+    char part[OBJECT_KEY_MAX + DIR_BESIDE_MAX];
+    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        struct stat st;
+        (void)snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
+        if (fstatat(store->root_fd, part, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode)) {
+            return in_the_way(store, path, (size_t)(slash - path), "a folder", err);
+        }
+    }
+    return el_error_set(err, EVLOG_ERR_AGAIN, "%.200s: what was in its way is not there any more", path);
+}
+
+int dir_unwritten(struct dir_store *store, const char *key, struct el_error *err)
+{
+    return errno == ENOTDIR ? refuse_path(store, DIR_BESIDE "/", err) : dir_failed(err, key, "written");
+}
+
 int dir_name(struct dir_store *store, const char *key, const char *beside, int *dir_fd, struct el_error *err)
 {
     const char *name;
+    struct stat st;
     *dir_fd = dir_parent(store, key, true, &name);
     if (*dir_fd < 0) {
-        return errno == ENOTDIR ? el_error_set(err, EVLOG_ERR_CONFLICT, "%.200s: a part of its path is no folder", key)
-                                : dir_failed(err, key, "written");
+        return errno == ENOTDIR ? refuse_path(store, key, err) : dir_failed(err, key, "written");
     }
     if (give_name(store, beside, *dir_fd, name) == 0) {
         return 0;
     }
-    return errno == EEXIST ? el_error_set(err, EVLOG_ERR_EXISTS, "%.200s: it is there", key)
-                           : dir_failed(err, key, "written");
+    if (errno != EEXIST) {
+        return dir_failed(err, key, "written");
+    }
+    bool other = fstatat(*dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode);
+    return other ? in_the_way(store, key, strlen(key), "an object", err)
+                 : el_error_set(err, EVLOG_ERR_EXISTS, "%.200s: it is there", key);
 }
 
 int dir_check_put(struct dir_store *store, const char *key, uint64_t len, struct el_error *err)
@@ -266,7 +297,7 @@ static int dir_put(struct object_store *base, const char *key, const void *data,
     }
     int fd = dir_beside(store, beside, data, len);
     if (fd < 0) {
-        return dir_failed(err, key, "written");
+        return dir_unwritten(store, key, err);
     }
     rc = dir_beside_sync(store, fd) != 0 ? dir_failed(err, key, "written") : dir_name(store, key, beside, &dir_fd, err);
     if ((rc == 0 || rc == EVLOG_ERR_EXISTS) && dir_sync(dir_fd, "sync_dir") != 0) {

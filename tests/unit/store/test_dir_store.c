@@ -89,12 +89,13 @@ TEST(dir_store, follows_no_symbolic_link_and_waits_for_no_pipe)
     assert_int_equal(object_get(store, "etc/passwd", 0, buf, 8, &done, NULL), EVLOG_ERR_NOT_FOUND);
     assert_int_equal(object_get(store, "passwd", 0, buf, 8, &done, NULL), EVLOG_ERR_IO);
     assert_int_equal(object_get(store, "pipe", 0, buf, 8, &done, NULL), EVLOG_ERR_CORRUPT);
-    assert_int_equal(store_put_text(store, "etc/evlog-test", "x"), EVLOG_ERR_CONFLICT);
-    assert_int_equal(store_put_text(store, "passwd", "x"), EVLOG_ERR_EXISTS);
+    assert_int_equal(store_put_text(store, "etc/evlog-test", "x"), EVLOG_ERR_POLICY);
+    assert_int_equal(store_put_text(store, "passwd", "x"), EVLOG_ERR_POLICY);
+    assert_int_equal(store_put_text(store, "pipe", "x"), EVLOG_ERR_POLICY);
     assert_string_equal(store_keys(store, "", NULL), "");
     assert_int_equal(mkdir(path_of("folder"), 0700), 0);
     assert_int_equal(object_get(store, "folder", 0, buf, 8, &done, NULL), EVLOG_ERR_NOT_FOUND);
-    assert_int_equal(store_put_text(store, "folder", "x"), EVLOG_ERR_EXISTS);
+    assert_int_equal(store_put_text(store, "folder", "x"), EVLOG_ERR_POLICY);
     assert_int_equal(object_remove(store, "folder", NULL), 0);
     assert_int_equal(access(path_of("folder"), F_OK), 0);
     object_store_close(store);
@@ -328,6 +329,45 @@ TEST(dir_store, shows_nothing_or_the_whole_of_a_batch_when_a_call_fails)
         }
         assert_int_equal(object_batch_settle(&batch, NULL), 0);
     }
+    object_store_close(store);
+}
+
+static void assert_in_the_way(struct object_store *store, const char *what, const char *wanted)
+{
+    struct object_batch batch = {.store = store};
+    struct el_error err = {.code = 0};
+    char said[96];
+    (void)snprintf(said, sizeof said, "file:///test/%s is in the way of %s: nothing was overwritten", what, wanted);
+    uint8_t sha256[32];
+    el_sha256("x", 1, sha256);
+    assert_int_equal(object_put_once(store, "a/b/c", "x", 1, sha256, &err), EVLOG_ERR_POLICY);
+    assert_non_null(strstr(err.text, said));
+    err = (struct el_error){.code = 0};
+    int rc = batch_text(&batch, "a/b/c", "x", &err);
+    assert_int_equal(rc == 0 ? object_batch_settle(&batch, &err) : rc, EVLOG_ERR_POLICY);
+    assert_non_null(strstr(err.text, said));
+    object_batch_drop(&batch);
+}
+
+/* What somebody has put there is neither removed nor written to, and is no other writer of the archive either. */
+TEST(dir_store, what_is_in_the_way_is_named_and_waited_for)
+{
+    struct object_store *store = open_new();
+    static const char *const files[] = {"a", "a/b"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(close(creat(path_of(files[i]), 0600)), 0);
+        assert_in_the_way(store, files[i], "a folder");
+        assert_int_equal(unlink(path_of(files[i])), 0);
+        assert_int_equal(mkdir(path_of(files[i]), 0700), 0);
+    }
+    assert_int_equal(mkdir(path_of("a/b/c"), 0700), 0);
+    assert_in_the_way(store, "a/b/c", "an object");
+    assert_int_equal(rmdir(path_of("a/b/c")), 0);
+    assert_int_equal(rmdir(path_of("~put")), 0);
+    assert_int_equal(close(creat(path_of("~put"), 0600)), 0);
+    assert_in_the_way(store, "~put", "a folder");
+    assert_int_equal(unlink(path_of("~put")), 0);
+    assert_int_equal(store_put_text(store, "a/b/c", "x"), 0);
     object_store_close(store);
 }
 
