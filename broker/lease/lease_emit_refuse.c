@@ -8,7 +8,8 @@
  *      of a bundle hold up none after a restart, or once the log begins behind them. Each half has a producer of its
  *      own: so each is taken once, whatever becomes of the other
  *   2. what stands alone, or was for a topic that is gone, leaves its target: later batches go on, under another
- *      producer id, because the numbers of this one were not used
+ *      producer id, because the numbers of this one were not used. All are divided before any of them becomes letters:
+ *      those may have to wait until a bundle has ended whose batches wait behind one that is not divided yet
  *   3. it becomes dead letters of the group: again in its place in the record, so that they are stored before they are
  *      appended, and appended once
  *
@@ -284,13 +285,14 @@ static void later(struct lease_emitter *emitter)
     emitter->retry_ns = lease_part_leases(emitter->part)->io->now_ns + RETRY_NS;
 }
 
-/* What the step does to the first refused batch. */
+/* What the step does to the first refused batch that later ones of its partition wait for, else to the first one. */
 static void step_choose(struct emit_bundle *bundle, struct step *step)
 {
     *step = (struct step){0};
     for (uint32_t i = 0; i < bundle->batch_count; i++) {
         struct emit_batch *batch = &bundle->batches[i];
-        step->batch = step->batch == NULL && batch->refused != 0 ? batch : step->batch;
+        bool waited_for = step->batch != NULL && el_list_empty(&step->batch->link) && !el_list_empty(&batch->link);
+        step->batch = batch->refused != 0 && (step->batch == NULL || waited_for) ? batch : step->batch;
         step->kept += !batch->appended;
     }
     EL_ASSERT(step->batch != NULL);
@@ -298,7 +300,7 @@ static void step_choose(struct emit_bundle *bundle, struct step *step)
     const struct el_batch_info *info = &step->batch->op.info;
     size_t len = info->len + (size_t)info->record_count * RECORD_SLACK;
     step->letters = step->batch->letters || info->record_count == 1 || is_gone(step->batch->refused) ||
-                    step->kept + 2 > LEASE_EMITS_BATCHES_MAX;
+                    el_list_empty(&step->batch->link) || step->kept + 2 > LEASE_EMITS_BATCHES_MAX;
     step->first_count = (info->record_count + 1) / 2;
     step->first_len = step->rest_len = len;
     if (step->letters) {
@@ -316,6 +318,7 @@ static bool step_target(struct emit_bundle *bundle, struct step *step)
     struct lease_emitter *emitter = bundle->emitter;
     struct emit_target *own = step->batch->target;
     if (step->letters) {
+        el_list_remove(&step->batch->link); /* also when it could not be divided: later ones go on */
         struct lease_burial *burial = bury_of(emitter->part);
         struct bury_target to;
         if (burial == NULL) {
