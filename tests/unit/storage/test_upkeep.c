@@ -136,6 +136,46 @@ TEST(upkeep, files_that_were_to_go_at_a_stop_go_at_the_next_start)
     kit_free(&k);
 }
 
+static void fill(struct kit *k, const struct partition *part, uint64_t len, size_t batch_len)
+{
+    while (part->segment_bytes + part->pending_bytes < len) {
+        kit_append_many(k, 0, batch_len, 10);
+    }
+}
+
+/* As many bytes as retention.bytes says, and less than a segment more. */
+static void assert_kept(const struct partition *part, uint64_t bytes)
+{
+    uint64_t kept = part->pending_bytes, oldest = 0;
+    EL_LIST_EACH(n, &part->segments) {
+        const struct segment *seg = EL_CONTAINER(n, struct segment, link);
+        if (seg->end_offset > part->log_start) {
+            oldest = oldest == 0 ? seg->len : oldest;
+            kept += seg->len;
+        }
+    }
+    assert_true(part->log_start > 0);
+    assert_true(kept >= bytes);
+    assert_true(kept - oldest < bytes);
+}
+
+/* Counted is what the disk has: a chunk is whole blocks and has a row for each batch. */
+TEST(upkeep, retention_by_size_keeps_as_many_bytes_of_files_and_less_than_a_segment_more)
+{
+    const size_t lens[] = {3000, 60};
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        struct kit k;
+        kit_init(&k, 35);
+        assert_int_equal(kit_open(&k), 0);
+        kit_topic(&k, 1, "segment.bytes=65536 retention.bytes=200000");
+        const struct partition *part = partition_find(kit_shard(&k), &k.topic, 0);
+        fill(&k, part, 500000, lens[i]);
+        pass(&k, 3);
+        assert_kept(part, 200000);
+        kit_free(&k);
+    }
+}
+
 TEST(upkeep, memory_comes_back_to_where_it_was)
 {
     struct kit k;
