@@ -16,6 +16,7 @@
 #include <api/trace_id.h>
 #include <core/alloc.h>
 #include <shard.h>
+#include <storage/tier.h>
 
 #include <inttypes.h>
 #include <signal.h>
@@ -179,6 +180,7 @@ static void shard_on_command(struct io_message *message)
         shard->drain_timer.arg = shard;
         io_timer_set(shard->io, &shard->drain_timer, deadline_ns);
         net_stop(shard->net, deadline_ns, shard_on_net_stopped, shard);
+        store_tier_stop(shard->store);
         api_stop(&shard->api);
         groups_stop(&shard->groups);
         leases_stop(shard->leases);

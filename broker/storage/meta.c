@@ -309,7 +309,8 @@ static void change_begin(struct meta *meta, struct topic_op *op)
 static void meta_next(struct meta *meta)
 {
     const struct store_shard *shard = &meta->store->shards[0];
-    bool holds = shard->tier_holds && !shard->stopping; /* what the archive has of the catalogue is not known yet */
+    bool ends = shard->stopping || shard->tier_ends;
+    bool holds = shard->tier_holds && !ends; /* what the archive has of the catalogue is not known yet */
     while (meta->current == NULL && !holds && !el_list_empty(&meta->queue)) {
         struct store_op *op = EL_CONTAINER(el_list_pop_front(&meta->queue), struct store_op, link);
         if (shard->tier_holds) {

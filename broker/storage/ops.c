@@ -194,7 +194,11 @@ static enum append_result append_try(struct partition *part, struct append_op *o
         return APPEND_ENDS;
     }
     if (shard->tier_holds && op->given == NULL) {
-        return APPEND_NO_ROOM;
+        if (!shard->tier_ends) {
+            return APPEND_NO_ROOM;
+        }
+        append_end(part, op, EVLOG_ERR_CLOSED);
+        return APPEND_ENDS;
     }
     bool decided = op->given == NULL && (shard->disk_full || part->observed) && is_decided(part, op);
     if (shard->disk_full && !decided && !op->reserved) {
@@ -234,7 +238,7 @@ static void append_run(struct store_op *base)
         if (!append_place(shard, op)) {
             el_list_push_front(&shard->held, &base->link);
         }
-    } else if (shard->tier_holds && !shard->stopping && !shard->failed) {
+    } else if (shard->tier_holds && !shard->tier_ends && !shard->stopping && !shard->failed) {
         el_list_push_back(&shard->tier_held, &base->link);
     } else if (!el_list_empty(&shard->held) || !append_place(shard, op)) {
         op->held_ns = shard->io->now_ns;
@@ -267,6 +271,8 @@ void shard_retry_held(struct store_shard *shard)
 {
     if (shard->failed || shard->stopping) {
         el_list_splice_back(&shard->resumed_parts, &shard->held_parts);
+    }
+    if (shard->failed || shard->stopping || shard->tier_ends) {
         el_list_splice_back(&shard->held, &shard->tier_held);
     }
     while (!el_list_empty(&shard->resumed_parts)) {

@@ -64,6 +64,7 @@ struct store_shard {
     const struct store_tier *tier;         /* NULL none */
     struct el_list tier_held;              /* struct store_op.link: those appends */
     bool tier_holds;                       /* appends wait, see store_tier_hold() */
+    bool tier_ends;                        /* or are refused instead, see store_tier_stop() */
     bool tier_ended;                       /* it archives nothing more */
     struct el_list awaiting;               /* struct part_tier.link: appends wait for the archive */
     struct io_timer await_timer;           /* for those that do not wait longer */

@@ -314,6 +314,16 @@ void store_tier_hold(struct store_shard *shard, bool holds)
     } /* appends are tried again at the next tick */
 }
 
+void store_tier_stop(struct store_shard *shard)
+{
+    OBJ_CHECK(shard, SHARD);
+    shard->tier_ends = true;
+    shard_retry_held(shard);
+    if (shard->index == 0) {
+        meta_retry(shard->store);
+    }
+}
+
 static void trim_on_durable(struct journal_wait *wait, int error)
 {
     struct tier_trim *trim = EL_CONTAINER(wait, struct tier_trim, private_);

@@ -14,6 +14,8 @@ import pytest
 
 from cli_kit import evlog
 from conftest import BIN, Broker, wait_for
+from evlogd import quiet_port
+from kafka_wire import batch
 
 ARGS = ["--archive-max-lag-ms=200ms"]
 
@@ -248,11 +250,20 @@ def test_an_older_disk_waits_while_the_newer_one_may_be_at_work(started, tmp_pat
     publish(broker, "orders", 10)
     evlog("archive", "now", "--wait", bootstrap=broker.bootstrap, expect=0)
     old = archived(tmp_path, name="old", args=["--archive-silent-ms=1h"])
+    old.port = quiet_port()     # it is not ready, and says no port
+    old.listen = f"127.0.0.1:{old.port}"
     old.launch()
     wait_for(lambda: old.log_lines("by a broker that may be at work"), "no word of the other broker")
     publish(broker, "orders", 10)
     evlog("archive", "now", "--wait", bootstrap=broker.bootstrap, expect=0)
-    assert old.stop() == 0
+    held, other = old.connect(), old.connect()
+    with held, other:
+        asked = held.send_produce("orders", batch([b"held"]), timeout_ms=300000)
+        other.metadata(["orders"])     # the only shard reads it later
+        begun = time.monotonic()
+        assert old.stop() == 0
+        assert time.monotonic() - begun < 15
+        assert held.read_produce(asked)[0] == 6, "not leader: clients try again"
     assert broker.stop() == 0
     proven(tmp_path)
 

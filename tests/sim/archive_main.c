@@ -82,6 +82,7 @@ static bool stop(struct world *w)
     redactor_stop(l->redactor);
     uint64_t deadline_ns = w->clock.now_ns + world_below(w, 20000000000);
     for (uint32_t i = 0; i < w->shard_count; i++) {
+        store_tier_stop(store_shard_at(w->store, i));
         archiver_stop(archive_shard(l->archive, i), deadline_ns);
     }
     for (uint32_t i = 0; i < STOP_STEPS_MAX && !idle(l); i++) {
