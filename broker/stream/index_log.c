@@ -255,9 +255,11 @@ static int event_check(struct look *k, const struct stream_record *record, int64
     return code;
 }
 
-static int batch_check(struct look *k, const uint8_t *batch, size_t len)
+/* The batch of an entry of its chunk, which says the same of it. */
+static int batch_check(struct look *k, const struct el_chunk_entry *e, const uint8_t *batch)
 {
     struct el_batch_info info;
+    size_t len = e->len;
     struct stream_batch made;
     const char *why = "";
     void *scratch = NULL;
@@ -271,13 +273,15 @@ static int batch_check(struct look *k, const uint8_t *batch, size_t len)
     code = code != 0 ? code
                      : stream_batch_make(&k->secret, batch, len, scratch, scratch == NULL ? 0 : info.scratch_len_wanted,
                                          NULL, true, &made, &why);
-    int64_t base = el_batch_base_offset(batch);
+    if (code == 0 && el_batch_base_offset(batch) != e->base_offset) {
+        code = EVLOG_ERR_CORRUPT;
+    }
     if (code != 0 && code != EVLOG_ERR_NO_MEMORY) {
-        damaged(k, base, "the batch cannot be read: %s", evlog_error_text(code));
+        damaged(k, e->base_offset, "the batch cannot be read: %s", evlog_error_text(code));
         code = 0;
     }
     for (uint32_t i = 0; i < made.record_count && code == 0; i++) {
-        int64_t offset = base + made.records[i].offset_delta;
+        int64_t offset = e->base_offset + made.records[i].offset_delta;
         code = offset < k->slot->end_offset ? event_check(k, &made.records[i], offset) : 0;
     }
     el_free(made.records);
@@ -349,7 +353,7 @@ static int chunk_look(struct look *k, const struct el_chunk_header *h)
             if (el_xxh3(k->chunk + pos, e.len) != e.checksum) {
                 damaged(k, e.base_offset, "the batch does not verify");
             } else {
-                code = batch_check(k, k->chunk + pos, e.len);
+                code = batch_check(k, &e, k->chunk + pos);
             }
             k->next = e.base_offset + e.last_offset_delta + 1;
         }

@@ -214,6 +214,37 @@ TEST(index_log, tells_of_a_gap_below_a_later_event)
     life_free(&l);
 }
 
+TEST(index_log, tells_where_a_batch_lies_that_is_shorter_than_its_offset)
+{
+    struct life l;
+    struct heard h;
+    struct index_log_count count;
+    struct el_chunk_header chunk;
+    struct el_chunk_entry entry;
+    char path[128];
+    size_t len = 0;
+    begin_logged(&l, 30);
+    uint8_t *bytes = segment_bytes(&l, path, &len), *at = bytes + EL_SEGMENT_HEADER_LEN;
+    assert_int_equal(el_chunk_header_get(at, &chunk), 0);
+    el_chunk_entry_get(at + EL_CHUNK_HEADER_LEN, &entry);
+    assert_int_equal(entry.base_offset, 0);
+    /* all that there is of the first chunk and of the segment; its sums are right */
+    memset(at, 0, len - EL_SEGMENT_HEADER_LEN);
+    memset(at + EL_CHUNK_HEADER_LEN + EL_CHUNK_ENTRY_LEN, 0xff, 4);
+    entry.len = chunk.data_len = 4;
+    entry.checksum = el_xxh3(at + EL_CHUNK_HEADER_LEN + EL_CHUNK_ENTRY_LEN, 4);
+    chunk.count = 1;
+    el_chunk_entry_put(at + EL_CHUNK_HEADER_LEN, &entry);
+    el_chunk_seal(at, &chunk);
+    segment_write(&l, path, bytes, len, 0);
+    assert_int_equal(log_check(&l, &h, &count), 0);
+    assert_int_equal(count.damage_count, 1);
+    assert_non_null(strstr(h.first, "the batch cannot be read"));
+    assert_non_null(strstr(h.first, "offset 0:"));
+    free(bytes);
+    life_free(&l);
+}
+
 TEST(index_log, takes_what_a_crash_leaves_of_a_write_for_no_damage)
 {
     struct life l;
