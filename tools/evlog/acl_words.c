@@ -115,7 +115,7 @@ int acl_principal_check(const char *principal, struct acl_mistake *mistake)
 
 int acl_host_check(const char *host, char address[EL_ADDRESS_TEXT_MAX], struct acl_mistake *mistake)
 {
-    if (el_address_canonical(el_slice_str(host), address)) {
+    if (el_address_canonical(el_slice_of(host, strlen(host)), address)) {
         return 0;
     }
     (void)wrong(mistake, ACL_WORD_HOST, "\"%.100s\" is no address, IPv4 or IPv6: a rule for it would hold for nobody",
