@@ -83,7 +83,7 @@ def test_what_cannot_be_restored_is_refused(place):
     done = evlog("archive", "restore", place.archive, "--to", place.data)
     assert done.code == 6 and "not empty" in done.err
     done = place.restore("--until", "2099-01-01T00:00:00Z", expect=None)
-    assert done.code == 1 and "complete through" in done.err
+    assert done.code == 2 and "complete through" in done.err
     done = place.restore("--topic", "b", expect=None)
     assert done.code == 5 and "no topic b" in done.err
     assert not place.data.exists(), "nothing is made for a request that is refused"
@@ -353,7 +353,7 @@ def test_a_replay_from_the_archive_is_one_from_the_broker(place):
     done = alone("history")
     assert done.digest() in (broker.digest(), newest.digest())    # the next round may have come by then
     done = alone("history", "--until", "2099-01-01T00:00:00Z", expect=None)
-    assert done.code == 1 and "complete through" in done.err
+    assert done.code == 2 and "complete through" in done.err
     assert alone("nothing", expect=None).code == 5
     assert evlog("replay", "history", "--source", "archive").code == 2
     assert evlog("replay", "history", "--source", "broker", "--archive", place.archive).code == 2
@@ -387,7 +387,7 @@ def test_diff_blame_and_bisect_ask_an_archive_as_they_ask_the_broker(place):
         assert evlog(words[0], "--source", "archive", *words[1:]).code == 2
         assert evlog(words[0], "--source", "broker", *archive, *words[1:]).code == 2
     refused = evlog("diff", *alone, "states", then, "2099-01-01T00:00:00Z")
-    assert refused.code == 1 and "complete through" in refused.err
+    assert refused.code == 2 and "complete through" in refused.err
     strange = place.folder / "strange.pem"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", place.folder / "own.pem"], check=True)
     subprocess.run(["openssl", "pkey", "-in", place.folder / "own.pem", "-pubout", "-out", strange], check=True)
