@@ -135,6 +135,9 @@ int catalogue_decode(struct el_slice key, struct el_slice value, struct catalogu
     if (code != 0) {
         return code;
     }
+    if (el_uuid_eq(&record.id, &META_TOPIC_ID)) {
+        return EVLOG_ERR_CORRUPT; /* no change is made to the catalogue's own topic */
+    }
     change->id = record.id;
     change->verb = record.verb == EL_CATALOGUE_PUT ? CATALOGUE_PUT : CATALOGUE_DELETE;
     change->internal = record.internal;

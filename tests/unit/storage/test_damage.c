@@ -5,7 +5,9 @@
  */
 #include "kit.h"
 #include <core/hash.h>
+#include <format/catalogue_layout.h>
 #include <stdio.h>
+#include <storage/catalogue.h>
 #include <storage/node.h>
 
 #define BATCH_LEN 3000u
@@ -420,4 +422,21 @@ TEST(damage, a_journal_without_its_node_file_is_refused)
     assert_int_equal(kit_open(&k), EVLOG_ERR_CORRUPT);
     sim_disk_process_exit(k.w.disk);
     kit_free(&k);
+}
+
+/* --- the catalogue ------------------------------------------------------------------------------------------------ */
+
+TEST(damage, a_record_of_the_catalogue_about_its_own_topic_is_refused)
+{
+    uint8_t key[EL_CATALOGUE_KEY_LEN], value[EL_CATALOGUE_DELETE_LEN];
+    struct catalogue_change change;
+    struct el_uuid other = META_TOPIC_ID;
+    other.bytes[0]++;
+    el_catalogue_delete_put(value);
+    el_catalogue_key_put(key, &META_TOPIC_ID);
+    assert_int_equal(catalogue_decode(el_slice_of(key, sizeof(key)), el_slice_of(value, sizeof(value)), &change),
+                     EVLOG_ERR_CORRUPT);
+    el_catalogue_key_put(key, &other);
+    assert_int_equal(catalogue_decode(el_slice_of(key, sizeof(key)), el_slice_of(value, sizeof(value)), &change), 0);
+    assert_int_equal(change.verb, CATALOGUE_DELETE);
 }
