@@ -50,6 +50,17 @@ static int read_keys(const char *path, struct el_private_key *keys[EL_SIGN_KEYS_
     return code;
 }
 
+/* Have the names in a folder on the disk. */
+static int sync_folder(const char *folder, struct el_error *err)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int code = fd < 0 || fsync(fd) != 0 ? fault(err, folder) : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return code;
+}
+
 /* Write a file that is not there yet. */
 static int write_file(const char *folder, const char *name, const char *text, mode_t mode, struct el_error *err)
 {
@@ -68,17 +79,11 @@ static int write_file(const char *folder, const char *name, const char *text, mo
     if (code == 0 && rename(tmp, path) != 0) {
         code = fault(err, path);
     }
-    int dir = code == 0 ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (code == 0 && (dir < 0 || fsync(dir) != 0)) {
-        code = fault(err, folder);
-    }
-    if (dir >= 0) {
-        close(dir);
-    }
-    return code;
+    return code != 0 ? code : sync_folder(folder, err);
 }
 
-static int make_keys(const char *folder, const char *name, struct el_error *err)
+/* folder: in that of the data */
+static int make_keys(const char *data_path, const char *folder, const char *name, struct el_error *err)
 {
     static const enum el_sign_kind kinds[] = {EL_SIGN_ECDSA_P256, EL_SIGN_ED25519};
     char secret[2 * EL_SIGN_PEM_MAX] = "", shown[2 * EL_SIGN_PEM_MAX] = "";
@@ -97,6 +102,7 @@ static int make_keys(const char *folder, const char *name, struct el_error *err)
     if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
         code = fault(err, folder);
     }
+    code = code != 0 ? code : sync_folder(data_path, err);
     code = code != 0 ? code : write_file(folder, "archive.pub.pem", shown, 0444, err);
     code = code != 0 ? code : write_file(folder, name, secret, 0400, err);
     explicit_bzero(secret, sizeof secret);
@@ -120,7 +126,7 @@ int archive_keys_open(const char *path, const char *data_path, struct el_private
     snprintf(folder, sizeof folder, "%s/keys", data_path);
     snprintf(own, sizeof own, "%s/archive.pem", folder);
     if (access(own, F_OK) != 0 && errno == ENOENT) {
-        int code = make_keys(folder, "archive.pem", err);
+        int code = make_keys(data_path, folder, "archive.pem", err);
         if (code != 0) {
             return code;
         }

@@ -98,21 +98,18 @@ static int check_groups(const struct config *cfg, struct el_error *err)
     return 0;
 }
 
-/* What can be told without asking it. */
+/* What can be told without asking it. The value is not repeated: there may be a secret in it. */
 static int check_url(const struct config *cfg, struct el_error *err)
 {
     bool known = strncmp(cfg->archive_url, "s3://", 5) == 0 || strncmp(cfg->archive_url, "file:///", 8) == 0;
     if (cfg->archive_url[0] != 0 && !known) {
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "archive.url is '%.100s': s3://BUCKET/PREFIX or file:///DIRECTORY is wanted",
-                            cfg->archive_url);
+                            "archive.url is neither s3://BUCKET/PREFIX nor file:///DIRECTORY");
     }
     size_t bucket_len = known && cfg->archive_url[0] == 's' ? strcspn(cfg->archive_url + 5, "/") : 3;
     if (bucket_len < 3 || bucket_len > 63) {
         return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
-                            "archive.url is '%.100s': s3://BUCKET/PREFIX is wanted, and a bucket's name has 3 to 63 "
-                            "characters",
-                            cfg->archive_url);
+                            "archive.url is no s3://BUCKET/PREFIX: a bucket's name has 3 to 63 characters");
     }
     return 0;
 }
