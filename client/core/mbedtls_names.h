@@ -15,7 +15,7 @@
 #define ERR_NO_VERSION MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION
 #define pk_parse_file(key, file, random) mbedtls_pk_parse_keyfile(key, file, NULL, random, NULL)
 #define pk_pair(pub, key, random) mbedtls_pk_check_pair(pub, key, random, NULL)
-#define pk_sign_sha256(key, hash, signature, max, len, random) \
+#define pk_sign_sha256(key, hash, signature, max, len, random)                                                         \
     mbedtls_pk_sign(key, MBEDTLS_MD_SHA256, hash, 32, signature, max, len, random, NULL)
 #define pk_curve(key) mbedtls_ecp_keypair_get_group_id(mbedtls_pk_ec(key))
 
@@ -26,7 +26,7 @@
 #define ERR_NO_VERSION MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION
 #define pk_parse_file(key, file, random) mbedtls_pk_parse_keyfile(key, file, NULL)
 #define pk_pair(pub, key, random) mbedtls_pk_check_pair(pub, key)
-#define pk_sign_sha256(key, hash, signature, max, len, random) \
+#define pk_sign_sha256(key, hash, signature, max, len, random)                                                         \
     mbedtls_pk_sign(key, MBEDTLS_MD_SHA256, hash, 32, signature, len, random, NULL)
 #define pk_curve(key) (mbedtls_pk_ec(key)->grp.id)
 

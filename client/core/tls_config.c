@@ -9,8 +9,8 @@
  *
  * Fails with a text that names the file and what to do.
  */
-#include "mbedtls_names.h"
 #include "tls_config.h"
+#include "mbedtls_names.h"
 
 #include <core/alloc.h>
 #include <core/assert.h>
