@@ -212,7 +212,7 @@ def test_a_timer_is_kept_over_a_restart_and_undoes_what_takes_too_long(shop):
     (("cancel", "fulfilment", "o1"), 6, "is completed: it cannot be cancelled"),
     (("ls", "fulfilment", "--status", "broken"), 2, "--status is running, stuck"),
     (("ls", "nothing-of-the-kind"), 5, "is not there"),
-    (("show", "a/b", "x"), 1, "letters, digits"),
+    (("show", "a/b", "x"), 2, "letters, digits"),
 ])
 def test_what_is_asked_wrong_is_refused(shop, args, code, words):
     done = shop.evlog("saga", *args, expect=None)

@@ -68,7 +68,7 @@ def ask(path, sql):
     (["--from", "12"], 2, "name the KEY"),
     (["--from", "rubbish"], 2, "TOPIC/PARTITION/OFFSET"),
     (["--from", "x" * 40], 1, "is no position"),
-    (["--from", "other/0/0"], 1, "not one of topic"),
+    (["--from", "other/0/0"], 2, "not one of topic"),
     (["--speed", "fast"], 2, "10x"),
     (["--speed", "0x"], 2, "10x"),
     (["--speed", "2x", "--fold", "latest"], 2, "--speed"),
@@ -87,7 +87,7 @@ def test_what_makes_no_sense_is_refused(run, broker, words, code, about):
 def test_a_position_behind_the_end_is_refused(run, topic):
     run("produce", topic, "--create", "-k", "k", "v", expect=0)
     refused = run("replay", topic, "--from", f"{topic}/0/1")
-    assert refused.code == 1 and "behind the end" in refused.err
+    assert refused.code == 2 and "behind the end" in refused.err
 
 
 def test_a_file_that_is_there_is_left_alone(run, topic, tmp_path):
