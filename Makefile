@@ -51,6 +51,9 @@ $(OUT)/obj/%.o: %.c
 	$(if $(Q),@echo "  CC    $<")
 	$(Q)$(CC) $(CFLAGS_ALL) $(EXTRA_CFLAGS) -c -o $@ $<
 
+# Programs of tests are many and run once: made without optimisation they are ready sooner.
+$(OUT)/obj/tests/unit/%.o: EXTRA_CFLAGS += $(if $(filter asan,$(BUILD)),-O0)
+
 define archive_rule
 SRC_$(1) := $(call src,$(2))
 $(OUT)/lib/libel_$(1).a: $$(call obj,$$(SRC_$(1)))

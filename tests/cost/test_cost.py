@@ -101,7 +101,7 @@ def per_piece(folder, tool, work, times, pattern, most):
 
 @pytest.mark.parametrize("work, times, most", [
     (one_after_the_other, 600, 22_500),
-    (sixteen_at_once, 1600, 13_000),
+    (sixteen_at_once, 1600, 14_300),
     (batches, 60, 750_000),
     (fetches, 150, 1_150_000),
 ])

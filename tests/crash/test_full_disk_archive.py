@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from evlogd import ROOT, backends, wait_for
+from evlogd import ROOT, backends, files_len, wait_for
 from kafka_wire import batch
 from mount import MIB, Ballast
 from object_stores import BUCKET, FaultProxy, Versitygw, environment, refuse
@@ -40,7 +40,7 @@ def bucket(monkeypatch):
 
 
 def on_disk(broker):
-    return sum(path.stat().st_size for path in (broker.data / "topics").rglob("*.seg"))
+    return files_len(broker.data / "topics", "*.seg")
 
 
 @pytest.mark.parametrize("io", backends())

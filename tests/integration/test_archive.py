@@ -14,7 +14,7 @@ import pytest
 
 from cli_kit import evlog
 from conftest import BIN, Broker, wait_for
-from evlogd import quiet_port
+from evlogd import files_len, quiet_port
 from kafka_wire import batch
 
 ARGS = ["--archive-max-lag-ms=200ms"]
@@ -122,7 +122,7 @@ def test_what_is_no_longer_on_the_disk_is_read_from_the_archive(started, tmp_pat
           expect=0)
     evlog("archive", "now", "--wait", bootstrap=broker.bootstrap, expect=0)
     segments = tmp_path / "data" / "topics"
-    wait_for(lambda: sum(path.stat().st_size for path in segments.rglob("*.seg")) < 400000, "local retention")
+    wait_for(lambda: files_len(segments, "*.seg") < 400000, "local retention")
     assert broker.stop() == 0
     started(broker)  # with nothing in memory
     got = evlog("consume", "orders", "-o", "start", "-f", "%v\\n", bootstrap=broker.bootstrap, expect=0)

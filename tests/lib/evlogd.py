@@ -3,6 +3,7 @@
 
 EVLOG_BIN names the folder of the programs (build/bin by default), EVLOG_IO one io backend instead of all.
 """
+import contextlib
 import os
 import pathlib
 import random
@@ -22,6 +23,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("EVLOG_BIN", ROOT / "build" / "bin")).resolve()
 READY_SECONDS = 60
 STOP_SECONDS = 60
+
+
+def files_len(folder, pattern):
+    """Bytes of its files; of those that are removed meanwhile none."""
+    total = 0
+    for path in folder.rglob(pattern):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def wait_for(condition, what, seconds=60):

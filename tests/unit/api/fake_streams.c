@@ -154,7 +154,11 @@ static int64_t log_append(struct el_batch_builder *builder, enum el_codec codec)
     struct el_batch_info info;
     int64_t base = p->high_watermark;
     assert_int_equal(el_batch_builder_finish(builder, codec, NULL, &batch), 0);
-    p->data = fake_streams.log = realloc(fake_streams.log, p->data_len + batch.len);
+    if (p->data_len + batch.len > fake_streams.log_room) {
+        fake_streams.log_room = 2 * (p->data_len + batch.len);
+        fake_streams.log = realloc(fake_streams.log, fake_streams.log_room);
+    }
+    p->data = fake_streams.log;
     memcpy(p->data + p->data_len, batch.data, batch.len);
     el_batch_assign(p->data + p->data_len, base, 0);
     assert_int_equal(el_batch_header(batch.data, batch.len, &info), 0);

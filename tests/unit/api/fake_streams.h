@@ -33,6 +33,7 @@ struct fake_streams {
     struct el_slice prefix, after;
     bool with_deleted;
     uint8_t *log; /* what fake_log_add() has made */
+    size_t log_room;
 };
 extern struct fake_streams fake_streams;
 
