@@ -314,11 +314,24 @@ static int64_t log_start(struct reading *r)
     return arch_log_start(r->l, r->t, r->partition);
 }
 
+/* Is all that was acknowledged between two offsets redacted? A log that was restored begins behind that. */
+static bool is_all_redacted(const struct life_part *p, int64_t from, int64_t end)
+{
+    bool redacted = p->gone_count > 0;
+    for (uint32_t i = 0; i < p->acked_count; i++) {
+        const struct acked *a = &p->acked[i];
+        redacted = redacted &&
+                   (a->offset < from || a->offset >= end || arch_is_gone(p, a->offset, a->offset + a->count));
+    }
+    return redacted;
+}
+
 /* May the log begin behind what was there, but for retention.bytes? */
 static bool start_is_due(const struct reading *r, int64_t start)
 {
-    int64_t retired = bucket_retired(r->l->bucket, &r->t->id, r->partition)->end_offset;
-    return start <= EL_MAX(r->t->parts[r->partition].trimmed, retired);
+    const struct life_part *p = &r->t->parts[r->partition];
+    int64_t from = EL_MAX(p->trimmed, bucket_retired(r->l->bucket, &r->t->id, r->partition)->end_offset);
+    return start <= from || is_all_redacted(p, from, start);
 }
 
 #define LEAST_SHARE 8 /* of segments, in bytes of their batches: a chunk is whole blocks, however little it holds */
