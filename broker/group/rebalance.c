@@ -123,11 +123,17 @@ static void emptied_on_stored(struct group_write *write, int error)
     write->group->stored = write->group->stored || error == 0;
 }
 
+/* Every member of a round has its number, so that it may begin again. */
+static void generation_next(struct group *group)
+{
+    group->generation = group->generation == INT32_MAX ? 1 : group->generation + 1;
+}
+
 /* The last member has gone: its generation and the time are kept, for the age of commits. */
 static void complete_empty(struct group *group)
 {
     struct group_write *write;
-    group->generation++;
+    generation_next(group);
     group->state_ms = group_wall_ms(group->gs);
     group_drop(group->gs, &group->protocol);
     group_move(group, GROUP_EMPTY);
@@ -206,7 +212,7 @@ static void complete(struct group *group)
     EL_ASSERT(protocol.data != NULL); /* group_supports() lets nobody in who has none in common */
     group_drop(gs, &group->protocol);
     group->protocol = protocol;
-    group->generation++;
+    generation_next(group);
     group->joined_count = 0;
     group_move(group, GROUP_COMPLETING);
     metrics_add(gs->metrics, METRIC_GROUP_REBALANCES, 1);

@@ -24,8 +24,10 @@
 
 #include <core/assert.h>
 #include <evlog/error.h>
+#include <lease/lease_table.h>
 
 #define INTENT_LEN 40u
+#define BLOCK_NUMBER_MAX (INT64_MAX >> LEASE_BLOCK_BITS)
 
 /* --- key ---------------------------------------------------------------------------------------------------------- */
 
@@ -43,6 +45,18 @@ static bool has_part(enum lease_record_kind kind)
 static bool is_known(uint8_t kind)
 {
     return kind >= LEASE_RECORD_SETTINGS && kind <= LEASE_RECORD_LETTERS;
+}
+
+/* One that has a next one. */
+static bool is_offset(int64_t offset)
+{
+    return offset >= 0 && offset < INT64_MAX;
+}
+
+static bool number_fits(enum lease_record_kind kind, int64_t number)
+{
+    bool of_block = kind == LEASE_RECORD_BLOCK || kind == LEASE_RECORD_LETTERS;
+    return is_offset(number) && (!of_block || number <= BLOCK_NUMBER_MAX);
 }
 
 size_t lease_record_key_len(const struct lease_record_key *key)
@@ -114,7 +128,7 @@ int lease_record_key_decode(struct el_slice data, struct lease_record_key *out)
         key.key.data = el_read_bytes(&r, key.key.len);
     }
     bool good = r.err == 0 && el_reader_left(&r) == 0 && key.group_id.len > 0 &&
-                key.group_id.len <= LEASE_GROUP_ID_LEN_MAX && key.partition >= 0 && key.number >= 0 &&
+                key.group_id.len <= LEASE_GROUP_ID_LEN_MAX && key.partition >= 0 && number_fits(key.kind, key.number) &&
                 key.dead_partition >= 0;
     if (!good) {
         return EVLOG_ERR_CORRUPT;
@@ -161,7 +175,7 @@ static bool intent_decode(struct el_reader *r, struct lease_intent *intent)
     intent->attempts = (int32_t)el_read_le32(r);
     uint32_t reason = el_read_le32(r);
     intent->reason = (uint8_t)reason;
-    return r->err == 0 && intent->offset >= 0 && intent->partition >= 0 && intent->sequence >= 0 &&
+    return r->err == 0 && is_offset(intent->offset) && intent->partition >= 0 && intent->sequence >= 0 &&
            intent->attempts >= 0 && reason <= UINT8_MAX;
 }
 
@@ -179,7 +193,7 @@ int lease_record_part_decode(struct el_slice data, struct lease_record_part *out
     part.next_sequence = (int32_t)el_read_le32(&r);
     part.start = (int64_t)el_read_le64(&r);
     part.producer_id = (int64_t)el_read_le64(&r);
-    if (r.err != 0 || part.intent_count > LEASE_INTENTS_MAX || part.start < 0 || part.producer_id < -1 ||
+    if (r.err != 0 || part.intent_count > LEASE_INTENTS_MAX || !is_offset(part.start) || part.producer_id < -1 ||
         part.next_sequence < 0 || el_reader_left(&r) != (size_t)part.intent_count * INTENT_LEN) {
         return EVLOG_ERR_CORRUPT;
     }
@@ -210,7 +224,7 @@ int lease_record_parked_decode(struct el_slice data, struct lease_record_parked 
         return EVLOG_ERR_FORMAT;
     }
     struct lease_record_parked parked = {(int64_t)el_get_le64(data.data + 8), (int64_t)el_get_le64(data.data + 16)};
-    if (parked.offset < 0) {
+    if (!is_offset(parked.offset)) {
         return EVLOG_ERR_CORRUPT;
     }
     *out = parked;
@@ -289,7 +303,7 @@ int lease_record_emits_decode(struct el_slice data, struct lease_record_emits *o
     emits.offsets = el_read_bytes(&r, (size_t)emits.event_count * 8);
     for (uint32_t i = 0; i < emits.event_count && emits.offsets != NULL; i++) {
         int64_t offset = lease_record_emits_offset(&emits, i);
-        if (offset <= before) {
+        if (offset <= before || !is_offset(offset)) {
             return EVLOG_ERR_CORRUPT;
         }
         before = offset;
@@ -334,7 +348,7 @@ int lease_record_base_decode(struct el_slice data, int64_t *out)
         return EVLOG_ERR_FORMAT;
     }
     int64_t base = (int64_t)el_get_le64(data.data + 8);
-    if (base < 0) {
+    if (!is_offset(base)) {
         return EVLOG_ERR_CORRUPT;
     }
     *out = base;
@@ -357,7 +371,7 @@ int lease_record_mark_decode(struct el_slice data, struct lease_record_mark *out
         return EVLOG_ERR_FORMAT;
     }
     struct lease_record_mark mark = {el_get_le64(data.data + 8), (int64_t)el_get_le64(data.data + 16)};
-    if (mark.letter < 0) {
+    if (!is_offset(mark.letter)) {
         return EVLOG_ERR_CORRUPT;
     }
     *out = mark;

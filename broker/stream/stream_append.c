@@ -57,6 +57,14 @@ static void own_free(struct streams *st, struct append_op *op)
 
 /* --- lookups ------------------------------------------------------------------------------------------------------ */
 
+/* Versions count events, so none is above its event's offset; and nothing lies behind what is noted of the log. */
+static bool answer_is_sound(const struct stream_lookup *lookup, const struct el_stream_entry *entry, int64_t end_offset)
+{
+    uint64_t offset = lookup->of_id ? entry->position : (uint64_t)stream_place_offset(entry->place);
+    uint64_t version = lookup->of_id ? entry->place : entry->position;
+    return version <= offset && offset < (uint64_t)end_offset;
+}
+
 static int64_t resolve_run(struct disk *disk, void *arg)
 {
     const struct stream_resolve *resolve = arg;
@@ -66,6 +74,9 @@ static int64_t resolve_run(struct disk *disk, void *arg)
         struct el_stream_entry entry;
         int code = stream_runs_newest(resolve->runs, resolve->sp->slot, lookup->hash, false, INT64_MAX, &entry,
                                       &lookup->found);
+        if (code == 0 && lookup->found && !answer_is_sound(lookup, &entry, resolve->end_offset)) {
+            code = EVLOG_ERR_CORRUPT;
+        }
         if (code != 0) {
             return code;
         }
@@ -114,6 +125,7 @@ void stream_resolve_start(struct stream_part *sp, struct append_op *append, stru
     resolve->orphan.private_ = NULL;
     resolve->lookups = stream_admit_lookups(batch, &resolve->count);
     resolve->runs = stream_runs_hold(st);
+    resolve->end_offset = sp->noted;
     resolve->op.done = resolve_on_done;
     resolve->busy = true;
     sp->pins++;
@@ -164,6 +176,9 @@ static int admit(struct stream_part *sp, struct partition *part, struct append_o
     struct streams *st = sp->st;
     int64_t base_offset = store_observed_next_offset(part);
     EL_ASSERT(sp->noted == base_offset);
+    if (base_offset > (int64_t)EL_RUN_POSITION_END - op->info.last_offset_delta - 1) {
+        return EVLOG_ERR_CORRUPT; /* offsets that no log comes to, and no entry has room for */
+    }
     int code = stream_admit(&st->view, sp->slot, base_offset, op->observed);
     if (code == EVLOG_ERR_FULL) {
         code = stream_work_freeze(st);

@@ -59,6 +59,7 @@ struct stream_resolve {
     struct stream_run_set *runs;
     struct stream_lookup *lookups; /* [count] */
     uint32_t count;
+    int64_t end_offset;         /* what the runs have lies below */
     struct append_op *append;   /* whose batch it is; NULL: of catching up, or it has ended meanwhile */
     struct stream_batch orphan; /* holds the lookups then */
     bool busy;

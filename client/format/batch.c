@@ -83,7 +83,8 @@ int el_batch_header(const void *data, size_t len, struct el_batch_info *info)
     struct el_batch_info found;
     parse_header(batch, &found);
     if (found.last_offset_delta < 0 || found.record_count < 0 || found.record_count - 1 > found.last_offset_delta ||
-        found.base_offset < 0 || found.base_offset > INT64_MAX - found.last_offset_delta) {
+        found.base_offset < 0 ||
+        found.base_offset > INT64_MAX - 1 - found.last_offset_delta) { /* there is a next offset */
         return EVLOG_ERR_CORRUPT;
     }
     *info = found;

@@ -61,7 +61,7 @@ int el_checkpoint_open(const uint8_t *p, size_t len, struct el_checkpoint_header
     if (h->body_len != len - EL_CHECKPOINT_HEADER_LEN) {
         return EVLOG_ERR_TRUNCATED;
     }
-    if (h->kind > EL_CHECKPOINT_DELTA ||
+    if (h->kind > EL_CHECKPOINT_DELTA || h->cut == UINT64_MAX || h->sequence == UINT64_MAX ||
         el_get_le64(p + 80) != el_xxh3(p + EL_CHECKPOINT_HEADER_LEN, (size_t)h->body_len)) {
         return EVLOG_ERR_CORRUPT;
     }

@@ -73,7 +73,8 @@ int el_group_open(const uint8_t *data, size_t len, bool whole, struct el_group_h
         .checksum = el_get_le64(data + 104),
     };
     if (el_get_le16(data + 8) != EL_JOURNAL_FORMAT || el_get_le16(data + 10) != ALIGN_SHIFT ||
-        h->len < EL_GROUP_HEADER_LEN || h->len > EL_GROUP_LEN_MAX || h->durable_through >= h->sequence) {
+        h->len < EL_GROUP_HEADER_LEN || h->len > EL_GROUP_LEN_MAX || h->durable_through >= h->sequence ||
+        h->sequence == UINT64_MAX) {
         return EVLOG_ERR_CORRUPT;
     }
     if (h->len > len) {

@@ -576,7 +576,8 @@ TEST(batch, header_refuses_impossible_numbers)
         {EL_BATCH_POS_LAST_OFFSET_DELTA, 4, 0x7fffffff, 0},
         {EL_BATCH_POS_BASE_OFFSET, 8, UINT64_MAX, EVLOG_ERR_CORRUPT},
         {EL_BATCH_POS_BASE_OFFSET, 8, INT64_MAX, EVLOG_ERR_CORRUPT},
-        {EL_BATCH_POS_BASE_OFFSET, 8, INT64_MAX - 1, 0},
+        {EL_BATCH_POS_BASE_OFFSET, 8, INT64_MAX - 1, EVLOG_ERR_CORRUPT}, /* its last offset has no next one */
+        {EL_BATCH_POS_BASE_OFFSET, 8, INT64_MAX - 2, 0},
     };
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         struct el_batch_info info;

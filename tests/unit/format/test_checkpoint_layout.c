@@ -17,7 +17,16 @@
 #define SEGMENT_COUNT 2
 #define PRODUCER_COUNT 2
 
-enum { POS_FORMAT = 8, POS_KIND = 24, POS_BODY_LEN = 72, POS_BODY_SUM = 80, POS_ZERO = 104, POS_SUM = 120 };
+enum {
+    POS_FORMAT = 8,
+    POS_SEQUENCE = 16,
+    POS_KIND = 24,
+    POS_CUT = 48,
+    POS_BODY_LEN = 72,
+    POS_BODY_SUM = 80,
+    POS_ZERO = 104,
+    POS_SUM = 120
+};
 
 static const struct el_checkpoint_header full_header = {
     .shard = 3,
@@ -174,6 +183,9 @@ TEST(checkpoint_layout, open_refuses_lies_under_a_right_checksum)
     assert_int_equal(open_with(POS_BODY_LEN, 8, UINT64_MAX), EVLOG_ERR_TRUNCATED);
     assert_int_equal(open_with(POS_BODY_LEN, 8, UINT64_MAX - EL_CHECKPOINT_HEADER_LEN + 1), EVLOG_ERR_TRUNCATED);
     assert_int_equal(open_with(POS_BODY_SUM, 8, 0), EVLOG_ERR_CORRUPT);
+    assert_int_equal(open_with(POS_SEQUENCE, 8, UINT64_MAX), EVLOG_ERR_CORRUPT); /* nothing can follow it */
+    assert_int_equal(open_with(POS_CUT, 8, UINT64_MAX), EVLOG_ERR_CORRUPT);
+    assert_int_equal(open_with(POS_CUT, 8, UINT64_MAX - 1), 0);
 }
 
 TEST(checkpoint_layout, header_reads_back_every_field)

@@ -17,7 +17,15 @@
 #define GROUP_ROOM 4096
 #define FRAME_COUNT 5
 
-enum { POS_FORMAT = 8, POS_ALIGN = 10, POS_COUNT = 20, POS_LEN = 48, POS_DURABLE = 56, POS_CHECKSUM = 104 };
+enum {
+    POS_FORMAT = 8,
+    POS_ALIGN = 10,
+    POS_COUNT = 20,
+    POS_SEQUENCE = 40,
+    POS_LEN = 48,
+    POS_DURABLE = 56,
+    POS_CHECKSUM = 104
+};
 enum { FRAME_POS_TYPE = 0, FRAME_POS_LEN = 4 };
 
 static const struct el_uuid topic = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
@@ -180,6 +188,8 @@ TEST(journal_layout, group_refuses_lies_under_a_right_checksum)
     assert_int_equal(open_with(POS_DURABLE, 8, full_header.sequence - 1), 0);
     assert_int_equal(open_with(POS_DURABLE, 8, full_header.sequence), EVLOG_ERR_CORRUPT);
     assert_int_equal(open_with(POS_DURABLE, 8, UINT64_MAX), EVLOG_ERR_CORRUPT);
+    assert_int_equal(open_with(POS_SEQUENCE, 8, UINT64_MAX - 1), 0);
+    assert_int_equal(open_with(POS_SEQUENCE, 8, UINT64_MAX), EVLOG_ERR_CORRUPT); /* no group can follow it */
 }
 
 /* Recovery looks at headers alone when it only wants to know which slot holds what. */

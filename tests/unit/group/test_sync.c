@@ -170,6 +170,27 @@ TEST(restart, finds_members_assignments_and_generation)
     bench_end(&b);
 }
 
+/* A record may hold any generation, the last that the wire has room for too. */
+TEST(restart, behind_the_last_generation_comes_the_first)
+{
+    begin();
+    caller_alone(&one, "g");
+    for (uint32_t i = 0; i < FAKE_SHARDS; i++) {
+        struct group *group = group_find(&b.groups[i], el_slice_str("g"));
+        if (group != NULL) {
+            group->generation = INT32_MAX - 1;
+        }
+    }
+    caller_alone(&one, "g"); /* it leads, so that this is another round */
+    assert_int_equal(one.generation, INT32_MAX);
+    bench_restart(&b);
+    assert_int_equal(bench_heartbeat(&one, "g"), 0);
+    caller_alone(&one, "g");
+    assert_int_equal(one.generation, 1);
+    assert_int_equal(bench_heartbeat(&one, "g"), 0);
+    bench_end(&b);
+}
+
 TEST(restart, refuses_a_partition_with_a_record_that_does_not_decode)
 {
     begin();

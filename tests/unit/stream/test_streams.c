@@ -5,6 +5,7 @@
  */
 #include "life_kit.h"
 
+#include <core/cursor.h>
 #include <core/hash.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -305,6 +306,85 @@ TEST(streams, damage_is_told_once_and_made_good_from_the_log)
     assert_int_equal(metric(&l, METRIC_STREAM_REBUILDS), 0);
     life_stop(&l);
     life_free(&l);
+}
+
+/* Give the second entry of the run's last block of entries, of a key's first event, another version, under sums that
+ * are right. */
+static void forge_version(struct life *l, uint64_t version)
+{
+    char path[128];
+    uint8_t p[EL_RUN_BLOCK_LEN], forged[64];
+    struct disk *disk = sim_disk_as_disk(l->w.disk);
+    struct el_index_run_info info;
+    struct el_entry_unpacker u;
+    struct el_writer w;
+    size_t done = 0;
+    int fd = -1;
+    assert_int_equal(life_files(l, ".run", path), 1);
+    assert_int_equal(index_run_peek(disk, path, &info, NULL), 0);
+    assert_int_equal(info.group_count, 1);
+    struct el_run_block block = {.run_id = info.run_id, .number = (uint32_t)info.block_count};
+    assert_int_equal(disk_open(disk, path, DISK_WRITE, &fd), 0);
+    assert_int_equal(disk_pread(disk, fd, p, sizeof(p), (uint64_t)block.number * sizeof(p), &done), 0);
+    assert_int_equal(el_run_block_open(p, sizeof(p), &block), 0);
+    assert_int_equal(block.kind, EL_RUN_ENTRIES);
+    el_entry_unpacker_init(&u, p + EL_RUN_BLOCK_HEADER_LEN, sizeof(p) - EL_RUN_BLOCK_HEADER_LEN, block.count);
+    assert_int_equal(el_entry_unpack(&u), 1);
+    size_t from = (size_t)(u.p - p);
+    assert_int_equal(el_entry_unpack(&u), 1);
+    size_t to = (size_t)(u.p - p), hash_len = 16 - (p[from] & 31);
+    assert_true((p[from] & 31) < 16 && (p[from] & 32) != 0); /* another key, its position implied: 0 */
+    while (el_entry_unpack(&u) > 0) {
+    }
+    size_t end = (size_t)(u.p - p);
+    el_writer_init(&w, forged, sizeof(forged));
+    el_write_u8(&w, p[from] & ~32u);
+    el_write_bytes(&w, p + from + 1, hash_len);
+    el_write_uvarlong(&w, version);
+    el_write_bytes(&w, p + from + 1 + hash_len, to - from - 1 - hash_len);
+    size_t len = el_writer_len(&w);
+    assert_true(end - to + from + len <= sizeof(p));
+    memmove(p + from + len, p + to, end - to);
+    memcpy(p + from, forged, len);
+    el_run_block_seal(p, sizeof(p), &block);
+    assert_int_equal(disk_pwrite(disk, fd, p, sizeof(p), (uint64_t)block.number * sizeof(p)), 0);
+    assert_int_equal(disk_sync(disk, fd), 0);
+    disk_close(disk, fd);
+}
+
+/* A version that has no next one; the last that an entry may have; one that no event of this log can have. */
+TEST(streams, a_version_that_cannot_be_is_damage_whatever_the_sums_say)
+{
+    static const uint64_t versions[] = {INT64_MAX, EL_RUN_POSITION_END - 1, STREAMS};
+    for (size_t n = 0; n < sizeof(versions) / sizeof(versions[0]); n++) {
+        struct life l;
+        char key[16];
+        uint32_t refused = 0;
+        life_init(&l, 15 + n);
+        life_begin(&l);
+        life_append_many(&l, 0, STREAMS);
+        life_stop(&l);
+        forge_version(&l, versions[n]);
+        life_begin(&l);
+        for (uint32_t i = 0; i < STREAMS; i++) {
+            int64_t version = -1;
+            snprintf(key, sizeof(key), "s%u", i);
+            int code = life_append(&l, key, NULL, STREAM_ANY, &version);
+            if (code != 0) {
+                assert_int_equal(code, EVLOG_ERR_STORAGE);
+                refused++;
+                for (int k = 0; k < 100000 && !is_ready(&l); k++) {
+                    life_steps(&l, 1);
+                }
+                assert_int_equal(life_append(&l, key, NULL, STREAM_ANY, &version), 0);
+            }
+            assert_int_equal(version, 1);
+        }
+        assert_int_equal(refused, 1);
+        assert_int_equal(metric(&l, METRIC_STREAM_REBUILDS), 1);
+        life_stop(&l);
+        life_free(&l);
+    }
 }
 
 TEST(streams, an_append_that_meets_damage_is_refused_and_taken_later)
