@@ -6,6 +6,7 @@
 #include <storage/catalogue.h>
 
 #include <core/assert.h>
+#include <core/crypto.h>
 #include <core/logger.h>
 #include <format/catalogue_layout.h>
 #include <stdio.h>
@@ -168,6 +169,26 @@ static int owners_reserve(struct store_shard *shard, struct topic_slot *slot, in
     return 0;
 }
 
+/* Each topic has a name of its own, and keeps it. Changes were checked before they were written; bytes of a disk say
+ * anything. */
+static int change_check(struct store_shard *shard, const struct catalogue_change *change, struct el_error *err)
+{
+    char id[33], other[33];
+    const struct topic *topic = store_topic_by_id(shard, &change->id);
+    const struct topic *named = catalogue_collision(shard, change->name);
+    el_hex(id, change->id.bytes, sizeof(change->id.bytes));
+    if (topic != NULL && !el_slice_eq(el_slice_of(topic->name, topic->name_len), change->name)) {
+        return el_error_set(err, EVLOG_ERR_CORRUPT, "topic %s has two names, %s and %.*s", id, topic->name,
+                            (int)change->name.len, (const char *)change->name.data);
+    }
+    if (topic == NULL && named != NULL) {
+        el_hex(other, named->id.bytes, sizeof(named->id.bytes));
+        return el_error_set(err, EVLOG_ERR_CORRUPT, "two topics, %s and %s, have one name: %s and %.*s", other, id,
+                            named->name, (int)change->name.len, (const char *)change->name.data);
+    }
+    return 0;
+}
+
 static struct topic_slot *topic_new(struct store_shard *shard, const struct catalogue_change *change)
 {
     struct topic_slot *slot = el_pool_get(&shard->topic_pool);
@@ -262,9 +283,12 @@ static int topic_delete(struct store_shard *shard, const struct el_uuid *id)
     return el_map_put(&shard->tombstones, copy, sizeof(*copy), copy);
 }
 
-int catalogue_apply(struct store_shard *shard, const struct catalogue_change *change)
+int catalogue_apply(struct store_shard *shard, const struct catalogue_change *change, struct el_error *err)
 {
-    int code = change->verb == CATALOGUE_PUT ? topic_put(shard, change) : topic_delete(shard, &change->id);
+    int code = change->verb == CATALOGUE_PUT ? change_check(shard, change, err) : 0;
+    if (code == 0) {
+        code = change->verb == CATALOGUE_PUT ? topic_put(shard, change) : topic_delete(shard, &change->id);
+    }
     if (shard->index == 0) {
         metrics_set(shard->metrics, METRIC_TOPICS, (int64_t)shard->topics_by_id.count);
     }
@@ -292,7 +316,7 @@ int catalogue_bootstrap(struct store_shard *shard)
         int code = topic_config_set(&change.config, el_slice_str(settings[i][0]), el_slice_str(settings[i][1]), NULL);
         EL_ASSERT(code == 0);
     }
-    return catalogue_apply(shard, &change);
+    return catalogue_apply(shard, &change, NULL);
 }
 
 void catalogue_free(struct store_shard *shard)

@@ -33,8 +33,9 @@ size_t catalogue_encode(const struct catalogue_change *change, uint8_t *key, uin
 /* returns 0 | EVLOG_ERR_CORRUPT | EVLOG_ERR_FORMAT */
 int catalogue_decode(struct el_slice key, struct el_slice value, struct catalogue_change *change);
 /* Apply a change to this shard's copy, making and deleting the partitions that it owns.
- * returns 0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_CORRUPT */
-int catalogue_apply(struct store_shard *shard, const struct catalogue_change *change);
+ * returns 0 | EVLOG_ERR_NO_MEMORY | EVLOG_ERR_CORRUPT it contradicts what is there: err (may be NULL) says how, of
+ * names */
+int catalogue_apply(struct store_shard *shard, const struct catalogue_change *change, struct el_error *err);
 /* The internal topic of the catalogue itself, on every shard. */
 int catalogue_bootstrap(struct store_shard *shard);
 void catalogue_free(struct store_shard *shard);

@@ -28,6 +28,9 @@ enum checkpoint_state {
     CHECKPOINT_RETRY,   /* disk or memory were full; a timer runs */
 };
 
+#define PRODUCER_ID_BLOCK 4096   /* ids that one durable frame allows */
+#define PRODUCER_COUNTER_BITS 40 /* of an id; those above are drawn at each start */
+
 struct checkpoint_job;
 
 struct checkpoint {

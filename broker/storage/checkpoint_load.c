@@ -245,7 +245,8 @@ static int apply_producer(struct partition *part, struct el_reader *r)
 static bool apply_is_sound(const struct partition *part)
 {
     int64_t end = 0;
-    bool sound = part->segment_end >= 0 && part->segment_end <= part->next_offset && part->log_start >= 0;
+    bool sound = part->segment_end >= 0 && part->segment_end <= part->next_offset && part->log_start >= 0 &&
+                 part->next_offset <= INT64_MAX - INT32_MAX; /* the longest batch has an end */
     EL_LIST_EACH(n, &part->segments) {
         const struct segment *seg = EL_CONTAINER(n, struct segment, link);
         sound = sound && seg->base_offset >= end && seg->id < part->next_segment_id;
@@ -271,7 +272,9 @@ static int apply_entry(struct partition *part, const struct el_checkpoint_entry 
     for (uint32_t i = 0; i < e->epoch_count && code == 0 && r->err == 0; i++) {
         struct el_checkpoint_epoch s;
         el_checkpoint_epoch_get(r, &s);
-        code = part == NULL ? 0 : partition_note_epoch(part, s.epoch, s.start_offset);
+        code = s.epoch < 0 || s.start_offset < 0 ? EVLOG_ERR_CORRUPT
+               : part == NULL                    ? 0
+                                                 : partition_note_epoch(part, s.epoch, s.start_offset);
     }
     for (uint32_t i = 0; i < e->segment_count && code == 0 && r->err == 0; i++) {
         struct el_checkpoint_segment s;

@@ -78,7 +78,7 @@ static void meta_finish(struct meta *meta, int error)
 
 static void change_apply(struct store_shard *shard, struct meta *meta)
 {
-    int code = catalogue_apply(shard, &meta->change);
+    int code = catalogue_apply(shard, &meta->change, NULL);
     if (code != 0) {
         shard_fail(shard, "a change of topic %.*s cannot be applied (%s)", (int)meta->change.name.len,
                    (const char *)meta->change.name.data, evlog_error_text(code));

@@ -20,8 +20,6 @@ EL_STATIC_ASSERT(sizeof(struct journal_wait) <= sizeof(((struct trim_op *)0)->pr
 EL_STATIC_ASSERT(sizeof(struct journal_wait) <= sizeof(((struct producer_id_op *)0)->private_),
                  "a wait fits into an op");
 
-#define PRODUCER_ID_BLOCK 4096
-#define PRODUCER_COUNTER_BITS 40
 #define RESERVED_WAIT_NS 5000000000u /* a checkpoint that finds space in the reserve is over by then */
 #define MEMORY_WAIT_NS 10000000000u  /* what waits holds memory itself: clients wait 30 s by default and try again */
 

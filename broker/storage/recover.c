@@ -53,6 +53,12 @@ int store_make_dirs(struct disk *disk, uint32_t shard_count, struct el_error *er
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
+/* A counter of producer ids: another block of them does not reach the bits that a start draws. */
+static bool counter_fits(int64_t counter)
+{
+    return counter >= 0 && counter <= ((int64_t)1 << PRODUCER_COUNTER_BITS) - PRODUCER_ID_BLOCK;
+}
+
 static int recovery_read(struct shard_recovery *r, struct el_error *err)
 {
     struct store_shard *shard = r->shard;
@@ -69,6 +75,11 @@ static int recovery_read(struct shard_recovery *r, struct el_error *err)
                                   .node_tag = el_node_tag(&node->id)};
     if (r->chain.count > 0) {
         const struct el_checkpoint_header *h = &r->chain.files[r->chain.count - 1].header;
+        if (!counter_fits(h->producer_counter)) {
+            return el_error_set(err, EVLOG_ERR_CORRUPT,
+                                "checkpoint %llu of shard %u: no counter of producer ids is %lld",
+                                (unsigned long long)h->sequence, shard->index, (long long)h->producer_counter);
+        }
         start.incarnation = h->incarnation;
         start.sequence = h->cut;
         r->clock_ns = h->clock_ns;
@@ -117,6 +128,9 @@ static int frame_apply(void *arg, const struct el_group_header *group, const str
     }
     if (frame->type == EL_FRAME_PRODUCER_IDS) {
         struct checkpoint *c = &r->shard->checkpoint;
+        if (!counter_fits(frame->base_offset)) {
+            return EVLOG_ERR_CORRUPT;
+        }
         c->producer_counter = EL_MAX(c->producer_counter, frame->base_offset);
         return 0;
     }
@@ -164,20 +178,21 @@ static int recovery_apply(struct shard_recovery *r, bool meta_pass, struct el_er
 static int catalogue_batch(struct store *store, const uint8_t *batch, size_t len, struct el_error *err)
 {
     struct el_batch_iter iter;
-    struct el_batch_record record;
+    struct el_batch_record record = {.offset = el_batch_base_offset(batch)};
+    struct el_error why = {0};
     int code = el_batch_open(&iter, batch, len, NULL, 0);
     int more = 0;
     while (code == 0 && (more = el_batch_next(&iter, &record)) == 1) {
         struct catalogue_change change;
         code = catalogue_decode(record.record.key, record.record.value, &change);
         for (uint32_t i = 0; i < store->shard_count && code == 0; i++) {
-            code = catalogue_apply(&store->shards[i], &change);
+            code = catalogue_apply(&store->shards[i], &change, &why);
         }
     }
     code = code != 0 ? code : more;
     return code == 0 ? 0
-                     : el_error_set(err, code, "catalogue: record at offset %lld: %s",
-                                    (long long)el_batch_base_offset(batch), evlog_error_text(code));
+                     : el_error_set(err, code, "catalogue: record at offset %lld: %s", (long long)record.offset,
+                                    why.code != 0 ? why.text : evlog_error_text(code));
 }
 
 static int catalogue_batches(struct store *store, const uint8_t *data, size_t len, struct el_error *err)
@@ -284,7 +299,8 @@ static int clock_begin(struct store *store, const struct shard_recovery *list, s
 static int node_begin(struct store *store, struct el_error *err)
 {
     struct el_node *node = store->node;
-    node->leader_epoch += node->boot > 0 && !node->clean;
+    bool raises = node->boot > 0 && !node->clean;
+    node->leader_epoch = raises && node->leader_epoch < INT32_MAX ? node->leader_epoch + 1 : node->leader_epoch;
     node->boot++;
     node->clean = false;
     node->shard_count = store->shard_count;

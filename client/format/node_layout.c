@@ -32,6 +32,9 @@ int el_node_get(const uint8_t *p, struct el_node *node, uint32_t *format)
     if (el_get_le32(p + 8) > EL_NODE_FORMAT) {
         return EVLOG_ERR_FORMAT;
     }
+    if (el_get_le32(p + 40) > INT32_MAX) {
+        return EVLOG_ERR_CORRUPT;
+    }
     node->shard_count = el_get_le32(p + 12);
     memcpy(node->id.bytes, p + 16, 16);
     node->boot = el_get_le64(p + 32);

@@ -52,10 +52,48 @@ static bool is_whole(const struct restore *r, const struct restore_topic *topic,
     return topic->internal || o->until_ns != 0 || o->whole == NULL || o->whole(o->arg, topic->name, settings);
 }
 
+/* A broker counts "." and "_" as one. */
+static bool same_name(const char *name, struct el_slice other)
+{
+    bool same = strlen(name) == other.len;
+    for (size_t i = 0; same && i < other.len; i++) {
+        char c = name[i] == '.' ? '_' : name[i], d = other.data[i] == '.' ? '_' : (char)other.data[i];
+        same = c == d;
+    }
+    return same;
+}
+
+/* Of topics that are there each has a name of its own, and keeps it: a broker would not start with anything else. */
+static int check_name(const struct restore *r, const struct restore_topic *topic,
+                      const struct el_catalogue_record *record, struct el_error *err)
+{
+    char id[33], other[33];
+    el_hex(id, record->id.bytes, sizeof record->id.bytes);
+    if (topic != NULL) {
+        return el_slice_eq(el_slice_str(topic->name), record->name)
+                   ? 0
+                   : el_error_set(err, EVLOG_ERR_CORRUPT, "topic %s has two names, %s and %.*s", id, topic->name,
+                                  (int)record->name.len, (const char *)record->name.data);
+    }
+    for (size_t i = 0; i < r->topic_count; i++) {
+        const struct restore_topic *there = &r->topics[i];
+        if (!there->deleted && same_name(there->name, record->name)) {
+            el_hex(other, there->id.bytes, sizeof there->id.bytes);
+            return el_error_set(err, EVLOG_ERR_CORRUPT, "two topics, %s and %s, have one name: %s and %.*s", other, id,
+                                there->name, (int)record->name.len, (const char *)record->name.data);
+        }
+    }
+    return 0;
+}
+
 /* Owners and name of what exists stay. */
-static int apply(struct restore *r, const struct el_catalogue_record *record)
+static int apply(struct restore *r, const struct el_catalogue_record *record, struct el_error *err)
 {
     struct restore_topic *topic = topic_find(r, &record->id);
+    int code = record->verb == EL_CATALOGUE_PUT ? check_name(r, topic, record, err) : 0;
+    if (code != 0) {
+        return code;
+    }
     if (topic == NULL) {
         topic = topic_new(r, &record->id);
         if (topic == NULL) {
@@ -88,7 +126,7 @@ static int apply(struct restore *r, const struct el_catalogue_record *record)
     return 0;
 }
 
-static int apply_batch(struct restore *r, const uint8_t *batch, size_t len)
+static int apply_batch(struct restore *r, const uint8_t *batch, size_t len, struct el_error *err)
 {
     struct el_batch_iter iter;
     struct el_batch_record record;
@@ -100,7 +138,7 @@ static int apply_batch(struct restore *r, const uint8_t *batch, size_t len)
                    ? 0
                    : el_catalogue_record_get(record.record.key, record.record.value, &change);
         if (code == 0 && record.record.value.data != NULL) {
-            code = apply(r, &change);
+            code = apply(r, &change, err);
         }
     }
     return code != 0 ? code : more;
@@ -138,12 +176,14 @@ static int read_one(struct restore *r, const struct el_pack_batch *row, const ui
                     struct el_error *err)
 {
     (void)arg;
-    int code = apply_batch(r, batch, row->len);
+    struct el_error why = {0};
+    int code = apply_batch(r, batch, row->len, &why);
     r->meta_end = el_pack_batch_end(row);
     r->meta_append_ns = row->leaf.append_time_ns;
-    return code == 0 ? 0
-                     : el_error_set(err, code, "the catalogue of topics at offset %lld: %s",
-                                    (long long)row->leaf.first_offset, evlog_error_text(code));
+    return code == 0
+               ? 0
+               : el_error_set(err, code, "the catalogue of topics at offset %lld: %s",
+                              (long long)row->leaf.first_offset, why.code != 0 ? why.text : evlog_error_text(code));
 }
 
 static bool is_named(const struct restore *r, const char *name)

@@ -4,9 +4,12 @@
  * not. Method: a store that ran and stopped, one byte changed, and a start.
  */
 #include "kit.h"
+#include <core/crypto.h>
 #include <core/hash.h>
 #include <format/catalogue_layout.h>
+#include <format/checkpoint_layout.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <storage/catalogue.h>
 #include <storage/node.h>
 
@@ -439,4 +442,228 @@ TEST(damage, a_record_of_the_catalogue_about_its_own_topic_is_refused)
     el_catalogue_key_put(key, &other);
     assert_int_equal(catalogue_decode(el_slice_of(key, sizeof(key)), el_slice_of(value, sizeof(value)), &change), 0);
     assert_int_equal(change.verb, CATALOGUE_DELETE);
+}
+
+static void on_durable(struct journal_wait *wait, int error)
+{
+    assert_int_equal(error, 0);
+    wait->done = NULL;
+}
+
+/* A record that no request writes, made durable as one. */
+static void forge_record(struct kit *k, const struct catalogue_change *change)
+{
+    static uint8_t value[CATALOGUE_VALUE_LEN_MAX];
+    uint8_t key[CATALOGUE_KEY_LEN];
+    struct journal_wait wait = {.done = on_durable};
+    size_t len = catalogue_encode(change, key, value);
+    struct el_record_body body = {.key = el_slice_of(key, sizeof(key)), .value = el_slice_of(value, len)};
+    struct partition *part = partition_find(kit_shard(k), &META_TOPIC_ID, META_PARTITION);
+    assert_int_equal(shard_append_internal(part, &body, &wait), 0);
+    for (int i = 0; i < 10000 && wait.done != NULL; i++) {
+        kit_steps(k, 1);
+    }
+    assert_null(wait.done);
+}
+
+/* --- numbers at the end of their range ---------------------------------------------------------------------------- */
+
+TEST(damage, a_counter_of_producer_ids_that_has_no_next_one_is_refused)
+{
+    static const int64_t counters[] = {INT64_MAX, -1, (int64_t)1 << PRODUCER_COUNTER_BITS};
+    el_test_may_leak(true);
+    for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+        struct kit k;
+        struct el_frame frame = {.type = EL_FRAME_PRODUCER_IDS, .base_offset = counters[i]};
+        struct journal_wait wait = {.done = on_durable};
+        kit_init(&k, 61);
+        assert_int_equal(kit_open(&k), 0);
+        assert_int_equal(journal_room(&kit_shard(&k)->journal, 0), 0);
+        journal_add(&kit_shard(&k)->journal, &frame);
+        journal_wait(&kit_shard(&k)->journal, &wait);
+        for (int n = 0; n < 10000 && wait.done != NULL; n++) {
+            kit_steps(&k, 1);
+        }
+        assert_null(wait.done);
+        kit_crash(&k);
+        assert_int_equal(kit_open(&k), EVLOG_ERR_CORRUPT);
+        kit_free(&k);
+    }
+    el_test_may_leak(false);
+}
+
+struct newest {
+    char path[64];
+    uint64_t len;
+};
+
+static void newest_checkpoint(void *arg, const char *path, uint64_t len)
+{
+    struct newest *n = arg;
+    if (strncmp(path, "checkpoint/0000/", 16) == 0 && strstr(path, "tmp") == NULL) {
+        snprintf(n->path, sizeof(n->path), "%s", path);
+        n->len = len;
+    }
+}
+
+/* Change 8 bytes of a partition's entry in the newest checkpoint, under sums that are right. */
+static void forge_entry(struct kit *k, size_t pos, uint64_t value)
+{
+    struct newest n = {.len = 0};
+    struct disk *disk = sim_disk_as_disk(k->w.disk);
+    struct el_checkpoint_header h;
+    size_t done = 0;
+    int fd = -1;
+    sim_disk_each(k->w.disk, true, newest_checkpoint, &n);
+    uint8_t *p = malloc((size_t)n.len);
+    assert_int_equal(disk_open(disk, n.path, DISK_WRITE, &fd), 0);
+    assert_int_equal(disk_pread(disk, fd, p, (size_t)n.len, 0, &done), 0);
+    assert_int_equal(el_checkpoint_open(p, done, &h), 0);
+    uint8_t *entry = memmem(p, done, k->topic.bytes, sizeof(k->topic.bytes));
+    assert_non_null(entry);
+    el_put_le64(entry + pos, value);
+    el_checkpoint_seal(p, &h);
+    assert_int_equal(disk_pwrite(disk, fd, p, done, 0), 0);
+    assert_int_equal(disk_sync(disk, fd), 0);
+    disk_close(disk, fd);
+    free(p);
+}
+
+/* Whoever has the end of a log adds the next batch to it. */
+TEST(damage, a_checkpoint_whose_log_has_no_room_behind_it_is_refused)
+{
+    static const uint64_t ends[] = {INT64_MAX, INT64_MAX - 1, (uint64_t)INT64_MAX - INT32_MAX + 1, UINT64_MAX};
+    for (size_t i = 0; i <= sizeof(ends) / sizeof(ends[0]); i++) {
+        struct kit k;
+        kit_init(&k, 63);
+        assert_int_equal(kit_open(&k), 0);
+        kit_topic(&k, 1, "");
+        kit_stop(&k);
+        uint64_t end = i == 4 ? (uint64_t)INT64_MAX - INT32_MAX : ends[i];
+        forge_entry(&k, 32, end); /* next offset */
+        forge_entry(&k, 40, end); /* segment end */
+        assert_int_equal(kit_open(&k), i == 4 ? 0 : EVLOG_ERR_CORRUPT);
+        if (i == 4) {
+            assert_int_equal(kit_append(&k, 0, 10), INT64_MAX - INT32_MAX);
+            kit_stop(&k);
+        }
+        kit_free(&k);
+    }
+}
+
+TEST(damage, the_last_leader_epoch_stays_and_one_below_0_is_refused)
+{
+    struct kit k;
+    struct el_node node;
+    kit_init(&k, 62);
+    assert_int_equal(kit_open(&k), 0);
+    kit_stop(&k);
+    struct disk *disk = sim_disk_as_disk(k.w.disk);
+    for (int32_t epoch = INT32_MAX; epoch != 0; epoch = epoch > 0 ? -1 : 0) {
+        assert_int_equal(node_load(disk, &node, NULL), 0);
+        node.leader_epoch = epoch;
+        node.clean = false; /* a start after a crash has the next one */
+        assert_int_equal(node_store(disk, &node, NULL), 0);
+        assert_int_equal(kit_open(&k), epoch < 0 ? EVLOG_ERR_CORRUPT : 0);
+        if (epoch > 0) {
+            assert_int_equal(store_leader_epoch(k.w.store), INT32_MAX);
+            kit_stop(&k);
+        }
+    }
+    kit_free(&k);
+}
+
+/* --- names in the catalogue --------------------------------------------------------------------------------------- */
+
+static struct catalogue_change forged_topic(const struct el_uuid *id, const char *name)
+{
+    static const uint8_t owners[2] = {0, 0};
+    struct catalogue_change change = {
+        .verb = CATALOGUE_PUT, .id = *id, .name = el_slice_str(name), .partition_count = 1, .owners = owners};
+    topic_config_init(&change.config);
+    return change;
+}
+
+enum catalogue_place { IN_JOURNAL, BEHIND_A_CHECKPOINT, IN_SEGMENTS };
+
+/* The start after it is refused, with both names or ids said. */
+static void assert_catalogue_refused(const struct catalogue_change *change, struct kit *k, enum catalogue_place place,
+                                     const char *const said[3])
+{
+    struct el_error err = {0};
+    char id[33];
+    forge_record(k, change);
+    for (uint8_t n = 1; place == IN_SEGMENTS && n < 250; n++) { /* of topics that never were */
+        struct catalogue_change gone = {.verb = CATALOGUE_DELETE, .id = {{n}}};
+        topic_config_init(&gone.config);
+        forge_record(k, &gone);
+    }
+    if (place != IN_JOURNAL) {
+        assert_true(kit_checkpoint(k));
+    }
+    const struct partition *meta = partition_find(kit_shard(k), &META_TOPIC_ID, META_PARTITION);
+    assert_true((meta->segment_end > 0) == (place == IN_SEGMENTS));
+    kit_crash(k);
+    assert_int_equal(world_open(&k->w, &err), EVLOG_ERR_CORRUPT);
+    assert_string_equal(k->w.violation, "");
+    el_hex(id, change->id.bytes, sizeof(change->id.bytes));
+    assert_non_null(strstr(err.text, "catalogue: record at offset"));
+    assert_non_null(strstr(err.text, id));
+    for (size_t i = 0; i < 3; i++) {
+        assert_non_null(strstr(err.text, said[i]));
+    }
+}
+
+TEST(damage, two_topics_of_one_name_are_refused_wherever_their_records_are)
+{
+    static const char *const names[] = {"a_topic", "a.topic"}; /* count as one */
+    el_test_may_leak(true);
+    for (int n = 0; n < 6; n++) {
+        struct kit k;
+        char first[33];
+        struct el_uuid id = {{0xab, 1}};
+        kit_init(&k, 31 + (uint64_t)n);
+        assert_int_equal(kit_open(&k), 0);
+        struct topic_op op = {.verb = TOPIC_CREATE, .name = el_slice_str("a_topic"), .partition_count = 1};
+        assert_int_equal(kit_topic_change(&k, &op), 0);
+        el_hex(first, op.id.bytes, sizeof(op.id.bytes));
+        struct catalogue_change change = forged_topic(&id, names[n % 2]);
+        assert_catalogue_refused(&change, &k, (enum catalogue_place)(n / 2),
+                                 (const char *const[3]){"two topics", first, names[n % 2]});
+        kit_free(&k);
+    }
+    el_test_may_leak(false);
+}
+
+TEST(damage, a_topic_of_two_names_is_refused_wherever_its_records_are)
+{
+    el_test_may_leak(true);
+    for (int n = 0; n < 3; n++) {
+        struct kit k;
+        kit_init(&k, 41 + (uint64_t)n);
+        assert_int_equal(kit_open(&k), 0);
+        kit_topic(&k, 1, "");
+        struct catalogue_change change = forged_topic(&k.topic, "another");
+        assert_catalogue_refused(&change, &k, (enum catalogue_place)n,
+                                 (const char *const[3]){"two names", "t1", "another"});
+        kit_free(&k);
+    }
+    el_test_may_leak(false);
+}
+
+TEST(damage, a_name_of_a_deleted_topic_is_free)
+{
+    struct kit k;
+    el_test_may_leak(true);
+    kit_init(&k, 51);
+    assert_int_equal(kit_open(&k), 0);
+    kit_topic(&k, 1, "");
+    assert_int_equal(kit_topic_delete(&k), 0);
+    kit_topic(&k, 1, "");
+    kit_crash(&k);
+    assert_int_equal(kit_open(&k), 0);
+    assert_int_equal(store_topic_count(kit_shard(&k)), 2);
+    kit_stop(&k);
+    kit_free(&k);
+    el_test_may_leak(false);
 }

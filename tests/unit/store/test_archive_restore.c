@@ -37,11 +37,12 @@ struct world {
 
 /* --- an archive --------------------------------------------------------------------------------------------------- */
 
-/* A record of the catalogue: a topic whose partitions are on these shards. */
-static void put_topic(struct world *w, const char *name, bool internal, const uint16_t *owners, uint32_t count)
+/* A record of the catalogue: a topic with the id of this name, whose partitions are on these shards. */
+static void put_topic_as(struct world *w, const char *id_of, const char *name, bool internal, const uint16_t *owners,
+                         uint32_t count)
 {
     uint8_t key[EL_CATALOGUE_KEY_LEN], value[400] = {1, EL_CATALOGUE_PUT, internal};
-    struct el_uuid id = archive_builder_topic_id(name);
+    struct el_uuid id = archive_builder_topic_id(id_of);
     size_t name_len = strlen(name), len = EL_CATALOGUE_HEAD_LEN + name_len;
     struct el_batch_builder builder;
     struct el_slice batch;
@@ -59,6 +60,11 @@ static void put_topic(struct world *w, const char *name, bool internal, const ui
     assert_int_equal(el_batch_builder_finish(&builder, EL_CODEC_NONE, NULL, &batch), 0);
     archive_builder_append_batch(w->b, "__evlog_meta", 0, batch, w->b->now_ns + SECOND_NS);
     el_batch_builder_destroy(&builder);
+}
+
+static void put_topic(struct world *w, const char *name, bool internal, const uint16_t *owners, uint32_t count)
+{
+    put_topic_as(w, name, name, internal, owners, count);
     archive_builder_topic(w->b, name, count);
 }
 
@@ -303,6 +309,35 @@ TEST(archive_restore, of_a_topic_that_there_was_not_is_refused)
     w.options.until_ns = 0;
     restores(&w);
     world_close(&w);
+}
+
+/* No broker would start with what came of it. */
+TEST(archive_restore, of_a_catalogue_with_one_name_twice_or_two_names_is_refused)
+{
+    static const uint16_t owners[] = {0, 1};
+    static const struct {
+        const char *id_of, *name, *said[2];
+    } rows[] = {{"other", "a", {"two topics", "have one name: a and a"}},
+                {"b", "c", {"has two names", "b and c"}},
+                {"c", "d", {NULL, NULL}}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct world w;
+        struct stat st;
+        world_open(&w);
+        snprintf(w.dir + strlen(w.dir), sizeof w.dir - strlen(w.dir), "%zu", i);
+        put_topic_as(&w, rows[i].id_of, rows[i].name, false, owners, 1);
+        archive_builder_round(w.b);
+        if (rows[i].said[0] == NULL) {
+            restores(&w);
+        } else {
+            assert_int_equal(restore(&w), EVLOG_ERR_CORRUPT);
+            says(&w, rows[i].said[0]);
+            says(&w, rows[i].said[1]);
+            says(&w, "the catalogue of topics at offset 3: ");
+            assert_int_not_equal(stat(w.dir, &st), 0);
+        }
+        world_close(&w);
+    }
 }
 
 TEST(archive_restore, of_a_damaged_object_fails_and_goes_on_when_it_is_whole)
