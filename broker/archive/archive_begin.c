@@ -52,14 +52,19 @@ static bool first_key(void *arg, const char *key, uint64_t len, int64_t modified
     return false;
 }
 
+/* folder: the first of its objects' names, which is an object itself when it ends there. What is called like an archive
+ * and is an object may hide one, in a directory: the store says so. */
 static int cluster_of(struct archive_ledger *l, const char *folder, size_t folder_len, bool *ours, struct el_error *err)
 {
     char key[OBJECT_KEY_MAX], own[ID_LEN], other[ID_LEN];
     uint8_t *data = NULL;
     uint64_t len = 0;
     struct archive_cluster cluster;
+    struct el_uuid other_id;
     snprintf(key, sizeof key, "%.*s/cluster.json", (int)folder_len, folder);
-    int code = object_get_all(l->cfg.bucket, key, ARCHIVE_CLUSTER_LEN_MAX, &data, &len, err);
+    bool stranger = folder[folder_len] == 0 && archive_id_parse(el_slice_of(folder, folder_len), &other_id) != 0;
+    int code = stranger ? EVLOG_ERR_NOT_FOUND
+                        : object_get_all(l->cfg.bucket, key, ARCHIVE_CLUSTER_LEN_MAX, &data, &len, err);
     if (code == EVLOG_ERR_NOT_FOUND) {
         return conflict(err, "%s has %.60s, which is no archive of evlog: give --archive a prefix of its own",
                         l->cfg.bucket->url, folder);

@@ -13,8 +13,8 @@
  *   EXISTS        put: an object with this key is there; nothing was changed
  *   IN_DOUBT      put: the answer was lost; the object may be there or not (look with head before trying again)
  *   AGAIN         the store asks to come again later (429, 500, 503, a broken connection, a time-out of a read)
- *   POLICY        refused: credentials, rights, clock (401, 403), or something else stands where an object should in a
- *                 directory; trying again alone does not help
+ *   POLICY        refused: credentials, rights, clock (401, 403), or in a directory something else stands where an
+ *                 object or a folder of its name should, when reading too; trying again alone does not help
  *   TRUNCATED     the store delivered less than it promised, and said that it was all
  *   CORRUPT       the store delivered something else than it promised, or an answer that makes no sense
  *   NO_SPACE, IO  of a directory

@@ -187,6 +187,30 @@ def test_a_file_in_the_way_is_an_alarm_and_archiving_goes_on_without_it(started,
     assert data.count(b"event 9 of orders") == 2
 
 
+@pytest.mark.parametrize("folder", ["", "root", "manifest"])
+def test_what_a_file_hides_of_an_archive_is_not_gone(started, tmp_path, folder):
+    """A start that cannot see its archive neither begins another one nor ends archiving: it waits, and says so."""
+    broker = started(archived(tmp_path))
+    publish(broker, "orders", 10)
+    assert broker.stop() == 0
+    [incarnation] = [path.parent for path in (tmp_path / "archive").glob("*/cluster.json")]
+    hidden = incarnation / folder if folder else incarnation
+    shutil.move(hidden, tmp_path / "away")
+    hidden.write_text("in the way", encoding="ascii")
+    broker.start()
+    wait_for(lambda: broker.metric("evlog_archive_refused") > 0, "the alarm")
+    assert broker.said(f"file://{hidden} is in the way of a folder")
+    assert broker.metric("evlog_archive_stopped") == 0
+    hidden.unlink()
+    shutil.move(tmp_path / "away", hidden)
+    wait_for(lambda: broker.metric("evlog_archive_refused") == 0, "that it goes on", 90)
+    publish(broker, "orders", 10)
+    evlog("archive", "now", "--wait", bootstrap=broker.bootstrap, expect=0)
+    assert broker.stop() == 0
+    assert list((tmp_path / "archive").glob("*/cluster.json")) == [incarnation / "cluster.json"]
+    proven(tmp_path)
+
+
 def test_a_disk_that_is_older_than_what_was_signed_is_refused(started, tmp_path):
     broker = started(archived(tmp_path))
     publish(broker, "orders", 10)

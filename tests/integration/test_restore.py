@@ -89,6 +89,33 @@ def test_what_cannot_be_restored_is_refused(place):
     assert not place.data.exists(), "nothing is made for a request that is refused"
 
 
+def test_a_file_in_the_way_of_an_archive_is_no_empty_or_older_archive(place):
+    place.start()
+    place.run("produce", "a", "--create", "one")
+    place.stop()
+    place.restore()
+    place.start()               # a second incarnation, which continues the first
+    place.run("produce", "a", "two")
+    place.stop()
+    made = (place.folder / "archive").glob("*/cluster.json")
+    newest = max(made, key=lambda path: path.stat().st_mtime_ns).parent
+    for hidden in (newest, newest / "root", newest / "manifest"):
+        away = place.folder / "away"
+        hidden.rename(away)
+        hidden.write_text("in the way", encoding="ascii")
+        done = place.restore(expect=None)
+        assert done.code not in (0, 5) and f"file://{hidden} is in the way of a folder" in done.err, done.err
+        assert not place.data.exists()
+        refused = Broker(place.data, args=["--archive", place.archive, "--from-archive=true"])
+        with pytest.raises(AssertionError, match="is in the way of a folder"):
+            refused.start()
+        hidden.unlink()
+        away.rename(hidden)
+    place.restore()
+    place.start()
+    assert place.run("consume", "a", "-f", "%v\n").out.split() == ["one", "two"]
+
+
 def test_everything_comes_back_and_goes_on(place):
     place.start()
     place.run("topics", "create", "orders", "-p", 3, "--set", "retention.ms=-1")

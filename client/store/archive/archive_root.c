@@ -73,6 +73,18 @@ static bool take_first(void *arg, const char *key, uint64_t len, int64_t modifie
     return false;
 }
 
+/* An object has the name of an archive: in a bucket it is one of many; in a directory it hides the archive.
+ * returns 0 | EVLOG_ERR_POLICY that is so */
+static int check_hidden(struct object_store *store, const struct el_uuid *id, struct el_error *err)
+{
+    char key[EL_ARCHIVE_KEY_MAX];
+    struct object_info info;
+    struct el_error found = {0};
+    el_archive_key_cluster(key, id);
+    bool hidden = object_head(store, key, &info, &found) == EVLOG_ERR_POLICY;
+    return hidden ? el_error_set(err, EVLOG_ERR_POLICY, "%s", found.text) : 0;
+}
+
 int archive_incarnations(struct object_store *store, struct el_uuid *ids, size_t max, size_t *count,
                          struct el_error *err)
 {
@@ -87,7 +99,12 @@ int archive_incarnations(struct object_store *store, struct el_uuid *ids, size_t
         struct el_uuid id;
         char *slash = strchr(first.key, '/');
         size_t len = slash == NULL ? strlen(first.key) : (size_t)(slash - first.key);
-        if (slash != NULL && archive_id_parse(el_slice_of(first.key, len), &id) == 0) {
+        bool is_id = archive_id_parse(el_slice_of(first.key, len), &id) == 0;
+        code = is_id && slash == NULL ? check_hidden(store, &id, err) : 0;
+        if (code != 0) {
+            return code;
+        }
+        if (is_id && slash != NULL) {
             if (*count == max) {
                 return el_error_set(err, EVLOG_ERR_LIMIT, "more than %zu archives below %s", max, store->url);
             }

@@ -190,7 +190,7 @@ static int begin(struct walk *walk)
         }
     }
     int fd = dir_parent(walk->store, walk->path, false, &last);
-    return fd >= 0 ? enter(walk, fd, path_len) : errno == ENOENT || errno == ENOTDIR ? 1 : -1;
+    return fd >= 0 ? enter(walk, fd, path_len) : errno == ENOENT ? 1 : -1;
 }
 
 int dir_list(struct object_store *base, const char *prefix, const char *after, object_list_fn fn, void *arg,
@@ -215,7 +215,7 @@ int dir_list(struct object_store *base, const char *prefix, const char *after, o
         rc = atomic_load(&store->stopped) ? -1 : step(walk);
     }
     if (rc < 0) {
-        rc = dir_failed(err, prefix[0] == '\0' ? "the directory" : prefix, "listed");
+        rc = dir_unreached(store, prefix[0] == '\0' ? "the directory" : prefix, "listed", err);
     }
     while (walk->depth > 0) {
         leave(walk);

@@ -36,7 +36,7 @@ int dir_check(struct dir_store *store, const char *key, struct el_error *err);
 /* The folder above a key, opened, and the key's last part.
  *
  * create   make missing folders, and see that their names are durable
- * returns  a descriptor | -1 with errno set; ENOENT and ENOTDIR: no such folder
+ * returns  a descriptor | -1 with errno set; ENOENT: no such folder; ENOTDIR: one of them is something else
  */
 int dir_parent(struct dir_store *store, const char *key, bool create, const char **name);
 
@@ -50,6 +50,8 @@ int dir_beside_sync(struct dir_store *store, int fd);
 void dir_beside_drop(struct dir_store *store, const char *beside, int fd);
 /* Set the code and text of errno, after it was not. */
 int dir_unwritten(struct dir_store *store, const char *key, struct el_error *err);
+/* The same, after dir_parent(): a folder above the key is not there, or something is in its way. */
+int dir_unreached(struct dir_store *store, const char *key, const char *what, struct el_error *err);
 /* Give what was written and synced its name, if that is free. *dir_fd: the folder, to be synced and closed, or -1.
  * returns 0 | EVLOG_ERR_EXISTS | _POLICY something else is in the way, the text says what | ... */
 int dir_name(struct dir_store *store, const char *key, const char *beside, int *dir_fd, struct el_error *err);

@@ -9,6 +9,9 @@
  *   3. rename to the key's name if that is free (renameat2; link and unlink where the file system knows no such rename)
  *   4. sync the folder
  *
+ * Something else in a folder's place is POLICY, whatever is asked: what lay below is hidden by it, and is not gone. An
+ * archive whose folder was a file for a while would else be taken for one that is empty, or was never begun.
+ *
  * What is there already is EXISTS, and only after the folder was synced: whoever compares and calls it his success must
  * find it after a loss of power too. A failed sync after step 3 leaves the object there: another put may have been
  * acknowledged for it already.
@@ -67,7 +70,7 @@ static void close_fd(int fd)
 int dir_failed(struct el_error *err, const char *key, const char *what)
 {
     int error = errno;
-    if (error == ENOENT || error == ENOTDIR) {
+    if (error == ENOENT) {
         return el_error_set(err, EVLOG_ERR_NOT_FOUND, "%.200s: not there", key);
     }
     if (error == ECANCELED) {
@@ -256,13 +259,18 @@ int dir_unwritten(struct dir_store *store, const char *key, struct el_error *err
     return errno == ENOTDIR ? refuse_path(store, DIR_BESIDE "/", err) : dir_failed(err, key, "written");
 }
 
+int dir_unreached(struct dir_store *store, const char *key, const char *what, struct el_error *err)
+{
+    return errno == ENOTDIR ? refuse_path(store, key, err) : dir_failed(err, key, what);
+}
+
 int dir_name(struct dir_store *store, const char *key, const char *beside, int *dir_fd, struct el_error *err)
 {
     const char *name;
     struct stat st;
     *dir_fd = dir_parent(store, key, true, &name);
     if (*dir_fd < 0) {
-        return errno == ENOTDIR ? refuse_path(store, key, err) : dir_failed(err, key, "written");
+        return dir_unreached(store, key, "written", err);
     }
     if (give_name(store, beside, *dir_fd, name) == 0) {
         return 0;
@@ -322,7 +330,7 @@ static int open_object(struct dir_store *store, const char *key, struct stat *st
     }
     int dir_fd = dir_parent(store, key, false, &name);
     if (dir_fd < 0) {
-        return dir_failed(err, key, "read");
+        return dir_unreached(store, key, "read", err);
     }
     /* A pipe would be waited for. */
     int fd = dir_step("open") != 0 ? -1 : openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -428,7 +436,7 @@ static int dir_remove(struct object_store *base, const char *key, struct el_erro
     }
     int dir_fd = dir_parent(store, key, false, &name);
     if (dir_fd < 0) {
-        return errno == ENOENT || errno == ENOTDIR ? 0 : dir_failed(err, key, "removed");
+        return errno == ENOENT ? 0 : dir_unreached(store, key, "removed", err);
     }
     rc = dir_step("unlink") != 0 ? -1 : unlinkat(dir_fd, name, 0);
     bool absent = rc != 0 && (errno == ENOENT || errno == EISDIR);

@@ -86,7 +86,7 @@ TEST(dir_store, follows_no_symbolic_link_and_waits_for_no_pipe)
     assert_int_equal(symlink("/etc", path_of("etc")), 0);
     assert_int_equal(symlink("/etc/passwd", path_of("passwd")), 0);
     assert_int_equal(mkfifo(path_of("pipe"), 0600), 0);
-    assert_int_equal(object_get(store, "etc/passwd", 0, buf, 8, &done, NULL), EVLOG_ERR_NOT_FOUND);
+    assert_int_equal(object_get(store, "etc/passwd", 0, buf, 8, &done, NULL), EVLOG_ERR_POLICY);
     assert_int_equal(object_get(store, "passwd", 0, buf, 8, &done, NULL), EVLOG_ERR_IO);
     assert_int_equal(object_get(store, "pipe", 0, buf, 8, &done, NULL), EVLOG_ERR_CORRUPT);
     assert_int_equal(store_put_text(store, "etc/evlog-test", "x"), EVLOG_ERR_POLICY);
@@ -368,6 +368,51 @@ TEST(dir_store, what_is_in_the_way_is_named_and_waited_for)
     assert_in_the_way(store, "~put", "a folder");
     assert_int_equal(unlink(path_of("~put")), 0);
     assert_int_equal(store_put_text(store, "a/b/c", "x"), 0);
+    object_store_close(store);
+}
+
+static bool any_key(void *arg, const char *key, uint64_t len, int64_t modified_ms)
+{
+    *(bool *)arg = true;
+    return true;
+}
+
+/* What a folder held is hidden when something else has its place, and is not gone: nobody may go on as if it were. */
+TEST(dir_store, what_is_hidden_is_not_taken_for_nothing)
+{
+    static const char *const folders[] = {"a", "a/b"}, *const lists[] = {"a/b/", "a/b/c", "a/b/x"};
+    struct object_store *store = open_new();
+    assert_int_equal(store_put_text(store, "a/b/c", "text"), 0);
+    for (int i = 0; i < 4; i++) {
+        struct el_error err = {.code = 0};
+        struct object_info info;
+        char buf[8], said[64], away[PATH_MAX + 64];
+        uint64_t done;
+        bool found = false;
+        (void)snprintf(away, sizeof away, "%s", path_of("~away"));
+        (void)snprintf(said, sizeof said, "file:///test/%s is in the way of a folder", folders[i % 2]);
+        assert_int_equal(rename(path_of(folders[i % 2]), away), 0);
+        assert_int_equal(i < 2 ? close(creat(path_of(folders[i % 2]), 0600)) : symlink(away, path_of(folders[i % 2])),
+                         0);
+        assert_int_equal(object_get(store, "a/b/c", 0, buf, sizeof buf, &done, &err), EVLOG_ERR_POLICY);
+        assert_non_null(strstr(err.text, said));
+        assert_int_equal(object_head(store, "a/b/c", &info, &err), EVLOG_ERR_POLICY);
+        assert_non_null(strstr(err.text, said));
+        assert_int_equal(object_remove(store, "a/b/c", &err), EVLOG_ERR_POLICY);
+        assert_non_null(strstr(err.text, said));
+        for (size_t k = 0; k < 3; k++) {
+            assert_int_equal(object_list(store, lists[k], NULL, any_key, &found, &err), EVLOG_ERR_POLICY);
+            assert_non_null(strstr(err.text, said));
+        }
+        assert_false(found);
+        assert_int_equal(unlink(path_of(folders[i % 2])), 0);
+        assert_int_equal(rename(away, path_of(folders[i % 2])), 0);
+        assert_int_equal(object_get(store, "a/b/c", 0, buf, sizeof buf, &done, NULL), 0);
+        assert_int_equal(object_get(store, "a/x/c", 0, buf, sizeof buf, &done, NULL), EVLOG_ERR_NOT_FOUND);
+        assert_int_equal(object_list(store, "a/x/", NULL, any_key, &found, NULL), 0);
+        assert_int_equal(object_remove(store, "a/x/c", NULL), 0);
+        assert_false(found);
+    }
     object_store_close(store);
 }
 
