@@ -11,6 +11,7 @@
  *
  * Requests that wait for the store, for room on a full disk perhaps, do not hold up a stop for ever: after drain_ns
  * their connections are cut and the stores stop, which answers them. Only then is the net freed, for they are its.
+ * Those that wait for the archive are answered before: it may be away for longer than anybody waits.
  */
 #include <api/throttle.h>
 #include <api/trace_id.h>
@@ -23,6 +24,8 @@
 #include <stdatomic.h>
 
 #define NODE_ID 1
+#define ANSWERS_SHARE                                                                                                  \
+    4 /* of the time to stop in: answers that were waited for in vain leave before connections are cut */
 
 struct net_config shard_net_limits(const struct config *cfg)
 {
@@ -180,7 +183,7 @@ static void shard_on_command(struct io_message *message)
         shard->drain_timer.arg = shard;
         io_timer_set(shard->io, &shard->drain_timer, deadline_ns);
         net_stop(shard->net, deadline_ns, shard_on_net_stopped, shard);
-        store_tier_stop(shard->store);
+        store_tier_stop(shard->store, deadline_ns - shard->drain_ns / ANSWERS_SHARE);
         api_stop(&shard->api);
         groups_stop(&shard->groups);
         leases_stop(shard->leases);

@@ -65,6 +65,7 @@ struct store_shard {
     struct el_list tier_held;              /* struct store_op.link: those appends */
     bool tier_holds;                       /* appends wait, see store_tier_hold() */
     bool tier_ends;                        /* or are refused instead, see store_tier_stop() */
+    uint64_t answer_by_ns;                 /* appends that wait to be archived are answered then; 0: as they wish */
     bool tier_ended;                       /* it archives nothing more */
     struct el_list awaiting;               /* struct part_tier.link: appends wait for the archive */
     struct io_timer await_timer;           /* for those that do not wait longer */

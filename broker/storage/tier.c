@@ -140,6 +140,12 @@ void tier_release_all(struct store_shard *shard, int error)
     }
 }
 
+static bool is_late(const struct store_shard *shard, const struct append_op *op, uint64_t now_ns)
+{
+    return (op->wait_by_ns != 0 && now_ns >= op->wait_by_ns) ||
+           (shard->answer_by_ns != 0 && now_ns >= shard->answer_by_ns);
+}
+
 static void await_look(struct io_timer *timer)
 {
     struct store_shard *shard = timer->arg;
@@ -150,7 +156,7 @@ static void await_look(struct io_timer *timer)
         struct partition *part = EL_CONTAINER(p, struct partition, tier.link);
         EL_LIST_EACH_SAFE(n, op_next, &part->tier.awaiting) {
             struct append_op *op = EL_CONTAINER(n, struct append_op, base.link);
-            if (op->wait_by_ns != 0 && now_ns >= op->wait_by_ns) {
+            if (is_late(shard, op, now_ns)) {
                 el_list_remove(n);
                 el_list_push_back(&late, n);
             }
@@ -314,10 +320,12 @@ void store_tier_hold(struct store_shard *shard, bool holds)
     } /* appends are tried again at the next tick */
 }
 
-void store_tier_stop(struct store_shard *shard)
+void store_tier_stop(struct store_shard *shard, uint64_t answer_by_ns)
 {
     OBJ_CHECK(shard, SHARD);
+    EL_ASSERT(answer_by_ns > 0);
     shard->tier_ends = true;
+    shard->answer_by_ns = answer_by_ns;
     shard_retry_held(shard);
     if (shard->index == 0) {
         meta_retry(shard->store);

@@ -114,8 +114,10 @@ void store_tier_refuse(struct partition *part);
  * first. Reads beyond the end, and answers about later leader epochs, are EVLOG_ERR_ARCHIVE meanwhile. */
 void store_tier_hold(struct store_shard *shard, bool holds);
 /* The broker stops: what waits so, and what comes, is EVLOG_ERR_CLOSED at once, as if the store had stopped already.
- * Who asked tries again elsewhere or later, and a stop is not held up by an archive that is away. */
-void store_tier_stop(struct store_shard *shard);
+ * Who asked tries again elsewhere or later, and a stop is not held up by an archive that is away. Appends that are in
+ * the log and wait until the archive has them may do so until answer_by_ns, and are EVLOG_ERR_TIMED_OUT then: the next
+ * start may archive them all the same. */
+void store_tier_stop(struct store_shard *shard, uint64_t answer_by_ns);
 struct tier_trim {
     int64_t log_start; /* above the partition's, at or below its durable end */
     void (*done)(struct tier_trim *trim, int error);

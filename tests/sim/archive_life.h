@@ -93,6 +93,7 @@ struct archive_life {
     uint32_t client_count;
     uint64_t names, acks, awaited_acks, numbers;
     bool serving, stopping_store;
+    bool unanswered; /* appends were under way when the node had stopped */
     bool trims, deletes, redacts;
     struct archive_waits waits[EL_SHARD_COUNT_MAX]; /* of each shard one */
     bool redacted_since;                            /* an older disk was refused for that */

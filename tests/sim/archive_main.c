@@ -17,10 +17,13 @@
 #include <core/assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <storage/shard_state.h>
 
 #define STOP_STEPS_MAX 200000u
 #define MEMORY_FEW_MAX (1u << 20)
-#define CLIENTS_NS 5000000u /* clients do something so often */
+#define ANSWER_NS_MAX 1000000000u /* from when an answer is due */
+#define DRAIN_NS_MAX 15000000000u /* for what has nothing to do with the archive */
+#define CLIENTS_NS 5000000u       /* clients do something so often */
 
 /* --- the node ----------------------------------------------------------------------------------------------------- */
 
@@ -75,14 +78,62 @@ static void on_stopped(void *arg)
     w->stopped_count++;
 }
 
+static bool any_busy(const struct archive_life *l)
+{
+    bool busy = false;
+    for (uint32_t i = 0; i < l->client_count; i++) {
+        busy = busy || l->clients[i].busy;
+    }
+    return busy;
+}
+
+/* For the archive to have them, or to say what it has. */
+static bool any_awaits(const struct world *w)
+{
+    bool awaits = false;
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        const struct store_shard *shard = store_shard_at(w->store, i);
+        awaits = awaits || !el_list_empty(&shard->awaiting) || !el_list_empty(&shard->tier_held);
+    }
+    return awaits;
+}
+
+/* The time in which a broker answers what it has read, before it cuts connections: what waits for the archive is
+ * answered in it, also when that is away. returns false: crashed, or a violation */
+static bool drain(struct world *w)
+{
+    const struct archive_life *l = of(w);
+    uint64_t answer_by_ns = w->clock.now_ns + 1 + world_below(w, 5000000000), since_ns = 0;
+    for (uint32_t i = 0; i < w->shard_count; i++) {
+        store_tier_stop(store_shard_at(w->store, i), answer_by_ns);
+    }
+    for (uint32_t i = 0; i < STOP_STEPS_MAX && any_busy(l); i++) {
+        bool late = w->clock.now_ns > answer_by_ns && any_awaits(w);
+        since_ns = !late ? 0 : since_ns == 0 ? w->clock.now_ns : since_ns;
+        if (late && w->clock.now_ns - since_ns > ANSWER_NS_MAX) {
+            world_violation(w, "an append that waits for the archive is not answered before connections are cut");
+            return false;
+        }
+        if (w->clock.now_ns > answer_by_ns + DRAIN_NS_MAX) {
+            break; /* for another reason: the disk is full, or slow */
+        }
+        if (!world_step(w)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool stop(struct world *w)
 {
     struct archive_life *l = of(w);
     l->serving = false;
     redactor_stop(l->redactor);
+    if (!drain(w)) {
+        return false;
+    }
     uint64_t deadline_ns = w->clock.now_ns + world_below(w, 20000000000);
     for (uint32_t i = 0; i < w->shard_count; i++) {
-        store_tier_stop(store_shard_at(w->store, i));
         archiver_stop(archive_shard(l->archive, i), deadline_ns);
     }
     for (uint32_t i = 0; i < STOP_STEPS_MAX && !idle(l); i++) {
@@ -109,6 +160,7 @@ static void down(struct world *w)
     l->redactor = NULL;
     archive_destroy(l->archive);
     l->archive = NULL;
+    l->unanswered = any_busy(l);
     for (uint32_t i = 0; i < l->client_count; i++) {
         l->clients[i].busy = false;
     }
@@ -326,6 +378,9 @@ static void end_life(struct archive_life *l, bool crashed)
         world_say(w, "stop", 0, 0);
         if (world_stop(w)) {
             l->boot.stopped = !failed && w->stopped_well;
+            if (w->stopped_well && l->unanswered) {
+                world_violation(w, "an append was never answered by a stop");
+            }
             sim_disk_process_exit(w->disk);
             return;
         }
