@@ -83,7 +83,7 @@ static int check_keys(const struct config *cfg, struct el_error *err)
     struct el_private_key *keys[EL_SIGN_KEYS_MAX];
     struct el_access_keys access;
     size_t count = 0;
-    int error = cfg->archive_key_file[0] == 0 ? 0 : archive_keys_open(cfg->archive_key_file, "", keys, &count, err);
+    int error = cfg->archive_key_file[0] == 0 ? 0 : archive_keys_read(cfg->archive_key_file, keys, &count, err);
     error = CONFIG_BLAME(cfg, err, error, CONFIG_archive_key_file);
     for (size_t i = 0; error == 0 && i < count; i++) {
         el_private_key_free(keys[i]);

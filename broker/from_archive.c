@@ -46,8 +46,7 @@ static bool on_progress(void *arg, const struct archive_restore_counts *counts)
 }
 
 /* Public parts of the keys that signed the archive, where their file is named: those in a lost directory are lost. */
-static int trusted_keys(const struct config *cfg, const char *data_path, struct el_public_key *publics, size_t *count,
-                        struct el_error *err)
+static int trusted_keys(const struct config *cfg, struct el_public_key *publics, size_t *count, struct el_error *err)
 {
     struct el_private_key *keys[EL_SIGN_KEYS_MAX];
     *count = 0;
@@ -56,7 +55,7 @@ static int trusted_keys(const struct config *cfg, const char *data_path, struct 
                "restoring from an archive whose signatures are not checked: archive.key.file names no keys");
         return 0;
     }
-    int code = CONFIG_BLAME(cfg, err, archive_keys_open(cfg->archive_key_file, data_path, keys, count, err),
+    int code = CONFIG_BLAME(cfg, err, archive_keys_read(cfg->archive_key_file, keys, count, err),
                             CONFIG_archive_key_file);
     for (size_t i = 0; i < *count && code == 0; i++) {
         el_private_key_public(keys[i], &publics[i]);
@@ -107,7 +106,7 @@ static int restore(const struct config *cfg, const char *data_path, struct resto
         options.recent_ns = (uint64_t)EL_MIN(cfg->from_archive_recent_ms, INT64_MAX / 1000000) * 1000000u;
     }
     int code = result == NULL ? el_error_set(err, EVLOG_ERR_NO_MEMORY, "out of memory at start") : 0;
-    code = code != 0 ? code : trusted_keys(cfg, data_path, publics, &reader.key_count, err);
+    code = code != 0 ? code : trusted_keys(cfg, publics, &reader.key_count, err);
     if (code == 0) {
         code = CONFIG_BLAME(cfg, err, object_store_open(cfg->archive_url, false, &bucket, err), CONFIG_archive_url);
     }

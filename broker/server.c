@@ -303,8 +303,10 @@ static int open_archive(struct server *server, struct el_error *err)
     if (cfg->archive_url[0] == 0) {
         return 0;
     }
-    int error = archive_keys_open(cfg->archive_key_file, server->dir.real_path, server->archive_keys,
-                                  &server->archive_key_count, err);
+    int error = cfg->archive_key_file[0] != 0
+                    ? archive_keys_read(cfg->archive_key_file, server->archive_keys, &server->archive_key_count, err)
+                    : archive_keys_own(server->disk, server->dir.real_path, server->archive_keys,
+                                       &server->archive_key_count, err);
     bool named = error != 0 && cfg->archive_key_file[0] != 0;
     int blamed = error != 0 ? CONFIG_archive_key_file : CONFIG_archive_url;
     error = error != 0 ? error : object_store_open(cfg->archive_url, true, &server->bucket, err);
