@@ -399,10 +399,18 @@ static int start_http(struct server *server, uint16_t *port, struct el_error *er
 
 /* --- running ------------------------------------------------------------------------------------------------------ */
 
+/* taken: what the files have is in force. */
+static void show_certificate(struct server *server, bool taken)
+{
+    metrics_set(server->metrics[0], METRIC_CERTIFICATE_REFUSED, !taken);
+    metrics_set(server->metrics[0], METRIC_CERTIFICATE_END, tls_files_end_s(&server->tls));
+}
+
 static int start_threads(struct server *server, struct el_error *err)
 {
     uint32_t started = 0;
     int error = 0;
+    show_certificate(server, true);
     for (; started < server->shard_count && error == 0; started++) {
         error = shard_start(&server->shards[started], err);
     }
@@ -432,7 +440,7 @@ static void reload(struct server *server, const char *why, const struct el_slice
     el_log_setup((enum el_log_level)server->cfg->log_level, server->cfg->log_format == CONFIG_LOG_JSON);
     say_without_effect(server->cfg);
     struct tls_files before = {.rules = NULL};
-    tls_files_renew(server->cfg, why, &server->tls, &before);
+    show_certificate(server, tls_files_renew(server->cfg, why, &server->tls, &before));
     for (uint32_t i = 0; i < server->shard_count; i++) {
         server->shards[i].next_cfg = *server->cfg;
         memcpy(server->shards[i].next_tls, server->tls.tls, sizeof server->shards[i].next_tls);

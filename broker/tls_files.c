@@ -77,12 +77,19 @@ static bool is_wanted(const struct config *cfg, enum config_protocol protocol)
     return false;
 }
 
-static void say_days_left(const struct config *cfg, const struct tls_files *files)
+/* All have one certificate. NULL: none has any */
+static const struct el_tls_config *any_of(const struct tls_files *files)
 {
     const struct el_tls_config *any = files->http;
     for (int i = 0; i < CONFIG_PROTOCOL_COUNT && any == NULL; i++) {
         any = files->tls[i];
     }
+    return any;
+}
+
+static void say_days_left(const struct config *cfg, const struct tls_files *files)
+{
+    const struct el_tls_config *any = any_of(files);
     int32_t days = any == NULL ? INT32_MAX : el_tls_config_days_left(any);
     if (days < DAYS_LEFT_WARN) {
         el_log(EL_LOG_WARN, "server", "%s: the certificate ends in %" PRId32 " days: renew it, then send SIGHUP",
@@ -121,17 +128,45 @@ void tls_files_close(struct tls_files *files)
     files->rules = NULL;
 }
 
-void tls_files_renew(const struct config *cfg, const char *why, struct tls_files *files, struct tls_files *before)
+int64_t tls_files_end_s(const struct tls_files *files)
+{
+    const struct el_tls_config *any = any_of(files);
+    int64_t end_s = any == NULL ? INT64_MAX : el_tls_config_end_s(any);
+    return end_s == INT64_MAX ? 0 : end_s;
+}
+
+/* Is a certificate missing that clients were shown until now? */
+static int check_whole(const struct config *cfg, const struct tls_files *fresh, const struct tls_files *files,
+                       struct el_error *err)
+{
+    const struct el_tls_config *now = any_of(fresh), *before = any_of(files);
+    char name[160];
+    if (now == NULL || before == NULL || !el_tls_config_lacks(now, before, name, sizeof name)) {
+        return 0;
+    }
+    return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                        "TLS: %.200s: its chain is not complete: the certificate of %s is missing behind it, which was "
+                        "there until now",
+                        cfg->ssl_certificate_file, name);
+}
+
+bool tls_files_renew(const struct config *cfg, const char *why, struct tls_files *files, struct tls_files *before)
 {
     struct tls_files fresh;
     struct el_error err = {0};
-    if (tls_files_open(cfg, &fresh, &err) != 0) {
+    int error = tls_files_open(cfg, &fresh, &err);
+    if (error == 0 && check_whole(cfg, &fresh, files, &err) != 0) {
+        tls_files_close(&fresh);
+        error = err.code;
+    }
+    if (error != 0) {
         el_log(EL_LOG_ERROR, "server", "%s: %s; certificate and key stay as they were", why, err.text);
-        return;
+        return false;
     }
     memcpy(before->tls, files->tls, sizeof before->tls);
     before->http = files->http;
     memcpy(files->tls, fresh.tls, sizeof fresh.tls);
     files->http = fresh.http;
     before->rules = fresh.rules;
+    return true;
 }

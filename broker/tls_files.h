@@ -22,8 +22,11 @@ struct tls_files {
  */
 int tls_files_open(const struct config *cfg, struct tls_files *files, struct el_error *err);
 /* As the files are now. With a fault in them, which the log tells after `why`, the old ones stay, and *before as it is;
- * else *before has what is to be closed. The rules stay in any case: shards have borrowed them. */
-void tls_files_renew(const struct config *cfg, const char *why, struct tls_files *files, struct tls_files *before);
+ * else *before has what is to be closed. A fault is also a chain that ends earlier than the one before it. The rules
+ * stay in any case: shards have borrowed them. returns true when they were taken */
+bool tls_files_renew(const struct config *cfg, const char *why, struct tls_files *files, struct tls_files *before);
+/* When the certificate, or one behind it, is no longer in force, seconds since 1970; 0 without one. */
+int64_t tls_files_end_s(const struct tls_files *files);
 void tls_files_close(struct tls_files *files);
 
 #endif

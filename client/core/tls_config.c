@@ -4,7 +4,7 @@
  * afterwards a config is only read, by many connections at once.
  *
  * 1. the key's file is for its owner's eyes, or it is refused
- * 2. certificates and key are parsed, held against each other and against the profile
+ * 2. certificates and key are parsed, held against each other and against the profile; a server's chain has no gap
  * 3. keys are used once: ECDSA keeps a table in a key at its first use, which two threads may not fill at once
  *
  * Fails with a text that names the file and what to do.
@@ -186,6 +186,33 @@ static int check_own(const struct el_tls_options *options, struct el_tls_config 
     return 0;
 }
 
+/* A file with more than the own certificate leads from it to the last one, each signed by one behind it and in force:
+ * clients know that one's issuer at best, and a gap turns them away. A certificate that is alone may be of a CA that
+ * they know, or its own. */
+static int check_chain(const struct el_tls_options *options, struct el_tls_config *config, struct el_error *err)
+{
+    mbedtls_x509_crt *last = &config->chain;
+    uint32_t flags = 0;
+    while (last->next != NULL) {
+        last = last->next;
+    }
+    if (last == &config->chain) {
+        return 0;
+    }
+    int rc = mbedtls_x509_crt_verify_with_profile(&config->chain, last, NULL, &profile, NULL, &flags, NULL, NULL);
+    if (rc != 0 && flags == 0) {
+        return refuse(err, options->certificate_file, rc, "its chain cannot be checked");
+    }
+    if (rc != 0) {
+        char what[192];
+        bool gap = (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0;
+        snprintf(what, sizeof what, "its chain is not complete: %s",
+                 gap ? "each certificate must be followed by the one that signed it" : tls_verify_text(flags));
+        return refuse(err, options->certificate_file, 0, what);
+    }
+    return 0;
+}
+
 /* Have each key make the table that it keeps. What comes out does not matter. */
 static void warm(mbedtls_pk_context *pk, bool private_)
 {
@@ -239,6 +266,7 @@ static int load(const struct el_tls_options *options, struct el_tls_config *conf
         error = read_certificates(options->certificate_file, &config->chain, err);
         error = error != 0 ? error : read_key(options->key_file, &config->key, err);
         error = error != 0 ? error : check_own(options, config, err);
+        error = error == 0 && options->server ? check_chain(options, config, err) : error;
     }
     if (error == 0 && ca_file != NULL) {
         error = read_certificates(ca_file, &config->ca, err);
@@ -319,21 +347,60 @@ void el_tls_config_unref(struct el_tls_config *config)
     }
 }
 
+int64_t el_tls_config_end_s(const struct el_tls_config *config)
+{
+    int64_t end_s = INT64_MAX;
+    OBJ_CHECK(config, TLS_CONFIG);
+    for (const mbedtls_x509_crt *crt = &config->chain; crt != NULL && crt->raw.p != NULL; crt = crt->next) {
+        const mbedtls_x509_time *end = &crt->valid_to;
+        struct tm tm = {.tm_year = end->year - 1900,
+                        .tm_mon = end->mon - 1,
+                        .tm_mday = end->day,
+                        .tm_hour = end->hour,
+                        .tm_min = end->min,
+                        .tm_sec = end->sec};
+        end_s = EL_MIN(end_s, (int64_t)timegm(&tm));
+    }
+    return end_s;
+}
+
 int32_t el_tls_config_days_left(const struct el_tls_config *config)
 {
-    OBJ_CHECK(config, TLS_CONFIG);
-    if (config->chain.raw.p == NULL) {
+    int64_t end_s = el_tls_config_end_s(config);
+    if (end_s == INT64_MAX) {
         return INT32_MAX;
     }
-    const mbedtls_x509_time *end = &config->chain.valid_to;
-    struct tm tm = {.tm_year = end->year - 1900,
-                    .tm_mon = end->mon - 1,
-                    .tm_mday = end->day,
-                    .tm_hour = end->hour,
-                    .tm_min = end->min,
-                    .tm_sec = end->sec};
-    int64_t days = ((int64_t)timegm(&tm) - (int64_t)time(NULL)) / SECONDS_PER_DAY;
+    int64_t days = (end_s - (int64_t)time(NULL)) / SECONDS_PER_DAY;
     return (int32_t)EL_MAX(EL_MIN(days, INT32_MAX - 1), INT32_MIN);
+}
+
+static bool same_bytes(const mbedtls_x509_buf *a, const mbedtls_x509_buf *b)
+{
+    return a->len == b->len && memcmp(a->p, b->p, a->len) == 0;
+}
+
+bool el_tls_config_lacks(const struct el_tls_config *config, const struct el_tls_config *before, char *name,
+                         size_t name_max)
+{
+    const mbedtls_x509_crt *last = &config->chain;
+    OBJ_CHECK(config, TLS_CONFIG);
+    OBJ_CHECK(before, TLS_CONFIG);
+    while (last->next != NULL) {
+        last = last->next;
+    }
+    if (last->raw.p == NULL || same_bytes(&last->issuer_raw, &last->subject_raw)) {
+        return false;
+    }
+    for (const mbedtls_x509_crt *crt = &before->chain; crt != NULL && crt->raw.p != NULL; crt = crt->next) {
+        bool root = same_bytes(&crt->issuer_raw, &crt->subject_raw);
+        if (!root && same_bytes(&crt->subject_raw, &last->issuer_raw)) {
+            if (mbedtls_x509_dn_gets(name, name_max, &crt->subject) < 0) {
+                (void)snprintf(name, name_max, "%s", "the next one");
+            }
+            return true;
+        }
+    }
+    return false;
 }
 
 const struct mbedtls_ssl_config *tls_config_ssl(const struct el_tls_config *config)

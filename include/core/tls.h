@@ -35,7 +35,7 @@ struct el_tls_config;
 struct el_tls;
 
 /* Read and check files: key and certificate belong together, are in force, and strong enough; the key is for its
- * owner's eyes.
+ * owner's eyes. A server's certificates lead from its own to the last one without a gap.
  *
  * returns  0, one reference | EVLOG_ERR_INVALID_CONFIG with a text that names the file and says what to do |
  *          EVLOG_ERR_NO_MEMORY
@@ -44,8 +44,15 @@ int el_tls_config_open(const struct el_tls_options *options, struct el_tls_confi
 /* One more reference; one less, NULL is ignored. Any thread. */
 struct el_tls_config *el_tls_config_ref(struct el_tls_config *config);
 void el_tls_config_unref(struct el_tls_config *config);
-/* Days that the own certificate is still in force; INT32_MAX without one. */
+/* When the first of the own certificate and those behind it is no longer in force, seconds since 1970; INT64_MAX
+ * without one. */
+int64_t el_tls_config_end_s(const struct el_tls_config *config);
+/* Days until then; INT32_MAX without one. */
 int32_t el_tls_config_days_left(const struct el_tls_config *config);
+/* Does config end below a certificate that `before` shows to clients and that is no root, which they would have
+ * themselves? Then it was forgotten: its name is written to name[name_max]. */
+bool el_tls_config_lacks(const struct el_tls_config *config, const struct el_tls_config *before, char *name,
+                         size_t name_max);
 
 /* A connection; holds a reference to config.
  *

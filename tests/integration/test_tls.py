@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -214,6 +215,66 @@ def test_new_certificates_are_taken_under_load_and_bad_ones_are_not(certs, tmp_p
         held.close()
         assert broker.stop() == 0
     assert not failures, failures[0]
+
+
+def test_a_reload_refuses_what_clients_would_and_keeps_what_they_have(certs, tmp_path):
+    """With mutual TLS, and a chain over an authority between."""
+    made = Certs(tmp_path)
+    made.issue("between", signs=True).issue("turning", ca="between").issue("app", "/O=Example/CN=app")
+    made.issue("lone", ca="between").issue("gone", days=-1)
+    between, root = (tmp_path / "between.pem").read_text(), (tmp_path / "ca.pem").read_text()
+    leaf = (tmp_path / "turning.pem").read_text()
+
+    def give(chain, key="turning"):
+        (tmp_path / "live.pem.new").write_text("".join(chain))
+        (tmp_path / "live.pem.new").rename(tmp_path / "live.pem")
+        (tmp_path / "live.key.new").write_bytes((tmp_path / f"{key}.key").read_bytes())
+        (tmp_path / "live.key.new").chmod(0o600)
+        (tmp_path / "live.key.new").rename(tmp_path / "live.key")
+
+    give([leaf, between])
+    flags = made.server_flags("live") + ["--ssl-ca-file", made.pem("ca"), "--ssl-client-auth", "required"]
+    broker = Broker(tmp_path / "data", shards=1, listeners=LISTENERS, args=flags).start()
+    try:
+        port = broker.ports["SSL"]
+        before = serial_of_mutual(port, made)
+        assert kcat(port, made.client("app"), "-L").returncode == 0
+        assert broker.metric("evlog_tls_certificate_refused") == 0
+        end = broker.metric("evlog_tls_certificate_end_timestamp_seconds")
+        assert 28 * 86400 < end - time.time() < 31 * 86400
+        for chain, key, said in (
+                ([leaf, between], "app", "does not belong to the key"),
+                ([(tmp_path / "gone.pem").read_text()], "gone", "has expired"),
+                ([leaf, root], "turning", "its chain is not complete"),
+                ([leaf], "turning", "its chain is not complete: the certificate of CN=between is missing"),
+                ([(tmp_path / "lone.pem").read_text()], "lone", "its chain is not complete"),
+                (["no certificate"], "turning", "no PEM file")):
+            give(chain, key)
+            broker.process.send_signal(signal.SIGHUP)
+            wait_for(lambda text=said: any("stay as they were" in line and text in line for line in broker.log), said)
+            wait_for(lambda: broker.metric("evlog_tls_certificate_refused") == 1, "the alarm")
+            assert serial_of_mutual(port, made) == before and kcat(port, made.client("app"), "-L").returncode == 0
+            broker.log.clear()
+        give([leaf, between, root])     # more than clients need
+        broker.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: broker.metric("evlog_tls_certificate_refused") == 0, "that it is taken")
+        made.authority("self")          # signed by itself, and in force
+        give([(tmp_path / "self.pem").read_text()], "self")
+        broker.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: serial_of_mutual(port, made) not in (None, before), "the new certificate")
+        assert broker.metric("evlog_tls_certificate_refused") == 0
+    finally:
+        assert broker.stop() == 0
+
+
+def serial_of_mutual(port, made):
+    """The certificate of a server that wants one of ours."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.load_cert_chain(made.pem("app"), made.key("app"))
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=60)) as conn:
+        return conn.getpeercert(binary_form=True)
 
 
 @pytest.mark.parametrize("spoil, said", [

@@ -24,12 +24,14 @@ class Certs:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
                 "-subj", f"/CN={name}", "-keyout", self.key(name), "-out", self.pem(name))
 
-    def issue(self, name, subject=None, names="DNS:localhost,IP:127.0.0.1", ca="ca", rsa=None, days=30):
+    def issue(self, name, subject=None, names="DNS:localhost,IP:127.0.0.1", ca="ca", rsa=None, days=30, signs=False):
+        """signs: it is an authority itself."""
         request, extra = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
         kind = [f"rsa:{rsa}"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         openssl("req", "-newkey", *kind, "-nodes", "-subj", subject or f"/CN={name}", "-out", str(request),
                 "-keyout", self.key(name) + ".new")
-        extra.write_text(f"subjectAltName={names}\n", encoding="ascii")
+        extra.write_text("basicConstraints=critical,CA:TRUE\n" if signs else f"subjectAltName={names}\n",
+                         encoding="ascii")
         openssl("x509", "-req", "-in", str(request), "-CA", self.pem(ca), "-CAkey", self.key(ca), "-CAcreateserial",
                 "-days", str(days), "-extfile", str(extra), "-out", self.pem(name) + ".new")
         for path in (self.key(name), self.pem(name)):

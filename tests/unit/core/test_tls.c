@@ -178,6 +178,88 @@ TEST(tls, certificates_that_are_no_longer_or_not_yet_or_too_weak_are_refused_at_
     assert_files_refused("P-256 or P-384", cert_path(dir, "bad", "pem"), cert_path(dir, "bad", "key"), NULL);
 }
 
+/* Write the certificates of the files names[] into NAME.pem, one behind the other, with the key of the first. */
+static void chain_make(const char *name, const char *const *names, size_t count)
+{
+    char command[4096];
+    size_t len = (size_t)snprintf(command, sizeof command, "cat");
+    for (size_t i = 0; i < count; i++) {
+        len += (size_t)snprintf(command + len, sizeof command - len, " '%s'", cert_path(dir, names[i], "pem"));
+    }
+    snprintf(command + len, sizeof command - len, " > '%s' && cp -p '%s' '%s'", cert_path(dir, name, "pem"),
+             cert_path(dir, names[0], "key"), cert_path(dir, name, "key"));
+    assert_int_equal(system(command), 0);
+}
+
+TEST(tls, a_servers_chain_has_no_gap_and_is_in_force)
+{
+    files();
+    cert_make(dir, &(struct cert_wish){.name = "other", .ca = true});
+    cert_make(dir, &(struct cert_wish){.name = "upper", .issuer = "ca", .ca = true});
+    cert_make(dir, &(struct cert_wish){.name = "lower", .issuer = "upper", .ca = true});
+    cert_make(dir, &(struct cert_wish){.name = "past", .issuer = "ca", .ca = true, .days_from = -9, .days_to = -1});
+    cert_make(dir, &(struct cert_wish){.name = "noca", .issuer = "ca"});
+    cert_make(dir, &(struct cert_wish){.name = "leaf", .issuer = "lower", .dns = "broker.example"});
+    cert_make(dir, &(struct cert_wish){.name = "oldleaf", .issuer = "past", .dns = "broker.example"});
+    cert_make(dir, &(struct cert_wish){.name = "badleaf", .issuer = "noca", .dns = "broker.example"});
+    cert_make(dir, &(struct cert_wish){.name = "self", .dns = "broker.example"});
+    struct {
+        const char *const names[4];
+        size_t count;
+        const char *said; /* NULL: it is taken */
+    } rows[] = {
+        {{"leaf"}, 1, NULL}, /* who knows whom clients know */
+        {{"self"}, 1, NULL},
+        {{"leaf", "lower"}, 2, NULL},
+        {{"leaf", "lower", "upper"}, 3, NULL},
+        {{"leaf", "lower", "upper", "ca"}, 4, NULL},
+        {{"leaf", "upper"}, 2, "its chain is not complete: each certificate must be followed"},
+        {{"leaf", "lower", "ca"}, 3, "its chain is not complete: each certificate must be followed"},
+        {{"leaf", "lower", "other"}, 3, "its chain is not complete: each certificate must be followed"},
+        {{"self", "other"}, 2, "its chain is not complete"},
+        {{"oldleaf", "past"}, 2, "its chain is not complete: it has expired"},
+        {{"badleaf", "noca"}, 2, "its chain is not complete"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        chain_make("chain", rows[i].names, rows[i].count);
+        if (rows[i].said == NULL) {
+            el_tls_config_unref(config(true, "chain", NULL, 0));
+        } else {
+            assert_files_refused(rows[i].said, cert_path(dir, "chain", "pem"), cert_path(dir, "chain", "key"), NULL);
+        }
+    }
+}
+
+TEST(tls, a_chain_lacks_what_clients_were_shown_before)
+{
+    files();
+    cert_make(dir, &(struct cert_wish){.name = "upper", .issuer = "ca", .ca = true});
+    cert_make(dir, &(struct cert_wish){.name = "leaf", .issuer = "upper", .dns = "broker.example"});
+    cert_make(dir, &(struct cert_wish){.name = "next", .issuer = "upper", .dns = "broker.example"});
+    struct {
+        const char *const before[3], *const now[3];
+        size_t before_count, now_count;
+        bool lacks;
+    } rows[] = {
+        {{"leaf", "upper"}, {"next"}, 2, 1, true},
+        {{"leaf", "upper", "ca"}, {"next"}, 3, 1, true},
+        {{"leaf", "upper"}, {"next", "upper"}, 2, 2, false},
+        {{"leaf", "upper", "ca"}, {"next", "upper"}, 3, 2, false}, /* clients have roots themselves */
+        {{"leaf"}, {"next"}, 1, 1, false},
+        {{"leaf", "upper"}, {"server"}, 2, 1, false}, /* of the root itself */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char name[64] = "";
+        chain_make("before", rows[i].before, rows[i].before_count);
+        chain_make("now", rows[i].now, rows[i].now_count);
+        struct el_tls_config *before = config(true, "before", NULL, 0), *now = config(true, "now", NULL, 0);
+        assert_int_equal(el_tls_config_lacks(now, before, name, sizeof name), rows[i].lacks);
+        assert_string_equal(name, rows[i].lacks ? "CN=upper" : "");
+        el_tls_config_unref(before);
+        el_tls_config_unref(now);
+    }
+}
+
 /* --- handshakes that are refused ---------------------------------------------------------------------------------- */
 
 TEST(tls, a_client_refuses_a_server_that_is_not_who_it_should_be)
@@ -299,13 +381,14 @@ TEST(tls, old_versions_and_other_ciphers_are_refused)
     static const struct {
         int minor;
         const int *ciphers;
-    } rows[] = {{MBEDTLS_SSL_MINOR_VERSION_3, cbc},
-                {MBEDTLS_SSL_MINOR_VERSION_3, ccm},
-                {MBEDTLS_SSL_MINOR_VERSION_3, no_ecdhe},
-                {MBEDTLS_SSL_MINOR_VERSION_3, dhe},
+    } rows[] = {
+        {MBEDTLS_SSL_MINOR_VERSION_3, cbc},
+        {MBEDTLS_SSL_MINOR_VERSION_3, ccm},
+        {MBEDTLS_SSL_MINOR_VERSION_3, no_ecdhe},
+        {MBEDTLS_SSL_MINOR_VERSION_3, dhe},
 #if MBEDTLS_VERSION_MAJOR < 3 /* 3.6 knows no older version */
-                {MBEDTLS_SSL_MINOR_VERSION_1, NULL},
-                {MBEDTLS_SSL_MINOR_VERSION_2, NULL},
+        {MBEDTLS_SSL_MINOR_VERSION_1, NULL},
+        {MBEDTLS_SSL_MINOR_VERSION_2, NULL},
 #endif
     };
     files();
