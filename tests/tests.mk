@@ -188,7 +188,9 @@ $(OUT)/bin/make_archive: $(OUT)/obj/tests/archive/make_archive.o $(call lib,test
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call group_link,$^) $(LIBS_core)
 
-.PHONY: fuzz fuzz-run fuzz-replay
+.PHONY: fuzz fuzz-bins fuzz-run fuzz-replay
+fuzz-bins: $(FUZZ_BINS)
+
 fuzz-replay: $(FUZZ_BINS)
 	$(Q)$(PYTHON) tests/fuzz/run.py replay $^
 

@@ -3,8 +3,10 @@
 
 Goal: a failing, hanging, dying or silent layer never counts as passed. Method: feed each runner small outcomes.
 """
+import contextlib
 import importlib.machinery
 import importlib.util
+import io
 import os
 import signal
 import subprocess
@@ -91,6 +93,52 @@ def layer_cases():
         yield "a failing layer fails", None if (verdict.passed, verdict.failed) == (0, 1) else str(verdict)
 
 
+# Layers of two lanes, told to stop while both are at work.
+STOPPED = """
+import importlib.machinery, os, sys
+check = importlib.machinery.SourceFileLoader("check", sys.argv[1]).load_module()
+check.OUT = sys.argv[2]
+check.signal.signal(check.signal.SIGTERM, lambda *_: sys.exit(143))
+sleeps = "sleep 1000 & echo $! >{0}/{1}; wait"
+check.Run([check.Layer(how, sleeps.format(sys.argv[2], how), 60, set(), how=how) for how in ("computes", "waits")],
+          {}).go(beside=True)
+"""
+
+
+def lane_cases():
+    """What computes runs beside what follows, in turn, and what is alone waits for it; no failure is lost."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        os.mkdir(os.path.join(folder, "check"))
+        out, CHECK.OUT = CHECK.OUT, folder
+        meets = "for i in $(seq 600); do test -e {0}/{2} && break; sleep 0.05; done; touch {0}/{1}; test -e {0}/{2}"
+        layers = [CHECK.Layer(name, command.replace("DIR", folder), 60, set(), how=how) for name, command, how in [
+            ("first", "touch DIR/a; " + meets.format("DIR", "met", "b"), CHECK.COMPUTES),
+            ("second", "test -e DIR/met && exit 3", CHECK.COMPUTES),
+            ("low", "test $(nice) -ge 15", CHECK.COMPUTES),
+            ("beside", "touch DIR/b; " + meets.format("DIR", "also", "met"), None),
+            ("alone", "test -e DIR/done", CHECK.ALONE)]]
+        layers.insert(3, CHECK.Layer("last", f"sleep 0.3; touch {folder}/done", 60, set(), how=CHECK.COMPUTES))
+        rows = {name: (verdict.passed, verdict.failed) for name, _, verdict in CHECK.Run(layers, {}).go(beside=True)}
+        CHECK.OUT = out
+    wanted = dict.fromkeys(("first", "low", "last", "beside", "alone"), (1, 0)) | {"second": (0, 1)}
+    yield "layers run beside each other", None if rows == wanted else str(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkdir(os.path.join(folder, "check"))
+        run = subprocess.Popen([sys.executable, "-W", "ignore", "-c", STOPPED, CHECK.__file__, folder])
+        notes = [os.path.join(folder, name) for name in ("computes", "waits")]
+        deadline = time.monotonic() + 10
+        while not all(os.path.exists(note) and os.path.getsize(note) for note in notes) and \
+                time.monotonic() < deadline:
+            time.sleep(0.01)
+        begun = [int(BLOCKS.read(note)) for note in notes]
+        run.send_signal(signal.SIGTERM)
+        code = run.wait(30)
+        left, deadline = begun, time.monotonic() + 10    # whoever inherits a process may take a moment to forget it
+        while left and time.monotonic() < deadline:
+            left = [number for number in left if os.path.exists(f"/proc/{number}")]
+    yield "a run that is stopped leaves nothing", None if (code, left) == (143, []) else f"exit code {code}, {left}"
+
+
 def fuzz_cases():
     found = (1, "ERROR: AddressSanitizer: heap-buffer-overflow")
     for name, program, outcome, wanted in [
@@ -148,7 +196,7 @@ def aborted_block_cases():
 
 def main():
     passed = failed = 0
-    for cases in (verdict_cases, layer_cases, fuzz_cases, block_cases, aborted_block_cases):
+    for cases in (verdict_cases, layer_cases, lane_cases, fuzz_cases, block_cases, aborted_block_cases):
         for name, wrong in cases():
             passed, failed = passed + (wrong is None), failed + (wrong is not None)
             if wrong is not None:
