@@ -142,7 +142,7 @@ def test_what_the_archive_acknowledges_is_in_it_when_the_disk_is_lost(started, t
 
 
 def test_a_signal_ends_the_wait_for_an_archive_that_takes_nothing(started, tmp_path):
-    broker = started(archived(tmp_path))
+    broker = started(archived(tmp_path, args=["--archive-stop-timeout-ms=300ms"]))
     evlog("topics", "create", "payments", "--set", "evlog.durability=store", "--set", "evlog.streams=true",
           bootstrap=broker.bootstrap, expect=0)
     evlog("append", "payments", "k", "--type", "Paid", bootstrap=broker.bootstrap, expect=0)

@@ -159,7 +159,8 @@ def test_work_groups_are_groups_among_others(place):
 
 
 def test_retries_and_killed_workers_add_nothing_to_what_is_emitted(place):
-    place.settings |= {"lease.ms": 2000, "retry.max.attempts": "20"}
+    place.settings |= {"lease.ms": 2000, "retry.max.attempts": "20", "share.session.timeout.ms": 5000,
+                       "share.heartbeat.interval.ms": 1000}
     place.publish([f"k{i % 7} {i}" for i in range(60)], partitions=2)
     target = f"{place.topic}-out"
     place.evlog("topics", "create", target, "-p", 3, expect=0)
