@@ -2,6 +2,7 @@
 #include "acl_decide.h"
 
 #include <core/acl.h>
+#include <core/address.h>
 #include <string.h>
 
 /* How a rule stands to a question, the strongest first. */
@@ -32,7 +33,9 @@ static int standing(const struct evlog_acl_question *question, const struct evlo
     if (strcmp(rule->principal, question->principal) != 0 && strcmp(rule->principal, "User:*") != 0) {
         return NOT_HIS;
     }
-    bool here = strcmp(rule->host, "*") == 0 || (question->host != NULL && strcmp(rule->host, question->host) == 0);
+    bool here = strcmp(rule->host, "*") == 0 ||
+                (question->host != NULL && (strcmp(rule->host, question->host) == 0 ||
+                                            el_address_same(el_slice_str(rule->host), el_slice_str(question->host))));
     uint32_t operation = rule->operation < EL_ACL_OP_COUNT && rule->operation > 0 ? 1u << rule->operation : 0;
     if (here && rule->permission == EVLOG_ACL_DENY &&
         (operation & (1u << EVLOG_ACL_ALL | 1u << question->operation)) != 0) {

@@ -243,6 +243,13 @@ bool auth_rule_has(const struct auth *auth, const struct auth_rule *rule)
     return entry_find(auth, rule) != NULL;
 }
 
+/* An address in another spelling than the one that connections have? */
+static bool is_respelled(struct el_slice host)
+{
+    char address[EL_ADDRESS_TEXT_MAX];
+    return el_address_canonical(host, address) && !el_slice_eq(host, el_slice_str(address));
+}
+
 int auth_rule_put(struct auth *auth, const struct auth_rule *rule)
 {
     OBJ_CHECK(auth, AUTH);
@@ -271,6 +278,7 @@ int auth_rule_put(struct auth *auth, const struct auth_rule *rule)
     entry->operation = (uint8_t)rule->operation;
     entry->permission = (uint8_t)rule->permission;
     entry->host_len = (uint8_t)rule->host.len;
+    entry->respelled = is_respelled(rule->host);
     memcpy(entry->host, rule->host.data, rule->host.len);
     el_list_push_back(&pattern->entries, &entry->link);
     auth->rule_count++;
@@ -321,9 +329,7 @@ static bool name_fits(const struct auth_pattern *pattern, const struct auth_rule
 
 static bool host_fits(struct el_slice host, struct el_slice wanted)
 {
-    char a[EL_ADDRESS_TEXT_MAX], b[EL_ADDRESS_TEXT_MAX];
-    return wanted.data == NULL || el_slice_eq(wanted, host) ||
-           (el_address_canonical(wanted, a) && el_address_canonical(host, b) && strcmp(a, b) == 0);
+    return wanted.data == NULL || el_slice_eq(wanted, host) || el_address_same(wanted, host);
 }
 
 static bool entry_fits(const struct auth_rule *rule, const struct auth_rule *filter)

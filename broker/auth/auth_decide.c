@@ -11,6 +11,8 @@
  */
 #include <auth/auth_state.h>
 
+#include <core/address.h>
+
 #define OP(name) (1u << EL_ACL_OP_##name)
 
 struct question {
@@ -43,7 +45,8 @@ static bool entry_is_about(const struct question *q, const struct auth_entry *en
         return false;
     }
     struct el_slice host = el_slice_of(entry->host, entry->host_len);
-    return el_slice_eq(host, el_slice_str("*")) || el_slice_eq(host, q->host);
+    return el_slice_eq(host, el_slice_str("*")) || el_slice_eq(host, q->host) ||
+           (entry->respelled && el_address_same(host, q->host));
 }
 
 static void look_at(struct question *q, const struct auth_pattern *pattern)

@@ -31,7 +31,8 @@ struct auth_entry {
     uint8_t operation;
     uint8_t permission;
     uint8_t host_len;
-    char host[AUTH_HOST_LEN_MAX];
+    bool respelled; /* host is an address that no connection is told by in this spelling: older evlogds kept any */
+    char host[AUTH_HOST_LEN_MAX]; /* as it was written, which is a part of its record's key */
 };
 
 static inline int auth_pattern_resource(const struct auth_pattern *pattern)

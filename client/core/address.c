@@ -30,3 +30,9 @@ bool el_address_canonical(struct el_slice given, char address[EL_ADDRESS_TEXT_MA
     return IN6_IS_ADDR_V4MAPPED(&in6) ? inet_ntop(AF_INET, &in6.s6_addr[12], address, EL_ADDRESS_TEXT_MAX) != NULL
                                       : inet_ntop(AF_INET6, &in6, address, EL_ADDRESS_TEXT_MAX) != NULL;
 }
+
+bool el_address_same(struct el_slice a, struct el_slice b)
+{
+    char text_a[EL_ADDRESS_TEXT_MAX], text_b[EL_ADDRESS_TEXT_MAX];
+    return el_address_canonical(a, text_a) && el_address_canonical(b, text_b) && strcmp(text_a, text_b) == 0;
+}

@@ -128,6 +128,31 @@ TEST(rules, of_a_host_are_for_that_host)
     auth_destroy(&auth);
 }
 
+/* What an older evlogd has kept: new rules have one spelling (api_create_acls.c). Each denial was given as it is read
+ * at a start, must hold, and must go by the key that it has in the log. */
+TEST(rules, of_an_address_hold_however_an_older_evlogd_has_kept_it)
+{
+    static const struct {
+        const char *kept, *caller;
+    } cases[] = {{"::ffff:10.0.0.1", "10.0.0.1"},    {"::FFFF:A00:1", "10.0.0.1"}, {"2001:DB8::1", "2001:db8::1"},
+                 {"2001:db8:0:0::1", "2001:db8::1"}, {"0:0:0:0:0:0:0:1", "::1"},   {"::1", "::1"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct auth_caller caller = {el_slice_str("User:a"), el_slice_str(cases[i].caller)};
+        struct auth_caller other = {el_slice_str("User:a"), el_slice_str("2001:db8::2")};
+        struct auth_rule r = rule("User:a", EL_ACL_PERMISSION_DENY, EL_ACL_OP_READ, EL_ACL_PATTERN_PREFIXED, "t");
+        begin("", false);
+        allow("User:a", EL_ACL_OP_READ, EL_ACL_PATTERN_LITERAL, "t");
+        r.host = el_slice_str(cases[i].kept);
+        put(r);
+        assert_false(auth_allowed(&auth, &caller, EL_ACL_OP_READ, EL_ACL_RESOURCE_TOPIC, el_slice_str("t")));
+        assert_true(auth_allowed(&auth, &other, EL_ACL_OP_READ, EL_ACL_RESOURCE_TOPIC, el_slice_str("t")));
+        assert_true(auth_rule_has(&auth, &r));
+        auth_rule_remove(&auth, &r);
+        assert_true(auth_allowed(&auth, &caller, EL_ACL_OP_READ, EL_ACL_RESOURCE_TOPIC, el_slice_str("t")));
+        auth_destroy(&auth);
+    }
+}
+
 TEST(rules, a_star_is_no_prefix_and_a_prefix_no_star)
 {
     begin("", false);
