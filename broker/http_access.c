@@ -14,6 +14,9 @@
  *
  * Guessing is bounded: after CHECKS_PER_S_MAX passwords in a second others are told to come again. Passwords and tokens
  * are taken by TLS or over the loopback only, unless insecure.http.password says else.
+ *
+ * A password is in memory for as long as its question: who is done with it last wipes it. That is this thread, but for
+ * a question that it has left because the shard was late, which the shard wipes when it comes to it.
  */
 #include <http_access.h>
 
@@ -36,6 +39,9 @@
 #define KNOWN_MAX 16u
 #define MAC_LEN 32u
 
+/* Whose the question is. The shard's until it has answered; left: the shard's, and nobody waits for the answer. */
+enum question { QUESTION_OURS, QUESTION_ASKED, QUESTION_LEFT };
+
 #define HTTP_ACCESS_MAGIC OBJ_MAGIC('h', 't', 'a', 'c')
 
 struct http_access {
@@ -54,9 +60,9 @@ struct http_access {
     pthread_mutex_t lock;
     struct http_tokens *tokens; /* under the lock, as what follows; NULL before the first */
     bool wants_certificate;
-    /* the question; the shard's while asked is true */
+    /* the question, and the answer below */
     struct io_message message;
-    _Atomic bool asked;
+    _Atomic int question; /* enum question */
     sem_t answered;
     const uint8_t *secret;
     char host[64];
@@ -82,6 +88,16 @@ static bool may(const struct http_access *a, const struct auth *auth, const char
     return auth_allowed(auth, &caller, EL_ACL_OP_DESCRIBE, EL_ACL_RESOURCE_CLUSTER, el_slice_str(EL_ACL_CLUSTER_NAME));
 }
 
+/* By whose the question is. */
+static void wipe(struct http_access *a)
+{
+    if (a->plain_len > 0) {
+        sasl_end(&a->sasl);
+    }
+    explicit_bzero(a->plain, sizeof a->plain);
+    a->plain_len = 0;
+}
+
 static void on_question(struct io_message *message)
 {
     struct http_access *a = EL_CONTAINER(message, struct http_access, message);
@@ -89,7 +105,7 @@ static void on_question(struct io_message *message)
     static const uint8_t no_random[SASL_RANDOM_LEN]; /* PLAIN needs none */
     const struct auth *auth = access_auth(a->shard->access);
     struct sasl_answer answer;
-    EL_ASSERT(atomic_load(&a->asked)); /* the question is the shard's */
+    EL_ASSERT(atomic_load(&a->question) != QUESTION_OURS);
     EL_ASSERT(a->plain_len <= sizeof a->plain);
     a->known_rules = access_known(a->shard->access);
     a->failed = access_failed(a->shard->access);
@@ -102,13 +118,18 @@ static void on_question(struct io_message *message)
                  name.len == 0 ? "" : (const char *)name.data);
     }
     a->allowed = may(a, auth, a->principal);
-    atomic_store(&a->asked, false);
+    int asked = QUESTION_ASKED;
+    if (!atomic_compare_exchange_strong(&a->question, &asked, QUESTION_OURS)) {
+        EL_ASSERT(asked == QUESTION_LEFT);
+        wipe(a);
+        atomic_store(&a->question, QUESTION_OURS);
+    }
     sem_post(&a->answered);
 }
 
 /* --- on the HTTP thread ------------------------------------------------------------------------------------------- */
 
-/* returns false when the shard is late; it still has the question then */
+/* returns false when the shard is late; it still has the question then, and wipes it */
 static bool ask(struct http_access *a)
 {
     struct timespec until;
@@ -118,13 +139,14 @@ static bool ask(struct http_access *a)
     until.tv_nsec %= NS_PER_S;
     while (sem_trywait(&a->answered) == 0) { /* an answer that was late */
     }
-    EL_ASSERT(!atomic_load(&a->asked));
+    EL_ASSERT(atomic_load(&a->question) == QUESTION_OURS);
     a->message.run = on_question;
-    atomic_store(&a->asked, true);
+    atomic_store(&a->question, QUESTION_ASKED);
     io_post(a->shard->io, &a->message);
-    while (atomic_load(&a->asked)) {
+    while (atomic_load(&a->question) != QUESTION_OURS) {
+        int asked = QUESTION_ASKED;
         if (sem_timedwait(&a->answered, &until) != 0 && errno == ETIMEDOUT) {
-            return !atomic_load(&a->asked);
+            return !atomic_compare_exchange_strong(&a->question, &asked, QUESTION_LEFT);
         }
     }
     return true;
@@ -339,7 +361,7 @@ enum http_verdict http_access_judge(struct http_access *access, const struct htt
     if (access->open_to_loopback && caller->loopback) {
         return HTTP_ALLOWED;
     }
-    if (atomic_load(&access->asked)) {
+    if (atomic_load(&access->question) != QUESTION_OURS) {
         return late(access, reason, reason_max);
     }
     verdict = take_caller(access, caller, &why);
@@ -357,10 +379,7 @@ enum http_verdict http_access_judge(struct http_access *access, const struct htt
         }
         tell_proof(access, access->scheme, access->flaw);
     }
-    if (access->plain_len > 0) {
-        sasl_end(&access->sasl);
-        explicit_bzero(access->plain, sizeof access->plain);
-    }
+    wipe(access);
     snprintf(reason, reason_max, "%s", why);
     return verdict;
 }

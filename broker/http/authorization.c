@@ -20,6 +20,7 @@ int http_basic_plain(const char *header, uint8_t plain[HTTP_PLAIN_MAX], size_t *
     plain[0] = 0;
     int error = el_base64_decode(text, strlen(text), plain + 1, HTTP_PLAIN_MAX - 1, &words_len);
     if (error != 0) {
+        explicit_bzero(plain, HTTP_PLAIN_MAX); /* what is before the fault */
         return error;
     }
     uint8_t *colon = memchr(plain + 1, ':', words_len);

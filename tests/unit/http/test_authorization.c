@@ -36,15 +36,17 @@ TEST(authorization, others_are_refused)
         {"Basic ", EVLOG_ERR_MALFORMED},
         {"Basic YWI=", EVLOG_ERR_MALFORMED},
         {"Basic YTpi=", EVLOG_ERR_MALFORMED},
+        {"Basic YTpiOmJiYmI/Pz8_", EVLOG_ERR_MALFORMED}, /* behind most of a password */
         {"Basic YQBiOmM=", EVLOG_ERR_MALFORMED},
         {"Basic YTpi ", EVLOG_ERR_MALFORMED},
         {"Basic Y Tp", EVLOG_ERR_MALFORMED},
     };
-    uint8_t plain[HTTP_PLAIN_MAX];
+    uint8_t plain[HTTP_PLAIN_MAX] = {0};
     size_t len = 77;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         assert_int_equal(http_basic_plain(rows[i].header, plain, &len), rows[i].error);
         assert_int_equal(len, 77);
+        assert_true(memchr(plain, 'b', sizeof plain) == NULL); /* of "a:b" and the like nothing stays */
     }
 }
 
