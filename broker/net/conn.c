@@ -257,6 +257,7 @@ void conn_late(struct conn *conn, enum conn_wait_kind kind)
         what = starved ? "no memory for a request that has begun" : "a request that has begun did not arrive";
         break;
     case WAIT_SEND:
+        metrics_add(net->metrics, METRIC_REFUSED_UNREAD, 1);
         what = "answers are not read";
         break;
     case WAIT_IDLE:

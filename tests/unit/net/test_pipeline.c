@@ -243,6 +243,7 @@ EACH_BACKEND_WITH(reader_that_never_reads_is_cut, short_send)
     TOY_UNTIL(toy, net_conn_count(toy->net) == 1 || toy->closed_count == 1);
     TOY_UNTIL(toy, toy->closed_count == 1);
     assert_int_equal(metrics_get(toy->metrics, METRIC_CONNECTIONS_CLOSED_ERROR), 1);
+    assert_int_equal(metrics_get(toy->metrics, METRIC_REFUSED_UNREAD), 1);
     assert_non_null(strstr(toy->log, "answers are not read"));
     close(fd);
 }
