@@ -85,6 +85,23 @@ int archive_keys_read(const char *path, struct el_private_key *keys[EL_SIGN_KEYS
     return code;
 }
 
+/* A line of the log for each public key: the text between its PEM's first and last line. */
+static void log_public(const char *pem)
+{
+    char line[ARCHIVE_KEYS_TEXT_MAX];
+    size_t len = 0;
+    for (const char *at = pem; *at != 0; at += strcspn(at, "\n"), at += *at == '\n') {
+        size_t part = strcspn(at, "\n");
+        if (at[0] != '-' && part < sizeof line - len) {
+            memcpy(line + len, at, part);
+            len += part;
+        } else if (strncmp(at, "-----END", 8) == 0) {
+            el_log(EL_LOG_INFO, "archive", "public key: %.*s", (int)len, line);
+            len = 0;
+        }
+    }
+}
+
 int archive_keys_own(struct disk *disk, const char *data_path, struct el_private_key *keys[EL_SIGN_KEYS_MAX],
                      size_t *count, struct el_error *err)
 {
@@ -98,7 +115,7 @@ int archive_keys_own(struct disk *disk, const char *data_path, struct el_private
         el_log(EL_LOG_INFO, "archive",
                "made the keys that sign the archive: %s. Keep a copy of it elsewhere; auditors need %s/" PUBLIC_FILE,
                own, data_path);
-        fprintf(stderr, "%s", shown);
+        log_public(shown);
     }
     return archive_keys_read(own, keys, count, err);
 }

@@ -87,6 +87,18 @@ def test_without_an_archive_the_requests_say_so(started, tmp_path):
             Broker(tmp_path / "data", args=[f"--archive={url}"]).start()
 
 
+def test_keys_that_are_made_are_told_in_the_form_of_the_log(started, tmp_path):
+    """A reader of JSON lines is given nothing else, and a quiet log stays quiet."""
+    broker = started(archived(tmp_path, args=["--log-format=json"]))
+    lines = [json.loads(line) for line in broker.log]
+    told = [line["text"].removeprefix("public key: ") for line in lines if "public key: " in line["text"]]
+    file = (tmp_path / "data" / "keys" / "archive.pub.pem").read_text()
+    assert len(told) == 2 and "".join(told) == "".join(line for line in file.splitlines() if "-----" not in line)
+    quiet = started(archived(tmp_path, "quiet", "quiet-archive", args=["--log-level=warn"]))
+    assert (tmp_path / "quiet" / "keys" / "archive.pub.pem").exists()
+    assert not [line for line in quiet.log if "PUBLIC KEY" in line or "public key" in line]
+
+
 def test_everything_comes_into_the_archive_over_stops_and_kills(started, tmp_path):
     broker = started(archived(tmp_path))
     publish(broker, "orders", 1000)
