@@ -75,6 +75,31 @@ def test_the_difference_is_told_and_made_and_twice_is_none(secured, tmp_path):
     assert len(described["partitions"]) == 3 and described["settings"]["retention.ms"] == "604800000"
 
 
+def test_durations_and_sizes_are_written_as_in_the_configuration(tmp_path):
+    broker = start_or_skip(Broker(tmp_path / "data"))
+    at = {"bootstrap": broker.bootstrap}
+    path = write(tmp_path, "[topic orders]\nretention.ms = 7d\nsegment.bytes = 64MiB\nlocal.retention.ms = -2\n"
+                           "[group billing]\nlease.ms = 45s\nbatch.bytes = 1MiB\n")
+    done = evlog("apply", path, expect=0, **at)
+    assert "retention.ms 604800000" in done.out and "segment.bytes 67108864" in done.out, done.out
+    assert "lease.ms 30000 -> 45000" in done.out
+    assert evlog("apply", path, expect=0, **at).out == ""
+    evlog("topics", "create", "plain", "--set", "retention.ms=1h", "-c", "segment.bytes=1MiB", expect=0, **at)
+    evlog("topics", "alter", "orders", "--set", "retention.ms=-1", expect=0, **at)
+    evlog("groups", "set", "billing", "lease.ms=1m", "batch.bytes=", expect=0, **at)
+    evlog("groups", "create", "other", "--set", "lease.ms=2m", expect=0, **at)
+    settings = {line["name"]: line["settings"] for line in
+                evlog("topics", "describe", "plain", "orders", "--json", expect=0, **at).lines()}
+    assert settings["plain"] == {"retention.ms": "3600000", "segment.bytes": "1048576"}
+    assert settings["orders"]["retention.ms"] == "-1"
+    path = write(tmp_path, "[group billing]\nlease.ms = 1m\n[group other]\nlease.ms = 120s\n")
+    assert evlog("apply", path, "--dry-run", expect=0, **at).out == ""
+    path = write(tmp_path, "[topic orders]\nretention.ms = 7 days\n")
+    assert "30s, 10m or 7d" in evlog("apply", path, expect=2, **at).err
+    evlog("topics", "create", "x", "--set", "retention.ms=soon", expect=1, **at)
+    assert broker.stop() == 0
+
+
 def test_what_has_changed_is_changed_back(secured, tmp_path):
     path = write(tmp_path)
     secured.run("apply", path, "-q", expect=0)

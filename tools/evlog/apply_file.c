@@ -6,6 +6,7 @@
 #include "apply_file.h"
 
 #include "data_argument.h"
+#include "setting_words.h"
 
 #include <core/alloc.h>
 #include <core/limits.h>
@@ -198,6 +199,17 @@ static int add_setting(struct reader *r, const char *key, const char *value)
     return CLI_OK;
 }
 
+/* A setting of a topic or group, as requests have it: so that it can be compared with what there is. */
+static int add_plain(struct reader *r, const char *key, const char *value)
+{
+    char number[SETTING_NUMBER_MAX];
+    const char *plain = setting_plain(key, value, number);
+    if (plain == number) {
+        plain = el_arena_strndup(&r->file->arena, number, strlen(number));
+    }
+    return plain == NULL ? no_memory(r) : add_setting(r, key, plain);
+}
+
 static int take_number(struct reader *r, const char *value, int64_t min, int64_t max, int64_t *out)
 {
     char *end;
@@ -324,9 +336,9 @@ static int take_key(struct reader *r, char *key, char *value)
             r->item->partition_count = (int32_t)number;
             return rc;
         }
-        return add_setting(r, key, value);
+        return add_plain(r, key, value);
     case APPLY_GROUP:
-        return add_setting(r, key, value);
+        return add_plain(r, key, value);
     case APPLY_USER:
         return take_user_key(r, key, value);
     case APPLY_QUOTA:

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply_plan.h"
 
+#include "setting_words.h"
+
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/scram.h>
@@ -95,7 +97,7 @@ static int check_settings(struct planner *p, const struct apply_item *item, bool
     for (size_t i = 0; i < item->setting_count; i++) {
         struct evlog_failure why = EVLOG_FAILURE_INIT;
         if (try_settings(p->cli, item, exists, &item->settings[i], 1, &why) == code) {
-            (void)apply_wrong(p->cli, p->file, item->places[i], "", "%s", why.text);
+            (void)apply_wrong(p->cli, p->file, item->places[i], setting_units(item->settings[i].key), "%s", why.text);
         }
     }
     if (p->file->error_count == errors) {

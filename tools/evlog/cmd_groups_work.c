@@ -6,6 +6,7 @@
  * default. why asks what events of a key wait for. release lets halted partitions go on.
  */
 #include "cli.h"
+#include "setting_words.h"
 #include "table.h"
 
 #include <core/alloc.h>
@@ -15,8 +16,9 @@
 
 /* --- create, set -------------------------------------------------------------------------------------------------- */
 
-/* "NAME=VALUE" or "NAME=" into a setting; copies lie in texts. */
-static int take_setting(const struct cli *cli, const char *word, char *texts, struct evlog_setting *setting)
+/* "NAME=VALUE" or "NAME=" into a setting; copies lie in texts and number. */
+static int take_setting(const struct cli *cli, const char *word, char *texts, char number[SETTING_NUMBER_MAX],
+                        struct evlog_setting *setting)
 {
     const char *equals = strchr(word, '=');
     if (equals == NULL || equals == word) {
@@ -25,7 +27,7 @@ static int take_setting(const struct cli *cli, const char *word, char *texts, st
     memcpy(texts, word, strlen(word) + 1);
     texts[equals - word] = '\0';
     setting->key = texts;
-    setting->value = equals[1] == '\0' ? NULL : texts + (equals - word) + 1;
+    setting->value = setting_plain(texts, equals[1] == '\0' ? NULL : texts + (equals - word) + 1, number);
     return CLI_OK;
 }
 
@@ -33,6 +35,7 @@ static int change(struct cli *cli, const char *group, char *const *words, size_t
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_setting settings[SETTING_MAX];
+    char numbers[SETTING_MAX][SETTING_NUMBER_MAX];
     size_t len = 1;
     if (count > SETTING_MAX) {
         return cli_error(cli, CLI_ERR_VALUE, "at most %d settings", SETTING_MAX);
@@ -43,7 +46,7 @@ static int change(struct cli *cli, const char *group, char *const *words, size_t
     char *texts = el_malloc(len), *next = texts;
     int rc = texts == NULL ? cli_error(cli, CLI_ERR_VALUE, "no memory") : CLI_OK;
     for (size_t i = 0; rc == CLI_OK && i < count; i++) {
-        rc = take_setting(cli, words[i], next, &settings[i]);
+        rc = take_setting(cli, words[i], next, numbers[i], &settings[i]);
         next += strlen(words[i]) + 1;
     }
     if (rc == CLI_OK) {

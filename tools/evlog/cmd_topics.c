@@ -5,6 +5,7 @@
  * rm asks for the topic's name on a terminal, or wants it in --confirm: what it removes is gone.
  */
 #include "cli.h"
+#include "setting_words.h"
 
 #include <core/alloc.h>
 #include <core/base64.h>
@@ -81,21 +82,34 @@ int cmd_topics_ls(struct cli *cli, const struct cli_command *command, int argc, 
 
 /* --- create ----------------------------------------------------------------------------------------------------- */
 
-/* Settings KEY=VALUE; keys are copied into text, which is freed by the caller. returns CLI_OK | CLI_USAGE told */
+/* What settings of the command line point to. */
+struct setting_texts {
+    char *words[SETTING_MAX]; /* NULL: none */
+    char numbers[SETTING_MAX][SETTING_NUMBER_MAX];
+};
+
+static void free_texts(struct setting_texts *texts)
+{
+    for (size_t i = 0; i < SETTING_MAX; i++) {
+        el_free(texts->words[i]);
+    }
+}
+
+/* Settings KEY=VALUE. returns CLI_OK | CLI_USAGE told */
 static int split_settings(const struct cli *cli, const struct cli_list *list, struct evlog_setting *settings,
-                          char **texts)
+                          struct setting_texts *texts)
 {
     if (list->count > SETTING_MAX) {
         return cli_error(cli, CLI_ERR_VALUE, "at most %d settings", SETTING_MAX);
     }
     for (size_t i = 0; i < list->count; i++) {
-        texts[i] = el_strdup(list->items[i]);
-        char *equals = texts[i] == NULL ? NULL : strchr(texts[i], '=');
-        if (equals == NULL || equals == texts[i]) {
+        char *word = el_strdup(list->items[i]), *equals = word == NULL ? NULL : strchr(word, '=');
+        texts->words[i] = word;
+        if (equals == NULL || equals == word) {
             return cli_error(cli, CLI_ERR_VALUE, "-c takes KEY=VALUE, not %s", list->items[i]);
         }
         *equals = '\0';
-        settings[i] = (struct evlog_setting){texts[i], equals + 1};
+        settings[i] = (struct evlog_setting){word, setting_plain(word, equals + 1, texts->numbers[i])};
     }
     return CLI_OK;
 }
@@ -134,22 +148,20 @@ static int create_one(struct cli *cli, const struct create *create, const char *
 static int create_all(struct cli *cli, const struct create *create, const struct cli_words *words)
 {
     struct evlog_setting settings[SETTING_MAX];
-    char *texts[SETTING_MAX] = {NULL};
+    struct setting_texts texts = {.words = {NULL}};
     if (create->partitions == 0 || create->partitions < -1 || create->partitions > EL_PARTITION_COUNT_MAX ||
         create->replicas == 0 || create->replicas < -1 || create->replicas > INT16_MAX) {
         return cli_error(cli, CLI_ERR_VALUE, "a topic has 1 to %d partitions and at least one replica",
                          EL_PARTITION_COUNT_MAX);
     }
-    int rc = split_settings(cli, &create->settings, settings, texts);
+    int rc = split_settings(cli, &create->settings, settings, &texts);
     if (rc == CLI_OK) {
         rc = cli_connect(cli);
     }
     for (int i = 0; rc == CLI_OK && i < words->count; i++) {
         rc = create_one(cli, create, words->items[i], settings);
     }
-    for (size_t i = 0; i < SETTING_MAX; i++) {
-        el_free(texts[i]);
-    }
+    free_texts(&texts);
     return rc;
 }
 
@@ -159,7 +171,8 @@ int cmd_topics_create(struct cli *cli, const struct cli_command *command, int ar
     const struct cli_option options[] = {
         {"partitions", 'p', CLI_INT, &create.partitions, "N", "partitions (the server's default)"},
         {"replicas", 'r', CLI_INT, &create.replicas, "N", "copies, where the server keeps more than one"},
-        {"set", 'c', CLI_LIST, &create.settings, "KEY=VALUE", "a setting of the topic; may be repeated"},
+        {"set", 'c', CLI_LIST, &create.settings, "KEY=VALUE",
+         "a setting of the topic, such as retention.ms=7d; may be repeated"},
         {"if-not-exists", 0, CLI_FLAG, &create.if_not_exists, NULL, "a topic that is there already is fine"},
         {"dry-run", 0, CLI_FLAG, &create.dry_run, NULL, "check, change nothing"},
     };
@@ -310,9 +323,9 @@ int cmd_topics_alter(struct cli *cli, const struct cli_command *command, int arg
 {
     struct alter alter = {.partitions = -1};
     struct evlog_setting changes[2 * SETTING_MAX];
-    char *texts[SETTING_MAX] = {NULL};
+    struct setting_texts texts = {.words = {NULL}};
     const struct cli_option options[] = {
-        {"set", 'c', CLI_LIST, &alter.settings, "KEY=VALUE", "set; may be repeated"},
+        {"set", 'c', CLI_LIST, &alter.settings, "KEY=VALUE", "set, such as retention.ms=7d; may be repeated"},
         {"reset", 0, CLI_LIST, &alter.resets, "KEY", "back to the default; may be repeated"},
         {"partitions", 'p', CLI_INT, &alter.partitions, "N", "raise the number of partitions"},
         {"dry-run", 0, CLI_FLAG, &alter.dry_run, NULL, "check settings, change nothing"},
@@ -326,14 +339,12 @@ int cmd_topics_alter(struct cli *cli, const struct cli_command *command, int arg
                         alter.partitions == 0;
         rc = nothing    ? cli_error(cli, CLI_ERR_WORDS, "nothing to change: -c KEY=VALUE, --reset KEY or -p N")
              : too_much ? cli_error(cli, CLI_ERR_VALUE, "a value is out of range")
-                        : split_settings(cli, &alter.settings, changes, texts);
+                        : split_settings(cli, &alter.settings, changes, &texts);
         if (rc == CLI_OK) {
             rc = alter_topic(cli, &alter, words.items[0], changes);
         }
     }
-    for (size_t i = 0; i < SETTING_MAX; i++) {
-        el_free(texts[i]);
-    }
+    free_texts(&texts);
     cli_list_free(&alter.settings);
     cli_list_free(&alter.resets);
     return rc;
@@ -349,7 +360,7 @@ static int remove_topic(struct cli *cli, const char *name, const char *confirm)
     if (rc != CLI_OK) {
         return rc;
     }
-    if (evlog_topic_describe(cli->client, name, &info, &failure) != 0) {
+    if (evlog_topic_look(cli->client, name, &info, &failure) != 0) {
         return cli_failure(cli, &failure);
     }
     int64_t count = 0;

@@ -12,6 +12,7 @@
  */
 #include "cli.h"
 #include "publishing.h"
+#include "setting_words.h"
 #include "work_drill.h"
 #include "work_handler.h"
 
@@ -283,7 +284,13 @@ static void on_log(void *arg, enum evlog_log_level level, const char *text)
 
 /* --- the command -------------------------------------------------------------------------------------------------- */
 
-static int read_settings(const struct work *work, struct evlog_setting *settings, char (*names)[SETTING_NAME_MAX])
+/* What settings of the command line point to. */
+struct setting_texts {
+    char names[SETTING_MAX][SETTING_NAME_MAX];
+    char numbers[SETTING_MAX][SETTING_NUMBER_MAX];
+};
+
+static int read_settings(const struct work *work, struct evlog_setting *settings, struct setting_texts *texts)
 {
     if (work->settings.count > SETTING_MAX) {
         return cli_error(work->cli, CLI_ERR_VALUE, "--set: at most %d settings", SETTING_MAX);
@@ -294,9 +301,10 @@ static int read_settings(const struct work *work, struct evlog_setting *settings
             equals - work->settings.items[i] >= SETTING_NAME_MAX) {
             return cli_error(work->cli, CLI_ERR_VALUE, "--set takes NAME=VALUE, not %s", work->settings.items[i]);
         }
-        (void)snprintf(names[i], SETTING_NAME_MAX, "%.*s", (int)(equals - work->settings.items[i]),
+        (void)snprintf(texts->names[i], SETTING_NAME_MAX, "%.*s", (int)(equals - work->settings.items[i]),
                        work->settings.items[i]);
-        settings[i] = (struct evlog_setting){names[i], equals + 1};
+        settings[i] = (struct evlog_setting){texts->names[i],
+                                             setting_plain(texts->names[i], equals + 1, texts->numbers[i])};
     }
     return CLI_OK;
 }
@@ -330,10 +338,10 @@ static int check(struct work *work)
 static int join(struct work *work)
 {
     struct evlog_setting settings[SETTING_MAX];
-    char names[SETTING_MAX][SETTING_NAME_MAX];
+    struct setting_texts texts;
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_group_options options = EVLOG_GROUP_OPTIONS_INIT;
-    int rc = read_settings(work, settings, names);
+    int rc = read_settings(work, settings, &texts);
     if (rc != CLI_OK) {
         return rc;
     }
