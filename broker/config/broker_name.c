@@ -2,8 +2,8 @@
 #include <config/broker_name.h>
 
 static const char *const names[TOPIC_SETTING_COUNT] = {
-#define BROKER_NAME(ID, name) [TOPIC_##ID] = (name),
-#include <config/broker_names.def>
+#define BROKER_NAME(ID, own_, name) [TOPIC_##ID] = (name),
+#include <core/broker_names.def>
 #undef BROKER_NAME
 };
 

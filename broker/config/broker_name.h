@@ -2,7 +2,7 @@
  *
  * Kafka has two names for most settings of topics: that of the topic ("retention.ms") and that of the broker's default
  * for all topics ("log.retention.ms"). evlogd takes both for its defaults, and DescribeConfigs of the broker shows the
- * second. Pure functions over the table broker_names.def.
+ * second. Pure functions over the table core/broker_names.def.
  */
 #ifndef EL_CONFIG_BROKER_NAME_H
 #define EL_CONFIG_BROKER_NAME_H

@@ -179,6 +179,10 @@ def test_command_line(broker):
     assert "kept over restarts" in done.err
     lines = {line["name"]: line for line in evlog("config", "get", "--json", expect=0, **at).lines()}
     assert lines["max.connections"]["value"] == "99" and lines["max.connections"]["origin"] == "configuration"
+    for name in ("retention.ms", "log.retention.ms"):  # what topics and what brokers call it: set and get know both
+        assert evlog("config", "get", name, "--json", expect=0, **at).lines() == [lines["log.retention.ms"]]
+        assert lines["log.retention.ms"]["value"] == "604800000"
+    assert "did you mean log.retention.ms?" in evlog("config", "get", "log.retenton.ms", expect=5, **at).err
     evlog("config", "set", "max.connections=", "retention.ms=", expect=0, **at)
     assert evlog("config", "get", "max.connections", "--json", expect=0, **at).lines()[0]["origin"] == "default"
     assert evlog("config", "set", "--dry-run", "max.connections=5", expect=0, **at).code == 0

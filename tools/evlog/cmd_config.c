@@ -108,10 +108,26 @@ struct shown {
     size_t count;
 };
 
+/* Defaults of topics may be called what topics call them: brokers show them by a name of their own. */
+static const char *name_at_broker(const char *name)
+{
+    static const char *const names[][2] = {
+#define BROKER_NAME(ID, own_, name_) {(own_), (name_)},
+#include <core/broker_names.def>
+#undef BROKER_NAME
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i][0], name) == 0) {
+            return names[i][1];
+        }
+    }
+    return name;
+}
+
 static bool wanted(const struct shown *shown, const char *key)
 {
     for (int i = 0; i < shown->names->count; i++) {
-        if (strcmp(shown->names->items[i], key) == 0) {
+        if (strcmp(name_at_broker(shown->names->items[i]), key) == 0) {
             return true;
         }
     }
@@ -155,7 +171,7 @@ static int check_names(const struct shown *shown, const struct evlog_setting_lis
         known[count++] = list->defaults[i].key;
     }
     for (int i = 0; i < shown->names->count; i++) {
-        const char *name = shown->names->items[i];
+        const char *name = name_at_broker(shown->names->items[i]);
         size_t k = 0;
         while (k < count && strcmp(known[k], name) != 0) {
             k++;

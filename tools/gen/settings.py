@@ -167,7 +167,8 @@ def topic_page(names):
     yield ("Set with any Kafka admin tool, or for all topics in the section `[topics]` of [evlogd's "
            "configuration](evlogd-settings.md). A value outside what is allowed, and a name that does not exist, is "
            "refused with `INVALID_CONFIG`.")
-    other = {row["id"]: row["name"] for row in rows("broker/config/broker_names.def", "BROKER_NAME", ("id", "name"))}
+    other = {row["id"]: row["name"]
+             for row in rows("include/core/broker_names.def", "BROKER_NAME", ("id", "own", "name"))}
     parts = (("HONOURED", "evlogd does what these say", None),
              ("FIXED", "Only one value is taken", None),
              ("SHOWN", "Kept and shown, without effect", "Kafka's tools set or ask for these, so every legal value is "

@@ -4,6 +4,7 @@
  * survive a change of the table. Method: text in, text out; bytes of the catalogue cut, bent and from a newer
  * version.
  */
+#include <config/broker_name.h>
 #include <config/topic_config.h>
 
 #include "../../lib/test.h"
@@ -108,6 +109,23 @@ TEST(topic_config, what_stays_on_this_disk_is_a_part_of_what_stays)
         int code = topic_config_check_new(&cfg, &err);
         assert_int_equal(code, rows[i].refusal == NULL ? 0 : EVLOG_ERR_INVALID_CONFIG);
         assert_true(rows[i].refusal == NULL || strstr(err.text, rows[i].refusal) != NULL);
+    }
+}
+
+/* Who reads the table without the settings, such as evlog, finds the same. */
+TEST(topic_config, names_of_defaults_are_listed_beside_those_of_topics)
+{
+    static const struct {
+        int id;
+        const char *own, *name;
+    } rows[] = {
+#define BROKER_NAME(ID, own_, name_) {TOPIC_##ID, (own_), (name_)},
+#include <core/broker_names.def>
+#undef BROKER_NAME
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_string_equal(topic_setting((enum topic_setting_id)rows[i].id)->name, rows[i].own);
+        assert_int_equal(broker_name_find(el_slice_str(rows[i].name)), rows[i].id);
     }
 }
 
