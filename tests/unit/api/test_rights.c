@@ -85,7 +85,7 @@ static const struct needs table[] = {
     {EL_API_AlterShareGroupOffsets, {G(READ), T(READ)}, {0}},
     {EL_API_DeleteShareGroupOffsets, {G(DELETE), T(READ)}, {0}},
     {EL_API_LogFetch, {T(READ)}, {0}},
-    {EL_API_Cut, {C(DESCRIBE)}, {0}},
+    {EL_API_Cut, {T(DESCRIBE)}, {0}},
     {EL_API_StreamAppend, {T(WRITE)}, {0}},
     {EL_API_StreamRead, {T(READ)}, {0}},
     {EL_API_StreamList, {T(READ)}, {0}},
