@@ -78,7 +78,9 @@ static int create(struct evlog_client *client, const struct evlog_topic_create_o
     char what[EL_TOPIC_NAME_MAX + 32];
     (void)snprintf(what, sizeof what, "create topic %s", options->name);
     struct el_change change = {client, EL_API_CreateTopics, INT16_MAX, &request, &response, create_outcome, NULL, what};
-    return el_change_make(&change, failure);
+    int rc = el_change_make(&change, failure);
+    el_fail_right(failure, "create topic", options->name);
+    return rc;
 }
 
 int evlog_topic_create(struct evlog_client *client, const struct evlog_topic_create_options *given,
@@ -108,7 +110,10 @@ int evlog_topic_create(struct evlog_client *client, const struct evlog_topic_cre
         .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
     };
     int32_t count;
-    return el_cluster_topic(client, &ask, &count, failure);
+    struct evlog_failure why = EVLOG_FAILURE_INIT;
+    rc = el_cluster_topic(client, &ask, &count, &why);
+    /* It is made, though who may make topics need not see them. */
+    return rc == 0 || rc == EVLOG_ERR_TOPIC_DENIED ? 0 : el_fail_copy(failure, &why);
 }
 
 /* --- alter ------------------------------------------------------------------------------------------------------ */
@@ -159,6 +164,7 @@ int evlog_topic_grow(struct evlog_client *client, const char *name, int32_t part
     struct el_change change = {client, EL_API_CreatePartitions, INT16_MAX, &request, &response, grow_outcome, NULL,
                                what};
     rc = el_change_make(&change, failure);
+    el_fail_right(failure, "alter topic", name);
     el_cluster_forget(client, name);
     return name_unknown(name, rc, failure);
 }
@@ -192,6 +198,7 @@ int evlog_topic_delete(struct evlog_client *client, const char *name, struct evl
     (void)snprintf(what, sizeof what, "remove topic %s", name);
     struct el_change change = {client, EL_API_DeleteTopics, 5, &request, &response, delete_outcome, NULL, what};
     rc = el_change_make(&change, failure);
+    el_fail_right(failure, "delete topic", name);
     el_cluster_forget(client, name);
     return name_unknown(name, rc, failure);
 }

@@ -144,6 +144,7 @@ int evlog_acl_list(struct evlog_client *client, const struct evlog_acl *filter, 
     }
     if (response.error_code != 0) {
         rc = el_fail_kafka(failure, response.error_code, response.error_message, "list rules");
+        el_fail_right(failure, "describe cluster", NULL);
     }
     struct evlog_acl_list *made = rc != 0 ? NULL : el_list_make(sizeof *made, fill_list, &response, "rules", failure);
     el_call_free(&call);
@@ -215,6 +216,7 @@ int evlog_acl_add(struct evlog_client *client, const struct evlog_acl *acls, siz
         client, EL_API_CreateAcls, INT16_MAX, &request, &response, add_outcome, &count, "add rules",
     };
     rc = el_change_make(&change, failure);
+    el_fail_right(failure, "alter cluster", NULL);
     el_arena_reset(&arena);
     return rc;
 }
@@ -272,6 +274,7 @@ int evlog_acl_remove(struct evlog_client *client, const struct evlog_acl *filter
         client, EL_API_DeleteAcls, INT16_MAX, &request, &response, remove_outcome, &removed, "remove rules",
     };
     rc = el_change_make(&change, failure);
+    el_fail_right(failure, "alter cluster", NULL);
     el_arena_reset(&arena);
     if (rc == 0 && removed_count != NULL) {
         *removed_count = removed;

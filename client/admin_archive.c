@@ -37,6 +37,7 @@ int evlog_archive_status(struct evlog_client *client, struct evlog_archive_statu
     }
     if (response.error != 0) {
         rc = el_fail_kafka(failure, response.error, response.message, "archive");
+        el_fail_right(failure, "describe cluster", NULL);
     } else {
         *status = (struct evlog_archive_status){.sequence = response.sequence,
                                                 .root_ms = (int64_t)response.root_ms,
@@ -77,6 +78,7 @@ int evlog_archive_now(struct evlog_client *client, bool seal, const char *topic,
     }
     if (response.error != 0) {
         rc = el_fail_kafka(failure, response.error, response.message, topic == NULL ? "archive" : topic);
+        el_fail_right(failure, "alter cluster", NULL);
     }
     el_call_free(&call);
     return rc;

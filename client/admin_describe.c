@@ -162,8 +162,8 @@ static int fill_configs(struct evlog_client *client, struct info_object *object,
     return rc;
 }
 
-int evlog_topic_describe(struct evlog_client *client, const char *name, struct evlog_topic_info **info,
-                         struct evlog_failure *failure)
+static int look(struct evlog_client *client, const char *name, bool settings, struct evlog_topic_info **info,
+                struct evlog_failure *failure)
 {
     int32_t count;
     int rc = evlog_topic_partition_count(client, name, &count, failure);
@@ -181,7 +181,7 @@ int evlog_topic_describe(struct evlog_client *client, const char *name, struct e
     } else {
         rc = fill_partitions(client, object, count, failure);
     }
-    if (rc == 0) {
+    if (rc == 0 && settings) {
         rc = fill_configs(client, object, failure);
     }
     if (rc != 0) {
@@ -190,6 +190,18 @@ int evlog_topic_describe(struct evlog_client *client, const char *name, struct e
     }
     *info = &object->info;
     return 0;
+}
+
+int evlog_topic_describe(struct evlog_client *client, const char *name, struct evlog_topic_info **info,
+                         struct evlog_failure *failure)
+{
+    return look(client, name, true, info, failure);
+}
+
+int evlog_topic_look(struct evlog_client *client, const char *name, struct evlog_topic_info **info,
+                     struct evlog_failure *failure)
+{
+    return look(client, name, false, info, failure);
 }
 
 void evlog_topic_info_free(struct evlog_topic_info *info)

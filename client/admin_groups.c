@@ -248,7 +248,9 @@ static int take_describe(const struct el_msg_describe_groups_response *response,
         return el_fail(failure, EVLOG_ERR_MALFORMED, "the broker's answer about group %s cannot be read", group);
     }
     if (kafka_code != 0) {
-        return el_fail_kafka(failure, kafka_code, response->groups[0].error_message, what);
+        int rc = el_fail_kafka(failure, kafka_code, response->groups[0].error_message, what);
+        el_fail_right(failure, "describe group", group);
+        return rc;
     }
     if (el_slice_eq(response->groups[0].group_state, el_slice_str("Dead"))) {
         return el_fail(failure, EVLOG_ERR_GROUP_NOT_FOUND, "group %s is not there", group);
@@ -453,6 +455,7 @@ int evlog_group_delete(struct evlog_client *client, const char *group, struct ev
         char what[300];
         (void)snprintf(what, sizeof what, "delete group %.280s", group);
         rc = el_fail_kafka(failure, kafka_code, response.results[0].error_message, what);
+        el_fail_right(failure, "delete group", group);
     }
     el_call_free(&call);
     return rc;

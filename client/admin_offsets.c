@@ -17,6 +17,8 @@
 #include <wire/error_code.h>
 #include <wire/msg_offset_delete.h>
 
+#define OFFSET_OF "offset of "
+
 /* --- requests ---------------------------------------------------------------------------------------------------- */
 
 static size_t run_of_topic(const struct evlog_partition_offset *offsets, size_t count)
@@ -197,11 +199,20 @@ static int take(const struct el_msg_offset_fetch_response *response, struct offs
     return 0;
 }
 
-static int refused(const char *group, int kafka_code, const char *what, struct evlog_failure *failure)
+/* verb: what was wanted of the group, as rights call it: "read" to set, "describe" to see, "delete"
+ * what: "offsets", or "offset of TOPIC[N]" */
+static int refused(const char *group, const char *verb, int kafka_code, const char *what, struct evlog_failure *failure)
 {
-    char text[600];
+    char text[600], right[32], name[EL_TOPIC_NAME_MAX + 1];
+    const char *topic = strncmp(what, OFFSET_OF, strlen(OFFSET_OF)) == 0 ? name : NULL;
+    (void)snprintf(name, sizeof name, "%.*s", topic == NULL ? 0 : (int)strcspn(what + strlen(OFFSET_OF), "["),
+                   topic == NULL ? "" : what + strlen(OFFSET_OF));
     (void)snprintf(text, sizeof text, "%.300s of group %.250s", what, group);
-    return el_fail_kafka(failure, kafka_code, el_slice_of(NULL, 0), text);
+    int rc = el_fail_kafka(failure, kafka_code, el_slice_of(NULL, 0), text);
+    (void)snprintf(right, sizeof right, "%s group", verb);
+    el_fail_right(failure, right, group);
+    el_fail_right(failure, strcmp(verb, "describe") == 0 ? "describe topic" : "read topic", topic);
+    return rc;
 }
 
 int evlog_group_offsets(struct evlog_client *client, const char *group, struct evlog_group_offsets **offsets,
@@ -226,7 +237,7 @@ int evlog_group_offsets(struct evlog_client *client, const char *group, struct e
     int kafka_code = el_offset_fetch_code(&response);
     struct offsets_object *object = kafka_code == 0 ? el_calloc(1, sizeof *object) : NULL;
     if (kafka_code != 0) {
-        rc = refused(group, kafka_code, "offsets", failure);
+        rc = refused(group, "describe", kafka_code, "offsets", failure);
     } else if (object == NULL) {
         rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for the offsets of group %s", group);
     } else {
@@ -271,8 +282,8 @@ static int explain_commit(const struct el_msg_offset_commit_response *response, 
         return EVLOG_ERR_GROUP_NOT_EMPTY;
     }
     char what[EL_TOPIC_NAME_MAX + 64];
-    (void)snprintf(what, sizeof what, "offset of %s", which);
-    return refused(group, kafka_code, what, failure);
+    (void)snprintf(what, sizeof what, OFFSET_OF "%s", which);
+    return refused(group, "read", kafka_code, what, failure);
 }
 
 int evlog_group_offsets_set(struct evlog_client *client, const char *group,
@@ -346,18 +357,18 @@ static int explain_delete(const struct el_msg_offset_delete_response *response, 
                           struct evlog_failure *failure)
 {
     if (response->error_code != 0) {
-        return refused(group, response->error_code, "offsets", failure);
+        return refused(group, "delete", response->error_code, "offsets", failure);
     }
     for (uint32_t i = 0; i < response->topic_count; i++) {
         const struct el_msg_offset_delete_topic_result *topic = &response->topics[i];
         for (uint32_t j = 0; j < topic->partition_count; j++) {
             if (topic->partitions[j].error_code != 0) {
                 char what[EL_TOPIC_NAME_MAX + 64];
-                (void)snprintf(what, sizeof what, "offset of %.*s[%d]",
+                (void)snprintf(what, sizeof what, OFFSET_OF "%.*s[%d]",
                                (int)EL_MIN(topic->name.len, (size_t)EL_TOPIC_NAME_MAX),
                                topic->name.data == NULL ? "" : (const char *)topic->name.data,
                                topic->partitions[j].partition_index);
-                return refused(group, topic->partitions[j].error_code, what, failure);
+                return refused(group, "delete", topic->partitions[j].error_code, what, failure);
             }
         }
     }

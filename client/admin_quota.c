@@ -78,6 +78,7 @@ int evlog_quota_list(struct evlog_client *client, struct evlog_quota_list **list
     }
     if (response.error_code != 0) {
         rc = el_fail_kafka(failure, response.error_code, response.error_message, "list quotas");
+        el_fail_right(failure, "describe-configs cluster", NULL);
     }
     struct evlog_quota_list *made = rc != 0 ? NULL
                                             : el_list_make(sizeof *made, list_take, &response, "quotas", failure);
@@ -156,6 +157,7 @@ int evlog_quota_set(struct evlog_client *client, const struct evlog_quota *quota
         rc = el_fail(failure, EVLOG_ERR_MALFORMED, "set quotas: the answer is not about what was asked");
     } else if (response.entries[0].error_code != 0) {
         rc = el_fail_kafka(failure, response.entries[0].error_code, response.entries[0].error_message, "set quotas");
+        el_fail_right(failure, "alter-configs cluster", NULL);
     }
     el_call_free(&call);
     return rc;

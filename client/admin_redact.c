@@ -60,6 +60,7 @@ int evlog_redact(struct evlog_client *client, const struct evlog_redact *redact,
     }
     if (response.error != 0) {
         rc = el_fail_kafka(failure, response.error, response.message, full.topic);
+        el_fail_right(failure, "alter cluster", NULL);
     } else {
         take(&response, redacted);
     }

@@ -57,6 +57,19 @@ static int start_check(const struct evlog_redrive_options *options, struct evlog
     return 0;
 }
 
+/* Letters are read, and a copy is written. */
+static void name_topics(const struct evlog_redrive_options *options, struct evlog_failure *failure)
+{
+    el_fail_right(failure, "read topic", options->topic);
+    if (failure != NULL && failure->code == EVLOG_ERR_TOPIC_DENIED && options->to != NULL) {
+        el_fail_hint(
+            failure,
+            "'evlog acl allow PRINCIPAL write topic %.60s' and 'evlog acl allow PRINCIPAL read topic %.60s' give "
+            "the rights",
+            options->to, options->topic);
+    }
+}
+
 int evlog_redrive_start(struct evlog_client *client, const struct evlog_redrive_options *options, uint64_t *id,
                         struct evlog_failure *failure)
 {
@@ -99,6 +112,8 @@ int evlog_redrive_start(struct evlog_client *client, const struct evlog_redrive_
     (void)snprintf(what, sizeof what, "dead letters %.250s, group %.250s", options->topic, options->group);
     if (response.error != 0) {
         rc = el_fail_kafka(failure, response.error, response.message, what);
+        el_fail_right(failure, "read group", options->group);
+        name_topics(options, failure);
     } else {
         *id = response.id;
     }
@@ -177,6 +192,7 @@ static int tasks(struct evlog_client *client, const struct el_msg_ext_redrive_ta
                      (unsigned long long)request->id);
     } else if (response.error != 0) {
         rc = el_fail_kafka(failure, response.error, response.message, "redrive");
+        el_fail_right(failure, "read group", NULL);
     } else if (list != NULL) {
         struct list_object *object = el_calloc(1, sizeof *object);
         if (object != NULL) {
@@ -288,6 +304,8 @@ int evlog_letter_list(struct evlog_client *client, const char *group, const char
         (void)snprintf(what, sizeof what, "dead letters %.250s, group %.250s", topic, group);
         if (response.error != 0) {
             rc = el_fail_kafka(failure, response.error, response.message, what);
+            el_fail_right(failure, "describe group", group);
+            el_fail_right(failure, "describe topic", topic);
         } else if (letters_add(object, &response) != 0) {
             rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for an answer");
         }
@@ -346,6 +364,8 @@ static int release(struct evlog_client *client, const char *group, const char *t
         rc = el_fail(failure, EVLOG_ERR_AGAIN, "%s: more events of the key have become dead letters meanwhile", what);
     } else if (response.error != 0) {
         rc = el_fail_kafka(failure, response.error, response.message, what);
+        el_fail_right(failure, "read group", group);
+        el_fail_right(failure, "read topic", topic);
     } else if (probe) {
         *parked = (struct evlog_parked){response.partition, response.token};
     }

@@ -22,6 +22,19 @@
 /* Where a value comes from when it was made on the owner itself, by Kafka's numbers. */
 #define SOURCE_DYNAMIC_BROKER 2
 
+/* What to see or change settings of whatever it is needs. Who names a topic of dead letters must be able to write to
+ * it. */
+static void name_right(const struct el_settings_owner *owner, bool changes, struct evlog_failure *failure)
+{
+    el_fail_right(failure, changes ? "alter-configs cluster" : "describe-configs cluster", NULL);
+    el_fail_right(failure, changes ? "alter-configs group" : "describe-configs group", owner->name);
+    el_fail_right(failure,
+                  owner->resource_type == EL_RESOURCE_GROUP ? "write topic"
+                  : changes                                 ? "alter-configs topic"
+                                                            : "describe-configs topic",
+                  owner->resource_type == EL_RESOURCE_GROUP ? NULL : owner->name);
+}
+
 static int8_t own_source(int8_t resource_type)
 {
     return resource_type == EL_RESOURCE_TOPIC ? 1 : resource_type == EL_RESOURCE_GROUP ? 8 : 4;
@@ -74,6 +87,7 @@ int el_settings_alter(struct evlog_client *client, const struct el_settings_owne
         client, EL_API_IncrementalAlterConfigs, INT16_MAX, &request, &response, alter_outcome, NULL, what,
     };
     int rc = el_change_make(&change, failure);
+    name_right(owner, true, failure);
     el_arena_reset(&arena);
     return rc;
 }
@@ -140,6 +154,7 @@ int el_settings_describe(struct evlog_client *client, const struct el_settings_o
         rc = el_fail(failure, EVLOG_ERR_MALFORMED, "%s: the broker described others", what);
     } else if (response.results[0].error_code != 0) {
         rc = el_fail_kafka(failure, response.results[0].error_code, response.results[0].error_message, what);
+        name_right(owner, false, failure);
     } else if (fill(owner, &response.results[0], true, arena, own) != 0 ||
                fill(owner, &response.results[0], false, arena, defaults) != 0) {
         rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "%s: no memory", what);

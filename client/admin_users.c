@@ -73,7 +73,9 @@ static int list_refusal(const struct el_msg_describe_user_scram_credentials_resp
                         struct evlog_failure *failure)
 {
     if (response->error_code != 0) {
-        return el_fail_kafka(failure, response->error_code, response->error_message, "list users");
+        int rc = el_fail_kafka(failure, response->error_code, response->error_message, "list users");
+        el_fail_right(failure, "describe cluster", NULL);
+        return rc;
     }
     for (uint32_t i = 0; i < response->result_count; i++) {
         int code = response->results[i].error_code;
@@ -163,6 +165,7 @@ static int send_change(struct evlog_client *client, const struct change *change,
         return el_fail(failure, EVLOG_ERR_NOT_FOUND, "there is no user %.255s, or it has changed meanwhile", name);
     }
     if (rc != 0) {
+        el_fail_right(&why, "alter cluster", NULL);
         (void)el_fail_copy(failure, &why);
     }
     return rc;

@@ -146,7 +146,11 @@ int evlog_group_progress(struct evlog_client *client, const char *group, const c
     int code = progress_code(&response);
     code = code != 0 ? code : take_progress(&response.groups[0], progress, partition_count);
     (void)snprintf(what, sizeof what, "work group %.250s", group);
-    rc = code == 0 ? 0 : el_fail_kafka(failure, code, el_slice_of(NULL, 0), what);
+    if (code != 0) {
+        rc = el_fail_kafka(failure, code, el_slice_of(NULL, 0), what);
+        el_fail_right(failure, "describe group", group);
+        el_fail_right(failure, "describe topic", topic);
+    }
     el_call_free(&call);
     return rc;
 }
@@ -197,6 +201,7 @@ int el_work_offsets_ask(struct evlog_client *client, const char *group, struct e
     int code = progress_code(&response);
     if (code != 0) {
         rc = el_fail_kafka(failure, code, el_slice_of(NULL, 0), what);
+        el_fail_right(failure, "describe group", group);
     } else if (take_all(&response.groups[0], offsets) != 0) {
         el_work_offsets_free(offsets);
         rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for the offsets of %s", what);
@@ -264,7 +269,11 @@ int evlog_group_why(struct evlog_client *client, const char *group, const char *
         return rc;
     }
     struct waits_object *object = NULL;
-    rc = why_code(&response) == 0 ? 0 : el_fail_kafka(failure, why_code(&response), response.message, what);
+    if (why_code(&response) != 0) {
+        rc = el_fail_kafka(failure, why_code(&response), response.message, what);
+        el_fail_right(failure, "describe group", group);
+        el_fail_right(failure, "describe topic", topic);
+    }
     if (rc == 0) {
         object = el_calloc(1, sizeof *object);
         if (object != NULL) {
@@ -343,7 +352,10 @@ int evlog_group_halts(struct evlog_client *client, const char *group, struct evl
         return rc;
     }
     struct halts_object *object = NULL;
-    rc = response.error == 0 ? 0 : el_fail_kafka(failure, response.error, response.message, what);
+    if (response.error != 0) {
+        rc = el_fail_kafka(failure, response.error, response.message, what);
+        el_fail_right(failure, "describe group", group);
+    }
     if (rc == 0) {
         object = el_calloc(1, sizeof *object);
         if (object != NULL) {
@@ -396,6 +408,8 @@ int evlog_group_go_on(struct evlog_client *client, const char *group, const char
         rc = el_fail(failure, EVLOG_ERR_NOT_FOUND, "%s: no partition halts", what);
     } else if (response.error != 0) {
         rc = el_fail_kafka(failure, response.error, response.message, what);
+        el_fail_right(failure, "read group", group);
+        el_fail_right(failure, "read topic", topic);
     }
     el_call_free(&call);
     return rc;

@@ -184,7 +184,8 @@ int el_cluster_take(struct evlog_client *client, const struct el_msg_metadata_re
 
 /* --- blocking --------------------------------------------------------------------------------------------------- */
 
-static int topic_error(const struct el_msg_metadata_response *response, const char *name, struct evlog_failure *failure)
+static int topic_error(const struct el_msg_metadata_response *response, const char *name, bool create,
+                       struct evlog_failure *failure)
 {
     for (uint32_t i = 0; i < response->topic_count; i++) {
         const struct el_msg_metadata_topic *topic = &response->topics[i];
@@ -197,7 +198,9 @@ static int topic_error(const struct el_msg_metadata_response *response, const ch
         if (topic->error_code != 0) {
             char what[EL_TOPIC_NAME_MAX + 16];
             (void)snprintf(what, sizeof what, "topic %s", name);
-            return el_fail_kafka(failure, topic->error_code, el_slice_of(NULL, 0), what);
+            int rc = el_fail_kafka(failure, topic->error_code, el_slice_of(NULL, 0), what);
+            el_fail_right(failure, create ? "describe,create topic" : "describe topic", name);
+            return rc;
         }
         return topic->partition_count > 0 ? 0 : el_fail(failure, EVLOG_ERR_AGAIN, "topic %s has no partitions", name);
     }
@@ -235,7 +238,7 @@ int el_cluster_refresh(struct evlog_client *client, const char *name, bool creat
     if (rc != 0) {
         (void)el_fail(failure, rc, "no memory for what the broker said of its topics");
     } else if (name != NULL) {
-        rc = topic_error(&response, name, failure);
+        rc = topic_error(&response, name, create, failure);
     }
     el_call_free(&call);
     return rc;

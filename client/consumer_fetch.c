@@ -387,6 +387,7 @@ static int partition_error(struct evlog_consumer *consumer, struct el_feed *feed
                    (long long)feed->fetch_offset);
     struct evlog_failure why = EVLOG_FAILURE_INIT;
     (void)el_fail_kafka(&why, kafka_code, el_slice_of(NULL, 0), what);
+    el_fail_right(&why, "read topic", feed->topic);
     return el_kafka_error_retriable(kafka_code) ? trouble(consumer, &why, failure) : el_fail_copy(failure, &why);
 }
 
@@ -503,7 +504,9 @@ static int take_filter_answer(struct evlog_consumer *consumer, struct el_fetch *
         return rc;
     }
     if (response.error != 0) {
-        return el_fail_kafka(failure, response.error, response.message, consumer->topic);
+        rc = el_fail_kafka(failure, response.error, response.message, consumer->topic);
+        el_fail_right(failure, "read topic", consumer->topic);
+        return rc;
     }
     for (uint32_t i = 0; rc == 0 && i < response.partition_count; i++) {
         const struct el_msg_ext_filter_fetch_result *result = &response.partitions[i];

@@ -103,6 +103,33 @@ void el_fail_hint(struct evlog_failure *failure, const char *format, ...)
     va_end(args);
 }
 
+static const char *denied_kind(int code)
+{
+    return code == EVLOG_ERR_TOPIC_DENIED     ? "topic"
+           : code == EVLOG_ERR_GROUP_DENIED   ? "group"
+           : code == EVLOG_ERR_CLUSTER_DENIED ? "cluster"
+                                              : NULL;
+}
+
+void el_fail_right(struct evlog_failure *failure, const char *right, const char *name)
+{
+    const char *kind = is_full(failure) ? denied_kind(failure->code) : NULL;
+    const char *space = strrchr(right, ' ');
+    if (kind == NULL || space == NULL || strcmp(space + 1, kind) != 0) {
+        return;
+    }
+    bool cluster = failure->code == EVLOG_ERR_CLUSTER_DENIED;
+    bool includes = strncmp(right, "describe ", 9) == 0 && !cluster;
+    el_fail_hint(failure,
+                 "'evlog acl allow PRINCIPAL %s%s%.108s' gives the right%s; sasl.username or the certificate says who "
+                 "PRINCIPAL is",
+                 right, cluster ? "" : " ",
+                 cluster        ? ""
+                 : name == NULL ? "NAME"
+                                : name,
+                 includes ? ", as read or write does" : "");
+}
+
 void el_fail_wrap(struct evlog_failure *failure, const char *format, ...)
 {
     if (!is_full(failure)) {

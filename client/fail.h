@@ -14,6 +14,13 @@
 int el_fail(struct evlog_failure *failure, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Replace the hint. */
 void el_fail_hint(struct evlog_failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Of a denial: name the right that was asked for, and how it is given.
+ *
+ * right  "OPERATION RESOURCE" in the words of 'evlog acl', such as "read topic"; nothing happens to a failure that is
+ *        no denial of that kind of resource
+ * name   of the resource; NULL for the cluster, or when it is not known which one
+ */
+void el_fail_right(struct evlog_failure *failure, const char *right, const char *name);
 /* Put "prefix: " before the text. */
 void el_fail_wrap(struct evlog_failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A failure out of one of core's. returns its code */

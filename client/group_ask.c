@@ -29,11 +29,29 @@ void el_coordinator_question(const char *group, struct el_msg_find_coordinator_r
     request->key_type = 0;
 }
 
-static int of_group(struct evlog_failure *failure, int kafka_code, const char *group)
+/* What the request needs of its group. Finding its coordinator needs Describe, which each of these includes. */
+static const char *right_of(enum el_api_key api)
+{
+    switch ((int)api) {
+    case EL_API_DeleteGroups:
+    case EL_API_OffsetDelete:
+    case EL_API_DeleteShareGroupOffsets:
+        return "delete group";
+    case EL_API_OffsetCommit:
+    case EL_API_AlterShareGroupOffsets:
+        return "read group";
+    default:
+        return "describe group";
+    }
+}
+
+static int of_group(struct evlog_failure *failure, int kafka_code, const struct el_group_ask *ask)
 {
     char what[300];
-    (void)snprintf(what, sizeof what, "group %s", group);
-    return el_fail_kafka(failure, kafka_code, el_slice_of(NULL, 0), what);
+    (void)snprintf(what, sizeof what, "group %s", ask->group);
+    int rc = el_fail_kafka(failure, kafka_code, el_slice_of(NULL, 0), what);
+    el_fail_right(failure, right_of(ask->api), ask->group);
+    return rc;
 }
 
 /* Who coordinates the group. returns 0 | a failure, retriable or not */
@@ -60,7 +78,7 @@ static int find(struct evlog_client *client, const struct el_group_ask *ask, int
     *node_id = response.node_id;
     el_call_free(&call);
     if (kafka_code != 0) {
-        return of_group(failure, kafka_code, ask->group);
+        return of_group(failure, kafka_code, ask);
     }
     el_client_lock(client);
     bool known = el_cluster_node(client, *node_id) != NULL;
@@ -97,7 +115,7 @@ int el_group_ask(struct evlog_client *client, const struct el_group_ask *ask, st
             }
             if (rc == 0) {
                 el_call_free(call);
-                rc = of_group(&why, kafka_code, ask->group);
+                rc = of_group(&why, kafka_code, ask);
                 why.in_doubt = false;
             }
         }

@@ -220,6 +220,8 @@ static void refused(struct evlog_group *group, int kafka_code, struct el_slice m
     struct evlog_failure why = EVLOG_FAILURE_INIT;
     (void)snprintf(what, sizeof what, "work group %.250s", group->name);
     int rc = el_fail_kafka(&why, kafka_code, message, what);
+    el_fail_right(&why, "read group", group->name);
+    el_fail_right(&why, "read topic", group->topic_count == 1 ? group->topics[0] : NULL);
     if (rc == EVLOG_ERR_GROUP_NOT_FOUND || rc == EVLOG_ERR_GROUP_PROTOCOL || rc == EVLOG_ERR_GROUP_KIND) {
         (void)el_fail(&why, EVLOG_ERR_GROUP_KIND, "group %.200s is a consumer group, not a work group", group->name);
         why.kafka_code = kafka_code;

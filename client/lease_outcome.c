@@ -14,6 +14,8 @@
 #include "lease_state.h"
 
 #include <core/alloc.h>
+#include <core/limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <wire/error_code.h>
 
@@ -142,6 +144,24 @@ struct partition_end {
     struct el_slice message;
 };
 
+/* The topic that the broker says what was emitted may not be written to; else the source. */
+static void name_right(const struct evlog_group *group, struct el_slice message, struct evlog_failure *why)
+{
+    static const char about_emit[] = "no right to write to ";
+    char name[EL_TOPIC_NAME_MAX + 1];
+    size_t skip = strlen(about_emit);
+    if (message.len > skip && memcmp(message.data, about_emit, skip) == 0) {
+        size_t len = 0;
+        while (skip + len < message.len && message.data[skip + len] != ':') {
+            len++;
+        }
+        (void)snprintf(name, sizeof name, "%.*s", (int)len, (const char *)message.data + skip);
+        el_fail_right(why, "write topic", name);
+        return;
+    }
+    el_fail_right(why, "read topic", group->topic_count == 1 ? group->topics[0] : NULL);
+}
+
 /* A partition's code: end its outcomes, or send each by itself. */
 static void end_partition(struct el_lease_call *its, const struct partition_end *end)
 {
@@ -156,6 +176,7 @@ static void end_partition(struct el_lease_call *its, const struct partition_end 
     }
     if (kafka_code != 0) {
         (void)el_fail_kafka(&why, kafka_code, end->message, "outcome of a lease");
+        name_right(group, end->message, &why);
     }
     if (kafka_code == EL_KAFKA_NOT_LEADER_OR_FOLLOWER || kafka_code == EL_KAFKA_UNKNOWN_TOPIC_ID) {
         el_cluster_suspect(group->client);
@@ -231,6 +252,7 @@ static void acknowledge_on_done(struct evlog_client *client, struct el_call *cal
         /* Told to all. */
     } else if (response.error_code != 0) {
         (void)el_fail_kafka(&why, response.error_code, response.error_message, "outcomes of leases");
+        el_fail_right(&why, "read group", its->group->name);
         whole_failed(its, &why);
     } else {
         for (uint32_t i = 0; i < response.response_count; i++) {
@@ -261,6 +283,7 @@ static void full_on_done(struct evlog_client *client, struct el_call *call)
         /* Told to all. */
     } else if (response.error != 0) {
         (void)el_fail_kafka(&why, response.error, response.message, "outcomes of leases");
+        el_fail_right(&why, "read group", its->group->name);
         whole_failed(its, &why);
     } else {
         for (uint32_t i = 0; i < response.topic_count; i++) {

@@ -242,6 +242,7 @@ static void fetch_refused(struct evlog_group *group, struct el_lease_session *se
     struct evlog_failure why = EVLOG_FAILURE_INIT;
     int code = response->error_code;
     (void)el_fail_kafka(&why, code, response->error_message, "lease events");
+    el_fail_right(&why, "read group", group->name);
     el_lease_session_lost(group, session, &why);
     if (code == EL_KAFKA_SHARE_SESSION_NOT_FOUND || code == EL_KAFKA_INVALID_SHARE_SESSION_EPOCH) {
         session->retry_at_ns = session->failure_count > 1 ? session->retry_at_ns : 0;
@@ -262,6 +263,7 @@ static bool look_at_partitions(struct evlog_group *group, struct el_lease_sessio
             has_leases = has_leases || part->acquired_record_count > 0;
             if (part->error_code != 0) {
                 (void)el_fail_kafka(&why, part->error_code, part->error_message, "lease events of a partition");
+                el_fail_right(&why, "read topic", group->topic_count == 1 ? group->topics[0] : NULL);
             }
         }
     }

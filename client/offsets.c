@@ -63,7 +63,9 @@ static int take(struct question *q, const struct el_msg_list_offsets_response *r
         if (result->error_code != 0 && !el_kafka_error_retriable(result->error_code)) {
             char what[300];
             (void)snprintf(what, sizeof what, "%s[%d]", q->topic, result->partition_index);
-            return el_fail_kafka(failure, result->error_code, el_slice_of(NULL, 0), what);
+            int rc = el_fail_kafka(failure, result->error_code, el_slice_of(NULL, 0), what);
+            el_fail_right(failure, "describe topic", q->topic);
+            return rc;
         }
         for (int32_t j = 0; j < q->count; j++) {
             if (q->partitions[j] == result->partition_index && result->error_code == 0) {
@@ -233,7 +235,9 @@ static int take_cut(const struct el_msg_ext_cut_response *response, const char *
                     struct evlog_failure *failure)
 {
     if (response->error != 0) {
-        return el_fail_kafka(failure, response->error, response->message, "cut");
+        int rc = el_fail_kafka(failure, response->error, response->message, "cut");
+        el_fail_right(failure, "describe topic", name);
+        return rc;
     }
     const struct el_msg_ext_cut_topic *topic = response->topic_count == 1 ? &response->topics[0] : NULL;
     if (topic == NULL || !el_slice_eq(topic->topic, el_slice_str(name))) {

@@ -95,6 +95,7 @@ static void refused(struct evlog_producer *producer, struct el_producer_batch *b
     struct el_producer_partition *partition = batch->partition;
     struct evlog_failure why = EVLOG_FAILURE_INIT;
     int code = el_fail_kafka(&why, kafka_code, message, "the broker refused");
+    el_fail_right(&why, "write topic", partition->topic->name);
     batch->in_doubt = batch->in_doubt || doubtful(kafka_code);
     if (batch->producer_id >= 0 && sequence_error(kafka_code)) {
         bool oldest = partition->queue.next == &batch->link;
@@ -209,9 +210,12 @@ static void id_denied(struct evlog_producer *producer, int kafka_code)
     struct evlog_failure why = EVLOG_FAILURE_INIT;
     int code = el_fail_kafka(&why, kafka_code, (struct el_slice){0}, "publish");
     if (code == EVLOG_ERR_CLUSTER_DENIED) {
-        el_fail_hint(&why,
-                     "it may write to no topic: 'evlog acl allow PRINCIPAL write topic NAME' lets it, and so does "
-                     "idempotent-write on the cluster");
+        const struct el_producer_partition *first = el_list_empty(&producer->active)
+                                                        ? NULL
+                                                        : EL_CONTAINER(producer->active.next,
+                                                                       struct el_producer_partition, active);
+        el_fail_hint(&why, "it may write to no topic: 'evlog acl allow PRINCIPAL write topic %.120s' gives the right",
+                     first == NULL ? "NAME" : first->topic->name);
     }
     EL_LIST_EACH_SAFE(node, next, &producer->active) {
         struct el_producer_partition *partition = EL_CONTAINER(node, struct el_producer_partition, active);

@@ -235,7 +235,7 @@ static int read_on(struct evlog_projection *projection, struct el_projection_fee
 static int place_topic(struct evlog_projection *projection, const char *topic, struct evlog_failure *failure)
 {
     struct evlog_topic_info *info;
-    int rc = evlog_topic_describe(projection->client, topic, &info, failure);
+    int rc = evlog_topic_look(projection->client, topic, &info, failure);
     if (rc == 0) {
         rc = take_partitions(projection, topic, info, failure);
         evlog_topic_info_free(info);

@@ -360,7 +360,7 @@ static int open_archive(struct el_replay *replay, struct evlog_failure *failure)
     if (rc != 0 || replay->consumer == NULL) {
         return rc != 0 ? rc : el_replay_archive_topic(replay->archive, options->topic, NULL, failure);
     }
-    rc = evlog_topic_describe(replay->client, options->topic, &info, failure);
+    rc = evlog_topic_look(replay->client, options->topic, &info, failure);
     if (rc != 0) {
         return rc;
     }

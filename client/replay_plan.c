@@ -85,7 +85,7 @@ static int topic_id(struct el_replay *replay, uint8_t id[16], struct evlog_failu
         memcpy(id, el_replay_archive_topic_id(replay->archive), 16);
         return 0;
     }
-    int rc = evlog_topic_describe(replay->client, replay->options->topic, &info, failure);
+    int rc = evlog_topic_look(replay->client, replay->options->topic, &info, failure);
     if (rc == 0) {
         memcpy(id, info->id, 16);
         evlog_topic_info_free(info);

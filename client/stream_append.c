@@ -263,7 +263,9 @@ static int judge(const struct appending *a, struct evlog_failure *failure)
         return 0;
     }
     if (r->conflict_count == 0) {
-        return el_fail_kafka(failure, r->error, r->message, what);
+        int rc = el_fail_kafka(failure, r->error, r->message, what);
+        el_fail_right(failure, "write topic", topic);
+        return rc;
     }
     (void)key_of(a, &r->conflicts[0], &key);
     return el_conflict_fail(failure, topic, key, r->conflicts, r->conflict_count, r->message);

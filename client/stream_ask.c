@@ -70,6 +70,11 @@ static int refused(struct evlog_client *client, const struct el_stream_ask *ask,
     char what[300];
     (void)snprintf(what, sizeof what, "topic %.250s", ask->topic);
     int rc = el_fail_kafka(why, kafka_code, el_slice_of(NULL, 0), what);
+    el_fail_right(why,
+                  ask->api == EL_API_StreamAppend   ? "write topic"
+                  : ask->api == EL_API_StreamDelete ? "delete topic"
+                                                    : "read topic",
+                  ask->topic);
     why->in_doubt = ask->appends && kafka_code == EL_KAFKA_REQUEST_TIMED_OUT; /* it may still be stored */
     if (kafka_code == EL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION) {
         el_cluster_forget(client, ask->topic);

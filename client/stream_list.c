@@ -97,6 +97,7 @@ static int ask_page(struct evlog_stream_lister *l, int32_t partition, struct evl
     (void)snprintf(what, sizeof what, "streams of topic %.250s", l->topic);
     if (page.error != 0) {
         rc = el_fail_kafka(failure, page.error, page.message, what);
+        el_fail_right(failure, "read topic", l->topic);
     } else if (!fits(l, &page)) {
         rc = el_fail(failure, EVLOG_ERR_MALFORMED, "%s: the broker's answer does not fit the question", what);
     }
@@ -250,7 +251,9 @@ static int judge_delete(const struct evlog_stream_delete *options, const struct 
         return EVLOG_ERR_NOT_FOUND;
     }
     if (r->conflict_count == 0) {
-        return el_fail_kafka(failure, r->error, r->message, what);
+        int rc = el_fail_kafka(failure, r->error, r->message, what);
+        el_fail_right(failure, "delete topic", options->topic);
+        return rc;
     }
     return el_conflict_fail(failure, options->topic, options->key, r->conflicts, r->conflict_count, r->message);
 }

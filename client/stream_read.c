@@ -115,6 +115,7 @@ static int ask_page(struct evlog_stream *s, bool is_first, struct evlog_failure 
         char what[EL_STREAM_WHAT_LEN];
         rc = el_fail_kafka(failure, s->page.error, s->page.message,
                            el_stream_what(what, s->topic, (struct evlog_bytes){s->key, s->key_len}));
+        el_fail_right(failure, "read topic", s->topic);
     } else if (!fits(s, &s->page)) {
         rc = misfit(s, failure);
     }

@@ -93,6 +93,7 @@ static int ask_page(struct evlog_type_reader *r, struct evlog_failure *failure)
     (void)snprintf(what, sizeof what, "events of type %.250s of topic %.250s", r->type, r->topic);
     if (r->page.error != 0) {
         rc = el_fail_kafka(failure, r->page.error, r->page.message, what);
+        el_fail_right(failure, "read topic", r->topic);
     } else if (!fits(r, &r->page)) {
         rc = el_fail(failure, EVLOG_ERR_MALFORMED, "%s: the broker's answer does not fit the question", what);
     }

@@ -134,6 +134,7 @@ static void fail(struct evlog_subscriber *subscriber, int kafka_code)
     struct evlog_failure why = EVLOG_FAILURE_INIT;
     (void)snprintf(what, sizeof what, "group %s", subscriber->group);
     int rc = el_fail_kafka(&why, kafka_code, el_slice_of(NULL, 0), what);
+    el_fail_right(&why, "read group", subscriber->group);
     if (rc == EVLOG_ERR_FENCED_INSTANCE) {
         el_fail_hint(&why, "two programs run with group.instance.id=%.100s: give each its own",
                      subscriber->instance_id == NULL ? "" : subscriber->instance_id);

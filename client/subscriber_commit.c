@@ -103,6 +103,8 @@ static int commit_failure(const struct evlog_subscriber *subscriber, int kafka_c
     char what[300];
     (void)snprintf(what, sizeof what, "commit of group %s", subscriber->group);
     int rc = el_fail_kafka(failure, kafka_code, el_slice_of(NULL, 0), what);
+    el_fail_right(failure, "read group", subscriber->group);
+    el_fail_right(failure, "read topic", NULL);
     if (rc == EVLOG_ERR_GENERATION || rc == EVLOG_ERR_UNKNOWN_MEMBER || rc == EVLOG_ERR_FENCED_INSTANCE) {
         el_fail_hint(failure, "the group has given the partitions to others: what is not committed will be read "
                               "again; process faster, or raise max.poll.interval.ms");
@@ -431,6 +433,7 @@ int el_subscriber_ask_committed(struct evlog_subscriber *subscriber, struct evlo
             char what[300];
             (void)snprintf(what, sizeof what, "committed offsets of group %s", subscriber->group);
             rc = el_fail_kafka(failure, kafka_code, el_slice_of(NULL, 0), what);
+            el_fail_right(failure, "read group", subscriber->group);
         }
         el_call_free(&call);
     }

@@ -59,6 +59,7 @@ static int find_partition(const struct placing *p, int32_t *partition)
     } else if (response.error != EL_KAFKA_POLICY_VIOLATION) {
         rc = el_fail_kafka(p->failure, response.error == 0 ? EL_KAFKA_UNKNOWN_SERVER_ERROR : response.error,
                            response.message, p->options->topic);
+        el_fail_right(p->failure, "read topic", p->options->topic);
     }
     el_call_free(&call);
     return rc;
@@ -216,7 +217,7 @@ int el_subscription_place(struct evlog_subscription *s, const struct evlog_subsc
     struct evlog_topic_info *info;
     int rc = parse(&p);
     if (rc == 0) {
-        rc = evlog_topic_describe(s->client, options->topic, &info, failure);
+        rc = evlog_topic_look(s->client, options->topic, &info, failure);
     }
     if (rc == 0) {
         p.info = info;

@@ -86,6 +86,10 @@ struct evlog_topic_info {
  */
 int evlog_topic_describe(struct evlog_client *client, const char *name, struct evlog_topic_info **info,
                          struct evlog_failure *failure);
+/* The same without its settings, of which there are none in the answer then: the right to describe the topic is enough,
+ * which whoever may read or write it has. */
+int evlog_topic_look(struct evlog_client *client, const char *name, struct evlog_topic_info **info,
+                     struct evlog_failure *failure);
 void evlog_topic_info_free(struct evlog_topic_info *info);
 
 /* Number of partitions of a topic. Never creates it.

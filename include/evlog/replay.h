@@ -100,7 +100,7 @@ int evlog_replay_run(struct evlog_client *client, const struct evlog_replay_opti
 #define EVLOG_REPLAY_POSITION_MAX 96 /* bytes of a position, the NUL counted */
 /* The position of an event, for from_position: a replay that goes on behind it. Does not block; any thread.
  *
- * topic_id  of the event's topic (evlog_topic_describe)
+ * topic_id  of the event's topic (evlog_topic_look)
  * position  [EVLOG_REPLAY_POSITION_MAX], NUL-terminated
  */
 void evlog_replay_position(const uint8_t topic_id[16], int32_t partition, int64_t offset,

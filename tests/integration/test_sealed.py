@@ -173,10 +173,17 @@ def test_the_log_is_told_once_whatever_happens_in_between(sealed):
     told = evlog("erase", "ada", "--keys", sealed.keys, "--confirm=ada", "--now", "-b", "127.0.0.1:1", "--timeout",
                  "200ms")
     assert told.code != 0 and told.out == ""
-    assert sealed.evlog("erase", "ada", "--keys", sealed.keys, "--confirm=ada", "--now", "--erasures",
-                        "evlog-erasures-none", expect=None).code != 0
-    states = [row["state"] for row in evlog("keys", "ls", "--keys", sealed.keys, "--json", expect=0).lines()]
-    assert states == ["destroyed-untold"]
+    erase = ("erase", "ada", "--keys", sealed.keys, "--confirm=ada", "--now", "--erasures")
+    missing = sealed.evlog(*erase, "evlog-erasures-none", expect=5)
+    assert "nothing was destroyed" in missing.err
+
+    def states():
+        return [row["state"] for row in evlog("keys", "ls", "--keys", sealed.keys, "--json", expect=0).lines()]
+
+    assert states() == ["live"]
+    sealed.evlog("topics", "create", "evlog-erasures-plain", "--if-not-exists")
+    assert sealed.evlog(*erase, "evlog-erasures-plain", expect=None).code != 0  # it takes no streams
+    assert states() == ["destroyed-untold"]
     gone = sealed.erase().lines()[0]
     rows = sealed.evlog("read", "--json", "evlog.erasures", "--", gone["subject"]).lines()
     assert len(rows) == 1

@@ -82,6 +82,7 @@ struct cli {
     int64_t now_ns;              /* since 1970, read once at the start */
     bool ends_at_once;           /* a signal ends what the command waits for; set before cli_connect() */
     struct evlog_client *client; /* once cli_connect() has succeeded */
+    char principal[300];         /* "User:NAME" once that has read the settings, "" where a broker knows it better */
     struct evlog_otlp *otlp;     /* of its traces; NULL: none are wanted */
 };
 

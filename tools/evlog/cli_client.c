@@ -190,6 +190,11 @@ int cli_connect(struct cli *cli)
     if (rc != CLI_OK) {
         return rc;
     }
+    const char *user = evlog_settings_get(settings, "sasl.username"),
+               *protocol = evlog_settings_get(settings, "security.protocol");
+    if (user != NULL && user[0] != '\0' && protocol != NULL && strncmp(protocol, "sasl", 4) == 0) {
+        (void)snprintf(cli->principal, sizeof cli->principal, "User:%s", user);
+    }
     rc = evlog_client_open(settings, &cli->client, &failure);
     evlog_settings_free(settings);
     if (rc != 0) {

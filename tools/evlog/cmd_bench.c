@@ -81,6 +81,16 @@ static void on_delivery(void *arg, const struct evlog_receipt *receipt, const st
     el_free(shot);
 }
 
+/* Of an event that nobody times. */
+static void on_refusal(void *arg, const struct evlog_receipt *receipt, const struct evlog_failure *failure)
+{
+    struct bench *b = arg;
+    if (receipt == NULL) {
+        b->failure = b->failed_count == 0 ? *failure : b->failure;
+        b->failed_count++;
+    }
+}
+
 /* Publish one event without waiting. timed: note when it is acknowledged. returns an exit code, told */
 static int fire(struct bench *b, bool timed)
 {
@@ -97,7 +107,8 @@ static int fire(struct bench *b, bool timed)
     stamp(b, sent_ns);
     message.topic = b->topic;
     message.value = (struct evlog_bytes){b->value, (size_t)b->value_len};
-    if (evlog_publish_async(b->producer, &message, timed ? on_delivery : NULL, shot, &failure) != 0) {
+    if (evlog_publish_async(b->producer, &message, timed ? on_delivery : on_refusal, timed ? (void *)shot : b,
+                            &failure) != 0) {
         el_free(shot);
         return cli_failure(b->cli, &failure);
     }
@@ -251,6 +262,10 @@ static int run_e2e(struct bench *b)
             continue;
         }
         rc = take(b, consumer, sent < b->count ? (int)EL_MIN(left_ms, WAIT_MS) : WAIT_MS);
+        (void)evlog_poll(b->producer, 0);
+        if (rc == CLI_OK && b->failed_count > 0 && b->failure.error_class == EVLOG_CLASS_CALLER) {
+            rc = cli_failure(b->cli, &b->failure); /* the others will not come either */
+        }
         late_ns = b->times.count > before || sent < b->count ? bench_now_ns() : late_ns;
         if (rc == CLI_OK && bench_now_ns() - late_ns > LATE_MS * 1000000ll) {
             rc = cli_error(b->cli, CLI_ERR_PARTIAL, "%lld of %lld events came", (long long)b->times.count,

@@ -56,9 +56,10 @@ static int list_one(struct cli *cli, const struct evlog_topic_name *topic, const
 {
     struct el_json_writer w;
     int32_t partitions;
-    int64_t *bounds = topic_scan_bounds(cli, topic->name, &partitions), count = 0;
-    if (bounds == NULL) {
-        return CLI_FAILED;
+    int64_t *bounds, count = 0;
+    int rc = topic_scan_bounds(cli, topic->name, &partitions, &bounds);
+    if (rc != CLI_OK) {
+        return rc;
     }
     for (int32_t i = 0; i < partitions; i++) {
         count += bounds[partitions + i] - bounds[i];

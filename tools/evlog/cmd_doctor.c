@@ -156,9 +156,13 @@ static void check_metrics(struct doctor *doctor, const char *address)
     double jumps = 0, quarantined = 0;
     int rc = http_page_get(doctor->cli, address, "/metrics", &page, &err);
     if (rc != 0 || page.status != 200) {
+        char status[32];
+        (void)snprintf(status, sizeof status, "HTTP %d", page.status);
         doctor_add(doctor, "metrics", DOCTOR_WARN,
-                   "name a user that may Describe the cluster: -X sasl.username and sasl.password, or EVLOG_SASL_...",
-                   "not seen: %s %d", rc != 0 ? err.text : "HTTP", page.status);
+                   rc != 0 ? "is it running, and is --http right?"
+                           : "name a user that may Describe the cluster: -X sasl.username and sasl.password, or "
+                             "EVLOG_SASL_...",
+                   "not seen: %s", rc != 0 ? err.text : status);
         el_buffer_free(&page.text);
         return;
     }

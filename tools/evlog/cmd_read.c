@@ -144,7 +144,7 @@ static int place_word(struct reading *r, char *word)
     if (r->place.offset == 0) {
         return CLI_OK;
     }
-    if (evlog_topic_describe(r->cli->client, r->topic, &info, &failure) != 0) {
+    if (evlog_topic_look(r->cli->client, r->topic, &info, &failure) != 0) {
         return cli_failure(r->cli, &failure);
     }
     memcpy(r->place.topic_id.bytes, info->id, sizeof r->place.topic_id.bytes);

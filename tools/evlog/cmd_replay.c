@@ -110,7 +110,7 @@ static int interrupted(const struct replay *replay)
     const char *hint = replay->target->resume_hint;
     cli_progress_end(replay->cli);
     if (hint == NULL && replay->some && !replay->options.fold_latest && replay->cli->client != NULL &&
-        evlog_topic_describe(replay->cli->client, replay->options.topic, &info, NULL) == 0) {
+        evlog_topic_look(replay->cli->client, replay->options.topic, &info, NULL) == 0) {
         evlog_replay_position(info->id, replay->last_partition, replay->last_offset, position);
         evlog_topic_info_free(info);
         cli_say(replay->cli, "interrupted; to go on behind the last event: --from %s (without a digest of all)",

@@ -102,11 +102,17 @@ static int copy_all(struct source *s, struct transfer *t)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
     struct evlog_topic_info *info;
+    int32_t count;
     int rc = source_open(s);
     if (rc != CLI_OK) {
         return rc;
     }
-    if (evlog_topic_describe(s->cli->client, s->topic, &info, &failure) != 0) {
+    /* Settings are for a target that is to be made. */
+    int looked = evlog_topic_partition_count(t->cli->client, t->topic, &count, &failure);
+    if (looked != 0 && looked != EVLOG_ERR_UNKNOWN_TOPIC) {
+        return cli_failure(t->cli, &failure);
+    }
+    if ((looked == 0 ? evlog_topic_look : evlog_topic_describe)(s->cli->client, s->topic, &info, &failure) != 0) {
         return cli_failure(s->cli, &failure);
     }
     rc = transfer_begin(t, s->partition_count, info->settings, info->setting_count);

@@ -181,6 +181,19 @@ static int scan(struct report *r, const struct evlog_topic_list *all)
     return rc == CLI_OK && cli_interrupted ? CLI_INTERRUPTED : rc;
 }
 
+/* Topics that are named are there and may be seen: what is left out would look like what is clean. */
+static int check_named(const struct report *r)
+{
+    struct evlog_failure failure = EVLOG_FAILURE_INIT;
+    int32_t count;
+    int rc = evlog_topic_partition_count(r->cli->client, r->wanted->erasures, &count, &failure);
+    rc = rc == EVLOG_ERR_UNKNOWN_TOPIC ? 0 : rc;
+    for (size_t i = 0; rc == 0 && i < r->wanted->topics->count; i++) {
+        rc = evlog_topic_partition_count(r->cli->client, r->wanted->topics->items[i], &count, &failure);
+    }
+    return rc == 0 ? CLI_OK : cli_failure(r->cli, &failure);
+}
+
 /* --- who has read them -------------------------------------------------------------------------------------------- */
 
 /* How far a reader is with the erasure. told: it reads that topic; next: the first offset it has not read of it */
@@ -361,7 +374,8 @@ static int look_at_snapshots(struct report *r, const struct evlog_topic_list *al
 
 static int look(struct report *r, const struct evlog_topic_list *all)
 {
-    int rc = scan(r, all);
+    int rc = check_named(r);
+    rc = rc == CLI_OK ? scan(r, all) : rc;
     if (rc != CLI_OK) {
         return rc;
     }

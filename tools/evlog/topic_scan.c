@@ -59,14 +59,11 @@ int topic_scan(struct cli *cli, const char *topic, topic_scan_fn fn, void *arg)
     return rc;
 }
 
-int64_t *topic_scan_bounds(struct cli *cli, const char *topic, int32_t *count)
+int topic_scan_bounds(struct cli *cli, const char *topic, int32_t *count, int64_t **bounds)
 {
     struct evlog_failure failure = EVLOG_FAILURE_INIT;
-    int64_t *bounds = evlog_topic_partition_count(cli->client, topic, count, &failure) != 0
-                          ? NULL
-                          : bounds_of(cli, topic, *count, &failure);
-    if (bounds == NULL) {
-        (void)cli_failure(cli, &failure);
-    }
-    return bounds;
+    *bounds = evlog_topic_partition_count(cli->client, topic, count, &failure) != 0
+                  ? NULL
+                  : bounds_of(cli, topic, *count, &failure);
+    return *bounds == NULL ? cli_failure(cli, &failure) : CLI_OK;
 }

@@ -13,7 +13,10 @@ typedef bool (*topic_scan_fn)(void *arg, const struct evlog_event *event);
 /* Read a topic from its start to where it ends now. returns CLI_OK | exit code, told */
 int topic_scan(struct cli *cli, const char *topic, topic_scan_fn fn, void *arg);
 /* First and last offsets of all partitions: starts[*count], then ends[*count]; free with el_free().
- * returns NULL: unknown (told) */
-int64_t *topic_scan_bounds(struct cli *cli, const char *topic, int32_t *count);
+ *
+ * bounds   out; NULL where they are not known
+ * returns  CLI_OK | exit code, told
+ */
+int topic_scan_bounds(struct cli *cli, const char *topic, int32_t *count, int64_t **bounds);
 
 #endif
