@@ -46,6 +46,9 @@ static int check_entry(struct check *c, uint32_t number, const struct el_stream_
     if (e->slot >= c->next_slot) {
         return wrong(c, number, "an entry of a partition that was never given a slot");
     }
+    if (e->position >= INDEX_POSITION_END) {
+        return wrong(c, number, "an entry of a version or offset that cannot be");
+    }
     if (!index_run_may_hold(&c->run, e->slot, e->hash)) {
         return wrong(c, number, "an entry that the filter does not know");
     }

@@ -263,6 +263,12 @@ bool index_run_may_hold(const struct index_run *run, uint32_t slot, struct el_ha
                              slot, hash);
 }
 
+/* Whoever has a version goes on with the next one, whatever bytes of a disk say. */
+static bool is_beyond(const struct el_stream_entry *entry)
+{
+    return entry->position >= INDEX_POSITION_END;
+}
+
 /* What a find has come to. */
 struct finding {
     const struct index_run *run;
@@ -323,6 +329,9 @@ static int take_ascending(struct finding *f, uint32_t group, uint32_t block)
         }
         if (el_stream_entry_compare(&u.last, &f->low) >= 0) {
             f->entries[f->count++] = u.last;
+            if (is_beyond(&u.last)) {
+                return EVLOG_ERR_CORRUPT;
+            }
         }
         code = el_entry_unpack(&u);
     }
@@ -367,6 +376,9 @@ static int take_descending(struct finding *f, uint32_t group, uint32_t block)
     bool goes_on = code > 0 && el_stream_entry_compare(&u.last, &f->low) > 0; /* what is before may be in range too */
     while (code > 0 && el_stream_entry_compare(&u.last, &f->high) <= 0) {
         if (el_stream_entry_compare(&u.last, &f->low) >= 0) {
+            if (is_beyond(&u.last)) {
+                return EVLOG_ERR_CORRUPT;
+            }
             ring[at] = u.last;
             at = at + 1 == room ? 0 : at + 1;
             in_range++;

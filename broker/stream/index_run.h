@@ -20,6 +20,8 @@
  * offset for types and ids; place is the offset with flags in its top bits, or the version for ids. No two entries of
  * a run are equal in slot, hash and position; of two runs that hold such a pair the newer one counts. */
 
+#define INDEX_POSITION_END (1ull << 62) /* no version and no offset is as great: places have no room for it */
+
 /* --- writing: blocking -------------------------------------------------------------------------------------------- */
 
 struct index_run_writer;
@@ -72,7 +74,7 @@ void index_run_close(struct index_run *run);
 bool index_run_may_hold(const struct index_run *run, uint32_t slot, struct el_hash128 hash);
 /* Entries of one slot and hash with low <= position <= high, ascending or descending, at most room. Blocking; at most
  * one block of the block index and the data blocks that hold them are read, each checked.
- * returns 0, *count set | EVLOG_ERR_CORRUPT | _IO */
+ * returns 0, *count set | EVLOG_ERR_CORRUPT, also when one of them is at INDEX_POSITION_END or above | _IO */
 int index_run_find(const struct index_run *run, uint32_t slot, struct el_hash128 hash, uint64_t low, uint64_t high,
                    bool descending, struct el_stream_entry *entries, uint32_t room, uint32_t *count);
 

@@ -176,7 +176,7 @@ static int admit(struct stream_part *sp, struct partition *part, struct append_o
     struct streams *st = sp->st;
     int64_t base_offset = store_observed_next_offset(part);
     EL_ASSERT(sp->noted == base_offset);
-    if (base_offset > (int64_t)EL_RUN_POSITION_END - op->info.last_offset_delta - 1) {
+    if (base_offset > (int64_t)INDEX_POSITION_END - op->info.last_offset_delta - 1) {
         return EVLOG_ERR_CORRUPT; /* offsets that no log comes to, and no entry has room for */
     }
     int code = stream_admit(&st->view, sp->slot, base_offset, op->observed);

@@ -102,8 +102,8 @@ static int batch_make(struct stream_catch *c, const uint8_t *batch, size_t len)
     memset(out, 0, sizeof *out);
     out->base_offset = el_batch_base_offset(batch);
     out->end_offset = el_batch_last_offset(batch) + 1;
-    int code = out->end_offset > (int64_t)EL_RUN_POSITION_END ? EVLOG_ERR_CORRUPT
-                                                              : el_batch_open(&iter, batch, len, NULL, 0);
+    int code = out->end_offset > (int64_t)INDEX_POSITION_END ? EVLOG_ERR_CORRUPT
+                                                             : el_batch_open(&iter, batch, len, NULL, 0);
     while (code == EVLOG_ERR_NO_MEMORY && iter.info.scratch_len_wanted > scratch_len) {
         scratch_len = iter.info.scratch_len_wanted;
         el_free(scratch);

@@ -261,7 +261,6 @@ bool el_entry_pack(struct el_entry_packer *k, const struct el_stream_entry *e)
     bool implied = e->position == (same ? last->position + 1 : 0);
     enum place_mode mode = place_mode_of(last, e, same);
     EL_ASSERT(e->slot > 0);
-    EL_ASSERT(e->position < EL_RUN_POSITION_END);
     EL_DEBUG_ASSERT(k->count == 0 || el_stream_entry_compare(last, e) < 0);
     el_writer_init(&w, bytes, sizeof(bytes));
     el_write_u8(&w, (uint8_t)((other_slot ? TAG_SLOT : shared) | (implied ? TAG_POSITION : 0) |
@@ -362,13 +361,13 @@ int el_entry_unpack(struct el_entry_unpacker *u)
         return EVLOG_ERR_CORRUPT;
     }
     uint64_t position = implied ? 0 : read_small(&r);
-    if (position >= EL_RUN_POSITION_END) {
+    if (same && position > UINT64_MAX - 1 - e.position) {
+        return EVLOG_ERR_CORRUPT;
+    }
+    if (same && e.position == UINT64_MAX) {
         return EVLOG_ERR_CORRUPT;
     }
     e.position = same ? e.position + 1 + position : position;
-    if (e.position >= EL_RUN_POSITION_END) { /* whoever has a version goes on with the next one */
-        return EVLOG_ERR_CORRUPT;
-    }
     e.place = unpack_place(&r, (enum place_mode)(tag >> TAG_PLACE_SHIFT), same, e.place);
     if (r.err != 0) {
         return EVLOG_ERR_CORRUPT;

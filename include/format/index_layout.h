@@ -31,7 +31,6 @@
 #define EL_RUN_LINES_MAX 63u      /* in a filter block */
 #define EL_RUN_LINE_KEYS 50u      /* hashes to a line: ten bits each, and a few */
 #define EL_RUN_NAME_KEY_MAX 4096u /* of one name */
-#define EL_RUN_POSITION_END (1ull << 62) /* positions lie below: versions and offsets, as places have room for them */
 
 enum el_run_block_kind {
     EL_RUN_ENTRIES = 1,
@@ -47,7 +46,7 @@ enum el_run_block_kind {
 struct el_stream_entry {
     uint32_t slot;          /* of the partition, in the list of index files; from 1 */
     struct el_hash128 hash; /* of what it is of, its kind included */
-    uint64_t position;      /* version, or offset for types and ids; below EL_RUN_POSITION_END */
+    uint64_t position;      /* version, or offset for types and ids */
     uint64_t place;         /* offset with flags in the top two bits, or version for ids */
 };
 
@@ -162,7 +161,7 @@ struct el_entry_unpacker {
     uint16_t left;
 };
 void el_entry_unpacker_init(struct el_entry_unpacker *u, const uint8_t *items, size_t len, uint16_t count);
-/* Read the next entry into u->last. returns 1 | 0 there is none | EVLOG_ERR_CORRUPT, out of order or range included */
+/* Read the next entry into u->last. returns 1 | 0 there is none | EVLOG_ERR_CORRUPT, out of order included */
 int el_entry_unpack(struct el_entry_unpacker *u);
 
 /* --- names packed into a block ------------------------------------------------------------------------------------ */

@@ -81,9 +81,9 @@ def entries_of(items, count):
             need(shown > before, "entry: hash does not rise")
         if same:
             position += 1 + (0 if implied else items.uvarint())
+            need(position <= M64, "entry: position")
         else:
             position = 0 if implied else items.uvarint()
-        need(position < 1 << 62, "entry: position")
         if mode == 0:
             place = (place + items.varlong()) & M64 if same else items.uvarint()
         elif mode == 1:

@@ -9,6 +9,7 @@
 #include <core/hash.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stream/index_check.h>
 
 /* --- of a newer format -------------------------------------------------------------------------------------------- */
 
@@ -355,7 +356,7 @@ static void forge_version(struct life *l, uint64_t version)
 /* A version that has no next one; the last that an entry may have; one that no event of this log can have. */
 TEST(streams, a_version_that_cannot_be_is_damage_whatever_the_sums_say)
 {
-    static const uint64_t versions[] = {INT64_MAX, EL_RUN_POSITION_END - 1, STREAMS};
+    static const uint64_t versions[] = {INT64_MAX, INDEX_POSITION_END - 1, STREAMS};
     for (size_t n = 0; n < sizeof(versions) / sizeof(versions[0]); n++) {
         struct life l;
         char key[16];
@@ -365,6 +366,10 @@ TEST(streams, a_version_that_cannot_be_is_damage_whatever_the_sums_say)
         life_append_many(&l, 0, STREAMS);
         life_stop(&l);
         forge_version(&l, versions[n]);
+        struct index_check_count count = {.run_count = 0};
+        bool beyond = versions[n] >= INDEX_POSITION_END; /* what a look at the file alone can tell */
+        assert_int_equal(index_check_shard(sim_disk_as_disk(l.w.disk), 0, &count, NULL),
+                         beyond ? EVLOG_ERR_CORRUPT : 0);
         life_begin(&l);
         for (uint32_t i = 0; i < STREAMS; i++) {
             int64_t version = -1;
