@@ -130,7 +130,7 @@ static void take_ends(struct evlog_group_lag_partition *partitions, size_t count
             continue; /* where it begins is the reader's to say */
         }
         int64_t next_offset = EL_MAX(p->committed_offset, p->start_offset); /* what retention removed is not behind */
-        p->lag_count = EL_MAX(p->end_offset - next_offset, 0);
+        p->lag_count = p->end_offset > next_offset ? p->end_offset - next_offset : 0;
         p->lag_ms = p->lag_count == 0 ? 0 : -1;
     }
 }

@@ -199,6 +199,28 @@ def test_a_file_in_the_way_is_an_alarm_and_archiving_goes_on_without_it(started,
     assert data.count(b"event 9 of orders") == 2
 
 
+def test_a_stop_answers_what_the_archive_does_not_take(started, tmp_path):
+    """Before connections are cut, and as what may be there: it is on the disk, and archived by the next start."""
+    broker = started(archived(tmp_path))
+    evlog("topics", "create", "orders", "--set", "evlog.durability=store", bootstrap=broker.bootstrap, expect=0)
+    publish(broker, "orders", 10)
+    [bundles] = (tmp_path / "archive").rglob("bundles")
+    shutil.move(bundles, tmp_path / "away")
+    bundles.write_text("in the way", encoding="ascii")
+    with broker.connect() as held:
+        asked = held.send_produce("orders", batch([b"held"]), timeout_ms=300000)
+        wait_for(lambda: broker.metric("evlog_archive_refused") > 0, "the alarm")
+        assert broker.stop() == 0
+        assert held.read_produce(asked)[0] == 7, "timed out: clients try again"
+    bundles.unlink()
+    shutil.move(tmp_path / "away", bundles)
+    started(broker)
+    evlog("archive", "now", "--wait", bootstrap=broker.bootstrap, expect=0)
+    assert [value for value in events(broker, "orders") if "held" in value] == ["held"]
+    assert broker.stop() == 0
+    proven(tmp_path)
+
+
 @pytest.mark.parametrize("folder", ["", "root", "manifest"])
 def test_what_a_file_hides_of_an_archive_is_not_gone(started, tmp_path, folder):
     """A start that cannot see its archive neither begins another one nor ends archiving: it waits, and says so."""

@@ -479,23 +479,39 @@ def test_killed_while_writing_loses_nothing_acknowledged(tmp_path, io):
 
 @pytest.mark.parametrize("landlock", [True, False])
 def test_nothing_is_written_outside_the_data_directory(tmp_path, landlock):
-    """The folder of the archive's keys, which the first start writes, lies elsewhere."""
+    """The folder in which the archive's objects are written before they get their names lies elsewhere."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / "~put").symlink_to(outside)
+    broker = Broker(tmp_path / "data", shards=1, args=[f"--archive=file://{tmp_path / 'archive'}",
+                                                       "--archive-max-lag-ms=100",
+                                                       *([] if landlock else ["--landlock=false"])])
+    untouched = outside.stat().st_mtime_ns
+    start_or_skip(broker)
+    try:
+        if landlock and broker.log_lines("does not keep evlogd from writing"):
+            pytest.skip("no Landlock here")
+        if landlock:
+            wait_for(lambda: broker.metric("evlog_archive_refused") > 0, "the refusal")
+            assert broker.said("Permission denied") and outside.stat().st_mtime_ns == untouched
+        else:
+            wait_for(lambda: outside.stat().st_mtime_ns != untouched, "what is written there")
+    finally:
+        assert broker.stop() == 0
+
+
+def test_the_folder_of_the_archives_keys_is_no_link(tmp_path):
+    """They are the only ones that may sign: what the directory says of them is so."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "keys").symlink_to(outside)
-    broker = Broker(tmp_path / "data", shards=1, args=[f"--archive=file://{tmp_path / 'archive'}",
-                                                       *([] if landlock else ["--landlock=false"])])
-    if not landlock:
-        start_or_skip(broker)
-        assert broker.stop() == 0 and list(outside.iterdir())
-        return
+    broker = Broker(tmp_path / "data", shards=1, args=[f"--archive=file://{tmp_path / 'archive'}", "--landlock=false"])
     broker.launch()
     assert broker.process.wait(60) == 1
     broker.collector.join(60)
-    if broker.log_lines("does not keep evlogd from writing"):
-        pytest.skip("no Landlock here")
-    assert broker.said("Permission denied") and not list(outside.iterdir())
+    assert broker.said("the keys that sign the archive cannot be made in keys/") and not list(outside.iterdir())
 
 
 def test_an_archive_that_is_a_directory_is_written(tmp_path):

@@ -157,6 +157,9 @@ TEST(config, contradictions_name_the_place_of_every_value)
     assert_file_refused("[network]\nmax.connections.per.ip.overrides = a\n", "2:36: max.connections.per.ip.overrides");
     assert_file_refused("[network]\nlisten=0.0.0.0:1\n", "2:8: listen is on all addresses");
     assert_file_refused("[network]\nadvertised.address=::\n", "2:20: advertised.address");
+    assert_file_refused("[network]\nadvertised.address=[::]:1\n", "2:20: advertised.address cannot be ::");
+    assert_file_refused("[network]\nlisteners=SSL://h:1\nadvertised.listeners=SSL://0.0.0.0:1\n",
+                        "3:22: advertised.listeners cannot be 0.0.0.0");
     assert_file_refused("[network]\nlisteners=A\n", "2:11: listeners: 'A' must be");
     assert_file_refused("[network]\nlisteners=SSL://h:1\nadvertised.listeners=A\n", "3:22: advertised.listeners: 'A'");
     assert_file_refused("[network]\nlisteners=SSL://h:1,PLAINTEXT://h:1\n", "2:11: listeners SSL and PLAINTEXT");
@@ -190,6 +193,8 @@ TEST(config, contradictions_of_file_environment_and_flags_name_all_of_them)
     assert_int_equal(load_all("[archive]\nurl=x\n", ENV("EVLOG_ARCHIVE__URL=y"), FLAGS("--data=d")),
                      EVLOG_ERR_INVALID_CONFIG);
     assert_said("environment variable EVLOG_ARCHIVE__URL: archive.url is neither");
+    assert_int_equal(load_all("[server]\ndata = \"\"\n", NULL, FLAGS("--shards=1")), EVLOG_ERR_INVALID_CONFIG);
+    assert_said("evlogd.conf:2:8: no data directory");
     assert_flags_refused("no data directory", "--shards=1");
     assert_int_equal(strncmp(err.text, "no data", 7), 0);
 }
