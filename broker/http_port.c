@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the HTTP listener asks, on its threads: metrics of all shards with the lag of groups, readiness by store and
- * archive, and who may see what by http_access.
+ * What the HTTP listener asks, on its threads: metrics of all shards with the lag of groups, health by health.h, and
+ * who may see what by http_access.
  *
  * Listener and answers end at different times: a shard that was asked late answers after the listener has stopped.
  */
@@ -11,9 +11,12 @@
 #include <config/config_target.h>
 #include <core/alloc.h>
 #include <core/logger.h>
+#include <health.h>
 #include <http/http.h>
 #include <http_access.h>
 #include <lag_look.h>
+
+#define READY_TEXT_MAX 512
 
 struct http_port {
     struct http *http; /* NULL: stopped */
@@ -22,8 +25,7 @@ struct http_port {
     struct lag_look *lag; /* NULL: nobody is asked */
     struct metrics **metrics;
     uint32_t shard_count;
-    struct store *store;
-    struct archive *archive;
+    struct health health;
     const struct principal_rules *rules;
 };
 
@@ -31,6 +33,8 @@ static int on_render(void *arg, char **text, size_t *len)
 {
     struct http_port *port = arg;
     struct lag_page lag;
+    char reason[READY_TEXT_MAX];
+    metrics_set(port->metrics[0], METRIC_READY, health_ready(&port->health, reason, sizeof reason));
     if (port->lag != NULL) {
         lag_look_take(port->lag, &lag);
     }
@@ -61,27 +65,14 @@ static void on_shaken(void *arg, const struct net_handshake *handshake)
 
 static bool on_ready(void *arg, char *reason, size_t reason_max)
 {
-    struct http_port *port = arg;
-    const char *text = store_not_ready_reason(port->store);
-    if (text != NULL) {
-        snprintf(reason, reason_max, "%s", text);
-    }
-    char other[256];
-    bool behind = port->archive != NULL && archive_behind(port->archive, other, sizeof other);
-    if (text == NULL && behind) {
-        snprintf(reason, reason_max, "%s", other);
-    }
-    if (text == NULL && port->archive != NULL && !behind) {
-        const char *stopped = archive_stopped_reason(port->archive);
-        if (stopped != NULL) {
-            snprintf(reason, reason_max, "archiving has ended for good: %s", stopped);
-        } else if (!archive_missing(port->archive, reason, reason_max) &&
-                   !archive_full(port->archive, reason, reason_max) &&
-                   !archive_needs_somebody(port->archive, reason, reason_max)) {
-            (void)archive_late(port->archive, reason, reason_max);
-        }
-    }
-    return text == NULL && !behind;
+    const struct http_port *port = arg;
+    return health_ready(&port->health, reason, reason_max);
+}
+
+static bool on_live(void *arg, char *reason, size_t reason_max)
+{
+    const struct http_port *port = arg;
+    return health_live(&port->health, reason, reason_max);
 }
 
 static int make(const struct http_port_config *port_cfg, struct http_port *port, struct el_error *err)
@@ -117,8 +108,12 @@ int http_port_start(const struct http_port_config *port_cfg, struct http_port **
     }
     made->metrics = port_cfg->metrics;
     made->shard_count = port_cfg->shard_count;
-    made->store = port_cfg->store;
-    made->archive = port_cfg->archive;
+    made->health.shards = port_cfg->shards;
+    made->health.metrics = port_cfg->metrics;
+    made->health.shard_count = port_cfg->shard_count;
+    made->health.store = port_cfg->store;
+    made->health.archive = port_cfg->archive;
+    health_configure(&made->health, cfg);
     made->rules = port_cfg->tls->rules;
     struct http_config http_cfg = {
         .host = cfg->http.host,
@@ -129,6 +124,7 @@ int http_port_start(const struct http_port_config *port_cfg, struct http_port **
         .shaken = on_shaken,
         .render_metrics = on_render,
         .ready = on_ready,
+        .live = on_live,
         .judge = on_judge,
         .arg = made,
     };
@@ -144,21 +140,24 @@ int http_port_start(const struct http_port_config *port_cfg, struct http_port **
     return 0;
 }
 
-void http_port_renew(struct http_port *port, const struct config *cfg, const struct tls_files *tls, const char *why)
+int http_port_renew(struct http_port *port, const struct config *cfg, const struct tls_files *tls, const char *why)
 {
     struct http_tokens *tokens = NULL;
     struct el_error err = {0};
     if (port == NULL) {
-        return;
+        return 0;
     }
+    health_configure(&port->health, cfg);
     if (tls->http != NULL) {
         http_renew_tls(port->http, tls->http);
     }
-    if (CONFIG_BLAME(cfg, &err, http_tokens_open(cfg->http_tokens_file, &tokens, &err), CONFIG_http_tokens_file) != 0) {
+    int error = http_tokens_open(cfg->http_tokens_file, &tokens, &err);
+    if (CONFIG_BLAME(cfg, &err, error, CONFIG_http_tokens_file) != 0) {
         el_log(EL_LOG_ERROR, "server", "%s: %s; the tokens of the HTTP port stay as they were", why, err.text);
-        return;
+        return error;
     }
     http_access_renew(port->access, cfg, &tokens);
+    return 0;
 }
 
 void http_port_stop(struct http_port *port)

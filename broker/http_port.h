@@ -27,9 +27,9 @@ struct http_port_config {
  */
 int http_port_start(const struct http_port_config *port_cfg, struct http_port **port, uint16_t *bound_port,
                     struct el_error *err);
-/* Certificate, key and tokens as they are now, because of why. Tokens with a fault stay as they were, with a line in
- * the log. NULL is ignored. */
-void http_port_renew(struct http_port *port, const struct config *cfg, const struct tls_files *tls, const char *why);
+/* Settings, certificate, key and tokens as they are now, because of why. Tokens with a fault stay as they were, with a
+ * line in the log. NULL is ignored. returns 0 | that fault */
+int http_port_renew(struct http_port *port, const struct config *cfg, const struct tls_files *tls, const char *why);
 /* Close all connections; afterwards no shard is asked. NULL is ignored. Blocking. */
 void http_port_stop(struct http_port *port);
 /* After a stop, and after the shards' threads have ended. NULL is ignored. */

@@ -45,6 +45,8 @@
 #define SHARD_MEMORY_GOOD (32u << 20) /* evlogd's own choice of shards leaves each at least this much */
 #define ASKED_NS_MAX 2000000000u      /* a start waits so long for users and rules, and the archive's first word */
 #define ASKED_LOOK_MS 100
+#define CERTIFICATE_LOOK_MS 3600000 /* hourly */
+#define CERTIFICATE_SAY_NS (UINT64_C(86400) * 1000000000u)
 
 struct server {
     const struct server_args *args;
@@ -77,6 +79,7 @@ struct server {
     struct el_error refusal;   /* code 0: none; users and rules cannot be opened */
     int done_fd;               /* eventfd: shards that have carried out a command */
     bool stop_wanted;          /* a signal asked for the end */
+    bool reload_wanted;        /* SIGHUP has come, and what it asks for is not done */
     uint64_t stop_wanted_ns;
     _Atomic uint32_t conn_total; /* Kafka connections of all shards */
     struct census census;        /* who has how many of them */
@@ -108,6 +111,7 @@ static int take_signal(struct server *server)
         return 0;
     }
     if (info.ssi_signo == SIGHUP) {
+        server->reload_wanted = true;
         return SIGHUP;
     }
     if (server->stop_wanted && mono_ns() - server->stop_wanted_ns < SECOND_SIGNAL_NS) {
@@ -427,28 +431,32 @@ static void say_without_effect(const struct config *cfg)
     }
 }
 
-/* requested: what requests have set, NULL: as its file says. */
-static void reload(struct server *server, const char *why, const struct el_slice *requested)
+/* requested: what requests have set, NULL: as its file says. returns whether all of it is in force */
+static bool reload(struct server *server, const char *why, const struct el_slice *requested)
 {
     struct el_error err = {0};
     const struct server_args *args = server->args;
     const struct config_sources from = {args->argc, args->argv, args->environ};
     if (config_reload_requested(server->cfg, &from, requested, &err) != 0) {
         el_log(EL_LOG_ERROR, "server", "%s: %s; the settings stay as they are", why, err.text);
-        return;
+        metrics_set(server->metrics[0], METRIC_RELOAD_REFUSED, 1);
+        return false;
     }
     el_log_setup((enum el_log_level)server->cfg->log_level, server->cfg->log_format == CONFIG_LOG_JSON);
     say_without_effect(server->cfg);
     struct tls_files before = {.rules = NULL};
-    show_certificate(server, tls_files_renew(server->cfg, why, &server->tls, &before));
+    bool taken = tls_files_renew(server->cfg, why, &server->tls, &before);
+    show_certificate(server, taken);
     for (uint32_t i = 0; i < server->shard_count; i++) {
         server->shards[i].next_cfg = *server->cfg;
         memcpy(server->shards[i].next_tls, server->tls.tls, sizeof server->shards[i].next_tls);
     }
     command_all(server, SHARD_RELOAD);
-    http_port_renew(server->http, server->cfg, &server->tls, why);
+    taken = http_port_renew(server->http, server->cfg, &server->tls, why) == 0 && taken;
     tls_files_close(&before);
+    metrics_set(server->metrics[0], METRIC_RELOAD_REFUSED, !taken);
     el_log(EL_LOG_INFO, "server", "%s: the configuration was read again", why);
+    return taken;
 }
 
 /* The next of what requests want changed: it is kept, and in force on all shards, before it is answered. One at a time,
@@ -465,7 +473,7 @@ static void change_settings(struct server *server)
     if (error == 0 && !op->validate_only) {
         char why[AUTH_PRINCIPAL_LEN_MAX + 32];
         snprintf(why, sizeof why, "settings changed by %s", op->who);
-        reload(server, why, &(struct el_slice){kept.data, kept.len});
+        (void)reload(server, why, &(struct el_slice){kept.data, kept.len});
     }
     el_buffer_free(&kept);
     settings_desk_answer(op);
@@ -518,16 +526,33 @@ static void wait_until_ready(struct server *server)
     }
 }
 
+static void on_sighup(struct server *server)
+{
+    notify_reloading();
+    (void)settings_desk_settle(&server->desk, server->disk, NULL);
+    bool taken = reload(server, "SIGHUP", NULL);
+    notify_service("READY=1\nSTATUS=serving%s",
+                   taken ? "" : "; the last reload was refused, in whole or in part: the log says why");
+}
+
+/* A certificate that ends is told each day: evlogd may run for longer than it lasts. */
 static void wait_for_stop(struct server *server)
 {
+    uint64_t said_ns = mono_ns();
     bool signalled;
     while (!ends(server)) {
-        (void)wait_for_news(server, -1, &signalled);
-        if (signalled && take_signal(server) == SIGHUP) {
-            notify_reloading();
-            (void)settings_desk_settle(&server->desk, server->disk, NULL);
-            reload(server, "SIGHUP", NULL);
-            notify_service("READY=1\nSTATUS=serving");
+        if (server->reload_wanted) { /* one that came meanwhile is another: files may have changed since */
+            server->reload_wanted = false;
+            on_sighup(server);
+            continue;
+        }
+        (void)wait_for_news(server, CERTIFICATE_LOOK_MS, &signalled);
+        if (signalled) {
+            (void)take_signal(server);
+        }
+        if (mono_ns() - said_ns >= CERTIFICATE_SAY_NS) {
+            said_ns = mono_ns();
+            tls_files_say(server->cfg, &server->tls);
         }
     }
 }

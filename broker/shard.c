@@ -323,6 +323,7 @@ void shard_begin(struct shard *shard)
 uint64_t shard_turn(struct shard *shard, uint64_t wait_until_ns)
 {
     io_step(shard->io, wait_until_ns);
+    atomic_store_explicit(&shard->turned_ns, shard->io->now_ns, memory_order_relaxed);
     if (shard->net_stopped && !shard->drained) {
         shard_drained(shard);
     }

@@ -59,7 +59,8 @@ struct shard {
     struct el_tls_config *next_tls[CONFIG_PROTOCOL_COUNT]; /* the same; borrowed while that is carried out */
     const char *data_path;                                 /* of the data directory, absolute; NULL for none */
     pthread_t thread;
-    bool running; /* the thread has been started and not joined */
+    bool running;               /* the thread has been started and not joined */
+    _Atomic uint64_t turned_ns; /* when it last had nothing to wait for (monotonic), 0: not yet; for other threads */
     struct io_message message;
     enum shard_command command;
     bool exiting;

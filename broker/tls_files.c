@@ -87,7 +87,7 @@ static const struct el_tls_config *any_of(const struct tls_files *files)
     return any;
 }
 
-static void say_days_left(const struct config *cfg, const struct tls_files *files)
+void tls_files_say(const struct config *cfg, const struct tls_files *files)
 {
     const struct el_tls_config *any = any_of(files);
     int32_t days = any == NULL ? INT32_MAX : el_tls_config_days_left(any);
@@ -112,7 +112,7 @@ int tls_files_open(const struct config *cfg, struct tls_files *files, struct el_
         tls_files_close(files);
         return error;
     }
-    say_days_left(cfg, files);
+    tls_files_say(cfg, files);
     return 0;
 }
 

@@ -27,6 +27,8 @@ int tls_files_open(const struct config *cfg, struct tls_files *files, struct el_
 bool tls_files_renew(const struct config *cfg, const char *why, struct tls_files *files, struct tls_files *before);
 /* When the certificate, or one behind it, is no longer in force, seconds since 1970; 0 without one. */
 int64_t tls_files_end_s(const struct tls_files *files);
+/* A line in the log when that is soon. */
+void tls_files_say(const struct config *cfg, const struct tls_files *files);
 void tls_files_close(struct tls_files *files);
 
 #endif

@@ -147,7 +147,12 @@ static void route_metrics(struct http *http, struct answer *answer)
 
 static void route_live(struct http *http, struct answer *answer)
 {
-    answer_text(answer, 200, "application/json", "{\"status\":\"live\"}\n");
+    char reason[DETAIL_MAX] = "";
+    if (http->cfg.live == NULL || http->cfg.live(http->cfg.arg, reason, sizeof reason)) {
+        answer_text(answer, 200, "application/json", "{\"status\":\"live\"}\n");
+    } else {
+        answer_problem(answer, 503, "Service Unavailable", reason);
+    }
 }
 
 static void route_ready(struct http *http, struct answer *answer)

@@ -45,8 +45,10 @@ struct http_config {
     net_handshake_fn shaken;
     /* Prometheus text of el_malloc() into *text, taken over by the listener. returns 0 or an error code */
     int (*render_metrics)(void *arg, char **text, size_t *len);
-    /* true when appends are taken; else false and one sentence in reason[reason_max]. */
+    /* true when appends are taken, with a warning in reason[reason_max] or ""; else false and why not */
     bool (*ready)(void *arg, char *reason, size_t reason_max);
+    /* false when it does not come back by itself, and why. NULL: it always does */
+    bool (*live)(void *arg, char *reason, size_t reason_max);
     /* Is the caller let at /metrics? Else one sentence in reason[reason_max]. NULL: everybody is. */
     enum http_verdict (*judge)(void *arg, const struct http_caller *caller, char *reason, size_t reason_max);
     void *arg; /* handed to all; name and shaken are called by another thread than the others */

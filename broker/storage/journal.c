@@ -593,6 +593,15 @@ static void flush_account(struct journal *j, const struct jgroup *group)
     }
 }
 
+/* Whoever asks for health sees a device that does not answer: nothing else of the shard says so meanwhile. */
+static void flight_tell(struct journal *j)
+{
+    bool any = !el_list_empty(&j->flight);
+    EL_ASSERT(any == (j->flight_count > 0));
+    uint64_t since_ns = any ? EL_CONTAINER(j->flight.next, struct jgroup, link)->submitted_ns : 0;
+    atomic_store_explicit(&j->flight_since_ns, since_ns, memory_order_relaxed);
+}
+
 static void group_on_written(struct io_op *op)
 {
     struct jgroup *group = EL_CONTAINER(op, struct jgroup, op);
@@ -623,9 +632,7 @@ static void group_on_written(struct io_op *op)
         group_free(j, head);
     }
     EL_ASSERT(j->durable_sequence < j->next_sequence);
-    if (el_list_empty(&j->flight)) {
-        EL_ASSERT(j->flight_count == 0);
-    }
+    flight_tell(j);
     if (!j->stopped) {
         io_timer_set(j->io, &j->mark_timer, j->io->now_ns + MARK_DELAY_NS);
     }
@@ -670,6 +677,7 @@ static bool group_submit(struct journal *j, struct jgroup *group)
     j->flight_count++;
     j->bytes_since_cut += padded;
     group->submitted_ns = io_mono(j->io);
+    flight_tell(j);
     group->op.done = group_on_written;
     io_write_durable(j->io, &group->op, j->slots[j->active].fd, group->buf, padded, j->pos);
     j->pos += padded;

@@ -18,6 +18,7 @@
 #include <format/journal_layout.h>
 #include <io/io.h>
 #include <obs/metrics.h>
+#include <stdatomic.h>
 #include <storage/tail.h>
 
 #define JOURNAL_SLOT_COUNT_MAX 256
@@ -116,6 +117,7 @@ struct journal {
     struct el_list ready;   /* closed, not submitted */
     struct el_list flight;  /* submitted */
     uint32_t flight_count;
+    _Atomic uint64_t flight_since_ns; /* when the oldest of them was, 0: there is none; for other threads */
     uint32_t closed_len;        /* of the group closed last: the length of the next buffer */
     uint64_t queued_bytes;      /* of filling, ready and in-flight groups */
     uint64_t bytes_since_cut;   /* written since journal_cut() */

@@ -468,6 +468,19 @@ const char *store_not_ready_reason(struct store *store)
     return NULL;
 }
 
+uint64_t store_flush_since_ns(struct store *store, uint32_t *shard)
+{
+    uint64_t oldest_ns = 0;
+    for (uint32_t i = 0; i < store->shard_count; i++) {
+        uint64_t since_ns = atomic_load_explicit(&store->shards[i].journal.flight_since_ns, memory_order_relaxed);
+        if (since_ns != 0 && (oldest_ns == 0 || since_ns < oldest_ns)) {
+            oldest_ns = since_ns;
+            *shard = i;
+        }
+    }
+    return oldest_ns;
+}
+
 /* --- the shard's tick --------------------------------------------------------------------------------------------- */
 
 void store_shard_start(struct store_shard *shard)

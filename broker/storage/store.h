@@ -94,6 +94,9 @@ int store_epoch_raise(struct store *store, int32_t epoch, struct el_error *err);
 /* Why appends are refused now, or NULL: "shard 1 is read-only: ..." for /health/ready. Any thread; static or owned
  * text. */
 const char *store_not_ready_reason(struct store *store);
+/* When the oldest journal write that has not ended was begun (monotonic), and whose it is; 0: there is none. Any
+ * thread. */
+uint64_t store_flush_since_ns(struct store *store, uint32_t *shard);
 /* The append-time clock. */
 struct el_clock *store_clock(struct store *store);
 /* Broker-wide defaults of topic settings, as this shard has them now; on its thread. */

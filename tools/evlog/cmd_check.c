@@ -3,7 +3,8 @@
  * evlog check: one question for monitors that speak the way of Nagios' plugins. One line, and an exit code of theirs:
  * 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (the question was wrong, or nobody answered; of "ready" that is CRITICAL).
  *
- * All of it is on the server's HTTP port. A value at or above its limit has crossed it; free space at or below.
+ * All of it is on the server's HTTP port. A value at or above its limit has crossed it; free space and days that are
+ * left at or below.
  */
 #include "http_page.h"
 
@@ -199,6 +200,35 @@ static int check_disk(struct check *check)
     return say("", state, text);
 }
 
+/* How many days the server's certificate is still good for: the other way round as well. */
+static int check_certificate(struct check *check)
+{
+    struct http_page page = {.status = 0};
+    struct check end = {.group = NULL};
+    char text[200];
+    int rc = metrics_page(check, &page);
+    if (rc == CLI_OK) {
+        (void)http_page_samples(el_buffer_text(&page.text), "evlog_tls_certificate_end_timestamp_seconds", take_worst,
+                                &end);
+    }
+    el_buffer_free(&page.text);
+    if (rc != CLI_OK) {
+        return rc;
+    }
+    if (end.value <= 0) {
+        return unknown("the server has no certificate");
+    }
+    double days = (end.value - (double)check->cli->now_ns / 1e9) / 86400;
+    int64_t warn = check->warn < 0 ? 21 : check->warn, critical = check->critical < 0 ? 7 : check->critical;
+    enum state state = days <= (double)critical ? STATE_CRITICAL
+                       : days <= (double)warn   ? STATE_WARNING
+                                                : STATE_OK;
+    (void)snprintf(text, sizeof text, "the certificate %s %.1f days%s | days=%.1f;%lld:;%lld:",
+                   days > 0 ? "ends in" : "has ended", days > 0 ? days : -days, days > 0 ? "" : " ago", days,
+                   (long long)warn, (long long)critical);
+    return say("", state, text);
+}
+
 /* --- the command -------------------------------------------------------------------------------------------------- */
 
 static int run(struct check *check, const char *what)
@@ -210,8 +240,11 @@ static int run(struct check *check, const char *what)
     if (strcmp(what, "disk") == 0) {
         return check_disk(check);
     }
+    if (strcmp(what, "certificate") == 0) {
+        return check_certificate(check);
+    }
     if (strcmp(what, "lag") != 0 && strcmp(what, "dlq") != 0 && strcmp(what, "archive") != 0) {
-        return unknown("what to check: ready, lag, dlq, archive or disk");
+        return unknown("what to check: ready, lag, dlq, archive, disk or certificate");
     }
     if (!limits) {
         return unknown("a limit is wanted: --warn N, --critical N");
@@ -231,8 +264,10 @@ int cmd_check(struct cli *cli, const struct cli_command *command, int argc, char
         {"group", 'g', CLI_TEXT, &check.group, "GROUP", "lag: of this group only; default: the worst of all"},
         {"topic", 't', CLI_TEXT, &check.topic, "TOPIC", "lag, dlq: of this topic only"},
         {"records", 0, CLI_FLAG, &check.by_records, NULL, "lag: limits are events, not seconds"},
-        {"warn", 'w', CLI_INT, &check.warn, "N", "WARNING from here on; disk: percent that is free, and below (20)"},
-        {"critical", 'c', CLI_INT, &check.critical, "N", "CRITICAL; disk: percent that is free, and below (10)"},
+        {"warn", 'w', CLI_INT, &check.warn, "N",
+         "WARNING from here on; disk: percent free (20), certificate: days left (21), and below"},
+        {"critical", 'c', CLI_INT, &check.critical, "N",
+         "CRITICAL; disk: percent free (10), certificate: days left (7), and below"},
     };
     struct cli_grammar grammar = {options, sizeof options / sizeof options[0], 1, 1};
     struct cli_words words;

@@ -265,9 +265,11 @@ const struct cli_command cli_commands[] = {
      "its file system, space and durable writes (one small file is written and removed), certificates, the archive.\n"
      "Exit code 1: a line failed.",
      cmd_doctor},
-    {"check", "ready|lag|dlq|archive|disk", "Answer one question for a monitor, by the exit codes of Nagios' plugins",
+    {"check", "ready|lag|dlq|archive|disk|certificate",
+     "Answer one question for a monitor, by the exit codes of Nagios' plugins",
      "0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. lag: seconds that the worst group is behind; dlq: events in the\n"
-     "largest topic of dead letters; archive: seconds that a loss of the disk would lose; disk: percent that is free.",
+     "largest topic of dead letters; archive: seconds that a loss of the disk would lose; disk: percent that is free;\n"
+     "certificate: days that the server's is still good for.",
      cmd_check},
     {"debug-bundle", "FILE.tar.gz", "Gather what somebody who helps needs to see, without secrets and events",
      "Settings, the lines of evlog doctor, metrics, health, versions, facts of the machine, and with --log the last\n"

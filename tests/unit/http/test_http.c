@@ -23,6 +23,7 @@
 static struct {
     _Atomic int render_result;
     const char *_Atomic not_ready;
+    const char *_Atomic dead;
     _Atomic int verdict; /* enum http_verdict of whoever comes without an Authorization header */
 } says;
 
@@ -57,15 +58,30 @@ static enum http_verdict on_judge(void *arg, const struct http_caller *caller, c
     return caller->authorization == NULL ? (enum http_verdict)says.verdict : HTTP_ALLOWED;
 }
 
+static bool on_live(void *arg, char *reason, size_t reason_max)
+{
+    assert_ptr_equal(arg, &says);
+    const char *dead = says.dead;
+    if (dead != NULL) {
+        snprintf(reason, reason_max, "%s", dead);
+    }
+    return dead == NULL;
+}
+
 static struct http *start(uint16_t *port)
 {
-    const struct http_config cfg = {
-        .host = "127.0.0.1", .render_metrics = on_render, .ready = on_ready, .judge = on_judge, .arg = &says};
+    const struct http_config cfg = {.host = "127.0.0.1",
+                                    .render_metrics = on_render,
+                                    .ready = on_ready,
+                                    .live = on_live,
+                                    .judge = on_judge,
+                                    .arg = &says};
     struct http *http = NULL;
     struct el_error err = {.code = 0};
     says.verdict = HTTP_ALLOWED;
     says.render_result = 0;
     says.not_ready = NULL;
+    says.dead = NULL;
     *port = 0;
     if (http_start(&cfg, &http, port, &err) != 0) {
         fail_msg("%s", err.text);
@@ -285,6 +301,19 @@ TEST(http, not_ready_is_503_with_the_reason)
     assert_holds(ask_line(port, "GET /health/live"), " 200 ");
     says.not_ready = NULL;
     assert_holds(ask_line(port, "GET /health/ready"), "{\"status\":\"ready\"}");
+    http_stop(http);
+}
+
+TEST(http, what_does_not_come_back_is_not_live)
+{
+    uint16_t port;
+    struct http *http = start(&port);
+    says.dead = "shard 0 has answered nobody for 130 s";
+    const char *answer = ask_line(port, "GET /health/live");
+    assert_holds(answer, "HTTP/1.1 503 ");
+    assert_holds(answer, "\"detail\":\"shard 0 has answered nobody for 130 s\"");
+    says.dead = NULL;
+    assert_holds(ask_line(port, "GET /health/live"), "{\"status\":\"live\"}");
     http_stop(http);
 }
 

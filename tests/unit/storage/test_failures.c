@@ -416,3 +416,39 @@ TEST(failures, a_full_disk_on_one_shard_does_not_hide_another_that_stopped)
     assert_string_equal(store_not_ready_reason(k.w.store), "made to fail");
     kit_free(&k);
 }
+
+static void on_done(struct store_op *op)
+{
+    *(bool *)op->arg = true;
+}
+
+TEST(failures, a_journal_write_is_seen_from_its_begin_to_its_end)
+{
+    struct kit k;
+    struct append_op op;
+    bool done = false;
+    uint32_t shard = 77;
+    kit_init(&k, 13);
+    assert_int_equal(kit_open(&k), 0);
+    kit_topic(&k, 1, "");
+    kit_append_many(&k, 0, 100, 3);
+    assert_int_equal(store_flush_since_ns(k.w.store, &shard), 0);
+    assert_int_equal(shard, 77);
+    kit_batch(&k, &op, 0, 100);
+    op.base.done = on_done;
+    op.base.arg = &done;
+    store_append(kit_shard(&k), &op);
+    uint64_t since_ns = 0;
+    for (int i = 0; i < 10000 && !done; i++) {
+        uint64_t now_ns = store_flush_since_ns(k.w.store, &shard);
+        assert_true(since_ns == 0 || now_ns == since_ns); /* one write, begun once */
+        since_ns = now_ns;
+        kit_steps(&k, 1);
+    }
+    assert_true(done);
+    assert_true(since_ns > 0);
+    assert_int_equal(shard, 0);
+    assert_int_equal(store_flush_since_ns(k.w.store, &shard), 0);
+    free((void *)(uintptr_t)op.batch);
+    kit_free(&k);
+}
