@@ -26,6 +26,7 @@
 #include <ready.h>
 #include <server.h>
 #include <settings_desk.h>
+#include <settings_record.h>
 #include <shard.h>
 #include <tls_files.h>
 
@@ -81,6 +82,7 @@ struct server {
     bool stop_wanted;          /* a signal asked for the end */
     bool reload_wanted;        /* SIGHUP has come, and what it asks for is not done */
     uint64_t stop_wanted_ns;
+    struct settings_record record;
     _Atomic uint32_t conn_total; /* Kafka connections of all shards */
     struct census census;        /* who has how many of them */
 };
@@ -431,13 +433,29 @@ static void say_without_effect(const struct config *cfg)
     }
 }
 
+/* What was changed on the machine is to be in the audit log; what a request has changed is there already. */
+static int reload_settings(struct server *server, const struct el_slice *requested, struct el_error *err)
+{
+    const struct server_args *args = server->args;
+    const struct config_sources from = {args->argc, args->argv, args->environ};
+    struct config *before = el_malloc(sizeof *before);
+    if (before == NULL) {
+        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory to read the configuration");
+    }
+    *before = *server->cfg;
+    int error = config_reload_requested(server->cfg, &from, requested, err);
+    if (error == 0 && requested == NULL && settings_record_make(&server->record, before, server->cfg)) {
+        server->shards[0].record = &server->record;
+    }
+    el_free(before);
+    return error;
+}
+
 /* requested: what requests have set, NULL: as its file says. returns whether all of it is in force */
 static bool reload(struct server *server, const char *why, const struct el_slice *requested)
 {
     struct el_error err = {0};
-    const struct server_args *args = server->args;
-    const struct config_sources from = {args->argc, args->argv, args->environ};
-    if (config_reload_requested(server->cfg, &from, requested, &err) != 0) {
+    if (reload_settings(server, requested, &err) != 0) {
         el_log(EL_LOG_ERROR, "server", "%s: %s; the settings stay as they are", why, err.text);
         metrics_set(server->metrics[0], METRIC_RELOAD_REFUSED, 1);
         return false;
@@ -535,11 +553,22 @@ static void on_sighup(struct server *server)
                    taken ? "" : "; the last reload was refused, in whole or in part: the log says why");
 }
 
+/* The settings that decide who may do what are in the audit log, so that a change of them by a restart is seen. */
+static void record_start(struct server *server)
+{
+    if (settings_record_make(&server->record, NULL, server->cfg)) {
+        server->shards[0].record = &server->record;
+        shard_command(&server->shards[0], SHARD_RECORD);
+        wait_for_shards(server, 1);
+    }
+}
+
 /* A certificate that ends is told each day: evlogd may run for longer than it lasts. */
 static void wait_for_stop(struct server *server)
 {
     uint64_t said_ns = mono_ns();
     bool signalled;
+    record_start(server);
     while (!ends(server)) {
         if (server->reload_wanted) { /* one that came meanwhile is another: files may have changed since */
             server->reload_wanted = false;

@@ -15,13 +15,15 @@
 
 /* What the main thread asks of a shard, one after the other; each is answered once by shard.done. */
 enum shard_command {
-    SHARD_RELOAD,       /* take over the settings in next_cfg */
+    SHARD_RELOAD,       /* take over the settings in next_cfg, and write record if there is one */
+    SHARD_RECORD,       /* write record */
     SHARD_STOP_NET,     /* answer what has been read, close the connections; at the latest after drain_ns */
     SHARD_STOP_ARCHIVE, /* archive what is left, at the latest after archive_stop_ns */
     SHARD_STOP_STORE,   /* final checkpoint */
     SHARD_EXIT,         /* leave the loop */
 };
 
+struct settings_record;
 struct shard;
 typedef void (*shard_done_fn)(struct shard *shard);
 
@@ -57,6 +59,7 @@ struct shard {
     struct config cfg;                                     /* the shard's own copy: SIGHUP changes the main thread's */
     struct config next_cfg;                                /* written by the main thread before SHARD_RELOAD */
     struct el_tls_config *next_tls[CONFIG_PROTOCOL_COUNT]; /* the same; borrowed while that is carried out */
+    struct settings_record *record;                        /* the same; NULL: none */
     const char *data_path;                                 /* of the data directory, absolute; NULL for none */
     pthread_t thread;
     bool running;               /* the thread has been started and not joined */

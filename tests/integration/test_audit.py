@@ -2,6 +2,7 @@
 """The audit log end to end: what it keeps, what never is in it, that nobody can touch it, that it survives crashes and
 is archived; and a worker that takes back an access rule that is too wide while an alert fires."""
 import json
+import signal
 import socket
 import subprocess
 import threading
@@ -307,3 +308,48 @@ def test_handshakes_that_fail_are_told_with_the_reason_and_counted(secure):
     assert len([line for line in lines if line["detail"] == "no_tls"]) <= 3
     assert all(line["address"] == "127.0.0.1" and line["listener"] == "SSL" and line["action"] == "TLS" and
                "principal" not in line for line in lines)
+
+
+def test_settings_that_were_changed_on_the_machine_are_told(tmp_path):
+    file = tmp_path / "evlogd.conf"
+    base = "[topics]\nnum.partitions = 2\n"
+    file.write_text(f"[security]\nauthorizer = on\nsuper.users = User:ANONYMOUS\n{base}")
+    broker = Broker(tmp_path / "data", args=["--config", str(file)]).start()
+
+    def changes():
+        return [line for line in tail(broker, "--class", "changes") if line.get("action") in ("reload", "start")]
+
+    def reload():
+        lines = len(broker.log_lines("was read again"))
+        broker.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: len(broker.log_lines("was read again")) > lines, "the reload")
+
+    evlog("topics", "create", "orders", bootstrap=broker.bootstrap, expect=0)
+    assert changes() == [], "the first start finds no audit log"
+    reload()
+    assert changes() == [], "nothing has changed"
+    file.write_text(f"[security]\nauthorizer = off\nsuper.users = User:ANONYMOUS\n{base}retention.ms = 7d\n")
+    reload()
+    wait_for(changes, "the record")
+    (told,) = changes()
+    assert told["action"] == "reload" and told["phase"] == "done" and told["outcome"] == "ok"
+    assert told["parameters"]["settings"] == [
+        {"name": "authorizer", "before": "on", "after": "off"},
+        {"name": "retention.ms", "before": "-1", "after": "604800000"}]
+    assert "principal" not in told and "call" not in told
+    assert broker.stop() == 0
+
+    broker.start()
+    wait_for(lambda: len(changes()) == 2, "the record of the start")
+    started = changes()[-1]
+    assert started["action"] == "start" and started["parameters"]["version"]
+    assert {"name": "authorizer", "value": "off"} in started["parameters"]["settings"]
+    names = [setting["name"] for setting in started["parameters"]["settings"]]
+    assert names == ["listen", "http", "authorizer", "super.users"]
+    file.write_text(f"[security]\nauthorizer = on\nsuper.users = User:ANONYMOUS\n[audit]\n"
+                    f"evlog.audit.include = none\n{base}")
+    reload()
+    wait_for(lambda: len(changes()) == 3, "the record of the end of records")
+    assert {"name": "evlog.audit.include", "before": "changes,denials,authentication,faults",
+            "after": "none"} in changes()[-1]["parameters"]["settings"]
+    assert broker.stop() == 0

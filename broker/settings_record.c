@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config/setting.h>
+#include <settings_record.h>
+
+#include <core/assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ROOM_LEN (4 * AUDIT_TEXT_SHOWN_MAX + 192u) /* one setting, with both of its values, and what closes around it */
+
+static bool room(struct settings_record *record, const struct el_json_writer *w)
+{
+    bool there = w->out->cap - w->out->len >= ROOM_LEN;
+    record->cut = record->cut || !there;
+    return there;
+}
+
+/* before NULL: only what it is. */
+static void put(struct el_json_writer *w, const char *name, const char *before, const char *after)
+{
+    el_json_begin_object(w);
+    el_json_add_str(w, "name", name);
+    if (before != NULL) {
+        el_json_key(w, "before");
+        audit_show_text(w, el_slice_str(before));
+    }
+    el_json_key(w, before == NULL ? "value" : "after");
+    audit_show_text(w, el_slice_str(after));
+    el_json_end_object(w);
+}
+
+/* Does it decide who may come in, who may do what, or what is recorded of it? */
+static bool is_watched(const struct setting *row)
+{
+    return strcmp(row->section, "security") == 0 || strcmp(row->section, "audit") == 0 ||
+           strcmp(row->name, "listen") == 0 || strcmp(row->name, "listeners") == 0 || strcmp(row->name, "http") == 0 ||
+           strncmp(row->name, "ssl.", 4) == 0;
+}
+
+static uint32_t put_own(struct settings_record *record, struct el_json_writer *w, const struct config *before,
+                        const struct config *after)
+{
+    char was[SETTING_TEXT_MAX], is[SETTING_TEXT_MAX];
+    uint32_t count = 0;
+    for (int i = 0; i < CONFIG_SETTING_COUNT; i++) {
+        enum config_setting_id id = (enum config_setting_id)i;
+        const struct setting *row = setting_at(id);
+        bool told = before == NULL ? is_watched(row) && after->origin[i].kind != CONFIG_FROM_DEFAULT
+                                   : row->reload && !setting_equal(before, after, id);
+        if (!told || !room(record, w)) {
+            continue;
+        }
+        put(w, row->name, before == NULL ? NULL : setting_text(before, id, was, sizeof was),
+            setting_text(after, id, is, sizeof is));
+        count++;
+    }
+    return count;
+}
+
+static uint32_t put_topics(struct settings_record *record, struct el_json_writer *w, const struct config *before,
+                           const struct config *after)
+{
+    struct override_entry was, is;
+    uint32_t count = 0;
+    for (int id = 0; before != NULL && id < TOPIC_SETTING_COUNT; id++) {
+        topic_config_describe(NULL, &before->topic_defaults, (enum topic_setting_id)id, &was);
+        topic_config_describe(NULL, &after->topic_defaults, (enum topic_setting_id)id, &is);
+        if (el_slice_eq(was.text, is.text) || !room(record, w)) {
+            continue;
+        }
+        el_json_begin_object(w);
+        el_json_add_str(w, "name", is.setting->name);
+        el_json_key(w, "before");
+        audit_show_text(w, was.text);
+        el_json_key(w, "after");
+        audit_show_text(w, is.text);
+        el_json_end_object(w);
+        count++;
+    }
+    return count;
+}
+
+bool settings_record_make(struct settings_record *record, const struct config *before, const struct config *after)
+{
+    struct el_buffer out;
+    struct el_json_writer w;
+    if (atomic_load_explicit(&record->busy, memory_order_acquire)) {
+        return false;
+    }
+    record->action = before == NULL ? "start" : "reload";
+    record->cut = false;
+    el_buffer_fix(&out, record->settings, sizeof record->settings);
+    el_json_writer_init(&w, &out);
+    el_json_begin_object(&w);
+    el_json_key(&w, "settings");
+    el_json_begin_array(&w);
+    uint32_t count = put_own(record, &w, before, after);
+    count += put_topics(record, &w, before, after);
+    el_json_end_array(&w);
+    if (before == NULL) {
+        el_json_add_str(&w, "version", EVLOG_VERSION);
+    }
+    el_json_end_object(&w);
+    int code = el_json_writer_end(&w);
+    EL_ASSERT(code == 0); /* there was room for each */
+    record->settings_len = out.len;
+    bool told = before == NULL || count > 0;
+    atomic_store_explicit(&record->busy, told, memory_order_release);
+    return told;
+}
+
+void settings_record_drop(struct settings_record *record)
+{
+    atomic_store_explicit(&record->busy, false, memory_order_release);
+}
+
+static void on_written(struct audit_op *op)
+{
+    struct settings_record *record = op->arg;
+    if (op->error != 0) {
+        audit_lost(record->audit);
+    }
+    settings_record_drop(record);
+}
+
+void settings_record_write(struct settings_record *record, struct audit *audit, struct store_shard *shard)
+{
+    struct el_buffer out;
+    struct el_json_writer w;
+    bool starts = strcmp(record->action, "start") == 0;
+    EL_ASSERT(atomic_load_explicit(&record->busy, memory_order_relaxed));
+    if (starts && store_topic_by_name(shard, el_slice_str(AUDIT_TOPIC)) == NULL) {
+        settings_record_drop(record);
+        return;
+    }
+    record->audit = audit;
+    record->op = (struct audit_op){.done = on_written, .arg = record};
+    audit_id(audit, record->op.id);
+    el_buffer_fix(&out, record->text, sizeof record->text);
+    el_json_writer_init(&w, &out);
+    el_json_begin_object(&w);
+    audit_show_head(&w, record->op.id, config_audit_word(CONFIG_AUDIT_CHANGES), io_wall(store_shard_io(shard)));
+    el_json_add_str(&w, "phase", "done");
+    el_json_add_str(&w, "action", record->action);
+    el_json_key(&w, "parameters");
+    el_json_put_raw(&w, el_slice_of(record->settings, record->settings_len));
+    if (record->cut) {
+        el_json_add_bool(&w, "parameters_cut", true);
+    }
+    el_json_add_str(&w, "outcome", "ok");
+    el_json_end_object(&w);
+    int code = el_json_writer_end(&w);
+    EL_ASSERT(code == 0);
+    record->op.value = el_buffer_slice(&out);
+    audit_write(audit, &record->op);
+}
