@@ -66,6 +66,23 @@ static bool proves(const struct el_api *known)
            known->key == EL_API_SaslAuthenticate;
 }
 
+/* Whoever has proved to be somebody that was removed since, or whose keys of that mechanism were: a proof has no end by
+ * itself unless connections.max.reauth.ms says so, and who takes a user away means it. */
+static bool user_gone(const struct api *api, const struct request *request)
+{
+    static const char prefix[] = "User:";
+    int mechanism = request_proved_by(request);
+    if (mechanism == 0 || api->auth == NULL) {
+        return false;
+    }
+    struct el_slice name = el_slice_str(request_principal(request) + sizeof prefix - 1);
+    if (mechanism == SASL_PLAIN) {
+        return auth_user_find(api->auth, EL_SCRAM_SHA256, name) == NULL &&
+               auth_user_find(api->auth, EL_SCRAM_SHA512, name) == NULL;
+    }
+    return auth_user_find(api->auth, mechanism, name) == NULL;
+}
+
 /* What asks for users, rules and limits themselves. */
 static bool asks_access(const struct el_api *known)
 {
@@ -152,6 +169,11 @@ void api_dispatch(void *arg, struct request *request)
         request_refuse(request, request_proved_by(request) != 0
                                     ? "it was trusted for a time that is over: clients prove again who they are before"
                                     : "it has not proved who it is (SASL), and the listener wants that first");
+        return;
+    }
+    if (user_gone(api, request) && !proves(known)) {
+        metrics_add(api->metrics, METRIC_REFUSED_OTHER, 1);
+        request_close(request, "its user was removed");
         return;
     }
     if (must_wait(api, request)) {

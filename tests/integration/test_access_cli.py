@@ -11,6 +11,7 @@ import pty
 import select
 import time
 
+import confluent_kafka
 import pytest
 
 from cli_kit import evlog
@@ -104,6 +105,23 @@ def test_a_user_that_is_removed_is_gone_and_its_rules_are_named(secured, name):
     for args in (("user", "ls", name), ("user", "rm", name, f"--confirm={name}"),
                  ("user", "passwd", name, "--generate")):
         assert "EVL-1027" in secured.run(*args, expect=5).err
+
+
+def test_a_user_that_is_removed_is_cut_at_its_next_request(secured, name):
+    secured.make(name)
+    secured.run("topics", "create", name, expect=0)
+    secured.run("acl", "allow", f"User:{name}", "write,describe", "topic", name, expect=0)
+    producer = confluent_kafka.Producer({
+        "bootstrap.servers": f"127.0.0.1:{secured.broker.ports['SASL_PLAINTEXT']}", "log_level": 0,
+        "security.protocol": "sasl_plaintext", "sasl.mechanism": "SCRAM-SHA-256", "sasl.username": name,
+        "sasl.password": PASSWORD, "message.timeout.ms": 5000, "topic.metadata.refresh.interval.ms": -1})
+    outcomes = []
+    producer.produce(name, b"before", on_delivery=lambda error, _: outcomes.append(error))
+    assert producer.flush(60) == 0 and outcomes == [None]
+    secured.run("user", "rm", name, f"--confirm={name}", expect=0)
+    producer.produce(name, b"after", on_delivery=lambda error, _: outcomes.append(error))
+    assert producer.flush(60) == 0 and outcomes[1] is not None
+    assert secured.broker.said("Produce", "its user was removed")
 
 
 @pytest.mark.parametrize("password, said", [

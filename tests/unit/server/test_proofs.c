@@ -179,6 +179,24 @@ TEST(reauthentication, in_time_it_extends_and_late_it_still_opens)
     end();
 }
 
+TEST(reauthentication, of_a_user_that_was_removed_is_too_late)
+{
+    begin("--sasl-enabled-mechanisms=SCRAM-SHA-256,SCRAM-SHA-512");
+    gate_connect(&g, &one);
+    gate_connect(&g, &two);
+    assert_proved(&one, EL_SCRAM_SHA512, "alice", "secret");
+    assert_proved(&two, EL_SCRAM_SHA256, "bob", "pw");
+    auth_user_remove(&g.auth, EL_SCRAM_SHA256, el_slice_str("alice"));
+    assert_true(served(&one)); /* by the other mechanism she is known */
+    auth_user_remove(&g.auth, EL_SCRAM_SHA512, el_slice_str("alice"));
+    assert_false(served(&one));
+    assert_closed(&one);
+    assert_true(served(&two));
+    gate_drop(&one);
+    gate_drop(&two);
+    end();
+}
+
 /* --- by whom, and how --------------------------------------------------------------------------------------------- */
 
 static void assert_refused_in_time(struct gate_conn *conn)
