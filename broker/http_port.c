@@ -47,11 +47,11 @@ static enum http_verdict on_judge(void *arg, const struct http_caller *caller, c
     return http_access_judge(port->access, caller, reason, reason_max);
 }
 
-static int on_name(void *arg, struct el_slice subject, char *principal, size_t principal_max,
+static int on_name(void *arg, const struct principal_names *names, char *principal, size_t principal_max,
                    struct principal_refusal *refusal)
 {
     struct http_port *port = arg;
-    return principal_rules_of_subject(port->rules, subject, principal, principal_max, refusal);
+    return principal_rules_of_names(port->rules, names, principal, principal_max, refusal);
 }
 
 static void on_shaken(void *arg, const struct net_handshake *handshake)

@@ -102,6 +102,9 @@ int tls_files_open(const struct config *cfg, struct tls_files *files, struct el_
     *files = (struct tls_files){.rules = NULL};
     int error = CONFIG_BLAME(cfg, err, principal_rules_parse(cfg->ssl_principal_rules, &files->rules, err),
                              CONFIG_ssl_principal_rules);
+    if (error == 0) {
+        principal_rules_take_uri(files->rules, cfg->ssl_principal_from == CONFIG_PRINCIPAL_URI);
+    }
     for (int i = 0; i < CONFIG_PROTOCOL_COUNT && error == 0; i++) {
         if (is_wanted(cfg, (enum config_protocol)i)) {
             error = open_listener(cfg, (enum config_protocol)i, files, err);

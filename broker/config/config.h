@@ -42,6 +42,7 @@ enum config_action {
 /* Choices, in the order of the table. */
 enum config_io { CONFIG_IO_AUTO, CONFIG_IO_URING, CONFIG_IO_POSIX };
 enum config_authorizer { CONFIG_AUTHORIZER_OFF, CONFIG_AUTHORIZER_ON };
+enum config_principal_from { CONFIG_PRINCIPAL_SUBJECT, CONFIG_PRINCIPAL_URI };
 enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 /* The order of enum io_commit_method. */
 enum config_commit { CONFIG_COMMIT_AUTO, CONFIG_COMMIT_RING_DSYNC, CONFIG_COMMIT_THREAD, CONFIG_COMMIT_LINKED };
@@ -88,7 +89,8 @@ struct config {
     char ssl_certificate_file[CONFIG_PATH_MAX];
     char ssl_key_file[CONFIG_PATH_MAX];
     char ssl_ca_file[CONFIG_PATH_MAX];
-    int ssl_client_auth; /* enum el_tls_auth */
+    int ssl_client_auth;    /* enum el_tls_auth */
+    int ssl_principal_from; /* enum config_principal_from */
     char ssl_principal_rules[CONFIG_PATH_MAX];
     struct config_address http;
     int64_t max_connections;

@@ -45,6 +45,7 @@ struct rule {
 };
 
 struct principal_rules {
+    bool uri; /* the name is the certificate's URI */
     uint32_t count;
     struct rule rules[RULES_MAX];
 };
@@ -453,16 +454,57 @@ int principal_rules_apply(const struct principal_rules *rules, const char *name,
     return EVLOG_ERR_NOT_FOUND;
 }
 
-int principal_rules_of_subject(const struct principal_rules *rules, struct el_slice subject, char *principal,
-                               size_t principal_max, struct principal_refusal *refusal)
+void principal_rules_take_uri(struct principal_rules *rules, bool uri)
 {
-    char name[SUBJECT_TEXT_MAX];
-    int rc = el_tls_name_text(subject, name, sizeof name);
+    rules->uri = uri;
+}
+
+static int name_of_subject(struct el_slice subject, char name[SUBJECT_TEXT_MAX], struct principal_refusal *refusal)
+{
+    int rc = el_tls_name_text(subject, name, SUBJECT_TEXT_MAX);
     if (rc != 0) {
         *refusal = rc == EVLOG_ERR_LIMIT
                        ? (struct principal_refusal){"the name in its certificate is too long", "name_too_long"}
                        : (struct principal_refusal){"the name in its certificate has more than one reading",
                                                     "name_ambiguous"};
+    }
+    return rc;
+}
+
+/* Of several nobody can say which is meant. What cannot be seen, and a byte above 126, is in no URI (RFC 3986). */
+static int name_of_uri(const struct principal_names *names, char name[SUBJECT_TEXT_MAX],
+                       struct principal_refusal *refusal)
+{
+    if (names->uri_count == 0) {
+        *refusal = (struct principal_refusal){"its certificate has no URI, which evlog.ssl.principal.from asks for",
+                                              "name_unmapped"};
+        return EVLOG_ERR_NOT_FOUND;
+    }
+    bool clean = names->uri_count == 1 && names->uri.len > 0;
+    for (size_t i = 0; clean && i < names->uri.len; i++) {
+        clean = names->uri.data[i] > ' ' && names->uri.data[i] < 0x7f;
+    }
+    if (!clean) {
+        *refusal = (struct principal_refusal){"its certificate has several URIs, or one that is none",
+                                              "name_ambiguous"};
+        return EVLOG_ERR_POLICY;
+    }
+    if (names->uri.len >= SUBJECT_TEXT_MAX) {
+        *refusal = (struct principal_refusal){"the URI in its certificate is too long", "name_too_long"};
+        return EVLOG_ERR_LIMIT;
+    }
+    memcpy(name, names->uri.data, names->uri.len);
+    name[names->uri.len] = 0;
+    return 0;
+}
+
+int principal_rules_of_names(const struct principal_rules *rules, const struct principal_names *names, char *principal,
+                             size_t principal_max, struct principal_refusal *refusal)
+{
+    char name[SUBJECT_TEXT_MAX];
+    int rc = rules != NULL && rules->uri ? name_of_uri(names, name, refusal)
+                                         : name_of_subject(names->subject, name, refusal);
+    if (rc != 0) {
         return rc;
     }
     rc = principal_rules_apply(rules, name, principal, principal_max);

@@ -12,6 +12,7 @@
 
 #include <core/bytes.h>
 #include <core/err.h>
+#include <stdbool.h>
 
 struct principal_rules;
 
@@ -34,8 +35,19 @@ struct principal_refusal {
     const char *why;     /* a sentence */
     const char *failure; /* a word for it */
 };
-/* The principal of a certificate's subject, DER. returns 0 | a code of el_tls_name_text() or of the above, and why */
-int principal_rules_of_subject(const struct principal_rules *rules, struct el_slice subject, char *principal,
-                               size_t principal_max, struct principal_refusal *refusal);
+/* What a certificate calls its owner. */
+struct principal_names {
+    struct el_slice subject; /* DER */
+    struct el_slice uri;     /* the first one of subjectAltName */
+    uint32_t uri_count;
+};
+/* Which of them counts: the subject, unless this says the URI. */
+void principal_rules_take_uri(struct principal_rules *rules, bool uri);
+/* The principal of the name that counts. Of URIs there must be one, of characters that can be seen.
+ *
+ * returns  0 | a code of el_tls_name_text() or of the above, and why
+ */
+int principal_rules_of_names(const struct principal_rules *rules, const struct principal_names *names, char *principal,
+                             size_t principal_max, struct principal_refusal *refusal);
 
 #endif

@@ -427,12 +427,12 @@ static void on_client(void *arg, const struct tls_gate_client *client)
     }
 }
 
-static int on_name(void *arg, struct el_slice subject, char *principal, size_t principal_max,
+static int on_name(void *arg, const struct principal_names *names, char *principal, size_t principal_max,
                    struct principal_refusal *refusal)
 {
     struct http *http = arg;
     OBJ_CHECK(http, HTTP);
-    return http->cfg.name(http->cfg.arg, subject, principal, principal_max, refusal);
+    return http->cfg.name(http->cfg.arg, names, principal, principal_max, refusal);
 }
 
 static void on_shaken(void *arg, const struct net_handshake *handshake)

@@ -38,8 +38,8 @@ struct http_config {
     uint16_t port;             /* 0: the kernel's choice */
     struct el_tls_config *tls; /* borrowed for the call; NULL: plain */
     struct metrics *metrics;   /* of TLS; any thread may count in it */
-    /* The principal of a certificate's subject, see tls_gate.h; with TLS */
-    int (*name)(void *arg, struct el_slice subject, char *principal, size_t principal_max,
+    /* The principal of a certificate, see tls_gate.h; with TLS */
+    int (*name)(void *arg, const struct principal_names *names, char *principal, size_t principal_max,
                 struct principal_refusal *refusal);
     /* Handshakes that prove who a client is, or fail; with TLS, NULL: nobody is told */
     net_handshake_fn shaken;

@@ -291,8 +291,11 @@ static int hand_over(struct tls_gate *gate, struct gate_conn *conn, struct princ
 {
     char principal[TLS_GATE_PRINCIPAL_MAX] = "";
     int pair[2];
-    struct el_slice subject = el_tls_peer_subject(conn->tls);
-    int rc = subject.data == NULL ? 0 : gate->cfg.name(gate->cfg.arg, subject, principal, sizeof principal, refusal);
+    struct principal_names names = {.subject = el_tls_peer_subject(conn->tls)};
+    names.uri_count = el_tls_peer_uris(conn->tls, &names.uri);
+    int rc = names.subject.data == NULL
+                 ? 0
+                 : gate->cfg.name(gate->cfg.arg, &names, principal, sizeof principal, refusal);
     if (rc != 0) {
         return rc;
     }

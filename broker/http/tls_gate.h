@@ -34,8 +34,8 @@ struct tls_gate_config {
     int listen_fd;             /* not blocking; the gate's on success */
     struct el_tls_config *tls; /* borrowed for the call */
     struct metrics *metrics;   /* any thread may count in it; outlives the gate */
-    /* The principal of a certificate's subject, DER. returns 0 | a code and why the client is refused */
-    int (*name)(void *arg, struct el_slice subject, char *principal, size_t principal_max,
+    /* The principal of a certificate. returns 0 | a code and why the client is refused */
+    int (*name)(void *arg, const struct principal_names *names, char *principal, size_t principal_max,
                 struct principal_refusal *refusal);
     net_handshake_fn shaken; /* of each handshake that proves who a client is, or fails; NULL: nobody is told */
     /* Takes the client over, its socket in any case. */

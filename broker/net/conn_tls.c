@@ -298,8 +298,9 @@ static void failed(struct conn *conn, const char *why, const char *failure)
 static int name_client(struct conn *conn, struct el_slice subject, struct principal_refusal *refusal)
 {
     char principal[NET_PRINCIPAL_MAX];
-    int rc = principal_rules_of_subject(conn->net->config.principal_rules, subject, principal, sizeof principal,
-                                        refusal);
+    struct principal_names names = {.subject = subject};
+    names.uri_count = el_tls_peer_uris(conn->tls->tls, &names.uri);
+    int rc = principal_rules_of_names(conn->net->config.principal_rules, &names, principal, sizeof principal, refusal);
     if (rc == 0) {
         rc = conn_set_principal(conn, principal);
         *refusal = rc == EVLOG_ERR_LIMIT ? (struct principal_refusal){NULL, "too_many_connections"}

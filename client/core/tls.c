@@ -21,7 +21,8 @@
 #include <arpa/inet.h>
 
 #define TLS_MAGIC OBJ_MAGIC('t', 'l', 's', '0')
-#define SAN_IP_ADDRESS 0x87 /* [7] of a GeneralName */
+#define SAN_URI 0x86        /* [6] of a GeneralName */
+#define SAN_IP_ADDRESS 0x87 /* [7] */
 
 struct el_tls {
     uint32_t magic;
@@ -297,6 +298,20 @@ struct el_slice el_tls_peer_subject(const struct el_tls *tls)
     const mbedtls_x509_crt *certificate = tls->done ? mbedtls_ssl_get_peer_cert(&tls->ssl) : NULL;
     return certificate == NULL ? el_slice_of(NULL, 0)
                                : el_slice_of(certificate->subject_raw.p, certificate->subject_raw.len);
+}
+
+uint32_t el_tls_peer_uris(const struct el_tls *tls, struct el_slice *first)
+{
+    OBJ_CHECK(tls, TLS);
+    const mbedtls_x509_crt *certificate = tls->done ? mbedtls_ssl_get_peer_cert(&tls->ssl) : NULL;
+    uint32_t count = 0;
+    for (const mbedtls_x509_sequence *name = certificate == NULL ? NULL : &certificate->subject_alt_names; name != NULL;
+         name = name->next) {
+        if (name->buf.tag == SAN_URI && count++ == 0) {
+            *first = el_slice_of(name->buf.p, name->buf.len);
+        }
+    }
+    return count;
 }
 
 bool el_tls_peer_digest(const struct el_tls *tls, uint8_t digest[32])

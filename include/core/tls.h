@@ -93,6 +93,9 @@ void el_tls_close(struct el_tls *tls, struct el_tls_bytes *bytes);
 
 /* Subject of the certificate that the other side has proved to have, DER; data NULL: none. Valid as long as tls. */
 struct el_slice el_tls_peer_subject(const struct el_tls *tls);
+/* How many URIs are among the other names of that certificate (subjectAltName), and the first of them, as it stands
+ * there; valid as long as tls. */
+uint32_t el_tls_peer_uris(const struct el_tls *tls, struct el_slice *first);
 /* SHA-256 of that certificate, as it was sent. returns false: there is none */
 bool el_tls_peer_digest(const struct el_tls *tls, uint8_t digest[32]);
 /* Why the handshake has failed, in one word of a few, for records: "no_certificate"; "" when it has not. Static. */

@@ -12,6 +12,7 @@ import pytest
 
 from certs import Certs
 from conftest import BIN, Broker, wait_for
+from evlogd import start_or_skip
 
 LISTENERS = "PLAINTEXT://127.0.0.1:0,SSL://127.0.0.1:0"
 
@@ -290,3 +291,21 @@ def test_what_cannot_serve_is_refused_at_start_and_by_the_check(certs, tmp_path,
                                "--http", "off", *spoil(certs), *check],
                               capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 2 and said in done.stderr
+
+
+def test_the_uri_of_a_certificate_says_who_its_owner_is(tmp_path):
+    certs = Certs(tmp_path).issue("server").issue("orders", "/", names="URI:spiffe://example.org/orders")
+    certs.issue("both", names="URI:spiffe://example.org/a,URI:spiffe://example.org/b").issue("none")
+    broker = start_or_skip(Broker(tmp_path / "data", listeners="SSL://127.0.0.1:0", args=[
+        *certs.server_flags(), "--ssl-ca-file", certs.pem("ca"), "--ssl-client-auth=required", "--authorizer=on",
+        "--super-users=User:orders", "--evlog-ssl-principal-from=uri",
+        r"--ssl-principal-mapping-rules=RULE:^spiffe:\/\/example\.org\/(.*)$/$1/"]))
+    try:
+        def created(name):
+            return evlog(broker.ports["SSL"], certs.client(name), "topics", "create", f"by-{name}").returncode == 0
+
+        assert created("orders")
+        assert not created("both") and broker.said("several URIs")
+        assert not created("none") and broker.said("has no URI")
+    finally:
+        assert broker.stop() == 0

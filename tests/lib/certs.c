@@ -78,17 +78,25 @@ static void set_days(mbedtls_x509write_cert *crt, int from, int to)
     assert_int_equal(mbedtls_x509write_crt_set_validity(crt, texts[0], texts[1]), 0);
 }
 
-/* GeneralNames: dNSName is [2], iPAddress is [7]. */
+static size_t add_name(unsigned char *names, size_t len, unsigned char tag, const char *text)
+{
+    if (text != NULL) {
+        names[len++] = tag;
+        names[len++] = (unsigned char)strlen(text);
+        memcpy(names + len, text, strlen(text));
+        len += strlen(text);
+    }
+    assert_true(len < 128); /* so that lengths are one byte */
+    return len;
+}
+
+/* GeneralNames: dNSName is [2], uniformResourceIdentifier is [6], iPAddress is [7]. */
 static void set_names(mbedtls_x509write_cert *crt, const struct cert_wish *wish)
 {
-    unsigned char names[128], ip[16];
-    size_t len = 2;
-    if (wish->dns != NULL) {
-        names[len++] = 0x82;
-        names[len++] = (unsigned char)strlen(wish->dns);
-        memcpy(names + len, wish->dns, strlen(wish->dns));
-        len += strlen(wish->dns);
-    }
+    unsigned char names[256], ip[16];
+    size_t len = add_name(names, 2, 0x82, wish->dns);
+    len = add_name(names, len, 0x86, wish->uri);
+    len = add_name(names, len, 0x86, wish->uri2);
     if (wish->ip != NULL) {
         size_t ip_len = inet_pton(AF_INET, wish->ip, ip) == 1 ? 4 : 16;
         assert_true(ip_len == 4 || inet_pton(AF_INET6, wish->ip, ip) == 1);

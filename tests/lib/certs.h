@@ -14,6 +14,7 @@ struct cert_wish {
     const char *subject; /* "O=Example,CN=app"; NULL: "CN=" and the name */
     const char *dns;     /* subject alternative names, NULL: none */
     const char *ip;
+    const char *uri, *uri2;
     bool ca;
     bool sha1;
     bool p521;              /* a key of a curve that is not in the profile */

@@ -102,3 +102,38 @@ TEST(principal_rules, a_pattern_that_takes_too_long_is_given_up)
     assert_int_equal(principal_rules_apply(rules, name, principal, sizeof principal), EVLOG_ERR_LIMIT); /* too long */
     principal_rules_free(rules);
 }
+
+static int of_uri(const char *text, const char *uri, uint32_t count)
+{
+    struct principal_rules *rules = NULL;
+    struct principal_refusal refusal = {0};
+    struct principal_names names = {
+        .subject = el_slice_of("\x30\0", 2), .uri = el_slice_str(uri), .uri_count = count};
+    assert_int_equal(principal_rules_parse(text, &rules, NULL), 0);
+    principal_rules_take_uri(rules, true);
+    principal[0] = 0;
+    int rc = principal_rules_of_names(rules, &names, principal, sizeof principal, &refusal);
+    assert_true(rc == 0 || (refusal.why != NULL && refusal.failure != NULL));
+    principal_rules_free(rules);
+    return rc;
+}
+
+TEST(principal_rules, the_one_uri_of_a_certificate_is_its_name_where_that_is_wanted)
+{
+    static const char rule[] = "RULE:^spiffe:\\/\\/example\\.org\\/(.*)$/$1/";
+    char lengthy[600];
+    assert_int_equal(of_uri("", "spiffe://example.org/orders", 1), 0);
+    assert_string_equal(principal, "User:spiffe://example.org/orders");
+    assert_int_equal(of_uri(rule, "spiffe://example.org/orders", 1), 0);
+    assert_string_equal(principal, "User:orders");
+    assert_int_equal(of_uri(rule, "spiffe://example.com/orders", 1), EVLOG_ERR_NOT_FOUND);
+    assert_int_equal(of_uri("", "", 0), EVLOG_ERR_NOT_FOUND);
+    assert_int_equal(of_uri("", "spiffe://example.org/orders", 2), EVLOG_ERR_POLICY);
+    assert_int_equal(of_uri("", "", 1), EVLOG_ERR_POLICY);
+    assert_int_equal(of_uri("", "spiffe://a b", 1), EVLOG_ERR_POLICY);
+    assert_int_equal(of_uri("", "spiffe://\xc3\xa9", 1), EVLOG_ERR_POLICY);
+    assert_int_equal(of_uri("", "spiffe://a\n", 1), EVLOG_ERR_POLICY);
+    memset(lengthy, 'a', sizeof lengthy - 1);
+    lengthy[sizeof lengthy - 1] = 0;
+    assert_int_equal(of_uri("", lengthy, 1), EVLOG_ERR_LIMIT);
+}

@@ -519,6 +519,32 @@ TEST(tls, a_handshake_byte_by_byte_is_one_as_any)
     pair_close(&pair);
 }
 
+TEST(tls, the_uris_of_a_certificate_are_counted_and_the_first_is_given)
+{
+    static const struct {
+        const char *name, *uri, *uri2;
+        uint32_t count;
+    } rows[] = {{"none", NULL, NULL, 0},
+                {"one", "spiffe://example.org/orders", NULL, 1},
+                {"two", "spiffe://example.org/orders", "spiffe://example.org/billing", 2}};
+    files();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct el_slice first = {0};
+        cert_make(dir, &(struct cert_wish){.name = rows[i].name,
+                                           .issuer = "ca",
+                                           .dns = "app.example",
+                                           .uri = rows[i].uri,
+                                           .uri2 = rows[i].uri2});
+        pair_open(&pair, config(false, rows[i].name, "ca", 0), config(true, "server", "ca", EL_TLS_AUTH_REQUIRED),
+                  "broker.example");
+        assert_int_equal(el_tls_peer_uris(pair.server, &first), 0); /* before it is proved */
+        assert_int_equal(shake(&pair), 0);
+        assert_int_equal(el_tls_peer_uris(pair.server, &first), rows[i].count);
+        assert_true(rows[i].count == 0 || el_slice_eq(first, el_slice_str("spiffe://example.org/orders")));
+        pair_close(&pair);
+    }
+}
+
 TEST(tls, a_small_room_for_output_is_used_again_and_again)
 {
     files();

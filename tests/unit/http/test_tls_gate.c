@@ -85,7 +85,7 @@ static enum http_verdict on_judge(void *arg, const struct http_caller *caller, c
     return HTTP_ALLOWED;
 }
 
-static int on_name(void *arg, struct el_slice subject, char *principal, size_t principal_max,
+static int on_name(void *arg, const struct principal_names *names, char *principal, size_t principal_max,
                    struct principal_refusal *refusal)
 {
     snprintf(principal, principal_max, "User:app");
