@@ -68,6 +68,10 @@ def test_the_process_can_do_little_and_leaves_nothing(tmp_path):
         status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
         assert status["NoNewPrivs"] == "1"
         assert status["Seccomp"] == "2" or broker.log_lines("system calls are not filtered")
+        filtered = status["Seccomp"]
+        for task in (process / "task").iterdir():
+            assert f"Seccomp:\t{filtered}\n" in (task / "status").read_text(), (task / "comm").read_text()
+            assert "NoNewPrivs:\t1\n" in (task / "status").read_text(), (task / "comm").read_text()
         assert status["Umask"] == "0077"
         assert "Max core file size        0                    0" in (process / "limits").read_text()
         loose = [path for path in (tmp_path / "data").rglob("*") if path.stat().st_mode & 0o077]
