@@ -105,6 +105,10 @@ check.Run([check.Layer(how, sleeps.format(sys.argv[2], how), 60, set(), how=how)
 """
 
 
+def written(path):
+    return os.path.exists(path) and os.path.getsize(path) > 0
+
+
 def lane_cases():
     """What computes runs beside what follows, in turn, and what is alone waits for it; no failure is lost."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
@@ -126,17 +130,17 @@ def lane_cases():
         os.mkdir(os.path.join(folder, "check"))
         run = subprocess.Popen([sys.executable, "-W", "ignore", "-c", STOPPED, CHECK.__file__, folder])
         notes = [os.path.join(folder, name) for name in ("computes", "waits")]
-        deadline = time.monotonic() + 10
-        while not all(os.path.exists(note) and os.path.getsize(note) for note in notes) and \
-                time.monotonic() < deadline:
+        deadline = time.monotonic() + 20
+        while not all(map(written, notes)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        begun = [int(BLOCKS.read(note)) for note in notes]
+        begun = [int(BLOCKS.read(note)) for note in notes if written(note)]
         run.send_signal(signal.SIGTERM)
         code = run.wait(30)
         left, deadline = begun, time.monotonic() + 10    # whoever inherits a process may take a moment to forget it
         while left and time.monotonic() < deadline:
             left = [number for number in left if os.path.exists(f"/proc/{number}")]
-    yield "a run that is stopped leaves nothing", None if (code, left) == (143, []) else f"exit code {code}, {left}"
+    good = (code, len(begun), left) == (143, 2, [])
+    yield "a run that is stopped leaves nothing", None if good else f"exit code {code}, begun {begun}, left {left}"
 
 
 def fuzz_cases():
