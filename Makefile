@@ -210,9 +210,11 @@ exhaustive: $(OUT)/bin/evlog-exhaustive
 
 # Trace hashes of the same seeds, built by both compilers.
 HASH_SEEDS ?= 20
-.PHONY: sim-hash
-sim-hash: $(OUT)/bin/evlog-sim
+.PHONY: clang-sim sim-hash
+clang-sim:
 	$(Q)$(MAKE) --no-print-directory CC=clang CFLAGS=-g0 OUT=$(OUT)/clang-full $(OUT)/clang-full/bin/evlog-sim
+
+sim-hash: $(OUT)/bin/evlog-sim clang-sim
 	$(Q)for mode in store broker lease; do \
 	    $(PYTHON) tests/sim/hashes.py --mode $$mode --seeds $(HASH_SEEDS) $(OUT)/bin/evlog-sim \
 	        $(OUT)/clang-full/bin/evlog-sim || exit 1; done

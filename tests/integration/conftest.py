@@ -15,6 +15,22 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from evlogd import BIN, ROOT, Broker, backends, start_or_skip, wait_for  # noqa: E402, F401
 
 
+# Tests of these files share no broker and mostly wait: each runs wherever there is room, the others' files as a whole.
+SPREAD = ("test_archive.py",)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            scope = super()._split_scope(nodeid)
+            return nodeid if scope.rpartition("/")[2] in SPREAD else scope
+
+    return Files(config, log)
+
+
 @pytest.fixture(params=backends(), scope="module")
 def broker(request, tmp_path_factory):
     """A broker shared by the tests of a file; each test uses topics of its own."""

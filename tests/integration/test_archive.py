@@ -172,6 +172,7 @@ def test_a_signal_ends_the_wait_for_an_archive_that_takes_nothing(started, tmp_p
         assert waiting.returncode == 130, told
     assert "no answer came" in told["append"] and "append it again with --id 0" in told["append"], told
     assert "2 of 2 events are not acknowledged, 0 are published" in told["produce"], told
+    broker.kill()    # a stop would wait for the archive
 
 
 def test_a_file_in_the_way_is_an_alarm_and_archiving_goes_on_without_it(started, tmp_path):
