@@ -110,7 +110,9 @@ size_t catalogue_encode(const struct catalogue_change *change, uint8_t *key, uin
     uint8_t *p = value + 12;
     EL_ASSERT(change->name.len <= EL_TOPIC_NAME_MAX);
     EL_ASSERT(change->partition_count <= EL_PARTITION_COUNT_MAX);
-    memcpy(p, change->name.data, change->name.len);
+    if (change->name.len > 0) {
+        memcpy(p, change->name.data, change->name.len);
+    }
     p += change->name.len;
     if (owners_len > 0) {
         memcpy(p, change->owners, owners_len);
