@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define MEMORY_LEN (8u << 20)
+#define PAUSE_NS 200000u
 
 static void print_limit(const char *name, const struct bench_limit *limit)
 {
@@ -56,6 +57,28 @@ static double memory_gb(enum memory_work work, double seconds)
     return sum == 0 ? 0 : (double)len / (double)(now_ns - start_ns);
 }
 
+/* A thread that does nothing but read the clock sees when it did not run: other threads here, other guests of the host.
+ * No latency below the longest of these is a program's own. */
+static void print_pauses(double seconds)
+{
+    uint64_t start_ns = bench_now_ns(), last_ns = start_ns, lost_ns = 0, longest_ns = 0;
+    uint64_t until_ns = start_ns + (uint64_t)(seconds * 1e9);
+    uint32_t count = 0;
+    while (last_ns < until_ns) {
+        uint64_t now_ns = bench_now_ns();
+        uint64_t pause_ns = now_ns - last_ns;
+        if (pause_ns >= PAUSE_NS) {
+            count++;
+            lost_ns += pause_ns;
+            longest_ns = pause_ns > longest_ns ? pause_ns : longest_ns;
+        }
+        last_ns = now_ns;
+    }
+    double took_ns = (double)(last_ns - start_ns);
+    printf("%-44s %10.1f /s  %.2f %% of the time, longest %.2f ms\n", "pauses of a busy thread, 0.2 ms and more",
+           count * 1e9 / took_ns, (double)lost_ns * 100 / took_ns, (double)longest_ns / 1e6);
+}
+
 int main(int argc, char **argv)
 {
     struct bench_options options;
@@ -63,6 +86,7 @@ int main(int argc, char **argv)
     bench_options_parse(&options, argc, argv, "Limits of the machine, without a broker.");
     double seconds = options.seconds / 2;
     bench_wait_quiet(options.quiet_seconds);
+    print_pauses(options.seconds);
     bench_limit_flush(options.data, 4096, 1, seconds, &limit);
     print_limit("durable write 4 KiB, zero-filled blocks", &limit);
     bench_limit_flush_unwritten(options.data, 4096, seconds, &limit);
