@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """evlogd --repair: damage of the stream index is found and put aside, a sound one is left alone, and neither touches a
-directory that is in use or is none. The index is that of tests/golden."""
+directory that is in use or is none. The index is that of tests/golden, but for what no log comes to."""
 import shutil
 import struct
 import subprocess
@@ -13,10 +13,10 @@ from kafka_wire import batch, record
 
 sys.path.insert(0, str(ROOT / "tests" / "golden"))
 
+from making import program  # noqa: E402
 from xxh3 import xxh3  # noqa: E402
 
 EVLOGD = str(BIN / "evlogd")
-GOLDEN = ROOT / "tests" / "golden" / "index-v1" / "streams"
 DAMAGED = 8
 
 
@@ -30,7 +30,7 @@ def directory(tmp_path):
     broker = start_or_skip(Broker(tmp_path / "data", shards=2))
     assert broker.stop() == 0
     shutil.rmtree(tmp_path / "data" / "streams", ignore_errors=True)
-    shutil.copytree(GOLDEN, tmp_path / "data" / "streams")
+    subprocess.run([program("make_index"), "--sound", str(tmp_path / "data")], check=True)
     return tmp_path / "data"
 
 
