@@ -120,7 +120,11 @@ static bool shake(struct evlog_client *client, struct el_conn *conn, struct el_t
         }
     }
     if (rc < 0) {
-        el_conn_fail(client, conn, rc == EVLOG_ERR_POLICY ? rc : EVLOG_ERR_UNREACHABLE, err.text);
+        char text[sizeof err.text + 80];
+        bool foreign = rc == EVLOG_ERR_POLICY && strcmp(el_tls_failure(conn->tls), "certificate_foreign") == 0;
+        (void)snprintf(text, sizeof text, "%s%s", err.text,
+                       foreign ? ": ssl.ca.location names the file of the CAs to trust" : "");
+        el_conn_fail(client, conn, rc == EVLOG_ERR_POLICY ? rc : EVLOG_ERR_UNREACHABLE, text);
         return false;
     }
     if (rc == EL_TLS_DONE) {

@@ -288,7 +288,7 @@ def test_probes_and_doctor_speak_tls(port):
     assert "OK" in evlog("check", "ready", *where, *trust, expect=0).out
     assert "OK" in evlog("check", "dlq", "--critical", 1, *where, *trust, *own, expect=0).out
     assert "a user is wanted" in evlog("check", "dlq", "--critical", 1, *where, *trust, expect=3).out
-    assert "no CA that is trusted here" in evlog("check", "ready", *where, expect=2).out
+    assert "has signed it: ssl.ca.location names" in evlog("check", "ready", *where, expect=2).out
     assert "does not speak HTTP" in evlog("check", "dlq", "--critical", 1, "--http", where[1][8:], expect=3).out
     lines = evlog("doctor", *where, *trust, *own, "-b", port.broker.bootstrap, "--json").lines()
     verdicts = {line["check"]: line["verdict"] for line in lines}

@@ -131,7 +131,7 @@ def test_the_command_line_says_why_there_is_no_connection(secure, certs, tmp_pat
     rows = [
         (port, {}, "perhaps this listener wants TLS (security.protocol=ssl)"),
         (secure.ports["PLAINTEXT"], certs.client(), "perhaps this listener speaks without TLS"),
-        (port, wrong.client(), "no CA that is trusted here has signed it"),
+        (port, wrong.client(), "no CA that is trusted here has signed it: ssl.ca.location names"),
         (port, certs.client("foreign"), "it wants a certificate of ours, or another one"),
     ]
     for at, settings, said in rows:

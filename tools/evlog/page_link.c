@@ -128,7 +128,11 @@ static int shake(struct page_link *link, struct el_error *err)
         link->in_len = bytes.in_len;
         int rc = send_all(link, el_slice_of(link->out_bytes, bytes.out_len), err);
         if (step < 0) {
-            return unreachable(link, why.text, err);
+            char text[sizeof why.text + 80];
+            bool foreign = strcmp(el_tls_failure(link->tls), "certificate_foreign") == 0;
+            (void)snprintf(text, sizeof text, "%s%s", why.text,
+                           foreign ? ": ssl.ca.location names the file of the CAs to trust" : "");
+            return unreachable(link, text, err);
         }
         if (rc != 0 || step == EL_TLS_DONE) {
             return rc;
