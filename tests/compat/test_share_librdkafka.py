@@ -5,6 +5,7 @@ import pytest
 
 import confluent_kafka
 from clients import ALL
+from confluent_kafka.admin import AdminClient
 from evlogd import Broker, quiet_port, wait_for
 from members import PATIENCE_SECONDS
 from share_cases import *  # noqa: F401, F403
@@ -13,7 +14,7 @@ from share_cases import ShareWriter, commit, configure, earliest, outcomes, poll
 EXPLICIT = {"share.acknowledgement.mode": "explicit"}
 
 
-def dead_letters(broker, topic):
+def dead_letters(topic):
     return f"{topic}.{topic}.dlq"
 
 
@@ -30,8 +31,10 @@ def test_dead_letters_are_plain_events(broker, topic, client):
     poll_until(consumer, 4, outcomes(consumer, again="release"))
     commit(consumer)
     consumer.close()
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    wait_for(lambda: dead_letters(topic) in admin.list_topics(timeout=60).topics, "their topic", PATIENCE_SECONDS)
     found = wait_for(lambda: (lambda events: events if len(events) == 2 else None)(
-        client(broker).read(dead_letters(broker, topic), partition=1)), "two dead letters", PATIENCE_SECONDS)
+        client(broker).read(dead_letters(topic), partition=1)), "two dead letters", PATIENCE_SECONDS)
     by_key = {key: (value, list(more)) for _, _, key, value, more in found}
     assert set(by_key) == {b"k1", b"k3"}
     value, more = by_key[b"k1"]

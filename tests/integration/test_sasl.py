@@ -67,7 +67,7 @@ def test_a_password_makes_the_way_free_from_flags_environment_and_file(secured, 
 
 def test_a_missing_right_is_exit_code_4_with_a_remedy(secured):
     done = run(secured, "topics", "create", "mine", user="eve", expect=4)
-    assert "remedy: a super user can give the right" in done.err
+    assert "remedy: 'evlog acl allow User:eve create topic mine' gives the right" in done.err
     run(secured, "produce", "orders", user="eve", stdin="x\n", expect=4)
 
 
