@@ -33,8 +33,8 @@ static void put(struct el_json_writer *w, const char *name, const char *before, 
 static bool is_watched(const struct setting *row)
 {
     return strcmp(row->section, "security") == 0 || strcmp(row->section, "audit") == 0 ||
-           strcmp(row->name, "listen") == 0 || strcmp(row->name, "listeners") == 0 || strcmp(row->name, "http") == 0 ||
-           strncmp(row->name, "ssl.", 4) == 0;
+           strncmp(row->name, "listen", strlen("listen")) == 0 || strcmp(row->name, "http") == 0 ||
+           strstr(row->name, "ssl.") != NULL;
 }
 
 static uint32_t put_own(struct settings_record *record, struct el_json_writer *w, const struct config *before,

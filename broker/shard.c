@@ -25,8 +25,8 @@
 #include <stdatomic.h>
 
 #define NODE_ID 1
-#define ANSWERS_SHARE                                                                                                  \
-    4 /* of the time to stop in: answers that were waited for in vain leave before connections are cut */
+/* Of the time to stop in: answers that were waited for in vain leave before connections are cut. */
+#define ANSWERS_SHARE 4
 
 struct net_config shard_net_limits(const struct config *cfg)
 {

@@ -339,13 +339,14 @@ def test_settings_that_were_changed_on_the_machine_are_told(tmp_path):
     assert "principal" not in told and "call" not in told
     assert broker.stop() == 0
 
+    file.write_text(file.read_text() + "[network]\nevlog.ssl.principal.from = uri\n")
     broker.start()
     wait_for(lambda: len(changes()) == 2, "the record of the start")
     started = changes()[-1]
     assert started["action"] == "start" and started["parameters"]["version"]
     assert {"name": "authorizer", "value": "off"} in started["parameters"]["settings"]
     names = [setting["name"] for setting in started["parameters"]["settings"]]
-    assert names == ["listen", "http", "authorizer", "super.users"]
+    assert names == ["listen", "evlog.ssl.principal.from", "http", "authorizer", "super.users"]
     file.write_text(f"[security]\nauthorizer = on\nsuper.users = User:ANONYMOUS\n[audit]\n"
                     f"evlog.audit.include = none\n{base}")
     reload()
