@@ -82,7 +82,8 @@ def test_changes_that_cannot_be_recorded_are_refused(small_disk, io):
     assert "nobody" not in evlog("user", "ls", bootstrap=broker.bootstrap, expect=0).out
     calls = {}
     for line in audited(broker, "--class", "changes"):
-        calls.setdefault(line["call"], []).append(line)
+        if "call" in line:   # a start is a change as well, which nobody asked for
+            calls.setdefault(line["call"], []).append(line)
     made = [lines[-1] for lines in calls.values() if lines[-1].get("outcome") == "ok"]
     assert {"meanwhile", "after"} <= {topic["name"] for line in made if line["api"] == "CreateTopics"
                                       for topic in line["parameters"]["topics"]}
