@@ -25,12 +25,12 @@
 #include <core/json_writer.h>
 #include <core/logger.h>
 #include <core/utf8.h>
+#include <http/client_address.h>
 #include <http/tls_gate.h>
 
 #include <microhttpd.h>
 
 #include <errno.h>
-#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -212,11 +212,6 @@ static bool is_loopback(const struct sockaddr *address)
     return false;
 }
 
-static socklen_t address_len(const struct sockaddr *address)
-{
-    return address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-}
-
 /* returns true when it may go on; else the answer is a refusal */
 static bool let_in(struct http *http, struct MHD_Connection *connection, struct answer *answer)
 {
@@ -230,13 +225,12 @@ static bool let_in(struct http *http, struct MHD_Connection *connection, struct 
         [HTTP_NOT_NOW] = {503, "Service Unavailable"},
     };
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char address[INET6_ADDRSTRLEN + IF_NAMESIZE] = "", reason[DETAIL_MAX] = "";
+    char address[EL_ADDRESS_TEXT_MAX] = "", reason[DETAIL_MAX] = "";
     if (http->cfg.judge == NULL) {
         return true;
     }
     if (info != NULL && info->client_addr != NULL) {
-        (void)getnameinfo(info->client_addr, address_len(info->client_addr), address, sizeof address, NULL, 0,
-                          NI_NUMERICHOST);
+        http_client_address(info->client_addr, address);
     }
     const union MHD_ConnectionInfo *context = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     const struct place *place = context == NULL ? NULL : context->socket_context;

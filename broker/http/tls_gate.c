@@ -18,9 +18,9 @@
 #include <core/alloc.h>
 #include <core/assert.h>
 #include <core/logger.h>
+#include <http/client_address.h>
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -44,7 +44,6 @@
 #define OUT_LEN (2 * EL_TLS_ROOM_MIN)
 #define PLAIN_LEN 4096u
 #define TEXT_LEN 8192u /* sealed at once; fits into out also in records of 512 bytes, which a client may ask for */
-#define ADDRESS_LEN (INET6_ADDRSTRLEN + 16)
 #define POLL_MAX (2 + 2 * TLS_GATE_COUNT_MAX)
 
 enum gate_state { GATE_HELLO, GATE_OPEN, GATE_LAST, GATE_LINGER };
@@ -142,19 +141,12 @@ static void tell(struct tls_gate *gate, const char *address, struct net_handshak
     }
 }
 
-static void show_address(const struct gate_conn *conn, char address[ADDRESS_LEN])
-{
-    address[0] = '\0';
-    (void)getnameinfo((const struct sockaddr *)&conn->address, conn->address_len, address, ADDRESS_LEN, NULL, 0,
-                      NI_NUMERICHOST);
-}
-
 /* why: for people, one line a second, whoever it is about; failure: the same in one word, NULL: the handshake was over
  * before */
 static void refused(struct tls_gate *gate, const struct gate_conn *conn, const char *why, const char *failure)
 {
-    char address[ADDRESS_LEN];
-    show_address(conn, address);
+    char address[EL_ADDRESS_TEXT_MAX];
+    http_client_address((const struct sockaddr *)&conn->address, address);
     metrics_add(gate->cfg.metrics, METRIC_TLS_REFUSED, 1);
     if (failure != NULL) {
         tell(gate, address, &(struct net_handshake){.failure = failure});
@@ -276,12 +268,12 @@ static enum progress step_outward(struct tls_gate *gate, struct gate_conn *conn)
 /* The client has a name: that is a proof. */
 static void tell_proof(struct tls_gate *gate, struct gate_conn *conn, const char *principal)
 {
-    char address[ADDRESS_LEN];
+    char address[EL_ADDRESS_TEXT_MAX];
     struct net_handshake handshake = {
         .principal = principal, .version = el_tls_version(conn->tls), .cipher = el_tls_cipher(conn->tls)};
     bool shown = el_tls_peer_digest(conn->tls, handshake.certificate);
     EL_ASSERT(shown);
-    show_address(conn, address);
+    http_client_address((const struct sockaddr *)&conn->address, address);
     metrics_add(gate->cfg.metrics, METRIC_AUTHENTICATIONS, 1);
     tell(gate, address, &handshake);
 }

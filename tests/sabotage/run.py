@@ -97,13 +97,13 @@ LAYERS = {"unit_storage": layer_unit, "unit_group": layer_unit, "unit_client": l
           "sim-broker": layer_sim, "sim-lease": layer_sim, "sim-stream": layer_sim,
           "sim-archive": layer_sim, "unit_lease": layer_unit, "unit_net": layer_unit,
           "unit_stream": layer_unit, "unit_server": layer_unit, "unit_access": layer_unit, "unit_io": layer_unit,
-          "unit_archive": layer_unit, "exhaustive": layer_exhaustive}
+          "unit_archive": layer_unit, "unit_http": layer_unit, "exhaustive": layer_exhaustive}
 PROGRAMS = {"unit_storage": "unit_storage", "unit_group": "unit_group", "unit_client": "unit_client",
             "unit_api": "unit_api", "unit_store": "unit_store", "unit_core": "unit_core", "unit_format": "unit_format",
             "sim": "evlog-sim", "sim-broker": "evlog-sim", "sim-lease": "evlog-sim", "sim-stream": "evlog-sim",
             "sim-archive": "evlog-sim",
             "unit_lease": "unit_lease", "unit_stream": "unit_stream", "unit_server": "unit_server",
-            "unit_access": "unit_access", "unit_net": "unit_net", "unit_io": "unit_io",
+            "unit_access": "unit_access", "unit_net": "unit_net", "unit_http": "unit_http", "unit_io": "unit_io",
             "unit_archive": "unit_archive", "exhaustive": "evlog-exhaustive"}
 
 

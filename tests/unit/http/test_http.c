@@ -68,9 +68,9 @@ static bool on_live(void *arg, char *reason, size_t reason_max)
     return dead == NULL;
 }
 
-static struct http *start(uint16_t *port)
+static struct http *start_at(const char *host, uint16_t *port)
 {
-    const struct http_config cfg = {.host = "127.0.0.1",
+    const struct http_config cfg = {.host = host,
                                     .render_metrics = on_render,
                                     .ready = on_ready,
                                     .live = on_live,
@@ -88,6 +88,11 @@ static struct http *start(uint16_t *port)
     }
     assert_true(*port != 0);
     return http;
+}
+
+static struct http *start(uint16_t *port)
+{
+    return start_at("127.0.0.1", port);
 }
 
 /* returns a socket, or -1 when nobody listens */
@@ -347,6 +352,16 @@ TEST(http, metrics_are_for_whom_the_judge_lets_in)
     static const char known[] =
         "GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic x\r\nConnection: close\r\n\r\n";
     assert_holds(ask(port, known, sizeof known - 1), "evlog_test 1");
+    http_stop(http);
+}
+
+/* Or a rule about 127.0.0.1 would be about nobody: on_judge() looks. */
+TEST(http, a_client_of_ipv4_at_a_port_of_ipv6_has_its_address)
+{
+    uint16_t port;
+    struct http *http = start_at("::", &port);
+    says.verdict = HTTP_DENIED;
+    assert_holds(ask_line(port, "GET /metrics"), " 403 ");
     http_stop(http);
 }
 
