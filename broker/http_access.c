@@ -50,7 +50,6 @@ struct http_access {
     struct audit_relay *audit;
     bool open_to_loopback;
     bool password_anywhere;
-    bool was_enabled; /* the authorizer, when the shard last said */
     uint8_t mac_key[MAC_LEN];
     uint8_t known[KNOWN_MAX][MAC_LEN]; /* of user, password and the keys that it fitted */
     uint32_t known_count, known_next;
@@ -59,6 +58,7 @@ struct http_access {
     uint64_t log_second;
     pthread_mutex_t lock;
     struct http_tokens *tokens; /* under the lock, as what follows; NULL before the first */
+    bool authorizes;            /* the settings have the authorizer on */
     bool wants_certificate;
     /* the question, and the answer below */
     struct io_message message;
@@ -263,12 +263,18 @@ static enum http_verdict prove(struct http_access *a, const char **why)
     return HTTP_ALLOWED;
 }
 
-/* With the authorizer off. */
-static enum http_verdict judge_open(struct http_access *a, const struct http_caller *caller, const char **why)
+/* With the authorizer off: is a certificate missing? */
+static bool lacks_certificate(struct http_access *a, const struct http_caller *caller)
 {
     pthread_mutex_lock(&a->lock);
-    bool refused = a->wants_certificate && caller->principal == NULL;
+    bool lacks = a->wants_certificate && caller->principal == NULL;
     pthread_mutex_unlock(&a->lock);
+    return lacks;
+}
+
+static enum http_verdict judge_open(struct http_access *a, const struct http_caller *caller, const char **why)
+{
+    bool refused = lacks_certificate(a, caller);
     if (refused) {
         a->principal[0] = '\0';
         tell_proof(a, "TLS", "no_certificate");
@@ -345,11 +351,14 @@ static enum http_verdict take_caller(struct http_access *a, const struct http_ca
     return HTTP_ALLOWED;
 }
 
-/* Metrics of a shard that hangs are wanted most: where everybody was let in, they still are. */
-static enum http_verdict late(const struct http_access *a, char *reason, size_t reason_max)
+/* Metrics of a shard that hangs are wanted most: whom the settings alone let in, they still do. */
+static enum http_verdict late(struct http_access *a, const struct http_caller *caller, char *reason, size_t reason_max)
 {
+    pthread_mutex_lock(&a->lock);
+    bool authorizes = a->authorizes;
+    pthread_mutex_unlock(&a->lock);
     snprintf(reason, reason_max, "the shard that knows users and rules does not answer");
-    return a->was_enabled ? HTTP_NOT_NOW : HTTP_ALLOWED;
+    return authorizes || lacks_certificate(a, caller) ? HTTP_NOT_NOW : HTTP_ALLOWED;
 }
 
 enum http_verdict http_access_judge(struct http_access *access, const struct http_caller *caller, char *reason,
@@ -362,13 +371,12 @@ enum http_verdict http_access_judge(struct http_access *access, const struct htt
         return HTTP_ALLOWED;
     }
     if (atomic_load(&access->question) != QUESTION_OURS) {
-        return late(access, reason, reason_max);
+        return late(access, caller, reason, reason_max);
     }
     verdict = take_caller(access, caller, &why);
     if (!ask(access)) {
-        return late(access, reason, reason_max);
+        return late(access, caller, reason, reason_max);
     }
-    access->was_enabled = access->enabled;
     if (!access->enabled) {
         verdict = judge_open(access, caller, &why);
     } else if (verdict == HTTP_ALLOWED) {
@@ -396,7 +404,7 @@ int http_access_create(struct shard *shard, struct audit_relay *audit, const str
     made->magic = HTTP_ACCESS_MAGIC;
     made->shard = shard;
     made->audit = audit;
-    made->was_enabled = cfg->authorizer == CONFIG_AUTHORIZER_ON;
+    made->authorizes = true; /* until http_access_renew() says so */
     made->open_to_loopback = cfg->metrics_open_loopback;
     made->password_anywhere = cfg->insecure_http_password;
     made->secret = shard->stream_secret->bytes;
@@ -414,8 +422,9 @@ void http_access_renew(struct http_access *access, const struct config *cfg, str
 {
     OBJ_CHECK(access, HTTP_ACCESS);
     pthread_mutex_lock(&access->lock);
-    struct http_tokens *before = access->tokens;
-    access->tokens = *take_tokens;
+    struct http_tokens *before = *take_tokens == NULL ? NULL : access->tokens;
+    access->tokens = *take_tokens == NULL ? access->tokens : *take_tokens;
+    access->authorizes = cfg->authorizer == CONFIG_AUTHORIZER_ON;
     access->wants_certificate = cfg->http.tls && cfg->ssl_client_auth == EL_TLS_AUTH_REQUIRED;
     pthread_mutex_unlock(&access->lock);
     http_tokens_free(before);

@@ -18,7 +18,10 @@ struct http_access;
  * EVLOG_ERR_NO_MEMORY */
 int http_access_create(struct shard *shard, struct audit_relay *audit, const struct config *cfg,
                        struct http_access **access);
-/* What a reload changes: the tokens, and whether a certificate is required. Any thread. */
+/* What a reload changes: the settings that decide, and the tokens. Any thread.
+ *
+ * take_tokens  *take_tokens NULL: they stay as they were
+ */
 void http_access_renew(struct http_access *access, const struct config *cfg, struct http_tokens **take_tokens);
 /* After the shard's thread has ended. NULL is ignored. */
 void http_access_destroy(struct http_access *access);
