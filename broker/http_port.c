@@ -140,24 +140,29 @@ int http_port_start(const struct http_port_config *port_cfg, struct http_port **
     return 0;
 }
 
-int http_port_renew(struct http_port *port, const struct config *cfg, const struct tls_files *tls, const char *why)
+int http_port_read_tokens(const struct http_port *port, const struct config *cfg, const char *why,
+                          struct http_tokens **tokens)
 {
-    struct http_tokens *tokens = NULL;
     struct el_error err = {0};
+    *tokens = NULL;
+    int error = port == NULL ? 0 : http_tokens_open(cfg->http_tokens_file, tokens, &err);
+    if (CONFIG_BLAME(cfg, &err, error, CONFIG_http_tokens_file) != 0) {
+        el_log(EL_LOG_ERROR, "server", "%s: %s; the tokens of the HTTP port stay as they were", why, err.text);
+    }
+    return error;
+}
+
+void http_port_renew(struct http_port *port, const struct config *cfg, const struct tls_files *tls,
+                     struct http_tokens **take_tokens)
+{
     if (port == NULL) {
-        return 0;
+        return;
     }
     health_configure(&port->health, cfg);
     if (tls->http != NULL) {
         http_renew_tls(port->http, tls->http);
     }
-    int error = http_tokens_open(cfg->http_tokens_file, &tokens, &err);
-    if (CONFIG_BLAME(cfg, &err, error, CONFIG_http_tokens_file) != 0) {
-        el_log(EL_LOG_ERROR, "server", "%s: %s; the tokens of the HTTP port stay as they were", why, err.text);
-        return error;
-    }
-    http_access_renew(port->access, cfg, &tokens);
-    return 0;
+    http_access_renew(port->access, cfg, take_tokens);
 }
 
 void http_port_stop(struct http_port *port)

@@ -6,6 +6,7 @@
 #define EL_HTTP_PORT_H
 
 #include <archive/archive.h>
+#include <http/tokens.h>
 #include <shard.h>
 #include <tls_files.h>
 
@@ -27,9 +28,15 @@ struct http_port_config {
  */
 int http_port_start(const struct http_port_config *port_cfg, struct http_port **port, uint16_t *bound_port,
                     struct el_error *err);
-/* Settings, certificate, key and tokens as they are now, because of why. Tokens with a fault stay as they were, with a
- * line in the log. NULL is ignored. returns 0 | that fault */
-int http_port_renew(struct http_port *port, const struct config *cfg, const struct tls_files *tls, const char *why);
+/* The tokens of the file that cfg names, because of why, for http_port_renew(). port NULL: there are none.
+ *
+ * returns  0 | a fault, which the log has; *tokens is NULL then: those that are in force stay
+ */
+int http_port_read_tokens(const struct http_port *port, const struct config *cfg, const char *why,
+                          struct http_tokens **tokens);
+/* Settings, certificate, key and tokens as they are now. NULL is ignored. */
+void http_port_renew(struct http_port *port, const struct config *cfg, const struct tls_files *tls,
+                     struct http_tokens **take_tokens);
 /* Close all connections; afterwards no shard is asked. NULL is ignored. Blocking. */
 void http_port_stop(struct http_port *port);
 /* After a stop, and after the shards' threads have ended. NULL is ignored. */

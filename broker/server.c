@@ -24,6 +24,7 @@
 #include <http_port.h>
 #include <notify.h>
 #include <ready.h>
+#include <reload.h>
 #include <server.h>
 #include <settings_desk.h>
 #include <settings_record.h>
@@ -47,6 +48,7 @@
 #define ASKED_NS_MAX 2000000000u      /* a start waits so long for users and rules, and the archive's first word */
 #define ASKED_LOOK_MS 100
 #define CERTIFICATE_LOOK_MS 3600000 /* hourly */
+#define RECORD_LOOK_MS 100          /* while a record of settings waits for the one before it */
 #define CERTIFICATE_SAY_NS (UINT64_C(86400) * 1000000000u)
 
 struct server {
@@ -433,48 +435,43 @@ static void say_without_effect(const struct config *cfg)
     }
 }
 
-/* What was changed on the machine is to be in the audit log; what a request has changed is there already. */
-static int reload_settings(struct server *server, const struct el_slice *requested, struct el_error *err)
+/* What was changed on the machine is to be in the audit log, whoever had it read; what the request has changed is there
+ * already. */
+static void record_reload(struct server *server, const struct broker_settings_op *op)
+{
+    if (op != NULL) {
+        settings_record_skip(&server->record, server->cfg, op->changes, op->change_count);
+    }
+    if (settings_record_make(&server->record, server->cfg)) {
+        server->shards[0].record = &server->record;
+    }
+}
+
+/* op, requested: what a request changes, and all that requests have set; NULL: as its file says. returns whether all of
+ * it is in force */
+static bool reload(struct server *server, const char *why, const struct broker_settings_op *op,
+                   const struct el_slice *requested)
 {
     const struct server_args *args = server->args;
     const struct config_sources from = {args->argc, args->argv, args->environ};
-    struct config *before = el_malloc(sizeof *before);
-    if (before == NULL) {
-        return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory to read the configuration");
-    }
-    *before = *server->cfg;
-    int error = config_reload_requested(server->cfg, &from, requested, err);
-    if (error == 0 && requested == NULL && settings_record_make(&server->record, before, server->cfg)) {
-        server->shards[0].record = &server->record;
-    }
-    el_free(before);
-    return error;
-}
-
-/* requested: what requests have set, NULL: as its file says. returns whether all of it is in force */
-static bool reload(struct server *server, const char *why, const struct el_slice *requested)
-{
-    struct el_error err = {0};
-    if (reload_settings(server, requested, &err) != 0) {
-        el_log(EL_LOG_ERROR, "server", "%s: %s; the settings stay as they are", why, err.text);
+    struct reload fresh = {.why = why, .cfg = server->cfg, .tls = &server->tls, .http = server->http};
+    if (reload_read(&fresh, &from, requested) != 0) {
         metrics_set(server->metrics[0], METRIC_RELOAD_REFUSED, 1);
         return false;
     }
-    el_log_setup((enum el_log_level)server->cfg->log_level, server->cfg->log_format == CONFIG_LOG_JSON);
     say_without_effect(server->cfg);
-    struct tls_files before = {.rules = NULL};
-    bool taken = tls_files_renew(server->cfg, why, &server->tls, &before);
-    show_certificate(server, taken);
+    show_certificate(server, fresh.certified);
+    record_reload(server, op);
     for (uint32_t i = 0; i < server->shard_count; i++) {
         server->shards[i].next_cfg = *server->cfg;
         memcpy(server->shards[i].next_tls, server->tls.tls, sizeof server->shards[i].next_tls);
     }
     command_all(server, SHARD_RELOAD);
-    taken = http_port_renew(server->http, server->cfg, &server->tls, why) == 0 && taken;
-    tls_files_close(&before);
-    metrics_set(server->metrics[0], METRIC_RELOAD_REFUSED, !taken);
+    http_port_renew(server->http, server->cfg, &server->tls, &fresh.tokens);
+    tls_files_close(&fresh.replaced);
+    metrics_set(server->metrics[0], METRIC_RELOAD_REFUSED, !fresh.whole);
     el_log(EL_LOG_INFO, "server", "%s: the configuration was read again", why);
-    return taken;
+    return fresh.whole;
 }
 
 /* The next of what requests want changed: it is kept, and in force on all shards, before it is answered. One at a time,
@@ -491,7 +488,7 @@ static void change_settings(struct server *server)
     if (error == 0 && !op->validate_only) {
         char why[AUTH_PRINCIPAL_LEN_MAX + 32];
         snprintf(why, sizeof why, "settings changed by %s", op->who);
-        (void)reload(server, why, &(struct el_slice){kept.data, kept.len});
+        (void)reload(server, why, op, &(struct el_slice){kept.data, kept.len});
     }
     el_buffer_free(&kept);
     settings_desk_answer(op);
@@ -548,15 +545,15 @@ static void on_sighup(struct server *server)
 {
     notify_reloading();
     (void)settings_desk_settle(&server->desk, server->disk, NULL);
-    bool taken = reload(server, "SIGHUP", NULL);
+    bool taken = reload(server, "SIGHUP", NULL, NULL);
     notify_service("READY=1\nSTATUS=serving%s",
                    taken ? "" : "; the last reload was refused, in whole or in part: the log says why");
 }
 
-/* The settings that decide who may do what are in the audit log, so that a change of them by a restart is seen. */
-static void record_start(struct server *server)
+/* A start, and changes that had to wait for a record before. */
+static void record(struct server *server)
 {
-    if (settings_record_make(&server->record, NULL, server->cfg)) {
+    if (settings_record_make(&server->record, server->cfg)) {
         server->shards[0].record = &server->record;
         shard_command(&server->shards[0], SHARD_RECORD);
         wait_for_shards(server, 1);
@@ -568,14 +565,17 @@ static void wait_for_stop(struct server *server)
 {
     uint64_t said_ns = mono_ns();
     bool signalled;
-    record_start(server);
     while (!ends(server)) {
+        if (settings_record_due(&server->record)) {
+            record(server);
+        }
         if (server->reload_wanted) { /* one that came meanwhile is another: files may have changed since */
             server->reload_wanted = false;
             on_sighup(server);
             continue;
         }
-        (void)wait_for_news(server, CERTIFICATE_LOOK_MS, &signalled);
+        (void)wait_for_news(server, settings_record_due(&server->record) ? RECORD_LOOK_MS : CERTIFICATE_LOOK_MS,
+                            &signalled);
         if (signalled) {
             (void)take_signal(server);
         }
@@ -650,6 +650,7 @@ static bool server_free(struct server *server)
     }
     explicit_bzero(&server->access_keys, sizeof server->access_keys);
     tls_files_close(&server->tls);
+    settings_record_close(&server->record);
     data_dir_close(&server->dir);
     return clean;
 }
@@ -685,6 +686,9 @@ static int choose_shard_count(struct server *server, struct el_error *err)
 static int server_start(struct server *server, struct el_error *err)
 {
     int error = open_signals(server, err);
+    if (error == 0 && settings_record_open(&server->record, server->cfg) != 0) {
+        error = el_error_set(err, EVLOG_ERR_NO_MEMORY, "out of memory at start");
+    }
     if (error == 0) {
         error = tls_files_open(server->cfg, &server->tls, err);
     }

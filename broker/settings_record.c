@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <config/audit_classes.h>
+#include <config/broker_name.h>
 #include <config/setting.h>
 #include <settings_record.h>
 
+#include <core/alloc.h>
 #include <core/assert.h>
+#include <evlog/error.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,13 +84,20 @@ static uint32_t put_topics(struct settings_record *record, struct el_json_writer
     return count;
 }
 
-bool settings_record_make(struct settings_record *record, const struct config *before, const struct config *after)
+/* By the classes of the audit log from before, or those from now on. */
+static bool is_wanted(const struct config *cfg)
+{
+    uint32_t classes;
+    int code = config_audit_classes(cfg->audit_include, &classes, NULL);
+    EL_ASSERT(code == 0); /* config.c has looked */
+    return (classes & 1u << CONFIG_AUDIT_CHANGES) != 0;
+}
+
+/* before NULL: a start. returns false: there is nothing to tell */
+static bool compare(struct settings_record *record, const struct config *before, const struct config *after)
 {
     struct el_buffer out;
     struct el_json_writer w;
-    if (atomic_load_explicit(&record->busy, memory_order_acquire)) {
-        return false;
-    }
     record->action = before == NULL ? "start" : "reload";
     record->cut = false;
     el_buffer_fix(&out, record->settings, sizeof record->settings);
@@ -104,12 +115,76 @@ bool settings_record_make(struct settings_record *record, const struct config *b
     int code = el_json_writer_end(&w);
     EL_ASSERT(code == 0); /* there was room for each */
     record->settings_len = out.len;
-    bool told = before == NULL || count > 0;
+    return before == NULL || count > 0;
+}
+
+/* --- on the main thread ------------------------------------------------------------------------------------------- */
+
+int settings_record_open(struct settings_record *record, const struct config *cfg)
+{
+    EL_ASSERT(record->told == NULL);
+    record->told = el_malloc(sizeof *record->told);
+    if (record->told == NULL) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    *record->told = *cfg;
+    record->starts = record->due = true;
+    return 0;
+}
+
+void settings_record_close(struct settings_record *record)
+{
+    el_free(record->told);
+    record->told = NULL;
+}
+
+static void skip(struct config *told, const struct config *cfg, struct el_slice name)
+{
+    struct override_entry is;
+    for (int i = 0; i < CONFIG_SETTING_COUNT; i++) {
+        if (el_slice_eq(name, el_slice_str(setting_at((enum config_setting_id)i)->name))) {
+            setting_copy(told, cfg, (enum config_setting_id)i);
+            return;
+        }
+    }
+    int id = broker_name_find(name);
+    id = id >= 0 ? id : topic_setting_find(name);
+    if (id >= 0) {
+        topic_config_describe(NULL, &cfg->topic_defaults, (enum topic_setting_id)id, &is);
+        (void)topic_config_set(&told->topic_defaults, el_slice_str(is.setting->name), is.text, NULL);
+    }
+}
+
+void settings_record_skip(struct settings_record *record, const struct config *cfg, const struct config_change *changes,
+                          size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        skip(record->told, cfg, changes[i].name);
+    }
+}
+
+bool settings_record_make(struct settings_record *record, const struct config *cfg)
+{
+    record->due = atomic_load_explicit(&record->busy, memory_order_acquire);
+    if (record->due) {
+        return false;
+    }
+    const struct config *before = record->starts ? NULL : record->told;
+    bool told = (is_wanted(record->told) || is_wanted(cfg)) && compare(record, before, cfg);
+    *record->told = *cfg;
+    record->starts = false;
     atomic_store_explicit(&record->busy, told, memory_order_release);
     return told;
 }
 
-void settings_record_drop(struct settings_record *record)
+bool settings_record_due(const struct settings_record *record)
+{
+    return record->due;
+}
+
+/* --- on the shard ------------------------------------------------------------------------------------------------- */
+
+static void end(struct settings_record *record)
 {
     atomic_store_explicit(&record->busy, false, memory_order_release);
 }
@@ -120,7 +195,7 @@ static void on_written(struct audit_op *op)
     if (op->error != 0) {
         audit_lost(record->audit);
     }
-    settings_record_drop(record);
+    end(record);
 }
 
 void settings_record_write(struct settings_record *record, struct audit *audit, struct store_shard *shard)
@@ -130,7 +205,7 @@ void settings_record_write(struct settings_record *record, struct audit *audit, 
     bool starts = strcmp(record->action, "start") == 0;
     EL_ASSERT(atomic_load_explicit(&record->busy, memory_order_relaxed));
     if (starts && store_topic_by_name(shard, el_slice_str(AUDIT_TOPIC)) == NULL) {
-        settings_record_drop(record);
+        end(record);
         return;
     }
     record->audit = audit;

@@ -112,15 +112,13 @@ static void audit_take_config(struct shard *shard, const struct config *cfg)
     audit_configure(shard->audit, &settings);
 }
 
-/* What was changed is told when it is in force, by the classes from before or those from now on. */
-static void record_write(struct shard *shard, bool wanted)
+/* What was changed is told when it is in force. */
+static void record_write(struct shard *shard)
 {
     struct settings_record *record = shard->record;
     shard->record = NULL;
-    if (record != NULL && (wanted || audit_wants(shard->audit, CONFIG_AUDIT_CHANGES))) {
+    if (record != NULL) {
         settings_record_write(record, shard->audit, shard->store);
-    } else if (record != NULL) {
-        settings_record_drop(record);
     }
 }
 
@@ -174,14 +172,13 @@ static void shard_on_command(struct io_message *message)
     switch (shard->command) {
     case SHARD_RELOAD: {
         EL_ASSERT(!shard->net_stopped);
-        bool recorded = audit_wants(shard->audit, CONFIG_AUDIT_CHANGES);
         struct net_config limits = shard_net_limits(&shard->next_cfg);
         struct groups_config groups_cfg = groups_config_of(shard, &shard->next_cfg);
         struct leases_config leases_cfg = leases_config_of(shard, &shard->next_cfg);
         groups_cfg.memory_max = shard->groups.cfg.memory_max; /* takes a restart */
         shard_take_config(shard, &shard->next_cfg);
         audit_take_config(shard, &shard->next_cfg);
-        record_write(shard, recorded);
+        record_write(shard);
         groups_configure(&shard->groups, &groups_cfg);
         leases_configure(shard->leases, &leases_cfg);
         net_set_limits(shard->net, &limits);
@@ -191,7 +188,7 @@ static void shard_on_command(struct io_message *message)
         return;
     }
     case SHARD_RECORD:
-        record_write(shard, false);
+        record_write(shard);
         shard->done(shard);
         return;
     case SHARD_STOP_NET: {
