@@ -269,21 +269,22 @@ static uint64_t pending_count(struct publishing *p, uint64_t *stored)
     return p->sent_count - EL_MIN(p->sent_count, stats.stored_count + stats.failed_count);
 }
 
-/* Wait for everything, or after a signal for what comes soon. */
+/* Wait for everything, or after a signal for what comes soon. What was on its way when a step ended may have its answer
+ * by the time that it is counted: then one more look says what became of it. */
 static int flush(struct publishing *p, unsigned long long *stored, unsigned long long *pending,
                  struct evlog_failure *failure)
 {
     int32_t grace_ms = GRACE_MS;
-    uint64_t count = 0;
+    uint64_t count = 0, left = 0;
     int rc;
     do {
         rc = evlog_flush(p->producer, STEP_MS, failure);
         grace_ms -= cli_interrupted ? STEP_MS : 0;
-    } while (rc == EVLOG_ERR_TIMED_OUT && grace_ms > 0 && pending_count(p, &count) > 0);
+        left = pending_count(p, &count);
+    } while (rc == EVLOG_ERR_TIMED_OUT && (left == 0 || grace_ms > 0));
     (void)evlog_poll(p->producer, 0);
     cli_progress_end(p->cli);
-    *pending = cli_interrupted ? (unsigned long long)pending_count(p, &count) : 0;
-    (void)pending_count(p, &count);
+    *pending = cli_interrupted ? (unsigned long long)left : 0;
     *stored = (unsigned long long)count;
     return rc;
 }
