@@ -316,6 +316,15 @@ static void shard_on_access(void *arg, int error)
     }
 }
 
+static void shard_on_removal(void *arg)
+{
+    struct shard *shard = arg;
+    OBJ_CHECK(shard, SHARD_THREAD);
+    if (shard->net != NULL) {
+        net_review(shard->net, api_proof_gone, &shard->api);
+    }
+}
+
 void shard_begin(struct shard *shard)
 {
     OBJ_CHECK(shard, SHARD_THREAD);
@@ -323,6 +332,7 @@ void shard_begin(struct shard *shard)
     groups_start(&shard->groups);
     leases_start(shard->leases);
     streams_start(shard->streams);
+    access_on_removal(shard->access, shard_on_removal, shard);
     access_start(shard->access, shard_on_access, shard_on_settled, shard);
     audit_start(shard->audit);
     if (shard->archiver != NULL) {

@@ -80,18 +80,28 @@ struct auth *access_auth(struct access *access)
     return &access->auth;
 }
 
+void access_on_removal(struct access *access, void (*removed)(void *arg), void *arg)
+{
+    OBJ_CHECK(access, ACCESS);
+    EL_ASSERT(access->removed == NULL);
+    access->removed = removed;
+    access->removed_arg = arg;
+}
+
 int access_apply(struct access *access, const struct access_op *op)
 {
-    for (uint32_t i = 0; i < op->record_count; i++) {
+    uint64_t deaths = access->auth.user_deaths;
+    int code = 0;
+    for (uint32_t i = 0; i < op->record_count && code == 0; i++) {
         struct auth_record record;
-        int code = auth_record_decode(op->records[i].key, op->records[i].value, &record);
+        code = auth_record_decode(op->records[i].key, op->records[i].value, &record);
         EL_ASSERT(code == 0); /* home has looked */
         code = auth_record_apply(&access->auth, &record);
-        if (code != 0) {
-            return code;
-        }
     }
-    return 0;
+    if (access->auth.user_deaths != deaths && access->removed != NULL) {
+        access->removed(access->removed_arg); /* also of a change that has to be told again */
+    }
+    return code;
 }
 
 /* --- the start ---------------------------------------------------------------------------------------------------- */

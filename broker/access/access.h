@@ -55,6 +55,9 @@ void access_destroy(struct access *access);
  * settled  called once, on shard 0 when it knows them: they are sealed as they are to be, or cannot be now. May be NULL
  */
 void access_start(struct access *access, void (*known)(void *arg, int error), void (*settled)(void *arg), void *arg);
+/* Have removed be called, on the shard's thread, when users are gone from its copy, and before whoever has taken them
+ * away is answered. Before the start. */
+void access_on_removal(struct access *access, void (*removed)(void *arg), void *arg);
 void access_stop(struct access *access);
 /* Nothing is under way. */
 bool access_idle(const struct access *access);

@@ -33,6 +33,8 @@ struct access {
     void (*known)(void *arg, int error);
     void (*settled)(void *arg); /* NULL: it was called */
     void *known_arg;            /* of both */
+    void (*removed)(void *arg); /* NULL: nobody is told */
+    void *removed_arg;
     struct record_scan scan;
     struct access_keys *keys;     /* of the node */
     struct el_access_names names; /* what cannot be opened; on home also what is to be written again */

@@ -83,6 +83,8 @@ int api_init(struct api *api, struct store_shard *shard, const struct api_node *
 void api_stop(struct api *api);
 /* A connection whose user word is set has ended; arg is the struct api. For net_config.conn_closed. */
 void api_conn_closed(void *arg, void *conn_user);
+/* Has the user of a proof been removed since? arg is the struct api; a net_gone_fn. */
+bool api_proof_gone(void *arg, const char *principal, const struct net_proof *proof);
 /* Users and rules are known now, or cannot be: requests that waited for them go on. */
 void api_access_known(struct api *api);
 /* After the last request has ended. */

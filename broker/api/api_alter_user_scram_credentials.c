@@ -159,17 +159,11 @@ static int check_all(struct alter_call *call, struct el_map *seen)
     return 0;
 }
 
-/* Records of the users that nothing is wrong with. returns 0 | EVLOG_ERR_NO_MEMORY */
+/* Records of the users that nothing is wrong with; what is new first, so that a user who gets keys of another mechanism
+ * in place of its own is there all the time. returns 0 | EVLOG_ERR_NO_MEMORY */
 static int put_all(struct alter_call *call, struct el_map *seen)
 {
     int code = 0;
-    for (uint32_t i = 0; code == 0 && i < call->ask->deletion_count; i++) {
-        const struct el_msg_alter_user_scram_credentials_deletion *ask = &call->ask->deletions[i];
-        struct auth_user user = {.mechanism = ask->mechanism, .name = ask->name};
-        if (entry_of(call, seen, ask->name)->code == EL_KAFKA_NONE) {
-            code = access_call_put_user(&call->change, &user, true);
-        }
-    }
     for (uint32_t i = 0; code == 0 && i < call->ask->upsertion_count; i++) {
         struct auth_user user;
         const char *why;
@@ -177,6 +171,13 @@ static int put_all(struct alter_call *call, struct el_map *seen)
             user_of(&call->ask->upsertions[i], &user, &why) == EL_KAFKA_NONE) {
             code = access_call_put_user(&call->change, &user, false);
             explicit_bzero(&user, sizeof user);
+        }
+    }
+    for (uint32_t i = 0; code == 0 && i < call->ask->deletion_count; i++) {
+        const struct el_msg_alter_user_scram_credentials_deletion *ask = &call->ask->deletions[i];
+        struct auth_user user = {.mechanism = ask->mechanism, .name = ask->name};
+        if (entry_of(call, seen, ask->name)->code == EL_KAFKA_NONE) {
+            code = access_call_put_user(&call->change, &user, true);
         }
     }
     return code;

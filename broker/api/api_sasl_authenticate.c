@@ -100,15 +100,19 @@ static void trust(struct authenticate_call *call, const struct sasl *sasl, struc
     struct request *request = call->request;
     char principal[AUTH_USER_NAME_MAX + 8];
     int64_t reauth_ms = api->node->config->reauth_max_ms;
-    uint64_t until_ns = reauth_ms <= 0 ? 0 : api->io->now_ns + (uint64_t)reauth_ms * NS_PER_MS;
+    struct net_proof proof = {.mechanism = sasl->mechanism, .births = sasl->births};
+    proof.until_ns = reauth_ms <= 0 ? 0 : api->io->now_ns + (uint64_t)reauth_ms * NS_PER_MS;
     struct el_slice name = sasl_user(sasl);
-    int mechanism = sasl->mechanism;
     snprintf(principal, sizeof principal, "User:%.*s", (int)name.len, (const char *)name.data);
     if (request_proved_by(request) != 0 && strcmp(request_principal(request), principal) != 0) {
         fail(call, ": it is another one than before on this connection");
         return;
     }
-    int error = request_trust(request, mechanism, principal, until_ns);
+    if (api_proof_gone(api, principal, &proof)) {
+        fail(call, ": its user was removed meanwhile");
+        return;
+    }
+    int error = request_trust(request, principal, &proof);
     if (error == EVLOG_ERR_LIMIT) {   /* no failed proof: the client may come again */
         request_close(request, NULL); /* that is said already */
         return;
@@ -117,7 +121,7 @@ static void trust(struct authenticate_call *call, const struct sasl *sasl, struc
         api_refuse_memory(api, request);
         return;
     }
-    api_audit_proof(api, request, el_slice_str(principal), sasl_name(mechanism), "ok");
+    api_audit_proof(api, request, el_slice_str(principal), sasl_name(proof.mechanism), "ok");
     request_sasl_end(request);
     metrics_add(api->metrics, METRIC_AUTHENTICATIONS, 1);
     reply(request, EL_KAFKA_NONE, NULL, bytes, EL_MAX(reauth_ms, (int64_t)0));

@@ -66,21 +66,26 @@ static bool proves(const struct el_api *known)
            known->key == EL_API_SaslAuthenticate;
 }
 
-/* Whoever has proved to be somebody that was removed since, or whose keys of that mechanism were: a proof has no end by
- * itself unless connections.max.reauth.ms says so, and who takes a user away means it. */
-static bool user_gone(const struct api *api, const struct request *request)
+/* Whoever has proved to be somebody that was removed since, or whose keys of that mechanism were, also when the name is
+ * there again: a proof has no end by itself unless connections.max.reauth.ms says so, and who takes a user away means
+ * it. */
+bool api_proof_gone(void *arg, const char *principal, const struct net_proof *proof)
 {
     static const char prefix[] = "User:";
-    int mechanism = request_proved_by(request);
-    if (mechanism == 0 || api->auth == NULL) {
+    const struct api *api = arg;
+    OBJ_CHECK(api, API);
+    if (proof->mechanism == 0 || api->auth == NULL) {
         return false;
     }
-    struct el_slice name = el_slice_str(request_principal(request) + sizeof prefix - 1);
-    if (mechanism == SASL_PLAIN) {
-        return auth_user_find(api->auth, EL_SCRAM_SHA256, name) == NULL &&
-               auth_user_find(api->auth, EL_SCRAM_SHA512, name) == NULL;
-    }
-    return auth_user_find(api->auth, mechanism, name) == NULL;
+    int mechanism = proof->mechanism == SASL_PLAIN ? 0 : proof->mechanism; /* either's keys are of one password */
+    EL_ASSERT(strlen(principal) >= sizeof prefix - 1);
+    return !auth_user_since(api->auth, mechanism, el_slice_str(principal + sizeof prefix - 1), proof->births);
+}
+
+static bool user_gone(struct api *api, const struct request *request)
+{
+    struct net_proof proof = request_proof(request);
+    return api_proof_gone(api, request_principal(request), &proof);
 }
 
 /* What asks for users, rules and limits themselves. */

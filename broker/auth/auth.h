@@ -78,6 +78,8 @@ struct auth {
     struct el_map patterns;   /* kind of resource and pattern, name -> struct auth_pattern */
     struct el_map principals; /* text -> struct auth_principal */
     struct el_map users;      /* mechanism, name -> struct auth_user_entry */
+    uint64_t user_births;     /* entries of users that were ever made; never goes back */
+    uint64_t user_deaths;     /* the same of those that were removed */
     struct el_pool user_pool;
     struct quota_table quotas;
     struct el_pool pattern_pool, principal_pool, entry_pool;
@@ -136,6 +138,12 @@ const struct auth_user *auth_user_find(const struct auth *auth, int mechanism, s
 /* Add or replace one that was checked. returns 0 | EVLOG_ERR_NO_MEMORY nothing has changed */
 int auth_user_put(struct auth *auth, const struct auth_user *user);
 void auth_user_remove(struct auth *auth, int mechanism, struct el_slice name);
+/* Is the user, with keys of the mechanism, the one that was there when user_births was so? One that was removed is
+ * another, also when its name is there again; another password makes no other.
+ *
+ * mechanism  0: with keys of any, while it was never without
+ */
+bool auth_user_since(const struct auth *auth, int mechanism, struct el_slice name, uint64_t births);
 /* All of them, in no order that means anything; index 0 .. count - 1. */
 uint32_t auth_user_count(const struct auth *auth);
 const struct auth_user *auth_user_at(const struct auth *auth, uint32_t index);

@@ -12,6 +12,8 @@
 /* A user as it is kept. */
 struct auth_user_entry {
     struct auth_user user;     /* its name is behind the first byte of key */
+    uint64_t born;             /* auth.user_births when it was made */
+    uint64_t name_born;        /* the same of the first of the entries with its name, without a gap until now */
     uint8_t key[USER_KEY_MAX]; /* mechanism, name; of the map */
 };
 
@@ -76,6 +78,25 @@ const struct auth_user *auth_user_find(const struct auth *auth, int mechanism, s
     return entry == NULL ? NULL : &entry->user;
 }
 
+bool auth_user_since(const struct auth *auth, int mechanism, struct el_slice name, uint64_t births)
+{
+    OBJ_CHECK(auth, AUTH);
+    const struct auth_user_entry *entry = find(auth, mechanism == 0 ? EL_SCRAM_SHA256 : mechanism, name);
+    if (mechanism != 0) {
+        return entry != NULL && entry->born <= births;
+    }
+    entry = entry == NULL ? find(auth, EL_SCRAM_SHA512, name) : entry;
+    return entry != NULL && entry->name_born <= births;
+}
+
+/* Since when the name has been there, by an entry of another mechanism; 0: there is none. */
+static uint64_t name_born(const struct auth *auth, const struct auth_user *user)
+{
+    const struct auth_user_entry *other = find(
+        auth, user->mechanism == EL_SCRAM_SHA256 ? EL_SCRAM_SHA512 : EL_SCRAM_SHA256, user->name);
+    return other == NULL ? 0 : other->name_born;
+}
+
 int auth_user_put(struct auth *auth, const struct auth_user *user)
 {
     OBJ_CHECK(auth, AUTH);
@@ -90,7 +111,12 @@ int auth_user_put(struct auth *auth, const struct auth_user *user)
             el_pool_put(&auth->user_pool, entry);
             return EVLOG_ERR_NO_MEMORY;
         }
+        entry->born = ++auth->user_births;
+        entry->name_born = name_born(auth, user);
+        entry->name_born = entry->name_born == 0 ? entry->born : entry->name_born;
     }
+    EL_ASSERT(entry->name_born <= entry->born);
+    EL_ASSERT(entry->born <= auth->user_births);
     entry->user = *user;
     entry->user.name = el_slice_of(entry->key + 1, user->name.len);
     return 0;
@@ -104,6 +130,7 @@ void auth_user_remove(struct auth *auth, int mechanism, struct el_slice name)
         el_map_remove(&auth->users, entry->key, 1 + entry->user.name.len);
         explicit_bzero(entry, sizeof *entry);
         el_pool_put(&auth->user_pool, entry);
+        auth->user_deaths++;
     }
 }
 

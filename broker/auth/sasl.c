@@ -69,6 +69,7 @@ static void user_choose(struct sasl *sasl, const struct auth *auth, int mechanis
 {
     const struct auth_user *user = auth_user_find(auth, mechanism, sasl_user(sasl));
     sasl->known = user != NULL;
+    sasl->births = auth->user_births;
     if (user != NULL) {
         sasl->user = *user;
         sasl->user.name = (struct el_slice){0};

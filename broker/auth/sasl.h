@@ -33,6 +33,7 @@ struct sasl {
     size_t name_len;
     char name[AUTH_USER_NAME_MAX + 1];
     struct auth_user user; /* or what stands for one; name unused */
+    uint64_t births;       /* auth.user_births when it was looked up */
     size_t bare_len, first_len, nonce_len, own_nonce_len, gs2_len, password_len;
     char bare[SASL_BARE_MAX];
     char first[SASL_ANSWER_MAX];                             /* the server's first message */

@@ -155,8 +155,7 @@ struct conn {
     struct sasl *sasl;           /* an exchange under way, of net.sasl_pool; NULL: none */
     bool raw_sasl;               /* its messages are frames of their own, without a request around them */
     bool trusted;                /* an exchange has ended well */
-    int mechanism;               /* trusted: of that exchange */
-    uint64_t trusted_until_ns;   /* monotonic; 0: for ever */
+    struct net_proof proof;      /* trusted: of that exchange */
     void *user;
     struct io_timer mute_timer;
     struct io_op recv_op;

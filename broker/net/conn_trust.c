@@ -12,7 +12,7 @@ bool conn_trusted(const struct conn *conn)
     if (!config_protocol_has_sasl(conn->listener->config.protocol)) {
         return true;
     }
-    return conn->trusted && (conn->trusted_until_ns == 0 || conn->net->io->now_ns < conn->trusted_until_ns);
+    return conn->trusted && (conn->proof.until_ns == 0 || conn->net->io->now_ns < conn->proof.until_ns);
 }
 
 size_t conn_frame_len_max(const struct conn *conn)
@@ -83,7 +83,13 @@ bool request_trusted(const struct request *request)
 int request_proved_by(const struct request *request)
 {
     OBJ_CHECK(request, REQUEST);
-    return request->conn != NULL && request->conn->trusted ? request->conn->mechanism : 0;
+    return request->conn != NULL && request->conn->trusted ? request->conn->proof.mechanism : 0;
+}
+
+struct net_proof request_proof(const struct request *request)
+{
+    OBJ_CHECK(request, REQUEST);
+    return request->conn != NULL && request->conn->trusted ? request->conn->proof : (struct net_proof){0};
 }
 
 struct sasl *request_sasl(const struct request *request)
@@ -117,9 +123,9 @@ void request_sasl_end(struct request *request)
     }
 }
 
-int request_trust(struct request *request, int mechanism, const char *principal, uint64_t until_ns)
+int request_trust(struct request *request, const char *principal, const struct net_proof *proof)
 {
-    EL_ASSERT(mechanism != 0);
+    EL_ASSERT(proof->mechanism != 0);
     OBJ_CHECK(request, REQUEST);
     if (request->conn == NULL) {
         return 0;
@@ -127,11 +133,33 @@ int request_trust(struct request *request, int mechanism, const char *principal,
     int code = conn_set_principal(request->conn, principal);
     if (code == 0) {
         request->conn->trusted = true;
-        request->conn->mechanism = mechanism;
-        request->conn->trusted_until_ns = until_ns;
+        request->conn->proof = *proof;
         conn_proved(request->conn);
     }
     return code;
+}
+
+/* What is under way is answered first, above all the request that has taken the user away, when that user asked for it.
+ */
+static void review(struct conn *conn, net_gone_fn gone, void *arg)
+{
+    if (conn_state(conn) != CONN_OPEN || !conn->trusted || !gone(arg, conn->principal, &conn->proof)) {
+        return;
+    }
+    metrics_add(conn->net->metrics, METRIC_REFUSED_OTHER, 1);
+    if (net_may_log(conn->net)) {
+        el_log(EL_LOG_WARN, "net", "%s: closing the connection: its user was removed", conn->peer);
+    }
+    conn->refusing = true;
+    conn_drain(conn);
+}
+
+void net_review(struct net *net, net_gone_fn gone, void *arg)
+{
+    OBJ_CHECK(net, NET);
+    EL_LIST_EACH_SAFE(node, next, &net->conns) {
+        review(EL_CONTAINER(node, struct conn, link), gone, arg);
+    }
 }
 
 void request_is_last(struct request *request)

@@ -89,6 +89,12 @@ void net_set_limits(struct net *net, const struct net_config *config);
 /* Connections that come from now on have these contexts; those that are there keep theirs. */
 void net_set_tls(struct net *net, struct el_tls_config *const tls[CONFIG_PROTOCOL_COUNT]);
 
+/* Is whoever has proved to be this there no more? */
+typedef bool (*net_gone_fn)(void *arg, const char *principal, const struct net_proof *proof);
+/* End the connections whose proof is worth nothing any more. Those with requests are read no further and end when these
+ * are answered. */
+void net_review(struct net *net, net_gone_fn gone, void *arg);
+
 /* The port that a listener has, by its place in net_config.listeners. */
 uint16_t net_port(const struct net *net, uint32_t listener_index);
 

@@ -44,6 +44,13 @@ enum request_mark {
 
 typedef void (*request_fn)(struct request *request);
 
+/* How the other side has proved who it is. */
+struct net_proof {
+    int mechanism;     /* auth/sasl.h; 0: it has not */
+    uint64_t until_ns; /* what it is good for, monotonic; 0: for ever */
+    uint64_t births;   /* auth.user_births when the user was looked up */
+};
+
 struct request {
     uint32_t magic;
     enum request_state state; /* net's */
@@ -195,12 +202,10 @@ int request_set_principal(struct request *request, const char *text);
 bool request_trusted(const struct request *request);
 /* Has it ever, and by which mechanism (auth/sasl.h)? 0: it has not. */
 int request_proved_by(const struct request *request);
-/* It has: principal is copied.
- *
- * until_ns  monotonic; 0 for ever
- * returns   as request_set_principal()
- */
-int request_trust(struct request *request, int mechanism, const char *principal, uint64_t until_ns);
+/* It has: principal is copied. returns as request_set_principal() */
+int request_trust(struct request *request, const char *principal, const struct net_proof *proof);
+/* The proof; mechanism 0: there is none. */
+struct net_proof request_proof(const struct request *request);
 /* The exchange that is under way on the connection; NULL: none. */
 struct sasl *request_sasl(const struct request *request);
 /* Begin one, in place of any other; its messages come as the version of the request, a SaslHandshake, says: those of

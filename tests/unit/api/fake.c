@@ -390,20 +390,24 @@ void request_caller(const struct request *request, struct auth_caller *caller)
 
 bool request_trusted(const struct request *request)
 {
-    bool expired = fake->trusted_until_ns != 0 && fake->io.now_ns >= fake->trusted_until_ns;
+    bool expired = fake->proof.until_ns != 0 && fake->io.now_ns >= fake->proof.until_ns;
     return !config_protocol_has_sasl(request_listener(request)->protocol) || (fake->trusted && !expired);
 }
 
 int request_proved_by(const struct request *request)
 {
-    return fake->trusted ? fake->mechanism : 0;
+    return fake->trusted ? fake->proof.mechanism : 0;
 }
 
-int request_trust(struct request *request, int mechanism, const char *principal, uint64_t until_ns)
+struct net_proof request_proof(const struct request *request)
+{
+    return fake->trusted ? fake->proof : (struct net_proof){0};
+}
+
+int request_trust(struct request *request, const char *principal, const struct net_proof *proof)
 {
     fake->trusted = true;
-    fake->mechanism = mechanism;
-    fake->trusted_until_ns = until_ns;
+    fake->proof = *proof;
     return request_set_principal(request, principal);
 }
 

@@ -47,11 +47,10 @@ struct fake {
     struct auth auth; /* of the api; off unless a test turns it on */
     struct sasl sasl;
     bool sasl_under_way, trusted;
-    int mechanism; /* of that proof */
-    uint64_t trusted_until_ns;
-    bool access_unknown; /* users and rules are not read yet */
-    bool access_failed;  /* and cannot be */
-    int access_error;    /* what changes of them end with */
+    struct net_proof proof; /* trusted: that one */
+    bool access_unknown;    /* users and rules are not read yet */
+    bool access_failed;     /* and cannot be */
+    int access_error;       /* what changes of them end with */
     struct api_node node;
     struct groups groups;
     struct groups *peers[1];

@@ -266,6 +266,39 @@ TEST(sasl, plain_is_checked_against_the_same_keys)
     }
 }
 
+/* --- who is the same ---------------------------------------------------------------------------------------------- */
+
+static bool is_since(int mechanism, uint64_t births)
+{
+    return auth_user_since(&auth, mechanism, el_slice_str("alice"), births);
+}
+
+TEST(users, are_the_same_until_they_are_removed)
+{
+    begin(SASL_PLAIN);
+    uint64_t births = auth.user_births;
+    add_user(EL_SCRAM_SHA256, "alice", "another", 4096); /* a password makes nobody another */
+    assert_true(is_since(EL_SCRAM_SHA256, births));
+    assert_true(is_since(EL_SCRAM_SHA512, births));
+    assert_true(is_since(0, births));
+    auth_user_remove(&auth, EL_SCRAM_SHA256, el_slice_str("alice"));
+    assert_false(is_since(EL_SCRAM_SHA256, births));
+    add_user(EL_SCRAM_SHA256, "alice", "another", 4096);
+    assert_false(is_since(EL_SCRAM_SHA256, births)); /* keys of this mechanism were taken away */
+    assert_true(is_since(EL_SCRAM_SHA512, births));
+    assert_true(is_since(0, births)); /* and the user was there all the time, also without those that it had first */
+    auth_user_remove(&auth, EL_SCRAM_SHA512, el_slice_str("alice"));
+    assert_true(is_since(0, births));
+    auth_user_remove(&auth, EL_SCRAM_SHA256, el_slice_str("alice"));
+    assert_false(is_since(0, births));
+    add_user(EL_SCRAM_SHA512, "alice", "another", 4096);
+    assert_false(is_since(0, births));
+    assert_false(is_since(EL_SCRAM_SHA512, births));
+    assert_true(is_since(EL_SCRAM_SHA512, auth.user_births));
+    assert_true(is_since(0, auth.user_births));
+    end();
+}
+
 /* --- records ------------------------------------------------------------------------------------------------------ */
 
 TEST(records, of_rules_and_users_come_back)

@@ -117,6 +117,16 @@ static void assert_closed(struct gate_conn *conn)
     assert_true(conn->closed);
 }
 
+static void assert_refused_in_time(struct gate_conn *conn)
+{
+    gate_run(&g, 6000 * GATE_MS); /* the delay of failures */
+    assert_true(answered(conn));
+    assert_int_equal(answer.error_code, EL_KAFKA_SASL_AUTHENTICATION_FAILED);
+    assert_int_equal(answer.session_lifetime_ms, 0);
+    assert_closed(conn);
+    gate_drop(conn);
+}
+
 /* --- how long a proof holds --------------------------------------------------------------------------------------- */
 
 TEST(reauthentication, the_answer_says_how_long_a_proof_is_good_for)
@@ -197,17 +207,80 @@ TEST(reauthentication, of_a_user_that_was_removed_is_too_late)
     end();
 }
 
-/* --- by whom, and how --------------------------------------------------------------------------------------------- */
-
-static void assert_refused_in_time(struct gate_conn *conn)
+static void replace_alice(const char *password)
 {
-    gate_run(&g, 6000 * GATE_MS); /* the delay of failures */
-    assert_true(answered(conn));
-    assert_int_equal(answer.error_code, EL_KAFKA_SASL_AUTHENTICATION_FAILED);
-    assert_int_equal(answer.session_lifetime_ms, 0);
-    assert_closed(conn);
-    gate_drop(conn);
+    auth_user_remove(&g.auth, EL_SCRAM_SHA256, el_slice_str("alice"));
+    auth_user_remove(&g.auth, EL_SCRAM_SHA512, el_slice_str("alice"));
+    gate_add_user(&g, EL_SCRAM_SHA256, "alice", password);
+    gate_add_user(&g, EL_SCRAM_SHA512, "alice", password);
 }
+
+/* It passed before: the name was there again when the next request came. */
+TEST(removed_user, is_another_one_than_that_of_the_same_name)
+{
+    begin("--sasl-enabled-mechanisms=SCRAM-SHA-256,SCRAM-SHA-512");
+    gate_connect(&g, &one);
+    gate_connect(&g, &two);
+    assert_proved(&one, EL_SCRAM_SHA512, "alice", "secret");
+    assert_proved(&two, EL_SCRAM_SHA256, "bob", "pw");
+    gate_add_user(&g, EL_SCRAM_SHA512, "alice", "another"); /* a password makes nobody another */
+    assert_true(served(&one));
+    replace_alice("another");
+    assert_false(served(&one));
+    assert_closed(&one);
+    assert_true(served(&two));
+    gate_drop(&one);
+    gate_connect(&g, &one);
+    assert_proved(&one, EL_SCRAM_SHA512, "alice", "another");
+    assert_true(served(&one));
+    gate_drop(&one);
+    gate_drop(&two);
+    end();
+}
+
+TEST(removed_user, proves_nothing_with_what_was_asked_before)
+{
+    static struct scram_last last;
+    static const char first[] = "n,,n=alice,r=abcdefgh";
+    struct scram_client client = {.password = "secret"};
+    begin("--sasl-enabled-mechanisms=SCRAM-SHA-256,SCRAM-SHA-512");
+    gate_connect(&g, &one);
+    assert_int_equal(handshake(&one, "SCRAM-SHA-256"), EL_KAFKA_NONE);
+    say(&one, el_slice_str(first));
+    assert_true(answered(&one));
+    replace_alice("secret");
+    scram_client_last(&client, &(struct scram_said){EL_SCRAM_SHA256, "n,,", first + 3, answer.auth_bytes}, &last);
+    say(&one, el_slice_str(last.message));
+    assert_refused_in_time(&one);
+    end();
+}
+
+/* Who asks for nothing is cut as well, and who has asked for something has its answer first. */
+TEST(removed_user, has_no_connection_left)
+{
+    static struct gate_conn three;
+    begin("--sasl-enabled-mechanisms=SCRAM-SHA-256,SCRAM-SHA-512");
+    gate_connect(&g, &one);
+    gate_connect(&g, &two);
+    gate_connect(&g, &three);
+    assert_proved(&one, EL_SCRAM_SHA256, "alice", "secret");
+    assert_proved(&two, EL_SCRAM_SHA512, "alice", "secret");
+    assert_proved(&three, EL_SCRAM_SHA256, "bob", "pw");
+    net_review(g.net, api_proof_gone, &g.api);
+    assert_true(served(&one));
+    assert_true(served(&two));
+    replace_alice("secret");
+    net_review(g.net, api_proof_gone, &g.api);
+    assert_closed(&one);
+    assert_closed(&two);
+    assert_true(served(&three));
+    gate_drop(&one);
+    gate_drop(&two);
+    gate_drop(&three);
+    end();
+}
+
+/* --- by whom, and how --------------------------------------------------------------------------------------------- */
 
 TEST(reauthentication, as_somebody_else_is_refused)
 {
