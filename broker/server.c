@@ -484,6 +484,7 @@ static void change_settings(struct server *server)
         return;
     }
     struct el_buffer kept = {.err = 0};
+    settings_desk_note(op, server->cfg);
     int error = settings_desk_keep(&server->desk, server->disk, &from, op, &kept);
     if (error == 0 && !op->validate_only) {
         char why[AUTH_PRINCIPAL_LEN_MAX + 32];

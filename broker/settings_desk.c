@@ -154,6 +154,13 @@ static int check(const struct config_sources *from, struct el_slice text, struct
     return error;
 }
 
+void settings_desk_note(struct broker_settings_op *op, const struct config *cfg)
+{
+    for (uint32_t i = 0; op->before != NULL && i < op->change_count; i++) {
+        (void)config_request_value(cfg, op->changes[i].name, op->before[i], sizeof op->before[i]);
+    }
+}
+
 int settings_desk_keep(struct settings_desk *desk, struct disk *disk, const struct config_sources *from,
                        struct broker_settings_op *op, struct el_buffer *kept)
 {

@@ -27,6 +27,8 @@ struct broker_settings_op *settings_desk_take(struct settings_desk *desk);
 void settings_desk_close(struct settings_desk *desk);
 /* Answer one with what its err says. */
 void settings_desk_answer(struct broker_settings_op *op);
+/* Note what the settings are that it changes. */
+void settings_desk_note(struct broker_settings_op *op, const struct config *cfg);
 /* Check the change against the whole configuration and, unless only that is wanted, keep it. Main thread; blocking.
  *
  * disk     the data directory that from's flags name

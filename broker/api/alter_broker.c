@@ -32,7 +32,8 @@ int alter_broker_make(struct api *api, struct request *request,
     size_t room = EL_MIN(ask->config_count, CONFIG_REQUEST_CHANGES_MAX);
     struct config_change *changes = el_arena_zalloc(&request->arena, (room + 1) * sizeof *changes);
     *op = NULL;
-    if (made == NULL || changes == NULL) {
+    char(*before)[BROKER_SETTING_SHOWN_MAX] = el_arena_zalloc(&request->arena, (room + 1) * sizeof *before);
+    if (made == NULL || changes == NULL || before == NULL) {
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory left for the change: raise memory.max");
     }
     int error = 0;
@@ -50,6 +51,7 @@ int alter_broker_make(struct api *api, struct request *request,
     if (error == 0 && made->change_count > 0) {
         made->origin = api->io;
         made->changes = changes;
+        made->before = before;
         *op = made;
     }
     return error;

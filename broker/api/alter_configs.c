@@ -7,13 +7,15 @@
  * (alter_broker.c). Taking away what was never set by a request is done as soon as it is asked for; tools that end a
  * reassignment ask for it.
  *
- * Storage takes a whole set of overrides. So for single settings the new set is made from the one this shard knows, and
- * storage refuses it with EVLOG_ERR_AGAIN when another change came first; by then this shard has that change, and the
- * set is made anew. Each such round is another's success, so that the rounds end when the others' changes do. Work
- * groups take whole sets too; what they have is asked first, and told again with a refusal.
+ * Storage takes a whole set of overrides. So the new set is made from the one this shard knows, which is what the audit
+ * log tells as that before, and storage refuses it with EVLOG_ERR_AGAIN when another change came first; by then this
+ * shard has that change, and the set is made anew. Each such round is another's success, so that the rounds end when
+ * the others' changes do. Work groups take whole sets too; what they have is asked first, and told again with a
+ * refusal.
  */
 #include <api/alter_broker.h>
 #include <api/alter_configs.h>
+#include <api/audit_before.h>
 #include <api/logger_levels.h>
 #include <config/broker_name.h>
 #include <config/group_config.h>
@@ -28,7 +30,8 @@
 /* What the change of a work group needs: much, for its texts. */
 struct alter_group {
     struct lease_settings_op op;
-    struct group_config known;  /* the overrides that config was made from */
+    struct group_config known;  /* the overrides that config was made from; then those that are in force */
+    struct group_config before; /* the first of these */
     struct group_config config; /* the whole new set of overrides */
 };
 
@@ -54,6 +57,47 @@ struct alter_call {
 
 /* --- the answer --------------------------------------------------------------------------------------------------- */
 
+/* The overrides that are others now. */
+static void tell_overrides(struct request *request, struct audit_before_setting setting,
+                           const struct override_table *table, const struct overrides *known,
+                           const struct overrides *next)
+{
+    struct override_entry was, is;
+    for (int id = 0; id < table->count; id++) {
+        overrides_describe(table, known, NULL, id, &was);
+        overrides_describe(table, next, NULL, id, &is);
+        bool had = overrides_has(known, id), has = overrides_has(next, id);
+        if (had == has && (!had || el_slice_eq(was.text, is.text))) {
+            continue;
+        }
+        setting.name = el_slice_str(table->rows[id].name);
+        setting.value = had ? was.text : (struct el_slice){0};
+        audit_before_setting(request, &setting);
+    }
+}
+
+/* What was there before, for the audit log; the change is made. Loggers have told it. */
+static void tell_before(const struct alter_call *call, uint32_t index)
+{
+    const struct el_msg_incremental_alter_configs_resource *ask = &call->ask->resources[index];
+    const struct alter_entry *entry = &call->entries[index];
+    struct request *request = call->base.request;
+    struct audit_before_setting setting = {.resource_type = ask->resource_type, .resource_name = ask->resource_name};
+    if (call->ask->validate_only) {
+        return;
+    }
+    if (entry->group != NULL) {
+        tell_overrides(request, setting, &group_settings, &entry->group->before.set, &entry->group->config.set);
+    } else if (ask->resource_type == API_RESOURCE_TOPIC) {
+        tell_overrides(request, setting, &topic_settings, &entry->known.set, &entry->config.set);
+    }
+    for (uint32_t i = 0; entry->broker != NULL && i < entry->broker->change_count; i++) {
+        setting.name = entry->broker->changes[i].name;
+        setting.value = el_slice_str(entry->broker->before[i]);
+        audit_before_setting(request, &setting);
+    }
+}
+
 static void alter_finish(struct api_call *base)
 {
     struct alter_call *call = EL_CONTAINER(base, struct alter_call, base);
@@ -73,6 +117,9 @@ static void alter_finish(struct api_call *base)
         out->resource_name = call->ask->resources[i].resource_name;
         out->error_code = group == NULL ? api_error(error, false) : api_group_error(error);
         out->error_message = (struct el_slice){0};
+        if (error == 0) {
+            tell_before(call, i);
+        }
         if (error != 0) {
             const char *op_text = group == NULL ? entry->op.message : group->op.base.message_text;
             const char *text = entry->error != 0 ? entry->message : op_text;
@@ -205,7 +252,7 @@ static int entry_check_topic(struct alter_call *call, const struct el_msg_increm
     entry->op.verb = TOPIC_ALTER;
     entry->op.id = topic->id;
     entry->op.config = &entry->config;
-    entry->op.expected = call->whole ? NULL : &entry->known;
+    entry->op.expected = &entry->known;
     entry->op.validate_only = call->ask->validate_only;
     return entry_change(call, ask, entry,
                         (struct alter_set){.table = &topic_settings,
@@ -267,6 +314,7 @@ static bool group_set(struct alter_entry *entry)
     struct alter_call *call = entry->call;
     struct alter_group *group = entry->group;
     const struct el_msg_incremental_alter_configs_resource *ask = &call->ask->resources[entry - call->entries];
+    group->before = group->known;
     if (call->whole) {
         group_config_init(&group->config);
     } else {
@@ -280,7 +328,7 @@ static bool group_set(struct alter_entry *entry)
     }
     group->op.verb = LEASE_SETTINGS_SET;
     group->op.config = &group->config;
-    group->op.expected = call->whole ? NULL : &group->known;
+    group->op.expected = &group->known;
     group->op.validate_only = call->ask->validate_only;
     leases_settings(call->base.api->leases, &group->op);
     return true;
@@ -388,12 +436,25 @@ static int entry_change_logger(struct alter_call *call, const struct el_msg_incr
         return entry_refuse(entry, EVLOG_ERR_INVALID_REQUEST,
                             "levels of loggers are changed one by one: IncrementalAlterConfigs");
     }
+    enum el_log_level *before = el_arena_alloc(&call->base.request->arena,
+                                               ((size_t)ask->config_count + 1) * sizeof *before);
+    if (before == NULL) {
+        return entry_refuse(entry, EVLOG_ERR_NO_MEMORY, "no memory left for the change of levels: raise memory.max");
+    }
+    for (uint32_t i = 0; i < ask->config_count; i++) {
+        before[i] = el_log_level_known(ask->configs[i].name) ? el_log_level_of(ask->configs[i].name) : EL_LOG_INFO;
+    }
     int error = logger_levels_change(ask, call->ask->validate_only, &err);
     if (error != 0) {
         return entry_refuse(entry, error, (const char *)api_text(call->base.request, err.text).data);
     }
     for (uint32_t i = 0; i < ask->config_count && !call->ask->validate_only; i++) {
         struct el_slice name = ask->configs[i].name;
+        audit_before_setting(call->base.request,
+                             &(struct audit_before_setting){.resource_type = ask->resource_type,
+                                                            .resource_name = ask->resource_name,
+                                                            .name = name,
+                                                            .value = el_slice_str(logger_level_name(before[i]))});
         el_log(EL_LOG_INFO, "server", "%s sets the level of %.*s: %s", request_principal(call->base.request),
                (int)name.len, (const char *)name.data, logger_level_name(el_log_level_of(name)));
     }

@@ -4,6 +4,7 @@
  * nothing; all that are sound are one change. Removing a limit that is none is no error, as in Kafka.
  */
 #include <api/access_call.h>
+#include <api/audit_before.h>
 #include <core/address.h>
 #include <wire/msg_alter_client_quotas.h>
 
@@ -21,8 +22,29 @@ struct alter_entity {
 struct alter_call {
     struct access_call change;
     const struct el_msg_alter_client_quotas_request *ask;
-    struct alter_result *results; /* [ask->entry_count] */
+    struct alter_result *results;  /* [ask->entry_count] */
+    struct alter_entity *entities; /* the same */
+    double *before;                /* [change.record_count] limits as this shard knew them */
 };
+
+/* Limits that are others now: one record of the change for each op of an entry that is sound. */
+static void tell_before(const struct alter_call *call)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < call->ask->entry_count; i++) {
+        const struct el_msg_alter_client_quotas_entry *entry = &call->ask->entries[i];
+        for (uint32_t k = 0; call->results[i].code == EL_KAFKA_NONE && k < entry->op_count; k++, at++) {
+            const struct el_msg_alter_client_quotas_op *op = &entry->ops[k];
+            double after = op->remove ? 0 : op->value;
+            EL_ASSERT(at < call->change.record_count);
+            if (call->before[at] < after || call->before[at] > after) {
+                audit_before_limit(call->change.request, &call->entities[i].of, quota_kind_find(op->key),
+                                   call->before[at]);
+            }
+        }
+    }
+    EL_ASSERT(at == call->change.record_count);
+}
 
 static void alter_finish(struct access_call *change)
 {
@@ -33,6 +55,9 @@ static void alter_finish(struct access_call *change)
                                call->ask->entry_count);
     if (response.entries == NULL) {
         return;
+    }
+    if (change->op.error == 0 && change->record_count > 0) {
+        tell_before(call);
     }
     response.entry_count = call->ask->entry_count;
     EL_ASSERT(call->results != NULL || response.entry_count == 0);
@@ -128,9 +153,10 @@ static const char *entry_check(const struct el_msg_alter_client_quotas_entry *en
     return why;
 }
 
-/* The checks of all entries, in the array entities[ask->entry_count]. */
-static void check_all(struct alter_call *call, struct alter_entity *entities)
+/* The checks of all entries. */
+static void check_all(struct alter_call *call)
 {
+    struct alter_entity *entities = call->entities;
     const struct el_msg_alter_client_quotas_request *ask = call->ask;
     for (uint32_t i = 0; i < ask->entry_count; i++) {
         const char *why = entry_check(&ask->entries[i], &entities[i]);
@@ -145,15 +171,18 @@ static void check_all(struct alter_call *call, struct alter_entity *entities)
 }
 
 /* returns 0 | EVLOG_ERR_NO_MEMORY */
-static int put_all(struct alter_call *call, const struct alter_entity *entities)
+static int put_all(struct alter_call *call)
 {
+    const struct alter_entity *entities = call->entities;
+    const struct quota_table *quotas = &call->change.api->auth->quotas;
     int code = 0;
     for (uint32_t i = 0; i < call->ask->entry_count; i++) {
         const struct el_msg_alter_client_quotas_entry *entry = &call->ask->entries[i];
         for (uint32_t k = 0; code == 0 && call->results[i].code == EL_KAFKA_NONE && k < entry->op_count; k++) {
             const struct el_msg_alter_client_quotas_op *op = &entry->ops[k];
-            code = access_call_put_limit(&call->change, &entities[i].of, quota_kind_find(op->key),
-                                         op->remove ? 0 : op->value);
+            enum quota_kind kind = quota_kind_find(op->key);
+            call->before[call->change.record_count] = quota_limit_of(quotas, &entities[i].of, kind);
+            code = access_call_put_limit(&call->change, &entities[i].of, kind, op->remove ? 0 : op->value);
         }
     }
     return code;
@@ -181,9 +210,15 @@ void api_alter_client_quotas(struct api *api, struct request *request, const voi
     }
     call->ask = ask;
     call->results = api_alloc(api, request, ask->entry_count, sizeof *call->results);
-    struct alter_entity *entities = call->results == NULL ? NULL
-                                                          : api_alloc(api, request, ask->entry_count, sizeof *entities);
-    if (entities == NULL) {
+    if (call->results == NULL) {
+        return;
+    }
+    call->entities = api_alloc(api, request, ask->entry_count, sizeof *call->entities);
+    if (call->entities == NULL) {
+        return;
+    }
+    call->before = api_alloc(api, request, call->change.record_max, sizeof *call->before);
+    if (call->before == NULL) {
         return;
     }
     if (!api_may(api, request, 0, EL_ACL_RESOURCE_CLUSTER, el_slice_str(EL_ACL_CLUSTER_NAME))) {
@@ -195,8 +230,8 @@ void api_alter_client_quotas(struct api *api, struct request *request, const voi
         refuse_all(call, EL_KAFKA_INVALID_REQUEST, "a request changes at most 1000 limits");
         return;
     }
-    check_all(call, entities);
-    if (!ask->validate_only && put_all(call, entities) != 0) {
+    check_all(call);
+    if (!ask->validate_only && put_all(call) != 0) {
         api_refuse_memory(api, request);
         return;
     }

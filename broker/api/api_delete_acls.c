@@ -4,6 +4,7 @@
  * one change. A rule that two filters find is told for both.
  */
 #include <api/access_call.h>
+#include <api/audit_before.h>
 #include <wire/msg_delete_acls.h>
 
 struct delete_call {
@@ -15,6 +16,17 @@ struct delete_call {
     int error;
 };
 
+static void tell_before(struct request *request, const struct el_msg_delete_acls_rule *rule)
+{
+    audit_before_rule(request, &(struct auth_rule){.resource = rule->resource_type,
+                                                   .pattern = rule->pattern_type,
+                                                   .operation = rule->operation,
+                                                   .permission = rule->permission_type,
+                                                   .name = rule->resource_name,
+                                                   .principal = rule->principal,
+                                                   .host = rule->host});
+}
+
 static void delete_finish(struct access_call *change)
 {
     struct delete_call *call = EL_CONTAINER(change, struct delete_call, change);
@@ -22,9 +34,13 @@ static void delete_finish(struct access_call *change)
     el_schema_init(&el_schema_delete_acls_response, &response);
     response.filter_results = call->results;
     response.filter_result_count = call->ask->filter_count;
-    for (uint32_t i = 0; change->op.error != 0 && i < response.filter_result_count; i++) {
+    for (uint32_t i = 0; i < response.filter_result_count; i++) {
         struct el_msg_delete_acls_result *out = &call->results[i];
         for (uint32_t k = 0; k < out->matching_acl_count; k++) {
+            if (change->op.error == 0) {
+                tell_before(change->request, &out->matching_acls[k]);
+                continue;
+            }
             out->matching_acls[k].error_code = access_error(change->op.error);
             out->matching_acls[k].error_message = access_error_message(change->op.error);
         }

@@ -40,9 +40,11 @@ struct audit_call {
     char id[AUDIT_ID_LEN + 1]; /* of the call, in both records */
     uint8_t *parameters;       /* [AUDIT_PARAMETERS_LEN_MAX] JSON */
     size_t parameters_len;
-    bool cut;                  /* parameters are not whole */
-    uint8_t *record;           /* [AUDIT_RECORD_LEN_MAX] */
-    struct el_slice principal; /* copies: the connection may go */
+    bool cut;                    /* parameters are not whole */
+    uint8_t *record;             /* [AUDIT_RECORD_LEN_MAX] */
+    struct audit_before *before; /* NULL: nothing was told */
+    bool before_lost;            /* there was no memory for it */
+    struct el_slice principal;   /* copies: the connection may go */
     struct el_slice host;
     struct el_slice why; /* it may not be carried out */
     int16_t unrecorded;  /* what the answer says instead of what was denied */
@@ -164,6 +166,15 @@ static void show_outcome(const struct audit_call *call, struct el_json_writer *w
     }
 }
 
+static void show_before(const struct audit_call *call, struct el_json_writer *w)
+{
+    if (call->before != NULL) {
+        audit_before_show(call->before, w);
+    } else if (call->before_lost) {
+        el_json_add_bool(w, "before_cut", true);
+    }
+}
+
 /* outcome NULL: it is asked for; else response is an answer, or NULL when there is none. */
 static void record_make(struct audit_call *call, const char *outcome, const struct el_schema *schema,
                         const void *response)
@@ -177,6 +188,7 @@ static void record_make(struct audit_call *call, const char *outcome, const stru
     show_call(call, &w, outcome == NULL ? "asked" : "done");
     if (response != NULL) {
         show_outcome(call, &w, schema, response);
+        show_before(call, &w);
     } else if (outcome != NULL) {
         el_json_add_str(&w, "outcome", outcome);
     }
@@ -214,6 +226,23 @@ static void call_on_replied(struct request *request)
     EL_ASSERT(call->request == request);
     call->op.done = done_on_write;
     audit_write(call->api->audit, &call->op);
+}
+
+struct audit_before *api_audit_before(struct request *request)
+{
+    struct audit_call *call = request->watch;
+    if (call == NULL || request->unrecorded) {
+        return NULL;
+    }
+    EL_ASSERT(call->request == request);
+    if (call->before == NULL && !call->before_lost) {
+        call->before = el_arena_alloc(&request->arena, sizeof *call->before);
+        call->before_lost = call->before == NULL;
+        if (!call->before_lost) {
+            audit_before_init(call->before);
+        }
+    }
+    return call->before;
 }
 
 /* --- the question ------------------------------------------------------------------------------------------------- */

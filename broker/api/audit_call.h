@@ -5,6 +5,7 @@
 #ifndef EL_API_AUDIT_CALL_H
 #define EL_API_AUDIT_CALL_H
 
+#include <api/audit_before.h>
 #include <api/audit_rules.h>
 #include <audit/audit.h>
 
@@ -22,6 +23,8 @@ const struct api_audit_rule *api_audit_rule_at(uint32_t index);
 typedef void (*api_audit_run_fn)(struct api *api, struct request *request, const void *message);
 bool api_audit_begin(struct api *api, struct request *request, const void *message, api_audit_run_fn run);
 
+/* Where what was there before the change of a request is told; NULL: no record of it is kept. */
+struct audit_before *api_audit_before(struct request *request);
 /* Somebody wanted what they had no right to. */
 void api_audit_denied(struct api *api, const struct request *request, int operation, int resource,
                       struct el_slice name);

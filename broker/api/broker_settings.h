@@ -9,12 +9,15 @@
 #include <core/err.h>
 #include <io/io.h>
 
+#define BROKER_SETTING_SHOWN_MAX 304u /* of a value, with its NUL: more than the audit log shows */
+
 struct broker_settings_op {
     struct io_message message;           /* private: the way back */
     struct el_qnode node;                /* private: the way there */
     struct io *origin;                   /* of the caller */
     const struct config_change *changes; /* [change_count]; in place until done, as the op is */
     uint32_t change_count;
+    char (*before)[BROKER_SETTING_SHOWN_MAX]; /* out: [change_count] what each was; NULL: nobody asks */
     bool validate_only;
     const char *who;                             /* for the log */
     void (*done)(struct broker_settings_op *op); /* on the caller's shard; all shards have the settings then */

@@ -21,7 +21,7 @@
 #include <storage/store.h>
 
 #define AUDIT_TOPIC "__evlog_audit"
-#define AUDIT_RECORD_LEN_MAX 16384u /* of the value of one record */
+#define AUDIT_RECORD_LEN_MAX 20480u /* of the value of one record */
 #define AUDIT_ID_LEN 16u            /* digits of an id */
 
 struct audit;

@@ -60,6 +60,37 @@ void audit_show_principal(struct el_json_writer *w, struct el_slice principal)
     show_bounded(w, principal, CONFIG_PRINCIPAL_MAX);
 }
 
+static void show_bytes(struct el_json_writer *w, struct el_slice bytes)
+{
+    char text[40];
+    snprintf(text, sizeof text, "<%zu bytes>", bytes.len);
+    el_json_put_str(w, bytes.data == NULL ? NULL : text);
+}
+
+/* A setting whose value is nobody's business. */
+static bool is_secret(struct el_slice name)
+{
+    static const char *const words[] = {"password", "secret", "token", "credential", "jaas", "private", "key"};
+    char text[AUDIT_TEXT_SHOWN_MAX + 1];
+    snprintf(text, sizeof text, "%.*s", (int)EL_MIN(name.len, (size_t)AUDIT_TEXT_SHOWN_MAX),
+             name.data == NULL ? "" : (const char *)name.data);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcasestr(text, words[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void audit_show_setting(struct el_json_writer *w, struct el_slice name, struct el_slice value)
+{
+    if (is_secret(name)) {
+        show_bytes(w, value);
+    } else {
+        audit_show_text(w, value);
+    }
+}
+
 void audit_show_time(struct el_json_writer *w, uint64_t wall_ns)
 {
     char text[40];
@@ -109,21 +140,6 @@ static const void *struct_of(const struct el_field *field, const void *message, 
 
 /* --- requests ----------------------------------------------------------------------------------------------------- */
 
-/* A setting whose value is nobody's business. */
-static bool is_secret(struct el_slice name)
-{
-    static const char *const words[] = {"password", "secret", "token", "credential", "jaas", "private", "key"};
-    char text[AUDIT_TEXT_SHOWN_MAX + 1];
-    snprintf(text, sizeof text, "%.*s", (int)EL_MIN(name.len, (size_t)AUDIT_TEXT_SHOWN_MAX),
-             name.data == NULL ? "" : (const char *)name.data);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (strcasestr(text, words[i]) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool hides(const struct el_schema *schema, const struct el_field *field, const void *message)
 {
     static const char *const always[] = {"committed_metadata", "metadata"};
@@ -172,13 +188,6 @@ static void show_id(struct show *s, const uint8_t id[16])
     el_json_put_str(&s->w, text);
 }
 
-static void show_bytes(struct show *s, struct el_slice bytes)
-{
-    char text[40];
-    snprintf(text, sizeof text, "<%zu bytes>", bytes.len);
-    el_json_put_str(&s->w, bytes.data == NULL ? NULL : text);
-}
-
 static void show_value(struct show *s, const struct el_schema *schema, const struct el_field *field, const void *value,
                        bool hidden)
 {
@@ -217,14 +226,14 @@ static void show_value(struct show *s, const struct el_schema *schema, const str
         return;
     case EL_TYPE_STRING:
         if (hidden) {
-            show_bytes(s, *(const struct el_slice *)value);
+            show_bytes(&s->w, *(const struct el_slice *)value);
         } else {
             audit_show_text(&s->w, *(const struct el_slice *)value);
         }
         return;
     case EL_TYPE_BYTES:
     case EL_TYPE_RECORDS:
-        show_bytes(s, *(const struct el_slice *)value);
+        show_bytes(&s->w, *(const struct el_slice *)value);
         return;
     case EL_TYPE_STRUCT:
         EL_ASSERT(false);

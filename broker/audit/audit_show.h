@@ -23,6 +23,8 @@
 void audit_show_text(struct el_json_writer *w, struct el_slice text);
 /* The same of who somebody is, which is told whole. */
 void audit_show_principal(struct el_json_writer *w, struct el_slice principal);
+/* The value of a setting of this name, as a text; only its length where the name sounds like a secret. */
+void audit_show_setting(struct el_json_writer *w, struct el_slice name, struct el_slice value);
 /* Nanoseconds since 1970, as RFC 3339 with milliseconds. */
 void audit_show_time(struct el_json_writer *w, uint64_t wall_ns);
 /* The members that all records begin with: v, id, time, class. */

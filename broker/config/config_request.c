@@ -71,6 +71,27 @@ int config_request_check(struct el_slice name, struct el_error *err)
     return place_of(name, &place, err);
 }
 
+const char *config_request_value(const struct config *cfg, struct el_slice name, char *text, size_t text_max)
+{
+    char whole[SETTING_TEXT_MAX];
+    struct override_entry entry;
+    EL_ASSERT(text_max > 0);
+    text[0] = '\0';
+    for (int i = 0; i < CONFIG_SETTING_COUNT; i++) {
+        if (el_slice_eq(name, el_slice_str(setting_at((enum config_setting_id)i)->name))) {
+            (void)snprintf(text, text_max, "%s", setting_text(cfg, (enum config_setting_id)i, whole, sizeof whole));
+            return text;
+        }
+    }
+    int id = broker_name_find(name);
+    id = id >= 0 ? id : topic_setting_find(name);
+    if (id >= 0) {
+        topic_config_describe(NULL, &cfg->topic_defaults, (enum topic_setting_id)id, &entry);
+        (void)snprintf(text, text_max, "%.*s", (int)entry.text.len, (const char *)entry.text.data);
+    }
+    return text;
+}
+
 static int keep(void *arg, const struct ini_entry *entry, struct el_error *err)
 {
     struct edit *edit = arg;

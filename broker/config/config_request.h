@@ -25,6 +25,9 @@ const char *config_request_refusal(enum config_setting_id id);
  *
  * returns 0 | EVLOG_ERR_INVALID_CONFIG there is none | EVLOG_ERR_POLICY no, with the place to set it */
 int config_request_check(struct el_slice name, struct el_error *err);
+/* What a setting is, by a name that a request has for it; cut where text_max ends. returns text[text_max], "" when none
+ * has the name */
+const char *config_request_value(const struct config *cfg, struct el_slice name, char *text, size_t text_max);
 /* The file's text with changes made; not checked but for names, and that values can be written.
  *
  * text     of the file, which is sound; may be empty

@@ -57,6 +57,49 @@ def test_a_change_is_there_with_who_what_and_how_it_ended(broker):
     assert tail(broker, "--outcome", "unknown") == []
 
 
+def test_the_outcome_of_a_change_tells_what_was_there_before(tmp_path):
+    """Of topics, work groups, evlogd itself, limits and rules; and nothing of what was refused, or is as it was."""
+    server = Broker(tmp_path / "data", args=["--authorizer=on", "--super-users=User:ANONYMOUS"]).start()
+
+    def run(*args):
+        evlog(*args, bootstrap=server.bootstrap, expect=0)
+
+    def before():
+        told = tail(server, "--class", "changes")[-1]
+        assert told["outcome"] == "ok" and "before_cut" not in told
+        return [{name: value for name, value in item.items() if name != "resource_name"}
+                for item in told.get("before", [])]
+
+    run("topics", "create", "orders", "--set", "retention.ms=1d")
+    assert before() == []
+    run("topics", "alter", "orders", "--set", "retention.ms=1h", "--set", "segment.ms=1h")
+    assert before() == [{"resource_type": 2, "name": "retention.ms", "value": "86400000"},
+                        {"resource_type": 2, "name": "segment.ms", "value": None}]
+    run("topics", "alter", "orders", "--set", "retention.ms=1h")
+    assert before() == []
+    run("groups", "create", "mailer", "--set", "lease.ms=10s")
+    assert {"resource_type": 32, "name": "lease.ms", "value": None} in before()
+    run("groups", "set", "mailer", "lease.ms=20s")
+    assert before() == [{"resource_type": 32, "name": "lease.ms", "value": "10000"}]
+    run("config", "set", "retention.ms=7d")
+    assert before() == [{"resource_type": 4, "name": "retention.ms", "value": "-1"}]
+    run("config", "set", "retention.ms=8d")
+    assert before() == [{"resource_type": 4, "name": "retention.ms", "value": "604800000"}]
+    run("quota", "set", "--user", "alice", "producer_byte_rate=1MiB")
+    alice = {"entity": [{"entity_type": "user", "entity_name": "alice"}], "key": "producer_byte_rate"}
+    assert before() == [{**alice, "value": None}]
+    run("quota", "rm", "--user", "alice", "producer_byte_rate")
+    assert before() == [{**alice, "value": 1048576}]
+    run("acl", "allow", "User:alice", "read,write", "topic", "orders")
+    run("acl", "rm", "User:alice", "--confirm=User:alice")
+    assert sorted(item["operation"] for item in before()) == ["Read", "Write"]
+    assert {(item["principal"], item["permission_type"]) for item in before()} == {("User:alice", "Allow")}
+    assert tail(server, "--topic", "orders")[-1]["api"] == "DeleteAcls", "the filter does not name it, the rules do"
+    shown = evlog("audit", "tail", bootstrap=server.bootstrap, expect=0).out
+    assert "  before [" in shown
+    assert server.stop() == 0
+
+
 def test_nobody_writes_shortens_or_removes_it(broker):
     where = broker.bootstrap
     evlog("topics", "create", "orders", bootstrap=where, expect=0)

@@ -70,11 +70,13 @@ static bool holds(const struct el_json *json, const char *text, int depth)
     return false;
 }
 
-/* Of a change a topic is among the parameters; of a sum it is the resource, of a denial with its kind before it. */
+/* Of a change a topic is among the parameters, or in what was there before (a rule that a filter has found); of a sum
+ * it is the resource, of a denial with its kind before it. */
 static bool is_about(const struct el_json *json, const char *topic)
 {
     const char *resource = text_of(json, "resource");
-    if (topic == NULL || holds(el_json_get(json, "parameters"), topic, 0)) {
+    if (topic == NULL || holds(el_json_get(json, "parameters"), topic, 0) ||
+        holds(el_json_get(json, "before"), topic, 0)) {
         return true;
     }
     return resource != NULL &&
@@ -102,7 +104,7 @@ static void word(struct el_buffer *line, const char *text)
 static int show(const struct audit_tail *t, const struct el_json *json, struct el_slice raw, bool pending)
 {
     struct el_buffer line = {0};
-    struct el_slice parameters = {0};
+    struct el_slice parameters = {0}, before = {0};
     int64_t count = 1;
     if (t->cli->json) {
         el_buffer_append(&line, raw.data, raw.len);
@@ -124,6 +126,10 @@ static int show(const struct audit_tail *t, const struct el_json *json, struct e
         if (el_json_raw_member(raw.data, raw.len, "parameters", &parameters, NULL) == 0) {
             el_buffer_append_str(&line, "  ");
             cli_text(&line, (struct evlog_bytes){parameters.data, parameters.len}, CLI_SHOWN_MAX);
+        }
+        if (el_json_raw_member(raw.data, raw.len, "before", &before, NULL) == 0) {
+            el_buffer_append_str(&line, "  before ");
+            cli_text(&line, (struct evlog_bytes){before.data, before.len}, CLI_SHOWN_MAX);
         }
     }
     el_buffer_append_char(&line, '\n');
