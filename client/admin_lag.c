@@ -6,10 +6,12 @@
  *    first event that is not done, and the broker says how many are not.
  * 2. Starts and ends of the logs are asked for, topic by topic.
  * 3. With ages, the first event behind each committed offset is read: its append time, or where the broker tells none
- *    its own, is compared with now. One engine reads all partitions and drops each when its event has come.
+ *    its own, is compared with now. One engine reads all partitions and drops each when its event has come. Where a
+ *    topic may not be read it is done topic by topic, so that the others' ages are known.
  *
- * A topic that is gone has unknown ends: its partitions are listed, and add nothing. An age that could not be read in
- * time stays unknown. Nothing here is one moment: a busy group moves between the questions.
+ * A topic that is gone has unknown ends: its partitions are listed, and add nothing. What a member reads of a topic
+ * that this client may not describe is put aside. An age that could not be read in time stays unknown. Nothing here is
+ * one moment: a busy group moves between the questions.
  */
 #include "admin_work.h"
 #include "consumer_state.h"
@@ -25,6 +27,7 @@
 struct lag_object {
     struct evlog_group_lag lag;
     struct evlog_group_lag_partition *partitions; /* [partition_count] of it */
+    struct evlog_partition_offset *hidden;        /* [hidden_count] of it */
     struct el_arena arena;
 };
 
@@ -162,17 +165,49 @@ static int ask_ends(struct evlog_client *client, struct evlog_group_lag_partitio
     return rc;
 }
 
+/* Behind the last partition of the topic of this one. */
+static size_t topic_end(const struct lag_object *object, size_t first)
+{
+    size_t end = first + 1;
+    while (end < object->lag.partition_count &&
+           strcmp(object->partitions[first].topic, object->partitions[end].topic) == 0) {
+        end++;
+    }
+    return end;
+}
+
+/* Put count partitions, from one on, behind those that are hidden. */
+static void hide(struct lag_object *object, const struct evlog_group_lag_partition *partitions, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        object->hidden[object->lag.hidden_count++] = (struct evlog_partition_offset){
+            partitions[i].topic, partitions[i].partition, -1, partitions[i].committed_offset};
+    }
+}
+
 static int ask_all_ends(struct evlog_client *client, struct lag_object *object, struct evlog_failure *failure)
 {
-    size_t count = object->lag.partition_count;
-    int rc = 0;
-    for (size_t i = 0, end; rc == 0 && i < count; i = end) {
-        for (end = i + 1; end < count && strcmp(object->partitions[i].topic, object->partitions[end].topic) == 0;
-             end++) {
-        }
-        rc = ask_ends(client, &object->partitions[i], end - i, failure);
+    size_t count = object->lag.partition_count, kept = 0;
+    object->hidden = el_arena_alloc(&object->arena, (count + 1) * sizeof *object->hidden);
+    if (object->hidden == NULL) {
+        return el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory for the lag of a group");
     }
-    return rc;
+    for (size_t i = 0, end; i < count; i = end) {
+        struct evlog_failure why = EVLOG_FAILURE_INIT;
+        end = topic_end(object, i);
+        int rc = ask_ends(client, &object->partitions[i], end - i, &why);
+        if (rc == EVLOG_ERR_TOPIC_DENIED) {
+            hide(object, &object->partitions[i], end - i);
+            continue;
+        }
+        if (rc != 0) {
+            return el_fail_copy(failure, &why);
+        }
+        memmove(&object->partitions[kept], &object->partitions[i], (end - i) * sizeof *object->partitions);
+        kept += end - i;
+    }
+    object->lag.partition_count = kept;
+    return 0;
 }
 
 /* --- ages -------------------------------------------------------------------------------------------------------- */
@@ -186,9 +221,9 @@ static void take_age(struct lag_object *object, const struct evlog_event *event)
     }
 }
 
-static int read_ages(struct evlog_consumer *engine, struct lag_object *object, struct evlog_failure *failure)
+static int read_ages(struct evlog_consumer *engine, struct lag_object *object, int64_t deadline_ns,
+                     struct evlog_failure *failure)
 {
-    int64_t deadline_ns = el_deadline(AGE_WAIT_MS);
     while (engine->feed_count > 0 && el_now_ns() < deadline_ns) {
         int rc = el_consumer_event(engine, failure);
         if (rc < 0) {
@@ -209,25 +244,54 @@ static int read_ages(struct evlog_consumer *engine, struct lag_object *object, s
     return 0;
 }
 
-static int ask_ages(struct evlog_client *client, struct lag_object *object, struct evlog_failure *failure)
+/* Is the first event behind to be looked at? */
+static bool wants_age(const struct evlog_group_lag_partition *p)
+{
+    return p->lag_count > 0 && p->lag_ms < 0;
+}
+
+/* Of the partitions from first on, below end. */
+static int ages_between(struct evlog_client *client, struct lag_object *object, size_t first, size_t end,
+                        struct evlog_failure *failure)
 {
     struct evlog_consumer engine;
     el_consumer_init(&engine, client);
     engine.quiet = true;
     engine.resets = true; /* an offset that has gone meanwhile: its age stays unknown */
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < object->lag.partition_count; i++) {
+    for (size_t i = first; rc == 0 && i < end; i++) {
         const struct evlog_group_lag_partition *p = &object->partitions[i];
         int64_t offset = EL_MAX(p->committed_offset, p->start_offset);
-        if (p->lag_count > 0 && el_consumer_add(&engine, p->topic, p->partition, offset) == NULL) {
+        if (wants_age(p) && el_consumer_add(&engine, p->topic, p->partition, offset) == NULL) {
             rc = el_fail(failure, EVLOG_ERR_NO_MEMORY, "no memory to read topic %s", p->topic);
         }
     }
     if (rc == 0) {
-        rc = read_ages(&engine, object, failure);
+        rc = read_ages(&engine, object, el_deadline(AGE_WAIT_MS), failure);
     }
     el_consumer_destroy(&engine);
     return rc;
+}
+
+static int ask_ages(struct evlog_client *client, struct lag_object *object, struct evlog_failure *failure)
+{
+    struct evlog_failure why = EVLOG_FAILURE_INIT;
+    int rc = ages_between(client, object, 0, object->lag.partition_count, &why);
+    if (rc != EVLOG_ERR_TOPIC_DENIED) {
+        return rc == 0 ? 0 : el_fail_copy(failure, &why);
+    }
+    for (size_t i = 0, end; i < object->lag.partition_count; i = end) {
+        end = topic_end(object, i);
+        rc = ages_between(client, object, i, end, &why);
+        if (rc != 0 && rc != EVLOG_ERR_TOPIC_DENIED) {
+            return el_fail_copy(failure, &why);
+        }
+        for (size_t k = i; rc != 0 && k < end; k++) {
+            object->lag.unread_count += wants_age(&object->partitions[k]);
+            object->lag.unread_topic = object->partitions[k].topic;
+        }
+    }
+    return 0;
 }
 
 /* --- all of it --------------------------------------------------------------------------------------------------- */
@@ -240,6 +304,7 @@ static void add_up(struct lag_object *object)
         object->lag.lag_ms_max = EL_MAX(object->lag.lag_ms_max, object->partitions[i].lag_ms);
     }
     object->lag.partitions = object->partitions;
+    object->lag.hidden = object->hidden;
 }
 
 static int fill(struct evlog_client *client, struct lag_object *object, const struct evlog_group_offsets *offsets,

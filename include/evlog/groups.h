@@ -77,6 +77,12 @@ struct evlog_group_lag {
     size_t partition_count;
     int64_t total_count; /* sum of lag_count where it is known */
     int64_t lag_ms_max;  /* largest lag_ms, -1 when none is known */
+    /* What members read of topics that this client may not describe, by topic and partition: it adds nothing to the
+     * sums. Offsets that are committed in such topics are told to nobody who may not describe them. */
+    const struct evlog_partition_offset *hidden; /* [hidden_count] */
+    size_t hidden_count;
+    size_t unread_count;      /* partitions whose lag_ms is unknown, since this client may not read their events */
+    const char *unread_topic; /* the topic of one of them, NULL: there is none */
 };
 
 /* How far a group is behind: every partition with a committed offset or a reader. Of a work group (also

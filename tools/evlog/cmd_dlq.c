@@ -51,8 +51,14 @@ static int64_t settled_in(struct cli *cli, const char *topic, const struct evlog
     return settled;
 }
 
+struct list_out {
+    struct table table;
+    struct el_buffer line;
+    size_t found, unknown; /* topics; of which it is not known what is open */
+};
+
 static int list_one(struct cli *cli, const struct evlog_topic_name *topic, const struct evlog_group_list *groups,
-                    struct table *table, struct el_buffer *line)
+                    struct list_out *out)
 {
     struct el_json_writer w;
     int32_t partitions;
@@ -67,20 +73,22 @@ static int list_one(struct cli *cli, const struct evlog_topic_name *topic, const
     int64_t settled = settled_in(cli, topic->name, groups, bounds, partitions);
     int64_t open = settled < 0 ? -1 : EL_MAX(count - settled, (int64_t)0);
     el_free(bounds);
+    out->found++;
+    out->unknown += open < 0;
     if (cli->json) {
-        cli_json_begin(&w, line);
+        cli_json_begin(&w, &out->line);
         el_json_add_str(&w, "topic", topic->name);
         el_json_add_int(&w, "partitions", topic->partition_count);
         el_json_add_int(&w, "events", count);
         if (open >= 0) {
             el_json_add_int(&w, "open", open);
         }
-        return cli_json_end(cli, &w, line);
+        return cli_json_end(cli, &w, &out->line);
     }
-    table_cell(table, "%s", topic->name);
-    table_cell(table, "%d", topic->partition_count);
-    table_number(table, count);
-    table_number(table, open);
+    table_cell(&out->table, "%s", topic->name);
+    table_cell(&out->table, "%d", topic->partition_count);
+    table_number(&out->table, count);
+    table_number(&out->table, open);
     return CLI_OK;
 }
 
@@ -88,23 +96,24 @@ static int list_all(struct cli *cli, const struct evlog_topic_list *topics, cons
 {
     static const struct table_column columns[] = {
         {"TOPIC", false}, {"PARTITIONS", true}, {"EVENTS", true}, {"OPEN", true}};
-    struct el_buffer line = {0};
-    struct table table;
-    size_t found = 0;
+    struct list_out out = {.found = 0};
     int rc = CLI_OK;
-    table_begin(&table, columns, sizeof columns / sizeof columns[0]);
+    table_begin(&out.table, columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; rc == CLI_OK && i < topics->topic_count; i++) {
         if (is_dead_letter_topic(&topics->topics[i])) {
-            found++;
-            rc = list_one(cli, &topics->topics[i], groups, &table, &line);
+            rc = list_one(cli, &topics->topics[i], groups, &out);
         }
     }
-    int its = table_end(cli, &table);
-    if (found == 0) {
+    int its = table_end(cli, &out.table);
+    if (rc == CLI_OK && out.found == 0) {
         cli_say(cli, "no topic's name ends in %s: nothing was given up, or dlq.topic names another one",
                 DEAD_LETTER_SUFFIX);
     }
-    el_buffer_free(&line);
+    if (out.unknown > 0) {
+        cli_say(cli, "what is open in %zu of them is not known: no group that you may describe has its name in theirs",
+                out.unknown);
+    }
+    el_buffer_free(&out.line);
     return rc != CLI_OK ? rc : its;
 }
 
@@ -260,7 +269,7 @@ static bool inspect_one(void *arg, const struct evlog_event *event)
         return true;
     }
     in->state = letter_state(&in->states, event, &letter);
-    if (in->open && strcmp(in->state, "open") != 0) {
+    if (in->open && strcmp(in->state, "open") != 0 && strcmp(in->state, "unknown") != 0) {
         return true;
     }
     if (in->cli->json) {
@@ -279,7 +288,7 @@ int cmd_dlq_inspect(struct cli *cli, const struct cli_command *command, int argc
         {"count", 'n', CLI_INT, &in.count_max, "N", "stop after so many"},
         {"key", 'k', CLI_TEXT, &in.key, "KEY", "only events of this key"},
         {"reason", 0, CLI_TEXT, &in.reason, "REASON", "only those given up for this reason"},
-        {"open", 0, CLI_FLAG, &in.open, NULL, "only those neither redriven nor dropped"},
+        {"open", 0, CLI_FLAG, &in.open, NULL, "only those neither redriven nor dropped, as far as is known"},
     };
     struct cli_grammar grammar = {options, 4, 1, 1};
     struct cli_words words;
@@ -294,6 +303,7 @@ int cmd_dlq_inspect(struct cli *cli, const struct cli_command *command, int argc
     if (rc == CLI_OK && in.other_count > 0) {
         cli_say(cli, "%llu events are no dead letters", (unsigned long long)in.other_count);
     }
+    letter_states_say(&in.states);
     el_buffer_free(&in.line);
     letter_states_free(&in.states);
     return rc == CLI_OK ? in.rc : rc;
@@ -303,14 +313,14 @@ int cmd_dlq_inspect(struct cli *cli, const struct cli_command *command, int argc
 
 struct reason {
     char text[EVLOG_REASON_MAX];
-    uint64_t count, open;
+    uint64_t count, open, unknown;
     int64_t first_ms, last_ms; /* of the events' times, -1 unknown */
 };
 
 struct stats {
     struct reason *reasons; /* [reason_count] of REASON_MAX */
     size_t reason_count;
-    uint64_t count, open, other_count, uncounted;
+    uint64_t count, open, other_count, uncounted; /* what is unknown is in states */
     struct letter_states states;
 };
 
@@ -343,7 +353,8 @@ static bool count_one(void *arg, const struct evlog_event *event)
         return true;
     }
     struct reason *reason = reason_of(stats, letter.reason);
-    bool open = strcmp(letter_state(&stats->states, event, &letter), "open") == 0;
+    const char *state = letter_state(&stats->states, event, &letter);
+    bool open = strcmp(state, "open") == 0, unknown = strcmp(state, "unknown") == 0;
     stats->count++;
     stats->open += open;
     if (reason == NULL) {
@@ -352,6 +363,7 @@ static bool count_one(void *arg, const struct evlog_event *event)
     }
     reason->count++;
     reason->open += open;
+    reason->unknown += unknown;
     if (event->timestamp_ms >= 0) {
         reason->first_ms = reason->first_ms < 0 ? event->timestamp_ms : EL_MIN(reason->first_ms, event->timestamp_ms);
         reason->last_ms = EL_MAX(reason->last_ms, event->timestamp_ms);
@@ -375,6 +387,9 @@ static int show_reason(const struct cli *cli, const struct reason *reason, struc
         cli_json_bytes(&w, "reason", (struct evlog_bytes){reason->text, strlen(reason->text)});
         el_json_add_uint(&w, "events", reason->count);
         el_json_add_uint(&w, "open", reason->open);
+        if (reason->unknown > 0) {
+            el_json_add_uint(&w, "unknown", reason->unknown);
+        }
         cli_json_time(&w, "first", cli_event_ns(reason->first_ms), 3);
         cli_json_time(&w, "last", cli_event_ns(reason->last_ms), 3);
         int rc = cli_json_end(cli, &w, &line);
@@ -387,7 +402,12 @@ static int show_reason(const struct cli *cli, const struct reason *reason, struc
     }
     table_cell(table, "%s", reason->text);
     table_cell(table, "%llu", (unsigned long long)reason->count);
-    table_cell(table, "%llu", (unsigned long long)reason->open);
+    if (reason->unknown > 0) {
+        table_cell(table, "%llu-%llu", (unsigned long long)reason->open,
+                   (unsigned long long)(reason->open + reason->unknown));
+    } else {
+        table_cell(table, "%llu", (unsigned long long)reason->open);
+    }
     table_cell(table, "%s", first);
     table_cell(table, "%s", last);
     return CLI_OK;
@@ -410,6 +430,7 @@ static int show_stats(const struct cli *cli, const char *topic, struct stats *st
     int its = table_end(cli, &table);
     cli_say(cli, "%llu dead letters in %s, %llu of them open", (unsigned long long)stats->count, topic,
             (unsigned long long)stats->open);
+    letter_states_say(&stats->states);
     if (stats->uncounted > 0) {
         cli_say(cli, "%llu of them for more than %d different reasons", (unsigned long long)stats->uncounted,
                 REASON_MAX);

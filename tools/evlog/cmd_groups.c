@@ -276,8 +276,36 @@ static void sum_up(const struct cli *cli, const char *group, const struct looks 
             (void)snprintf(rest + len, sizeof rest - (size_t)len, ", caught up in %s", cli_age(ms, eta, sizeof eta));
         }
     }
+    if (looks->last->partition_count == 0) {
+        cli_say(cli, "group %s has no offsets and no readers in topics that you may describe", group);
+        return;
+    }
     cli_say(cli, "group %s is %lld events behind (%s)%s", group, (long long)looks->last->total_count,
             cli_age(looks->last->lag_ms_max, age, sizeof age), rest);
+}
+
+/* What members read, and this client may not describe, topic by topic. returns an exit code: CLI_PARTIAL, or CLI_DENIED
+ * when nothing is left */
+static int tell_hidden(const struct cli *cli, const char *group, const struct evlog_group_lag *lag)
+{
+    char remedy[512];
+    int rc = CLI_OK;
+    for (size_t i = 0, end; i < lag->hidden_count; i = end) {
+        const char *topic = lag->hidden[i].topic;
+        for (end = i + 1; end < lag->hidden_count && strcmp(lag->hidden[end].topic, topic) == 0; end++) {
+        }
+        (void)snprintf(remedy, sizeof remedy, "'evlog acl allow PRINCIPAL describe topic %s' gives the right", topic);
+        rc = cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_NOT_SHOWN, remedy},
+                              "%zu partitions of topic %s that group %s reads are not shown, for want of the right to "
+                              "describe it",
+                              end - i, topic, group);
+    }
+    if (lag->unread_count > 0) {
+        cli_say(cli,
+                "the age of %zu partitions is not known: 'evlog acl allow PRINCIPAL read topic %s' gives the right",
+                lag->unread_count, lag->unread_topic);
+    }
+    return rc != CLI_OK && lag->partition_count == 0 ? CLI_DENIED : rc;
 }
 
 static void sleep_ms(int64_t ms)
@@ -312,6 +340,8 @@ static int lag_of(struct cli *cli, const char *group, int64_t trend_ms)
     }
     rc = cli->json ? lag_json(cli, group, &looks) : lag_table(cli, &looks);
     sum_up(cli, group, &looks);
+    int hidden = tell_hidden(cli, group, looks.last);
+    rc = rc == CLI_OK ? hidden : rc;
     evlog_group_lag_free(looks.first);
     evlog_group_lag_free(looks.last);
     return rc;
@@ -333,10 +363,13 @@ int cmd_groups_lag(struct cli *cli, const struct cli_command *command, int argc,
         return cli_error(cli, CLI_ERR_VALUE, "--trend takes a time up to 1h");
     }
     rc = cli_connect(cli);
+    bool whole = true;
     for (int i = 0; rc == CLI_OK && i < words.count && !cli_interrupted; i++) {
         rc = lag_of(cli, words.items[i], trend_ms);
+        whole = whole && rc != CLI_PARTIAL;
+        rc = rc == CLI_PARTIAL ? CLI_OK : rc;
     }
-    return rc;
+    return rc == CLI_OK && !whole ? CLI_PARTIAL : rc;
 }
 
 /* --- rm ---------------------------------------------------------------------------------------------------------- */

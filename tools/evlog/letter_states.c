@@ -4,7 +4,7 @@
 #include <core/alloc.h>
 #include <string.h>
 
-/* What is known of a partition; NULL: nothing can be. */
+/* What is known of a partition; NULL: nothing can be, for there are too many. */
 static const struct letter_states_part *part_of(struct letter_states *states, const char *topic, int32_t partition,
                                                 const char *group)
 {
@@ -26,7 +26,11 @@ static const struct letter_states_part *part_of(struct letter_states *states, co
         states->off = true;
         return NULL;
     }
-    part->list = rc == 0 ? part->list : NULL; /* a group that was deleted has redriven nothing that is known */
+    part->list = rc == 0 ? part->list : NULL;
+    part->unknown = rc != 0 && rc != EVLOG_ERR_GROUP_NOT_FOUND; /* one that was deleted has redriven nothing known */
+    if (part->unknown && states->why.code == 0) {
+        states->why = failure;
+    }
     part->partition = partition;
     (void)snprintf(part->group, sizeof part->group, "%s", group);
     states->part_count++;
@@ -43,8 +47,12 @@ const char *letter_state(struct letter_states *states, const struct evlog_event 
     memcpy(group, letter->group.data, letter->group.len);
     group[letter->group.len] = '\0';
     const struct letter_states_part *part = part_of(states, event->topic, event->partition, group);
-    if (part == NULL || part->list == NULL) {
+    if (states->off || (part != NULL && part->list == NULL && !part->unknown)) {
         return "open";
+    }
+    if (part == NULL || part->unknown) {
+        states->unknown_count++;
+        return "unknown";
     }
     for (size_t low = 0, high = part->list->letter_count; low < high;) {
         size_t middle = low + (high - low) / 2;
@@ -58,6 +66,24 @@ const char *letter_state(struct letter_states *states, const struct evlog_event 
         }
     }
     return "open";
+}
+
+void letter_states_say(const struct letter_states *states)
+{
+    if (states->unknown_count == 0) {
+        return;
+    }
+    if (states->why.code == 0) {
+        cli_say(states->cli,
+                "what has become of %llu letters is not known: they are of more than %d groups and partitions",
+                (unsigned long long)states->unknown_count, LETTER_STATES_MAX);
+        return;
+    }
+    cli_say(states->cli, "what has become of %llu letters is not known: %s", (unsigned long long)states->unknown_count,
+            states->why.text);
+    if (states->why.hint[0] != '\0') {
+        cli_say(states->cli, "  %s", states->why.hint);
+    }
 }
 
 int64_t letter_states_settled(struct cli *cli, const char *group, const char *topic, int32_t partition, int64_t start,
