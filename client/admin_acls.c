@@ -138,7 +138,7 @@ int evlog_acl_list(struct evlog_client *client, const struct evlog_acl *filter, 
     request.host_filter = el_slice_str(filter->host);
     request.operation = (int8_t)filter->operation;
     request.permission_type = (int8_t)filter->permission;
-    int rc = el_look(client, EL_API_DescribeAcls, &request, &call, &response, failure);
+    int rc = el_look(client, EL_API_DescribeAcls, &request, NULL, &call, &response, failure);
     if (rc != 0) {
         return rc;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "admin_change.h"
 #include "fail.h"
+#include "group_ask.h"
 
 #include <wire/error_code.h>
 
@@ -46,27 +47,26 @@ int el_change_make(const struct el_change *change, struct evlog_failure *failure
 {
     int64_t deadline_ns = el_deadline(change->client->cfg.request_timeout_ms);
     int kafka_code;
-    int rc = 0;
-    for (int tries = 0; tries < CONTROLLER_TRIES; tries++) {
+    for (uint32_t tries = 1;; tries++) {
         if (controller(change->client) == EL_NODE_ANY) {
-            rc = el_cluster_refresh(change->client, NULL, false, deadline_ns, failure);
+            int rc = el_cluster_refresh(change->client, NULL, false, deadline_ns, failure);
             if (rc != 0) {
                 return rc;
             }
         }
-        rc = change_once(change, deadline_ns, &kafka_code, failure);
-        if (kafka_code != EL_KAFKA_NOT_CONTROLLER) {
-            break;
+        int rc = change_once(change, deadline_ns, &kafka_code, failure);
+        if (kafka_code == EL_KAFKA_NOT_CONTROLLER && tries < CONTROLLER_TRIES) {
+            el_client_lock(change->client);
+            change->client->cluster.controller_id = -1;
+            el_client_unlock(change->client);
+        } else if (!el_coordinator_error(kafka_code) || !el_pause_before_retry(change->client, tries, deadline_ns)) {
+            return rc;
         }
-        el_client_lock(change->client);
-        change->client->cluster.controller_id = -1;
-        el_client_unlock(change->client);
     }
-    return rc;
 }
 
-int el_look(struct evlog_client *client, enum el_api_key api, const void *request, struct el_call *call, void *response,
-            struct evlog_failure *failure)
+int el_look(struct evlog_client *client, enum el_api_key api, const void *request, int (*code_of)(const void *response),
+            struct el_call *call, void *response, struct evlog_failure *failure)
 {
     struct el_ask ask = {
         .api = api,
@@ -75,5 +75,12 @@ int el_look(struct evlog_client *client, enum el_api_key api, const void *reques
         .node_id = EL_NODE_ANY,
         .deadline_ns = el_deadline(client->cfg.request_timeout_ms),
     };
-    return el_client_ask(client, &ask, call, response, failure);
+    for (uint32_t tries = 1;; tries++) {
+        int rc = el_client_ask(client, &ask, call, response, failure);
+        if (rc != 0 || code_of == NULL || !el_coordinator_error(code_of(response)) ||
+            !el_pause_before_retry(client, tries, ask.deadline_ns)) {
+            return rc;
+        }
+        el_call_free(call);
+    }
 }

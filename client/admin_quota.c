@@ -72,7 +72,7 @@ int evlog_quota_list(struct evlog_client *client, struct evlog_quota_list **list
     struct el_msg_describe_client_quotas_response response;
     struct el_call call;
     el_schema_init(&el_schema_describe_client_quotas_request, &request);
-    int rc = el_look(client, EL_API_DescribeClientQuotas, &request, &call, &response, failure);
+    int rc = el_look(client, EL_API_DescribeClientQuotas, &request, NULL, &call, &response, failure);
     if (rc != 0) {
         return rc;
     }

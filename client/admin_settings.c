@@ -130,6 +130,12 @@ static int fill(const struct el_settings_owner *owner, const struct el_msg_descr
     return 0;
 }
 
+static int described_code(const void *response_)
+{
+    const struct el_msg_describe_configs_response *response = response_;
+    return response->result_count == 1 ? response->results[0].error_code : 0;
+}
+
 int el_settings_describe(struct evlog_client *client, const struct el_settings_owner *owner, struct el_arena *arena,
                          struct el_settings *own, struct el_settings *defaults, struct evlog_failure *failure)
 {
@@ -144,7 +150,7 @@ int el_settings_describe(struct evlog_client *client, const struct el_settings_o
     resource.configuration_keys = NULL;
     request.resources = &resource;
     request.resource_count = 1;
-    int rc = el_look(client, EL_API_DescribeConfigs, &request, &call, &response, failure);
+    int rc = el_look(client, EL_API_DescribeConfigs, &request, described_code, &call, &response, failure);
     if (rc != 0) {
         return rc;
     }

@@ -101,7 +101,7 @@ int evlog_user_list(struct evlog_client *client, const char *name, struct evlog_
     user.name = el_slice_str(name);
     request.users = name == NULL ? NULL : &user;
     request.user_count = name == NULL ? 0 : 1;
-    int rc = el_look(client, EL_API_DescribeUserScramCredentials, &request, &call, &response, failure);
+    int rc = el_look(client, EL_API_DescribeUserScramCredentials, &request, NULL, &call, &response, failure);
     if (rc != 0) {
         return rc;
     }

@@ -24,6 +24,8 @@ STOP_SECONDS = 20 + 2    # the bound of a stop, and a little for a busy machine
 TURNS = 3
 INTERRUPTED = 130       # exit code of evlog
 PATIENCE = 60
+# What a commit may answer while connections are lost and a start reads its groups.
+AGAIN = (confluent_kafka.KafkaError._TRANSPORT, confluent_kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
 
 
 class Load:
@@ -114,8 +116,8 @@ class Load:
                     assert done.error is None
                     self.commits[done.partition] = max(self.commits.get(done.partition, 0), done.offset)
             except confluent_kafka.KafkaException as error:
-                if not error.args[0].retriable() and error.args[0].code() != confluent_kafka.KafkaError._TRANSPORT:
-                    raise
+                if not error.args[0].retriable() and error.args[0].code() not in AGAIN:
+                    self.failures.append(f"a commit: {error}")
         consumer.close()
 
     def handled(self):

@@ -26,9 +26,14 @@ def alter(conn, group, configs, validate=False):
 
 
 def settings(conn, group):
-    answer = ask(conn, DESCRIBE_CONFIGS, 4, {"Resources": [{"ResourceType": GROUP, "ResourceName": group}]})
-    assert answer["Results"][0]["ErrorCode"] == 0
-    return {config["Name"]: (config["Value"], config["ConfigSource"]) for config in answer["Results"][0]["Configs"]}
+    """Asks again while groups are still read, as clients do."""
+    def told():
+        answer = ask(conn, DESCRIBE_CONFIGS, 4, {"Resources": [{"ResourceType": GROUP, "ResourceName": group}]})
+        return answer["Results"][0]["ErrorCode"] != wire.COORDINATOR_LOAD_IN_PROGRESS and answer["Results"][0]
+
+    answer = wait_for(told, "groups to be read")
+    assert answer["ErrorCode"] == 0
+    return {config["Name"]: (config["Value"], config["ConfigSource"]) for config in answer["Configs"]}
 
 
 def overrides(conn, group):
