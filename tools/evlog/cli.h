@@ -131,6 +131,10 @@ struct cli_remedy {
 };
 int cli_error_remedy(const struct cli *cli, struct cli_remedy remedy, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+#define CLI_REMEDY_MAX 1024
+/* A hint that gives a right to PRINCIPAL, to whom this command says to be; names of users that a shell would read are
+ * left to the reader. returns the hint, or text */
+const char *cli_remedy_for(const struct cli *cli, const char *hint, char text[CLI_REMEDY_MAX]);
 /* Tell a failure of the library. returns its exit code */
 int cli_failure(const struct cli *cli, const struct evlog_failure *failure);
 /* The same of an append; a conflict that it is about is told in fields with --json. NULL: there is none */

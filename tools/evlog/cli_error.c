@@ -12,7 +12,6 @@
 #include <unistd.h>
 #include <wire/error_code.h>
 
-#define REMEDY_LEN_MAX 1024
 #define CONFIRM_LEN_MAX 300 /* longer names are removed with --confirm only */
 
 static const struct row {
@@ -176,9 +175,7 @@ int cli_failure(const struct cli *cli, const struct evlog_failure *failure)
     return cli_failure_conflict(cli, failure, NULL);
 }
 
-/* A hint that gives a right to PRINCIPAL, to whom this command says to be. Names of users that a shell would read are
- * left to the reader. */
-static const char *name_principal(const struct cli *cli, const char *hint, char text[REMEDY_LEN_MAX])
+const char *cli_remedy_for(const struct cli *cli, const char *hint, char text[CLI_REMEDY_MAX])
 {
     static const char word[] = "PRINCIPAL", who[] = "; sasl.username or the certificate says who PRINCIPAL is";
     const char *end = strstr(hint, who);
@@ -186,11 +183,11 @@ static const char *name_principal(const struct cli *cli, const char *hint, char 
     if (cli->principal[0] == '\0' || strpbrk(cli->principal, " '\"\\$`*?") != NULL || strstr(hint, word) == NULL) {
         return hint;
     }
-    for (size_t i = 0; i < len && used + 1 < REMEDY_LEN_MAX;) {
+    for (size_t i = 0; i < len && used + 1 < CLI_REMEDY_MAX;) {
         bool is_word = len - i >= strlen(word) && memcmp(hint + i, word, strlen(word)) == 0;
-        int n = snprintf(text + used, REMEDY_LEN_MAX - used, is_word ? "%s" : "%.1s",
+        int n = snprintf(text + used, CLI_REMEDY_MAX - used, is_word ? "%s" : "%.1s",
                          is_word ? cli->principal : hint + i);
-        used = EL_MIN(used + (size_t)EL_MAX(n, 0), (size_t)REMEDY_LEN_MAX - 1);
+        used = EL_MIN(used + (size_t)EL_MAX(n, 0), (size_t)CLI_REMEDY_MAX - 1);
         i += is_word ? strlen(word) : 1;
     }
     return text;
@@ -199,9 +196,9 @@ static const char *name_principal(const struct cli *cli, const char *hint, char 
 int cli_failure_conflict(const struct cli *cli, const struct evlog_failure *failure,
                          const struct evlog_conflict *conflict)
 {
-    char text[REMEDY_LEN_MAX];
+    char text[CLI_REMEDY_MAX];
     print_error(cli, 1000 - failure->code, failure->text,
-                &(struct about){name_principal(cli, failure->hint, text), failure->in_doubt, conflict});
+                &(struct about){cli_remedy_for(cli, failure->hint, text), failure->in_doubt, conflict});
     return cli_exit_of(failure);
 }
 

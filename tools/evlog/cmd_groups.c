@@ -288,22 +288,22 @@ static void sum_up(const struct cli *cli, const char *group, const struct looks 
  * when nothing is left */
 static int tell_hidden(const struct cli *cli, const char *group, const struct evlog_group_lag *lag)
 {
-    char remedy[512];
+    char hint[400], text[CLI_REMEDY_MAX];
     int rc = CLI_OK;
     for (size_t i = 0, end; i < lag->hidden_count; i = end) {
         const char *topic = lag->hidden[i].topic;
         for (end = i + 1; end < lag->hidden_count && strcmp(lag->hidden[end].topic, topic) == 0; end++) {
         }
-        (void)snprintf(remedy, sizeof remedy, "'evlog acl allow PRINCIPAL describe topic %s' gives the right", topic);
-        rc = cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_NOT_SHOWN, remedy},
+        (void)snprintf(hint, sizeof hint, "'evlog acl allow PRINCIPAL describe topic %s' gives the right", topic);
+        rc = cli_error_remedy(cli, (struct cli_remedy){CLI_ERR_NOT_SHOWN, cli_remedy_for(cli, hint, text)},
                               "%zu partitions of topic %s that group %s reads are not shown, for want of the right to "
                               "describe it",
                               end - i, topic, group);
     }
     if (lag->unread_count > 0) {
-        cli_say(cli,
-                "the age of %zu partitions is not known: 'evlog acl allow PRINCIPAL read topic %s' gives the right",
-                lag->unread_count, lag->unread_topic);
+        (void)snprintf(hint, sizeof hint, "'evlog acl allow PRINCIPAL read topic %s' gives the right",
+                       lag->unread_topic);
+        cli_say(cli, "the age of %zu partitions is not known: %s", lag->unread_count, cli_remedy_for(cli, hint, text));
     }
     return rc != CLI_OK && lag->partition_count == 0 ? CLI_DENIED : rc;
 }

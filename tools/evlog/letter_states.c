@@ -70,6 +70,7 @@ const char *letter_state(struct letter_states *states, const struct evlog_event 
 
 void letter_states_say(const struct letter_states *states)
 {
+    char text[CLI_REMEDY_MAX];
     if (states->unknown_count == 0) {
         return;
     }
@@ -79,11 +80,9 @@ void letter_states_say(const struct letter_states *states)
                 (unsigned long long)states->unknown_count, LETTER_STATES_MAX);
         return;
     }
+    bool denied = cli_exit_of(&states->why) == CLI_DENIED;
     cli_say(states->cli, "what has become of %llu letters is not known: %s", (unsigned long long)states->unknown_count,
-            states->why.text);
-    if (states->why.hint[0] != '\0') {
-        cli_say(states->cli, "  %s", states->why.hint);
-    }
+            denied ? cli_remedy_for(states->cli, states->why.hint, text) : states->why.text);
 }
 
 int64_t letter_states_settled(struct cli *cli, const char *group, const char *topic, int32_t partition, int64_t start,
