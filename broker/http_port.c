@@ -114,7 +114,7 @@ int http_port_start(const struct http_port_config *port_cfg, struct http_port **
     made->health.store = port_cfg->store;
     made->health.archive = port_cfg->archive;
     health_configure(&made->health, cfg);
-    made->rules = port_cfg->tls->rules;
+    made->rules = port_cfg->tls->http_rules;
     struct http_config http_cfg = {
         .host = cfg->http.host,
         .port = cfg->http.port,

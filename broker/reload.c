@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <config/listener_settings.h>
 #include <config/setting.h>
 #include <reload.h>
 
@@ -9,6 +10,7 @@ static void keep(struct config *cfg, const struct config *before, enum config_se
 {
     setting_copy(cfg, before, id);
     cfg->origin[id] = before->origin[id];
+    listener_settings_keep(cfg, before, id);
 }
 
 static void read_files(struct reload *reload, const struct config *before)

@@ -374,7 +374,7 @@ static int open_listeners(struct server *server, struct el_error *err)
         struct net_config net_cfg = shard_net_limits(cfg);
         net_cfg.listeners = places.list;
         memcpy(net_cfg.tls, server->tls.tls, sizeof net_cfg.tls);
-        net_cfg.principal_rules = server->tls.rules;
+        memcpy(net_cfg.principal_rules, server->tls.rules, sizeof net_cfg.principal_rules);
         net_cfg.join = i > 0;
         net_cfg.conn_total = &server->conn_total;
         net_cfg.census = &server->census;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config/audit_classes.h>
 #include <config/broker_name.h>
+#include <config/listener_settings.h>
 #include <config/setting.h>
 #include <settings_record.h>
 
@@ -61,6 +62,43 @@ static uint32_t put_own(struct settings_record *record, struct el_json_writer *w
     return count;
 }
 
+static bool told_of(const struct config *before, const struct config *after, const struct config_listener *listener,
+                    enum config_setting_id id, char was[SETTING_TEXT_MAX], char is[SETTING_TEXT_MAX])
+{
+    struct el_slice name = el_slice_str(listener->name);
+    bool own = listener_setting_own(after, name, id) != NULL;
+    listener_setting_shown(after, listener, id, is, SETTING_TEXT_MAX);
+    if (before == NULL) {
+        return own;
+    }
+    own = own || listener_setting_own(before, name, id) != NULL;
+    listener_setting_shown(before, listener, id, was, SETTING_TEXT_MAX);
+    return own && strcmp(was, is) != 0;
+}
+
+/* What single listeners have in place of settings of all: all of it is watched. A listener that has a setting no more
+ * has that of all instead. */
+static uint32_t put_listeners(struct settings_record *record, struct el_json_writer *w, const struct config *before,
+                              const struct config *after)
+{
+    char was[SETTING_TEXT_MAX], is[SETTING_TEXT_MAX], name[CONFIG_NAME_MAX];
+    enum config_setting_id id;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < after->listener_table.count; i++) {
+        const struct config_listener *listener = &after->listener_table.list[i];
+        for (uint32_t k = 0; listener_setting_at(k, &id); k++) {
+            if (!told_of(before, after, listener, id, was, is) || !room(record, w)) {
+                continue;
+            }
+            struct listener_value value = {.id = id};
+            memcpy(value.listener, listener->name, sizeof value.listener);
+            put(w, listener_value_name(&value, name, sizeof name), before == NULL ? NULL : was, is);
+            count++;
+        }
+    }
+    return count;
+}
+
 static uint32_t put_topics(struct settings_record *record, struct el_json_writer *w, const struct config *before,
                            const struct config *after)
 {
@@ -106,6 +144,7 @@ static bool compare(struct settings_record *record, const struct config *before,
     el_json_key(&w, "settings");
     el_json_begin_array(&w);
     uint32_t count = put_own(record, &w, before, after);
+    count += put_listeners(record, &w, before, after);
     count += put_topics(record, &w, before, after);
     el_json_end_array(&w);
     if (before == NULL) {

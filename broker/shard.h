@@ -56,11 +56,11 @@ struct shard {
     bool archive_stopping;
     uint32_t shard_count;
     struct api_node node;
-    struct config cfg;                                     /* the shard's own copy: SIGHUP changes the main thread's */
-    struct config next_cfg;                                /* written by the main thread before SHARD_RELOAD */
-    struct el_tls_config *next_tls[CONFIG_PROTOCOL_COUNT]; /* the same; borrowed while that is carried out */
-    struct settings_record *record;                        /* the same; NULL: none */
-    const char *data_path;                                 /* of the data directory, absolute; NULL for none */
+    struct config cfg;                                    /* the shard's own copy: SIGHUP changes the main thread's */
+    struct config next_cfg;                               /* written by the main thread before SHARD_RELOAD */
+    struct el_tls_config *next_tls[CONFIG_LISTENERS_MAX]; /* the same; borrowed while that is carried out */
+    struct settings_record *record;                       /* the same; NULL: none */
+    const char *data_path;                                /* of the data directory, absolute; NULL for none */
     pthread_t thread;
     bool running;               /* the thread has been started and not joined */
     _Atomic uint64_t turned_ns; /* when it last had nothing to wait for (monotonic), 0: not yet; for other threads */

@@ -19,6 +19,7 @@
 #include <api/logger_levels.h>
 #include <config/broker_name.h>
 #include <config/group_config.h>
+#include <config/listener_settings.h>
 #include <config/setting.h>
 #include <config/value.h>
 #include <core/logger.h>
@@ -359,6 +360,11 @@ static int refuse_broker_setting(struct alter_call *call, struct el_slice name, 
     const char *section = "topics", *key = NULL;
     if (is_throttle(name)) {
         return entry_refuse(entry, EVLOG_ERR_INVALID_CONFIG, NO_THROTTLE);
+    }
+    if (listener_setting_is(LISTENER_KEY, name)) {
+        struct el_error err = {.code = 0};
+        int code = config_request_check(name, &err);
+        return entry_refuse(entry, code, (const char *)api_text(call->base.request, err.text).data);
     }
     bool reload = true;
     for (int id = 0; id < CONFIG_SETTING_COUNT && key == NULL; id++) {

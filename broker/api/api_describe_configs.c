@@ -10,6 +10,7 @@
 #include <api/logger_levels.h>
 #include <config/broker_name.h>
 #include <config/group_config.h>
+#include <config/listener_settings.h>
 #include <config/setting.h>
 #include <wire/msg_describe_configs.h>
 
@@ -258,11 +259,53 @@ static int fill_broker_setting(struct describe_call *call, enum config_setting_i
     return 0;
 }
 
-/* Settings of evlogd, then the defaults of topics under the names that Kafka has for those. */
+/* What a single listener has in place of a setting of all. */
+static int fill_listener_setting(struct describe_call *call, const struct listener_value *value, const char *name,
+                                 struct el_msg_describe_configs_config *out)
+{
+    const struct config *cfg = call->api->node->config;
+    const struct setting *setting = setting_at(value->id);
+    char common[SETTING_TEXT_MAX];
+    out->name = api_text(call->request, name);
+    out->value = api_text(call->request, listener_value_text(cfg, value));
+    out->read_only = true;
+    out->config_source = broker_source(value->origin.kind);
+    set_documentation(call, out, broker_type(setting->kind), setting->doc);
+    if (!call->ask->include_synonyms) {
+        return 0;
+    }
+    if (new_synonyms(call, out, 2) != 0) {
+        return EVLOG_ERR_NO_MEMORY;
+    }
+    out->synonyms[0].name = out->name;
+    out->synonyms[0].value = out->value;
+    out->synonyms[0].source = out->config_source;
+    out->synonym_count = 1;
+    setting_plain_text(cfg, value->id, common, sizeof common);
+    add_synonym(out, setting->name, api_text(call->request, common), broker_source(cfg->origin[value->id].kind));
+    return 0;
+}
+
+static int fill_listeners(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
+                          struct el_msg_describe_configs_result *out)
+{
+    const struct listener_values *values = &call->api->node->config->listener_values;
+    char name[CONFIG_NAME_MAX];
+    int error = 0;
+    for (uint32_t i = 0; i < values->count && error == 0; i++) {
+        if (wanted(ask, listener_value_name(&values->list[i], name, sizeof name))) {
+            error = fill_listener_setting(call, &values->list[i], name, &out->configs[out->config_count++]);
+        }
+    }
+    return error;
+}
+
+/* Settings of evlogd, those of single listeners, then the defaults of topics by the names that Kafka has for them. */
 static int fill_broker(struct describe_call *call, const struct el_msg_describe_configs_resource *ask,
                        struct el_msg_describe_configs_result *out)
 {
-    uint32_t count_max = (uint32_t)CONFIG_SETTING_COUNT + (uint32_t)TOPIC_SETTING_COUNT;
+    uint32_t own_count = call->api->node->config->listener_values.count;
+    uint32_t count_max = (uint32_t)CONFIG_SETTING_COUNT + (uint32_t)TOPIC_SETTING_COUNT + own_count;
     out->configs = el_schema_new(&el_schema_describe_configs_config, &call->request->arena, count_max);
     if (out->configs == NULL) {
         return EVLOG_ERR_NO_MEMORY;
@@ -273,6 +316,7 @@ static int fill_broker(struct describe_call *call, const struct el_msg_describe_
             error = fill_broker_setting(call, (enum config_setting_id)id, &out->configs[out->config_count++]);
         }
     }
+    error = error == 0 ? fill_listeners(call, ask, out) : error;
     for (int id = 0; id < TOPIC_SETTING_COUNT && error == 0; id++) {
         if (wanted(ask, broker_name((enum topic_setting_id)id))) {
             error = fill_setting(call, NULL, (enum topic_setting_id)id, &out->configs[out->config_count++]);

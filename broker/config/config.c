@@ -18,6 +18,7 @@
 #include <config/config_request.h>
 #include <config/config_target.h>
 #include <config/ini.h>
+#include <config/listener_settings.h>
 #include <config/machine.h>
 #include <config/setting.h>
 #include <config/value.h>
@@ -149,6 +150,41 @@ static int refuse_key(const struct walk *walk, const struct ini_entry *entry, st
                         value_shown_len(entry->section), (const char *)entry->section.data, hint);
 }
 
+/* A setting of one listener. */
+static int on_listener_entry(const struct walk *walk, const struct ini_entry *entry, struct config_origin origin,
+                             struct el_error *err)
+{
+    struct listener_place place;
+    if (!el_slice_eq(entry->section, el_slice_str(LISTENER_SETTING_SECTION))) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                            "%s:%u:%u: unknown key '%.*s' in [%.*s]; it belongs into [" LISTENER_SETTING_SECTION "]",
+                            walk->path, entry->line, entry->key_column, value_shown_len(entry->key),
+                            (const char *)entry->key.data, value_shown_len(entry->section),
+                            (const char *)entry->section.data);
+    }
+    int error = listener_setting_find(LISTENER_KEY, entry->key, &place, err);
+    if (error != 0) {
+        el_error_wrap(err, "%s:%u:%u", walk->path, entry->line, entry->key_column);
+        return error;
+    }
+    if (walk->kind == CONFIG_FROM_REQUEST) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:%u: '%.*s' cannot stand in this file: %s", walk->path,
+                            entry->line, entry->key_column, value_shown_len(entry->key), (const char *)entry->key.data,
+                            LISTENER_SETTING_REFUSAL);
+    }
+    const struct listener_value *before = listener_setting_own(walk->cfg, place.listener, place.id);
+    if (before != NULL && before->origin.kind == walk->kind) {
+        return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s:%u:%u: '%.*s' was set already in line %u", walk->path,
+                            entry->line, entry->key_column, value_shown_len(entry->key), (const char *)entry->key.data,
+                            before->origin.line);
+    }
+    error = listener_setting_assign(walk->cfg, &place, entry->value, origin, err);
+    if (error != 0) {
+        el_error_wrap(err, "%s:%u:%u", walk->path, entry->line, entry->value_column);
+    }
+    return error;
+}
+
 static int on_entry(void *arg, const struct ini_entry *entry, struct el_error *err)
 {
     const struct walk *walk = arg;
@@ -156,6 +192,9 @@ static int on_entry(void *arg, const struct ini_entry *entry, struct el_error *e
     struct config_origin origin = {.kind = walk->kind, .line = entry->line, .column = entry->value_column};
     if (!section_exists(entry->section)) {
         return refuse_section(walk, entry, err);
+    }
+    if (listener_setting_is(LISTENER_KEY, entry->key)) {
+        return on_listener_entry(walk, entry, origin, err);
     }
     for (int target = 0; target < CONFIG_TARGET_COUNT; target++) {
         if (!el_slice_eq(entry->section, el_slice_str(config_target_section(target))) ||
@@ -285,9 +324,27 @@ static bool is_variable(int target, struct el_slice name, bool *other)
     return config_target_is_topic(target) && el_slice_eq(name, el_slice_str(known));
 }
 
+static int load_listener_variable(struct config *cfg, struct el_slice name, struct el_slice value, struct el_error *err)
+{
+    struct listener_place place;
+    int error = listener_setting_find(LISTENER_VARIABLE, name, &place, err);
+    if (error != 0) {
+        el_error_wrap(err, "environment");
+        return error;
+    }
+    error = listener_setting_assign(cfg, &place, value, (struct config_origin){.kind = CONFIG_FROM_ENVIRONMENT}, err);
+    if (error != 0) {
+        el_error_wrap(err, "environment variable %.*s", (int)name.len, (const char *)name.data);
+    }
+    return error;
+}
+
 static int load_variable(struct config *cfg, struct el_slice name, struct el_slice value, struct el_error *err)
 {
     struct config_origin origin = {.kind = CONFIG_FROM_ENVIRONMENT};
+    if (listener_setting_is(LISTENER_VARIABLE, name)) {
+        return load_listener_variable(cfg, name, value, err);
+    }
     for (int target = 0; target < CONFIG_TARGET_COUNT; target++) {
         if (is_variable(target, name, &origin.other_name)) {
             int result = assign(cfg, target, value, origin, err);
@@ -416,14 +473,55 @@ static int take_explain(struct config *cfg, const char *name, struct el_error *e
     return 0;
 }
 
+/* What a flag is about. */
+struct flag {
+    struct el_slice name;
+    int target;                     /* -1: no setting of evlogd or of topics */
+    struct listener_place listener; /* a setting of one listener */
+    bool is_path;                   /* --config */
+    bool is_bool, other_name;
+};
+
+static int find_flag_of(struct el_slice name, struct flag *flag, struct el_error *err)
+{
+    *flag = (struct flag){.name = name, .target = -1};
+    flag->is_path = el_slice_eq(name, el_slice_str("--config"));
+    if (flag->is_path) {
+        return 0;
+    }
+    if (listener_setting_is(LISTENER_FLAG, name)) {
+        return listener_setting_find(LISTENER_FLAG, name, &flag->listener, err);
+    }
+    flag->target = find_flag(name, &flag->other_name);
+    flag->is_bool = flag->target >= 0 && target_is_bool(flag->target);
+    return flag->target >= 0 ? 0 : refuse_flag(name, err);
+}
+
+static int take_flag(struct config *cfg, const struct flag *flag, struct el_slice value, bool settings_wanted,
+                     struct el_error *err)
+{
+    const struct config_origin origin = {.kind = CONFIG_FROM_FLAG, .other_name = flag->other_name};
+    int result = 0;
+    if (flag->is_path) {
+        result = settings_wanted ? 0 : set_path(cfg, value, err);
+    } else if (settings_wanted && flag->target >= 0) {
+        result = assign(cfg, flag->target, value, origin, err);
+    } else if (settings_wanted) {
+        result = listener_setting_assign(cfg, &flag->listener, value, origin, err);
+    }
+    if (result != 0) {
+        el_error_wrap(err, "flag %.*s", (int)flag->name.len, (const char *)flag->name.data);
+    }
+    return result;
+}
+
 /* Walk the flags. settings_wanted false: take what is no setting, and check the syntax; true: take the settings. */
 static int walk_flags(struct config *cfg, int argc, char *const *argv, bool settings_wanted, struct el_error *err)
 {
-    struct config_origin origin = {.kind = CONFIG_FROM_FLAG};
+    struct flag flag;
     for (int i = 1; i < argc; i++) {
         const char *equals = strchr(argv[i], '=');
         struct el_slice name = el_slice_of(argv[i], equals == NULL ? strlen(argv[i]) : (size_t)(equals - argv[i]));
-        bool is_path = el_slice_eq(name, el_slice_str("--config"));
         if (equals == NULL && take_action(cfg, name)) {
             continue;
         }
@@ -436,23 +534,16 @@ static int walk_flags(struct config *cfg, int argc, char *const *argv, bool sett
             }
             continue;
         }
-        int target = is_path ? -1 : find_flag(name, &origin.other_name);
-        if (target < 0 && !is_path) {
-            return refuse_flag(name, err);
+        int result = find_flag_of(name, &flag, err);
+        if (result != 0) {
+            return result;
         }
-        bool is_bool = !is_path && target_is_bool(target);
-        if (equals == NULL && !is_bool && i + 1 == argc) {
+        if (equals == NULL && !flag.is_bool && i + 1 == argc) {
             return el_error_set(err, EVLOG_ERR_INVALID_CONFIG, "%s needs a value", argv[i]);
         }
-        const char *value = equals != NULL ? equals + 1 : is_bool ? "true" : argv[++i];
-        int result = 0;
-        if (is_path) {
-            result = settings_wanted ? 0 : set_path(cfg, el_slice_str(value), err);
-        } else if (settings_wanted) {
-            result = assign(cfg, target, el_slice_str(value), origin, err);
-        }
+        const char *value = equals != NULL ? equals + 1 : flag.is_bool ? "true" : argv[++i];
+        result = take_flag(cfg, &flag, el_slice_str(value), settings_wanted, err);
         if (result != 0) {
-            el_error_wrap(err, "flag %.*s", (int)name.len, (const char *)name.data);
             return result;
         }
     }
@@ -498,12 +589,15 @@ int config_reload_requested(struct config *cfg, const struct config_sources *fro
                             struct el_error *err)
 {
     char waiting[EL_ERROR_TEXT_MAX] = "";
-    size_t used = 0;
     struct config *fresh = el_malloc(sizeof *fresh);
     if (fresh == NULL) {
         return el_error_set(err, EVLOG_ERR_NO_MEMORY, "no memory to read the configuration");
     }
     int result = config_load_requested(fresh, from, requested, err);
+    if (result == 0) {
+        result = listener_settings_reload(cfg, fresh, waiting, sizeof waiting, err);
+    }
+    size_t used = strlen(waiting);
     for (int i = 0; i < CONFIG_SETTING_COUNT && result == 0; i++) {
         enum config_setting_id id = (enum config_setting_id)i;
         if (setting_at(id)->reload) {
@@ -515,6 +609,7 @@ int config_reload_requested(struct config *cfg, const struct config_sources *fro
         }
     }
     if (result == 0) {
+        cfg->listener_values = fresh->listener_values;
         cfg->topic_defaults = fresh->topic_defaults;
         memcpy(cfg->topic_origin, fresh->topic_origin, sizeof cfg->topic_origin);
         if (waiting[0] != 0) {

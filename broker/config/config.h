@@ -61,6 +61,22 @@ struct config_origin {
     bool other_name; /* in the environment or a flag: the name that Kafka's brokers have for it */
 };
 
+/* What one listener has in place of a setting of all: listener_settings.h. */
+#define LISTENER_VALUES_MAX 128u            /* all settings of twice CONFIG_LISTENERS_MAX */
+#define LISTENER_TEXTS_READ_MAX (16u << 10) /* bytes of the values that are read, each with its NUL */
+struct listener_value {
+    char listener[CONFIG_LISTENER_NAME_MAX]; /* its name, upper case */
+    enum config_setting_id id;
+    struct config_origin origin;
+    uint32_t text_pos; /* of the value, in texts */
+};
+struct listener_values {
+    struct listener_value list[LISTENER_VALUES_MAX]; /* [count] */
+    uint32_t count;
+    uint32_t texts_len;
+    char texts[2 * LISTENER_TEXTS_READ_MAX];
+};
+
 struct config {
     enum config_action action;
     char path[CONFIG_PATH_MAX];      /* of the configuration file, "" for none */
@@ -175,7 +191,8 @@ struct config {
     int64_t group_rows_max; /* 0: none */
 
     struct config_listeners listener_table; /* made of the network settings */
-    struct topic_config topic_defaults;     /* topic settings given to evlogd */
+    struct listener_values listener_values;
+    struct topic_config topic_defaults; /* topic settings given to evlogd */
     struct config_origin origin[CONFIG_SETTING_COUNT];
     struct config_origin topic_origin[TOPIC_SETTING_COUNT];
 };

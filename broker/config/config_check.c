@@ -11,6 +11,7 @@
 #include <config/address_limits.h>
 #include <config/audit_classes.h>
 #include <config/config_target.h>
+#include <config/listener_settings.h>
 #include <config/principals.h>
 #include <config/setting.h>
 #include <config/value.h>
@@ -23,6 +24,7 @@ static int check_network(struct config *cfg, struct el_error *err)
 {
     struct address_limits limits;
     int error = config_listeners_make(cfg, err);
+    error = error != 0 ? error : listener_settings_check(cfg, err);
     if (error == 0) {
         error = CONFIG_BLAME(cfg, err, address_limits_parse(cfg->connections_per_ip_overrides, &limits, err),
                              CONFIG_connections_per_ip_overrides);
@@ -130,15 +132,14 @@ static int check_archive(const struct config *cfg, struct el_error *err)
     return CONFIG_BLAME(cfg, err, check_url(cfg, err), CONFIG_archive_url);
 }
 
-static int check_mechanisms(const struct config *cfg, struct el_error *err)
+int config_check_mechanisms(const char *setting, const char *list, struct el_error *err)
 {
     struct el_slice name;
-    for (const char *rest = cfg->sasl_mechanisms; config_word_next(&rest, &name);) {
+    for (const char *rest = list; config_word_next(&rest, &name);) {
         if (!el_slice_eq(name, el_slice_str("PLAIN")) && el_scram_find(name) == EL_SCRAM_UNKNOWN) {
-            return el_error_set(
-                err, EVLOG_ERR_INVALID_CONFIG,
-                "sasl.enabled.mechanisms holds '%.*s': known are SCRAM-SHA-256, SCRAM-SHA-512 and PLAIN",
-                value_shown_len(name), (const char *)name.data);
+            return el_error_set(err, EVLOG_ERR_INVALID_CONFIG,
+                                "%s holds '%.*s': known are SCRAM-SHA-256, SCRAM-SHA-512 and PLAIN", setting,
+                                value_shown_len(name), (const char *)name.data);
         }
     }
     return 0;
@@ -147,7 +148,9 @@ static int check_mechanisms(const struct config *cfg, struct el_error *err)
 static int check_security(const struct config *cfg, struct el_error *err)
 {
     uint32_t classes;
-    int error = CONFIG_BLAME(cfg, err, check_mechanisms(cfg, err), CONFIG_sasl_mechanisms);
+    const char *name = setting_at(CONFIG_sasl_mechanisms)->name;
+    int error = CONFIG_BLAME(cfg, err, config_check_mechanisms(name, cfg->sasl_mechanisms, err),
+                             CONFIG_sasl_mechanisms);
     if (error == 0) {
         error = CONFIG_BLAME(cfg, err, config_audit_classes(cfg->audit_include, &classes, err), CONFIG_audit_include);
     }

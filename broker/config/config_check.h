@@ -14,5 +14,8 @@
  * returns  0 | EVLOG_ERR_INVALID_CONFIG with a text that names where the values come from
  */
 int config_check(struct config *cfg, struct el_error *err);
+/* Is each word of the list a mechanism of SASL? setting: its name, for the text. returns 0 |
+ * EVLOG_ERR_INVALID_CONFIG */
+int config_check_mechanisms(const char *setting, const char *list, struct el_error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include <config/config.h>
 #include <config/config_request.h>
 #include <config/config_target.h>
+#include <config/listener_settings.h>
 #include <config/setting.h>
 #include <config/value.h>
 #include <core/alloc.h>
@@ -78,6 +79,17 @@ static void print_topic_settings(const struct config *cfg, FILE *out)
     }
 }
 
+static void print_listener_settings(const struct config *cfg, FILE *out)
+{
+    char name[CONFIG_NAME_MAX];
+    for (uint32_t i = 0; i < cfg->listener_values.count; i++) {
+        const struct listener_value *value = &cfg->listener_values.list[i];
+        print_pair(listener_value_name(value, name, sizeof name), listener_value_text(cfg, value), out);
+        print_origin(cfg, &value->origin, out);
+        fputc('\n', out);
+    }
+}
+
 static bool section_ends(int id)
 {
     return id + 1 == CONFIG_SETTING_COUNT || strcmp(setting_at((enum config_setting_id)id)->section,
@@ -105,6 +117,9 @@ void config_print(const struct config *cfg, FILE *out)
         fputc('\n', out);
         if (section_ends(i) && strcmp(row->section, CONFIG_TOPIC_SECTION) == 0) {
             print_topic_settings(cfg, out);
+        }
+        if (section_ends(i) && strcmp(row->section, LISTENER_SETTING_SECTION) == 0) {
+            print_listener_settings(cfg, out);
         }
     }
 }
@@ -258,6 +273,25 @@ static const char *default_text(enum config_setting_id id, char *text, size_t te
     return text;
 }
 
+static const char *change_text(enum config_setting_id id, bool by_request)
+{
+    if (!setting_at(id)->reload) {
+        return "at a restart";
+    }
+    return by_request ? "at SIGHUP, or while evlogd runs by evlog config set" : "at SIGHUP, and by no request";
+}
+
+static bool is_listener_setting(enum config_setting_id wanted)
+{
+    enum config_setting_id id;
+    for (uint32_t i = 0; listener_setting_at(i, &id); i++) {
+        if (id == wanted) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void explain_setting(const struct config *cfg, enum config_setting_id id, FILE *out)
 {
     const struct setting *row = setting_at(id);
@@ -271,12 +305,42 @@ static void explain_setting(const struct config *cfg, enum config_setting_id id,
     print_resolved(cfg, id, out);
     fputc('\n', out);
     print_from(cfg, &cfg->origin[id], out);
-    print_line("changes",
-               !row->reload                         ? "at a restart"
-               : config_request_refusal(id) != NULL ? "at SIGHUP, and by no request"
-                                                    : "at SIGHUP, or while evlogd runs by evlog config set",
-               out);
+    print_line("changes", change_text(id, config_request_refusal(id) == NULL), out);
     print_places(row->section, row->key, row->name, out);
+    if (is_listener_setting(id)) {
+        print_label("listeners", out);
+        fprintf(out, "[" LISTENER_SETTING_SECTION "] listener.name.NAME.%s = VALUE is of the listener NAME alone\n",
+                row->name);
+    }
+}
+
+static int explain_listener_setting(const struct config *cfg, struct el_slice name, FILE *out, struct el_error *err)
+{
+    struct listener_place place;
+    char key[CONFIG_NAME_MAX], text[SETTING_TEXT_MAX];
+    int error = listener_setting_find(LISTENER_KEY, name, &place, err);
+    if (error != 0) {
+        return error;
+    }
+    const struct config_listener *listener = config_listener_find(&cfg->listener_table, place.listener);
+    const struct listener_value *own = listener_setting_own(cfg, place.listener, place.id);
+    struct listener_value shown = {.id = place.id};
+    if (listener == NULL) {
+        return listener_setting_refuse(cfg, place.listener, name, err);
+    }
+    const struct setting *row = setting_at(place.id);
+    memcpy(shown.listener, listener->name, sizeof shown.listener);
+    print_line("setting", listener_value_name(&shown, key, sizeof key), out);
+    print_label("meaning", out);
+    fprintf(out, "What the listener %s has in place of %s. %s\n", listener->name, row->name, row->doc);
+    print_line("takes", setting_allowed(row, text, sizeof text), out);
+    print_label("default", out);
+    fprintf(out, "that of all listeners, %s\n", row->name);
+    print_line("value", listener_setting_shown(cfg, listener, place.id, text, sizeof text), out);
+    print_from(cfg, own != NULL ? &own->origin : &cfg->origin[place.id], out);
+    print_line("changes", change_text(place.id, false), out);
+    print_places(LISTENER_SETTING_SECTION, key, key, out);
+    return 0;
 }
 
 static void explain_topic_setting(const struct config *cfg, enum topic_setting_id id, FILE *out)
@@ -335,6 +399,9 @@ static int unknown_setting(const char *name, struct el_error *err)
 int config_explain(const struct config *cfg, FILE *out, struct el_error *err)
 {
     struct el_slice name = el_slice_str(cfg->explained);
+    if (listener_setting_is(LISTENER_KEY, name)) {
+        return explain_listener_setting(cfg, name, out, err);
+    }
     for (int i = 0; i < CONFIG_SETTING_COUNT; i++) {
         if (is_called(setting_at((enum config_setting_id)i), cfg->explained)) {
             explain_setting(cfg, (enum config_setting_id)i, out);
@@ -352,7 +419,7 @@ int config_explain(const struct config *cfg, FILE *out, struct el_error *err)
 
 /* --- help -------------------------------------------------------------------------------------------------------- */
 
-static void print_help_setting(enum config_setting_id id, FILE *out)
+static void print_help_setting(enum config_setting_id id, bool of_listener, FILE *out)
 {
     static const char *const forms[] = {
         [SETTING_PATH] = "PATH",         [SETTING_TEXT] = "TEXT",         [SETTING_URL] = "URL",
@@ -363,10 +430,23 @@ static void print_help_setting(enum config_setting_id id, FILE *out)
     char flag[96];
     bool choice = row->kind == SETTING_CHOICE;
     const char *off = !choice && row->choices[0] != 0 ? "|off" : "";
-    fprintf(out, "  %s=%s%s", setting_flag_name(row->name, flag, sizeof flag), choice ? row->choices : forms[row->kind],
-            off);
+    const char *form = choice ? row->choices : forms[row->kind];
+    if (of_listener) {
+        fprintf(out, "  --listener-name-NAME-%s=%s\n", setting_flag_name(row->name, flag, sizeof flag) + 2, form);
+        fprintf(out, HELP_INDENT "%s of the listener NAME alone.\n", row->name);
+        return;
+    }
+    fprintf(out, "  %s=%s%s", setting_flag_name(row->name, flag, sizeof flag), form, off);
     fprintf(out, row->default_text[0] != 0 ? "  (%s)\n" : "\n", row->default_text);
     print_wrapped(row->doc, HELP_INDENT, out);
+}
+
+static void print_help_listeners(FILE *out)
+{
+    enum config_setting_id id;
+    for (uint32_t i = 0; listener_setting_at(i, &id); i++) {
+        print_help_setting(id, true, out);
+    }
 }
 
 void config_print_help(FILE *out)
@@ -391,7 +471,10 @@ void config_print_help(FILE *out)
         if (section_begins(i)) {
             fprintf(out, "\n[%s]\n", setting_at((enum config_setting_id)i)->section);
         }
-        print_help_setting((enum config_setting_id)i, out);
+        print_help_setting((enum config_setting_id)i, false, out);
+        if (section_ends(i) && strcmp(setting_at((enum config_setting_id)i)->section, LISTENER_SETTING_SECTION) == 0) {
+            print_help_listeners(out);
+        }
     }
     fputs("\nDefaults of topics, also in [" CONFIG_TOPIC_SECTION "]:\n", out);
     for (int id = 0; id < TOPIC_SETTING_COUNT; id++) {

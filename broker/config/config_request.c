@@ -7,6 +7,7 @@
 #include <config/config_request.h>
 #include <config/config_target.h>
 #include <config/ini.h>
+#include <config/listener_settings.h>
 #include <config/setting.h>
 #include <config/value.h>
 #include <core/alloc.h>
@@ -35,6 +36,21 @@ const char *config_request_refusal(enum config_setting_id id)
     return NULL;
 }
 
+static int refuse_listener_setting(struct el_slice name, struct el_error *err)
+{
+    struct listener_place place;
+    int error = listener_setting_find(LISTENER_KEY, name, &place, err);
+    if (error != 0) {
+        return error;
+    }
+    bool reload = setting_at(place.id)->reload;
+    return el_error_set(err, EVLOG_ERR_POLICY,
+                        "'%.*s' cannot be changed by a request: %s. Set it in [" LISTENER_SETTING_SECTION
+                        "] of evlogd's configuration, %s",
+                        value_shown_len(name), (const char *)name.data, LISTENER_SETTING_REFUSAL,
+                        reload ? "then send it SIGHUP" : "then start it again");
+}
+
 /* Where a setting stands in the file. returns 0 | EVLOG_ERR_INVALID_CONFIG | EVLOG_ERR_POLICY */
 static int place_of(struct el_slice name, struct kept *place, struct el_error *err)
 {
@@ -53,6 +69,9 @@ static int place_of(struct el_slice name, struct kept *place, struct el_error *e
         place->section = el_slice_str(row->section);
         place->key = el_slice_str(row->key);
         return 0;
+    }
+    if (listener_setting_is(LISTENER_KEY, name)) {
+        return refuse_listener_setting(name, err);
     }
     int id = broker_name_find(name);
     id = id >= 0 ? id : topic_setting_find(name);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What can be set: a setting of evlogd, or after those one of topics, which is then the default of all topics. And
- * where its value came from. Pure functions over struct config.
+ * where its value came from. Behind them are the settings of single listeners that somebody has set; those have names
+ * and places only together with a struct config. Pure functions over struct config.
  */
 #ifndef EL_CONFIG_CONFIG_TARGET_H
 #define EL_CONFIG_CONFIG_TARGET_H
@@ -11,8 +12,9 @@
 
 #define CONFIG_TOPIC_SECTION "topics"
 #define CONFIG_TARGET_COUNT (CONFIG_SETTING_COUNT + TOPIC_SETTING_COUNT)
-#define CONFIG_TARGET_OF_TOPIC(id) (CONFIG_SETTING_COUNT + (int)(id)) /* of an enum topic_setting_id */
-#define CONFIG_PLACE_MAX (CONFIG_PATH_MAX + 64)                       /* where a value came from, with the NUL */
+#define CONFIG_TARGET_OF_TOPIC(id) (CONFIG_SETTING_COUNT + (int)(id))     /* of an enum topic_setting_id */
+#define CONFIG_TARGET_OF_LISTENER(row) (CONFIG_TARGET_COUNT + (int)(row)) /* of listener_values, for config_blame() */
+#define CONFIG_PLACE_MAX (CONFIG_PATH_MAX + 64)                           /* where a value came from, with the NUL */
 
 bool config_target_is_topic(int target);
 enum topic_setting_id config_target_topic(int target);

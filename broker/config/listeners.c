@@ -56,8 +56,7 @@ static bool next_item(struct el_slice *rest, struct el_slice *item)
     return true;
 }
 
-/* Letters, digits, '_' and '-', into upper case. */
-static bool take_name(struct el_slice text, char name[CONFIG_LISTENER_NAME_MAX])
+bool config_listener_name(struct el_slice text, char name[CONFIG_LISTENER_NAME_MAX])
 {
     if (text.len == 0 || text.len >= CONFIG_LISTENER_NAME_MAX) {
         return false;
@@ -100,8 +99,8 @@ static int read_map(const char *text, struct protocol_map *map, struct el_error 
         const uint8_t *colon = item.len == 0 ? NULL : memchr(item.data, ':', item.len);
         char name[CONFIG_LISTENER_NAME_MAX], word[CONFIG_LISTENER_NAME_MAX];
         size_t len = colon == NULL ? 0 : (size_t)(colon - item.data);
-        bool ok = colon != NULL && take_name(value_trim(el_slice_of(item.data, len)), name) &&
-                  take_name(value_trim(el_slice_of(colon + 1, item.len - len - 1)), word);
+        bool ok = colon != NULL && config_listener_name(value_trim(el_slice_of(item.data, len)), name) &&
+                  config_listener_name(value_trim(el_slice_of(colon + 1, item.len - len - 1)), word);
         int protocol = ok ? find_protocol(word) : -1;
         if (protocol < 0 || map->count == sizeof map->rows / sizeof map->rows[0]) {
             return el_error_set(
@@ -133,7 +132,7 @@ static bool take_item(struct el_slice item, bool advertised, char name[CONFIG_LI
 {
     const uint8_t *mark = item.len == 0 ? NULL : memmem(item.data, item.len, "://", 3);
     size_t len = mark == NULL ? 0 : (size_t)(mark - item.data);
-    if (mark == NULL || !take_name(el_slice_of(item.data, len), name)) {
+    if (mark == NULL || !config_listener_name(el_slice_of(item.data, len), name)) {
         return false;
     }
     char where[CONFIG_HOST_MAX + 16];
@@ -160,6 +159,12 @@ static struct config_listener *find_listener(struct config_listeners *table, con
         }
     }
     return NULL;
+}
+
+const struct config_listener *config_listener_find(const struct config_listeners *table, struct el_slice name)
+{
+    char upper[CONFIG_LISTENER_NAME_MAX];
+    return config_listener_name(name, upper) ? find_listener((struct config_listeners *)(uintptr_t)table, upper) : NULL;
 }
 
 static int add_listener(struct config_listeners *table, const struct protocol_map *map, struct el_slice item,

@@ -7,6 +7,7 @@
 #ifndef EL_CONFIG_LISTENERS_H
 #define EL_CONFIG_LISTENERS_H
 
+#include <core/bytes.h>
 #include <core/err.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,6 +50,11 @@ static inline bool config_protocol_has_sasl(enum config_protocol protocol)
 {
     return protocol == CONFIG_SASL_PLAINTEXT || protocol == CONFIG_SASL_SSL;
 }
+
+/* A name into upper case: letters, digits, '_' and '-'. returns false when it is none */
+bool config_listener_name(struct el_slice text, char name[CONFIG_LISTENER_NAME_MAX]);
+/* The listener of that name, in any case; NULL: there is none. */
+const struct config_listener *config_listener_find(const struct config_listeners *table, struct el_slice name);
 
 /* Make the table out of the settings of cfg, and check it: into cfg->listener_table.
  *

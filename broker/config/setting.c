@@ -78,6 +78,23 @@ void setting_copy(struct config *to, const struct config *from, enum config_sett
     memcpy(member_of(to, row), member_of_const(from, row), row->member_len);
 }
 
+static bool has_chars(const struct setting *row)
+{
+    return row->kind == SETTING_PATH || row->kind == SETTING_TEXT || row->kind == SETTING_URL;
+}
+
+const char *setting_chars(const struct config *cfg, enum config_setting_id id)
+{
+    EL_ASSERT(has_chars(setting_at(id)));
+    return member_of_const(cfg, setting_at(id));
+}
+
+int setting_choice(const struct config *cfg, enum config_setting_id id)
+{
+    EL_ASSERT(setting_at(id)->kind == SETTING_CHOICE);
+    return *(const int *)member_of_const(cfg, setting_at(id));
+}
+
 /* --- text to value ----------------------------------------------------------------------------------------------- */
 
 /* The parsers of core want NUL-terminated text. */
@@ -298,6 +315,16 @@ int setting_parse(struct config *cfg, enum config_setting_id id, struct el_slice
     EL_ASSERT((unsigned)id < CONFIG_SETTING_COUNT);
     EL_ASSERT(value.data != NULL);
     return parse_by_kind(cfg, id, value_trim(value)) ? 0 : refuse(&settings[id], value, err);
+}
+
+int setting_check(enum config_setting_id id, struct el_slice value, struct el_error *err)
+{
+    const struct setting *row = setting_at(id);
+    char text[CONFIG_PATH_MAX];
+    EL_ASSERT(has_chars(row) || row->kind == SETTING_CHOICE);
+    struct el_slice bare = value_trim(value);
+    bool taken = has_chars(row) ? parse_path(text, bare) : value_choice(row->choices, bare) >= 0;
+    return taken ? 0 : refuse(row, value, err);
 }
 
 /* --- value to text ----------------------------------------------------------------------------------------------- */

@@ -39,6 +39,11 @@ struct setting {
 const struct setting *setting_at(enum config_setting_id id);
 /* Parse value into cfg. returns 0 | EVLOG_ERR_INVALID_CONFIG, cfg is unchanged then, the text names the setting */
 int setting_parse(struct config *cfg, enum config_setting_id id, struct el_slice value, struct el_error *err);
+/* Would it be taken? Of a PATH, TEXT, URL or CHOICE. returns as setting_parse() */
+int setting_check(enum config_setting_id id, struct el_slice value, struct el_error *err);
+/* The value of a PATH, TEXT or URL, where it lies; of a CHOICE. */
+const char *setting_chars(const struct config *cfg, enum config_setting_id id);
+int setting_choice(const struct config *cfg, enum config_setting_id id);
 /* What it takes, as the end of a sentence, into text[text_max]; returns text. */
 const char *setting_allowed(const struct setting *row, char *text, size_t text_max);
 /* The value as one would write it, into text[text_max]; returns text. */

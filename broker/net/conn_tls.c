@@ -300,7 +300,8 @@ static int name_client(struct conn *conn, struct el_slice subject, struct princi
     char principal[NET_PRINCIPAL_MAX];
     struct principal_names names = {.subject = subject};
     names.uri_count = el_tls_peer_uris(conn->tls->tls, &names.uri);
-    int rc = principal_rules_of_names(conn->net->config.principal_rules, &names, principal, sizeof principal, refusal);
+    const struct principal_rules *rules = conn->net->config.principal_rules[conn->listener->index];
+    int rc = principal_rules_of_names(rules, &names, principal, sizeof principal, refusal);
     if (rc == 0) {
         rc = conn_set_principal(conn, principal);
         *refusal = rc == EVLOG_ERR_LIMIT ? (struct principal_refusal){NULL, "too_many_connections"}
@@ -480,7 +481,7 @@ void net_tls_next(struct net *net)
         }
         leave_list(t);
         t->state = TLS_WORKING;
-        t->config = el_tls_config_ref(net->config.tls[t->conn->listener->config.protocol]);
+        t->config = el_tls_config_ref(net->config.tls[t->conn->listener->index]);
         t->job.done = on_job;
         net->tls_job_count++;
         io_job(net->io, &t->job, IO_JOB_COMPUTE, handshake_job, t);

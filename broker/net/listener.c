@@ -257,7 +257,7 @@ bool net_stopping(const struct net *net)
 
 static void drop_tls(struct net *net)
 {
-    for (int i = 0; i < CONFIG_PROTOCOL_COUNT; i++) {
+    for (int i = 0; i < CONFIG_LISTENERS_MAX; i++) {
         el_tls_config_unref(net->config.tls[i]);
         net->config.tls[i] = NULL;
     }
@@ -265,12 +265,12 @@ static void drop_tls(struct net *net)
 
 static void take_tls(struct net *net, struct el_tls_config *const *tls)
 {
-    for (int i = 0; i < CONFIG_PROTOCOL_COUNT; i++) {
+    for (int i = 0; i < CONFIG_LISTENERS_MAX; i++) {
         net->config.tls[i] = tls[i] == NULL ? NULL : el_tls_config_ref(tls[i]);
     }
 }
 
-void net_set_tls(struct net *net, struct el_tls_config *const tls[CONFIG_PROTOCOL_COUNT])
+void net_set_tls(struct net *net, struct el_tls_config *const tls[CONFIG_LISTENERS_MAX])
 {
     OBJ_CHECK(net, NET);
     drop_tls(net);
@@ -387,7 +387,7 @@ static void net_init(struct net *net, const struct net_config *config)
 static int listener_open(struct net *net, const struct config_listener *config, struct el_error *err)
 {
     struct net_listener *listener = &net->listeners[net->listener_count];
-    EL_ASSERT(!config_protocol_has_tls(config->protocol) || net->config.tls[config->protocol] != NULL);
+    EL_ASSERT(!config_protocol_has_tls(config->protocol) || net->config.tls[net->listener_count] != NULL);
     listener->magic = LISTENER_MAGIC;
     listener->index = net->listener_count;
     listener->net = net;

@@ -30,13 +30,14 @@ struct net_handshake {
 typedef void (*net_handshake_fn)(void *arg, const struct net_handshake *handshake);
 
 struct net_config {
-    const struct config_listener *listeners;          /* [listener_count], copied by net_start() */
-    uint32_t listener_count;                          /* 1 .. CONFIG_LISTENERS_MAX */
-    bool join;                                        /* another net of this process listens on the ports */
-    struct el_tls_config *tls[CONFIG_PROTOCOL_COUNT]; /* of listeners with TLS, by protocol; each gets a reference */
-    const struct principal_rules *principal_rules; /* borrowed; NULL: the name in the certificate is the principal's */
-    net_dispatch_fn dispatch;                      /* called for each request */
-    void *arg;                                     /* of all that is called */
+    const struct config_listener *listeners;         /* [listener_count], copied by net_start() */
+    uint32_t listener_count;                         /* 1 .. CONFIG_LISTENERS_MAX */
+    bool join;                                       /* another net of this process listens on the ports */
+    struct el_tls_config *tls[CONFIG_LISTENERS_MAX]; /* of listeners with TLS, by place; each gets a reference */
+    /* The same of their rules; borrowed. NULL: the name in the certificate is the principal's. */
+    const struct principal_rules *principal_rules[CONFIG_LISTENERS_MAX];
+    net_dispatch_fn dispatch;                          /* called for each request */
+    void *arg;                                         /* of all that is called */
     void (*conn_closed)(void *arg, void *conn_user);   /* optional: a connection whose user word is set has ended */
     bool (*admit)(void *arg, struct el_slice address); /* optional: may one more connection come from this address? */
     net_handshake_fn shaken;       /* optional: of each handshake that proves who a client is, or fails */
@@ -87,7 +88,7 @@ int net_start(struct io *io, struct el_buddy *buddy, struct metrics *metrics, co
 void net_set_limits(struct net *net, const struct net_config *config);
 
 /* Connections that come from now on have these contexts; those that are there keep theirs. */
-void net_set_tls(struct net *net, struct el_tls_config *const tls[CONFIG_PROTOCOL_COUNT]);
+void net_set_tls(struct net *net, struct el_tls_config *const tls[CONFIG_LISTENERS_MAX]);
 
 /* Is whoever has proved to be this there no more? */
 typedef bool (*net_gone_fn)(void *arg, const char *principal, const struct net_proof *proof);

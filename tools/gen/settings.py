@@ -15,6 +15,8 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[A-Za-z_]\w*|\d+u?|<<|[-+*(),])')
 NUMBER_NAMES = {"INT64_MAX": 2**63 - 1, "INT32_MAX": 2**31 - 1}
 TOPIC_SECTION = "topics"
+LISTENER_SECTION = "network"
+LISTENER_NEEDS = {"TLS": "`SSL`, `SASL_SSL`", "NAMES": "`SSL`", "SASL": "`SASL_PLAINTEXT`, `SASL_SSL`"}
 
 
 def read(path):
@@ -134,6 +136,19 @@ def evlogd_page(names):
                          ((f"`{row['key']}`", f"`--{row['name'].replace('.', '-')}`",
                            f"`{row['default']}`" if row["default"] else "", setting_range(row, names),
                            "reload" if row["reload"] == "RELOAD" else "", row["doc"]) for row in chosen))
+        if section == LISTENER_SECTION:
+            yield from listener_part({row["member"]: row for row in settings})
+
+
+def listener_part(settings):
+    yield ""
+    yield ("A listener may have some settings for itself, which win over those of all at that listener: "
+           "`listener.name.<name>.<setting>` in this section, the flag `--listener-name-<name>-<setting>`, the "
+           "variable `EVLOG_NETWORK__LISTENER_NAME_<NAME>_<SETTING>`. They are reloaded where those of all are.")
+    yield ""
+    yield from table(("setting", "at listeners"),
+                     ((f"`{settings[row['member']]['name']}`", LISTENER_NEEDS[row["needs"]])
+                      for row in rows("broker/config/listener_settings.def", "LISTENER_SETTING", ("member", "needs"))))
 
 
 def topic_range(row, names):

@@ -18,7 +18,7 @@
 #define WIRE_MAX (40u << 10)
 
 static char dir[512];
-static struct el_tls_config *server_tls, *client_tls, *app_tls;
+static struct el_tls_config *server_tls, *demanding_tls, *client_tls, *app_tls;
 static struct config_listener ssl = {.name = "SSL", .protocol = CONFIG_SSL, .address = {.host = "127.0.0.1"}};
 
 #define TOLD_MAX 16
@@ -87,15 +87,35 @@ static void with_tls(struct net_config *config)
     told_count = 0;
     config->shaken = on_shaken;
     config->listeners = &ssl;
-    config->tls[CONFIG_SSL] = server_tls;
+    config->tls[0] = server_tls;
+}
+
+static void with_two(struct net_config *config)
+{
+    static const struct config_listener both[2] = {
+        {.name = "SSL", .protocol = CONFIG_SSL, .address = {.host = "127.0.0.1"}},
+        {.name = "SSL", .protocol = CONFIG_SSL, .address = {.host = "127.0.0.1"}},
+    };
+    with_tls(config);
+    if (demanding_tls == NULL) {
+        demanding_tls = open_config(true, "server", EL_TLS_AUTH_REQUIRED);
+    }
+    config->listeners = both;
+    config->listener_count = 2;
+    config->tls[1] = demanding_tls;
+}
+
+static void client_open_to(struct toy *toy, struct client *c, struct el_tls_config *config, uint32_t listener)
+{
+    memset(c, 0, sizeof *c);
+    c->fd = toy_connect_to(toy, listener);
+    c->tls = el_tls_new(config, "localhost");
+    assert_non_null(c->tls);
 }
 
 static void client_open(struct toy *toy, struct client *c, struct el_tls_config *config)
 {
-    memset(c, 0, sizeof *c);
-    c->fd = toy_connect(toy);
-    c->tls = el_tls_new(config, "localhost");
-    assert_non_null(c->tls);
+    client_open_to(toy, c, config, 0);
 }
 
 static void client_close(struct client *c)
@@ -365,7 +385,7 @@ EACH_BACKEND_WITH(tls_clients_that_are_refused_are_told_with_the_reason, with_tl
     el_alloc_seal(true);
     client_open(toy, &one, foreign);
     shake_until_refused(toy, &one);
-    net_set_tls(toy->net, (struct el_tls_config *[CONFIG_PROTOCOL_COUNT]){[CONFIG_SSL] = required});
+    net_set_tls(toy->net, (struct el_tls_config *[CONFIG_LISTENERS_MAX]){required});
     client_open(toy, &one, client_tls);
     shake_until_refused(toy, &one);
     assert_int_equal(told_count, 2);
@@ -375,6 +395,23 @@ EACH_BACKEND_WITH(tls_clients_that_are_refused_are_told_with_the_reason, with_tl
     assert_int_equal(metrics_get(toy->metrics, METRIC_AUTHENTICATIONS), 0);
     el_tls_config_unref(foreign);
     el_tls_config_unref(required);
+}
+
+EACH_BACKEND_WITH(tls_of_a_listener_is_its_own, with_two)
+{
+    client_open_to(toy, &one, client_tls, 1);
+    shake_until_refused(toy, &one);
+    assert_string_equal(told[0].failure, "no_certificate");
+    client_open_to(toy, &one, app_tls, 1);
+    shake(toy, &one);
+    ask(toy, &one, 1, "echo", 4);
+    expect(toy, &one, 1, "echo", 4);
+    client_open_to(toy, &two, client_tls, 0);
+    shake(toy, &two);
+    ask(toy, &two, 1, "echo", 4);
+    expect(toy, &two, 1, "echo", 4);
+    client_close(&one);
+    client_close(&two);
 }
 
 /* --- service ------------------------------------------------------------------------------------------------------ */
@@ -425,7 +462,7 @@ EACH_BACKEND_WITH(tls_contexts_that_are_exchanged_serve_new_connections_and_old_
     cert_make(dir, &(struct cert_wish){.name = "later", .issuer = "ca", .subject = "CN=later", .dns = "localhost"});
     struct el_tls_config *later = open_config(true, "later", EL_TLS_AUTH_NONE);
     el_alloc_seal(true);
-    net_set_tls(toy->net, (struct el_tls_config *[CONFIG_PROTOCOL_COUNT]){[CONFIG_SSL] = later});
+    net_set_tls(toy->net, (struct el_tls_config *[CONFIG_LISTENERS_MAX]){later});
     el_tls_config_unref(later);
     client_open(toy, &two, client_tls);
     shake(toy, &two);

@@ -455,6 +455,19 @@ TEST(failed_proof, of_a_client_that_has_gone_leaves_nothing)
 
 /* --- passwords that workers look at ------------------------------------------------------------------------------- */
 
+TEST(mechanisms, of_a_listener_are_its_own)
+{
+    begin("--sasl-enabled-mechanisms=SCRAM-SHA-256",
+          "--listener-name-sasl_plaintext-sasl-enabled-mechanisms=SCRAM-SHA-512");
+    gate_connect(&g, &one);
+    assert_int_equal(handshake(&one, "SCRAM-SHA-256"), EL_KAFKA_UNSUPPORTED_SASL_MECHANISM);
+    gate_drop(&one);
+    gate_connect(&g, &one);
+    assert_int_equal(handshake(&one, "SCRAM-SHA-512"), EL_KAFKA_NONE);
+    gate_drop(&one);
+    end();
+}
+
 /* Else one connection would keep all workers busy, and nobody else got in by PLAIN. */
 TEST(plain, has_one_password_of_a_connection_looked_at)
 {
