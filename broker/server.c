@@ -570,6 +570,9 @@ static void wait_for_stop(struct server *server)
         if (settings_record_due(&server->record)) {
             record(server);
         }
+        if (ends(server)) { /* a signal that came meanwhile comes once */
+            return;
+        }
         if (server->reload_wanted) { /* one that came meanwhile is another: files may have changed since */
             server->reload_wanted = false;
             on_sighup(server);

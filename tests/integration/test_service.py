@@ -53,6 +53,12 @@ def test_the_manager_hears_of_start_reload_and_stop(tmp_path, monkeypatch, place
     assert manager.next()["STOPPING"] == "1"
 
 
+def test_a_stop_right_behind_the_start_is_heard(tmp_path):
+    """While the start is told to the audit log."""
+    for turn in range(10):
+        assert Broker(tmp_path / str(turn)).start().stop() == 0
+
+
 def test_a_manager_that_is_gone_holds_up_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     broker = Broker(tmp_path / "data").start()
