@@ -274,10 +274,41 @@ static bool is_loopback(const char *host)
     return strcmp(host, "localhost") == 0 || (inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6));
 }
 
+/* AF_INET or AF_INET6 of an address in figures; 0: it may be either */
+static int family_of(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_aton(host, &v4) != 0) {
+        return AF_INET;
+    }
+    return inet_pton(AF_INET6, host, &v6) == 1 && !IN6_IS_ADDR_V4MAPPED(&v6) ? AF_INET6 : 0;
+}
+
+/* One of IPv4 and one of IPv6 on a port: no client can mean both, since all of IPv6 leaves IPv4 alone then. */
+static bool are_apart(const struct config_address *a, const struct config_address *b)
+{
+    int of_a = family_of(a->host), of_b = family_of(b->host);
+    return of_a != 0 && of_b != 0 && of_a != of_b;
+}
+
 static bool same_place(const struct config_address *a, const struct config_address *b)
 {
-    return a->port == b->port && a->port != 0 &&
+    return a->port == b->port && a->port != 0 && !are_apart(a, b) &&
            (strcmp(a->host, b->host) == 0 || is_any_address(a->host) || is_any_address(b->host));
+}
+
+static void leave_v4(struct config_listeners *table)
+{
+    for (uint32_t i = 0; i < table->count; i++) {
+        struct config_listener *listener = &table->list[i];
+        const struct config_address *address = &listener->address;
+        bool all_v6 = is_any_address(address->host) && family_of(address->host) == AF_INET6;
+        for (uint32_t k = 0; k < table->count && all_v6 && address->port != 0; k++) {
+            const struct config_address *other = &table->list[k].address;
+            listener->only_v6 = listener->only_v6 || (other->port == address->port && are_apart(address, other));
+        }
+    }
 }
 
 static int check_table(const struct config *cfg, const struct config_listeners *table, struct el_error *err)
@@ -341,6 +372,7 @@ int config_listeners_make(struct config *cfg, struct el_error *err)
         error = read_listeners(cfg, table, err);
         error = error != 0 ? error : read_advertised(cfg, table, err);
     }
+    leave_v4(table);
     return error != 0 ? error : check_table(cfg, table, err);
 }
 

@@ -33,6 +33,7 @@ struct config_listener {
     enum config_protocol protocol;
     struct config_address address;
     struct config_address advertised; /* host "": as address */
+    bool only_v6;                     /* address is all of IPv6; those of IPv4 are another listener's */
 };
 
 struct config_listeners {

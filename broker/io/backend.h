@@ -76,8 +76,7 @@ uint64_t backend_wall(struct io *io);
 void backend_random(struct io *io, void *buf, size_t len);
 
 /* Sockets, by blocking or non-blocking calls (socket.c). */
-int socket_listen(struct io *io, const char *host, uint16_t port, bool join, int *fd, uint16_t *bound_port,
-                  struct el_error *err);
+int socket_listen(struct io *io, const struct io_place *place, int *fd, uint16_t *bound_port, struct el_error *err);
 int socket_peer_name(struct io *io, int fd, char *text, size_t text_len);
 void socket_shutdown(struct io *io, int fd);
 

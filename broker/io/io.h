@@ -83,6 +83,16 @@ enum io_commit_method {
     IO_COMMIT_LINKED,     /* ring write linked to fdatasync; uring only */
 };
 
+/* Where to listen. */
+struct io_place {
+    const char *host; /* NULL, "": on all addresses */
+    uint16_t port;    /* 0: the kernel's choice */
+    /* Another listener of this process has the port: share it (SO_REUSEPORT, for every shard listens). Otherwise nobody
+     * may listen there. */
+    bool join;
+    bool only_v6; /* an address of IPv6 that is all of them is none of IPv4: those are another listener's */
+};
+
 struct io_ops {
     void (*submit)(struct io *io, struct io_op *op);
     void (*cancel)(struct io *io, struct io_op *op);
@@ -92,8 +102,7 @@ struct io_ops {
     uint64_t (*boot)(struct io *io);
     uint64_t (*wall)(struct io *io);
     void (*random)(struct io *io, void *buf, size_t len);
-    int (*listen)(struct io *io, const char *host, uint16_t port, bool join, int *fd, uint16_t *bound_port,
-                  struct el_error *err);
+    int (*listen)(struct io *io, const struct io_place *place, int *fd, uint16_t *bound_port, struct el_error *err);
     int (*peer_name)(struct io *io, int fd, char *text, size_t text_len);
     void (*shutdown)(struct io *io, int fd);
     void (*close)(struct io *io, int fd);
@@ -153,15 +162,11 @@ static inline void io_random(struct io *io, void *buf, size_t len)
 {
     io->ops->random(io, buf, len);
 }
-/* Listen on host:port (port 0: kernel's choice).
- *
- * join     another listener of this process has the port: share it (SO_REUSEPORT, for every shard listens). Otherwise
- *          nobody may listen there
- * returns  0 | EVLOG_ERR_EXISTS port taken | EVLOG_ERR_ARGUMENT host | ... with a text */
-static inline int io_listen(struct io *io, const char *host, uint16_t port, bool join, int *fd, uint16_t *bound_port,
+/* returns 0 | EVLOG_ERR_EXISTS port taken | EVLOG_ERR_ARGUMENT host | ... with a text */
+static inline int io_listen(struct io *io, const struct io_place *place, int *fd, uint16_t *bound_port,
                             struct el_error *err)
 {
-    return io->ops->listen(io, host, port, join, fd, bound_port, err);
+    return io->ops->listen(io, place, fd, bound_port, err);
 }
 /* "address:port" of the other side. */
 static inline int io_peer_name(struct io *io, int fd, char *text, size_t text_len)

@@ -6,6 +6,8 @@
  * All shards listen on one port by SO_REUSEPORT. With that option set before the bind, a second server on the port
  * would start, too, and take half of the clients: so the first listener of a process binds without it, which fails when
  * anybody listens there, and only then lets its siblings join.
+ *
+ * A socket on :: takes clients of IPv4 as well, unless another listener is there for them.
  */
 #include <io/backend.h>
 
@@ -24,16 +26,17 @@ static int set_option(int fd, int level, int option, int value)
 }
 
 /* A socket that listens on one address; returns it or -errno. */
-static int listen_on(const struct addrinfo *address, bool join)
+static int listen_on(const struct addrinfo *address, const struct io_place *place)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0) {
         return -errno;
     }
-    bool ok = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 && set_option(fd, SOL_SOCKET, SO_REUSEPORT, join) == 0 &&
+    bool ok = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 &&
+              set_option(fd, SOL_SOCKET, SO_REUSEPORT, place->join) == 0 &&
               set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == 0 && set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == 0;
     if (ok && address->ai_family == AF_INET6) {
-        ok = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) == 0;
+        ok = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, place->only_v6) == 0;
     }
     if (ok && bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
         set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) == 0 && listen(fd, LISTEN_BACKLOG) == 0) {
@@ -52,29 +55,28 @@ static uint16_t port_of(const struct sockaddr_storage *address)
     return ntohs(((const struct sockaddr_in *)address)->sin_port);
 }
 
-int socket_listen(struct io *io, const char *host, uint16_t port, bool join, int *fd, uint16_t *bound_port,
-                  struct el_error *err)
+int socket_listen(struct io *io, const struct io_place *place, int *fd, uint16_t *bound_port, struct el_error *err)
 {
     char service[8];
-    snprintf(service, sizeof(service), "%u", (unsigned)port);
+    unsigned port = place->port;
+    snprintf(service, sizeof(service), "%u", port);
     struct addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
-    const char *name = host == NULL || host[0] == '\0' ? NULL : host;
+    const char *name = place->host == NULL || place->host[0] == '\0' ? NULL : place->host;
     int rc = getaddrinfo(name, service, &hints, &list);
     if (rc != 0) {
-        return el_error_set(err, EVLOG_ERR_ARGUMENT, "cannot listen on %s:%u: %s", name == NULL ? "*" : name,
-                            (unsigned)port, gai_strerror(rc));
+        return el_error_set(err, EVLOG_ERR_ARGUMENT, "cannot listen on %s:%u: %s", name == NULL ? "*" : name, port,
+                            gai_strerror(rc));
     }
     int found = -EADDRNOTAVAIL;
     for (const struct addrinfo *address = list; address != NULL && found < 0; address = address->ai_next) {
-        found = listen_on(address, join);
+        found = listen_on(address, place);
     }
     freeaddrinfo(list);
     if (found < 0) {
         int code = found == -EADDRINUSE ? EVLOG_ERR_EXISTS : el_error_from_errno(-found);
-        return el_error_set(err, code, "cannot listen on %s:%u: %s", name == NULL ? "*" : name, (unsigned)port,
-                            strerror(-found));
+        return el_error_set(err, code, "cannot listen on %s:%u: %s", name == NULL ? "*" : name, port, strerror(-found));
     }
     struct sockaddr_storage bound = {0};
     socklen_t bound_len = sizeof(bound);

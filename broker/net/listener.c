@@ -396,8 +396,11 @@ static int listener_open(struct net *net, const struct config_listener *config, 
     listener->accept_op.arg = listener;
     listener->accept_timer.fire = listener_on_accept_timer;
     listener->accept_timer.arg = listener;
-    int rc = io_listen(net->io, config->address.host, config->address.port, net->config.join, &listener->fd,
-                       &listener->port, err);
+    const struct io_place place = {.host = config->address.host,
+                                   .port = config->address.port,
+                                   .join = net->config.join,
+                                   .only_v6 = config->only_v6};
+    int rc = io_listen(net->io, &place, &listener->fd, &listener->port, err);
     net->listener_count += rc == 0;
     return rc == 0 ? 0 : el_error_wrap(err, "listener %s", config->name);
 }

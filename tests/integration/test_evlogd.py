@@ -14,6 +14,7 @@ import urllib.error
 import pytest
 
 from conftest import BIN, ROOT, Broker, start_or_skip, wait_for
+from evlogd import quiet_port
 from kafka_wire import batch, batches_in
 
 EVLOGD = str(BIN / "evlogd")
@@ -278,6 +279,35 @@ def test_each_listener_tells_clients_its_own_address(tmp_path):
             listing = subprocess.run(["kcat", "-b", f"127.0.0.1:{broker.ports[name]}", "-L", "-m", "10"],
                                      capture_output=True, text=True, timeout=60)
             assert f"broker 1 at {address}" in listing.stdout
+    finally:
+        assert broker.stop() == 0
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("order", [("PLAINTEXT", "SIX"), ("SIX", "PLAINTEXT")], ids="-".join)
+def test_all_of_ipv4_and_all_of_ipv6_may_have_one_port(tmp_path, order):
+    if not has_ipv6():
+        pytest.skip("this machine has no IPv6: no socket can be bound to ::1")
+    port = quiet_port()
+    hosts = {"PLAINTEXT": "0.0.0.0", "SIX": "[::]"}
+    broker = Broker(tmp_path / "data", listeners=",".join(f"{name}://{hosts[name]}:{port}" for name in order), args=[
+        "--listener-security-protocol-map=SIX:PLAINTEXT",
+        f"--advertised-listeners=PLAINTEXT://four.example:{port},SIX://six.example:{port}"])
+    broker.start()
+    try:
+        for _ in range(8):    # shards take them in turn
+            for bootstrap, address in ((f"127.0.0.1:{port}", "four"), (f"[::1]:{port}", "six")):
+                listing = subprocess.run(["kcat", "-b", bootstrap, "-L", "-m", "10"], capture_output=True, text=True,
+                                         timeout=60)
+                assert f"broker 1 at {address}.example:{port}" in listing.stdout, listing.stderr
     finally:
         assert broker.stop() == 0
 

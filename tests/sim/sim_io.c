@@ -281,10 +281,9 @@ static void sim_random(struct io *io, void *buf, size_t len)
     }
     SIM_TRACE(s->trace, "random", s->index, el_xxh3(buf, len));
 }
-static int sim_listen(struct io *io, const char *host, uint16_t port, bool join, int *fd, uint16_t *bound_port,
-                      struct el_error *err)
+static int sim_listen(struct io *io, const struct io_place *place, int *fd, uint16_t *bound_port, struct el_error *err)
 {
-    int code = sim_net_listen(self(io)->net, port, join, fd, bound_port);
+    int code = sim_net_listen(self(io)->net, place->port, place->join, fd, bound_port);
     return code == 0 ? 0 : el_error_set(err, code, "cannot listen");
 }
 static int sim_peer_name(struct io *io, int fd, char *text, size_t text_len)

@@ -86,6 +86,37 @@ TEST(listeners, contradictions_are_refused)
     assert_refused("listeners and http are both on port 8080", "--listeners=PLAINTEXT://127.0.0.1:8080");
 }
 
+TEST(listeners, of_ipv4_and_ipv6_may_have_one_port)
+{
+    static const char map[] = "--listener-security-protocol-map=SIX:PLAINTEXT,MORE:PLAINTEXT";
+    const struct config_listener *list = cfg.listener_table.list;
+    assert_int_equal(load(FLAGS(map, "--listeners=PLAINTEXT://0.0.0.0:1,SIX://[::]:1",
+                                "--advertised-listeners=PLAINTEXT://h:1,SIX://h:1")),
+                     0);
+    assert_false(list[0].only_v6);
+    assert_true(list[1].only_v6);
+    assert_int_equal(load(FLAGS(map, "--listeners=SIX://[::0]:1,PLAINTEXT://127.0.0.1:1,MORE://127.0.0.2:1",
+                                "--advertised-listeners=SIX://h:1")),
+                     0);
+    assert_true(list[0].only_v6);
+    assert_int_equal(
+        load(FLAGS(map, "--listeners=SIX://[::1]:1,PLAINTEXT://:1", "--advertised-listeners=PLAINTEXT://h:1")), 0);
+    assert_false(list[0].only_v6);
+    /* Alone it is there for both; of ports that the kernel chooses none is another's. */
+    assert_int_equal(
+        load(FLAGS(map, "--listeners=SIX://[::]:1,PLAINTEXT://127.0.0.1:2", "--advertised-listeners=SIX://h:1")), 0);
+    assert_false(list[0].only_v6);
+    assert_int_equal(
+        load(FLAGS(map, "--listeners=SIX://[::]:0,PLAINTEXT://127.0.0.1:0", "--advertised-listeners=SIX://h:1")), 0);
+    assert_false(list[0].only_v6);
+    assert_refused("SIX and PLAINTEXT are both on port 1", map, "--listeners=SIX://[::]:1,PLAINTEXT://[::1]:1",
+                   "--advertised-listeners=SIX://h:1");
+    assert_refused("SIX and PLAINTEXT are both on port 1", map, "--listeners=SIX://[::]:1,PLAINTEXT://localhost:1",
+                   "--advertised-listeners=SIX://h:1");
+    assert_refused("SIX and PLAINTEXT are both on port 1", map,
+                   "--listeners=SIX://[::]:1,PLAINTEXT://[::ffff:127.0.0.1]:1", "--advertised-listeners=SIX://h:1");
+}
+
 TEST(listeners, the_simple_form_is_one_plain_listener)
 {
     struct config_address address;

@@ -19,6 +19,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define PLACE(host_, port_, ...) (&(struct io_place){.host = (host_), .port = (port_), __VA_ARGS__})
+
 static int connect_to(uint16_t port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -41,7 +43,7 @@ static void pair_open(struct bench *bench, struct pair *pair)
     struct el_error err = {0};
     struct outcome outcome = {0};
     struct io_op op;
-    assert_int_equal(io_listen(bench->io, "127.0.0.1", 0, false, &pair->listen_fd, &pair->port, &err), 0);
+    assert_int_equal(io_listen(bench->io, PLACE("127.0.0.1", 0), &pair->listen_fd, &pair->port, &err), 0);
     assert_int_not_equal(pair->port, 0);
     bench_op(&op, &outcome);
     io_accept(bench->io, &op, pair->listen_fd);
@@ -380,7 +382,7 @@ EACH_BACKEND(accept_without_descriptors_says_so_and_goes_on_later)
     int listen_fd = -1;
     uint16_t port = 0;
     struct rlimit limit, low;
-    assert_int_equal(io_listen(bench->io, "127.0.0.1", 0, false, &listen_fd, &port, &err), 0);
+    assert_int_equal(io_listen(bench->io, PLACE("127.0.0.1", 0), &listen_fd, &port, &err), 0);
     int peer = connect_to(port);
     io_step(bench->io, 0);
     int next_fd = dup(0);
@@ -407,21 +409,40 @@ EACH_BACKEND(two_listeners_share_a_port_and_bad_addresses_are_refused)
     struct el_error err = {0};
     int a = -1, b = -1, c = -1;
     uint16_t port = 0, same = 0;
-    assert_int_equal(io_listen(bench->io, "127.0.0.1", 0, false, &a, &port, &err), 0);
-    assert_int_equal(io_listen(bench->io, "127.0.0.1", port, false, &c, &same, &err), EVLOG_ERR_EXISTS);
+    assert_int_equal(io_listen(bench->io, PLACE("127.0.0.1", 0), &a, &port, &err), 0);
+    assert_int_equal(io_listen(bench->io, PLACE("127.0.0.1", port), &c, &same, &err), EVLOG_ERR_EXISTS);
     assert_non_null(strstr(err.text, "127.0.0.1"));
     assert_int_equal(c, -1);
-    assert_int_equal(io_listen(bench->io, "127.0.0.1", port, true, &b, &same, &err), 0);
+    assert_int_equal(io_listen(bench->io, PLACE("127.0.0.1", port, .join = true), &b, &same, &err), 0);
     assert_int_equal(port, same);
     /* Nor when the ones there would all share it. */
-    assert_int_equal(io_listen(bench->io, "127.0.0.1", port, false, &c, &same, &err), EVLOG_ERR_EXISTS);
-    assert_int_equal(io_listen(bench->io, "host.invalid", 0, false, &c, &same, &err), EVLOG_ERR_ARGUMENT);
+    assert_int_equal(io_listen(bench->io, PLACE("127.0.0.1", port), &c, &same, &err), EVLOG_ERR_EXISTS);
+    assert_int_equal(io_listen(bench->io, PLACE("host.invalid", 0), &c, &same, &err), EVLOG_ERR_ARGUMENT);
     assert_non_null(strstr(err.text, "host.invalid"));
-    assert_int_not_equal(io_listen(bench->io, "192.0.2.1", 0, false, &c, &same, &err), 0);
+    assert_int_not_equal(io_listen(bench->io, PLACE("192.0.2.1", 0), &c, &same, &err), 0);
     assert_int_equal(c, -1);
-    if (io_listen(bench->io, "::1", 0, false, &c, &same, &err) == 0) { /* a machine without IPv6 is fine */
+    if (io_listen(bench->io, PLACE("::1", 0), &c, &same, &err) == 0) { /* a machine without IPv6 is fine */
         io_close(bench->io, c);
     }
     io_close(bench->io, a);
     io_close(bench->io, b);
+}
+
+/* Listeners of both kinds on one port, and of two shards. */
+EACH_BACKEND(all_addresses_of_ipv6_leave_those_of_ipv4_to_another_listener)
+{
+    struct el_error err = {0};
+    int four = -1, six = -1, shard = -1, none = -1;
+    uint16_t port = 0, same = 0;
+    if (io_listen(bench->io, PLACE("::", 0, .only_v6 = true), &six, &port, &err) != 0) {
+        el_test_skip(err.text);
+    }
+    assert_int_equal(io_listen(bench->io, PLACE("0.0.0.0", port), &four, &same, &err), 0);
+    assert_int_equal(io_listen(bench->io, PLACE("::", port, .only_v6 = true, .join = true), &shard, &same, &err), 0);
+    io_close(bench->io, shard);
+    assert_int_equal(io_listen(bench->io, PLACE("::", port, .only_v6 = true), &none, &same, &err), EVLOG_ERR_EXISTS);
+    io_close(bench->io, six);
+    assert_int_equal(io_listen(bench->io, PLACE("::", port), &none, &same, &err), EVLOG_ERR_EXISTS);
+    assert_int_equal(none, -1);
+    io_close(bench->io, four);
 }
