@@ -315,6 +315,9 @@ static int append_prepare(struct partition *part, const struct append_op *op)
     if (part->next_offset > INT64_MAX - 1 - op->info.last_offset_delta) {
         return EVLOG_ERR_CORRUPT; /* no log gets so long: what is on the disk says so */
     }
+    if (op->given != NULL && op->given->append_time_ns >= EL_CLOCK_END_NS) {
+        return EVLOG_ERR_CORRUPT; /* the clock is raised to it */
+    }
     int code = spare_hold(shard, part->pending == NULL ? 1 : 0) ? 0 : EVLOG_ERR_NO_MEMORY;
     code = code != 0 ? code : journal_room(&shard->journal, op->batch_len);
     if (code == 0 && op->info.producer_id >= 0) {

@@ -16,6 +16,7 @@
 #include <core/bytes.h>
 #include <core/clock.h>
 #include <core/timefmt.h>
+#include <inttypes.h>
 
 #define PPM 1000000ull
 
@@ -35,6 +36,10 @@ static int refuse_start(uint64_t floor_ns, uint64_t real_ns, struct el_error *er
 int el_clock_start(struct el_clock *clock, uint64_t floor_ns, uint64_t real_ns, uint64_t boot_ns, bool allow_jump,
                    struct el_error *err)
 {
+    if (floor_ns >= EL_CLOCK_END_NS) {
+        return el_error_set(err, EVLOG_ERR_CORRUPT, "no event was appended at %" PRIu64 " ns since 1970, as is stored",
+                            floor_ns);
+    }
     bool before = floor_ns > real_ns && floor_ns - real_ns > EL_CLOCK_BACK_MAX_NS;
     bool after = real_ns > floor_ns && real_ns - floor_ns > EL_CLOCK_AHEAD_MAX_NS;
     if (floor_ns != 0 && (before || after) && !allow_jump) {

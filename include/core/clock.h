@@ -19,7 +19,8 @@
 #define EL_CLOCK_CONFIRM_NS (60ull * 1000000000)     /* ... by a second reading this much later */
 #define EL_CLOCK_AGREE_NS (1ull * 1000000000)        /* readings agree when they differ by no more */
 #define EL_CLOCK_BACK_MAX_NS (86400ull * 1000000000) /* a start may be this much before the last time */
-#define EL_CLOCK_AHEAD_MAX_NS (3652ull * 86400ull * 1000000000) /* and this much after it: ten years */
+#define EL_CLOCK_AHEAD_MAX_NS (3652ull * 86400ull * 1000000000)       /* and this much after it: ten years */
+#define EL_CLOCK_END_NS ((uint64_t)INT64_MAX - EL_CLOCK_AHEAD_MAX_NS) /* the year 2252: later times are damage */
 
 struct el_clock {
     _Atomic uint64_t last;     /* greatest time handed out or raised to */
@@ -37,7 +38,8 @@ struct el_clock {
  *
  * floor_ns   greatest time stored here, 0 when nothing is
  * returns    0 | EVLOG_ERR_POLICY the machine's clock is more than a day before or ten years after floor_ns and
- *            allow_jump is false; the text names both times and the flag --accept-clock
+ *            allow_jump is false; the text names both times and the flag --accept-clock | EVLOG_ERR_CORRUPT floor_ns is
+ *            at EL_CLOCK_END_NS or above: there may be no time above it
  */
 int el_clock_start(struct el_clock *clock, uint64_t floor_ns, uint64_t real_ns, uint64_t boot_ns, bool allow_jump,
                    struct el_error *err);

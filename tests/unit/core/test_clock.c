@@ -37,6 +37,21 @@ TEST(clock, start_far_from_the_last_time_is_refused)
     assert_int_equal(el_clock_start(&clock, noon, UINT64_MAX, 0, false, &err), EVLOG_ERR_POLICY);
 }
 
+/* Or the next time would not be above it. */
+TEST(clock, start_behind_a_time_that_no_event_has_is_refused_whatever_the_flag_says)
+{
+    static const uint64_t times[] = {EL_CLOCK_END_NS, INT64_MAX, UINT64_MAX};
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        struct el_clock clock;
+        struct el_error err = {0};
+        assert_int_equal(el_clock_start(&clock, times[i], noon, 0, true, &err), EVLOG_ERR_CORRUPT);
+        assert_non_null(strstr(err.text, "no event was appended at"));
+    }
+    struct el_clock clock;
+    assert_int_equal(el_clock_start(&clock, EL_CLOCK_END_NS - 1, noon, 0, true, NULL), 0);
+    assert_true(el_clock_next(&clock) == EL_CLOCK_END_NS);
+}
+
 TEST(clock, start_near_the_last_time_or_with_the_flag_works)
 {
     struct el_clock clock;

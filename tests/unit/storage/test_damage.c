@@ -506,7 +506,9 @@ static void newest_checkpoint(void *arg, const char *path, uint64_t len)
     }
 }
 
-/* Change 8 bytes of a partition's entry in the newest checkpoint, under sums that are right. */
+/* Change 8 bytes of a partition's entry in the newest checkpoint, or with pos NO_ENTRY its clock, under sums that are
+ * right. */
+#define NO_ENTRY SIZE_MAX
 static void forge_entry(struct kit *k, size_t pos, uint64_t value)
 {
     struct newest n = {.len = 0};
@@ -519,9 +521,13 @@ static void forge_entry(struct kit *k, size_t pos, uint64_t value)
     assert_int_equal(disk_open(disk, n.path, DISK_WRITE, &fd), 0);
     assert_int_equal(disk_pread(disk, fd, p, (size_t)n.len, 0, &done), 0);
     assert_int_equal(el_checkpoint_open(p, done, &h), 0);
-    uint8_t *entry = memmem(p, done, k->topic.bytes, sizeof(k->topic.bytes));
-    assert_non_null(entry);
-    el_put_le64(entry + pos, value);
+    if (pos == NO_ENTRY) {
+        h.clock_ns = value;
+    } else {
+        uint8_t *entry = memmem(p, done, k->topic.bytes, sizeof(k->topic.bytes));
+        assert_non_null(entry);
+        el_put_le64(entry + pos, value);
+    }
     el_checkpoint_seal(p, &h);
     assert_int_equal(disk_pwrite(disk, fd, p, done, 0), 0);
     assert_int_equal(disk_sync(disk, fd), 0);
@@ -549,6 +555,49 @@ TEST(damage, a_checkpoint_whose_log_has_no_room_behind_it_is_refused)
         }
         kit_free(&k);
     }
+}
+
+static void on_given(struct store_op *op)
+{
+    op->arg = op;
+}
+
+/* The next batch has a later one; --accept-clock is what the log advises of a clock that is far behind. */
+TEST(damage, a_time_that_has_no_later_one_is_refused)
+{
+    static const uint64_t times[] = {UINT64_MAX, UINT64_MAX - 1, INT64_MAX};
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        struct kit k;
+        kit_init(&k, 64);
+        assert_true(k.w.cfg.accept_clock);
+        assert_int_equal(kit_open(&k), 0);
+        kit_topic(&k, 1, "");
+        kit_stop(&k);
+        forge_entry(&k, NO_ENTRY, times[i]);
+        assert_int_equal(kit_open(&k), EVLOG_ERR_CORRUPT);
+        kit_free(&k);
+    }
+}
+
+TEST(damage, a_batch_from_elsewhere_with_such_a_time_is_refused)
+{
+    struct kit k;
+    struct append_given given = {.append_time_ns = UINT64_MAX};
+    kit_init(&k, 65);
+    assert_int_equal(kit_open(&k), 0);
+    kit_topic(&k, 1, "");
+    struct append_op op;
+    kit_batch(&k, &op, 0, 10);
+    op.base.done = on_given;
+    store_append_given(kit_shard(&k), &op, &given);
+    for (int i = 0; i < 10000 && op.base.arg == NULL; i++) {
+        kit_steps(&k, 1);
+    }
+    assert_int_equal(op.base.error, EVLOG_ERR_CORRUPT);
+    free((void *)(uintptr_t)op.batch);
+    assert_int_equal(kit_append(&k, 0, 10), 0);
+    kit_stop(&k);
+    kit_free(&k);
 }
 
 TEST(damage, the_last_leader_epoch_stays_and_one_below_0_is_refused)
