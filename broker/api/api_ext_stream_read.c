@@ -109,6 +109,7 @@ static void read_on_span(struct stream_span *span, int error)
         .places = span->find.places + span->first,
         .place_count = wanted,
         .key = call->ask->key,
+        .claims = true,
         .bytes_max = api_throttle_len_max(call->api, call->request, call->ask->max_bytes),
         .finish = read_on_events,
     };

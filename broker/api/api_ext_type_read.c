@@ -87,6 +87,7 @@ static void type_on_find(struct store_op *op)
         .places = call->find.places,
         .place_count = call->find.count,
         .type = call->ask->type,
+        .claims = true,
         .bytes_max = api_throttle_len_max(call->api, call->request, call->ask->max_bytes),
         .finish = type_on_events,
     };

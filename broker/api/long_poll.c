@@ -12,6 +12,10 @@
  *   6. the answer leaves at once; watches still under way are cancelled, which takes a trip to their shards, and the
  *      request is held until the last one has ended
  *
+ * The memory of a read is claimed for the principal before it is read (net/claim.c), and what was not used of it given
+ * back behind it: while nothing is there, nothing is claimed. With less than the limits allow reads are smaller; with
+ * too little for the forced batch it is waited for, until the deadline, or for CLAIM_WAIT_NS where there is none.
+ *
  * Invariant: bytes + reserved <= bytes_max, but for the one forced batch.
  */
 #include <api/long_poll.h>
@@ -23,7 +27,8 @@
 /* Where most of what comes does not pass the sieve, each small append would cost a look: so often at most. The first
  * one after a pause is looked at at once. */
 #define SIEVE_NS 1000000u
-#define ROOM_MIN (64u << 10) /* a read of so little that finds no memory is given up */
+#define ROOM_MIN (64u << 10)              /* a read of so little that finds no memory is given up */
+#define CLAIM_WAIT_NS UINT64_C(500000000) /* who does not wait for events does so for memory */
 /* A sieve has to get past what does not fit, so that each read under way may bring a batch of any size. */
 #define SIFTS_MAX 8u
 
@@ -44,6 +49,7 @@ static void poll_watch_ended(struct long_poll *poll)
 static void poll_finish(struct long_poll *poll)
 {
     EL_ASSERT(!poll->finishing);
+    EL_ASSERT(!poll->claiming);
     EL_ASSERT(poll->reading_count == 0);
     poll->finishing = true;
     io_timer_cancel(poll->api->io, &poll->deadline);
@@ -71,7 +77,12 @@ static void poll_finish(struct long_poll *poll)
 static void poll_expire(struct long_poll *poll)
 {
     poll->expired = true;
-    if (!poll->finishing && !poll->pumping && poll->started && poll->reading_count == 0) {
+    if (poll->finishing || poll->pumping || poll->reading_count > 0) {
+        return;
+    }
+    if (poll->claiming) {
+        poll_pump(poll); /* those that are not read yet are looked at, and bring nothing */
+    } else if (poll->started) {
         poll_finish(poll);
     }
 }
@@ -114,8 +125,16 @@ void api_stop(struct api *api)
 
 /* --- watches ------------------------------------------------------------------------------------------------------ */
 
+static void part_unclaim(struct long_poll_part *part, size_t len)
+{
+    EL_ASSERT(part->claimed >= len);
+    part->claimed -= len;
+    request_unclaim(part->poll->request, len);
+}
+
 static void part_drop(struct long_poll_part *part)
 {
+    part_unclaim(part, part->claimed);
     if (part->holding) {
         EL_ASSERT(part->poll->bytes >= part->read.data_len);
         part->poll->bytes -= part->read.data_len;
@@ -194,8 +213,8 @@ static bool part_unfinished(const struct long_poll_part *part)
 
 static bool poll_satisfied(const struct long_poll *poll)
 {
-    if (poll->expired || poll->without_memory || poll->wait_ms <= 0 || poll->part_count == 0 ||
-        poll->bytes >= poll->bytes_min) {
+    if (poll->expired || poll->wait_ms <= 0 || poll->part_count == 0 || poll->bytes >= poll->bytes_min ||
+        (poll->without_memory && poll->bytes > 0)) {
         return true;
     }
     for (uint32_t i = 0; i < poll->part_count; i++) {
@@ -218,7 +237,7 @@ static bool poll_force_first(struct long_poll *poll)
         if (!has_data) {
             continue;
         }
-        if (part->read.data_len > 0 || part->forced) {
+        if (part->read.data_len > 0 || part->forced || part->barred) {
             return false;
         }
         part->forced = true;
@@ -246,6 +265,20 @@ static void part_without_memory(struct long_poll_part *part)
     }
 }
 
+/* Memory that what was read holds: of it no more is claimed. */
+static void part_settle(struct long_poll_part *part)
+{
+    const struct sift *sift = part->sift;
+    size_t used = sift == NULL || sift->holding ? part->read.memory_len : 0;
+    used += sift == NULL ? 0 : sift->kept_len;
+    if (used > part->claimed && part->claimed > 0) {
+        request_claim_more(part->poll->request, used - part->claimed);
+        part->claimed = used;
+    } else if (used < part->claimed) {
+        part_unclaim(part, part->claimed - used);
+    }
+}
+
 static void poll_on_read(struct store_op *op)
 {
     struct long_poll_part *part = op->arg;
@@ -261,8 +294,16 @@ static void poll_on_read(struct store_op *op)
     poll->reserved -= part->reserved;
     poll->bytes += part->read.data_len;
     part->error = op->error;
+    part_settle(part);
     if (op->error == EVLOG_ERR_NO_MEMORY) {
         part_without_memory(part);
+    }
+    part->first_len = part->read.first_len;
+    if (part->first_len > 0) { /* again, with as much claimed */
+        EL_ASSERT(part->forced);
+        EL_ASSERT(part->read.data_len == 0);
+        part->wanted = true;
+        poll->cursor = 0;
     }
     if (part->sift != NULL && op->error == 0 && part->read.data_len == 0) {
         part->offset = part->read.next_offset; /* nothing there up to it */
@@ -272,12 +313,59 @@ static void poll_on_read(struct store_op *op)
     }
 }
 
-static void part_read(struct long_poll_part *part, uint32_t room)
+/* Is there nothing to answer with before it is read? What a sieve has not looked through yet cannot be waited for. */
+static bool part_is_due(const struct long_poll_part *part)
+{
+    return part->poll->bytes == 0 && (part->forced || part->sift != NULL);
+}
+
+/* Memory for a read of so many bytes: a sieve reads more than it keeps, and keeps some of it elsewhere. */
+static struct request_need part_need(const struct long_poll_part *part, uint32_t room)
+{
+    bool entries = part->want_entries;
+    struct request_need need = {.must = part_is_due(part)};
+    if (part->sift != NULL) {
+        uint32_t len = EL_MIN(EL_MAX(room, SIFT_FIRST_LEN), part->sift->read_len);
+        need.least = 2 * store_read_memory(SIFT_FIRST_LEN, entries);
+        need.most = EL_MAX(store_read_memory(len, entries) + len, need.least);
+    } else if (room > 0 || part->forced) {
+        need.least = store_read_memory(EL_MAX(EL_MIN(room, ROOM_MIN), part->first_len), entries);
+        need.most = EL_MAX(store_read_memory(EL_MIN(room, STORE_READ_LEN_MAX), entries), need.least);
+    } /* else it only learns where the log ends */
+    return need;
+}
+
+/* Claim it, or less: then *room is less. What is there of the partition has its claim, and is given back before it is
+ * read again. returns false: too little is left */
+static bool part_claim(struct long_poll_part *part, struct request_need need, uint32_t *room)
+{
+    bool entries = part->want_entries;
+    if (part->claimed >= need.most) {
+        part_unclaim(part, part->claimed - need.most);
+        return true;
+    }
+    size_t most = need.most;
+    need.most -= part->claimed;
+    need.least = need.least > part->claimed ? need.least - part->claimed : 1;
+    size_t given = request_claim(part->poll->request, &need);
+    part->claimed += given;
+    if (part->claimed < most && given > 0) {
+        size_t block_len = part->sift != NULL ? part->claimed / 2 : part->claimed;
+        *room = EL_MIN(*room, store_read_room(block_len, entries));
+    }
+    return given > 0;
+}
+
+static void part_read(struct long_poll_part *part, uint32_t room, bool claimed)
 {
     struct long_poll *poll = part->poll;
     EL_ASSERT(!part->reading);
     EL_ASSERT(!part->watching);
+    EL_ASSERT(claimed || (room == 0 && !part->forced));
+    size_t memory_len = part->claimed;
+    part->claimed = 0;
     part_drop(part);
+    part->claimed = memory_len;
     part->read = (struct read_op){
         .base = {.done = poll_on_read, .arg = part},
         .topic_id = part->target.topic_id,
@@ -285,6 +373,7 @@ static void part_read(struct long_poll_part *part, uint32_t room)
         .offset = part->offset,
         .max_bytes = room,
         .at_least_one = part->forced,
+        .first_len_max = part->sift != NULL ? 0 : store_read_room(memory_len, part->want_entries),
         .want_entries = part->want_entries,
         .current_leader_epoch = part->current_leader_epoch,
         .last_fetched_epoch = part->last_fetched_epoch,
@@ -297,7 +386,7 @@ static void part_read(struct long_poll_part *part, uint32_t room)
     part->reserved = room;
     poll->reserved += room;
     poll->reading_count++;
-    if (part->sift != NULL) {
+    if (part->sift != NULL && claimed) {
         sift_start(part->sift, &part->read);
     } else {
         store_read(poll->api->shard, &part->read);
@@ -312,6 +401,44 @@ static bool part_waits(const struct long_poll_part *part, uint64_t room)
         return under_way >= (room < SIFT_FIRST_LEN ? 1 : SIFTS_MAX);
     }
     return under_way > 0 && room == 0 && part->bytes_max > 0;
+}
+
+static void poll_on_claim(struct request *request)
+{
+    struct long_poll *poll = request->user;
+    OBJ_CHECK(poll, LONG_POLL);
+    EL_ASSERT(poll->claiming);
+    poll_pump(poll);
+}
+
+/* Wait for memory for the partition, when it is the one that the answer cannot be without. returns false: there is no
+ * time for it */
+static bool part_claim_wait(struct long_poll_part *part, size_t least)
+{
+    struct long_poll *poll = part->poll;
+    poll->expired = poll->expired || request_abandoned(poll->request);
+    if (!part_is_due(part) || poll->expired || poll->api->stopping) {
+        return false;
+    }
+    if (poll->wait_ms <= 0 && poll->deadline.heap_index == 0) {
+        io_timer_set(poll->api->io, &poll->deadline, poll->api->io->now_ns + CLAIM_WAIT_NS);
+    }
+    poll->claiming = true;
+    request_claim_wait(poll->request, least, poll_on_claim);
+    return true;
+}
+
+/* There is no memory to read it: what is there of it goes out, or else where it ends is all that is told. */
+static void part_bar(struct long_poll_part *part)
+{
+    part->poll->without_memory = true;
+    part->barred = part->barred || part->forced;
+    part->forced = false;
+    if (part->holding) {
+        part->wanted = false;
+    } else {
+        part_read(part, 0, false);
+    }
 }
 
 /* Submit wanted reads as far as the limit allows. returns false when some have to wait for those under way */
@@ -330,8 +457,18 @@ static bool poll_read_wanted(struct long_poll *poll)
         if (part_waits(part, room)) {
             return false;
         }
+        uint32_t len = (uint32_t)room;
+        struct request_need need = part_need(part, len);
+        bool claimed = part_claim(part, need, &len);
+        if (!claimed && (poll->reading_count > 0 || part_claim_wait(part, need.least))) {
+            return false; /* those under way may leave some */
+        }
         poll->cursor++; /* before the read, which may end inside and move it back */
-        part_read(part, (uint32_t)room);
+        if (claimed) {
+            part_read(part, len, true);
+        } else {
+            part_bar(part);
+        }
     }
     return true;
 }
@@ -341,11 +478,13 @@ static void poll_pump(struct long_poll *poll)
 {
     poll->looked_ns = poll->api->io->now_ns;
     request_wait_end(poll->request);
+    request_claim_cancel(poll->request);
+    poll->claiming = false;
     for (;;) {
         poll->pumping = true;
         bool all = poll_read_wanted(poll);
         poll->pumping = false;
-        if (poll->reading_count > 0) {
+        if (poll->reading_count > 0 || poll->claiming) {
             return;
         }
         if (!all || poll_force_first(poll)) {

@@ -28,12 +28,15 @@ struct long_poll_part {
     /* private */
     struct long_poll *poll;
     struct watch_op watch;
-    uint32_t reserved; /* bytes of the limit that the read under way may use */
-    bool wanted;       /* to be read (again) */
+    uint32_t reserved;  /* bytes of the limit that the read under way may use */
+    uint32_t first_len; /* of the first batch, when it was too long for what had been claimed; else 0 */
+    size_t claimed;     /* memory of the read that is claimed, see request_claim() */
+    bool wanted;        /* to be read (again) */
     bool reading;
     bool holding; /* the read is done and not released */
     bool watching;
     bool forced; /* read with its first batch whatever its size */
+    bool barred; /* there was no memory for that in time */
 };
 
 struct long_poll {
@@ -60,6 +63,7 @@ struct long_poll {
     bool started;        /* the first round of reads is over */
     bool expired;        /* answer with what is there */
     bool without_memory; /* for a partition, and others have data: likewise */
+    bool claiming;       /* waits for its principal's share of the memory */
     bool finishing;      /* watches are being cancelled */
 };
 

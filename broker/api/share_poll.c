@@ -15,7 +15,9 @@
  *
  * A partition is read at most once with success, because its records are one piece of the answer.
  *
- * What the reads under way may bring is within the limits together with what is there, but for first batches.
+ * What the reads under way may bring is within the limits together with what is there, but for first batches. The
+ * memory for it is claimed for the principal before it is read (net/claim.c): with less of it less is leased, and with
+ * too little for anything it is waited for.
  */
 #include <api/share_poll.h>
 
@@ -55,6 +57,8 @@ static void poll_finish(struct share_poll *poll)
 {
     EL_ASSERT(!poll->finishing);
     EL_ASSERT(poll->reading_count == 0);
+    request_claim_cancel(poll->request);
+    poll->claiming = false;
     poll->finishing = true;
     io_timer_cancel(poll->api->io, &poll->deadline);
     io_timer_cancel(poll->api->io, &poll->recheck);
@@ -191,6 +195,17 @@ static void poll_watch_all(struct share_poll *poll)
 
 /* --- reads -------------------------------------------------------------------------------------------------------- */
 
+/* Memory that the read holds: of it no more is claimed. */
+static void part_settle(struct share_poll_part *part, size_t used)
+{
+    if (used > part->claimed) {
+        request_claim_more(part->poll->request, used - part->claimed);
+    } else if (used < part->claimed) {
+        request_unclaim(part->poll->request, part->claimed - used);
+    }
+    part->claimed = used;
+}
+
 static void poll_on_read(struct lease_op *op)
 {
     struct share_poll_part *part = op->arg;
@@ -213,7 +228,9 @@ static void poll_on_read(struct lease_op *op)
         part->later = true;
     }
     poll->failed = poll->failed || part->error != 0;
-    if (part->error == 0 && (op->error != 0 || part->read->range_count == 0)) {
+    bool empty = op->error != 0 || part->read->range_count == 0;
+    part_settle(part, empty ? 0 : part->read->memory_len);
+    if (part->error == 0 && empty) {
         lease_op_release(op);
         poll->free_op = part->read;
         part->read = NULL;
@@ -277,6 +294,7 @@ static bool part_read(struct share_poll_part *part, uint32_t records, uint32_t b
         .window_ms = poll->expired ? 0 : poll->window_ms,
     };
     if (!part_allowed(part)) {
+        part_settle(part, 0);
         part->read->base.error = part->error = EVLOG_ERR_TOPIC_DENIED;
         poll->failed = true;
         return true;
@@ -302,6 +320,46 @@ static void part_unwant(struct share_poll_part *part)
     part->poll->wanted_count--;
 }
 
+static bool poll_satisfied(const struct share_poll *poll)
+{
+    return poll->expired || poll->failed || poll->wait_ms <= 0 || poll->records > 0 || poll->part_count == 0;
+}
+
+static void poll_on_claim(struct request *request)
+{
+    struct share_poll *poll = request->user;
+    OBJ_CHECK(poll, SHARE_POLL);
+    EL_ASSERT(poll->claiming);
+    poll_pump(poll);
+}
+
+/* Memory for a read of so many bytes, or of fewer: *bytes says how many. returns false: there is too little now */
+static bool part_claim(struct share_poll_part *part, uint32_t *bytes)
+{
+    struct share_poll *poll = part->poll;
+    struct request_need need = {
+        .least = store_read_memory(EL_MIN(*bytes, BYTES_MIN), false),
+        .most = store_read_memory(*bytes, false),
+        .must = poll->records == 0,
+    };
+    EL_ASSERT(part->claimed == 0);
+    part->claimed = request_claim(poll->request, &need);
+    if (part->claimed >= need.most) {
+        return true;
+    }
+    if (part->claimed > 0) {
+        *bytes = EL_MIN(*bytes, store_read_room(part->claimed, false));
+        EL_ASSERT(*bytes > 0);
+        return true;
+    }
+    poll->expired = poll->expired || request_abandoned(poll->request);
+    if (poll->reading_count == 0 && !poll_satisfied(poll)) {
+        poll->claiming = true;
+        request_claim_wait(poll->request, need.least, poll_on_claim);
+    }
+    return false;
+}
+
 /* Submit wanted reads as far as the limits allow; those for which nothing is left come in another answer. */
 static void poll_read_wanted(struct share_poll *poll)
 {
@@ -318,28 +376,32 @@ static void poll_read_wanted(struct share_poll *poll)
         uint32_t records = share_of(poll, records_left, RECORDS_MIN);
         uint32_t bytes = share_of(poll, bytes_left, BYTES_MIN);
         bool room = records > 0 && bytes > 0;
+        if (room && !part_claim(part, &bytes)) {
+            if (poll->reading_count > 0 || poll->claiming) {
+                return; /* those under way may leave some */
+            }
+            room = false;
+        }
         part_unwant(part);
         if (room && !part_read(part, records, bytes)) {
             poll->failed = true;
+            part_settle(part, 0);
             metrics_add(poll->api->metrics, METRIC_REFUSED_MEMORY, 1);
         }
     }
-}
-
-static bool poll_satisfied(const struct share_poll *poll)
-{
-    return poll->expired || poll->failed || poll->wait_ms <= 0 || poll->records > 0 || poll->part_count == 0;
 }
 
 /* Go on until reads are under way, watches are armed, or the end. */
 static void poll_pump(struct share_poll *poll)
 {
     request_wait_end(poll->request);
+    request_claim_cancel(poll->request);
+    poll->claiming = false;
     for (;;) {
         poll->pumping = true;
         poll_read_wanted(poll);
         poll->pumping = false;
-        if (poll->reading_count > 0) {
+        if (poll->reading_count > 0 || poll->claiming) {
             return;
         }
         if (poll_satisfied(poll)) {

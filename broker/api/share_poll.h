@@ -20,6 +20,7 @@ struct share_poll_part {
     struct lease_fetch_op *read; /* out: with leases, or with an error; else NULL */
     /* private */
     uint32_t records_reserved, bytes_reserved; /* that the read under way may use */
+    size_t claimed;                            /* memory of it, see request_claim() */
     bool wanted;                               /* to be read (again) */
     bool reading;
     bool watching;
@@ -52,6 +53,7 @@ struct share_poll {
     struct lease_fetch_op *free_op; /* of a read that brought nothing */
     struct io_timer deadline;
     struct io_timer recheck;
+    bool claiming;  /* waits for its principal's share of the memory */
     bool failed;    /* a partition has an error, or there was no memory */
     bool pumping;   /* inside a loop that submits: completions only take notes */
     bool expired;   /* answer with what is there */

@@ -8,21 +8,26 @@
  *   3. the records of the batch are walked once, for this place and those after it that lie in the same batch and go on
  *      in the same direction; what was found is copied in the order of the places
  *
+ * Before the first turn the memory of a read, and of the events twice, as they are found and as they are encoded, is
+ * claimed for the principal (net/claim.c): with less of it fewer events come, and with too little it is waited for.
+ *
  * An event is missing when its offset was trimmed away meanwhile, which is no error: the place gives nothing.
  */
 #include <api/stream_events.h>
 
 #include <format/record.h>
 
-#define RUN_MAX 256u          /* places looked for in one walk */
-#define STEPS_MAX 64u         /* turns before others may run */
-#define READ_LEN_MAX 262144u  /* bytes of one read, when events lie close together */
-#define READ_AHEAD 16u        /* so many places decide whether they do */
-#define BYTES_PER_OFFSET 256u /* until a batch was seen */
-#define MEMORY_SHARE 4u       /* of a request's memory are for the events themselves */
-#define EVENT_OVERHEAD 64u    /* counted for an event besides its bytes */
+#define RUN_MAX 256u               /* places looked for in one walk */
+#define STEPS_MAX 64u              /* turns before others may run */
+#define READ_LEN_MAX 262144u       /* bytes of one read, when events lie close together */
+#define READ_AHEAD 16u             /* so many places decide whether they do */
+#define BYTES_PER_OFFSET 256u      /* until a batch was seen */
+#define MEMORY_SHARE 4u            /* of a request's memory are for the events themselves */
+#define EVENT_OVERHEAD 64u         /* counted for an event besides its bytes */
+#define CLAIM_LEN_MIN (256u << 10) /* bytes that are claimed for events at least; a larger one by itself is taken */
 
 static void events_go(struct stream_events *ev);
+static bool claim(struct stream_events *ev);
 
 static void wait_end(struct stream_events *ev)
 {
@@ -391,6 +396,18 @@ static void events_turn(struct stream_events *ev)
     }
 }
 
+/* What the request has taken stays claimed. */
+static void claim_keep(struct stream_events *ev)
+{
+    size_t used = ev->request->arena.used;
+    if (ev->claimed > used) {
+        request_unclaim(ev->request, ev->claimed - used);
+    } else if (ev->claimed > 0) {
+        request_claim_more(ev->request, used - ev->claimed);
+    }
+    ev->claimed = used;
+}
+
 static void events_go(struct stream_events *ev)
 {
     ev->looping = true;
@@ -402,6 +419,7 @@ static void events_go(struct stream_events *ev)
         EL_ASSERT(ev->ended);
         EL_ASSERT(ev->scratch == NULL);
         read_drop(ev);
+        claim_keep(ev);
         ev->finish(ev, ev->error);
     }
 }
@@ -412,6 +430,41 @@ static size_t bytes_allowed(const struct stream_events *ev)
     const struct el_arena *arena = &ev->request->arena;
     size_t allowed = (size_t)EL_MIN(ev->bytes_max, ev->api->node->fetch_len_max);
     return arena->used_max == 0 ? allowed : EL_MIN(allowed, (arena->used_max - arena->used) / MEMORY_SHARE);
+}
+
+static void events_on_claim(struct request *request)
+{
+    struct stream_events *ev = request->user;
+    if (claim(ev)) {
+        events_go(ev);
+    }
+}
+
+/* returns false: it waits, or has ended */
+static bool claim(struct stream_events *ev)
+{
+    size_t read_memory = store_read_memory(READ_LEN_MAX, true);
+    struct request_need need = {
+        .least = read_memory + CLAIM_LEN_MIN,
+        .most = read_memory + EL_MAX(2 * ev->bytes_allowed, (size_t)CLAIM_LEN_MIN),
+        .must = true,
+    };
+    if (!ev->claims) {
+        return true;
+    }
+    EL_ASSERT(ev->claimed == 0);
+    ev->claimed = request_claim(ev->request, &need);
+    if (ev->claimed == 0 && request_abandoned(ev->request)) {
+        ev->finish(ev, EVLOG_ERR_NO_MEMORY); /* nobody gets it */
+        return false;
+    }
+    if (ev->claimed == 0) {
+        ev->request->user = ev;
+        request_claim_wait(ev->request, need.least, events_on_claim);
+        return false;
+    }
+    ev->bytes_allowed = EL_MIN(ev->bytes_allowed, (ev->claimed - read_memory) / 2);
+    return true;
 }
 
 void stream_events_start(struct stream_events *ev)
@@ -427,5 +480,7 @@ void stream_events_start(struct stream_events *ev)
         return;
     }
     ev->bytes_allowed = bytes_allowed(ev);
-    events_go(ev);
+    if (claim(ev)) {
+        events_go(ev);
+    }
 }

@@ -27,6 +27,7 @@ struct stream_events {
     struct el_slice key;  /* only events of this key, compared by their bytes; data NULL: of any, and it is told */
     struct el_slice type; /* only events of this type; data NULL: of any */
     bool without_values;
+    bool claims;       /* they are what the request is about: their memory is claimed first, see request_claim() */
     int64_t bytes_max; /* of the events, 0 or more; the first one is given whole. No more than the request's memory or
                           an answer to Fetch may hold */
     void (*finish)(struct stream_events *events, int error); /* once, perhaps from inside stream_events_start() */
@@ -37,7 +38,8 @@ struct stream_events {
 
     /* private */
     size_t bytes_allowed; /* bytes_max, within what the request may take */
-    size_t bytes;         /* of the events so far */
+    size_t claimed;
+    size_t bytes; /* of the events so far */
     struct read_op read;
     uint32_t entry;                           /* batch of the read that is looked at */
     uint32_t bytes_per_offset;                /* of the batch seen last */

@@ -187,6 +187,7 @@ static void spans_end(struct lease_call *call)
     if (op->range_count > 0 && with_data == 1) {
         kept = n;
         op->data = call->reads[n].data;
+        op->memory_len = call->reads[n].memory_len;
         lease_op_keep_read(&op->base, &call->reads[n]);
     } else if (op->range_count > 0) {
         uint32_t pos = 0;
@@ -198,6 +199,7 @@ static void spans_end(struct lease_call *call)
         }
         EL_ASSERT(pos == call->kept_len);
         op->data = all;
+        op->memory_len = el_buddy_block_len(ls->buddy, all);
         lease_op_keep_memory(&op->base, all);
         all = NULL;
     }

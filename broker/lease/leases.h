@@ -300,6 +300,7 @@ struct lease_fetch_op {
     uint32_t range_count;
     uint8_t *data; /* whole batches, back to back, rising; in the owner's memory, until lease_op_release() */
     uint32_t data_len;
+    size_t memory_len; /* bytes of memory that it lies in */
     uint64_t until_ns; /* private: the window ends then; 0 not begun */
 };
 void leases_fetch(struct leases *ls, struct lease_fetch_op *op);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What each principal, and each address whose clients have not said who they are, holds of the shard's memory: receive
- * buffers beyond the first of a connection, and answers that have not left. Over its limit no connection of it is read
- * on that has a request under way, or would take a larger buffer for one that has begun; requests of others are.
+ * buffers beyond the first of a connection, answers that have not left, and what answers that are being made have
+ * claimed (claim.c). Over its limit no connection of it is read on that has a request under way, or would take a larger
+ * buffer for one that has begun; requests of others are.
  *
  * One connection always goes on (it has the floor) until its request is whole: so a single request may be larger than
  * the limit, and many that have begun do not hold each other up. Whoever is held back looks again every 20 ms, and is
@@ -25,6 +26,8 @@ static struct net_account *find(struct net *net, uint64_t id)
     }
     account->id = id;
     account->ref_count = 1;
+    el_list_init(&account->waiting);
+    el_list_init(&account->wake_link);
     if (el_map_put(&net->accounts, &account->id, sizeof account->id, account) != 0) {
         el_pool_put(&net->account_pool, account);
         return NULL;
@@ -33,7 +36,13 @@ static struct net_account *find(struct net *net, uint64_t id)
     return account;
 }
 
-static void unref(struct net *net, struct net_account *account)
+void account_ref(struct net_account *account)
+{
+    EL_ASSERT(account->ref_count > 0);
+    account->ref_count++;
+}
+
+void account_unref(struct net *net, struct net_account *account)
 {
     EL_ASSERT(account->ref_count > 0);
     if (--account->ref_count > 0) {
@@ -41,9 +50,38 @@ static void unref(struct net *net, struct net_account *account)
     }
     EL_ASSERT(account->bytes == 0);
     EL_ASSERT(account->floor == NULL);
+    EL_ASSERT(account->answer_floor == NULL);
+    EL_ASSERT(el_list_empty(&account->waiting));
+    el_list_remove(&account->wake_link);
     void *removed = el_map_remove(&net->accounts, &account->id, sizeof account->id);
     EL_ASSERT(removed == account);
     el_pool_put(&net->account_pool, account);
+}
+
+void account_wake(struct net *net, struct net_account *account)
+{
+    if (el_list_empty(&account->waiting) || !el_list_empty(&account->wake_link)) {
+        return;
+    }
+    el_list_push_back(&net->waking, &account->wake_link);
+    if (net->wake_timer.heap_index == 0) {
+        io_timer_set(net->io, &net->wake_timer, net->io->now_ns);
+    }
+}
+
+void account_add(struct net_account *account, size_t len)
+{
+    EL_ASSERT(account->ref_count > 0);
+    EL_ASSERT(account->bytes <= SIZE_MAX - len);
+    account->bytes += len;
+}
+
+void account_take(struct net *net, struct net_account *account, size_t len)
+{
+    EL_ASSERT(account->ref_count > 0);
+    EL_ASSERT(account->bytes >= len);
+    account->bytes -= len;
+    account_wake(net, account);
 }
 
 int account_join(struct conn *conn, uint64_t id)
@@ -53,7 +91,7 @@ int account_join(struct conn *conn, uint64_t id)
         return EVLOG_ERR_NO_MEMORY;
     }
     account_leave(conn);
-    account->bytes += conn->reply_bytes;
+    account_add(account, conn->owed_bytes);
     conn->account = account;
     return 0;
 }
@@ -63,29 +101,37 @@ void account_leave(struct conn *conn)
     struct net_account *account = conn->account;
     if (account != NULL) {
         account_yield(conn);
-        EL_ASSERT(account->bytes >= conn->reply_bytes);
-        account->bytes -= conn->reply_bytes;
+        account_take(conn->net, account, conn->owed_bytes);
         conn->account = NULL;
-        unref(conn->net, account);
+        account_unref(conn->net, account);
     }
 }
 
-void account_owe(struct conn *conn, size_t len)
+void account_owe(struct conn *conn, struct request *request)
 {
-    conn->reply_bytes += len;
+    EL_ASSERT(conn->owed_bytes <= conn->reply_bytes);
+    conn->reply_bytes += request->reply_len;
+    if (request->claimed > 0) {
+        claim_settle(request);
+        return;
+    }
+    conn->owed_bytes += request->reply_len;
     if (conn->account != NULL) {
-        conn->account->bytes += len;
-        EL_ASSERT(conn->account->bytes >= conn->reply_bytes);
+        account_add(conn->account, request->reply_len);
     }
 }
 
-void account_paid(struct conn *conn, size_t len)
+void account_paid(struct conn *conn, const struct request *request, size_t len)
 {
     EL_ASSERT(conn->reply_bytes >= len);
     conn->reply_bytes -= len;
+    if (request->claimed > 0) {
+        return; /* until all has left, for until then its memory is held */
+    }
+    EL_ASSERT(conn->owed_bytes >= len);
+    conn->owed_bytes -= len;
     if (conn->account != NULL) {
-        EL_ASSERT(conn->account->bytes >= len);
-        conn->account->bytes -= len;
+        account_take(conn->net, conn->account, len);
     }
 }
 
@@ -93,8 +139,8 @@ void account_charge(struct net_account *account, struct net_buffer *buffer)
 {
     EL_ASSERT(buffer->account == NULL);
     if (account != NULL && buffer->block_len > CONN_BUFFER_LEN_FIRST) {
-        account->ref_count++;
-        account->bytes += buffer->block_len;
+        account_ref(account);
+        account_add(account, buffer->block_len);
         buffer->account = account;
     }
 }
@@ -103,10 +149,9 @@ void account_discharge(struct net_buffer *buffer)
 {
     struct net_account *account = buffer->account;
     if (account != NULL) {
-        EL_ASSERT(account->bytes >= buffer->block_len);
-        account->bytes -= buffer->block_len;
+        account_take(buffer->net, account, buffer->block_len);
         buffer->account = NULL;
-        unref(buffer->net, account);
+        account_unref(buffer->net, account);
     }
 }
 

@@ -293,11 +293,13 @@ void conn_request_gone(struct conn *conn, struct request *request)
     OBJ_CHECK(conn, CONN);
     EL_ASSERT(conn->request_count > 0);
     EL_ASSERT(conn->request_bytes >= request->frame_len);
+    claim_leave(request);
     el_list_remove(&request->order);
     conn->request_count--;
     conn->request_bytes -= request->frame_len;
-    account_paid(conn, request->reply_len);
+    account_paid(conn, request, request->reply_len);
     request->conn = NULL;
+    claim_first(conn);
 }
 
 /* Requests with a handler live on without their connection. */
@@ -328,6 +330,7 @@ static void conn_free(struct conn *conn)
     EL_ASSERT(conn->request_count == 0);
     EL_ASSERT(conn->request_bytes == 0);
     EL_ASSERT(conn->reply_bytes == 0);
+    EL_ASSERT(conn->owed_bytes == 0);
     io_close(net->io, conn->fd);
     if (conn->user != NULL && net->config.conn_closed != NULL) {
         net->config.conn_closed(net->config.arg, conn->user);

@@ -93,9 +93,12 @@ struct conn_seat {
 /* What a principal, or an address, holds of the shard's memory. */
 struct net_account {
     uint64_t id;        /* key in net.accounts: that of the seat */
-    uint32_t ref_count; /* connections and buffers */
+    uint32_t ref_count; /* connections, buffers, and requests with a claim or without the one they wait for */
     size_t bytes;
-    struct conn *floor; /* that goes on over the limit; NULL: none */
+    struct conn *floor;           /* that goes on over the limit; NULL: none */
+    struct request *answer_floor; /* whose answer does; NULL: none */
+    struct el_list waiting;       /* struct request.claim_link: for a claim, who came first first */
+    struct el_list wake_link;     /* in net.waking, or unlinked */
 };
 
 /* Why a connection is refused, or waits; each is logged by itself. */
@@ -140,8 +143,10 @@ struct conn {
     struct conn_wait waits[WAIT_KIND_COUNT];
     struct el_list requests;   /* by request.order, in order of arrival */
     uint32_t request_count;    /* of those */
+    uint32_t claim_waits;      /* of those, that wait for a claim */
     size_t request_bytes;      /* of their frames */
     size_t reply_bytes;        /* answered and not yet sent */
+    size_t owed_bytes;         /* of those, that no claim stands for: they count for the account */
     struct net_buffer *buffer; /* receives; NULL before the first byte is wanted */
     size_t parsed;             /* bytes of it that have become requests */
     size_t filled;             /* bytes of it received */
@@ -204,7 +209,9 @@ struct net {
     struct io_timer tls_timer;   /* when the queue is to be looked at again */
     struct el_pool sasl_pool;
     struct el_pool account_pool;
-    struct el_map accounts;   /* id to struct net_account */
+    struct el_map accounts; /* id to struct net_account */
+    struct el_list waking;  /* struct net_account.wake_link: something of theirs has left, and somebody waits for it */
+    struct io_timer wake_timer;
     struct el_list attention; /* connections with something to do at the end of the step */
     struct io_timer attend_timer;
     struct el_list waits[WAIT_KIND_COUNT];
@@ -294,9 +301,9 @@ void net_refuse(struct net *net, int fd, const char *peer, enum net_refusal why)
 /* Count what the connection holds for this id, and no longer for the one before. returns 0 | EVLOG_ERR_NO_MEMORY */
 int account_join(struct conn *conn, uint64_t id);
 void account_leave(struct conn *conn);
-/* Answers of so many bytes wait to be sent; so many have left, or never will. */
-void account_owe(struct conn *conn, size_t len);
-void account_paid(struct conn *conn, size_t len);
+/* The answer to a request waits to be sent; so many bytes of it have left, or never will. */
+void account_owe(struct conn *conn, struct request *request);
+void account_paid(struct conn *conn, const struct request *request, size_t len);
 /* A buffer counts from now on, when it is large enough; no more. */
 void account_charge(struct net_account *account, struct net_buffer *buffer);
 void account_discharge(struct net_buffer *buffer);
@@ -305,6 +312,25 @@ void account_discharge(struct net_buffer *buffer);
 bool account_lets(struct conn *conn, size_t more_len);
 /* Its request is whole: another one may have the floor. */
 void account_yield(struct conn *conn);
+/* So much more, or less, counts for it. */
+void account_add(struct net_account *account, size_t len);
+void account_take(struct net *net, struct net_account *account, size_t len);
+/* One more that refers to it, or one less. */
+void account_ref(struct net_account *account);
+void account_unref(struct net *net, struct net_account *account);
+/* Something has changed that who waits there may have waited for. */
+void account_wake(struct net *net, struct net_account *account);
+
+/* claim.c */
+/* The request has been answered: its claim stands for the answer, which may be longer. */
+void claim_settle(struct request *request);
+/* Nothing is left of the answer, or of the request. */
+void claim_end(struct request *request);
+/* The request leaves its connection: it waits no more, and claim_again stays set when it did. */
+void claim_leave(struct request *request);
+/* Another request may be the first of the connection now. */
+void claim_first(struct conn *conn);
+void net_on_wake(struct io_timer *timer);
 
 /* conn_recv.c */
 /* Make requests of what has been received, then receive on, unless the connection has enough to do. */

@@ -10,8 +10,8 @@
  *    a frame as long before
  *
  * Reading pauses while the connection has enough requests at work or answers unsent, while its client is to stay away,
- * and while its principal holds as much memory as it may (account.c). Without memory it waits in net.starving; the
- * frame's deadline ends that.
+ * and while its principal holds as much memory as it may (account.c, claim.c). Without memory it waits in
+ * net.starving; the frame's deadline ends that.
  */
 #include <core/logger.h>
 #include <net/conn.h>
@@ -25,7 +25,7 @@
 static bool conn_paused(const struct conn *conn)
 {
     const struct net_config *config = &conn->net->config;
-    return conn->muted || conn->request_count >= config->pipeline_max ||
+    return conn->muted || conn->claim_waits > 0 || conn->request_count >= config->pipeline_max ||
            (conn->request_count > 0 && conn->request_bytes >= config->pipeline_bytes_max) ||
            conn->reply_bytes >= config->backlog_bytes_max;
 }

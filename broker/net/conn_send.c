@@ -97,7 +97,7 @@ static void advance(struct conn *conn, size_t len)
         size_t part_len = request->parts[request->part_next].len;
         size_t step = EL_MIN(len, part_len - request->part_sent);
         len -= step;
-        account_paid(conn, step);
+        account_paid(conn, request, step);
         request->reply_len -= step;
         request->part_sent += step;
         if (request->part_sent == part_len) {

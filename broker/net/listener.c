@@ -364,6 +364,7 @@ static void net_init(struct net *net, const struct net_config *config)
     el_list_init(&net->conns);
     el_list_init(&net->attention);
     el_list_init(&net->starving);
+    el_list_init(&net->waking);
     for (int kind = 0; kind < WAIT_KIND_COUNT; kind++) {
         el_list_init(&net->waits[kind]);
     }
@@ -381,6 +382,7 @@ static void net_init(struct net *net, const struct net_config *config)
     timer_init(&net->starve_timer, net, net_on_starve_timer);
     timer_init(&net->stop_timer, net, net_on_stop_timer);
     timer_init(&net->tls_timer, net, net_on_tls_timer);
+    timer_init(&net->wake_timer, net, net_on_wake);
     take_tls(net, config->tls);
 }
 

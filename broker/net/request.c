@@ -38,6 +38,7 @@ static int make(struct conn *conn, const struct el_request_header *header, struc
     made->buffer = conn->buffer;
     buffer_ref(made->buffer);
     el_list_init(&made->link);
+    el_list_init(&made->claim_link);
     el_arena_init(&made->arena, net->buddy, net->config.request_bytes_max);
     el_list_push_back(&conn->requests, &made->order);
     conn->request_count++;
@@ -86,6 +87,7 @@ void request_free(struct request *request)
     }
     EL_ASSERT(el_list_empty(&request->link));
     el_arena_reset(&request->arena);
+    claim_end(request);
     buffer_unref(request->buffer);
     request->magic = 0;
     el_pool_put(&net->request_pool, request);
@@ -120,6 +122,8 @@ void request_abandon(struct request *request)
     EL_ASSERT(request->state == REQUEST_WORKING);
     if (request->on_abandon != NULL) {
         request->on_abandon(request);
+    } else if (request->claim_again != NULL) {
+        request->claim_again(request);
     }
 }
 
@@ -133,12 +137,13 @@ bool request_abandoned(const struct request *request)
 static void request_ready(struct request *request)
 {
     EL_ASSERT(request->state == REQUEST_WORKING);
+    EL_ASSERT(el_list_empty(&request->claim_link));
     request->state = REQUEST_READY;
     request_mark(request, REQUEST_ANSWERED, request->net->io->now_ns);
     if (request->conn == NULL) {
         request_free(request);
     } else {
-        account_owe(request->conn, request->reply_len);
+        account_owe(request->conn, request);
         conn_attend(request->conn);
     }
 }

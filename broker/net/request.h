@@ -22,6 +22,7 @@
 
 struct conn;
 struct net;
+struct net_account;
 struct net_buffer;
 struct net_listener;
 struct request;
@@ -97,6 +98,12 @@ struct request {
     request_fn release;
     bool held;  /* by the handler, beyond its answer */
     bool ended; /* only the hold keeps it */
+    /* claim.c's */
+    struct net_account *claim_account; /* its claim counts there, or it waits there; NULL: neither */
+    size_t claimed;                    /* bytes that count */
+    struct el_list claim_link;         /* in claim_account->waiting, or unlinked */
+    size_t claim_min;                  /* waiting: for so many */
+    request_fn claim_again;            /* waiting: what is called then */
 };
 
 /* Start the work on a request; called in order of arrival, from io_step(). The body is not yet decoded and the pair of
@@ -163,6 +170,34 @@ void request_close(struct request *request, const char *reason);
 /* The client has used more than it may: no request behind this one is looked at for so long, and the answer says it
  * (KIP-219). The longest of several counts. */
 void request_throttle(struct request *request, uint32_t throttle_ms);
+
+/* --- memory for an answer ----------------------------------------------------------------------------------------- */
+
+/* How much memory an answer may take. With must it has nothing yet: one answer of a principal, the first in the order
+ * of its connection, may have `least` over the limit, until it has left. */
+struct request_need {
+    size_t least; /* with less it cannot go on */
+    size_t most;
+    bool must;
+};
+
+/* Count memory that the answer is about to take for its principal, on top of what the request has claimed already. What
+ * is left of evlog.inflight.bytes.per.principal is given out to who asks first. Where nobody counts, all is given and
+ * nothing counted.
+ *
+ * returns  need->least .. need->most | 0: so much is not left, or the connection is gone
+ */
+size_t request_claim(struct request *request, const struct request_need *need);
+/* The same of memory that is taken already, whatever is left. */
+void request_claim_more(struct request *request, size_t len);
+/* So much of it was given back, or not taken. What is left when the request ends is given back then: with a claim the
+ * answer counts as at least that until all of it has left. */
+void request_unclaim(struct request *request, size_t len);
+/* After a claim was refused: call again once, from io_step(), when one of `least` bytes with must may succeed, or the
+ * connection is gone and there is no on_abandon. Not for a request whose connection is gone. */
+void request_claim_wait(struct request *request, size_t least, request_fn again);
+/* It does not wait any more; nothing happens when it does not. */
+void request_claim_cancel(struct request *request);
 
 /* True when the connection is gone or going: an early end saves work. */
 bool request_abandoned(const struct request *request);

@@ -18,11 +18,6 @@
 #include <core/assert.h>
 #include <core/logger.h>
 
-#define READ_LEN_MIN (16u << 10)
-/* Of one answer, unless one batch is longer; with the block's header and entries just below a power of two. */
-#define READ_LEN_MAX ((8u << 20) - (256u << 10))
-#define READ_ENTRIES_MAX 4096u
-
 /* The memory of one answer: this header, the data, then the entries. */
 struct read_block {
     struct io_message message; /* way home */
@@ -37,6 +32,8 @@ struct read_block {
     _Alignas(16) uint8_t data[];
 };
 
+EL_STATIC_ASSERT(sizeof(struct read_block) <= STORE_READ_HEAD_LEN, "store_read_memory() counts so much for it");
+
 static struct read_block *block_new(struct store_shard *shard, struct read_op *op, size_t data_len, uint32_t entry_max)
 {
     size_t entries_pos = EL_ALIGN_UP(data_len, 16);
@@ -50,6 +47,7 @@ static struct read_block *block_new(struct store_shard *shard, struct read_op *o
     block->shard = shard;
     block->op = op;
     op->private_[0] = block;
+    op->memory_len = el_buddy_block_len(shard->buddy, block);
     op->data = block->data;
     op->entries = entry_max == 0 ? NULL : (struct read_entry *)(void *)(block->data + entries_pos);
     return block;
@@ -62,6 +60,7 @@ static void block_free(struct read_op *op)
         EL_ASSERT(block->op == op);
         el_buddy_free(block->shard->buddy, block);
         op->private_[0] = NULL;
+        op->memory_len = 0;
     }
     op->data = NULL;
     op->data_len = 0;
@@ -86,6 +85,15 @@ static void read_finish(struct read_op *op, int error)
     store_op_finish(&op->base, error);
 }
 
+/* The first batch is not to be given: it is longer than first_len_max. */
+static void read_too_long(struct read_op *op)
+{
+    EL_ASSERT(op->first_len > op->first_len_max);
+    block_free(op);
+    op->next_offset = op->offset;
+    read_finish(op, 0);
+}
+
 /* What the log spans now; for EVLOG_ERR_OFFSET_RANGE, too: who asked goes on where it begins. */
 static void span_tell(const struct partition *part, struct read_op *op)
 {
@@ -103,22 +111,30 @@ static int64_t read_end(const struct partition *part, const struct read_op *op)
 
 static uint32_t entry_room(const struct read_op *op)
 {
-    return op->want_entries ? READ_ENTRIES_MAX : 0;
+    return op->want_entries ? STORE_READ_ENTRIES_MAX : 0;
+}
+
+/* May the first batch be given, whatever max_bytes? If not, the op learns how long it is. */
+static bool first_fits(struct read_op *op, size_t len)
+{
+    bool fits = op->first_len_max == 0 || len <= op->first_len_max;
+    op->first_len = fits ? 0 : (uint32_t)len;
+    return fits;
 }
 
 /* --- from memory -------------------------------------------------------------------------------------------------- */
 
 /* The run of visible, consecutive entries from `first` on that fits. */
-static uint32_t memory_measure(const struct partition *part, const struct read_op *op, const struct batch_entry *first,
+static uint32_t memory_measure(const struct partition *part, struct read_op *op, const struct batch_entry *first,
                                uint32_t max, size_t *len)
 {
     uint32_t count = 0;
     int64_t next = first->base_offset;
     *len = 0;
     for (const struct batch_entry *e = first;;) {
-        bool fits = *len + e->len <= max || (count == 0 && op->at_least_one);
+        bool fits = *len + e->len <= max || (count == 0 && op->at_least_one && first_fits(op, e->len));
         if (e->base_offset != next || batch_entry_next(e) > read_end(part, op) || !fits ||
-            (op->want_entries && count == READ_ENTRIES_MAX)) {
+            (op->want_entries && count == STORE_READ_ENTRIES_MAX)) {
             break;
         }
         next = batch_entry_next(e);
@@ -135,13 +151,13 @@ static uint32_t memory_measure(const struct partition *part, const struct read_o
 static int read_memory(struct partition *part, struct read_op *op, struct batch_entry *first)
 {
     size_t len;
-    uint32_t max = EL_MIN(op->max_bytes, READ_LEN_MAX);
+    uint32_t max = EL_MIN(op->max_bytes, STORE_READ_LEN_MAX);
     uint32_t count = memory_measure(part, op, first, max, &len);
     if (count == 0) {
         return 0;
     }
     while (block_new(part->shard, op, len, op->want_entries ? count : 0) == NULL) {
-        if (count == 1 || max < READ_LEN_MIN) {
+        if (count == 1 || max < STORE_READ_LEN_MIN) {
             return EVLOG_ERR_NO_MEMORY;
         }
         max = EL_MIN(max, (uint32_t)len) / 2; /* memory is tight: a smaller answer */
@@ -217,6 +233,11 @@ static void segment_on_done(struct io_op *io_op)
     if (code == EVLOG_ERR_LIMIT && part->deleted) {
         code = EVLOG_ERR_UNKNOWN_TOPIC; /* meanwhile */
     }
+    if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX && !first_fits(op, wanted_len)) {
+        partition_unpin(part);
+        read_too_long(op);
+        return;
+    }
     if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX) {
         block_free(op);
         code = segment_start(part, op, &(struct segment_ask){seg, from, wanted_len, wanted_len});
@@ -255,7 +276,7 @@ static int segment_start(struct partition *part, struct read_op *op, const struc
     EL_ASSERT(ask->from >= ask->seg->base_offset);
     EL_ASSERT(ask->from < ask->seg->written_end);
     while ((block = block_new(shard, op, len, entry_room(op))) == NULL) {
-        if (len <= READ_LEN_MIN || len <= least) {
+        if (len <= STORE_READ_LEN_MIN || len <= least) {
             return EVLOG_ERR_NO_MEMORY;
         }
         len = EL_MAX(len / 2, least); /* memory is tight: a smaller answer */
@@ -269,7 +290,7 @@ static int segment_start(struct partition *part, struct read_op *op, const struc
     block->read.end_offset = read_end(part, op);
     block->read.buf = block->data;
     block->read.buf_len = len;
-    block->read.data_max = EL_MIN(op->max_bytes, READ_LEN_MAX);
+    block->read.data_max = EL_MIN(op->max_bytes, STORE_READ_LEN_MAX);
     block->read.entries = op->entries;
     block->read.entry_max = entry_room(op);
     block->read.at_least_one = op->at_least_one;
@@ -296,6 +317,7 @@ static void remote_on_done(struct remote *remote, int code, bool over)
     const struct tier_read *read = &remote->read;
     if (!over) { /* it took too long: the op goes its way, and the block stays while the archive may write to it */
         op->private_[0] = NULL;
+        op->memory_len = 0;
         read_finish(op, code);
         return;
     }
@@ -315,6 +337,10 @@ static void remote_on_done(struct remote *remote, int code, bool over)
         op->entry_count = read->entry_count;
         op->next_offset = read->data_len > 0 ? read->next_offset : op->offset;
         read_finish(op, 0);
+        return;
+    }
+    if (code == EVLOG_ERR_LIMIT && wanted_len <= EL_BATCH_LEN_MAX && !first_fits(op, wanted_len)) {
+        read_too_long(op);
         return;
     }
     block_free(op);
@@ -363,9 +389,9 @@ static int remote_ask(struct partition *part, struct read_op *op, int64_t from, 
     EL_ASSERT(from < tier_local_start(part));
     EL_ASSERT(from < read_end(part, op));
     uint32_t max_bytes = op->wanted_count > 0 ? EL_MAX(op->max_bytes, op->wanted_bytes) : op->max_bytes;
-    size_t len = EL_MAX(EL_MIN(EL_MAX(max_bytes, READ_LEN_MIN), REMOTE_LEN_MAX), least);
+    size_t len = EL_MAX(EL_MIN(EL_MAX(max_bytes, STORE_READ_LEN_MIN), REMOTE_LEN_MAX), least);
     while ((block = block_new(shard, op, len, entry_room(op))) == NULL) {
-        if (len <= READ_LEN_MIN || len <= least) {
+        if (len <= STORE_READ_LEN_MIN || len <= least) {
             return EVLOG_ERR_NO_MEMORY;
         }
         len = EL_MAX(len / 2, least); /* memory is tight: a smaller answer */
@@ -446,8 +472,9 @@ static bool read_from(struct partition *part, struct read_op *op, int64_t from, 
         *error = op->for_archive ? EVLOG_ERR_OFFSET_RANGE : remote_ask(part, op, from, 0);
         return *error == 0;
     }
-    struct segment_ask ask = {
-        .seg = segment_at(part, from), .from = from, .len = EL_MAX(EL_MIN(op->max_bytes, READ_LEN_MAX), READ_LEN_MIN)};
+    struct segment_ask ask = {.seg = segment_at(part, from),
+                              .from = from,
+                              .len = EL_MAX(EL_MIN(op->max_bytes, STORE_READ_LEN_MAX), STORE_READ_LEN_MIN)};
     *error = ask.seg == NULL ? EVLOG_ERR_CORRUPT : segment_start(part, op, &ask);
     return *error == 0;
 }
@@ -479,6 +506,8 @@ void store_read(struct store_shard *shard, struct read_op *op)
     op->diverging_epoch = -1;
     op->diverging_end_offset = -1;
     op->private_[0] = NULL;
+    op->first_len = 0;
+    op->memory_len = 0;
     op->unshown = op->unshown || op->for_archive;
     struct store_shard *owner = shard_owner(shard, &op->topic_id, op->partition);
     if (owner == NULL) {
@@ -500,6 +529,7 @@ void store_read_release(struct read_op *op)
 {
     struct read_block *block = op->private_[0];
     op->private_[0] = NULL;
+    op->memory_len = 0;
     op->data = NULL;
     if (block == NULL) {
         return;

@@ -191,6 +191,12 @@ struct read_entry {
     uint32_t len;
 };
 
+/* Bytes of one read, unless one batch is longer; with the block's header and entries just below a power of two. */
+#define STORE_READ_LEN_MAX ((8u << 20) - (256u << 10))
+#define STORE_READ_LEN_MIN (16u << 10) /* memory for so many is taken at least */
+#define STORE_READ_ENTRIES_MAX 4096u
+#define STORE_READ_HEAD_LEN 2048u /* of the memory, most that is neither */
+
 /* Read whole batches from the one that contains `offset` on, durable ones only. */
 struct read_op {
     struct store_op base;
@@ -198,7 +204,8 @@ struct read_op {
     int32_t partition;
     int64_t offset;
     uint32_t max_bytes;           /* data returned stays within it ... */
-    bool at_least_one;            /* ... but for the first batch when this is set */
+    bool at_least_one;            /* ... but for the first batch when this is set ... */
+    uint32_t first_len_max;       /* ... and it is not longer than that; 0: whatever its length */
     bool want_entries;            /* fill entries (evlog LogFetch) */
     bool unshown;                 /* also what is durable and not shown yet: for who tells nobody */
     bool for_archive;             /* the same, and of this disk only */
@@ -216,8 +223,31 @@ struct read_op {
     uint32_t data_len;            /* out */
     struct read_entry *entries;   /* out: [entry_count] inside the same memory block */
     uint32_t entry_count;         /* out */
+    uint32_t first_len;           /* out: of a first batch that is over first_len_max; 0: there is none */
+    size_t memory_len;            /* out: bytes of the memory block, until it is given back */
     void *private_[2];
 };
+/* Bytes of the memory block that a read of so many bytes takes at most, with entries or without. */
+static inline size_t store_read_memory(uint32_t max_bytes, bool want_entries)
+{
+    size_t need = STORE_READ_HEAD_LEN + (want_entries ? STORE_READ_ENTRIES_MAX * sizeof(struct read_entry) : 0);
+    need += EL_ALIGN_UP(EL_MAX((size_t)max_bytes, (size_t)STORE_READ_LEN_MIN), 16);
+    size_t memory_len = EL_BUDDY_BLOCK_MIN;
+    while (memory_len < need) {
+        memory_len *= 2;
+    }
+    return memory_len;
+}
+/* The longest read that takes no more than that; 0: there is none. */
+static inline uint32_t store_read_room(size_t memory_len, bool want_entries)
+{
+    size_t head = STORE_READ_HEAD_LEN + (want_entries ? STORE_READ_ENTRIES_MAX * sizeof(struct read_entry) : 0);
+    size_t block_len = EL_BUDDY_BLOCK_MIN;
+    while (block_len <= memory_len / 2) {
+        block_len *= 2;
+    }
+    return block_len < head + STORE_READ_LEN_MIN ? 0 : (uint32_t)EL_MIN(block_len - head, (size_t)UINT32_MAX);
+}
 void store_read(struct store_shard *shard, struct read_op *op);
 /* Give op->data back to the shard it came from; on the origin's thread, once, also after an error. */
 void store_read_release(struct read_op *op);

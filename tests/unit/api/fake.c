@@ -618,7 +618,12 @@ static void read_data(struct read_op *op)
             continue;
         }
         uint32_t len_with = start == UINT32_MAX ? info.len : pos + info.len - start;
-        if (len_with > op->max_bytes && !(start == UINT32_MAX && op->at_least_one)) {
+        bool first = start == UINT32_MAX && op->at_least_one;
+        if (first && op->first_len_max > 0 && info.len > EL_MAX(op->first_len_max, op->max_bytes)) {
+            op->first_len = info.len;
+            break;
+        }
+        if (len_with > op->max_bytes && !first) {
             break;
         }
         start = start == UINT32_MAX ? pos : start;
@@ -630,6 +635,7 @@ static void read_data(struct read_op *op)
         size_t entries_pos = EL_ALIGN_UP(op->data_len, 16);
         size_t room = op->want_entries ? (op->data_len / EL_BATCH_LEN_MIN + 1) * sizeof *op->entries : 0;
         op->data = el_buddy_alloc(&fake->buddy, entries_pos + room);
+        op->memory_len = el_buddy_block_len(&fake->buddy, op->data);
         memcpy(op->data, p->data + start, op->data_len);
         op->entries = (struct read_entry *)(void *)(op->data + entries_pos);
         if (op->want_entries) {
@@ -643,7 +649,8 @@ void store_read(struct store_shard *shard, struct read_op *op)
     fake->read_count++;
     op->base.error = 0;
     op->data = NULL;
-    op->data_len = op->entry_count = 0;
+    op->data_len = op->entry_count = op->first_len = 0;
+    op->memory_len = 0;
     op->diverging_epoch = -1;
     op->next_offset = op->offset;
     const struct topic *topic = store_topic_by_id(shard, &op->topic_id);
@@ -671,6 +678,7 @@ void store_read(struct store_shard *shard, struct read_op *op)
 void store_read_release(struct read_op *op)
 {
     fake->read_release_count++;
+    op->memory_len = 0;
     el_buddy_free(&fake->buddy, op->data);
     op->data = NULL;
 }

@@ -95,7 +95,12 @@ struct fake {
     struct topic_config change_config; /* of the last change that had one */
     uint32_t rival_count;              /* before so many changes of settings somebody else sets segment.bytes */
     bool gone;                         /* connections are */
-    uint32_t refusals;                 /* request_refuse() */
+    size_t claim_limit;                /* memory for answers; 0: nobody counts */
+    size_t claimed;                    /* of it */
+    size_t claimed_max;                /* the most that it has been */
+    struct request *claim_waiting;     /* one that waits for a claim; NULL: none */
+    request_fn claim_again;
+    uint32_t refusals; /* request_refuse() */
     uint32_t replies;
 };
 
@@ -124,6 +129,8 @@ void fake_run_op(struct fake *f);
 void fake_run_job(struct fake *f, uint32_t index);
 /* A watch fires, with 0 or an error. */
 void fake_fire(struct fake *f, uint32_t index, int error);
+/* Who waits for a claim is called. */
+void fake_claim_again(struct fake *f);
 /* Move the clock and run the timers that are due. */
 void fake_advance_ms(struct fake *f, uint64_t ms);
 int64_t fake_metric(struct fake *f, enum metric_id id);

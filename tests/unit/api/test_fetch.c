@@ -308,6 +308,124 @@ TEST(fetch, does_not_wait_for_a_partition_without_memory_when_another_has_data)
     fake_end(&f);
 }
 
+/* --- memory of its principal -------------------------------------------------------------------------------------- */
+
+#define SMALL_MEMORY store_read_memory(64u << 10, false)
+
+TEST(fetch, brings_less_when_less_of_its_memory_is_left)
+{
+    begin();
+    for (int i = 0; i < 20; i++) {
+        append(20000, EL_CODEC_NONE);
+    }
+    struct ask a = defaults;
+    struct fake_request *r = send_fetch(&a, 11);
+    assert_int_equal(result_at(r, 0).records.len, f.partition.data_len);
+    fake_free(r);
+    f.claim_limit = 2 * SMALL_MEMORY;
+    r = send_fetch(&a, 11);
+    uint32_t len = result_at(r, 0).records.len;
+    assert_in_range(len, 100000, 2 * SMALL_MEMORY);
+    assert_int_equal(f.claimed_max, 2 * SMALL_MEMORY);
+    assert_int_equal(f.claimed, 0); /* the answer has left */
+    fake_free(r);
+    fake_end(&f);
+}
+
+TEST(fetch, claims_nothing_while_nothing_is_there)
+{
+    begin();
+    f.claim_limit = 1 << 24;
+    struct ask a = defaults;
+    a.max_wait_ms = 500;
+    struct fake_request *r = send_fetch(&a, 11);
+    assert_int_equal(r->outcome, FAKE_OPEN);
+    assert_true(f.claimed_max > 0);
+    assert_int_equal(f.claimed, 0);
+    append(100, EL_CODEC_NONE);
+    fake_fire(&f, 0, 0);
+    assert_int_equal(result_at(r, 0).records.len, f.partition.data_len);
+    assert_int_equal(f.claimed, 0);
+    fake_free(r);
+    fake_end(&f);
+}
+
+TEST(fetch, waits_for_its_memory_until_its_deadline)
+{
+    begin();
+    append(100, EL_CODEC_NONE);
+    f.claim_limit = f.claimed = SMALL_MEMORY;
+    struct ask a = defaults;
+    a.max_wait_ms = 2000;
+    struct fake_request *r = send_fetch(&a, 11);
+    assert_int_equal(r->outcome, FAKE_OPEN);
+    assert_non_null(f.claim_waiting);
+    f.claimed = 0;
+    fake_claim_again(&f);
+    assert_int_equal(result_at(r, 0).records.len, f.partition.data_len);
+    fake_free(r);
+    for (int i = 0; i < 2; i++) {
+        f.claimed = SMALL_MEMORY;
+        r = send_fetch(&a, 11);
+        fake_advance_ms(&f, i == 0 ? 1999 : 499);
+        assert_int_equal(r->outcome, FAKE_OPEN);
+        fake_advance_ms(&f, 1);
+        struct el_msg_fetch_partition_result out = result_at(r, 0);
+        assert_int_equal(out.error_code, 0); /* nothing is wrong, there is just nothing for it now */
+        assert_int_equal(out.records.len, 0);
+        assert_int_equal(out.high_watermark, 1);
+        assert_null(f.claim_waiting);
+        fake_free(r);
+        a.max_wait_ms = 0; /* who does not wait for events waits a little all the same */
+    }
+    fake_end(&f);
+}
+
+TEST(fetch, waits_for_its_memory_no_longer_than_its_client)
+{
+    begin();
+    append(100, EL_CODEC_NONE);
+    f.claim_limit = f.claimed = SMALL_MEMORY;
+    struct ask a = defaults;
+    a.max_wait_ms = 2000;
+    struct fake_request *r = send_fetch(&a, 11);
+    f.gone = true;
+    r->request.on_abandon(&r->request);
+    assert_int_equal(r->outcome, FAKE_REPLIED);
+    assert_null(f.claim_waiting);
+    fake_free(r);
+    f.gone = false;
+    r = send_fetch(&a, 11);
+    assert_int_equal(r->outcome, FAKE_OPEN);
+    api_stop(&f.api);
+    assert_int_equal(result_at(r, 0).records.len, 0);
+    fake_free(r);
+    f.api.stopping = false;
+    fake_end(&f);
+}
+
+TEST(fetch, a_batch_longer_than_its_memory_is_claimed_whole)
+{
+    begin();
+    append(400000, EL_CODEC_NONE);
+    struct ask a = defaults;
+    a.partition_max_bytes = 1000;
+    f.claim_limit = store_read_memory(500000, false);
+    struct fake_request *r = send_fetch(&a, 11);
+    assert_int_equal(f.read_count, 2);
+    assert_int_equal(result_at(r, 0).records.len, f.partition.data_len);
+    assert_int_equal(f.claimed_max, f.claim_limit);
+    assert_int_equal(f.claimed, 0);
+    fake_free(r);
+    f.claim_limit /= 2; /* it never fits: the fake lets nobody go over the limit */
+    r = send_fetch(&a, 11);
+    fake_advance_ms(&f, 500);
+    assert_int_equal(result_at(r, 0).records.len, 0);
+    assert_int_equal(f.claimed, 0);
+    fake_free(r);
+    fake_end(&f);
+}
+
 TEST(fetch, waits_for_an_append)
 {
     begin();

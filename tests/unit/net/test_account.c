@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: one principal cannot take the memory of requests from the others, with requests that it begins or with answers
- * that it does not read; it goes on itself, one connection after the other, and is not late while it is held back.
- * Method: connections of two principals, little memory for each, and frames that stop half-way.
+ * Goal: one principal cannot take the memory of requests from the others, with requests that it begins, with answers
+ * that it does not read, or with those that are being made; it goes on itself, one connection after the other, and is
+ * not late while it is held back.
+ * Method: connections of two principals, little memory for each, frames that stop half-way, and claims for requests
+ * that are held.
  */
 #include "toy.h"
 
@@ -119,4 +121,178 @@ EACH_BACKEND_WITH(answers_that_are_not_read_count, little)
     close(lazy);
     close(second);
     close(other);
+}
+
+/* --- claims ------------------------------------------------------------------------------------------------------- */
+
+#define PIECE (64u << 10)
+
+static uint32_t called;
+static struct request *last_called;
+
+static void on_again(struct request *request)
+{
+    called++;
+    last_called = request;
+}
+
+/* A request that is held; its correlation id is how many are. */
+static struct request *held(struct toy *toy, int fd)
+{
+    uint32_t count = toy->held_count;
+    toy_request(toy, fd, (int32_t)count + 1, "hold");
+    TOY_UNTIL(toy, toy->held_count == count + 1);
+    return toy->held[count];
+}
+
+static size_t claim(struct request *request, size_t least, size_t most, bool must)
+{
+    struct request_need need = {.least = least, .most = most, .must = must};
+    return request_claim(request, &need);
+}
+
+EACH_BACKEND_WITH(what_answers_will_take_counts_before_they_are_made, little)
+{
+    int fds[3] = {toy_connect_as(toy, "User:alice", 0), toy_connect_as(toy, "User:alice", 0),
+                  toy_connect_as(toy, "User:bob", 0)};
+    struct request *first = held(toy, fds[0]), *second = held(toy, fds[1]), *other = held(toy, fds[2]);
+    assert_int_equal(claim(first, PIECE, LIMIT - PIECE, false), LIMIT - PIECE);
+    assert_int_equal(claim(second, PIECE, LIMIT, false), PIECE); /* less than it would have */
+    assert_int_equal(claim(second, PIECE, LIMIT, false), 0);
+    assert_int_equal(claim(other, PIECE, LIMIT, false), LIMIT);
+    request_unclaim(first, PIECE);
+    assert_int_equal(claim(second, 2 * PIECE, LIMIT, false), 0);
+    assert_int_equal(claim(second, PIECE, LIMIT, false), PIECE);
+    request_claim_more(first, LIMIT); /* a batch that is larger by itself */
+    assert_int_equal(claim(second, 1, LIMIT, false), 0);
+    toy_answer(toy, 0);
+    toy_expect(toy, fds[0], 1, "hold");
+    assert_int_equal(claim(second, PIECE, LIMIT, false), LIMIT - 2 * PIECE); /* it has left, and all that was its */
+    for (int i = 0; i < 3; i++) {
+        close(fds[i]);
+    }
+    TOY_UNTIL(toy, toy->abandon_count == 2);
+    toy_answer(toy, 0);
+    toy_answer(toy, 0);
+}
+
+EACH_BACKEND_WITH(one_answer_of_a_principal_goes_on_over_the_limit, little)
+{
+    int fds[3];
+    struct request *requests[3];
+    called = 0;
+    for (int i = 0; i < 3; i++) {
+        fds[i] = toy_connect_as(toy, "User:alice", 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        requests[i] = held(toy, fds[i]);
+    }
+    assert_int_equal(claim(requests[0], LIMIT, LIMIT, true), LIMIT);
+    assert_int_equal(claim(requests[1], PIECE, LIMIT, true), PIECE);
+    assert_int_equal(claim(requests[1], PIECE, LIMIT, true), PIECE); /* it has the floor */
+    assert_int_equal(claim(requests[2], PIECE, LIMIT, true), 0);
+    request_claim_wait(requests[2], PIECE, on_again);
+    assert_true(held_back(toy) > 0);
+    request_unclaim(requests[1], PIECE); /* there is no more room by that, and the floor is taken */
+    toy_step(toy);
+    toy_step(toy);
+    assert_int_equal(called, 0);
+    toy_answer(toy, 1);
+    toy_expect(toy, fds[1], 2, "hold");
+    TOY_UNTIL(toy, called == 1);
+    assert_ptr_equal(last_called, requests[2]);
+    assert_int_equal(claim(requests[2], PIECE, LIMIT, true), PIECE);
+    while (toy->held_count > 0) {
+        toy_answer(toy, 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        close(fds[i]);
+    }
+}
+
+EACH_BACKEND_WITH(who_waits_is_called_in_order_as_far_as_there_is_room, little)
+{
+    int fds[5];
+    struct request *requests[5];
+    called = 0;
+    for (int i = 0; i < 5; i++) {
+        fds[i] = toy_connect_as(toy, "User:alice", 0);
+    }
+    for (int i = 0; i < 5; i++) {
+        requests[i] = held(toy, fds[i]);
+    }
+    assert_int_equal(claim(requests[0], LIMIT, LIMIT, false), LIMIT);
+    assert_int_equal(claim(requests[1], 1, 1, true), 1); /* the floor */
+    for (int i = 2; i < 5; i++) {
+        assert_int_equal(claim(requests[i], PIECE, PIECE, true), 0);
+        request_claim_wait(requests[i], PIECE, on_again);
+    }
+    request_claim_cancel(requests[3]);
+    request_unclaim(requests[0], PIECE + 1);
+    TOY_UNTIL(toy, called == 1);
+    assert_ptr_equal(last_called, requests[2]);
+    assert_int_equal(claim(requests[2], PIECE, PIECE, false), PIECE);
+    toy_step(toy);
+    toy_step(toy);
+    assert_int_equal(called, 1);
+    request_unclaim(requests[2], PIECE); /* a claim that found nothing */
+    TOY_UNTIL(toy, called == 2);
+    assert_ptr_equal(last_called, requests[4]);
+    while (toy->held_count > 0) {
+        toy_answer(toy, 0);
+    }
+    for (int i = 0; i < 5; i++) {
+        close(fds[i]);
+    }
+}
+
+EACH_BACKEND_WITH(nothing_behind_a_request_that_waits_is_looked_at, little)
+{
+    int full_fd = toy_connect_as(toy, "User:alice", 0), floor_fd = toy_connect_as(toy, "User:alice", 0);
+    int fd = toy_connect_as(toy, "User:alice", 0);
+    called = 0;
+    struct request *full = held(toy, full_fd), *floor = held(toy, floor_fd);
+    struct request *first = held(toy, fd), *second = held(toy, fd);
+    assert_int_equal(claim(full, LIMIT, LIMIT, false), LIMIT);
+    assert_int_equal(claim(second, PIECE, PIECE, true), 0); /* its answer could not leave */
+    assert_int_equal(claim(floor, PIECE, PIECE, true), PIECE);
+    request_claim_wait(second, PIECE, on_again);
+    request_unclaim(floor, PIECE); /* the floor is free, and not for this one */
+    toy_request(toy, fd, 5, "echo");
+    for (int i = 0; i < 20; i++) {
+        toy_step(toy);
+    }
+    assert_int_equal(called, 0);
+    assert_int_equal(claim(first, PIECE, PIECE, true), PIECE);
+    toy_answer(toy, 2);
+    toy_expect(toy, fd, 3, "hold");
+    TOY_UNTIL(toy, called == 1); /* now it is the first */
+    assert_int_equal(claim(second, PIECE, PIECE, true), PIECE);
+    toy_answer(toy, 2);
+    toy_expect(toy, fd, 4, "hold");
+    toy_expect(toy, fd, 5, "echo");
+    toy_answer(toy, 1);
+    toy_answer(toy, 0);
+    close(full_fd);
+    close(floor_fd);
+    close(fd);
+}
+
+EACH_BACKEND_WITH(who_waits_and_is_gone_is_told_so, little)
+{
+    int fds[2] = {toy_connect_as(toy, "User:alice", 0), toy_connect_as(toy, "User:alice", 0)};
+    called = 0;
+    struct request *full = held(toy, fds[0]), *waiting = held(toy, fds[1]);
+    assert_int_equal(claim(full, LIMIT, LIMIT, false), LIMIT);
+    waiting->on_abandon = NULL;
+    request_claim_wait(waiting, PIECE, on_again);
+    close(fds[1]);
+    TOY_UNTIL(toy, called == 1);
+    assert_true(request_abandoned(waiting));
+    assert_int_equal(claim(waiting, PIECE, PIECE, true), 0);
+    toy_answer(toy, 1);
+    close(fds[0]);
+    TOY_UNTIL(toy, toy->abandon_count == 1);
+    assert_int_equal(claim(full, PIECE, PIECE, true), 0); /* it is done for */
+    toy_answer(toy, 0);
 }
