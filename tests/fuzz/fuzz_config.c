@@ -2,14 +2,17 @@
  *
  * Configuration files, and settings of topics and work groups as they arrive from a client and as they are stored.
  *
- *   1. the file reader never goes outside its text, and what it hands out lies inside it;
+ *   1. the file reader never goes outside its text, and what it hands out lies inside it; settings of listeners are
+ *      kept as they stand there;
  *   2. settings that decode, encode to bytes that decode to the same;
  *   3. a setting that is refused changes nothing; one that is taken is shown as text that sets the same value.
  */
 #include <config/group_config.h>
 #include <config/ini.h>
+#include <config/listener_settings.h>
 #include <config/setting.h>
 #include <config/topic_config.h>
+#include <config/value.h>
 #include <core/assert.h>
 #include <core/logger.h>
 
@@ -29,6 +32,23 @@ static void assert_inside(const struct bounds *bounds, struct el_slice slice)
     EL_ASSERT(slice.data + slice.len <= bounds->data + bounds->len);
 }
 
+/* What is taken of a listener's own setting is kept as it was written. */
+static void try_listener(const struct bounds *bounds, const struct ini_entry *entry)
+{
+    struct listener_place place = {.id = CONFIG_data};
+    if (!listener_setting_is(LISTENER_KEY, entry->key) ||
+        listener_setting_find(LISTENER_KEY, entry->key, &place, NULL) != 0) {
+        return;
+    }
+    assert_inside(bounds, place.listener);
+    if (listener_setting_assign(bounds->cfg, &place, entry->value, (struct config_origin){.line = entry->line}, NULL) ==
+        0) {
+        const struct listener_value *value = listener_setting_own(bounds->cfg, place.listener, place.id);
+        EL_ASSERT(value != NULL);
+        EL_ASSERT(el_slice_eq(el_slice_str(listener_value_text(bounds->cfg, value)), value_trim(entry->value)));
+    }
+}
+
 static int on_entry(void *arg, const struct ini_entry *entry, struct el_error *err)
 {
     const struct bounds *bounds = arg;
@@ -36,6 +56,7 @@ static int on_entry(void *arg, const struct ini_entry *entry, struct el_error *e
     assert_inside(bounds, entry->section);
     assert_inside(bounds, entry->key);
     assert_inside(bounds, entry->value);
+    try_listener(bounds, entry);
     for (int i = 0; i < CONFIG_SETTING_COUNT; i++) {
         enum config_setting_id id = (enum config_setting_id)i;
         if (setting_parse(bounds->cfg, id, entry->value, err) == 0) {
@@ -51,6 +72,7 @@ static void try_file(const uint8_t *data, size_t len)
     static struct config cfg;
     struct bounds bounds = {data, len, &cfg};
     struct el_error err;
+    cfg.listener_values.count = cfg.listener_values.texts_len = 0;
     ini_parse("fuzz", data, len, on_entry, &bounds, &err);
 }
 
