@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,7 +41,7 @@ static socklen_t socket_address(struct sockaddr_un *address)
 
 void notify_service(const char *format, ...)
 {
-    static bool complained;
+    static _Atomic bool complained;
     struct sockaddr_un address;
     socklen_t address_len = socket_address(&address);
     if (address_len == 0) {
@@ -53,8 +54,7 @@ void notify_service(const char *format, ...)
     va_end(args);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     ssize_t sent = fd < 0 ? -1 : sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, address_len);
-    if (sent < 0 && !complained) {
-        complained = true;
+    if (sent < 0 && !atomic_exchange_explicit(&complained, true, memory_order_relaxed)) {
         el_log(EL_LOG_WARN, "server", "the service manager at NOTIFY_SOCKET does not hear: %s", strerror(errno));
     }
     if (fd >= 0) {

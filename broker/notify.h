@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Tells the service manager how the server is, by the protocol of sd_notify(3): one datagram to the socket that
- * NOTIFY_SOCKET names. Without that variable nothing happens. Main thread.
+ * NOTIFY_SOCKET names. Without that variable nothing happens. Any thread.
  */
 #ifndef EL_BROKER_NOTIFY_H
 #define EL_BROKER_NOTIFY_H

@@ -30,6 +30,7 @@
 #include <settings_record.h>
 #include <shard.h>
 #include <tls_files.h>
+#include <watchdog.h>
 
 #include <errno.h>
 #include <inttypes.h>
@@ -733,7 +734,7 @@ static int server_start(struct server *server, struct el_error *err)
     return error == 0 ? start_threads(server, err) : error;
 }
 
-static int run_once(const struct server_args *args, bool *again, struct el_error *err)
+static int run_once(const struct server_args *args, struct watchdog *watchdog, bool *again, struct el_error *err)
 {
     struct server server = {
         .args = args,
@@ -752,6 +753,7 @@ static int run_once(const struct server_args *args, bool *again, struct el_error
     if (error == 0) {
         error = start_http(&server, &http_port, err);
     }
+    error = error == 0 ? watchdog_start(watchdog, server.shards, server.shard_count, err) : error;
     if (error == 0) {
         wait_until_ready(&server);
     }
@@ -768,6 +770,7 @@ static int run_once(const struct server_args *args, bool *again, struct el_error
     if (server.shards != NULL) {
         stop_shards(&server);
     }
+    watchdog_rest(watchdog);
     bool clean = server_free(&server);
     if (error == 0 && !clean) {
         return el_error_set(err, EVLOG_ERR_STORAGE,
@@ -782,11 +785,13 @@ static int run_once(const struct server_args *args, bool *again, struct el_error
 /* A directory that was healed from the archive is opened anew. */
 int server_run(const struct server_args *args, struct el_error *err)
 {
+    struct watchdog watchdog = WATCHDOG_NONE;
     bool again = true;
     int error = 0;
     while (again && error == 0) {
         again = false;
-        error = run_once(args, &again, err);
+        error = run_once(args, &watchdog, &again, err);
     }
+    watchdog_stop(&watchdog);
     return error;
 }

@@ -53,6 +53,92 @@ def test_the_manager_hears_of_start_reload_and_stop(tmp_path, monkeypatch, place
     assert manager.next()["STOPPING"] == "1"
 
 
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+WALL = 0x40000000    # of waitpid: threads as well
+
+
+class StandsStill:
+    """A thread of a child that runs nothing as long as this lasts."""
+
+    def __init__(self, process, name):
+        tasks = pathlib.Path("/proc", str(process.pid), "task")
+        self.tid = next(int(task.name) for task in tasks.iterdir() if (task / "comm").read_text().strip() == name)
+
+    def ask(self, request):
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+        libc.ptrace.restype = ctypes.c_long
+        return 0 if libc.ptrace(request, self.tid, None, None) == 0 else ctypes.get_errno()
+
+    def __enter__(self):
+        error = self.ask(PTRACE_SEIZE)
+        if error != 0:
+            pytest.skip(f"this process may not hold a thread of its child: ptrace: {os.strerror(error)}")
+        assert self.ask(PTRACE_INTERRUPT) == 0
+        os.waitpid(self.tid, WALL)
+        return self
+
+    def __exit__(self, *_):
+        assert self.ask(PTRACE_DETACH) == 0
+
+
+def told(manager):
+    """The next that the manager hears of the watchdog, and when."""
+    while True:
+        heard = manager.next()
+        if "WATCHDOG" in heard:
+            return heard["WATCHDOG"], time.monotonic()
+
+
+def watched(tmp_path, monkeypatch, usec, **variables):
+    address = str(tmp_path / "notify")
+    manager = Manager(address)
+    for name, value in {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": usec, **variables}.items():
+        monkeypatch.setenv(name, str(value))
+    return manager, Broker(tmp_path / "data").start()
+
+
+def test_the_watchdog_is_told_in_less_than_half_of_its_time_while_shards_turn(tmp_path, monkeypatch):
+    manager, broker = watched(tmp_path, monkeypatch, 900_000)
+    try:
+        times = [told(manager)[1] for _ in range(8)]
+        assert 7 * 0.25 < times[-1] - times[0] < 7 * 0.45
+        task = pathlib.Path("/proc", str(broker.process.pid), "task")
+        assert "evlog-watchdog" in [(thread / "comm").read_text().strip() for thread in task.iterdir()]
+    finally:
+        assert broker.stop() == 0
+
+
+def test_another_process_s_watchdog_is_told_nothing(tmp_path, monkeypatch):
+    manager, broker = watched(tmp_path, monkeypatch, 30_000, WATCHDOG_PID=os.getpid())
+    assert manager.next()["READY"] == "1"
+    assert broker.stop() == 0
+    assert "STOPPING" in manager.next()
+
+
+@pytest.mark.skipif("WATCHDOG_STANDS" not in os.environ, reason="long: WATCHDOG_STANDS=1 runs it")
+def test_the_watchdog_is_told_nothing_while_a_shard_stands_still(tmp_path, monkeypatch):
+    """Two minutes is what health takes for the end of a shard."""
+    manager, broker = watched(tmp_path, monkeypatch, 300_000)
+    try:
+        told(manager)
+        with StandsStill(broker.process, "shard-1"):
+            began, last = time.monotonic(), None
+            heard = {}
+            while "shard 1 has answered nobody for" not in heard.get("STATUS", ""):
+                heard = manager.next()
+                last = time.monotonic()
+            assert 115 < last - began < 125
+            manager.socket.settimeout(2)
+            with pytest.raises(TimeoutError):
+                manager.next()
+            manager.socket.settimeout(20)
+        assert told(manager)
+        assert broker.said("has answered nobody", "told no more") and broker.said("all shards answer again")
+    finally:
+        assert broker.stop() == 0
+
+
 def test_a_stop_right_behind_the_start_is_heard(tmp_path):
     """While the start is told to the audit log."""
     for turn in range(10):
