@@ -31,6 +31,11 @@ static const struct api_audit_rule audit_rules[] = {
 #undef X
 EL_STATIC_ASSERT(sizeof audit_rules / sizeof audit_rules[0] == EL_API_COUNT, "a rule for every API that is listed");
 
+EL_STATIC_ASSERT(AUDIT_PARAMETERS_LEN_MAX + ERRORS_LEN_MAX + AUDIT_BEFORE_LEN_MAX + 2 * CONFIG_PRINCIPAL_MAX +
+                         3 * 2 * AUDIT_TEXT_SHOWN_MAX + 1024 <=
+                     AUDIT_RECORD_LEN_MAX,
+                 "all of a record fits, with each text's characters escaped");
+
 struct audit_call {
     struct api *api;
     struct request *request;

@@ -67,6 +67,10 @@ def test_lag_tells_what_a_group_reads_and_the_caller_may_not_see(secured, name):
         assert [line["topic"] for line in done.lines()] == [name]
         said = json.loads(done.err.splitlines()[-1])
         assert said["error"] == "EVL-2104" and said["text"].startswith(f"3 partitions of topic {hidden} ")
+        top = ("top", "--once", "--interval", "100ms")
+        (group,) = [line for line in secured.run(*top, "--json", user=name, expect=0).lines() if "group" in line]
+        assert group["hidden_partitions"] == 3
+        assert "the lag of 1 groups is not whole" in secured.run(*top, user=name, expect=0).err
         assert secured.run(*lag, name, user=name, expect=7).out.count(name) >= 2, "the second is shown as well"
         secured.run("acl", "allow", user, "describe", "topic", hidden, expect=0)
         done = secured.run(*lag, "--json", user=name, expect=0)

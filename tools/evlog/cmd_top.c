@@ -38,6 +38,7 @@ struct group_look {
     size_t partition_count;
     int64_t committed_sum;
     int64_t lag_count;
+    size_t hidden_count; /* partitions that members read, and this client may not describe */
 };
 
 struct look {
@@ -121,6 +122,7 @@ static int look_at_group(struct cli *cli, const struct evlog_group_name *group, 
     (void)snprintf(out->state, sizeof out->state, "%s", group->state);
     out->lag_count = lag->total_count;
     out->partition_count = lag->partition_count;
+    out->hidden_count = lag->hidden_count;
     for (size_t i = 0; i < lag->partition_count; i++) {
         out->committed_sum += EL_MAX(lag->partitions[i].committed_offset, 0);
     }
@@ -238,7 +240,11 @@ static void show_groups(const struct cli *cli, const struct look *before, const 
         table_cell(&table, "%s", group->name);
         table_cell(&table, "%s", group->state[0] == '\0' ? "-" : group->state);
         table_cell(&table, "%zu", group->partition_count);
-        table_number(&table, group->lag_count);
+        if (group->hidden_count > 0) {
+            table_cell(&table, "%lld+", (long long)group->lag_count);
+        } else {
+            table_number(&table, group->lag_count);
+        }
         put_rate(&table, then == NULL ? -1 : rate(before, now, then->committed_sum, group->committed_sum));
         table_cell(&table, "%s", then == NULL ? "-" : change > 0 ? "growing" : change < 0 ? "falling" : "steady");
     }
@@ -268,6 +274,9 @@ static int show_json(const struct cli *cli, const struct look *before, const str
         el_json_add_str(&w, "state", group->state);
         el_json_add_uint(&w, "partitions", group->partition_count);
         el_json_add_int(&w, "lag", group->lag_count);
+        if (group->hidden_count > 0) {
+            el_json_add_uint(&w, "hidden_partitions", group->hidden_count);
+        }
         el_json_key(&w, "committed_per_second");
         el_json_put_real(&w, then == NULL ? 0 : rate(before, now, then->committed_sum, group->committed_sum));
         rc = cli_json_end(cli, &w, &line);
@@ -293,6 +302,17 @@ static int show(const struct cli *cli, const struct look *before, const struct l
     int rc = cli_put(cli, &out);
     el_buffer_free(&out);
     return rc == CLI_OK && fflush(stdout) != 0 ? cli_error(cli, CLI_ERR_OUTPUT, "the output cannot be written") : rc;
+}
+
+static void say_hidden(const struct cli *cli, const struct look *look)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < look->group_count; i++) {
+        count += look->groups[i].hidden_count > 0;
+    }
+    if (count > 0) {
+        cli_say(cli, "the lag of %zu groups is not whole: their members read topics that you may not describe", count);
+    }
 }
 
 static void wait_ms(int64_t ms)
@@ -342,6 +362,7 @@ int cmd_top(struct cli *cli, const struct cli_command *command, int argc, char *
         look_free(&before);
         before = now;
     } while (rc == CLI_OK && !once && !cli_interrupted);
+    say_hidden(cli, &before);
     look_free(&before);
     return rc;
 }
