@@ -66,8 +66,7 @@ static void prove_before(void)
     int code = conn_set_principal(c, "User:alice");
     EL_ASSERT(code == 0);
     c->trusted = true;
-    c->mechanism = EL_SCRAM_SHA512;
-    c->trusted_until_ns = 1;
+    c->proof = (struct net_proof){.mechanism = EL_SCRAM_SHA512, .until_ns = 1, .births = gate.auth.user_births};
 }
 
 /* Whole frames, but where a connection was cut. returns false when there was none */
