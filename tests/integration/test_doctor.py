@@ -90,6 +90,20 @@ def test_certificates_are_looked_at(tmp_path, days, verdict):
     assert (verdict == "ok") == (found["certificate"][2] == "")
 
 
+def test_certificates_of_single_listeners_are_looked_at(tmp_path):
+    (tmp_path / "certs").mkdir()
+    certs = Certs(tmp_path / "certs").issue("server", days=90).issue("short", days=5)
+    own = "".join(f"listener.name.{name}.ssl.certificate.file = {certs.pem(file)}\n"
+                  f"listener.name.{name}.ssl.key.file = {certs.key(file)}\n"
+                  for name, file in (("outer", "short"), ("inner", "server")))
+    file = settings(tmp_path, "[network]\nlisteners = OUTER://127.0.0.1:0,INNER://127.0.0.1:1\n"
+                              "listener.security.protocol.map = OUTER:SSL,INNER:SSL\n" + own)
+    done = evlog("doctor", "--json", "--data", tmp_path, file)
+    told = [(line["verdict"], line["text"].partition(" ends in ")[0]) for line in done.lines()
+            if line["check"] == "certificate"]
+    assert told == [("warn", certs.pem("short")), ("ok", certs.pem("server"))]
+
+
 def test_archive_is_asked(tmp_path):
     done, found = lines("--data", tmp_path, config=settings(tmp_path, f"[archive]\nurl = file://{tmp_path}/none\n"))
     assert done.code == 1 and found["archive"][0] == "fail"

@@ -23,6 +23,7 @@
 
 #define DAYS_WARN 30
 #define VALUE_MAX 4096
+#define KEY_MAX 128 /* of a setting, with its NUL */
 #define REMOTE_TIMEOUT_MS 5000
 
 void doctor_add(struct doctor *doctor, const char *name, enum doctor_verdict verdict, const char *remedy,
@@ -60,13 +61,16 @@ static void check_config(struct doctor *doctor)
                doctor->config == NULL ? "the defaults and the environment" : doctor->config);
 }
 
-static void check_certificate(struct doctor *doctor)
+/* prefix: before the names of the settings, "" for those of all listeners */
+static void check_certificate(struct doctor *doctor, const char *prefix)
 {
-    char certificate[VALUE_MAX], key[VALUE_MAX];
+    char certificate[VALUE_MAX], key[VALUE_MAX], name[KEY_MAX];
     struct el_tls_config *config = NULL;
     struct el_error err = {.code = 0};
-    doctor_setting(doctor, "network", "ssl.certificate.file", certificate, sizeof certificate);
-    doctor_setting(doctor, "network", "ssl.key.file", key, sizeof key);
+    (void)snprintf(name, sizeof name, "%sssl.certificate.file", prefix);
+    doctor_setting(doctor, "network", name, certificate, sizeof certificate);
+    (void)snprintf(name, sizeof name, "%sssl.key.file", prefix);
+    doctor_setting(doctor, "network", name, key, sizeof key);
     if (certificate[0] == '\0') {
         return;
     }
@@ -81,6 +85,17 @@ static void check_certificate(struct doctor *doctor)
     doctor_add(doctor, "certificate", days < DAYS_WARN ? DOCTOR_WARN : DOCTOR_OK,
                days < DAYS_WARN ? "renew it, then send evlogd SIGHUP" : NULL, "%s ends in %" PRId32 " days",
                certificate, days);
+}
+
+static void check_certificates(struct doctor *doctor)
+{
+    char listener[KEY_MAX / 2], prefix[KEY_MAX];
+    check_certificate(doctor, "");
+    for (size_t i = 0;
+         server_settings_listener(&doctor->settings, "ssl.certificate.file", i, listener, sizeof listener); i++) {
+        (void)snprintf(prefix, sizeof prefix, "listener.name.%s.", listener);
+        check_certificate(doctor, prefix);
+    }
 }
 
 static bool first_only(void *arg, const char *key, uint64_t len, int64_t modified_ms)
@@ -186,7 +201,7 @@ int doctor_run(struct doctor *doctor)
     check_config(doctor);
     doctor_host(doctor);
     doctor_disk(doctor);
-    check_certificate(doctor);
+    check_certificates(doctor);
     check_archive(doctor);
     if (doctor->cli->bootstrap != NULL) {
         check_kafka(doctor);

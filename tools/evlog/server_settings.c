@@ -55,6 +55,33 @@ static size_t cut_blanks(const char *text, size_t len)
     return len;
 }
 
+static const char *next_line(const char *line)
+{
+    line = strchr(line, '\n');
+    return line == NULL ? NULL : line + 1;
+}
+
+bool server_settings_listener(const struct server_settings *settings, const char *setting, size_t index, char *name,
+                              size_t room)
+{
+    static const char prefix[] = "listener.name.";
+    const size_t prefix_len = sizeof prefix - 1, setting_len = strlen(setting);
+    const char *line = el_buffer_text((struct el_buffer *)(uintptr_t)&settings->text);
+    for (size_t found = 0; line != NULL && *line != '\0'; line = next_line(line)) {
+        if (strncmp(line, prefix, prefix_len) != 0) {
+            continue;
+        }
+        size_t name_len = strcspn(line + prefix_len, ".= \n");
+        const char *rest = line + prefix_len + name_len;
+        bool same = *rest == '.' && strncmp(rest + 1, setting, setting_len) == 0 && rest[1 + setting_len] == ' ';
+        if (same && found++ == index) {
+            (void)snprintf(name, room, "%.*s", (int)name_len, line + prefix_len);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Lines are "key = value      # where it comes from" below "[section]". */
 const char *server_settings_get(const struct server_settings *settings, const char *section, const char *key,
                                 char *value, size_t room)

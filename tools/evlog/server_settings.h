@@ -20,5 +20,9 @@ void server_settings_free(struct server_settings *settings);
 /* A value by the setting's section and key; "" when it is not set. value[room] */
 const char *server_settings_get(const struct server_settings *settings, const char *section, const char *key,
                                 char *value, size_t room);
+/* The listener by that index, from 0, that has a setting for itself: the name as it stands in the key, name[room].
+ * returns false: there are not so many */
+bool server_settings_listener(const struct server_settings *settings, const char *setting, size_t index, char *name,
+                              size_t room);
 
 #endif
