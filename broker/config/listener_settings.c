@@ -427,13 +427,22 @@ static void say_waiting(char *waiting, size_t waiting_max, const struct listener
     snprintf(waiting + used, waiting_max - used, "%s%s", used == 0 ? "" : ", ", name);
 }
 
+/* Is it open, and a restart would close it, or give it another protocol? fresh was checked without it. */
+static bool closes(const struct config *cfg, const struct config *fresh, const char *listener)
+{
+    struct el_slice name = el_slice_str(listener);
+    const struct config_listener *now = config_listener_find(&cfg->listener_table, name);
+    const struct config_listener *then = config_listener_find(&fresh->listener_table, name);
+    return now != NULL && (then == NULL || then->protocol != now->protocol);
+}
+
 /* What of a fresh value takes a restart goes; it is named when it is another one than what is in force. */
 static void drop_restarts(const struct config *cfg, struct config *fresh, char *waiting, size_t waiting_max)
 {
     struct listener_values *values = &fresh->listener_values;
     for (uint32_t i = values->count; i > 0; i--) {
         struct listener_value *value = &values->list[i - 1];
-        if (setting_at(value->id)->reload) {
+        if (setting_at(value->id)->reload && !closes(cfg, fresh, value->listener)) {
             continue;
         }
         const struct listener_value *now = listener_setting_own(cfg, el_slice_str(value->listener), value->id);
@@ -457,10 +466,8 @@ int listener_settings_reload(const struct config *cfg, struct config *fresh, cha
     drop_restarts(cfg, fresh, waiting, waiting_max);
     for (uint32_t i = 0; i < cfg->listener_values.count; i++) {
         const struct listener_value *now = &cfg->listener_values.list[i];
-        struct el_slice name = el_slice_str(now->listener), text = el_slice_str(listener_value_text(cfg, now));
-        bool gone = config_listener_find(&fresh->listener_table, name) == NULL &&
-                    config_listener_find(&cfg->listener_table, name) != NULL;
-        if (setting_at(now->id)->reload && !gone) {
+        struct el_slice text = el_slice_str(listener_value_text(cfg, now));
+        if (setting_at(now->id)->reload && !closes(cfg, fresh, now->listener)) {
             continue;
         }
         if (!fits(values, text.len, LISTENER_VALUES_MAX, sizeof values->texts)) {

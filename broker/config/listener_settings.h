@@ -48,8 +48,8 @@ const char *listener_value_name(const struct listener_value *value, char *text, 
  * returns  0 | EVLOG_ERR_INVALID_CONFIG with a text that names the place and the remedy
  */
 int listener_settings_check(struct config *cfg, struct el_error *err);
-/* Of a reload: make those of fresh what is in force from now on. What takes a restart, and what listeners have that
- * fresh has no longer, but that are still open, stays as cfg has it.
+/* Of a reload: make those of fresh what is in force from now on. What takes a restart stays as cfg has it, and so does
+ * all of a listener that is open and that fresh has no longer, or with another protocol.
  *
  * waiting  [waiting_max] a text that names of what waits for a restart are added to
  * returns  0 | EVLOG_ERR_LIMIT too long altogether

@@ -323,6 +323,21 @@ TEST(listener_settings, a_listener_that_a_restart_would_close_keeps_its_own_unti
     assert_int_equal(cfg.listener_values.count, 0);
 }
 
+/* Else certificates would be asked for neither by the one nor by the other until the restart. */
+TEST(listener_settings, a_listener_that_a_restart_would_give_another_protocol_keeps_its_own_until_then)
+{
+    assert_int_equal(load(HEAD "listener.name.outer.ssl.client.auth = required\n", NONE, NONE), 0);
+    reload("[network]\n" LISTENERS
+           "listener.security.protocol.map = OUTER:SASL_SSL,INNER:SASL_SSL,LOCAL:SASL_PLAINTEXT\n"
+           "listener.name.outer.sasl.enabled.mechanisms = PLAIN\nlistener.name.outer.ssl.client.auth = none\n"
+           "listener.name.inner.sasl.enabled.mechanisms = PLAIN\n");
+    assert_int_equal(listener_client_auth(&cfg, listener("OUTER")), EL_TLS_AUTH_REQUIRED);
+    assert_string_equal(mechanisms("INNER"), "PLAIN");
+    assert_int_equal(cfg.listener_values.count, 2);
+    reload(HEAD);
+    assert_int_equal(cfg.listener_values.count, 0);
+}
+
 TEST(listener_settings, no_request_changes_one)
 {
     assert_int_equal(config_request_check(el_slice_str("listener.name.outer.ssl.client.auth"), &err), EVLOG_ERR_POLICY);
