@@ -130,6 +130,13 @@ static int collect(struct cut_call *call, const struct el_msg_ext_cut_request *a
     return call->op.results == NULL ? EVLOG_ERR_NO_MEMORY : 0;
 }
 
+/* A cut is written to every journal, whatever topics it is of: not for who may see none of any. */
+static bool may_cut_nothing(struct api *api, const struct request *request)
+{
+    return api_could_somewhere(api, request, EL_ACL_OP_DESCRIBE, EL_ACL_RESOURCE_TOPIC) ||
+           api_may(api, request, EL_ACL_OP_DESCRIBE, EL_ACL_RESOURCE_CLUSTER, el_slice_str(EL_ACL_CLUSTER_NAME));
+}
+
 void api_ext_cut(struct api *api, struct request *request, const void *message)
 {
     const struct el_msg_ext_cut_request *ask = message;
@@ -139,6 +146,9 @@ void api_ext_cut(struct api *api, struct request *request, const void *message)
     }
     api_call_init(&call->base, api, request, cut_finish);
     int error = collect(call, ask);
+    if (error == 0 && call->topic_count == 0 && !may_cut_nothing(api, request)) {
+        error = EVLOG_ERR_TOPIC_DENIED;
+    }
     if (error != 0) {
         reply_error(api, request, error, evlog_error_text(error));
         return;

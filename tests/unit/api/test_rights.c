@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <wire/msg_describe_groups.h>
+#include <wire/msg_ext_cut.h>
 #include <wire/msg_list_groups.h>
 #include <wire/msg_metadata.h>
 
@@ -372,6 +373,31 @@ TEST(rights, no_other_right_stands_in_for_one)
                 }
             }
         }
+        end();
+    }
+}
+
+/* Of all topics, or of none: it is written to every journal all the same. */
+TEST(rights, who_may_describe_no_topic_has_no_journal_written_by_a_cut)
+{
+    static const struct right rights[] = {T(DESCRIBE), C(DESCRIBE), G(DESCRIBE)};
+    struct el_slice none = el_slice_str("");
+    for (size_t i = 0; i < 6; i++) {
+        begin();
+        struct el_msg_ext_cut_request ask;
+        struct el_msg_ext_cut_response answer;
+        el_schema_init(&el_schema_ext_cut_request, &ask);
+        ask.topics = i % 2 == 0 ? NULL : &none;
+        struct fake_request *r = fake_send(&f, EL_API_Cut, 0, &ask);
+        fake_response(r, &answer);
+        assert_int_equal(answer.error, EL_KAFKA_TOPIC_AUTHORIZATION_FAILED);
+        assert_int_equal(metrics_get(f.metrics, METRIC_DENIED), 1);
+        fake_free(r);
+        grant(rights[i / 2], true);
+        r = fake_send(&f, EL_API_Cut, 0, &ask);
+        fake_response(r, &answer);
+        assert_int_equal(answer.error, i / 2 < 2 ? 0 : EL_KAFKA_TOPIC_AUTHORIZATION_FAILED);
+        fake_free(r);
         end();
     }
 }
