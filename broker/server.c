@@ -88,6 +88,7 @@ struct server {
     struct settings_record record;
     _Atomic uint32_t conn_total; /* Kafka connections of all shards */
     struct census census;        /* who has how many of them */
+    struct lent lent;            /* who holds how much of whose memory */
 };
 
 static uint64_t mono_ns(void)
@@ -379,6 +380,7 @@ static int open_listeners(struct server *server, struct el_error *err)
         net_cfg.join = i > 0;
         net_cfg.conn_total = &server->conn_total;
         net_cfg.census = &server->census;
+        net_cfg.lent = &server->lent;
         int error = shard_listen(shard, cfg, &net_cfg, err);
         if (error != 0) {
             return error;

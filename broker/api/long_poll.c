@@ -129,7 +129,7 @@ static void part_unclaim(struct long_poll_part *part, size_t len)
 {
     EL_ASSERT(part->claimed >= len);
     part->claimed -= len;
-    request_unclaim(part->poll->request, len);
+    request_unclaim(part->poll->request, part->place, len);
 }
 
 static void part_drop(struct long_poll_part *part)
@@ -272,7 +272,7 @@ static void part_settle(struct long_poll_part *part)
     size_t used = sift == NULL || sift->holding ? part->read.memory_len : 0;
     used += sift == NULL ? 0 : sift->kept_len;
     if (used > part->claimed && part->claimed > 0) {
-        request_claim_more(part->poll->request, used - part->claimed);
+        request_claim_more(part->poll->request, part->place, used - part->claimed);
         part->claimed = used;
     } else if (used < part->claimed) {
         part_unclaim(part, part->claimed - used);
@@ -323,7 +323,7 @@ static bool part_is_due(const struct long_poll_part *part)
 static struct request_need part_need(const struct long_poll_part *part, uint32_t room)
 {
     bool entries = part->want_entries;
-    struct request_need need = {.must = part_is_due(part)};
+    struct request_need need = {.must = part_is_due(part), .place = part->place};
     if (part->sift != NULL) {
         uint32_t len = EL_MIN(EL_MAX(room, SIFT_FIRST_LEN), part->sift->read_len);
         need.least = 2 * store_read_memory(SIFT_FIRST_LEN, entries);
@@ -413,7 +413,7 @@ static void poll_on_claim(struct request *request)
 
 /* Wait for memory for the partition, when it is the one that the answer cannot be without. returns false: there is no
  * time for it */
-static bool part_claim_wait(struct long_poll_part *part, size_t least)
+static bool part_claim_wait(struct long_poll_part *part, const struct request_need *need)
 {
     struct long_poll *poll = part->poll;
     poll->expired = poll->expired || request_abandoned(poll->request);
@@ -424,7 +424,7 @@ static bool part_claim_wait(struct long_poll_part *part, size_t least)
         io_timer_set(poll->api->io, &poll->deadline, poll->api->io->now_ns + CLAIM_WAIT_NS);
     }
     poll->claiming = true;
-    request_claim_wait(poll->request, least, poll_on_claim);
+    request_claim_wait(poll->request, need, poll_on_claim);
     return true;
 }
 
@@ -460,7 +460,7 @@ static bool poll_read_wanted(struct long_poll *poll)
         uint32_t len = (uint32_t)room;
         struct request_need need = part_need(part, len);
         bool claimed = part_claim(part, need, &len);
-        if (!claimed && (poll->reading_count > 0 || part_claim_wait(part, need.least))) {
+        if (!claimed && (poll->reading_count > 0 || part_claim_wait(part, &need))) {
             return false; /* those under way may leave some */
         }
         poll->cursor++; /* before the read, which may end inside and move it back */
@@ -521,6 +521,7 @@ void long_poll_start(struct long_poll *poll)
         part->poll = poll;
         part->error = part->target.error;
         part->wanted = part->error == 0;
+        part->place = store_owner_index(poll->api->shard, &part->target.topic_id, part->partition);
         part->read.diverging_epoch = -1;
         part->read.high_watermark = -1;
         /* The first partition is the first that can have data, so it needs no second reading. */

@@ -31,6 +31,7 @@ struct long_poll_part {
     uint32_t reserved;  /* bytes of the limit that the read under way may use */
     uint32_t first_len; /* of the first batch, when it was too long for what had been claimed; else 0 */
     size_t claimed;     /* memory of the read that is claimed, see request_claim() */
+    uint32_t place;     /* whose memory that is: index of the partition's shard */
     bool wanted;        /* to be read (again) */
     bool reading;
     bool holding; /* the read is done and not released */

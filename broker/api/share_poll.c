@@ -199,9 +199,9 @@ static void poll_watch_all(struct share_poll *poll)
 static void part_settle(struct share_poll_part *part, size_t used)
 {
     if (used > part->claimed) {
-        request_claim_more(part->poll->request, used - part->claimed);
+        request_claim_more(part->poll->request, part->place, used - part->claimed);
     } else if (used < part->claimed) {
-        request_unclaim(part->poll->request, part->claimed - used);
+        request_unclaim(part->poll->request, part->place, part->claimed - used);
     }
     part->claimed = used;
 }
@@ -341,6 +341,7 @@ static bool part_claim(struct share_poll_part *part, uint32_t *bytes)
         .least = store_read_memory(EL_MIN(*bytes, BYTES_MIN), false),
         .most = store_read_memory(*bytes, false),
         .must = poll->records == 0,
+        .place = part->place,
     };
     EL_ASSERT(part->claimed == 0);
     part->claimed = request_claim(poll->request, &need);
@@ -355,7 +356,7 @@ static bool part_claim(struct share_poll_part *part, uint32_t *bytes)
     poll->expired = poll->expired || request_abandoned(poll->request);
     if (poll->reading_count == 0 && !poll_satisfied(poll)) {
         poll->claiming = true;
-        request_claim_wait(poll->request, need.least, poll_on_claim);
+        request_claim_wait(poll->request, &need, poll_on_claim);
     }
     return false;
 }
@@ -432,6 +433,7 @@ bool share_poll_init(struct share_poll *poll)
         part->poll = poll;
         part->topic_id = known->key.topic_id;
         part->partition = known->key.partition;
+        part->place = store_owner_index(poll->api->shard, &part->topic_id, part->partition);
         part_want(part);
     }
     return true;
@@ -466,6 +468,7 @@ void share_poll_release(struct share_poll *poll)
         EL_ASSERT(!poll->parts[i].reading);
         if (poll->parts[i].read != NULL) {
             lease_op_release(&poll->parts[i].read->base);
+            part_settle(&poll->parts[i], 0);
             poll->parts[i].read = NULL;
         }
     }

@@ -21,6 +21,7 @@ struct share_poll_part {
     /* private */
     uint32_t records_reserved, bytes_reserved; /* that the read under way may use */
     size_t claimed;                            /* memory of it, see request_claim() */
+    uint32_t place;                            /* whose memory that is: index of the partition's shard */
     bool wanted;                               /* to be read (again) */
     bool reading;
     bool watching;

@@ -401,9 +401,9 @@ static void claim_keep(struct stream_events *ev)
 {
     size_t used = ev->request->arena.used;
     if (ev->claimed > used) {
-        request_unclaim(ev->request, ev->claimed - used);
+        request_unclaim(ev->request, CLAIM_NOWHERE, ev->claimed - used);
     } else if (ev->claimed > 0) {
-        request_claim_more(ev->request, used - ev->claimed);
+        request_claim_more(ev->request, CLAIM_NOWHERE, used - ev->claimed);
     }
     ev->claimed = used;
 }
@@ -448,6 +448,7 @@ static bool claim(struct stream_events *ev)
         .least = read_memory + CLAIM_LEN_MIN,
         .most = read_memory + EL_MAX(2 * ev->bytes_allowed, (size_t)CLAIM_LEN_MIN),
         .must = true,
+        .place = CLAIM_NOWHERE, /* but for the read, which is short */
     };
     if (!ev->claims) {
         return true;
@@ -460,7 +461,7 @@ static bool claim(struct stream_events *ev)
     }
     if (ev->claimed == 0) {
         ev->request->user = ev;
-        request_claim_wait(ev->request, need.least, events_on_claim);
+        request_claim_wait(ev->request, &need, events_on_claim);
         return false;
     }
     ev->bytes_allowed = EL_MIN(ev->bytes_allowed, (ev->claimed - read_memory) / 2);

@@ -60,11 +60,13 @@ void account_unref(struct net *net, struct net_account *account)
 
 void account_wake(struct net *net, struct net_account *account)
 {
-    if (el_list_empty(&account->waiting) || !el_list_empty(&account->wake_link)) {
+    if (el_list_empty(&account->waiting)) {
         return;
     }
-    el_list_push_back(&net->waking, &account->wake_link);
-    if (net->wake_timer.heap_index == 0) {
+    if (el_list_empty(&account->wake_link)) {
+        el_list_push_back(&net->waking, &account->wake_link);
+    }
+    if (net->wake_timer.heap_index == 0 || net->wake_timer.at_ns > net->io->now_ns) {
         io_timer_set(net->io, &net->wake_timer, net->io->now_ns);
     }
 }

@@ -7,7 +7,11 @@
  *      left it waits in account.waiting, or answers with what it has. No request behind one that waits is looked at
  *   2. what it has not used is given back at once; the rest stands for the answer until all of it has left, or its
  *      connection is gone
- *   3. whenever something is given back, those that wait are called in the order in which they came
+ *   3. whenever something is given back, those that wait are called in the order in which they came; every 20 ms as
+ *      well, for what shards give back is not told to others
+ *
+ * What is read is in the memory of the shard whose partition it is. A claim counts for the principal on the shard of
+ * its connection, and at the place where the memory is over all shards (lent.h): neither may be more than the limit.
  *
  * Nobody waits for ever: one answer of a principal goes on over the limit (it has the floor), with as little as it can
  * go on with. It is the first in the order of its connection, so that it leaves at once; who does not read it is
@@ -15,10 +19,33 @@
  */
 #include <net/conn.h>
 
-static size_t bytes_left(const struct net *net, const struct net_account *account)
+#define LOOK_AGAIN_NS 20000000u
+
+static bool is_lent(const struct net *net, uint32_t place)
 {
-    size_t limit = net->config.principal_bytes_max;
-    return account->bytes >= limit ? 0 : limit - account->bytes;
+    return net->config.lent != NULL && place != CLAIM_NOWHERE;
+}
+
+/* At both: on this shard, and of the memory of the place on all. */
+static size_t bytes_left(const struct net *net, const struct net_account *account, uint32_t place)
+{
+    size_t limit = net->config.principal_bytes_max, used = account->bytes;
+    if (is_lent(net, place)) {
+        used = EL_MAX(used, lent_bytes(net->config.lent, account->id, place));
+    }
+    return used >= limit ? 0 : limit - used;
+}
+
+/* So much more of the claim, which may be gone at once where nobody counts. */
+static void count_more(struct request *request, uint32_t place, size_t len)
+{
+    request->claimed += len;
+    account_add(request->claim_account, len);
+    if (is_lent(request->net, place)) {
+        request->lent += len;
+        lent_add(request->net->config.lent, request->claim_account->id, place, len);
+    }
+    EL_ASSERT(request->lent <= request->claimed);
 }
 
 static bool is_first(const struct request *request)
@@ -69,7 +96,7 @@ size_t request_claim(struct request *request, const struct request_need *need)
     if (account == NULL) {
         return need->most;
     }
-    size_t given = EL_MIN(bytes_left(request->net, account), need->most);
+    size_t given = EL_MIN(bytes_left(request->net, account, need->place), need->most);
     if (given < need->least) {
         if (!need->must || !may_have_floor(account, request)) {
             return 0;
@@ -78,23 +105,21 @@ size_t request_claim(struct request *request, const struct request_need *need)
         given = need->least;
     }
     enter_account(request);
-    request->claimed += given;
-    account_add(account, given);
+    count_more(request, need->place, given);
     return given;
 }
 
-void request_claim_more(struct request *request, size_t len)
+void request_claim_more(struct request *request, uint32_t place, size_t len)
 {
     OBJ_CHECK(request, REQUEST);
     if (request->claim_account == NULL) {
         return; /* nobody counts */
     }
     EL_ASSERT(request->claimed > 0);
-    request->claimed += len;
-    account_add(request->claim_account, len);
+    count_more(request, place, len);
 }
 
-void request_unclaim(struct request *request, size_t len)
+void request_unclaim(struct request *request, uint32_t place, size_t len)
 {
     OBJ_CHECK(request, REQUEST);
     if (request->claim_account == NULL) {
@@ -102,26 +127,44 @@ void request_unclaim(struct request *request, size_t len)
     }
     EL_ASSERT(request->claimed >= len);
     request->claimed -= len;
+    if (is_lent(request->net, place)) {
+        EL_ASSERT(request->lent >= len);
+        request->lent -= len;
+        lent_take(request->net->config.lent, request->claim_account->id, place, len);
+    }
     account_take(request->net, request->claim_account, len);
     leave_account(request);
 }
 
 /* --- waiting ------------------------------------------------------------------------------------------------------ */
 
-void request_claim_wait(struct request *request, size_t least, request_fn again)
+/* What other shards give back tells nobody. */
+static void look_again(struct net *net, struct net_account *account)
+{
+    if (net->config.lent == NULL || !el_list_empty(&account->wake_link)) {
+        return;
+    }
+    el_list_push_back(&net->waking, &account->wake_link);
+    if (net->wake_timer.heap_index == 0) {
+        io_timer_set(net->io, &net->wake_timer, net->io->now_ns + LOOK_AGAIN_NS);
+    }
+}
+
+void request_claim_wait(struct request *request, const struct request_need *need, request_fn again)
 {
     OBJ_CHECK(request, REQUEST);
     EL_ASSERT(request->conn != NULL);
     EL_ASSERT(request->state == REQUEST_WORKING);
     EL_ASSERT(el_list_empty(&request->claim_link));
     enter_account(request);
-    request->claim_min = least;
+    request->claim_need = *need;
     request->claim_again = again;
     el_list_push_back(&request->claim_account->waiting, &request->claim_link);
     request->conn->claim_waits++;
     metrics_add(request->net->metrics, METRIC_HELD_BACK, 1);
     net_say(request->net, request->conn->peer, NET_HELD_BACK);
     request_wait_begin(request);
+    look_again(request->net, request->claim_account);
 }
 
 void request_claim_cancel(struct request *request)
@@ -146,18 +189,15 @@ void claim_leave(struct request *request)
     request->claim_again = again;
 }
 
-/* The next that may go on: the first, or, when nobody has the floor, the first that may have it. NULL: none */
+/* The next that may go on, since what it needs is left, or since nobody has the floor and it may. NULL: none */
 static struct request *next_of(const struct net *net, const struct net_account *account)
 {
     EL_LIST_EACH(node, &account->waiting) {
         struct request *request = EL_CONTAINER(node, struct request, claim_link);
         EL_ASSERT(request->claim_account == account);
-        bool fits = node == account->waiting.next && bytes_left(net, account) >= request->claim_min;
-        if (fits || may_have_floor(account, request)) {
+        const struct request_need *need = &request->claim_need;
+        if (bytes_left(net, account, need->place) >= need->least || (need->must && may_have_floor(account, request))) {
             return request;
-        }
-        if (account->answer_floor != NULL) {
-            return NULL; /* who has it does not wait */
         }
     }
     return NULL;
@@ -182,6 +222,9 @@ void net_on_wake(struct io_timer *timer)
                 account_wake(net, account);
             }
         }
+        if (!el_list_empty(&account->waiting)) {
+            look_again(net, account);
+        }
         account_unref(net, account);
     }
 }
@@ -193,14 +236,15 @@ void claim_settle(struct request *request)
     EL_ASSERT(request->claimed > 0);
     EL_ASSERT(el_list_empty(&request->claim_link));
     if (request->claimed < request->reply_len) {
-        request_claim_more(request, request->reply_len - request->claimed);
+        request_claim_more(request, CLAIM_NOWHERE, request->reply_len - request->claimed);
     }
 }
 
 void claim_end(struct request *request)
 {
     EL_ASSERT(el_list_empty(&request->claim_link));
-    request_unclaim(request, request->claimed);
+    EL_ASSERT(request->lent == 0); /* given back with the memory */
+    request_unclaim(request, CLAIM_NOWHERE, request->claimed);
     EL_ASSERT(request->claimed == 0);
     EL_ASSERT(request->claim_account == NULL);
 }

@@ -283,8 +283,8 @@ void net_free(struct net *net)
     EL_ASSERT(net->state == NET_STOPPED);
     EL_ASSERT(el_list_empty(&net->conns));
     EL_ASSERT(el_list_empty(&net->attention));
-    struct io_timer *timers[] = {&net->attend_timer, &net->sweep_timer, &net->starve_timer, &net->stop_timer,
-                                 &net->tls_timer};
+    struct io_timer *timers[] = {&net->attend_timer, &net->sweep_timer, &net->starve_timer,
+                                 &net->stop_timer,   &net->tls_timer,   &net->wake_timer};
     for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
         io_timer_cancel(net->io, timers[i]);
     }

@@ -13,6 +13,7 @@
 #include <core/tls.h>
 #include <io/io.h>
 #include <net/census.h>
+#include <net/lent.h>
 #include <net/request.h>
 #include <obs/metrics.h>
 
@@ -46,6 +47,7 @@ struct net_config {
     _Atomic(uint32_t) *conn_total; /* connections of all nets that share it; NULL: of this one */
 
     struct census *census; /* who has how many connections, of all nets that share it; NULL: no limit on anybody */
+    struct lent *lent;     /* who holds how much of each shard's memory, of all nets that share it; NULL: of this one */
 
     /* Limits of this shard; 0 takes the default. */
     uint32_t conn_count_max;         /* connections, of all nets that share conn_total (10,000) */

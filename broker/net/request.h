@@ -43,6 +43,17 @@ enum request_mark {
     REQUEST_MARK_COUNT
 };
 
+#define CLAIM_NOWHERE UINT32_MAX /* for a place: the memory of the request itself, on the shard of its connection */
+
+/* How much memory an answer may take. With must it has nothing yet: one answer of a principal, the first in the order
+ * of its connection, may have `least` over the limit, until it has left. */
+struct request_need {
+    size_t least; /* with less it cannot go on */
+    size_t most;
+    bool must;
+    uint32_t place; /* index of the shard whose memory it is; CLAIM_NOWHERE: of the request itself */
+};
+
 typedef void (*request_fn)(struct request *request);
 
 /* How the other side has proved who it is. */
@@ -102,7 +113,8 @@ struct request {
     struct net_account *claim_account; /* its claim counts there, or it waits there; NULL: neither */
     size_t claimed;                    /* bytes that count */
     struct el_list claim_link;         /* in claim_account->waiting, or unlinked */
-    size_t claim_min;                  /* waiting: for so many */
+    size_t lent;                       /* of them, that are counted at a place as well */
+    struct request_need claim_need;    /* waiting: for that */
     request_fn claim_again;            /* waiting: what is called then */
 };
 
@@ -173,14 +185,6 @@ void request_throttle(struct request *request, uint32_t throttle_ms);
 
 /* --- memory for an answer ----------------------------------------------------------------------------------------- */
 
-/* How much memory an answer may take. With must it has nothing yet: one answer of a principal, the first in the order
- * of its connection, may have `least` over the limit, until it has left. */
-struct request_need {
-    size_t least; /* with less it cannot go on */
-    size_t most;
-    bool must;
-};
-
 /* Count memory that the answer is about to take for its principal, on top of what the request has claimed already. What
  * is left of evlog.inflight.bytes.per.principal is given out to who asks first. Where nobody counts, all is given and
  * nothing counted.
@@ -189,13 +193,13 @@ struct request_need {
  */
 size_t request_claim(struct request *request, const struct request_need *need);
 /* The same of memory that is taken already, whatever is left. */
-void request_claim_more(struct request *request, size_t len);
-/* So much of it was given back, or not taken. What is left when the request ends is given back then: with a claim the
- * answer counts as at least that until all of it has left. */
-void request_unclaim(struct request *request, size_t len);
-/* After a claim was refused: call again once, from io_step(), when one of `least` bytes with must may succeed, or the
- * connection is gone and there is no on_abandon. Not for a request whose connection is gone. */
-void request_claim_wait(struct request *request, size_t least, request_fn again);
+void request_claim_more(struct request *request, uint32_t place, size_t len);
+/* So much of it was given back, or not taken. Until then the answer counts as at least what is claimed. What is claimed
+ * CLAIM_NOWHERE is given back with the request. */
+void request_unclaim(struct request *request, uint32_t place, size_t len);
+/* After a claim was refused: call again once, from io_step(), when it may succeed, or the connection is gone and there
+ * is no on_abandon. Not for a request whose connection is gone. */
+void request_claim_wait(struct request *request, const struct request_need *need, request_fn again);
 /* It does not wait any more; nothing happens when it does not. */
 void request_claim_cancel(struct request *request);
 

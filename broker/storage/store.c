@@ -442,6 +442,12 @@ uint32_t store_shard_index(const struct store_shard *shard)
 {
     return shard->index;
 }
+
+uint32_t store_owner_index(struct store_shard *shard, const struct el_uuid *topic_id, int32_t partition)
+{
+    const struct store_shard *owner = shard_owner(shard, topic_id, partition);
+    return owner == NULL ? shard->index : owner->index;
+}
 struct store *store_shard_store(struct store_shard *shard)
 {
     return shard->store;

@@ -105,6 +105,8 @@ struct io *store_shard_io(struct store_shard *shard);
 struct el_buddy *store_shard_buddy(struct store_shard *shard);
 struct metrics *store_shard_metrics(struct store_shard *shard);
 uint32_t store_shard_index(const struct store_shard *shard);
+/* The index of the shard that has the partition; `shard`'s own for one that is not there. */
+uint32_t store_owner_index(struct store_shard *shard, const struct el_uuid *topic_id, int32_t partition);
 /* Free and total bytes of the data directory's file system, at most a second old; on the shard's thread. returns false
  * when nobody has looked yet */
 bool store_shard_space(const struct store_shard *shard, uint64_t *free_bytes, uint64_t *total_bytes);

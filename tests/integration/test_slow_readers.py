@@ -11,9 +11,7 @@ import kafka_wire as wire
 from conftest import Broker, backends, start_or_skip, wait_for
 
 MIB = 1 << 20
-SHARDS = 2
-MEMORY = 128 * MIB
-PARTITIONS = 8
+MEMORY = 64 * MIB           # of a shard
 FILLED = 8 * MIB            # of each partition
 READERS = 50
 PIPELINED = 30              # requests of one reader
@@ -34,12 +32,12 @@ class From(wire.Connection):
         self.correlation = 0
 
 
-def fetch_all(topic, offset=0, max_bytes=ASKED, max_wait=30000, partition_bytes=8 * MIB):
-    """Fetch 11 of all partitions."""
+def fetch_all(topic, partitions, max_bytes=ASKED, max_wait=30000):
+    """Fetch 11 of all partitions, from their beginning."""
     body = struct.pack(">iiii", -1, max_wait, 1, max_bytes) + b"\0" + struct.pack(">ii", 0, -1)
-    body += struct.pack(">i", 1) + wire.string(topic) + struct.pack(">i", PARTITIONS)
-    for partition in range(PARTITIONS):
-        body += struct.pack(">iiqqi", partition, -1, offset, -1, partition_bytes)
+    body += struct.pack(">i", 1) + wire.string(topic) + struct.pack(">i", partitions)
+    for partition in range(partitions):
+        body += struct.pack(">iiqqi", partition, -1, 0, -1, FILLED)
     return body + struct.pack(">i", 0) + wire.string("")
 
 
@@ -57,21 +55,26 @@ def records_of(reader):
     return total
 
 
-def filled(conn, topic):
-    assert conn.create_topic(topic, PARTITIONS)[0] == 0
+def filled(conn, topic, partitions):
+    assert conn.create_topic(topic, partitions)[0] == 0
     piece = wire.batch([b"x" * (MIB - 200)])
-    for partition in range(PARTITIONS):
+    for partition in range(partitions):
         for _ in range(FILLED // MIB):
             assert conn.produce(topic, piece, partition)[0] == 0
 
 
 @pytest.fixture(params=backends())
-def small(request, tmp_path):
-    broker = start_or_skip(Broker(tmp_path / "data", io=request.param, shards=SHARDS,
-                                  args=[f"--memory-max={MEMORY}"]))
-    yield broker
-    if broker.process is not None:
-        broker.stop()
+def start(request, tmp_path):
+    brokers = []
+
+    def begin(shards, memory):
+        brokers.append(start_or_skip(Broker(tmp_path / "data", io=request.param, shards=shards,
+                                            args=[f"--memory-max={shards * memory}"])))
+        return brokers[-1]
+
+    yield begin
+    for broker in brokers:
+        assert broker.stop() == 0, "".join(broker.log[-50:])
 
 
 def published_and_read(conn, topic, partition):
@@ -82,24 +85,37 @@ def published_and_read(conn, topic, partition):
     assert wire.batches_in(found["records"])[0] == (base, base, 1)
 
 
-def test_a_crowd_that_reads_nothing_leaves_others_their_memory(small, topic):
+@pytest.mark.parametrize("shards, partitions", [(2, 8), (4, 1)])
+def test_a_crowd_that_reads_nothing_leaves_others_their_memory(start, topic, shards, partitions):
+    """The second time connections on four shards want the memory of a single one."""
+    broker = start(shards, MEMORY)
     with contextlib.ExitStack() as stack:
-        honest = [stack.enter_context(small.connect()) for _ in range(HONEST)]
-        filled(honest[0], topic)
-        before = small.metric("evlog_memory_used_bytes")
-        body, most = fetch_all(topic), 0
+        honest = [stack.enter_context(broker.connect()) for _ in range(HONEST)]
+        filled(honest[0], topic, partitions)
+        before = broker.metric("evlog_memory_used_bytes")
+        body, most = fetch_all(topic, partitions), 0
         for i in range(READERS):
-            reader = stack.enter_context(From(small.port, "127.0.0.2"))
+            reader = stack.enter_context(From(broker.port, "127.0.0.2"))
             for _ in range(PIPELINED):
                 reader.send(wire.FETCH, 11, body)
-            published_and_read(honest[i % HONEST], topic, i % PARTITIONS)
-            most = max(most, small.metric("evlog_memory_used_bytes"))
+            published_and_read(honest[i % HONEST], topic, i % partitions)
+            most = max(most, broker.metric("evlog_memory_used_bytes"))
         for i in range(ROUNDS * HONEST):
-            published_and_read(honest[i % HONEST], topic, i % PARTITIONS)
-            most = max(most, small.metric("evlog_memory_used_bytes"))
+            published_and_read(honest[i % HONEST], topic, i % partitions)
+            most = max(most, broker.metric("evlog_memory_used_bytes"))
         for i in range(HONEST):
-            with small.connect() as late:
-                published_and_read(late, topic, i % PARTITIONS)
+            with broker.connect() as late:
+                published_and_read(late, topic, i % partitions)
         print(f"\nmemory: {before / MIB:.0f} MiB before, {most / MIB:.0f} MiB at most")
-        assert small.metric("evlog_refused_total", reason="memory") == 0
-        assert small.metric("evlog_connections_held_back_total") > 0
+        assert broker.metric("evlog_refused_total", reason="memory") == 0
+        assert broker.metric("evlog_connections_held_back_total") > 0
+
+
+def test_one_reader_gets_all_that_it_asks_for(start, topic):
+    broker = start(2, 256 * MIB)
+    with broker.connect() as conn:
+        filled(conn, topic, 8)
+        for _ in range(3):    # what it has read does not count any more
+            found = records_of(conn.ask(wire.FETCH, 11, fetch_all(topic, 8)))
+            assert ASKED - 3 * MIB < found <= ASKED, found
+        assert broker.metric("evlog_connections_held_back_total") == 0

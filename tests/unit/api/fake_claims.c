@@ -18,13 +18,13 @@ size_t request_claim(struct request *request, const struct request_need *need)
     return given;
 }
 
-void request_claim_more(struct request *request, size_t len)
+void request_claim_more(struct request *request, uint32_t place, size_t len)
 {
     fake->claimed += fake->claim_limit == 0 ? 0 : len;
     request->claimed += fake->claim_limit == 0 ? 0 : len;
 }
 
-void request_unclaim(struct request *request, size_t len)
+void request_unclaim(struct request *request, uint32_t place, size_t len)
 {
     if (fake->claim_limit > 0) {
         assert_in_range(len, 0, request->claimed);
@@ -33,10 +33,10 @@ void request_unclaim(struct request *request, size_t len)
     }
 }
 
-void request_claim_wait(struct request *request, size_t least, request_fn again)
+void request_claim_wait(struct request *request, const struct request_need *need, request_fn again)
 {
     assert_null(fake->claim_waiting);
-    assert_true(fake->claim_limit < fake->claimed + least);
+    assert_true(fake->claim_limit < fake->claimed + need->least);
     fake->claim_waiting = request;
     fake->claim_again = again;
 }
@@ -52,4 +52,9 @@ void fake_claim_again(struct fake *f)
     assert_non_null(request);
     f->claim_waiting = NULL;
     f->claim_again(request);
+}
+
+uint32_t store_owner_index(struct store_shard *shard, const struct el_uuid *topic_id, int32_t partition)
+{
+    return 0;
 }

@@ -145,10 +145,18 @@ static struct request *held(struct toy *toy, int fd)
     return toy->held[count];
 }
 
+static uint32_t place = CLAIM_NOWHERE; /* whose memory it is */
+
 static size_t claim(struct request *request, size_t least, size_t most, bool must)
 {
-    struct request_need need = {.least = least, .most = most, .must = must};
+    struct request_need need = {.least = least, .most = most, .must = must, .place = place};
     return request_claim(request, &need);
+}
+
+static void wait_for_piece(struct request *request)
+{
+    struct request_need need = {.least = PIECE, .most = PIECE, .must = true, .place = place};
+    request_claim_wait(request, &need, on_again);
 }
 
 EACH_BACKEND_WITH(what_answers_will_take_counts_before_they_are_made, little)
@@ -160,10 +168,10 @@ EACH_BACKEND_WITH(what_answers_will_take_counts_before_they_are_made, little)
     assert_int_equal(claim(second, PIECE, LIMIT, false), PIECE); /* less than it would have */
     assert_int_equal(claim(second, PIECE, LIMIT, false), 0);
     assert_int_equal(claim(other, PIECE, LIMIT, false), LIMIT);
-    request_unclaim(first, PIECE);
+    request_unclaim(first, place, PIECE);
     assert_int_equal(claim(second, 2 * PIECE, LIMIT, false), 0);
     assert_int_equal(claim(second, PIECE, LIMIT, false), PIECE);
-    request_claim_more(first, LIMIT); /* a batch that is larger by itself */
+    request_claim_more(first, place, LIMIT); /* a batch that is larger by itself */
     assert_int_equal(claim(second, 1, LIMIT, false), 0);
     toy_answer(toy, 0);
     toy_expect(toy, fds[0], 1, "hold");
@@ -191,9 +199,9 @@ EACH_BACKEND_WITH(one_answer_of_a_principal_goes_on_over_the_limit, little)
     assert_int_equal(claim(requests[1], PIECE, LIMIT, true), PIECE);
     assert_int_equal(claim(requests[1], PIECE, LIMIT, true), PIECE); /* it has the floor */
     assert_int_equal(claim(requests[2], PIECE, LIMIT, true), 0);
-    request_claim_wait(requests[2], PIECE, on_again);
+    wait_for_piece(requests[2]);
     assert_true(held_back(toy) > 0);
-    request_unclaim(requests[1], PIECE); /* there is no more room by that, and the floor is taken */
+    request_unclaim(requests[1], place, PIECE); /* there is no more room by that, and the floor is taken */
     toy_step(toy);
     toy_step(toy);
     assert_int_equal(called, 0);
@@ -225,17 +233,17 @@ EACH_BACKEND_WITH(who_waits_is_called_in_order_as_far_as_there_is_room, little)
     assert_int_equal(claim(requests[1], 1, 1, true), 1); /* the floor */
     for (int i = 2; i < 5; i++) {
         assert_int_equal(claim(requests[i], PIECE, PIECE, true), 0);
-        request_claim_wait(requests[i], PIECE, on_again);
+        wait_for_piece(requests[i]);
     }
     request_claim_cancel(requests[3]);
-    request_unclaim(requests[0], PIECE + 1);
+    request_unclaim(requests[0], place, PIECE + 1);
     TOY_UNTIL(toy, called == 1);
     assert_ptr_equal(last_called, requests[2]);
     assert_int_equal(claim(requests[2], PIECE, PIECE, false), PIECE);
     toy_step(toy);
     toy_step(toy);
     assert_int_equal(called, 1);
-    request_unclaim(requests[2], PIECE); /* a claim that found nothing */
+    request_unclaim(requests[2], place, PIECE); /* a claim that found nothing */
     TOY_UNTIL(toy, called == 2);
     assert_ptr_equal(last_called, requests[4]);
     while (toy->held_count > 0) {
@@ -256,8 +264,8 @@ EACH_BACKEND_WITH(nothing_behind_a_request_that_waits_is_looked_at, little)
     assert_int_equal(claim(full, LIMIT, LIMIT, false), LIMIT);
     assert_int_equal(claim(second, PIECE, PIECE, true), 0); /* its answer could not leave */
     assert_int_equal(claim(floor, PIECE, PIECE, true), PIECE);
-    request_claim_wait(second, PIECE, on_again);
-    request_unclaim(floor, PIECE); /* the floor is free, and not for this one */
+    wait_for_piece(second);
+    request_unclaim(floor, place, PIECE); /* the floor is free, and not for this one */
     toy_request(toy, fd, 5, "echo");
     for (int i = 0; i < 20; i++) {
         toy_step(toy);
@@ -285,7 +293,7 @@ EACH_BACKEND_WITH(who_waits_and_is_gone_is_told_so, little)
     struct request *full = held(toy, fds[0]), *waiting = held(toy, fds[1]);
     assert_int_equal(claim(full, LIMIT, LIMIT, false), LIMIT);
     waiting->on_abandon = NULL;
-    request_claim_wait(waiting, PIECE, on_again);
+    wait_for_piece(waiting);
     close(fds[1]);
     TOY_UNTIL(toy, called == 1);
     assert_true(request_abandoned(waiting));
@@ -295,4 +303,49 @@ EACH_BACKEND_WITH(who_waits_and_is_gone_is_told_so, little)
     TOY_UNTIL(toy, toy->abandon_count == 1);
     assert_int_equal(claim(full, PIECE, PIECE, true), 0); /* it is done for */
     toy_answer(toy, 0);
+}
+
+/* Two shards that read from the same third one. */
+static struct lent lent;
+
+static void lending(struct net_config *config)
+{
+    config->principal_bytes_max = LIMIT;
+    config->lent = &lent;
+}
+
+EACH_BACKEND_WITH(memory_of_a_shard_counts_on_all_of_them, lending)
+{
+    int fds[2] = {toy_connect_as(toy, "User:alice", 0), toy_connect_as(toy, "User:bob", 0)};
+    struct request *first = held(toy, fds[0]), *other = held(toy, fds[1]);
+    uint64_t id = first->conn->account->id;
+    called = 0;
+    place = 2;
+    lent_add(&lent, id, place, LIMIT - PIECE); /* by another shard */
+    assert_int_equal(claim(first, PIECE, LIMIT, false), PIECE);
+    assert_int_equal(claim(first, PIECE, LIMIT, false), 0);
+    assert_int_equal(claim(other, PIECE, LIMIT, false), LIMIT); /* somebody else */
+    request_unclaim(other, place, LIMIT);
+    place = 1;
+    assert_int_equal(claim(first, PIECE, PIECE, false), PIECE); /* of another shard */
+    request_unclaim(first, place, PIECE);
+    place = 2;
+    request_unclaim(first, place, PIECE);
+    lent_add(&lent, id, place, PIECE);
+    struct request_need need = {.least = PIECE, .most = PIECE, .place = place};
+    request_claim_wait(first, &need, on_again);
+    toy_step(toy);
+    toy_step(toy);
+    assert_int_equal(called, 0);
+    lent_take(&lent, id, place, LIMIT); /* nobody tells of that */
+    TOY_UNTIL(toy, called == 1);
+    assert_int_equal(claim(first, PIECE, PIECE, false), PIECE);
+    assert_int_equal(lent_bytes(&lent, id, place), PIECE);
+    request_unclaim(first, place, PIECE);
+    toy_answer(toy, 0);
+    toy_answer(toy, 0);
+    assert_int_equal(lent_bytes(&lent, id, place), 0);
+    place = CLAIM_NOWHERE;
+    close(fds[0]);
+    close(fds[1]);
 }
