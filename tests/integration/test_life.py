@@ -160,7 +160,7 @@ class Load:
         assert max(values.values()) == 1, values.most_common(3)
         assert sum(value.startswith("ev ") for value in values) == self.lines
         assert sum(value.startswith("rd ") for value in values) == len(self.acknowledged)
-        wait_for(lambda: len(self.handled()) >= len(stored), "work on every event", PATIENCE)
+        wait_for(lambda: len(self.handled()) >= len(stored), "work on every event", 3 * PATIENCE)
         assert self.handled().keys() == {f"{partition}/{offset}" for partition, offset in stored}
         self.end_worker()
 
