@@ -88,20 +88,32 @@ static void answer_text(struct answer *answer, unsigned status, const char *cont
     answer->len = strlen(text);
 }
 
+/* A text as it is, and what is no UTF-8 as "?": names of files are any bytes, and texts that are too long are cut. */
+static const char *clean(const char *text, char shown[DETAIL_MAX])
+{
+    bool valid = el_utf8_valid(text, strlen(text));
+    size_t len = 0;
+    for (; text[len] != 0 && len < DETAIL_MAX - 1; len++) {
+        shown[len] = (uint8_t)text[len] >= 0x80 && !valid ? '?' : text[len];
+    }
+    shown[len] = 0;
+    return shown;
+}
+
 static void answer_problem(struct answer *answer, unsigned status, const char *title, const char *detail)
 {
     struct el_buffer page = {.err = 0};
+    char shown[DETAIL_MAX];
     EL_ASSERT(answer->text == NULL);
     EL_ASSERT(status >= 400);
+    EL_ASSERT(strlen(detail) < DETAIL_MAX);
     struct el_json_writer json;
     el_json_writer_init(&json, &page);
     el_json_begin_object(&json);
     el_json_add_str(&json, "type", "about:blank");
     el_json_add_str(&json, "title", title);
     el_json_add_uint(&json, "status", status);
-    if (el_utf8_valid(detail, strlen(detail))) {
-        el_json_add_str(&json, "detail", detail);
-    }
+    el_json_add_str(&json, "detail", clean(detail, shown));
     el_json_end_object(&json);
     if (el_json_writer_end(&json) != 0 || el_buffer_text(&page) == NULL) {
         el_buffer_free(&page);
@@ -116,13 +128,12 @@ static void answer_problem(struct answer *answer, unsigned status, const char *t
 static void answer_warning(struct answer *answer, const char *warning)
 {
     struct el_buffer page = {.err = 0};
+    char shown[DETAIL_MAX];
     struct el_json_writer json;
     el_json_writer_init(&json, &page);
     el_json_begin_object(&json);
     el_json_add_str(&json, "status", "ready");
-    if (el_utf8_valid(warning, strlen(warning))) {
-        el_json_add_str(&json, "warning", warning);
-    }
+    el_json_add_str(&json, "warning", clean(warning, shown));
     el_json_end_object(&json);
     el_buffer_append_char(&page, '\n');
     if (el_json_writer_end(&json) != 0 || el_buffer_text(&page) == NULL) {

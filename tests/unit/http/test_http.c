@@ -23,6 +23,7 @@
 static struct {
     _Atomic int render_result;
     const char *_Atomic not_ready;
+    const char *_Atomic warning;
     const char *_Atomic dead;
     _Atomic int verdict; /* enum http_verdict of whoever comes without an Authorization header */
 } says;
@@ -42,9 +43,9 @@ static int on_render(void *arg, char **text, size_t *len)
 static bool on_ready(void *arg, char *reason, size_t reason_max)
 {
     assert_ptr_equal(arg, &says);
-    const char *not_ready = says.not_ready;
-    if (not_ready != NULL) {
-        snprintf(reason, reason_max, "%s", not_ready);
+    const char *not_ready = says.not_ready, *text = not_ready != NULL ? not_ready : says.warning;
+    if (text != NULL) {
+        snprintf(reason, reason_max, "%s", text);
     }
     return not_ready == NULL;
 }
@@ -70,17 +71,13 @@ static bool on_live(void *arg, char *reason, size_t reason_max)
 
 static struct http *start_at(const char *host, uint16_t *port)
 {
-    const struct http_config cfg = {.host = host,
-                                    .render_metrics = on_render,
-                                    .ready = on_ready,
-                                    .live = on_live,
-                                    .judge = on_judge,
-                                    .arg = &says};
+    const struct http_config cfg = {
+        .host = host, .render_metrics = on_render, .ready = on_ready, .live = on_live, .judge = on_judge, .arg = &says};
     struct http *http = NULL;
     struct el_error err = {.code = 0};
     says.verdict = HTTP_ALLOWED;
     says.render_result = 0;
-    says.not_ready = NULL;
+    says.not_ready = says.warning = NULL;
     says.dead = NULL;
     *port = 0;
     if (http_start(&cfg, &http, port, &err) != 0) {
@@ -184,7 +181,7 @@ TEST(http, hostile_paths_cannot_leave_their_string)
     assert_holds(answer, " 404 ");
     assert_holds(answer, "/\\\",\\\"x\\\":\\\"");
     assert_null(strstr(answer, "\nSet-Cookie"));
-    assert_holds(ask_line(port, "GET /%ff%fe"), "\"status\":404}");
+    assert_holds(ask_line(port, "GET /%ff%fe"), "\"status\":404,\"detail\":\"there is nothing at /??\"}");
     http_stop(http);
 }
 
@@ -306,6 +303,23 @@ TEST(http, not_ready_is_503_with_the_reason)
     assert_holds(ask_line(port, "GET /health/live"), " 200 ");
     says.not_ready = NULL;
     assert_holds(ask_line(port, "GET /health/ready"), "{\"status\":\"ready\"}");
+    http_stop(http);
+}
+
+/* Names of files are any bytes, and long texts are cut in the middle of a character. */
+TEST(http, what_is_no_utf8_hides_no_reason)
+{
+    uint16_t port;
+    struct http *http = start(&port);
+    says.warning = "archiving has ended for good: stra\xc3\x9f"
+                   "e\xc3";
+    assert_holds(ask_line(port, "GET /health/ready"), "\"warning\":\"archiving has ended for good: stra??e?\"");
+    says.warning = "late: stra\xc3\x9f"
+                   "e";
+    assert_holds(ask_line(port, "GET /health/ready"), "\"warning\":\"late: stra\xc3\x9f"
+                                                      "e\"");
+    says.not_ready = "\xff is full";
+    assert_holds(ask_line(port, "GET /health/ready"), "\"detail\":\"? is full\"");
     http_stop(http);
 }
 
