@@ -80,7 +80,8 @@ const struct cli_command cli_commands[] = {
     {"groups ls", "", "List consumer groups", NULL, cmd_groups_ls},
     {"groups describe", "GROUP...", "Show the members of groups, and who reads what", NULL, cmd_groups_describe},
     {"groups lag", "GROUP...", "Show how far groups are behind, in events and in time",
-     "AGE is the age of the first event that is not committed. TREND compares two looks, --trend apart.",
+     "AGE is the age of the first event that is not committed. TREND compares two looks, --trend apart. Exit code 7:\n"
+     "members read topics that you may not describe; 4: no others are left.",
      cmd_groups_lag},
     {"groups seek", "GROUP", "Set the offsets of a group without members",
      "Without -t, of all partitions that the group has offsets for. --dry-run shows what would change.",
@@ -93,8 +94,8 @@ const struct cli_command cli_commands[] = {
     {"groups release", "GROUP -t TOPIC", "Let partitions go on that a work group has halted",
      "The event that failed for the last time is tried anew, with all its attempts.", cmd_groups_release},
     {"dlq ls", "", "List topics of dead letters", NULL, cmd_dlq_ls},
-    {"dlq inspect", "TOPIC", "Show dead letters: where each came from, why it was given up, and its history", NULL,
-     cmd_dlq_inspect},
+    {"dlq inspect", "TOPIC", "Show dead letters: where each came from, why it was given up, and its history",
+     "What has become of a letter is \"unknown\" to who may not describe its group.", cmd_dlq_inspect},
     {"dlq stats", "TOPIC", "Count dead letters by reason", NULL, cmd_dlq_stats},
     {"dlq redrive", "TOPIC", "Deliver the events of dead letters to their group once more",
      "Runs in the broker, over restarts as well; this shows it until it ends. Only the group that gave the events up "
