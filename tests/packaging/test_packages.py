@@ -147,6 +147,8 @@ def test_the_service_runs_and_gives_up_what_it_does_not_need(packages, debian):
         threads = system.run("sh", "-c", f"cat /proc/{process}/task/*/stat").splitlines()
         nices = {line.split(") ")[1].split()[16] for line in threads if "(evlog-arch)" in line}
         assert nices == {"10"}, "threads of the archive do not give way"
+        assert any("(evlog-watchdog)" in line for line in threads), "nobody tells the watchdog of the unit"
+        assert system.run("systemctl", "show", "-P", "WatchdogUSec", "evlogd").strip() == "2min"
 
         system.run("evlog", "produce", "served", "--create", "kept")
         system.run("evlog", "archive", "now", "--wait")
