@@ -13,7 +13,8 @@
 #include <core/base64.h>
 #include <stdio.h>
 
-#define SALT_LEN 16u /* of names without a user */
+#define SALT_LEN 16u  /* of names without a user, where there is none to take it from */
+#define LOOKS_MAX 64u /* at users, for one of a mechanism */
 
 int sasl_find(struct el_slice name)
 {
@@ -53,16 +54,35 @@ static enum sasl_result fail(struct sasl *sasl)
 
 /* --- the user ----------------------------------------------------------------------------------------------------- */
 
-/* What stands for a user that is none: nobody can tell without the secret. */
-static void user_pretend(struct sasl *sasl, int mechanism, const uint8_t *secret)
+/* One of the mechanism, always the same as long as no user is made or removed. NULL: none was found */
+static const struct auth_user *user_like(const struct auth *auth, int mechanism, uint64_t number)
+{
+    uint32_t count = auth_user_count(auth);
+    for (uint32_t i = 0; i < EL_MIN(count, LOOKS_MAX); i++) {
+        const struct auth_user *user = auth_user_at(auth, (uint32_t)((number + i) % count));
+        if (user->mechanism == mechanism) {
+            return user;
+        }
+    }
+    return NULL;
+}
+
+/* What stands for a user that is none: nobody can tell without the secret. Programs make users with iterations, and
+ * lengths of salts, of their own, so both are those of a real user. */
+static void user_pretend(struct sasl *sasl, const struct auth *auth, int mechanism, const uint8_t *secret)
 {
     uint8_t digest[EL_SCRAM_KEY_MAX];
     struct el_slice key = el_slice_of(secret, SASL_SECRET_LEN);
+    size_t key_len = el_scram_key_len(mechanism);
     el_scram_hmac(mechanism, key, sasl_user(sasl), digest);
-    sasl->user = (struct auth_user){
-        .mechanism = mechanism, .iterations = EL_SCRAM_ITERATIONS_DEFAULT, .salt_len = SALT_LEN};
-    memcpy(sasl->user.salt, digest, SALT_LEN);
-    el_scram_hmac(mechanism, key, el_slice_of(digest, el_scram_key_len(mechanism)), sasl->user.stored_key);
+    sasl->user = (struct auth_user){.mechanism = mechanism};
+    el_scram_hmac(mechanism, key, el_slice_of(digest, key_len), sasl->user.stored_key);
+    const struct auth_user *like = user_like(auth, mechanism, el_get_le64(sasl->user.stored_key));
+    size_t salt_len = like == NULL ? SALT_LEN : EL_MIN((size_t)like->salt_len, key_len);
+    EL_ASSERT(salt_len <= sizeof sasl->user.salt);
+    sasl->user.iterations = like == NULL ? EL_SCRAM_ITERATIONS_DEFAULT : like->iterations;
+    sasl->user.salt_len = (uint32_t)salt_len;
+    memcpy(sasl->user.salt, digest, salt_len);
 }
 
 static void user_choose(struct sasl *sasl, const struct auth *auth, int mechanism, const uint8_t *secret)
@@ -74,7 +94,7 @@ static void user_choose(struct sasl *sasl, const struct auth *auth, int mechanis
         sasl->user = *user;
         sasl->user.name = (struct el_slice){0};
     } else {
-        user_pretend(sasl, mechanism, secret);
+        user_pretend(sasl, auth, mechanism, secret);
     }
 }
 

@@ -198,6 +198,47 @@ TEST(sasl, a_user_that_is_none_looks_like_one_and_always_the_same)
     end();
 }
 
+/* The server's first message to a name. */
+static void first_of(int mechanism, const char *name, struct el_scram_server_first *first)
+{
+    char text[64];
+    sasl_begin(&sasl, mechanism);
+    snprintf(text, sizeof text, "n,,n=%s,r=abc", name);
+    assert_int_equal(say_text(text), SASL_MORE);
+    assert_int_equal(el_scram_parse_server_first(el_slice_of(answer.bytes, answer.len), first), 0);
+}
+
+/* Whose users were made by Kafka's tools has 4,096 iterations and salts of their length, and no others. */
+TEST(sasl, a_user_that_is_none_has_iterations_and_a_salt_as_users_have)
+{
+    struct el_scram_server_first first;
+    char name[16];
+    uint32_t seen[2] = {0, 0};
+    begin(EL_SCRAM_SHA256);
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "nobody-%d", i);
+        first_of(EL_SCRAM_SHA256, name, &first);
+        assert_int_equal(first.iterations, 4096);
+        assert_int_equal(first.salt_len, 16);
+    }
+    struct auth_user user = *auth_user_find(&auth, EL_SCRAM_SHA256, el_slice_str("alice"));
+    user.salt_len = 25;
+    user.iterations = 5000;
+    assert_int_equal(auth_user_put(&auth, &user), 0);
+    for (int i = 0; i < 40; i++) {
+        snprintf(name, sizeof name, "nobody-%d", i);
+        first_of(EL_SCRAM_SHA256, name, &first);
+        assert_true((first.iterations == 4096 && first.salt_len == 16) ||
+                    (first.iterations == 5000 && first.salt_len == 25));
+        seen[first.iterations == 5000]++;
+    }
+    assert_true(seen[0] > 0 && seen[1] > 0); /* whose names are not all alike */
+    auth_user_remove(&auth, EL_SCRAM_SHA512, el_slice_str("alice"));
+    first_of(EL_SCRAM_SHA512, "nobody", &first);
+    assert_int_equal(first.iterations, EL_SCRAM_ITERATIONS_DEFAULT);
+    end();
+}
+
 TEST(sasl, refuses_messages_that_are_none)
 {
     static const char *const bad[] = {"",
