@@ -36,7 +36,7 @@ static size_t bytes_left(const struct net *net, const struct net_account *accoun
     return used >= limit ? 0 : limit - used;
 }
 
-/* So much more of the claim, which may be gone at once where nobody counts. */
+/* So much more is claimed. */
 static void count_more(struct request *request, uint32_t place, size_t len)
 {
     request->claimed += len;

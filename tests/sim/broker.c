@@ -231,6 +231,7 @@ static int up(struct world *w, struct el_error *up_err)
     rules_settle(&b->rules);
     atomic_store(&b->conn_total, 0);
     memset(&b->census, 0, sizeof b->census);
+    memset(&b->lent, 0, sizeof b->lent);
     io_random(w->ios[0], b->census.secret, sizeof b->census.secret);
     sim_disk_shelter(w->disk, true); /* no streams here: their own mode cuts the power at each call */
     settings_up(b);
@@ -250,6 +251,7 @@ static int up(struct world *w, struct el_error *up_err)
         net_cfg.join = i > 0;
         net_cfg.conn_total = &b->conn_total;
         net_cfg.census = &b->census;
+        net_cfg.lent = &b->lent;
         int code = shard_listen(&b->shards[i], &b->config, &net_cfg, &err);
         EL_ASSERT(code == 0);
     }

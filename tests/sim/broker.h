@@ -32,6 +32,7 @@ struct broker {
     struct net_config limits;            /* of every listener */
     _Atomic(uint32_t) conn_total;
     struct census census; /* who has how many connections */
+    struct lent lent;     /* who holds how much of whose memory */
     struct shard shards[WORLD_SHARDS_MAX];
     struct groups *groups[WORLD_SHARDS_MAX];
     struct leases *leases[WORLD_SHARDS_MAX];

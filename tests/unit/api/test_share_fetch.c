@@ -491,6 +491,39 @@ TEST(share_fetch, answers_with_nothing_at_the_deadline)
     fake_end(&f);
 }
 
+TEST(share_fetch, leases_nothing_while_none_of_its_memory_is_left)
+{
+    begin();
+    struct share_ask a = share_defaults;
+    a.max_wait_ms = 1000;
+    fake_lease_ready(0, 2);
+    f.claim_limit = f.claimed = 1;
+    struct fake_request *r = share_send(&f, &a, 2);
+    assert_int_equal(r->outcome, FAKE_OPEN);
+    assert_ptr_equal(f.claim_waiting, &r->request);
+    f.claim_limit = 1 << 24;
+    f.claimed = 0;
+    fake_claim_again(&f);
+    struct el_msg_share_fetch_response answer = share_answer(r);
+    assert_int_equal(got(&answer, 0), 2);
+    fake_free(r);
+    f.claim_limit = f.claimed = 1;
+    a.epoch = 1;
+    r = share_send(&f, &a, 2);
+    fake_advance_ms(&f, 999);
+    assert_int_equal(r->outcome, FAKE_OPEN);
+    fake_advance_ms(&f, 1);
+    assert_int_equal(share_answer(r).error_code, 0);
+    assert_null(f.claim_waiting);
+    fake_free(r);
+    a.epoch = 2;
+    a.max_wait_ms = 0; /* outcomes do not wait for what is to come with their answer */
+    r = share_send(&f, &a, 2);
+    assert_int_equal(share_answer(r).error_code, 0);
+    fake_free(r);
+    fake_end(&f);
+}
+
 TEST(share_fetch, watches_again_when_somebody_else_was_faster)
 {
     begin();

@@ -492,6 +492,39 @@ TEST(stream_read, without_memory_for_all_gives_what_there_is)
     end();
 }
 
+TEST(stream_read, brings_what_its_principal_may_still_hold)
+{
+    struct el_msg_ext_stream_read_request ask = ask_of("s");
+    begin();
+    for (uint32_t v = 0; v < 8; v++) {
+        fake_log_add_large("s", 1, 50000, EL_CODEC_NONE);
+        fake_streams.offsets[v] = f.partition.high_watermark - 1;
+    }
+    fake_streams.count = 8;
+    f.claim_limit = (512u << 10) + (256u << 10);
+    struct fake_request *r = read_stream(&ask);
+    fake_response(r, &answer);
+    assert_int_equal(answer.event_count, 2); /* 128 KiB, and once more for the answer */
+    assert_true(answer.more);
+    assert_int_equal(f.claimed_max, f.claim_limit);
+    assert_in_range(f.claimed, 100000, 200000); /* until it has left */
+    fake_free(r);
+    r = read_stream(&ask);
+    assert_int_equal(r->outcome, FAKE_OPEN);
+    f.claimed = 0;
+    fake_claim_again(&f);
+    fake_response(r, &answer);
+    assert_int_equal(answer.event_count, 2);
+    fake_free(r);
+    r = read_stream(&ask);
+    f.gone = true;
+    fake_claim_again(&f);
+    assert_int_not_equal(r->outcome, FAKE_OPEN);
+    fake_free(r);
+    f.gone = false;
+    end();
+}
+
 TEST(stream_read, waits_for_each_answer_of_the_index)
 {
     struct el_msg_ext_stream_read_request ask = ask_of("s");
