@@ -214,7 +214,7 @@ static bool part_unfinished(const struct long_poll_part *part)
 static bool poll_satisfied(const struct long_poll *poll)
 {
     if (poll->expired || poll->wait_ms <= 0 || poll->part_count == 0 || poll->bytes >= poll->bytes_min ||
-        (poll->without_memory && poll->bytes > 0)) {
+        (poll->bytes > 0 && (poll->without_memory || request_claim_presses(poll->request)))) {
         return true;
     }
     for (uint32_t i = 0; i < poll->part_count; i++) {
@@ -350,6 +350,7 @@ static bool part_claim(struct long_poll_part *part, struct request_need need, ui
     size_t given = request_claim(part->poll->request, &need);
     part->claimed += given;
     if (part->claimed < most && given > 0) {
+        part->poll->without_memory = true; /* others wait for it: no waiting for more than there is */
         size_t block_len = part->sift != NULL ? part->claimed / 2 : part->claimed;
         *room = EL_MIN(*room, store_read_room(block_len, entries));
     }

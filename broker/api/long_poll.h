@@ -63,7 +63,7 @@ struct long_poll {
     bool pumping;        /* inside the loop that submits reads: completions only take notes */
     bool started;        /* the first round of reads is over */
     bool expired;        /* answer with what is there */
-    bool without_memory; /* for a partition, and others have data: likewise */
+    bool without_memory; /* for as much as was asked for: likewise when there is anything */
     bool claiming;       /* waits for its principal's share of the memory */
     bool finishing;      /* watches are being cancelled */
 };

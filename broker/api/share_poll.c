@@ -22,10 +22,11 @@
 #include <api/share_poll.h>
 
 #define SHARE_POLL_MAGIC OBJ_MAGIC('s', 'h', 'p', 'o')
-#define READS_MAX 16u         /* under way at a time */
-#define RECORDS_MIN 32u       /* asked of a partition at least */
-#define BYTES_MIN (64u << 10) /* the same */
-#define RECHECK_NS 100000000u /* a partition that is being loaded */
+#define READS_MAX 16u                     /* under way at a time */
+#define RECORDS_MIN 32u                   /* asked of a partition at least */
+#define BYTES_MIN (64u << 10)             /* the same */
+#define RECHECK_NS 100000000u             /* a partition that is being loaded */
+#define CLAIM_WAIT_NS UINT64_C(500000000) /* who does not wait for events does so for memory */
 
 static void poll_pump(struct share_poll *poll);
 
@@ -320,11 +321,6 @@ static void part_unwant(struct share_poll_part *part)
     part->poll->wanted_count--;
 }
 
-static bool poll_satisfied(const struct share_poll *poll)
-{
-    return poll->expired || poll->failed || poll->wait_ms <= 0 || poll->records > 0 || poll->part_count == 0;
-}
-
 static void poll_on_claim(struct request *request)
 {
     struct share_poll *poll = request->user;
@@ -354,7 +350,11 @@ static bool part_claim(struct share_poll_part *part, uint32_t *bytes)
         return true;
     }
     poll->expired = poll->expired || request_abandoned(poll->request);
-    if (poll->reading_count == 0 && !poll_satisfied(poll)) {
+    bool has_time = !poll->expired && !poll->failed && !poll->api->stopping;
+    if (poll->reading_count == 0 && poll->records == 0 && has_time) {
+        if (poll->wait_ms <= 0 && poll->deadline.heap_index == 0) {
+            io_timer_set(poll->api->io, &poll->deadline, poll->api->io->now_ns + CLAIM_WAIT_NS);
+        }
         poll->claiming = true;
         request_claim_wait(poll->request, &need, poll_on_claim);
     }
@@ -390,6 +390,11 @@ static void poll_read_wanted(struct share_poll *poll)
             metrics_add(poll->api->metrics, METRIC_REFUSED_MEMORY, 1);
         }
     }
+}
+
+static bool poll_satisfied(const struct share_poll *poll)
+{
+    return poll->expired || poll->failed || poll->wait_ms <= 0 || poll->records > 0 || poll->part_count == 0;
 }
 
 /* Go on until reads are under way, watches are armed, or the end. */

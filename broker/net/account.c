@@ -49,6 +49,7 @@ void account_unref(struct net *net, struct net_account *account)
         return;
     }
     EL_ASSERT(account->bytes == 0);
+    EL_ASSERT(account->pledged == 0);
     EL_ASSERT(account->floor == NULL);
     EL_ASSERT(account->answer_floor == NULL);
     EL_ASSERT(el_list_empty(&account->waiting));
@@ -168,9 +169,12 @@ void account_yield(struct conn *conn)
 static bool lets(struct conn *conn, size_t more_len)
 {
     struct net_account *account = conn->account;
-    if (account == NULL || account->bytes + more_len <= conn->net->config.principal_bytes_max ||
-        account->floor == conn) {
+    if (account == NULL || account->floor == conn) {
         return true;
+    }
+    EL_ASSERT(account->bytes >= account->pledged);
+    if (account->bytes - account->pledged + more_len <= conn->net->config.principal_bytes_max) {
+        return true; /* what is claimed may not be taken: a request behind it may be what it waits for */
     }
     if (account->floor != NULL || conn->request_count > 0) {
         return false;

@@ -40,6 +40,7 @@ static size_t bytes_left(const struct net *net, const struct net_account *accoun
 static void count_more(struct request *request, uint32_t place, size_t len)
 {
     request->claimed += len;
+    request->claim_account->pledged += request->state == REQUEST_WORKING ? len : 0;
     account_add(request->claim_account, len);
     if (is_lent(request->net, place)) {
         request->lent += len;
@@ -127,6 +128,10 @@ void request_unclaim(struct request *request, uint32_t place, size_t len)
     }
     EL_ASSERT(request->claimed >= len);
     request->claimed -= len;
+    if (request->state == REQUEST_WORKING) {
+        EL_ASSERT(request->claim_account->pledged >= len);
+        request->claim_account->pledged -= len;
+    }
     if (is_lent(request->net, place)) {
         EL_ASSERT(request->lent >= len);
         request->lent -= len;
@@ -134,6 +139,13 @@ void request_unclaim(struct request *request, uint32_t place, size_t len)
     }
     account_take(request->net, request->claim_account, len);
     leave_account(request);
+}
+
+bool request_claim_presses(const struct request *request)
+{
+    const struct net_account *account = request->claim_account;
+    return account != NULL &&
+           (account->bytes > request->net->config.principal_bytes_max || !el_list_empty(&account->waiting));
 }
 
 /* --- waiting ------------------------------------------------------------------------------------------------------ */
@@ -230,6 +242,15 @@ void net_on_wake(struct io_timer *timer)
 }
 
 /* --- the end ------------------------------------------------------------------------------------------------------ */
+
+void claim_redeem(struct request *request)
+{
+    EL_ASSERT(request->state == REQUEST_WORKING);
+    if (request->claim_account != NULL) {
+        EL_ASSERT(request->claim_account->pledged >= request->claimed);
+        request->claim_account->pledged -= request->claimed;
+    }
+}
 
 void claim_settle(struct request *request)
 {

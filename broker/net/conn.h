@@ -95,6 +95,7 @@ struct net_account {
     uint64_t id;        /* key in net.accounts: that of the seat */
     uint32_t ref_count; /* connections, buffers, and requests with a claim or without the one they wait for */
     size_t bytes;
+    size_t pledged;               /* of them: claims of requests that are not answered yet */
     struct conn *floor;           /* that goes on over the limit; NULL: none */
     struct request *answer_floor; /* whose answer does; NULL: none */
     struct el_list waiting;       /* struct request.claim_link: for a claim, who came first first */
@@ -322,6 +323,8 @@ void account_unref(struct net *net, struct net_account *account);
 void account_wake(struct net *net, struct net_account *account);
 
 /* claim.c */
+/* The request is about to be answered: what it has claimed is what it holds. */
+void claim_redeem(struct request *request);
 /* The request has been answered: its claim stands for the answer, which may be longer. */
 void claim_settle(struct request *request);
 /* Nothing is left of the answer, or of the request. */

@@ -138,6 +138,7 @@ static void request_ready(struct request *request)
 {
     EL_ASSERT(request->state == REQUEST_WORKING);
     EL_ASSERT(el_list_empty(&request->claim_link));
+    claim_redeem(request);
     request->state = REQUEST_READY;
     request_mark(request, REQUEST_ANSWERED, request->net->io->now_ns);
     if (request->conn == NULL) {

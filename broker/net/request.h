@@ -200,6 +200,8 @@ void request_unclaim(struct request *request, uint32_t place, size_t len);
 /* After a claim was refused: call again once, from io_step(), when it may succeed, or the connection is gone and there
  * is no on_abandon. Not for a request whose connection is gone. */
 void request_claim_wait(struct request *request, const struct request_need *need, request_fn again);
+/* Its principal is over the limit, or others of it wait: what is claimed should leave soon. */
+bool request_claim_presses(const struct request *request);
 /* It does not wait any more; nothing happens when it does not. */
 void request_claim_cancel(struct request *request);
 

@@ -41,6 +41,11 @@ void request_claim_wait(struct request *request, const struct request_need *need
     fake->claim_again = again;
 }
 
+bool request_claim_presses(const struct request *request)
+{
+    return fake->claim_limit > 0 && fake->claimed > fake->claim_limit;
+}
+
 void request_claim_cancel(struct request *request)
 {
     fake->claim_waiting = fake->claim_waiting == request ? NULL : fake->claim_waiting;

@@ -350,6 +350,25 @@ TEST(fetch, claims_nothing_while_nothing_is_there)
     fake_end(&f);
 }
 
+TEST(fetch, keeps_no_events_back_when_its_memory_is_over_the_limit)
+{
+    begin();
+    append(40000, EL_CODEC_NONE);
+    struct ask a = defaults;
+    a.max_wait_ms = 2000;
+    a.min_bytes = 1 << 20;
+    f.claim_limit = 1 << 24;
+    struct fake_request *r = send_fetch(&a, 11);
+    assert_int_equal(r->outcome, FAKE_OPEN);
+    fake_advance_ms(&f, 2000);
+    fake_free(r);
+    f.claim_limit = SMALL_MEMORY; /* less than it would have */
+    r = send_fetch(&a, 11);
+    assert_int_equal(result_at(r, 0).records.len, f.partition.data_len);
+    fake_free(r);
+    fake_end(&f);
+}
+
 TEST(fetch, waits_for_its_memory_until_its_deadline)
 {
     begin();
