@@ -117,5 +117,5 @@ def test_one_reader_gets_all_that_it_asks_for(start, topic):
         filled(conn, topic, 8)
         for _ in range(3):    # what it has read does not count any more
             found = records_of(conn.ask(wire.FETCH, 11, fetch_all(topic, 8)))
-            assert ASKED - 3 * MIB < found <= ASKED, found
+            assert ASKED - 8 * MIB < found <= ASKED, found    # less a batch that does not fit, of each partition
         assert broker.metric("evlog_connections_held_back_total") == 0
