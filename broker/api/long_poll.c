@@ -435,7 +435,7 @@ static void part_bar(struct long_poll_part *part)
     part->poll->without_memory = true;
     part->barred = part->barred || part->forced;
     part->forced = false;
-    if (part->holding) {
+    if (part->holding && part->read.data_len > 0) {
         part->wanted = false;
     } else {
         part_read(part, 0, false);

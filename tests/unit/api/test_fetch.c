@@ -400,6 +400,29 @@ TEST(fetch, waits_for_its_memory_until_its_deadline)
     fake_end(&f);
 }
 
+TEST(fetch, a_partition_that_has_grown_waits_for_its_memory)
+{
+    begin();
+    struct ask a = defaults;
+    a.partition_count = 2;
+    a.partitions[0] = 1; /* has nothing */
+    a.partitions[1] = 0;
+    a.max_wait_ms = 2000;
+    f.claim_limit = 1 << 24;
+    struct fake_request *r = send_fetch(&a, 11);
+    assert_int_equal(f.watch_count, 2);
+    append(100, EL_CODEC_NONE);
+    f.claimed = f.claim_limit;
+    fake_fire(&f, 1, 0);
+    assert_int_equal(r->outcome, FAKE_OPEN);
+    assert_non_null(f.claim_waiting);
+    f.claimed = 0;
+    fake_claim_again(&f);
+    assert_int_equal(result_at(r, 1).records.len, f.partition.data_len);
+    fake_free(r);
+    fake_end(&f);
+}
+
 TEST(fetch, waits_for_its_memory_no_longer_than_its_client)
 {
     begin();
