@@ -212,6 +212,17 @@ void conn_starve(struct conn *conn)
     }
 }
 
+void conn_feed(struct conn *conn)
+{
+    EL_ASSERT(conn->starved);
+    el_list_remove(&conn->starve_link);
+    conn->starved = false;
+    if (!el_list_empty(&conn->waits[WAIT_IDLE].link)) {
+        conn_wait_begin(conn, WAIT_IDLE); /* from now on it may be the client that is */
+    }
+    conn_attend(conn);
+}
+
 void conn_close(struct conn *conn, bool error)
 {
     OBJ_CHECK(conn, CONN);
@@ -261,7 +272,7 @@ void conn_late(struct conn *conn, enum conn_wait_kind kind)
         what = "answers are not read";
         break;
     case WAIT_IDLE:
-        if (conn->request_count > 0 || conn->muted) {
+        if (conn->request_count > 0 || conn->muted || conn->starved) { /* it is not the client that is idle */
             conn_wait_begin(conn, WAIT_IDLE);
             return;
         }
@@ -300,6 +311,9 @@ void conn_request_gone(struct conn *conn, struct request *request)
     account_paid(conn, request, request->reply_len);
     request->conn = NULL;
     claim_first(conn);
+    if (conn->held_back && conn->starved && conn->request_count == 0) { /* it may read on whatever others hold */
+        conn_feed(conn);
+    }
 }
 
 /* Requests with a handler live on without their connection. */

@@ -253,6 +253,8 @@ void conn_attend(struct conn *conn);
 void conn_look_after(struct conn *conn);
 /* No memory to go on with: try again soon. */
 void conn_starve(struct conn *conn);
+/* One that starves tries again now. */
+void conn_feed(struct conn *conn);
 /* End the connection; what is not sent is lost. error: evlogd's decision, to be counted. */
 void conn_close(struct conn *conn, bool error);
 /* No more reading; close when all is answered. */

@@ -187,13 +187,10 @@ static void net_on_starve_timer(struct io_timer *timer)
 {
     struct net *net = timer->arg;
     OBJ_CHECK(net, NET);
-    struct el_list *node = el_list_pop_front(&net->starving);
-    while (node != NULL) {
-        struct conn *conn = EL_CONTAINER(node, struct conn, starve_link);
+    while (!el_list_empty(&net->starving)) {
+        struct conn *conn = EL_CONTAINER(net->starving.next, struct conn, starve_link);
         OBJ_CHECK(conn, CONN);
-        conn->starved = false;
-        conn_attend(conn);
-        node = el_list_pop_front(&net->starving);
+        conn_feed(conn);
     }
 }
 

@@ -29,6 +29,12 @@ static void little_time(struct net_config *config)
     config->frame_ns_max = 100000000;
 }
 
+static void little_idle(struct net_config *config)
+{
+    config->principal_bytes_max = LIMIT;
+    config->idle_ns_max = 100000000;
+}
+
 /* A large request: order is 'e' or 'h'. returns its length */
 static size_t large(int32_t correlation_id, char order)
 {
@@ -72,7 +78,8 @@ EACH_BACKEND_WITH(one_request_of_a_principal_goes_on_whatever_it_holds, little)
     close(other);
 }
 
-EACH_BACKEND_WITH(who_is_held_back_is_not_late, little_time)
+/* One connection has the floor and is closed; the one that waits for it is not. */
+static void expect_patience(struct toy *toy)
 {
     int working = toy_connect_as(toy, "User:alice", 0), slow = toy_connect_as(toy, "User:alice", 0);
     int waiting = toy_connect_as(toy, "User:alice", 0);
@@ -80,7 +87,7 @@ EACH_BACKEND_WITH(who_is_held_back_is_not_late, little_time)
     toy_send(toy, working, frame, len);
     TOY_UNTIL(toy, toy->held_count == 1);
     len = large(7, 'e');
-    toy_send(toy, slow, frame, len / 2); /* has the floor, and is late with the rest */
+    toy_send(toy, slow, frame, len / 2); /* and no more */
     TOY_UNTIL(toy, toy->net->recv_bytes > FRAME_LEN + LIMIT / 2);
     toy_send(toy, waiting, frame, len);
     TOY_UNTIL(toy, held_back(toy) == 1);
@@ -91,6 +98,16 @@ EACH_BACKEND_WITH(who_is_held_back_is_not_late, little_time)
     close(working);
     close(slow);
     close(waiting);
+}
+
+EACH_BACKEND_WITH(who_is_held_back_is_not_late, little_time)
+{
+    expect_patience(toy);
+}
+
+EACH_BACKEND_WITH(who_is_held_back_is_not_idle, little_idle)
+{
+    expect_patience(toy);
 }
 
 EACH_BACKEND_WITH(answers_that_are_not_read_count, little)
