@@ -82,9 +82,10 @@ bool keyed_right(const struct sent *s, uint32_t index, const struct el_batch_rec
            keyed_tombstone(s, index) == (record->record.value.data == NULL);
 }
 
-static bool is_past(const struct model *m, uint64_t then_ns, uint64_t age_ns)
+/* May the batch be so old, by the store's clock, which may have been set back at a start? */
+static bool is_past(const struct model *m, const struct sent *s, uint64_t age_ns)
 {
-    return m->w->clock_max_ns >= then_ns && m->w->clock_max_ns - then_ns >= age_ns;
+    return world_clock_age(m->w, s->made_life, s->append_ns != 0 ? s->append_ns : s->made_ns) >= age_ns;
 }
 
 /* Does another batch excuse that (s, index) is gone? */
@@ -104,7 +105,7 @@ static bool is_replaced_by(const struct model *m, const struct sent *s, uint32_t
         }
         /* it may be stored without anybody knowing, and be gone by now, or be hidden */
         if (other->state == SENT_UNKNOWN &&
-            (damage || (keyed_tombstone(other, i) && is_past(m, other->sent_ns, tombstone_ns)))) {
+            (damage || (keyed_tombstone(other, i) && is_past(m, other, tombstone_ns)))) {
             return true;
         }
     }
@@ -114,11 +115,10 @@ static bool is_replaced_by(const struct model *m, const struct sent *s, uint32_t
 int64_t keyed_missing(const struct model *m, const struct sent *s, int64_t start, bool damage)
 {
     const struct model_topic *t = &m->topics[s->topic];
-    uint64_t then_ns = s->append_ns != 0 ? s->append_ns : s->sent_ns;
     for (uint32_t i = 0; i < s->record_count; i++) {
         bool excused = s->offset + i < start || (s->seen_records >> i & 1) != 0;
-        if (!excused && is_past(m, then_ns, t->lag_ns)) {
-            excused = keyed_tombstone(s, i) && is_past(m, then_ns, t->tombstone_ns);
+        if (!excused && is_past(m, s, t->lag_ns)) {
+            excused = keyed_tombstone(s, i) && is_past(m, s, t->tombstone_ns);
             for (uint32_t k = 0; k < m->sent_count && !excused; k++) {
                 excused = is_replaced_by(m, s, i, &m->sent[k], damage);
             }

@@ -39,6 +39,8 @@ uint32_t model_send(struct model *m, uint32_t topic, int32_t partition, uint32_t
         .first_sequence = first_sequence,
         .offset = -1,
         .sent_ns = m->w->clock_max_ns,
+        .made_ns = m->w->clock_end_ns[m->w->life],
+        .made_life = m->w->life,
         .key_count = m->topics[topic].key_count,
         .spread = m->topics[topic].spread,
     };

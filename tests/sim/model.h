@@ -30,9 +30,11 @@ struct sent {
     uint32_t record_count;
     int32_t first_sequence;
     enum sent_state state;
-    int64_t offset;        /* when stored */
-    uint64_t append_ns;    /* when seen */
-    uint64_t sent_ns;      /* by the store's clock, when it was made */
+    int64_t offset;     /* when stored */
+    uint64_t append_ns; /* when seen */
+    uint64_t sent_ns;   /* latest time of the store's clock when it was made */
+    uint64_t made_ns;   /* no later than its append by the store's clock of that life */
+    uint32_t made_life;
     uint32_t key_count;    /* of a compacted topic: its records have keys; else 0 */
     uint32_t spread;       /* of another one: keys of its records; 0 they have none */
     uint32_t read_records; /* of a compacted topic, those that the last read gave; a bit each */
