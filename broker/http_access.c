@@ -133,7 +133,7 @@ static void on_question(struct io_message *message)
 static bool ask(struct http_access *a)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)(WAIT_MS % 1000) * NS_PER_MS;
     until.tv_sec += WAIT_MS / 1000 + until.tv_nsec / NS_PER_S;
     until.tv_nsec %= NS_PER_S;
@@ -145,7 +145,7 @@ static bool ask(struct http_access *a)
     io_post(a->shard->io, &a->message);
     while (atomic_load(&a->question) != QUESTION_OURS) {
         int asked = QUESTION_ASKED;
-        if (sem_timedwait(&a->answered, &until) != 0 && errno == ETIMEDOUT) {
+        if (sem_clockwait(&a->answered, CLOCK_MONOTONIC, &until) != 0 && errno == ETIMEDOUT) {
             return !atomic_compare_exchange_strong(&a->question, &asked, QUESTION_LEFT);
         }
     }

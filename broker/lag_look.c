@@ -94,7 +94,7 @@ static bool step(struct lag_look *look, void (*run)(struct io_message *message),
         io_post(look->asks[i].shard->io, &look->asks[i].message);
     }
     while (atomic_load(&look->pending) > 0) {
-        if (sem_timedwait(&look->answered, until) != 0 && errno == ETIMEDOUT) {
+        if (sem_clockwait(&look->answered, CLOCK_MONOTONIC, until) != 0 && errno == ETIMEDOUT) {
             return atomic_load(&look->pending) == 0;
         }
     }
@@ -104,7 +104,7 @@ static bool step(struct lag_look *look, void (*run)(struct io_message *message),
 static struct timespec deadline(void)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)LAG_WAIT_MS * NS_PER_MS;
     until.tv_sec += until.tv_nsec / NS_PER_S;
     until.tv_nsec %= NS_PER_S;

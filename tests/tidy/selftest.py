@@ -98,6 +98,10 @@ OBJECT_CASES = {
         ("lib/libel_client.a", "#include <stdlib.h>\nvoid *f(void) { return malloc(3); }\n", [],
          "void *el_malloc(int);\nvoid *f(void) { return el_malloc(3); }\n", []),
     ],
+    symbols.waits_by_the_monotonic_clock: [
+        ("lib/libel_server.a", "int sem_timedwait(void);\nint f(void) { return sem_timedwait(); }\n", [],
+         "int sem_clockwait(void);\nint f(void) { return sem_clockwait(); }\n", []),
+    ],
     symbols.exports_only_evlog: [
         ("lib/libevlog.so.1", "int el_hidden(void) { return 0; }\n", SHARED,
          "int evlog_open(void) { return 0; }\n", SHARED),

@@ -43,6 +43,9 @@ HEAP_OWNER = ("core", "alloc.o")
 # Blocks that a library hands over are given back with free(); (layer, object) -> symbols, with the reason.
 HEAP_ALLOWED = {}
 
+# These wait until a time of day: who sets the clock back makes them wait for as long.
+WALL_WAITS = {"sem_timedwait": "sem_clockwait", "pthread_mutex_timedlock": "pthread_mutex_clocklock"}
+
 EXPORTED = re.compile(r"^(evlog_\w+|EVLOG_\d+\.\d+)$")
 PROGRAMS = ("evlogd", "evlog")
 
@@ -87,6 +90,13 @@ def heap_only_through_alloc(out):
         for member, symbol in undefined(path):
             if symbol in HEAP and (layer, member) != HEAP_OWNER and symbol not in HEAP_ALLOWED.get((layer, member), ()):
                 yield f"{layer}/{member[:-2]}.c: calls {symbol}(): the heap is reached through core/alloc.h"
+
+
+def waits_by_the_monotonic_clock(out):
+    for layer, path in archives(out, HEAP_LAYERS):
+        for member, symbol in undefined(path):
+            if symbol in WALL_WAITS:
+                yield f"{layer}/{member[:-2]}.c: calls {symbol}(): {WALL_WAITS[symbol]}() waits by CLOCK_MONOTONIC"
 
 
 def everything_was_built(out):
@@ -139,8 +149,8 @@ def shared_object_is_hardened(out):
         yield from hardening_of(path, program=False)
 
 
-CHECKS = (everything_was_built, kernel_only_through_io, heap_only_through_alloc, exports_only_evlog,
-          programs_are_hardened, shared_object_is_hardened)
+CHECKS = (everything_was_built, kernel_only_through_io, heap_only_through_alloc, waits_by_the_monotonic_clock,
+          exports_only_evlog, programs_are_hardened, shared_object_is_hardened)
 
 if __name__ == "__main__":
     run("symbols", CHECKS, sys.argv[1] if len(sys.argv) > 1 else "build")
