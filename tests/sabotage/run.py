@@ -122,10 +122,24 @@ def build(tree, args, layers):
     return run(["make", "-j2", f"OUT={args.out}", *programs], tree, 1800)
 
 
+def rebuild_patched(tree, args):
+    """What an earlier run has left in a build folder that is kept is of patched files: these are newer."""
+    for name in set(patched(tree, args).read_text().split()) if patched(tree, args).exists() else ():
+        if Path(tree, name).exists():
+            os.utime(Path(tree, name))
+
+
+def patched(tree, args):
+    """The file with the names of all files that were ever patched for this build folder."""
+    return Path(tree, args.out, "patched")
+
+
 @contextlib.contextmanager
-def kept(tree, names):
+def kept(tree, args, names):
     """These files are afterwards as they were, and newer than what was built of them."""
     texts = {name: Path(tree, name).read_bytes() for name in names}
+    with open(patched(tree, args), "a", encoding="utf-8") as file:
+        file.writelines(f"{name}\n" for name in names)
     try:
         yield
     finally:
@@ -141,7 +155,7 @@ def try_patch(tree, patch, args):
     layers = head.get("Layer", "").split()
     if not layers or any(layer not in LAYERS for layer in layers) or "Breaks" not in head:
         return False, "its header lines are not Layer: and Breaks:"
-    with kept(tree, re.findall(r"^--- a/(\S+)$", text, re.MULTILINE)):
+    with kept(tree, args, re.findall(r"^--- a/(\S+)$", text, re.MULTILINE)):
         code, output = run(["patch", "-p1", "-s", "-f", "-F3", "-i", patch], tree, 60)
         if code != 0:
             return False, f"does not apply: {why(output)}"
@@ -175,6 +189,7 @@ def main():
     args.out = args.out or f"{tree}/build"
     try:
         copy_tree(tree)
+        rebuild_patched(tree, args)
         code, output = build(tree, args, list(LAYERS))
         if code != 0:
             sys.exit(f"sabotage: the tree does not build:\n{output[-2000:]}")
