@@ -4,7 +4,7 @@
  * says nothing of it by itself: so its last turn and the begin of its oldest journal write are looked at from outside.
  *
  * Warnings are what an operator has to do something about while all is still served; they are told one behind the
- * other, for one that lasts must not hide the next.
+ * other, for one that lasts must not hide the next. Of the archive's own the gravest is told.
  */
 #include <health.h>
 
@@ -90,8 +90,7 @@ bool health_judge(const struct health_facts *facts, char *reason, size_t reason_
                   facts->flush_shard, facts->flush_ns / NS_PER_S);
     }
     if (facts->access_unreadable && facts->access_needed) {
-        return no(reason, reason_max,
-                  "users and access rules cannot be read, and nobody gets in: the log says why");
+        return no(reason, reason_max, "users and access rules cannot be read, and nobody gets in: the log says why");
     }
     warn_all(facts, reason, reason_max);
     return true;

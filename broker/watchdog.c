@@ -21,8 +21,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define WAITS                                                                                                          \
-    3u /* times that it is told in the time that the manager waits: under half of it, with room for one late */
+/* Times that it is told in the time that the manager waits: under half of it, with room for one late. */
+#define WAITS 3u
 #define USEC_PER_MS 1000u
 #define USEC_MAX UINT64_C(86400000000) /* a day: more would be told no less often than is enough */
 #define REASON_MAX 256

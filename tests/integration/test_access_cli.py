@@ -61,7 +61,7 @@ class Secured:
 def secured(tmp_path_factory):
     instance = Secured(tmp_path_factory.mktemp("access"))
     yield instance
-    assert instance.broker.stop() == 0
+    assert instance.broker.stop() == 0, "".join(instance.broker.log[-50:])
     log = "".join(instance.broker.log)
     assert PASSWORD not in log and instance.secret not in log
 

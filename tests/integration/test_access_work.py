@@ -6,14 +6,7 @@ all rights but that one, and then with it.
 """
 import pytest
 
-from test_access_cli import Secured
-
-
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory):
-    instance = Secured(tmp_path_factory.mktemp("access"))
-    yield instance
-    assert instance.broker.stop() == 0, "".join(instance.broker.log[-50:])
+from test_access_cli import secured  # noqa: F401
 
 
 @pytest.fixture
